@@ -1,0 +1,194 @@
+//! Artefacts on disk: written whole or not at all, each with a card that says what made it.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+/// Writes a file so that a reader finds the old content or the new, never a part.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be made or the file cannot be written.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".tmp")
+        .tempfile_in(folder)
+        .map_err(Error::io("write in the folder", folder))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.as_file().sync_all().map_err(Error::io("sync", path))?;
+    make_readable(file.as_file(), path)?;
+    file.persist(path).map_err(|e| Error::io("rename into place", path)(e.error))?;
+    Ok(())
+}
+
+/// Temporary files are private by default; an artefact is for everyone the folder is for.
+#[cfg(unix)]
+fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+        .map_err(Error::io("set permissions of", path))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &std::fs::File, _: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(Error::io("read", path))
+}
+
+/// The SHA-256 of some bytes, in hexadecimal.
+pub fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The run record beside an artefact: what made it, from what.
+///
+/// `inputs` holds what must be equal for the artefact to be reused (hashes, prompt, dtype, seed);
+/// `record` holds what is worth knowing but may differ (command line, date, version).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Card {
+    /// What decides the content, by name.
+    pub inputs: BTreeMap<String, String>,
+    /// What happened when it was made.
+    pub record: BTreeMap<String, String>,
+    /// What was counted or measured while making it.
+    #[serde(default)]
+    pub notes: BTreeMap<String, String>,
+}
+
+impl Card {
+    /// A card that records this program's version, its command line, and the time.
+    pub fn new() -> Card {
+        let mut card = Card::default();
+        let command: Vec<String> = std::env::args().collect();
+        let program = command.first().map(|p| {
+            Path::new(p).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        });
+        let line: Vec<String> = program.into_iter().chain(command.into_iter().skip(1)).collect();
+        card.record.insert("command".into(), line.join(" "));
+        card.record.insert("mappa_version".into(), env!("CARGO_PKG_VERSION").into());
+        card.record.insert("git_commit".into(), option_env!("MAPPA_GIT_COMMIT").unwrap_or("unknown").into());
+        card.record.insert("date".into(), date_now());
+        card
+    }
+
+    /// Adds something that decides the content.
+    pub fn input(mut self, name: &str, value: impl ToString) -> Card {
+        self.inputs.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Adds something that was counted or measured.
+    pub fn note(mut self, name: &str, value: impl ToString) -> Card {
+        self.notes.insert(name.into(), value.to_string());
+        self
+    }
+
+    /// Writes the card as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
+        text.push('\n');
+        save_bytes(path, text.as_bytes())
+    }
+
+    /// Reads a card, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if it is not a card.
+    pub fn load(path: &Path) -> Result<Option<Card>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&load_bytes(path)?).map(Some).map_err(|e| {
+            Error::bad_file(path, e, "a card written by mappa; move the folder away to make it anew")
+        })
+    }
+
+    /// Whether finished work with the same inputs already lies at `path`.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] if work with other inputs lies there: nothing is overwritten.
+    pub fn is_done(&self, path: &Path) -> Result<bool> {
+        let Some(found) = Card::load(path)? else { return Ok(false) };
+        for (field, value) in &self.inputs {
+            let before = found.inputs.get(field).map_or("(nothing)", String::as_str);
+            if before != value {
+                return Err(Error::CardMismatch {
+                    path: path.to_path_buf(),
+                    field: field.clone(),
+                    found: before.to_string(),
+                    expected: value.clone(),
+                });
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Now, in universal time, as `2026-01-31T12:00:00Z`.
+fn date_now() -> String {
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (mut days, second) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let leap = |y: i64| (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
+    let mut year = 1970;
+    while days >= 365 + i64::from(leap(year)) {
+        days -= 365 + i64::from(leap(year));
+        year += 1;
+    }
+    let months = [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= months[month] {
+        days -= months[month];
+        month += 1;
+    }
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", month + 1, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_with_other_inputs_is_refused_by_field() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("card.json");
+        let card = Card::new().input("dataset_sha256", "aa").input("prompt", "empty");
+        assert!(!card.is_done(&path).unwrap());
+        card.save(&path).unwrap();
+        assert!(card.is_done(&path).unwrap());
+        let error = card.input("dataset_sha256", "bb").is_done(&path).unwrap_err().to_string();
+        assert!(error.contains("dataset_sha256") && error.contains("aa") && error.contains("bb"), "{error}");
+    }
+
+    #[test]
+    fn saving_replaces_whole_files_and_leaves_no_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/rows.csv");
+        save_bytes(&path, b"old").unwrap();
+        save_bytes(&path, b"new").unwrap();
+        assert_eq!(load_bytes(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn hash_is_sha256() {
+        // The well-known digest of the empty message (FIPS 180-4).
+        assert_eq!(hash(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+}

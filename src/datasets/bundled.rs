@@ -1,0 +1,53 @@
+//! The six datasets inside the binary.
+
+use super::entity::Dataset;
+use super::load::{load, parse};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The names of the bundled datasets, in the order that tables and figures show them.
+pub const BUNDLED: [&str; 6] =
+    ["world_place", "us_place", "nyc_place", "historical_figure", "art", "headline"];
+
+fn bytes(name: &str) -> Option<&'static [u8]> {
+    Some(match name {
+        "world_place" => include_bytes!("../../datasets/world_place.csv"),
+        "us_place" => include_bytes!("../../datasets/us_place.csv"),
+        "nyc_place" => include_bytes!("../../datasets/nyc_place.csv"),
+        "historical_figure" => include_bytes!("../../datasets/historical_figure.csv"),
+        "art" => include_bytes!("../../datasets/art.csv"),
+        "headline" => include_bytes!("../../datasets/headline.csv"),
+        _ => return None,
+    })
+}
+
+/// A bundled dataset by its name.
+///
+/// # Errors
+/// [`Error::Invalid`] listing the bundled names.
+pub fn bundled(name: &str) -> Result<Dataset> {
+    let bytes = bytes(name).ok_or_else(|| Error::invalid("dataset", name, BUNDLED.join(", ")))?;
+    parse(Path::new(&format!("datasets/{name}.csv")), bytes)
+}
+
+/// A dataset by path or name: a CSV file, else `datasets/NAME.csv` in the lab, else a bundled one.
+///
+/// # Errors
+/// As [`load`]; [`Error::Invalid`] if there is neither file nor bundled dataset of that name.
+pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
+    if name.ends_with(".csv") {
+        return load(Path::new(name));
+    }
+    let path = lab.join("datasets").join(format!("{name}.csv"));
+    if path.is_file() {
+        return load(&path);
+    }
+    bundled(name).map_err(|_| {
+        let expected = format!(
+            "a CSV file, a file in {}, or one of {}",
+            lab.join("datasets").display(),
+            BUNDLED.join(", ")
+        );
+        Error::invalid("dataset", name, expected)
+    })
+}

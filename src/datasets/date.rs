@@ -1,0 +1,79 @@
+//! Calendar dates and decimal years.
+
+const MONTH_DAYS: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+fn is_leap(year: i32) -> bool {
+    (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
+}
+
+fn month_days(year: i32, month: u32) -> u32 {
+    MONTH_DAYS[month as usize - 1] + u32::from(month == 2 && is_leap(year))
+}
+
+/// The decimal year of an ISO date: `2001-07-02` is about 2001.5. The time of day, if any, is ignored.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text.
+///
+/// # Examples
+/// ```
+/// let year = mappa::datasets::date_to_year("2001-01-01").unwrap();
+/// assert_eq!(year, 2001.0);
+/// ```
+pub fn date_to_year(text: &str) -> Result<f64, String> {
+    let wrong = || format!("`{text}` is not a date; expected year-month-day such as 1969-07-20");
+    let day_part = text.split([' ', 'T']).next().unwrap_or_default();
+    let (negative, digits) = match day_part.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, day_part),
+    };
+    let fields: Vec<u32> =
+        digits.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let [year, month, day] = fields[..] else { return Err(wrong()) };
+    let year = i32::try_from(year).map_err(|_| wrong())? * if negative { -1 } else { 1 };
+    if !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) {
+        return Err(wrong());
+    }
+    let before: u32 = (1..month).map(|m| month_days(year, m)).sum::<u32>() + day - 1;
+    Ok(f64::from(year) + f64::from(before) / if is_leap(year) { 366.0 } else { 365.0 })
+}
+
+/// The calendar day of a decimal year: year, month, day.
+pub fn year_to_date(year: f64) -> (i32, u32, u32) {
+    let whole = year.floor() as i32;
+    let length = if is_leap(whole) { 366.0 } else { 365.0 };
+    let mut days = (((year - f64::from(whole)) * length) + 0.5) as u32;
+    for month in 1..=12 {
+        let n = month_days(whole, month);
+        if days < n {
+            return (whole, month, days + 1);
+        }
+        days -= n;
+    }
+    (whole + 1, 1, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_day_of_four_years_comes_back() {
+        for year in 1999..=2003 {
+            for month in 1..=12 {
+                for day in 1..=month_days(year, month) {
+                    let decimal = date_to_year(&format!("{year}-{month:02}-{day:02}")).unwrap();
+                    assert_eq!(year_to_date(decimal), (year, month, day));
+                    assert!(decimal >= f64::from(year) && decimal < f64::from(year + 1));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_date_is_refused() {
+        for text in ["", "1969", "1969-13-01", "2001-02-29", "1969-07-xx", "20 July 1969"] {
+            assert!(date_to_year(text).unwrap_err().contains("not a date"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! An entity: a name, where or when it is, and the groups it belongs to.
+
+use crate::error::{Error, Result};
+
+/// A latitude; cannot be swapped with a [`Lon`].
+///
+/// # Units
+/// Degrees, north positive, −90 to 90.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Lat(f64);
+
+/// A longitude; cannot be swapped with a [`Lat`].
+///
+/// # Units
+/// Degrees, east positive, −180 to 180.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Lon(f64);
+
+impl Lat {
+    /// A latitude in degrees.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] outside −90 to 90.
+    pub fn new(degrees: f64) -> Result<Lat> {
+        if (-90.0..=90.0).contains(&degrees) {
+            Ok(Lat(degrees))
+        } else {
+            Err(Error::invalid("latitude", degrees, "degrees from -90 to 90"))
+        }
+    }
+
+    /// The value in degrees.
+    pub fn degrees(self) -> f64 {
+        self.0
+    }
+}
+
+impl Lon {
+    /// A longitude in degrees.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] outside −180 to 180.
+    pub fn new(degrees: f64) -> Result<Lon> {
+        if (-180.0..=180.0).contains(&degrees) {
+            Ok(Lon(degrees))
+        } else {
+            Err(Error::invalid("longitude", degrees, "degrees from -180 to 180"))
+        }
+    }
+
+    /// The value in degrees.
+    pub fn degrees(self) -> f64 {
+        self.0
+    }
+}
+
+/// What a probe is asked to read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    /// A point on the Earth.
+    Place {
+        /// Its latitude.
+        lat: Lat,
+        /// Its longitude.
+        lon: Lon,
+    },
+    /// A time, in decimal years, negative before the common era.
+    Year(f64),
+}
+
+/// The kind of a dataset's targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Latitude and longitude.
+    Place,
+    /// A decimal year.
+    Year,
+}
+
+impl TargetKind {
+    /// The names of the target columns, in the order of [`Target::values`].
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            TargetKind::Place => &["latitude", "longitude"],
+            TargetKind::Year => &["year"],
+        }
+    }
+}
+
+impl Target {
+    /// The target's kind.
+    pub fn kind(self) -> TargetKind {
+        match self {
+            Target::Place { .. } => TargetKind::Place,
+            Target::Year(_) => TargetKind::Year,
+        }
+    }
+
+    /// The values: latitude then longitude in degrees, or the year.
+    pub fn values(self) -> Vec<f64> {
+        match self {
+            Target::Place { lat, lon } => vec![lat.degrees(), lon.degrees()],
+            Target::Year(year) => vec![year],
+        }
+    }
+}
+
+/// One row of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entity {
+    /// The row in its file, counted from 1 without the header.
+    pub row: u64,
+    /// The name as a text writes it ("Agatha Christie's Curtain" for a work with its creator).
+    pub name: String,
+    /// Where or when it is.
+    pub target: Target,
+    /// The value of each of the dataset's group columns, in the order of [`Dataset::group_columns`].
+    pub groups: Vec<String>,
+    /// Whether it belongs to the test split.
+    pub is_test: bool,
+}
+
+/// A dataset: its entities in file order, all with the same kind of target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// The file's stem, such as `world_place`.
+    pub name: String,
+    /// The kind of its targets.
+    pub kind: TargetKind,
+    /// The group columns that the file has; the first is the one the centroid baseline uses.
+    pub group_columns: Vec<String>,
+    /// The entities.
+    pub entities: Vec<Entity>,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+impl Dataset {
+    /// The value of an entity's first group column, or an empty string where there is none.
+    pub fn group<'a>(&self, entity: &'a Entity) -> &'a str {
+        entity.groups.first().map_or("", String::as_str)
+    }
+
+    /// The dataset's targets by column, each in entity order.
+    ///
+    /// # Shapes
+    /// `n_targets` columns of `n_entities` values.
+    pub fn targets(&self) -> Vec<Vec<f64>> {
+        (0..self.kind.names().len())
+            .map(|column| self.entities.iter().map(|e| e.target.values()[column]).collect())
+            .collect()
+    }
+}

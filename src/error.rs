@@ -1,0 +1,184 @@
+//! Everything that can go wrong: what was found, what was expected, the way out.
+
+use std::path::{Path, PathBuf};
+
+/// The result of every fallible call in the library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, with the data and the paths a user needs to mend it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused to read or write a file.
+    #[error("{path}: cannot {action}", path = .path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A CSV row that cannot be read as an entity or a result.
+    #[error("{path}: row {row}: {problem}", path = .path.display())]
+    BadRow {
+        /// The CSV file.
+        path: PathBuf,
+        /// The row, counted from 1 without the header.
+        row: u64,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// A CSV file without a column it needs.
+    #[error("{path}: no column `{column}`; found {found}", path = .path.display())]
+    MissingColumn {
+        /// The CSV file.
+        path: PathBuf,
+        /// The column, or the columns of which one is needed.
+        column: String,
+        /// The columns that are there.
+        found: String,
+    },
+    /// A file whose content is not what its name promises.
+    #[error("{path}: found {found}; expected {expected}", path = .path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What it should hold, and what to do.
+        expected: String,
+    },
+    /// Weights without a tensor that the family needs.
+    #[error("{path}: no tensor `{tensor}`; the file may belong to another family, or be incomplete", path = .path.display())]
+    MissingTensor {
+        /// The weights file or the model's folder.
+        path: PathBuf,
+        /// The checkpoint's name for the tensor.
+        tensor: String,
+    },
+    /// A tensor of another shape than the config promises.
+    #[error("{path}: tensor `{tensor}` has shape {found:?}; config.json asks for {expected:?}", path = .path.display())]
+    TensorShape {
+        /// The weights file or the model's folder.
+        path: PathBuf,
+        /// The checkpoint's name for the tensor.
+        tensor: String,
+        /// The shape in the file.
+        found: Vec<usize>,
+        /// The shape that follows from the config.
+        expected: Vec<usize>,
+    },
+    /// A model of a family that mappa does not know.
+    #[error("{path}: unknown model_type `{model_type}`; known families: {known}", path = .path.display())]
+    UnknownFamily {
+        /// The config file.
+        path: PathBuf,
+        /// Its `model_type`.
+        model_type: String,
+        /// The families there are.
+        known: String,
+    },
+    /// A config value that the forward pass does not honour.
+    #[error("{path}: `{field}` is {value}, which this version does not honour; {expected}", path = .path.display())]
+    UnsupportedConfig {
+        /// The config file.
+        path: PathBuf,
+        /// The field's name.
+        field: String,
+        /// The value found.
+        value: String,
+        /// What is honoured.
+        expected: String,
+    },
+    /// A hook point name that is not known.
+    #[error("unknown hook point `{name}`; known forms: {known}")]
+    UnknownHookPoint {
+        /// The name as given.
+        name: String,
+        /// The forms there are.
+        known: String,
+    },
+    /// An entity whose tokens cannot be told apart in the tokenised text.
+    #[error("{dataset}: row {row}: cannot place `{name}` in the tokens of `{text}`: {problem}")]
+    EntityNotPlaced {
+        /// The dataset's name.
+        dataset: String,
+        /// The row, counted from 1 without the header.
+        row: u64,
+        /// The entity.
+        name: String,
+        /// The whole text.
+        text: String,
+        /// What stood in the way.
+        problem: String,
+    },
+    /// A number that is infinite or not a number where neither may stand.
+    #[error("{place}: found {found}; {advice}")]
+    NonFinite {
+        /// Where: tensor, layer, entity.
+        place: String,
+        /// The value.
+        found: f64,
+        /// What to do.
+        advice: String,
+    },
+    /// An argument or a setting outside what is allowed.
+    #[error("{what}: found {found}; expected {expected}")]
+    Invalid {
+        /// The argument or setting.
+        what: String,
+        /// Its value.
+        found: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// Saved work that was made from something else than what is now asked for.
+    #[error("{path}: made with {field} {found}, now {expected}; move the folder away or name another lab with --lab", path = .path.display())]
+    CardMismatch {
+        /// The card.
+        path: PathBuf,
+        /// The field that differs.
+        field: String,
+        /// Its value in the card.
+        found: String,
+        /// Its value now.
+        expected: String,
+    },
+    /// A tensor operation failed; this is a fault of mappa, not of the input.
+    #[error("tensor operation failed")]
+    Tensor(#[from] candle_core::Error),
+    /// Two parts of mappa disagree; this is a fault of mappa, not of the input.
+    #[error("internal fault: {0}; please report it")]
+    Internal(String),
+}
+
+impl Error {
+    /// Wraps an operating system error with what was tried and where.
+    pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.as_ref().to_path_buf();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// A bad file: what it holds, what it should hold.
+    pub fn bad_file(path: impl AsRef<Path>, found: impl ToString, expected: impl ToString) -> Error {
+        Error::BadFile {
+            path: path.as_ref().to_path_buf(),
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    /// A bad argument: its value, what is allowed.
+    pub fn invalid(what: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
+        Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
+    }
+
+    /// Whether the user can mend it (exit code 1) or the fault is ours (exit code 2).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Tensor(_) | Error::Internal(_) => 2,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! mappa: a probing lab for language models. It finds where a model keeps *where* and *when*, and
+//! writes it back.
+//!
+//! The line the data takes, one module a stage:
+//!
+//! - [`datasets`]: entities with a place or a year
+//! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! - [`activations`]: every layer's stream at each entity's last token
+//! - [`probes`]: linear readers of the stream, their scores and baselines
+//! - [`steering`]: directions added back while the model generates
+//! - [`results`]: the rows that probes and steering write
+//! - [`figures`]: pictures of saved rows
+//! - [`training`]: the corpus and the trainer behind the bundled model
+
+pub mod activations;
+pub mod artefact;
+pub mod datasets;
+pub mod error;
+pub mod figures;
+pub mod hook_point;
+pub mod model;
+pub mod probes;
+pub mod results;
+pub mod steering;
+pub mod training;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! The `mappa` command.
+
+fn main() {}

@@ -1,0 +1,170 @@
+//! Result rows: what probes and steering write, what figures read, as tidy CSV.
+
+use crate::artefact;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// One score of one method at one hook point, with its 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The model's name; empty for methods that read no model.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The hook point as it is printed; empty for methods that read no model.
+    pub hook_point: String,
+    /// `embed` or the block index; empty for methods that read no model.
+    pub layer: String,
+    /// `ridge`, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled`.
+    pub method: String,
+    /// `train`, `test` or `leave-one-out`.
+    pub split: String,
+    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years`, …
+    pub metric: String,
+    /// `latitude`, `longitude`, `year`, or `mean` over the targets.
+    pub target: String,
+    /// The score.
+    pub value: f64,
+    /// Lower end of the 95 % bootstrap interval.
+    pub low: f64,
+    /// Upper end of the 95 % bootstrap interval.
+    pub high: f64,
+}
+
+/// Scores of a probe on activations.
+pub const RIDGE: &str = "ridge";
+/// Baseline: a ridge on hashed n-grams of the name alone.
+pub const NAMES_ONLY: &str = "names-only";
+/// Baseline: the mean target of the entity's group in the training rows.
+pub const CENTROID: &str = "group centroid";
+/// Baseline: the same probe on an untrained model of the same shape.
+pub const UNTRAINED: &str = "untrained";
+/// Baseline: the same probe trained on shuffled targets.
+pub const SHUFFLED: &str = "shuffled";
+
+/// One entity's true value and what a method read for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The entity.
+    pub name: String,
+    /// Its group, as the centroid baseline uses it.
+    pub group: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// The hook point as it is printed.
+    pub hook_point: String,
+    /// `latitude`, `longitude` or `year`.
+    pub target: String,
+    /// The dataset's value, in the target's unit.
+    pub truth: f64,
+    /// The probe's reading, in the target's unit.
+    pub prediction: f64,
+}
+
+/// One point of a dose–response sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepRow {
+    /// Which sweep: `place` or `year`.
+    pub kind: String,
+    /// The prompt that was steered.
+    pub prompt: String,
+    /// The layer whose output was moved.
+    pub steer_layer: usize,
+    /// `probe` or `random`.
+    pub direction: String,
+    /// Which of the random directions; 0 for the probe's.
+    pub seed: u64,
+    /// The target that the probe's direction moves: `latitude`, `longitude` or `year`.
+    pub target: String,
+    /// How far the reading was asked to move, in the target's unit; a random direction moves the
+    /// stream as far as the probe's direction does at the same dose.
+    pub dose: f64,
+    /// The layer at which the reading was taken.
+    pub read_layer: usize,
+    /// The probe's reading there, in the target's unit.
+    pub reading: f64,
+    /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
+    pub kl: f64,
+    /// Mean log-probability per token of the text under the unsteered model, in nats.
+    pub log_prob: f64,
+    /// Share of repeated token pairs in the text, 0 to 1.
+    pub repetition: f64,
+    /// The generated text.
+    pub text: String,
+}
+
+/// A hook point's two columns: its name and its label.
+pub fn hook_columns(point: HookPoint) -> (String, String) {
+    (point.to_string(), point.label())
+}
+
+/// Writes rows as CSV with a header, whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn save_rows<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|e| Error::Internal(e.to_string()))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?;
+    artefact::save_bytes(path, &bytes)
+}
+
+/// Reads rows that [`save_rows`] wrote.
+///
+/// # Errors
+/// [`Error::BadRow`] naming file and row.
+pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+    let bytes = artefact::load_bytes(path)?;
+    csv::Reader::from_reader(bytes.as_slice())
+        .deserialize()
+        .zip(1..)
+        .map(|(row, number)| {
+            row.map_err(|e| Error::BadRow { path: path.to_path_buf(), row: number, problem: e.to_string() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.csv");
+        let rows = vec![PredictionRow {
+            dataset: "world_place".into(),
+            name: "Paris, \"Ville\"\nLumière".into(),
+            group: "France".into(),
+            split: "test".into(),
+            hook_point: HookPoint::ResidPost(2).to_string(),
+            target: "latitude".into(),
+            truth: 48.8566,
+            prediction: 0.1 + 0.2,
+        }];
+        save_rows(&path, &rows).unwrap();
+        assert_eq!(load_rows::<PredictionRow>(&path).unwrap(), rows);
+    }
+
+    #[test]
+    fn a_bad_row_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.csv");
+        std::fs::write(
+            &path,
+            "dataset,name,group,split,hook_point,target,truth,prediction\na,b,c,d,e,f,1,x\n",
+        )
+        .unwrap();
+        let error = load_rows::<PredictionRow>(&path).unwrap_err().to_string();
+        assert!(error.contains("predictions.csv: row 1"), "{error}");
+    }
+}
