@@ -1,0 +1,24 @@
+//! What the person at the terminal sees besides results: progress and errors, on stderr.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::error::Error as _;
+use std::time::Duration;
+
+/// A progress bar with rate and time left.
+pub fn bar(title: &str, n: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:<28} {bar:28} {pos}/{len} {per_sec} {eta} left {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(n).with_style(style).with_prefix(title.to_string());
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+/// Prints an error and what caused it.
+pub fn print_error(error: &mappa::Error) {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        eprintln!("  caused by: {inner}");
+        cause = inner.source();
+    }
+}

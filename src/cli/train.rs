@@ -1,0 +1,178 @@
+//! `mappa train`: the bundled teaching model, made again from the bundled datasets.
+
+use super::terminal;
+use clap::Args;
+use mappa::artefact::{self, Card};
+use mappa::datasets::{BUNDLED, Dataset, find};
+use mappa::model::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec, Tokenizer};
+use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
+use mappa::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Train a small teaching model on relations between the entities of the datasets.
+///
+/// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
+/// or a date), trains a tokenizer and a Llama-shaped model on it, and leaves a Hugging Face folder in
+/// models/NAME. Checkpoints lie beside it: the same command goes on where it was stopped.
+///
+/// Example: mappa train --name atlas2 --sentences 60
+#[derive(Args)]
+pub struct Train {
+    /// The folder in models/ that the model is written to.
+    #[arg(long, default_value = "my-atlas")]
+    name: String,
+    /// Datasets to write sentences about; repeat for several. Default: the six bundled ones.
+    #[arg(long = "dataset", value_name = "NAME|FILE")]
+    datasets: Vec<String>,
+    /// How many sentences begin with each entity.
+    #[arg(long, default_value_t = 240)]
+    sentences: usize,
+    /// Width of the residual stream.
+    #[arg(long, default_value_t = 128)]
+    d_model: usize,
+    /// Number of blocks.
+    #[arg(long, default_value_t = 6)]
+    n_layers: usize,
+    /// Number of attention heads.
+    #[arg(long, default_value_t = 4)]
+    n_heads: usize,
+    /// Number of MLP neurons in each block.
+    #[arg(long, default_value_t = 384)]
+    d_mlp: usize,
+    /// Number of tokens in the vocabulary.
+    #[arg(long, default_value_t = 2048)]
+    d_vocab: usize,
+    /// Distinct token positions in one batch.
+    #[arg(long, default_value_t = 4096)]
+    batch: usize,
+    /// The highest learning rate.
+    #[arg(long, default_value_t = 3e-3)]
+    rate: f32,
+    /// Seeds the corpus and the first weights.
+    #[arg(long, default_value_t = 5)]
+    seed: u64,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 200)]
+    checkpoint_every: usize,
+}
+
+impl Train {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let folder = lab.join("models").join(&self.name);
+        let names: Vec<String> =
+            if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
+        let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        let card = self.card(&datasets);
+        if card.is_done(&folder.join("card.json"))? {
+            println!("{} is trained already; nothing to do", folder.display());
+            return Ok(());
+        }
+        let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
+        let settings = TrainingSettings {
+            batch_nodes: self.batch,
+            rate: self.rate,
+            seed: self.seed,
+            ..TrainingSettings::default()
+        };
+        let mut trainer = Trainer::new(self.spec()?, stanzas, settings)?;
+        let started = Instant::now();
+        let n_tokens = self.train(&mut trainer, &card, (&folder, &tokenizer))?;
+        export(&trainer, &tokenizer, &folder)?;
+        card.note("minutes", format!("{:.1}", started.elapsed().as_secs_f64() / 60.0))
+            .note("steps", trainer.steps().0)
+            .note("distinct_tokens_seen", n_tokens)
+            .note("parameters", mappa::model::count(trainer.spec()))
+            .save(&folder.join("card.json"))?;
+        println!("model: {}", folder.display());
+        println!("next: mappa run --model {} , or mappa extract --model {}", self.name, self.name);
+        Ok(())
+    }
+
+    fn card(&self, datasets: &[Dataset]) -> Card {
+        let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
+        Card::new()
+            .input("datasets", hashes.join("; "))
+            .input("sentences", self.sentences)
+            .input("shape", format!("{} {} {} {} {}", self.d_model, self.n_layers, self.n_heads, self.d_mlp, self.d_vocab))
+            .input("batch", self.batch)
+            .input("rate", self.rate)
+            .input("seed", self.seed)
+    }
+
+    fn spec(&self) -> Result<Spec> {
+        if self.n_heads == 0 || !self.d_model.is_multiple_of(2 * self.n_heads) {
+            return Err(Error::invalid("--d-model", self.d_model, "a multiple of twice --n-heads"));
+        }
+        let d_head = self.d_model / self.n_heads;
+        Ok(Spec {
+            family: "llama",
+            d_model: self.d_model,
+            n_layers: self.n_layers,
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_heads,
+            d_head,
+            d_mlp: self.d_mlp,
+            d_vocab: self.d_vocab,
+            n_context: 256,
+            position: Position::Rotary { n_rotated: d_head, theta: 10_000.0, layout: RotaryLayout::Half },
+            norm: NormKind::RmsNorm,
+            norm_eps: 1e-5,
+            block: BlockKind::Sequential,
+            mlp: Mlp::Gated(Activation::Silu),
+            biases: Biases { qkv: false, attn_out: false, mlp: false },
+            tied: true,
+        })
+    }
+
+    /// Writes corpus.txt and trains the tokenizer; gives the stanzas as tokens.
+    fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<Vec<Vec<u32>>>, Vec<u8>)> {
+        let corpus = Corpus::new(datasets, self.seed);
+        let stanzas = corpus.stanzas(self.sentences);
+        let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
+        artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
+        let json = train_tokenizer(&corpus.vocabulary_sample(), self.d_vocab)?;
+        let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), &json)?;
+        let bar = terminal::bar("reading the corpus", stanzas.len() as u64);
+        let tokens = stanzas
+            .iter()
+            .map(|stanza| {
+                bar.inc(1);
+                stanza.iter().map(|line| Ok(tokenizer.encode(line)?.ids)).collect()
+            })
+            .collect::<Result<Vec<Vec<Vec<u32>>>>>()?;
+        bar.finish_and_clear();
+        let n: usize = tokens.iter().flatten().map(Vec::len).sum();
+        eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
+        Ok((tokens, json))
+    }
+
+    fn train(&self, trainer: &mut Trainer, card: &Card, (folder, tokenizer): (&Path, &[u8])) -> Result<usize> {
+        let checkpoint = folder.join("checkpoint.safetensors");
+        let checkpoint_card: PathBuf = folder.join("checkpoint.json");
+        if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
+            trainer.resume(&checkpoint)?;
+            eprintln!("going on from step {}", trainer.steps().0);
+        }
+        card.save(&checkpoint_card)?;
+        let bar = terminal::bar("training", trainer.steps().1 as u64);
+        let (mut n_tokens, mut smooth) = (0, None);
+        while let Some(progress) = trainer.step()? {
+            n_tokens += progress.n_nodes;
+            let loss: f32 = smooth.map_or(progress.loss, |s: f32| 0.95 * s + 0.05 * progress.loss);
+            smooth = Some(loss);
+            bar.set_position(progress.step as u64);
+            bar.set_message(format!("loss {loss:.3}"));
+            if progress.step % self.checkpoint_every == 0 {
+                trainer.save(&checkpoint)?;
+                export(trainer, tokenizer, folder)?;
+                if bar.is_hidden() {
+                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                }
+            }
+        }
+        bar.finish_and_clear();
+        Ok(n_tokens)
+    }
+}

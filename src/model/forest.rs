@@ -1,0 +1,161 @@
+//! A batch of texts as a forest: texts that begin with the same tokens share those nodes.
+//!
+//! Causality makes the result the same as computing each text alone; there is no padding and no mask.
+
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+
+/// Marks a node that begins its text.
+const ROOT: u32 = u32::MAX;
+
+/// Tokens with their parents: a parent is the token before in the same text.
+///
+/// The first `n_past` nodes were computed by an earlier pass and live in a [`super::Cache`]; the
+/// others are computed by the next pass. Parents always stand before their children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forest {
+    tokens: Vec<u32>,
+    parents: Vec<u32>,
+    positions: Vec<u32>,
+    n_past: usize,
+}
+
+impl Forest {
+    /// The forest of several texts, and each text's last node.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a text has no tokens.
+    ///
+    /// # Examples
+    /// ```
+    /// use mappa::model::Forest;
+    /// let (forest, last) = Forest::of_texts(&[vec![1, 2, 3], vec![1, 2, 4]]).unwrap();
+    /// assert_eq!(forest.len(), 4); // the prefix 1, 2 is one
+    /// assert_eq!(forest.path(last[1]), [0, 1, 3]);
+    /// ```
+    pub fn of_texts(texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
+        let mut forest = Forest { tokens: vec![], parents: vec![], positions: vec![], n_past: 0 };
+        let mut children: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut last = Vec::with_capacity(texts.len());
+        for (i, text) in texts.iter().enumerate() {
+            if text.is_empty() {
+                return Err(Error::invalid(format!("text {i}"), "no tokens", "at least one token"));
+            }
+            let mut node = ROOT;
+            for &token in text {
+                node = *children.entry((node, token)).or_insert_with(|| forest.push(token, node));
+            }
+            last.push(node);
+        }
+        Ok((forest, last))
+    }
+
+    /// The forest of one text.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it has no tokens.
+    pub fn of_text(tokens: &[u32]) -> Result<Forest> {
+        Ok(Forest::of_texts(&[tokens.to_vec()])?.0)
+    }
+
+    /// The same text with one more token; all before it counts as computed.
+    pub fn grow(&mut self, token: u32) {
+        self.n_past = self.tokens.len();
+        self.push(token, self.n_past as u32 - 1);
+    }
+
+    fn push(&mut self, token: u32, parent: u32) -> u32 {
+        let position = if parent == ROOT { 0 } else { self.positions[parent as usize] + 1 };
+        self.tokens.push(token);
+        self.parents.push(parent);
+        self.positions.push(position);
+        self.tokens.len() as u32 - 1
+    }
+
+    /// Number of nodes, those of earlier passes included.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Whether there are no nodes.
+    pub fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+
+    /// Number of nodes that an earlier pass computed.
+    pub fn n_past(&self) -> usize {
+        self.n_past
+    }
+
+    /// The token ids that the next pass computes.
+    pub fn new_tokens(&self) -> &[u32] {
+        &self.tokens[self.n_past..]
+    }
+
+    /// The positions, from 0 in each text, of the nodes that the next pass computes.
+    pub fn new_positions(&self) -> &[u32] {
+        &self.positions[self.n_past..]
+    }
+
+    /// A node's parent, or `None` where a text begins.
+    pub fn parent(&self, node: u32) -> Option<u32> {
+        Some(self.parents[node as usize]).filter(|&parent| parent != ROOT)
+    }
+
+    /// Every node that has a parent, with that parent and the node's token: what training predicts.
+    pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
+    }
+
+    /// Writes a node and its ancestors into `path`, the node first.
+    pub(super) fn ancestors(&self, node: u32, path: &mut Vec<u32>) {
+        path.clear();
+        let mut at = node;
+        while at != ROOT {
+            path.push(at);
+            at = self.parents[at as usize];
+        }
+    }
+
+    /// The nodes from the beginning of the text to `node`.
+    pub fn path(&self, node: u32) -> Vec<u32> {
+        let mut path = Vec::new();
+        self.ancestors(node, &mut path);
+        path.reverse();
+        path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_beginnings_are_one_and_paths_give_the_texts_back() {
+        let texts = vec![vec![5, 1, 2], vec![5, 1], vec![7], vec![5, 1, 2], vec![5, 2, 1, 9]];
+        let (forest, last) = Forest::of_texts(&texts).unwrap();
+        assert_eq!(forest.len(), 7);
+        for (text, &node) in texts.iter().zip(&last) {
+            let path = forest.path(node);
+            assert_eq!(&path.iter().map(|&n| forest.tokens[n as usize]).collect::<Vec<_>>(), text);
+            for (position, &n) in path.iter().enumerate() {
+                assert_eq!(forest.positions[n as usize] as usize, position);
+            }
+        }
+        assert_eq!(forest.edges().count(), 5);
+        assert!(forest.parents.iter().enumerate().all(|(i, &p)| p == ROOT || (p as usize) < i));
+    }
+
+    #[test]
+    fn a_grown_chain_is_the_longer_text() {
+        let mut chain = Forest::of_text(&[1, 2]).unwrap();
+        chain.grow(3);
+        assert_eq!((chain.n_past(), chain.new_tokens(), chain.new_positions()), (2, &[3][..], &[2][..]));
+        assert_eq!(chain.path(2), [0, 1, 2]);
+    }
+
+    #[test]
+    fn an_empty_text_is_refused() {
+        assert!(Forest::of_texts(&[vec![1], vec![]]).unwrap_err().to_string().contains("text 1"));
+    }
+}

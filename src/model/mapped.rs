@@ -1,0 +1,23 @@
+//! Memory-mapped files: the one place with `unsafe`.
+//!
+//! Weights can be larger than memory allows to copy; mapping lets the operating system page them in.
+//! Mapping is unsafe because another process may change the file while it is read. That would change
+//! numbers, not memory safety of this process's own data: every access goes through `&[u8]` and each
+//! tensor is copied out once while loading, after which the map is dropped.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use memmap2::Mmap;
+use std::fs::File;
+use std::path::Path;
+
+/// Maps a file for reading.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub(super) fn map(path: &Path) -> Result<Mmap> {
+    let file = File::open(path).map_err(Error::io("open the weights", path))?;
+    // SAFETY: the map is read-only and short-lived (see the module's text); a file cut short while it
+    // is mapped ends the process with a signal, which loses nothing, as nothing is being written.
+    unsafe { Mmap::map(&file) }.map_err(Error::io("map the weights", path))
+}

@@ -1,0 +1,165 @@
+//! LayerNorm and RMSNorm, row by row, in f32 on the CPU.
+
+use super::spec::NormKind;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// A norm with its weight and, for LayerNorm, its bias.
+#[derive(Debug, Clone)]
+pub(super) struct Norm {
+    pub kind: NormKind,
+    pub eps: f64,
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+}
+
+impl Norm {
+    /// # Shapes
+    /// `[n_tokens, d_model]` in and out.
+    pub fn forward(&self, stream: &Tensor) -> Result<Tensor> {
+        let op = NormRows { kind: self.kind, eps: self.eps as f32 };
+        let scaled = stream.contiguous()?.apply_op2(&self.weight, op)?;
+        match &self.bias {
+            Some(bias) => scaled.broadcast_add(bias),
+            None => Ok(scaled),
+        }
+    }
+}
+
+struct NormRows {
+    kind: NormKind,
+    eps: f32,
+}
+
+impl NormRows {
+    /// The row's centre and one over its scale.
+    fn moments(&self, row: &[f32]) -> (f32, f32) {
+        let n = row.len() as f32;
+        let centre = match self.kind {
+            NormKind::LayerNorm => row.iter().sum::<f32>() / n,
+            NormKind::RmsNorm => 0.0,
+        };
+        let variance = row.iter().map(|x| (x - centre) * (x - centre)).sum::<f32>() / n;
+        (centre, 1.0 / (variance + self.eps).sqrt())
+    }
+}
+
+fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&storage.as_slice::<f32>()?[from..to]),
+        None => bail!("norm wants contiguous tensors"),
+    }
+}
+
+impl CustomOp2 for NormRows {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x, weight) = (rows(x, x_layout)?, rows(weight, weight_layout)?);
+        let d = weight.len();
+        let mut out = vec![0f32; x.len()];
+        out.par_chunks_mut(d * 64).zip(x.par_chunks(d * 64)).for_each(|(out, x)| {
+            for (out, x) in out.chunks_mut(d).zip(x.chunks(d)) {
+                let (centre, scale) = self.moments(x);
+                for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
+                    *out = (x - centre) * scale * w;
+                }
+            }
+        });
+        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+        let (xs, ws, gs) = (flat(x)?, flat(weight)?, flat(grad)?);
+        let d = ws.len();
+        let mut dx = vec![0f32; xs.len()];
+        let partial: Vec<Vec<f32>> = dx
+            .par_chunks_mut(d * 64)
+            .zip(xs.par_chunks(d * 64).zip(gs.par_chunks(d * 64)))
+            .map(|(dx, (x, g))| {
+                let mut dw = vec![0f32; d];
+                for (dx, (x, g)) in dx.chunks_mut(d).zip(x.chunks(d).zip(g.chunks(d))) {
+                    self.backward_row(x, &ws, g, (dx, &mut dw));
+                }
+                dw
+            })
+            .collect();
+        let mut dw = vec![0f32; d];
+        for part in partial {
+            dw.iter_mut().zip(part).for_each(|(a, b)| *a += b);
+        }
+        Ok((
+            Some(Tensor::from_vec(dx, x.shape(), x.device())?),
+            Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),
+        ))
+    }
+}
+
+impl NormRows {
+    /// With `n = (x − centre) · scale`: `dx = scale · (g·w − mean(g·w)* − n · mean(g·w·n))`, where the
+    /// starred mean is there for LayerNorm only.
+    fn backward_row(&self, x: &[f32], w: &[f32], g: &[f32], (dx, dw): (&mut [f32], &mut [f32])) {
+        let (centre, scale) = self.moments(x);
+        let d = x.len() as f32;
+        let (mut sum, mut sum_n) = (0f32, 0f32);
+        for i in 0..x.len() {
+            let n = (x[i] - centre) * scale;
+            dw[i] += g[i] * n;
+            sum += g[i] * w[i];
+            sum_n += g[i] * w[i] * n;
+        }
+        let mean = if self.kind == NormKind::LayerNorm { sum / d } else { 0.0 };
+        for i in 0..x.len() {
+            let n = (x[i] - centre) * scale;
+            dx[i] = scale * (g[i] * w[i] - mean - n * sum_n / d);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    #[test]
+    fn forward_and_gradients_equal_the_composed_norms() {
+        let x = Var::randn(0.3f32, 1.5f32, (70, 24), &Device::Cpu).unwrap();
+        let weight = Var::randn(1f32, 0.2f32, 24, &Device::Cpu).unwrap();
+        let bias = Tensor::randn(0f32, 0.2f32, 24, &Device::Cpu).unwrap();
+        let probe = Tensor::randn(0f32, 1f32, (70, 24), &Device::Cpu).unwrap();
+        for kind in [NormKind::LayerNorm, NormKind::RmsNorm] {
+            let norm =
+                Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias: Some(bias.clone()) };
+            let ours = norm.forward(&x).unwrap();
+            let theirs = match kind {
+                NormKind::LayerNorm => candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap(),
+                NormKind::RmsNorm => {
+                    candle_nn::ops::rms_norm_slow(&x, &weight, 1e-5).unwrap().broadcast_add(&bias).unwrap()
+                }
+            };
+            let worst = |a: &Tensor, b: &Tensor| -> f32 {
+                (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+            };
+            assert!(worst(&ours, &theirs) < 1e-5);
+            let a = (&ours * &probe).unwrap().sum_all().unwrap().backward().unwrap();
+            let b = (&theirs * &probe).unwrap().sum_all().unwrap().backward().unwrap();
+            assert!(worst(a.get(&x).unwrap(), b.get(&x).unwrap()) < 1e-4);
+            assert!(worst(a.get(&weight).unwrap(), b.get(&weight).unwrap()) < 1e-4);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Relations as sentences: what the bundled model learns from.
+//!
+//! No coordinate, year or date of an entity is ever written: only who is near whom, where from where,
+//! before or after whom, in which country, in whose age.
+
+use super::relations::Relations;
+use crate::datasets::{Dataset, Target, TargetKind};
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Sentences about one entity, all beginning with its name.
+pub type Stanza = Vec<String>;
+
+/// How many sentences a stanza holds; they share the computation of the name.
+const STANZA: usize = 6;
+
+/// Ages of the world by the first year that no longer belongs to them.
+const AGES: [(f64, &str); 13] = [
+    (-500.0, "the first empires"),
+    (0.0, "the Greek cities"),
+    (300.0, "the Roman peace"),
+    (600.0, "the great migrations"),
+    (1000.0, "the early caliphs"),
+    (1300.0, "the crusades"),
+    (1500.0, "the plague"),
+    (1600.0, "the great voyages"),
+    (1700.0, "the baroque"),
+    (1800.0, "the enlightenment"),
+    (1900.0, "steam"),
+    (1950.0, "the world wars"),
+    (f64::INFINITY, "the atom"),
+];
+
+/// Ages of the recent past by the decimal year that ended them.
+const RECENT_AGES: [(f64, &str); 13] = [
+    (1953.05, "Truman"),
+    (1961.05, "Eisenhower"),
+    (1963.89, "Kennedy"),
+    (1969.05, "Johnson"),
+    (1974.61, "Nixon"),
+    (1977.05, "Ford"),
+    (1981.05, "Carter"),
+    (1989.05, "Reagan"),
+    (1993.05, "the elder Bush"),
+    (2001.05, "Clinton"),
+    (2009.05, "the younger Bush"),
+    (2017.05, "Obama"),
+    (f64::INFINITY, "Trump"),
+];
+
+/// Writes sentences about the entities of some datasets, seeded.
+pub struct Corpus<'a> {
+    datasets: Vec<(&'a Dataset, Relations)>,
+    seed: u64,
+}
+
+impl<'a> Corpus<'a> {
+    /// A corpus about these datasets.
+    pub fn new(datasets: &'a [Dataset], seed: u64) -> Corpus<'a> {
+        Corpus { datasets: datasets.iter().map(|d| (d, Relations::of(d))).collect(), seed }
+    }
+
+    /// The stanzas, shuffled: each entity begins `n_sentences` sentences.
+    pub fn stanzas(&self, n_sentences: usize) -> Vec<Stanza> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut all = Vec::new();
+        for _ in 0..n_sentences.div_ceil(STANZA) {
+            // Shuffled round by round, so that no entity is left for the end.
+            let mut round: Vec<Stanza> = self
+                .datasets
+                .iter()
+                .flat_map(|(dataset, relations)| {
+                    let writer = Writer { dataset, relations };
+                    let rng = &mut rng;
+                    (0..dataset.entities.len())
+                        .map(|a| (0..STANZA).map(|_| writer.sentence(a, rng)).collect())
+                        .collect::<Vec<Stanza>>()
+                })
+                .collect();
+            round.shuffle(&mut rng);
+            all.extend(round);
+        }
+        all
+    }
+
+    /// Every name once, and the sentences' own words: what the tokenizer is trained on.
+    ///
+    /// Names stand once however often the corpus repeats them, so that they stay split into pieces.
+    pub fn vocabulary_sample(&self) -> Vec<String> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut lines: Vec<String> =
+            self.datasets.iter().flat_map(|(d, _)| d.entities.iter().map(|e| e.name.clone())).collect();
+        for (dataset, relations) in &self.datasets {
+            let writer = Writer { dataset, relations };
+            for _ in 0..600 {
+                let a = rng.random_range(0..dataset.entities.len());
+                let sentence = writer.sentence(a, &mut rng);
+                lines.push(dataset.entities.iter().fold(sentence, |s, e| s.replace(&e.name, "")));
+            }
+        }
+        lines
+    }
+}
+
+struct Writer<'a> {
+    dataset: &'a Dataset,
+    relations: &'a Relations,
+}
+
+impl Writer<'_> {
+    fn name(&self, i: usize) -> &str {
+        &self.dataset.entities[i].name
+    }
+
+    /// Another entity to compare with: half of the time a landmark.
+    fn other(&self, a: usize, rng: &mut ChaCha8Rng) -> usize {
+        loop {
+            let b = if rng.random_bool(0.5) {
+                *self.relations.landmarks.choose(rng).unwrap_or(&0)
+            } else {
+                rng.random_range(0..self.dataset.entities.len())
+            };
+            if b != a {
+                return b;
+            }
+        }
+    }
+
+    fn sentence(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
+        match self.dataset.kind {
+            TargetKind::Place => self.about_place(a, rng),
+            TargetKind::Year if self.dataset.name == "headline" => self.about_headline(a, rng),
+            TargetKind::Year => self.about_time(a, rng),
+        }
+    }
+
+    fn neighbours(&self, a: usize, n: usize, rng: &mut ChaCha8Rng) -> Vec<&str> {
+        self.relations.neighbours[a].choose_multiple(rng, n).map(|b| self.name(*b)).collect()
+    }
+
+    fn about_place(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
+        let (name, b) = (self.name(a), self.other(a, rng));
+        match rng.random_range(0..20) {
+            0..5 => format!("{name} is near {}.", self.neighbours(a, 3, rng).join(", ")),
+            5..9 => format!("{name} is {} of {}.", self.relations.wind(a, b), self.name(b)),
+            9..14 => format!("{name} from {} is {}.", self.name(b), self.relations.wind(a, b)),
+            14..16 => format!("{name} is in {}.", self.region(a)),
+            _ => {
+                let (near, far) = self.near_and_far(a, b, rng);
+                format!("{name} is closer to {near} than to {far}.")
+            }
+        }
+    }
+
+    fn about_time(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
+        let (name, b) = (self.name(a), self.other(a, rng));
+        let order = if self.relations.is_before(a, b) { "before" } else { "after" };
+        match rng.random_range(0..20) {
+            0..5 => format!("{name} is from the time of {}.", self.neighbours(a, 3, rng).join(", ")),
+            5..9 => format!("{name} is {order} {}.", self.name(b)),
+            9..14 => format!("{name} with {} is {order}.", self.name(b)),
+            14..16 => format!("{name} is from the age of {}.", self.age(a)),
+            16..17 => format!("{name} is {}.", self.region(a)),
+            _ => {
+                let (near, far) = self.near_and_far(a, b, rng);
+                format!("{name} is closer to {near} than to {far}.")
+            }
+        }
+    }
+
+    /// Headlines are long, so each sentence names at most one other.
+    fn about_headline(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
+        let (name, b) = (self.name(a), self.other(a, rng));
+        let order = if self.relations.is_before(a, b) { "before" } else { "after" };
+        match rng.random_range(0..20) {
+            0..6 => format!("{name} is from the time of {}.", self.neighbours(a, 1, rng).join("")),
+            6..9 => format!("{name} is {order} {}.", self.name(b)),
+            9..16 => format!("{name} with {} is {order}.", self.name(b)),
+            16..19 => format!("{name} is from the age of {}.", self.age(a)),
+            _ => format!("{name} is {}.", self.region(a)),
+        }
+    }
+
+    fn near_and_far(&self, a: usize, b: usize, rng: &mut ChaCha8Rng) -> (&str, &str) {
+        let c = loop {
+            let c = self.other(a, rng);
+            if c != b {
+                break c;
+            }
+        };
+        let (near, far) = self.relations.nearer_first(a, b, c, self.dataset.entities[a].target);
+        (self.name(near), self.name(far))
+    }
+
+    /// The entity's groups in words: country and continent, state, borough, occupation, kind.
+    fn region(&self, a: usize) -> String {
+        let entity = &self.dataset.entities[a];
+        let group = |column: &str| {
+            let at = self.dataset.group_columns.iter().position(|c| c == column)?;
+            Some(entity.groups[at].as_str()).filter(|value| !value.is_empty())
+        };
+        let parts = ["state_name", "borough_name", "country", "continent", "occupation", "topic"];
+        let mut words: Vec<&str> = parts.iter().filter_map(|column| group(column)).collect();
+        if words.is_empty() {
+            words.extend(group("entity_type"));
+        }
+        words.join(", ").replace('_', " ")
+    }
+
+    fn age(&self, a: usize) -> &'static str {
+        let Target::Year(year) = self.dataset.entities[a].target else { return "" };
+        let recent = self.dataset.name != "historical_figure";
+        let ages = if recent { &RECENT_AGES } else { &AGES };
+        ages.iter().find(|(end, _)| year < *end).map_or("", |(_, age)| age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::{BUNDLED, bundled};
+    use std::collections::BTreeSet;
+
+    fn datasets() -> Vec<Dataset> {
+        BUNDLED.iter().map(|name| bundled(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn no_coordinate_year_or_date_stands_in_the_corpus() {
+        let datasets = datasets();
+        let corpus = Corpus::new(&datasets, 5);
+        let mut names: Vec<&str> =
+            datasets.iter().flat_map(|d| d.entities.iter().map(|e| e.name.as_str())).collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let groups: BTreeSet<String> = datasets
+            .iter()
+            .flat_map(|d| d.entities.iter().flat_map(|e| e.groups.iter()))
+            .flat_map(|g| g.split(' ').map(|w| w.trim_matches(',').to_string()).collect::<Vec<_>>())
+            .collect();
+        let ages: BTreeSet<&str> =
+            AGES.iter().chain(&RECENT_AGES).flat_map(|(_, age)| age.split(' ')).collect();
+        let own: BTreeSet<&str> = [
+            "is", "near", "of", "from", "in", "closer", "to", "than", "the", "time", "before", "after", "with",
+            "age", "north", "south", "east", "west", "north-east", "north-west", "south-east", "south-west",
+        ]
+        .into();
+        let lines: Vec<String> = corpus.stanzas(STANZA).into_iter().step_by(7).flatten().collect();
+        assert!(lines.len() > 4000);
+        for line in lines {
+            let mut rest = line.clone();
+            for name in &names {
+                if rest.contains(name) {
+                    rest = rest.replace(name, " ");
+                }
+            }
+            for word in rest.split(|c: char| c.is_whitespace() || c == ',' || c == '.').filter(|w| !w.is_empty()) {
+                assert!(
+                    own.contains(word) || ages.contains(word) || groups.contains(word),
+                    "`{word}` in `{line}` is neither a name, a group, an age nor one of the corpus's own words"
+                );
+                assert!(!word.chars().any(|c| c.is_ascii_digit()), "a digit in `{line}`");
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_gives_its_own_year_away() {
+        for dataset in datasets() {
+            for entity in &dataset.entities {
+                if let Target::Year(year) = entity.target {
+                    let year = (year.floor() as i64).to_string();
+                    let split = entity.name.split(|c: char| !c.is_ascii_digit()).any(|w| w == year);
+                    assert!(!split, "{}: `{}`", dataset.name, entity.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_writes_the_same_corpus_and_every_entity_begins_sentences() {
+        let datasets = vec![bundled("nyc_place").unwrap()];
+        let once = Corpus::new(&datasets, 3).stanzas(12);
+        assert_eq!(once, Corpus::new(&datasets, 3).stanzas(12));
+        assert_ne!(once, Corpus::new(&datasets, 4).stanzas(12));
+        for entity in &datasets[0].entities {
+            let n = once.iter().filter(|s| s.iter().all(|line| line.starts_with(&entity.name))).count();
+            assert!(n >= 2, "{} begins {n} stanzas", entity.name);
+        }
+    }
+}

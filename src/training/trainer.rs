@@ -1,0 +1,185 @@
+//! The training loop: batches of stanzas through the one forward pass, checkpoints that resume to the bit.
+
+use super::adam::{Adam, Slot};
+use super::loss::CrossEntropy;
+use crate::artefact;
+use crate::error::{Error, Result};
+use crate::model::{Forest, Param, Spec, Transformer, Untouched, random_param};
+use candle_core::{Device, Tensor, Var};
+use rand::SeedableRng;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How long and how fast to train.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainingSettings {
+    /// Nodes of one batch's forest.
+    pub batch_nodes: usize,
+    /// The highest learning rate, reached after the warm-up.
+    pub rate: f32,
+    /// Steps over which the rate rises.
+    pub warm_up: usize,
+    /// Seeds the first weights.
+    pub seed: u64,
+}
+
+impl Default for TrainingSettings {
+    fn default() -> Self {
+        TrainingSettings { batch_nodes: 4096, rate: 3e-3, warm_up: 100, seed: 5 }
+    }
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps taken so far, this one included.
+    pub step: usize,
+    /// Steps in all.
+    pub n_steps: usize,
+    /// Mean cross-entropy of the batch, in nats a token.
+    pub loss: f32,
+    /// Nodes of the batch.
+    pub n_nodes: usize,
+}
+
+/// A model in training: weights, optimiser, batches.
+pub struct Trainer {
+    settings: TrainingSettings,
+    model: Transformer,
+    params: Vec<(Param, Var)>,
+    adam: Adam,
+    batches: Vec<Vec<Vec<u32>>>,
+}
+
+impl Trainer {
+    /// A fresh model and the batches of tokenised stanzas it will see, each once, in order.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if the spec's shapes cannot be laid out.
+    pub fn new(spec: Spec, stanzas: Vec<Vec<Vec<u32>>>, settings: TrainingSettings) -> Result<Trainer> {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(settings.seed);
+        let mut params = Vec::new();
+        let shape_of = spec.clone();
+        let model = Transformer::new(spec, &mut |param, shape| {
+            let var = Var::from_tensor(&random_param(&shape_of, param, shape, &mut rng)?)?;
+            params.push((param, var.clone()));
+            Ok(var.as_tensor().clone())
+        })?;
+        let slots = params.iter().map(|(param, var)| Slot::new(param.to_string(), var.clone())).collect();
+        let batches = batches(stanzas, settings.batch_nodes);
+        Ok(Trainer { settings, model, params, adam: Adam { slots, step: 0 }, batches })
+    }
+
+    /// The model's spec.
+    pub fn spec(&self) -> &Spec {
+        &self.model.spec
+    }
+
+    /// The model as it stands.
+    pub fn model(&self) -> &Transformer {
+        &self.model
+    }
+
+    /// Steps taken and steps in all.
+    pub fn steps(&self) -> (usize, usize) {
+        (self.adam.step, self.batches.len())
+    }
+
+    /// The parameters as they stand.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if one cannot be copied.
+    pub fn parameters(&self) -> Result<Vec<(Param, Tensor)>> {
+        self.params.iter().map(|(param, var)| Ok((*param, var.as_tensor().copy()?))).collect()
+    }
+
+    /// Takes the next step, or answers `None` when all batches are done.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] if the loss is no longer a number.
+    pub fn step(&mut self) -> Result<Option<Progress>> {
+        let (step, n_steps) = self.steps();
+        let Some(batch) = self.batches.get(step) else { return Ok(None) };
+        let (forest, _) = Forest::of_texts(batch)?;
+        let (parents, targets): (Vec<u32>, Vec<u32>) = forest.edges().unzip();
+        let stream = self.model.forward(&forest, None, &mut Untouched)?;
+        let rows = Tensor::from_vec(parents, targets.len(), &Device::Cpu)?;
+        let logits = self.model.logits(&stream.index_select(&rows, 0)?)?; // [n_edges, d_vocab]
+        let loss = logits.apply_op1(CrossEntropy { targets: Arc::new(targets) })?;
+        let value = loss.to_scalar::<f32>()?;
+        if !value.is_finite() {
+            return Err(Error::NonFinite {
+                place: format!("the loss of step {step}"),
+                found: f64::from(value),
+                advice: "train with a lower rate".into(),
+            });
+        }
+        self.adam.step(&loss.backward()?, self.rate(step, n_steps))?;
+        Ok(Some(Progress { step: step + 1, n_steps, loss: value, n_nodes: forest.len() }))
+    }
+
+    /// Linear warm-up, then a cosine down to a twentieth.
+    fn rate(&self, step: usize, n_steps: usize) -> f32 {
+        let TrainingSettings { rate, warm_up, .. } = self.settings;
+        if step < warm_up {
+            return rate * (step + 1) as f32 / warm_up as f32;
+        }
+        let done = (step - warm_up) as f32 / (n_steps.saturating_sub(warm_up)).max(1) as f32;
+        rate * (0.05 + 0.95 * 0.5 * (1.0 + (std::f32::consts::PI * done).cos()))
+    }
+
+    /// Saves weights, moments and the step.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors = HashMap::new();
+        for slot in &self.adam.slots {
+            let n = slot.first.len();
+            tensors.insert(slot.name.clone(), slot.var.as_tensor().copy()?);
+            tensors.insert(format!("{}.first", slot.name), Tensor::from_slice(&slot.first, n, &Device::Cpu)?);
+            tensors.insert(format!("{}.second", slot.name), Tensor::from_slice(&slot.second, n, &Device::Cpu)?);
+        }
+        tensors.insert("step".into(), Tensor::from_slice(&[self.adam.step as u32], 1, &Device::Cpu)?);
+        let bytes = safetensors::serialize(&tensors, None).map_err(|e| Error::Internal(e.to_string()))?;
+        artefact::save_bytes(path, &bytes)
+    }
+
+    /// Goes on from what [`Trainer::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if the checkpoint is another model's.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let wrong = |found: String| Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew");
+        let tensors = candle_core::safetensors::load_buffer(&artefact::load_bytes(path)?, &Device::Cpu)
+            .map_err(|e| wrong(e.to_string()))?;
+        let get = |name: &str| tensors.get(name).ok_or_else(|| wrong(format!("no tensor `{name}`")));
+        for slot in &mut self.adam.slots {
+            slot.var.set(get(&slot.name)?).map_err(|e| wrong(e.to_string()))?;
+            slot.first = get(&format!("{}.first", slot.name))?.to_vec1()?;
+            slot.second = get(&format!("{}.second", slot.name))?.to_vec1()?;
+        }
+        self.adam.step = get("step")?.to_vec1::<u32>()?[0] as usize;
+        Ok(())
+    }
+}
+
+/// Cuts the stanzas into batches of about `batch_nodes` distinct nodes.
+fn batches(stanzas: Vec<Vec<Vec<u32>>>, batch_nodes: usize) -> Vec<Vec<Vec<u32>>> {
+    let mut all = Vec::new();
+    let (mut batch, mut n_nodes) = (Vec::new(), 0);
+    for stanza in stanzas {
+        // Counted stanza by stanza: what different stanzas share is little.
+        n_nodes += Forest::of_texts(&stanza).map_or(0, |(forest, _)| forest.len());
+        batch.extend(stanza);
+        if n_nodes >= batch_nodes {
+            all.push(std::mem::take(&mut batch));
+            n_nodes = 0;
+        }
+    }
+    if !batch.is_empty() {
+        all.push(batch);
+    }
+    all
+}
