@@ -156,6 +156,7 @@ impl Train {
             eprintln!("going on from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
+        let t0 = Instant::now();
         let bar = terminal::bar("training", trainer.steps().1 as u64);
         let (mut n_tokens, mut smooth) = (0, None);
         while let Some(progress) = trainer.step()? {
@@ -168,7 +169,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                    eprintln!("step {} of {}: loss {loss:.3} {:.1}s", progress.step, progress.n_steps, t0.elapsed().as_secs_f64());
                 }
             }
         }

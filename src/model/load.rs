@@ -79,6 +79,18 @@ impl Model {
         Model::assemble(BUNDLED_MODEL, &folder, (config, tokenizer), weights)
     }
 
+    /// Only the weights and the forward pass of a model in a folder, without its tokenizer.
+    ///
+    /// # Errors
+    /// What is wrong with its files, by file and tensor.
+    pub fn load_transformer(folder: &Path) -> Result<Transformer> {
+        let path = folder.join("config.json");
+        let config = artefact::load_bytes(&path)?;
+        let config = Config::parse(&path, &config)?;
+        let family = config.family()?;
+        transformer(family, (family.spec)(&config)?, &Weights::open(folder)?)
+    }
+
     fn assemble(name: &str, folder: &Path, (config, tokenizer): (&[u8], &[u8]), weights: Weights) -> Result<Model> {
         let config_path = folder.join("config.json");
         let parsed = Config::parse(&config_path, config)?;

@@ -10,7 +10,6 @@ pub(crate) mod llama;
 use super::params::Param;
 use super::spec::Spec;
 use super::weights::Source;
-use crate::artefact;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -88,12 +87,4 @@ impl<'a> Config<'a> {
         let theta = self.value.get("rope_theta").or_else(|| inside("rope_theta"));
         Ok(theta.and_then(serde_json::Value::as_f64).unwrap_or(default))
     }
-}
-
-/// Reads the config in a folder.
-///
-/// # Errors
-/// [`Error::Io`] naming the file, or as [`Config::parse`].
-pub fn config_bytes(folder: &Path) -> Result<Vec<u8>> {
-    artefact::load_bytes(&folder.join("config.json"))
 }
