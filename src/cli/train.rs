@@ -157,6 +157,7 @@ impl Train {
         }
         card.save(&checkpoint_card)?;
         let t0 = Instant::now();
+        let t0 = Instant::now();
         let bar = terminal::bar("training", trainer.steps().1 as u64);
         let (mut n_tokens, mut smooth) = (0, None);
         while let Some(progress) = trainer.step()? {

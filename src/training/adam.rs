@@ -35,20 +35,23 @@ pub(super) struct Adam {
 }
 
 impl Adam {
+    /// The gradients of a backward pass, in the order of the slots.
+    pub fn gradients(&self, store: &GradStore) -> Result<Vec<Vec<f32>>> {
+        let of = |slot: &Slot| match store.get(&slot.var) {
+            Some(grad) => grad.flatten_all()?.to_vec1(),
+            None => Ok(vec![0.0; slot.first.len()]),
+        };
+        Ok(self.slots.iter().map(of).collect::<candle_core::Result<_>>()?)
+    }
+
     /// Takes one step against the gradients.
-    pub fn step(&mut self, grads: &GradStore, rate: f32) -> Result<()> {
+    pub fn step(&mut self, grads: Vec<Vec<f32>>, rate: f32) -> Result<()> {
         self.step += 1;
-        let grads: Vec<Option<Vec<f32>>> = self
-            .slots
-            .iter()
-            .map(|slot| grads.get(&slot.var).map(|g| g.flatten_all()?.to_vec1()).transpose())
-            .collect::<candle_core::Result<_>>()?;
-        let squares: f64 = grads.iter().flatten().flatten().map(|g| f64::from(*g) * f64::from(*g)).sum();
+        let squares: f64 = grads.iter().flatten().map(|g| f64::from(*g) * f64::from(*g)).sum();
         let shrink = (CLIP / squares.sqrt().max(1e-12) as f32).min(1.0);
         let t = self.step as i32;
         let (fix1, fix2) = (1.0 - BETA1.powi(t), 1.0 - BETA2.powi(t));
         for (slot, grad) in self.slots.iter_mut().zip(grads) {
-            let Some(grad) = grad else { continue };
             let decay = if slot.var.rank() > 1 { rate * WEIGHT_DECAY } else { 0.0 };
             let mut values: Vec<f32> = slot.var.flatten_all()?.to_vec1()?;
             values
@@ -78,7 +81,8 @@ mod tests {
         let mut adam = Adam { slots: vec![Slot::new("x".into(), var.clone())], step: 0 };
         for _ in 0..400 {
             let loss = var.sqr().unwrap().sum_all().unwrap();
-            adam.step(&loss.backward().unwrap(), 0.03).unwrap();
+            let grads = adam.gradients(&loss.backward().unwrap()).unwrap();
+            adam.step(grads, 0.03).unwrap();
         }
         let left: Vec<f32> = var.to_vec1().unwrap();
         assert!(left.iter().all(|x| x.abs() < 1e-2), "{left:?}");
@@ -90,7 +94,8 @@ mod tests {
             let var = Var::from_vec(vec![0f32], 1, &Device::Cpu).unwrap();
             let mut adam = Adam { slots: vec![Slot::new("x".into(), var.clone())], step: 0 };
             let loss = (var.as_tensor() * f64::from(size)).unwrap().sum_all().unwrap();
-            adam.step(&loss.backward().unwrap(), 0.1).unwrap();
+            let grads = adam.gradients(&loss.backward().unwrap()).unwrap();
+            adam.step(grads, 0.1).unwrap();
             assert!((var.to_vec1::<f32>().unwrap()[0] + 0.1).abs() < 1e-4);
         }
     }

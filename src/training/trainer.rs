@@ -22,11 +22,13 @@ pub struct TrainingSettings {
     pub warm_up: usize,
     /// Seeds the first weights.
     pub seed: u64,
+    /// Parts of a batch that run side by side, a thread each; their gradients are added in order.
+    pub n_shards: usize,
 }
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        TrainingSettings { batch_nodes: 4096, rate: 3e-3, warm_up: 100, seed: 5 }
+        TrainingSettings { batch_nodes: 4096, rate: 3e-3, warm_up: 100, seed: 5, n_shards: 2 }
     }
 }
 
@@ -50,6 +52,8 @@ pub struct Trainer {
     params: Vec<(Param, Var)>,
     adam: Adam,
     batches: Vec<Vec<Vec<u32>>>,
+    /// One thread each: a shard's small operations are faster alone than shared out.
+    pools: Vec<rayon::ThreadPool>,
 }
 
 impl Trainer {
@@ -68,7 +72,10 @@ impl Trainer {
         })?;
         let slots = params.iter().map(|(param, var)| Slot::new(param.to_string(), var.clone())).collect();
         let batches = batches(stanzas, settings.batch_nodes);
-        Ok(Trainer { settings, model, params, adam: Adam { slots, step: 0 }, batches })
+        let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let pools = (0..settings.n_shards).map(|_| pool()).collect::<Result<_, _>>();
+        let pools = pools.map_err(|e| Error::Internal(e.to_string()))?;
+        Ok(Trainer { settings, model, params, adam: Adam { slots, step: 0 }, batches, pools })
     }
 
     /// The model's spec.
@@ -101,22 +108,48 @@ impl Trainer {
     pub fn step(&mut self) -> Result<Option<Progress>> {
         let (step, n_steps) = self.steps();
         let Some(batch) = self.batches.get(step) else { return Ok(None) };
-        let (forest, _) = Forest::of_texts(batch)?;
-        let (parents, targets): (Vec<u32>, Vec<u32>) = forest.edges().unzip();
-        let stream = self.model.forward(&forest, None, &mut Untouched)?;
-        let rows = Tensor::from_vec(parents, targets.len(), &Device::Cpu)?;
-        let logits = self.model.logits(&stream.index_select(&rows, 0)?)?; // [n_edges, d_vocab]
-        let loss = logits.apply_op1(CrossEntropy { targets: Arc::new(targets) })?;
-        let value = loss.to_scalar::<f32>()?;
-        if !value.is_finite() {
+        let shards = batch
+            .chunks(batch.len().div_ceil(self.settings.n_shards))
+            .map(|texts| Ok(Forest::of_texts(texts)?.0))
+            .collect::<Result<Vec<Forest>>>()?;
+        let n_edges = shards.iter().map(|forest| forest.edges().count()).sum();
+        let done: Vec<Result<(f32, Vec<Vec<f32>>)>> = std::thread::scope(|scope| {
+            let jobs: Vec<_> = shards
+                .iter()
+                .zip(&self.pools)
+                .map(|(forest, pool)| scope.spawn(|| pool.install(|| self.gradients(forest, n_edges))))
+                .collect();
+            jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
+        let (mut loss, mut total) = (0.0, None::<Vec<Vec<f32>>>);
+        for shard in done {
+            let (part, grads) = shard?;
+            loss += part;
+            total = Some(match total {
+                Some(sum) => add(sum, &grads),
+                None => grads,
+            });
+        }
+        if !loss.is_finite() {
             return Err(Error::NonFinite {
                 place: format!("the loss of step {step}"),
-                found: f64::from(value),
+                found: f64::from(loss),
                 advice: "train with a lower rate".into(),
             });
         }
-        self.adam.step(&loss.backward()?, self.rate(step, n_steps))?;
-        Ok(Some(Progress { step: step + 1, n_steps, loss: value, n_nodes: forest.len() }))
+        self.adam.step(total.unwrap_or_default(), self.rate(step, n_steps))?;
+        let n_nodes = shards.iter().map(Forest::len).sum();
+        Ok(Some(Progress { step: step + 1, n_steps, loss, n_nodes }))
+    }
+
+    /// One shard's part of the mean loss, and its gradients.
+    fn gradients(&self, forest: &Forest, n_edges: usize) -> Result<(f32, Vec<Vec<f32>>)> {
+        let (parents, targets): (Vec<u32>, Vec<u32>) = forest.edges().unzip();
+        let stream = self.model.forward(forest, None, &mut Untouched)?;
+        let rows = Tensor::from_vec(parents, targets.len(), &Device::Cpu)?;
+        let logits = self.model.logits(&stream.index_select(&rows, 0)?)?; // [n_edges, d_vocab]
+        let loss = logits.apply_op1(CrossEntropy { targets: Arc::new(targets), divisor: n_edges })?;
+        Ok((loss.to_scalar()?, self.adam.gradients(&loss.backward()?)?))
     }
 
     /// Linear warm-up, then a cosine down to a twentieth.
@@ -163,6 +196,13 @@ impl Trainer {
         self.adam.step = get("step")?.to_vec1::<u32>()?[0] as usize;
         Ok(())
     }
+}
+
+fn add(mut sum: Vec<Vec<f32>>, more: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    for (to, from) in sum.iter_mut().zip(more) {
+        to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+    }
+    sum
 }
 
 /// Cuts the stanzas into batches of about `batch_nodes` distinct nodes.

@@ -1,0 +1,13 @@
+//! Activations: every layer's stream at each entity's last token.
+//!
+//! - `span`: which tokens of a text are the entity's, by character offsets
+//! - `extract`: entities through the model, packed as forests
+//! - `store`: the arrays, spans and card in a lab
+
+mod extract;
+mod span;
+mod store;
+
+pub use extract::{Extraction, Progress, Reader, extract};
+pub use span::{Span, SpanRow, place};
+pub use store::{ActivationStore, Activations};
