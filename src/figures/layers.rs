@@ -12,13 +12,14 @@ use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, ScoreRow, UNTRAINED}
 
 /// The lowest R² on the axis; what is lower is drawn on the edge with a triangle.
 const FLOOR: f64 = -0.1;
-const PANEL_WIDTH: f64 = 306.0;
-const PANEL_HEIGHT: f64 = 226.0;
+const PANEL_HEIGHT: f64 = 240.0;
 const LEFT: f64 = 76.0;
 const BETWEEN: f64 = 60.0;
 const RIGHT: f64 = 20.0;
-const ABOVE: f64 = 44.0;
-const BELOW: f64 = 62.0;
+const ABOVE: f64 = 42.0;
+/// Under each panel, for the ticks; then once more, for the last row's label.
+const TICKS: f64 = 32.0;
+const BELOW: f64 = 26.0;
 
 /// What is drawn, in drawing order: the method, its words, its line.
 const METHODS: [(&str, &str, Stroke); 5] = [
@@ -63,19 +64,21 @@ pub fn r2_by_layer(rows: &[ScoreRow], format: Format) -> Result<Vec<u8>> {
 pub(super) fn scene(rows: &[ScoreRow]) -> Result<Scene> {
     let all = collect(rows)?;
     let columns = if all.len() == 4 { 2 } else { all.len().min(3) };
-    let width = LEFT + columns as f64 * (PANEL_WIDTH + BETWEEN) - BETWEEN + RIGHT;
+    // One panel or two are wider, to leave the legend room.
+    let panel_width = [560.0, 400.0, 328.0][columns - 1];
+    let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
     let legend = legend(&all);
     let strip = legend.height(width - LEFT - RIGHT);
-    let height = 14.0 + strip + all.len().div_ceil(columns) as f64 * (ABOVE + PANEL_HEIGHT + BELOW);
+    let height = 14.0 + strip + all.len().div_ceil(columns) as f64 * (ABOVE + PANEL_HEIGHT + TICKS) + BELOW;
     let mut scene = Scene::new(width, height);
     legend.draw(&mut scene, (LEFT, 14.0), width - LEFT - RIGHT);
     let deepest = all.iter().flat_map(|c| &c.scores).flatten().filter_map(|s| s.depth).max().unwrap_or(0);
     for (i, curves) in all.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
         let frame = Frame {
-            left: LEFT + column as f64 * (PANEL_WIDTH + BETWEEN),
-            top: 14.0 + strip + ABOVE + row as f64 * (ABOVE + PANEL_HEIGHT + BELOW),
-            width: PANEL_WIDTH,
+            left: LEFT + column as f64 * (panel_width + BETWEEN),
+            top: 14.0 + strip + ABOVE + row as f64 * (ABOVE + PANEL_HEIGHT + TICKS),
+            width: panel_width,
             height: PANEL_HEIGHT,
         };
         let label = if column == 0 { "R² on the test rows" } else { "" };
@@ -191,6 +194,7 @@ fn draw_band(scene: &mut Scene, scores: &[Score], panel: &Panel) {
 }
 
 fn draw_curve(scene: &mut Scene, scores: &[Score], (panel, stroke): (&Panel, Stroke)) {
+    let is_dense = scores.len() > 16;
     let mut points = Vec::new();
     for score in scores {
         let height = score.value.clamp(FLOOR, 1.0);
@@ -206,9 +210,9 @@ fn draw_curve(scene: &mut Scene, scores: &[Score], (panel, stroke): (&Panel, Str
             points.push(middle);
         }
         if score.value < FLOOR {
-            scene.down_mark(middle, stroke.ink);
+            scene.down_mark(middle, if is_dense { 2.6 } else { 5.0 }, stroke.ink);
         } else if score.depth.is_some() && (stroke.dashes.is_empty() || scores.len() == 1) {
-            scene.dot(middle, if scores.len() > 16 { 2.2 } else { 3.4 }, stroke.ink);
+            scene.dot(middle, if is_dense { 2.2 } else { 3.4 }, stroke.ink);
         }
     }
     scene.line(&points, stroke);

@@ -1,6 +1,6 @@
 //! The strip above the panels that says what each mark means; it never lies over data.
 
-use super::paint::text_width;
+use super::letters;
 use super::scene::{Label, Point, Scene};
 use super::style::{FONT_SLACK, Ink, LABEL_SIZE, Stroke};
 
@@ -25,7 +25,7 @@ pub(super) struct Legend {
 
 const ROW: f64 = 24.0;
 const LINE: f64 = 34.0;
-const GAP: f64 = 26.0;
+const GAP: f64 = 18.0;
 
 impl Legend {
     pub fn push(&mut self, swatch: Swatch, words: impl Into<String>) {
@@ -51,7 +51,7 @@ impl Legend {
         let (mut x, mut y) = (0.0, 0.0);
         let mut places = Vec::new();
         for (swatch, words) in &self.entries {
-            let needed = swatch.width() + 7.0 + FONT_SLACK * text_width(words, LABEL_SIZE);
+            let needed = swatch.width() + 7.0 + FONT_SLACK * letters::width(words, LABEL_SIZE);
             if x > 0.0 && x + needed > width {
                 (x, y) = (0.0, y + ROW);
             }
@@ -82,7 +82,7 @@ impl Swatch {
                 scene.dot((left + LINE / 2.0, middle), 3.2, stroke.ink);
             }
             Swatch::Dot(ink, radius) => scene.dot((left + 6.0, middle), radius, ink),
-            Swatch::Below(ink) => scene.down_mark((left + 6.0, middle + 4.5), ink),
+            Swatch::Below(ink) => scene.down_mark((left + 6.0, middle + 4.5), 5.0, ink),
         }
     }
 }

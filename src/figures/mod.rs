@@ -6,13 +6,14 @@
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
 //! - `panel`, `axis`, `legend`: the parts every figure is made of
-//! - `scene`: marks on a canvas; `paint` turns them into bytes
+//! - `scene`: marks on a canvas; `paint` turns them into bytes, with the `letters` of the bundled font
 //! - `style`: colours, fonts and sizes
 
 mod axis;
 mod format;
 mod layers;
 mod legend;
+mod letters;
 mod paint;
 mod panel;
 mod places;

@@ -1,73 +1,44 @@
 //! Turns a scene into bytes: SVG text, or PNG pixels.
 
 use super::format::Format;
+use super::letters;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::{FONT_FAMILY, Ink};
 use crate::error::{Error, Result};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle};
+use plotters::style::{Color, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle};
 use std::fmt::Display;
-use std::sync::Once;
 
-/// How a painter sees the canvas: plotters has whole pixels only, so both draw on a finer grid.
+/// Grid steps per canvas unit: plotters has whole pixels only, so both painters draw on a finer grid.
 #[derive(Clone, Copy)]
-struct Grid {
-    /// Grid steps per canvas unit.
-    scale: f64,
-    /// What plotters calls the size of a letter one em high.
-    em: f64,
-    /// How far under the anchor plotters sets the baseline, in its letter size.
-    baseline: f64,
-}
+struct Grid(f64);
 
-/// The SVG painter divides sizes by 1.24 and sets top-anchored text down by 0.76 em.
-const SVG: Grid = Grid { scale: 20.0, em: 1.24, baseline: 0.76 / 1.24 };
-/// The pixel painter scales Ubuntu Light by ascent plus descent and sets the baseline half of that down.
-const PIXELS: Grid = Grid { scale: 4.0, em: LETTER_BOX, baseline: 0.5 };
+const SVG: Grid = Grid(20.0);
+const PIXELS: Grid = Grid(4.0);
 /// Pixels of the finer grid that are averaged, in each direction, into one pixel of the PNG.
 const AVERAGED: usize = 2;
-/// Ascent plus descent of Ubuntu Light, in em.
-const LETTER_BOX: f64 = 1.121;
+/// plotters divides the letter size that it is given by this to get the em of the SVG.
+const SVG_LETTER: f64 = 1.24;
+/// How far under its anchor the SVG painter sets the baseline of top-anchored text, in em.
+const SVG_BASELINE: f64 = 0.76;
 
 /// A scene's bytes.
 ///
 /// # Errors
 /// [`Error::Internal`] if a painter refuses.
 pub(super) fn paint(scene: &Scene, format: Format) -> Result<Vec<u8>> {
-    register();
     match format {
         Format::Svg => svg(scene),
         Format::Png => png(scene),
     }
 }
 
-/// How wide a text runs, in canvas units.
-pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    register();
-    // Measured large, as plotters rounds to whole pixels.
-    let measured = (FONT_FAMILY, 100.0 * LETTER_BOX).into_font().layout_box(text);
-    let wide = measured.map_or(60.0 * text.chars().count() as f64, |(_, corner)| f64::from(corner.0));
-    wide * size / 100.0
-}
-
-fn register() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // A refusal shows as a font error at the first text.
-        let _ = plotters::style::register_font(
-            FONT_FAMILY,
-            FontStyle::Normal,
-            epaint_default_fonts::UBUNTU_LIGHT,
-        );
-    });
-}
-
 fn svg(scene: &Scene) -> Result<Vec<u8>> {
     let mut text = String::new();
     let size = SVG.size(scene);
     let mut backend = SVGBackend::with_string(&mut text, size);
-    draw(&mut backend, scene, SVG)?;
+    draw(&mut backend, scene, SVG, svg_text)?;
     drop(backend);
     let fine = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
     let shown = format!("width=\"{}\" height=\"{}\"", scene.width, scene.height);
@@ -79,7 +50,7 @@ fn png(scene: &Scene) -> Result<Vec<u8>> {
     let (wide, high) = (size.0 as usize, size.1 as usize);
     let mut pixels = vec![255; 3 * wide * high];
     let mut backend = BitMapBackend::with_buffer(&mut pixels, size);
-    draw(&mut backend, scene, PIXELS)?;
+    draw(&mut backend, scene, PIXELS, pixel_text)?;
     drop(backend);
     let (width, height) = (wide / AVERAGED, high / AVERAGED);
     let mut bytes = Vec::new();
@@ -114,7 +85,9 @@ fn colour(ink: Ink) -> RGBAColor {
     RGBAColor(ink.rgb.0, ink.rgb.1, ink.rgb.2, ink.alpha)
 }
 
-fn draw<B: DrawingBackend>(backend: &mut B, scene: &Scene, grid: Grid) -> Result<()> {
+type DrawText<B> = fn(&mut B, &Label, Grid) -> Result<()>;
+
+fn draw<B: DrawingBackend>(backend: &mut B, scene: &Scene, grid: Grid, text: DrawText<B>) -> Result<()> {
     let (width, height) = grid.size(scene);
     let corner = (width as i32, height as i32);
     let white = RGBAColor(255, 255, 255, 1.0).filled();
@@ -133,34 +106,57 @@ fn draw<B: DrawingBackend>(backend: &mut B, scene: &Scene, grid: Grid) -> Result
                 let style = colour(*ink).filled();
                 backend.draw_circle(grid.at(*at), grid.length(*radius), &style, true).map_err(internal)?;
             }
-            Mark::Text(label) => draw_text(backend, label, grid)?,
+            Mark::Text(label) => text(backend, label, grid)?,
         }
     }
     backend.present().map_err(internal)
 }
 
-fn draw_text<B: DrawingBackend>(backend: &mut B, label: &Label, grid: Grid) -> Result<()> {
-    let size = label.size * grid.scale * grid.em;
+fn svg_text(backend: &mut SVGBackend, label: &Label, grid: Grid) -> Result<()> {
+    let em = label.size * grid.0;
     let side = match label.anchor {
         Anchor::Start => HPos::Left,
         Anchor::Middle => HPos::Center,
         Anchor::End => HPos::Right,
     };
-    let rise = (size * grid.baseline).round() as i32;
+    let rise = (em * SVG_BASELINE).round() as i32;
     let (x, y) = grid.at(label.at);
     let (turn, at) = match label.turn {
         Turn::Level => (FontTransform::None, (x, y - rise)),
         Turn::Upward => (FontTransform::Rotate270, (x - rise, y)),
     };
-    let font = (FONT_FAMILY, size).into_font().transform(turn);
+    let font = (FONT_FAMILY, em * SVG_LETTER).into_font().transform(turn);
     let ink = colour(label.ink);
     let style = TextStyle::from(font).pos(Pos::new(side, VPos::Top)).color(&ink);
     backend.draw_text(&label.text, &style, at).map_err(internal)
 }
 
+fn pixel_text(backend: &mut BitMapBackend, label: &Label, grid: Grid) -> Result<()> {
+    let em = label.size * grid.0;
+    let before = match label.anchor {
+        Anchor::Start => 0.0,
+        Anchor::Middle => letters::width(&label.text, em) / 2.0,
+        Anchor::End => letters::width(&label.text, em),
+    };
+    let (x, y) = grid.at(label.at);
+    let (width, height) = backend.get_size();
+    for (along, down, share) in letters::covered(&label.text, em) {
+        let along = along - before.round() as i32;
+        let at = match label.turn {
+            Turn::Level => (x + along, y + down),
+            Turn::Upward => (x + down, y - along),
+        };
+        if (0..width as i32).contains(&at.0) && (0..height as i32).contains(&at.1) {
+            let ink = label.ink.faint(label.ink.alpha * share);
+            backend.draw_pixel(at, colour(ink).to_backend_color()).map_err(internal)?;
+        }
+    }
+    Ok(())
+}
+
 impl Grid {
     fn length(self, units: f64) -> u32 {
-        (units * self.scale).round() as u32
+        (units * self.0).round() as u32
     }
 
     fn size(self, scene: &Scene) -> (u32, u32) {
@@ -168,7 +164,7 @@ impl Grid {
     }
 
     fn at(self, (x, y): Point) -> (i32, i32) {
-        ((x * self.scale).round() as i32, (y * self.scale).round() as i32)
+        ((x * self.0).round() as i32, (y * self.0).round() as i32)
     }
 
     fn points(self, points: &[Point]) -> Vec<(i32, i32)> {

@@ -1,7 +1,7 @@
 //! One pair of axes in a frame: where values fall on the canvas, the grid, the ticks, the labels.
 
 use super::axis::Axis;
-use super::paint::text_width;
+use super::letters;
 use super::scene::{Anchor, Label, Point, Scene};
 use super::style::{AXIS, GRID, LABEL_SIZE, PANEL_TITLE_SIZE, Stroke, TICK_SIZE};
 
@@ -15,10 +15,6 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub fn right(self) -> f64 {
-        self.left + self.width
-    }
-
     pub fn bottom(self) -> f64 {
         self.top + self.height
     }
@@ -80,7 +76,8 @@ impl Panel {
             scene.text(Label::level(self.x.label.as_str(), at, LABEL_SIZE).anchored(Anchor::Middle));
         }
         if !self.y.label.is_empty() {
-            let widest = self.y.ticks.iter().map(|(_, word)| text_width(word, TICK_SIZE)).fold(0.0, f64::max);
+            let widest =
+                self.y.ticks.iter().map(|(_, word)| letters::width(word, TICK_SIZE)).fold(0.0, f64::max);
             let at = (left - 20.0 - 1.1 * widest, top + height / 2.0);
             let label = Label::level(self.y.label.as_str(), at, LABEL_SIZE);
             scene.text(label.anchored(Anchor::Middle).upward());

@@ -6,7 +6,7 @@ use super::legend::Swatch;
 use super::panel::{Frame, Panel};
 use super::predictions::{Reading, Readings, draw_head, head_height, limits, radius, subtitle, thinned};
 use super::scene::Scene;
-use super::style::{GREY, PALE, Stroke};
+use super::style::{GREY, PALE, Stroke, TEXT};
 
 /// Lines from true to predicted places, at most.
 const JOINED: usize = 60;
@@ -22,8 +22,13 @@ const SLENDER: f64 = 0.4;
 
 pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
     let mut legend = readings.legend.clone();
-    legend.push(Swatch::Dot(PALE, 4.5), "true place, all rows");
-    legend.push(Swatch::Line(JOIN), "from true to predicted (a subsample)");
+    legend.push(Swatch::Dot(PALE, 4.5), "true place, train and test");
+    let words = if readings.tests.len() > JOINED {
+        "true to predicted, an even subsample"
+    } else {
+        "true to predicted"
+    };
+    legend.push(Swatch::Line(JOIN), words);
     let (x, y, squeeze) = ranges(readings);
     let aspect = (x.1 - x.0) * squeeze / (y.1 - y.0);
     let width = WIDEST.min(HIGHEST * aspect);
@@ -38,14 +43,14 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
         title: String::new(),
     };
     let drawn = readings.tests.iter().filter(|reading| panel.holds(reading.prediction)).count();
-    let words = subtitle(caption, drawn, readings.tests.len());
-    draw_head(&mut scene, (caption.title, &words), &legend);
+    let below_title = subtitle(caption, drawn, readings.tests.len());
+    draw_head(&mut scene, (caption.title, &below_title), &legend);
     panel.draw(&mut scene);
     draw(&mut scene, readings, &panel);
     scene
 }
 
-const JOIN: Stroke = Stroke::solid(GREY, 1.0);
+const JOIN: Stroke = Stroke::solid(TEXT.faint(0.7), 1.0);
 
 /// Longitude and latitude ranges, and how much shorter a degree east is than a degree north.
 fn ranges(readings: &Readings) -> ((f64, f64), (f64, f64), f64) {
@@ -68,14 +73,17 @@ fn draw(scene: &mut Scene, readings: &Readings, panel: &Panel) {
         scene.dot(at, 2.0, PALE);
     }
     let shown: Vec<&Reading> = readings.tests.iter().filter(|r| panel.holds(r.prediction)).collect();
-    let joined = shown.len().min(JOINED);
-    for reading in (0..joined).map(|i| shown[i * shown.len() / joined]) {
-        scene.line(&[panel.at(reading.truth), panel.at(reading.prediction)], JOIN);
-    }
     // The rest group lies under the named ones.
     let (others, named): (Vec<&Reading>, Vec<&Reading>) =
         shown.iter().partition(|reading| reading.ink == GREY);
     for reading in others.into_iter().chain(named) {
         scene.dot(panel.at(reading.prediction), radius(shown.len()), reading.ink.faint(0.8));
+    }
+    // On top, or a crowd of dots would hide them; the small dot is the true end.
+    let joined = shown.len().min(JOINED);
+    for reading in (0..joined).map(|i| shown[i * shown.len() / joined]) {
+        let truth = panel.at(reading.truth);
+        scene.line(&[truth, panel.at(reading.prediction)], JOIN);
+        scene.dot(truth, 1.7, JOIN.ink);
     }
 }

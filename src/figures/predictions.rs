@@ -2,7 +2,8 @@
 
 use super::format::{Caption, Format};
 use super::legend::{Legend, Swatch};
-use super::paint::{paint, text_width};
+use super::letters;
+use super::paint::paint;
 use super::places;
 use super::scene::{Label, Point, Scene};
 use super::style::*;
@@ -184,7 +185,7 @@ pub(super) const SIDE: f64 = 24.0;
 
 /// A letter size at which the words fit.
 fn fitted(words: &str, size: f64, width: f64) -> f64 {
-    size.min(size * width / (FONT_SLACK * text_width(words, size)))
+    size.min(size * width / (FONT_SLACK * letters::width(words, size)))
 }
 
 /// Points that do not hide one another at this scale: one for each square of three canvas units.

@@ -1,6 +1,6 @@
 //! A picture as a list of marks on a canvas, in canvas units, before any format is chosen.
 
-use super::style::{FONT_SLACK, Ink, Stroke, TEXT};
+use super::style::{Ink, Stroke, TEXT};
 
 /// A place on the canvas: right of its left edge, below its upper edge.
 pub(super) type Point = (f64, f64);
@@ -43,22 +43,6 @@ impl Label {
 
     pub fn upward(self) -> Label {
         Label { turn: Turn::Upward, ..self }
-    }
-
-    /// The corners of the box it may fill, with room for a wider substitute font.
-    pub fn bounds(&self) -> (Point, Point) {
-        let width = super::paint::text_width(&self.text, self.size) * FONT_SLACK;
-        let before = match self.anchor {
-            Anchor::Start => 0.0,
-            Anchor::Middle => width / 2.0,
-            Anchor::End => width,
-        };
-        let (above, below) = (0.8 * self.size, 0.25 * self.size);
-        let (x, y) = self.at;
-        match self.turn {
-            Turn::Level => ((x - before, y - above), (x - before + width, y + below)),
-            Turn::Upward => ((x - above, y + before - width), (x + below, y + before)),
-        }
     }
 }
 
@@ -103,10 +87,9 @@ impl Scene {
         }
     }
 
-    /// A small triangle that points down at a place.
-    pub fn down_mark(&mut self, at: Point, ink: Ink) {
-        let (x, y) = at;
-        self.area(vec![(x - 5.0, y - 9.0), (x + 5.0, y - 9.0), (x, y)], ink);
+    /// A triangle that points down at a place, this wide to each side.
+    pub fn down_mark(&mut self, (x, y): Point, half: f64, ink: Ink) {
+        self.area(vec![(x - half, y - 1.8 * half), (x + half, y - 1.8 * half), (x, y)], ink);
     }
 }
 
@@ -121,7 +104,7 @@ fn dashes(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
         let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
         let length = (x1 - x0).hypot(y1 - y0);
         let mut done = 0.0;
-        while length - done > left {
+        while length - done >= left {
             done += left;
             let at = (x0 + (x1 - x0) * done / length, y0 + (y1 - y0) * done / length);
             piece.push(at);
@@ -133,7 +116,9 @@ fn dashes(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
             piece = vec![at];
         }
         left -= length - done;
-        piece.push((x1, y1));
+        if piece.last() != Some(&(x1, y1)) {
+            piece.push((x1, y1));
+        }
     }
     if turn % 2 == 0 && piece.len() > 1 {
         pieces.push(piece);

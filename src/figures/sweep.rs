@@ -3,9 +3,10 @@
 use super::axis::{Axis, span, widen};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
+use super::letters;
 use super::paint::paint;
 use super::panel::{Frame, Panel};
-use super::scene::Scene;
+use super::scene::{Label, Scene};
 use super::series::{Curve, Curves, Sweep, collect, mean};
 use super::style::*;
 use crate::error::Result;
@@ -14,7 +15,7 @@ use crate::results::SweepRow;
 const LEFT: f64 = 88.0;
 const BETWEEN: f64 = 92.0;
 const RIGHT: f64 = 24.0;
-const ABOVE: f64 = 62.0;
+const ABOVE: f64 = 46.0;
 const READING_HEIGHT: f64 = 270.0;
 const KL_HEIGHT: f64 = 150.0;
 const APART: f64 = 44.0;
@@ -46,8 +47,8 @@ pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
     let sweeps = collect(rows)?;
     let columns = sweeps.len().min(3);
-    let panel_width = if columns == 3 { 274.0 } else { 400.0 };
-    let width = (LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT).max(640.0);
+    let panel_width = [560.0, 420.0, 300.0][columns - 1];
+    let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
     let legend = legend(&sweeps);
     let strip = legend.height(width - LEFT - RIGHT);
     let block = ABOVE + READING_HEIGHT + APART + KL_HEIGHT + BELOW;
@@ -101,23 +102,19 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let range = widen(span(values), 0.05);
     let panel = Panel {
         frame,
-        x: Axis::round((low, high), 5, ""),
-        y: Axis::round(range, 6, &format!("change of the reading ({unit})")),
+        x: Axis::round((low, high), 7, ""),
+        y: Axis::round(range, 8, &format!("change of the reading ({unit})")),
         title: capital(&sweep.target),
     };
     panel.draw(scene);
     let note = format!("steered at layer {}, read at layer {}", sweep.steer_layer, sweep.read_layer);
-    let at = (frame.left + 1.14 * title_width(&panel.title) + 12.0, frame.top - 11.0);
-    scene.text(super::scene::Label::level(note, at, TICK_SIZE));
+    let at = (frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0, frame.top - 11.0);
+    scene.text(Label::level(note, at, TICK_SIZE));
     scene.line(&[panel.at((low, low)), panel.at((high, high))], IDENTITY);
     draw_curves(scene, &sweep.reading, &panel);
     for point in &sweep.steered {
         scene.dot(panel.at(*point), 4.2, ORANGE);
     }
-}
-
-fn title_width(title: &str) -> f64 {
-    super::paint::text_width(title, PANEL_TITLE_SIZE)
 }
 
 fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
@@ -126,7 +123,7 @@ fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let range = (low, widen((low, high), 0.05).1);
     let panel = Panel {
         frame,
-        x: Axis::round(doses(sweep), 5, &format!("dose ({})", unit(&sweep.target))),
+        x: Axis::round(doses(sweep), 7, &format!("dose ({})", unit(&sweep.target))),
         y: Axis::round(range, 4, "KL (nats)"),
         title: String::new(),
     };
