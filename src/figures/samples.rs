@@ -65,7 +65,7 @@ fn prediction(target: &str, i: usize, (truth, prediction): (f64, f64)) -> Predic
         dataset: if target == "year" { "historical_figure" } else { "world_place" }.into(),
         name: format!("Entity {}", i % 190),
         group: CITIES[i * i % CITIES.len()].0.into(),
-        split: if i % 5 == 0 { "test" } else { "train" }.into(),
+        split: if i.is_multiple_of(5) { "test" } else { "train" }.into(),
         hook_point: "blocks.5.hook_resid_post".into(),
         target: target.into(),
         truth,
