@@ -1,1 +1,34 @@
-//! To be written.
+//! Pictures of saved rows: rows in, SVG or PNG bytes out; nothing is read, written or fitted here.
+//!
+//! - `format`: [`Format`] and [`Caption`]
+//! - `layers`: [`r2_by_layer`], how well a probe reads each depth, beside its baselines
+//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `years` draws times
+//! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
+//!   `series` sorts its rows into curves
+//! - `panel`, `axis`, `legend`: the parts every figure is made of
+//! - `scene`: marks on a canvas; `paint` turns them into bytes, with the `letters` of the bundled font
+//! - `style`: colours, fonts and sizes
+
+mod axis;
+mod format;
+mod layers;
+mod legend;
+mod letters;
+mod paint;
+mod panel;
+mod places;
+mod predictions;
+#[cfg(test)]
+mod samples;
+mod scene;
+mod series;
+mod style;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod years;
+
+pub use format::{Caption, Format};
+pub use layers::r2_by_layer;
+pub use predictions::predictions;
+pub use sweep::dose_response;

@@ -1,0 +1,86 @@
+//! One axis: its range, its ticks and their words.
+
+/// A value's axis, with the marks and words beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
+    /// Where the ticks are and what they say.
+    pub ticks: Vec<(f64, String)>,
+    /// The quantity and its unit; empty where another panel's label serves.
+    pub label: String,
+}
+
+impl Axis {
+    /// An axis with about `count` round ticks.
+    pub fn round((low, high): (f64, f64), count: usize, label: &str) -> Axis {
+        let step = round_step((high - low) / count as f64);
+        let decimals = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
+        let first = (low / step - 1e-9).ceil() as i64;
+        let last = (high / step + 1e-9).floor() as i64;
+        let ticks = (first..=last).map(|i| i as f64 * step).map(|at| (at, number(at, decimals))).collect();
+        Axis { low, high, ticks, label: label.to_string() }
+    }
+
+    /// Where a value lies: 0 at the low end, 1 at the high end.
+    pub fn share(&self, value: f64) -> f64 {
+        (value - self.low) / (self.high - self.low)
+    }
+
+    /// Whether a value lies on the axis.
+    pub fn holds(&self, value: f64) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+}
+
+/// The least and the greatest of finite values; 0 to 1 of none.
+pub(super) fn span(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
+    let ends = values
+        .into_iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if ends.0 > ends.1 { (0.0, 1.0) } else { ends }
+}
+
+/// A range with a margin on both sides, a share of its length, and never empty.
+pub(super) fn widen((low, high): (f64, f64), share: f64) -> (f64, f64) {
+    let least = low.abs().max(high.abs()).max(1.0) * 1e-6;
+    let margin = ((high - low) * share).max(if high - low < least { 0.5 } else { 0.0 });
+    (low - margin, high + margin)
+}
+
+/// A number with a typographic minus sign.
+fn number(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let is_zero = text.chars().all(|c| c == '0' || c == '.');
+    if value < 0.0 && !is_zero { format!("−{text}") } else { text }
+}
+
+fn round_step(least: f64) -> f64 {
+    let unit = 10f64.powf(least.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * unit >= least * (1.0 - 1e-9));
+    step.unwrap_or(10.0) * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(low: f64, high: f64, count: usize) -> Vec<String> {
+        Axis::round((low, high), count, "").ticks.into_iter().map(|(_, word)| word).collect()
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        assert_eq!(words(-0.1, 1.0, 6), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(words(-123.0, 97.0, 4), ["−100", "0"]);
+        assert_eq!(words(-1010.0, 2020.0, 4), ["−1000", "0", "1000", "2000"]);
+        assert_eq!(words(40.5, 40.9, 4), ["40.5", "40.6", "40.7", "40.8", "40.9"]);
+    }
+
+    #[test]
+    fn a_range_is_never_empty() {
+        let (low, high) = widen((1990.0, 1990.0), 0.05);
+        assert!(low < 1990.0 && 1990.0 < high);
+        assert_eq!(span([]), (0.0, 1.0));
+    }
+}

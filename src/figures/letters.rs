@@ -1,0 +1,73 @@
+//! The bundled font: how wide a text runs, and which pixels its letters cover.
+//!
+//! plotters would draw letters itself, but forgets the room to the left of each and so spaces them badly.
+
+use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
+use epaint_default_fonts::UBUNTU_LIGHT;
+use std::sync::OnceLock;
+
+fn font() -> Option<&'static FontRef<'static>> {
+    static FONT: OnceLock<Option<FontRef<'static>>> = OnceLock::new();
+    FONT.get_or_init(|| FontRef::try_from_slice(UBUNTU_LIGHT).ok()).as_ref()
+}
+
+/// How wide a text runs at this letter size (em), in the size's unit.
+pub(super) fn width(text: &str, size: f64) -> f64 {
+    // Without the font only the letters' number is known; half an em each is about right.
+    lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
+}
+
+/// Each pixel that a text covers, right of and below the start of its baseline, and how much of it.
+pub(super) fn covered(text: &str, size: f64) -> Vec<(i32, i32, f64)> {
+    let mut pixels = Vec::new();
+    let Some((font, (glyphs, _))) = font().zip(lay(text, size)) else { return pixels };
+    for outline in glyphs.into_iter().filter_map(|glyph| font.outline_glyph(glyph)) {
+        let corner = outline.px_bounds().min;
+        outline.draw(|x, y, share| {
+            let at = (corner.x as i32 + x as i32, corner.y as i32 + y as i32);
+            pixels.push((at.0, at.1, f64::from(share.clamp(0.0, 1.0))));
+        });
+    }
+    pixels
+}
+
+fn lay(text: &str, size: f64) -> Option<(Vec<Glyph>, f64)> {
+    let font = font()?;
+    let box_height = font.height_unscaled() / font.units_per_em()?;
+    let scaled = font.as_scaled(PxScale::from(size as f32 * box_height));
+    let (mut glyphs, mut right, mut before) = (Vec::new(), 0.0, None);
+    for letter in text.chars() {
+        let id = scaled.glyph_id(letter);
+        right += before.map_or(0.0, |before| scaled.kern(before, id));
+        glyphs.push(id.with_scale_and_position(scaled.scale(), ab_glyph::point(right, 0.0)));
+        right += scaled.h_advance(id);
+        before = Some(id);
+    }
+    Some((glyphs, f64::from(right)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_that_figures_use_is_in_the_font() {
+        let font = font().unwrap();
+        for letter in "R²°−…·%,()ABCabc0123456789".chars() {
+            assert_ne!(font.glyph_id(letter).0, 0, "{letter}");
+        }
+    }
+
+    #[test]
+    fn width_grows_with_size_and_text() {
+        assert!((width("embed", 20.0) / width("embed", 10.0) - 2.0).abs() < 1e-3);
+        assert!(width("embed 1", 10.0) > width("embed", 10.0));
+    }
+
+    #[test]
+    fn letters_stand_on_their_baseline() {
+        let pixels = covered("H", 100.0);
+        let (top, bottom) = (pixels.iter().map(|p| p.1).min(), pixels.iter().map(|p| p.1).max());
+        assert!((-75..-60).contains(&top.unwrap()) && (-1..=0).contains(&bottom.unwrap()));
+    }
+}

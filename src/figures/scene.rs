@@ -1,0 +1,149 @@
+//! A picture as a list of marks on a canvas, in canvas units, before any format is chosen.
+
+use super::style::{Ink, Stroke, TEXT};
+
+/// A place on the canvas: right of its left edge, below its upper edge.
+pub(super) type Point = (f64, f64);
+
+/// Which end of a text stands at its point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// Which way a text runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Level,
+    Upward,
+}
+
+/// A text on its baseline.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Label {
+    pub text: String,
+    pub at: Point,
+    pub size: f64,
+    pub anchor: Anchor,
+    pub turn: Turn,
+    pub ink: Ink,
+}
+
+impl Label {
+    /// A level text in the usual colour.
+    pub fn level(text: impl Into<String>, at: Point, size: f64) -> Label {
+        Label { text: text.into(), at, size, anchor: Anchor::Start, turn: Turn::Level, ink: TEXT }
+    }
+
+    pub fn anchored(self, anchor: Anchor) -> Label {
+        Label { anchor, ..self }
+    }
+
+    pub fn upward(self) -> Label {
+        Label { turn: Turn::Upward, ..self }
+    }
+}
+
+/// Something drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Mark {
+    Line { points: Vec<Point>, ink: Ink, width: f64 },
+    Area { points: Vec<Point>, ink: Ink },
+    Dot { at: Point, radius: f64, ink: Ink },
+    Text(Label),
+}
+
+/// The canvas and what is on it, later marks over earlier ones.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scene {
+    pub width: f64,
+    pub height: f64,
+    pub marks: Vec<Mark>,
+}
+
+impl Scene {
+    pub fn new(width: f64, height: f64) -> Scene {
+        Scene { width: width.ceil(), height: height.ceil(), marks: Vec::new() }
+    }
+
+    pub fn text(&mut self, label: Label) {
+        self.marks.push(Mark::Text(label));
+    }
+
+    pub fn area(&mut self, points: Vec<Point>, ink: Ink) {
+        self.marks.push(Mark::Area { points, ink });
+    }
+
+    pub fn dot(&mut self, at: Point, radius: f64, ink: Ink) {
+        self.marks.push(Mark::Dot { at, radius, ink });
+    }
+
+    /// A line through points; dashes are cut here, as the painters know only whole lines.
+    pub fn line(&mut self, points: &[Point], stroke: Stroke) {
+        for points in dashes(points, stroke.dashes) {
+            self.marks.push(Mark::Line { points, ink: stroke.ink, width: stroke.width });
+        }
+    }
+
+    /// A triangle that points down at a place, this wide to each side.
+    pub fn down_mark(&mut self, (x, y): Point, half: f64, ink: Ink) {
+        self.area(vec![(x - half, y - 1.8 * half), (x + half, y - 1.8 * half), (x, y)], ink);
+    }
+}
+
+fn dashes(points: &[Point], pattern: &[f64]) -> Vec<Vec<Point>> {
+    if pattern.is_empty() {
+        return if points.len() < 2 { Vec::new() } else { vec![points.to_vec()] };
+    }
+    let mut pieces = Vec::new();
+    let mut piece: Vec<Point> = points.first().copied().into_iter().collect();
+    let (mut turn, mut left) = (0, pattern[0]);
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let length = (x1 - x0).hypot(y1 - y0);
+        let mut done = 0.0;
+        while length - done >= left {
+            done += left;
+            let at = (x0 + (x1 - x0) * done / length, y0 + (y1 - y0) * done / length);
+            piece.push(at);
+            if turn % 2 == 0 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            turn += 1;
+            left = pattern[turn % pattern.len()];
+            piece = vec![at];
+        }
+        left -= length - done;
+        if piece.last() != Some(&(x1, y1)) {
+            piece.push((x1, y1));
+        }
+    }
+    if turn % 2 == 0 && piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashes_cover_their_share_of_a_line() {
+        let pieces = dashes(&[(0.0, 0.0), (10.0, 0.0), (10.0, 5.0)], &[4.0, 2.0]);
+        let length =
+            |p: &Vec<Point>| -> f64 { p.windows(2).map(|w| (w[1].0 - w[0].0).hypot(w[1].1 - w[0].1)).sum() };
+        let lengths: Vec<f64> = pieces.iter().map(length).collect();
+        assert_eq!(lengths, [4.0, 4.0, 3.0]);
+        assert_eq!(pieces[1], [(6.0, 0.0), (10.0, 0.0)]);
+    }
+
+    #[test]
+    fn a_line_of_one_point_is_nothing() {
+        assert!(dashes(&[(1.0, 1.0)], &[]).is_empty());
+        assert!(dashes(&[(1.0, 1.0)], &[2.0, 2.0]).is_empty());
+        assert!(dashes(&[], &[2.0, 2.0]).is_empty());
+    }
+}

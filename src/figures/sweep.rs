@@ -1,0 +1,143 @@
+//! What a dose of steering does to the probe's reading and to the next token.
+
+use super::axis::{Axis, span, widen};
+use super::format::Format;
+use super::legend::{Legend, Swatch};
+use super::letters;
+use super::paint::paint;
+use super::panel::{Frame, Panel};
+use super::scene::{Label, Scene};
+use super::series::{Curve, Curves, Sweep, collect, mean};
+use super::style::*;
+use crate::error::Result;
+use crate::results::SweepRow;
+
+const LEFT: f64 = 88.0;
+const BETWEEN: f64 = 92.0;
+const RIGHT: f64 = 24.0;
+const ABOVE: f64 = 46.0;
+const READING_HEIGHT: f64 = 270.0;
+const KL_HEIGHT: f64 = 150.0;
+const APART: f64 = 44.0;
+const BELOW: f64 = 64.0;
+
+const PROBE: Stroke = Stroke::solid(BLUE, 3.2);
+const PROMPT: Stroke = Stroke::solid(SKY.faint(0.8), 1.1);
+const RANDOM: Stroke = Stroke::solid(GREY, 2.6);
+const EACH_RANDOM: Stroke = Stroke::solid(PALE, 1.2);
+const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
+
+/// Draws what each dose does, one column for each target and steered layer: above, how far the probe's
+/// reading at the last layer moves from dose 0; below, the KL divergence from the unsteered model.
+///
+/// The probe's direction is shown for each prompt and in the mean; random directions, which move the
+/// stream as far, in the mean over prompts for each and over all; dots show the reading at the steered layer.
+///
+/// # Units
+/// Doses and readings in degrees or years; KL in nats.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::Error::Invalid) without rows, without the probe's direction, without dose 0 for
+/// a prompt, for a direction that is neither `probe` nor `random`, or for two rows of the same point;
+/// [`Error::NonFinite`](crate::Error::NonFinite) for a dose, reading or divergence that is no number.
+pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
+    paint(&scene(rows)?, format)
+}
+
+pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
+    let sweeps = collect(rows)?;
+    let columns = sweeps.len().min(3);
+    let panel_width = [560.0, 420.0, 300.0][columns - 1];
+    let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
+    let legend = legend(&sweeps);
+    let strip = legend.height(width - LEFT - RIGHT);
+    let block = ABOVE + READING_HEIGHT + APART + KL_HEIGHT + BELOW;
+    let mut scene = Scene::new(width, 14.0 + strip + sweeps.len().div_ceil(columns) as f64 * block);
+    legend.draw(&mut scene, (LEFT, 14.0), width - LEFT - RIGHT);
+    for (i, sweep) in sweeps.iter().enumerate() {
+        let left = LEFT + (i % columns) as f64 * (panel_width + BETWEEN);
+        let top = 14.0 + strip + ABOVE + (i / columns) as f64 * block;
+        let above = Frame { left, top, width: panel_width, height: READING_HEIGHT };
+        let below = Frame { top: top + READING_HEIGHT + APART, height: KL_HEIGHT, ..above };
+        draw_reading(&mut scene, sweep, above);
+        draw_kl(&mut scene, sweep, below);
+    }
+    Ok(scene)
+}
+
+fn legend(sweeps: &[Sweep]) -> Legend {
+    let mut legend = Legend::default();
+    legend.push(Swatch::Line(PROBE), "probe's direction, mean");
+    legend.push(Swatch::Line(PROMPT), "each prompt");
+    if sweeps.iter().any(|sweep| !sweep.reading.random.is_empty()) {
+        legend.push(Swatch::Line(RANDOM), "random directions, mean");
+        legend.push(Swatch::Line(EACH_RANDOM), "each random direction");
+    }
+    if sweeps.iter().any(|sweep| !sweep.steered.is_empty()) {
+        legend.push(Swatch::Dot(ORANGE, 4.5), "probe's direction, read at the steered layer");
+    }
+    legend.push(Swatch::Line(IDENTITY), "reading moves by the dose");
+    legend
+}
+
+fn unit(target: &str) -> &'static str {
+    if target == "year" { "years" } else { "degrees" }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn doses(sweep: &Sweep) -> (f64, f64) {
+    let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random);
+    widen(span(curves.flatten().map(|point| point.0)), 0.04)
+}
+
+fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
+    let unit = unit(&sweep.target);
+    let (low, high) = doses(sweep);
+    let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random).chain([&sweep.steered]);
+    let values = curves.flatten().map(|point| point.1).chain([low, high]);
+    let range = widen(span(values), 0.05);
+    let panel = Panel {
+        frame,
+        x: Axis::round((low, high), 7, ""),
+        y: Axis::round(range, 8, &format!("change of the reading ({unit})")),
+        title: capital(&sweep.target),
+    };
+    panel.draw(scene);
+    let note = format!("steered at layer {}, read at layer {}", sweep.steer_layer, sweep.read_layer);
+    let at = (frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0, frame.top - 11.0);
+    scene.text(Label::level(note, at, TICK_SIZE));
+    scene.line(&[panel.at((low, low)), panel.at((high, high))], IDENTITY);
+    draw_curves(scene, &sweep.reading, &panel);
+    for point in &sweep.steered {
+        scene.dot(panel.at(*point), 4.2, ORANGE);
+    }
+}
+
+fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
+    let curves = sweep.kl.prompts.iter().chain(&sweep.kl.random);
+    let (low, high) = span(curves.flatten().map(|point| point.1).chain([0.0]));
+    let range = (low, widen((low, high), 0.05).1);
+    let panel = Panel {
+        frame,
+        x: Axis::round(doses(sweep), 7, &format!("dose ({})", unit(&sweep.target))),
+        y: Axis::round(range, 4, "KL (nats)"),
+        title: String::new(),
+    };
+    panel.draw(scene);
+    draw_curves(scene, &sweep.kl, &panel);
+}
+
+fn draw_curves(scene: &mut Scene, curves: &Curves, panel: &Panel) {
+    let mut draw = |curve: &Curve, stroke: Stroke| {
+        let points: Vec<_> = curve.iter().map(|point| panel.at(*point)).collect();
+        scene.line(&points, stroke);
+    };
+    curves.random.iter().for_each(|curve| draw(curve, EACH_RANDOM));
+    draw(&mean(&curves.random), RANDOM);
+    curves.prompts.iter().for_each(|curve| draw(curve, PROMPT));
+    draw(&mean(&curves.prompts), PROBE);
+}

@@ -1,0 +1,275 @@
+//! What every figure must hold: its words, its bounds, its refusals.
+
+use super::letters;
+use super::samples::{places, score, scores, sweep, years};
+use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
+use super::style::FONT_SLACK;
+use super::*;
+use crate::results::{NAMES_ONLY, PredictionRow, RIDGE, ScoreRow, SweepRow};
+use crate::{Error, Result};
+
+const CAPTION: Caption =
+    Caption { title: "World places at blocks.5.hook_resid_post", subtitle: "test R² 0.81 (0.78 to 0.84)" };
+
+/// Every kind of picture, by name.
+fn scenes() -> Vec<(&'static str, Scene)> {
+    let some = |names: &[&str]| -> Vec<ScoreRow> {
+        scores(6).into_iter().filter(|row| names.contains(&row.dataset.as_str())).collect()
+    };
+    let at_target =
+        |target: &str| -> Vec<SweepRow> { sweep().into_iter().filter(|r| r.target == target).collect() };
+    let nearby = |rows: Vec<PredictionRow>| -> Vec<PredictionRow> {
+        let near = |value: f64| 40.0 + value / 500.0;
+        let to =
+            |r: PredictionRow| PredictionRow { truth: near(r.truth), prediction: near(r.prediction), ..r };
+        rows.into_iter().map(to).collect()
+    };
+    vec![
+        ("r2_one", layers::scene(&some(&["art"])).unwrap()),
+        ("r2_two", layers::scene(&some(&["art", "headline"])).unwrap()),
+        ("r2_four", layers::scene(&some(&["art", "headline", "us_place", "nyc_place"])).unwrap()),
+        (
+            "r2_five",
+            layers::scene(&some(&["art", "headline", "us_place", "nyc_place", "world_place"])).unwrap(),
+        ),
+        ("r2_six", layers::scene(&scores(6)).unwrap()),
+        ("r2_deep", layers::scene(&scores(32)).unwrap()),
+        ("places", super::predictions::scene(&places(1000), &CAPTION).unwrap()),
+        ("places_many", super::predictions::scene(&places(20_000), &CAPTION).unwrap()),
+        ("places_near", super::predictions::scene(&nearby(places(300)), &CAPTION).unwrap()),
+        ("years", super::predictions::scene(&years(1000), &CAPTION).unwrap()),
+        ("sweep", sweep::scene(&sweep()).unwrap()),
+        ("sweep_place", sweep::scene(&[at_target("latitude"), at_target("longitude")].concat()).unwrap()),
+        ("sweep_year", sweep::scene(&at_target("year")).unwrap()),
+    ]
+}
+
+fn labels(scene: &Scene) -> impl Iterator<Item = &Label> {
+    scene.marks.iter().filter_map(|mark| match mark {
+        Mark::Text(label) => Some(label),
+        _ => None,
+    })
+}
+
+/// The corners of the box that a label may fill, with room for a wider substitute font.
+fn bounds(label: &Label) -> (Point, Point) {
+    let width = letters::width(&label.text, label.size) * FONT_SLACK;
+    let before = match label.anchor {
+        Anchor::Start => 0.0,
+        Anchor::Middle => width / 2.0,
+        Anchor::End => width,
+    };
+    let (above, below) = (0.8 * label.size, 0.25 * label.size);
+    let (x, y) = label.at;
+    match label.turn {
+        Turn::Level => ((x - before, y - above), (x - before + width, y + below)),
+        Turn::Upward => ((x - above, y + before - width), (x + below, y + before)),
+    }
+}
+
+fn svg_of(bytes: Result<Vec<u8>>) -> String {
+    String::from_utf8(bytes.unwrap()).unwrap()
+}
+
+#[test]
+fn no_label_lies_outside_its_canvas_or_over_another() {
+    for (name, scene) in scenes() {
+        let boxes: Vec<_> = labels(&scene).map(|label| (&label.text, bounds(label))).collect();
+        for (i, (text, ((left, top), (right, bottom)))) in boxes.iter().enumerate() {
+            assert!(*left >= 0.0 && *top >= 0.0, "{name}: {text}");
+            assert!(*right <= scene.width && *bottom <= scene.height, "{name}: {text}");
+            for (other, ((l, t), (r, b))) in &boxes[..i] {
+                let is_apart = left >= r || l >= right || top >= b || t >= bottom;
+                assert!(is_apart, "{name}: `{text}` over `{other}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn canvases_are_at_most_1200_wide_and_text_is_readable() {
+    for (name, scene) in scenes() {
+        assert!((600.0..=1200.0).contains(&scene.width), "{name}: {}", scene.width);
+        assert!(labels(&scene).all(|label| label.size >= 12.0), "{name}");
+    }
+}
+
+#[test]
+fn no_mark_of_data_lies_outside_its_canvas() {
+    for (name, scene) in scenes() {
+        let inside = |(x, y): &Point| (0.0..=scene.width).contains(x) && (0.0..=scene.height).contains(y);
+        let all = scene.marks.iter().all(|mark| match mark {
+            Mark::Line { points, .. } | Mark::Area { points, .. } => points.iter().all(inside),
+            Mark::Dot { at, .. } => inside(at),
+            Mark::Text(_) => true,
+        });
+        assert!(all, "{name}");
+    }
+}
+
+#[test]
+fn the_r2_figure_says_what_it_shows() {
+    let svg = svg_of(r2_by_layer(&scores(6), Format::Svg));
+    for words in [
+        "World places",
+        "US places",
+        "New York places",
+        "Historical figures",
+        "Artworks",
+        "Headlines",
+        "linear probe, 95 % interval",
+        "untrained model",
+        "shuffled labels",
+        "names only",
+        "group centroid",
+        "R² below −0.1",
+        "R² on the test rows",
+        "layer",
+        "embed",
+        "sans-serif",
+    ] {
+        assert!(svg.contains(words), "{words}");
+    }
+    let own = svg_of(r2_by_layer(&[score("my & own", RIDGE, ("embed", 0.4, 0.1))], Format::Svg));
+    assert!(own.contains("my &amp; own") && !own.contains("untrained") && !own.contains("below"));
+}
+
+#[test]
+fn the_prediction_figures_say_what_they_show() {
+    let map = svg_of(predictions(&places(1000), &CAPTION, Format::Svg));
+    for words in [CAPTION.title, CAPTION.subtitle, "n = 200 test rows", "°E", "°N", "France", "true place"]
+    {
+        assert!(map.contains(words), "{words}");
+    }
+    let plot = svg_of(predictions(&years(1000), &CAPTION, Format::Svg));
+    for words in [CAPTION.title, "n = 200 test rows", "true year", "predicted year", "predicted = true"] {
+        assert!(plot.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn the_sweep_figure_says_what_it_shows() {
+    let svg = svg_of(dose_response(&sweep(), Format::Svg));
+    for words in [
+        "Latitude",
+        "Longitude",
+        "Year",
+        "dose (degrees)",
+        "dose (years)",
+        "KL (nats)",
+        "change of the reading (degrees)",
+        "change of the reading (years)",
+        "each prompt",
+        "random directions, mean",
+        "each random direction",
+        "reading moves by the dose",
+        "steered at layer 3, read at layer 5",
+        "read at the steered layer",
+    ] {
+        assert!(svg.contains(words), "{words}");
+    }
+}
+
+#[test]
+fn both_formats_start_as_they_must_and_repeat_to_the_byte() {
+    for (format, magic) in [(Format::Svg, b"<svg".as_slice()), (Format::Png, b"\x89PNG\r\n\x1a\n")] {
+        let draw = || {
+            [
+                r2_by_layer(&scores(2), format).unwrap(),
+                predictions(&places(100), &CAPTION, format).unwrap(),
+                predictions(&years(100), &CAPTION, format).unwrap(),
+                dose_response(&sweep(), format).unwrap(),
+            ]
+        };
+        let first = draw();
+        assert!(first.iter().all(|bytes| bytes.starts_with(magic)));
+        assert!(first == draw());
+    }
+}
+
+#[test]
+fn a_prediction_far_off_is_counted_and_not_drawn() {
+    let mut rows = places(1000);
+    rows[0].prediction = 4000.0;
+    let svg = svg_of(predictions(&rows, &CAPTION, Format::Svg));
+    assert!(svg.contains("n = 200 test rows, 1 predicted outside the axes and not drawn"));
+}
+
+#[test]
+fn many_groups_share_the_last_colour() {
+    let mut rows = years(100);
+    for (i, row) in rows.iter_mut().enumerate() {
+        row.group = format!("a group with a name that is much too long {}", i % 60);
+    }
+    let svg = svg_of(predictions(&rows, &CAPTION, Format::Svg));
+    assert!(svg.contains("other (4 more)") && svg.contains("a group with a name that is…"));
+}
+
+/// The message of a refusal.
+fn refusal(result: Result<Vec<u8>>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    error.to_string()
+}
+
+#[test]
+fn empty_rows_are_refused_with_what_is_needed() {
+    assert!(refusal(r2_by_layer(&[], Format::Svg)).contains("metric `r2`"));
+    assert!(refusal(predictions(&[], &CAPTION, Format::Svg)).contains("split `test`"));
+    assert!(refusal(dose_response(&[], Format::Svg)).contains("`probe` and `random`"));
+}
+
+#[test]
+fn a_dataset_without_test_rows_is_refused() {
+    let mut rows = scores(3);
+    for row in rows.iter_mut().filter(|row| row.dataset == "art") {
+        row.split = "train".into();
+    }
+    assert!(refusal(r2_by_layer(&rows, Format::Svg)).contains("test scores of `art`"));
+    let only = [score("art", NAMES_ONLY, ("", 0.4, 0.1))];
+    assert!(refusal(r2_by_layer(&only, Format::Svg)).contains("test scores of `art`"));
+    let trained: Vec<_> = years(50).into_iter().filter(|row| row.split == "train").collect();
+    assert!(refusal(predictions(&trained, &CAPTION, Format::Svg)).contains("no test rows"));
+}
+
+#[test]
+fn values_that_are_no_numbers_are_refused() {
+    let mut rows = scores(3);
+    rows[1].value = f64::NAN;
+    let mut places = places(10);
+    places[3].prediction = f64::INFINITY;
+    let mut sweep = sweep();
+    sweep[5].kl = f64::NAN;
+    for result in [
+        r2_by_layer(&rows, Format::Svg),
+        predictions(&places, &CAPTION, Format::Svg),
+        dose_response(&sweep, Format::Svg),
+    ] {
+        assert!(matches!(result, Err(Error::NonFinite { .. })));
+    }
+}
+
+#[test]
+fn rows_that_do_not_belong_together_are_refused() {
+    let twice = [scores(3), scores(3)].concat();
+    assert!(refusal(r2_by_layer(&twice, Format::Svg)).contains("one model and one prompt"));
+    let mixed = [places(50), years(50)].concat();
+    assert!(refusal(predictions(&mixed, &CAPTION, Format::Svg)).contains("one dataset"));
+    let halved = places(50);
+    assert!(refusal(predictions(&halved[1..], &CAPTION, Format::Svg)).contains("same order"));
+    assert!(refusal(predictions(&halved[..99], &CAPTION, Format::Svg)).contains("every entity"));
+    let still: Vec<_> = sweep().into_iter().filter(|row| row.dose != 0.0).collect();
+    assert!(refusal(dose_response(&still, Format::Svg)).contains("dose 0"));
+    let random: Vec<_> = sweep().into_iter().filter(|row| row.direction == "random").collect();
+    assert!(refusal(dose_response(&random, Format::Svg)).contains("direction `probe`"));
+}
+
+#[test]
+fn scores_of_other_hook_points_belong_to_other_figures() {
+    let rows = scores(3);
+    let mut more = rows.clone();
+    let mut other = score("art", RIDGE, ("1", 0.9, 0.1));
+    other.hook_point = "blocks.1.hook_mlp_out".into();
+    more.push(other);
+    assert!(r2_by_layer(&rows, Format::Svg).unwrap() == r2_by_layer(&more, Format::Svg).unwrap());
+}
