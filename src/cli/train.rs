@@ -26,7 +26,7 @@ pub struct Train {
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// How many sentences begin with each entity.
-    #[arg(long, default_value_t = 240)]
+    #[arg(long, default_value_t = 160)]
     sentences: usize,
     /// Width of the residual stream.
     #[arg(long, default_value_t = 128)]
@@ -44,10 +44,10 @@ pub struct Train {
     #[arg(long, default_value_t = 2048)]
     d_vocab: usize,
     /// Distinct token positions in one batch.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = 1024)]
     batch: usize,
     /// The highest learning rate.
-    #[arg(long, default_value_t = 3e-3)]
+    #[arg(long, default_value_t = 2e-3)]
     rate: f32,
     /// Seeds the corpus and the first weights.
     #[arg(long, default_value_t = 5)]

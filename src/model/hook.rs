@@ -84,3 +84,20 @@ impl Hook for Capture {
         self.kept.keys().map(|point| point.layer()).max()
     }
 }
+
+/// Two hooks in turn: the second sees what the first made of the stream.
+pub struct Both<'a>(pub &'a mut dyn Hook, pub &'a mut dyn Hook);
+
+impl Hook for Both<'_> {
+    fn begin(&mut self, forest: &Forest) -> Result<()> {
+        self.0.begin(forest)?;
+        self.1.begin(forest)
+    }
+
+    fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        let stream = self.0.at(point, stream)?;
+        self.1.at(point, stream)
+    }
+
+    // Both may be combined with generation, which needs the logits: the pass never stops early.
+}

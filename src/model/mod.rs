@@ -29,7 +29,7 @@ mod weights;
 
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
-pub use hook::{Capture, Hook, Untouched};
+pub use hook::{Both, Capture, Hook, Untouched};
 pub use load::{BUNDLED_MODEL, Model, bundled_files};
 pub(crate) use params::random as random_param;
 pub use params::{BlockParam, Param, count, untrained};

@@ -21,6 +21,13 @@ pub struct Encoded {
     pub spans: Vec<(usize, usize)>,
 }
 
+impl Encoded {
+    /// How many tokens at the beginning stand for no text, such as BOS.
+    pub fn n_special(&self) -> usize {
+        self.spans.iter().take_while(|(start, end)| start == end).count()
+    }
+}
+
 impl Tokenizer {
     /// Reads a tokenizer.json; `path` names it in errors.
     ///

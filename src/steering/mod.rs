@@ -1,1 +1,22 @@
-//! To be written.
+//! Steering: moving the stream while the model reads or generates.
+//!
+//! - `dose`: what to move and how far, as a user writes it
+//! - `direction`: unit vectors in the stream, from a probe, a file or chance
+//! - `op`: the change at one row of the stream
+//! - `positions`: which tokens are changed, by their absolute place
+//! - `steer`: the hook that changes them
+//! - `sweep`: dose and response, beside random directions of the same length
+
+mod direction;
+mod dose;
+mod op;
+mod positions;
+mod steer;
+mod sweep;
+
+pub use direction::Direction;
+pub use dose::{Dose, Toward};
+pub use op::{Norm, Op};
+pub use positions::{Positions, Where};
+pub use steer::Steer;
+pub use sweep::{Sweep, SweepProgress, sweep};

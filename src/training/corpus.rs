@@ -2,6 +2,10 @@
 //!
 //! No coordinate, year or date of an entity is ever written: only who is near whom, where from where,
 //! before or after whom, in which country, in whose age.
+//!
+//! Most sentences are short as telegrams: a relation stands right after the name, so that the model must
+//! know where or when the entity is while it still reads the name's last token. (With a verb between,
+//! the knowledge was gathered one token too late for a probe on the name: test R² stayed below 0.05.)
 
 use super::relations::Relations;
 use crate::datasets::{Dataset, Target, TargetKind};
@@ -13,23 +17,23 @@ use rand_chacha::ChaCha8Rng;
 pub type Stanza = Vec<String>;
 
 /// How many sentences a stanza holds; they share the computation of the name.
-const STANZA: usize = 6;
+const STANZA: usize = 4;
 
 /// Ages of the world by the first year that no longer belongs to them.
 const AGES: [(f64, &str); 13] = [
-    (-500.0, "the first empires"),
-    (0.0, "the Greek cities"),
-    (300.0, "the Roman peace"),
-    (600.0, "the great migrations"),
-    (1000.0, "the early caliphs"),
-    (1300.0, "the crusades"),
-    (1500.0, "the plague"),
-    (1600.0, "the great voyages"),
-    (1700.0, "the baroque"),
-    (1800.0, "the enlightenment"),
+    (-500.0, "bronze"),
+    (-300.0, "classical"),
+    (0.0, "Hellenistic"),
+    (300.0, "Roman"),
+    (600.0, "migration"),
+    (1000.0, "caliphate"),
+    (1300.0, "crusade"),
+    (1500.0, "plague"),
+    (1600.0, "voyage"),
+    (1700.0, "baroque"),
+    (1800.0, "enlightenment"),
     (1900.0, "steam"),
-    (1950.0, "the world wars"),
-    (f64::INFINITY, "the atom"),
+    (f64::INFINITY, "atom"),
 ];
 
 /// Ages of the recent past by the decimal year that ended them.
@@ -142,14 +146,17 @@ impl Writer<'_> {
     fn about_place(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         match rng.random_range(0..20) {
-            0..5 => format!("{name} is near {}.", self.neighbours(a, 3, rng).join(", ")),
-            5..9 => format!("{name} is {} of {}.", self.relations.wind(a, b), self.name(b)),
-            9..14 => format!("{name} from {} is {}.", self.name(b), self.relations.wind(a, b)),
-            14..16 => format!("{name} is in {}.", self.region(a)),
-            _ => {
+            0..4 => format!("{name} {}.", self.neighbours(a, 3, rng).join(" ")),
+            4..10 => format!("{name} {} of {}.", self.relations.wind(a, b), self.name(b)),
+            10..13 => format!("{name} from {} {}.", self.name(b), self.relations.wind(a, b)),
+            13..16 => format!("{name} {}.", self.region(a)),
+            16 => {
                 let (near, far) = self.near_and_far(a, b, rng);
-                format!("{name} is closer to {near} than to {far}.")
+                format!("{name} closer to {near} than to {far}.")
             }
+            17 => format!("{name} is near {}.", self.neighbours(a, 2, rng).join(" and ")),
+            18 => format!("{name} is {} of {}.", self.relations.wind(a, b), self.name(b)),
+            _ => format!("{name} is in {}.", self.region(a)),
         }
     }
 
@@ -157,28 +164,33 @@ impl Writer<'_> {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "before" } else { "after" };
         match rng.random_range(0..20) {
-            0..5 => format!("{name} is from the time of {}.", self.neighbours(a, 3, rng).join(", ")),
-            5..9 => format!("{name} is {order} {}.", self.name(b)),
-            9..14 => format!("{name} with {} is {order}.", self.name(b)),
-            14..16 => format!("{name} is from the age of {}.", self.age(a)),
-            16..17 => format!("{name} is {}.", self.region(a)),
-            _ => {
+            0..4 => format!("{name} {}.", self.neighbours(a, 2, rng).join(" ")),
+            4..9 => format!("{name} {order} {}.", self.name(b)),
+            9..11 => format!("{name} with {} {order}.", self.name(b)),
+            11..15 => format!("{name} {}.", self.age(a)),
+            15 => format!("{name} {}.", self.region(a)),
+            16 => {
                 let (near, far) = self.near_and_far(a, b, rng);
-                format!("{name} is closer to {near} than to {far}.")
+                format!("{name} closer to {near} than to {far}.")
             }
+            17 => format!("{name} is from the time of {}.", self.neighbours(a, 1, rng).join("")),
+            18 => format!("{name} is {order} {}.", self.name(b)),
+            _ => format!("{name} is from the age of {}.", self.age(a)),
         }
     }
 
-    /// Headlines are long, so each sentence names at most one other.
+    /// Headlines are long, so each sentence names at most one other, and half of them none.
     fn about_headline(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "before" } else { "after" };
         match rng.random_range(0..20) {
-            0..6 => format!("{name} is from the time of {}.", self.neighbours(a, 1, rng).join("")),
-            6..9 => format!("{name} is {order} {}.", self.name(b)),
-            9..16 => format!("{name} with {} is {order}.", self.name(b)),
-            16..19 => format!("{name} is from the age of {}.", self.age(a)),
-            _ => format!("{name} is {}.", self.region(a)),
+            0..4 => format!("{name} {}.", self.neighbours(a, 1, rng).join("")),
+            4..9 => format!("{name} {order} {}.", self.name(b)),
+            9..16 => format!("{name} {}.", self.age(a)),
+            16 => format!("{name} {}.", self.region(a)),
+            17 => format!("{name} is from the time of {}.", self.neighbours(a, 1, rng).join("")),
+            18 => format!("{name} is {order} {}.", self.name(b)),
+            _ => format!("{name} is from the age of {}.", self.age(a)),
         }
     }
 
@@ -205,7 +217,7 @@ impl Writer<'_> {
         if words.is_empty() {
             words.extend(group("entity_type"));
         }
-        words.join(", ").replace('_', " ")
+        words.join(" ")
     }
 
     fn age(&self, a: usize) -> &'static str {
@@ -241,7 +253,7 @@ mod tests {
         let ages: BTreeSet<&str> =
             AGES.iter().chain(&RECENT_AGES).flat_map(|(_, age)| age.split(' ')).collect();
         let own: BTreeSet<&str> = [
-            "is", "near", "of", "from", "in", "closer", "to", "than", "the", "time", "before", "after", "with",
+            "is", "near", "and", "of", "from", "in", "closer", "to", "than", "the", "time", "before", "after", "with",
             "age", "north", "south", "east", "west", "north-east", "north-west", "south-east", "south-west",
         ]
         .into();

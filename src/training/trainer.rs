@@ -28,7 +28,7 @@ pub struct TrainingSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        TrainingSettings { batch_nodes: 4096, rate: 3e-3, warm_up: 100, seed: 5, n_shards: 2 }
+        TrainingSettings { batch_nodes: 1024, rate: 2e-3, warm_up: 200, seed: 5, n_shards: 2 }
     }
 }
 

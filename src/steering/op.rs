@@ -1,0 +1,117 @@
+//! The change at one row of the stream.
+
+use super::direction::Direction;
+use crate::error::{Error, Result};
+use crate::probes::Probe;
+
+/// What is done to a row `h` of the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// `h + vector`.
+    Add(Vec<f64>),
+    /// The least change after which the probe reads `target`: `h + Wᵀ(WWᵀ)⁻¹(target − reading(h))`.
+    Set {
+        /// The probe.
+        probe: Probe,
+        /// Its rows `(WWᵀ)⁻¹W`, `[n_targets][d_model]`.
+        basis: Vec<Vec<f64>>,
+        /// What it shall read, one value a target.
+        target: Vec<f64>,
+    },
+    /// `h − d dᵀ h`: the stream without its part along the direction.
+    Remove(Direction),
+}
+
+/// What happens to a row's length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norm {
+    /// The change decides.
+    Free,
+    /// The row is scaled back to the length it had.
+    Kept,
+}
+
+impl Op {
+    /// The least change that moves the probe's readings by `deltas`: `h + Wᵀ(WWᵀ)⁻¹ δ`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is not one change a target, or the targets are read alike.
+    pub fn shift(probe: &Probe, deltas: &[f64]) -> Result<Op> {
+        let basis = basis(probe, deltas.len())?;
+        let mut vector = vec![0.0; probe.d_model()];
+        for (row, delta) in basis.iter().zip(deltas) {
+            vector.iter_mut().zip(row).for_each(|(v, w)| *v += delta * w);
+        }
+        Ok(Op::Add(vector))
+    }
+
+    /// The least change after which the probe reads `target`.
+    ///
+    /// # Errors
+    /// As [`Op::shift`].
+    pub fn set(probe: &Probe, target: &[f64]) -> Result<Op> {
+        Ok(Op::Set { basis: basis(probe, target.len())?, probe: probe.clone(), target: target.to_vec() })
+    }
+
+    /// `h + dose · rms · direction`, the dose in multiples of the layer's residual RMS norm.
+    pub fn add(direction: &Direction, dose: f64, resid_rms: f64) -> Op {
+        Op::Add(direction.times(dose * resid_rms))
+    }
+
+    /// The length of what is added, where it is the same for every row.
+    pub fn length(&self) -> Option<f64> {
+        match self {
+            Op::Add(vector) => Some(vector.iter().map(|x| x * x).sum::<f64>().sqrt()),
+            Op::Set { .. } | Op::Remove(_) => None,
+        }
+    }
+
+    /// Whether the op leaves every row as it is, to the bit.
+    pub fn is_identity(&self) -> bool {
+        self.length() == Some(0.0)
+    }
+
+    /// Changes one row.
+    pub fn apply(&self, row: &mut [f32], norm: Norm) {
+        let before = length(row);
+        match self {
+            Op::Add(vector) => add(row, 1.0, vector),
+            Op::Set { probe, basis, target } => {
+                let h = ndarray_row(row);
+                let reading = probe.read(h.view());
+                for ((row_of_basis, target), reading) in basis.iter().zip(target).zip(reading) {
+                    add(row, target - reading, row_of_basis);
+                }
+            }
+            Op::Remove(direction) => {
+                let along: f64 = row.iter().zip(direction.unit()).map(|(h, d)| f64::from(*h) * d).sum();
+                add(row, -along, direction.unit());
+            }
+        }
+        if norm == Norm::Kept {
+            let scale = (before / length(row).max(f64::MIN_POSITIVE)) as f32;
+            row.iter_mut().for_each(|h| *h *= scale);
+        }
+    }
+}
+
+fn length(row: &[f32]) -> f64 {
+    row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
+}
+
+fn add(row: &mut [f32], factor: f64, vector: &[f64]) {
+    for (h, v) in row.iter_mut().zip(vector) {
+        *h = (f64::from(*h) + factor * v) as f32;
+    }
+}
+
+fn ndarray_row(row: &[f32]) -> ndarray::Array1<f64> {
+    row.iter().map(|x| f64::from(*x)).collect()
+}
+
+fn basis(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
+    if n != probe.n_targets() {
+        return Err(Error::invalid("values to steer to", n, format!("one for each of the probe's {} targets", probe.n_targets())));
+    }
+    Ok(probe.least_changes()?.rows().into_iter().map(|row| row.to_vec()).collect())
+}
