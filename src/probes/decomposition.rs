@@ -60,7 +60,7 @@ impl Decomposition {
             let slice = rows.as_slice_mut().ok_or_else(layout_fault)?;
             let mut product = block.as_mut().subrows_mut(0, n);
             let from = MatRef::from_row_major_slice(&*slice, n, d);
-            matmul(product.rb_mut(), Accum::Replace, from, axes.as_ref(), 1.0, get_global_parallelism());
+            matmul(product.as_mut(), Accum::Replace, from, axes.as_ref(), 1.0, get_global_parallelism());
             MatMut::from_row_major_slice_mut(slice, n, d).copy_from(product);
         }
         let axes = Array2::from_shape_fn((d, d), |(i, j)| axes[(i, j)]);

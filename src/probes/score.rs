@@ -4,9 +4,10 @@ use super::bootstrap::{Bootstrap, Interval};
 use super::centroid::Centroids;
 use super::decomposition::Decomposition;
 use super::measure::{Breadth, measures};
-use super::names::{NAME_DIMS, name_features};
+use super::names::name_features;
 use super::probe::Probe;
 use super::ridge::{Edge, PenaltyGrid, Solution};
+use super::sparse_ridge::SparseRidge;
 use super::split::Split;
 use super::store::{StoredProbe, StreamMoments};
 use crate::datasets::Dataset;
@@ -140,18 +141,17 @@ impl<'a> Scorer<'a> {
         Ok(Baseline { rows, predictions })
     }
 
-    /// Scores a ridge on the n-grams of the names.
+    /// Scores a ridge on the n-grams of the names: test and training entities.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the decomposition does not converge.
+    /// As [`SparseRidge::fit`].
     pub fn names_only(&self) -> Result<Baseline> {
         let names: Vec<&str> = self.dataset.entities.iter().map(|e| e.name.as_str()).collect();
-        let features = name_features(&names, NAME_DIMS);
-        let decomposition = self.decompose("n-grams of the names", features.view())?;
-        let solution = decomposition.solve(&self.targets(&self.split.train), &self.grid)?;
-        let predictions = solution.probe.readings(features.view());
-        let heading = Heading { method: NAMES_ONLY, point: None };
-        let rows = self.probe_rows(&heading, &solution, &predictions)?;
+        let features = name_features(&names);
+        let settings = SparseRidge { seed: self.bootstrap.seed, ..SparseRidge::default() };
+        let train = &self.split.train;
+        let predictions = settings.fit(&features.select(train), &self.targets(train))?.readings(&features);
+        let rows = self.baseline_rows(NAMES_ONLY, &predictions)?;
         Ok(Baseline { rows, predictions })
     }
 
@@ -165,9 +165,7 @@ impl<'a> Scorer<'a> {
         let Scorer { dataset, split, .. } = self;
         let groups: Vec<&str> = split.train.iter().map(|&i| dataset.group(&dataset.entities[i])).collect();
         let predictions = Centroids::of(&groups, &self.targets(&split.train)).predict_all(dataset);
-        let heading = Heading { method: CENTROID, point: None };
-        let mut rows = self.rows(&heading, Breadth::All, &self.test_part(&predictions))?;
-        rows.extend(self.rows(&heading, Breadth::All, &self.train_part(&predictions))?);
+        let rows = self.baseline_rows(CENTROID, &predictions)?;
         Ok(Baseline { rows, predictions })
     }
 
@@ -239,6 +237,14 @@ impl<'a> Scorer<'a> {
     fn train_part(&self, predictions: &Array2<f64>) -> Part<'_> {
         let entities = &self.split.train;
         Part { split: "train", entities, predicted: predictions.select(Axis(0), entities) }
+    }
+
+    /// All scores of a baseline that reads no model, on test and training entities.
+    fn baseline_rows(&self, method: &'static str, predictions: &Array2<f64>) -> Result<Vec<ScoreRow>> {
+        let heading = Heading { method, point: None };
+        let test = self.rows(&heading, Breadth::All, &self.test_part(predictions))?;
+        let train = self.rows(&heading, Breadth::All, &self.train_part(predictions))?;
+        Ok([test, train].concat())
     }
 
     /// All scores of a fitted ridge on test, training and left-out training entities.
