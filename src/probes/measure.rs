@@ -15,11 +15,14 @@ pub(super) enum Breadth {
     R2,
 }
 
+/// A score as a function of the rows that count, which may repeat.
+pub(super) type OverRows = Box<dyn Fn(&[usize]) -> f64 + Send + Sync>;
+
 /// One score, ready to be counted over any resample of the rows.
 pub(super) struct Measure {
     pub metric: &'static str,
     pub target: &'static str,
-    pub of: Box<dyn Fn(&[usize]) -> f64 + Send + Sync>,
+    pub of: OverRows,
 }
 
 /// What the mean over the targets is called.

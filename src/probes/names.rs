@@ -93,7 +93,7 @@ mod tests {
     fn rows_have_length_one_and_an_empty_name_is_zero() {
         let features = name_features(&["New York", "Łódź", "a a a", ""]);
         for row in 0..3 {
-            assert!((dot(&features.row(row), &features.row(row)) - 1.0).abs() < 1e-6);
+            assert!((dot(features.row(row), features.row(row)) - 1.0).abs() < 1e-6);
         }
         assert!(features.row(3).is_empty());
     }
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn names_that_share_an_ending_are_nearer() {
         let features = name_features(&["Nottingham", "Birmingham", "Kyoto"]);
-        let near = dot(&features.row(0), &features.row(1));
-        let far = dot(&features.row(0), &features.row(2));
+        let near = dot(features.row(0), features.row(1));
+        let far = dot(features.row(0), features.row(2));
         assert!(near > 2.0 * far, "{near} {far}");
     }
 

@@ -131,7 +131,7 @@ impl Decomposition {
         let weights = self.axes.dot(&(&centred.along * &filter)).reversed_axes(); // [n_targets, d_model]
         let weights = weights.as_standard_layout().into_owned();
         let bias = &centred.mean - &weights.dot(&self.mean);
-        let leave_one_out = y - &centred.left_out(&[penalty]);
+        let leave_one_out = y - &centred.left_out(penalty)?;
         let loo_r2 = r2_by_target(y.view(), leave_one_out.view());
         Ok(Solution { probe: Probe { weights, bias, penalty }, leave_one_out, loo_r2, trials, edge })
     }
@@ -172,12 +172,10 @@ impl Centred<'_> {
             .collect()
     }
 
-    /// The leave-one-out errors themselves, `[n_rows, n_penalties * n_targets]`.
-    fn left_out(&self, penalties: &[f64]) -> Array2<f64> {
-        let width = penalties.len() * self.y.ncols();
-        let values = self.blocks(penalties, |errors| errors.iter().copied().collect::<Vec<_>>()).concat();
-        Array2::from_shape_vec((self.y.nrows(), width), values)
-            .unwrap_or_else(|_| Array2::zeros((self.y.nrows(), width)))
+    /// The leave-one-out errors themselves, `[n_rows, n_targets]`.
+    fn left_out(&self, penalty: f64) -> Result<Array2<f64>> {
+        let values = self.blocks(&[penalty], |errors| errors.iter().copied().collect::<Vec<_>>()).concat();
+        Array2::from_shape_vec(self.y.dim(), values).map_err(|e| Error::Internal(e.to_string()))
     }
 
     /// Applies `take` to the leave-one-out errors of one block of rows after another, in order.
