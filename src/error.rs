@@ -148,6 +148,9 @@ pub enum Error {
     /// A tensor operation failed; this is a fault of mappa, not of the input.
     #[error("tensor operation failed")]
     Tensor(#[from] candle_core::Error),
+    /// A linfa algorithm refused its input; this is a fault of mappa, not of the input.
+    #[error("fitting failed")]
+    Fitting(#[from] linfa::Error),
     /// Two parts of mappa disagree; this is a fault of mappa, not of the input.
     #[error("internal fault: {0}; please report it")]
     Internal(String),
@@ -177,7 +180,7 @@ impl Error {
     /// Whether the user can mend it (exit code 1) or the fault is ours (exit code 2).
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Tensor(_) | Error::Internal(_) => 2,
+            Error::Tensor(_) | Error::Fitting(_) | Error::Internal(_) => 2,
             _ => 1,
         }
     }

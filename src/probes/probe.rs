@@ -1,0 +1,87 @@
+//! The probe: a fitted linear reader of the stream, data only.
+
+use linfa::traits::PredictInplace;
+use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2, s};
+
+/// A linear reader: `reading = weights · activation + bias`, in the target's unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    /// How much each dimension of the raw stream moves each reading, `[n_targets, d_model]`.
+    pub weights: Array2<f64>,
+    /// The reading of the zero vector, `[n_targets]`.
+    pub bias: Array1<f64>,
+    /// The ridge penalty λ that the fit chose, the same for every target.
+    pub penalty: f64,
+}
+
+/// Rows converted from f32 at a time: the copy stays small beside the activations.
+const BLOCK_ROWS: usize = 1024;
+
+impl Probe {
+    /// How many values it reads.
+    pub fn n_targets(&self) -> usize {
+        self.weights.nrows()
+    }
+
+    /// The width of the stream it reads.
+    pub fn d_model(&self) -> usize {
+        self.weights.ncols()
+    }
+
+    /// Reads one activation.
+    ///
+    /// # Shapes
+    /// `[d_model]` to `[n_targets]`.
+    pub fn read(&self, activation: ArrayView1<f64>) -> Array1<f64> {
+        self.weights.dot(&activation) + &self.bias
+    }
+
+    /// Reads many activations as they are stored.
+    ///
+    /// # Shapes
+    /// `[n_entities, d_model]` to `[n_entities, n_targets]`.
+    pub fn readings(&self, activations: ArrayView2<f32>) -> Array2<f64> {
+        let mut readings = Array2::zeros((activations.nrows(), self.n_targets()));
+        for (block, mut out) in activations
+            .axis_chunks_iter(Axis(0), BLOCK_ROWS)
+            .zip(readings.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
+        {
+            out.assign(&(block.mapv(f64::from).dot(&self.weights.t()) + &self.bias));
+        }
+        readings
+    }
+}
+
+impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array2<f64>> for Probe {
+    /// Reads every row of `x`.
+    ///
+    /// # Shapes
+    /// `[n_rows, d_model]` to `[n_rows, n_targets]`.
+    fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array2<f64>) {
+        y.slice_mut(s![.., ..]).assign(&(x.dot(&self.weights.t()) + &self.bias));
+    }
+
+    fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array2<f64> {
+        Array2::zeros((x.nrows(), self.n_targets()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::noise;
+    use super::*;
+    use linfa::traits::Predict;
+
+    #[test]
+    fn one_row_many_rows_and_stored_rows_read_the_same() {
+        let probe =
+            Probe { weights: noise((2, 5), 1), bias: Array1::from_vec(vec![3.0, -4.0]), penalty: 1.0 };
+        let stored = noise((BLOCK_ROWS + 3, 5), 2).mapv(|v| v as f32);
+        let x = stored.mapv(f64::from);
+        let readings = probe.readings(stored.view());
+        let predicted: Array2<f64> = probe.predict(&x);
+        assert!((&readings - &predicted).iter().all(|e| e.abs() < 1e-12));
+        let last = probe.read(x.row(BLOCK_ROWS + 2));
+        assert!((&last - &readings.row(BLOCK_ROWS + 2)).iter().all(|e| e.abs() < 1e-12));
+    }
+}

@@ -1,0 +1,187 @@
+//! What ridge regression must satisfy, and what scikit-learn and linfa make of the same data.
+
+use super::super::fixture::{Fixture, assert_close, noise};
+use super::super::metrics::r2;
+use super::*;
+use linfa::Dataset;
+use linfa::traits::Predict;
+use ndarray::concatenate;
+
+fn solve(x: &Array2<f64>, y: &Array2<f64>, grid: PenaltyGrid) -> Solution {
+    Decomposition::of(x.clone()).unwrap().solve(y, &grid).unwrap()
+}
+
+fn planted(n: usize, d: usize) -> (Array2<f64>, Array2<f64>) {
+    let x = noise((n, d), 1) + 3.0;
+    let y = x.dot(&noise((d, 2), 2)) * 40.0 + 7.0;
+    (x, y)
+}
+
+#[test]
+fn weights_and_bias_equal_those_of_scikit_learn() {
+    for case in Fixture::load().ridge {
+        for fit in &case.fits {
+            let found = solve(&case.x(), &case.y(), PenaltyGrid::Fixed(vec![fit.penalty])).probe;
+            // Measured: weights within 4e-15, bias within 3e-16, relative where above 1.
+            found.weights.iter().zip(&fit.weights()).for_each(|(f, e)| assert_close(*f, *e));
+            found.bias.iter().zip(&fit.bias).for_each(|(f, e)| assert_close(*f, *e));
+        }
+    }
+}
+
+#[test]
+fn leave_one_out_error_and_choice_equal_those_of_scikit_learn() {
+    for case in Fixture::load().ridge {
+        let (x, y) = (case.x(), case.y());
+        for (&penalty, expected) in case.penalties.iter().zip(&case.loo_mse) {
+            let found = solve(&x, &y, PenaltyGrid::Fixed(vec![penalty])).leave_one_out - &y;
+            for (column, mse) in found.columns().into_iter().zip(expected) {
+                // Measured: within 2e-12, relative.
+                assert_close(column.dot(&column) / y.nrows() as f64, *mse);
+            }
+        }
+        let found = solve(&x, &y, PenaltyGrid::Fixed(case.penalties.clone()));
+        assert_eq!(found.probe.penalty, case.chosen, "{}", case.name);
+        let there = solve(&x, &y, PenaltyGrid::Fixed(vec![case.chosen_unstandardised])).probe;
+        let readings: Array2<f64> = there.predict(&x);
+        r2_by_target(y.view(), readings.view())
+            .iter()
+            .zip(&case.training_r2)
+            .for_each(|(f, e)| assert_close(*f, *e));
+    }
+}
+
+#[test]
+fn leave_one_out_equals_refitting_without_each_row() {
+    for (n, d) in [(12, 4), (9, 15)] {
+        let (x, mut y) = planted(n, d);
+        y += &noise((n, 2), 3);
+        let grid = PenaltyGrid::Fixed(vec![0.7]);
+        let found = solve(&x, &y, grid.clone()).leave_one_out;
+        for row in 0..n {
+            let rest: Vec<usize> = (0..n).filter(|&i| i != row).collect();
+            let probe = solve(&x.select(Axis(0), &rest), &y.select(Axis(0), &rest), grid.clone()).probe;
+            let expected = probe.read(x.row(row));
+            found.row(row).iter().zip(&expected).for_each(|(f, e)| assert!((f - e).abs() < 1e-9));
+        }
+    }
+}
+
+#[test]
+fn both_sides_of_the_gram_matrix_give_the_same_probe() {
+    // Copied columns leave the readings of all rows as they are, and put the other side to work.
+    let (x, y) = planted(10, 6);
+    let narrow = solve(&x, &y, PenaltyGrid::Fixed(vec![0.5]));
+    let wide = concatenate![Axis(1), x, x];
+    let wide = solve(&wide, &y, PenaltyGrid::Fixed(vec![1.0]));
+    (&narrow.leave_one_out - &wide.leave_one_out).iter().for_each(|e| assert!(e.abs() < 1e-9, "{e}"));
+}
+
+#[test]
+fn a_planted_direction_is_found() {
+    for (n, d) in [(300, 20), (60, 80)] {
+        let (x, y) = planted(n + 100, d);
+        let (seen, unseen) = (s![..n, ..], s![n.., ..]);
+        let found = solve(&x.slice(seen).to_owned(), &y.slice(seen).to_owned(), PenaltyGrid::default());
+        let readings: Array2<f64> = found.probe.predict(&x.slice(unseen).to_owned());
+        if n > d {
+            assert!(r2_by_target(y.slice(unseen), readings.view()).iter().all(|r| *r > 0.999_999));
+            assert!(found.loo_r2.iter().all(|r| *r > 0.999_999));
+        } else {
+            // Sixty rows span three quarters of the eighty dimensions.
+            assert!(mean(&r2_by_target(y.slice(unseen), readings.view())) > 0.4);
+        }
+    }
+}
+
+#[test]
+fn targets_of_chance_are_not_read() {
+    let x = noise((400, 30), 1);
+    let y = noise((400, 2), 9);
+    let found = solve(&x, &y, PenaltyGrid::default());
+    assert!(found.loo_r2.iter().all(|r| r.abs() < 0.05), "{:?}", found.loo_r2);
+}
+
+#[test]
+fn columns_of_noise_cost_little() {
+    let (x, mut y) = planted(500, 10);
+    y += &(noise((500, 2), 4) * 5.0);
+    let plain = solve(&x, &y, PenaltyGrid::default());
+    let noisy = solve(&concatenate![Axis(1), x, noise((500, 40), 5)], &y, PenaltyGrid::default());
+    let (plain, noisy) = (mean(&plain.loo_r2), mean(&noisy.loo_r2));
+    assert!(noisy < plain && noisy > plain - 0.05, "{plain} {noisy}");
+}
+
+#[test]
+fn without_penalty_it_is_linfas_least_squares() {
+    let (x, y) = planted(80, 6);
+    let y = y + noise((80, 2), 6) * 10.0;
+    let probe = solve(&x, &y, PenaltyGrid::Fixed(vec![0.0])).probe;
+    for target in 0..2 {
+        let dataset = Dataset::new(x.clone(), y.column(target).to_owned());
+        let fit = linfa_linear::LinearRegression::new().fit(&dataset).unwrap();
+        // Measured: within 2e-15.
+        probe.weights.row(target).iter().zip(fit.params()).for_each(|(f, e)| assert_close(*f, *e));
+        assert_close(probe.bias[target], fit.intercept());
+    }
+}
+
+#[test]
+fn the_grid_grows_until_the_best_is_inside_or_says_so() {
+    let (x, y) = planted(200, 5);
+    let narrow = PenaltyGrid::Decades { from: 1, to: 2, floor: -20, ceiling: 5 };
+    let grown = solve(&x, &y, narrow);
+    assert!(grown.trials.len() > 3 && grown.trials.windows(2).all(|t| t[0].penalty < t[1].penalty));
+    assert!(mean(&grown.loo_r2) > 0.999_999);
+    let stopped = solve(&x, &y, PenaltyGrid::Decades { from: 1, to: 2, floor: 0, ceiling: 5 });
+    assert_eq!((stopped.edge, stopped.trials.len()), (Edge::Lowest, 5));
+    let noise = solve(
+        &noise((50, 5), 1),
+        &noise((50, 1), 11),
+        PenaltyGrid::Decades { from: -7, to: -6, floor: -7, ceiling: -5 },
+    );
+    assert_eq!((noise.edge, noise.trials.len()), (Edge::Highest, 5));
+    assert_eq!(solve(&x, &y, PenaltyGrid::default()).trials.len() % 2, 1);
+}
+
+#[test]
+fn a_constant_target_or_stream_is_read_by_the_bias() {
+    let x = noise((20, 3), 1);
+    let y = concatenate![Axis(1), Array2::from_elem((20, 1), 5.0), x.slice(s![.., ..1])];
+    let found = solve(&x, &y, PenaltyGrid::default());
+    assert!((found.probe.bias[0] - 5.0).abs() < 1e-12);
+    assert!(found.loo_r2[1] > 0.99);
+    let still = solve(&Array2::from_elem((20, 3), 2.0), &y, PenaltyGrid::default());
+    assert!(still.probe.weights.iter().all(|w| *w == 0.0));
+    assert!(r2(&y.column(1).to_vec(), &still.leave_one_out.column(1).to_vec()) <= 0.0);
+}
+
+#[test]
+fn the_pattern_moves_one_reading_by_one_unit() {
+    for (n, d) in [(100, 8), (12, 30)] {
+        let (x, y) = planted(n, d);
+        let decomposition = Decomposition::of(x.clone()).unwrap();
+        let probe = decomposition.solve(&y, &PenaltyGrid::default()).unwrap().probe;
+        let moved = decomposition.pattern(&probe).unwrap().dot(&probe.weights.t());
+        (&moved - &Array2::<f64>::eye(2)).iter().for_each(|e| assert!(e.abs() < 1e-8, "{moved}"));
+        let rms = (x.iter().map(|v| v * v).sum::<f64>() / n as f64).sqrt();
+        assert!((decomposition.rms_norm() / rms - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn bad_input_is_refused_by_row_and_column() {
+    let (mut x, y) = planted(6, 3);
+    x[[4, 2]] = f64::NAN;
+    let error = Decomposition::of(x.clone()).unwrap_err().to_string();
+    assert!(error.contains("row 5, column 3") && error.contains("NaN"), "{error}");
+    x[[4, 2]] = f64::INFINITY;
+    assert!(Ridge::default().fit(&Dataset::new(x, y.clone())).unwrap_err().to_string().contains("inf"));
+    assert!(Decomposition::of(noise((2, 3), 1)).unwrap_err().to_string().contains("2 rows"));
+    let decomposition = Decomposition::of(noise((5, 3), 1)).unwrap();
+    assert!(decomposition.solve(&y, &PenaltyGrid::default()).unwrap_err().to_string().contains("6 rows"));
+    let y = noise((5, 1), 1);
+    for penalties in [vec![], vec![-1.0], vec![f64::NAN]] {
+        assert!(decomposition.solve(&y, &PenaltyGrid::Fixed(penalties)).is_err());
+    }
+}

@@ -1,0 +1,114 @@
+//! Matrices that are almost all zeros, by row.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+/// A matrix of which only the entries that are not zero are kept, row after row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SparseRows {
+    n_columns: usize,
+    /// Where each row begins, and at last where the last one ends.
+    starts: Vec<usize>,
+    entries: Vec<(u32, f32)>,
+}
+
+impl SparseRows {
+    /// A matrix from each row's columns and values; columns lie below `n_columns`.
+    pub fn of(rows: &[Vec<(u32, f32)>], n_columns: usize) -> SparseRows {
+        let mut starts = vec![0];
+        starts.extend(rows.iter().scan(0, |end, row| {
+            *end += row.len();
+            Some(*end)
+        }));
+        SparseRows { n_columns, starts, entries: rows.concat() }
+    }
+
+    /// How many rows there are.
+    pub fn n_rows(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// How many columns there are, zeros included.
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    /// The columns and values of one row.
+    pub fn row(&self, row: usize) -> &[(u32, f32)] {
+        &self.entries[self.starts[row]..self.starts[row + 1]]
+    }
+
+    /// Some of the rows, in the order given.
+    pub fn select(&self, rows: &[usize]) -> SparseRows {
+        let rows: Vec<Vec<(u32, f32)>> = rows.iter().map(|&row| self.row(row).to_vec()).collect();
+        SparseRows::of(&rows, self.n_columns)
+    }
+
+    /// Rows for columns and columns for rows.
+    pub fn transposed(&self) -> SparseRows {
+        let mut starts = vec![0; self.n_columns + 1];
+        for (column, _) in &self.entries {
+            starts[*column as usize + 1] += 1;
+        }
+        for column in 0..self.n_columns {
+            starts[column + 1] += starts[column];
+        }
+        let mut next = starts.clone();
+        let mut entries = vec![(0, 0.0); self.entries.len()];
+        for row in 0..self.n_rows() {
+            for &(column, value) in self.row(row) {
+                let place = &mut next[column as usize];
+                entries[*place] = (row as u32, value);
+                *place += 1;
+            }
+        }
+        SparseRows { n_columns: self.n_rows(), starts, entries }
+    }
+
+    /// The product with a dense matrix.
+    ///
+    /// # Shapes
+    /// `[n_columns, n_targets]` to `[n_rows, n_targets]`.
+    pub fn times(&self, dense: &Array2<f64>) -> Array2<f64> {
+        let n_targets = dense.ncols();
+        let mut product = Array2::zeros((self.n_rows(), n_targets));
+        // A new array is in row order: it has a slice. Without columns there is nothing to fill.
+        if let Some(values) = product.as_slice_mut().filter(|_| n_targets > 0) {
+            // Some hundred rows a task: one row is too little work to hand out.
+            values.par_chunks_mut(n_targets).with_min_len(256).enumerate().for_each(|(row, out)| {
+                for &(column, value) in self.row(row) {
+                    for (sum, factor) in out.iter_mut().zip(dense.row(column as usize)) {
+                        *sum += f64::from(value) * factor;
+                    }
+                }
+            });
+        }
+        product
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn example() -> SparseRows {
+        SparseRows::of(&[vec![(0, 1.0), (2, 2.0)], vec![], vec![(2, -3.0)]], 4)
+    }
+
+    #[test]
+    fn products_are_those_of_the_dense_matrix() {
+        let dense: Array2<f64> = array![[1.0, 0.0, 2.0, 0.0], [0.0; 4], [0.0, 0.0, -3.0, 0.0]];
+        let right = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]];
+        assert_eq!(example().times(&right), dense.dot(&right));
+        let left = array![[1.0], [2.0], [3.0]];
+        assert_eq!(example().transposed().times(&left), dense.t().dot(&left));
+    }
+
+    #[test]
+    fn transposing_twice_gives_the_matrix_back() {
+        assert_eq!(example().transposed().transposed(), example());
+        assert_eq!(example().select(&[2, 0]).row(0), [(2, -3.0)]);
+        assert_eq!((example().n_rows(), example().n_columns()), (3, 4));
+    }
+}
