@@ -1,5 +1,6 @@
 //! The probe: a fitted linear reader of the stream, data only.
 
+use crate::error::{Error, Result};
 use linfa::traits::PredictInplace;
 use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2, s};
 
@@ -26,6 +27,30 @@ impl Probe {
     /// The width of the stream it reads.
     pub fn d_model(&self) -> usize {
         self.weights.ncols()
+    }
+
+    /// The least changes of the stream that move one reading each: `(WWᵀ)⁻¹W`.
+    ///
+    /// Adding `Σ δ_t · row_t` to an activation moves reading `t` by `δ_t` and nothing at right angles to
+    /// the weights.
+    ///
+    /// # Shapes
+    /// `[n_targets, d_model]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the weights of two targets are parallel or zero.
+    pub fn least_changes(&self) -> Result<Array2<f64>> {
+        let gram = self.weights.dot(&self.weights.t()); // [n_targets, n_targets]
+        let n = gram.nrows();
+        let solver = faer::Mat::from_fn(n, n, |i, j| gram[[i, j]]);
+        let right = faer::Mat::from_fn(n, self.d_model(), |i, j| self.weights[[i, j]]);
+        let rows = faer::linalg::solvers::Solve::solve(&solver.full_piv_lu(), right);
+        let rows = Array2::from_shape_fn((n, self.d_model()), |(i, j)| rows[(i, j)]);
+        if rows.iter().all(|x| x.is_finite()) {
+            Ok(rows)
+        } else {
+            Err(Error::invalid("a probe's weights", "parallel or zero rows", "weights that tell the targets apart"))
+        }
     }
 
     /// Reads one activation.
