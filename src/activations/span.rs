@@ -43,7 +43,12 @@ pub struct SpanRow {
 /// # Errors
 /// [`Error::EntityNotPlaced`] if no token ends where the entity ends, or a token mixes the entity with
 /// what stands beside it.
-pub fn place(tokenizer: &Tokenizer, dataset: &str, entity: &Entity, prompted: &PromptedEntity) -> Result<Span> {
+pub fn place(
+    tokenizer: &Tokenizer,
+    dataset: &str,
+    entity: &Entity,
+    prompted: &PromptedEntity,
+) -> Result<Span> {
     let failed = |problem: String| Error::EntityNotPlaced {
         dataset: dataset.to_string(),
         row: entity.row,
@@ -83,7 +88,8 @@ mod tests {
     #[test]
     fn the_span_is_the_entity_and_nothing_after_it() {
         let tokenizer = tokenizer(&["Where is New Oslo now"; 3], 400);
-        for (template, name) in [("", "New Oslo"), ("Where is {} now", "Oslo"), ("Where is {}", "Łódź (old)")] {
+        for (template, name) in [("", "New Oslo"), ("Where is {} now", "Oslo"), ("Where is {}", "Łódź (old)")]
+        {
             let entity = entity(name);
             let prompted = Prompt::new(template).unwrap().fill(&entity);
             let span = place(&tokenizer, "places", &entity, &prompted).unwrap();

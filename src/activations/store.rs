@@ -68,7 +68,9 @@ impl ActivationStore {
     pub fn load(&self, point: HookPoint) -> Result<Activations> {
         let path = self.path(point);
         let bytes = artefact::load_bytes(&path)?;
-        let wrong = |found: String| Error::bad_file(&path, found, "activations as mappa extract writes them; extract again");
+        let wrong = |found: String| {
+            Error::bad_file(&path, found, "activations as mappa extract writes them; extract again")
+        };
         let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
         let view = file.tensor(TENSOR).map_err(|e| wrong(e.to_string()))?;
         let (Dtype::F32, [n, width]) = (view.dtype(), view.shape()) else {

@@ -1,5 +1,22 @@
 //! The command line: one file a subcommand, each with its own flags.
+//!
+//! - `run`: the whole line; `experiment` reads what it shall do
+//! - `datasets`, `models`: what there is, and checks
+//! - `extract`, `probe`, `steer`, `figure`: one stage each
+//! - `train`: the bundled model, made again
+//! - `stages`: what `run` and the single commands share
+//! - `table`, `terminal`: what is printed
 
+mod datasets;
+mod experiment;
+mod extract;
+mod figure;
+mod models;
+mod probe;
+mod run;
+mod stages;
+mod steer;
+mod table;
 mod terminal;
 mod train;
 
@@ -8,8 +25,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A probing lab for language models: finds where a model keeps where and when, and writes it back.
+///
+/// Without a command, runs the bundled experiment: bundled model, six bundled datasets, no network.
 #[derive(Parser)]
-#[command(version, about, arg_required_else_help = false)]
+#[command(
+    version,
+    about,
+    after_help = "Examples:
+  mappa                                                   the bundled experiment, start to end
+  mappa extract --model path/to/pythia-160m --dataset world_place
+  mappa probe --model path/to/pythia-160m --dataset world_place
+  mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3"
+)]
 struct Cli {
     /// The lab: the folder under which all artefacts lie.
     #[arg(long, global = true, default_value = ".", value_name = "DIR")]
@@ -20,15 +47,29 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Run),
+    Datasets(datasets::Datasets),
+    Models(models::Models),
+    Extract(extract::Extract),
+    Probe(probe::Probe),
+    Steer(steer::Steer),
+    Figure(figure::Figure),
     Train(train::Train),
 }
 
 /// Runs the command and prints any error once.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = match cli.command {
-        Some(Command::Train(args)) => args.run(&cli.lab),
-        None => Ok(()),
+    let Cli { lab, command } = Cli::parse();
+    let outcome = match command {
+        Some(Command::Run(args)) => args.run(&lab),
+        None => run::Run::default().run(&lab),
+        Some(Command::Datasets(args)) => args.run(&lab),
+        Some(Command::Models(args)) => args.run(&lab),
+        Some(Command::Extract(args)) => args.run(&lab),
+        Some(Command::Probe(args)) => args.run(&lab),
+        Some(Command::Steer(args)) => args.run(&lab),
+        Some(Command::Figure(args)) => args.run(&lab),
+        Some(Command::Train(args)) => args.run(&lab),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -95,7 +95,13 @@ impl Train {
         Card::new()
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
-            .input("shape", format!("{} {} {} {} {}", self.d_model, self.n_layers, self.n_heads, self.d_mlp, self.d_vocab))
+            .input(
+                "shape",
+                format!(
+                    "{} {} {} {} {}",
+                    self.d_model, self.n_layers, self.n_heads, self.d_mlp, self.d_vocab
+                ),
+            )
             .input("batch", self.batch)
             .input("rate", self.rate)
             .input("seed", self.seed)
@@ -148,7 +154,12 @@ impl Train {
         Ok((tokens, json))
     }
 
-    fn train(&self, trainer: &mut Trainer, card: &Card, (folder, tokenizer): (&Path, &[u8])) -> Result<usize> {
+    fn train(
+        &self,
+        trainer: &mut Trainer,
+        card: &Card,
+        (folder, tokenizer): (&Path, &[u8]),
+    ) -> Result<usize> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
@@ -156,8 +167,6 @@ impl Train {
             eprintln!("going on from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
-        let t0 = Instant::now();
-        let t0 = Instant::now();
         let bar = terminal::bar("training", trainer.steps().1 as u64);
         let (mut n_tokens, mut smooth) = (0, None);
         while let Some(progress) = trainer.step()? {
@@ -170,7 +179,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3} {:.1}s", progress.step, progress.n_steps, t0.elapsed().as_secs_f64());
+                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
         }

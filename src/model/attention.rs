@@ -110,7 +110,11 @@ impl ForestAttention {
                     let query = &q[sizes.at(row, sizes.n_heads, head)..][..sizes.d_head];
                     self.probabilities(&sizes, query, k, kv, &path, &mut probs);
                     for (&node, &p) in path.iter().zip(&probs) {
-                        add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head]);
+                        add_scaled(
+                            out,
+                            p,
+                            &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head],
+                        );
                     }
                 }
             }
@@ -119,7 +123,15 @@ impl ForestAttention {
     }
 
     #[allow(clippy::too_many_arguments)] // the innermost loop of the pass: slices in, one slice out
-    fn probabilities(&self, sizes: &Sizes, query: &[f32], k: &[f32], kv: usize, path: &[u32], probs: &mut Vec<f32>) {
+    fn probabilities(
+        &self,
+        sizes: &Sizes,
+        query: &[f32],
+        k: &[f32],
+        kv: usize,
+        path: &[u32],
+        probs: &mut Vec<f32>,
+    ) {
         probs.clear();
         probs.extend(path.iter().map(|&node| {
             self.scale * dot(query, &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head])
@@ -140,9 +152,7 @@ impl ForestAttention {
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
             self.probabilities(&sizes, query, k, kv, &path, &mut probs);
             dp.clear();
-            dp.extend(
-                path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])),
-            );
+            dp.extend(path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])));
             let mean = dot(&probs, &dp);
             for ((&node, &p), &dp) in path.iter().zip(&probs).zip(&dp) {
                 let node = node as usize;
@@ -226,7 +236,8 @@ mod tests {
         let mask = Tensor::from_vec(mask, (n, n), &Device::Cpu).unwrap();
         let groups = q.dim(1).unwrap() / k.dim(1).unwrap();
         let heads = (0..q.dim(1).unwrap()).map(|h| {
-            let pick = |t: &Tensor, h: usize| t.narrow(1, h, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+            let pick =
+                |t: &Tensor, h: usize| t.narrow(1, h, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
             let (q, k, v) = (pick(q, h), pick(k, h / groups), pick(v, h / groups));
             let scores = (q.matmul(&k.t().unwrap()).unwrap() * scale).unwrap().broadcast_add(&mask).unwrap();
             candle_nn::ops::softmax(&scores, 1).unwrap().matmul(&v).unwrap()
@@ -236,7 +247,8 @@ mod tests {
 
     #[test]
     fn forward_and_gradients_equal_dense_masked_attention() {
-        let (forest, _) = Forest::of_texts(&[vec![1, 2, 3, 4], vec![1, 2, 5], vec![6, 2], vec![1, 9, 3]]).unwrap();
+        let (forest, _) =
+            Forest::of_texts(&[vec![1, 2, 3, 4], vec![1, 2, 5], vec![6, 2], vec![1, 9, 3]]).unwrap();
         let n = forest.len();
         let var = |heads: usize| Var::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
         let (q, k, v) = (var(6), var(2), var(2));

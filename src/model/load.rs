@@ -91,7 +91,12 @@ impl Model {
         transformer(family, (family.spec)(&config)?, &Weights::open(folder)?)
     }
 
-    fn assemble(name: &str, folder: &Path, (config, tokenizer): (&[u8], &[u8]), weights: Weights) -> Result<Model> {
+    fn assemble(
+        name: &str,
+        folder: &Path,
+        (config, tokenizer): (&[u8], &[u8]),
+        weights: Weights,
+    ) -> Result<Model> {
         let config_path = folder.join("config.json");
         let parsed = Config::parse(&config_path, config)?;
         let family = parsed.family()?;

@@ -143,8 +143,7 @@ mod tests {
         let bias = Tensor::randn(0f32, 0.2f32, 24, &Device::Cpu).unwrap();
         let probe = Tensor::randn(0f32, 1f32, (70, 24), &Device::Cpu).unwrap();
         for kind in [NormKind::LayerNorm, NormKind::RmsNorm] {
-            let norm =
-                Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias: Some(bias.clone()) };
+            let norm = Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias: Some(bias.clone()) };
             let ours = norm.forward(&x).unwrap();
             let theirs = match kind {
                 NormKind::LayerNorm => candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap(),

@@ -65,7 +65,9 @@ pub fn list(spec: &Spec) -> Vec<(Param, Vec<usize>)> {
         all.push((Param::Positions, vec![spec.n_context, spec.d_model]));
     }
     let block = block_params(spec);
-    all.extend((0..spec.n_layers).flat_map(|l| block.iter().map(move |(p, s)| (Param::Block(l, *p), s.clone()))));
+    all.extend(
+        (0..spec.n_layers).flat_map(|l| block.iter().map(move |(p, s)| (Param::Block(l, *p), s.clone()))),
+    );
     all.push((Param::FinalNormWeight, vec![spec.d_model]));
     if spec.norm == NormKind::LayerNorm {
         all.push((Param::FinalNormBias, vec![spec.d_model]));
@@ -130,7 +132,9 @@ pub(crate) fn random(spec: &Spec, param: Param, shape: &[usize], rng: &mut impl 
             return Ok(Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu)?);
         }
         Param::Embed | Param::Positions => 0.05,
-        Param::Block(_, AttnOut | Down) => (shape[1] as f32).sqrt().recip() / (2.0 * spec.n_layers as f32).sqrt(),
+        Param::Block(_, AttnOut | Down) => {
+            (shape[1] as f32).sqrt().recip() / (2.0 * spec.n_layers as f32).sqrt()
+        }
         _ => (shape[1] as f32).sqrt().recip(),
     };
     let normal = Normal::new(0f32, deviation).map_err(|e| Error::Internal(e.to_string()))?;

@@ -91,7 +91,10 @@ mod tests {
                 (turned(&x, a) * turned(&y, b)).unwrap().sum_all().unwrap().to_scalar().unwrap()
             };
             assert!((product(3, 7) - product(10, 14)).abs() < 1e-4);
-            assert!((product(0, 0) - (&x * &y).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).abs() < 1e-5);
+            assert!(
+                (product(0, 0) - (&x * &y).unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).abs()
+                    < 1e-5
+            );
             assert!((product(3, 7) - product(3, 8)).abs() > 1e-3);
         }
     }

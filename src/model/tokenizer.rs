@@ -34,11 +34,14 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::BadFile`] if it is not one.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|e| Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library"))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| {
+            Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library")
+        })?;
         // Some files ask for padding or cutting; a probe needs each text whole and nothing else.
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|e| Error::bad_file(path, e, "a tokenizer without truncation"))?;
+        inner
+            .with_truncation(None)
+            .map_err(|e| Error::bad_file(path, e, "a tokenizer without truncation"))?;
         Ok(Tokenizer { inner, sha256: artefact::hash(bytes) })
     }
 

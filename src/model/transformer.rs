@@ -173,8 +173,10 @@ impl Block {
             Ok::<_, Error>(Linear { weight: take(weight).ok_or_else(|| missing(weight))?, bias: take(bias) })
         };
         let gate = matches!(spec.mlp, Mlp::Gated(_)).then(|| linear(Gate, GateBias)).transpose()?;
-        let (query, key, value) = (linear(Query, QueryBias)?, linear(Key, KeyBias)?, linear(Value, ValueBias)?);
-        let (attn_out, up, down) = (linear(AttnOut, AttnOutBias)?, linear(Up, UpBias)?, linear(Down, DownBias)?);
+        let (query, key, value) =
+            (linear(Query, QueryBias)?, linear(Key, KeyBias)?, linear(Value, ValueBias)?);
+        let (attn_out, up, down) =
+            (linear(AttnOut, AttnOutBias)?, linear(Up, UpBias)?, linear(Down, DownBias)?);
         let mut norm = |weight, bias| {
             let weight = take(weight).ok_or_else(|| missing(weight))?;
             Ok::<_, Error>(Norm { kind: spec.norm, eps: spec.norm_eps, weight, bias: take(bias) })

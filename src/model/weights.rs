@@ -94,7 +94,11 @@ impl Weights {
         } else if index.is_file() {
             shards(&index)?
         } else {
-            return Err(Error::bad_file(folder, "no weights", "model.safetensors, or model.safetensors.index.json with its shards"));
+            return Err(Error::bad_file(
+                folder,
+                "no weights",
+                "model.safetensors, or model.safetensors.index.json with its shards",
+            ));
         };
         let files = paths.into_iter().map(|path| Ok((path.clone(), Bytes::Mapped(mapped::map(&path)?))));
         Weights::of(files.collect::<Result<_>>()?)

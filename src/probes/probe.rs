@@ -49,7 +49,11 @@ impl Probe {
         if rows.iter().all(|x| x.is_finite()) {
             Ok(rows)
         } else {
-            Err(Error::invalid("a probe's weights", "parallel or zero rows", "weights that tell the targets apart"))
+            Err(Error::invalid(
+                "a probe's weights",
+                "parallel or zero rows",
+                "weights that tell the targets apart",
+            ))
         }
     }
 

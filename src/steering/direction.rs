@@ -21,7 +21,11 @@ impl Direction {
     pub fn of(vector: &[f64]) -> Result<Direction> {
         let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
         if !(length.is_finite() && length > 0.0) {
-            return Err(Error::invalid("direction", format!("length {length}"), "a vector of positive length"));
+            return Err(Error::invalid(
+                "direction",
+                format!("length {length}"),
+                "a vector of positive length",
+            ));
         }
         Ok(Direction { unit: vector.iter().map(|x| x / length).collect() })
     }
@@ -95,6 +99,9 @@ mod tests {
         let loaded = Direction::load(&path, 3).unwrap();
         assert!((loaded.unit()[1] - 2.0 / 3.0).abs() < 1e-12);
         let error = Direction::load(&path, 4).unwrap_err().to_string();
-        assert!(error.contains("direction.safetensors") && error.contains("[3]") && error.contains('4'), "{error}");
+        assert!(
+            error.contains("direction.safetensors") && error.contains("[3]") && error.contains('4'),
+            "{error}"
+        );
     }
 }

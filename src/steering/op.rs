@@ -111,7 +111,11 @@ fn ndarray_row(row: &[f32]) -> ndarray::Array1<f64> {
 
 fn basis(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
     if n != probe.n_targets() {
-        return Err(Error::invalid("values to steer to", n, format!("one for each of the probe's {} targets", probe.n_targets())));
+        return Err(Error::invalid(
+            "values to steer to",
+            n,
+            format!("one for each of the probe's {} targets", probe.n_targets()),
+        ));
     }
     Ok(probe.least_changes()?.rows().into_iter().map(|row| row.to_vec()).collect())
 }

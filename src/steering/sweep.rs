@@ -102,7 +102,12 @@ impl<'a> Prepared<'a> {
     }
 }
 
-fn respond(model: &Model, plan: &Sweep, text: &Prepared, (op, seed, dose): (Op, u64, f64)) -> Result<Vec<SweepRow>> {
+fn respond(
+    model: &Model,
+    plan: &Sweep,
+    text: &Prepared,
+    (op, seed, dose): (Op, u64, f64),
+) -> Result<Vec<SweepRow>> {
     let point = HookPoint::ResidPost(plan.layer);
     let n_layers = model.spec().n_layers;
     let positions = Positions::new(Where::All, text.ids.len(), text.n_special);

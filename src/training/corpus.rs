@@ -253,8 +253,29 @@ mod tests {
         let ages: BTreeSet<&str> =
             AGES.iter().chain(&RECENT_AGES).flat_map(|(_, age)| age.split(' ')).collect();
         let own: BTreeSet<&str> = [
-            "is", "near", "and", "of", "from", "in", "closer", "to", "than", "the", "time", "before", "after", "with",
-            "age", "north", "south", "east", "west", "north-east", "north-west", "south-east", "south-west",
+            "is",
+            "near",
+            "and",
+            "of",
+            "from",
+            "in",
+            "closer",
+            "to",
+            "than",
+            "the",
+            "time",
+            "before",
+            "after",
+            "with",
+            "age",
+            "north",
+            "south",
+            "east",
+            "west",
+            "north-east",
+            "north-west",
+            "south-east",
+            "south-west",
         ]
         .into();
         let lines: Vec<String> = corpus.stanzas(STANZA).into_iter().step_by(7).flatten().collect();
@@ -266,7 +287,9 @@ mod tests {
                     rest = rest.replace(name, " ");
                 }
             }
-            for word in rest.split(|c: char| c.is_whitespace() || c == ',' || c == '.').filter(|w| !w.is_empty()) {
+            for word in
+                rest.split(|c: char| c.is_whitespace() || c == ',' || c == '.').filter(|w| !w.is_empty())
+            {
                 assert!(
                     own.contains(word) || ages.contains(word) || groups.contains(word),
                     "`{word}` in `{line}` is neither a name, a group, an age nor one of the corpus's own words"

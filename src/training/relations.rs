@@ -115,13 +115,22 @@ mod tests {
         assert_eq!(relations.wind(0, 1), "south-west");
         assert_eq!(relations.wind(2, 3), "north");
         assert_eq!(relations.neighbours[0][0], 1);
-        assert_eq!(relations.nearer_first(0, 2, 1, crate::datasets::bundled("world_place").unwrap().entities[0].target), (1, 2));
+        assert_eq!(
+            relations.nearer_first(
+                0,
+                2,
+                1,
+                crate::datasets::bundled("world_place").unwrap().entities[0].target
+            ),
+            (1, 2)
+        );
     }
 
     #[test]
     fn landmarks_in_time_are_evenly_spaced() {
         let rows: String = (0..320).map(|i| format!("p{i},{}\n", i * 3)).collect();
-        let relations = Relations::of(&parse(Path::new("p.csv"), format!("name,year\n{rows}").as_bytes()).unwrap());
+        let relations =
+            Relations::of(&parse(Path::new("p.csv"), format!("name,year\n{rows}").as_bytes()).unwrap());
         let steps: Vec<usize> = relations.landmarks.windows(2).map(|w| w[1] - w[0]).collect();
         assert!(steps.iter().all(|s| *s == 10), "{steps:?}");
         assert!(relations.is_before(0, 1));

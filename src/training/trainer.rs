@@ -119,7 +119,9 @@ impl Trainer {
                 .zip(&self.pools)
                 .map(|(forest, pool)| scope.spawn(|| pool.install(|| self.gradients(forest, n_edges))))
                 .collect();
-            jobs.into_iter().map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            jobs.into_iter()
+                .map(|job| job.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         });
         let (mut loss, mut total) = (0.0, None::<Vec<Vec<f32>>>);
         for shard in done {
@@ -172,7 +174,8 @@ impl Trainer {
             let n = slot.first.len();
             tensors.insert(slot.name.clone(), slot.var.as_tensor().copy()?);
             tensors.insert(format!("{}.first", slot.name), Tensor::from_slice(&slot.first, n, &Device::Cpu)?);
-            tensors.insert(format!("{}.second", slot.name), Tensor::from_slice(&slot.second, n, &Device::Cpu)?);
+            tensors
+                .insert(format!("{}.second", slot.name), Tensor::from_slice(&slot.second, n, &Device::Cpu)?);
         }
         tensors.insert("step".into(), Tensor::from_slice(&[self.adam.step as u32], 1, &Device::Cpu)?);
         let bytes = safetensors::serialize(&tensors, None).map_err(|e| Error::Internal(e.to_string()))?;
@@ -184,7 +187,9 @@ impl Trainer {
     /// # Errors
     /// [`Error::BadFile`] if the checkpoint is another model's.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
-        let wrong = |found: String| Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew");
+        let wrong = |found: String| {
+            Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew")
+        };
         let tensors = candle_core::safetensors::load_buffer(&artefact::load_bytes(path)?, &Device::Cpu)
             .map_err(|e| wrong(e.to_string()))?;
         let get = |name: &str| tensors.get(name).ok_or_else(|| wrong(format!("no tensor `{name}`")));

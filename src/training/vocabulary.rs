@@ -24,22 +24,27 @@ pub fn train_tokenizer(lines: &[String], d_vocab: usize) -> Result<Vec<u8>> {
         .special_tokens(vec![AddedToken::from(BOUNDARY, true)])
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
-    let mut tokenizer: TokenizerImpl<BPE, tokenizers::NormalizerWrapper, ByteLevel, TemplateProcessing, ByteLevel> =
-        TokenizerBuilder::new()
-            .with_model(BPE::default())
-            .with_normalizer(None)
-            .with_pre_tokenizer(Some(ByteLevel::new(true, true, true)))
-            .with_post_processor(Some(
-                TemplateProcessing::builder()
-                    .try_single(format!("{BOUNDARY} $A"))
-                    .map_err(Error::Internal)?
-                    .special_tokens(vec![(BOUNDARY, 0)])
-                    .build()
-                    .map_err(|e| Error::Internal(e.to_string()))?,
-            ))
-            .with_decoder(Some(ByteLevel::default()))
-            .build()
-            .map_err(fault)?;
+    let mut tokenizer: TokenizerImpl<
+        BPE,
+        tokenizers::NormalizerWrapper,
+        ByteLevel,
+        TemplateProcessing,
+        ByteLevel,
+    > = TokenizerBuilder::new()
+        .with_model(BPE::default())
+        .with_normalizer(None)
+        .with_pre_tokenizer(Some(ByteLevel::new(true, true, true)))
+        .with_post_processor(Some(
+            TemplateProcessing::builder()
+                .try_single(format!("{BOUNDARY} $A"))
+                .map_err(Error::Internal)?
+                .special_tokens(vec![(BOUNDARY, 0)])
+                .build()
+                .map_err(|e| Error::Internal(e.to_string()))?,
+        ))
+        .with_decoder(Some(ByteLevel::default()))
+        .build()
+        .map_err(fault)?;
     tokenizer.train(&mut trainer, lines.iter()).map_err(fault)?;
     Ok(tokenizer.to_string(true).map_err(fault)?.into_bytes())
 }
@@ -52,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_name_has_the_same_tokens_wherever_it_stands_and_spans_are_exact() {
-        let lines: Vec<String> = ["Oslo is near Bergen", "Bergen is near Oslo", "Łódź"].map(String::from).into();
+        let lines: Vec<String> =
+            ["Oslo is near Bergen", "Bergen is near Oslo", "Łódź"].map(String::from).into();
         let bytes = train_tokenizer(&lines, 300).unwrap();
         let tokenizer = Tokenizer::parse(Path::new("tokenizer.json"), &bytes).unwrap();
         let alone = tokenizer.encode("Oslo").unwrap();

@@ -53,8 +53,7 @@ fn every_layer_and_the_logits_equal_transformers() {
         let mut worst = 0f32;
         for (i, text) in reference.texts.iter().enumerate() {
             let mut capture = Capture::all(&points);
-            let last =
-                reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut capture).unwrap();
+            let last = reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut capture).unwrap();
             for (point, theirs) in points.iter().zip(reference.stream(i, "hidden_states")) {
                 worst = worst.max(relative(capture.get(*point).unwrap(), &theirs));
             }
@@ -100,7 +99,10 @@ fn the_last_layer_is_before_the_final_norm() {
         let mut capture = Capture::all(&[last]);
         reference.model.forward(&Forest::of_text(&reference.texts[0]).unwrap(), None, &mut capture).unwrap();
         let theirs = reference.tensors["0.hidden_states"].get(reference.model.spec.n_layers).unwrap();
-        assert!(relative(capture.get(last).unwrap(), &theirs) > 0.01, "{checkpoint}: the final norm was applied");
+        assert!(
+            relative(capture.get(last).unwrap(), &theirs) > 0.01,
+            "{checkpoint}: the final norm was applied"
+        );
     }
 }
 
@@ -109,10 +111,17 @@ fn resid_post_is_resid_pre_plus_what_the_block_adds() {
     for checkpoint in CHECKPOINTS {
         let reference = Reference::open(checkpoint);
         for l in 0..reference.model.spec.n_layers {
-            let points =
-                [HookPoint::ResidPre(l), HookPoint::AttnOut(l), HookPoint::MlpOut(l), HookPoint::ResidPost(l)];
+            let points = [
+                HookPoint::ResidPre(l),
+                HookPoint::AttnOut(l),
+                HookPoint::MlpOut(l),
+                HookPoint::ResidPost(l),
+            ];
             let mut capture = Capture::all(&points);
-            reference.model.forward(&Forest::of_text(&reference.texts[2]).unwrap(), None, &mut capture).unwrap();
+            reference
+                .model
+                .forward(&Forest::of_text(&reference.texts[2]).unwrap(), None, &mut capture)
+                .unwrap();
             let [pre, attn, mlp, post] = points.map(|p| capture.get(p).unwrap().clone());
             let sum = ((pre + attn).unwrap() + mlp).unwrap();
             assert!(relative(&sum, &post) < 1e-6, "{checkpoint}: layer {l}");

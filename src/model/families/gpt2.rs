@@ -44,8 +44,9 @@ fn yes() -> bool {
 
 fn spec(config: &Config) -> Result<Spec> {
     let c: Gpt2 = config.read()?;
-    let activation = Activation::from_hugging_face(&c.activation_function)
-        .ok_or_else(|| config.unsupported("activation_function", &c.activation_function, Activation::KNOWN))?;
+    let activation = Activation::from_hugging_face(&c.activation_function).ok_or_else(|| {
+        config.unsupported("activation_function", &c.activation_function, Activation::KNOWN)
+    })?;
     if !c.scale_attn_weights {
         return Err(config.unsupported("scale_attn_weights", false, "only true is"));
     }

@@ -78,8 +78,12 @@ impl<'a> Config<'a> {
     /// The rotary base: `rope_theta`, or within `rope_parameters`; any scaling is refused.
     fn rope_theta(&self, default: f64) -> Result<f64> {
         let inside = |field: &str| self.value.get("rope_parameters").and_then(|p| p.get(field));
-        for (field, scaling) in [("rope_scaling", self.value.get("rope_scaling")), ("rope_parameters", self.value.get("rope_parameters"))] {
-            let kind = scaling.and_then(|s| s.get("rope_type").or_else(|| s.get("type"))).and_then(|v| v.as_str());
+        for (field, scaling) in [
+            ("rope_scaling", self.value.get("rope_scaling")),
+            ("rope_parameters", self.value.get("rope_parameters")),
+        ] {
+            let kind =
+                scaling.and_then(|s| s.get("rope_type").or_else(|| s.get("type"))).and_then(|v| v.as_str());
             if let Some(kind) = kind.filter(|kind| *kind != "default") {
                 return Err(self.unsupported(field, kind, "only unscaled rotary positions are"));
             }

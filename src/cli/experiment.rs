@@ -1,0 +1,95 @@
+//! What `mappa run` shall do, as a TOML file says it.
+
+use mappa::artefact;
+use mappa::{Error, Result};
+use serde::Deserialize;
+use std::path::Path;
+
+/// The experiment inside the binary.
+const BUNDLED: &str = include_str!("../../probes/atlas.toml");
+
+/// One experiment: a model, datasets, a prompt, and sweeps.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// A model's name or folder.
+    pub model: String,
+    /// Names of datasets or CSV files.
+    pub datasets: Vec<String>,
+    /// A text with `{}` for the name.
+    #[serde(default)]
+    pub prompt: String,
+    /// Seeds intervals, shuffled targets and the untrained model.
+    #[serde(default)]
+    pub seed: u64,
+    /// Bootstrap resamples of each interval.
+    #[serde(default = "resamples")]
+    pub resamples: usize,
+    /// Dose–response sweeps at the end.
+    #[serde(default, rename = "sweep")]
+    pub sweeps: Vec<SweepPlan>,
+}
+
+/// One dose–response sweep.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepPlan {
+    /// `place` or `year`.
+    pub kind: String,
+    /// The dataset whose probe steers; it must be among the experiment's.
+    pub dataset: String,
+    /// `latitude`, `longitude` or `year`.
+    pub target: String,
+    /// How far, in the target's unit.
+    pub doses: Vec<f64>,
+    /// The texts that are continued.
+    pub prompts: Vec<String>,
+    /// The block whose output is moved; by default a middle one.
+    pub layer: Option<usize>,
+}
+
+fn resamples() -> usize {
+    500
+}
+
+impl Experiment {
+    /// The bundled experiment.
+    pub fn bundled() -> Result<Experiment> {
+        Experiment::parse(Path::new("probes/atlas.toml"), BUNDLED)
+    }
+
+    /// Reads an experiment file.
+    pub fn load(path: &Path) -> Result<Experiment> {
+        let bytes = artefact::load_bytes(path)?;
+        let text = String::from_utf8(bytes).map_err(|e| Error::bad_file(path, e, "UTF-8 text"))?;
+        Experiment::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Experiment> {
+        let experiment: Experiment = toml::from_str(text).map_err(|e| {
+            Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
+        })?;
+        for sweep in &experiment.sweeps {
+            if !experiment.datasets.contains(&sweep.dataset) {
+                let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
+                return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));
+            }
+        }
+        Ok(experiment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {
+        let bundled = Experiment::bundled().unwrap();
+        assert_eq!(bundled.datasets.len(), 6);
+        assert_eq!(bundled.sweeps.len(), 2);
+        let error =
+            Experiment::parse(Path::new("x.toml"), "model = 'a'\ndatasets = []\nsead = 1\n").unwrap_err();
+        assert!(error.to_string().contains("sead"), "{error}");
+    }
+}

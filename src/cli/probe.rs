@@ -1,0 +1,57 @@
+//! `mappa probe`: ridge probes at every layer, their scores and their baselines.
+
+use super::stages::{Done, Job, draw};
+use super::table;
+use clap::Args;
+use mappa::Result;
+use mappa::datasets::{Prompt, find};
+use mappa::model::{BUNDLED_MODEL, Model};
+use mappa::results::load_rows;
+use std::path::Path;
+
+/// Fit ridge probes at every layer and score them beside their baselines.
+///
+/// Extracts first where that is not done. Baselines: a ridge on the names alone, the mean of the
+/// entity's group, the embedding, an untrained model of the same shape, shuffled targets.
+///
+/// Example: mappa probe --model path/to/pythia-160m --dataset world_place
+#[derive(Args)]
+pub struct Probe {
+    /// A model's name or folder.
+    #[arg(long, default_value = BUNDLED_MODEL)]
+    model: String,
+    /// A dataset's name or CSV file.
+    #[arg(long, value_name = "NAME|FILE")]
+    dataset: String,
+    /// A text with {} for the name.
+    #[arg(long, default_value = "{}")]
+    prompt: String,
+    /// Seeds intervals, shuffled targets and the untrained model.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Bootstrap resamples of each interval.
+    #[arg(long, default_value_t = 500)]
+    resamples: usize,
+}
+
+impl Probe {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let (model, dataset) = (Model::find(lab, &self.model)?, find(lab, &self.dataset)?);
+        let prompt = Prompt::new(&self.prompt)?;
+        let (seed, resamples) = (self.seed, self.resamples);
+        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
+        job.extract()?;
+        if job.probe()? == Done::Before {
+            println!("found, probed before");
+        }
+        let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
+        table::print_scores(&scores)?;
+        table::print_curves(&scores);
+        let files = draw(lab, &model.name, &prompt.name, &[dataset.name.clone()])?;
+        println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
+        files.iter().for_each(|file| println!("figure: {}", file.display()));
+        println!("next: mappa steer --model {} --dataset {} --prompt …", self.model, dataset.name);
+        Ok(())
+    }
+}

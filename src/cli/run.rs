@@ -1,0 +1,202 @@
+//! `mappa run`: the whole line for one experiment; what is done already is found again.
+
+use super::experiment::{Experiment, SweepPlan};
+use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
+use super::{table, terminal};
+use clap::Args;
+use mappa::artefact::{self, Card};
+use mappa::datasets::{Dataset, Prompt, find};
+use mappa::figures::dose_response;
+use mappa::hook_point::HookPoint;
+use mappa::model::Model;
+use mappa::probes::ProbeSet;
+use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
+use mappa::steering::{Sweep, sweep};
+use mappa::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Run the whole line for one experiment: activations, probes, figures, steering.
+///
+/// Without a file, runs the bundled experiment (bundled model, six bundled datasets, no network).
+/// What was done before is found again; the same command goes on where it was stopped.
+///
+/// Example: mappa run probes/mine.toml --lab results
+#[derive(Args, Default)]
+pub struct Run {
+    /// An experiment file; see probes/atlas.toml for one.
+    experiment: Option<PathBuf>,
+    /// Another model than the experiment's: a name or a folder.
+    #[arg(long)]
+    model: Option<String>,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let started = Instant::now();
+        let mut experiment = match &self.experiment {
+            Some(path) => Experiment::load(path)?,
+            None => Experiment::bundled()?,
+        };
+        if let Some(model) = &self.model {
+            experiment.model = model.clone();
+        }
+        let model = Model::find(lab, &experiment.model)?;
+        let prompt = Prompt::new(&experiment.prompt)?;
+        let datasets =
+            experiment.datasets.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        let mut n_new = 0;
+        let mut scores = Vec::new();
+        for dataset in &datasets {
+            let (seed, resamples) = (experiment.seed, experiment.resamples);
+            let job = Job { lab, model: &model, dataset, prompt: &prompt, seed, resamples };
+            n_new += i32::from(job.probe_after_extraction()? == Done::Now);
+            scores.push((dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?));
+        }
+        let names: Vec<String> = datasets.iter().map(|d| d.name.clone()).collect();
+        let figures = lab.join("figures").join(&model.name).join(&prompt.name);
+        let files = [figures.join("r2_by_layer.svg"), figures.join("r2_by_layer.png")];
+        if n_new > 0 || files.iter().any(|file| !file.is_file()) {
+            draw(lab, &model.name, &prompt.name, &names)?;
+        }
+        n_new += steer(lab, &model, &prompt, &experiment, &scores)?;
+        report(&scores, n_new, started)?;
+        self.next_steps(lab, &model, &prompt)
+    }
+
+    fn next_steps(&self, lab: &Path, model: &Model, prompt: &Prompt) -> Result<()> {
+        let show = |parts: &[&str]| {
+            parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
+        };
+        println!("\nfigures     {}", show(&["figures", &model.name, &prompt.name]));
+        println!("scores      {}", show(&["probes", &model.name, "*", &prompt.name, "scores.csv"]));
+        println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
+        println!("activations {}", show(&["activations", &model.name]));
+        println!("\nTry next:");
+        println!("  mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3");
+        println!("  mappa steer --prompt \"Marco Polo\" --toward year=1850 --layer 3");
+        println!("  mappa run --model FOLDER     a Hugging Face folder: GPT-2, Pythia, Llama");
+        Ok(())
+    }
+}
+
+impl Job<'_> {
+    /// Probes need activations only where their scores are not there yet.
+    fn probe_after_extraction(&self) -> Result<Done> {
+        self.extract()?;
+        self.probe()
+    }
+}
+
+fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> Result<()> {
+    if n_new == 0 {
+        println!("All was done before; here it is again ({:.1} s).", started.elapsed().as_secs_f64());
+    } else {
+        println!("Done in {:.0} s.", started.elapsed().as_secs_f64());
+    }
+    table::print_scores(scores)?;
+    table::print_curves(scores);
+    Ok(())
+}
+
+/// Runs the experiment's sweeps that are not done yet and draws them; gives how many were new.
+fn steer(
+    lab: &Path,
+    model: &Model,
+    prompt: &Prompt,
+    experiment: &Experiment,
+    scores: &[(String, Vec<ScoreRow>)],
+) -> Result<i32> {
+    let (mut all, mut n_new) = (Vec::new(), 0);
+    for plan in &experiment.sweeps {
+        let dataset = Path::new(&plan.dataset)
+            .file_stem()
+            .map_or(plan.dataset.clone(), |s| s.to_string_lossy().into_owned());
+        let rows = scores.iter().find(|(name, _)| *name == dataset).map(|(_, rows)| rows.as_slice());
+        let layer = plan.layer.map_or_else(|| default_layer(rows.unwrap_or_default(), model), Ok)?;
+        let probes = ProbeSet::load(
+            &probe_folder(lab, &model.name, &dataset, &prompt.name).join("probes.safetensors"),
+        )?;
+        let folder = lab.join("steering").join(&model.name).join(&plan.kind);
+        let card = sweep_card(model, plan, layer);
+        if !card.is_done(&folder.join("card.json"))? {
+            save_rows(&folder.join("sweep.csv"), &run_sweep(model, plan, (&probes, layer))?)?;
+            card.save(&folder.join("card.json"))?;
+            n_new += 1;
+        }
+        let rows: Vec<SweepRow> = load_rows(&folder.join("sweep.csv"))?;
+        print_sweep(plan, layer, &rows);
+        all.extend(rows);
+    }
+    if all.is_empty() {
+        return Ok(n_new);
+    }
+    for (format, ending) in FORMATS {
+        let file =
+            lab.join("figures").join(&model.name).join(&prompt.name).join(format!("dose_response.{ending}"));
+        if n_new > 0 || !file.is_file() {
+            artefact::save_bytes(&file, &dose_response(&all, format)?)?;
+        }
+    }
+    Ok(n_new)
+}
+
+/// The best layer, but early enough that two blocks can still act on what was changed.
+fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
+    let latest = model.spec().n_layers.saturating_sub(3);
+    Ok(match best_point(rows)? {
+        HookPoint::ResidPost(l) => l.min(latest),
+        _ => latest,
+    })
+}
+
+fn sweep_card(model: &Model, plan: &SweepPlan, layer: usize) -> Card {
+    Card::new()
+        .input("weights_sha256", &model.weights_sha256)
+        .input("tokenizer_sha256", &model.tokenizer.sha256)
+        .input("dataset", &plan.dataset)
+        .input("target", &plan.target)
+        .input("layer", layer)
+        .input("doses", format!("{:?}", plan.doses))
+        .input("prompts", plan.prompts.join(" | "))
+}
+
+fn run_sweep(model: &Model, plan: &SweepPlan, (probes, layer): (&ProbeSet, usize)) -> Result<Vec<SweepRow>> {
+    if !plan.doses.contains(&0.0) {
+        return Err(Error::invalid(
+            "doses of a sweep",
+            format!("{:?}", plan.doses),
+            "doses with 0 among them",
+        ));
+    }
+    let whole = Sweep {
+        kind: &plan.kind,
+        probes,
+        target: &plan.target,
+        layer,
+        doses: &plan.doses,
+        prompts: &plan.prompts,
+        n_random: 3,
+        n_tokens: 16,
+    };
+    let bar = terminal::bar(&format!("{}: sweep", plan.kind), whole.len() as u64);
+    let rows = sweep(model, &whole, &mut |p| bar.set_position(p.n_done as u64))?;
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+/// What the first prompt became at each dose of the probe's direction.
+fn print_sweep(plan: &SweepPlan, layer: usize, rows: &[SweepRow]) {
+    let Some(prompt) = plan.prompts.first() else { return };
+    println!(
+        "\nSteering \"{prompt}\" along {} after block {layer} (dose, reading at the last layer, text):",
+        plan.target
+    );
+    let last = rows.iter().map(|r| r.read_layer).max();
+    for row in
+        rows.iter().filter(|r| r.prompt == *prompt && r.direction == "probe" && Some(r.read_layer) == last)
+    {
+        println!("  {:>+7.0}  {:>8.1}  {prompt}{}", row.dose, row.reading, row.text);
+    }
+}

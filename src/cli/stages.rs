@@ -1,0 +1,215 @@
+//! The stages of the line as the commands run them: each is done once, saved, and found again.
+
+use super::terminal;
+use mappa::activations::{ActivationStore, Activations, Reader, extract};
+use mappa::artefact::Card;
+use mappa::datasets::{Dataset, Prompt};
+use mappa::figures::{Caption, Format, predictions, r2_by_layer};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Model, Transformer, untrained};
+use mappa::probes::{Bootstrap, ProbeSet, ProbeSetAbout, Scorer};
+use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows, save_rows};
+use mappa::{Error, Result, artefact};
+use std::path::{Path, PathBuf};
+
+/// One model on one dataset with one prompt, in a lab.
+pub struct Job<'a> {
+    /// The lab's folder.
+    pub lab: &'a Path,
+    /// The model.
+    pub model: &'a Model,
+    /// The dataset.
+    pub dataset: &'a Dataset,
+    /// The prompt.
+    pub prompt: &'a Prompt,
+    /// Seeds intervals, shuffled targets and the untrained model.
+    pub seed: u64,
+    /// Bootstrap resamples of each interval.
+    pub resamples: usize,
+}
+
+/// Whether a stage had to be done or was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was done now.
+    Now,
+    /// Its results were there.
+    Before,
+}
+
+impl Job<'_> {
+    fn points(&self) -> Vec<HookPoint> {
+        HookPoint::stream(self.model.spec().n_layers)
+    }
+
+    /// Where the activations lie.
+    pub fn activations(&self) -> ActivationStore {
+        ActivationStore::new(self.lab, &self.model.name, &self.dataset.name, &self.prompt.name)
+    }
+
+    /// Where probes, scores and predictions lie.
+    pub fn probe_folder(&self) -> PathBuf {
+        probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.prompt.name)
+    }
+
+    fn card(&self) -> Card {
+        Card::new()
+            .input("model", &self.model.name)
+            .input("weights_sha256", &self.model.weights_sha256)
+            .input("config_sha256", &self.model.config_sha256)
+            .input("tokenizer_sha256", &self.model.tokenizer.sha256)
+            .input("dataset", &self.dataset.name)
+            .input("dataset_sha256", &self.dataset.sha256)
+            .input("prompt", self.prompt.template())
+            .input("token_position", "last token of the entity")
+            .input("dtype", "f32")
+    }
+
+    fn probe_card(&self) -> Card {
+        self.card()
+            .input("hook_points", "embed and every hook_resid_post")
+            .input("seed", self.seed)
+            .input("resamples", self.resamples)
+            .input("split", "is_test column")
+    }
+
+    /// Extracts every layer's stream, unless it lies there already.
+    pub fn extract(&self) -> Result<Done> {
+        let (store, points) = (self.activations(), self.points());
+        if store.is_done(&self.card(), &points)? {
+            return Ok(Done::Before);
+        }
+        let title = format!("{}: activations", self.dataset.name);
+        let bar = terminal::bar(&title, self.dataset.entities.len() as u64);
+        let extraction =
+            extract(self.reader(&self.model.transformer), (self.dataset, self.prompt), &points, &mut |p| {
+                bar.set_position(p.n_done as u64);
+            })?;
+        bar.finish_and_clear();
+        store.save(&extraction, self.card())?;
+        eprintln!(
+            "{}: {} tokens of {} computed, the rest are shared beginnings",
+            self.dataset.name, extraction.n_computed, extraction.n_tokens
+        );
+        Ok(Done::Now)
+    }
+
+    fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
+        Reader { transformer, tokenizer: &self.model.tokenizer }
+    }
+
+    /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
+    pub fn probe(&self) -> Result<Done> {
+        let folder = self.probe_folder();
+        let card = self.probe_card();
+        if card.is_done(&folder.join("card.json"))? {
+            return Ok(Done::Before);
+        }
+        let mut scorer = Scorer::official(self.dataset, &self.model.name, &self.prompt.name)?;
+        scorer.bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
+        let points = self.points();
+        let bar = terminal::bar(&format!("{}: probes", self.dataset.name), 2 * points.len() as u64 + 1);
+        let blank = self.untrained()?;
+        let mut set = ProbeSet::new(self.about());
+        let (mut rows, mut best) = (Vec::new(), (f64::NEG_INFINITY, Vec::new()));
+        for point in &points {
+            let scored = scorer.layer(*point, self.activations().load(*point)?.view())?;
+            // The layer to draw is chosen without a look at the test rows.
+            let choice = layer_choice(&scored.rows);
+            if choice > best.0 {
+                best = (choice, scorer.prediction_rows(*point, &scored));
+            }
+            set.insert(*point, scored.stored());
+            rows.extend(scored.rows);
+            bar.inc(1);
+            rows.extend(scorer.untrained(*point, blank[point].view())?.rows);
+            bar.inc(1);
+        }
+        rows.extend(scorer.names_only()?.rows);
+        rows.extend(scorer.centroid()?.rows);
+        bar.finish_and_clear();
+        set.save(&folder.join("probes.safetensors"))?;
+        save_rows(&folder.join("predictions.csv"), &best.1)?;
+        save_rows(&folder.join("scores.csv"), &rows)?;
+        card.save(&folder.join("card.json"))?;
+        Ok(Done::Now)
+    }
+
+    /// The activations of a model of the same shape that learned nothing.
+    fn untrained(&self) -> Result<std::collections::BTreeMap<HookPoint, Activations>> {
+        let blank = untrained(self.model.spec(), self.seed)?;
+        let extraction =
+            extract(self.reader(&blank), (self.dataset, self.prompt), &self.points(), &mut |_| ())?;
+        Ok(extraction.arrays)
+    }
+
+    fn about(&self) -> ProbeSetAbout {
+        ProbeSetAbout {
+            dataset: self.dataset.name.clone(),
+            model: self.model.name.clone(),
+            prompt: self.prompt.name.clone(),
+            targets: self.dataset.kind.names().iter().map(|t| (*t).to_string()).collect(),
+        }
+    }
+}
+
+/// Where probes, scores and predictions of a model, dataset and prompt lie.
+pub fn probe_folder(lab: &Path, model: &str, dataset: &str, prompt: &str) -> PathBuf {
+    lab.join("probes").join(model).join(dataset).join(prompt)
+}
+
+/// A hook point's leave-one-out R² on the training rows.
+fn layer_choice(rows: &[ScoreRow]) -> f64 {
+    let chosen = |r: &&ScoreRow| {
+        r.method == RIDGE && r.split == "leave-one-out" && r.metric == "r2" && r.target == "mean"
+    };
+    rows.iter().find(chosen).map_or(f64::NEG_INFINITY, |r| r.value)
+}
+
+/// The hook point whose probe reads its training rows best when each is left out.
+pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
+    let mut best: Option<&ScoreRow> = None;
+    for row in rows {
+        let counts = layer_choice(std::slice::from_ref(row)).is_finite();
+        if counts && best.is_none_or(|b| row.value > b.value) {
+            best = Some(row);
+        }
+    }
+    let best =
+        best.ok_or_else(|| Error::invalid("scores.csv", "no leave-one-out rows", "scores of a ridge probe"))?;
+    best.hook_point.parse()
+}
+
+/// Draws R² against layer for all datasets, and each dataset's predictions; gives the files.
+pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Result<Vec<PathBuf>> {
+    let folder = lab.join("figures").join(model).join(prompt);
+    let mut files = Vec::new();
+    let mut all = Vec::new();
+    for dataset in datasets {
+        let from = probe_folder(lab, model, dataset, prompt);
+        let scores: Vec<ScoreRow> = load_rows(&from.join("scores.csv"))?;
+        let rows: Vec<PredictionRow> = load_rows(&from.join("predictions.csv"))?;
+        let point = best_point(&scores)?;
+        let r2 = super::table::test_score(&scores, RIDGE, Some(point), "r2", "mean");
+        let title = format!("{dataset}, {model}, {point}");
+        let subtitle = r2.map_or(String::new(), |r| {
+            format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
+        });
+        let caption = Caption { title: &title, subtitle: &subtitle };
+        for (format, ending) in FORMATS {
+            let file = folder.join(format!("{dataset}.{ending}"));
+            artefact::save_bytes(&file, &predictions(&rows, &caption, format)?)?;
+            files.push(file);
+        }
+        all.extend(scores);
+    }
+    for (format, ending) in FORMATS {
+        let file = folder.join(format!("r2_by_layer.{ending}"));
+        artefact::save_bytes(&file, &r2_by_layer(&all, format)?)?;
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Both formats and their endings.
+pub const FORMATS: [(Format, &str); 2] = [(Format::Svg, "svg"), (Format::Png, "png")];

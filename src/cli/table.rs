@@ -1,0 +1,88 @@
+//! Result tables and small curves in characters, on stdout.
+
+use super::stages::best_point;
+use mappa::hook_point::HookPoint;
+use mappa::results::{CENTROID, NAMES_ONLY, RIDGE, ScoreRow, UNTRAINED};
+use mappa::{Error, Result};
+
+/// A test score of a method, at a hook point or (for methods that read no model) at none.
+pub fn test_score<'a>(
+    rows: &'a [ScoreRow],
+    method: &str,
+    point: Option<HookPoint>,
+    metric: &str,
+    target: &str,
+) -> Option<&'a ScoreRow> {
+    let name = point.map(|p| p.to_string()).unwrap_or_default();
+    rows.iter().find(|r| {
+        r.method == method
+            && r.split == "test"
+            && r.metric == metric
+            && r.target == target
+            && r.hook_point == name
+    })
+}
+
+/// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
+pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
+    println!();
+    println!(
+        "{:<18} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>6}  {:<16}",
+        "dataset",
+        "layer",
+        "R²",
+        "95 % interval",
+        "names-only",
+        "centroid",
+        "untrained",
+        "embed",
+        "error (mean)"
+    );
+    for (dataset, rows) in datasets {
+        let point = best_point(rows)?;
+        let r2 = |method, point| test_score(rows, method, point, "r2", "mean");
+        let best = r2(RIDGE, Some(point))
+            .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
+        let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
+        println!(
+            "{:<18} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>6}  {:<16}",
+            dataset,
+            point.label(),
+            best.value,
+            format!("{:.3} to {:.3}", best.low, best.high),
+            value(r2(NAMES_ONLY, None)),
+            value(r2(CENTROID, None)),
+            value(r2(UNTRAINED, Some(point))),
+            value(r2(RIDGE, Some(HookPoint::ResidPre(0)))),
+            error(rows, point),
+        );
+    }
+    println!(
+        "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows."
+    );
+    Ok(())
+}
+
+fn error(rows: &[ScoreRow], point: HookPoint) -> String {
+    if let Some(km) = test_score(rows, RIDGE, Some(point), "mean_km", "great-circle") {
+        return if km.value < 100.0 { format!("{:.1} km", km.value) } else { format!("{:.0} km", km.value) };
+    }
+    test_score(rows, RIDGE, Some(point), "mae_years", "year")
+        .map_or("–".into(), |r| format!("{:.1} years", r.value))
+}
+
+/// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.
+pub fn print_curves(datasets: &[(String, Vec<ScoreRow>)]) {
+    println!("\nTest R² from embed to the last layer (each block from 0 to 1), probe and untrained:");
+    for (dataset, rows) in datasets {
+        println!("{dataset:<18} {}   {}", curve(rows, RIDGE), curve(rows, UNTRAINED));
+    }
+}
+
+fn curve(rows: &[ScoreRow], method: &str) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    rows.iter()
+        .filter(|r| r.method == method && r.split == "test" && r.metric == "r2" && r.target == "mean")
+        .map(|r| BLOCKS[((r.value.clamp(0.0, 1.0) * 8.0) as usize).min(7)])
+        .collect()
+}
