@@ -27,10 +27,11 @@ impl Figure {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let prompt = Prompt::new(&self.prompt)?;
-        let scored =
-            |name: &&str| probe_folder(lab, &self.model, name, &prompt.name).join("scores.csv").is_file();
+        let scored = |name: &&str| {
+            probe_folder(lab, &self.model, name, &prompt.name).join("scores.csv").is_file()
+        };
         let names: Vec<String> = match &self.datasets[..] {
-            [] => BUNDLED.iter().filter(scored).map(|name| (*name).to_string()).collect(),
+            [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),
         };
         if names.is_empty() {
