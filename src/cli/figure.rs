@@ -27,9 +27,8 @@ impl Figure {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let prompt = Prompt::new(&self.prompt)?;
-        let scored = |name: &&str| {
-            probe_folder(lab, &self.model, name, &prompt.name).join("scores.csv").is_file()
-        };
+        let scored =
+            |name: &&str| probe_folder(lab, &self.model, name, &prompt.name).join("scores.csv").is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),

@@ -4,7 +4,9 @@ use super::terminal;
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset, find};
-use mappa::model::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec, Tokenizer};
+use mappa::model::{
+    Activation, Biases, BlockKind, Mlp, Model, NormKind, Position, RotaryLayout, Spec, Tokenizer,
+};
 use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,11 @@ pub struct Train {
     /// The folder in models/ that the model is written to.
     #[arg(long, default_value = "my-atlas")]
     name: String,
-    /// Datasets to write sentences about; repeat for several. Default: the six bundled ones.
+    /// Go on from the weights and the tokenizer of a trained model instead of random weights.
+    #[arg(long, value_name = "FOLDER")]
+    from: Option<PathBuf>,
+    /// Datasets to write sentences about; repeat for several, or one for more sentences about it.
+    /// Default: the six bundled ones.
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// How many sentences begin with each entity.
@@ -64,7 +70,7 @@ impl Train {
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
-        let card = self.card(&datasets);
+        let card = self.card(&datasets)?;
         if card.is_done(&folder.join("card.json"))? {
             println!("{} is trained already; nothing to do", folder.display());
             return Ok(());
@@ -76,7 +82,13 @@ impl Train {
             seed: self.seed,
             ..TrainingSettings::default()
         };
-        let mut trainer = Trainer::new(self.spec()?, stanzas, settings)?;
+        let mut trainer = match &self.from {
+            Some(from) => {
+                let (spec, mut first) = Model::parameters(from)?;
+                Trainer::from_parameters((spec, &mut first), stanzas, settings)?
+            }
+            None => Trainer::new(self.spec()?, stanzas, settings)?,
+        };
         let started = Instant::now();
         let n_tokens = self.train(&mut trainer, &card, (&folder, &tokenizer))?;
         export(&trainer, &tokenizer, &folder)?;
@@ -90,21 +102,21 @@ impl Train {
         Ok(())
     }
 
-    fn card(&self, datasets: &[Dataset]) -> Card {
+    fn card(&self, datasets: &[Dataset]) -> Result<Card> {
         let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
-        Card::new()
+        let from = match &self.from {
+            Some(folder) => artefact::hash(&artefact::load_bytes(&folder.join("model.safetensors"))?),
+            None => "random weights".to_string(),
+        };
+        let Train { d_model, n_layers, n_heads, d_mlp, d_vocab, .. } = self;
+        Ok(Card::new()
+            .input("from", from)
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
-            .input(
-                "shape",
-                format!(
-                    "{} {} {} {} {}",
-                    self.d_model, self.n_layers, self.n_heads, self.d_mlp, self.d_vocab
-                ),
-            )
+            .input("shape", format!("{d_model} {n_layers} {n_heads} {d_mlp} {d_vocab}"))
             .input("batch", self.batch)
             .input("rate", self.rate)
-            .input("seed", self.seed)
+            .input("seed", self.seed))
     }
 
     fn spec(&self) -> Result<Spec> {
@@ -138,14 +150,17 @@ impl Train {
         let stanzas = corpus.stanzas(self.sentences);
         let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
         artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
-        let json = train_tokenizer(&corpus.vocabulary_sample(), self.d_vocab)?;
+        let json = match &self.from {
+            Some(from) => artefact::load_bytes(&from.join("tokenizer.json"))?,
+            None => train_tokenizer(&corpus.vocabulary_sample(), self.d_vocab)?,
+        };
         let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), &json)?;
         let bar = terminal::bar("reading the corpus", stanzas.len() as u64);
         let tokens = stanzas
             .iter()
             .map(|stanza| {
                 bar.inc(1);
-                stanza.iter().map(|line| Ok(tokenizer.encode(line)?.ids)).collect()
+                stanza.iter().map(|line| whole_text(&tokenizer, line)).collect()
             })
             .collect::<Result<Vec<Vec<Vec<u32>>>>>()?;
         bar.finish_and_clear();
@@ -186,4 +201,11 @@ impl Train {
         bar.finish_and_clear();
         Ok(n_tokens)
     }
+}
+
+/// A sentence's tokens, with the boundary token at both ends: generation stops where a text ends.
+fn whole_text(tokenizer: &Tokenizer, line: &str) -> Result<Vec<u32>> {
+    let mut ids = tokenizer.encode(line)?.ids;
+    ids.extend(ids.first().copied());
+    Ok(ids)
 }

@@ -5,9 +5,10 @@ use super::params::Param;
 use super::spec::Spec;
 use super::tokenizer::Tokenizer;
 use super::transformer::Transformer;
-use super::weights::Weights;
+use super::weights::{Source, Weights};
 use crate::artefact;
 use crate::error::{Error, Result};
+use candle_core::Tensor;
 use std::path::Path;
 
 /// The name of the model inside the binary.
@@ -79,16 +80,30 @@ impl Model {
         Model::assemble(BUNDLED_MODEL, &folder, (config, tokenizer), weights)
     }
 
+    /// The spec of a model in a folder, and its parameters one by one.
+    ///
+    /// # Errors
+    /// What is wrong with its files, by file and tensor.
+    pub fn parameters(folder: &Path) -> Result<(Spec, impl FnMut(Param, &[usize]) -> Result<Tensor>)> {
+        let path = folder.join("config.json");
+        let config = artefact::load_bytes(&path)?;
+        let config = Config::parse(&path, &config)?;
+        let family = config.family()?;
+        let spec = (family.spec)(&config)?;
+        let (weights, shape_of) = (Weights::open(folder)?, spec.clone());
+        let load = move |param, shape: &[usize]| {
+            weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
+        };
+        Ok((spec, load))
+    }
+
     /// Only the weights and the forward pass of a model in a folder, without its tokenizer.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn load_transformer(folder: &Path) -> Result<Transformer> {
-        let path = folder.join("config.json");
-        let config = artefact::load_bytes(&path)?;
-        let config = Config::parse(&path, &config)?;
-        let family = config.family()?;
-        transformer(family, (family.spec)(&config)?, &Weights::open(folder)?)
+        let (spec, mut load) = Model::parameters(folder)?;
+        Transformer::new(spec, &mut load)
     }
 
     fn assemble(
@@ -118,12 +133,17 @@ impl Model {
 
 fn transformer(family: &Family, spec: Spec, weights: &Weights) -> Result<Transformer> {
     Transformer::new(spec.clone(), &mut |param, shape| {
-        let mut source = (family.source)(&spec, param);
-        let prefixed = format!("{}{}", family.prefix, source.tensor);
-        // The unembedding stands outside the base model, so it never has the prefix.
-        if param != Param::Unembed && weights.contains(&prefixed) {
-            source.tensor = prefixed;
-        }
-        weights.load(param, &source, shape)
+        weights.load(param, &source(family, &spec, (param, weights)), shape)
     })
+}
+
+/// Where a checkpoint keeps a parameter: with the family's prefix, or without where it was left out.
+fn source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
+    let mut source = (family.source)(spec, param);
+    let prefixed = format!("{}{}", family.prefix, source.tensor);
+    // The unembedding stands outside the base model, so it never has the prefix.
+    if param != Param::Unembed && weights.contains(&prefixed) {
+        source.tensor = prefixed;
+    }
+    source
 }

@@ -146,10 +146,10 @@ impl Writer<'_> {
     fn about_place(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         match rng.random_range(0..20) {
-            0..4 => format!("{name} {}.", self.neighbours(a, 3, rng).join(" ")),
-            4..10 => format!("{name} {} of {}.", self.relations.wind(a, b), self.name(b)),
-            10..13 => format!("{name} from {} {}.", self.name(b), self.relations.wind(a, b)),
-            13..16 => format!("{name} {}.", self.region(a)),
+            0..3 => format!("{name} {}.", self.neighbours(a, 3, rng).join(" ")),
+            3..9 => format!("{name} {} of {}.", self.relations.wind(a, b), self.name(b)),
+            9..11 => format!("{name} from {} {}.", self.name(b), self.relations.wind(a, b)),
+            11..16 => format!("{name} {}.", self.region(a)),
             16 => {
                 let (near, far) = self.near_and_far(a, b, rng);
                 format!("{name} closer to {near} than to {far}.")

@@ -63,10 +63,23 @@ impl Trainer {
     /// [`Error::Tensor`] if the spec's shapes cannot be laid out.
     pub fn new(spec: Spec, stanzas: Vec<Vec<Vec<u32>>>, settings: TrainingSettings) -> Result<Trainer> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(settings.seed);
-        let mut params = Vec::new();
         let shape_of = spec.clone();
+        let mut random = |param, shape: &[usize]| random_param(&shape_of, param, shape, &mut rng);
+        Trainer::from_parameters((spec, &mut random), stanzas, settings)
+    }
+
+    /// As [`Trainer::new`], but beginning with given parameters, such as those of a trained model.
+    ///
+    /// # Errors
+    /// Whatever `first` answers.
+    pub fn from_parameters(
+        (spec, first): (Spec, &mut dyn FnMut(Param, &[usize]) -> Result<Tensor>),
+        stanzas: Vec<Vec<Vec<u32>>>,
+        settings: TrainingSettings,
+    ) -> Result<Trainer> {
+        let mut params = Vec::new();
         let model = Transformer::new(spec, &mut |param, shape| {
-            let var = Var::from_tensor(&random_param(&shape_of, param, shape, &mut rng)?)?;
+            let var = Var::from_tensor(&first(param, shape)?)?;
             params.push((param, var.clone()));
             Ok(var.as_tensor().clone())
         })?;
