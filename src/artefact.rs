@@ -78,7 +78,7 @@ impl Card {
         let line: Vec<String> = program.into_iter().chain(command.into_iter().skip(1)).collect();
         card.record.insert("command".into(), line.join(" "));
         card.record.insert("mappa_version".into(), env!("CARGO_PKG_VERSION").into());
-        card.record.insert("git_commit".into(), option_env!("MAPPA_GIT_COMMIT").unwrap_or("unknown").into());
+        card.record.insert("git_commit".into(), env!("MAPPA_GIT_COMMIT").into());
         card.record.insert("date".into(), date_now());
         card
     }

@@ -59,6 +59,7 @@ enum Command {
 
 /// Runs the command and prints any error once.
 pub fn main() -> ExitCode {
+    terminal::end_quietly_on_closed_pipe();
     let Cli { lab, command } = Cli::parse();
     let outcome = match command {
         Some(Command::Run(args)) => args.run(&lab),

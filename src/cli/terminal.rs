@@ -13,6 +13,17 @@ pub fn bar(title: &str, n: u64) -> ProgressBar {
     bar
 }
 
+/// Lets the program end quietly when nobody reads its output any more, as under `| head`.
+pub fn end_quietly_on_closed_pipe() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| text.contains("Broken pipe")) {
+            std::process::exit(0);
+        }
+        before(panic);
+    }));
+}
+
 /// Prints an error and what caused it.
 pub fn print_error(error: &mappa::Error) {
     eprintln!("error: {error}");

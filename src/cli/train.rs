@@ -98,7 +98,7 @@ impl Train {
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
         println!("model: {}", folder.display());
-        println!("next: mappa run --model {} , or mappa extract --model {}", self.name, self.name);
+        println!("next: mappa run --model {}", self.name);
         Ok(())
     }
 

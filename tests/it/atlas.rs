@@ -1,0 +1,61 @@
+//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py).
+
+use super::root;
+use candle_core::{Device, Tensor};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Capture, Forest, Model};
+
+/// Relative to the reference's largest value. Measured: at most 2.0e-6.
+const TOLERANCE: f32 = 5e-5;
+
+fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
+    let largest = |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    largest((ours - theirs).unwrap()) / largest(theirs.clone())
+}
+
+#[test]
+fn tokens_hidden_states_and_logits_equal_transformers() {
+    let model = Model::bundled().unwrap();
+    let path = root("tests/fixtures/models/atlas_expected.safetensors");
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+    let points = HookPoint::stream(model.spec().n_layers);
+    let mut worst = 0f32;
+    for i in 0..4 {
+        let text = String::from_utf8(tensors[&format!("{i}.text")].to_vec1::<u8>().unwrap()).unwrap();
+        let ids: Vec<i64> = tensors[&format!("{i}.ids")].to_vec1().unwrap();
+        let encoded = model.tokenizer.encode(&text).unwrap();
+        assert_eq!(encoded.ids, ids.iter().map(|id| *id as u32).collect::<Vec<_>>(), "{text}");
+        let mut capture = Capture::all(&points);
+        let last = model.transformer.forward(&Forest::of_text(&encoded.ids).unwrap(), None, &mut capture).unwrap();
+        let hidden = &tensors[&format!("{i}.hidden_states")];
+        for (l, point) in points.iter().enumerate() {
+            let theirs = match l == points.len() - 1 {
+                true => tensors[&format!("{i}.before_final_norm")].clone(),
+                false => hidden.get(l).unwrap(),
+            };
+            worst = worst.max(relative(capture.get(*point).unwrap(), &theirs));
+        }
+        let logits = model.transformer.logits(&last).unwrap();
+        worst = worst.max(relative(&logits, &tensors[&format!("{i}.logits")]));
+    }
+    println!("atlas: largest relative error {worst:.1e}");
+    assert!(worst < TOLERANCE, "{worst:e}");
+}
+
+#[test]
+fn names_split_into_several_tokens_and_the_weights_are_small() {
+    let model = Model::bundled().unwrap();
+    let parameters = mappa::model::count(model.spec());
+    assert!((1_000_000..=4_000_000).contains(&parameters), "{parameters}");
+    let bytes = std::fs::metadata(root("models/atlas/model.safetensors")).unwrap().len();
+    assert!(bytes <= 8_000_000, "{bytes}");
+    for name in mappa::datasets::BUNDLED {
+        let dataset = mappa::datasets::bundled(name).unwrap();
+        let lengths: Vec<usize> =
+            dataset.entities.iter().map(|e| model.tokenizer.encode(&e.name).unwrap().ids.len() - 1).collect();
+        let mean = lengths.iter().sum::<usize>() as f64 / lengths.len() as f64;
+        assert!(mean > 3.0, "{name}: {mean} tokens a name");
+        let single = lengths.iter().filter(|n| **n == 1).count();
+        assert!(single * 20 < lengths.len(), "{name}: {single} names are one token");
+    }
+}

@@ -1,0 +1,93 @@
+//! The command itself: the bundled experiment from start to end, found again, and refusals with exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn mappa(lab: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn refused(output: &Output, parts: &[&str]) {
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+/// The value of a score row: method, hook point, metric, target on the test split.
+fn score(csv: &str, method: &str, point: &str) -> f64 {
+    let wanted = format!(",{method},test,r2,mean,");
+    let row = csv.lines().find(|line| line.contains(&wanted) && (point.is_empty() || line.contains(point)));
+    row.unwrap().split(&wanted).nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_bundled_experiment_runs_is_found_again_and_beats_its_baselines() {
+    let lab = tempfile::tempdir().unwrap();
+    let first = mappa(lab.path(), &[]);
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    for dataset in ["world_place", "us_place", "nyc_place", "historical_figure", "art", "headline"] {
+        assert!(stdout(&first).contains(dataset));
+        let folder = lab.path().join("probes/atlas").join(dataset).join("empty");
+        let csv = std::fs::read_to_string(folder.join("scores.csv")).unwrap();
+        let best = score(&csv, "ridge", "blocks.5.hook_resid_post");
+        for baseline in ["names-only", "untrained", "shuffled"] {
+            assert!(best > score(&csv, baseline, "") + 0.2, "{dataset}: {best} against {baseline}");
+        }
+        assert!(best > score(&csv, "ridge", "blocks.0.hook_resid_pre") + 0.2, "{dataset}: embed");
+        assert!(lab.path().join("activations/atlas").join(dataset).join("empty/spans.csv").is_file());
+    }
+    for file in ["r2_by_layer.svg", "r2_by_layer.png", "dose_response.svg", "world_place.png", "headline.svg"] {
+        let path = lab.path().join("figures/atlas/empty").join(file);
+        assert!(std::fs::metadata(&path).unwrap().len() > 1000, "{}", path.display());
+    }
+    let scores = std::fs::read(lab.path().join("probes/atlas/art/empty/scores.csv")).unwrap();
+    let second = mappa(lab.path(), &["run"]);
+    assert!(stdout(&second).contains("All was done before"), "{}", stdout(&second));
+    assert_eq!(scores, std::fs::read(lab.path().join("probes/atlas/art/empty/scores.csv")).unwrap());
+    steering_is_shown_side_by_side(lab.path());
+    another_dataset_under_the_same_name_is_refused(lab.path());
+}
+
+fn steering_is_shown_side_by_side(lab: &Path) {
+    let plain = mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "3"]);
+    assert!(stdout(&plain).contains("unsteered") && stdout(&plain).contains("longitude"));
+    let args = ["steer", "--prompt", "Nairobi", "--toward", "lat=35,lon=139", "--layer", "3"];
+    let output = stdout(&mappa(lab, &args));
+    let line = output.lines().find(|l| l.contains("blocks.3") && l.contains("longitude")).unwrap().to_string();
+    let steered: f64 = line.split_whitespace().last().unwrap().parse().unwrap();
+    assert!((steered - 139.0).abs() < 0.1, "{output}");
+    refused(&mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "9"]), &["--layer", "0 to 5"]);
+    let unitless = mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "30", "--layer", "3"]);
+    assert!(String::from_utf8_lossy(&unitless.stderr).contains("unit"));
+}
+
+fn another_dataset_under_the_same_name_is_refused(lab: &Path) {
+    std::fs::create_dir_all(lab.join("datasets")).unwrap();
+    std::fs::write(lab.join("datasets/art.csv"), "title,release_date\nA,2000-01-01\nB,2001-01-01\n").unwrap();
+    refused(&mappa(lab, &["extract", "--dataset", "art"]), &["dataset_sha256", "card.json", "another lab"]);
+}
+
+#[test]
+fn a_missing_model_dataset_or_experiment_says_what_there_is() {
+    let lab = tempfile::tempdir().unwrap();
+    refused(&mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]), &["gpt9", "config.json", "atlas"]);
+    refused(&mappa(lab.path(), &["extract", "--dataset", "moon_place"]), &["moon_place", "world_place"]);
+    refused(&mappa(lab.path(), &["run", "nowhere.toml"]), &["nowhere.toml"]);
+    refused(&mappa(lab.path(), &["steer", "--prompt", "x", "--dose", "1 east", "--layer", "1"]), &["mappa probe"]);
+    refused(&mappa(lab.path(), &["figure"]), &["mappa run"]);
+}
+
+#[test]
+fn a_bad_row_is_named_and_ends_with_code_one() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = lab.path().join("places.csv");
+    std::fs::write(&file, "name,latitude,longitude\nOslo,59.9,10.7\nNowhere,91,0\n").unwrap();
+    let output = mappa(lab.path(), &["extract", "--dataset", file.to_str().unwrap()]);
+    refused(&output, &["places.csv: row 2", "91", "-90 to 90"]);
+}
