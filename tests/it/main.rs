@@ -3,7 +3,11 @@
 mod bad_input;
 mod families;
 mod laws;
+mod reading;
+mod source;
 mod tidy;
+mod tidy_tests;
+mod training;
 
 use std::path::PathBuf;
 
