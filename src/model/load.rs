@@ -88,14 +88,14 @@ impl Model {
         let config = artefact::load_bytes(&path)?;
         let config = Config::parse(&path, &config)?;
         let family = config.family()?;
-        transformer(family, (family.spec)(&config)?, &Weights::open(folder)?)
+        transformer(family, config.spec()?, &Weights::open(folder)?)
     }
 
     fn assemble(name: &str, folder: &Path, (config, tokenizer): (&[u8], &[u8]), weights: Weights) -> Result<Model> {
         let config_path = folder.join("config.json");
         let parsed = Config::parse(&config_path, config)?;
         let family = parsed.family()?;
-        let spec = (family.spec)(&parsed)?;
+        let spec = parsed.spec()?;
         Ok(Model {
             name: name.to_string(),
             transformer: transformer(family, spec, &weights)?,
