@@ -212,9 +212,13 @@ fn an_entity_that_the_tokenizer_cannot_place() {
 fn tokens_of_another_model_and_texts_too_long() {
     let transformer = Model::load_transformer(&root("tests/fixtures/models/llama")).unwrap();
     let run = |ids: &[u32]| {
-        transformer.forward(&Forest::of_text(ids).unwrap(), None, &mut Untouched).map(|_| "it ran").unwrap_err()
+        transformer
+            .forward(&Forest::of_text(ids).unwrap(), None, &mut Untouched)
+            .map(|_| "it ran")
+            .unwrap_err()
     };
-    let (foreign, long) = (["64", "below 64", "tokenizer may belong to another model"], ["33 tokens", "at most 32"]);
+    let (foreign, long) =
+        (["64", "below 64", "tokenizer may belong to another model"], ["33 tokens", "at most 32"]);
     holds(&run(&[1, 64]).to_string(), &foreign);
     holds(&run(&[1; 33]).to_string(), &long);
     let go_on = |ids: &[u32]| {

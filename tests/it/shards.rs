@@ -18,8 +18,11 @@ fn sharded() -> TempDir {
     let tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
     let map: BTreeMap<&String, &str> = tensors.keys().zip(SHARDS.into_iter().cycle()).collect();
     for shard in SHARDS {
-        let part: HashMap<&String, Tensor> =
-            tensors.iter().filter(|(name, _)| map[name] == shard).map(|(name, t)| (name, t.clone())).collect();
+        let part: HashMap<&String, Tensor> = tensors
+            .iter()
+            .filter(|(name, _)| map[name] == shard)
+            .map(|(name, t)| (name, t.clone()))
+            .collect();
         assert!(part.len() > 5);
         candle_core::safetensors::save(&part, to.path().join(shard)).unwrap();
     }

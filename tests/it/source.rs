@@ -58,13 +58,17 @@ impl Source {
         let mut used = BTreeSet::new();
         for prefix in [library, up.as_str()] {
             // Only a path that leaves the file's own module altogether is an arrow.
-            let leaves = |at: usize| prefix == library || (self.depth() > 0 && !self.shipped[..at].ends_with("super::"));
+            let leaves = |at: usize| {
+                prefix == library || (self.depth() > 0 && !self.shipped[..at].ends_with("super::"))
+            };
             for at in words(&self.shipped, prefix).filter(|at| leaves(*at)) {
                 used.extend(heads(&self.shipped[at + prefix.len()..]));
             }
         }
         used.remove("super");
-        used.into_iter().map(|name| if name.starts_with(char::is_uppercase) { "error".into() } else { name }).collect()
+        used.into_iter()
+            .map(|name| if name.starts_with(char::is_uppercase) { "error".into() } else { name })
+            .collect()
     }
 
     /// Which of these crates the shipped code names.
@@ -141,7 +145,9 @@ fn ident(code: &str) -> Option<&str> {
 
 /// The first names of a path: `a::b` gives `a`; `{a::b, c}` gives `a` and `c`.
 fn heads(code: &str) -> Vec<String> {
-    let Some(group) = code.strip_prefix('{') else { return ident(code).map(String::from).into_iter().collect() };
+    let Some(group) = code.strip_prefix('{') else {
+        return ident(code).map(String::from).into_iter().collect();
+    };
     let (mut depth, mut starts) = (0, vec![0]);
     for (at, c) in group.char_indices() {
         match c {

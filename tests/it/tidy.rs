@@ -120,7 +120,9 @@ pub fn faults(source: &Source, crates: &[String]) -> Vec<String> {
         faults.push(format!("{path}: module `{module}` is not in the table of arrows"));
         return faults;
     };
-    for used in source.modules_used().iter().filter(|used| *used != module && !modules.contains(&used.as_str())) {
+    for used in
+        source.modules_used().iter().filter(|used| *used != module && !modules.contains(&used.as_str()))
+    {
         faults.push(format!("{path}: `{module}` may not import `{used}`"));
     }
     for used in source.crates_used(crates).iter().filter(|used| !allowed.contains(used)) {
@@ -155,10 +157,12 @@ fn every_file_keeps_the_rules() {
 #[test]
 fn every_dependency_is_used_and_named_in_the_architecture() {
     let path = root("ARCHITECTURE.md");
-    let text = std::fs::read_to_string(&path).expect("ARCHITECTURE.md names each dependency and why it is there");
+    let text =
+        std::fs::read_to_string(&path).expect("ARCHITECTURE.md names each dependency and why it is there");
     let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     let names: BTreeSet<&str> = text.split(|c| !is_name(c)).collect();
-    let unnamed: Vec<String> = dependencies().into_iter().filter(|name| !names.contains(name.as_str())).collect();
+    let unnamed: Vec<String> =
+        dependencies().into_iter().filter(|name| !names.contains(name.as_str())).collect();
     assert!(unnamed.is_empty(), "ARCHITECTURE.md does not name {unnamed:?}");
     let (crates, sources) = (crate_names(), Source::all());
     let used: BTreeSet<&str> = sources.iter().flat_map(|source| source.crates_used(&crates)).collect();
@@ -199,7 +203,8 @@ fn no_tracked_text_names_a_place_on_one_machine() {
     let (mut n_text, mut found) = (0, Vec::new());
     for path in tracked() {
         // A file that was moved away but not yet committed is still listed; weights are no text.
-        let Some(text) = std::fs::read(root(&path)).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        let Some(text) = std::fs::read(root(&path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+        else {
             continue;
         };
         n_text += 1;

@@ -39,7 +39,10 @@ fn arrows_with_the_line_and_within_a_module_are_allowed() {
         ("src/datasets/load.rs", "use super::model; use crate::datasets::parse; use crate::Result;"),
         ("src/model/families/x.rs", "use super::super::spec::Spec; use crate::error::Error;"),
         ("src/steering/steer.rs", "use crate::model::{Forest, probes}; use candle_core::Tensor;"),
-        ("src/datasets/load.rs", "// use crate::model;\n/* candle_core::Tensor */ const A: &str = \"crate::model\";"),
+        (
+            "src/datasets/load.rs",
+            "// use crate::model;\n/* candle_core::Tensor */ const A: &str = \"crate::model\";",
+        ),
         ("src/main.rs", "use mappa::{Error, probes::Probe}; use crate::cli;"),
     ] {
         assert_eq!(of(path, text), [""; 0], "{text}");
@@ -48,7 +51,8 @@ fn arrows_with_the_line_and_within_a_module_are_allowed() {
 
 #[test]
 fn what_stands_under_cfg_test_is_free_and_what_follows_it_is_not() {
-    let test = "#[cfg(test)]\nmod tests {\n    use crate::model::Forest;\n    fn f() { candle_core::f() }\n}\n";
+    let test =
+        "#[cfg(test)]\nmod tests {\n    use crate::model::Forest;\n    fn f() { candle_core::f() }\n}\n";
     assert_eq!(of("src/datasets/load.rs", test), [""; 0]);
     assert!(only("src/datasets/load.rs", &format!("{test}use crate::model;")).contains("`model`"));
     let one = "#[cfg(test)]\n#[path = \"x_tests.rs\"]\nmod tests;\nuse crate::model;";
@@ -61,7 +65,9 @@ fn a_crate_outside_the_table_is_found_and_its_namesakes_are_not() {
         assert!(only("src/probes/ridge.rs", text).contains("the crate `candle_core`"), "{text}");
     }
     // A module of another crate, a longer name, a variable and a macro's argument are not the crate.
-    for text in ["use linfa::rand::x;", "use my_candle_core::x;", "fn f() { csv.write(); }", "use serde_json::json;"] {
+    for text in
+        ["use linfa::rand::x;", "use my_candle_core::x;", "fn f() { csv.write(); }", "use serde_json::json;"]
+    {
         assert_eq!(of("src/probes/ridge.rs", text), [""; 0], "{text}");
     }
 }
@@ -75,7 +81,8 @@ fn length_unsafe_and_the_opening_line_are_found() {
     assert_eq!(of("src/results.rs", &format!("{tests}{long}")), [""; 0]);
 
     let body = "    let a = '}';\n".repeat(60);
-    let fault = only("src/results.rs", &format!("impl A {{\n    fn one(a: [u8; 3]) -> u8 {{\n{body}    }}\n}}\n"));
+    let fault =
+        only("src/results.rs", &format!("impl A {{\n    fn one(a: [u8; 3]) -> u8 {{\n{body}    }}\n}}\n"));
     assert!(fault.contains("fn one has 62 lines"), "{fault}");
     assert_eq!(of("src/results.rs", "trait A {\n    fn one();\n}\n"), [""; 0]);
 
@@ -100,7 +107,10 @@ fn literals_and_comments_are_blanked_and_nothing_else() {
     for (text, expected) in cases {
         let blanked = blank(text);
         assert_eq!(blanked.len(), text.len());
-        assert_eq!(blanked.split_whitespace().collect::<Vec<_>>(), expected.split_whitespace().collect::<Vec<_>>());
+        assert_eq!(
+            blanked.split_whitespace().collect::<Vec<_>>(),
+            expected.split_whitespace().collect::<Vec<_>>()
+        );
     }
 }
 
