@@ -199,8 +199,8 @@ fn bad_datasets() {
 
 #[test]
 fn an_entity_that_the_tokenizer_cannot_place() {
-    let transformer = Model::load_transformer(&root("tests/fixtures/models/llama")).unwrap();
     let tokenizer = tokenizer(&["Oslofjord"; 9]);
+    let transformer = untrained(&tiny_spec(tokenizer.len()), 1).unwrap();
     let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
     let (dataset, prompt) = (years("fjords.csv", "Bergen,1\nOslo,2\n"), Prompt::new("{}fjord").unwrap());
     let error = extract(reader, (&dataset, &prompt), &[HookPoint::ResidPost(0)], &mut |_| {}).unwrap_err();

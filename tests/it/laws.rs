@@ -55,9 +55,9 @@ fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// A push far larger than the fixtures' stream, so that no effect hides in rounding.
+/// A push longer than the fixtures' rows, so that no effect hides in rounding.
 fn push(d_model: usize) -> Vec<f64> {
-    Direction::random(d_model, 3).unwrap().times(4.0)
+    Direction::random(d_model, 3).unwrap().times(30.0)
 }
 
 fn everywhere() -> Positions {
@@ -202,16 +202,16 @@ fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
         let direction = Direction::random(model.spec.d_model, 8).unwrap();
         let before = pass(&model, &TEXT, &mut Untouched);
         let after = pass(&model, &TEXT, &mut all(Op::Remove(direction.clone()), 1));
-        let mut most = 0f64;
+        let mut most = 0f64; // of the row, that lies along the direction
         for row in N_SPECIAL..TEXT.len() {
             let (h, left) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
             let along = dot(&h, direction.unit());
-            most = most.max(along.abs());
+            most = most.max(along.abs() / dot(&h, &h).sqrt());
             assert!(dot(&left, direction.unit()).abs() < 1e-6, "{name}: row {row}");
             let lost: Vec<f64> = h.iter().zip(&left).map(|(h, l)| h - l).collect();
-            assert!((dot(&lost, &lost) - along * along).abs() < 1e-6, "{name}: more was lost");
+            assert!((dot(&lost, &lost).sqrt() - along.abs()).abs() < 1e-5, "{name}: more was lost");
         }
-        assert!(most > 1e-3, "{name}: nothing lay along the direction");
+        assert!(most > 0.05, "{name}: nothing lay along the direction");
     }
 }
 
