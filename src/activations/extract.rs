@@ -4,7 +4,7 @@ use super::span::{Span, SpanRow, place};
 use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Forest, Tokenizer, Transformer};
+use crate::model::{Capture, Forest, Spec, Tokenizer, Transformer};
 use candle_core::Tensor;
 use ndarray::Array2;
 use std::collections::BTreeMap;
@@ -56,7 +56,18 @@ pub fn extract(
     let spans: Vec<Span> = dataset
         .entities
         .iter()
-        .map(|entity| place(reader.tokenizer, &dataset.name, entity, &prompt.fill(entity)))
+        .map(|entity| {
+            let prompted = prompt.fill(entity);
+            let span = place(reader.tokenizer, &dataset.name, entity, &prompted)?;
+            fits(reader.transformer, &span).map_err(|problem| Error::EntityNotPlaced {
+                dataset: dataset.name.clone(),
+                row: entity.row,
+                name: entity.name.clone(),
+                text: prompted.text,
+                problem,
+            })?;
+            Ok(span)
+        })
         .collect::<Result<_>>()?;
     // Sorted by tokens, texts that begin alike stand together and share their beginnings.
     let mut order: Vec<usize> = (0..spans.len()).collect();
@@ -85,6 +96,25 @@ pub fn extract(
         progress(Progress { n_done, n_entities: spans.len() });
     }
     Ok(out)
+}
+
+/// Whether the model can read a span; asked before the first pass, so that a long run does not end at
+/// one entity.
+fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
+    let Spec { n_context, d_vocab, .. } = transformer.spec;
+    if span.ids.len() > n_context {
+        return Err(format!(
+            "found {} tokens; expected at most {n_context}, the model's context",
+            span.ids.len()
+        ));
+    }
+    match span.ids.iter().find(|id| **id as usize >= d_vocab) {
+        Some(id) => {
+            let advice = "the tokenizer may belong to another model";
+            Err(format!("found token id {id}; expected below {d_vocab}; {advice}"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Cuts the sorted texts where a group has enough distinct tokens.

@@ -1,7 +1,7 @@
 //! Generation: the same forward pass on a chain, with a key/value cache.
 
 use super::forest::Forest;
-use super::hook::Hook;
+use super::hook::{Both, Hook, Untouched};
 use super::transformer::{Cache, Transformer};
 use crate::error::Result;
 use candle_transformers::generation::{LogitsProcessor, Sampling as CandleSampling};
@@ -56,10 +56,14 @@ pub fn generate(
 ) -> Result<Generation> {
     let mut processor = sampling.processor();
     let (mut forest, mut cache) = (Forest::of_text(prompt)?, Cache::default());
+    model.check(&forest)?;
+    // A hook that only reads may stop a pass early; the logits need every block.
+    let mut untouched = Untouched;
+    let mut hook = Both(hook, &mut untouched);
     let mut ids = prompt.to_vec();
     let mut first_logits = Vec::new();
     while ids.len() < (prompt.len() + n_new).min(model.spec.n_context) {
-        let stream = model.forward(&forest, Some(&mut cache), hook)?;
+        let stream = model.forward(&forest, Some(&mut cache), &mut hook)?;
         let last = stream.narrow(0, stream.dim(0)? - 1, 1)?;
         let logits = model.logits(&last)?.squeeze(0)?; // [1, d_vocab] -> [d_vocab]
         if first_logits.is_empty() {

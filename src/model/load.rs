@@ -89,7 +89,7 @@ impl Model {
         let config = artefact::load_bytes(&path)?;
         let config = Config::parse(&path, &config)?;
         let family = config.family()?;
-        let spec = (family.spec)(&config)?;
+        let spec = config.spec()?;
         let (weights, shape_of) = (Weights::open(folder)?, spec.clone());
         let load = move |param, shape: &[usize]| {
             weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
@@ -115,7 +115,7 @@ impl Model {
         let config_path = folder.join("config.json");
         let parsed = Config::parse(&config_path, config)?;
         let family = parsed.family()?;
-        let spec = (family.spec)(&parsed)?;
+        let spec = parsed.spec()?;
         Ok(Model {
             name: name.to_string(),
             transformer: transformer(family, spec, &weights)?,

@@ -150,7 +150,8 @@ impl Transformer {
         Ok(normed.matmul(&self.unembed.t()?)?) // [n, d_model] -> [n, d_vocab]
     }
 
-    fn check(&self, forest: &Forest) -> Result<()> {
+    /// Whether the forest's new tokens are of this model and its texts fit the context.
+    pub(super) fn check(&self, forest: &Forest) -> Result<()> {
         if let Some(token) = forest.new_tokens().iter().find(|t| **t as usize >= self.spec.d_vocab) {
             let expected = format!("below {}; the tokenizer may belong to another model", self.spec.d_vocab);
             return Err(Error::invalid("token id", token, expected));

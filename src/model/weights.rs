@@ -172,6 +172,13 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let parsed: Index = serde_json::from_slice(&artefact::load_bytes(index)?)
         .map_err(|e| Error::bad_file(index, e, "an index with a `weight_map`"))?;
     let names: std::collections::BTreeSet<String> = parsed.weight_map.into_values().collect();
+    if names.is_empty() {
+        return Err(Error::bad_file(index, "an empty `weight_map`", "the name of a file for each tensor"));
+    }
+    if let Some(missing) = names.iter().find(|name| !index.with_file_name(name).is_file()) {
+        let found = format!("the name of `{missing}`, which is not there");
+        return Err(Error::bad_file(index, found, "every shard beside it; download or copy them again"));
+    }
     Ok(names.into_iter().map(|name| index.with_file_name(name)).collect())
 }
 

@@ -26,7 +26,8 @@ fn tokens_hidden_states_and_logits_equal_transformers() {
         let encoded = model.tokenizer.encode(&text).unwrap();
         assert_eq!(encoded.ids, ids.iter().map(|id| *id as u32).collect::<Vec<_>>(), "{text}");
         let mut capture = Capture::all(&points);
-        let last = model.transformer.forward(&Forest::of_text(&encoded.ids).unwrap(), None, &mut capture).unwrap();
+        let last =
+            model.transformer.forward(&Forest::of_text(&encoded.ids).unwrap(), None, &mut capture).unwrap();
         let hidden = &tensors[&format!("{i}.hidden_states")];
         for (l, point) in points.iter().enumerate() {
             let theirs = match l == points.len() - 1 {

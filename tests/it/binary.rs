@@ -42,7 +42,8 @@ fn the_bundled_experiment_runs_is_found_again_and_beats_its_baselines() {
         assert!(best > score(&csv, "ridge", "blocks.0.hook_resid_pre") + 0.2, "{dataset}: embed");
         assert!(lab.path().join("activations/atlas").join(dataset).join("empty/spans.csv").is_file());
     }
-    for file in ["r2_by_layer.svg", "r2_by_layer.png", "dose_response.svg", "world_place.png", "headline.svg"] {
+    for file in ["r2_by_layer.svg", "r2_by_layer.png", "dose_response.svg", "world_place.png", "headline.svg"]
+    {
         let path = lab.path().join("figures/atlas/empty").join(file);
         assert!(std::fs::metadata(&path).unwrap().len() > 1000, "{}", path.display());
     }
@@ -59,10 +60,14 @@ fn steering_is_shown_side_by_side(lab: &Path) {
     assert!(stdout(&plain).contains("unsteered") && stdout(&plain).contains("longitude"));
     let args = ["steer", "--prompt", "Nairobi", "--toward", "lat=35,lon=139", "--layer", "3"];
     let output = stdout(&mappa(lab, &args));
-    let line = output.lines().find(|l| l.contains("blocks.3") && l.contains("longitude")).unwrap().to_string();
+    let line =
+        output.lines().find(|l| l.contains("blocks.3") && l.contains("longitude")).unwrap().to_string();
     let steered: f64 = line.split_whitespace().last().unwrap().parse().unwrap();
     assert!((steered - 139.0).abs() < 0.1, "{output}");
-    refused(&mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "9"]), &["--layer", "0 to 5"]);
+    refused(
+        &mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "9"]),
+        &["--layer", "0 to 5"],
+    );
     let unitless = mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "30", "--layer", "3"]);
     assert!(String::from_utf8_lossy(&unitless.stderr).contains("unit"));
 }
@@ -76,10 +81,16 @@ fn another_dataset_under_the_same_name_is_refused(lab: &Path) {
 #[test]
 fn a_missing_model_dataset_or_experiment_says_what_there_is() {
     let lab = tempfile::tempdir().unwrap();
-    refused(&mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]), &["gpt9", "config.json", "atlas"]);
+    refused(
+        &mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]),
+        &["gpt9", "config.json", "atlas"],
+    );
     refused(&mappa(lab.path(), &["extract", "--dataset", "moon_place"]), &["moon_place", "world_place"]);
     refused(&mappa(lab.path(), &["run", "nowhere.toml"]), &["nowhere.toml"]);
-    refused(&mappa(lab.path(), &["steer", "--prompt", "x", "--dose", "1 east", "--layer", "1"]), &["mappa probe"]);
+    refused(
+        &mappa(lab.path(), &["steer", "--prompt", "x", "--dose", "1 east", "--layer", "1"]),
+        &["mappa probe"],
+    );
     refused(&mappa(lab.path(), &["figure"]), &["mappa run"]);
 }
 

@@ -22,7 +22,12 @@ fn every_shared_row_agrees_or_has_its_reason() {
             continue;
         }
         let report = check_against(&bundled(name).unwrap(), &load(&path).unwrap());
-        println!("{name}: {} rows, {} shared, {} differ", report.n_rows, report.n_shared, report.disagreements.len());
+        println!(
+            "{name}: {} rows, {} shared, {} differ",
+            report.n_rows,
+            report.n_shared,
+            report.disagreements.len()
+        );
         let known = exceptions(name);
         assert!(report.unexplained(&known).is_empty(), "{name}: {:?}", report.unexplained(&known));
         assert_eq!(report.disagreements.len(), known.len(), "{name}: an exception that no longer is one");
@@ -32,9 +37,14 @@ fn every_shared_row_agrees_or_has_its_reason() {
 
 #[test]
 fn the_bundled_datasets_have_what_the_readme_promises() {
-    for (name, at_least) in
-        [("world_place", 1000), ("us_place", 600), ("nyc_place", 400), ("historical_figure", 800), ("art", 800), ("headline", 400)]
-    {
+    for (name, at_least) in [
+        ("world_place", 1000),
+        ("us_place", 600),
+        ("nyc_place", 400),
+        ("historical_figure", 800),
+        ("art", 800),
+        ("headline", 400),
+    ] {
         let dataset = bundled(name).unwrap();
         let names: HashSet<&str> = dataset.entities.iter().map(|e| e.name.as_str()).collect();
         assert_eq!(names.len(), dataset.entities.len(), "{name}: a name stands twice");

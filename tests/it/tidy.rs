@@ -1,1 +1,215 @@
-//! To be written.
+//! The shape of the source: who imports whom, how long files and functions are, what each begins with.
+
+use super::root;
+use super::source::{Source, walk, words};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// A module, the modules it may import, and the crates it may name; tests within it are free.
+type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const ARROWS: &[Arrows] = &[
+    ("error", &[], &["candle_core", "linfa", "thiserror"]),
+    ("hook_point", &["error"], &[]),
+    ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
+    ("datasets", &["error", "artefact"], &["csv"]),
+    (
+        "model",
+        &["error", "hook_point", "artefact"],
+        &[
+            "candle_core",
+            "candle_nn",
+            "candle_transformers",
+            "memmap2",
+            "rand",
+            "rand_chacha",
+            "rand_distr",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+            "tokenizers",
+        ],
+    ),
+    (
+        "activations",
+        &["error", "hook_point", "artefact", "datasets", "model"],
+        &["candle_core", "csv", "ndarray", "safetensors", "serde"],
+    ),
+    (
+        "probes",
+        &["error", "hook_point", "artefact", "results", "datasets", "activations"],
+        &[
+            "faer",
+            "linfa",
+            "linfa_linear",
+            "ndarray",
+            "rand",
+            "rand_chacha",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+        ],
+    ),
+    (
+        "steering",
+        &["error", "hook_point", "artefact", "results", "datasets", "model", "probes"],
+        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr"],
+    ),
+    ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
+    (
+        "training",
+        &["error", "artefact", "datasets", "model"],
+        &[
+            "candle_core",
+            "half",
+            "rand",
+            "rand_chacha",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+            "tokenizers",
+        ],
+    ),
+    ("lib", &["error"], &[]),
+    (
+        "cli",
+        &[
+            "error",
+            "hook_point",
+            "artefact",
+            "results",
+            "datasets",
+            "model",
+            "activations",
+            "probes",
+            "steering",
+            "figures",
+            "training",
+        ],
+        &["clap", "indicatif", "serde", "toml"],
+    ),
+];
+
+const MAX_FILE: usize = 500;
+const MAX_FUNCTION: usize = 60;
+
+/// What is wrong with a file, each a sentence that names it.
+pub fn faults(source: &Source, crates: &[String]) -> Vec<String> {
+    let Source { path, text, code, .. } = source;
+    let mut faults = Vec::new();
+    if !text.starts_with("//!") {
+        faults.push(format!("{path}: does not begin with a `//!` line"));
+    }
+    let long = source.lines_before_tests();
+    if long > MAX_FILE && !text.lines().take(5).any(|line| line.starts_with("// long because:")) {
+        faults.push(format!("{path}: {long} lines; cut it, or say `// long because:` at its top"));
+    }
+    let trusts = ["unsafe", "unsafe_code"].iter().any(|word| words(code, word).next().is_some());
+    if trusts && path != "src/model/mapped.rs" {
+        faults.push(format!("{path}: `unsafe` belongs to src/model/mapped.rs alone"));
+    }
+    let Some(module) = source.module() else { return faults };
+    for (name, lines) in source.functions().into_iter().filter(|(_, lines)| *lines > MAX_FUNCTION) {
+        faults.push(format!("{path}: fn {name} has {lines} lines; at most {MAX_FUNCTION}"));
+    }
+    let Some((_, modules, allowed)) = ARROWS.iter().find(|(name, ..)| *name == module) else {
+        faults.push(format!("{path}: module `{module}` is not in the table of arrows"));
+        return faults;
+    };
+    for used in
+        source.modules_used().iter().filter(|used| *used != module && !modules.contains(&used.as_str()))
+    {
+        faults.push(format!("{path}: `{module}` may not import `{used}`"));
+    }
+    for used in source.crates_used(crates).iter().filter(|used| !allowed.contains(used)) {
+        faults.push(format!("{path}: `{module}` may not name the crate `{used}`"));
+    }
+    faults
+}
+
+/// The crates of `[dependencies]`, as Cargo.toml writes them.
+fn dependencies() -> Vec<String> {
+    let manifest = std::fs::read_to_string(root("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let name = |line: &str| Some(line.split_once('=')?.0.split('.').next()?.trim().to_string());
+    section.lines().filter(|line| line.starts_with(char::is_alphabetic)).filter_map(name).collect()
+}
+
+fn crate_names() -> Vec<String> {
+    dependencies().iter().map(|name| name.replace('-', "_")).collect()
+}
+
+#[test]
+fn every_file_keeps_the_rules() {
+    let crates = crate_names();
+    let sources = Source::all();
+    let modules: BTreeSet<&str> = sources.iter().filter_map(Source::module).collect();
+    let listed: BTreeSet<&str> = ARROWS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(modules, listed, "the modules of src/ and of the table of arrows");
+    let faults: Vec<String> = sources.iter().flat_map(|source| faults(source, &crates)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_dependency_is_used_and_named_in_the_architecture() {
+    let path = root("ARCHITECTURE.md");
+    let text =
+        std::fs::read_to_string(&path).expect("ARCHITECTURE.md names each dependency and why it is there");
+    let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let names: BTreeSet<&str> = text.split(|c| !is_name(c)).collect();
+    let unnamed: Vec<String> =
+        dependencies().into_iter().filter(|name| !names.contains(name.as_str())).collect();
+    assert!(unnamed.is_empty(), "ARCHITECTURE.md does not name {unnamed:?}");
+    let (crates, sources) = (crate_names(), Source::all());
+    let used: BTreeSet<&str> = sources.iter().flat_map(|source| source.crates_used(&crates)).collect();
+    let unused: Vec<&String> = crates.iter().filter(|name| !used.contains(name.as_str())).collect();
+    assert!(unused.is_empty(), "no shipped code names {unused:?}");
+}
+
+/// Roots under which only one machine's files lie; written so that this file does not match itself.
+const MACHINE_ROOTS: [&str; 3] = ["work", "root", "opt"];
+
+/// The first absolute path of one machine in a text.
+pub fn machine_path(text: &str) -> Option<&str> {
+    let starts = |at: &usize| {
+        let before = text[..*at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || "._-~*{}/\\".contains(c))
+    };
+    MACHINE_ROOTS.iter().find_map(|folder| {
+        let needle = format!("/{folder}/");
+        let at = text.match_indices(&needle).map(|(at, _)| at).find(starts)?;
+        Some(text[at..].lines().next().unwrap_or_default())
+    })
+}
+
+/// What git tracks; in a source archive, which has no git, what lies in the folders that it tracks.
+fn tracked() -> Vec<String> {
+    let git = Command::new("git").args(["ls-files", "-z"]).current_dir(root("")).output();
+    if let Some(out) = git.ok().filter(|out| out.status.success()) {
+        let paths = String::from_utf8(out.stdout).unwrap();
+        return paths.split_terminator('\0').map(String::from).collect();
+    }
+    let mut paths = vec!["Cargo.toml".to_string()];
+    ["src", "tests", "datasets"].iter().for_each(|folder| walk(&root(folder), &mut paths));
+    paths
+}
+
+#[test]
+fn no_tracked_text_names_a_place_on_one_machine() {
+    let (mut n_text, mut found) = (0, Vec::new());
+    for path in tracked() {
+        // A file that was moved away but not yet committed is still listed; weights are no text.
+        let Some(text) = std::fs::read(root(&path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+        else {
+            continue;
+        };
+        n_text += 1;
+        found.extend(machine_path(&text).map(|line| format!("{path}: {line}")));
+    }
+    assert!(n_text > 50, "only {n_text} text files were found");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

@@ -29,6 +29,10 @@ pub struct Family {
 /// Every family there is.
 pub const FAMILIES: &[Family] = &[gpt2::FAMILY, gpt_neox::FAMILY, llama::FAMILY];
 
+/// Fields that count what a model has at least one of; families divide by some of them.
+const COUNTS: &[&str] =
+    &["num_attention_heads", "n_head", "num_key_value_heads", "num_hidden_layers", "n_layer"];
+
 /// A config.json, and where it came from.
 pub struct Config<'a> {
     path: &'a Path,
@@ -57,6 +61,23 @@ impl<'a> Config<'a> {
             model_type: model_type.to_string(),
             known: FAMILIES.iter().map(|f| f.model_type).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// The spec that the config describes, once its counts can be those of a model.
+    ///
+    /// # Errors
+    /// [`Error::UnknownFamily`], [`Error::BadFile`] or [`Error::UnsupportedConfig`] naming the field.
+    pub fn spec(&self) -> Result<Spec> {
+        let is_zero = |field: &&&str| self.value.get(**field).and_then(serde_json::Value::as_u64) == Some(0);
+        if let Some(field) = COUNTS.iter().find(is_zero) {
+            return Err(self.unsupported(field, 0, "at least 1 is"));
+        }
+        let spec = (self.family()?.spec)(self)?;
+        if !spec.n_heads.is_multiple_of(spec.n_kv_heads) {
+            let expected = format!("a divisor of the {} query heads is", spec.n_heads);
+            return Err(self.unsupported("num_key_value_heads", spec.n_kv_heads, expected));
+        }
+        Ok(spec)
     }
 
     /// The config in a family's own types.
