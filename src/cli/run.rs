@@ -11,7 +11,7 @@ use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
-use mappa::steering::{Sweep, sweep};
+use mappa::steering::{Along, Sweep, sweep};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -175,6 +175,7 @@ fn run_sweep(model: &Model, plan: &SweepPlan, (probes, layer): (&ProbeSet, usize
         probes,
         target: &plan.target,
         layer,
+        along: Along::Pattern,
         doses: &plan.doses,
         prompts: &plan.prompts,
         n_random: 3,

@@ -6,7 +6,7 @@ use mappa::datasets::{Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Both, Capture, Forest, Hook, Model, Sampling, Untouched, generate};
 use mappa::probes::{ProbeSet, StoredProbe};
-use mappa::steering::{Direction, Dose, Norm, Op, Positions, Steer as SteerHook, Toward, Where};
+use mappa::steering::{Along, Direction, Dose, Norm, Op, Positions, Steer as SteerHook, Toward, Where};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,10 @@ pub struct Steer {
     /// A safetensors file with one vector of d_model values; needs a dose in rms.
     #[arg(long, value_name = "FILE", requires = "dose")]
     direction: Option<PathBuf>,
+    /// Move the reading along the probe's pattern (as the stream moves with the target) or its weights
+    /// (the least change).
+    #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
+    along: Along,
     /// The block whose output is changed.
     #[arg(long)]
     layer: usize,
@@ -119,14 +123,14 @@ impl Steer {
     fn op(&self, model: &Model, stored: &StoredProbe) -> Result<Op> {
         let rms = stored.stream.resid_rms;
         match (self.toward, self.dose, &self.direction) {
-            (Some(toward), ..) => Op::set(&stored.probe, &toward.values()),
+            (Some(toward), ..) => Op::set_along(self.along, stored, &toward.values()),
             (None, Some(Dose::Rms(dose)), Some(file)) => {
                 Ok(Op::add(&Direction::load(file, model.spec().d_model)?, dose, rms))
             }
             (None, Some(Dose::Rms(_)), None) => {
                 Err(Error::invalid("--dose", "a dose in rms", "a --direction FILE to move along"))
             }
-            (None, Some(dose), None) => Op::shift(&stored.probe, &dose.deltas()),
+            (None, Some(dose), None) => Op::shift_along(self.along, stored, &dose.deltas()),
             (None, Some(_), Some(_)) => {
                 Err(Error::invalid("--dose", "a dose in degrees or years", "a dose in rms with --direction"))
             }

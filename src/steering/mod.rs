@@ -16,7 +16,7 @@ mod sweep;
 
 pub use direction::Direction;
 pub use dose::{Dose, Toward};
-pub use op::{Norm, Op};
+pub use op::{Along, Norm, Op};
 pub use positions::{Positions, Where};
 pub use steer::Steer;
 pub use sweep::{Sweep, SweepProgress, sweep};

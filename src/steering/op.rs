@@ -2,24 +2,46 @@
 
 use super::direction::Direction;
 use crate::error::{Error, Result};
-use crate::probes::Probe;
+use crate::probes::{Probe, StoredProbe};
+use std::str::FromStr;
 
 /// What is done to a row `h` of the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// `h + vector`.
     Add(Vec<f64>),
-    /// The least change after which the probe reads `target`: `h + Wᵀ(WWᵀ)⁻¹(target − reading(h))`.
+    /// A change after which the probe reads `target`: `h + Σ (target_t − reading_t(h)) · basis_t`.
     Set {
         /// The probe.
         probe: Probe,
-        /// Its rows `(WWᵀ)⁻¹W`, `[n_targets][d_model]`.
+        /// Vectors that each move one reading by one unit, `[n_targets][d_model]`.
         basis: Vec<Vec<f64>>,
         /// What it shall read, one value a target.
         target: Vec<f64>,
     },
     /// `h − d dᵀ h`: the stream without its part along the direction.
     Remove(Direction),
+}
+
+/// Along which vectors a probe's readings are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Along {
+    /// The least change: `Wᵀ(WWᵀ)⁻¹δ`.
+    Weights,
+    /// The probe's pattern: as the stream itself moves when the target does.
+    Pattern,
+}
+
+impl FromStr for Along {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Along> {
+        match text {
+            "weights" => Ok(Along::Weights),
+            "pattern" => Ok(Along::Pattern),
+            _ => Err(Error::invalid("--along", text, "weights or pattern")),
+        }
+    }
 }
 
 /// What happens to a row's length.
@@ -37,12 +59,7 @@ impl Op {
     /// # Errors
     /// [`Error::Invalid`] if there is not one change a target, or the targets are read alike.
     pub fn shift(probe: &Probe, deltas: &[f64]) -> Result<Op> {
-        let basis = basis(probe, deltas.len())?;
-        let mut vector = vec![0.0; probe.d_model()];
-        for (row, delta) in basis.iter().zip(deltas) {
-            vector.iter_mut().zip(row).for_each(|(v, w)| *v += delta * w);
-        }
-        Ok(Op::Add(vector))
+        Ok(shift(&basis(probe, deltas.len())?, deltas))
     }
 
     /// The least change after which the probe reads `target`.
@@ -51,6 +68,28 @@ impl Op {
     /// As [`Op::shift`].
     pub fn set(probe: &Probe, target: &[f64]) -> Result<Op> {
         Ok(Op::Set { basis: basis(probe, target.len())?, probe: probe.clone(), target: target.to_vec() })
+    }
+
+    /// Moves the probe's readings by `deltas` along its weights or its pattern.
+    ///
+    /// Both move the readings alike; the pattern moves the rest of the stream as the data does.
+    ///
+    /// # Source
+    /// Haufe et al. 2014, "On the interpretation of weight vectors of linear models".
+    ///
+    /// # Errors
+    /// As [`Op::shift`].
+    pub fn shift_along(along: Along, stored: &StoredProbe, deltas: &[f64]) -> Result<Op> {
+        Ok(shift(&basis_along(along, stored, deltas.len())?, deltas))
+    }
+
+    /// Sets the probe's readings to `target` along its weights or its pattern.
+    ///
+    /// # Errors
+    /// As [`Op::shift`].
+    pub fn set_along(along: Along, stored: &StoredProbe, target: &[f64]) -> Result<Op> {
+        let basis = basis_along(along, stored, target.len())?;
+        Ok(Op::Set { basis, probe: stored.probe.clone(), target: target.to_vec() })
     }
 
     /// `h + dose · rms · direction`, the dose in multiples of the layer's residual RMS norm.
@@ -109,13 +148,33 @@ fn ndarray_row(row: &[f32]) -> ndarray::Array1<f64> {
     row.iter().map(|x| f64::from(*x)).collect()
 }
 
-fn basis(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
-    if n != probe.n_targets() {
-        return Err(Error::invalid(
-            "values to steer to",
-            n,
-            format!("one for each of the probe's {} targets", probe.n_targets()),
-        ));
+fn shift(basis: &[Vec<f64>], deltas: &[f64]) -> Op {
+    let mut vector = vec![0.0; basis[0].len()];
+    for (row, delta) in basis.iter().zip(deltas) {
+        vector.iter_mut().zip(row).for_each(|(v, w)| *v += delta * w);
     }
+    Op::Add(vector)
+}
+
+fn basis_along(along: Along, stored: &StoredProbe, n: usize) -> Result<Vec<Vec<f64>>> {
+    match along {
+        Along::Weights => basis(&stored.probe, n),
+        Along::Pattern => {
+            check_targets(&stored.probe, n)?;
+            Ok(stored.stream.pattern.rows().into_iter().map(|row| row.to_vec()).collect())
+        }
+    }
+}
+
+fn check_targets(probe: &Probe, n: usize) -> Result<()> {
+    if n == probe.n_targets() {
+        return Ok(());
+    }
+    let expected = format!("one for each of the probe's {} targets", probe.n_targets());
+    Err(Error::invalid("values to steer to", n, expected))
+}
+
+fn basis(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
+    check_targets(probe, n)?;
     Ok(probe.least_changes()?.rows().into_iter().map(|row| row.to_vec()).collect())
 }

@@ -1,7 +1,7 @@
 //! Dose and response: what steering does to later readings, the next token and the text.
 
 use super::direction::Direction;
-use super::op::{Norm, Op};
+use super::op::{Along, Norm, Op};
 use super::positions::{Positions, Where};
 use super::steer::Steer;
 use crate::error::Result;
@@ -22,6 +22,8 @@ pub struct Sweep<'a> {
     pub target: &'a str,
     /// The block whose output is moved.
     pub layer: usize,
+    /// Along the probe's weights or its pattern.
+    pub along: Along,
     /// How far, in the target's unit.
     pub doses: &'a [f64],
     /// The texts that are continued.
@@ -61,7 +63,8 @@ impl Sweep<'_> {
 /// [`crate::Error::Invalid`] if a layer has no probe or a prompt cannot be encoded.
 pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
     let target = plan.probes.target(plan.target)?;
-    let probe = &plan.probes.get(HookPoint::ResidPost(plan.layer))?.probe;
+    let stored = plan.probes.get(HookPoint::ResidPost(plan.layer))?;
+    let probe = &stored.probe;
     let mut rows = Vec::new();
     let mut n_done = 0;
     for prompt in plan.prompts {
@@ -70,7 +73,7 @@ pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress
             for &dose in plan.doses {
                 let mut deltas = vec![0.0; probe.n_targets()];
                 deltas[target] = dose;
-                let mut op = Op::shift(probe, &deltas)?;
+                let mut op = Op::shift_along(plan.along, stored, &deltas)?;
                 if seed > 0 {
                     let length = op.length().unwrap_or(0.0) * dose.signum();
                     op = Op::Add(Direction::random(probe.d_model(), seed)?.times(length));
