@@ -70,6 +70,14 @@ impl Train {
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        if let Some(small) = datasets.iter().find(|d| d.entities.len() < 3) {
+            let found = format!("{} entities", small.entities.len());
+            return Err(Error::invalid(
+                format!("dataset {}", small.name),
+                found,
+                "at least 3, to compare one with two",
+            ));
+        }
         let card = self.card(&datasets)?;
         if card.is_done(&folder.join("card.json"))? {
             println!("{} is trained already; nothing to do", folder.display());
@@ -145,7 +153,7 @@ impl Train {
     }
 
     /// Writes corpus.txt and trains the tokenizer; gives the stanzas as tokens.
-    fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<Vec<Vec<u32>>>, Vec<u8>)> {
+    fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
         let stanzas = corpus.stanzas(self.sentences);
         let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -162,7 +170,7 @@ impl Train {
                 bar.inc(1);
                 stanza.iter().map(|line| whole_text(&tokenizer, line)).collect()
             })
-            .collect::<Result<Vec<Vec<Vec<u32>>>>>()?;
+            .collect::<Result<Vec<TokenStanza>>>()?;
         bar.finish_and_clear();
         let n: usize = tokens.iter().flatten().map(Vec::len).sum();
         eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
@@ -202,6 +210,9 @@ impl Train {
         Ok(n_tokens)
     }
 }
+
+/// The tokenised sentences about one entity.
+type TokenStanza = Vec<Vec<u32>>;
 
 /// A sentence's tokens, with the boundary token at both ends: generation stops where a text ends.
 fn whole_text(tokenizer: &Tokenizer, line: &str) -> Result<Vec<u32>> {
