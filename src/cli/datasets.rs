@@ -1,14 +1,10 @@
 //! `mappa datasets`: what there is, and whether the facts agree with another source.
 
 use clap::{Args, Subcommand};
-use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, find, load, tolerance};
+use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, find, known_exceptions, load, tolerance};
 use mappa::{Error, Result};
-use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-/// The bundled list of known exceptions.
-const EXCEPTIONS: &str = include_str!("../../datasets/exceptions.csv");
 
 /// List the datasets, or hold them against other files.
 #[derive(Args)]
@@ -32,12 +28,6 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         against: PathBuf,
     },
-}
-
-#[derive(Deserialize)]
-struct Exception {
-    dataset: String,
-    name: String,
 }
 
 impl Datasets {
@@ -67,10 +57,6 @@ fn list(lab: &Path) -> Result<()> {
 }
 
 fn check(lab: &Path, against: &Path) -> Result<()> {
-    let exceptions: Vec<Exception> = csv::Reader::from_reader(EXCEPTIONS.as_bytes())
-        .deserialize()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| Error::bad_file("datasets/exceptions.csv", e, "dataset, name, ours, theirs, reason"))?;
     let (mut n_wrong, mut n_files) = (0, 0);
     println!(
         "{:<20} {:>6} {:>7} {:>10} {:>11}  tolerance",
@@ -84,8 +70,7 @@ fn check(lab: &Path, against: &Path) -> Result<()> {
         }
         n_files += 1;
         let ours = find(lab, name)?;
-        let known: HashSet<String> =
-            exceptions.iter().filter(|e| e.dataset == name).map(|e| e.name.clone()).collect();
+        let known = known_exceptions(name)?;
         n_wrong += check_one(&ours, &load(&path)?, &known);
     }
     match (n_files, n_wrong) {

@@ -157,8 +157,7 @@ fn reading(
 ) -> Result<Vec<f64>> {
     let mut capture = Capture::nodes(&[at], &[ids.len() as u32 - 1])?;
     model.transformer.forward(&Forest::of_text(ids)?, None, &mut Both(hook, &mut capture))?;
-    let row: Vec<f64> = capture.get(at)?.squeeze(0)?.to_vec1::<f32>()?.into_iter().map(f64::from).collect();
-    Ok(stored.probe.read(ndarray::ArrayView1::from(&row[..])).to_vec())
+    Ok(stored.probe.read_row(&capture.get(at)?.squeeze(0)?.to_vec1::<f32>()?))
 }
 
 /// Two columns, each wrapped at its width.

@@ -1,7 +1,12 @@
 //! Holds one dataset against another: rows of the same name must agree on where or when.
 
 use super::entity::{Dataset, Entity, Target};
+use crate::error::{Error, Result};
+use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
+
+/// Names that differ from another source's, each with its reason.
+const EXCEPTIONS: &str = include_str!("../../datasets/exceptions.csv");
 
 /// A row of ours whose name stands in the reference with another place or year.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +32,23 @@ pub struct CheckReport {
     pub n_shared: usize,
     /// Shared rows of which no reference row lies within the tolerance.
     pub disagreements: Vec<Disagreement>,
+}
+
+/// The names in a bundled dataset whose difference from another source has a stated reason.
+///
+/// # Errors
+/// [`Error::BadFile`] if the list is not whole, which a user cannot cause.
+pub fn known_exceptions(dataset: &str) -> Result<HashSet<String>> {
+    #[derive(Deserialize)]
+    struct Row {
+        dataset: String,
+        name: String,
+    }
+    let rows: Vec<Row> = csv::Reader::from_reader(EXCEPTIONS.as_bytes())
+        .deserialize()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| Error::bad_file("datasets/exceptions.csv", e, "dataset, name, ours, theirs, reason"))?;
+    Ok(rows.into_iter().filter(|row| row.dataset == dataset).map(|row| row.name).collect())
 }
 
 /// The tolerance for a dataset.

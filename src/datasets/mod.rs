@@ -15,7 +15,7 @@ mod load;
 mod prompt;
 
 pub use bundled::{BUNDLED, bundled, find};
-pub use check::{CheckReport, Disagreement, check_against, tolerance};
+pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use date::{date_to_year, year_to_date};
 pub use entity::{Dataset, Entity, Lat, Lon, Target, TargetKind};
 pub use load::{load, parse};

@@ -29,6 +29,12 @@ impl Probe {
         self.weights.ncols()
     }
 
+    /// The readings of one row of the stream as the model has it, one value a target.
+    pub fn read_row(&self, row: &[f32]) -> Vec<f64> {
+        let row: Array1<f64> = row.iter().map(|x| f64::from(*x)).collect();
+        self.read(row.view()).to_vec()
+    }
+
     /// The least changes of the stream that move one reading each: `(WWᵀ)⁻¹W`.
     ///
     /// Adding `Σ δ_t · row_t` to an activation moves reading `t` by `δ_t` and nothing at right angles to

@@ -116,8 +116,7 @@ impl Op {
         match self {
             Op::Add(vector) => add(row, 1.0, vector),
             Op::Set { probe, basis, target } => {
-                let h = ndarray_row(row);
-                let reading = probe.read(h.view());
+                let reading = probe.read_row(row);
                 for ((row_of_basis, target), reading) in basis.iter().zip(target).zip(reading) {
                     add(row, target - reading, row_of_basis);
                 }
@@ -142,10 +141,6 @@ fn add(row: &mut [f32], factor: f64, vector: &[f64]) {
     for (h, v) in row.iter_mut().zip(vector) {
         *h = (f64::from(*h) + factor * v) as f32;
     }
-}
-
-fn ndarray_row(row: &[f32]) -> ndarray::Array1<f64> {
-    row.iter().map(|x| f64::from(*x)).collect()
 }
 
 fn shift(basis: &[Vec<f64>], deltas: &[f64]) -> Op {

@@ -130,7 +130,6 @@ fn respond(
         .iter()
         .map(|&read| {
             let activation = capture.get(read)?.squeeze(0)?.to_vec1::<f32>()?;
-            let activation: ndarray::Array1<f64> = activation.into_iter().map(f64::from).collect();
             Ok(SweepRow {
                 kind: plan.kind.to_string(),
                 prompt: text.prompt.to_string(),
@@ -140,7 +139,7 @@ fn respond(
                 target: plan.target.to_string(),
                 dose,
                 read_layer: read.layer(),
-                reading: plan.probes.get(read)?.probe.read(activation.view())[target],
+                reading: plan.probes.get(read)?.probe.read_row(&activation)[target],
                 kl,
                 log_prob,
                 repetition: repetition(new),
