@@ -75,7 +75,7 @@ impl Run {
         println!("activations {}", show(&["activations", &model.name]));
         println!("\nTry next:");
         println!("  mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3");
-        println!("  mappa steer --prompt \"Marco Polo\" --toward year=1850 --layer 3");
+        println!("  mappa steer --prompt \"Plutarch is from the age of\" --toward year=1500 --layer 3");
         println!("  mappa run --model FOLDER     a Hugging Face folder: GPT-2, Pythia, Llama");
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Examples:
 ///   mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3
-///   mappa steer --prompt "Marco Polo" --toward year=1850 --layer 3
+///   mappa steer --prompt "Plutarch is from the age of" --toward year=1500 --layer 3
 ///   mappa steer --prompt Nairobi --dose "+30 east" --layer 3
 ///   mappa steer --prompt Nairobi --direction dna.safetensors --dose "2 rms" --layer 3
 #[derive(Args)]

@@ -63,6 +63,21 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     Ok(())
 }
 
+/// Says where a baseline that reads no model does better than the probe.
+fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
+    for (dataset, rows) in datasets {
+        let point = best_point(rows)?;
+        let r2 = |method, point| test_score(rows, method, point, "r2", "mean").map(|r| r.value);
+        let Some(probe) = r2(RIDGE, Some(point)) else { continue };
+        for (method, what) in [(NAMES_ONLY, "reading the names alone"), (CENTROID, "the mean of the entity's group")] {
+            if let Some(baseline) = r2(method, None).filter(|baseline| *baseline >= probe) {
+                println!("{dataset}: {what} ({baseline:.2f}) does better than the probe ({probe:.2f}).");
+            }
+        }
+    }
+    Ok(())
+}
+
 fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     if let Some(km) = test_score(rows, RIDGE, Some(point), "mean_km", "great-circle") {
         return if km.value < 100.0 { format!("{:.1} km", km.value) } else { format!("{:.0} km", km.value) };
