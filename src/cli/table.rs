@@ -69,9 +69,11 @@ fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
         let point = best_point(rows)?;
         let r2 = |method, point| test_score(rows, method, point, "r2", "mean").map(|r| r.value);
         let Some(probe) = r2(RIDGE, Some(point)) else { continue };
-        for (method, what) in [(NAMES_ONLY, "reading the names alone"), (CENTROID, "the mean of the entity's group")] {
+        for (method, what) in
+            [(NAMES_ONLY, "reading the names alone"), (CENTROID, "the mean of the entity's group")]
+        {
             if let Some(baseline) = r2(method, None).filter(|baseline| *baseline >= probe) {
-                println!("{dataset}: {what} ({baseline:.2f}) does better than the probe ({probe:.2f}).");
+                println!("{dataset}: {what} ({baseline:.2}) does better than the probe ({probe:.2}).");
             }
         }
     }

@@ -93,7 +93,7 @@ impl Train {
         let mut trainer = match &self.from {
             Some(from) => {
                 let (spec, mut first) = Model::parameters(from)?;
-                Trainer::from_parameters((spec, &mut first), stanzas, settings)?
+                Trainer::from_parameters(spec, &mut *first, stanzas, settings)?
             }
             None => Trainer::new(self.spec()?, stanzas, settings)?,
         };

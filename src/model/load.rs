@@ -23,6 +23,9 @@ pub fn bundled_files() -> [(&'static str, &'static [u8]); 3] {
     ]
 }
 
+/// What gives a model its parameters: told name and shape, it answers the values.
+pub type Parameters = dyn FnMut(Param, &[usize]) -> Result<Tensor>;
+
 /// A model that is ready to run.
 pub struct Model {
     /// What folders and result rows call it.
@@ -84,7 +87,7 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
-    pub fn parameters(folder: &Path) -> Result<(Spec, impl FnMut(Param, &[usize]) -> Result<Tensor>)> {
+    pub fn parameters(folder: &Path) -> Result<(Spec, Box<Parameters>)> {
         let path = folder.join("config.json");
         let config = artefact::load_bytes(&path)?;
         let config = Config::parse(&path, &config)?;
@@ -94,7 +97,7 @@ impl Model {
         let load = move |param, shape: &[usize]| {
             weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
         };
-        Ok((spec, load))
+        Ok((spec, Box::new(load)))
     }
 
     /// Only the weights and the forward pass of a model in a folder, without its tokenizer.
@@ -103,7 +106,7 @@ impl Model {
     /// What is wrong with its files, by file and tensor.
     pub fn load_transformer(folder: &Path) -> Result<Transformer> {
         let (spec, mut load) = Model::parameters(folder)?;
-        Transformer::new(spec, &mut load)
+        Transformer::new(spec, &mut *load)
     }
 
     fn assemble(

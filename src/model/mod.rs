@@ -30,7 +30,7 @@ mod weights;
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
 pub use hook::{Both, Capture, Hook, Untouched};
-pub use load::{BUNDLED_MODEL, Model, bundled_files};
+pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
 pub(crate) use params::random as random_param;
 pub use params::{BlockParam, Param, count, untrained};
 pub use spec::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec};

@@ -65,7 +65,7 @@ impl Trainer {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(settings.seed);
         let shape_of = spec.clone();
         let mut random = |param, shape: &[usize]| random_param(&shape_of, param, shape, &mut rng);
-        Trainer::from_parameters((spec, &mut random), stanzas, settings)
+        Trainer::from_parameters(spec, &mut random, stanzas, settings)
     }
 
     /// As [`Trainer::new`], but beginning with given parameters, such as those of a trained model.
@@ -73,7 +73,8 @@ impl Trainer {
     /// # Errors
     /// Whatever `first` answers.
     pub fn from_parameters(
-        (spec, first): (Spec, &mut dyn FnMut(Param, &[usize]) -> Result<Tensor>),
+        spec: Spec,
+        first: &mut dyn FnMut(Param, &[usize]) -> Result<Tensor>,
         stanzas: Vec<Vec<Vec<u32>>>,
         settings: TrainingSettings,
     ) -> Result<Trainer> {

@@ -13,7 +13,7 @@ const ARROWS: &[Arrows] = &[
     ("hook_point", &["error"], &[]),
     ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv"]),
+    ("datasets", &["error", "artefact"], &["csv", "serde"]),
     (
         "model",
         &["error", "hook_point", "artefact"],
