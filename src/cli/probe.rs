@@ -48,7 +48,7 @@ impl Probe {
         let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
         table::print_scores(&scores)?;
         table::print_curves(&scores);
-        let files = draw(lab, &model.name, &prompt.name, &[dataset.name.clone()])?;
+        let files = draw(lab, &model.name, &prompt.name, std::slice::from_ref(&dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
         println!("next: mappa steer --model {} --dataset {} --prompt …", self.model, dataset.name);

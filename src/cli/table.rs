@@ -57,6 +57,7 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             error(rows, point),
         );
     }
+    print_warnings(datasets)?;
     println!(
         "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows."
     );
