@@ -79,6 +79,11 @@ fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
     scalar((ours - theirs).unwrap()) / scalar(theirs.clone())
 }
 
+fn choices(model: &Transformer) -> String {
+    let words: Vec<String> = model.spec.choices().into_iter().map(|(_, words)| words).collect();
+    words.join("; ")
+}
+
 /// Which version of transformers made a fixture.
 fn version(checkpoint: &str) -> String {
     let path = root("tests/fixtures/models").join(checkpoint).join("expected.safetensors");
@@ -102,6 +107,7 @@ fn every_layer_and_the_logits_equal_transformers() {
             checkpoint: checkpoint.clone(),
             error,
             transformers: version(checkpoint),
+            choices: choices(&reference.model),
         });
     }
     // The table that `mappa models families` prints is this very list: MAPPA_RECORD=1 writes it again.
@@ -113,7 +119,7 @@ fn every_layer_and_the_logits_equal_transformers() {
     assert_eq!(recorded.len(), measured.len(), "the table has other rows; run with MAPPA_RECORD=1");
     for (then, now) in recorded.iter().zip(&measured) {
         assert_eq!((&then.checkpoint, &then.family), (&now.checkpoint, &now.family));
-        assert_eq!(then.transformers, now.transformers);
+        assert_eq!((&then.transformers, &then.choices), (&now.transformers, &now.choices));
         // Another processor may round otherwise, but not by an order of magnitude.
         assert!(
             now.error < 10.0 * then.error.max(1e-6),

@@ -3,9 +3,11 @@
 mod atlas;
 mod bad_input;
 mod binary;
+mod configs;
 mod facts;
 mod families;
 mod laws;
+mod loading;
 mod reading;
 mod shards;
 mod source;

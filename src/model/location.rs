@@ -1,0 +1,42 @@
+//! Where a model lies, by the name a user gave.
+
+use super::load::BUNDLED_MODEL;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Where a model lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder in Hugging Face layout.
+    Folder(PathBuf),
+    /// In the binary.
+    Bundled,
+}
+
+impl Location {
+    /// A model by path or name: a folder, else `models/NAME` in the lab, else the bundled one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none, naming where it was looked for.
+    pub fn find(lab: &Path, name: &str) -> Result<Location> {
+        let in_lab = lab.join("models").join(name);
+        let folders = [PathBuf::from(name), in_lab.clone()];
+        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
+            return Ok(Location::Folder(folder));
+        }
+        if name == BUNDLED_MODEL {
+            return Ok(Location::Bundled);
+        }
+        let expected = format!(
+            "a folder with config.json, tokenizer.json and model.safetensors, the name of one in {}, or `{BUNDLED_MODEL}`",
+            lab.join("models").display()
+        );
+        Err(Error::invalid("model", name, expected))
+    }
+}
+
+/// What results call the model of a folder: the folder's own name.
+pub(super) fn name(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    whole.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}
