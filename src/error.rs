@@ -226,7 +226,7 @@ pub enum Error {
     DownloadCut {
         /// The file in the repo.
         file: String,
-        /// How often it was tried without a byte more.
+        /// How often in a row.
         attempts: u32,
         /// The bytes that are kept.
         done: u64,

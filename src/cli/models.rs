@@ -1,12 +1,15 @@
-//! `mappa models`: what there is, and what a model is made of.
+//! `mappa models`: what there is, what a model is made of, and models from the hub.
 
+use super::terminal;
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 use mappa::Result;
 use mappa::hook_point::HookPoint;
+use mappa::hub::{self, RepoId, Settings};
 use mappa::model::{BUNDLED_MODEL, Model, count};
 use std::path::Path;
 
-/// List the models, or look into one.
+/// List the models, look into one, or download one.
 #[derive(Args)]
 pub struct Models {
     #[command(subcommand)]
@@ -17,6 +20,16 @@ pub struct Models {
 enum Command {
     /// List the bundled model and those in the lab.
     List,
+    /// Download a model from the Hugging Face hub into the cache that Python shares, or find it there.
+    ///
+    /// HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python.
+    /// A broken download goes on where it stopped.
+    ///
+    /// Example: mappa models pull EleutherAI/pythia-160m@step3000
+    Pull {
+        /// The repo as org/name, or org/name@revision for a branch, a tag or a commit.
+        repo: String,
+    },
     /// Show a model's family, its choices, its size and its hook points.
     ///
     /// Example: mappa models inspect atlas
@@ -42,9 +55,40 @@ impl Models {
                 );
                 Ok(())
             }
+            Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect { model } => inspect(&Model::find(lab, model)?),
         }
     }
+}
+
+fn pull(repo: &RepoId) -> Result<()> {
+    let mut shown: Option<(String, ProgressBar)> = None;
+    let found = hub::snapshot(repo, &Settings::from_env()?, &mut |at| {
+        if shown.as_ref().is_none_or(|(file, _)| file != at.file) {
+            let bar = terminal::byte_bar(at.file, at.total.unwrap_or(0));
+            // What came in an earlier run says nothing about the rate of this one.
+            bar.set_position(at.done);
+            bar.reset_eta();
+            if let Some((_, before)) = shown.replace((at.file.to_string(), bar)) {
+                before.finish();
+            }
+        }
+        if let Some((_, bar)) = &shown {
+            bar.set_position(at.done);
+        }
+    });
+    if let Some((_, bar)) = &shown {
+        if found.is_ok() { bar.finish() } else { bar.abandon() }
+    }
+    let found = found?;
+    if let Some(reason) = &found.unchecked {
+        eprintln!("note: {repo} is taken from the cache as it was last seen: {reason}");
+    }
+    // Only the folder goes to stdout, so that a script can take it.
+    println!("{}", found.folder.display());
+    eprintln!("commit {}", found.commit);
+    eprintln!("next: mappa models inspect {repo}\n      mappa run --model {repo}");
+    Ok(())
 }
 
 fn inspect(model: &Model) -> Result<()> {

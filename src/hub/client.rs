@@ -1,12 +1,14 @@
 //! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
 
+use super::address::{joined, origin, quoted};
+use super::failure::{Failure, Retries, failure};
 use super::repo::{RepoId, is_commit};
 use super::settings::Settings;
 use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// What comes back from a request.
@@ -18,26 +20,6 @@ const MAX_LISTING: u64 = 64 << 20;
 /// How long to wait for a connection, and for the next bytes of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// Why a request brought nothing.
-pub(super) enum Failure {
-    /// There was no connection to the hub.
-    Unreachable(String, Box<ureq::Error>),
-    /// Another try may help.
-    Passing(String),
-    /// Another try will not help.
-    Final(Error),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Failure::Unreachable(url, source) => write!(f, "{url}: cannot connect: {source}"),
-            Failure::Passing(problem) => f.write_str(problem),
-            Failure::Final(error) => write!(f, "{error}"),
-        }
-    }
-}
 
 /// What the hub says about a repo at a revision.
 #[derive(serde::Deserialize)]
@@ -247,63 +229,6 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A few tries with a wait between them that doubles.
-pub(super) struct Retries {
-    /// The tries so far.
-    pub attempts: u32,
-    first: Duration,
-}
-
-impl Retries {
-    const MAX: u32 = 4;
-
-    /// Fresh tries, with a first wait.
-    pub fn new(first: Duration) -> Retries {
-        Retries { attempts: 0, first }
-    }
-
-    /// After a failure: waits and says yes, or says that it was the last try.
-    pub fn again(&mut self) -> bool {
-        self.attempts += 1;
-        if self.attempts < Self::MAX {
-            std::thread::sleep(self.first * (1 << (self.attempts - 1)));
-        }
-        self.attempts < Self::MAX
-    }
-
-    fn run<T>(
-        mut self,
-        mut action: impl FnMut() -> Result<T, Failure>,
-        worth: impl Fn(&Failure) -> bool,
-    ) -> Result<T, Failure> {
-        loop {
-            match action() {
-                Err(failure) if worth(&failure) && self.again() => {}
-                outcome => return outcome,
-            }
-        }
-    }
-}
-
-/// Whether an error of the transport is a missing connection, or one that broke.
-fn failure(url: &str, error: ureq::Error) -> Failure {
-    use std::io::ErrorKind as Kind;
-    let no_way = |kind| {
-        matches!(
-            kind,
-            Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NotFound
-        )
-    };
-    match error {
-        ureq::Error::Io(e) if !no_way(e.kind()) => Failure::Passing(format!("{url}: {e}")),
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            Failure::Unreachable(url.into(), error.into())
-        }
-        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => Failure::Passing(format!("{url}: {error}")),
-        error => Failure::Unreachable(url.into(), error.into()),
-    }
-}
-
 fn certificates(path: &Path) -> Result<RootCerts> {
     let bytes = artefact::load_bytes(path)?;
     let certificates: Vec<_> = parse_pem(&bytes)
@@ -324,32 +249,4 @@ fn certificates(path: &Path) -> Result<RootCerts> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_ascii_lowercase();
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
-/// Where a `Location` leads from an address.
-fn joined(url: &str, location: &str) -> String {
-    if location.contains("://") {
-        return location.to_string();
-    }
-    let scheme_end = url.find("://").map_or(0, |at| at + 3);
-    let path = url[scheme_end..].find('/').map_or(url.len(), |at| at + scheme_end);
-    match (location.strip_prefix("//"), location.starts_with('/')) {
-        (Some(rest), _) => format!("{}{rest}", &url[..scheme_end]),
-        (None, true) => format!("{}{location}", &url[..path]),
-        (None, false) => format!("{}/{location}", url.rsplit_once('/').map_or(url, |(base, _)| base)),
-    }
-}
-
-/// A text as one part of an address.
-fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }

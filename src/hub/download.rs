@@ -1,7 +1,8 @@
 //! One file from the hub: gathered in a part file, gone on with after a break, checked, renamed into place.
 
 use super::cache::{Cache, Lock};
-use super::client::{Client, Failure, Remote, Response, Retries};
+use super::client::{Client, Remote, Response};
+use super::failure::{Failure, Retries};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};

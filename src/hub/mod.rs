@@ -5,12 +5,15 @@
 //! - `files`: which of a repo's files make a model
 //! - `cache`: the layout on disk: blobs, refs, snapshots, locks
 //! - `client`: requests, redirects, and what the hub's refusals mean
+//! - `address`, `failure`: whose an address is; which failures are worth another try
 //! - `download`: one file: resumed, checked, renamed into place
 //! - `snapshot`: all of it: from a repo to a folder
 
+mod address;
 mod cache;
 mod client;
 mod download;
+mod failure;
 mod files;
 mod repo;
 mod settings;

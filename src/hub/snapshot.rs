@@ -1,8 +1,9 @@
 //! From a repo on the hub to a folder on disk.
 
 use super::cache::Cache;
-use super::client::{Client, Failure, Listing, Remote};
+use super::client::{Client, Listing, Remote};
 use super::download::{Progress, download};
+use super::failure::Failure;
 use super::files::{self, OPTIONAL, REQUIRED, WEIGHTS};
 use super::repo::RepoId;
 use super::settings::Settings;
@@ -16,8 +17,8 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// The commit they belong to.
     pub commit: String,
-    /// Why a branch or tag was taken from the cache without asking the hub where it stands now.
-    pub unchecked: Option<Error>,
+    /// Why the hub did not say where a branch or tag stands now, so that the cache's word was taken.
+    pub unchecked: Option<String>,
 }
 
 /// A model's files, downloaded where the cache lacks them.
@@ -41,13 +42,15 @@ pub fn snapshot(repo: &RepoId, settings: &Settings, progress: &mut dyn FnMut(Pro
     let client = Client::new(settings, repo)?;
     let listing = match client.listing() {
         Ok(listing) => listing,
+        Err(failure @ Failure::Final(Error::NotOnHub { .. })) => {
+            return Err(explained(failure, &cache, repo));
+        }
         Err(failure) => {
-            let error = explained(failure, &cache, repo);
-            let stands_in = !matches!(error, Error::NotOnHub { .. });
-            return match cache.find(repo) {
-                Ok((commit, folder)) if stands_in => Ok(Snapshot { folder, commit, unchecked: Some(error) }),
-                _ => Err(error),
-            };
+            let found = cache.find(repo).map_err(|_| ());
+            let unchecked = Some(failure.to_string());
+            return found
+                .map(|(commit, folder)| Snapshot { folder, commit, unchecked })
+                .map_err(|()| explained(failure, &cache, repo));
         }
     };
     let folder = cache.snapshot(&listing.sha);
@@ -122,10 +125,9 @@ fn explained(failure: Failure, cache: &Cache, repo: &RepoId) -> Error {
             Error::HubAnswer { url: repo.to_string(), found, expected: "an answer; try again later".into() }
         }
         Failure::Unreachable(url, source) => {
-            let (missing, folder) = match cache.find(repo) {
-                Ok((_, folder)) => ("newer files".into(), folder),
-                Err(missing) => missing,
-            };
+            // A model that is whole at an older commit lacks what the hub has now.
+            let newer = |(_, folder)| ("newer commit".into(), folder);
+            let (missing, folder) = cache.find(repo).map_or_else(|missing| missing, newer);
             Error::HubUnreachable { url, missing, folder, source }
         }
     }

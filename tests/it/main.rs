@@ -5,6 +5,8 @@ mod bad_input;
 mod binary;
 mod facts;
 mod families;
+mod hub;
+mod hub_server;
 mod laws;
 mod reading;
 mod shards;
