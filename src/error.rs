@@ -171,7 +171,7 @@ pub enum Error {
     },
     /// The hub cannot be reached, and the cache is no substitute.
     #[error(
-        "{url}: cannot connect; the cache has no {missing} in {folder}; check the network, HF_ENDPOINT and HTTPS_PROXY",
+        "{url}: cannot connect; the cache has no {missing} in {folder}; check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE",
         folder = .folder.display()
     )]
     HubUnreachable {

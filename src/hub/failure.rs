@@ -23,22 +23,24 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Whether an error of the transport is a missing connection, or one that broke.
+/// Whether an error of the transport is a connection that broke, or one that never was.
 pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
     use std::io::ErrorKind as Kind;
-    let no_way = |kind| {
-        matches!(
-            kind,
-            Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NotFound
-        )
+    // Names that cannot be looked up and certificates that are not trusted come as errors of other kinds.
+    let broke = |kind| {
+        let kinds = [Kind::ConnectionReset, Kind::ConnectionAborted, Kind::BrokenPipe, Kind::UnexpectedEof];
+        kinds.contains(&kind) || matches!(kind, Kind::TimedOut | Kind::WouldBlock | Kind::Interrupted)
     };
-    match error {
-        ureq::Error::Io(e) if !no_way(e.kind()) => Failure::Passing(format!("{url}: {e}")),
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
-            Failure::Unreachable(url.into(), error.into())
-        }
-        ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => Failure::Passing(format!("{url}: {error}")),
-        error => Failure::Unreachable(url.into(), error.into()),
+    let passes = match &error {
+        ureq::Error::Io(e) => broke(e.kind()),
+        ureq::Error::Timeout(phase) => !matches!(phase, ureq::Timeout::Connect | ureq::Timeout::Resolve),
+        ureq::Error::Protocol(_) => true,
+        _ => false,
+    };
+    if passes {
+        Failure::Passing(format!("{url}: {error}"))
+    } else {
+        Failure::Unreachable(url.into(), error.into())
     }
 }
 
@@ -77,6 +79,28 @@ impl Retries {
                 Err(failure) if worth(&failure) && self.again() => {}
                 outcome => return outcome,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn what_broke_passes_and_what_never_was_does_not() {
+        for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::TimedOut] {
+            assert!(matches!(failure("x", ureq::Error::Io(kind.into())), Failure::Passing(_)), "{kind}");
+        }
+        // Looking up a name fails as `other`, a certificate as invalid data.
+        let never = [
+            Error::other("no such name"),
+            ErrorKind::InvalidData.into(),
+            ErrorKind::ConnectionRefused.into(),
+        ];
+        for error in never.map(ureq::Error::Io).into_iter().chain([ureq::Error::HostNotFound]) {
+            assert!(matches!(failure("x", error), Failure::Unreachable(..)));
         }
     }
 }
