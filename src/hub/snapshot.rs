@@ -74,7 +74,6 @@ impl Pull<'_> {
             return Err(self.no_model(missing));
         }
         let weights = files::weights(has).ok_or_else(|| self.no_model(&WEIGHTS.join(" or ")))?;
-        self.cache.prepare()?;
         let small = REQUIRED.into_iter().chain(OPTIONAL.into_iter().filter(|name| has(name)));
         for name in small.chain([weights]) {
             self.file(name, progress)?;
@@ -101,6 +100,8 @@ impl Pull<'_> {
             .client
             .describe(commit, name)
             .map_err(|failure| explained(failure, &self.cache, self.repo))?;
+        // Only now: a cache that has everything may be one that nobody can write to.
+        self.cache.prepare()?;
         download(&self.client, (&self.cache, self.settings.retry_wait), &remote, progress)?;
         self.cache.link(commit, name, &remote.etag)
     }

@@ -103,10 +103,11 @@ fn what_python_downloaded_is_found_offline() {
         assert_eq!(pull(&tiny(&found.commit), &settings).unwrap().folder, found.folder);
     }
     assert_eq!(hub.asked(), [], "offline asks nobody");
+    std::fs::remove_file(cache.path().join("CACHEDIR.TAG")).unwrap();
     let before = listing(cache.path());
     pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
     assert_eq!(hub.fetched(), [], "online fetches nothing anew");
-    assert_eq!(listing(cache.path()), before);
+    assert_eq!(listing(cache.path()), before, "nor is anything written where all is there");
 }
 
 #[test]
