@@ -6,6 +6,8 @@ mod binary;
 mod configs;
 mod facts;
 mod families;
+mod hub;
+mod hub_server;
 mod laws;
 mod loading;
 mod reading;
