@@ -3,7 +3,7 @@
 use super::families::{Config, Family};
 use super::linear::Weight;
 use super::memory;
-use super::params::{Param, Place, list};
+use super::params::{Param, Place};
 use super::spec::{Head, Spec};
 use super::tokenizer::Tokenizer;
 use super::transformer::Transformer;
@@ -171,7 +171,7 @@ fn parameters(
     let needed = memory::weight_bytes(&spec, precision) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
     let weights = weights()?;
-    spec.head = head(family, &spec, &weights);
+    spec.head = head(family, &spec, &weights)?;
     let (sha256, shape_of) = (weights.sha256(), spec.clone());
     let load = move |param, shape: &[usize]| {
         weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
@@ -180,22 +180,36 @@ fn parameters(
 }
 
 /// The head, if the checkpoint has one: base models are saved without.
-fn head(family: &Family, spec: &Spec, weights: &Weights) -> Option<Head> {
-    let is_there = |param: Param| {
-        source(family, spec, (param, weights)).tensors.iter().all(|tensor| weights.contains(tensor))
-    };
-    let of_head = |param: &Param| matches!(param.place, Place::Unembed | Place::HeadDense);
-    let all = list(spec).into_iter().map(|(param, _)| param).filter(of_head);
-    spec.head.filter(|_| all.into_iter().all(is_there))
+///
+/// Where a head that is said to be tied lies in the file with other values than the embedding's, it is
+/// not tied, as transformers takes it.
+fn head(family: &Family, spec: &Spec, weights: &Weights) -> Result<Option<Head>> {
+    let Some(head) = spec.head else { return Ok(None) };
+    let untied = Spec { head: Some(Head { tied: false, ..head }), ..spec.clone() };
+    let at = |place: Place| source(family, &untied, (place.weight(), weights));
+    let is_there = |place: Place| at(place).tensors.iter().all(|tensor| weights.contains(tensor));
+    if head.tied && is_there(Place::Unembed) && is_there(Place::Embed) {
+        let shape = [spec.d_vocab, spec.embedding.d_embed.unwrap_or(spec.d_model)];
+        if !weights.same(&at(Place::Embed), &at(Place::Unembed), &shape)? {
+            return Ok(untied.head);
+        }
+    }
+    let is_whole =
+        (head.tied || is_there(Place::Unembed)) && (head.transform.is_none() || is_there(Place::HeadDense));
+    Ok(Some(head).filter(|_| is_whole))
 }
 
-/// Where a checkpoint keeps a parameter: with the family's prefix, or without where it was left out.
+/// Where a checkpoint keeps a parameter: under the family's name with its prefix or without, or under the
+/// older names of LayerNorm's parameters.
 fn source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
     let mut source = (family.source)(spec, param);
     for tensor in &mut source.tensors {
-        let prefixed = format!("{}{tensor}", family.prefix);
-        if weights.contains(&prefixed) {
-            *tensor = prefixed;
+        let older =
+            tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        let names = [tensor.clone(), older];
+        let prefixed = names.iter().map(|name| format!("{}{name}", family.prefix));
+        if let Some(found) = prefixed.chain(names.clone()).find(|name| weights.contains(name)) {
+            *tensor = found;
         }
     }
     source
