@@ -77,8 +77,10 @@ impl Model {
     pub fn load(folder: &Path, precision: Precision) -> Result<Model> {
         let read = |name: &str| artefact::load_bytes(&folder.join(name));
         let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
-        let name = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let name = name.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
+        // As it is called here, not what a link leads to; only `.` and `..` have to be looked up.
+        let whole = || folder.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
+        let name = folder.file_name().map(ToOwned::to_owned).or_else(whole);
+        let name = name.map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
         let files = Files { folder, config: &config, tokenizer: &tokenizer };
         Model::assemble(name, files, precision, || Weights::open(folder, precision))
     }

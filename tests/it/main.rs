@@ -3,6 +3,7 @@
 mod atlas;
 mod bad_input;
 mod binary;
+mod encoders;
 mod facts;
 mod families;
 mod laws;
