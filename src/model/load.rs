@@ -2,6 +2,7 @@
 
 use super::families::{Config, Family};
 use super::linear::Weight;
+use super::location::{self, Location};
 use super::memory;
 use super::params::{Param, Place};
 use super::spec::{Head, Spec};
@@ -51,22 +52,14 @@ struct Files<'a> {
 }
 
 impl Model {
-    /// A model by path or name: a folder, else `models/NAME` in the lab, else the bundled one.
+    /// A model from where it lies.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none; otherwise what is wrong with its files.
-    pub fn find(lab: &Path, name: &str, precision: Precision) -> Result<Model> {
-        let in_lab = lab.join("models").join(name);
-        match [Path::new(name), &in_lab].into_iter().find(|folder| folder.join("config.json").is_file()) {
-            Some(folder) => Model::load(folder, precision),
-            None if name == BUNDLED_MODEL => Model::bundled(precision),
-            None => {
-                let expected = format!(
-                    "a folder with config.json, tokenizer.json and model.safetensors, a folder in {}, or `{BUNDLED_MODEL}`",
-                    lab.join("models").display()
-                );
-                Err(Error::invalid("model", name, expected))
-            }
+    /// What is wrong with its files, by file and tensor.
+    pub fn open(location: &Location, precision: Precision) -> Result<Model> {
+        match location {
+            Location::Folder(folder) => Model::load(folder, precision),
+            Location::Bundled => Model::bundled(precision),
         }
     }
 
@@ -77,12 +70,8 @@ impl Model {
     pub fn load(folder: &Path, precision: Precision) -> Result<Model> {
         let read = |name: &str| artefact::load_bytes(&folder.join(name));
         let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
-        // As it is called here, not what a link leads to; only `.` and `..` have to be looked up.
-        let whole = || folder.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
-        let name = folder.file_name().map(ToOwned::to_owned).or_else(whole);
-        let name = name.map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
         let files = Files { folder, config: &config, tokenizer: &tokenizer };
-        Model::assemble(name, files, precision, || Weights::open(folder, precision))
+        Model::assemble(location::name(folder), files, precision, || Weights::open(folder, precision))
     }
 
     /// The model inside the binary.

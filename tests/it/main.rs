@@ -3,10 +3,12 @@
 mod atlas;
 mod bad_input;
 mod binary;
+mod configs;
 mod encoders;
 mod facts;
 mod families;
 mod laws;
+mod loading;
 mod reading;
 mod shards;
 mod source;

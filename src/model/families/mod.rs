@@ -76,6 +76,8 @@ pub struct Measured {
     pub error: f32,
     /// The version of transformers that made the fixture.
     pub transformers: String,
+    /// The checkpoint's choices, in words.
+    pub choices: String,
 }
 
 /// The table of measured errors, as the tests wrote it.

@@ -1,0 +1,65 @@
+//! Where a model lies, by the name a user gave.
+
+use super::load::BUNDLED_MODEL;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Where a model lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder in Hugging Face layout.
+    Folder(PathBuf),
+    /// In the binary.
+    Bundled,
+}
+
+impl Location {
+    /// A model by path or name: a folder, else `models/NAME` in the lab, else the bundled one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none, naming where it was looked for.
+    pub fn find(lab: &Path, name: &str) -> Result<Location> {
+        let in_lab = lab.join("models").join(name);
+        let folders = [PathBuf::from(name), in_lab.clone()];
+        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
+            return Ok(Location::Folder(folder));
+        }
+        if name == BUNDLED_MODEL {
+            return Ok(Location::Bundled);
+        }
+        let expected = format!(
+            "a folder with config.json, tokenizer.json and model.safetensors, the name of one in {}, or `{BUNDLED_MODEL}`",
+            lab.join("models").display()
+        );
+        Err(Error::invalid("model", name, expected))
+    }
+}
+
+/// What results call the model of a folder: the folder's own name, not that of what a link leads to.
+pub(super) fn name(folder: &Path) -> String {
+    let named = folder.file_name().map(ToOwned::to_owned);
+    // Only `.` and `..` have to be looked up.
+    let whole = || folder.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
+    named.or_else(whole).map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_has_its_own_name_and_a_dot_that_of_the_folder() {
+        let lab = tempfile::tempdir().unwrap();
+        let (folder, link) = (lab.path().join("model"), lab.path().join("minilm"));
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert_eq!((name(&folder), name(&link)), ("model".into(), "minilm".into()));
+        assert_eq!(
+            (name(&folder.join(".")), name(&folder.join("../model/"))),
+            ("model".into(), "model".into())
+        );
+        std::fs::create_dir(folder.join("deep")).unwrap();
+        assert_eq!(name(&folder.join("deep/..")), "model");
+    }
+}
