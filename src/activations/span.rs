@@ -79,26 +79,23 @@ pub fn place(
         let text = prompted.text.get(from..to).unwrap_or_default();
         return Err(failed(format!("the tokens that cover it spell `{text}`")));
     }
-    let lost = lost(tokenizer, prompted, &encoded.spans[first..=last])?;
-    if !lost.is_empty() {
-        return Err(failed(format!("the tokenizer has no token for `{lost}`")));
+    if !is_whole(tokenizer, prompted, &encoded.spans[first..=last])? {
+        let spelled = tokenizer.spell(&encoded.ids[first..=last])?;
+        return Err(failed(format!("the tokenizer loses letters: its tokens are `{spelled}`")));
     }
     Ok(Span { ids: encoded.ids, first, last })
 }
 
-/// What of the entity is in no token and should be: a tokenizer may clean away control characters and
-/// accents, or join an accent to its letter, but a letter that is gone would be read as another name.
-fn lost(tokenizer: &Tokenizer, prompted: &PromptedEntity, spans: &[(usize, usize)]) -> Result<String> {
+/// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,
+/// or join an accent to its letter, but without one of its letters it would be read as another name.
+fn is_whole(tokenizer: &Tokenizer, prompted: &PromptedEntity, spans: &[(usize, usize)]) -> Result<bool> {
     let name = &prompted.text[prompted.start..prompted.end];
     let is_kept = |&(at, c): &(usize, char)| {
         let at = prompted.start + at;
         c.is_whitespace() || spans.iter().any(|&(start, end)| start <= at && at < end)
     };
-    let (kept, lost): (Vec<(usize, char)>, Vec<_>) = name.char_indices().partition(is_kept);
-    let text = |chars: Vec<(usize, char)>| chars.into_iter().map(|(_, c)| c).collect::<String>();
-    let (kept, lost) = (text(kept), text(lost));
-    let is_whole = lost.is_empty() || tokenizer.n_characters(name)? == tokenizer.n_characters(&kept)?;
-    Ok(if is_whole { String::new() } else { lost })
+    let kept: String = name.char_indices().filter(is_kept).map(|(_, c)| c).collect();
+    Ok(kept == name || tokenizer.n_characters(name)? == tokenizer.n_characters(&kept)?)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ def reference(folder, names):
             place = int((offsets[i, :, 1] > offsets[i, :, 0]).nonzero().max())
             ids.append(batch["input_ids"][i][mask[i]].tolist())
             last.append(place)
-            states.append(hidden[:, i, place])
+            states.append(hidden[:, i, place].clone())  # the rest of the batch may go
     return ids, last, torch.stack(states, 1), time.monotonic() - began
 
 
