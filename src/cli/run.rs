@@ -26,7 +26,7 @@ use std::time::Instant;
 pub struct Run {
     /// An experiment file; see probes/atlas.toml for one.
     experiment: Option<PathBuf>,
-    /// Another model than the experiment's: a name or a folder.
+    /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.

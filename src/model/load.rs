@@ -58,7 +58,9 @@ impl Model {
     /// What is wrong with its files, by file and tensor.
     pub fn open(location: &Location, precision: Precision) -> Result<Model> {
         match location {
-            Location::Folder(folder) => Model::load(folder, precision),
+            Location::Folder { path, name } => {
+                Ok(Model { name: name.clone(), ..Model::load(path, precision)? })
+            }
             Location::Bundled => Model::bundled(precision),
         }
     }

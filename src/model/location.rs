@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A folder in Hugging Face layout.
-    Folder(PathBuf),
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What results call the model.
+        name: String,
+    },
     /// In the binary.
     Bundled,
 }
@@ -21,14 +26,14 @@ impl Location {
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
         let in_lab = lab.join("models").join(name);
         let folders = [PathBuf::from(name), in_lab.clone()];
-        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
-            return Ok(Location::Folder(folder));
+        if let Some(path) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
+            return Ok(Location::Folder { name: self::name(&path), path });
         }
         if name == BUNDLED_MODEL {
             return Ok(Location::Bundled);
         }
         let expected = format!(
-            "a folder with config.json, tokenizer.json and model.safetensors, the name of one in {}, or `{BUNDLED_MODEL}`",
+            "a folder with config.json, tokenizer.json and model.safetensors, the name of one in {}, `org/name` on the hub, or `{BUNDLED_MODEL}`",
             lab.join("models").display()
         );
         Err(Error::invalid("model", name, expected))

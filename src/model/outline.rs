@@ -2,7 +2,7 @@
 
 use super::families::Config;
 use super::load::bundled_files;
-use super::location::{self, Location};
+use super::location::Location;
 use super::spec::Spec;
 use super::tokenizer::Tokenizer;
 use crate::artefact;
@@ -27,13 +27,9 @@ impl Outline {
     /// What is wrong with config.json or tokenizer.json.
     pub fn of(location: &Location) -> Result<Outline> {
         match location {
-            Location::Folder(folder) => {
-                let read = |name: &str| artefact::load_bytes(&folder.join(name));
-                Outline::parse(
-                    location::name(folder),
-                    folder,
-                    (&read("config.json")?, &read("tokenizer.json")?),
-                )
+            Location::Folder { path, name } => {
+                let read = |name: &str| artefact::load_bytes(&path.join(name));
+                Outline::parse(name.clone(), path, (&read("config.json")?, &read("tokenizer.json")?))
             }
             Location::Bundled => {
                 let [(_, config), (_, tokenizer), _] = bundled_files();

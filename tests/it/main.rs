@@ -7,6 +7,8 @@ mod configs;
 mod encoders;
 mod facts;
 mod families;
+mod hub;
+mod hub_server;
 mod laws;
 mod loading;
 mod reading;
