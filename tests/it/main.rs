@@ -4,6 +4,7 @@ mod atlas;
 mod bad_input;
 mod binary;
 mod configs;
+mod encoders;
 mod facts;
 mod families;
 mod hub;
