@@ -1,10 +1,10 @@
 //! `mappa extract`: every layer's stream at each entity's last token.
 
+use super::chosen::ChosenModel;
 use super::stages::{Done, Job};
 use clap::Args;
 use mappa::Result;
 use mappa::datasets::{Prompt, find};
-use mappa::model::{BUNDLED_MODEL, Model};
 use std::path::Path;
 
 /// Extract every layer's residual stream at each entity's last token.
@@ -14,9 +14,8 @@ use std::path::Path;
 /// Example: mappa extract --model path/to/pythia-160m --dataset world_place.csv --prompt "Where is {}"
 #[derive(Args)]
 pub struct Extract {
-    /// A model's name or folder.
-    #[arg(long, default_value = BUNDLED_MODEL)]
-    model: String,
+    #[command(flatten)]
+    model: ChosenModel,
     /// A dataset's name or CSV file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
@@ -28,14 +27,14 @@ pub struct Extract {
 impl Extract {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dataset) = (Model::find(lab, &self.model)?, find(lab, &self.dataset)?);
+        let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
         let prompt = Prompt::new(&self.prompt)?;
         let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed: 0, resamples: 0 };
         let done = job.extract()?;
         let how = if done == Done::Now { "extracted" } else { "found, extracted before" };
         println!("{how}: {} entities, {} hook points", dataset.entities.len(), model.spec().n_layers + 1);
         println!("activations: {}", job.activations().folder.display());
-        println!("next: mappa probe --model {} --dataset {}", self.model, self.dataset);
+        println!("next: mappa probe --model {} --dataset {}", self.model.name, self.dataset);
         Ok(())
     }
 }

@@ -4,9 +4,11 @@
 //! - `datasets`, `models`: what there is, and checks
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
+//! - `chosen`: the flags that name a model
 //! - `stages`: what `run` and the single commands share
 //! - `table`, `terminal`: what is printed
 
+mod chosen;
 mod datasets;
 mod experiment;
 mod extract;

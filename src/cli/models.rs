@@ -1,9 +1,10 @@
 //! `mappa models`: what there is, and what a model is made of.
 
+use super::chosen;
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Model, count};
+use mappa::model::{BUNDLED_MODEL, Model, Precision, count};
 use std::path::Path;
 
 /// List the models, or look into one.
@@ -42,7 +43,7 @@ impl Models {
                 );
                 Ok(())
             }
-            Command::Inspect { model } => inspect(&Model::find(lab, model)?),
+            Command::Inspect { model } => inspect(&chosen::load(lab, model, Precision::F32)?),
         }
     }
 }
@@ -66,10 +67,10 @@ fn inspect(model: &Model) -> Result<()> {
         spec.d_mlp, spec.d_vocab, spec.n_context
     );
     println!(
-        "position    {:?}\nnorm        {:?}, eps {:e}\nblock       {:?}\nmlp         {:?}",
-        spec.position, spec.norm, spec.norm_eps, spec.block, spec.mlp
+        "layer 0     {:?}\nnorm        {:?}, eps {:e}\nblock       {:?}\nmlp         {:?}",
+        spec.layers[0], spec.norm, spec.norm_eps, spec.block, spec.mlp
     );
-    println!("biases      {:?}\ntied        {}", spec.biases, spec.tied);
+    println!("biases      {:?}\nhead        {:?}", spec.biases, spec.head);
     let l = spec.n_layers - 1;
     println!("\nhook points, for l from 0 to {l}:");
     let points = [

@@ -1,11 +1,11 @@
 //! `mappa probe`: ridge probes at every layer, their scores and their baselines.
 
+use super::chosen::ChosenModel;
 use super::stages::{Done, Job, draw};
 use super::table;
 use clap::Args;
 use mappa::Result;
 use mappa::datasets::{Prompt, find};
-use mappa::model::{BUNDLED_MODEL, Model};
 use mappa::results::load_rows;
 use std::path::Path;
 
@@ -17,9 +17,8 @@ use std::path::Path;
 /// Example: mappa probe --model path/to/pythia-160m --dataset world_place
 #[derive(Args)]
 pub struct Probe {
-    /// A model's name or folder.
-    #[arg(long, default_value = BUNDLED_MODEL)]
-    model: String,
+    #[command(flatten)]
+    model: ChosenModel,
     /// A dataset's name or CSV file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
@@ -37,7 +36,7 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dataset) = (Model::find(lab, &self.model)?, find(lab, &self.dataset)?);
+        let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
         let prompt = Prompt::new(&self.prompt)?;
         let (seed, resamples) = (self.seed, self.resamples);
         let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
@@ -51,7 +50,7 @@ impl Probe {
         let files = draw(lab, &model.name, &prompt.name, std::slice::from_ref(&dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
-        println!("next: mappa steer --model {} --dataset {} --prompt …", self.model, dataset.name);
+        println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
         Ok(())
     }
 }

@@ -2,13 +2,13 @@
 
 use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
-use super::{table, terminal};
+use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
-use mappa::model::Model;
+use mappa::model::{Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
 use mappa::steering::{Along, Sweep, sweep};
@@ -29,6 +29,9 @@ pub struct Run {
     /// Another model than the experiment's: a name or a folder.
     #[arg(long)]
     model: Option<String>,
+    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
+    #[arg(long, value_name = "DTYPE")]
+    dtype: Option<Precision>,
 }
 
 impl Run {
@@ -42,7 +45,7 @@ impl Run {
         if let Some(model) = &self.model {
             experiment.model = model.clone();
         }
-        let model = Model::find(lab, &experiment.model)?;
+        let model = chosen::load(lab, &experiment.model, self.dtype.unwrap_or_default())?;
         let prompt = Prompt::new(&experiment.prompt)?;
         let datasets =
             experiment.datasets.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;

@@ -1,10 +1,11 @@
 //! `mappa steer`: text with and without a change of the stream, side by side.
 
+use super::chosen::ChosenModel;
 use super::stages::probe_folder;
 use clap::Args;
 use mappa::datasets::{Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Both, Capture, Forest, Hook, Model, Sampling, Untouched, generate};
+use mappa::model::{Both, Capture, Forest, Hook, Model, Sampling, Untouched, generate};
 use mappa::probes::{ProbeSet, StoredProbe};
 use mappa::steering::{Along, Direction, Dose, Norm, Op, Positions, Steer as SteerHook, Toward, Where};
 use mappa::{Error, Result};
@@ -20,9 +21,8 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Steer {
-    /// A model's name or folder.
-    #[arg(long, default_value = BUNDLED_MODEL)]
-    model: String,
+    #[command(flatten)]
+    model: ChosenModel,
     /// The text to continue.
     #[arg(long)]
     prompt: String,
@@ -68,7 +68,7 @@ pub struct Steer {
 impl Steer {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = Model::find(lab, &self.model)?;
+        let model = self.model.load(lab)?;
         if self.layer >= model.spec().n_layers {
             return Err(Error::invalid(
                 "--layer",
@@ -113,8 +113,10 @@ impl Steer {
         });
         let path = probe_folder(lab, &model.name, dataset, &Prompt::empty().name).join("probes.safetensors");
         if !path.is_file() {
-            let make =
-                format!("probes; make them with `mappa probe --model {} --dataset {dataset}`", self.model);
+            let make = format!(
+                "probes; make them with `mappa probe --model {} --dataset {dataset}`",
+                self.model.name
+            );
             return Err(Error::bad_file(path, "nothing", make));
         }
         ProbeSet::load(&path)

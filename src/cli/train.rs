@@ -5,7 +5,8 @@ use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset, find};
 use mappa::model::{
-    Activation, Biases, BlockKind, Mlp, Model, NormKind, Position, RotaryLayout, Spec, Tokenizer,
+    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, Model, NormKind, Placement,
+    Position, Precision, Rotary, Spec, Tokenizer,
 };
 use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
@@ -92,7 +93,7 @@ impl Train {
         };
         let mut trainer = match &self.from {
             Some(from) => {
-                let (spec, mut first) = Model::parameters(from)?;
+                let (spec, mut first) = Model::parameters(from, Precision::F32)?;
                 Trainer::from_parameters(spec, &mut *first, stanzas, settings)?
             }
             None => Trainer::new(self.spec()?, stanzas, settings)?,
@@ -142,13 +143,17 @@ impl Train {
             d_mlp: self.d_mlp,
             d_vocab: self.d_vocab,
             n_context: 256,
-            position: Position::Rotary { n_rotated: d_head, theta: 10_000.0, layout: RotaryLayout::Half },
+            embedding: Embedding::PLAIN,
+            attention: Attention::causal(d_head),
+            layers: Layer::all(self.n_layers, Position::Rotary(Rotary::plain(d_head, 10_000.0))),
             norm: NormKind::RmsNorm,
             norm_eps: 1e-5,
+            placement: Placement::Before,
             block: BlockKind::Sequential,
             mlp: Mlp::Gated(Activation::Silu),
-            biases: Biases { qkv: false, attn_out: false, mlp: false },
-            tied: true,
+            biases: Biases::NONE,
+            residual_scale: 1.0,
+            head: Some(Head::plain(true)),
         })
     }
 

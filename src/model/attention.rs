@@ -1,6 +1,7 @@
 //! Attention over a forest: each node attends to itself and its ancestors.
 
 use super::forest::Forest;
+use super::spec::Direction;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -13,6 +14,12 @@ use std::sync::Arc;
 pub(super) struct ForestAttention {
     pub forest: Arc<Forest>,
     pub scale: f32,
+    pub soft_cap: Option<f32>,
+    pub direction: Direction,
+    /// How many tokens back a token sees, itself counted.
+    pub window: Option<usize>,
+    /// What is added to a head's scores for the key's position, `[n_heads, n_positions]`.
+    pub bias: Option<Arc<Vec<Vec<f32>>>>,
 }
 
 /// The sizes of one call.
@@ -104,11 +111,11 @@ impl ForestAttention {
             let (mut path, mut probs) = (Vec::new(), Vec::new());
             for (i, out) in out.chunks_mut(width).enumerate() {
                 let row = chunk * rows + i;
-                self.forest.ancestors((self.forest.n_past() + row) as u32, &mut path);
+                self.seen(row, &mut path);
                 for (head, out) in out.chunks_mut(sizes.d_head).enumerate() {
                     let kv = sizes.kv_head(head);
                     let query = &q[sizes.at(row, sizes.n_heads, head)..][..sizes.d_head];
-                    self.probabilities(&sizes, query, k, kv, &path, &mut probs);
+                    self.probabilities(&sizes, (head, query), k, &path, &mut probs);
                     for (&node, &p) in path.iter().zip(&probs) {
                         add_scaled(
                             out,
@@ -122,20 +129,40 @@ impl ForestAttention {
         out
     }
 
-    #[allow(clippy::too_many_arguments)] // the innermost loop of the pass: slices in, one slice out
+    /// Writes the nodes that the new node `row` attends to into `path`.
+    fn seen(&self, row: usize, path: &mut Vec<u32>) {
+        let node = (self.forest.n_past() + row) as u32;
+        match self.direction {
+            Direction::Causal => self.forest.ancestors(node, self.window.unwrap_or(usize::MAX), path),
+            Direction::Bidirectional => {
+                path.clear();
+                path.extend(self.forest.chain_of(node));
+            }
+        }
+    }
+
+    /// What head `head` gives each node of `path`.
     fn probabilities(
         &self,
         sizes: &Sizes,
-        query: &[f32],
+        (head, query): (usize, &[f32]),
         k: &[f32],
-        kv: usize,
         path: &[u32],
         probs: &mut Vec<f32>,
     ) {
+        let kv = sizes.kv_head(head);
         probs.clear();
         probs.extend(path.iter().map(|&node| {
             self.scale * dot(query, &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head])
         }));
+        if let Some(cap) = self.soft_cap {
+            probs.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
+        }
+        if let Some(bias) = &self.bias {
+            let of_head = &bias[head];
+            let positions = path.iter().map(|&node| self.forest.position(node) as usize);
+            probs.iter_mut().zip(positions).for_each(|(score, position)| *score += of_head[position]);
+        }
         softmax(probs);
     }
 
@@ -147,10 +174,10 @@ impl ForestAttention {
         let mut dv = vec![0f32; sizes.n_nodes * d];
         let (mut path, mut probs, mut dp) = (Vec::new(), Vec::new(), Vec::new());
         for row in 0..sizes.n_new {
-            self.forest.ancestors((self.forest.n_past() + row) as u32, &mut path);
+            self.seen(row, &mut path);
             let from = sizes.at(row, sizes.n_heads, head);
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
-            self.probabilities(&sizes, query, k, kv, &path, &mut probs);
+            self.probabilities(&sizes, (head, query), k, &path, &mut probs);
             dp.clear();
             dp.extend(path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])));
             let mean = dot(&probs, &dp);
@@ -194,6 +221,9 @@ impl CustomOp3 for ForestAttention {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        if self.soft_cap.is_some() {
+            bail!("training through a soft-cap on attention is not written")
+        }
         let sizes = Sizes::of(&self.forest, q.dims(), k.dims())?;
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         let (qs, ks, vs, gs) = (flat(q)?, flat(k)?, flat(v)?, flat(grad)?);
@@ -253,7 +283,14 @@ mod tests {
         let var = |heads: usize| Var::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
         let (q, k, v) = (var(6), var(2), var(2));
         let weights = Tensor::randn(0f32, 1f32, (n, 6, 10), &Device::Cpu).unwrap();
-        let op = ForestAttention { forest: Arc::new(forest.clone()), scale: 0.3 };
+        let op = ForestAttention {
+            forest: Arc::new(forest.clone()),
+            scale: 0.3,
+            soft_cap: None,
+            direction: Direction::Causal,
+            window: None,
+            bias: None,
+        };
         let ours = q.apply_op3(&k, &v, op).unwrap();
         let theirs = dense(&forest, &q, &k, &v, 0.3);
         let ours_grads = (&ours * &weights).unwrap().sum_all().unwrap().backward().unwrap();

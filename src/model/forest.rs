@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Marks a node that begins its text.
 const ROOT: u32 = u32::MAX;
@@ -34,18 +35,32 @@ impl Forest {
     /// assert_eq!(forest.path(last[1]), [0, 1, 3]);
     /// ```
     pub fn of_texts(texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
-        let mut forest = Forest { tokens: vec![], parents: vec![], positions: vec![], n_past: 0 };
         let mut children: HashMap<(u32, u32), u32> = HashMap::new();
+        Forest::grown(texts, |forest, node, token| {
+            *children.entry((node, token)).or_insert_with(|| forest.push(token, node))
+        })
+    }
+
+    /// The texts side by side, nothing shared, and each text's last node: for models that see both ways.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a text has no tokens.
+    pub fn of_chains(texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
+        Forest::grown(texts, |forest, node, token| forest.push(token, node))
+    }
+
+    /// A forest of texts, each token's node given by `next`, which is told the node before it.
+    fn grown(
+        texts: &[Vec<u32>],
+        mut next: impl FnMut(&mut Forest, u32, u32) -> u32,
+    ) -> Result<(Forest, Vec<u32>)> {
+        let mut forest = Forest { tokens: vec![], parents: vec![], positions: vec![], n_past: 0 };
         let mut last = Vec::with_capacity(texts.len());
         for (i, text) in texts.iter().enumerate() {
             if text.is_empty() {
                 return Err(Error::invalid(format!("text {i}"), "no tokens", "at least one token"));
             }
-            let mut node = ROOT;
-            for &token in text {
-                node = *children.entry((node, token)).or_insert_with(|| forest.push(token, node));
-            }
-            last.push(node);
+            last.push(text.iter().fold(ROOT, |node, &token| next(&mut forest, node, token)));
         }
         Ok((forest, last))
     }
@@ -107,20 +122,41 @@ impl Forest {
         self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
     }
 
-    /// Writes a node and its ancestors into `path`, the node first.
-    pub(super) fn ancestors(&self, node: u32, path: &mut Vec<u32>) {
+    /// Writes a node and its ancestors into `path`, the node first, at most `reach` of them.
+    pub(super) fn ancestors(&self, node: u32, reach: usize, path: &mut Vec<u32>) {
         path.clear();
         let mut at = node;
-        while at != ROOT {
+        while at != ROOT && path.len() < reach {
             path.push(at);
             at = self.parents[at as usize];
         }
     }
 
+    /// A node's position in its text, from 0.
+    pub(super) fn position(&self, node: u32) -> u32 {
+        self.positions[node as usize]
+    }
+
+    /// How many positions there are: the length of the longest text.
+    pub(super) fn n_positions(&self) -> usize {
+        self.positions.iter().max().map_or(0, |position| *position as usize + 1)
+    }
+
+    /// Whether no two texts share a node: each text is a run of nodes.
+    pub(super) fn is_chains(&self) -> bool {
+        (0..self.len() as u32).all(|node| self.parent(node).is_none_or(|parent| parent + 1 == node))
+    }
+
+    /// All nodes of a node's text, where the forest is chains.
+    pub(super) fn chain_of(&self, node: u32) -> Range<u32> {
+        let after = self.parents[node as usize + 1..].iter().take_while(|parent| **parent != ROOT).count();
+        node - self.position(node)..node + after as u32 + 1
+    }
+
     /// The nodes from the beginning of the text to `node`.
     pub fn path(&self, node: u32) -> Vec<u32> {
         let mut path = Vec::new();
-        self.ancestors(node, &mut path);
+        self.ancestors(node, usize::MAX, &mut path);
         path.reverse();
         path
     }
@@ -152,6 +188,15 @@ mod tests {
         chain.grow(3);
         assert_eq!((chain.n_past(), chain.new_tokens(), chain.new_positions()), (2, &[3][..], &[2][..]));
         assert_eq!(chain.path(2), [0, 1, 2]);
+    }
+
+    #[test]
+    fn chains_share_nothing_and_know_their_text() {
+        let (forest, last) = Forest::of_chains(&[vec![5, 1], vec![5, 1, 2], vec![7]]).unwrap();
+        assert_eq!((forest.len(), last), (6, vec![1, 4, 5]));
+        assert!(forest.is_chains());
+        assert_eq!([0, 1, 2, 4, 5].map(|node| forest.chain_of(node)), [0..2, 0..2, 2..5, 2..5, 5..6]);
+        assert!(!Forest::of_texts(&[vec![5, 1, 2], vec![5, 2]]).unwrap().0.is_chains());
     }
 
     #[test]

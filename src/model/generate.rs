@@ -1,8 +1,9 @@
 //! Generation: the same forward pass on a chain, with a key/value cache.
 
+use super::cache::Cache;
 use super::forest::Forest;
 use super::hook::{Both, Hook, Untouched};
-use super::transformer::{Cache, Transformer};
+use super::transformer::Transformer;
 use crate::error::Result;
 use candle_transformers::generation::{LogitsProcessor, Sampling as CandleSampling};
 

@@ -3,22 +3,31 @@
 //! - `spec`: the choices that tell families apart, as data
 //! - `families`: one file a family: its config, its [`Spec`], its checkpoint's tensor names
 //! - `params`: the parameters a spec asks for, with their shapes
-//! - `weights`: safetensors files as parameters, checked
+//! - `checkpoint`: safetensors and older pickles, one file or shards
+//! - `weights`: a checkpoint's tensors as parameters, checked
+//! - `linear`: matrices as they lie in memory, dense or quantised
 //! - `forest`: a batch of texts in which equal beginnings are one
 //! - `norm`, `rotary`, `attention`: the operations, forward and backward
-//! - `transformer`: the forward pass, written once
+//! - `transformer`, `block`: the forward pass, written once
+//! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets
 //! - `generate`: sampling with a key/value cache
+//! - `memory`: what a model needs and the machine has
 //! - `load`: a folder, or the bundled model, as one [`Model`]
 
 mod attention;
+mod block;
+mod cache;
+mod checkpoint;
 pub mod families;
 mod forest;
 mod generate;
 mod hook;
+mod linear;
 mod load;
 mod mapped;
+pub mod memory;
 mod norm;
 mod params;
 mod rotary;
@@ -27,13 +36,19 @@ mod tokenizer;
 mod transformer;
 mod weights;
 
+pub use cache::Cache;
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
 pub use hook::{Both, Capture, Hook, Untouched};
+pub use linear::Weight;
 pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
 pub(crate) use params::random as random_param;
-pub use params::{BlockParam, Param, count, untrained};
-pub use spec::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec};
+pub use params::{Kind, Param, Part, Place, count, untrained};
+pub use rotary::{Rotary, RotaryLayout, RotaryScaling};
+pub use spec::{
+    Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
+    Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Spec,
+};
 pub use tokenizer::{Encoded, Tokenizer};
-pub use transformer::{Cache, Transformer};
-pub use weights::{Cut, Rows, Source, Weights};
+pub use transformer::Transformer;
+pub use weights::{Cut, Precision, Rows, Source, Weights};

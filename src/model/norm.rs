@@ -1,7 +1,7 @@
 //! LayerNorm and RMSNorm, row by row, in f32 on the CPU.
 
 use super::spec::NormKind;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// A norm with its weight and, for LayerNorm, its bias.
@@ -9,15 +9,18 @@ use rayon::prelude::*;
 pub(super) struct Norm {
     pub kind: NormKind,
     pub eps: f64,
+    /// Ones where the kind has no weight.
     pub weight: Tensor,
     pub bias: Option<Tensor>,
 }
 
 impl Norm {
     /// # Shapes
-    /// `[n_tokens, d_model]` in and out.
+    /// `[.., width]` in and out; a norm is taken over each row as wide as the weight's last dimension,
+    /// and a weight of several rows serves them in turn.
     pub fn forward(&self, stream: &Tensor) -> Result<Tensor> {
-        let op = NormRows { kind: self.kind, eps: self.eps as f32 };
+        let width = self.weight.dim(D::Minus1)?;
+        let op = NormRows { kind: self.kind, eps: self.eps as f32, width };
         let scaled = stream.contiguous()?.apply_op2(&self.weight, op)?;
         match &self.bias {
             Some(bias) => scaled.broadcast_add(bias),
@@ -29,18 +32,21 @@ impl Norm {
 struct NormRows {
     kind: NormKind,
     eps: f32,
+    width: usize,
 }
 
 impl NormRows {
     /// The row's centre and one over its scale.
     fn moments(&self, row: &[f32]) -> (f32, f32) {
         let n = row.len() as f32;
-        let centre = match self.kind {
-            NormKind::LayerNorm => row.iter().sum::<f32>() / n,
-            NormKind::RmsNorm => 0.0,
-        };
+        let centre = if self.kind.is_centred() { row.iter().sum::<f32>() / n } else { 0.0 };
         let variance = row.iter().map(|x| (x - centre) * (x - centre)).sum::<f32>() / n;
         (centre, 1.0 / (variance + self.eps).sqrt())
+    }
+
+    /// What is added to the weight before it multiplies.
+    fn plus(&self) -> f32 {
+        if self.kind == NormKind::RmsNormPlusOne { 1.0 } else { 0.0 }
     }
 }
 
@@ -64,13 +70,14 @@ impl CustomOp2 for NormRows {
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight) = (rows(x, x_layout)?, rows(weight, weight_layout)?);
-        let d = weight.len();
+        let (d, plus, at_once) = (self.width, self.plus(), weight.len() * 64);
         let mut out = vec![0f32; x.len()];
-        out.par_chunks_mut(d * 64).zip(x.par_chunks(d * 64)).for_each(|(out, x)| {
-            for (out, x) in out.chunks_mut(d).zip(x.chunks(d)) {
+        out.par_chunks_mut(at_once).zip(x.par_chunks(at_once)).for_each(|(out, x)| {
+            let rows = out.chunks_mut(d).zip(x.chunks(d));
+            for ((out, x), weight) in rows.zip(weight.chunks(d).cycle()) {
                 let (centre, scale) = self.moments(x);
                 for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
-                    *out = (x - centre) * scale * w;
+                    *out = (x - centre) * scale * (w + plus);
                 }
             }
         });
@@ -84,6 +91,9 @@ impl CustomOp2 for NormRows {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if weight.rank() != 1 || self.plus() != 0.0 {
+            bail!("training norms with a weight a head, or 1 + weight, is not written")
+        }
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         let (xs, ws, gs) = (flat(x)?, flat(weight)?, flat(grad)?);
         let d = ws.len();
@@ -123,7 +133,7 @@ impl NormRows {
             sum += g[i] * w[i];
             sum_n += g[i] * w[i] * n;
         }
-        let mean = if self.kind == NormKind::LayerNorm { sum / d } else { 0.0 };
+        let mean = if self.kind.is_centred() { sum / d } else { 0.0 };
         for i in 0..x.len() {
             let n = (x[i] - centre) * scale;
             dx[i] = scale * (g[i] * w[i] - mean - n * sum_n / d);
@@ -147,9 +157,7 @@ mod tests {
             let ours = norm.forward(&x).unwrap();
             let theirs = match kind {
                 NormKind::LayerNorm => candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap(),
-                NormKind::RmsNorm => {
-                    candle_nn::ops::rms_norm_slow(&x, &weight, 1e-5).unwrap().broadcast_add(&bias).unwrap()
-                }
+                _ => candle_nn::ops::rms_norm_slow(&x, &weight, 1e-5).unwrap().broadcast_add(&bias).unwrap(),
             };
             let worst = |a: &Tensor, b: &Tensor| -> f32 {
                 (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
@@ -160,5 +168,21 @@ mod tests {
             assert!(worst(a.get(&x).unwrap(), b.get(&x).unwrap()) < 1e-4);
             assert!(worst(a.get(&weight).unwrap(), b.get(&weight).unwrap()) < 1e-4);
         }
+    }
+
+    #[test]
+    fn a_weight_a_head_serves_the_heads_in_turn_and_plus_one_is_one_more() {
+        let x = Tensor::randn(0f32, 1f32, (3, 2, 8), &Device::Cpu).unwrap();
+        let weight = Tensor::randn(0f32, 1f32, (2, 8), &Device::Cpu).unwrap();
+        let norm = |kind, weight: Tensor| Norm { kind, eps: 1e-5, weight, bias: None };
+        let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let all = norm(NormKind::LayerNormNoBias, weight.clone()).forward(&x).unwrap();
+        for head in 0..2 {
+            let one = norm(NormKind::LayerNormNoBias, weight.get(head).unwrap());
+            let of_head = x.narrow(1, head, 1).unwrap();
+            assert_eq!(values(one.forward(&of_head).unwrap()), values(all.narrow(1, head, 1).unwrap()));
+        }
+        let more = norm(NormKind::RmsNorm, (weight.clone() + 1.0).unwrap()).forward(&x).unwrap();
+        assert_eq!(values(norm(NormKind::RmsNormPlusOne, weight).forward(&x).unwrap()), values(more));
     }
 }

@@ -1,44 +1,151 @@
 //! Rotary positions: pairs of a head's dimensions turned by an angle that grows with the position.
 
-use super::spec::RotaryLayout;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
+/// Queries and keys are rotated by an angle that grows with the position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotary {
+    /// How many of a head's dimensions are rotated, from the first.
+    pub n_rotated: usize,
+    /// The base of the frequencies.
+    pub theta: f64,
+    /// Which dimensions form a pair.
+    pub layout: RotaryLayout,
+    /// How the frequencies are changed for longer texts.
+    pub scaling: RotaryScaling,
+}
+
+/// Which dimensions of a head are rotated together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotaryLayout {
+    /// Dimension `i` with `i + n_rotated / 2` (GPT-NeoX, Llama).
+    Half,
+    /// Dimension `2i` with `2i + 1` (GPT-J, GLM).
+    Interleaved,
+}
+
+/// How rotary frequencies are changed for texts longer than the model was first made for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RotaryScaling {
+    /// Not at all.
+    Nothing,
+    /// Every frequency divided by a factor.
+    Linear {
+        /// The factor.
+        factor: f64,
+    },
+    /// Low frequencies divided, high ones left, those between blended (Llama 3.1).
+    Llama3 {
+        /// The divisor of low frequencies.
+        factor: f64,
+        /// Wavelengths above `context / low` are low frequencies.
+        low: f64,
+        /// Wavelengths below `context / high` are high frequencies.
+        high: f64,
+        /// The context the model was first made for.
+        context: f64,
+    },
+    /// Dimensions below a first bound left, those above a second divided, a ramp between (YaRN).
+    Yarn {
+        /// The divisor.
+        factor: f64,
+        /// The first and the second bound, in dimensions.
+        bounds: (f64, f64),
+        /// What cosines and sines are multiplied by.
+        attention_factor: f64,
+    },
+    /// Each frequency divided by its own factor (LongRoPE).
+    EachOwn {
+        /// One factor a pair.
+        factors: Vec<f64>,
+        /// What cosines and sines are multiplied by.
+        attention_factor: f64,
+    },
+}
+
+impl Rotary {
+    /// The whole head turned, halves paired, frequencies as they are.
+    pub fn plain(d_head: usize, theta: f64) -> Rotary {
+        Rotary { n_rotated: d_head, theta, layout: RotaryLayout::Half, scaling: RotaryScaling::Nothing }
+    }
+
+    /// Radians a position, for each pair; f32 steps, as Hugging Face takes them.
+    pub fn frequencies(&self) -> Vec<f32> {
+        let n_pairs = self.n_rotated / 2;
+        let period = |i: usize| (self.theta as f32).powf((2 * i) as f32 / self.n_rotated as f32);
+        (0..n_pairs)
+            .map(|i| match &self.scaling {
+                RotaryScaling::Nothing => 1.0 / period(i),
+                RotaryScaling::Linear { factor } => 1.0 / period(i) / *factor as f32,
+                RotaryScaling::Llama3 { factor, low, high, context } => {
+                    llama3(1.0 / period(i), [*factor, *low, *high, *context].map(|x| x as f32))
+                }
+                RotaryScaling::Yarn { factor, bounds: (first, second), .. } => {
+                    let span = if first == second { 0.001 } else { second - first };
+                    let divided = ((i as f64 - first) / span).clamp(0.0, 1.0) as f32;
+                    divided / (*factor as f32 * period(i)) + (1.0 - divided) / period(i)
+                }
+                RotaryScaling::EachOwn { factors, .. } => 1.0 / (factors[i] as f32 * period(i)),
+            })
+            .collect()
+    }
+
+    /// What cosines and sines are multiplied by.
+    pub fn attention_factor(&self) -> f32 {
+        match self.scaling {
+            RotaryScaling::Yarn { attention_factor, .. }
+            | RotaryScaling::EachOwn { attention_factor, .. } => attention_factor as f32,
+            _ => 1.0,
+        }
+    }
+}
+
+fn llama3(frequency: f32, [factor, low, high, context]: [f32; 4]) -> f32 {
+    let wavelength = 2.0 * std::f32::consts::PI / frequency;
+    if wavelength < context / high {
+        return frequency;
+    }
+    if wavelength > context / low {
+        return frequency / factor;
+    }
+    let kept = (context / wavelength - low) / (high - low);
+    (1.0 - kept) * frequency / factor + kept * frequency
+}
+
 /// The cosines and sines of one pass: a row a token.
 #[derive(Debug, Clone)]
-pub(super) struct Rotary {
+pub(super) struct Turns {
     /// `[n_tokens, n_rotated / 2]`, cosine and sine.
     turns: Arc<Vec<(f32, f32)>>,
     n_pairs: usize,
     layout: RotaryLayout,
 }
 
-impl Rotary {
+impl Turns {
     /// The turns for tokens at these positions.
-    pub fn at(positions: &[u32], n_rotated: usize, theta: f64, layout: RotaryLayout) -> Rotary {
-        let n_pairs = n_rotated / 2;
-        // f32 steps, as Hugging Face takes them: position times frequency is rounded before the cosine.
-        let frequencies: Vec<f32> =
-            (0..n_pairs).map(|i| 1.0 / (theta as f32).powf((2 * i) as f32 / n_rotated as f32)).collect();
+    pub fn at(positions: &[u32], rotary: &Rotary) -> Turns {
+        let (frequencies, factor) = (rotary.frequencies(), rotary.attention_factor());
+        // Position times frequency is rounded to f32 before the cosine, as in Hugging Face.
         let turns = positions
             .iter()
             .flat_map(|&p| frequencies.iter().map(move |f| p as f32 * f))
-            .map(|angle| (angle.cos(), angle.sin()))
+            .map(|angle| (angle.cos() * factor, angle.sin() * factor))
             .collect();
-        Rotary { turns: Arc::new(turns), n_pairs, layout }
+        Turns { turns: Arc::new(turns), n_pairs: frequencies.len(), layout: rotary.layout }
     }
 
     /// # Shapes
     /// `[n_tokens, heads, d_head]` in and out.
     pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
-        x.contiguous()?.apply_op1(Turn { rotary: self.clone(), sense: 1.0 })
+        x.contiguous()?.apply_op1(Turn { turns: self.clone(), sense: 1.0 })
     }
 }
 
 /// Turns forward (`sense` 1) or back (−1).
 struct Turn {
-    rotary: Rotary,
+    turns: Turns,
     sense: f32,
 }
 
@@ -51,12 +158,12 @@ impl CustomOp1 for Turn {
         let Some((from, to)) = layout.contiguous_offsets() else { bail!("rotary wants contiguous tensors") };
         let (_, n_heads, d_head) = layout.shape().dims3()?;
         let mut out = x.as_slice::<f32>()?[from..to].to_vec();
-        let n = self.rotary.n_pairs;
+        let n = self.turns.n_pairs;
         out.par_chunks_mut(n_heads * d_head).enumerate().for_each(|(token, row)| {
-            let turns = &self.rotary.turns[token * n..][..n];
+            let turns = &self.turns.turns[token * n..][..n];
             for head in row.chunks_mut(d_head) {
                 for (i, &(cos, sin)) in turns.iter().enumerate() {
-                    let (a, b) = match self.rotary.layout {
+                    let (a, b) = match self.turns.layout {
                         RotaryLayout::Half => (i, i + n),
                         RotaryLayout::Interleaved => (2 * i, 2 * i + 1),
                     };
@@ -71,7 +178,7 @@ impl CustomOp1 for Turn {
 
     fn bwd(&self, _: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         // The transpose of a rotation is the rotation back.
-        let back = Turn { rotary: self.rotary.clone(), sense: -self.sense };
+        let back = Turn { turns: self.turns.clone(), sense: -self.sense };
         Ok(Some(grad.contiguous()?.apply_op1_no_bwd(&back)?))
     }
 }
@@ -81,12 +188,16 @@ mod tests {
     use super::*;
     use candle_core::{Device, Var};
 
+    fn rotary(layout: RotaryLayout) -> Rotary {
+        Rotary { n_rotated: 8, theta: 10_000.0, layout, scaling: RotaryScaling::Nothing }
+    }
+
     #[test]
     fn turning_keeps_lengths_and_only_relative_positions_matter() {
         for layout in [RotaryLayout::Half, RotaryLayout::Interleaved] {
             let x = Tensor::randn(0f32, 1f32, (1, 2, 12), &Device::Cpu).unwrap();
             let y = Tensor::randn(0f32, 1f32, (1, 2, 12), &Device::Cpu).unwrap();
-            let turned = |t: &Tensor, p: u32| Rotary::at(&[p], 8, 10_000.0, layout).turn(t).unwrap();
+            let turned = |t: &Tensor, p: u32| Turns::at(&[p], &rotary(layout)).turn(t).unwrap();
             let product = |a: u32, b: u32| -> f32 {
                 (turned(&x, a) * turned(&y, b)).unwrap().sum_all().unwrap().to_scalar().unwrap()
             };
@@ -102,8 +213,8 @@ mod tests {
     #[test]
     fn the_gradient_is_turned_back() {
         let x = Var::randn(0f32, 1f32, (3, 2, 8), &Device::Cpu).unwrap();
-        let rotary = Rotary::at(&[0, 4, 9], 8, 10_000.0, RotaryLayout::Half);
-        let loss = rotary.turn(&x).unwrap().sqr().unwrap().sum_all().unwrap();
+        let turns = Turns::at(&[0, 4, 9], &rotary(RotaryLayout::Half));
+        let loss = turns.turn(&x).unwrap().sqr().unwrap().sum_all().unwrap();
         // Lengths are kept, so the gradient of the squared length is 2x.
         let grad = loss.backward().unwrap().get(&x).unwrap().clone();
         let off = (grad - (x.as_tensor() * 2.0).unwrap()).unwrap().abs().unwrap().max_all().unwrap();

@@ -70,6 +70,11 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// The largest id that a token has.
+    pub fn largest_id(&self) -> Option<u32> {
+        self.inner.get_vocab(true).into_values().max()
+    }
+
     /// Number of tokens.
     pub fn len(&self) -> usize {
         self.inner.get_vocab_size(true)

@@ -1,72 +1,72 @@
 //! The forward pass: one transformer for every family, one line a hook point.
 
-use super::attention::ForestAttention;
+use super::block::{Block, Pass};
+use super::cache::Cache;
 use super::forest::Forest;
 use super::hook::Hook;
+use super::linear::{Linear, Matrix, Weight};
 use super::norm::Norm;
-use super::params::{BlockParam, Param, list};
-use super::rotary::Rotary;
-use super::spec::{Activation, BlockKind, Mlp, NormKind, Position, Spec};
+use super::params::{Param, Place, list};
+use super::spec::{Direction, Head, NormKind, Positions, Spec};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A matrix `[out, in]` and perhaps a bias.
-#[derive(Debug, Clone)]
-struct Linear {
-    weight: Tensor,
-    bias: Option<Tensor>,
-}
-
-impl Linear {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = x.matmul(&self.weight.t()?)?; // [n_tokens, in] -> [n_tokens, out]
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Block {
-    attn_norm: Norm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attn_out: Linear,
-    mlp_norm: Norm,
-    gate: Option<Linear>,
-    up: Linear,
-    down: Linear,
-}
 
 /// A transformer: its spec and its weights.
 #[derive(Debug, Clone)]
 pub struct Transformer {
     /// The choices it was built from.
     pub spec: Spec,
-    embed: Tensor,
+    embed: Matrix,
+    project_in: Option<Linear>,
     positions: Option<Tensor>,
+    token_type: Option<Tensor>,
+    embed_norm: Option<Norm>,
     blocks: Vec<Block>,
-    final_norm: Norm,
-    unembed: Tensor,
+    head: Option<HeadParts>,
 }
 
-/// The keys and values of the nodes that earlier passes computed, a pair a layer.
-#[derive(Debug, Clone, Default)]
-pub struct Cache {
-    layers: Vec<(Tensor, Tensor)>,
+/// From the stream after the last block to logits.
+#[derive(Debug, Clone)]
+struct HeadParts {
+    norm: Option<Norm>,
+    project_out: Option<Linear>,
+    transform: Option<(Linear, Norm)>,
+    unembed: Linear,
 }
 
-/// What one pass carries from block to block besides the stream.
-struct Pass<'a> {
-    forest: Arc<Forest>,
-    rotary: Option<Rotary>,
-    cache: Option<&'a mut Cache>,
-    hook: &'a mut dyn Hook,
+/// The parameters as they are given, taken one by one as the model is put together.
+pub(super) struct Parts {
+    all: HashMap<Param, Weight>,
+    eps: f64,
+}
+
+impl Parts {
+    fn take(&mut self, param: Param) -> Result<Weight> {
+        self.all.remove(&param).ok_or_else(|| Error::Internal(format!("no parameter {param}")))
+    }
+
+    fn dense(&mut self, param: Param) -> Result<Option<Tensor>> {
+        self.all.remove(&param).map(Weight::dense).transpose()
+    }
+
+    pub fn linear(&mut self, place: Place) -> Result<Linear> {
+        Ok(Linear { weight: Matrix::new(self.take(place.weight())?)?, bias: self.dense(place.bias())? })
+    }
+
+    fn maybe_linear(&mut self, place: Place) -> Result<Option<Linear>> {
+        self.all.contains_key(&place.weight()).then(|| self.linear(place)).transpose()
+    }
+
+    pub fn norm(&mut self, place: Place, (kind, width): (NormKind, usize)) -> Result<Norm> {
+        let weight = match self.dense(place.weight())? {
+            Some(weight) => weight,
+            None => Tensor::ones(width, DType::F32, &Device::Cpu)?,
+        };
+        Ok(Norm { kind, eps: self.eps, weight, bias: self.dense(place.bias())? })
+    }
 }
 
 impl Transformer {
@@ -74,28 +74,41 @@ impl Transformer {
     ///
     /// # Errors
     /// Whatever `param` answers.
-    pub fn new(spec: Spec, param: &mut dyn FnMut(Param, &[usize]) -> Result<Tensor>) -> Result<Transformer> {
-        let mut all = list(&spec)
+    pub fn new(spec: Spec, param: &mut dyn FnMut(Param, &[usize]) -> Result<Weight>) -> Result<Transformer> {
+        let all = list(&spec)
             .into_iter()
             .map(|(name, shape)| Ok((name, param(name, &shape)?)))
-            .collect::<Result<HashMap<Param, Tensor>>>()?;
-        let blocks = (0..spec.n_layers).map(|l| Block::new(&spec, l, &mut all)).collect::<Result<_>>()?;
-        let mut take =
-            |name| all.remove(&name).ok_or_else(|| Error::Internal(format!("no parameter {name}")));
-        let embed = take(Param::Embed)?;
+            .collect::<Result<HashMap<Param, Weight>>>()?;
+        let mut parts = Parts { all, eps: spec.norm_eps };
+        let embed = Matrix::new(parts.take(Place::Embed.weight())?)?;
+        let embed_norm = spec.embedding.norm.then(|| parts.norm(Place::EmbedNorm, (spec.norm, spec.d_model)));
+        let positions = match spec.embedding.positions {
+            Positions::Sinusoidal { offset } => Some(sinusoids(offset + spec.n_context, spec.d_model)?),
+            _ => parts.dense(Place::Positions.weight())?,
+        };
+        let token_type = parts.dense(Place::TokenTypes.weight())?;
         Ok(Transformer {
-            unembed: if spec.tied { embed.clone() } else { take(Param::Unembed)? },
+            project_in: parts.maybe_linear(Place::ProjectIn)?,
+            positions,
+            token_type: token_type.map(|table| table.narrow(0, 0, 1)).transpose()?,
+            embed_norm: embed_norm.transpose()?,
+            blocks: (0..spec.n_layers).map(|l| Block::new(&spec, l, &mut parts)).collect::<Result<_>>()?,
+            head: spec.head.map(|head| HeadParts::new(&spec, head, (&embed, &mut parts))).transpose()?,
             embed,
-            positions: take(Param::Positions).ok(),
-            final_norm: Norm {
-                kind: spec.norm,
-                eps: spec.norm_eps,
-                weight: take(Param::FinalNormWeight)?,
-                bias: take(Param::FinalNormBias).ok(),
-            },
-            blocks,
             spec,
         })
+    }
+
+    /// The forest of several texts as this model reads them, and each text's last node: beginnings are
+    /// shared where a token sees only what stands before it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a text has no tokens.
+    pub fn forest(&self, texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
+        match self.spec.attention.direction {
+            Direction::Causal => Forest::of_texts(texts),
+            Direction::Bidirectional => Forest::of_chains(texts),
+        }
     }
 
     /// Runs the forest's new nodes through the blocks; the hook may stop it early.
@@ -109,17 +122,12 @@ impl Transformer {
         self.check(forest)?;
         hook.begin(forest)?;
         let stop = hook.last_layer();
-        let rotary = match self.spec.position {
-            Position::Rotary { n_rotated, theta, layout } => {
-                Some(Rotary::at(forest.new_positions(), n_rotated, theta, layout))
-            }
-            Position::Learned => None,
-        };
-        let mut pass = Pass { forest: Arc::new(forest.clone()), rotary, cache, hook };
-        let mut stream = self.embed(forest)?;
+        let forest = Arc::new(forest.clone());
+        let mut stream = self.embed(&forest)?;
+        let mut pass = Pass { spec: &self.spec, forest, cache, hook, turns: vec![], bias: None };
         for (l, block) in self.blocks.iter().enumerate() {
             stream = pass.hook.at(HookPoint::ResidPre(l), stream)?;
-            stream = block.forward(&self.spec, l, stream, &mut pass)?;
+            stream = block.forward(l, stream, &mut pass)?;
             stream = pass.hook.at(HookPoint::ResidPost(l), stream)?;
             if stop == Some(l) {
                 break;
@@ -128,26 +136,65 @@ impl Transformer {
         Ok(stream)
     }
 
-    /// What enters block 0: token embeddings, and positions where they are learned.
+    /// What enters block 0: token embeddings, and whatever the family adds to them.
     fn embed(&self, forest: &Forest) -> Result<Tensor> {
-        let rows = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
-        let stream = self.embed.index_select(&rows(forest.new_tokens())?, 0)?; // [n_new, d_model]
-        Ok(match &self.positions {
-            Some(table) => (stream + table.index_select(&rows(forest.new_positions())?, 0)?)?,
+        let ids = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
+        let Spec { embedding, .. } = self.spec;
+        let mut stream = self.embed.rows(&ids(forest.new_tokens())?)?; // [n_new, d_embed]
+        if embedding.scale != 1.0 {
+            stream = (stream * embedding.scale)?;
+        }
+        if let Some(project_in) = &self.project_in {
+            stream = project_in.forward(&stream)?; // [n_new, d_embed] -> [n_new, d_model]
+        }
+        if let Some(table) = &self.positions {
+            let offset = match embedding.positions {
+                Positions::Learned { offset } | Positions::Sinusoidal { offset } => offset as u32,
+                Positions::Nothing => 0,
+            };
+            let rows: Vec<u32> = forest.new_positions().iter().map(|position| position + offset).collect();
+            stream = (stream + table.index_select(&ids(&rows)?, 0)?)?;
+        }
+        if let Some(row) = &self.token_type {
+            stream = stream.broadcast_add(row)?;
+        }
+        Ok(match &self.embed_norm {
+            Some(norm) => norm.forward(&stream)?,
             None => stream,
         })
     }
 
-    /// The logits for the token after each row of a last-layer stream.
+    /// The logits for the token after each row of a last-layer stream; for a masked-language model, for
+    /// the row's own token.
     ///
     /// # Shapes
     /// `[n, d_model]` to `[n, d_vocab]`.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if the stream has another width.
+    /// [`Error::Invalid`] if the checkpoint came without an unembedding.
     pub fn logits(&self, stream: &Tensor) -> Result<Tensor> {
-        let normed = self.final_norm.forward(stream)?;
-        Ok(normed.matmul(&self.unembed.t()?)?) // [n, d_model] -> [n, d_vocab]
+        let (Some(parts), Some(head)) = (&self.head, self.spec.head) else {
+            let expected = "a checkpoint with a language-model head; this one carries hidden states only";
+            return Err(Error::invalid("unembedding", "none", expected));
+        };
+        let mut x = match &parts.norm {
+            Some(norm) => norm.forward(stream)?,
+            None => stream.clone(),
+        };
+        if let Some(project_out) = &parts.project_out {
+            x = project_out.forward(&x)?; // [n, d_model] -> [n, d_embed]
+        }
+        if let (Some((dense, norm)), Some(activation)) = (&parts.transform, head.transform) {
+            x = norm.forward(&activation.apply(&dense.forward(&x)?)?)?;
+        }
+        let mut logits = parts.unembed.forward(&x)?; // [n, d_embed] -> [n, d_vocab]
+        if head.scale != 1.0 {
+            logits = (logits * head.scale)?;
+        }
+        Ok(match head.soft_cap {
+            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
+            None => logits,
+        })
     }
 
     /// Whether the forest's new tokens are of this model and its texts fit the context.
@@ -161,104 +208,51 @@ impl Transformer {
             let expected = format!("at most {} tokens, the model's context", self.spec.n_context);
             return Err(Error::invalid("text", format!("{longest} tokens"), expected));
         }
+        let sees_all = self.spec.attention.direction == Direction::Bidirectional;
+        if sees_all && (forest.n_past() > 0 || !forest.is_chains()) {
+            let expected = "whole texts that share no tokens, as an encoder sees both ways; \
+                            an encoder does not generate";
+            return Err(Error::invalid("forest", "a part of a text or a shared beginning", expected));
+        }
         Ok(())
     }
 }
 
-impl Block {
-    fn new(spec: &Spec, l: usize, all: &mut HashMap<Param, Tensor>) -> Result<Block> {
-        use BlockParam::*;
-        let mut take = |p| all.remove(&Param::Block(l, p));
-        let missing = |p| Error::Internal(format!("no parameter {}", Param::Block(l, p)));
-        let mut linear = |weight, bias| {
-            Ok::<_, Error>(Linear { weight: take(weight).ok_or_else(|| missing(weight))?, bias: take(bias) })
+impl HeadParts {
+    fn new(spec: &Spec, head: Head, (embed, parts): (&Matrix, &mut Parts)) -> Result<HeadParts> {
+        let width = (spec.norm, spec.d_model);
+        let transform = match head.transform {
+            Some(_) => Some((parts.linear(Place::HeadDense)?, parts.norm(Place::HeadNorm, width)?)),
+            None => None,
         };
-        let gate = matches!(spec.mlp, Mlp::Gated(_)).then(|| linear(Gate, GateBias)).transpose()?;
-        let (query, key, value) =
-            (linear(Query, QueryBias)?, linear(Key, KeyBias)?, linear(Value, ValueBias)?);
-        let (attn_out, up, down) =
-            (linear(AttnOut, AttnOutBias)?, linear(Up, UpBias)?, linear(Down, DownBias)?);
-        let mut norm = |weight, bias| {
-            let weight = take(weight).ok_or_else(|| missing(weight))?;
-            Ok::<_, Error>(Norm { kind: spec.norm, eps: spec.norm_eps, weight, bias: take(bias) })
-        };
-        let (attn_norm, mlp_norm) = (norm(AttnNormWeight, AttnNormBias)?, norm(MlpNormWeight, MlpNormBias)?);
-        debug_assert!(spec.norm == NormKind::LayerNorm || attn_norm.bias.is_none());
-        Ok(Block { attn_norm, query, key, value, attn_out, mlp_norm, gate, up, down })
-    }
-
-    fn forward(&self, spec: &Spec, l: usize, resid_pre: Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let attn_out = self.attention(spec, l, &resid_pre, pass)?;
-        let attn_out = pass.hook.at(HookPoint::AttnOut(l), attn_out)?;
-        match spec.block {
-            BlockKind::Sequential => {
-                let resid_mid = pass.hook.at(HookPoint::ResidMid(l), (resid_pre + attn_out)?)?;
-                let mlp_out = self.mlp(spec, l, &resid_mid, pass)?;
-                let mlp_out = pass.hook.at(HookPoint::MlpOut(l), mlp_out)?;
-                Ok((resid_mid + mlp_out)?)
-            }
-            BlockKind::Parallel => {
-                let mlp_out = self.mlp(spec, l, &resid_pre, pass)?;
-                let mlp_out = pass.hook.at(HookPoint::MlpOut(l), mlp_out)?;
-                Ok(((resid_pre + attn_out)? + mlp_out)?)
-            }
-        }
-    }
-
-    fn attention(&self, spec: &Spec, l: usize, stream: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let x = self.attn_norm.forward(stream)?;
-        let n = x.dim(0)?;
-        // [n_new, heads * d_head] -> [n_new, heads, d_head]
-        let mut q = self.query.forward(&x)?.reshape((n, spec.n_heads, spec.d_head))?;
-        let mut k = self.key.forward(&x)?.reshape((n, spec.n_kv_heads, spec.d_head))?;
-        let mut v = self.value.forward(&x)?.reshape((n, spec.n_kv_heads, spec.d_head))?;
-        if let Some(rotary) = &pass.rotary {
-            (q, k) = (rotary.turn(&q)?, rotary.turn(&k)?);
-        }
-        if let Some(cache) = pass.cache.as_deref_mut() {
-            (k, v) = cache.join(l, k, v)?; // [n_new, ..] -> [n_nodes, ..]
-        }
-        let scale = 1.0 / (spec.d_head as f32).sqrt();
-        let op = ForestAttention { forest: pass.forest.clone(), scale };
-        let z = q.apply_op3(&k, &v, op)?.reshape((n, spec.n_heads * spec.d_head))?; // heads side by side
-        let z = pass.hook.at(HookPoint::AttnZ(l), z)?;
-        self.attn_out.forward(&z)
-    }
-
-    fn mlp(&self, spec: &Spec, l: usize, stream: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let x = self.mlp_norm.forward(stream)?;
-        let activation = spec.mlp.activation();
-        let neurons = match &self.gate {
-            Some(gate) => (activation.apply(&gate.forward(&x)?)? * self.up.forward(&x)?)?,
-            None => activation.apply(&self.up.forward(&x)?)?,
-        }; // [n_new, d_mlp]
-        let neurons = pass.hook.at(HookPoint::MlpPost(l), neurons)?;
-        self.down.forward(&neurons)
-    }
-}
-
-impl Activation {
-    fn apply(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Activation::Relu => x.relu()?,
-            Activation::Gelu => x.gelu_erf()?,
-            Activation::GeluTanh => x.gelu()?,
-            Activation::Silu => x.silu()?,
+        let bias = parts.dense(Place::Unembed.bias())?;
+        let weight =
+            if head.tied { embed.clone() } else { Matrix::new(parts.take(Place::Unembed.weight())?)? };
+        Ok(HeadParts {
+            norm: head.norm.then(|| parts.norm(Place::FinalNorm, width)).transpose()?,
+            project_out: parts.maybe_linear(Place::ProjectOut)?,
+            transform,
+            unembed: Linear { weight, bias },
         })
     }
 }
 
-impl Cache {
-    /// Appends a layer's new keys and values and gives all of them.
-    fn join(&mut self, l: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
-        let joined = match self.layers.get(l) {
-            Some((k_past, v_past)) => (Tensor::cat(&[k_past, &k], 0)?, Tensor::cat(&[v_past, &v], 0)?),
-            None => (k.contiguous()?, v.contiguous()?),
-        };
-        match self.layers.get_mut(l) {
-            Some(layer) => *layer = joined.clone(),
-            None => self.layers.push(joined.clone()),
-        }
-        Ok(joined)
+/// Fixed positions: half of each row sines, half cosines, of geometric frequencies.
+///
+/// # Shapes
+/// `[n_positions, d_model]`.
+///
+/// # Source
+/// Vaswani et al., "Attention Is All You Need", section 3.5, laid out as XGLM does.
+fn sinusoids(n_positions: usize, d_model: usize) -> Result<Tensor> {
+    let half = d_model / 2;
+    let step = -(10_000f64.ln() / (half as f64 - 1.0)) as f32;
+    let mut rows = Vec::with_capacity(n_positions * d_model);
+    for position in 0..n_positions {
+        let angles: Vec<f32> = (0..half).map(|i| position as f32 * (i as f32 * step).exp()).collect();
+        rows.extend(angles.iter().map(|angle| angle.sin()));
+        rows.extend(angles.iter().map(|angle| angle.cos()));
+        rows.resize((position + 1) * d_model, 0.0); // an odd width ends in a zero
     }
+    Ok(Tensor::from_vec(rows, (n_positions, d_model), &Device::Cpu)?)
 }

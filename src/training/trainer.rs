@@ -4,7 +4,7 @@ use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::{Forest, Param, Spec, Transformer, Untouched, random_param};
+use crate::model::{Forest, Param, Parameters, Spec, Transformer, Untouched, Weight, random_param};
 use candle_core::{Device, Tensor, Var};
 use rand::SeedableRng;
 use std::collections::HashMap;
@@ -64,7 +64,8 @@ impl Trainer {
     pub fn new(spec: Spec, stanzas: Vec<Vec<Vec<u32>>>, settings: TrainingSettings) -> Result<Trainer> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(settings.seed);
         let shape_of = spec.clone();
-        let mut random = |param, shape: &[usize]| random_param(&shape_of, param, shape, &mut rng);
+        let mut random =
+            move |param, shape: &[usize]| Ok(Weight::Dense(random_param(&shape_of, param, shape, &mut rng)?));
         Trainer::from_parameters(spec, &mut random, stanzas, settings)
     }
 
@@ -74,15 +75,15 @@ impl Trainer {
     /// Whatever `first` answers.
     pub fn from_parameters(
         spec: Spec,
-        first: &mut dyn FnMut(Param, &[usize]) -> Result<Tensor>,
+        first: &mut Parameters,
         stanzas: Vec<Vec<Vec<u32>>>,
         settings: TrainingSettings,
     ) -> Result<Trainer> {
         let mut params = Vec::new();
         let model = Transformer::new(spec, &mut |param, shape| {
-            let var = Var::from_tensor(&first(param, shape)?)?;
+            let var = Var::from_tensor(&first(param, shape)?.dense()?)?;
             params.push((param, var.clone()));
-            Ok(var.as_tensor().clone())
+            Ok(Weight::Dense(var.as_tensor().clone()))
         })?;
         let slots = params.iter().map(|(param, var)| Slot::new(param.to_string(), var.clone())).collect();
         let batches = batches(stanzas, settings.batch_nodes);

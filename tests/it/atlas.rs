@@ -3,7 +3,7 @@
 use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Forest, Model};
+use mappa::model::{Capture, Forest, Model, Precision};
 
 /// Relative to the reference's largest value. Measured: at most 9.8e-7.
 const TOLERANCE: f32 = 5e-5;
@@ -15,7 +15,7 @@ fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
 
 #[test]
 fn tokens_hidden_states_and_logits_equal_transformers() {
-    let model = Model::bundled().unwrap();
+    let model = Model::bundled(Precision::F32).unwrap();
     let path = root("tests/fixtures/models/atlas_expected.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     let points = HookPoint::stream(model.spec().n_layers);
@@ -45,7 +45,7 @@ fn tokens_hidden_states_and_logits_equal_transformers() {
 
 #[test]
 fn names_split_into_several_tokens_and_the_weights_are_small() {
-    let model = Model::bundled().unwrap();
+    let model = Model::bundled(Precision::F32).unwrap();
     let parameters = mappa::model::count(model.spec());
     assert!((1_000_000..=4_000_000).contains(&parameters), "{parameters}");
     let bytes = std::fs::metadata(root("models/atlas/model.safetensors")).unwrap().len();

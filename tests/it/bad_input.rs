@@ -7,7 +7,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, load, parse};
 use mappa::error::Error;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Forest, Model, Sampling, Spec, Tokenizer, Untouched, generate, untrained};
+use mappa::model::{Forest, Model, Precision, Sampling, Spec, Tokenizer, Untouched, generate, untrained};
 use mappa::training::train_tokenizer;
 use std::collections::HashMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn copy_of(checkpoint: &str) -> TempDir {
 
 /// The message of a model that must not load.
 fn refused(folder: &Path) -> String {
-    Model::load_transformer(folder).map(|_| "it loaded").unwrap_err().to_string()
+    Model::load_transformer(folder, Precision::F32).map(|_| "it loaded").unwrap_err().to_string()
 }
 
 fn holds(message: &str, parts: &[&str]) {
@@ -210,7 +210,7 @@ fn an_entity_that_the_tokenizer_cannot_place() {
 
 #[test]
 fn tokens_of_another_model_and_texts_too_long() {
-    let transformer = Model::load_transformer(&root("tests/fixtures/models/llama")).unwrap();
+    let transformer = Model::load_transformer(&root("tests/fixtures/models/llama"), Precision::F32).unwrap();
     let run = |ids: &[u32]| {
         transformer
             .forward(&Forest::of_text(ids).unwrap(), None, &mut Untouched)
@@ -251,12 +251,12 @@ fn a_tokenizer_that_is_none() {
     let path = folder.path().join("tokenizer.json");
     let json = train_tokenizer(&["Oslo".to_string()], 300).unwrap();
     std::fs::write(&path, &json).unwrap();
-    Model::load(folder.path()).unwrap();
+    Model::load(folder.path(), Precision::F32).unwrap();
     std::fs::write(&path, &json[..json.len() / 2]).unwrap();
-    let message = Model::load(folder.path()).map(|_| "it loaded").unwrap_err().to_string();
+    let message = Model::load(folder.path(), Precision::F32).map(|_| "it loaded").unwrap_err().to_string();
     holds(&message, &["tokenizer.json", "tokenizers library"]);
     std::fs::remove_file(&path).unwrap();
-    let message = Model::load(folder.path()).map(|_| "it loaded").unwrap_err().to_string();
+    let message = Model::load(folder.path(), Precision::F32).map(|_| "it loaded").unwrap_err().to_string();
     holds(&message, &["tokenizer.json", "cannot read"]);
 }
 

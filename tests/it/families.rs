@@ -3,7 +3,7 @@
 use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Cache, Capture, Forest, Model, Transformer, Untouched};
+use mappa::model::{Cache, Capture, Forest, Model, Precision, Transformer, Untouched};
 use std::collections::HashMap;
 
 /// Largest difference allowed, relative to the reference's largest value. Measured: at most 1.1e-6.
@@ -27,7 +27,7 @@ impl Reference {
             .map_while(|i| tensors.get(&format!("{i}.ids")))
             .map(|ids| ids.to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect())
             .collect();
-        Reference { model: Model::load_transformer(&folder).unwrap(), tensors, texts }
+        Reference { model: Model::load_transformer(&folder, Precision::F32).unwrap(), tensors, texts }
     }
 
     /// What transformers has for `ResidPre(0)` and each `ResidPost`.

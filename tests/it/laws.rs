@@ -2,7 +2,9 @@
 
 use super::root;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Both, Cache, Capture, Forest, Hook, Model, Sampling, Transformer, Untouched, generate};
+use mappa::model::{
+    Both, Cache, Capture, Forest, Hook, Model, Precision, Sampling, Transformer, Untouched, generate,
+};
 use mappa::probes::Probe;
 use mappa::steering::{Direction, Norm, Op, Positions, Steer, Where};
 use ndarray::{Array1, Array2};
@@ -27,7 +29,8 @@ fn pass(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Pass {
 }
 
 fn models() -> impl Iterator<Item = (&'static str, Transformer)> {
-    let load = |name| Model::load_transformer(&root("tests/fixtures/models").join(name)).unwrap();
+    let load =
+        |name| Model::load_transformer(&root("tests/fixtures/models").join(name), Precision::F32).unwrap();
     CHECKPOINTS.into_iter().map(move |name| (name, load(name)))
 }
 

@@ -13,7 +13,10 @@ mod tidy;
 mod tidy_tests;
 mod training;
 
-use mappa::model::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec};
+use mappa::model::{
+    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
+    Rotary, Spec,
+};
 use std::path::PathBuf;
 
 /// A path below the repository's root.
@@ -33,12 +36,16 @@ fn tiny_spec(d_vocab: usize) -> Spec {
         d_mlp: 24,
         d_vocab,
         n_context: 128,
-        position: Position::Rotary { n_rotated: 8, theta: 10_000.0, layout: RotaryLayout::Half },
+        embedding: Embedding::PLAIN,
+        attention: Attention::causal(8),
+        layers: Layer::all(2, Position::Rotary(Rotary::plain(8, 10_000.0))),
         norm: NormKind::RmsNorm,
+        placement: Placement::Before,
         norm_eps: 1e-5,
         block: BlockKind::Sequential,
         mlp: Mlp::Gated(Activation::Silu),
-        biases: Biases { qkv: false, attn_out: false, mlp: false },
-        tied: true,
+        biases: Biases::NONE,
+        residual_scale: 1.0,
+        head: Some(Head::plain(true)),
     }
 }

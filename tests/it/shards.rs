@@ -2,7 +2,7 @@
 
 use super::root;
 use candle_core::{Device, Tensor};
-use mappa::model::{Forest, Model, Untouched};
+use mappa::model::{Forest, Model, Precision, Untouched};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tempfile::TempDir;
@@ -32,13 +32,13 @@ fn sharded() -> TempDir {
 }
 
 fn logits(folder: &Path) -> Vec<Vec<f32>> {
-    let model = Model::load_transformer(folder).unwrap();
+    let model = Model::load_transformer(folder, Precision::F32).unwrap();
     let stream = model.forward(&Forest::of_text(&[1, 5, 9, 33]).unwrap(), None, &mut Untouched).unwrap();
     model.logits(&stream).unwrap().to_vec2().unwrap()
 }
 
 fn refused(folder: &Path) -> String {
-    Model::load_transformer(folder).map(|_| "it loaded").unwrap_err().to_string()
+    Model::load_transformer(folder, Precision::F32).map(|_| "it loaded").unwrap_err().to_string()
 }
 
 #[test]

@@ -2,117 +2,66 @@
 
 use super::{Config, Family};
 use crate::error::Result;
-use crate::model::params::{BlockParam, Param};
-use crate::model::spec::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec};
-use crate::model::weights::{Cut, Rows, Source};
-use serde::Deserialize;
+use crate::model::params::{Param, Part, Place};
+use crate::model::rotary::RotaryLayout;
+use crate::model::spec::{
+    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
+    Spec,
+};
+use crate::model::weights::{Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neox", spec, source, prefix: "gpt_neox." };
 
-#[derive(Deserialize)]
-struct GptNeoX {
-    vocab_size: usize,
-    max_position_embeddings: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    #[serde(default = "gelu")]
-    hidden_act: String,
-    #[serde(default)]
-    rotary_pct: Option<f64>,
-    #[serde(default)]
-    rotary_emb_base: Option<f64>,
-    #[serde(default)]
-    rope_parameters: Option<RopeParameters>,
-    #[serde(default = "eps")]
-    layer_norm_eps: f64,
-    #[serde(default = "yes")]
-    use_parallel_residual: bool,
-    #[serde(default = "yes")]
-    attention_bias: bool,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-}
-
-#[derive(Deserialize)]
-struct RopeParameters {
-    #[serde(default)]
-    partial_rotary_factor: Option<f64>,
-}
-
-fn gelu() -> String {
-    "gelu".into()
-}
-
-fn eps() -> f64 {
-    1e-5
-}
-
-fn yes() -> bool {
-    true
-}
-
 fn spec(config: &Config) -> Result<Spec> {
-    let c: GptNeoX = config.read()?;
-    let activation = Activation::from_hugging_face(&c.hidden_act)
-        .ok_or_else(|| config.unsupported("hidden_act", &c.hidden_act, Activation::KNOWN))?;
-    let d_head = c.hidden_size / c.num_attention_heads;
-    let share = c.rotary_pct.or(c.rope_parameters.and_then(|p| p.partial_rotary_factor)).unwrap_or(0.25);
+    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
+    let n_layers = config.count("num_hidden_layers")?;
+    let d_head = d_model / n_heads;
+    let rotary = config.rotary(d_head, RotaryLayout::Half, (10_000.0, 0.25))?;
+    let is_parallel = config.flag_or("use_parallel_residual", true)?;
+    let bias = config.flag_or("attention_bias", true)?;
     Ok(Spec {
         family: "gpt_neox",
-        d_model: c.hidden_size,
-        n_layers: c.num_hidden_layers,
-        n_heads: c.num_attention_heads,
-        n_kv_heads: c.num_attention_heads,
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads: n_heads,
         d_head,
-        d_mlp: c.intermediate_size,
-        d_vocab: c.vocab_size,
-        n_context: c.max_position_embeddings,
-        position: Position::Rotary {
-            n_rotated: (d_head as f64 * share) as usize,
-            theta: config.rope_theta(c.rotary_emb_base.unwrap_or(10_000.0))?,
-            layout: RotaryLayout::Half,
-        },
+        d_mlp: config.count("intermediate_size")?,
+        d_vocab: config.count("vocab_size")?,
+        n_context: config.count("max_position_embeddings")?,
+        embedding: Embedding::PLAIN,
+        attention: Attention::causal(d_head),
+        layers: Layer::all(n_layers, Position::Rotary(rotary)),
         norm: NormKind::LayerNorm,
-        norm_eps: c.layer_norm_eps,
-        block: if c.use_parallel_residual { BlockKind::Parallel } else { BlockKind::Sequential },
-        mlp: Mlp::Plain(activation),
-        biases: Biases { qkv: c.attention_bias, attn_out: c.attention_bias, mlp: true },
-        tied: c.tie_word_embeddings,
+        norm_eps: config.number_or("layer_norm_eps", 1e-5)?,
+        placement: Placement::Before,
+        block: if is_parallel { BlockKind::Parallel } else { BlockKind::Sequential },
+        mlp: Mlp::Plain(config.activation("hidden_act", Activation::Gelu)?),
+        biases: Biases { qkv: bias, attn_out: bias, mlp: true },
+        residual_scale: 1.0,
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
     })
 }
 
 fn source(spec: &Spec, param: Param) -> Source {
-    use BlockParam::*;
-    let part = |index| Rows::PartOfHead { index, of: 3, heads: spec.n_heads };
-    let (tensor, rows) = match param {
-        Param::Embed => ("embed_in.weight".into(), Rows::All),
-        Param::Positions => ("(none)".into(), Rows::All),
-        Param::FinalNormWeight => ("final_layer_norm.weight".into(), Rows::All),
-        Param::FinalNormBias => ("final_layer_norm.bias".into(), Rows::All),
-        Param::Unembed => ("embed_out.weight".into(), Rows::All),
-        Param::Block(l, param) => {
-            let (name, rows) = match param {
-                AttnNormWeight => ("input_layernorm.weight", Rows::All),
-                AttnNormBias => ("input_layernorm.bias", Rows::All),
-                Query => ("attention.query_key_value.weight", part(0)),
-                QueryBias => ("attention.query_key_value.bias", part(0)),
-                Key => ("attention.query_key_value.weight", part(1)),
-                KeyBias => ("attention.query_key_value.bias", part(1)),
-                Value => ("attention.query_key_value.weight", part(2)),
-                ValueBias => ("attention.query_key_value.bias", part(2)),
-                AttnOut => ("attention.dense.weight", Rows::All),
-                AttnOutBias => ("attention.dense.bias", Rows::All),
-                MlpNormWeight => ("post_attention_layernorm.weight", Rows::All),
-                MlpNormBias => ("post_attention_layernorm.bias", Rows::All),
-                Up | Gate => ("mlp.dense_h_to_4h.weight", Rows::All),
-                UpBias | GateBias => ("mlp.dense_h_to_4h.bias", Rows::All),
-                Down => ("mlp.dense_4h_to_h.weight", Rows::All),
-                DownBias => ("mlp.dense_4h_to_h.bias", Rows::All),
-            };
-            (format!("layers.{l}.{name}"), rows)
-        }
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::FinalNorm => return Source::whole("final_layer_norm", param),
+        Place::Unembed => return Source::whole("embed_out", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("embed_in", param),
     };
-    Source { tensor, cut: Cut { transposed: false, rows } }
+    let d = spec.d_head;
+    let fused = |index: usize| Rows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
+    let (stem, rows) = match part {
+        Query => ("attention.query_key_value", fused(0)),
+        Key => ("attention.query_key_value", fused(1)),
+        Value => ("attention.query_key_value", fused(2)),
+        AttnOut => ("attention.dense", Rows::All),
+        AttnNorm => ("input_layernorm", Rows::All),
+        MlpNorm => ("post_attention_layernorm", Rows::All),
+        Down => ("mlp.dense_4h_to_h", Rows::All),
+        _ => ("mlp.dense_h_to_4h", Rows::All),
+    };
+    Source::rows(format!("layers.{l}.{stem}"), param, rows)
 }

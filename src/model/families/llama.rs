@@ -2,108 +2,80 @@
 
 use super::{Config, Family};
 use crate::error::Result;
-use crate::model::params::{BlockParam, Param};
-use crate::model::spec::{Activation, Biases, BlockKind, Mlp, NormKind, Position, RotaryLayout, Spec};
+use crate::model::params::{Param, Part, Place};
+use crate::model::rotary::RotaryLayout;
+use crate::model::spec::{
+    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
+    Spec,
+};
 use crate::model::weights::Source;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub(super) const FAMILY: Family = Family { model_type: "llama", spec, source, prefix: "model." };
 
-#[derive(Deserialize)]
-struct Llama {
-    vocab_size: usize,
-    max_position_embeddings: usize,
-    hidden_size: usize,
-    intermediate_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    #[serde(default)]
-    num_key_value_heads: Option<usize>,
-    #[serde(default)]
-    head_dim: Option<usize>,
-    #[serde(default = "silu")]
-    hidden_act: String,
-    #[serde(default = "eps")]
-    rms_norm_eps: f64,
-    #[serde(default)]
-    attention_bias: bool,
-    #[serde(default)]
-    mlp_bias: bool,
-    #[serde(default)]
-    tie_word_embeddings: bool,
-}
-
-fn silu() -> String {
-    "silu".into()
-}
-
-fn eps() -> f64 {
-    1e-6
-}
-
 fn spec(config: &Config) -> Result<Spec> {
-    let c: Llama = config.read()?;
-    let activation = Activation::from_hugging_face(&c.hidden_act)
-        .ok_or_else(|| config.unsupported("hidden_act", &c.hidden_act, Activation::KNOWN))?;
-    let d_head = c.head_dim.unwrap_or(c.hidden_size / c.num_attention_heads);
+    let bias = config.flag_or("attention_bias", false)?;
+    let mlp = config.flag_or("mlp_bias", false)?;
+    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama")? })
+}
+
+/// The spec of a model that is a Llama but for what its family changes: no biases, untied, full rotation
+/// with base 10,000.
+pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
+    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
+    let n_layers = config.count("num_hidden_layers")?;
+    let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
+    let rotary = config.rotary(d_head, RotaryLayout::Half, (10_000.0, 1.0))?;
+    config.maybe_count("pretraining_tp")?; // splits products, which changes only their rounding
     Ok(Spec {
-        family: "llama",
-        d_model: c.hidden_size,
-        n_layers: c.num_hidden_layers,
-        n_heads: c.num_attention_heads,
-        n_kv_heads: c.num_key_value_heads.unwrap_or(c.num_attention_heads),
+        family,
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(n_heads),
         d_head,
-        d_mlp: c.intermediate_size,
-        d_vocab: c.vocab_size,
-        n_context: c.max_position_embeddings,
-        position: Position::Rotary {
-            n_rotated: d_head,
-            theta: config.rope_theta(10_000.0)?,
-            layout: RotaryLayout::Half,
-        },
+        d_mlp: config.count("intermediate_size")?,
+        d_vocab: config.count("vocab_size")?,
+        n_context: super::rope::n_context(config, config.count("max_position_embeddings")?)?,
+        embedding: Embedding::PLAIN,
+        attention: Attention::causal(d_head),
+        layers: Layer::all(n_layers, Position::Rotary(rotary)),
         norm: NormKind::RmsNorm,
-        norm_eps: c.rms_norm_eps,
+        norm_eps: config.number_or("rms_norm_eps", 1e-6)?,
+        placement: Placement::Before,
         block: BlockKind::Sequential,
-        mlp: Mlp::Gated(activation),
-        biases: Biases { qkv: c.attention_bias, attn_out: c.attention_bias, mlp: c.mlp_bias },
-        tied: c.tie_word_embeddings,
+        mlp: Mlp::Gated(config.activation("hidden_act", Activation::Silu)?),
+        biases: Biases::NONE,
+        residual_scale: 1.0,
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
     })
 }
 
+/// Tensor names of Llama and the many that took them over.
 pub(super) fn source(_: &Spec, param: Param) -> Source {
-    use BlockParam::*;
-    Source::whole(match param {
-        Param::Embed => "embed_tokens.weight".into(),
-        Param::Positions => "(none)".into(),
-        Param::FinalNormWeight => "norm.weight".into(),
-        Param::FinalNormBias => "norm.bias".into(),
-        Param::Unembed => "lm_head.weight".into(),
-        Param::Block(l, param) => {
-            let name = match param {
-                AttnNormWeight => "input_layernorm.weight",
-                AttnNormBias => "input_layernorm.bias",
-                Query => "self_attn.q_proj.weight",
-                QueryBias => "self_attn.q_proj.bias",
-                Key => "self_attn.k_proj.weight",
-                KeyBias => "self_attn.k_proj.bias",
-                Value => "self_attn.v_proj.weight",
-                ValueBias => "self_attn.v_proj.bias",
-                AttnOut => "self_attn.o_proj.weight",
-                AttnOutBias => "self_attn.o_proj.bias",
-                MlpNormWeight => "post_attention_layernorm.weight",
-                MlpNormBias => "post_attention_layernorm.bias",
-                Gate => "mlp.gate_proj.weight",
-                GateBias => "mlp.gate_proj.bias",
-                Up => "mlp.up_proj.weight",
-                UpBias => "mlp.up_proj.bias",
-                Down => "mlp.down_proj.weight",
-                DownBias => "mlp.down_proj.bias",
-            };
-            format!("layers.{l}.{name}")
-        }
-    })
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::FinalNorm => return Source::whole("norm", param),
+        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("embed_tokens", param),
+    };
+    let stem = match part {
+        AttnNorm => "input_layernorm",
+        Query => "self_attn.q_proj",
+        Key => "self_attn.k_proj",
+        Value => "self_attn.v_proj",
+        QueryNorm => "self_attn.q_norm",
+        KeyNorm => "self_attn.k_norm",
+        AttnOut => "self_attn.o_proj",
+        AttnOutNorm | MlpNorm => "post_attention_layernorm",
+        MlpOutNorm => "post_feedforward_layernorm",
+        Gate => "mlp.gate_proj",
+        Up => "mlp.up_proj",
+        Down => "mlp.down_proj",
+    };
+    Source::whole(format!("layers.{l}.{stem}"), param)
 }
-
 /// The config.json of a Llama, as mappa writes it for the models that it trains.
 #[derive(Serialize)]
 pub(crate) struct WrittenConfig {
@@ -131,9 +103,9 @@ pub(crate) struct WrittenConfig {
 impl WrittenConfig {
     /// The config of a spec that [`spec`] would read back; token 0 begins and ends a text.
     pub(crate) fn of(spec: &Spec) -> WrittenConfig {
-        let theta = match spec.position {
-            Position::Rotary { theta, .. } => theta,
-            Position::Learned => 10_000.0,
+        let theta = match spec.layers.first().map(|layer| &layer.position) {
+            Some(Position::Rotary(rotary)) => rotary.theta,
+            _ => 10_000.0,
         };
         WrittenConfig {
             architectures: ["LlamaForCausalLM"],
@@ -152,7 +124,7 @@ impl WrittenConfig {
             rope_theta: theta,
             attention_bias: spec.biases.qkv,
             mlp_bias: spec.biases.mlp,
-            tie_word_embeddings: spec.tied,
+            tie_word_embeddings: spec.head.is_some_and(|head| head.tied),
             bos_token_id: 0,
             eos_token_id: 0,
         }
@@ -161,8 +133,6 @@ impl WrittenConfig {
 
 /// The checkpoint's full name for a parameter of a Llama.
 pub(crate) fn tensor_name(spec: &Spec, param: Param) -> String {
-    match param {
-        Param::Unembed => "lm_head.weight".into(),
-        _ => format!("{}{}", FAMILY.prefix, source(spec, param).tensor),
-    }
+    let name = source(spec, param).tensors.concat();
+    if param.place.is_head() { name } else { format!("{}{name}", FAMILY.prefix) }
 }

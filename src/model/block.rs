@@ -1,0 +1,234 @@
+//! One block: attention and MLP, what they read, and how they join the stream.
+
+use super::attention::ForestAttention;
+use super::cache::Cache;
+use super::forest::Forest;
+use super::hook::Hook;
+use super::linear::Linear;
+use super::norm::Norm;
+use super::params::{Part, Place};
+use super::rotary::{Rotary, Turns};
+use super::spec::{Activation, Alibi, BlockKind, Layer, Placement, Position, QkNormOver, Rounding, Spec};
+use super::transformer::Parts;
+use crate::error::Result;
+use crate::hook_point::HookPoint;
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// One block's parameters.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    attn_norm: Option<Norm>,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    qk_norms: Option<(Norm, Norm)>,
+    attn_out: Linear,
+    attn_out_norm: Option<Norm>,
+    mlp_norm: Option<Norm>,
+    gate: Option<Linear>,
+    up: Linear,
+    down: Linear,
+    mlp_out_norm: Option<Norm>,
+}
+
+/// What one pass carries from block to block besides the stream.
+pub(super) struct Pass<'a> {
+    pub spec: &'a Spec,
+    pub forest: Arc<Forest>,
+    pub cache: Option<&'a mut Cache>,
+    pub hook: &'a mut dyn Hook,
+    /// Rotations made so far; layers that turn alike share one.
+    pub turns: Vec<(Rotary, Turns)>,
+    /// The ALiBi terms, once a layer asked for them.
+    pub bias: Option<Arc<Vec<Vec<f32>>>>,
+}
+
+impl Pass<'_> {
+    fn turns(&mut self, rotary: &Rotary) -> Turns {
+        if let Some((_, turns)) = self.turns.iter().find(|(made, _)| made == rotary) {
+            return turns.clone();
+        }
+        let turns = Turns::at(self.forest.new_positions(), rotary);
+        self.turns.push((rotary.clone(), turns.clone()));
+        turns
+    }
+
+    fn bias(&mut self, alibi: &Alibi) -> Arc<Vec<Vec<f32>>> {
+        let (forest, scale) = (&self.forest, self.spec.attention.scale as f32);
+        self.bias.get_or_insert_with(|| Arc::new(alibi.terms(forest.n_positions(), scale))).clone()
+    }
+
+    fn at(&mut self, point: HookPoint, values: Tensor) -> Result<Tensor> {
+        self.hook.at(point, values)
+    }
+}
+
+impl Alibi {
+    /// What each head adds to the score of a key at each position, `[n_heads][n_positions]`.
+    fn terms(&self, n_positions: usize, scale: f32) -> Vec<Vec<f32>> {
+        let term = |slope: f32, position: usize| match self.rounding {
+            Rounding::F32 => slope * position as f32,
+            Rounding::Bf16 => {
+                let rounded = |x: f32| half::bf16::from_f32(x).to_f32();
+                scale * rounded(rounded(slope) * rounded(position as f32))
+            }
+        };
+        let of_head = |slope: &f32| (0..n_positions).map(|position| term(*slope, position)).collect();
+        self.slopes.iter().map(of_head).collect()
+    }
+}
+
+impl Block {
+    pub fn new(spec: &Spec, l: usize, parts: &mut Parts) -> Result<Block> {
+        use Part::*;
+        let at = |part| Place::Block(l, part);
+        let (of_stream, of_output) =
+            (spec.placement.has_norm_of_stream(), spec.placement.has_norm_of_output());
+        let has_mlp_norm = of_stream && spec.block != BlockKind::ParallelOneNorm;
+        let qk_norms = match spec.attention.qk_norm {
+            Some(norm) => {
+                let kind = |width| (norm.kind, width);
+                let (q, kv) = match norm.over {
+                    QkNormOver::Heads => (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head),
+                    QkNormOver::Head | QkNormOver::OwnHead => (spec.d_head, spec.d_head),
+                };
+                Some((parts.norm(at(QueryNorm), kind(q))?, parts.norm(at(KeyNorm), kind(kv))?))
+            }
+            None => None,
+        };
+        let mut norm = |is_there: bool, part| {
+            is_there.then(|| parts.norm(at(part), (spec.norm, spec.d_model))).transpose()
+        };
+        let (attn_norm, mlp_norm) = (norm(of_stream, AttnNorm)?, norm(has_mlp_norm, MlpNorm)?);
+        let (attn_out_norm, mlp_out_norm) = (norm(of_output, AttnOutNorm)?, norm(of_output, MlpOutNorm)?);
+        Ok(Block {
+            attn_norm,
+            query: parts.linear(at(Query))?,
+            key: parts.linear(at(Key))?,
+            value: parts.linear(at(Value))?,
+            qk_norms,
+            attn_out: parts.linear(at(AttnOut))?,
+            attn_out_norm,
+            mlp_norm,
+            gate: spec.mlp.is_gated().then(|| parts.linear(at(Gate))).transpose()?,
+            up: parts.linear(at(Up))?,
+            down: parts.linear(at(Down))?,
+            mlp_out_norm,
+        })
+    }
+
+    /// The stream after the block.
+    ///
+    /// # Shapes
+    /// `[n_new, d_model]` in and out.
+    pub fn forward(&self, l: usize, resid_pre: Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let normed = self.read(&self.attn_norm, &resid_pre, pass.spec)?;
+        let attn_out = self.attention(l, &normed, pass)?;
+        let attn_out = self.written(&self.attn_out_norm, attn_out, pass.spec)?;
+        let attn_out = pass.at(HookPoint::AttnOut(l), attn_out)?;
+        if pass.spec.block != BlockKind::Sequential {
+            let normed = match pass.spec.block {
+                BlockKind::Parallel => self.read(&self.mlp_norm, &resid_pre, pass.spec)?,
+                _ => normed,
+            };
+            let mlp_out = self.mlp(l, &normed, pass)?;
+            return Ok(((resid_pre + attn_out)? + mlp_out)?);
+        }
+        let resid_mid = self.joined(&self.attn_norm, (resid_pre + attn_out)?, pass.spec)?;
+        let resid_mid = pass.at(HookPoint::ResidMid(l), resid_mid)?;
+        let normed = self.read(&self.mlp_norm, &resid_mid, pass.spec)?;
+        let mlp_out = self.mlp(l, &normed, pass)?;
+        self.joined(&self.mlp_norm, (resid_mid + mlp_out)?, pass.spec)
+    }
+
+    /// What attention or MLP reads of the stream.
+    fn read(&self, norm: &Option<Norm>, stream: &Tensor, spec: &Spec) -> Result<Tensor> {
+        match norm {
+            Some(norm) if spec.placement != Placement::AfterSum => Ok(norm.forward(stream)?),
+            _ => Ok(stream.clone()),
+        }
+    }
+
+    /// What attention or MLP adds to the stream.
+    fn written(&self, norm: &Option<Norm>, output: Tensor, spec: &Spec) -> Result<Tensor> {
+        let output = match norm {
+            Some(norm) => norm.forward(&output)?,
+            None => output,
+        };
+        Ok(if spec.residual_scale == 1.0 { output } else { (output * spec.residual_scale)? })
+    }
+
+    /// The sum of stream and output, normed where norms come after.
+    fn joined(&self, norm: &Option<Norm>, sum: Tensor, spec: &Spec) -> Result<Tensor> {
+        match norm {
+            Some(norm) if spec.placement == Placement::AfterSum => Ok(norm.forward(&sum)?),
+            _ => Ok(sum),
+        }
+    }
+
+    fn attention(&self, l: usize, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let spec = pass.spec;
+        let (n, d_head) = (x.dim(0)?, spec.d_head);
+        let clip = |x: Tensor| match spec.attention.clip {
+            Some(clip) => x.clamp(-clip, clip),
+            None => Ok(x),
+        };
+        let (mut q, mut k) = (clip(self.query.forward(x)?)?, clip(self.key.forward(x)?)?);
+        let over = spec.attention.qk_norm.map(|norm| norm.over);
+        if let (Some((of_q, of_k)), Some(QkNormOver::Heads)) = (&self.qk_norms, over) {
+            (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
+        }
+        // [n_new, heads * d_head] -> [n_new, heads, d_head]
+        q = q.reshape((n, spec.n_heads, d_head))?;
+        k = k.reshape((n, spec.n_kv_heads, d_head))?;
+        let mut v = clip(self.value.forward(x)?)?.reshape((n, spec.n_kv_heads, d_head))?;
+        if let (Some((of_q, of_k)), Some(QkNormOver::Head | QkNormOver::OwnHead)) = (&self.qk_norms, over) {
+            (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
+        }
+        let Layer { window, position } = &spec.layers[l];
+        if let Position::Rotary(rotary) = position {
+            let turns = pass.turns(rotary);
+            (q, k) = (turns.turn(&q)?, turns.turn(&k)?);
+        }
+        if let Some(cache) = pass.cache.as_deref_mut() {
+            (k, v) = cache.join(l, k, v)?; // [n_new, ..] -> [n_nodes, ..]
+        }
+        let op = ForestAttention {
+            forest: pass.forest.clone(),
+            scale: spec.attention.scale as f32,
+            soft_cap: spec.attention.soft_cap.map(|cap| cap as f32),
+            direction: spec.attention.direction,
+            window: *window,
+            bias: match position {
+                Position::Alibi(alibi) => Some(pass.bias(alibi)),
+                _ => None,
+            },
+        };
+        let z = q.apply_op3(&k, &v, op)?.reshape((n, spec.n_heads * d_head))?; // heads side by side
+        let z = pass.at(HookPoint::AttnZ(l), z)?;
+        self.attn_out.forward(&z)
+    }
+
+    fn mlp(&self, l: usize, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let activation = pass.spec.mlp.activation();
+        let neurons = match &self.gate {
+            Some(gate) => (activation.apply(&gate.forward(x)?)? * self.up.forward(x)?)?,
+            None => activation.apply(&self.up.forward(x)?)?,
+        }; // [n_new, d_mlp]
+        let neurons = pass.at(HookPoint::MlpPost(l), neurons)?;
+        let mlp_out = self.written(&self.mlp_out_norm, self.down.forward(&neurons)?, pass.spec)?;
+        pass.at(HookPoint::MlpOut(l), mlp_out)
+    }
+}
+
+impl Activation {
+    pub(super) fn apply(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Activation::Relu => x.relu()?,
+            Activation::Gelu => x.gelu_erf()?,
+            Activation::GeluTanh => x.gelu()?,
+            Activation::Silu => x.silu()?,
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Matrices as they lie in memory, and their product with the stream.
+
+use crate::error::Result;
+use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::{DType, Module, Tensor};
+use std::sync::Arc;
+
+/// A parameter's values.
+#[derive(Debug, Clone)]
+pub enum Weight {
+    /// Numbers in f32, f16 or bf16; whatever they are, products are taken in f32.
+    Dense(Tensor),
+    /// Blocks of quantised numbers, kept so in memory.
+    Quantised(Arc<QTensor>),
+}
+
+impl Weight {
+    /// The values in f32, for parameters that are looked up or added.
+    pub(crate) fn dense(self) -> Result<Tensor> {
+        Ok(match self {
+            Weight::Dense(tensor) => tensor.to_dtype(DType::F32)?,
+            Weight::Quantised(blocks) => blocks.dequantize(&candle_core::Device::Cpu)?,
+        })
+    }
+}
+
+/// A matrix `[out, in]`.
+#[derive(Debug, Clone)]
+pub(super) enum Matrix {
+    Dense(Tensor),
+    Quantised(QMatMul),
+}
+
+impl Matrix {
+    pub fn new(weight: Weight) -> Result<Matrix> {
+        Ok(match weight {
+            Weight::Dense(tensor) => Matrix::Dense(tensor),
+            Weight::Quantised(blocks) => Matrix::Quantised(QMatMul::from_arc(blocks)?),
+        })
+    }
+
+    /// # Shapes
+    /// `[n_tokens, in]` to `[n_tokens, out]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Matrix::Dense(weight) => x.matmul(&weight.to_dtype(DType::F32)?.t()?)?,
+            Matrix::Quantised(blocks) => blocks.forward(&x.contiguous()?)?,
+        })
+    }
+
+    /// The rows of these ids in f32.
+    ///
+    /// # Shapes
+    /// `[n_ids]` to `[n_ids, in]`.
+    pub fn rows(&self, ids: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Matrix::Dense(weight) => weight.index_select(ids, 0)?.to_dtype(DType::F32)?,
+            Matrix::Quantised(blocks) => blocks.embedding(ids)?.to_dtype(DType::F32)?,
+        })
+    }
+}
+
+/// A matrix `[out, in]` and perhaps a bias.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    pub weight: Matrix,
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// # Shapes
+    /// `[n_tokens, in]` to `[n_tokens, out]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = self.weight.forward(x)?;
+        Ok(match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        })
+    }
+}
