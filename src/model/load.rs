@@ -1,6 +1,7 @@
 //! A model by folder or by name: config, tokenizer and weights as one.
 
 use super::families::{Config, Family};
+use super::gguf::GgufFile;
 use super::linear::Weight;
 use super::memory;
 use super::params::{Param, Place, list};
@@ -51,36 +52,51 @@ struct Files<'a> {
 }
 
 impl Model {
-    /// A model by path or name: a folder, else `models/NAME` in the lab, else the bundled one.
+    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
+    /// else the bundled one.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is none; otherwise what is wrong with its files.
     pub fn find(lab: &Path, name: &str, precision: Precision) -> Result<Model> {
-        let in_lab = lab.join("models").join(name);
-        match [Path::new(name), &in_lab].into_iter().find(|folder| folder.join("config.json").is_file()) {
-            Some(folder) => Model::load(folder, precision),
+        let models = lab.join("models");
+        let (in_lab, file_in_lab) = (models.join(name), models.join(format!("{name}.gguf")));
+        let is_model = |path: &&Path| path.join("config.json").is_file() || is_gguf(path) && path.is_file();
+        match [Path::new(name), &in_lab, &file_in_lab].into_iter().find(is_model) {
+            Some(path) => Model::load(path, precision),
             None if name == BUNDLED_MODEL => Model::bundled(precision),
             None => {
                 let expected = format!(
-                    "a folder with config.json, tokenizer.json and model.safetensors, a folder in {}, or `{BUNDLED_MODEL}`",
-                    lab.join("models").display()
+                    "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, one of either in {}, or `{BUNDLED_MODEL}`",
+                    models.display()
                 );
                 Err(Error::invalid("model", name, expected))
             }
         }
     }
 
-    /// A model from a folder in Hugging Face layout; its name is the folder's.
+    /// A model from a folder in Hugging Face layout, or from a GGUF file; its name is the folder's or the file's.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn load(folder: &Path, precision: Precision) -> Result<Model> {
+        if is_gguf(folder) {
+            return Model::load_gguf(folder, precision);
+        }
         let read = |name: &str| artefact::load_bytes(&folder.join(name));
         let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
         let name = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let name = name.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
         let files = Files { folder, config: &config, tokenizer: &tokenizer };
         Model::assemble(name, files, precision, || Weights::open(folder, precision))
+    }
+
+    fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
+        let file = GgufFile::open(path)?;
+        let name = path.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
+        let tokenizer = Tokenizer::parse(path, &file.tokenizer_json()?)?;
+        let hashes = (file.sha256(), file.spec()?.1);
+        let parameters = of_gguf(file, precision)?;
+        Model::put_together(name, (path, tokenizer), parameters, (precision, hashes))
     }
 
     /// The model inside the binary.
@@ -96,18 +112,21 @@ impl Model {
         })
     }
 
-    /// The spec of a model in a folder, and its parameters one by one.
+    /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+        if is_gguf(folder) {
+            return of_gguf(GgufFile::open(folder)?, precision);
+        }
         let path = folder.join("config.json");
         let config = Config::parse(&path, &artefact::load_bytes(&path)?)?;
         parameters(&config, precision, || Weights::open(folder, precision))
             .map(|(spec, load, _)| (spec, load))
     }
 
-    /// Only the weights and the forward pass of a model in a folder, without its tokenizer.
+    /// Only the weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
@@ -125,29 +144,46 @@ impl Model {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
         let tokenizer = Tokenizer::parse(&tokenizer_path, files.tokenizer)?;
-        let (spec, mut load, weights_sha256) = parameters(&config, precision, weights)?;
+        let (spec, load, weights_sha256) = parameters(&config, precision, weights)?;
+        let hashes = (weights_sha256, artefact::hash(files.config));
+        Model::put_together(name, (&tokenizer_path, tokenizer), (spec, load), (precision, hashes))
+    }
+
+    fn put_together(
+        name: String,
+        (tokenizer_path, tokenizer): (&Path, Tokenizer),
+        (spec, mut load): (Spec, Box<Parameters>),
+        (precision, (weights_sha256, config_sha256)): (Precision, (String, String)),
+    ) -> Result<Model> {
         if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
             let found = format!("token id {id}");
             let expected = format!(
                 "ids below {}, the rows of the model's embedding; the tokenizer belongs to another model",
                 spec.d_vocab
             );
-            return Err(Error::bad_file(&tokenizer_path, found, expected));
+            return Err(Error::bad_file(tokenizer_path, found, expected));
         }
-        Ok(Model {
-            name,
-            transformer: Transformer::new(spec, &mut *load)?,
-            tokenizer,
-            precision,
-            weights_sha256,
-            config_sha256: artefact::hash(files.config),
-        })
+        let transformer = Transformer::new(spec, &mut *load)?;
+        Ok(Model { name, transformer, tokenizer, precision, weights_sha256, config_sha256 })
     }
 
     /// The model's spec.
     pub fn spec(&self) -> &Spec {
         &self.transformer.spec
     }
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// A GGUF file's spec, and its parameters one by one.
+fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+    let (spec, _) = file.spec()?;
+    file.check_memory(&spec, precision)?;
+    let shape_of = spec.clone();
+    let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
+    Ok((spec, Box::new(load)))
 }
 
 /// The tokenizer's file, or the way to make one where only older files are there.

@@ -13,6 +13,7 @@
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets
 //! - `generate`: sampling with a key/value cache
+//! - `gguf`: a model from one GGUF file
 //! - `memory`: what a model needs and the machine has
 //! - `load`: a folder, or the bundled model, as one [`Model`]
 
@@ -23,6 +24,7 @@ mod checkpoint;
 pub mod families;
 mod forest;
 mod generate;
+mod gguf;
 mod hook;
 mod linear;
 mod load;

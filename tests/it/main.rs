@@ -5,6 +5,7 @@ mod bad_input;
 mod binary;
 mod facts;
 mod families;
+mod gguf;
 mod laws;
 mod reading;
 mod shards;

@@ -7,6 +7,7 @@
 use super::kind::Kind;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -25,6 +26,18 @@ pub enum Value {
     List(Vec<Value>),
 }
 
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x}"),
+            Value::Flag(flag) => write!(f, "{flag}"),
+            Value::Text(text) => write!(f, "`{text}`"),
+            Value::List(values) => write!(f, "a list of {}", values.len()),
+        }
+    }
+}
+
 /// Where a tensor lies and how it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -34,6 +47,13 @@ pub struct Entry {
     pub kind: Kind,
     /// Its bytes in the file.
     pub bytes: Range<usize>,
+}
+
+impl Entry {
+    /// How many rows it has; a vector is one.
+    pub fn rows(&self) -> usize {
+        self.shape[..self.shape.len() - 1].iter().product()
+    }
 }
 
 /// What stands before the tensors' bytes.
@@ -90,7 +110,7 @@ fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize
         // Less than 8 could leave numbers where the processor may not read them.
         Some(Value::Integer(n @ 8..=65_536)) if (*n as u64).is_power_of_two() => Ok(*n as usize),
         Some(other) => {
-            Err(reader.bad(format!("`general.alignment` {other:?}"), "a power of two from 8 to 65536"))
+            Err(reader.bad(format!("`general.alignment` {other}"), "a power of two from 8 to 65536"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a GGUF file stores a tensor's numbers.
 
+use candle_core::DType;
 use candle_core::quantized::GgmlDType;
 use std::fmt;
 
@@ -63,9 +64,14 @@ impl Kind {
         Err(unread.map_or_else(|| format!("type {number}"), |(_, name)| (*name).to_string()))
     }
 
-    /// Whether its blocks are single numbers.
-    pub fn is_dense(self) -> bool {
-        matches!(self.0, GgmlDType::F32 | GgmlDType::F16 | GgmlDType::BF16)
+    /// The numbers' own type, if each stands alone.
+    pub fn dense(self) -> Option<DType> {
+        match self.0 {
+            GgmlDType::F32 => Some(DType::F32),
+            GgmlDType::F16 => Some(DType::F16),
+            GgmlDType::BF16 => Some(DType::BF16),
+            _ => None,
+        }
     }
 
     /// How many numbers a block holds.
@@ -74,15 +80,15 @@ impl Kind {
     }
 
     /// The bytes of one row of `width` numbers; none if it is no whole number of blocks.
-    pub fn row(self, width: usize) -> Option<usize> {
-        (width > 0 && width.is_multiple_of(self.block()))
-            .then(|| (width / self.block()).checked_mul(self.0.type_size()))?
+    fn row(self, width: usize) -> Option<usize> {
+        let whole = width.is_multiple_of(self.block());
+        whole.then(|| (width / self.block()).checked_mul(self.0.type_size()))?
     }
 
-    /// The bytes of a tensor; none if a row is no whole number of blocks, or memory could not hold it.
+    /// The bytes of a tensor; none if it is empty, a row is no whole number of blocks, or memory could not hold it.
     pub fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
-        rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n))
+        rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)
     }
 }
 
