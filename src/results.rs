@@ -123,8 +123,15 @@ pub fn save_rows<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {
 /// # Errors
 /// [`Error::BadRow`] naming file and row.
 pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
-    let bytes = artefact::load_bytes(path)?;
-    csv::Reader::from_reader(bytes.as_slice())
+    parse_rows(path, &artefact::load_bytes(path)?)
+}
+
+/// Reads rows from CSV text; `path` names it in errors.
+///
+/// # Errors
+/// [`Error::BadRow`] naming file and row.
+pub fn parse_rows<R: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
+    csv::Reader::from_reader(bytes)
         .deserialize()
         .zip(1..)
         .map(|(row, number)| {

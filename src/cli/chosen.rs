@@ -2,7 +2,7 @@
 
 use clap::Args;
 use mappa::Result;
-use mappa::model::{BUNDLED_MODEL, Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Location, Model, Precision};
 use std::path::Path;
 
 /// Which model, and how its weights lie in memory.
@@ -25,5 +25,5 @@ impl ChosenModel {
 
 /// A model by name or folder, ready to run.
 pub fn load(lab: &Path, name: &str, dtype: Precision) -> Result<Model> {
-    Model::find(lab, name, dtype)
+    Model::open(&Location::find(lab, name)?, dtype)
 }

@@ -1,13 +1,15 @@
 //! `mappa models`: what there is, and what a model is made of.
 
-use super::chosen;
+use super::table;
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Model, Precision, count};
+use mappa::model::families::{MEASURED, Measured};
+use mappa::model::{BUNDLED_MODEL, Location, Outline, Precision, Spec, count, memory};
+use mappa::results::parse_rows;
 use std::path::Path;
 
-/// List the models, or look into one.
+/// List the models, look into one, or see which families are read.
 #[derive(Args)]
 pub struct Models {
     #[command(subcommand)]
@@ -18,13 +20,21 @@ pub struct Models {
 enum Command {
     /// List the bundled model and those in the lab.
     List,
-    /// Show a model's family, its choices, its size and its hook points.
+    /// Show a model's family, its choices, its size, the memory it needs and its hook points.
     ///
     /// Example: mappa models inspect atlas
-    Inspect {
-        /// A model's name or folder.
-        model: String,
-    },
+    Inspect(Inspect),
+    /// Show every family that is read, its choices, and how far it is from transformers, as measured.
+    Families,
+}
+
+#[derive(Args)]
+struct Inspect {
+    /// A model's name or folder.
+    model: String,
+    /// The memory is told for weights in f32, f16, bf16, or auto (two bytes a weight).
+    #[arg(long, default_value = "f32", value_name = "DTYPE")]
+    dtype: Precision,
 }
 
 impl Models {
@@ -32,45 +42,71 @@ impl Models {
     pub fn run(&self, lab: &Path) -> Result<()> {
         match &self.command {
             Command::List => {
-                println!("{BUNDLED_MODEL}   (bundled)");
-                let folder = lab.join("models");
-                let names = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-                for entry in names.filter(|e| e.path().join("config.json").is_file()) {
-                    println!("{}   {}", entry.file_name().to_string_lossy(), entry.path().display());
-                }
-                println!(
-                    "\nAny Hugging Face folder with a gpt2, gpt_neox or llama model works: --model FOLDER"
-                );
+                list(lab);
                 Ok(())
             }
-            Command::Inspect { model } => inspect(&chosen::load(lab, model, Precision::F32)?),
+            Command::Inspect(inspect) => inspect.run(lab),
+            Command::Families => families(),
         }
     }
 }
 
-fn inspect(model: &Model) -> Result<()> {
-    let spec = model.spec();
-    let n = count(spec);
-    println!(
-        "model       {}\nfamily      {}\nparameters  {n} ({:.1} MB in f32)",
-        model.name,
-        spec.family,
-        n as f64 * 4e-6
-    );
-    println!("weights     sha256 {}", model.weights_sha256);
-    println!(
-        "layers      {}\nd_model     {}\nheads       {} of {} ({} for keys and values)",
-        spec.n_layers, spec.d_model, spec.n_heads, spec.d_head, spec.n_kv_heads
-    );
-    println!(
-        "d_mlp       {}\nd_vocab     {}\ncontext     {} tokens",
-        spec.d_mlp, spec.d_vocab, spec.n_context
-    );
-    println!(
-        "layer 0     {:?}\nnorm        {:?}, eps {:e}\nblock       {:?}\nmlp         {:?}",
-        spec.layers[0], spec.norm, spec.norm_eps, spec.block, spec.mlp
-    );
-    println!("biases      {:?}\nhead        {:?}", spec.biases, spec.head);
+fn list(lab: &Path) {
+    println!("{BUNDLED_MODEL}   (bundled)");
+    let names = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
+    for entry in names.filter(|entry| entry.path().join("config.json").is_file()) {
+        println!("{}   {}", entry.file_name().to_string_lossy(), entry.path().display());
+    }
+    println!("\nA Hugging Face folder works as well: --model FOLDER; `mappa models families` shows which.");
+}
+
+/// One line a family: its checkpoints' largest error, and the choices of each.
+fn families() -> Result<()> {
+    let rows: Vec<Measured> = parse_rows(Path::new("families"), MEASURED.as_bytes())?;
+    let lines = rows.iter().map(|row| {
+        let error = format!("{:.1e}", row.error);
+        vec![row.family.clone(), row.checkpoint.clone(), error, row.transformers.clone(), row.choices.clone()]
+    });
+    let heads = ["family", "checkpoint", "error", "transformers", "choices of the checkpoint"];
+    table::print_columns(&heads, &lines.collect::<Vec<_>>());
+    println!("\nerror: largest difference to transformers over all layers and the logits of several texts,");
+    println!("relative to the largest value, in f32 (allowed: 5e-5; `cargo test --test it families`).");
+    Ok(())
+}
+
+impl Inspect {
+    /// Reads no weights, so that a model which does not fit can be looked into.
+    fn run(&self, lab: &Path) -> Result<()> {
+        let location = Location::find(lab, &self.model)?;
+        let outline = Outline::of(&location)?;
+        let bytes = outline.weight_bytes(&location, self.dtype)?;
+        let Outline { name, spec, n_tokens } = outline;
+        let line = |name: &str, value: String| println!("{name:<11} {value}");
+        line("model", name);
+        line("family", spec.family.into());
+        line("parameters", count(&spec).to_string());
+        line("layers", spec.n_layers.to_string());
+        line("d_model", spec.d_model.to_string());
+        line("d_head", spec.d_head.to_string());
+        line("d_mlp", spec.d_mlp.to_string());
+        line("d_vocab", format!("{} ({n_tokens} in the tokenizer)", spec.d_vocab));
+        line("context", format!("{} tokens", spec.n_context));
+        spec.choices().into_iter().for_each(|(about, words)| line(about, words));
+        line("norm eps", format!("{:e}", spec.norm_eps));
+        line("memory", memory_words(&spec, (self.dtype, bytes)));
+        print_hook_points(&spec);
+        Ok(())
+    }
+}
+
+fn memory_words(spec: &Spec, (dtype, weights): (Precision, u64)) -> String {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 * 1e-6);
+    let pass = memory::pass_bytes(spec);
+    let free = memory::available_bytes().map_or("unknown".into(), megabytes);
+    format!("{} of weights in {dtype}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
+}
+
+fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
     println!("\nhook points, for l from 0 to {l}:");
     let points = [
@@ -84,5 +120,4 @@ fn inspect(model: &Model) -> Result<()> {
     ];
     let has = |p: &HookPoint| spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_));
     points.into_iter().filter(has).for_each(|point| println!("  {point}"));
-    Ok(())
 }

@@ -5,6 +5,22 @@ use mappa::hook_point::HookPoint;
 use mappa::results::{CENTROID, NAMES_ONLY, RIDGE, ScoreRow, UNTRAINED};
 use mappa::{Error, Result};
 
+/// Prints rows under their heads, each column as wide as it needs to be.
+pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let print = |cells: &[String]| {
+        let padded: Vec<String> =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    print(&heads.iter().map(|head| head.to_string()).collect::<Vec<_>>());
+    rows.iter().for_each(|row| print(row));
+}
+
 /// A test score of a method, at a hook point or (for methods that read no model) at none.
 pub fn test_score<'a>(
     rows: &'a [ScoreRow],

@@ -3,8 +3,9 @@
 use super::families::{Config, Family};
 use super::gguf::GgufFile;
 use super::linear::Weight;
+use super::location::{self, Location, is_gguf};
 use super::memory;
-use super::params::{Param, Place, list};
+use super::params::{Param, Place};
 use super::spec::{Head, Spec};
 use super::tokenizer::Tokenizer;
 use super::transformer::Transformer;
@@ -40,7 +41,7 @@ pub struct Model {
     pub precision: Precision,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
-    /// SHA-256 of config.json.
+    /// SHA-256 of config.json, or of the fields that a GGUF file has in its place.
     pub config_sha256: String,
 }
 
@@ -52,25 +53,15 @@ struct Files<'a> {
 }
 
 impl Model {
-    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
-    /// else the bundled one.
+    /// A model from where it lies.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none; otherwise what is wrong with its files.
-    pub fn find(lab: &Path, name: &str, precision: Precision) -> Result<Model> {
-        let models = lab.join("models");
-        let (in_lab, file_in_lab) = (models.join(name), models.join(format!("{name}.gguf")));
-        let is_model = |path: &&Path| path.join("config.json").is_file() || is_gguf(path) && path.is_file();
-        match [Path::new(name), &in_lab, &file_in_lab].into_iter().find(is_model) {
-            Some(path) => Model::load(path, precision),
-            None if name == BUNDLED_MODEL => Model::bundled(precision),
-            None => {
-                let expected = format!(
-                    "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, one of either in {}, or `{BUNDLED_MODEL}`",
-                    models.display()
-                );
-                Err(Error::invalid("model", name, expected))
-            }
+    /// What is wrong with its files, by file and tensor.
+    pub fn open(location: &Location, precision: Precision) -> Result<Model> {
+        match location {
+            Location::Folder(folder) => Model::load(folder, precision),
+            Location::Gguf(path) => Model::load_gguf(path, precision),
+            Location::Bundled => Model::bundled(precision),
         }
     }
 
@@ -84,19 +75,16 @@ impl Model {
         }
         let read = |name: &str| artefact::load_bytes(&folder.join(name));
         let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
-        let name = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let name = name.file_name().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
         let files = Files { folder, config: &config, tokenizer: &tokenizer };
-        Model::assemble(name, files, precision, || Weights::open(folder, precision))
+        Model::assemble(location::name(folder), files, precision, || Weights::open(folder, precision))
     }
 
     fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
         let file = GgufFile::open(path)?;
-        let name = path.file_stem().map_or_else(|| "model".into(), |n| n.to_string_lossy().into_owned());
         let tokenizer = Tokenizer::parse(path, &file.tokenizer_json()?)?;
         let hashes = (file.sha256(), file.spec()?.1);
         let parameters = of_gguf(file, precision)?;
-        Model::put_together(name, (path, tokenizer), parameters, (precision, hashes))
+        Model::put_together(location::stem(path), (path, tokenizer), parameters, (precision, hashes))
     }
 
     /// The model inside the binary.
@@ -173,14 +161,11 @@ impl Model {
     }
 }
 
-fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
-}
-
 /// A GGUF file's spec, and its parameters one by one.
 fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
     let (spec, _) = file.spec()?;
-    file.check_memory(&spec, precision)?;
+    let needed = file.weight_bytes(precision) + memory::pass_bytes(&spec);
+    memory::check(needed, memory::available_bytes())?;
     let shape_of = spec.clone();
     let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
     Ok((spec, Box::new(load)))
@@ -207,7 +192,7 @@ fn parameters(
     let needed = memory::weight_bytes(&spec, precision) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
     let weights = weights()?;
-    spec.head = head(family, &spec, &weights);
+    spec.head = head(family, &spec, &weights)?;
     let (sha256, shape_of) = (weights.sha256(), spec.clone());
     let load = move |param, shape: &[usize]| {
         weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
@@ -216,22 +201,36 @@ fn parameters(
 }
 
 /// The head, if the checkpoint has one: base models are saved without.
-fn head(family: &Family, spec: &Spec, weights: &Weights) -> Option<Head> {
-    let is_there = |param: Param| {
-        source(family, spec, (param, weights)).tensors.iter().all(|tensor| weights.contains(tensor))
-    };
-    let of_head = |param: &Param| matches!(param.place, Place::Unembed | Place::HeadDense);
-    let all = list(spec).into_iter().map(|(param, _)| param).filter(of_head);
-    spec.head.filter(|_| all.into_iter().all(is_there))
+///
+/// Where a head that is said to be tied lies in the file with other values than the embedding's, it is
+/// not tied, as transformers takes it.
+fn head(family: &Family, spec: &Spec, weights: &Weights) -> Result<Option<Head>> {
+    let Some(head) = spec.head else { return Ok(None) };
+    let untied = Spec { head: Some(Head { tied: false, ..head }), ..spec.clone() };
+    let at = |place: Place| source(family, &untied, (place.weight(), weights));
+    let is_there = |place: Place| at(place).tensors.iter().all(|tensor| weights.contains(tensor));
+    if head.tied && is_there(Place::Unembed) && is_there(Place::Embed) {
+        let shape = [spec.d_vocab, spec.embedding.d_embed.unwrap_or(spec.d_model)];
+        if !weights.same(&at(Place::Embed), &at(Place::Unembed), &shape)? {
+            return Ok(untied.head);
+        }
+    }
+    let is_whole =
+        (head.tied || is_there(Place::Unembed)) && (head.transform.is_none() || is_there(Place::HeadDense));
+    Ok(Some(head).filter(|_| is_whole))
 }
 
-/// Where a checkpoint keeps a parameter: with the family's prefix, or without where it was left out.
+/// Where a checkpoint keeps a parameter: under the family's name with its prefix or without, or under the
+/// older names of LayerNorm's parameters.
 fn source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
     let mut source = (family.source)(spec, param);
     for tensor in &mut source.tensors {
-        let prefixed = format!("{}{tensor}", family.prefix);
-        if weights.contains(&prefixed) {
-            *tensor = prefixed;
+        let older =
+            tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        let names = [tensor.clone(), older];
+        let prefixed = names.iter().map(|name| format!("{}{name}", family.prefix));
+        if let Some(found) = prefixed.chain(names.clone()).find(|name| weights.contains(name)) {
+            *tensor = found;
         }
     }
     source

@@ -14,13 +14,17 @@
 //! - `tokenizer`: texts to tokens, with offsets
 //! - `generate`: sampling with a key/value cache
 //! - `gguf`: a model from one GGUF file
+//! - `describe`: a spec in words
 //! - `memory`: what a model needs and the machine has
+//! - `location`: where a model lies, by the name a user gave
+//! - `outline`: what a model is, without its weights
 //! - `load`: a folder, or the bundled model, as one [`Model`]
 
 mod attention;
 mod block;
 mod cache;
 mod checkpoint;
+mod describe;
 pub mod families;
 mod forest;
 mod generate;
@@ -28,9 +32,11 @@ mod gguf;
 mod hook;
 mod linear;
 mod load;
+mod location;
 mod mapped;
 pub mod memory;
 mod norm;
+mod outline;
 mod params;
 mod rotary;
 mod spec;
@@ -44,6 +50,8 @@ pub use generate::{Generation, Sampling, generate};
 pub use hook::{Both, Capture, Hook, Untouched};
 pub use linear::Weight;
 pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
+pub use location::Location;
+pub use outline::Outline;
 pub(crate) use params::random as random_param;
 pub use params::{Kind, Param, Part, Place, count, untrained};
 pub use rotary::{Rotary, RotaryLayout, RotaryScaling};

@@ -152,6 +152,17 @@ impl Weights {
         self.checkpoint.has(tensor)
     }
 
+    /// Whether two tensors of the same shape hold the same numbers.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] or [`Error::TensorShape`].
+    pub fn same(&self, one: &Source, other: &Source, shape: &[usize]) -> Result<bool> {
+        let values =
+            |source: &Source| self.checkpoint.tensor(&source.tensors.concat(), shape).map(|(_, t)| t);
+        let difference = (values(one)?.to_dtype(DType::F32)? - values(other)?.to_dtype(DType::F32)?)?;
+        Ok(difference.abs()?.max_all()?.to_scalar::<f32>()? == 0.0)
+    }
+
     /// A parameter: matrices in the chosen precision, norms and biases in f32.
     ///
     /// # Shapes

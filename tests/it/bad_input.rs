@@ -63,7 +63,7 @@ fn years(name: &str, rows: &str) -> Dataset {
 
 #[test]
 fn missing_weights() {
-    let folder = copy_of("llama");
+    let folder = copy_of("mistral");
     std::fs::remove_file(folder.path().join(WEIGHTS)).unwrap();
     let name = folder.path().file_name().unwrap().to_str().unwrap();
     holds(&refused(folder.path()), &[name, "no weights", WEIGHTS, "model.safetensors.index.json"]);
@@ -71,7 +71,7 @@ fn missing_weights() {
 
 #[test]
 fn truncated_weights() {
-    let folder = copy_of("llama");
+    let folder = copy_of("mistral");
     let path = folder.path().join(WEIGHTS);
     let whole = std::fs::read(&path).unwrap();
     for n in [0, 5, 100, whole.len() / 2, whole.len() - 1] {
@@ -82,22 +82,22 @@ fn truncated_weights() {
 
 #[test]
 fn a_tensor_of_the_wrong_shape() {
-    let folder = copy_of("llama");
+    let folder = copy_of("mistral");
     configure(folder.path(), "hidden_size", 48.into());
-    holds(&refused(folder.path()), &[WEIGHTS, EMBED, "[64, 24]", "[64, 48]", "config.json"]);
+    holds(&refused(folder.path()), &[WEIGHTS, EMBED, "[32, 12]", "[32, 48]", "config.json"]);
 
     let folder = copy_of("gpt2");
-    let fused = "transformer.h.1.attn.c_attn.weight";
+    let fused = "transformer.h.0.attn.c_attn.weight";
     rewrite(folder.path(), |tensors| {
         let turned = tensors[fused].t().unwrap().contiguous().unwrap();
         tensors.insert(fused.into(), turned);
     });
-    holds(&refused(folder.path()), &[WEIGHTS, fused, "[72, 24]", "[24, 72]", "config.json"]);
+    holds(&refused(folder.path()), &[WEIGHTS, fused, "[36, 12]", "[12, 36]", "config.json"]);
 }
 
 #[test]
 fn a_missing_tensor() {
-    let folder = copy_of("llama");
+    let folder = copy_of("mistral");
     let gone = "model.layers.1.mlp.up_proj.weight";
     rewrite(folder.path(), |tensors| assert!(tensors.remove(gone).is_some()));
     holds(&refused(folder.path()), &[WEIGHTS, "layers.1.mlp.up_proj.weight", "incomplete"]);
@@ -105,36 +105,41 @@ fn a_missing_tensor() {
 
 #[test]
 fn an_unknown_family() {
-    let folder = copy_of("llama");
-    configure(folder.path(), "model_type", "mamba".into());
-    holds(&refused(folder.path()), &["config.json", "`mamba`", "gpt2, gpt_neox, llama"]);
+    let folder = copy_of("mistral");
+    configure(folder.path(), "model_type", "cortex".into());
+    holds(&refused(folder.path()), &["config.json", "`cortex`", "gemma3_text, glm, glm4, gpt2, gpt_neox"]);
+    for (known, reason) in [("mixtral", "mixture of experts"), ("mamba", "attention"), ("t5", "encoder")] {
+        configure(folder.path(), "model_type", known.into());
+        holds(&refused(folder.path()), &["config.json", "`model_type` is", known, reason]);
+    }
 }
 
 #[test]
 fn a_value_that_is_no_number() {
     for bad in [f32::NAN, f32::INFINITY] {
         for dtype in [DType::F32, DType::F16, DType::BF16] {
-            let folder = copy_of("llama");
-            let tensor = "model.layers.2.self_attn.k_proj.weight";
+            let folder = copy_of("mistral");
+            let tensor = "model.layers.1.self_attn.k_proj.weight";
             rewrite(folder.path(), |tensors| {
                 let shape = tensors[tensor].shape().clone();
-                let mut values = tensors[tensor].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+                let values = tensors[tensor].to_dtype(DType::F32).unwrap().flatten_all().unwrap();
+                let mut values = values.to_vec1::<f32>().unwrap();
                 values[7] = bad;
                 let spoilt = Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
                 tensors.insert(tensor.into(), spoilt);
             });
-            holds(&refused(folder.path()), &[WEIGHTS, tensor, "blocks.2.Key", "fetch the weights again"]);
+            holds(&refused(folder.path()), &[WEIGHTS, tensor, "blocks.1.Key", "fetch the weights again"]);
         }
     }
 }
 
 #[test]
 fn config_values_that_are_not_honoured() {
-    let linear = serde_json::json!({"type": "linear", "factor": 2.0});
+    let odd = serde_json::json!({"rope_type": "spiral", "factor": 2.0});
     let cases = [
-        ("llama", "rope_scaling", linear.clone(), "linear"),
-        ("gpt_neox", "rope_parameters", serde_json::json!({"rope_type": "linear", "factor": 2.0}), "linear"),
-        ("llama", "hidden_act", "mish".into(), "gelu_pytorch_tanh"),
+        ("mistral", "rope_scaling.rope_type", odd.clone(), "longrope"),
+        ("gpt_neox", "rope_parameters.rope_type", odd, "longrope"),
+        ("mistral", "hidden_act", "mish".into(), "gelu_pytorch_tanh"),
         ("gpt_neox", "hidden_act", "mish".into(), "gelu_pytorch_tanh"),
         ("gpt2", "activation_function", "mish".into(), "gelu_pytorch_tanh"),
         ("gpt2", "scale_attn_weights", false.into(), "only true"),
@@ -142,7 +147,7 @@ fn config_values_that_are_not_honoured() {
     ];
     for (checkpoint, field, value, way_out) in cases {
         let folder = copy_of(checkpoint);
-        configure(folder.path(), field, value);
+        configure(folder.path(), field.split('.').next().unwrap(), value);
         holds(&refused(folder.path()), &["config.json", &format!("`{field}`"), way_out]);
     }
 }
@@ -150,10 +155,10 @@ fn config_values_that_are_not_honoured() {
 #[test]
 fn counts_that_no_model_has() {
     for (checkpoint, field, value, way_out) in [
-        ("llama", "num_attention_heads", 0, "at least 1"),
-        ("llama", "num_key_value_heads", 0, "at least 1"),
-        ("llama", "num_key_value_heads", 4, "divisor of the 6 query heads"),
-        ("llama", "num_hidden_layers", 0, "at least 1"),
+        ("mistral", "num_attention_heads", 0, "at least 1"),
+        ("mistral", "num_key_value_heads", 0, "at least 1"),
+        ("mistral", "num_key_value_heads", 4, "divisor of the 6 query heads"),
+        ("mistral", "num_hidden_layers", 0, "at least 1"),
         ("gpt2", "n_head", 0, "at least 1"),
         ("gpt_neox", "num_attention_heads", 0, "at least 1"),
     ] {
@@ -218,13 +223,13 @@ fn tokens_of_another_model_and_texts_too_long() {
             .unwrap_err()
     };
     let (foreign, long) =
-        (["64", "below 64", "tokenizer may belong to another model"], ["33 tokens", "at most 32"]);
-    holds(&run(&[1, 64]).to_string(), &foreign);
+        (["32", "below 32", "tokenizer may belong to another model"], ["33 tokens", "at most 32"]);
+    holds(&run(&[1, 32]).to_string(), &foreign);
     holds(&run(&[1; 33]).to_string(), &long);
     let go_on = |ids: &[u32]| {
         generate(&transformer, ids, (2, None), (Sampling::Greedy, &mut Untouched)).unwrap_err().to_string()
     };
-    holds(&go_on(&[1, 64]), &foreign);
+    holds(&go_on(&[1, 32]), &foreign);
     holds(&go_on(&[1; 33]), &long);
 }
 
@@ -247,17 +252,25 @@ fn an_entity_whose_text_does_not_fit_the_model_is_named() {
 
 #[test]
 fn a_tokenizer_that_is_none() {
-    let folder = copy_of("llama");
+    let folder = copy_of("mistral");
     let path = folder.path().join("tokenizer.json");
+    let load = || Model::load(folder.path(), Precision::F32).map(|_| "it loaded");
+    // A tokenizer of 300 tokens over an embedding of 32 rows.
     let json = train_tokenizer(&["Oslo".to_string()], 300).unwrap();
     std::fs::write(&path, &json).unwrap();
-    Model::load(folder.path(), Precision::F32).unwrap();
+    let message = load().unwrap_err().to_string();
+    holds(&message, &["tokenizer.json", "token id", "below 32", "belongs to another model"]);
     std::fs::write(&path, &json[..json.len() / 2]).unwrap();
-    let message = Model::load(folder.path(), Precision::F32).map(|_| "it loaded").unwrap_err().to_string();
-    holds(&message, &["tokenizer.json", "tokenizers library"]);
+    holds(&load().unwrap_err().to_string(), &["tokenizer.json", "tokenizers library"]);
     std::fs::remove_file(&path).unwrap();
-    let message = Model::load(folder.path(), Precision::F32).map(|_| "it loaded").unwrap_err().to_string();
-    holds(&message, &["tokenizer.json", "cannot read"]);
+    holds(&load().unwrap_err().to_string(), &["no tokenizer.json", "save_pretrained"]);
+    let words = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": {"Oslo": 0, "?": 31}, "unk_token": "?"},
+    });
+    std::fs::write(&path, words.to_string()).unwrap();
+    assert_eq!(load().unwrap(), "it loaded");
 }
 
 #[test]

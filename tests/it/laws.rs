@@ -9,9 +9,9 @@ use mappa::probes::Probe;
 use mappa::steering::{Direction, Norm, Op, Positions, Steer, Where};
 use ndarray::{Array1, Array2};
 
-const CHECKPOINTS: [&str; 3] = ["llama", "gpt2", "gpt_neox"];
+const CHECKPOINTS: [&str; 6] = ["llama", "gpt2", "gpt_neox", "gemma2", "olmo2", "falcon_7b"];
 /// Token 0 of the text stands for BOS.
-const TEXT: [u32; 7] = [0, 5, 9, 33, 2, 17, 41];
+const TEXT: [u32; 7] = [0, 5, 9, 23, 2, 17, 11];
 const N_SPECIAL: usize = 1;
 
 /// The stream at every depth, `[n_tokens][d_model]` each, and the logits after it.
@@ -285,7 +285,7 @@ fn a_hook_that_only_reads_does_not_change_what_is_generated() {
 
 #[test]
 fn a_steered_forest_is_each_steered_text() {
-    let texts = [vec![0, 5, 9, 33], vec![0, 5, 9, 2, 17], vec![0, 7]];
+    let texts = [vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     let nodes: [&[usize]; 3] = [&[0, 1, 2, 3], &[0, 1, 2, 4, 5], &[0, 6]];
     for (name, model) in models() {
         let steer = || all(Op::Add(push(model.spec.d_model)), 1);

@@ -3,10 +3,12 @@
 mod atlas;
 mod bad_input;
 mod binary;
+mod configs;
 mod facts;
 mod families;
 mod gguf;
 mod laws;
+mod loading;
 mod reading;
 mod shards;
 mod source;

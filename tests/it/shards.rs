@@ -10,9 +10,9 @@ use tempfile::TempDir;
 const INDEX: &str = "model.safetensors.index.json";
 const SHARDS: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
-/// The llama fixture with every second tensor in the other file.
+/// The mistral fixture with every second tensor in the other file.
 fn sharded() -> TempDir {
-    let (from, to) = (root("tests/fixtures/models/llama"), tempfile::tempdir().unwrap());
+    let (from, to) = (root("tests/fixtures/models/mistral"), tempfile::tempdir().unwrap());
     std::fs::copy(from.join("config.json"), to.path().join("config.json")).unwrap();
     let tensors = candle_core::safetensors::load(from.join("model.safetensors"), &Device::Cpu).unwrap();
     let tensors: BTreeMap<String, Tensor> = tensors.into_iter().collect();
@@ -33,7 +33,7 @@ fn sharded() -> TempDir {
 
 fn logits(folder: &Path) -> Vec<Vec<f32>> {
     let model = Model::load_transformer(folder, Precision::F32).unwrap();
-    let stream = model.forward(&Forest::of_text(&[1, 5, 9, 33]).unwrap(), None, &mut Untouched).unwrap();
+    let stream = model.forward(&Forest::of_text(&[1, 5, 9, 23]).unwrap(), None, &mut Untouched).unwrap();
     model.logits(&stream).unwrap().to_vec2().unwrap()
 }
 
@@ -43,7 +43,19 @@ fn refused(folder: &Path) -> String {
 
 #[test]
 fn two_shards_are_the_one_file() {
-    assert_eq!(logits(sharded().path()), logits(&root("tests/fixtures/models/llama")));
+    assert_eq!(logits(sharded().path()), logits(&root("tests/fixtures/models/mistral")));
+}
+
+#[test]
+fn a_tensor_that_the_index_promises_and_no_shard_has_is_named() {
+    let folder = sharded();
+    let path = folder.path().join(SHARDS[1]);
+    let mut part = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let gone = part.keys().next().unwrap().clone();
+    part.remove(&gone);
+    candle_core::safetensors::save(&part, &path).unwrap();
+    let message = refused(folder.path());
+    assert!(message.contains(&gone) && message.contains(SHARDS[1]), "{message}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ const ARROWS: &[Arrows] = &[
         &[
             "candle_core",
             "candle_transformers",
+            "half",
             "memmap2",
             "rand",
             "rand_chacha",
@@ -28,6 +29,7 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
+            "sysinfo",
             "tokenizers",
         ],
     ),

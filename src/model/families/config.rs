@@ -2,7 +2,6 @@
 
 use super::harmless;
 use crate::error::{Error, Result};
-use crate::model::rotary::{Rotary, RotaryLayout};
 use crate::model::spec::Activation;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -149,6 +148,16 @@ impl Config {
         }
     }
 
+    /// Whether a field stands in the file, be it `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// Notes fields that transformers does not read for this family either.
+    pub fn unread(&self, names: &[&str]) {
+        self.read.borrow_mut().extend(names.iter().map(|name| name.to_string()));
+    }
+
     /// Refuses a value that the forward pass does not honour.
     pub fn unsupported(&self, field: &str, value: impl ToString, expected: impl ToString) -> Error {
         Error::UnsupportedConfig {
@@ -176,11 +185,5 @@ impl Config {
             }
             None => Ok(()),
         }
-    }
-
-    /// The rotation that the config describes: base and share of the head under any of their names,
-    /// `rope_parameters` or the older `rope_scaling`.
-    pub fn rotary(&self, d_head: usize, layout: RotaryLayout, defaults: (f64, f64)) -> Result<Rotary> {
-        super::rope::rotary(self, d_head, layout, defaults)
     }
 }

@@ -1,9 +1,9 @@
 //! GPT-NeoX (Pythia): partial rotary, parallel blocks with two norms, fused `query_key_value` a head.
 
+use super::rope::{Usual, WHOLE, rotary};
 use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::RotaryLayout;
 use crate::model::spec::{
     Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
     Spec,
@@ -16,7 +16,9 @@ fn spec(config: &Config) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let n_layers = config.count("num_hidden_layers")?;
     let d_head = d_model / n_heads;
-    let rotary = config.rotary(d_head, RotaryLayout::Half, (10_000.0, 0.25))?;
+    config.only("rope_theta", 10_000.0)?; // transformers reads `rotary_emb_base` instead
+    let rotary = rotary(config, d_head, Usual { share: Some(0.25), ..WHOLE })?;
+    config.unread(&["is_decoder"]);
     let is_parallel = config.flag_or("use_parallel_residual", true)?;
     let bias = config.flag_or("attention_bias", true)?;
     Ok(Spec {

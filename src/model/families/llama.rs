@@ -1,9 +1,10 @@
 //! Llama: rotary positions, RMSNorm, gated MLP, grouped-query attention.
 
+use super::rope::{Usual, WHOLE, n_context, rotary};
 use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::RotaryLayout;
+use crate::model::rotary::Rotary;
 use crate::model::spec::{
     Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
     Spec,
@@ -16,17 +17,24 @@ pub(super) const FAMILY: Family = Family { model_type: "llama", spec, source, pr
 fn spec(config: &Config) -> Result<Spec> {
     let bias = config.flag_or("attention_bias", false)?;
     let mlp = config.flag_or("mlp_bias", false)?;
-    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama")? })
+    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama", WHOLE)? })
 }
 
-/// The spec of a model that is a Llama but for what its family changes: no biases, untied, full rotation
-/// with base 10,000.
-pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
+/// The spec of a model that is a Llama but for what its family changes: no biases, untied.
+pub(super) fn alike(config: &Config, family: &'static str, usual: Usual) -> Result<Spec> {
+    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
+    let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
+    turned(config, family, (d_head, rotary(config, d_head, usual)?))
+}
+
+/// As [`alike`], with a head's width and its rotation given.
+pub(super) fn turned(
+    config: &Config,
+    family: &'static str,
+    (d_head, rotary): (usize, Rotary),
+) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let n_layers = config.count("num_hidden_layers")?;
-    let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
-    let rotary = config.rotary(d_head, RotaryLayout::Half, (10_000.0, 1.0))?;
-    config.maybe_count("pretraining_tp")?; // splits products, which changes only their rounding
     Ok(Spec {
         family,
         d_model,
@@ -36,7 +44,7 @@ pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
         d_head,
         d_mlp: config.count("intermediate_size")?,
         d_vocab: config.count("vocab_size")?,
-        n_context: super::rope::n_context(config, config.count("max_position_embeddings")?)?,
+        n_context: n_context(config, config.count("max_position_embeddings")?)?,
         embedding: Embedding::PLAIN,
         attention: Attention::causal(d_head),
         layers: Layer::all(n_layers, Position::Rotary(rotary)),

@@ -6,19 +6,26 @@ use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
 use std::f64::consts::PI;
 
 /// The names under which configs keep the base and the rotated share of a head.
-const THETA: [&str; 2] = ["rope_theta", "rotary_emb_base"];
+const THETA: [&str; 2] = ["rotary_emb_base", "rope_theta"];
 const SHARE: [&str; 3] = ["partial_rotary_factor", "rotary_pct", "rope_pct"];
 
 /// The kinds of scaling that [`scaling`] knows.
 const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is";
 
-/// The rotation that a config describes; `defaults` are the family's base and share.
-pub(super) fn rotary(
-    config: &Config,
-    d_head: usize,
-    layout: RotaryLayout,
-    defaults: (f64, f64),
-) -> Result<Rotary> {
+/// How a family rotates where its config says nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Usual {
+    pub layout: RotaryLayout,
+    pub theta: f64,
+    /// The rotated share of a head; `None` where transformers rotates the whole of it whatever is said.
+    pub share: Option<f64>,
+}
+
+/// The whole head, halves paired, base 10,000.
+pub(super) const WHOLE: Usual = Usual { layout: RotaryLayout::Half, theta: 10_000.0, share: None };
+
+/// The rotation that a config describes.
+pub(super) fn rotary(config: &Config, d_head: usize, usual: Usual) -> Result<Rotary> {
     let (inside, older) = (config.object("rope_parameters")?, config.object("rope_scaling")?);
     let first = |names: &[&str], default: f64| -> Result<f64> {
         for object in inside.iter().chain([config]) {
@@ -30,9 +37,12 @@ pub(super) fn rotary(
         }
         Ok(default)
     };
-    let (theta, share) = (first(&THETA, defaults.0)?, first(&SHARE, defaults.1)?);
+    let (theta, share) = (first(&THETA, usual.theta)?, first(&SHARE, usual.share.unwrap_or(1.0))?);
+    if usual.share.is_none() && share != 1.0 {
+        return Err(config.unsupported("partial_rotary_factor", share, "only 1 is, in this family"));
+    }
     let n_rotated = (d_head as f64 * share) as usize;
-    let mut rotary = Rotary { n_rotated, theta, layout, scaling: RotaryScaling::Nothing };
+    let mut rotary = Rotary { n_rotated, theta, layout: usual.layout, scaling: RotaryScaling::Nothing };
     // The older field stands above, as transformers takes it; both are rarely there.
     if let Some(object) = older.or(inside) {
         THETA.iter().chain(&SHARE).try_for_each(|name| object.maybe_number(name).map(|_| ()))?;
@@ -75,7 +85,8 @@ fn original(config: &Config, object: &Config) -> Result<Option<f64>> {
         object.maybe_number("original_max_position_embeddings")?,
         config.maybe_number("original_max_position_embeddings")?,
     );
-    Ok(inside.or(outside))
+    // Where both are there, transformers takes the outer one.
+    Ok(outside.or(inside))
 }
 
 fn scaling(config: &Config, object: &Config, rotary: &Rotary) -> Result<RotaryScaling> {

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::model::families::Config;
 use crate::model::linear::Weight;
 use crate::model::mapped;
-use crate::model::memory;
 use crate::model::params::{Param, list};
 use crate::model::rotary::RotaryLayout;
 use crate::model::spec::{Biases, NormKind, Position, Spec};
@@ -107,21 +106,14 @@ impl GgufFile {
         spec
     }
 
-    /// Refuses a model that does not fit into memory: quantised tensors as they are, others as asked for.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] with both figures.
-    pub fn check_memory(&self, spec: &Spec, precision: Precision) -> Result<()> {
+    /// Bytes that the weights take in memory: quantised tensors as they are, others as asked for.
+    pub fn weight_bytes(&self, precision: Precision) -> u64 {
         let bytes = |entry: &Entry| {
-            let n: usize = entry.shape.iter().product();
-            match precision {
-                Precision::F32 if entry.kind.dense().is_some() => 4 * n as u64,
-                Precision::F16 | Precision::Bf16 if entry.kind.dense().is_some() => 2 * n as u64,
-                _ => entry.bytes.len() as u64,
-            }
+            let n = entry.shape.iter().product::<usize>() as u64;
+            let size = |stored| n * precision.dtype(stored).size_in_bytes() as u64;
+            entry.kind.dense().map_or(entry.bytes.len() as u64, size)
         };
-        let needed = self.header.tensors.values().map(bytes).sum::<u64>() + memory::pass_bytes(spec);
-        memory::check(needed, memory::available_bytes())
+        self.header.tensors.values().map(bytes).sum()
     }
 
     fn has(&self, tensor: &str) -> bool {

@@ -1,0 +1,154 @@
+//! A spec's choices in words, for tables and for `mappa models inspect`.
+
+use super::rotary::{Rotary, RotaryLayout, RotaryScaling};
+use super::spec::{
+    Activation, BlockKind, Direction, Layer, Mlp, NormKind, Placement, Position, Positions, QkNormOver, Spec,
+};
+
+impl Spec {
+    /// The choices that tell the model's family apart: what each is about, and what was chosen.
+    pub fn choices(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("attention", self.attention_words()),
+            ("position", self.position_words()),
+            ("norm", self.norm_words()),
+            ("block", self.block_words()),
+            ("mlp", mlp_words(self.mlp)),
+            ("embedding", self.embedding_words()),
+        ]
+    }
+
+    fn attention_words(&self) -> String {
+        let mut words = vec![match (self.n_kv_heads, self.n_heads) {
+            (kv, all) if kv == all => format!("{all} heads"),
+            (1, all) => format!("multi-query, {all} heads"),
+            (kv, all) => format!("grouped-query, {all} heads over {kv}"),
+        }];
+        if self.attention.direction == Direction::Bidirectional {
+            words.push("sees both ways".into());
+        }
+        let n_sliding = self.layers.iter().filter(|layer| layer.window.is_some()).count();
+        if let Some(window) = self.layers.iter().find_map(|layer| layer.window) {
+            words.push(format!("window {window} in {n_sliding} of {} layers", self.n_layers));
+        }
+        if let Some(norm) = self.attention.qk_norm {
+            let over = match norm.over {
+                QkNormOver::Head => "each head",
+                QkNormOver::OwnHead => "each head with its own weights",
+                QkNormOver::Heads => "all heads",
+            };
+            words.push(format!("q/k norm over {over}"));
+        }
+        words.extend(self.attention.soft_cap.map(|cap| format!("soft-cap {cap}")));
+        words.extend(self.attention.clip.map(|clip| format!("clipped at {clip}")));
+        words.extend(self.biases.qkv.then(|| "q/k/v biases".into()));
+        words.join(", ")
+    }
+
+    fn position_words(&self) -> String {
+        let mut words = Vec::new();
+        match self.embedding.positions {
+            Positions::Nothing => {}
+            Positions::Learned { offset: 0 } => words.push("learned".into()),
+            Positions::Learned { offset } => words.push(format!("learned, from row {offset}")),
+            Positions::Sinusoidal { offset } => words.push(format!("sinusoidal, from row {offset}")),
+        }
+        let mut kinds: Vec<(&Layer, usize)> = Vec::new();
+        for layer in &self.layers {
+            match kinds.iter_mut().find(|(kind, _)| kind.position == layer.position) {
+                Some((_, n)) => *n += 1,
+                None => kinds.push((layer, 1)),
+            }
+        }
+        for (layer, n) in &kinds {
+            let word = match &layer.position {
+                Position::Nothing if words.is_empty() || kinds.len() > 1 => "none".to_string(),
+                Position::Nothing => continue,
+                Position::Rotary(rotary) => rotary_words(rotary, self.d_head),
+                Position::Alibi(_) => "ALiBi".to_string(),
+            };
+            words.push(if kinds.len() > 1 { format!("{word} in {n} of {} layers", self.n_layers) } else { word });
+        }
+        words.join(", ")
+    }
+
+    fn norm_words(&self) -> String {
+        let kind = match self.norm {
+            NormKind::LayerNorm => "LayerNorm",
+            NormKind::LayerNormNoBias => "LayerNorm without bias",
+            NormKind::LayerNormNoWeight => "LayerNorm without parameters",
+            NormKind::RmsNorm => "RMSNorm",
+            NormKind::RmsNormPlusOne => "RMSNorm times 1 + weight",
+        };
+        let place = match self.placement {
+            Placement::Before => "before",
+            Placement::AfterSum => "after each sum",
+            Placement::AfterOutput => "after each output",
+            Placement::Both => "before and after",
+        };
+        format!("{kind}, {place}")
+    }
+
+    fn block_words(&self) -> String {
+        let kind = match self.block {
+            BlockKind::Sequential => "sequential",
+            BlockKind::Parallel => "parallel, two norms",
+            BlockKind::ParallelOneNorm => "parallel, one norm",
+        };
+        if self.residual_scale == 1.0 {
+            kind.into()
+        } else {
+            format!("{kind}, residual times {}", self.residual_scale)
+        }
+    }
+
+    fn embedding_words(&self) -> String {
+        let mut words = vec![match self.head {
+            None => "no head".to_string(),
+            Some(head) if head.tied => "tied".to_string(),
+            Some(_) => "untied".to_string(),
+        }];
+        let Spec { embedding, .. } = self;
+        if embedding.scale != 1.0 {
+            words.push(format!("scaled by {:.4}", embedding.scale));
+        }
+        words.extend(embedding.d_embed.map(|width| format!("{width} wide, then projected")));
+        words.extend(embedding.norm.then(|| "normed".into()));
+        words.extend(embedding.n_token_types.map(|n| format!("{n} token types")));
+        if let Some(head) = self.head {
+            words.extend(head.transform.map(|_| "masked-language head".into()));
+            words.extend(head.bias.then(|| "head bias".into()));
+            words.extend(head.soft_cap.map(|cap| format!("logits soft-capped at {cap}")));
+        }
+        words.join(", ")
+    }
+}
+
+fn rotary_words(rotary: &Rotary, d_head: usize) -> String {
+    let share = match (rotary.n_rotated, d_head) {
+        (n, d) if n == d => "rotary".to_string(),
+        (n, d) => format!("rotary on {n} of {d}"),
+    };
+    let layout = match rotary.layout {
+        RotaryLayout::Half => "",
+        RotaryLayout::Interleaved => ", interleaved",
+    };
+    let scaling = match &rotary.scaling {
+        RotaryScaling::Nothing => String::new(),
+        RotaryScaling::Linear { factor } => format!(", linear by {factor}"),
+        RotaryScaling::Llama3 { factor, .. } => format!(", llama3 by {factor}"),
+        RotaryScaling::Yarn { factor, .. } => format!(", YaRN by {factor}"),
+        RotaryScaling::EachOwn { .. } => ", LongRoPE".to_string(),
+    };
+    format!("{share}, base {}{layout}{scaling}", rotary.theta)
+}
+
+fn mlp_words(mlp: Mlp) -> String {
+    let activation = match mlp.activation() {
+        Activation::Relu => "relu",
+        Activation::Gelu => "gelu",
+        Activation::GeluTanh => "gelu (tanh)",
+        Activation::Silu => "silu",
+    };
+    if mlp.is_gated() { format!("gated {activation}") } else { format!("plain {activation}") }
+}

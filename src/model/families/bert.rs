@@ -1,0 +1,95 @@
+//! BERT: an encoder; norms after each sum, token types, a masked-language head.
+
+use super::{Config, Family};
+use crate::error::Result;
+use crate::model::params::{Kind, Param, Part, Place};
+use crate::model::spec::{
+    Activation, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind, Placement,
+    Position, Positions, Spec,
+};
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "bert", spec, source, prefix: "bert." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    alike(config, "bert", 0)
+}
+
+/// What BERT and RoBERTa have in common; positions begin at row `offset` of their table.
+pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Result<Spec> {
+    config.only("is_decoder", false)?;
+    config.only("position_embedding_type", "absolute")?;
+    let activation = config.activation("hidden_act", Activation::Gelu)?;
+    let n_types = config.maybe_count("type_vocab_size")?.unwrap_or(2);
+    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
+    let (n_layers, d_head) = (config.count("num_hidden_layers")?, d_model / n_heads);
+    let n_rows = config.count("max_position_embeddings")?;
+    Ok(Spec {
+        family,
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads: n_heads,
+        d_head,
+        d_mlp: config.count("intermediate_size")?,
+        d_vocab: config.count("vocab_size")?,
+        n_context: n_rows.saturating_sub(offset),
+        embedding: Embedding {
+            positions: Positions::Learned { offset },
+            n_token_types: Some(n_types),
+            norm: true,
+            ..Embedding::PLAIN
+        },
+        attention: Attention { direction: Direction::Bidirectional, ..Attention::causal(d_head) },
+        layers: Layer::all(n_layers, Position::Nothing),
+        norm: NormKind::LayerNorm,
+        norm_eps: config.number_or("layer_norm_eps", 1e-12)?,
+        placement: Placement::AfterSum,
+        block: BlockKind::Sequential,
+        mlp: Mlp::Plain(activation),
+        biases: Biases::ALL,
+        residual_scale: 1.0,
+        head: Some(Head {
+            norm: false,
+            transform: Some(activation),
+            bias: true,
+            ..Head::plain(config.flag_or("tie_word_embeddings", true)?)
+        }),
+    })
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    let is_tied = spec.head.is_some_and(|head| head.tied);
+    match param.place {
+        Place::HeadDense => Source::whole("cls.predictions.transform.dense", param),
+        Place::HeadNorm => Source::whole("cls.predictions.transform.LayerNorm", param),
+        Place::Unembed if param.kind == Kind::Bias && is_tied => {
+            Source::named("cls.predictions.bias".into(), Rows::All)
+        }
+        Place::Unembed => Source::whole("cls.predictions.decoder", param),
+        _ => encoder(param),
+    }
+}
+
+/// Names of the encoder, which RoBERTa shares.
+pub(super) fn encoder(param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::Positions => return Source::whole("embeddings.position_embeddings", param),
+        Place::TokenTypes => return Source::whole("embeddings.token_type_embeddings", param),
+        Place::EmbedNorm => return Source::whole("embeddings.LayerNorm", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("embeddings.word_embeddings", param),
+    };
+    let stem = match part {
+        Query => "attention.self.query",
+        Key => "attention.self.key",
+        Value => "attention.self.value",
+        AttnOut => "attention.output.dense",
+        AttnNorm => "attention.output.LayerNorm",
+        MlpNorm => "output.LayerNorm",
+        Down => "output.dense",
+        _ => "intermediate.dense",
+    };
+    Source::whole(format!("encoder.layer.{l}.{stem}"), param)
+}

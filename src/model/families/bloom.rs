@@ -1,0 +1,68 @@
+//! BLOOM: ALiBi, a norm on the embeddings, fused `query_key_value` a head.
+
+use super::{Config, Family, alibi};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::spec::{
+    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
+    Position, Rounding, Spec,
+};
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "bloom", spec, source, prefix: "transformer." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    config.only("apply_residual_connection_post_layernorm", false)?;
+    config.unread(&["offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "n_inner"]);
+    let d_model = config.count_of(&["n_embed", "hidden_size"])?;
+    let n_heads = config.count_of(&["n_head", "num_attention_heads"])?;
+    let n_layers = config.count_of(&["n_layer", "num_hidden_layers"])?;
+    let d_head = d_model / n_heads;
+    let alibi = Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::F32 };
+    Ok(Spec {
+        family: "bloom",
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads: n_heads,
+        d_head,
+        d_mlp: 4 * d_model,
+        d_vocab: config.count("vocab_size")?,
+        n_context: config.maybe_count("seq_length")?.unwrap_or(2048),
+        embedding: Embedding { norm: true, ..Embedding::PLAIN },
+        attention: Attention::causal(d_head),
+        layers: Layer::all(n_layers, Position::Alibi(alibi)),
+        norm: NormKind::LayerNorm,
+        norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
+        placement: Placement::Before,
+        block: BlockKind::Sequential,
+        mlp: Mlp::Plain(Activation::GeluTanh),
+        biases: Biases::ALL,
+        residual_scale: 1.0,
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+    })
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::EmbedNorm => return Source::whole("word_embeddings_layernorm", param),
+        Place::FinalNorm => return Source::whole("ln_f", param),
+        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("word_embeddings", param),
+    };
+    let d = spec.d_head;
+    let fused = |index: usize| Rows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
+    let (stem, rows) = match part {
+        Query => ("self_attention.query_key_value", fused(0)),
+        Key => ("self_attention.query_key_value", fused(1)),
+        Value => ("self_attention.query_key_value", fused(2)),
+        AttnOut => ("self_attention.dense", Rows::All),
+        AttnNorm => ("input_layernorm", Rows::All),
+        MlpNorm => ("post_attention_layernorm", Rows::All),
+        Down => ("mlp.dense_4h_to_h", Rows::All),
+        _ => ("mlp.dense_h_to_4h", Rows::All),
+    };
+    Source::rows(format!("h.{l}.{stem}"), param, rows)
+}

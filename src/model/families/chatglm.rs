@@ -1,0 +1,78 @@
+//! ChatGLM3 and GLM-4-9b as their own repositories keep them: GLM under other names.
+
+use super::{Config, Family};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
+use crate::model::spec::{
+    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
+    Spec,
+};
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "chatglm", spec, source, prefix: "transformer." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    for name in ["multi_query_attention", "rmsnorm", "post_layer_norm", "original_rope"] {
+        config.only(name, true)?;
+    }
+    for name in ["add_bias_linear", "apply_residual_connection_post_layernorm", "tie_word_embeddings"] {
+        config.only(name, false)?;
+    }
+    for name in ["prefix_projection", "interleaved_qkv"] {
+        config.only(name, false)?;
+    }
+    config.only("quantization_bit", 0)?;
+    config.unread(&["vocab_size"]); // the embedding has `padded_vocab_size` rows
+    let (n_layers, n_heads) = (config.count("num_layers")?, config.count("num_attention_heads")?);
+    let d_head = config.count("kv_channels")?;
+    let theta = 10_000.0 * config.number_or("rope_ratio", 1.0)?;
+    let layout = RotaryLayout::Interleaved;
+    let rotary = Rotary { n_rotated: d_head / 2, theta, layout, scaling: RotaryScaling::Nothing };
+    Ok(Spec {
+        family: "chatglm",
+        d_model: config.count("hidden_size")?,
+        n_layers,
+        n_heads,
+        n_kv_heads: config.count("multi_query_group_num")?,
+        d_head,
+        d_mlp: config.count("ffn_hidden_size")?,
+        d_vocab: config.count("padded_vocab_size")?,
+        n_context: config.count("seq_length")?,
+        embedding: Embedding::PLAIN,
+        attention: Attention::causal(d_head),
+        layers: Layer::all(n_layers, Position::Rotary(rotary)),
+        norm: NormKind::RmsNorm,
+        norm_eps: config.number_or("layernorm_epsilon", 1e-5)?,
+        placement: Placement::Before,
+        block: BlockKind::Sequential,
+        mlp: Mlp::Gated(Activation::Silu),
+        biases: Biases { qkv: config.flag_or("add_qkv_bias", false)?, ..Biases::NONE },
+        residual_scale: 1.0,
+        head: Some(Head::plain(false)),
+    })
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::FinalNorm => return Source::whole("encoder.final_layernorm", param),
+        Place::Unembed => return Source::whole("output_layer", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("embedding.word_embeddings", param),
+    };
+    let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
+    let fused = |from| Rows::after(from, q + 2 * kv);
+    let (stem, rows) = match part {
+        Query => ("self_attention.query_key_value", fused(0)),
+        Key => ("self_attention.query_key_value", fused(q)),
+        Value => ("self_attention.query_key_value", fused(q + kv)),
+        AttnOut => ("self_attention.dense", Rows::All),
+        AttnNorm => ("input_layernorm", Rows::All),
+        MlpNorm => ("post_attention_layernorm", Rows::All),
+        Gate => ("mlp.dense_h_to_4h", Rows::after(0, 2 * spec.d_mlp)),
+        Up => ("mlp.dense_h_to_4h", Rows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        _ => ("mlp.dense_4h_to_h", Rows::All),
+    };
+    Source::rows(format!("encoder.layers.{l}.{stem}"), param, rows)
+}

@@ -1,0 +1,98 @@
+//! Falcon, both generations and the RefinedWeb models: multi-query, parallel, rotary or ALiBi.
+
+use super::rope::{WHOLE, rotary};
+use super::{Config, Family, alibi};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::spec::{
+    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
+    Position, Rounding, Spec,
+};
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    let d_model = config.count_of(&["n_embed", "hidden_size"])?;
+    let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
+    let d_head = d_model / n_heads;
+    let is_new = config.flag_or("new_decoder_architecture", false)?;
+    let is_multi_query = config.flag_or("multi_query", true)?;
+    let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
+    let n_kv_heads = match (is_new, is_multi_query) {
+        (true, _) => stated,
+        (false, true) => 1, // whatever `num_kv_heads` says
+        (false, false) => n_heads,
+    };
+    let turned = rotary(config, d_head, WHOLE)?;
+    let position = if config.flag_or("alibi", false)? {
+        Position::Alibi(Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::Bf16 })
+    } else {
+        Position::Rotary(turned)
+    };
+    let bias = config.flag_or("bias", false)?;
+    Ok(Spec {
+        family: "falcon",
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads,
+        d_head,
+        d_mlp: config.maybe_count("ffn_hidden_size")?.unwrap_or(4 * d_model),
+        d_vocab: config.count("vocab_size")?,
+        n_context: config.maybe_count("max_position_embeddings")?.unwrap_or(2048),
+        embedding: Embedding::PLAIN,
+        attention: Attention::causal(d_head),
+        layers: Layer::all(n_layers, position),
+        norm: NormKind::LayerNorm,
+        norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
+        placement: Placement::Before,
+        block: block(config, is_new)?,
+        mlp: Mlp::Plain(config.activation("activation", Activation::Gelu)?),
+        biases: Biases { qkv: bias, attn_out: bias, mlp: bias },
+        residual_scale: 1.0,
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+    })
+}
+
+fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
+    let is_parallel = config.flag_or("parallel_attn", true)?;
+    let n_norms = config.maybe_count("num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
+    match (is_parallel, is_new, n_norms) {
+        (false, false, _) => Ok(BlockKind::Sequential),
+        (true, true, 2) => Ok(BlockKind::Parallel),
+        (true, _, 1) => Ok(BlockKind::ParallelOneNorm),
+        (false, true, _) => {
+            Err(config.unsupported("parallel_attn", false, "in the new architecture only true is"))
+        }
+        (true, _, n) => {
+            Err(config.unsupported("num_ln_in_parallel_attn", n, "1, or 2 in the new architecture, is"))
+        }
+    }
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::FinalNorm => return Source::whole("ln_f", param),
+        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("word_embeddings", param),
+    };
+    // Each key/value head stands after its queries; one for all is the case of a single group.
+    let (d, group) = (spec.d_head, spec.n_heads / spec.n_kv_heads);
+    let fused = |from| Rows::Of { groups: spec.n_kv_heads, of: (group + 2) * d, from };
+    let (stem, rows) = match part {
+        Query => ("self_attention.query_key_value", fused(0)),
+        Key => ("self_attention.query_key_value", fused(group * d)),
+        Value => ("self_attention.query_key_value", fused((group + 1) * d)),
+        AttnOut => ("self_attention.dense", Rows::All),
+        AttnNorm if spec.block == BlockKind::Parallel => ("ln_attn", Rows::All),
+        MlpNorm if spec.block == BlockKind::Parallel => ("ln_mlp", Rows::All),
+        AttnNorm => ("input_layernorm", Rows::All),
+        MlpNorm => ("post_attention_layernorm", Rows::All),
+        Down => ("mlp.dense_4h_to_h", Rows::All),
+        _ => ("mlp.dense_h_to_4h", Rows::All),
+    };
+    Source::rows(format!("h.{l}.{stem}"), param, rows)
+}

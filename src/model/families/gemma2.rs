@@ -1,0 +1,60 @@
+//! Gemma 2: norms before and after, soft-caps on scores and logits, every other layer a window.
+
+use super::layers::slides;
+use super::rope::{WHOLE, rotary};
+use super::{Config, Family, gemma, llama};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::rotary::Rotary;
+use crate::model::spec::{Activation, Attention, Head, Mlp, Placement, Spec};
+use crate::model::weights::Source;
+
+pub(super) const FAMILY: Family = Family { model_type: "gemma2", spec, source, prefix: "model." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    let rotary = rotary(config, gemma::d_head(config)?, WHOLE)?;
+    let mut spec = sandwich(config, "gemma2", rotary)?;
+    let window = config.maybe_count("sliding_window")?.or(unless_null(config, "sliding_window", 4096));
+    let slides = slides(config, spec.n_layers, |l| l % 2 == 0)?;
+    for (layer, slides) in spec.layers.iter_mut().zip(slides) {
+        layer.window = window.filter(|_| slides);
+    }
+    let cap = |name, usual| {
+        Ok::<_, crate::error::Error>(config.maybe_number(name)?.or(unless_null(config, name, usual)))
+    };
+    let soft_cap = cap("attn_logit_softcapping", 50.0)?;
+    let of_logits = cap("final_logit_softcapping", 30.0)?;
+    Ok(Spec {
+        attention: Attention { soft_cap, ..spec.attention },
+        head: spec.head.map(|head| Head { soft_cap: of_logits, ..head }),
+        ..spec
+    })
+}
+
+/// What a family takes for a field that is left out; `null` is nothing.
+fn unless_null<T>(config: &Config, name: &str, usual: T) -> Option<T> {
+    (!config.has(name)).then_some(usual)
+}
+
+/// What Gemma 2 and 3 have in common.
+pub(super) fn sandwich(config: &Config, family: &'static str, rotary: Rotary) -> Result<Spec> {
+    let spec = gemma::alike(config, family, rotary)?;
+    config.unread(&["hidden_act"]);
+    let scale = config.number_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
+    Ok(Spec {
+        attention: Attention { scale, ..spec.attention },
+        placement: Placement::Both,
+        mlp: Mlp::Gated(config.activation("hidden_activation", Activation::GeluTanh)?),
+        ..spec
+    })
+}
+
+/// Llama's names but for the norm before the MLP, whose Llama name the norm after attention has.
+pub(super) fn source(spec: &Spec, param: Param) -> Source {
+    match param.place {
+        Place::Block(l, Part::MlpNorm) => {
+            Source::whole(format!("layers.{l}.pre_feedforward_layernorm"), param)
+        }
+        _ => llama::source(spec, param),
+    }
+}

@@ -1,0 +1,85 @@
+//! MPT: ALiBi, norms without bias, no biases at all, clipped queries, keys and values.
+
+use super::{Config, Family, alibi};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::spec::{
+    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
+    Position, Rounding, Spec,
+};
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "mpt", spec, source, prefix: "transformer." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    config.only("expansion_ratio", 4)?;
+    config.only("no_bias", true)?;
+    config.only("embedding_fraction", 1.0)?;
+    config.unread(&["learned_pos_emb", "norm_type"]);
+    if let Some(scale) = config.maybe_number("logit_scale")? {
+        return Err(config.unsupported("logit_scale", scale, "only null is, as in transformers"));
+    }
+    let (d_model, n_heads) = (config.count("d_model")?, config.count("n_heads")?);
+    let (n_layers, d_head) = (config.count("n_layers")?, d_model / n_heads);
+    let alibi = Alibi { slopes: alibi::interleaved(n_heads), rounding: Rounding::F32 };
+    Ok(Spec {
+        family: "mpt",
+        d_model,
+        n_layers,
+        n_heads,
+        n_kv_heads: n_heads,
+        d_head,
+        d_mlp: 4 * d_model,
+        d_vocab: config.count("vocab_size")?,
+        n_context: config.count("max_seq_len")?,
+        embedding: Embedding::PLAIN,
+        attention: attention(config, d_head)?,
+        layers: Layer::all(n_layers, Position::Alibi(alibi)),
+        norm: NormKind::LayerNormNoBias,
+        norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
+        placement: Placement::Before,
+        block: BlockKind::Sequential,
+        mlp: Mlp::Plain(Activation::Gelu),
+        biases: Biases::NONE,
+        residual_scale: 1.0,
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+    })
+}
+
+fn attention(config: &Config, d_head: usize) -> Result<Attention> {
+    let usual = Attention::causal(d_head);
+    let Some(inner) = config.object("attn_config")? else { return Ok(usual) };
+    inner.only("alibi", true)?;
+    inner.only("alibi_bias_max", 8)?;
+    inner.only("attn_type", "multihead_attention")?;
+    for name in ["prefix_lm", "qk_ln", "attn_uses_sequence_id", "is_encoder_decoder"] {
+        inner.only(name, false)?;
+    }
+    inner.unread(&["model_type", "tie_word_embeddings"]);
+    let scale = inner.maybe_number("softmax_scale")?.unwrap_or(usual.scale);
+    let clip = inner.maybe_number("clip_qkv")?.filter(|clip| *clip != 0.0);
+    inner.finish()?;
+    Ok(Attention { scale, clip, ..usual })
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::FinalNorm => return Source::whole("norm_f", param),
+        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("wte", param),
+    };
+    let fused = |index: usize| Rows::after(index * spec.d_model, 3 * spec.d_model);
+    let (stem, rows) = match part {
+        Query => ("attn.Wqkv", fused(0)),
+        Key => ("attn.Wqkv", fused(1)),
+        Value => ("attn.Wqkv", fused(2)),
+        AttnOut => ("attn.out_proj", Rows::All),
+        AttnNorm => ("norm_1", Rows::All),
+        MlpNorm => ("norm_2", Rows::All),
+        Down => ("ffn.down_proj", Rows::All),
+        _ => ("ffn.up_proj", Rows::All),
+    };
+    Source::rows(format!("blocks.{l}.{stem}"), param, rows)
+}

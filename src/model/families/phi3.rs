@@ -1,0 +1,38 @@
+//! Phi-3 and Phi-4: a Llama with fused matrices, a window, and LongRoPE.
+
+use super::rope::{Usual, WHOLE};
+use super::{Config, Family, llama};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::spec::Spec;
+use crate::model::weights::{Rows, Source};
+
+pub(super) const FAMILY: Family = Family { model_type: "phi3", spec, source, prefix: "model." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    for name in ["attention_bias", "mlp_bias", "lm_head_bias"] {
+        config.only(name, false)?;
+    }
+    for name in ["full_attn_mod", "interpolate_factor"] {
+        config.only(name, 1)?;
+    }
+    config.maybe_number("original_max_position_embeddings")?;
+    let mut spec = llama::alike(config, "phi3", Usual { share: Some(1.0), ..WHOLE })?;
+    let window = config.maybe_count("sliding_window")?;
+    spec.layers.iter_mut().for_each(|layer| layer.window = window);
+    Ok(Spec { norm_eps: config.number_or("rms_norm_eps", 1e-5)?, ..spec })
+}
+
+fn source(spec: &Spec, param: Param) -> Source {
+    let Place::Block(l, part) = param.place else { return llama::source(spec, param) };
+    let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
+    let (stem, rows) = match part {
+        Part::Query => ("self_attn.qkv_proj", Rows::after(0, q + 2 * kv)),
+        Part::Key => ("self_attn.qkv_proj", Rows::after(q, q + 2 * kv)),
+        Part::Value => ("self_attn.qkv_proj", Rows::after(q + kv, q + 2 * kv)),
+        Part::Gate => ("mlp.gate_up_proj", Rows::after(0, 2 * spec.d_mlp)),
+        Part::Up => ("mlp.gate_up_proj", Rows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        _ => return llama::source(spec, param),
+    };
+    Source::rows(format!("layers.{l}.{stem}"), param, rows)
+}

@@ -1,0 +1,59 @@
+//! Where a model lies, by the name a user gave.
+
+use super::load::BUNDLED_MODEL;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Where a model lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder in Hugging Face layout.
+    Folder(PathBuf),
+    /// A GGUF file.
+    Gguf(PathBuf),
+    /// In the binary.
+    Bundled,
+}
+
+impl Location {
+    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab, else
+    /// the bundled one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is none, naming where it was looked for.
+    pub fn find(lab: &Path, name: &str) -> Result<Location> {
+        let models = lab.join("models");
+        let folders = [PathBuf::from(name), models.join(name)];
+        let files = [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))];
+        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
+            return Ok(Location::Folder(folder));
+        }
+        if let Some(file) = files.into_iter().find(|path| is_gguf(path) && path.is_file()) {
+            return Ok(Location::Gguf(file));
+        }
+        if name == BUNDLED_MODEL {
+            return Ok(Location::Bundled);
+        }
+        let expected = format!(
+            "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, the name of either in {}, or `{BUNDLED_MODEL}`",
+            models.display()
+        );
+        Err(Error::invalid("model", name, expected))
+    }
+}
+
+/// Whether a path names a GGUF file.
+pub(super) fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// What results call the model of a GGUF file: the file's name without its ending.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// What results call the model of a folder: the folder's own name.
+pub(super) fn name(folder: &Path) -> String {
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    whole.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}

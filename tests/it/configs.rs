@@ -1,0 +1,132 @@
+//! No config field that may change numbers is ignored in silence, in any family.
+
+use super::families::checkpoints;
+use super::root;
+use mappa::model::Spec;
+use mappa::model::families::Config;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+fn fields(checkpoint: &str) -> Map<String, Value> {
+    let path = root("tests/fixtures/models").join(checkpoint).join("config.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn spec(fields: &Map<String, Value>) -> Result<Spec, String> {
+    Config::of(Path::new("config.json"), fields.clone()).spec().map_err(|error| error.to_string())
+}
+
+/// Fields that no family has, of each kind that could change numbers.
+fn unknown() -> [(&'static str, Value); 6] {
+    [
+        ("attention_temperature", json!(0.7)),
+        ("n_experts_per_token", json!(2)),
+        ("use_sandwich_norms", json!(true)),
+        ("residual_gates", json!([0.5, 0.5])),
+        ("positional_scheme", json!("spiral")),
+        ("adapter", json!({"rank": 8})),
+    ]
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_name_in_every_family() {
+    for checkpoint in &checkpoints() {
+        let whole = fields(checkpoint);
+        spec(&whole).unwrap();
+        for (name, value) in unknown() {
+            let mut changed = whole.clone();
+            changed.insert(name.into(), value);
+            let refusal = spec(&changed).expect_err(checkpoint);
+            assert!(refusal.contains(&format!("`{name}`")) && refusal.contains("config.json"), "{refusal}");
+            // What is null says nothing.
+            changed.insert(name.into(), Value::Null);
+            spec(&changed).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_unknown_field_of_the_rotation_is_refused_by_name() {
+    let mut n_checked = 0;
+    for checkpoint in &checkpoints() {
+        for object in ["rope_parameters", "rope_scaling", "attn_config"] {
+            let mut changed = fields(checkpoint);
+            let Some(inner) = changed.get_mut(object).and_then(Value::as_object_mut) else { continue };
+            inner.insert("mrope_section".into(), json!([2, 2]));
+            let refusal = spec(&changed).expect_err(checkpoint);
+            assert!(refusal.contains(&format!("`{object}.mrope_section`")), "{checkpoint}: {refusal}");
+            n_checked += 1;
+        }
+    }
+    assert!(n_checked > 25, "{n_checked}");
+}
+
+#[test]
+fn fields_that_change_numbers_everywhere_have_one_honoured_value() {
+    for (name, value) in [
+        ("is_causal", json!(false)),
+        ("is_encoder_decoder", json!(true)),
+        ("add_cross_attention", json!(true)),
+        ("quantization_config", json!({"quant_method": "gptq", "bits": 4})),
+        ("pruned_heads", json!({"1": [0]})),
+    ] {
+        for checkpoint in &checkpoints() {
+            let mut changed = fields(checkpoint);
+            changed.insert(name.into(), value.clone());
+            let refusal = spec(&changed).expect_err(checkpoint);
+            assert!(refusal.contains(name), "{checkpoint}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn each_field_that_the_family_reads_changes_the_spec_or_is_refused() {
+    // Numbers that may be changed without a contradiction to another field.
+    for (checkpoint, name, value) in [
+        ("llama", "rms_norm_eps", json!(0.5)),
+        ("mistral", "sliding_window", json!(3)),
+        ("qwen2", "max_window_layers", json!(0)),
+        ("gemma2", "attn_logit_softcapping", json!(7.0)),
+        ("gemma2", "final_logit_softcapping", Value::Null),
+        ("gemma2", "query_pre_attn_scalar", json!(99)),
+        ("granite", "residual_multiplier", json!(0.5)),
+        ("granite", "logits_scaling", json!(3.0)),
+        ("olmo", "clip_qkv", json!(0.1)),
+        ("gptj", "rotary_dim", json!(2)),
+        ("opt", "activation_function", json!("gelu")),
+        ("xglm", "scale_embedding", json!(false)),
+        ("smollm3", "no_rope_layers", json!([0, 1])),
+        ("bert", "layer_norm_eps", json!(1e-5)),
+        ("chatglm", "rope_ratio", json!(5)),
+    ] {
+        let whole = fields(checkpoint);
+        let mut changed = whole.clone();
+        changed.insert(name.into(), value).unwrap();
+        // `layer_types` says again what other fields say of windows.
+        let without = |mut fields: Map<String, Value>| {
+            fields.remove("layer_types");
+            fields
+        };
+        let (before, after) = (spec(&without(whole)).unwrap(), spec(&without(changed)).unwrap());
+        assert_ne!(before, after, "{checkpoint}: `{name}` is not honoured");
+    }
+}
+
+#[test]
+fn a_field_of_the_wrong_type_is_refused_by_name() {
+    for (checkpoint, name, value) in [
+        ("llama", "rms_norm_eps", json!("small")),
+        ("llama", "hidden_size", json!(-12)),
+        ("llama", "hidden_size", json!(12.5)),
+        ("gemma2", "layer_types", json!(["sliding_attention"])),
+        ("gemma2", "layer_types", json!(["sliding_attention", "linear_attention"])),
+        ("smollm3", "no_rope_layers", json!([1])),
+        ("falcon_7b", "parallel_attn", json!(1)),
+        ("phi3_longrope", "rope_parameters", json!({"rope_type": "longrope", "short_factor": [1.0]})),
+    ] {
+        let mut changed = fields(checkpoint);
+        changed.insert(name.into(), value);
+        let refusal = spec(&changed).expect_err(name);
+        assert!(refusal.contains("config.json"), "{refusal}");
+    }
+}
