@@ -122,7 +122,9 @@ pub(super) fn fields(
     put("model_type", architecture.model_type.into());
     put("hidden_size", d_model.into());
     put("num_attention_heads", n_heads.into());
-    put("num_key_value_heads", keys.maybe_count("attention.head_count_kv")?.unwrap_or(n_heads).into());
+    if architecture.name != "gptneox" {
+        put("num_key_value_heads", keys.maybe_count("attention.head_count_kv")?.unwrap_or(n_heads).into());
+    }
     put("num_hidden_layers", keys.count("block_count")?.into());
     put("intermediate_size", keys.count("feed_forward_length")?.into());
     put("max_position_embeddings", keys.count("context_length")?.into());

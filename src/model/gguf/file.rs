@@ -182,7 +182,8 @@ impl GgufFile {
         self.check_rows((param, &name), entry, rows.clone())?;
         Ok(match self.part(entry, rows)? {
             Weight::Dense(tensor) => Weight::Dense(tensor.to_dtype(precision.dtype(tensor.dtype()))?),
-            quantised => quantised,
+            blocks if entry.kind.multiplies(entry.shape[1]) => blocks,
+            blocks => Weight::Dense(blocks.dense()?),
         })
     }
 

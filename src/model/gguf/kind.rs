@@ -74,6 +74,12 @@ impl Kind {
         }
     }
 
+    /// Whether candle takes products of rows of this width as they are: of some types, only pairs of blocks.
+    pub fn multiplies(self, width: usize) -> bool {
+        let in_pairs = matches!(self.0, GgmlDType::Q4_1 | GgmlDType::Q5_0 | GgmlDType::Q5_1);
+        !in_pairs || width.is_multiple_of(2 * self.block())
+    }
+
     /// How many numbers a block holds.
     pub fn block(self) -> usize {
         self.0.block_size()
