@@ -124,15 +124,13 @@ impl Card {
     /// [`Error::CardMismatch`] if work with other inputs lies there: nothing is overwritten.
     pub fn is_done(&self, path: &Path) -> Result<bool> {
         let Some(found) = Card::load(path)? else { return Ok(false) };
-        for (field, value) in &self.inputs {
-            let before = found.inputs.get(field).map_or("(nothing)", String::as_str);
-            if before != value {
-                return Err(Error::CardMismatch {
-                    path: path.to_path_buf(),
-                    field: field.clone(),
-                    found: before.to_string(),
-                    expected: value.clone(),
-                });
+        // A field that only one of the two has differs as well.
+        for field in self.inputs.keys().chain(found.inputs.keys()) {
+            let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
+            let (before, now) = (value(&found), value(self));
+            if before != now {
+                let path = path.to_path_buf();
+                return Err(Error::CardMismatch { path, field: field.clone(), found: before, expected: now });
             }
         }
         Ok(true)
@@ -172,6 +170,8 @@ mod tests {
         assert!(!card.is_done(&path).unwrap());
         card.save(&path).unwrap();
         assert!(card.is_done(&path).unwrap());
+        let fewer = Card::new().input("dataset_sha256", "aa").is_done(&path).unwrap_err().to_string();
+        assert!(fewer.contains("prompt empty, now (nothing)"), "{fewer}");
         let error = card.input("dataset_sha256", "bb").is_done(&path).unwrap_err().to_string();
         assert!(error.contains("dataset_sha256") && error.contains("aa") && error.contains("bb"), "{error}");
     }

@@ -145,6 +145,120 @@ pub enum Error {
         /// Its value now.
         expected: String,
     },
+    /// A repo or a revision that the hub does not have.
+    #[error("{endpoint}: no {what} `{name}`; {advice}")]
+    NotOnHub {
+        /// The hub that was asked.
+        endpoint: String,
+        /// What was asked for: repo, revision or file.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The hub wants a token, another one, or a licence accepted.
+    #[error("{endpoint}: refused `{repo}` (status {status}); {advice}")]
+    HubRefused {
+        /// The hub that was asked.
+        endpoint: String,
+        /// The repo.
+        repo: String,
+        /// The HTTP status, 401 or 403.
+        status: u16,
+        /// What to do.
+        advice: String,
+    },
+    /// The hub cannot be reached, and the cache is no substitute.
+    #[error(
+        "{url}: cannot connect; the cache has no {missing} in {folder}; check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE",
+        folder = .folder.display()
+    )]
+    HubUnreachable {
+        /// What was asked for.
+        url: String,
+        /// What the cache lacks.
+        missing: String,
+        /// Where it was sought.
+        folder: PathBuf,
+        /// What went wrong on the way.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A model that is not whole in the cache while nothing may be downloaded.
+    #[error(
+        "`{repo}`: offline (HF_HUB_OFFLINE), and the cache has no {missing} in {folder}; unset HF_HUB_OFFLINE to download",
+        folder = .folder.display()
+    )]
+    NotInCache {
+        /// The repo, with its revision.
+        repo: String,
+        /// What the cache lacks.
+        missing: String,
+        /// Where it was sought.
+        folder: PathBuf,
+    },
+    /// A repo without the files that make a model.
+    #[error(
+        "`{repo}`: no {missing}; found {found}; choose a repo with config.json, tokenizer.json and weights"
+    )]
+    NoModelInRepo {
+        /// The repo, with its revision.
+        repo: String,
+        /// The file that is needed, or the files of which one is.
+        missing: String,
+        /// The files that are there.
+        found: String,
+    },
+    /// The hub answered with something that is no answer.
+    #[error("{url}: found {found}; expected {expected}")]
+    HubAnswer {
+        /// What was asked for.
+        url: String,
+        /// What came.
+        found: String,
+        /// What should have come, and what to do.
+        expected: String,
+    },
+    /// A download that broke off more often than it was worth retrying.
+    #[error(
+        "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); what came is kept: run the same command again to go on"
+    )]
+    DownloadCut {
+        /// The file in the repo.
+        file: String,
+        /// How often in a row.
+        attempts: u32,
+        /// The bytes that are kept.
+        done: u64,
+        /// The bytes there should be, or `an unknown number`.
+        total: String,
+        /// What happened last.
+        problem: String,
+    },
+    /// A file that came whole but is not what the hub promised.
+    #[error(
+        "{file}: found {what} {found}; expected {expected}; it was thrown away: run the same command again"
+    )]
+    DownloadDiffers {
+        /// The file in the repo.
+        file: String,
+        /// What differs: size or sha256.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// The hub's value.
+        expected: String,
+    },
+    /// No room for a download.
+    #[error("{path}: disk full: {needed} bytes needed, {free} free; make room, or set HF_HUB_CACHE to another disk; what came is kept", path = .path.display())]
+    DiskFull {
+        /// The folder or file on the full disk.
+        path: PathBuf,
+        /// The bytes still to come, or `more`.
+        needed: String,
+        /// The bytes that are free, or `an unknown number`.
+        free: String,
+    },
     /// A tensor operation failed; this is a fault of mappa, not of the input.
     #[error("tensor operation failed")]
     Tensor(#[from] candle_core::Error),

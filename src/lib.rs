@@ -5,6 +5,7 @@
 //!
 //! - [`datasets`]: entities with a place or a year
 //! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! - [`hub`]: models fetched from the Hugging Face hub, in the cache that Python shares
 //! - [`activations`]: every layer's stream at each entity's last token
 //! - [`probes`]: linear readers of the stream, their scores and baselines
 //! - [`steering`]: directions added back while the model generates
@@ -18,6 +19,7 @@ pub mod datasets;
 pub mod error;
 pub mod figures;
 pub mod hook_point;
+pub mod hub;
 pub mod model;
 pub mod probes;
 pub mod results;

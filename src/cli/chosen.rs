@@ -1,15 +1,17 @@
 //! The model that a command works with: its flags, and how it is found.
 
+use super::hub;
 use clap::Args;
 use mappa::Result;
+use mappa::hub::RepoId;
 use mappa::model::{BUNDLED_MODEL, Location, Model, Precision};
 use std::path::Path;
 
 /// Which model, and how its weights lie in memory.
 #[derive(Args)]
 pub struct ChosenModel {
-    /// A model's name or folder.
-    #[arg(long = "model", value_name = "NAME|FOLDER", default_value = BUNDLED_MODEL)]
+    /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
+    #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
@@ -23,7 +25,20 @@ impl ChosenModel {
     }
 }
 
-/// A model by name or folder, ready to run.
+/// A model by name, folder or hub name, ready to run.
 pub fn load(lab: &Path, name: &str, dtype: Precision) -> Result<Model> {
-    Model::open(&Location::find(lab, name)?, dtype)
+    Model::open(&find(lab, name)?, dtype)
+}
+
+/// Where a model lies: on this machine, else on the hub, from where it is downloaded.
+pub fn find(lab: &Path, name: &str) -> Result<Location> {
+    let here = Location::find(lab, name);
+    // A path that is there, a bare name, or a single file is never meant for the hub.
+    if here.is_ok() || !name.contains('/') || Path::new(name).exists() || name.ends_with(".gguf") {
+        return here;
+    }
+    match name.parse::<RepoId>() {
+        Ok(repo) => Ok(Location::Folder { path: hub::pull(&repo)?.folder, name: repo.short_name() }),
+        Err(_) => here,
+    }
 }

@@ -6,6 +6,7 @@
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model
 //! - `stages`: what `run` and the single commands share
+//! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
 
 mod chosen;
@@ -13,6 +14,7 @@ mod datasets;
 mod experiment;
 mod extract;
 mod figure;
+mod hub;
 mod models;
 mod probe;
 mod run;

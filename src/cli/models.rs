@@ -1,15 +1,16 @@
-//! `mappa models`: what there is, and what a model is made of.
+//! `mappa models`: what there is, and what a model is made of, and models from the hub.
 
-use super::table;
+use super::{chosen, hub, table};
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hook_point::HookPoint;
+use mappa::hub::RepoId;
 use mappa::model::families::{MEASURED, Measured};
-use mappa::model::{BUNDLED_MODEL, Location, Outline, Precision, Spec, count, memory};
+use mappa::model::{BUNDLED_MODEL, Outline, Precision, Spec, count, memory};
 use mappa::results::parse_rows;
 use std::path::Path;
 
-/// List the models, look into one, or see which families are read.
+/// List the models, look into one, download one, or see which families are read.
 #[derive(Args)]
 pub struct Models {
     #[command(subcommand)]
@@ -20,6 +21,16 @@ pub struct Models {
 enum Command {
     /// List the bundled model and those in the lab.
     List,
+    /// Download a model from the Hugging Face hub into the cache that Python shares, or find it there.
+    ///
+    /// HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python.
+    /// A broken download goes on where it stopped.
+    ///
+    /// Example: mappa models pull EleutherAI/pythia-160m@step3000
+    Pull {
+        /// The repo as org/name, or org/name@revision for a branch, a tag or a commit.
+        repo: String,
+    },
     /// Show a model's family, its choices, its size, the memory it needs and its hook points.
     ///
     /// Example: mappa models inspect atlas
@@ -30,7 +41,7 @@ enum Command {
 
 #[derive(Args)]
 struct Inspect {
-    /// A model's name or folder.
+    /// A model's name, folder or hub name.
     model: String,
     /// The memory is told for weights in f32, f16, bf16, or auto (two bytes a weight).
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
@@ -45,6 +56,7 @@ impl Models {
                 list(lab);
                 Ok(())
             }
+            Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect(inspect) => inspect.run(lab),
             Command::Families => families(),
         }
@@ -54,10 +66,23 @@ impl Models {
 fn list(lab: &Path) {
     println!("{BUNDLED_MODEL}   (bundled)");
     let names = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
-    for entry in names.filter(|entry| entry.path().join("config.json").is_file()) {
+    let is_model = |path: &Path| {
+        path.join("config.json").is_file() || path.extension().is_some_and(|extension| extension == "gguf")
+    };
+    for entry in names.filter(|entry| is_model(&entry.path())) {
         println!("{}   {}", entry.file_name().to_string_lossy(), entry.path().display());
     }
-    println!("\nA Hugging Face folder works as well: --model FOLDER; `mappa models families` shows which.");
+    println!("\nA Hugging Face folder or a GGUF file works as well: --model PATH.");
+    println!("`mappa models families` shows which families are read.");
+}
+
+fn pull(repo: &RepoId) -> Result<()> {
+    let found = hub::pull(repo)?;
+    // Only the folder goes to stdout, so that a script can take it.
+    println!("{}", found.folder.display());
+    eprintln!("commit {}", found.commit);
+    eprintln!("next: mappa models inspect {repo}\n      mappa run --model {repo}");
+    Ok(())
 }
 
 /// One line a family: its checkpoints' largest error, and the choices of each.
@@ -77,7 +102,7 @@ fn families() -> Result<()> {
 impl Inspect {
     /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Path) -> Result<()> {
-        let location = Location::find(lab, &self.model)?;
+        let location = chosen::find(lab, &self.model)?;
         let outline = Outline::of(&location)?;
         let bytes = outline.weight_bytes(&location, self.dtype)?;
         let Outline { name, spec, n_tokens } = outline;

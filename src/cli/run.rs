@@ -1,14 +1,14 @@
 //! `mappa run`: the whole line for one experiment; what is done already is found again.
 
 use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
+use super::stages::{Done, FORMATS, Job, best_point, draw, dtype_of_weights, probe_folder};
 use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
 use mappa::steering::{Along, Sweep, sweep};
@@ -26,7 +26,7 @@ use std::time::Instant;
 pub struct Run {
     /// An experiment file; see probes/atlas.toml for one.
     experiment: Option<PathBuf>,
-    /// Another model than the experiment's: a name or a folder.
+    /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
@@ -65,23 +65,39 @@ impl Run {
         }
         n_new += steer(lab, &model, &prompt, &experiment, &scores)?;
         report(&scores, n_new, started)?;
-        self.next_steps(lab, &model, &prompt)
-    }
-
-    fn next_steps(&self, lab: &Path, model: &Model, prompt: &Prompt) -> Result<()> {
-        let show = |parts: &[&str]| {
-            parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
-        };
-        println!("\nfigures     {}", show(&["figures", &model.name, &prompt.name]));
-        println!("scores      {}", show(&["probes", &model.name, "*", &prompt.name, "scores.csv"]));
-        println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
-        println!("activations {}", show(&["activations", &model.name]));
-        println!("\nTry next:");
-        println!("  mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3");
-        println!("  mappa steer --prompt \"Plutarch is from the age of\" --toward year=1500 --layer 3");
-        println!("  mappa run --model FOLDER     a Hugging Face folder: GPT-2, Pythia, Llama");
+        next_steps(lab, &experiment.model, (&model, &prompt));
         Ok(())
     }
+}
+
+/// Where everything is, and what may be tried with this model; `named` is what the user called it.
+fn next_steps(lab: &Path, named: &str, (model, prompt): (&Model, &Prompt)) {
+    let show = |parts: &[&str]| {
+        parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
+    };
+    println!("\nfigures     {}", show(&["figures", &model.name, &prompt.name]));
+    println!("scores      {}", show(&["probes", &model.name, "*", &prompt.name, "scores.csv"]));
+    if model.transformer.generates() {
+        println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
+    }
+    println!("activations {}", show(&["activations", &model.name]));
+    println!("\nTry next:");
+    if model.transformer.generates() {
+        let mut flags = String::new();
+        if named != BUNDLED_MODEL {
+            flags += &format!("--model {named} ");
+        }
+        if lab != Path::new(".") {
+            flags += &format!("--lab {} ", lab.display());
+        }
+        let layer = model.spec().n_layers / 2;
+        println!("  mappa steer {flags}--prompt Nairobi --toward lat=35,lon=139 --layer {layer}");
+        println!(
+            "  mappa steer {flags}--prompt \"Plutarch is from the age of\" --toward year=1500 --layer {layer}"
+        );
+    }
+    println!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
+    println!("  mappa models families       which of them are read");
 }
 
 impl Job<'_> {
@@ -111,6 +127,11 @@ fn steer(
     experiment: &Experiment,
     scores: &[(String, Vec<ScoreRow>)],
 ) -> Result<i32> {
+    if !model.transformer.generates() && !experiment.sweeps.is_empty() {
+        let reason = "it sees both ways or came without a language-model head, so it does not generate";
+        eprintln!("note: the {} sweeps are left out for {}: {reason}", experiment.sweeps.len(), model.name);
+        return Ok(0);
+    }
     let (mut all, mut n_new) = (Vec::new(), 0);
     for plan in &experiment.sweeps {
         let dataset = Path::new(&plan.dataset)
@@ -155,7 +176,7 @@ fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
 }
 
 fn sweep_card(model: &Model, plan: &SweepPlan, layer: usize) -> Card {
-    Card::new()
+    dtype_of_weights(model, Card::new())
         .input("weights_sha256", &model.weights_sha256)
         .input("tokenizer_sha256", &model.tokenizer.sha256)
         .input("dataset", &plan.dataset)

@@ -6,7 +6,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Model, Transformer, untrained};
+use mappa::model::{Model, Precision, Transformer, untrained};
 use mappa::probes::{Bootstrap, ProbeSet, ProbeSetAbout, Scorer};
 use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows, save_rows};
 use mappa::{Error, Result, artefact};
@@ -26,6 +26,14 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Bootstrap resamples of each interval.
     pub resamples: usize,
+}
+
+/// Notes in a card how the weights lay in memory, where they were not f32.
+pub fn dtype_of_weights(model: &Model, card: Card) -> Card {
+    match model.precision {
+        Precision::F32 => card,
+        other => card.input("weights_dtype", other),
+    }
 }
 
 /// Whether a stage had to be done or was found.
@@ -53,7 +61,7 @@ impl Job<'_> {
     }
 
     fn card(&self) -> Card {
-        Card::new()
+        dtype_of_weights(self.model, Card::new())
             .input("model", &self.model.name)
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)

@@ -6,8 +6,16 @@ use std::time::Duration;
 
 /// A progress bar with rate and time left.
 pub fn bar(title: &str, n: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:<28} {bar:28} {pos}/{len} {per_sec} {eta} left {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    styled(title, n, "{prefix:<28} {bar:28} {pos}/{len} {per_sec} {eta} left {msg}")
+}
+
+/// A progress bar over bytes, with rate and time left.
+pub fn byte_bar(title: &str, n: u64) -> ProgressBar {
+    styled(title, n, "{prefix:<28} {bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}")
+}
+
+fn styled(title: &str, n: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(n).with_style(style).with_prefix(title.to_string());
     bar.enable_steady_tick(Duration::from_millis(500));
     bar

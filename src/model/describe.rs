@@ -67,7 +67,11 @@ impl Spec {
                 Position::Rotary(rotary) => rotary_words(rotary, self.d_head),
                 Position::Alibi(_) => "ALiBi".to_string(),
             };
-            words.push(if kinds.len() > 1 { format!("{word} in {n} of {} layers", self.n_layers) } else { word });
+            words.push(if kinds.len() > 1 {
+                format!("{word} in {n} of {} layers", self.n_layers)
+            } else {
+                word
+            });
         }
         words.join(", ")
     }

@@ -59,13 +59,15 @@ impl Model {
     /// What is wrong with its files, by file and tensor.
     pub fn open(location: &Location, precision: Precision) -> Result<Model> {
         match location {
-            Location::Folder(folder) => Model::load(folder, precision),
+            Location::Folder { path, name } => {
+                Ok(Model { name: name.clone(), ..Model::load(path, precision)? })
+            }
             Location::Gguf(path) => Model::load_gguf(path, precision),
             Location::Bundled => Model::bundled(precision),
         }
     }
 
-    /// A model from a folder in Hugging Face layout, or from a GGUF file; its name is the folder's or the file's.
+    /// A model from a folder in Hugging Face layout, or from a GGUF file; its name is theirs.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.

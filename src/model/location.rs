@@ -8,7 +8,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A folder in Hugging Face layout.
-    Folder(PathBuf),
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What results call the model.
+        name: String,
+    },
     /// A GGUF file.
     Gguf(PathBuf),
     /// In the binary.
@@ -16,8 +21,8 @@ pub enum Location {
 }
 
 impl Location {
-    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab, else
-    /// the bundled one.
+    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
+    /// else the bundled one.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is none, naming where it was looked for.
@@ -25,8 +30,8 @@ impl Location {
         let models = lab.join("models");
         let folders = [PathBuf::from(name), models.join(name)];
         let files = [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))];
-        if let Some(folder) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
-            return Ok(Location::Folder(folder));
+        if let Some(path) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
+            return Ok(Location::Folder { name: self::name(&path), path });
         }
         if let Some(file) = files.into_iter().find(|path| is_gguf(path) && path.is_file()) {
             return Ok(Location::Gguf(file));
@@ -35,7 +40,8 @@ impl Location {
             return Ok(Location::Bundled);
         }
         let expected = format!(
-            "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, the name of either in {}, or `{BUNDLED_MODEL}`",
+            "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, \
+             the name of either in {}, `org/name` on the hub, or `{BUNDLED_MODEL}`",
             models.display()
         );
         Err(Error::invalid("model", name, expected))

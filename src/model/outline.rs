@@ -30,13 +30,9 @@ impl Outline {
     /// What is wrong with config.json or tokenizer.json.
     pub fn of(location: &Location) -> Result<Outline> {
         match location {
-            Location::Folder(folder) => {
-                let read = |name: &str| artefact::load_bytes(&folder.join(name));
-                Outline::parse(
-                    location::name(folder),
-                    folder,
-                    (&read("config.json")?, &read("tokenizer.json")?),
-                )
+            Location::Folder { path, name } => {
+                let read = |name: &str| artefact::load_bytes(&path.join(name));
+                Outline::parse(name.clone(), path, (&read("config.json")?, &read("tokenizer.json")?))
             }
             Location::Gguf(path) => {
                 let file = GgufFile::open(path)?;

@@ -99,6 +99,11 @@ impl Transformer {
         })
     }
 
+    /// Whether it can continue a text: it sees only what stands before, and came with a head.
+    pub fn generates(&self) -> bool {
+        self.spec.attention.direction == Direction::Causal && self.head.is_some()
+    }
+
     /// The forest of several texts as this model reads them, and each text's last node: beginnings are
     /// shared where a token sees only what stands before it.
     ///

@@ -102,3 +102,66 @@ fn a_bad_row_is_named_and_ends_with_code_one() {
     let output = mappa(lab.path(), &["extract", "--dataset", file.to_str().unwrap()]);
     refused(&output, &["places.csv: row 2", "91", "-90 to 90"]);
 }
+
+/// A lab with a small experiment of one dataset and one short sweep.
+fn small_experiment(lab: &Path) -> std::path::PathBuf {
+    let path = lab.join("small.toml");
+    let text = r#"
+model = "atlas"
+datasets = ["nyc_place"]
+resamples = 20
+
+[[sweep]]
+kind = "place"
+dataset = "nyc_place"
+target = "latitude"
+doses = [-1.0, 0.0, 1.0]
+prompts = ["The Bronx"]
+"#;
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Runs the small experiment with a model and gives what was printed.
+fn run_with(model: &Path) -> String {
+    let lab = tempfile::tempdir().unwrap();
+    let experiment = small_experiment(lab.path());
+    let output =
+        mappa(lab.path(), &["run", experiment.to_str().unwrap(), "--model", model.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    stdout(&output) + &String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_gpt2_and_a_pythia_from_transformers_run_to_the_end() {
+    for model in ["gpt2", "pythia"] {
+        let printed = run_with(&super::root("tests/fixtures/runs").join(model));
+        for part in ["nyc_place", "Steering \"The Bronx\"", "figures", "--layer 1", model] {
+            assert!(printed.contains(part), "{model}: `{part}` is not in: {printed}");
+        }
+    }
+}
+
+#[test]
+fn families_are_shown_with_their_measured_errors_and_a_model_is_looked_into() {
+    let lab = tempfile::tempdir().unwrap();
+    let families = stdout(&mappa(lab.path(), &["models", "families"]));
+    for part in ["gemma3_text", "5.23.0", "ALiBi", "sees both ways", "soft-cap", "5e-5"] {
+        assert!(families.contains(part), "`{part}` is not in: {families}");
+    }
+    let folder = super::root("tests/fixtures/runs/pythia");
+    let pythia =
+        stdout(&mappa(lab.path(), &["models", "inspect", folder.to_str().unwrap(), "--dtype", "bf16"]));
+    for part in [
+        "gpt_neox",
+        "14208",
+        "rotary on 2 of 8",
+        "in bf16",
+        "blocks.1.hook_resid_post",
+        "300 in the tokenizer",
+    ] {
+        assert!(pythia.contains(part), "`{part}` is not in: {pythia}");
+    }
+    let odd = mappa(lab.path(), &["models", "inspect", "atlas", "--dtype", "int3"]);
+    assert!(String::from_utf8(odd.stderr).unwrap().contains("f32, f16, bf16 or auto"));
+}

@@ -111,9 +111,12 @@ fn every_layer_and_the_logits_equal_transformers() {
         });
     }
     // The table that `mappa models families` prints is this very list: MAPPA_RECORD=1 writes it again.
-    let table = root("src/model/families/measured.csv");
+    let (table, page) = (root("src/model/families/measured.csv"), root("docs/families.md"));
     if std::env::var_os("MAPPA_RECORD").is_some() {
         mappa::results::save_rows(&table, &measured).unwrap();
+        let text = std::fs::read_to_string(&page).unwrap();
+        let before = text.split(TABLE_BEGINS).next().unwrap();
+        std::fs::write(&page, format!("{before}{TABLE_BEGINS}\n{}", markdown(&measured))).unwrap();
     }
     let recorded: Vec<Measured> = mappa::results::load_rows(&table).unwrap();
     assert_eq!(recorded.len(), measured.len(), "the table has other rows; run with MAPPA_RECORD=1");
@@ -129,6 +132,26 @@ fn every_layer_and_the_logits_equal_transformers() {
             now.error
         );
     }
+}
+
+/// Above the table in docs/families.md.
+const TABLE_BEGINS: &str = "| family | checkpoint | error | transformers | choices of the checkpoint |";
+
+/// The table's lines below its heads.
+fn markdown(rows: &[Measured]) -> String {
+    let line = |row: &Measured| {
+        let Measured { family, checkpoint, error, transformers, choices } = row;
+        format!("| {family} | {checkpoint} | {error:.1e} | {transformers} | {choices} |\n")
+    };
+    std::iter::once("|---|---|--:|---|---|\n".to_string()).chain(rows.iter().map(line)).collect()
+}
+
+#[test]
+fn the_page_of_families_has_the_measured_table() {
+    let recorded: Vec<Measured> =
+        mappa::results::load_rows(&root("src/model/families/measured.csv")).unwrap();
+    let page = std::fs::read_to_string(root("docs/families.md")).unwrap();
+    assert!(page.ends_with(&format!("{TABLE_BEGINS}\n{}", markdown(&recorded))), "run with MAPPA_RECORD=1");
 }
 
 #[test]

@@ -12,6 +12,7 @@ const ARROWS: &[Arrows] = &[
     ("error", &[], &["candle_core", "linfa", "thiserror"]),
     ("hook_point", &["error"], &[]),
     ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("hub", &["error", "artefact"], &["fs4", "serde", "serde_json", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
     ("datasets", &["error", "artefact"], &["csv", "serde"]),
     (
@@ -89,6 +90,7 @@ const ARROWS: &[Arrows] = &[
             "probes",
             "steering",
             "figures",
+            "hub",
             "training",
         ],
         &["clap", "indicatif", "serde", "toml"],

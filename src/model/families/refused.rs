@@ -1,5 +1,12 @@
 //! Families that are known and not taken, each with the reason.
 
+const EXPERTS: &str = "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; \
+                       dense families are";
+const NOT_ATTENTION: &str = "only attention in every layer is";
+const TWO_STACKS: &str =
+    "an encoder with a decoder is not one stack of blocks; decoders alone and encoders alone are";
+const IMAGES: &str = "it reads images as well; its text-only sibling is, such as gemma3_text";
+
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &[
@@ -12,17 +19,14 @@ const REFUSED: &[(&[&str], &str)] = &[
             "deepseek_v2",
             "deepseek_v3",
             "gpt_oss",
+            "dbrx",
+            "jetmoe",
         ],
-        "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; dense families are",
+        EXPERTS,
     ),
-    (
-        &["mamba", "mamba2", "rwkv", "falcon_mamba", "jamba", "recurrent_gemma"],
-        "only attention in every layer is",
-    ),
-    (
-        &["t5", "mt5", "bart", "mbart", "pegasus", "whisper"],
-        "an encoder with a decoder is not one stack of blocks; decoders alone and encoders alone are",
-    ),
+    (&["mamba", "mamba2", "rwkv", "falcon_mamba", "jamba", "recurrent_gemma", "zamba"], NOT_ATTENTION),
+    (&["t5", "mt5", "bart", "mbart", "pegasus", "whisper", "marian"], TWO_STACKS),
+    (&["gemma3", "gemma3n", "llava", "qwen2_vl", "qwen2_5_vl", "mllama", "idefics3"], IMAGES),
 ];
 
 /// Why a family is refused, if it is.

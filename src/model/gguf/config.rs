@@ -1,8 +1,9 @@
 //! A file's metadata as the config.json that the same model has in a Hugging Face folder.
 //!
-//! What a family's `spec` makes of it then holds for both. A GGUF file means what llama.cpp computes from it: where
-//! the format keeps silent (gelu's form, a window that is written and not used), its choice stands here.
+//! What a family's `spec` makes of it then holds for both. A GGUF file means what llama.cpp computes from it:
+//! where the format keeps silent (gelu's form, a window written and not used), its choice stands here.
 
+use super::header::Value as Stored;
 use super::metadata::Metadata;
 use crate::error::Result;
 use serde_json::{Map, Value, json};
@@ -66,7 +67,7 @@ pub(super) fn architecture(metadata: &Metadata) -> Result<&'static Architecture>
     let name = metadata.required(key, metadata.text(key))?;
     ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
         let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.name).collect();
-        let found = super::header::Value::Text(name.to_string());
+        let found = Stored::Text(name.to_string());
         metadata.unsupported(key, &found, format!("one of {} is", known.join(", ")))
     })
 }
@@ -114,7 +115,7 @@ pub(super) fn fields(
     let (d_model, n_heads) = (keys.count("embedding_length")?, keys.count("attention.head_count")?);
     let d_head = keys.maybe_count("attention.key_length")?.unwrap_or(d_model / n_heads.max(1));
     if let Some(other) = keys.maybe_count("attention.value_length")?.filter(|n| *n != d_head) {
-        let (key, other) = (keys.key("attention.value_length"), super::header::Value::Integer(other as i64));
+        let (key, other) = (keys.key("attention.value_length"), Stored::Integer(other as i64));
         return Err(metadata.unsupported(&key, &other, format!("only the width of keys, {d_head}, is")));
     }
     let mut fields = Map::new();
@@ -162,7 +163,7 @@ fn of_its_own(keys: &Keys, (d_model, n_heads, d_head): (usize, usize, usize)) ->
         }
         "gemma2" | "gemma3" => {
             let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
-            // The 27B models scale by the share of a head in the stream; the format tells them by depth alone.
+            // The 27B models scale by a head's share of the stream; the format tells them by depth alone.
             let is_27b = keys.count("block_count")? == n_layers_of_27b;
             put("query_pre_attn_scalar", if is_27b { d_model / n_heads } else { d_head }.into());
             match keys.maybe_count("attention.sliding_window")? {
@@ -226,17 +227,21 @@ fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>>
     let factor = keys.maybe_number("rope.scaling.factor")?.or(keys.maybe_number("rope.scale_linear")?);
     let factor = factor.filter(|x| *x != 0.0 && *x != 1.0);
     let context = keys.maybe_count("rope.scaling.original_context_length")?;
-    let attention = keys.maybe_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
     let context = context.map_or_else(|| keys.count("context_length"), Ok)?;
+    let attention = keys.maybe_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
+    if attention != 1.0 && factors.is_none() {
+        let (key, found) = (keys.key("rope.scaling.attn_factor"), Stored::Float(attention));
+        return Err(keys.metadata.unsupported(&key, &found, "only 1 is, without factors of each frequency"));
+    }
     let fields = match (kind, factors, factor) {
-        (_, Some(factors), _) => json!({
+        ("linear" | "none" | "longrope", Some(factors), None) => json!({
             "rope_type": "longrope",
             "short_factor": factors,
             "long_factor": factors,
             "attention_factor": attention,
             "original_max_position_embeddings": context,
         }),
-        ("none" | "longrope", None, _) | ("linear", None, None) => json!({ "rope_type": "default" }),
+        ("linear" | "none", None, None) | ("none", None, _) => json!({ "rope_type": "default" }),
         ("linear", None, Some(factor)) => json!({ "rope_type": "linear", "factor": factor }),
         ("yarn", None, factor) => json!({
             "rope_type": "yarn",
@@ -246,8 +251,8 @@ fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>>
             "beta_slow": keys.maybe_number("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
         }),
         (other, ..) => {
-            let found = super::header::Value::Text(other.to_string());
-            return Err(keys.metadata.unsupported(&key, &found, "one of none, linear, yarn, longrope is"));
+            let expected = "one of none, linear, yarn, or longrope with factors of each frequency is";
+            return Err(keys.metadata.unsupported(&key, &Stored::Text(other.to_string()), expected));
         }
     };
     let Value::Object(fields) = fields else { return Ok(Map::new()) };

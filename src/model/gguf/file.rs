@@ -76,7 +76,7 @@ impl GgufFile {
         let used: BTreeSet<String> = sources.flat_map(|source| source.tensors).collect();
         if let Some(tensor) = unused(&self.header, &used) {
             let found = format!("tensor `{tensor}`, which is no part of a {}", architecture.model_type);
-            let expected = "the tensors of its architecture only; whatever it holds would be left out of the numbers";
+            let expected = "the tensors of its architecture only; what it holds would change numbers";
             return Err(Error::bad_file(&self.path, found, expected));
         }
         Ok((spec, sha256))
@@ -153,14 +153,19 @@ impl GgufFile {
         Ok(Weight::Quantised(Arc::new(QTensor::new(storage, shape)?)))
     }
 
-    /// A parameter: quantised matrices as they are, other matrices as `precision` asks, norms and biases in f32.
+    /// A parameter: quantised matrices as they are, others as `precision` asks, norms and biases in f32.
     ///
     /// # Shapes
     /// `shape`, which the spec asks for; matrices are `[out, in]`.
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] naming the tensor.
-    pub fn load(&self, spec: &Spec, (param, shape): (Param, &[usize]), precision: Precision) -> Result<Weight> {
+    pub fn load(
+        &self,
+        spec: &Spec,
+        (param, shape): (Param, &[usize]),
+        precision: Precision,
+    ) -> Result<Weight> {
         let Source { tensors, cut } = source(spec, param, &self.header);
         let name = tensors.concat();
         let entry = self.entry(&name)?;

@@ -1,7 +1,7 @@
 //! The header of a GGUF file: its metadata, and where each tensor lies.
 //!
-//! candle reads this format too, but answers a type that it does not know without the tensor's name, and panics on
-//! an alignment of zero or on a shape whose size overflows; a file that came from elsewhere must do neither.
+//! candle reads this format too, but answers a type that it does not know without the tensor's name, and
+//! panics on an alignment of zero or on a shape whose size overflows; a file from elsewhere must do neither.
 //! Every count is held against the bytes that are left before anything is allocated for it.
 
 use super::kind::Kind;
@@ -155,9 +155,8 @@ impl Reader<'_> {
     /// The next `n` bytes; `what` names them if the file ends before.
     fn take(&mut self, n: usize, what: &str) -> Result<&[u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or_else(|| {
-            self.bad(format!("{} bytes that end within {what}", self.bytes.len()), WHOLE)
-        })?;
+        let end =
+            end.ok_or_else(|| self.bad(format!("{} bytes that end within {what}", self.bytes.len()), WHOLE))?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -177,9 +176,10 @@ impl Reader<'_> {
     fn length(&mut self, what: &str) -> Result<usize> {
         let n = if self.wide { u64::from_le_bytes(self.array(what)?) } else { self.u32(what)?.into() };
         let left = self.bytes.len() - self.at;
-        usize::try_from(n).ok().filter(|n| *n <= left).ok_or_else(|| {
-            self.bad(format!("{n} {what} where {left} bytes are left"), WHOLE)
-        })
+        usize::try_from(n)
+            .ok()
+            .filter(|n| *n <= left)
+            .ok_or_else(|| self.bad(format!("{n} {what} where {left} bytes are left"), WHOLE))
     }
 
     fn version(&mut self) -> Result<()> {
@@ -249,14 +249,20 @@ impl Reader<'_> {
         let mut shape = Vec::with_capacity(rank);
         for _ in 0..rank {
             let n = if self.wide { u64::from_le_bytes(self.array(&what)?) } else { self.u32(&what)?.into() };
-            let n = usize::try_from(n).map_err(|_| self.bad(format!("tensor `{name}` of {n} rows"), WHOLE))?;
+            let n =
+                usize::try_from(n).map_err(|_| self.bad(format!("tensor `{name}` of {n} rows"), WHOLE))?;
             shape.insert(0, n);
         }
         let kind = self.u32(&what)?;
         let kind = Kind::from_ggml(kind).map_err(|kind| {
             let found = format!("tensor `{name}` stored as {kind}");
             let known = Kind::KNOWN;
-            self.bad(found, format!("one of {known}; quantise the model again to one of these, or fetch another file of it"))
+            self.bad(
+                found,
+                format!(
+                    "one of {known}; quantise the model again to one of these, or fetch another file of it"
+                ),
+            )
         })?;
         Ok((name, shape, kind, u64::from_le_bytes(self.array(&what)?)))
     }

@@ -91,7 +91,7 @@ impl Kind {
         whole.then(|| (width / self.block()).checked_mul(self.0.type_size()))?
     }
 
-    /// The bytes of a tensor; none if it is empty, a row is no whole number of blocks, or memory could not hold it.
+    /// The bytes of a tensor; none if it is empty, its rows are no whole blocks, or memory could not hold it.
     pub fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
         rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)

@@ -39,7 +39,7 @@ impl<'a> Metadata<'a> {
     /// What stands under a key that must be there.
     pub fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
         found?.ok_or_else(|| {
-            let expected = "it, as llama.cpp's convert_hf_to_gguf.py writes it; convert or fetch the model again";
+            let expected = "it, as llama.cpp's converter writes it; convert or fetch the model again";
             Error::bad_file(self.path, format!("no metadata key `{key}`"), expected)
         })
     }

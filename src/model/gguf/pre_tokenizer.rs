@@ -1,4 +1,5 @@
-//! How a byte-level vocabulary's text is cut before merging: a name in the file stands for regular expressions.
+//! How a byte-level vocabulary's text is cut before merging: the file names it, and the name stands for
+//! regular expressions.
 
 use serde_json::{Value, json};
 
@@ -74,7 +75,8 @@ impl PreTokenizer {
     /// The `pre_tokenizer` of a tokenizer.json.
     pub fn json(&self) -> Value {
         let cut = |pattern: &&str| {
-            json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false })
+            let pattern = json!({ "Regex": pattern });
+            json!({ "type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false })
         };
         let mut steps: Vec<Value> = self.patterns.iter().map(cut).collect();
         steps.push(json!({

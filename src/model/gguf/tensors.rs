@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 /// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the first context.
 pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_factors_short.weight"];
 
-/// Tensors that hold no parameter, and are read elsewhere or not needed: texts beyond the first context are refused.
+/// Tensors that hold no parameter: they are read elsewhere, or for texts beyond the first context, which are
+/// refused.
 const NO_PARAMETERS: [&str; 3] = [FREQUENCY_FACTORS[0], FREQUENCY_FACTORS[1], "rope_factors_long.weight"];
 
 /// Where a parameter lies.

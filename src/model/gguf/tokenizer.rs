@@ -140,9 +140,12 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     let mut fields = Map::new();
     fields.insert("pre_tokenizer".into(), pre.json());
     fields.insert("model".into(), bpe(vocabulary, json!(pairs), pre.ignores_merges));
-    fields.insert("decoder".into(), json!({
-        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false
-    }));
+    fields.insert(
+        "decoder".into(),
+        json!({
+            "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false
+        }),
+    );
     fields.insert("post_processor".into(), vocabulary.template(metadata, pre.adds_bos)?);
     Ok(fields)
 }
@@ -194,7 +197,7 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
     Ok(fields)
 }
 
-/// The merges that a SentencePiece vocabulary implies: two tokens whose joint text is a token, the best first.
+/// The merges that a SentencePiece vocabulary implies: two tokens that joined are a token, the best first.
 fn merges<'a>(vocabulary: &Vocabulary<'a>, scores: &[f64]) -> Vec<(&'a str, &'a str)> {
     let is_text = |id: usize| matches!(vocabulary.classes[id], class::NORMAL | class::USER_DEFINED);
     let is_piece = |text: &str| vocabulary.ids.get(text).is_some_and(|id| is_text(*id));

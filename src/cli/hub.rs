@@ -1,0 +1,33 @@
+//! Downloads from the hub as the person at the terminal sees them: a bar a file.
+
+use super::terminal;
+use indicatif::ProgressBar;
+use mappa::Result;
+use mappa::hub::{self, RepoId, Settings, Snapshot};
+
+/// A repo's files on disk, downloaded where the cache lacks them.
+pub fn pull(repo: &RepoId) -> Result<Snapshot> {
+    let mut shown: Option<(String, ProgressBar)> = None;
+    let found = hub::snapshot(repo, &Settings::from_env()?, &mut |at| {
+        if shown.as_ref().is_none_or(|(file, _)| file != at.file) {
+            let bar = terminal::byte_bar(at.file, at.total.unwrap_or(0));
+            // What came in an earlier run says nothing about the rate of this one.
+            bar.set_position(at.done);
+            bar.reset_eta();
+            if let Some((_, before)) = shown.replace((at.file.to_string(), bar)) {
+                before.finish();
+            }
+        }
+        if let Some((_, bar)) = &shown {
+            bar.set_position(at.done);
+        }
+    });
+    if let Some((_, bar)) = &shown {
+        if found.is_ok() { bar.finish() } else { bar.abandon() }
+    }
+    let found = found?;
+    if let Some(reason) = &found.unchecked {
+        eprintln!("note: {repo} is taken from the cache as it was last seen: {reason}");
+    }
+    Ok(found)
+}

@@ -1,0 +1,153 @@
+//! The cache on disk, laid out as Python's `huggingface_hub` lays it out.
+//!
+//! ```text
+//! models--org--name/blobs/ETAG                    a file's content, once for all revisions
+//!                   blobs/ETAG.incomplete         what has come of it
+//!                   refs/REVISION                 the commit that a branch or tag meant when last asked
+//!                   snapshots/COMMIT/NAME         a relative link to the blob
+//! .locks/models--org--name/ETAG.lock              held by whoever downloads the blob
+//! ```
+//!
+//! Python's `trees/` are not written: a tree names every file of a repo, and beside one Python takes a
+//! snapshot that holds only a model's files for a broken one.
+
+use super::files;
+use super::repo::{RepoId, is_commit};
+use crate::artefact;
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// What marks a folder as a cache for backup tools (the Cache Directory Tagging Specification).
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Downloads from the Hugging Face hub.\n";
+
+/// One repo's part of the cache.
+pub(super) struct Cache {
+    root: PathBuf,
+    folder: String,
+}
+
+/// A blob that nobody else downloads while this lives.
+pub(super) enum Lock {
+    /// Held, and let go with the file.
+    Held(#[expect(dead_code, reason = "closing the file ends the lock")] File),
+    /// The file system has no locks.
+    Unsupported,
+}
+
+impl Cache {
+    /// The part of a cache folder that belongs to a repo.
+    pub fn new(root: &Path, repo: &RepoId) -> Cache {
+        Cache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
+    }
+
+    fn repo(&self) -> PathBuf {
+        self.root.join(&self.folder)
+    }
+
+    /// The folder of a commit's files.
+    pub fn snapshot(&self, commit: &str) -> PathBuf {
+        self.repo().join("snapshots").join(commit)
+    }
+
+    /// The file with a blob's content.
+    pub fn blob(&self, etag: &str) -> PathBuf {
+        self.repo().join("blobs").join(etag)
+    }
+
+    /// The commit that a revision meant when the hub was last asked.
+    pub fn commit(&self, repo: &RepoId) -> Option<String> {
+        if let Some(commit) = repo.commit() {
+            return Some(commit.to_string());
+        }
+        let text = std::fs::read_to_string(self.repo().join("refs").join(repo.revision())).ok()?;
+        Some(text.trim().to_string()).filter(|commit| is_commit(commit))
+    }
+
+    /// The commit and folder of a whole model, or what is missing and where it was sought.
+    pub fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
+        let Some(commit) = self.commit(repo) else {
+            return Err((format!("revision `{}`", repo.revision()), self.repo()));
+        };
+        let folder = self.snapshot(&commit);
+        match files::missing(&folder) {
+            missing if missing.is_empty() => Ok((commit, folder)),
+            missing => Err((missing.join(", "), folder)),
+        }
+    }
+
+    /// Makes the folders, and tags the cache as one.
+    pub fn prepare(&self) -> Result<()> {
+        let blobs = self.repo().join("blobs");
+        std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+        let tag = self.root.join("CACHEDIR.TAG");
+        if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
+    }
+
+    /// Waits until nobody else downloads a blob; `waiting` is called now and then meanwhile.
+    pub fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
+        let path = self.root.join(".locks").join(&self.folder).join(format!("{etag}.lock"));
+        let folder = path.parent().unwrap_or(&self.root);
+        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(Error::io("open", &path))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock::Held(file)),
+                Err(TryLockError::WouldBlock) => {
+                    waiting();
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
+                    return Ok(Lock::Unsupported);
+                }
+                Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path)(e)),
+            }
+        }
+    }
+
+    /// Where a blob's bytes are gathered; a name of this process's own where locks cannot be had.
+    pub fn part(&self, etag: &str, lock: Option<&Lock>) -> PathBuf {
+        self.blob(&match lock {
+            Some(Lock::Unsupported) => format!("{etag}.{:08x}.incomplete", std::process::id()),
+            _ => format!("{etag}.incomplete"),
+        })
+    }
+
+    /// Puts a blob into a commit's snapshot under its name.
+    pub fn link(&self, commit: &str, name: &str, etag: &str) -> Result<()> {
+        let folder = self.snapshot(commit);
+        std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        let path = folder.join(name);
+        if path.exists() {
+            return Ok(());
+        }
+        // A link whose blob was removed is in the way of the new one.
+        if path.is_symlink() {
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        match link(Path::new("../../blobs").join(etag), &self.blob(etag), &path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked.map_err(Error::io("link", &path)),
+        }
+    }
+
+    /// Notes which commit a branch or tag means.
+    pub fn save_ref(&self, repo: &RepoId, commit: &str) -> Result<()> {
+        if repo.revision() == commit || self.commit(repo).as_deref() == Some(commit) {
+            return Ok(());
+        }
+        artefact::save_bytes(&self.repo().join("refs").join(repo.revision()), commit.as_bytes())
+    }
+}
+
+#[cfg(unix)]
+fn link(target: PathBuf, _blob: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(target, path)
+}
+
+/// Links need a privilege on other systems; a second name for the file needs none.
+#[cfg(not(unix))]
+fn link(_target: PathBuf, blob: &Path, path: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(blob, path)
+}

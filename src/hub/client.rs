@@ -1,0 +1,252 @@
+//! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
+
+use super::address::{joined, origin, quoted};
+use super::failure::{Failure, Retries, failure};
+use super::repo::{RepoId, is_commit};
+use super::settings::Settings;
+use crate::artefact;
+use crate::error::{Error, Result};
+use std::path::Path;
+use std::time::Duration;
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// What comes back from a request.
+pub(super) type Response = ureq::http::Response<ureq::Body>;
+
+const MAX_REDIRECTS: usize = 8;
+const MAX_LISTING: u64 = 64 << 20;
+
+/// How long to wait for a connection, and for the next bytes of an answer.
+const CONNECT: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// What the hub says about a repo at a revision.
+#[derive(serde::Deserialize)]
+pub(super) struct Listing {
+    /// The commit.
+    pub sha: String,
+    /// The files.
+    #[serde(default)]
+    pub siblings: Vec<Sibling>,
+}
+
+/// A file in a listing.
+#[derive(serde::Deserialize)]
+pub(super) struct Sibling {
+    /// Its name from the repo's root.
+    pub rfilename: String,
+}
+
+/// A file on the hub, as it stands at one commit.
+pub(super) struct Remote {
+    /// Its name in the repo.
+    pub name: String,
+    /// Where it is fetched from.
+    pub url: String,
+    /// What names its content: a SHA-256 for large files, git's own hash for small ones.
+    pub etag: String,
+    /// Its length in bytes, where the hub says it.
+    pub size: Option<u64>,
+}
+
+/// Asks the hub about one repo.
+pub(super) struct Client<'a> {
+    agent: ureq::Agent,
+    bearer: Option<HeaderValue>,
+    settings: &'a Settings,
+    repo: &'a RepoId,
+}
+
+impl<'a> Client<'a> {
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// A token that cannot be sent, or certificates that cannot be read.
+    pub fn new(settings: &'a Settings, repo: &'a RepoId) -> Result<Client<'a>> {
+        let bearer = settings.token.as_ref().map(|token| HeaderValue::from_str(&token.bearer())).transpose();
+        let bearer = bearer
+            .map_err(|_| Error::invalid("HF_TOKEN", "(hidden)", "a token without control characters"))?;
+        let roots = settings.certificates.as_deref().map_or(Ok(RootCerts::WebPki), certificates)?;
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .accept_encoding("identity")
+            .user_agent(concat!("mappa/", env!("CARGO_PKG_VERSION")))
+            .proxy(settings.proxy.clone())
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(SILENCE))
+            .timeout_per_read(Some(SILENCE))
+            .build();
+        Ok(Client { agent: config.into(), bearer, settings, repo })
+    }
+
+    /// The repo's commit and files. No connection is told at once; what may pass is tried again.
+    pub fn listing(&self) -> Result<Listing, Failure> {
+        let Settings { endpoint, retry_wait, .. } = self.settings;
+        let url =
+            format!("{endpoint}/api/models/{}/revision/{}", self.repo.id(), quoted(self.repo.revision()));
+        let answer = |found: String| {
+            let expected = "a repo's listing; check HF_ENDPOINT, and whether the network shows a login page";
+            Failure::Final(Error::HubAnswer { url: url.clone(), found, expected: expected.into() })
+        };
+        Retries::new(*retry_wait).run(
+            || {
+                let response = self.send(&Method::GET, &url, 0)?;
+                let mut body = response.into_body();
+                let bytes =
+                    body.with_config().limit(MAX_LISTING).read_to_vec().map_err(|e| failure(&url, e))?;
+                let listing: Listing = serde_json::from_slice(&bytes).map_err(|e| answer(e.to_string()))?;
+                let sha = &listing.sha;
+                if is_commit(sha) { Ok(listing) } else { Err(answer(format!("the commit `{sha}`"))) }
+            },
+            |failure| matches!(failure, Failure::Passing(_)),
+        )
+    }
+
+    /// What the hub says about a file at a commit.
+    pub fn describe(&self, commit: &str, name: &str) -> Result<Remote, Failure> {
+        let url = format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, self.repo.id(), quoted(name));
+        let response = Retries::new(self.settings.retry_wait)
+            .run(|| self.send(&Method::HEAD, &url, 0), |failure| !matches!(failure, Failure::Final(_)))?;
+        let headers = response.headers();
+        let etag = text(headers, "x-linked-etag").or(text(headers, "etag")).unwrap_or_default();
+        let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_string();
+        // The etag becomes a file's name, so it must not be able to name another place.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if etag.is_empty() || etag.starts_with('.') || !etag.chars().all(plain) {
+            let expected = "an etag that names the file's content; check HF_ENDPOINT".into();
+            return Err(Failure::Final(Error::HubAnswer {
+                url,
+                found: format!("the etag `{etag}`"),
+                expected,
+            }));
+        }
+        let length = text(headers, "content-length").filter(|_| !response.status().is_redirection());
+        let size = text(headers, "x-linked-size").or(length).and_then(|size| size.parse().ok());
+        Ok(Remote { name: name.into(), url, etag, size })
+    }
+
+    /// Opens a file from a byte on. The answer may be a part (206), all of it (200), or 416: there is no such byte.
+    pub fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
+        self.send(&Method::GET, &remote.url, from)
+    }
+
+    fn send(&self, method: &Method, url: &str, from: u64) -> Result<Response, Failure> {
+        let mut url = url.to_string();
+        for _ in 0..MAX_REDIRECTS {
+            let response = self.send_once(method, &url, from)?;
+            let location =
+                text(response.headers(), "location").filter(|_| response.status().is_redirection());
+            let Some(next) = location.map(|location| joined(&url, location)) else {
+                return self.judged(&url, response);
+            };
+            // What is asked for with HEAD stands in the hub's own answer, not in that of where it keeps large files.
+            let has_etag = response.headers().contains_key("x-linked-etag");
+            if method == Method::HEAD && (has_etag || !self.is_hub(&next)) {
+                return Ok(response);
+            }
+            url = next;
+        }
+        let expected = "fewer than 8; check HF_ENDPOINT".into();
+        Err(Failure::Final(Error::HubAnswer { url, found: "redirect after redirect".into(), expected }))
+    }
+
+    fn send_once(&self, method: &Method, url: &str, from: u64) -> Result<Response, Failure> {
+        let mut request = Request::builder().method(method).uri(url);
+        if from > 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+        }
+        // Nobody but the hub may learn the token.
+        if let Some(bearer) = self.bearer.as_ref().filter(|_| self.is_hub(url)) {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        let request = request.body(()).map_err(|e| failure(url, e.into()))?;
+        self.agent.run(request).map_err(|e| failure(url, e))
+    }
+
+    /// Whether an address is the hub's: same scheme, host and port.
+    fn is_hub(&self, url: &str) -> bool {
+        origin(url).is_some_and(|found| origin(&self.settings.endpoint) == Some(found))
+    }
+
+    fn judged(&self, url: &str, response: Response) -> Result<Response, Failure> {
+        let status = response.status();
+        let passing = || Failure::Passing(format!("{url}: status {status}"));
+        Err(match status.as_u16() {
+            200..=299 | 416 => return Ok(response),
+            408 | 429 | 500..=599 => passing(),
+            // A storage server refuses links that have grown old; the hub gives a fresh one.
+            400..=499 if !self.is_hub(url) => passing(),
+            401 | 403 | 404 => Failure::Final(self.refusal(url, &response)),
+            _ => {
+                let (found, expected) = (format!("status {status}"), "the file or the listing".into());
+                Failure::Final(Error::HubAnswer { url: url.into(), found, expected })
+            }
+        })
+    }
+
+    /// What a 401, 403 or 404 means; the hub says 401 for a repo that it does not have, too.
+    fn refusal(&self, url: &str, response: &Response) -> Error {
+        let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo.id().to_string());
+        let code = text(response.headers(), "x-error-code").unwrap_or_default();
+        let status = response.status();
+        let page = format!("{endpoint}/{repo}");
+        let not_found = |what, name: &str, advice| Error::NotOnHub {
+            endpoint: endpoint.clone(),
+            what,
+            name: name.into(),
+            advice,
+        };
+        let refused = |advice| Error::HubRefused {
+            endpoint: endpoint.clone(),
+            repo: repo.clone(),
+            status: status.as_u16(),
+            advice,
+        };
+        match (status, code) {
+            (_, "RevisionNotFound") => {
+                let advice = format!("its branches and tags are listed at {page}/tree/main");
+                not_found("revision", &format!("{repo}@{}", self.repo.revision()), advice)
+            }
+            (_, "EntryNotFound") => {
+                not_found("file", url, format!("its files are listed at {page}/tree/main"))
+            }
+            (StatusCode::NOT_FOUND, _) => not_found("repo", &repo, "check the spelling, as org/name".into()),
+            (StatusCode::FORBIDDEN, _) | (_, "GatedRepo") => refused(format!(
+                "it is gated or private: accept its licence at {page}, and set HF_TOKEN to a token that may read it"
+            )),
+            _ if self.bearer.is_some() => refused(
+                "the token was not accepted: set HF_TOKEN to a valid one, or unset it for a public repo"
+                    .into(),
+            ),
+            _ => refused(format!(
+                "there is no such public repo: check the spelling; if it is gated or private, accept its licence at \
+                 {page} and set HF_TOKEN"
+            )),
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<RootCerts> {
+    let bytes = artefact::load_bytes(path)?;
+    let certificates: Vec<_> = parse_pem(&bytes)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(Error::bad_file(
+            path,
+            "no certificate",
+            "certificates in PEM format, as SSL_CERT_FILE asks",
+        ));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,207 @@
+//! One file from the hub: gathered in a part file, gone on with after a break, checked, renamed into place.
+
+use super::cache::{Cache, Lock};
+use super::client::{Client, Remote, Response};
+use super::failure::{Failure, Retries};
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use ureq::http::StatusCode;
+
+const CHUNK: usize = 1 << 16;
+
+/// How far the download of one file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The file's name in the repo.
+    pub file: &'a str,
+    /// The bytes that are there.
+    pub done: u64,
+    /// The bytes there shall be, where the hub says it.
+    pub total: Option<u64>,
+}
+
+/// Brings a file's content into the cache, unless it is there.
+pub(super) fn download(
+    client: &Client,
+    (cache, retry_wait): (&Cache, Duration),
+    remote: &Remote,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    let mut report = |done: u64| progress(Progress { file: &remote.name, done, total: remote.size });
+    let blob = cache.blob(&remote.etag);
+    let shared = cache.part(&remote.etag, None);
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    // While another process downloads the same file, its progress is ours.
+    let lock: Lock = cache.lock(&remote.etag, || report(length(&shared)))?;
+    if blob.exists() {
+        report(length(&blob));
+        return Ok(());
+    }
+    let mut part = Part::open(cache.part(&remote.etag, Some(&lock)), remote)?;
+    part.check_room()?;
+    part.gather(client, retry_wait, &mut report)?;
+    part.finish(&blob)
+}
+
+/// A file on its way.
+struct Part<'a> {
+    path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    length: u64,
+    remote: &'a Remote,
+}
+
+impl<'a> Part<'a> {
+    /// What has come before, or an empty file.
+    fn open(path: PathBuf, remote: &'a Remote) -> Result<Part<'a>> {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let file = file.map_err(Error::io("open", &path))?;
+        let before = file.metadata().map_err(Error::io("read", &path))?.len();
+        let mut part = Part { path, file, hasher: Sha256::new(), length: 0, remote };
+        if remote.size.is_some_and(|size| before > size) {
+            part.empty()?;
+            return Ok(part);
+        }
+        let mut reader = (&part.file).take(before);
+        part.length = std::io::copy(&mut reader, &mut part.hasher).map_err(Error::io("read", &part.path))?;
+        Ok(part)
+    }
+
+    fn empty(&mut self) -> Result<()> {
+        self.file.set_len(0).map_err(Error::io("empty", &self.path))?;
+        (self.hasher, self.length) = (Sha256::new(), 0);
+        Ok(())
+    }
+
+    /// Refuses before the first byte what cannot fit.
+    fn check_room(&self) -> Result<()> {
+        let needed = self.remote.size.map_or(0, |size| size - self.length);
+        match self.free() {
+            Some(free) if free < needed => Err(self.full()),
+            _ => Ok(()),
+        }
+    }
+
+    fn free(&self) -> Option<u64> {
+        fs4::available_space(self.path.parent()?).ok()
+    }
+
+    fn full(&self) -> Error {
+        let needed = self.remote.size.map_or("more".into(), |size| (size - self.length).to_string());
+        let free = self.free().map_or("an unknown number".into(), |free| free.to_string());
+        Error::DiskFull { path: self.path.clone(), needed, free }
+    }
+
+    /// Fetches until all is there; a break costs a wait, and several without a byte gained end it.
+    fn gather(&mut self, client: &Client, retry_wait: Duration, report: &mut dyn FnMut(u64)) -> Result<()> {
+        let (mut retries, mut furthest) = (Retries::new(retry_wait), self.length);
+        loop {
+            report(self.length);
+            if self.remote.size == Some(self.length) {
+                return Ok(());
+            }
+            let problem = match self.fetch(client, report) {
+                Ok(()) if self.remote.size.is_none_or(|size| size == self.length) => return Ok(()),
+                Ok(()) => "the connection was closed".to_string(),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(failure) => failure.to_string(),
+            };
+            if self.length > furthest {
+                (retries, furthest) = (Retries::new(retry_wait), self.length);
+            }
+            if !retries.again() {
+                return Err(Error::DownloadCut {
+                    file: self.remote.name.clone(),
+                    attempts: retries.attempts,
+                    done: self.length,
+                    total: self.remote.size.map_or("an unknown number".into(), |size| size.to_string()),
+                    problem,
+                });
+            }
+        }
+    }
+
+    /// One request for what is still to come.
+    fn fetch(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<(), Failure> {
+        let response = client.open(self.remote, self.length)?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Err(Failure::Final(self.thrown_away(
+                "size",
+                self.length.to_string(),
+                self.expected_size(),
+            )));
+        }
+        // A server may ignore the range, or answer with another.
+        if self.length > 0 && first_byte(&response) != Some(self.length) {
+            if response.status() == StatusCode::PARTIAL_CONTENT {
+                return Err(Failure::Passing(format!("{}: another range than asked for", self.remote.url)));
+            }
+            self.empty().map_err(Failure::Final)?;
+        }
+        let mut body = response.into_body().into_reader();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let n = match body.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(n) => n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(Failure::Passing(e.to_string())),
+            };
+            self.write(&chunk[..n]).map_err(Failure::Final)?;
+            if self.remote.size.is_some_and(|size| self.length > size) {
+                let found = format!("at least {}", self.length);
+                return Err(Failure::Final(self.thrown_away("size", found, self.expected_size())));
+            }
+            report(self.length);
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| match e.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => self.full(),
+            _ => Error::io("write", &self.path)(e),
+        })?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn expected_size(&self) -> String {
+        self.remote.size.map_or("another".into(), |size| size.to_string())
+    }
+
+    /// An error about content that no further byte can mend.
+    fn thrown_away(&self, what: &'static str, found: String, expected: String) -> Error {
+        // If it cannot be removed, the next attempt finds it wrong again and says so.
+        let _ = std::fs::remove_file(&self.path);
+        Error::DownloadDiffers { file: self.remote.name.clone(), what, found, expected }
+    }
+
+    /// Checks the content against its etag, and gives it its place.
+    fn finish(self, blob: &Path) -> Result<()> {
+        let etag = &self.remote.etag;
+        if etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let found: String =
+                self.hasher.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            if !found.eq_ignore_ascii_case(etag) {
+                return Err(self.thrown_away("sha256", found, etag.clone()));
+            }
+        }
+        self.file.sync_all().map_err(Error::io("sync", &self.path))?;
+        std::fs::rename(&self.path, blob).map_err(Error::io("rename into place", blob))
+    }
+}
+
+/// The first byte of a partial answer.
+fn first_byte(response: &Response) -> Option<u64> {
+    if response.status() != StatusCode::PARTIAL_CONTENT {
+        return None;
+    }
+    let range = response.headers().get("content-range")?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
