@@ -7,6 +7,8 @@ mod configs;
 mod encoders;
 mod facts;
 mod families;
+mod gguf;
+mod gguf_bad_input;
 mod hub;
 mod hub_server;
 mod laws;
