@@ -66,7 +66,7 @@ impl Source {
     }
 }
 
-/// How weights lie in memory; products are always taken in f32.
+/// How weights lie in memory; products of dense weights are always taken in f32.
 ///
 /// The quantised matrices of a GGUF file stay quantised, whatever is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
