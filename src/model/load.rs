@@ -174,7 +174,7 @@ fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters
 }
 
 /// The tokenizer's file, or the way to make one where only older files are there.
-fn tokenizer_json(folder: &Path) -> Result<Vec<u8>> {
+pub(super) fn tokenizer_json(folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join("tokenizer.json");
     if path.is_file() {
         return artefact::load_bytes(&path);
@@ -190,16 +190,25 @@ fn parameters(
     precision: Precision,
     weights: impl FnOnce() -> Result<Weights>,
 ) -> Result<(Spec, Box<Parameters>, String)> {
-    let (family, mut spec) = (config.family()?, config.spec()?);
+    let (family, spec) = (config.family()?, config.spec()?);
     let needed = memory::weight_bytes(&spec, precision) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
     let weights = weights()?;
-    spec.head = head(family, &spec, &weights)?;
+    let spec = as_stored(config, &weights)?;
     let (sha256, shape_of) = (weights.sha256(), spec.clone());
     let load = move |param, shape: &[usize]| {
         weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
     };
     Ok((spec, Box::new(load), sha256))
+}
+
+/// The spec that a config describes, with the head as the checkpoint has it.
+///
+/// # Errors
+/// What is wrong with config.json, or with the tensors of a head.
+pub(super) fn as_stored(config: &Config, weights: &Weights) -> Result<Spec> {
+    let (family, spec) = (config.family()?, config.spec()?);
+    Ok(Spec { head: head(family, &spec, weights)?, ..spec })
 }
 
 /// The head, if the checkpoint has one: base models are saved without.

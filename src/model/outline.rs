@@ -1,18 +1,18 @@
-//! What a model is, without its weights: for a look at models larger than memory.
+//! What a model is, without its weights in memory: for a look at models larger than that.
 
 use super::families::Config;
 use super::gguf::GgufFile;
-use super::load::bundled_files;
+use super::load::{BUNDLED_MODEL, as_stored, bundled_files, tokenizer_json};
 use super::location::{self, Location};
 use super::memory;
 use super::spec::Spec;
 use super::tokenizer::Tokenizer;
-use super::weights::Precision;
+use super::weights::{Precision, Weights};
 use crate::artefact;
 use crate::error::Result;
 use std::path::Path;
 
-/// A model's name, spec and tokenizer size, read from its small files.
+/// A model's name, spec and tokenizer size, read from its small files and the names of its tensors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     /// What folders and result rows call it.
@@ -24,15 +24,17 @@ pub struct Outline {
 }
 
 impl Outline {
-    /// Reads a model's small files.
+    /// Reads a model's small files and which tensors it has.
     ///
     /// # Errors
-    /// What is wrong with config.json or tokenizer.json.
+    /// What is wrong with its files.
     pub fn of(location: &Location) -> Result<Outline> {
         match location {
             Location::Folder { path, name } => {
                 let read = |name: &str| artefact::load_bytes(&path.join(name));
-                Outline::parse(name.clone(), path, (&read("config.json")?, &read("tokenizer.json")?))
+                let small = (read("config.json")?, tokenizer_json(path)?);
+                let weights = Weights::open(path, Precision::AsStored)?;
+                Outline::parse(name.clone(), path, (&small.0, &small.1), &weights)
             }
             Location::Gguf(path) => {
                 let file = GgufFile::open(path)?;
@@ -40,9 +42,10 @@ impl Outline {
                 Ok(Outline { name: location::stem(path), spec: file.spec()?.0, n_tokens })
             }
             Location::Bundled => {
-                let [(_, config), (_, tokenizer), _] = bundled_files();
-                let name = super::load::BUNDLED_MODEL;
-                Outline::parse(name.into(), &Path::new("models").join(name), (config, tokenizer))
+                let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
+                let folder = Path::new("models").join(BUNDLED_MODEL);
+                let weights = Weights::bundled(&folder.join(weights_name), weights, Precision::AsStored)?;
+                Outline::parse(BUNDLED_MODEL.into(), &folder, (config, tokenizer), &weights)
             }
         }
     }
@@ -61,8 +64,13 @@ impl Outline {
         }
     }
 
-    fn parse(name: String, folder: &Path, (config, tokenizer): (&[u8], &[u8])) -> Result<Outline> {
-        let spec = Config::parse(&folder.join("config.json"), config)?.spec()?;
+    fn parse(
+        name: String,
+        folder: &Path,
+        (config, tokenizer): (&[u8], &[u8]),
+        weights: &Weights,
+    ) -> Result<Outline> {
+        let spec = as_stored(&Config::parse(&folder.join("config.json"), config)?, weights)?;
         let n_tokens = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?.len();
         Ok(Outline { name, spec, n_tokens })
     }

@@ -130,3 +130,42 @@ fn a_field_of_the_wrong_type_is_refused_by_name() {
         assert!(refusal.contains("config.json"), "{refusal}");
     }
 }
+
+/// Fields that well-known models on the hub carry: among them those that transformers passes over, and those
+/// that older versions wrote.
+fn from_the_hub() -> Vec<(&'static str, Value)> {
+    let falcon = json!({"model_type": "falcon", "alibi": false, "apply_residual_connection_post_layernorm": false,
+        "architectures": ["FalconForCausalLM"], "attention_dropout": 0.0, "auto_map": {"AutoConfig": "x"},
+        "bias": false, "bos_token_id": 11, "eos_token_id": 11, "hidden_dropout": 0.0, "hidden_size": 4544,
+        "initializer_range": 0.02, "layer_norm_epsilon": 1e-5, "multi_query": true,
+        "new_decoder_architecture": false, "num_attention_heads": 71, "num_hidden_layers": 32,
+        "parallel_attn": true, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 65024});
+    let smollm2 = json!({"model_type": "llama", "attention_bias": false, "attention_dropout": 0.0,
+        "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.04, "intermediate_size": 1536,
+        "is_llama_config": true, "max_position_embeddings": 8192, "mlp_bias": false, "num_attention_heads": 9,
+        "num_hidden_layers": 30, "num_key_value_heads": 3, "pretraining_tp": 1, "rms_norm_eps": 1e-5,
+        "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000, "tie_word_embeddings": true,
+        "torch_dtype": "bfloat16", "transformers.js_config": {"dtype": "q4"}, "use_cache": true,
+        "vocab_size": 49152});
+    let bloom = json!({"model_type": "bloom", "apply_residual_connection_post_layernorm": false,
+        "attention_softmax_in_fp32": true, "bias_dropout_fusion": true, "hidden_dropout": 0.0,
+        "layer_norm_epsilon": 1e-5, "masked_softmax_fusion": true, "n_embed": 1024, "n_inner": null,
+        "n_layer": 24, "num_attention_heads": 16, "offset_alibi": 100, "pretraining_tp": 1, "seq_length": 2048,
+        "skip_bias_add": true, "skip_bias_add_qkv": false, "unk_token_id": 0, "vocab_size": 250_880});
+    let gpt2 = json!({"model_type": "gpt2", "activation_function": "gelu_new", "attn_pdrop": 0.1, "n_ctx": 1024,
+        "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "summary_type": "cls_index",
+        "summary_use_proj": true, "task_specific_params": {"text-generation": {"max_length": 50}},
+        "vocab_size": 50257});
+    vec![("falcon", falcon), ("llama", smollm2), ("bloom", bloom), ("gpt2", gpt2)]
+}
+
+#[test]
+fn configs_as_they_stand_on_the_hub_are_read() {
+    for (family, fields) in from_the_hub() {
+        let read = spec(fields.as_object().unwrap()).unwrap();
+        assert_eq!(read.family, family);
+    }
+    let (_, mut llama) = from_the_hub().remove(1);
+    llama["rope_interleaved"] = json!(true);
+    assert!(spec(llama.as_object().unwrap()).unwrap_err().contains("rope_interleaved"));
+}

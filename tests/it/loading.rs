@@ -47,6 +47,21 @@ fn a_pickle_that_is_cut_or_is_none_is_named() {
 }
 
 #[test]
+fn pickles_in_shards_are_the_one_file() {
+    let folder = copy_of("gpt2_bin");
+    let (one, shard) = (folder.path().join("pytorch_model.bin"), "pytorch_model-00001-of-00001.bin");
+    let whole = Model::load_transformer(folder.path(), Precision::F32).unwrap();
+    std::fs::rename(&one, folder.path().join(shard)).unwrap();
+    let index =
+        serde_json::json!({"weight_map": {"transformer.wte.weight": shard, "transformer.ln_f.bias": shard}});
+    std::fs::write(folder.path().join("pytorch_model.bin.index.json"), index.to_string()).unwrap();
+    let sharded = Model::load_transformer(folder.path(), Precision::F32).unwrap();
+    assert_eq!(values(&stream(&whole)), values(&stream(&sharded)));
+    std::fs::remove_file(folder.path().join(shard)).unwrap();
+    assert!(refused(folder.path()).contains(shard));
+}
+
+#[test]
 fn two_byte_weights_take_half_the_memory_and_keep_their_accuracy() {
     // The fixture's weights are f16, so f16 in memory loses nothing at all.
     let exact = stream(&Model::load_transformer(&fixture("qwen3"), Precision::F32).unwrap());

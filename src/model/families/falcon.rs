@@ -12,6 +12,8 @@ use crate::model::weights::{Rows, Source};
 pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
+    config.only("apply_residual_connection_post_layernorm", false)?;
+    config.unread(&["ff_factor"]);
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
     let d_head = d_model / n_heads;

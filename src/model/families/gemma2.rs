@@ -39,7 +39,7 @@ fn unless_null<T>(config: &Config, name: &str, usual: T) -> Option<T> {
 /// What Gemma 2 and 3 have in common.
 pub(super) fn sandwich(config: &Config, family: &'static str, rotary: Rotary) -> Result<Spec> {
     let spec = gemma::alike(config, family, rotary)?;
-    config.unread(&["hidden_act"]);
+    config.unread(&["hidden_act", "sliding_window_size"]);
     let scale = config.number_or("query_pre_attn_scalar", 256.0)?.powf(-0.5);
     Ok(Spec {
         attention: Attention { scale, ..spec.attention },

@@ -12,6 +12,8 @@ use serde::Serialize;
 pub(super) const FAMILY: Family = Family { model_type: "llama", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
+    config.only("rope_interleaved", false)?;
+    config.unread(&["is_llama_config"]);
     let bias = config.flag_or("attention_bias", false)?;
     let mlp = config.flag_or("mlp_bias", false)?;
     Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama", WHOLE)? })

@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 
 /// The names under which configs keep the base and the rotated share of a head.
 const THETA: [&str; 2] = ["rotary_emb_base", "rope_theta"];
-const SHARE: [&str; 3] = ["partial_rotary_factor", "rotary_pct", "rope_pct"];
+const SHARE: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
 
 /// The kinds of scaling that [`scaling`] knows.
 const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is";
