@@ -1,10 +1,10 @@
 //! Entities through the model, packed as forests: each distinct token prefix is computed once.
 
 use super::span::{Span, SpanRow, place};
-use crate::datasets::{Dataset, Prompt};
+use crate::datasets::{Dataset, Entity, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Forest, Spec, Tokenizer, Transformer};
+use crate::model::{Capture, Direction, Spec, Tokenizer, Transformer};
 use candle_core::Tensor;
 use ndarray::Array2;
 use std::collections::BTreeMap;
@@ -37,10 +37,12 @@ pub struct Extraction {
     pub arrays: BTreeMap<HookPoint, Array2<f32>>,
     /// Each entity's tokens.
     pub spans: Vec<SpanRow>,
-    /// Tokens of all texts, up to each entity's last.
+    /// Tokens of all texts: up to each entity's last, or whole where a token sees both ways.
     pub n_tokens: usize,
     /// Tokens that went through the model.
     pub n_computed: usize,
+    /// Entities with a part that the tokenizer does not know, such as `[UNK]`.
+    pub n_unknown: usize,
 }
 
 /// Reads the stream at each entity's last token.
@@ -53,36 +55,26 @@ pub fn extract(
     points: &[HookPoint],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extraction> {
-    let spans: Vec<Span> = dataset
-        .entities
-        .iter()
-        .map(|entity| {
-            let prompted = prompt.fill(entity);
-            let span = place(reader.tokenizer, &dataset.name, entity, &prompted)?;
-            fits(reader.transformer, &span).map_err(|problem| Error::EntityNotPlaced {
-                dataset: dataset.name.clone(),
-                row: entity.row,
-                name: entity.name.clone(),
-                text: prompted.text,
-                problem,
-            })?;
-            Ok(span)
-        })
-        .collect::<Result<_>>()?;
+    let direction = reader.transformer.spec.attention.direction;
+    let spans = spans(reader, dataset, prompt)?;
+    let seen: Vec<&[u32]> = spans.iter().map(|span| span.seen(direction)).collect();
     // Sorted by tokens, texts that begin alike stand together and share their beginnings.
-    let mut order: Vec<usize> = (0..spans.len()).collect();
-    order.sort_by(|a, b| spans[*a].ids.cmp(&spans[*b].ids));
+    let mut order: Vec<usize> = (0..seen.len()).collect();
+    order.sort_by(|a, b| seen[*a].cmp(seen[*b]));
     let mut out = Extraction {
         arrays: BTreeMap::new(),
-        n_tokens: spans.iter().map(|s| s.ids.len()).sum(),
+        n_tokens: seen.iter().map(|ids| ids.len()).sum(),
         n_computed: 0,
+        n_unknown: spans.iter().filter(|span| holds_unknown(reader.tokenizer, span)).count(),
         spans: rows(reader.tokenizer, dataset, &spans)?,
     };
     let mut n_done = 0;
-    for group in groups(&order, &spans) {
-        let texts: Vec<Vec<u32>> = group.iter().map(|&i| spans[i].ids.clone()).collect();
-        let (forest, last) = Forest::of_texts(&texts)?;
-        let mut capture = Capture::nodes(points, &last)?;
+    for group in groups(&order, &seen, direction) {
+        let texts: Vec<Vec<u32>> = group.iter().map(|&i| seen[i].to_vec()).collect();
+        let (forest, ends) = reader.transformer.forest(&texts)?;
+        let nodes: Vec<u32> =
+            group.iter().zip(ends).map(|(&i, end)| forest.path(end)[spans[i].last]).collect();
+        let mut capture = Capture::nodes(points, &nodes)?;
         reader.transformer.forward(&forest, None, &mut capture)?;
         for &point in points {
             let values = capture.get(point)?;
@@ -98,17 +90,62 @@ pub fn extract(
     Ok(out)
 }
 
+/// Each entity's span; where some cannot be placed or read, the first of them, with the rows of the others.
+fn spans(reader: Reader, dataset: &Dataset, prompt: &Prompt) -> Result<Vec<Span>> {
+    let (mut spans, mut failed) = (Vec::with_capacity(dataset.entities.len()), None);
+    let mut rows = Vec::new();
+    for entity in &dataset.entities {
+        match span(reader, (dataset, entity), prompt) {
+            Ok(span) => spans.push(span),
+            Err(Error::EntityNotPlaced { row, .. }) if failed.is_some() => rows.push(row),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        None => Ok(spans),
+        Some(Error::EntityNotPlaced { dataset, row, name, text, problem }) if !rows.is_empty() => {
+            let problem = format!("{problem}; {}", also(&rows));
+            Err(Error::EntityNotPlaced { dataset, row, name, text, problem })
+        }
+        Some(error) => Err(error),
+    }
+}
+
+/// How many more rows have no place, and which, at least the first of them.
+fn also(rows: &[u64]) -> String {
+    const SHOWN: usize = 10;
+    let list: Vec<String> = rows.iter().take(SHOWN).map(u64::to_string).collect();
+    let more = if rows.len() > SHOWN { " …" } else { "" };
+    format!("nor can {} more be placed, rows {}{more}", rows.len(), list.join(", "))
+}
+
+fn span(reader: Reader, (dataset, entity): (&Dataset, &Entity), prompt: &Prompt) -> Result<Span> {
+    let prompted = prompt.fill(entity);
+    let span = place(reader.tokenizer, &dataset.name, entity, &prompted)?;
+    fits(reader.transformer, &span).map_err(|problem| Error::EntityNotPlaced {
+        dataset: dataset.name.clone(),
+        row: entity.row,
+        name: entity.name.clone(),
+        text: prompted.text,
+        problem,
+    })?;
+    Ok(span)
+}
+
+fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
+    tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
+}
+
 /// Whether the model can read a span; asked before the first pass, so that a long run does not end at
 /// one entity.
 fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
     let Spec { n_context, d_vocab, .. } = transformer.spec;
-    if span.ids.len() > n_context {
-        return Err(format!(
-            "found {} tokens; expected at most {n_context}, the model's context",
-            span.ids.len()
-        ));
+    let seen = span.seen(transformer.spec.attention.direction);
+    if seen.len() > n_context {
+        let n = seen.len();
+        return Err(format!("found {n} tokens; expected at most {n_context}, the model's context"));
     }
-    match span.ids.iter().find(|id| **id as usize >= d_vocab) {
+    match seen.iter().find(|id| **id as usize >= d_vocab) {
         Some(id) => {
             let advice = "the tokenizer may belong to another model";
             Err(format!("found token id {id}; expected below {d_vocab}; {advice}"))
@@ -117,13 +154,14 @@ fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
     }
 }
 
-/// Cuts the sorted texts where a group has enough distinct tokens.
-fn groups<'a>(order: &'a [usize], spans: &[Span]) -> Vec<&'a [usize]> {
+/// Cuts the sorted texts where a group has enough tokens to compute.
+fn groups<'a>(order: &'a [usize], seen: &[&[u32]], direction: Direction) -> Vec<&'a [usize]> {
     let (mut groups, mut from, mut n_nodes) = (Vec::new(), 0, 0);
     for at in 0..order.len() {
-        let ids = &spans[order[at]].ids;
-        let shared = match at.checked_sub(1).filter(|_| at > from) {
-            Some(before) => spans[order[before]].ids.iter().zip(ids).take_while(|(a, b)| a == b).count(),
+        let ids = seen[order[at]];
+        let before = at.checked_sub(1).filter(|_| at > from && direction == Direction::Causal);
+        let shared = match before {
+            Some(before) => seen[order[before]].iter().zip(ids).take_while(|(a, b)| a == b).count(),
             None => 0,
         };
         n_nodes += ids.len() - shared;
@@ -169,9 +207,9 @@ fn rows(tokenizer: &Tokenizer, dataset: &Dataset, spans: &[Span]) -> Result<Vec<
                 row: entity.row,
                 name: entity.name.clone(),
                 token_ids: ids.join(" "),
-                decoded: tokenizer.decode(span.tokens())?,
+                decoded: tokenizer.spell(span.tokens())?,
                 n_tokens: span.tokens().len(),
-                position: span.ids.len() - 1,
+                position: span.last,
             })
         })
         .collect()

@@ -1,23 +1,33 @@
-//! Which tokens of a text are the entity's: by character offsets, never by counting.
+//! Which tokens of a text are the entity's: by the tokens' places in the text, never by counting.
 
 use crate::datasets::{Entity, PromptedEntity};
 use crate::error::{Error, Result};
-use crate::model::Tokenizer;
+use crate::model::{Direction, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 /// An entity's tokens within its tokenised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The text's tokens up to and with the entity's last; what follows cannot change its state.
+    /// The whole text's tokens, with what the tokenizer puts before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
     pub first: usize,
+    /// Index of the entity's last token, where its activation is read.
+    pub last: usize,
 }
 
 impl Span {
     /// The entity's own tokens.
     pub fn tokens(&self) -> &[u32] {
-        &self.ids[self.first..]
+        &self.ids[self.first..=self.last]
+    }
+
+    /// The tokens that have a part in the state of the entity's last one.
+    pub fn seen(&self, direction: Direction) -> &[u32] {
+        match direction {
+            Direction::Causal => &self.ids[..=self.last],
+            Direction::Bidirectional => &self.ids,
+        }
     }
 }
 
@@ -41,8 +51,8 @@ pub struct SpanRow {
 /// Finds the entity's tokens in its text.
 ///
 /// # Errors
-/// [`Error::EntityNotPlaced`] if no token ends where the entity ends, or a token mixes the entity with
-/// what stands beside it.
+/// [`Error::EntityNotPlaced`] if a token mixes the entity with what stands beside it, or some of the
+/// entity is in no token although the tokenizer does not clean it away.
 pub fn place(
     tokenizer: &Tokenizer,
     dataset: &str,
@@ -60,13 +70,32 @@ pub fn place(
     let inside = |&(start, end): &(usize, usize)| start < end && start < prompted.end && end > prompted.start;
     let first = encoded.spans.iter().position(inside).ok_or_else(|| failed("no token covers it".into()))?;
     let last = encoded.spans.iter().rposition(inside).unwrap_or(first);
-    let covered = (encoded.spans[first].0, encoded.spans[last].1);
-    let text = prompted.text.get(covered.0..covered.1).unwrap_or_default();
+    let (from, to) = (encoded.spans[first].0, encoded.spans[last].1);
     // A leading space may belong to the first token; anything else beside the name may not.
-    if text.trim() != entity.name.trim() {
+    let is_blank = |from: usize, to: usize| {
+        from >= to || prompted.text.get(from..to).is_some_and(|beside| beside.trim().is_empty())
+    };
+    if !is_blank(from, prompted.start) || !is_blank(prompted.end, to) {
+        let text = prompted.text.get(from..to).unwrap_or_default();
         return Err(failed(format!("the tokens that cover it spell `{text}`")));
     }
-    Ok(Span { ids: encoded.ids[..=last].to_vec(), first })
+    if !is_whole(tokenizer, prompted, &encoded.spans[first..=last])? {
+        let spelled = tokenizer.spell(&encoded.ids[first..=last])?;
+        return Err(failed(format!("the tokenizer loses letters: its tokens are `{spelled}`")));
+    }
+    Ok(Span { ids: encoded.ids, first, last })
+}
+
+/// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,
+/// or join an accent to its letter, but without one of its letters it would be read as another name.
+fn is_whole(tokenizer: &Tokenizer, prompted: &PromptedEntity, spans: &[(usize, usize)]) -> Result<bool> {
+    let name = &prompted.text[prompted.start..prompted.end];
+    let is_kept = |&(at, c): &(usize, char)| {
+        let at = prompted.start + at;
+        c.is_whitespace() || spans.iter().any(|&(start, end)| start <= at && at < end)
+    };
+    let kept: String = name.char_indices().filter(is_kept).map(|(_, c)| c).collect();
+    Ok(kept == name || tokenizer.n_characters(name)? == tokenizer.n_characters(&kept)?)
 }
 
 #[cfg(test)]
@@ -94,7 +123,10 @@ mod tests {
             let prompted = Prompt::new(template).unwrap().fill(&entity);
             let span = place(&tokenizer, "places", &entity, &prompted).unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
-            assert!(!tokenizer.decode(&span.ids).unwrap().contains("now"));
+            let seen = tokenizer.decode(span.seen(Direction::Causal)).unwrap();
+            assert!(seen.trim().ends_with(name), "{seen}");
+            let whole = tokenizer.decode(span.seen(Direction::Bidirectional)).unwrap();
+            assert_eq!(whole.trim(), prompted.text);
         }
     }
 

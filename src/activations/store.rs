@@ -58,6 +58,7 @@ impl ActivationStore {
         card.note("n_entities", extraction.spans.len())
             .note("n_tokens", extraction.n_tokens)
             .note("n_tokens_computed", extraction.n_computed)
+            .note("n_entities_with_unknown_tokens", extraction.n_unknown)
             .save(&self.card_path())
     }
 
@@ -113,6 +114,7 @@ mod tests {
             spans: vec![],
             n_tokens: 9,
             n_computed: 7,
+            n_unknown: 0,
         };
         let card = Card::new().input("prompt", "{}");
         assert!(!store.is_done(&card, &[point]).unwrap());

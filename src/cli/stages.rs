@@ -1,7 +1,7 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
 use super::terminal;
-use mappa::activations::{ActivationStore, Activations, Reader, extract};
+use mappa::activations::{ActivationStore, Activations, Extraction, Reader, extract};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
@@ -95,11 +95,25 @@ impl Job<'_> {
             })?;
         bar.finish_and_clear();
         store.save(&extraction, self.card())?;
-        eprintln!(
-            "{}: {} tokens of {} computed, the rest are shared beginnings",
-            self.dataset.name, extraction.n_computed, extraction.n_tokens
-        );
+        self.say(&extraction);
         Ok(Done::Now)
+    }
+
+    /// What was computed, and what the tokenizer does not know.
+    fn say(&self, extraction: &Extraction) {
+        let Extraction { n_tokens, n_computed, n_unknown, .. } = extraction;
+        let name = &self.dataset.name;
+        match n_tokens - n_computed {
+            0 => eprintln!("{name}: {n_computed} tokens computed"),
+            _ => eprintln!(
+                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings"
+            ),
+        }
+        if *n_unknown > 0 {
+            eprintln!(
+                "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
+            );
+        }
     }
 
     fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {

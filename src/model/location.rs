@@ -58,8 +58,31 @@ pub(super) fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// What results call the model of a folder: the folder's own name.
+/// What results call the model of a folder: the folder's own name, not that of what a link leads to.
 pub(super) fn name(folder: &Path) -> String {
-    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    whole.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+    let named = folder.file_name().map(ToOwned::to_owned);
+    // Only `.` and `..` have to be looked up.
+    let whole = || folder.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
+    named.or_else(whole).map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_has_its_own_name_and_a_dot_that_of_the_folder() {
+        let lab = tempfile::tempdir().unwrap();
+        let (folder, link) = (lab.path().join("model"), lab.path().join("minilm"));
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert_eq!((name(&folder), name(&link)), ("model".into(), "minilm".into()));
+        assert_eq!(
+            (name(&folder.join(".")), name(&folder.join("../model/"))),
+            ("model".into(), "model".into())
+        );
+        std::fs::create_dir(folder.join("deep")).unwrap();
+        assert_eq!(name(&folder.join("deep/..")), "model");
+    }
 }

@@ -57,7 +57,7 @@ pub use params::{Kind, Param, Part, Place, count, untrained};
 pub use rotary::{Rotary, RotaryLayout, RotaryScaling};
 pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
-    Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Spec,
+    Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Sizes, Spec,
 };
 pub use tokenizer::{Encoded, Tokenizer};
 pub use transformer::Transformer;

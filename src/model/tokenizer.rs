@@ -2,12 +2,15 @@
 
 use crate::artefact;
 use crate::error::{Error, Result};
+use serde::Deserialize;
 use std::path::Path;
+use tokenizers::{NormalizedString, Normalizer};
 
 /// A Hugging Face tokenizer (`tokenizer.json`).
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    unknown: Option<u32>,
     /// SHA-256 of `tokenizer.json`.
     pub sha256: String,
 }
@@ -19,6 +22,18 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// Each token's bytes in the text; empty ranges for tokens that stand for no text.
     pub spans: Vec<(usize, usize)>,
+}
+
+/// The part of a tokenizer.json that says which token stands for what has none.
+#[derive(Deserialize)]
+struct Described {
+    model: DescribedModel,
+}
+
+#[derive(Deserialize)]
+struct DescribedModel {
+    unk_token: Option<String>,
+    unk_id: Option<u32>,
 }
 
 impl Encoded {
@@ -42,7 +57,10 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|e| Error::bad_file(path, e, "a tokenizer without truncation"))?;
-        Ok(Tokenizer { inner, sha256: artefact::hash(bytes) })
+        let described: Option<Described> = serde_json::from_slice(bytes).ok();
+        let unknown = described
+            .and_then(|Described { model }| model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)));
+        Ok(Tokenizer { inner, unknown, sha256: artefact::hash(bytes) })
     }
 
     /// The tokens of a text, with the special tokens that the tokenizer adds (such as BOS).
@@ -63,6 +81,34 @@ impl Tokenizer {
     /// [`Error::Invalid`] if an id is unknown.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.inner.decode(ids, true).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
+    }
+
+    /// The text of some tokens, special tokens as they are written: a name that holds `[UNK]` shows it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if an id is unknown.
+    pub fn spell(&self, ids: &[u32]) -> Result<String> {
+        self.inner.decode(ids, false).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
+    }
+
+    /// How many characters of a text are left to be made tokens: cleaned, composed or stripped of accents
+    /// as the tokenizer does it, and without spaces.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the tokenizer refuses the text.
+    pub fn n_characters(&self, text: &str) -> Result<usize> {
+        let mut normalized = NormalizedString::from(text);
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            normalizer.normalize(&mut normalized).map_err(|e| {
+                Error::invalid(format!("text `{text}`"), e, "a text this tokenizer can normalize")
+            })?;
+        }
+        Ok(normalized.get().chars().filter(|c| !c.is_whitespace()).count())
+    }
+
+    /// The token that stands for what has no token, such as `[UNK]`, if there is one.
+    pub fn unknown(&self) -> Option<u32> {
+        self.unknown
     }
 
     /// The id of a token by its exact spelling.

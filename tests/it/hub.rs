@@ -361,13 +361,20 @@ fn two_at_once_download_once() {
 
 /// The command, with a hub and a cache of its own, and nothing else that the machine's environment may say.
 fn mappa(hub: &Hub, cache: &Path) -> Command {
+    let mut command = alone(hub, cache);
+    command.args(["models", "pull"]);
+    command
+}
+
+/// The command without a subcommand.
+fn alone(hub: &Hub, cache: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
     for (name, _) in std::env::vars() {
         if name.starts_with("HF_") || name.to_ascii_lowercase().ends_with("_proxy") {
             command.env_remove(name);
         }
     }
-    command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HUB_CACHE", cache).args(["models", "pull"]);
+    command.env("HF_ENDPOINT", hub.endpoint()).env("HF_HUB_CACHE", cache);
     command
 }
 
@@ -389,9 +396,17 @@ fn the_command_pulls_a_model_that_runs() {
     assert!(text(&out.stderr).contains("mappa models inspect lab/tiny"), "{}", text(&out.stderr));
     let folder = text(&out.stdout).trim_end();
     assert_eq!(Path::new(folder), cache.path().join("models--lab--tiny/snapshots").join(COMMIT));
-    let look =
-        Command::new(env!("CARGO_BIN_EXE_mappa")).args(["models", "inspect", folder]).output().unwrap();
+    let look = alone(&hub, cache.path()).args(["models", "inspect", "lab/tiny"]).output().unwrap();
     assert!(text(&look.stdout).contains("hook points"), "{}", text(&look.stderr));
+    let lab = tempfile::tempdir().unwrap();
+    let extract = alone(&hub, cache.path())
+        .env("HF_HUB_OFFLINE", "1")
+        .args(["extract", "--model", "lab/tiny@main", "--dataset", "nyc_place", "--lab"])
+        .arg(lab.path())
+        .output()
+        .unwrap();
+    assert!(extract.status.success(), "{}", text(&extract.stderr));
+    assert!(lab.path().join("activations/tiny/nyc_place/empty/spans.csv").is_file());
     let gone = mappa(&hub, cache.path()).arg("lab/gone").output().unwrap();
     assert_eq!((gone.status.code(), gone.stdout.len()), (Some(1), 0));
     assert!(text(&gone.stderr).contains("no repo `lab/gone`"), "{}", text(&gone.stderr));

@@ -1,0 +1,267 @@
+//! Encoders: each reads its whole text, and what it knows of an entity is taken at the entity's last token.
+
+use mappa::activations::{Extraction, Reader, extract, place};
+use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
+use mappa::hook_point::HookPoint;
+use mappa::model::{
+    Activation, Attention, Biases, BlockKind, Capture, Direction, Embedding, Forest, Head, Layer, Mlp,
+    NormKind, Placement, Position, Positions, Spec, Tokenizer, Transformer, untrained,
+};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const POINTS: [HookPoint; 3] = [HookPoint::ResidPre(0), HookPoint::ResidPost(0), HookPoint::ResidPost(1)];
+
+/// The smallest BERT that has everything: two blocks, two heads, norms after each sum.
+fn spec(d_vocab: usize, direction: Direction) -> Spec {
+    Spec {
+        family: "bert",
+        d_model: 16,
+        n_layers: 2,
+        n_heads: 2,
+        n_kv_heads: 2,
+        d_head: 8,
+        d_mlp: 24,
+        d_vocab,
+        n_context: 64,
+        embedding: Embedding {
+            positions: Positions::Learned { offset: 0 },
+            n_token_types: Some(2),
+            norm: true,
+            ..Embedding::PLAIN
+        },
+        attention: Attention { direction, ..Attention::causal(8) },
+        layers: Layer::all(2, Position::Nothing),
+        norm: NormKind::LayerNorm,
+        placement: Placement::AfterSum,
+        norm_eps: 1e-12,
+        block: BlockKind::Sequential,
+        mlp: Mlp::Plain(Activation::Gelu),
+        biases: Biases::ALL,
+        residual_scale: 1.0,
+        head: Some(Head { norm: false, transform: Some(Activation::Gelu), ..Head::plain(true) }),
+    }
+}
+
+/// A tokenizer.json as sentence encoders have it, cutting and padding included: words of single letters,
+/// a few whole ones, lower case without accents, `[CLS]` before and `ends` after each text.
+fn word_piece(ends: &[&str]) -> Tokenizer {
+    let mut words: Vec<String> =
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sao", "tom", "##e", "st", "john", "東", "京", "now", "then"]
+            .map(String::from)
+            .into();
+    for letter in "abcdefghijklmnopqrstuvwxyz0123456789ł".chars() {
+        words.extend([letter.to_string(), format!("##{letter}")]);
+    }
+    words.extend("'.,()-?".chars().map(String::from));
+    let vocab: serde_json::Map<String, Value> =
+        words.iter().zip(0..).map(|(w, i)| (w.clone(), json!(i))).collect();
+    let special = |name: &str| json!({"id": name, "ids": [vocab[name]], "tokens": [name]});
+    let mut single = vec![json!({"SpecialToken": {"id": "[CLS]", "type_id": 0}})];
+    single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
+    single.extend(ends.iter().map(|end| json!({"SpecialToken": {"id": end, "type_id": 0}})));
+    let added = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].map(|name| {
+        json!({"id": vocab[name], "content": name, "special": true, "single_word": false, "lstrip": false,
+               "rstrip": false, "normalized": false})
+    });
+    let file = json!({
+        "version": "1.0",
+        "truncation": {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "padding": {"strategy": {"Fixed": 40}, "direction": "Right", "pad_to_multiple_of": null,
+                    "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"},
+        "added_tokens": added,
+        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                       "strip_accents": null, "lowercase": true},
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": single,
+                           "special_tokens": {"[CLS]": special("[CLS]"), "[SEP]": special("[SEP]")}},
+        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                  "max_input_chars_per_word": 100, "vocab": vocab},
+    });
+    Tokenizer::parse(Path::new("tokenizer.json"), file.to_string().as_bytes()).unwrap()
+}
+
+fn bert() -> Tokenizer {
+    word_piece(&["[SEP]"])
+}
+
+fn entity(name: &str) -> Entity {
+    Entity { row: 4, name: name.into(), target: Target::Year(1.0), groups: vec![], is_test: false }
+}
+
+fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
+    let rows: String = names.into_iter().map(|name| format!("{name},1\n")).collect();
+    parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap()
+}
+
+fn read(
+    (transformer, tokenizer): (&Transformer, &Tokenizer),
+    dataset: &Dataset,
+    template: &str,
+) -> Extraction {
+    let (reader, prompt) = (Reader { transformer, tokenizer }, Prompt::new(template).unwrap());
+    extract(reader, (dataset, &prompt), &POINTS, &mut |_| {}).unwrap()
+}
+
+/// The largest difference between two extractions of one entity, at one hook point.
+fn apart(a: &Extraction, b: &Extraction, point: HookPoint) -> f32 {
+    a.arrays[&point].iter().zip(&b.arrays[&point]).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+}
+
+/// The tokens of a name as a WordPiece tokenizer spells them, written out by hand.
+const SPELLED: [(&str, &str); 8] = [
+    ("São Tomé", "sao tom ##e"),
+    ("Łódź", "ł ##o ##d ##z"),
+    ("東京", "東 京"),
+    ("O'Fallon", "o ' f ##a ##l ##l ##o ##n"),
+    ("St. John's", "st . john ' s"),
+    ("I\u{307}zmir", "i ##z ##m ##i ##r"),
+    ("İzmir", "i ##z ##m ##i ##r"),
+    ("Ωmega 9", "[UNK] 9"),
+];
+
+#[test]
+fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
+    let tokenizer = bert();
+    for (name, spelled) in SPELLED {
+        let ids: Vec<u32> = spelled.split(' ').map(|token| tokenizer.id(token).unwrap()).collect();
+        for (template, n_before) in [("{}", 1), ("東京 or {} now", 5), ("({}), then", 2)] {
+            let (entity, prompt) = (entity(name), Prompt::new(template).unwrap());
+            let span = place(&tokenizer, "towns", &entity, &prompt.fill(&entity)).unwrap();
+            assert_eq!((span.tokens(), span.first), (&ids[..], n_before), "{name} in {template}");
+            assert_eq!(span.seen(Direction::Causal).len(), n_before + ids.len());
+            let whole = span.seen(Direction::Bidirectional);
+            assert_eq!(whole.last(), tokenizer.id("[SEP]").as_ref(), "{name} was cut or padded");
+            assert_eq!(whole.first(), tokenizer.id("[CLS]").as_ref());
+        }
+    }
+}
+
+#[test]
+fn what_a_tokenizer_cleans_away_is_not_missed_at_the_edges_of_a_name() {
+    let tokenizer = bert();
+    // A control character, a space of no width, an accent by itself: BERT drops each.
+    for name in ["\u{92}Market\u{92}", "\u{200b}\u{200b}Market", "Market\u{301}", "Ma\u{301}rket"] {
+        let entity = entity(name);
+        let span = place(&tokenizer, "towns", &entity, &Prompt::empty().fill(&entity)).unwrap();
+        assert_eq!(tokenizer.spell(span.tokens()).unwrap(), "market", "{name:?}");
+    }
+}
+
+/// Byte pairs of single letters without a token for what is unknown: such letters vanish.
+fn forgetful(normalizer: Value) -> Tokenizer {
+    let vocab = json!({"o": 0, "s": 1, "l": 2, "O": 3, " ": 4, "é": 5, "e": 6});
+    let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+        "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "vocab": vocab, "merges": []});
+    let file = json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
+        "normalizer": normalizer, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": model});
+    Tokenizer::parse(Path::new("tokenizer.json"), file.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn letters_that_vanish_are_refused_and_accents_that_join_their_letter_are_not() {
+    let tokenizer = forgetful(json!({"type": "NFC"}));
+    let placed = |name: &str| {
+        let entity = entity(name);
+        place(&tokenizer, "towns", &entity, &Prompt::empty().fill(&entity))
+    };
+    for (name, left) in [("Łslo", "s l o"), ("OsŁo", "O s o"), ("OsłoŁ", "O s o")] {
+        let message = placed(name).unwrap_err().to_string();
+        assert!(message.contains("towns: row 4") && message.contains(&format!("`{left}`")), "{message}");
+    }
+    assert_eq!(placed("se\u{301}l se\u{301}").unwrap().tokens(), [1, 5, 2, 4, 1, 5]);
+}
+
+#[test]
+fn all_entities_that_cannot_be_placed_are_named_at_once() {
+    let tokenizer = forgetful(Value::Null);
+    let transformer = untrained(&spec(7, Direction::Bidirectional), 1).unwrap();
+    let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
+    let dataset = towns(["Oslo", "Łslo", "sol", "Oxo", "Ox"].map(String::from));
+    let error = extract(reader, (&dataset, &Prompt::empty()), &POINTS, &mut |_| {}).unwrap_err().to_string();
+    for part in ["row 2", "`Łslo`", "nor can 2 more be placed, rows 4, 5"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+#[test]
+fn an_encoders_vector_is_that_of_its_text_alone() {
+    let tokenizer = bert();
+    let transformer = untrained(&spec(tokenizer.len(), Direction::Bidirectional), 1).unwrap();
+    let (template, n_before) = ("now {} then", 2);
+    let dataset =
+        towns((0..900).map(|i| format!("{} {}", SPELLED[i % 8].0, "Aa".repeat(i % 5) + &i.to_string())));
+    let together = read((&transformer, &tokenizer), &dataset, template);
+    assert_eq!(together.n_computed, together.n_tokens, "an encoder shares nothing");
+    assert!(together.n_tokens > 2 * 4096, "one group holds all: the cut between groups is not tried");
+    assert_eq!(together.n_unknown, 900 / 8);
+    let mut n_tokens = 0;
+    for (i, entity) in dataset.entities.iter().enumerate() {
+        let ids = tokenizer.encode(&template.replace("{}", &entity.name)).unwrap().ids;
+        n_tokens += ids.len();
+        let row = &together.spans[i];
+        // `then` and [SEP] stand after the name.
+        assert_eq!((row.position, row.n_tokens), (ids.len() - 3, ids.len() - 2 - n_before), "{}", row.name);
+        if i % 37 > 0 {
+            continue;
+        }
+        let mut capture = Capture::all(&POINTS);
+        transformer.forward(&Forest::of_text(&ids).unwrap(), None, &mut capture).unwrap();
+        for point in POINTS {
+            let alone = capture.get(point).unwrap().to_vec2::<f32>().unwrap();
+            let ours = together.arrays[&point].row(i);
+            let difference =
+                ours.iter().zip(&alone[row.position]).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+            assert!(difference < 1e-5, "{point} of {}: {difference}", entity.name);
+            let beside = ours.iter().zip(&alone[row.position + 1]).any(|(a, b)| (a - b).abs() > 1e-2);
+            assert!(beside, "{point}: the token after the name is the same, so the place was not tried");
+        }
+    }
+    assert_eq!(together.n_tokens, n_tokens);
+}
+
+#[test]
+fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
+    let (whole, bare) = (bert(), word_piece(&[]));
+    let dataset = towns(["São Tomé".to_string()]);
+    for direction in [Direction::Bidirectional, Direction::Causal] {
+        let model = untrained(&spec(whole.len(), direction), 1).unwrap();
+        let now = read((&model, &whole), &dataset, "{} now");
+        let then = read((&model, &whole), &dataset, "{} then");
+        let (with, without) = (read((&model, &whole), &dataset, "{}"), read((&model, &bare), &dataset, "{}"));
+        for (a, b, what) in [(&now, &then, "the word after it"), (&with, &without, "[SEP]")] {
+            assert_eq!(apart(a, b, HookPoint::ResidPre(0)), 0.0, "the token itself is the same");
+            for point in &POINTS[1..] {
+                let apart = apart(a, b, *point);
+                match direction {
+                    Direction::Bidirectional => assert!(apart > 1e-3, "{point}: {what} was not seen"),
+                    Direction::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
+                }
+            }
+        }
+        let n_seen = if direction == Direction::Causal { 4 } else { 5 };
+        assert_eq!((with.n_tokens, without.n_tokens), (n_seen, 4));
+    }
+}
+
+#[test]
+fn the_whole_text_must_fit_an_encoder() {
+    let tokenizer = bert();
+    let dataset = towns(["abc".to_string()]);
+    for (n_context, direction, fits) in [
+        (5, Direction::Bidirectional, true),
+        (4, Direction::Bidirectional, false),
+        (4, Direction::Causal, true),
+    ] {
+        let model = untrained(&Spec { n_context, ..spec(tokenizer.len(), direction) }, 1).unwrap();
+        let reader = Reader { transformer: &model, tokenizer: &tokenizer };
+        let result = extract(reader, (&dataset, &Prompt::empty()), &POINTS, &mut |_| {});
+        assert_eq!(result.is_ok(), fits);
+        if let Err(error) = result {
+            assert!(error.to_string().contains("found 5 tokens; expected at most 4"), "{error}");
+        }
+    }
+}
