@@ -114,6 +114,7 @@ mod tests {
             spans: vec![],
             n_tokens: 9,
             n_computed: 7,
+            n_unknown: 0,
         };
         let card = Card::new().input("prompt", "{}");
         assert!(!store.is_done(&card, &[point]).unwrap());
