@@ -10,7 +10,7 @@ use std::path::Path;
 /// Which model, and how its weights lie in memory.
 #[derive(Args)]
 pub struct ChosenModel {
-    /// A model's name, folder, or hub name such as EleutherAI/pythia-160m[@revision].
+    /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
@@ -33,8 +33,8 @@ pub fn load(lab: &Path, name: &str, dtype: Precision) -> Result<Model> {
 /// Where a model lies: on this machine, else on the hub, from where it is downloaded.
 pub fn find(lab: &Path, name: &str) -> Result<Location> {
     let here = Location::find(lab, name);
-    // A path that is there, or a bare name, is never meant for the hub.
-    if here.is_ok() || !name.contains('/') || Path::new(name).exists() {
+    // A path that is there, a bare name, or a single file is never meant for the hub.
+    if here.is_ok() || !name.contains('/') || Path::new(name).exists() || name.ends_with(".gguf") {
         return here;
     }
     match name.parse::<RepoId>() {

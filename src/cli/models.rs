@@ -66,10 +66,14 @@ impl Models {
 fn list(lab: &Path) {
     println!("{BUNDLED_MODEL}   (bundled)");
     let names = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
-    for entry in names.filter(|entry| entry.path().join("config.json").is_file()) {
+    let is_model = |path: &Path| {
+        path.join("config.json").is_file() || path.extension().is_some_and(|extension| extension == "gguf")
+    };
+    for entry in names.filter(|entry| is_model(&entry.path())) {
         println!("{}   {}", entry.file_name().to_string_lossy(), entry.path().display());
     }
-    println!("\nA Hugging Face folder works as well: --model FOLDER; `mappa models families` shows which.");
+    println!("\nA Hugging Face folder or a GGUF file works as well: --model PATH.");
+    println!("`mappa models families` shows which families are read.");
 }
 
 fn pull(repo: &RepoId) -> Result<()> {
@@ -98,7 +102,10 @@ fn families() -> Result<()> {
 impl Inspect {
     /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Path) -> Result<()> {
-        let Outline { name, spec, n_tokens } = Outline::of(&chosen::find(lab, &self.model)?)?;
+        let location = chosen::find(lab, &self.model)?;
+        let outline = Outline::of(&location)?;
+        let bytes = outline.weight_bytes(&location, self.dtype)?;
+        let Outline { name, spec, n_tokens } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
@@ -111,15 +118,15 @@ impl Inspect {
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
         line("norm eps", format!("{:e}", spec.norm_eps));
-        line("memory", memory_words(&spec, self.dtype));
+        line("memory", memory_words(&spec, (self.dtype, bytes)));
         print_hook_points(&spec);
         Ok(())
     }
 }
 
-fn memory_words(spec: &Spec, dtype: Precision) -> String {
+fn memory_words(spec: &Spec, (dtype, weights): (Precision, u64)) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 * 1e-6);
-    let (weights, pass) = (memory::weight_bytes(spec, dtype), memory::pass_bytes(spec));
+    let pass = memory::pass_bytes(spec);
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
     format!("{} of weights in {dtype}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
 }

@@ -4,10 +4,7 @@ use super::terminal;
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset, find};
-use mappa::model::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, Model, NormKind, Placement,
-    Position, Precision, Rotary, Spec, Tokenizer,
-};
+use mappa::model::{Model, Precision, Sizes, Spec, Tokenizer};
 use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -132,29 +129,14 @@ impl Train {
         if self.n_heads == 0 || !self.d_model.is_multiple_of(2 * self.n_heads) {
             return Err(Error::invalid("--d-model", self.d_model, "a multiple of twice --n-heads"));
         }
-        let d_head = self.d_model / self.n_heads;
-        Ok(Spec {
-            family: "llama",
+        Ok(Spec::llama(Sizes {
             d_model: self.d_model,
             n_layers: self.n_layers,
             n_heads: self.n_heads,
-            n_kv_heads: self.n_heads,
-            d_head,
             d_mlp: self.d_mlp,
             d_vocab: self.d_vocab,
             n_context: 256,
-            embedding: Embedding::PLAIN,
-            attention: Attention::causal(d_head),
-            layers: Layer::all(self.n_layers, Position::Rotary(Rotary::plain(d_head, 10_000.0))),
-            norm: NormKind::RmsNorm,
-            norm_eps: 1e-5,
-            placement: Placement::Before,
-            block: BlockKind::Sequential,
-            mlp: Mlp::Gated(Activation::Silu),
-            biases: Biases::NONE,
-            residual_scale: 1.0,
-            head: Some(Head::plain(true)),
-        })
+        }))
     }
 
     /// Writes corpus.txt and trains the tokenizer; gives the stanzas as tokens.

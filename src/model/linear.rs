@@ -10,7 +10,8 @@ use std::sync::Arc;
 pub enum Weight {
     /// Numbers in f32, f16 or bf16; whatever they are, products are taken in f32.
     Dense(Tensor),
-    /// Blocks of quantised numbers, kept so in memory.
+    /// Blocks of quantised numbers, kept so in memory; products round the other side to 8 bits as well,
+    /// as llama.cpp's do.
     Quantised(Arc<QTensor>),
 }
 

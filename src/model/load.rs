@@ -1,8 +1,9 @@
 //! A model by folder or by name: config, tokenizer and weights as one.
 
 use super::families::{Config, Family};
+use super::gguf::GgufFile;
 use super::linear::Weight;
-use super::location::{self, Location};
+use super::location::{self, Location, is_gguf};
 use super::memory;
 use super::params::{Param, Place};
 use super::spec::{Head, Spec};
@@ -40,7 +41,7 @@ pub struct Model {
     pub precision: Precision,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
-    /// SHA-256 of config.json.
+    /// SHA-256 of config.json, or of the fields that a GGUF file has in its place.
     pub config_sha256: String,
 }
 
@@ -61,19 +62,31 @@ impl Model {
             Location::Folder { path, name } => {
                 Ok(Model { name: name.clone(), ..Model::load(path, precision)? })
             }
+            Location::Gguf(path) => Model::load_gguf(path, precision),
             Location::Bundled => Model::bundled(precision),
         }
     }
 
-    /// A model from a folder in Hugging Face layout; its name is the folder's.
+    /// A model from a folder in Hugging Face layout, or from a GGUF file; its name is theirs.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn load(folder: &Path, precision: Precision) -> Result<Model> {
+        if is_gguf(folder) {
+            return Model::load_gguf(folder, precision);
+        }
         let read = |name: &str| artefact::load_bytes(&folder.join(name));
         let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
         let files = Files { folder, config: &config, tokenizer: &tokenizer };
         Model::assemble(location::name(folder), files, precision, || Weights::open(folder, precision))
+    }
+
+    fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
+        let file = GgufFile::open(path)?;
+        let tokenizer = Tokenizer::parse(path, &file.tokenizer_json()?)?;
+        let hashes = (file.sha256(), file.spec()?.1);
+        let parameters = of_gguf(file, precision)?;
+        Model::put_together(location::stem(path), (path, tokenizer), parameters, (precision, hashes))
     }
 
     /// The model inside the binary.
@@ -89,18 +102,21 @@ impl Model {
         })
     }
 
-    /// The spec of a model in a folder, and its parameters one by one.
+    /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+        if is_gguf(folder) {
+            return of_gguf(GgufFile::open(folder)?, precision);
+        }
         let path = folder.join("config.json");
         let config = Config::parse(&path, &artefact::load_bytes(&path)?)?;
         parameters(&config, precision, || Weights::open(folder, precision))
             .map(|(spec, load, _)| (spec, load))
     }
 
-    /// Only the weights and the forward pass of a model in a folder, without its tokenizer.
+    /// Only the weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor.
@@ -118,29 +134,43 @@ impl Model {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
         let tokenizer = Tokenizer::parse(&tokenizer_path, files.tokenizer)?;
-        let (spec, mut load, weights_sha256) = parameters(&config, precision, weights)?;
+        let (spec, load, weights_sha256) = parameters(&config, precision, weights)?;
+        let hashes = (weights_sha256, artefact::hash(files.config));
+        Model::put_together(name, (&tokenizer_path, tokenizer), (spec, load), (precision, hashes))
+    }
+
+    fn put_together(
+        name: String,
+        (tokenizer_path, tokenizer): (&Path, Tokenizer),
+        (spec, mut load): (Spec, Box<Parameters>),
+        (precision, (weights_sha256, config_sha256)): (Precision, (String, String)),
+    ) -> Result<Model> {
         if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
             let found = format!("token id {id}");
             let expected = format!(
                 "ids below {}, the rows of the model's embedding; the tokenizer belongs to another model",
                 spec.d_vocab
             );
-            return Err(Error::bad_file(&tokenizer_path, found, expected));
+            return Err(Error::bad_file(tokenizer_path, found, expected));
         }
-        Ok(Model {
-            name,
-            transformer: Transformer::new(spec, &mut *load)?,
-            tokenizer,
-            precision,
-            weights_sha256,
-            config_sha256: artefact::hash(files.config),
-        })
+        let transformer = Transformer::new(spec, &mut *load)?;
+        Ok(Model { name, transformer, tokenizer, precision, weights_sha256, config_sha256 })
     }
 
     /// The model's spec.
     pub fn spec(&self) -> &Spec {
         &self.transformer.spec
     }
+}
+
+/// A GGUF file's spec, and its parameters one by one.
+fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+    let (spec, _) = file.spec()?;
+    let needed = file.weight_bytes(precision) + memory::pass_bytes(&spec);
+    memory::check(needed, memory::available_bytes())?;
+    let shape_of = spec.clone();
+    let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
+    Ok((spec, Box::new(load)))
 }
 
 /// The tokenizer's file, or the way to make one where only older files are there.

@@ -14,30 +14,48 @@ pub enum Location {
         /// What results call the model.
         name: String,
     },
+    /// A GGUF file.
+    Gguf(PathBuf),
     /// In the binary.
     Bundled,
 }
 
 impl Location {
-    /// A model by path or name: a folder, else `models/NAME` in the lab, else the bundled one.
+    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
+    /// else the bundled one.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is none, naming where it was looked for.
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
-        let in_lab = lab.join("models").join(name);
-        let folders = [PathBuf::from(name), in_lab.clone()];
+        let models = lab.join("models");
+        let folders = [PathBuf::from(name), models.join(name)];
+        let files = [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))];
         if let Some(path) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
             return Ok(Location::Folder { name: self::name(&path), path });
+        }
+        if let Some(file) = files.into_iter().find(|path| is_gguf(path) && path.is_file()) {
+            return Ok(Location::Gguf(file));
         }
         if name == BUNDLED_MODEL {
             return Ok(Location::Bundled);
         }
         let expected = format!(
-            "a folder with config.json, tokenizer.json and model.safetensors, the name of one in {}, `org/name` on the hub, or `{BUNDLED_MODEL}`",
-            lab.join("models").display()
+            "a folder with config.json, tokenizer.json and model.safetensors, a .gguf file, \
+             the name of either in {}, `org/name` on the hub, or `{BUNDLED_MODEL}`",
+            models.display()
         );
         Err(Error::invalid("model", name, expected))
     }
+}
+
+/// Whether a path names a GGUF file.
+pub(super) fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// What results call the model of a GGUF file: the file's name without its ending.
+pub(super) fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// What results call the model of a folder: the folder's own name, not that of what a link leads to.

@@ -13,6 +13,7 @@
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets
 //! - `generate`: sampling with a key/value cache
+//! - `gguf`: a model from one GGUF file
 //! - `describe`: a spec in words
 //! - `memory`: what a model needs and the machine has
 //! - `location`: where a model lies, by the name a user gave
@@ -27,6 +28,7 @@ mod describe;
 pub mod families;
 mod forest;
 mod generate;
+mod gguf;
 mod hook;
 mod linear;
 mod load;
@@ -55,7 +57,7 @@ pub use params::{Kind, Param, Part, Place, count, untrained};
 pub use rotary::{Rotary, RotaryLayout, RotaryScaling};
 pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
-    Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Spec,
+    Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Sizes, Spec,
 };
 pub use tokenizer::{Encoded, Tokenizer};
 pub use transformer::Transformer;

@@ -47,6 +47,54 @@ pub struct Spec {
     pub head: Option<Head>,
 }
 
+/// The sizes that every config tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Number of blocks.
+    pub n_layers: usize,
+    /// Number of query heads.
+    pub n_heads: usize,
+    /// Number of MLP neurons.
+    pub d_mlp: usize,
+    /// Number of token ids.
+    pub d_vocab: usize,
+    /// Longest text, in tokens.
+    pub n_context: usize,
+}
+
+impl Spec {
+    /// The plainest model of these sizes: causal multi-head attention without positions, LayerNorm before,
+    /// one block after the other, plain gelu, biases everywhere, tied; a family says how it departs.
+    pub fn plain(family: &'static str, sizes: Sizes) -> Spec {
+        let Sizes { d_model, n_layers, n_heads, d_mlp, d_vocab, n_context } = sizes;
+        let d_head = d_model / n_heads;
+        Spec {
+            family,
+            d_model,
+            n_layers,
+            n_heads,
+            n_kv_heads: n_heads,
+            d_head,
+            d_mlp,
+            d_vocab,
+            n_context,
+            embedding: Embedding::PLAIN,
+            attention: Attention::causal(d_head),
+            layers: Layer::all(n_layers, Position::Nothing),
+            norm: NormKind::LayerNorm,
+            norm_eps: 1e-5,
+            placement: Placement::Before,
+            block: BlockKind::Sequential,
+            mlp: Mlp::Plain(Activation::Gelu),
+            biases: Biases::ALL,
+            residual_scale: 1.0,
+            head: Some(Head::plain(true)),
+        }
+    }
+}
+
 /// How tokens enter the stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Embedding {

@@ -66,7 +66,9 @@ impl Source {
     }
 }
 
-/// How weights lie in memory; products are always taken in f32.
+/// How weights lie in memory; products of dense weights are always taken in f32.
+///
+/// The quantised matrices of a GGUF file stay quantised, whatever is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Four bytes a weight.
@@ -78,6 +80,18 @@ pub enum Precision {
     Bf16,
     /// As the checkpoint stores them.
     AsStored,
+}
+
+impl Precision {
+    /// The type in memory of a matrix that is stored as `stored`.
+    pub(super) fn dtype(self, stored: DType) -> DType {
+        match self {
+            Precision::F32 => DType::F32,
+            Precision::F16 => DType::F16,
+            Precision::Bf16 => DType::BF16,
+            Precision::AsStored => stored,
+        }
+    }
 }
 
 impl std::str::FromStr for Precision {
@@ -163,12 +177,10 @@ impl Weights {
         for name in &source.tensors {
             let (path, tensor) = self.checkpoint.tensor(name, &stored)?;
             let tensor = cut(tensor, source.cut, each)?;
-            let dtype = match self.precision {
-                _ if shape.len() == 1 || param.place.is_norm() => DType::F32,
-                Precision::F32 => DType::F32,
-                Precision::F16 => DType::F16,
-                Precision::Bf16 => DType::BF16,
-                Precision::AsStored => tensor.dtype(),
+            let dtype = if shape.len() == 1 || param.place.is_norm() {
+                DType::F32
+            } else {
+                self.precision.dtype(tensor.dtype())
             };
             let tensor = tensor.to_dtype(dtype)?;
             check_finite(path, (param, name), &tensor)?;
@@ -209,7 +221,7 @@ fn cut(tensor: Tensor, cut: Cut, shape: &[usize]) -> Result<Tensor> {
     Ok(tensor.contiguous()?)
 }
 
-fn check_finite(path: &Path, (param, name): (Param, &str), tensor: &Tensor) -> Result<()> {
+pub(super) fn check_finite(path: &Path, (param, name): (Param, &str), tensor: &Tensor) -> Result<()> {
     // A sum of absolute values is finite only if each value is (f32 weights do not reach its limit).
     let sum = tensor.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
     if sum.is_finite() {

@@ -7,6 +7,8 @@ mod configs;
 mod encoders;
 mod facts;
 mod families;
+mod gguf;
+mod gguf_bad_input;
 mod hub;
 mod hub_server;
 mod laws;
@@ -18,10 +20,7 @@ mod tidy;
 mod tidy_tests;
 mod training;
 
-use mappa::model::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Rotary, Spec,
-};
+use mappa::model::{Sizes, Spec};
 use std::path::PathBuf;
 
 /// A path below the repository's root.
@@ -31,26 +30,5 @@ fn root(path: &str) -> PathBuf {
 
 /// The smallest Llama that has everything: two blocks, two heads.
 fn tiny_spec(d_vocab: usize) -> Spec {
-    Spec {
-        family: "llama",
-        d_model: 16,
-        n_layers: 2,
-        n_heads: 2,
-        n_kv_heads: 2,
-        d_head: 8,
-        d_mlp: 24,
-        d_vocab,
-        n_context: 128,
-        embedding: Embedding::PLAIN,
-        attention: Attention::causal(8),
-        layers: Layer::all(2, Position::Rotary(Rotary::plain(8, 10_000.0))),
-        norm: NormKind::RmsNorm,
-        placement: Placement::Before,
-        norm_eps: 1e-5,
-        block: BlockKind::Sequential,
-        mlp: Mlp::Gated(Activation::Silu),
-        biases: Biases::NONE,
-        residual_scale: 1.0,
-        head: Some(Head::plain(true)),
-    }
+    Spec::llama(Sizes { d_model: 16, n_layers: 2, n_heads: 2, d_mlp: 24, d_vocab, n_context: 128 })
 }

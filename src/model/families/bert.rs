@@ -4,8 +4,7 @@ use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Kind, Param, Part, Place};
 use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind, Placement,
-    Position, Positions, Spec,
+    Activation, Attention, Direction, Embedding, Head, Mlp, Placement, Positions, Sizes, Spec,
 };
 use crate::model::weights::{Rows, Source};
 
@@ -21,41 +20,37 @@ pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Res
     config.only("position_embedding_type", "absolute")?;
     let activation = config.activation("hidden_act", Activation::Gelu)?;
     let n_types = config.maybe_count("type_vocab_size")?.unwrap_or(2);
-    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    let (n_layers, d_head) = (config.count("num_hidden_layers")?, d_model / n_heads);
     let n_rows = config.count("max_position_embeddings")?;
-    Ok(Spec {
-        family,
-        d_model,
-        n_layers,
-        n_heads,
-        n_kv_heads: n_heads,
-        d_head,
+    let sizes = Sizes {
+        d_model: config.count("hidden_size")?,
+        n_layers: config.count("num_hidden_layers")?,
+        n_heads: config.count("num_attention_heads")?,
         d_mlp: config.count("intermediate_size")?,
         d_vocab: config.count("vocab_size")?,
         n_context: n_rows.saturating_sub(offset),
-        embedding: Embedding {
-            positions: Positions::Learned { offset },
-            n_token_types: Some(n_types),
-            norm: true,
-            ..Embedding::PLAIN
-        },
-        attention: Attention { direction: Direction::Bidirectional, ..Attention::causal(d_head) },
-        layers: Layer::all(n_layers, Position::Nothing),
-        norm: NormKind::LayerNorm,
+    };
+    let plain = encoder_spec(family, sizes, activation, config.flag_or("tie_word_embeddings", true)?);
+    let positions = Positions::Learned { offset };
+    Ok(Spec {
+        embedding: Embedding { positions, n_token_types: Some(n_types), ..plain.embedding },
         norm_eps: config.number_or("layer_norm_eps", 1e-12)?,
-        placement: Placement::AfterSum,
-        block: BlockKind::Sequential,
-        mlp: Mlp::Plain(activation),
-        biases: Biases::ALL,
-        residual_scale: 1.0,
-        head: Some(Head {
-            norm: false,
-            transform: Some(activation),
-            bias: true,
-            ..Head::plain(config.flag_or("tie_word_embeddings", true)?)
-        }),
+        ..plain
     })
+}
+
+/// The plainest encoder: learned positions, a norm on the embedding and after each sum, and a head that
+/// turns each row before it is unembedded.
+pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: Activation, tied: bool) -> Spec {
+    let plain = Spec::plain(family, sizes);
+    Spec {
+        embedding: Embedding { positions: Positions::Learned { offset: 0 }, norm: true, ..plain.embedding },
+        attention: Attention { direction: Direction::Bidirectional, ..plain.attention },
+        norm_eps: 1e-12,
+        placement: Placement::AfterSum,
+        mlp: Mlp::Plain(activation),
+        head: Some(Head { norm: false, transform: Some(activation), bias: true, ..Head::plain(tied) }),
+        ..plain
+    }
 }
 
 fn source(spec: &Spec, param: Param) -> Source {
@@ -67,12 +62,12 @@ fn source(spec: &Spec, param: Param) -> Source {
             Source::named("cls.predictions.bias".into(), Rows::All)
         }
         Place::Unembed => Source::whole("cls.predictions.decoder", param),
-        _ => encoder(param),
+        _ => encoder_source(param),
     }
 }
 
 /// Names of the encoder, which RoBERTa shares.
-pub(super) fn encoder(param: Param) -> Source {
+pub(super) fn encoder_source(param: Param) -> Source {
     use Part::*;
     let (l, part) = match param.place {
         Place::Positions => return Source::whole("embeddings.position_embeddings", param),

@@ -3,10 +3,7 @@
 use super::{Config, Family, alibi};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{
-    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
-    Position, Rounding, Spec,
-};
+use crate::model::spec::{Activation, Alibi, Embedding, Head, Layer, Mlp, Position, Rounding, Sizes, Spec};
 use crate::model::weights::{Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "bloom", spec, source, prefix: "transformer." };
@@ -17,29 +14,22 @@ fn spec(config: &Config) -> Result<Spec> {
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let n_heads = config.count_of(&["n_head", "num_attention_heads"])?;
     let n_layers = config.count_of(&["n_layer", "num_hidden_layers"])?;
-    let d_head = d_model / n_heads;
     let alibi = Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::F32 };
-    Ok(Spec {
-        family: "bloom",
+    let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
-        n_kv_heads: n_heads,
-        d_head,
         d_mlp: 4 * d_model,
         d_vocab: config.count("vocab_size")?,
         n_context: config.maybe_count("seq_length")?.unwrap_or(2048),
+    };
+    Ok(Spec {
         embedding: Embedding { norm: true, ..Embedding::PLAIN },
-        attention: Attention::causal(d_head),
         layers: Layer::all(n_layers, Position::Alibi(alibi)),
-        norm: NormKind::LayerNorm,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        placement: Placement::Before,
-        block: BlockKind::Sequential,
         mlp: Mlp::Plain(Activation::GeluTanh),
-        biases: Biases::ALL,
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+        ..Spec::plain("bloom", sizes)
     })
 }
 

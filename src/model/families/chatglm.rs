@@ -4,10 +4,7 @@ use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Spec,
-};
+use crate::model::spec::{Activation, Attention, Biases, Head, Layer, Mlp, NormKind, Position, Sizes, Spec};
 use crate::model::weights::{Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "chatglm", spec, source, prefix: "transformer." };
@@ -29,27 +26,25 @@ fn spec(config: &Config) -> Result<Spec> {
     let theta = 10_000.0 * config.number_or("rope_ratio", 1.0)?;
     let layout = RotaryLayout::Interleaved;
     let rotary = Rotary { n_rotated: d_head / 2, theta, layout, scaling: RotaryScaling::Nothing };
-    Ok(Spec {
-        family: "chatglm",
+    let sizes = Sizes {
         d_model: config.count("hidden_size")?,
         n_layers,
         n_heads,
-        n_kv_heads: config.count("multi_query_group_num")?,
-        d_head,
         d_mlp: config.count("ffn_hidden_size")?,
         d_vocab: config.count("padded_vocab_size")?,
         n_context: config.count("seq_length")?,
-        embedding: Embedding::PLAIN,
+    };
+    Ok(Spec {
+        n_kv_heads: config.count("multi_query_group_num")?,
+        d_head,
         attention: Attention::causal(d_head),
         layers: Layer::all(n_layers, Position::Rotary(rotary)),
         norm: NormKind::RmsNorm,
         norm_eps: config.number_or("layernorm_epsilon", 1e-5)?,
-        placement: Placement::Before,
-        block: BlockKind::Sequential,
         mlp: Mlp::Gated(Activation::Silu),
         biases: Biases { qkv: config.flag_or("add_qkv_bias", false)?, ..Biases::NONE },
-        residual_scale: 1.0,
         head: Some(Head::plain(false)),
+        ..Spec::plain("chatglm", sizes)
     })
 }
 

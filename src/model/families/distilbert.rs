@@ -1,47 +1,25 @@
 //! DistilBERT: BERT without token types, under its own names.
 
-use super::{Config, Family};
+use super::{Config, Family, bert};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind, Placement,
-    Position, Positions, Spec,
-};
+use crate::model::spec::{Activation, Sizes, Spec};
 use crate::model::weights::Source;
 
 pub(super) const FAMILY: Family = Family { model_type: "distilbert", spec, source, prefix: "distilbert." };
 
 fn spec(config: &Config) -> Result<Spec> {
     let activation = config.activation("activation", Activation::Gelu)?;
-    let (d_model, n_heads) = (config.count("dim")?, config.count("n_heads")?);
-    let (n_layers, d_head) = (config.count("n_layers")?, d_model / n_heads);
-    Ok(Spec {
-        family: "distilbert",
-        d_model,
-        n_layers,
-        n_heads,
-        n_kv_heads: n_heads,
-        d_head,
+    let sizes = Sizes {
+        d_model: config.count("dim")?,
+        n_layers: config.count("n_layers")?,
+        n_heads: config.count("n_heads")?,
         d_mlp: config.count("hidden_dim")?,
         d_vocab: config.count("vocab_size")?,
         n_context: config.count("max_position_embeddings")?,
-        embedding: Embedding { positions: Positions::Learned { offset: 0 }, norm: true, ..Embedding::PLAIN },
-        attention: Attention { direction: Direction::Bidirectional, ..Attention::causal(d_head) },
-        layers: Layer::all(n_layers, Position::Nothing),
-        norm: NormKind::LayerNorm,
-        norm_eps: 1e-12,
-        placement: Placement::AfterSum,
-        block: BlockKind::Sequential,
-        mlp: Mlp::Plain(activation),
-        biases: Biases::ALL,
-        residual_scale: 1.0,
-        head: Some(Head {
-            norm: false,
-            transform: Some(activation),
-            bias: true,
-            ..Head::plain(config.flag_or("tie_word_embeddings", true)?)
-        }),
-    })
+    };
+    let is_tied = config.flag_or("tie_word_embeddings", true)?;
+    Ok(bert::encoder_spec("distilbert", sizes, activation, is_tied))
 }
 
 fn source(_: &Spec, param: Param) -> Source {

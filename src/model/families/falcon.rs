@@ -5,8 +5,7 @@ use super::{Config, Family, alibi};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{
-    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
-    Position, Rounding, Spec,
+    Activation, Alibi, Biases, BlockKind, Head, Layer, Mlp, Position, Rounding, Sizes, Spec,
 };
 use crate::model::weights::{Rows, Source};
 
@@ -31,27 +30,23 @@ fn spec(config: &Config) -> Result<Spec> {
         Position::Rotary(turned)
     };
     let bias = config.flag_or("bias", false)?;
-    Ok(Spec {
-        family: "falcon",
+    let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
-        n_kv_heads,
-        d_head,
         d_mlp: config.maybe_count("ffn_hidden_size")?.unwrap_or(4 * d_model),
         d_vocab: config.count("vocab_size")?,
         n_context: config.maybe_count("max_position_embeddings")?.unwrap_or(2048),
-        embedding: Embedding::PLAIN,
-        attention: Attention::causal(d_head),
+    };
+    Ok(Spec {
+        n_kv_heads,
         layers: Layer::all(n_layers, position),
-        norm: NormKind::LayerNorm,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        placement: Placement::Before,
         block: block(config, is_new)?,
         mlp: Mlp::Plain(config.activation("activation", Activation::Gelu)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: bias },
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+        ..Spec::plain("falcon", sizes)
     })
 }
 

@@ -3,44 +3,32 @@
 use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Positions, Spec,
-};
+use crate::model::spec::{Activation, Embedding, Head, Mlp, Positions, Sizes, Spec};
 use crate::model::weights::{Cut, Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt2", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let (d_model, n_heads) = (config.count("n_embd")?, config.count("n_head")?);
-    let (n_layers, n_context) = (config.count("n_layer")?, config.count("n_positions")?);
+    let d_model = config.count("n_embd")?;
     config.maybe_count("n_ctx")?; // what older configs call n_positions
     config.only("scale_attn_weights", true)?;
     config.only("scale_attn_by_inverse_layer_idx", false)?;
     config.only("reorder_and_upcast_attn", false)?;
     config.only("add_cross_attention", false)?;
-    let d_head = d_model / n_heads;
-    Ok(Spec {
-        family: "gpt2",
+    let sizes = Sizes {
         d_model,
-        n_layers,
-        n_heads,
-        n_kv_heads: n_heads,
-        d_head,
+        n_layers: config.count("n_layer")?,
+        n_heads: config.count("n_head")?,
         d_mlp: config.maybe_count("n_inner")?.unwrap_or(4 * d_model),
         d_vocab: config.count("vocab_size")?,
-        n_context,
+        n_context: config.count("n_positions")?,
+    };
+    Ok(Spec {
         embedding: Embedding { positions: Positions::Learned { offset: 0 }, ..Embedding::PLAIN },
-        attention: Attention::causal(d_head),
-        layers: Layer::all(n_layers, Position::Nothing),
-        norm: NormKind::LayerNorm,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        placement: Placement::Before,
-        block: BlockKind::Sequential,
         mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
-        biases: Biases::ALL,
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+        ..Spec::plain("gpt2", sizes)
     })
 }
 

@@ -4,10 +4,7 @@ use super::rope::{Usual, WHOLE, rotary};
 use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Spec,
-};
+use crate::model::spec::{Activation, Biases, BlockKind, Head, Layer, Mlp, Position, Sizes, Spec};
 use crate::model::weights::{Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neox", spec, source, prefix: "gpt_neox." };
@@ -21,27 +18,22 @@ fn spec(config: &Config) -> Result<Spec> {
     config.unread(&["is_decoder"]);
     let is_parallel = config.flag_or("use_parallel_residual", true)?;
     let bias = config.flag_or("attention_bias", true)?;
-    Ok(Spec {
-        family: "gpt_neox",
+    let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
-        n_kv_heads: n_heads,
-        d_head,
         d_mlp: config.count("intermediate_size")?,
         d_vocab: config.count("vocab_size")?,
         n_context: config.count("max_position_embeddings")?,
-        embedding: Embedding::PLAIN,
-        attention: Attention::causal(d_head),
+    };
+    Ok(Spec {
         layers: Layer::all(n_layers, Position::Rotary(rotary)),
-        norm: NormKind::LayerNorm,
         norm_eps: config.number_or("layer_norm_eps", 1e-5)?,
-        placement: Placement::Before,
         block: if is_parallel { BlockKind::Parallel } else { BlockKind::Sequential },
         mlp: Mlp::Plain(config.activation("hidden_act", Activation::Gelu)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: true },
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
+        ..Spec::plain("gpt_neox", sizes)
     })
 }
 

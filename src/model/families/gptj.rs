@@ -4,10 +4,7 @@ use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Spec,
-};
+use crate::model::spec::{Activation, Biases, BlockKind, Head, Layer, Mlp, Position, Sizes, Spec};
 use crate::model::weights::Source;
 
 pub(super) const FAMILY: Family = Family { model_type: "gptj", spec, source, prefix: "transformer." };
@@ -15,32 +12,26 @@ pub(super) const FAMILY: Family = Family { model_type: "gptj", spec, source, pre
 fn spec(config: &Config) -> Result<Spec> {
     config.only("rotary", true)?;
     config.unread(&["scale_attn_weights"]);
-    let (d_model, n_heads) = (config.count("n_embd")?, config.count("n_head")?);
-    let (n_layers, d_head) = (config.count("n_layer")?, d_model / n_heads);
+    let (d_model, n_layers) = (config.count("n_embd")?, config.count("n_layer")?);
     let n_rotated = config.maybe_count("rotary_dim")?.unwrap_or(64);
     let layout = RotaryLayout::Interleaved;
     let rotary = Rotary { n_rotated, theta: 10_000.0, layout, scaling: RotaryScaling::Nothing };
-    Ok(Spec {
-        family: "gptj",
+    let sizes = Sizes {
         d_model,
         n_layers,
-        n_heads,
-        n_kv_heads: n_heads,
-        d_head,
+        n_heads: config.count("n_head")?,
         d_mlp: config.maybe_count("n_inner")?.unwrap_or(4 * d_model),
         d_vocab: config.count("vocab_size")?,
         n_context: config.count("n_positions")?,
-        embedding: Embedding::PLAIN,
-        attention: Attention::causal(d_head),
+    };
+    Ok(Spec {
         layers: Layer::all(n_layers, Position::Rotary(rotary)),
-        norm: NormKind::LayerNorm,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        placement: Placement::Before,
         block: BlockKind::ParallelOneNorm,
         mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
         biases: Biases { mlp: true, ..Biases::NONE },
-        residual_scale: 1.0,
         head: Some(Head { bias: true, ..Head::plain(config.flag_or("tie_word_embeddings", false)?) }),
+        ..Spec::plain("gptj", sizes)
     })
 }
 

@@ -5,10 +5,7 @@ use super::{Config, Family};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::rotary::Rotary;
-use crate::model::spec::{
-    Activation, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement, Position,
-    Spec,
-};
+use crate::model::spec::{Activation, Attention, Biases, Head, Layer, Mlp, NormKind, Position, Sizes, Spec};
 use crate::model::weights::Source;
 use serde::Serialize;
 
@@ -33,30 +30,41 @@ pub(super) fn turned(
     family: &'static str,
     (d_head, rotary): (usize, Rotary),
 ) -> Result<Spec> {
-    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    let n_layers = config.count("num_hidden_layers")?;
-    Ok(Spec {
-        family,
-        d_model,
-        n_layers,
-        n_heads,
-        n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(n_heads),
-        d_head,
+    let sizes = Sizes {
+        d_model: config.count("hidden_size")?,
+        n_layers: config.count("num_hidden_layers")?,
+        n_heads: config.count("num_attention_heads")?,
         d_mlp: config.count("intermediate_size")?,
         d_vocab: config.count("vocab_size")?,
         n_context: n_context(config, config.count("max_position_embeddings")?)?,
-        embedding: Embedding::PLAIN,
+    };
+    Ok(Spec {
+        n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(sizes.n_heads),
+        d_head,
         attention: Attention::causal(d_head),
-        layers: Layer::all(n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
         norm: NormKind::RmsNorm,
         norm_eps: config.number_or("rms_norm_eps", 1e-6)?,
-        placement: Placement::Before,
-        block: BlockKind::Sequential,
         mlp: Mlp::Gated(config.activation("hidden_act", Activation::Silu)?),
         biases: Biases::NONE,
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
+        ..Spec::plain(family, sizes)
     })
+}
+
+impl Spec {
+    /// The Llama that `mappa train` makes: as many key and value heads as query heads, no biases, tied.
+    pub fn llama(sizes: Sizes) -> Spec {
+        let plain = Spec::plain("llama", sizes);
+        let rotary = Rotary::plain(plain.d_head, 10_000.0);
+        Spec {
+            layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
+            norm: NormKind::RmsNorm,
+            mlp: Mlp::Gated(Activation::Silu),
+            biases: Biases::NONE,
+            ..plain
+        }
+    }
 }
 
 /// Tensor names of Llama and the many that took them over.

@@ -3,10 +3,7 @@
 use super::{Config, Family, alibi};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{
-    Activation, Alibi, Attention, Biases, BlockKind, Embedding, Head, Layer, Mlp, NormKind, Placement,
-    Position, Rounding, Spec,
-};
+use crate::model::spec::{Alibi, Attention, Biases, Head, Layer, NormKind, Position, Rounding, Sizes, Spec};
 use crate::model::weights::{Rows, Source};
 
 pub(super) const FAMILY: Family = Family { model_type: "mpt", spec, source, prefix: "transformer." };
@@ -20,34 +17,29 @@ fn spec(config: &Config) -> Result<Spec> {
         return Err(config.unsupported("logit_scale", scale, "only null is, as in transformers"));
     }
     let (d_model, n_heads) = (config.count("d_model")?, config.count("n_heads")?);
-    let (n_layers, d_head) = (config.count("n_layers")?, d_model / n_heads);
+    let n_layers = config.count("n_layers")?;
     let alibi = Alibi { slopes: alibi::interleaved(n_heads), rounding: Rounding::F32 };
-    Ok(Spec {
-        family: "mpt",
+    let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
-        n_kv_heads: n_heads,
-        d_head,
         d_mlp: 4 * d_model,
         d_vocab: config.count("vocab_size")?,
         n_context: config.count("max_seq_len")?,
-        embedding: Embedding::PLAIN,
-        attention: attention(config, d_head)?,
+    };
+    let plain = Spec::plain("mpt", sizes);
+    Ok(Spec {
+        attention: attention(config, plain.attention)?,
         layers: Layer::all(n_layers, Position::Alibi(alibi)),
         norm: NormKind::LayerNormNoBias,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        placement: Placement::Before,
-        block: BlockKind::Sequential,
-        mlp: Mlp::Plain(Activation::Gelu),
         biases: Biases::NONE,
-        residual_scale: 1.0,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+        ..plain
     })
 }
 
-fn attention(config: &Config, d_head: usize) -> Result<Attention> {
-    let usual = Attention::causal(d_head);
+fn attention(config: &Config, usual: Attention) -> Result<Attention> {
     let Some(inner) = config.object("attn_config")? else { return Ok(usual) };
     inner.only("alibi", true)?;
     inner.only("alibi_bias_max", 8)?;

@@ -24,6 +24,6 @@ fn source(spec: &Spec, param: Param) -> Source {
             Source::named("lm_head.bias".into(), Rows::All)
         }
         Place::Unembed => Source::whole("lm_head.decoder", param),
-        _ => bert::encoder(param),
+        _ => bert::encoder_source(param),
     }
 }

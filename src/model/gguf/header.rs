@@ -1,0 +1,269 @@
+//! The header of a GGUF file: its metadata, and where each tensor lies.
+//!
+//! candle reads this format too, but answers a type that it does not know without the tensor's name, and
+//! panics on an alignment of zero or on a shape whose size overflows; a file from elsewhere must do neither.
+//! Every count is held against the bytes that are left before anything is allocated for it.
+
+use super::kind::Kind;
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+/// A metadata value; integers of every width are one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// Yes or no.
+    Flag(bool),
+    /// A text.
+    Text(String),
+    /// Values of one kind.
+    List(Vec<Value>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Integer(n) => write!(f, "{n}"),
+            Value::Float(x) => write!(f, "{x}"),
+            Value::Flag(flag) => write!(f, "{flag}"),
+            Value::Text(text) => write!(f, "`{text}`"),
+            Value::List(values) => write!(f, "a list of {}", values.len()),
+        }
+    }
+}
+
+/// Where a tensor lies and how it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Rows first, as elsewhere in mappa; GGUF itself writes the row's width first.
+    pub shape: Vec<usize>,
+    /// How its numbers are stored.
+    pub kind: Kind,
+    /// Its bytes in the file.
+    pub bytes: Range<usize>,
+}
+
+impl Entry {
+    /// How many rows it has; a vector is one.
+    pub fn rows(&self) -> usize {
+        self.shape[..self.shape.len() - 1].iter().product()
+    }
+}
+
+/// What stands before the tensors' bytes.
+#[derive(Debug)]
+pub struct Header {
+    /// The metadata by key.
+    pub metadata: HashMap<String, Value>,
+    /// The tensors by name.
+    pub tensors: HashMap<String, Entry>,
+}
+
+const MAGIC: &[u8] = b"GGUF";
+/// What a whole file is, for errors.
+const WHOLE: &str = "a complete GGUF file; download or copy it again";
+/// ggml has no tensors with more dimensions.
+const MAX_DIMENSIONS: usize = 4;
+
+impl Header {
+    /// Reads the header of a file's bytes; `path` names the file in errors.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming what is cut short, absurd, or of a type that is not read.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+        let mut reader = Reader { path, bytes, at: 0, wide: true };
+        reader.version()?;
+        let (n_tensors, n_keys) = (reader.length("tensors")?, reader.length("metadata keys")?);
+        let mut metadata = HashMap::new();
+        for _ in 0..n_keys {
+            let key = reader.text("a metadata key")?;
+            let kind = reader.u32(&key)?;
+            let value = reader.value(&key, kind)?;
+            if metadata.insert(key.clone(), value).is_some() {
+                return Err(reader.bad(format!("metadata key `{key}` twice"), WHOLE));
+            }
+        }
+        let found = (0..n_tensors).map(|_| reader.entry()).collect::<Result<Vec<_>>>()?;
+        let alignment = alignment(&reader, &metadata)?;
+        let start = reader.at.next_multiple_of(alignment);
+        let mut tensors = HashMap::new();
+        for (name, shape, kind, offset) in found {
+            let bytes = place(&reader, &name, (&shape, kind), (start, offset, alignment))?;
+            if tensors.insert(name.clone(), Entry { shape, kind, bytes }).is_some() {
+                return Err(reader.bad(format!("tensor `{name}` twice"), WHOLE));
+            }
+        }
+        Ok(Header { metadata, tensors })
+    }
+}
+
+/// The multiple at which tensors begin.
+fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize> {
+    match metadata.get("general.alignment") {
+        None => Ok(32),
+        // Less than 8 could leave numbers where the processor may not read them.
+        Some(Value::Integer(n @ 8..=65_536)) if (*n as u64).is_power_of_two() => Ok(*n as usize),
+        Some(other) => {
+            Err(reader.bad(format!("`general.alignment` {other}"), "a power of two from 8 to 65536"))
+        }
+    }
+}
+
+/// A tensor's bytes, once they are known to be within the file.
+fn place(
+    reader: &Reader,
+    name: &str,
+    (shape, kind): (&[usize], Kind),
+    (start, offset, alignment): (usize, u64, usize),
+) -> Result<Range<usize>> {
+    let size = kind.size(shape).ok_or_else(|| {
+        let found = format!("tensor `{name}` of shape {shape:?} stored as {kind}");
+        reader.bad(found, format!("rows of a multiple of {} numbers, less than memory holds", kind.block()))
+    })?;
+    let begin = usize::try_from(offset).ok().filter(|offset| offset.is_multiple_of(alignment));
+    let begin = begin.and_then(|offset| start.checked_add(offset));
+    let end = begin.and_then(|begin| begin.checked_add(size)).filter(|end| *end <= reader.bytes.len());
+    begin.zip(end).map(|(begin, end)| begin..end).ok_or_else(|| {
+        let found = format!(
+            "tensor `{name}` of {size} bytes at offset {offset}, beyond the file's {} bytes",
+            reader.bytes.len()
+        );
+        reader.bad(found, WHOLE)
+    })
+}
+
+/// Reads forward through the header, never past its end.
+struct Reader<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    at: usize,
+    /// Whether lengths have 64 bits; version 1 wrote 32.
+    wide: bool,
+}
+
+impl Reader<'_> {
+    fn bad(&self, found: impl ToString, expected: impl ToString) -> Error {
+        Error::bad_file(self.path, found, expected)
+    }
+
+    /// The next `n` bytes; `what` names them if the file ends before.
+    fn take(&mut self, n: usize, what: &str) -> Result<&[u8]> {
+        let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
+        let end =
+            end.ok_or_else(|| self.bad(format!("{} bytes that end within {what}", self.bytes.len()), WHOLE))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N, what)?);
+        Ok(array)
+    }
+
+    fn u32(&mut self, what: &str) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array(what)?))
+    }
+
+    /// A count of things, each of which takes a byte at least: more than are left is absurd.
+    fn length(&mut self, what: &str) -> Result<usize> {
+        let n = if self.wide { u64::from_le_bytes(self.array(what)?) } else { self.u32(what)?.into() };
+        let left = self.bytes.len() - self.at;
+        usize::try_from(n)
+            .ok()
+            .filter(|n| *n <= left)
+            .ok_or_else(|| self.bad(format!("{n} {what} where {left} bytes are left"), WHOLE))
+    }
+
+    fn version(&mut self) -> Result<()> {
+        if self.bytes.get(..MAGIC.len()) != Some(MAGIC) {
+            return Err(self.bad(format!("{} bytes that do not begin with `GGUF`", self.bytes.len()), WHOLE));
+        }
+        self.at = MAGIC.len();
+        match self.u32("the version")? {
+            1 => self.wide = false,
+            2 | 3 => {}
+            version if (1..=3).contains(&version.swap_bytes()) => {
+                let little = "little-endian; convert the model again without --bigendian";
+                return Err(self.bad("a big-endian GGUF file", little));
+            }
+            version => return Err(self.bad(format!("GGUF version {version}"), "version 1, 2 or 3")),
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, what: &str) -> Result<String> {
+        let n = self.length(&format!("bytes in {what}"))?;
+        let bytes = self.take(n, what)?.to_vec();
+        String::from_utf8(bytes).map_err(|e| self.bad(format!("{what} that is not UTF-8 ({e})"), WHOLE))
+    }
+
+    fn value(&mut self, key: &str, kind: u32) -> Result<Value> {
+        const LIST: u32 = 9;
+        if kind != LIST {
+            return self.scalar(key, kind);
+        }
+        let kind = self.u32(key)?;
+        let n = self.length(&format!("values in `{key}`"))?;
+        // A list of lists comes out as a type that is no scalar's; no model has one.
+        (0..n).map(|_| self.scalar(key, kind)).collect::<Result<_>>().map(Value::List)
+    }
+
+    fn scalar(&mut self, key: &str, kind: u32) -> Result<Value> {
+        let what = format!("`{key}`");
+        Ok(match kind {
+            0 => Value::Integer(u8::from_le_bytes(self.array(&what)?).into()),
+            1 => Value::Integer(i8::from_le_bytes(self.array(&what)?).into()),
+            2 => Value::Integer(u16::from_le_bytes(self.array(&what)?).into()),
+            3 => Value::Integer(i16::from_le_bytes(self.array(&what)?).into()),
+            4 => Value::Integer(self.u32(&what)?.into()),
+            5 => Value::Integer(i32::from_le_bytes(self.array(&what)?).into()),
+            6 => Value::Float(f32::from_le_bytes(self.array(&what)?).into()),
+            7 => Value::Flag(self.array::<1>(&what)? != [0]),
+            8 => Value::Text(self.text(&what)?),
+            10 => {
+                let n = u64::from_le_bytes(self.array(&what)?);
+                Value::Integer(i64::try_from(n).map_err(|_| self.bad(format!("{what} {n}"), WHOLE))?)
+            }
+            11 => Value::Integer(i64::from_le_bytes(self.array(&what)?)),
+            12 => Value::Float(f64::from_le_bytes(self.array(&what)?)),
+            _ => return Err(self.bad(format!("{what} of unknown type {kind}"), WHOLE)),
+        })
+    }
+
+    /// A line of the table of tensors: name, shape, type, and offset.
+    fn entry(&mut self) -> Result<(String, Vec<usize>, Kind, u64)> {
+        let name = self.text("the name of a tensor")?;
+        let what = format!("the entry of tensor `{name}`");
+        let rank = self.u32(&what)? as usize;
+        if !(1..=MAX_DIMENSIONS).contains(&rank) {
+            return Err(self.bad(format!("tensor `{name}` of {rank} dimensions"), "1 to 4"));
+        }
+        let mut shape = Vec::with_capacity(rank);
+        for _ in 0..rank {
+            let n = if self.wide { u64::from_le_bytes(self.array(&what)?) } else { self.u32(&what)?.into() };
+            let n =
+                usize::try_from(n).map_err(|_| self.bad(format!("tensor `{name}` of {n} rows"), WHOLE))?;
+            shape.insert(0, n);
+        }
+        let kind = self.u32(&what)?;
+        let kind = Kind::from_ggml(kind).map_err(|kind| {
+            let found = format!("tensor `{name}` stored as {kind}");
+            let known = Kind::KNOWN;
+            self.bad(
+                found,
+                format!(
+                    "one of {known}; quantise the model again to one of these, or fetch another file of it"
+                ),
+            )
+        })?;
+        Ok((name, shape, kind, u64::from_le_bytes(self.array(&what)?)))
+    }
+}

@@ -1,0 +1,134 @@
+//! A file's metadata, read key by key; what could change numbers and is not read is refused.
+
+use super::header::Value;
+use crate::error::{Error, Result};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+/// Keys of an architecture that change no number here.
+const HARMLESS: &[&str] = &["rope.scaling.finetuned", "tensor_data_layout", "vocab_size"];
+
+/// The metadata of one file, and which of its keys were read.
+pub(super) struct Metadata<'a> {
+    path: &'a Path,
+    values: &'a HashMap<String, Value>,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Metadata<'a> {
+    pub fn new(path: &'a Path, values: &'a HashMap<String, Value>) -> Metadata<'a> {
+        Metadata { path, values, read: RefCell::default() }
+    }
+
+    /// The file it came from.
+    pub fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Value> {
+        self.read.borrow_mut().insert(key.to_string());
+        self.values.get(key)
+    }
+
+    fn typed<T>(&self, key: &str, of: fn(&'a Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        of(value).map(Some).ok_or_else(|| self.unsupported(key, value, format!("{expected} is")))
+    }
+
+    /// What stands under a key that must be there.
+    pub fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
+        found?.ok_or_else(|| {
+            let expected = "it, as llama.cpp's converter writes it; convert or fetch the model again";
+            Error::bad_file(self.path, format!("no metadata key `{key}`"), expected)
+        })
+    }
+
+    /// A whole number, at least 0, if the key is there.
+    pub fn count(&self, key: &str) -> Result<Option<usize>> {
+        let of = |value: &Value| match value {
+            Value::Integer(n) => usize::try_from(*n).ok(),
+            _ => None,
+        };
+        self.typed(key, of, "a whole number")
+    }
+
+    /// A number, if the key is there.
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        self.typed(key, number, "a number")
+    }
+
+    /// True or false, if the key is there.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>> {
+        let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
+        self.typed(key, of, "true or false")
+    }
+
+    /// A text, if the key is there.
+    pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
+        self.typed(key, text, "a text")
+    }
+
+    /// Texts, if the key is there.
+    pub fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
+        self.typed(key, |value| list(value)?.iter().map(text).collect(), "a list of texts")
+    }
+
+    /// Numbers, if the key is there.
+    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        self.typed(key, |value| list(value)?.iter().map(number).collect(), "a list of numbers")
+    }
+
+    /// Flags, if the key is there and holds a list of them.
+    pub fn flags(&self, key: &str) -> Option<Vec<bool>> {
+        let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
+        list(self.value(key)?)?.iter().map(of).collect()
+    }
+
+    /// Refuses a value that is not honoured.
+    pub fn unsupported(&self, key: &str, value: &Value, expected: impl ToString) -> Error {
+        Error::UnsupportedConfig {
+            path: self.path.to_path_buf(),
+            field: key.to_string(),
+            value: value.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    /// Refuses every key below `prefix` that was not read and is not known to change no number.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedConfig`] naming the first such key.
+    pub fn finish(&self, prefix: &str) -> Result<()> {
+        let read = self.read.borrow();
+        let unread = |key: &&String| {
+            let Some(name) = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')) else {
+                return false;
+            };
+            !read.contains(key.as_str()) && !HARMLESS.contains(&name)
+        };
+        match self.values.keys().filter(unread).min() {
+            Some(key) => {
+                let expected = "nothing is known of this key, so it may change numbers";
+                Err(self.unsupported(key, &self.values[key], expected))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(x) => Some(*x),
+        Value::Integer(n) => Some(*n as f64),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    if let Value::Text(text) = value { Some(text) } else { None }
+}
+
+fn list(value: &Value) -> Option<&[Value]> {
+    if let Value::List(values) = value { Some(values) } else { None }
+}

@@ -1,0 +1,87 @@
+//! How a byte-level vocabulary's text is cut before merging: the file names it, and the name stands for
+//! regular expressions.
+
+use serde_json::{Value, json};
+
+/// How a text is cut, by the names that llama.cpp gives to it.
+pub(super) struct PreTokenizer {
+    names: &'static [&'static str],
+    /// Each cuts the pieces that the one before left.
+    patterns: &'static [&'static str],
+    /// Whether a whole piece that is a token is taken without merging.
+    pub ignores_merges: bool,
+    /// Whether a text begins with BOS where the file does not say.
+    pub adds_bos: bool,
+}
+
+/// GPT-2's: words with the space before them, runs of digits, runs of other signs.
+const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// Llama 3's and those like it differ in how many digits stand together.
+macro_rules! llama3_like {
+    ($digits:literal) => {
+        concat!(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|",
+            $digits,
+            r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )
+    };
+}
+
+/// Tekken's and GPT-4o's: a word ends where capitals begin again.
+macro_rules! cased {
+    ($contraction:literal, $digits:literal) => {
+        concat!(
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+",
+            $contraction,
+            r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*",
+            $contraction,
+            "|",
+            $digits,
+            r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )
+    };
+}
+
+const fn plain(names: &'static [&'static str], patterns: &'static [&'static str]) -> PreTokenizer {
+    PreTokenizer { names, patterns, ignores_merges: false, adds_bos: false }
+}
+
+const KNOWN: &[PreTokenizer] = &[
+    plain(&["gpt-2", "phi-2", "olmo", "mpt", "exaone4", "trillion"], &[GPT2]),
+    PreTokenizer {
+        ignores_merges: true,
+        adds_bos: true,
+        ..plain(&["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"], &[llama3_like!(r"\p{N}{1,3}")])
+    },
+    plain(&["dbrx", "smaug-bpe"], &[llama3_like!(r"\p{N}{1,3}")]),
+    plain(&["qwen2", "deepseek-r1-qwen", "megrez", "stablelm2"], &[llama3_like!(r"\p{N}")]),
+    plain(&["smollm", "starcoder", "refact", "command-r", "codeshell"], &[r"\p{N}", GPT2]),
+    PreTokenizer { ignores_merges: true, adds_bos: true, ..plain(&["tekken"], &[cased!("", r"\p{N}")]) },
+    plain(&["gpt-4o", "llama4"], &[cased!("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", r"\p{N}{1,3}")]),
+    plain(&["default"], &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"]),
+];
+
+impl PreTokenizer {
+    /// The one of this name; else the names there are.
+    ///
+    /// # Errors
+    /// The names there are.
+    pub fn named(name: &str) -> Result<&'static PreTokenizer, String> {
+        let known = || KNOWN.iter().flat_map(|pre| pre.names).copied().collect::<Vec<_>>().join(", ");
+        KNOWN.iter().find(|pre| pre.names.contains(&name)).ok_or_else(known)
+    }
+
+    /// The `pre_tokenizer` of a tokenizer.json.
+    pub fn json(&self) -> Value {
+        let cut = |pattern: &&str| {
+            let pattern = json!({ "Regex": pattern });
+            json!({ "type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false })
+        };
+        let mut steps: Vec<Value> = self.patterns.iter().map(cut).collect();
+        steps.push(json!({
+            "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false
+        }));
+        json!({ "type": "Sequence", "pretokenizers": steps })
+    }
+}

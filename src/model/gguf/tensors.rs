@@ -1,0 +1,73 @@
+//! Where a GGUF file keeps each parameter: names that all architectures share.
+
+use super::header::Header;
+use crate::model::params::{Kind, Param, Part, Place};
+use crate::model::spec::Spec;
+use crate::model::weights::{Rows, Source};
+use std::collections::BTreeSet;
+
+/// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the first context.
+pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_factors_short.weight"];
+
+/// Tensors that hold no parameter: they are read elsewhere, or for texts beyond the first context, which are
+/// refused.
+const NO_PARAMETERS: [&str; 3] = [FREQUENCY_FACTORS[0], FREQUENCY_FACTORS[1], "rope_factors_long.weight"];
+
+/// Where a parameter lies.
+pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> Source {
+    let (l, part) = match param.place {
+        Place::Block(l, part) => (l, part),
+        Place::FinalNorm => return Source::whole("output_norm", param),
+        Place::Unembed => return Source::whole("output", param),
+        _ => return Source::whole("token_embd", param),
+    };
+    let kind = if param.kind == Kind::Bias { "bias" } else { "weight" };
+    let has = |name: &str| header.tensors.contains_key(&format!("blk.{l}.{name}.{kind}"));
+    // What has no tensor of its own lies in one with others.
+    let (stem, rows) = match fused(spec, part) {
+        Some((own, together, rows)) if !has(own) && has(together) => (together, rows),
+        _ => (alone(part), Rows::All),
+    };
+    Source::rows(format!("blk.{l}.{stem}"), param, rows)
+}
+
+/// The name of a part that has a tensor to itself.
+fn alone(part: Part) -> &'static str {
+    use Part::*;
+    match part {
+        AttnNorm => "attn_norm",
+        Query => "attn_q",
+        Key => "attn_k",
+        Value => "attn_v",
+        QueryNorm => "attn_q_norm",
+        KeyNorm => "attn_k_norm",
+        AttnOut => "attn_output",
+        AttnOutNorm => "post_attention_norm",
+        MlpNorm => "ffn_norm",
+        Gate => "ffn_gate",
+        Up => "ffn_up",
+        Down => "ffn_down",
+        MlpOutNorm => "post_ffw_norm",
+    }
+}
+
+/// For a part that may lie together with others: the tensor whose absence tells, the one that then holds them
+/// all, and which of its rows are the part's.
+fn fused(spec: &Spec, part: Part) -> Option<(&'static str, &'static str, Rows)> {
+    let (q, kv, m) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head, spec.d_mlp);
+    let qkv = |from| Some(("attn_q", "attn_qkv", Rows::after(from, q + 2 * kv)));
+    match part {
+        Part::Query => qkv(0),
+        Part::Key => qkv(q),
+        Part::Value => qkv(q + kv),
+        Part::Gate => Some(("ffn_gate", "ffn_up", Rows::after(0, 2 * m))),
+        Part::Up if spec.mlp.is_gated() => Some(("ffn_gate", "ffn_up", Rows::after(m, 2 * m))),
+        _ => None,
+    }
+}
+
+/// A tensor that is none of `used`, and would be left out of the numbers.
+pub(super) fn unused<'a>(header: &'a Header, used: &BTreeSet<String>) -> Option<&'a String> {
+    let is_left = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
+    header.tensors.keys().filter(is_left).min()
+}

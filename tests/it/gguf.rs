@@ -1,0 +1,299 @@
+//! GGUF files against llama.cpp: logits and tokenisations (fixtures: tests/fixtures/gguf/make.py).
+
+use super::root;
+use candle_core::quantized::gguf_file::{self, Content, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Capture, Forest, Location, Model, Outline, Precision, Transformer, Untouched, Weight};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub fn fixture(name: &str) -> PathBuf {
+    root("tests/fixtures/gguf").join(format!("{name}.gguf"))
+}
+
+/// What llama.cpp computed, and the texts it was given.
+struct Expected {
+    tensors: HashMap<String, Tensor>,
+    texts: Vec<Vec<u32>>,
+}
+
+impl Expected {
+    fn read() -> Expected {
+        let path = root("tests/fixtures/gguf/expected.safetensors");
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        let ids = (0..).map_while(|i| tensors.get(&format!("{i}.ids")));
+        let texts = ids.map(|ids| ids.to_vec1::<i64>().unwrap().into_iter().map(|id| id as u32).collect());
+        Expected { texts: texts.collect(), tensors }
+    }
+
+    fn of(&self, file: &str, what: &str) -> Vec<Tensor> {
+        (0..self.texts.len()).map(|i| self.tensors[&format!("{file}.{i}.{what}")].clone()).collect()
+    }
+
+    fn logits(&self, model: &Transformer) -> Vec<Tensor> {
+        self.texts.iter().map(|text| logits(model, text)).collect()
+    }
+}
+
+fn logits(model: &Transformer, text: &[u32]) -> Tensor {
+    let last = model.forward(&Forest::of_text(text).unwrap(), None, &mut Untouched).unwrap();
+    model.logits(&last).unwrap()
+}
+
+/// The largest difference, relative to the largest value.
+fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let largest = |values: Vec<f32>| {
+        assert!(values.iter().all(|x| x.is_finite()), "a value is not a number");
+        values.iter().fold(0f32, |most, x| most.max(x.abs()))
+    };
+    assert_eq!(ours.dims(), theirs.dims());
+    largest(values(&(ours - theirs).unwrap())) / largest(values(theirs))
+}
+
+fn worst(ours: &[Tensor], theirs: &[Tensor]) -> f32 {
+    ours.iter().zip(theirs).map(|(a, b)| relative(a, b)).fold(0.0, f32::max)
+}
+
+fn load(path: &Path) -> Transformer {
+    Model::load_transformer(path, Precision::F32).unwrap()
+}
+
+/// The same model with its quantised matrices written out in f32, and how many there were.
+fn written_out(path: &Path) -> (Transformer, usize) {
+    let (spec, mut load) = Model::parameters(path, Precision::F32).unwrap();
+    let mut n = 0;
+    let model = Transformer::new(spec, &mut |param, shape| {
+        Ok(match load(param, shape)? {
+            Weight::Quantised(blocks) => {
+                n += 1;
+                Weight::Dense(blocks.dequantize(&Device::Cpu)?)
+            }
+            dense => dense,
+        })
+    });
+    (model.unwrap(), n)
+}
+
+const WHOLE: [&str; 10] =
+    ["llama", "llama3", "gptneox", "qwen2", "qwen3", "gemma2", "gemma3", "phi2", "phi3", "phi3_long"];
+
+/// Files that are not all f32, and how many of their matrices are quantised in memory.
+const SMALLER: [(&str, usize); 12] = [
+    ("qwen2.F16", 0),
+    ("qwen2.BF16", 0),
+    ("llama3.Q8_0", 15),
+    ("llama_even.Q4_0", 9),
+    ("llama_even.Q4_1", 9),
+    ("llama_even.Q5_0", 9),
+    ("llama_even.Q5_1", 9),
+    ("llama_wide.Q4_K_M", 7), // the others' rows are single blocks, of types that need pairs
+    ("llama_wide.Q3_K_M", 6),
+    ("llama_wide.Q2_K", 8),
+    ("gptneox.Q8_0", 14),
+    ("phi3.Q8_0", 16),
+];
+
+#[test]
+fn unquantised_logits_are_llama_cpps() {
+    let expected = Expected::read();
+    for name in WHOLE {
+        let error = worst(&expected.logits(&load(&fixture(name))), &expected.of(name, "logits"));
+        println!("{name}: largest relative error {error:.1e}");
+        assert!(error < 1e-4, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn quantised_weights_are_llama_cpps() {
+    let expected = Expected::read();
+    let mut found = vec![];
+    for (name, _) in SMALLER {
+        let (model, n) = written_out(&fixture(name));
+        found.push((name, n));
+        let error = worst(&expected.logits(&model), &expected.of(name, "exact"));
+        println!("{name}: {n} quantised matrices, largest relative error {error:.1e}");
+        assert!(error < 1e-4, "{name}: {error:e}");
+    }
+    assert_eq!(found, SMALLER, "how many matrices stay quantised");
+    for name in ["qwen2.F16", "qwen2.BF16"] {
+        let kept = Model::load_transformer(&fixture(name), Precision::AsStored).unwrap();
+        assert!(worst(&expected.logits(&kept), &expected.of(name, "exact")) < 1e-4, "{name} as stored");
+    }
+}
+
+/// Both round the stream before each product with quantised weights, not always alike. What that rounding
+/// does to llama.cpp's own logits is the measure: ours may be as far from them as they are from exact ones,
+/// and half again.
+#[test]
+fn quantised_logits_are_llama_cpps_within_its_own_rounding() {
+    let expected = Expected::read();
+    for (name, _) in SMALLER {
+        let theirs = expected.of(name, "logits");
+        let error = worst(&expected.logits(&load(&fixture(name))), &theirs);
+        let rounding = worst(&theirs, &expected.of(name, "exact"));
+        println!("{name}: largest relative error {error:.1e}, llama.cpp's rounding {rounding:.1e}");
+        assert!(rounding < 0.08 && error < 1.5 * rounding, "{name}: {error:e} against {rounding:e}");
+    }
+}
+
+#[test]
+fn every_hook_point_is_there_and_resid_post_is_the_sum() {
+    for name in WHOLE.into_iter().chain(SMALLER.map(|(name, _)| name)) {
+        let model = load(&fixture(name));
+        for l in 0..model.spec.n_layers {
+            let sum = [
+                HookPoint::ResidPre(l),
+                HookPoint::AttnOut(l),
+                HookPoint::MlpOut(l),
+                HookPoint::ResidPost(l),
+            ];
+            let others = [HookPoint::AttnZ(l), HookPoint::MlpPost(l)];
+            let mut capture = Capture::all(&[&sum[..], &others].concat());
+            model.forward(&Forest::of_text(&[3, 17, 5, 9, 41, 2]).unwrap(), None, &mut capture).unwrap();
+            let [pre, attn, mlp, post] = sum.map(|point| capture.get(point).unwrap().clone());
+            let error = relative(&((pre + attn).unwrap() + mlp).unwrap(), &post);
+            assert!(error < 1e-6, "{name}: layer {l}: {error:e}");
+            let widths = others.map(|point| capture.get(point).unwrap().dim(1).unwrap());
+            assert_eq!(widths, [model.spec.n_heads * model.spec.d_head, model.spec.d_mlp], "{name}");
+        }
+    }
+}
+
+/// llama.cpp's tokenisations of strings.
+#[derive(serde::Deserialize)]
+struct Strings {
+    strings: Vec<String>,
+    /// By file.
+    files: HashMap<String, Vec<Vec<u32>>>,
+    /// By the pre-tokenizer that the file of `llama3` names.
+    pre: HashMap<String, Vec<Vec<u32>>>,
+}
+
+fn strings() -> Strings {
+    serde_json::from_slice(&std::fs::read(root("tests/fixtures/gguf/expected.json")).unwrap()).unwrap()
+}
+
+fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>])) {
+    assert_eq!(strings.len(), theirs.len());
+    for (text, theirs) in strings.iter().zip(theirs) {
+        let ours = model.tokenizer.encode(text).unwrap();
+        assert_eq!(&ours.ids, theirs, "{name}: `{text}`");
+        // Tokens lie in the text one after the other, and leave nothing out.
+        let mut end = 0;
+        for (id, &(start, stop)) in ours.ids.iter().zip(&ours.spans) {
+            assert!(start <= stop && stop <= text.len() && stop >= end, "{name}: `{text}`: token {id}");
+            assert!(start <= end || start == stop, "{name}: `{text}`: a gap before token {id}");
+            end = stop;
+        }
+        assert_eq!(end, text.len(), "{name}: `{text}`: {:?}", ours.spans);
+    }
+}
+
+#[test]
+fn tokenisations_are_llama_cpps() {
+    let Strings { strings, files, .. } = strings();
+    assert_eq!(files.len(), 3);
+    for (name, theirs) in &files {
+        compare(name, &Model::load(&fixture(name), Precision::F32).unwrap(), (&strings, theirs));
+    }
+}
+
+#[test]
+fn pre_tokenizers_are_llama_cpps() {
+    let Strings { strings, pre, .. } = strings();
+    assert_eq!(pre.len(), 7);
+    let folder = tempfile::tempdir().unwrap();
+    for (name, theirs) in &pre {
+        let path = folder.path().join(format!("{name}.gguf"));
+        Parts::read("llama3").set("tokenizer.ggml.pre", Value::String(name.clone())).write(&path);
+        compare(name, &Model::load(&path, Precision::F32).unwrap(), (&strings, theirs));
+    }
+    let all: std::collections::HashSet<&Vec<Vec<u32>>> = pre.values().collect();
+    assert_eq!(all.len(), pre.len(), "the strings do not tell the pre-tokenizers apart");
+}
+
+#[test]
+fn a_special_token_in_the_middle_and_bytes_decode_to_the_text() {
+    for name in ["llama", "llama3", "gemma2"] {
+        let tokenizer = Model::load(&fixture(name), Precision::F32).unwrap().tokenizer;
+        for text in ["Oslo and Rome", "naïve Zürich", "東京 は 🙂"] {
+            let ids = tokenizer.encode(text).unwrap().ids;
+            assert_eq!(tokenizer.decode(&ids).unwrap(), text, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_quantised_file_runs_to_the_end_and_keeps_its_name() {
+    let lab = tempfile::tempdir().unwrap();
+    let experiment = lab.path().join("one.toml");
+    let model = fixture("llama3.Q8_0");
+    let text = format!(
+        "model = {model:?}\ndatasets = [\"nyc_place\"]\nprompt = \"{{}}\"\nseed = 0\nresamples = 20\n"
+    );
+    std::fs::write(&experiment, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
+    let output = command.arg("--lab").arg(lab.path()).arg("run").arg(&experiment).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let folder = lab.path().join("probes/llama3.Q8_0/nyc_place/empty");
+    let scores = std::fs::read_to_string(folder.join("scores.csv")).unwrap();
+    assert!(scores.contains("blocks.1.hook_resid_post"), "{scores}");
+}
+
+#[test]
+fn a_file_in_the_lab_is_found_by_its_name() {
+    let lab = tempfile::tempdir().unwrap();
+    std::fs::create_dir(lab.path().join("models")).unwrap();
+    let file = lab.path().join("models/mine.gguf");
+    std::fs::copy(fixture("llama3.Q8_0"), &file).unwrap();
+    let location = Location::find(lab.path(), "mine").unwrap();
+    assert_eq!(location, Location::Gguf(file));
+    let outline = Outline::of(&location).unwrap();
+    assert_eq!((outline.name.as_str(), outline.n_tokens, outline.spec.family), ("mine", 288, "llama"));
+    let bytes = |precision| outline.weight_bytes(&location, precision).unwrap();
+    // Of its matrices none is dense, so nothing but norms and biases would change.
+    assert!(bytes(Precision::F32) < mappa::model::memory::weight_bytes(&outline.spec, Precision::F16));
+}
+
+/// A file taken apart, so that it can be spoilt and written again.
+pub struct Parts {
+    pub metadata: HashMap<String, Value>,
+    pub tensors: HashMap<String, QTensor>,
+}
+
+impl Parts {
+    pub fn read(name: &str) -> Parts {
+        let mut file = std::fs::File::open(fixture(name)).unwrap();
+        let content = Content::read(&mut file).unwrap();
+        let names: Vec<String> = content.tensor_infos.keys().cloned().collect();
+        let mut tensor =
+            |name: String| (name.clone(), content.tensor(&mut file, &name, &Device::Cpu).unwrap());
+        let tensors = names.into_iter().map(&mut tensor).collect();
+        Parts { metadata: content.metadata, tensors }
+    }
+
+    pub fn set(mut self, key: &str, value: Value) -> Parts {
+        self.metadata.insert(key.into(), value);
+        self
+    }
+
+    pub fn without(mut self, key: &str) -> Parts {
+        assert!(self.metadata.remove(key).is_some(), "{key}");
+        self
+    }
+
+    pub fn tensor(mut self, name: &str, values: &Tensor) -> Parts {
+        self.tensors.insert(name.into(), QTensor::quantize(values, GgmlDType::F32).unwrap());
+        self
+    }
+
+    pub fn write(&self, path: &Path) {
+        let metadata: Vec<(&str, &Value)> = self.metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
+        let tensors: Vec<(&str, &QTensor)> = self.tensors.iter().map(|(k, v)| (k.as_str(), v)).collect();
+        gguf_file::write(&mut std::fs::File::create(path).unwrap(), &metadata, &tensors).unwrap();
+    }
+}
