@@ -50,7 +50,9 @@ impl Probe {
         let files = draw(lab, &model.name, &prompt.name, std::slice::from_ref(&dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
-        println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
+        if model.transformer.generates() {
+            println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
+        }
         Ok(())
     }
 }
