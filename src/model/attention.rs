@@ -1,18 +1,25 @@
 //! Attention over a forest: each node attends to itself and its ancestors.
 
+use super::activation::{exp, tanh};
+use super::affine::slice;
 use super::forest::Forest;
+use super::lanes::{add_scaled, dot, sum};
 use super::spec::Direction;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
+use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Scaled dot-product attention of the forest's new nodes to their ancestors, in f32 on the CPU.
+/// Scaled dot-product attention of a forest's nodes to their ancestors, in f32.
 ///
 /// # Shapes
-/// Queries `[n_new, n_heads, d_head]`; keys and values `[n_nodes, n_kv_heads, d_head]`; the result is
-/// `[n_new, n_heads, d_head]`. Query head `h` reads key/value head `h / (n_heads / n_kv_heads)`.
+/// Queries `[n_asked, n_heads, d_head]`; keys and values `[n_nodes, n_kv_heads, d_head]`; the result is
+/// `[n_asked, n_heads, d_head]`. Query head `h` reads key/value head `h / (n_heads / n_kv_heads)`.
+#[derive(Clone)]
 pub(super) struct ForestAttention {
     pub forest: Arc<Forest>,
+    /// Which of the new nodes ask; `None` is all of them, in order.
+    pub asked: Option<Arc<Vec<u32>>>,
     pub scale: f32,
     pub soft_cap: Option<f32>,
     pub direction: Direction,
@@ -25,7 +32,7 @@ pub(super) struct ForestAttention {
 /// The sizes of one call.
 #[derive(Clone, Copy)]
 struct Sizes {
-    n_new: usize,
+    n_asked: usize,
     n_nodes: usize,
     n_heads: usize,
     n_kv_heads: usize,
@@ -33,19 +40,26 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(forest: &Forest, q: &[usize], k: &[usize]) -> Result<Sizes> {
-        let ([n_new, n_heads, d_head], [n_nodes, n_kv_heads, _]) = (q, k) else {
+    fn of(op: &ForestAttention, q: &[usize], k: &[usize]) -> Result<Sizes> {
+        let ([n_asked, n_heads, d_head], [n_nodes, n_kv_heads, _]) = (q, k) else {
             bail!("attention wants three dimensions, got {q:?} and {k:?}")
         };
         let sizes = Sizes {
-            n_new: *n_new,
+            n_asked: *n_asked,
             n_nodes: *n_nodes,
             n_heads: *n_heads,
             n_kv_heads: *n_kv_heads,
             d_head: *d_head,
         };
-        if sizes.n_nodes != forest.len() || sizes.n_new != forest.len() - forest.n_past() {
-            bail!("attention over {} nodes got {} keys and {} queries", forest.len(), n_nodes, n_new)
+        let n_new = op.forest.len() - op.forest.n_past();
+        let expected = op.asked.as_ref().map_or(n_new, |asked| asked.len());
+        if sizes.n_nodes != op.forest.len() || sizes.n_asked != expected {
+            bail!(
+                "attention of {expected} among {} got {} keys, {} queries",
+                op.forest.len(),
+                n_nodes,
+                n_asked
+            )
         }
         Ok(sizes)
     }
@@ -60,78 +74,58 @@ impl Sizes {
     }
 }
 
-/// The dot product; eight running sums let the compiler use vector registers.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut sums = [0f32; 8];
-    let (a8, a_rest) = a.as_chunks::<8>();
-    let (b8, b_rest) = b.as_chunks::<8>();
-    for (x, y) in a8.iter().zip(b8) {
-        for lane in 0..8 {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-/// `to += factor · from`.
-fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
-    for (t, f) in to.iter_mut().zip(from) {
-        *t += factor * f;
-    }
-}
-
 /// Turns scores into probabilities in place.
+#[inline(always)]
 fn softmax(scores: &mut [f32]) {
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for s in scores.iter_mut() {
-        *s = (*s - max).exp();
-        sum += *s;
-    }
-    for s in scores.iter_mut() {
-        *s /= sum;
-    }
+    scores.iter_mut().for_each(|s| *s = exp(*s - max));
+    let scale = 1.0 / sum(scores);
+    scores.iter_mut().for_each(|s| *s *= scale);
 }
 
-fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    let data = storage.as_slice::<f32>()?;
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&data[from..to]),
-        None => bail!("attention wants contiguous tensors"),
-    }
-}
+/// Rows that one task takes: head by head, so that the keys they share stay near.
+const ROWS: usize = 32;
 
 impl ForestAttention {
-    fn forward(&self, sizes: Sizes, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
+    /// # Shapes
+    /// As the type says.
+    pub fn forward(self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        if !q.device().is_cpu() {
+            return self.composed(q, k, v);
+        }
+        q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, self)
+    }
+
+    fn rows(&self, sizes: Sizes, [q, k, v]: [&[f32]; 3]) -> Vec<f32> {
         let width = sizes.n_heads * sizes.d_head;
-        let mut out = vec![0f32; sizes.n_new * width];
-        let rows = 32; // enough work a task, few enough to balance
-        out.par_chunks_mut(rows * width).enumerate().for_each(|(chunk, out)| {
-            let (mut path, mut probs) = (Vec::new(), Vec::new());
-            for (i, out) in out.chunks_mut(width).enumerate() {
-                let row = chunk * rows + i;
-                self.seen(row, &mut path);
-                for (head, out) in out.chunks_mut(sizes.d_head).enumerate() {
+        let mut out = vec![0f32; sizes.n_asked * width];
+        let arch = Arch::new();
+        out.par_chunks_mut(ROWS * width).enumerate().for_each(|(chunk, out)| {
+            let (mut paths, mut probs) = (vec![Vec::new(); out.len() / width], Vec::new());
+            paths.iter_mut().enumerate().for_each(|(i, path)| self.seen(chunk * ROWS + i, path));
+            arch.dispatch(|| {
+                for head in 0..sizes.n_heads {
+                    let of_head = head * sizes.d_head..(head + 1) * sizes.d_head;
                     let kv = sizes.kv_head(head);
-                    let query = &q[sizes.at(row, sizes.n_heads, head)..][..sizes.d_head];
-                    self.probabilities(&sizes, (head, query), k, &path, &mut probs);
-                    for (&node, &p) in path.iter().zip(&probs) {
-                        add_scaled(
-                            out,
-                            p,
-                            &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head],
-                        );
+                    for (i, path) in paths.iter().enumerate() {
+                        let query = &q[sizes.at(chunk * ROWS + i, sizes.n_heads, head)..][..sizes.d_head];
+                        self.probabilities(&sizes, (head, query), k, path, &mut probs);
+                        let out = &mut out[i * width..][of_head.clone()];
+                        for (&node, &p) in path.iter().zip(&probs) {
+                            let value = sizes.at(node as usize, sizes.n_kv_heads, kv);
+                            add_scaled(out, p, &v[value..][..sizes.d_head]);
+                        }
                     }
                 }
-            }
+            });
         });
         out
     }
 
-    /// Writes the nodes that the new node `row` attends to into `path`.
+    /// Writes the nodes that row `row` attends to into `path`.
     fn seen(&self, row: usize, path: &mut Vec<u32>) {
-        let node = (self.forest.n_past() + row) as u32;
+        let new = self.asked.as_ref().map_or(row, |asked| asked[row] as usize);
+        let node = (self.forest.n_past() + new) as u32;
         match self.direction {
             Direction::Causal => self.forest.ancestors(node, self.window.unwrap_or(usize::MAX), path),
             Direction::Bidirectional => {
@@ -142,6 +136,7 @@ impl ForestAttention {
     }
 
     /// What head `head` gives each node of `path`.
+    #[inline(always)]
     fn probabilities(
         &self,
         sizes: &Sizes,
@@ -156,7 +151,7 @@ impl ForestAttention {
             self.scale * dot(query, &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head])
         }));
         if let Some(cap) = self.soft_cap {
-            probs.iter_mut().for_each(|score| *score = cap * (*score / cap).tanh());
+            probs.iter_mut().for_each(|score| *score = cap * tanh(*score / cap));
         }
         if let Some(bias) = &self.bias {
             let of_head = &bias[head];
@@ -169,11 +164,11 @@ impl ForestAttention {
     /// Gradients of one query head, its key head and its value head, each `[rows, d_head]`.
     fn backward_head(&self, sizes: Sizes, head: usize, [q, k, v, grad]: [&[f32]; 4]) -> [Vec<f32>; 3] {
         let (d, kv) = (sizes.d_head, sizes.kv_head(head));
-        let mut dq = vec![0f32; sizes.n_new * d];
+        let mut dq = vec![0f32; sizes.n_asked * d];
         let mut dk = vec![0f32; sizes.n_nodes * d];
         let mut dv = vec![0f32; sizes.n_nodes * d];
         let (mut path, mut probs, mut dp) = (Vec::new(), Vec::new(), Vec::new());
-        for row in 0..sizes.n_new {
+        for row in 0..sizes.n_asked {
             self.seen(row, &mut path);
             let from = sizes.at(row, sizes.n_heads, head);
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
@@ -193,6 +188,59 @@ impl ForestAttention {
     }
 }
 
+impl ForestAttention {
+    /// The same in candle's own steps, for other devices: one gather a step back along the texts, so that
+    /// no more is held at once than the keys of one step and the scores of all.
+    fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let sizes = Sizes::of(self, q.dims(), k.dims())?;
+        let mut paths = vec![Vec::new(); sizes.n_asked];
+        paths.iter_mut().enumerate().for_each(|(row, path)| self.seen(row, path));
+        let n_steps = paths.iter().map(Vec::len).max().unwrap_or(0);
+        // Query heads lie in runs that share a key head.
+        let grouped = (sizes.n_asked, sizes.n_kv_heads, sizes.n_heads / sizes.n_kv_heads, sizes.d_head);
+        let q = (q.reshape(grouped)? * f64::from(self.scale))?;
+        let mut scores = Vec::with_capacity(n_steps);
+        for step in 0..n_steps {
+            let keys = self.step(&paths, step, k)?.unsqueeze(2)?; // [n_asked, n_kv_heads, 1, d_head]
+            let mut score = q.broadcast_mul(&keys)?.sum(3)?.reshape((sizes.n_asked, sizes.n_heads))?;
+            if let Some(cap) = self.soft_cap.map(f64::from) {
+                score = ((score / cap)?.tanh()? * cap)?;
+            }
+            scores.push((score + self.added(&paths, (step, sizes.n_heads), q.device())?)?);
+        }
+        let scores = Tensor::stack(&scores, 2)?; // [n_asked, n_heads, n_steps]
+        let odds = scores.broadcast_sub(&scores.max_keepdim(2)?)?.exp()?;
+        let probs = odds.broadcast_div(&odds.sum_keepdim(2)?)?;
+        let mut out = q.zeros_like()?;
+        for step in 0..n_steps {
+            let values = self.step(&paths, step, v)?.unsqueeze(2)?;
+            let p = probs.narrow(2, step, 1)?.reshape((grouped.0, grouped.1, grouped.2, 1))?;
+            out = (out + p.broadcast_mul(&values)?)?;
+        }
+        out.reshape((sizes.n_asked, sizes.n_heads, sizes.d_head))
+    }
+
+    /// The keys or values of each path's node at one step; of any node where the path is shorter.
+    fn step(&self, paths: &[Vec<u32>], step: usize, of_nodes: &Tensor) -> Result<Tensor> {
+        let nodes: Vec<u32> = paths.iter().map(|path| path.get(step).copied().unwrap_or(0)).collect();
+        of_nodes.index_select(&Tensor::from_vec(nodes, paths.len(), of_nodes.device())?, 0)
+    }
+
+    /// What is added to the scores at one step: minus infinity where the path is shorter.
+    fn added(&self, paths: &[Vec<u32>], (step, n_heads): (usize, usize), device: &Device) -> Result<Tensor> {
+        let mut added = Vec::with_capacity(paths.len() * n_heads);
+        for path in paths {
+            let node = path.get(step).map(|&node| self.forest.position(node) as usize);
+            added.extend((0..n_heads).map(|head| match (node, &self.bias) {
+                (None, _) => f32::NEG_INFINITY,
+                (Some(position), Some(bias)) => bias[head][position],
+                (Some(_), None) => 0.0,
+            }));
+        }
+        Tensor::from_vec(added, (paths.len(), n_heads), device)
+    }
+}
+
 impl CustomOp3 for ForestAttention {
     fn name(&self) -> &'static str {
         "forest-attention"
@@ -201,16 +249,15 @@ impl CustomOp3 for ForestAttention {
     fn cpu_fwd(
         &self,
         q: &CpuStorage,
-        q_layout: &Layout,
+        of_q: &Layout,
         k: &CpuStorage,
-        k_layout: &Layout,
+        of_k: &Layout,
         v: &CpuStorage,
-        v_layout: &Layout,
+        of_v: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::of(&self.forest, q_layout.dims(), k_layout.dims())?;
-        let out =
-            self.forward(sizes, contiguous(q, q_layout)?, contiguous(k, k_layout)?, contiguous(v, v_layout)?);
-        Ok((CpuStorage::F32(out), q_layout.shape().clone()))
+        let sizes = Sizes::of(self, of_q.dims(), of_k.dims())?;
+        let out = self.rows(sizes, [slice(q, of_q)?, slice(k, of_k)?, slice(v, of_v)?]);
+        Ok((CpuStorage::F32(out), of_q.shape().clone()))
     }
 
     fn bwd(
@@ -221,10 +268,10 @@ impl CustomOp3 for ForestAttention {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        if self.soft_cap.is_some() {
-            bail!("training through a soft-cap on attention is not written")
+        if self.soft_cap.is_some() || self.asked.is_some() {
+            bail!("training through a soft-cap on attention, or of some rows only, is not written")
         }
-        let sizes = Sizes::of(&self.forest, q.dims(), k.dims())?;
+        let sizes = Sizes::of(self, q.dims(), k.dims())?;
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         let (qs, ks, vs, gs) = (flat(q)?, flat(k)?, flat(v)?, flat(grad)?);
         let heads: Vec<[Vec<f32>; 3]> = (0..sizes.n_heads)
@@ -242,7 +289,7 @@ impl CustomOp3 for ForestAttention {
             Tensor::from_vec(all, like.shape(), like.device())
         };
         Ok((
-            Some(gather(0, sizes.n_new, sizes.n_heads, q)?),
+            Some(gather(0, sizes.n_asked, sizes.n_heads, q)?),
             Some(gather(1, sizes.n_nodes, sizes.n_kv_heads, k)?),
             Some(gather(2, sizes.n_nodes, sizes.n_kv_heads, v)?),
         ))
@@ -252,7 +299,7 @@ impl CustomOp3 for ForestAttention {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use candle_core::Var;
 
     /// The same sum written with dense matrices and a mask.
     fn dense(forest: &Forest, q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Tensor {
@@ -285,6 +332,7 @@ mod tests {
         let weights = Tensor::randn(0f32, 1f32, (n, 6, 10), &Device::Cpu).unwrap();
         let op = ForestAttention {
             forest: Arc::new(forest.clone()),
+            asked: None,
             scale: 0.3,
             soft_cap: None,
             direction: Direction::Causal,
@@ -302,6 +350,37 @@ mod tests {
         for (name, t) in [("q", &q), ("k", &k), ("v", &v)] {
             let (a, b) = (ours_grads.get(t).unwrap(), their_grads.get(t).unwrap());
             assert!(worst(a, b) < 5e-5, "gradient of {name} differs by {}", worst(a, b));
+        }
+    }
+    #[test]
+    fn the_gathered_form_is_the_same_for_every_choice_and_some_rows_are_those_of_all() {
+        let texts = [vec![1, 2, 3, 4, 7, 7], vec![1, 2, 5], vec![6, 2], vec![1, 9, 3]];
+        let normal = |n: usize, heads| Tensor::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-6);
+        let bias = Arc::new((0..6).map(|h| (0..6).map(|p| (h * p) as f32 * 0.1).collect()).collect());
+        for (direction, soft_cap, window, bias) in [
+            (Direction::Causal, None, None, None),
+            (Direction::Causal, Some(0.7), Some(2), None),
+            (Direction::Causal, None, None, Some(bias)),
+            (Direction::Bidirectional, None, None, None),
+        ] {
+            let (forest, _) = match direction {
+                Direction::Causal => Forest::of_texts(&texts).unwrap(),
+                Direction::Bidirectional => Forest::of_chains(&texts).unwrap(),
+            };
+            let (q, k, v) = (normal(forest.len(), 6), normal(forest.len(), 2), normal(forest.len(), 2));
+            let forest = Arc::new(forest);
+            let op = ForestAttention { forest, asked: None, scale: 0.3, soft_cap, direction, window, bias };
+            let all = op.clone().forward(&q, &k, &v).unwrap();
+            assert!(close(&flat(&all), &flat(&op.composed(&q, &k, &v).unwrap())));
+            let rows = Tensor::new(&[5u32, 0, 3], &Device::Cpu).unwrap();
+            let asked = Some(Arc::new(vec![5, 0, 3]));
+            let some = ForestAttention { asked, ..op };
+            let q = q.index_select(&rows, 0).unwrap();
+            let expected = flat(&all.index_select(&rows, 0).unwrap());
+            assert_eq!(flat(&some.clone().forward(&q, &k, &v).unwrap()), expected);
+            assert!(close(&flat(&some.composed(&q, &k, &v).unwrap()), &expected));
         }
     }
 }

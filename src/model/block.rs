@@ -2,13 +2,14 @@
 
 use super::attention::ForestAttention;
 use super::cache::Cache;
+use super::elementwise::{add, multiply};
 use super::forest::Forest;
 use super::hook::Hook;
 use super::linear::Linear;
 use super::norm::Norm;
 use super::params::{Part, Place};
 use super::rotary::{Rotary, Turns};
-use super::spec::{Activation, Alibi, BlockKind, Layer, Placement, Position, QkNormOver, Rounding, Spec};
+use super::spec::{Alibi, BlockKind, Layer, Placement, Position, QkNormOver, Rounding, Spec};
 use super::transformer::Parts;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -42,9 +43,25 @@ pub(super) struct Pass<'a> {
     pub turns: Vec<(Rotary, Turns)>,
     /// The ALiBi terms, once a layer asked for them.
     pub bias: Option<Arc<Vec<Vec<f32>>>>,
+    /// The only rows that are looked at in the block that runs; `None` is all.
+    pub asked: Option<Arc<Vec<u32>>>,
 }
 
 impl Pass<'_> {
+    /// The rows that are looked at, of a value of all rows.
+    ///
+    /// # Shapes
+    /// `[n_new, width]` to `[n_asked, width]`.
+    fn asked(&self, values: &Tensor) -> Result<Tensor> {
+        Ok(match &self.asked {
+            Some(rows) => {
+                let index = Tensor::from_slice(rows, rows.len(), values.device())?;
+                values.index_select(&index, 0)?
+            }
+            None => values.clone(),
+        })
+    }
+
     fn turns(&mut self, rotary: &Rotary) -> Turns {
         if let Some((_, turns)) = self.turns.iter().find(|(made, _)| made == rotary) {
             return turns.clone();
@@ -121,10 +138,11 @@ impl Block {
     /// The stream after the block.
     ///
     /// # Shapes
-    /// `[n_new, d_model]` in and out.
+    /// `[n_new, d_model]` in; the rows that are looked at, `[n_asked, d_model]`, out.
     pub fn forward(&self, l: usize, resid_pre: Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let normed = self.read(&self.attn_norm, &resid_pre, pass.spec)?;
-        let attn_out = self.attention(l, &normed, pass)?;
+        let all_normed = self.read(&self.attn_norm, &resid_pre, pass.spec)?;
+        let (normed, resid_pre) = (pass.asked(&all_normed)?, pass.asked(&resid_pre)?);
+        let attn_out = self.attention(l, (&normed, &all_normed), pass)?;
         let attn_out = self.written(&self.attn_out_norm, attn_out, pass.spec)?;
         let attn_out = pass.at(HookPoint::AttnOut(l), attn_out)?;
         if pass.spec.block != BlockKind::Sequential {
@@ -133,13 +151,13 @@ impl Block {
                 _ => normed,
             };
             let mlp_out = self.mlp(l, &normed, pass)?;
-            return Ok(((resid_pre + attn_out)? + mlp_out)?);
+            return Ok(add(&add(&resid_pre, &attn_out)?, &mlp_out)?);
         }
-        let resid_mid = self.joined(&self.attn_norm, (resid_pre + attn_out)?, pass.spec)?;
+        let resid_mid = self.joined(&self.attn_norm, add(&resid_pre, &attn_out)?, pass.spec)?;
         let resid_mid = pass.at(HookPoint::ResidMid(l), resid_mid)?;
         let normed = self.read(&self.mlp_norm, &resid_mid, pass.spec)?;
         let mlp_out = self.mlp(l, &normed, pass)?;
-        self.joined(&self.mlp_norm, (resid_mid + mlp_out)?, pass.spec)
+        self.joined(&self.mlp_norm, add(&resid_mid, &mlp_out)?, pass.spec)
     }
 
     /// What attention or MLP reads of the stream.
@@ -167,35 +185,39 @@ impl Block {
         }
     }
 
-    fn attention(&self, l: usize, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+    /// # Shapes
+    /// Of the rows that ask `[n_asked, d_model]`, of all new rows `[n_new, d_model]`; the result is as the
+    /// first.
+    fn attention(&self, l: usize, (asking, all): (&Tensor, &Tensor), pass: &mut Pass) -> Result<Tensor> {
         let spec = pass.spec;
-        let (n, d_head) = (x.dim(0)?, spec.d_head);
+        let (n_asked, n_new, d_head) = (asking.dim(0)?, all.dim(0)?, spec.d_head);
         let clip = |x: Tensor| match spec.attention.clip {
             Some(clip) => x.clamp(-clip, clip),
             None => Ok(x),
         };
-        let (mut q, mut k) = (clip(self.query.forward(x)?)?, clip(self.key.forward(x)?)?);
+        let (mut q, mut k) = (clip(self.query.forward(asking)?)?, clip(self.key.forward(all)?)?);
         let over = spec.attention.qk_norm.map(|norm| norm.over);
         if let (Some((of_q, of_k)), Some(QkNormOver::Heads)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
-        // [n_new, heads * d_head] -> [n_new, heads, d_head]
-        q = q.reshape((n, spec.n_heads, d_head))?;
-        k = k.reshape((n, spec.n_kv_heads, d_head))?;
-        let mut v = clip(self.value.forward(x)?)?.reshape((n, spec.n_kv_heads, d_head))?;
+        q = q.reshape((n_asked, spec.n_heads, d_head))?; // [n_asked, heads * d_head] -> [.., heads, d_head]
+        k = k.reshape((n_new, spec.n_kv_heads, d_head))?;
+        let mut v = clip(self.value.forward(all)?)?.reshape((n_new, spec.n_kv_heads, d_head))?;
         if let (Some((of_q, of_k)), Some(QkNormOver::Head | QkNormOver::OwnHead)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
         let Layer { window, position } = &spec.layers[l];
         if let Position::Rotary(rotary) = position {
             let turns = pass.turns(rotary);
-            (q, k) = (turns.turn(&q)?, turns.turn(&k)?);
+            let of_asked = pass.asked.as_ref().map(|rows| turns.of(rows));
+            (q, k) = (of_asked.as_ref().unwrap_or(&turns).turn(&q)?, turns.turn(&k)?);
         }
         if let Some(cache) = pass.cache.as_deref_mut() {
             (k, v) = cache.join(l, k, v)?; // [n_new, ..] -> [n_nodes, ..]
         }
         let op = ForestAttention {
             forest: pass.forest.clone(),
+            asked: pass.asked.clone(),
             scale: spec.attention.scale as f32,
             soft_cap: spec.attention.soft_cap.map(|cap| cap as f32),
             direction: spec.attention.direction,
@@ -205,7 +227,7 @@ impl Block {
                 _ => None,
             },
         };
-        let z = q.apply_op3(&k, &v, op)?.reshape((n, spec.n_heads * d_head))?; // heads side by side
+        let z = op.forward(&q, &k, &v)?.reshape((n_asked, spec.n_heads * d_head))?; // heads side by side
         let z = pass.at(HookPoint::AttnZ(l), z)?;
         self.attn_out.forward(&z)
     }
@@ -213,22 +235,11 @@ impl Block {
     fn mlp(&self, l: usize, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
         let activation = pass.spec.mlp.activation();
         let neurons = match &self.gate {
-            Some(gate) => (activation.apply(&gate.forward(x)?)? * self.up.forward(x)?)?,
-            None => activation.apply(&self.up.forward(x)?)?,
-        }; // [n_new, d_mlp]
+            Some(gate) => multiply(&gate.activated(activation, x)?, &self.up.forward(x)?)?,
+            None => self.up.activated(activation, x)?,
+        }; // [n_asked, d_mlp]
         let neurons = pass.at(HookPoint::MlpPost(l), neurons)?;
         let mlp_out = self.written(&self.mlp_out_norm, self.down.forward(&neurons)?, pass.spec)?;
         pass.at(HookPoint::MlpOut(l), mlp_out)
-    }
-}
-
-impl Activation {
-    pub(super) fn apply(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Activation::Relu => x.relu()?,
-            Activation::Gelu => x.gelu_erf()?,
-            Activation::GeluTanh => x.gelu()?,
-            Activation::Silu => x.silu()?,
-        })
     }
 }

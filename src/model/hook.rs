@@ -3,8 +3,8 @@
 use super::forest::Forest;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use candle_core::Tensor;
-use std::collections::BTreeMap;
+use candle_core::{Device, Tensor};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A look into the forward pass: read the stream, change it, or both.
 pub trait Hook {
@@ -21,6 +21,18 @@ pub trait Hook {
     fn last_layer(&self) -> Option<usize> {
         None
     }
+
+    /// Whether nothing is needed of the last layer but what enters it.
+    fn stops_before_block(&self) -> bool {
+        false
+    }
+
+    /// The new nodes that are looked at within the last layer needed, so that the pass may leave out the
+    /// others there: at its hook points other than `ResidPre`, the stream is these rows in this order.
+    /// `None` is all.
+    fn last_rows(&self) -> Option<Vec<u32>> {
+        None
+    }
 }
 
 /// The hook that looks at nothing.
@@ -33,10 +45,53 @@ impl Hook for Untouched {
     }
 }
 
+/// Chosen nodes of a pass, some perhaps more than once.
+#[derive(Debug)]
+pub struct Picked {
+    nodes: Tensor,
+    /// The nodes, each once.
+    distinct: Vec<u32>,
+    /// Where among the distinct ones each chosen node stands.
+    among_distinct: Tensor,
+}
+
+impl Picked {
+    /// These nodes, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if the indices cannot be laid out.
+    pub fn new(nodes: &[u32]) -> Result<Picked> {
+        let distinct: Vec<u32> = BTreeSet::from_iter(nodes.iter().copied()).into_iter().collect();
+        let place = |node: &u32| distinct.partition_point(|other| other < node) as u32;
+        let places: Vec<u32> = nodes.iter().map(place).collect();
+        let index = |of: &[u32]| Tensor::from_slice(of, of.len(), &Device::Cpu);
+        Ok(Picked { nodes: index(nodes)?, among_distinct: index(&places)?, distinct })
+    }
+
+    /// The nodes, each once, in order: what [`Hook::last_rows`] answers for a hook that looks at these alone.
+    pub fn distinct(&self) -> Vec<u32> {
+        self.distinct.clone()
+    }
+
+    /// Their rows of what passes at a hook point, where `last_layer` is the last layer that the hook needs
+    /// and [`Hook::last_rows`] answered [`Picked::distinct`].
+    ///
+    /// # Shapes
+    /// `[n_new, width]`, in the last block `[n_distinct, width]`, to `[n_nodes, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if a node is not in the pass.
+    pub fn rows(&self, (point, stream): (HookPoint, &Tensor), last_layer: Option<usize>) -> Result<Tensor> {
+        let in_last_block = last_layer == Some(point.layer()) && !matches!(point, HookPoint::ResidPre(_));
+        let rows = if in_last_block { &self.among_distinct } else { &self.nodes };
+        Ok(stream.index_select(&rows.to_device(stream.device())?, 0)?)
+    }
+}
+
 /// Keeps what passes at some hook points: all nodes, or chosen ones.
 #[derive(Debug)]
 pub struct Capture {
-    nodes: Option<Tensor>,
+    nodes: Option<Picked>,
     kept: BTreeMap<HookPoint, Option<Tensor>>,
 }
 
@@ -51,8 +106,7 @@ impl Capture {
     /// # Errors
     /// [`Error::Tensor`] if the indices cannot be laid out.
     pub fn nodes(points: &[HookPoint], nodes: &[u32]) -> Result<Capture> {
-        let nodes = Tensor::from_slice(nodes, nodes.len(), &candle_core::Device::Cpu)?;
-        Ok(Capture { nodes: Some(nodes), ..Capture::all(points) })
+        Ok(Capture { nodes: Some(Picked::new(nodes)?), ..Capture::all(points) })
     }
 
     /// What was kept at a hook point.
@@ -71,9 +125,10 @@ impl Capture {
 
 impl Hook for Capture {
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        let last_layer = self.last_layer();
         if let Some(slot) = self.kept.get_mut(&point) {
             *slot = Some(match &self.nodes {
-                Some(nodes) => stream.index_select(nodes, 0)?, // [n_nodes, width]
+                Some(nodes) => nodes.rows((point, &stream), last_layer)?, // [n_nodes, width]
                 None => stream.clone(),
             });
         }
@@ -82,6 +137,16 @@ impl Hook for Capture {
 
     fn last_layer(&self) -> Option<usize> {
         self.kept.keys().map(|point| point.layer()).max()
+    }
+
+    fn stops_before_block(&self) -> bool {
+        let last = self.last_layer();
+        let mut of_last = self.kept.keys().filter(|point| Some(point.layer()) == last);
+        of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
+    }
+
+    fn last_rows(&self) -> Option<Vec<u32>> {
+        self.nodes.as_ref().map(Picked::distinct)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Matrices as they lie in memory, and their product with the stream.
 
+use super::affine::Affine;
+use super::spec::Activation;
 use crate::error::Result;
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{DType, Module, Tensor};
@@ -42,7 +44,7 @@ impl Matrix {
 
     /// # Shapes
     /// `[n_tokens, in]` to `[n_tokens, out]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    fn product(&self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Matrix::Dense(weight) => x.matmul(&weight.to_dtype(DType::F32)?.t()?)?,
             Matrix::Quantised(blocks) => blocks.forward(&x.contiguous()?)?,
@@ -72,9 +74,31 @@ impl Linear {
     /// # Shapes
     /// `[n_tokens, in]` to `[n_tokens, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.weight.forward(x)?;
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
+        self.followed_by(None, x)
+    }
+
+    /// The activation of what the matrix and its bias give.
+    ///
+    /// # Shapes
+    /// `[n_tokens, in]` to `[n_tokens, out]`.
+    pub fn activated(&self, activation: Activation, x: &Tensor) -> Result<Tensor> {
+        self.followed_by(Some(activation), x)
+    }
+
+    fn followed_by(&self, activation: Option<Activation>, x: &Tensor) -> Result<Tensor> {
+        if let (Matrix::Dense(weight), true) = (&self.weight, x.device().is_cpu()) {
+            let (x, op) = (x.contiguous()?, Affine { activation });
+            return Ok(match &self.bias {
+                Some(bias) => x.apply_op3(weight, bias, op)?,
+                None => x.apply_op2(weight, op)?,
+            });
+        }
+        let mut y = self.weight.product(x)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(bias)?;
+        }
+        Ok(match activation {
+            Some(activation) => activation.composed(&y)?,
             None => y,
         })
     }

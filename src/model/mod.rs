@@ -6,6 +6,7 @@
 //! - `checkpoint`: safetensors and older pickles, one file or shards
 //! - `weights`: a checkpoint's tensors as parameters, checked
 //! - `linear`: matrices as they lie in memory, dense or quantised
+//! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores
 //! - `forest`: a batch of texts in which equal beginnings are one
 //! - `norm`, `rotary`, `attention`: the operations, forward and backward
 //! - `transformer`, `block`: the forward pass, written once
@@ -20,16 +21,20 @@
 //! - `outline`: what a model is, without its weights
 //! - `load`: a folder, or the bundled model, as one [`Model`]
 
+mod activation;
+mod affine;
 mod attention;
 mod block;
 mod cache;
 mod checkpoint;
 mod describe;
+mod elementwise;
 pub mod families;
 mod forest;
 mod generate;
 mod gguf;
 mod hook;
+mod lanes;
 mod linear;
 mod load;
 mod location;
@@ -47,7 +52,7 @@ mod weights;
 pub use cache::Cache;
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
-pub use hook::{Both, Capture, Hook, Untouched};
+pub use hook::{Both, Capture, Hook, Picked, Untouched};
 pub use linear::Weight;
 pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
 pub use location::Location;

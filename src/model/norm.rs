@@ -1,17 +1,21 @@
-//! LayerNorm and RMSNorm, row by row, in f32 on the CPU.
+//! LayerNorm and RMSNorm, row by row, in f32.
 
+use super::affine::slice;
+use super::lanes;
 use super::spec::NormKind;
-use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
+use pulp::Arch;
 use rayon::prelude::*;
 
-/// A norm with its weight and, for LayerNorm, its bias.
+/// A norm with its weight and bias.
 #[derive(Debug, Clone)]
 pub(super) struct Norm {
     pub kind: NormKind,
     pub eps: f64,
     /// Ones where the kind has no weight.
     pub weight: Tensor,
-    pub bias: Option<Tensor>,
+    /// As the weight; zeros where the kind has no bias.
+    pub bias: Tensor,
 }
 
 impl Norm {
@@ -19,13 +23,26 @@ impl Norm {
     /// `[.., width]` in and out; a norm is taken over each row as wide as the weight's last dimension,
     /// and a weight of several rows serves them in turn.
     pub fn forward(&self, stream: &Tensor) -> Result<Tensor> {
+        if !stream.device().is_cpu() {
+            return self.composed(stream);
+        }
         let width = self.weight.dim(D::Minus1)?;
         let op = NormRows { kind: self.kind, eps: self.eps as f32, width };
-        let scaled = stream.contiguous()?.apply_op2(&self.weight, op)?;
-        match &self.bias {
-            Some(bias) => scaled.broadcast_add(bias),
-            None => Ok(scaled),
-        }
+        stream.contiguous()?.apply_op3(&self.weight, &self.bias, op)
+    }
+
+    /// The same in candle's own steps, for other devices.
+    fn composed(&self, stream: &Tensor) -> Result<Tensor> {
+        let centred = match self.kind.is_centred() {
+            true => stream.broadcast_sub(&stream.mean_keepdim(D::Minus1)?)?,
+            false => stream.clone(),
+        };
+        let scale = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.eps)?.sqrt()?;
+        let weight = match self.kind {
+            NormKind::RmsNormPlusOne => (&self.weight + 1.0)?,
+            _ => self.weight.clone(),
+        };
+        centred.broadcast_div(&scale)?.broadcast_mul(&weight)?.broadcast_add(&self.bias)
     }
 }
 
@@ -37,10 +54,11 @@ struct NormRows {
 
 impl NormRows {
     /// The row's centre and one over its scale.
+    #[inline(always)]
     fn moments(&self, row: &[f32]) -> (f32, f32) {
         let n = row.len() as f32;
-        let centre = if self.kind.is_centred() { row.iter().sum::<f32>() / n } else { 0.0 };
-        let variance = row.iter().map(|x| (x - centre) * (x - centre)).sum::<f32>() / n;
+        let centre = if self.kind.is_centred() { lanes::sum(row) / n } else { 0.0 };
+        let variance = lanes::squares(row, centre) / n;
         (centre, 1.0 / (variance + self.eps).sqrt())
     }
 
@@ -50,14 +68,7 @@ impl NormRows {
     }
 }
 
-fn rows<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((from, to)) => Ok(&storage.as_slice::<f32>()?[from..to]),
-        None => bail!("norm wants contiguous tensors"),
-    }
-}
-
-impl CustomOp2 for NormRows {
+impl CustomOp3 for NormRows {
     fn name(&self) -> &'static str {
         "norm"
     }
@@ -65,23 +76,27 @@ impl CustomOp2 for NormRows {
     fn cpu_fwd(
         &self,
         x: &CpuStorage,
-        x_layout: &Layout,
+        of_x: &Layout,
         weight: &CpuStorage,
-        weight_layout: &Layout,
+        of_weight: &Layout,
+        bias: &CpuStorage,
+        of_bias: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (x, weight) = (rows(x, x_layout)?, rows(weight, weight_layout)?);
-        let (d, plus, at_once) = (self.width, self.plus(), weight.len() * 64);
-        let mut out = vec![0f32; x.len()];
+        let (x, weight, bias) = (slice(x, of_x)?, slice(weight, of_weight)?, slice(bias, of_bias)?);
+        let (d, plus, at_once) = (self.width, self.plus(), weight.len() * 16);
+        let (arch, mut out) = (Arch::new(), vec![0f32; x.len()]);
         out.par_chunks_mut(at_once).zip(x.par_chunks(at_once)).for_each(|(out, x)| {
-            let rows = out.chunks_mut(d).zip(x.chunks(d));
-            for ((out, x), weight) in rows.zip(weight.chunks(d).cycle()) {
-                let (centre, scale) = self.moments(x);
-                for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
-                    *out = (x - centre) * scale * (w + plus);
+            arch.dispatch(|| {
+                let params = weight.chunks_exact(d).zip(bias.chunks_exact(d)).cycle();
+                for ((out, x), (weight, bias)) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(params) {
+                    let (centre, scale) = self.moments(x);
+                    for ((out, x), (w, b)) in out.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                        *out = (x - centre) * scale * (w + plus) + b;
+                    }
                 }
-            }
+            });
         });
-        Ok((CpuStorage::F32(out), x_layout.shape().clone()))
+        Ok((CpuStorage::F32(out), of_x.shape().clone()))
     }
 
     fn bwd(
@@ -89,8 +104,9 @@ impl CustomOp2 for NormRows {
         x: &Tensor,
         weight: &Tensor,
         _: &Tensor,
+        _: &Tensor,
         grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         if weight.rank() != 1 || self.plus() != 0.0 {
             bail!("training norms with a weight a head, or 1 + weight, is not written")
         }
@@ -116,6 +132,7 @@ impl CustomOp2 for NormRows {
         Ok((
             Some(Tensor::from_vec(dx, x.shape(), x.device())?),
             Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),
+            Some(grad.reshape(((), d))?.sum(0)?), // [.., width] -> [width]
         ))
     }
 }
@@ -150,10 +167,11 @@ mod tests {
     fn forward_and_gradients_equal_the_composed_norms() {
         let x = Var::randn(0.3f32, 1.5f32, (70, 24), &Device::Cpu).unwrap();
         let weight = Var::randn(1f32, 0.2f32, 24, &Device::Cpu).unwrap();
-        let bias = Tensor::randn(0f32, 0.2f32, 24, &Device::Cpu).unwrap();
+        let bias = Var::randn(0f32, 0.2f32, 24, &Device::Cpu).unwrap();
         let probe = Tensor::randn(0f32, 1f32, (70, 24), &Device::Cpu).unwrap();
         for kind in [NormKind::LayerNorm, NormKind::RmsNorm] {
-            let norm = Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias: Some(bias.clone()) };
+            let norm =
+                Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias: bias.as_tensor().clone() };
             let ours = norm.forward(&x).unwrap();
             let theirs = match kind {
                 NormKind::LayerNorm => candle_nn::ops::layer_norm_slow(&x, &weight, &bias, 1e-5).unwrap(),
@@ -163,10 +181,12 @@ mod tests {
                 (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
             };
             assert!(worst(&ours, &theirs) < 1e-5);
+            assert!(worst(&ours, &norm.composed(&x).unwrap()) < 1e-5);
             let a = (&ours * &probe).unwrap().sum_all().unwrap().backward().unwrap();
             let b = (&theirs * &probe).unwrap().sum_all().unwrap().backward().unwrap();
             assert!(worst(a.get(&x).unwrap(), b.get(&x).unwrap()) < 1e-4);
             assert!(worst(a.get(&weight).unwrap(), b.get(&weight).unwrap()) < 1e-4);
+            assert!(worst(a.get(&bias).unwrap(), b.get(&bias).unwrap()) < 1e-4);
         }
     }
 
@@ -174,7 +194,10 @@ mod tests {
     fn a_weight_a_head_serves_the_heads_in_turn_and_plus_one_is_one_more() {
         let x = Tensor::randn(0f32, 1f32, (3, 2, 8), &Device::Cpu).unwrap();
         let weight = Tensor::randn(0f32, 1f32, (2, 8), &Device::Cpu).unwrap();
-        let norm = |kind, weight: Tensor| Norm { kind, eps: 1e-5, weight, bias: None };
+        let norm = |kind, weight: Tensor| {
+            let bias = weight.zeros_like().unwrap();
+            Norm { kind, eps: 1e-5, weight, bias }
+        };
         let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let all = norm(NormKind::LayerNormNoBias, weight.clone()).forward(&x).unwrap();
         for head in 0..2 {
@@ -182,6 +205,11 @@ mod tests {
             let of_head = x.narrow(1, head, 1).unwrap();
             assert_eq!(values(one.forward(&of_head).unwrap()), values(all.narrow(1, head, 1).unwrap()));
         }
+        assert!(
+            values((norm(NormKind::LayerNormNoBias, weight.clone()).composed(&x).unwrap() - &all).unwrap())
+                .iter()
+                .all(|off| off.abs() < 1e-5)
+        );
         let more = norm(NormKind::RmsNorm, (weight.clone() + 1.0).unwrap()).forward(&x).unwrap();
         assert_eq!(values(norm(NormKind::RmsNormPlusOne, weight).forward(&x).unwrap()), values(more));
     }

@@ -1,6 +1,7 @@
 //! Rotary positions: pairs of a head's dimensions turned by an angle that grows with the position.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use super::affine::slice;
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -136,10 +137,48 @@ impl Turns {
         Turns { turns: Arc::new(turns), n_pairs: frequencies.len(), layout: rotary.layout }
     }
 
+    /// The turns of some of the tokens.
+    pub fn of(&self, tokens: &[u32]) -> Turns {
+        let row = |&token: &u32| &self.turns[token as usize * self.n_pairs..][..self.n_pairs];
+        Turns { turns: Arc::new(tokens.iter().flat_map(row).copied().collect()), ..*self }
+    }
+
     /// # Shapes
     /// `[n_tokens, heads, d_head]` in and out.
     pub fn turn(&self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return self.composed(x);
+        }
         x.contiguous()?.apply_op1(Turn { turns: self.clone(), sense: 1.0 })
+    }
+
+    /// The same in candle's own steps, for other devices.
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        let (n_tokens, n_heads, d_head) = x.dims3()?;
+        let n = self.n_pairs;
+        let table = |part: fn(&(f32, f32)) -> f32| {
+            let values: Vec<f32> = self.turns.iter().map(part).collect();
+            Tensor::from_vec(values, (n_tokens, 1, n), x.device()) // one row for all heads
+        };
+        let (cos, sin) = (table(|turn| turn.0)?, table(|turn| turn.1)?);
+        let turned = x.narrow(2, 0, 2 * n)?;
+        let (a, b) = match self.layout {
+            RotaryLayout::Half => (turned.narrow(2, 0, n)?, turned.narrow(2, n, n)?),
+            RotaryLayout::Interleaved => {
+                let pairs = turned.reshape((n_tokens, n_heads, n, 2))?;
+                let side = |i| pairs.narrow(3, i, 1)?.squeeze(3);
+                (side(0)?, side(1)?)
+            }
+        };
+        let to_a = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        let to_b = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
+        let turned = match self.layout {
+            RotaryLayout::Half => Tensor::cat(&[to_a, to_b], D::Minus1)?,
+            RotaryLayout::Interleaved => {
+                Tensor::stack(&[to_a, to_b], 3)?.reshape((n_tokens, n_heads, 2 * n))?
+            }
+        };
+        Tensor::cat(&[turned, x.narrow(2, 2 * n, d_head - 2 * n)?], D::Minus1)
     }
 }
 
@@ -155,11 +194,11 @@ impl CustomOp1 for Turn {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((from, to)) = layout.contiguous_offsets() else { bail!("rotary wants contiguous tensors") };
         let (_, n_heads, d_head) = layout.shape().dims3()?;
-        let mut out = x.as_slice::<f32>()?[from..to].to_vec();
-        let n = self.turns.n_pairs;
-        out.par_chunks_mut(n_heads * d_head).enumerate().for_each(|(token, row)| {
+        let (n, width, x) = (self.turns.n_pairs, n_heads * d_head, slice(x, layout)?);
+        let mut out = vec![0f32; x.len()];
+        out.par_chunks_mut(width).zip(x.par_chunks(width)).enumerate().for_each(|(token, (row, x))| {
+            row.copy_from_slice(x);
             let turns = &self.turns.turns[token * n..][..n];
             for head in row.chunks_mut(d_head) {
                 for (i, &(cos, sin)) in turns.iter().enumerate() {
@@ -207,6 +246,13 @@ mod tests {
                     < 1e-5
             );
             assert!((product(3, 7) - product(3, 8)).abs() > 1e-3);
+            let x = Tensor::randn(0f32, 1f32, (4, 2, 12), &Device::Cpu).unwrap();
+            let turns = Turns::at(&[0, 3, 9, 4], &rotary(layout));
+            let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!(values(turns.turn(&x).unwrap()), values(turns.composed(&x).unwrap()));
+            let last = x.narrow(0, 2, 1).unwrap();
+            let of_last = values(turns.of(&[2]).turn(&last).unwrap());
+            assert_eq!(of_last, values(turns.turn(&x).unwrap().narrow(0, 2, 1).unwrap()));
         }
     }
 

@@ -65,7 +65,8 @@ impl Parts {
             Some(weight) => weight,
             None => Tensor::ones(width, DType::F32, &Device::Cpu)?,
         };
-        Ok(Norm { kind, eps: self.eps, weight, bias: self.dense(place.bias())? })
+        let bias = self.dense(place.bias())?.map_or_else(|| weight.zeros_like(), Ok)?;
+        Ok(Norm { kind, eps: self.eps, weight, bias })
     }
 }
 
@@ -119,7 +120,8 @@ impl Transformer {
     /// Runs the forest's new nodes through the blocks; the hook may stop it early.
     ///
     /// # Shapes
-    /// The stream after the last block that ran, `[n_new, d_model]`.
+    /// The stream after the last block that ran, `[n_new, d_model]`, or of it the rows that the hook looks
+    /// at in the last layer it needs.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a token id outside the vocabulary or a text longer than the context.
@@ -129,9 +131,15 @@ impl Transformer {
         let stop = hook.last_layer();
         let forest = Arc::new(forest.clone());
         let mut stream = self.embed(&forest)?;
-        let mut pass = Pass { spec: &self.spec, forest, cache, hook, turns: vec![], bias: None };
+        let mut pass = Pass { spec: &self.spec, forest, cache, hook, turns: vec![], bias: None, asked: None };
         for (l, block) in self.blocks.iter().enumerate() {
             stream = pass.hook.at(HookPoint::ResidPre(l), stream)?;
+            if stop == Some(l) {
+                if pass.hook.stops_before_block() {
+                    break;
+                }
+                pass.asked = pass.hook.last_rows().map(Arc::new);
+            }
             stream = block.forward(l, stream, &mut pass)?;
             stream = pass.hook.at(HookPoint::ResidPost(l), stream)?;
             if stop == Some(l) {
@@ -190,7 +198,7 @@ impl Transformer {
             x = project_out.forward(&x)?; // [n, d_model] -> [n, d_embed]
         }
         if let (Some((dense, norm)), Some(activation)) = (&parts.transform, head.transform) {
-            x = norm.forward(&activation.apply(&dense.forward(&x)?)?)?;
+            x = norm.forward(&dense.activated(activation, &x)?)?;
         }
         let mut logits = parts.unembed.forward(&x)?; // [n, d_embed] -> [n, d_vocab]
         if head.scale != 1.0 {

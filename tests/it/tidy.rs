@@ -21,8 +21,10 @@ const ARROWS: &[Arrows] = &[
         &[
             "candle_core",
             "candle_transformers",
+            "faer",
             "half",
             "memmap2",
+            "pulp",
             "rand",
             "rand_chacha",
             "rand_distr",

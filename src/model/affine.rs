@@ -1,0 +1,247 @@
+//! `activation(x · wᵀ + b)` over the rows of a stream, in f32 on the CPU.
+
+use super::spec::Activation;
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+use half::slice::HalfFloatSliceExt;
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Output columns of one product: what was multiplied is still near when it is finished, and weights in 16
+/// bits take only this many rows of f32.
+const BLOCK: usize = 1024;
+
+/// A matrix product with what follows it; products are f32 whatever the weights lie in.
+///
+/// # Shapes
+/// `x` `[n, in]`, `w` `[out, in]`, `b` `[out]`; the result is `[n, out]`.
+pub(super) struct Affine {
+    pub activation: Option<Activation>,
+}
+
+/// A tensor's numbers on the CPU, in the order of its rows.
+pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&storage.as_slice::<f32>()?[from..to]),
+        None => bail!("found a tensor that is not contiguous"),
+    }
+}
+
+/// The rows of a weight as they lie in memory.
+enum Rows<'a> {
+    F32(&'a [f32]),
+    F16(&'a [half::f16]),
+    Bf16(&'a [half::bf16]),
+}
+
+impl<'a> Rows<'a> {
+    fn of(storage: &'a CpuStorage, layout: &Layout) -> Result<Rows<'a>> {
+        let Some((from, to)) = layout.contiguous_offsets() else { bail!("weights are not contiguous") };
+        Ok(match storage {
+            CpuStorage::F32(all) => Rows::F32(&all[from..to]),
+            CpuStorage::F16(all) => Rows::F16(&all[from..to]),
+            CpuStorage::BF16(all) => Rows::Bf16(&all[from..to]),
+            _ => bail!("weights are f32, f16 or bf16"),
+        })
+    }
+
+    /// Some of the numbers in f32: as they lie, or widened into `wide`.
+    fn f32<'b>(&'b self, from: usize, to: usize, wide: &'b mut Vec<f32>) -> &'b [f32] {
+        const AT_ONCE: usize = 1 << 14;
+        wide.resize(to - from, 0.0);
+        match self {
+            Rows::F32(all) => return &all[from..to],
+            Rows::F16(all) => (wide.par_chunks_mut(AT_ONCE).zip(all[from..to].par_chunks(AT_ONCE)))
+                .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
+            Rows::Bf16(all) => (wide.par_chunks_mut(AT_ONCE).zip(all[from..to].par_chunks(AT_ONCE)))
+                .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
+        }
+        wide
+    }
+}
+
+impl Affine {
+    fn forward(
+        &self,
+        (x, shape): (&[f32], &Layout),
+        (w, of_w): (Rows, &Layout),
+        b: Option<&[f32]>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((n, d_in), (d_out, d_in_of_w)) = (shape.shape().dims2()?, of_w.shape().dims2()?);
+        if d_in != d_in_of_w {
+            bail!("a stream {d_in} wide meets weights for {d_in_of_w}")
+        }
+        let mut out = vec![0f32; n * d_out];
+        let mut wide = Vec::new();
+        for from in (0..d_out).step_by(BLOCK) {
+            let width = BLOCK.min(d_out - from);
+            let rows = w.f32(from * d_in, (from + width) * d_in, &mut wide);
+            let product = MatMut::from_row_major_slice_mut(&mut out, n, d_out).subcols_mut(from, width);
+            let (x, w) =
+                (MatRef::from_row_major_slice(x, n, d_in), MatRef::from_row_major_slice(rows, width, d_in));
+            matmul(product, Accum::Replace, x, w.transpose(), 1.0, Par::rayon(0)); // [n, in] · [in, width]
+            self.finish(&mut out, (d_out, from, width), b);
+        }
+        Ok((CpuStorage::F32(out), (n, d_out).into()))
+    }
+
+    /// Adds the bias to some columns and applies the activation.
+    fn finish(&self, out: &mut [f32], (d_out, from, width): (usize, usize, usize), b: Option<&[f32]>) {
+        if b.is_none() && self.activation.is_none() {
+            return;
+        }
+        let (arch, rows) = (Arch::new(), 16);
+        out.par_chunks_mut(rows * d_out).for_each(|out| {
+            arch.dispatch(|| {
+                for row in out.chunks_exact_mut(d_out) {
+                    let row = &mut row[from..from + width];
+                    if let Some(b) = b {
+                        row.iter_mut().zip(&b[from..from + width]).for_each(|(y, b)| *y += b);
+                    }
+                    if let Some(activation) = self.activation {
+                        activation.apply_to(row);
+                    }
+                }
+            });
+        });
+    }
+
+    /// The gradient before the activation, for which the product is taken once more.
+    fn before_activation(&self, [x, w]: [&Tensor; 2], b: Option<&Tensor>, grad: &Tensor) -> Result<Tensor> {
+        let Some(activation) = self.activation else { return Ok(grad.clone()) };
+        let mut before = x.matmul(&w.t()?)?;
+        if let Some(b) = b {
+            before = before.broadcast_add(b)?;
+        }
+        let mut slopes = before.flatten_all()?.to_vec1::<f32>()?;
+        slopes.par_iter_mut().for_each(|x| *x = activation.slope(*x));
+        grad * Tensor::from_vec(slopes, grad.shape(), grad.device())?
+    }
+}
+
+/// The gradients of `x` and `w` from that of their product.
+fn gradients([x, w]: [&Tensor; 2], grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    if w.dtype() != DType::F32 {
+        bail!("training wants weights in f32")
+    }
+    Ok((Some(grad.matmul(w)?), Some(grad.t()?.matmul(x)?)))
+}
+
+impl CustomOp2 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        w: &CpuStorage,
+        of_w: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((slice(x, of_x)?, of_x), (Rows::of(w, of_w)?, of_w), None)
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        gradients([x, w], &self.before_activation([x, w], None, grad)?)
+    }
+}
+
+impl CustomOp3 for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        of_x: &Layout,
+        w: &CpuStorage,
+        of_w: &Layout,
+        b: &CpuStorage,
+        of_b: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((slice(x, of_x)?, of_x), (Rows::of(w, of_w)?, of_w), Some(slice(b, of_b)?))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = self.before_activation([x, w], Some(b), grad)?;
+        let (of_x, of_w) = gradients([x, w], &grad)?;
+        Ok((of_x, of_w, Some(grad.sum(0)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    fn worst(a: &Tensor, b: &Tensor) -> f32 {
+        (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap()
+    }
+
+    fn composed(x: &Tensor, w: &Tensor, b: Option<&Tensor>, activation: Option<Activation>) -> Tensor {
+        let mut y = x.matmul(&w.t().unwrap()).unwrap();
+        if let Some(b) = b {
+            y = y.broadcast_add(b).unwrap();
+        }
+        activation.map_or(y.clone(), |activation| activation.composed(&y).unwrap())
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_candles_steps() {
+        let var = |shape: &[usize]| Var::randn(0f32, 0.5f32, shape, &Device::Cpu).unwrap();
+        // Wider than one block of columns, and not a whole number of blocks.
+        let (x, w, b, probe) = (var(&[37, 20]), var(&[1100, 20]), var(&[1100]), var(&[37, 1100]));
+        let activations = [None, Some(Activation::Gelu), Some(Activation::GeluTanh), Some(Activation::Silu)];
+        for activation in activations {
+            for bias in [None, Some(b.as_tensor())] {
+                let ours = match bias {
+                    Some(b) => x.apply_op3(&w, b, Affine { activation }).unwrap(),
+                    None => x.apply_op2(&w, Affine { activation }).unwrap(),
+                };
+                let theirs = composed(&x, &w, bias, activation);
+                assert!(worst(&ours, &theirs) < 1e-5, "{activation:?}: {}", worst(&ours, &theirs));
+                let gradients = |y: &Tensor| (y * probe.as_tensor()).unwrap().sum_all().unwrap().backward();
+                let (ours, theirs) = (gradients(&ours).unwrap(), gradients(&theirs).unwrap());
+                let wanted = [Some(x.as_tensor()), Some(w.as_tensor()), bias];
+                for of in wanted.into_iter().flatten() {
+                    let (a, b) = (ours.get(of).unwrap(), theirs.get(of).unwrap());
+                    assert!(worst(a, b) < 1e-4, "gradient {:?} {activation:?}: {}", of.shape(), worst(a, b));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bit_weights_multiply_as_their_widened_selves() {
+        let x = Tensor::randn(0f32, 1f32, (9, 33), &Device::Cpu).unwrap();
+        for dtype in [DType::F16, DType::BF16] {
+            let w = Tensor::randn(0f32, 1f32, (1030, 33), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let ours = x.apply_op2(&w, Affine { activation: None }).unwrap();
+            let theirs = composed(&x, &w.to_dtype(DType::F32).unwrap(), None, None);
+            assert!(worst(&ours, &theirs) < 1e-5);
+        }
+        assert!(
+            x.apply_op2(
+                &Tensor::ones((4, 32), DType::F32, &Device::Cpu).unwrap(),
+                Affine { activation: None }
+            )
+            .is_err()
+        );
+    }
+}
