@@ -1,0 +1,87 @@
+"""Makes the two random checkpoints of the comparison, with the tokenizer that both use.
+
+    python benches/peer/make_models.py FOLDER [--data ../shared/data] [--vocab 12000] [--tokenizer tokenizer.json]
+
+`FOLDER/pythia-160m-random` has exactly the shape of EleutherAI/pythia-160m (GPT-NeoX); `FOLDER/llama-gqa-random` is
+half as wide as Llama-3.2-1B and as deep: 16 layers, d_model 1024, 16 query heads over 4 key/value heads, d_mlp 4096.
+Weights are drawn as transformers draws them before training, seeded, and saved in f32: the time a pass takes does not
+depend on what they are.
+
+The tokenizer is a byte-level BPE as GPT-NeoX's is, trained on the names of world, US, art and headline files and on the
+paper's prompts. Its size is chosen so that texts become as many tokens as with GPT-NeoX's own, which learned from much
+more text: at 12,000 the distinct beginnings of world, US and headline names are within 2 % of those that Pythia's
+tokenizer gives, and padded batches of world names 9 % fewer. `--tokenizer` takes another tokenizer.json in its place.
+"""
+
+import argparse
+import pathlib
+
+import torch
+import transformers as hf
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+import texts
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+END, PADDING = "<|endoftext|>", "<|padding|>"
+TRAINED_ON = ["world_place.csv", "us_place.csv", "art.csv", "headline.csv"]
+# Often enough that every word of a prompt becomes one token, as it is one in a vocabulary learned from English.
+PROMPT_REPEATS = 2000
+
+CONFIGS = {
+    "pythia-160m-random": hf.GPTNeoXConfig(
+        vocab_size=50304, hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072,
+        hidden_act="gelu", rotary_pct=0.25, rotary_emb_base=10000, max_position_embeddings=2048,
+        use_parallel_residual=True, attention_bias=True, tie_word_embeddings=False, layer_norm_eps=1e-5,
+        bos_token_id=0, eos_token_id=0,
+    ),
+    "llama-gqa-random": hf.LlamaConfig(
+        vocab_size=32000, hidden_size=1024, num_hidden_layers=16, num_attention_heads=16, num_key_value_heads=4,
+        head_dim=64, intermediate_size=4096, max_position_embeddings=2048, rms_norm_eps=1e-5,
+        tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
+    ),
+}  # fmt: skip
+
+
+def trained_tokenizer(data, d_vocab):
+    """A byte-level BPE of the real names."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=d_vocab,
+        special_tokens=[END, PADDING],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    lines = [name for file in TRAINED_ON for name in texts.names(data / file)]
+    tokenizer.train_from_iterator(lines + texts.PROMPTS * PROMPT_REPEATS, trainer)
+    return tokenizer
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path, help="where the models are written; not in the repository")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
+    parser.add_argument("--vocab", type=int, default=12000, help="tokens of the tokenizer (default: 12000)")
+    parser.add_argument("--tokenizer", type=pathlib.Path, help="a tokenizer.json to take in place of a trained one")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.folder.resolve().is_relative_to(ROOT):
+        parser.error(f"found {args.folder} in the repository; expected a folder outside it: the models are 1.9 GB")
+
+    tokenizer = Tokenizer.from_file(str(args.tokenizer)) if args.tokenizer else trained_tokenizer(args.data, args.vocab)
+    fast = hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=PADDING)
+    for name, config in CONFIGS.items():
+        if len(fast) > config.vocab_size:
+            parser.error(f"found {len(fast)} tokens; expected at most {config.vocab_size}, the vocabulary of {name}")
+        torch.manual_seed(args.seed)
+        model = hf.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model.save_pretrained(args.folder / name)
+        fast.save_pretrained(args.folder / name)
+        print(f"{args.folder / name}: {model.num_parameters() / 1e6:.1f} M weights, {len(fast)} tokens")
+
+
+if __name__ == "__main__":
+    main()

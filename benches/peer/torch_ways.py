@@ -1,0 +1,244 @@
+"""The two torch pipelines, and the machine's rate of matrix products.
+
+`paper` is written as the paper's code works. `best` is what a careful user of torch and transformers would come to,
+without a model of their own:
+
+- the base model, so no logits; forward hooks gather the last tokens, so no layer's hidden states outlive it;
+- texts sorted by length and cut into batches of one length as far as they go, so that next to nothing is padding;
+- no attention mask: padding stands on the right, where no token that is kept looks. So attention takes the causal kernel;
+- the tokens that all texts begin with are computed once; their keys and values are lent to every batch;
+- the batch size (texts, or tokens) that is fastest on batches spread over the texts, found before the clock starts.
+"""
+
+import pathlib
+import os
+import statistics
+import time
+
+import numpy
+import torch
+import transformers
+
+import texts
+
+# Sizes of a batch that are tried: so many texts, or so many tokens.
+SIZES = ["16", "32", "64", "128", "256", "512", "512t", "1024t", "2048t", "4096t"]
+# Tokens that each size is tried on.
+TRIED_TOKENS = 4096
+# Texts that are read again one by one, without sharing, to see that the vectors are right.
+CHECKED = 24
+PRODUCTS = [(4096, 768, 3072), (2048, 1024, 4096), (2048, 2048, 2048)]
+REPEATS = 7
+
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+transformers.logging.set_verbosity_error()
+
+
+def load(auto, folder):
+    return auto.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+
+
+def pad(ids):
+    """Token ids `[n, longest]` padded on the right, and each text's last index."""
+    longest = max(map(len, ids))
+    batch = torch.tensor([text + [0] * (longest - len(text)) for text in ids])
+    return batch, torch.tensor([len(text) - 1 for text in ids])
+
+
+def sampled(batches, args, n_texts):
+    """All batches, or evenly spread ones that hold about `--sample` texts."""
+    if not args.sample or args.sample >= n_texts:
+        return batches
+    n = max(1, round(len(batches) * args.sample / n_texts))
+    return [batches[i] for i in texts.evenly(n, len(batches))]
+
+
+def save(args, vectors, entities, kept):
+    """Writes `[depth, n, d_model]` and the entities' indices in dataset order; says where."""
+    path = args.out / f"{args.way}.npy"
+    numpy.save(path, vectors.numpy())
+    numpy.save(args.out / f"{args.way}.entities.npy", numpy.array(entities))
+    return {"at": str(path), "kept": f"in memory, {kept}", "bytes": vectors.nbytes}
+
+
+@torch.inference_mode()
+def paper(args, ids):
+    """Causal language model with logits, dataset order, padded batches of 128, all hidden states, f16."""
+    started = time.monotonic()
+    model = load(transformers.AutoModelForCausalLM, args.model)
+    loaded = time.monotonic() - started
+    size = texts.BATCH_OF_THE_PAPER
+    batches = sampled([list(range(at, min(at + size, len(ids)))) for at in range(0, len(ids), size)], args, len(ids))
+    entities = [i for batch in batches for i in batch]
+    config = model.config
+    vectors = torch.empty(config.num_hidden_layers + 1, len(entities), config.hidden_size, dtype=torch.float16)
+    count, at = texts.Count(), 0
+    started = time.monotonic()
+    for batch in batches:
+        input_ids, last = pad([ids[i] for i in batch])
+        mask = (torch.arange(input_ids.shape[1]) <= last[:, None]).long()
+        out = model(input_ids=input_ids, attention_mask=mask, output_hidden_states=True, use_cache=False)
+        rows = torch.arange(len(batch))
+        for depth, states in enumerate(out.hidden_states):
+            vectors[depth, at : at + len(batch)] = states[rows, last].half()
+        at += len(batch)
+        count.add_batch(*input_ids.shape)
+    worked = time.monotonic() - started
+    return {
+        "entities": len(entities),
+        "through": count,
+        "batch": f"{size} texts",
+        "seconds": {"work": worked, "load": loaded},
+        "vectors": save(args, vectors, entities, "f16; last layer after the final norm"),
+    }
+
+
+class Gathering:
+    """Forward hooks that keep the last token's row of what enters the first block and of what leaves each."""
+
+    def __init__(self, model, n_entities):
+        config = model.config
+        self.vectors = torch.empty(config.num_hidden_layers + 1, n_entities, config.hidden_size)
+        self.entities = self.last = None
+        blocks = model.layers
+        blocks[0].register_forward_pre_hook(lambda _, inputs: self.keep(0, inputs[0]))
+        for depth, block in enumerate(blocks, 1):
+            block.register_forward_hook(lambda _, __, out, depth=depth: self.keep(depth, out))
+
+    def keep(self, depth, states):
+        states = states[0] if isinstance(states, tuple) else states  # [n, width, d_model]
+        if self.entities is not None:
+            self.vectors[depth, self.entities] = states[torch.arange(len(self.last)), self.last]
+
+
+class Best:
+    """The base model with the texts' shared beginning computed."""
+
+    def __init__(self, args, ids):
+        self.model = load(transformers.AutoModel, args.model)
+        if args.compile:
+            for i, block in enumerate(self.model.layers):
+                self.model.layers[i].forward = torch.compile(block.forward, dynamic=True)
+        self.gathering = Gathering(self.model, len(ids))
+        self.ids, self.n_past, self.past = ids, texts.shared_beginning(ids), None
+        self.count = texts.Count()
+
+    def begin(self):
+        """Computes what all texts begin with."""
+        self.count = texts.Count()
+        if self.n_past > 0:
+            self.gathering.entities = None
+            cache = transformers.DynamicCache(config=self.model.config)
+            self.model(input_ids=torch.tensor([self.ids[0][: self.n_past]]), past_key_values=cache)
+            self.past = [(layer.keys, layer.values) for layer in cache.layers]
+            self.count.add_batch(1, self.n_past)
+
+    def read(self, batch):
+        """One batch through the model; the hooks keep what is wanted."""
+        input_ids, last = pad([self.ids[i][self.n_past :] for i in batch])
+        self.gathering.entities, self.gathering.last = torch.tensor(batch), last
+        cache = None
+        if self.n_past > 0:
+            cache = transformers.DynamicCache(config=self.model.config)
+            for layer, (keys, values) in enumerate(self.past):
+                cache.update(keys.expand(len(batch), -1, -1, -1), values.expand(len(batch), -1, -1, -1), layer)
+        self.model(input_ids=input_ids, past_key_values=cache, use_cache=cache is not None)
+        self.count.add_batch(*input_ids.shape, self.n_past)
+
+    def batches(self, size):
+        """Texts sorted by length, so many (`64`) or with so many tokens (`1024t`) in a batch."""
+        order = sorted(range(len(self.ids)), key=lambda i: len(self.ids[i]))
+        by_tokens = size.endswith("t")
+        limit, batches, batch = int(size.removesuffix("t")), [], []
+        for i in order:
+            width = len(self.ids[i]) - self.n_past
+            if batch and (len(batch) + 1) * (width if by_tokens else 1) > limit:
+                batches.append(batch)
+                batch = []
+            batch.append(i)
+        return [*batches, batch]
+
+    def rate(self, size):
+        """Texts' own tokens a second with batches of one size, on batches evenly spread over the texts."""
+        batches = self.batches(size)
+        own = sum(len(text) - self.n_past for text in self.ids)
+        n = max(1, round(len(batches) * TRIED_TOKENS / own))
+        tried = [batches[i] for i in texts.evenly(n, len(batches))]
+        started = time.monotonic()
+        for batch in tried:
+            self.read(batch)
+        return sum(len(self.ids[i]) - self.n_past for batch in tried for i in batch) / (time.monotonic() - started)
+
+    def largest_difference(self):
+        """From each text alone, its beginning not shared: relative to the largest value of the layer."""
+        checked = texts.evenly(CHECKED, len(self.ids))
+        ours = self.gathering.vectors[:, checked].clone()
+        for i in checked:
+            self.gathering.entities, self.gathering.last = torch.tensor([i]), torch.tensor([len(self.ids[i]) - 1])
+            self.model(input_ids=torch.tensor([self.ids[i]]), use_cache=False)
+        plain = self.gathering.vectors[:, checked]
+        return float(((ours - plain).abs().amax((1, 2)) / plain.abs().amax((1, 2))).max())
+
+
+@torch.inference_mode()
+def best(args, ids):
+    """Base model, hooks, sorted by length, shared beginning, the best batch size."""
+    started = time.monotonic()
+    reader = Best(args, ids)
+    loaded = time.monotonic() - started
+    started = time.monotonic()
+    reader.begin()
+    reader.read(reader.batches("64")[0])  # the first pass sets up threads and buffers
+    rates = {size: reader.rate(size) for size in SIZES} if args.batch is None else {}
+    size = args.batch or max(rates, key=rates.get)
+    searched = time.monotonic() - started
+    started = time.monotonic()
+    batches = sampled(reader.batches(size), args, len(ids))
+    reader.begin()
+    for batch in batches:
+        reader.read(batch)
+    worked = time.monotonic() - started
+    entities, count = sorted(i for batch in batches for i in batch), reader.count
+    kept = reader.gathering.vectors if len(entities) == len(ids) else reader.gathering.vectors[:, entities]
+    where = save(args, kept, entities, "f32")
+    return {
+        "entities": len(entities),
+        "through": count,
+        "batch": size.replace("t", " tokens") if size.endswith("t") else f"{size} texts",
+        "shared_tokens": reader.n_past,
+        "tokens_per_second_by_batch": rates,
+        "seconds": {"work": worked, "load": loaded, "search": searched},
+        "vectors": where,
+        "largest_difference_from_plain": reader.largest_difference(),
+    }
+
+
+@torch.inference_mode()
+def matmul_rates():
+    """GFLOP/s of f32 matrix products, median of some: a product into a buffer, and as torch's layers take it."""
+    rates = {}
+    for m, k, n in PRODUCTS:
+        x, w = torch.randn(m, k), torch.randn(k, n)
+        out, rows = torch.empty(m, n), w.t().contiguous()
+        packed = torch.ops.mkldnn._reorder_linear_weight(rows, m)
+        ways = {
+            "product": lambda: torch.mm(x, w, out=out),
+            "layer": lambda: torch.nn.functional.linear(x, rows),
+            "onednn": lambda: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], ""),
+        }
+        rates[f"{m}x{k}x{n}"] = {way: 2e-9 * m * k * n / median_seconds(run) for way, run in ways.items()}
+    fastest = max(rate for ways in rates.values() for rate in ways.values())
+    return {"gflops": fastest, "products": rates, "torch": torch.__version__, "threads": torch.get_num_threads()}
+
+
+def median_seconds(run):
+    """Median wall seconds of some runs, after one that warms up."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        started = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:])
+
+
+WAYS = {"paper": paper, "best": best}
