@@ -1,10 +1,11 @@
 //! Entities through the model, packed as forests: each distinct token prefix is computed once.
 
-use super::span::{Span, SpanRow, place};
-use crate::datasets::{Dataset, Entity, Prompt};
+use super::placement::{holds_unknown, place_all};
+use super::span::{Span, SpanRow};
+use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Direction, Spec, Tokenizer, Transformer};
+use crate::model::{Capture, Direction, Tokenizer, Transformer};
 use candle_core::Tensor;
 use ndarray::Array2;
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ pub fn extract(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extraction> {
     let direction = reader.transformer.spec.attention.direction;
-    let spans = spans(reader, dataset, prompt)?;
+    let spans = place_all(reader, dataset, prompt)?.all_of(dataset)?;
     let seen: Vec<&[u32]> = spans.iter().map(|span| span.seen(direction)).collect();
     // Sorted by tokens, texts that begin alike stand together and share their beginnings.
     let mut order: Vec<usize> = (0..seen.len()).collect();
@@ -88,70 +89,6 @@ pub fn extract(
         progress(Progress { n_done, n_entities: spans.len() });
     }
     Ok(out)
-}
-
-/// Each entity's span; where some cannot be placed or read, the first of them, with the rows of the others.
-fn spans(reader: Reader, dataset: &Dataset, prompt: &Prompt) -> Result<Vec<Span>> {
-    let (mut spans, mut failed) = (Vec::with_capacity(dataset.entities.len()), None);
-    let mut rows = Vec::new();
-    for entity in &dataset.entities {
-        match span(reader, (dataset, entity), prompt) {
-            Ok(span) => spans.push(span),
-            Err(Error::EntityNotPlaced { row, .. }) if failed.is_some() => rows.push(row),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    match failed {
-        None => Ok(spans),
-        Some(Error::EntityNotPlaced { dataset, row, name, text, problem }) if !rows.is_empty() => {
-            let problem = format!("{problem}; {}", also(&rows));
-            Err(Error::EntityNotPlaced { dataset, row, name, text, problem })
-        }
-        Some(error) => Err(error),
-    }
-}
-
-/// How many more rows have no place, and which, at least the first of them.
-fn also(rows: &[u64]) -> String {
-    const SHOWN: usize = 10;
-    let list: Vec<String> = rows.iter().take(SHOWN).map(u64::to_string).collect();
-    let more = if rows.len() > SHOWN { " …" } else { "" };
-    format!("nor can {} more be placed, rows {}{more}", rows.len(), list.join(", "))
-}
-
-fn span(reader: Reader, (dataset, entity): (&Dataset, &Entity), prompt: &Prompt) -> Result<Span> {
-    let prompted = prompt.fill(entity);
-    let span = place(reader.tokenizer, &dataset.name, entity, &prompted)?;
-    fits(reader.transformer, &span).map_err(|problem| Error::EntityNotPlaced {
-        dataset: dataset.name.clone(),
-        row: entity.row,
-        name: entity.name.clone(),
-        text: prompted.text,
-        problem,
-    })?;
-    Ok(span)
-}
-
-fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
-    tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
-}
-
-/// Whether the model can read a span; asked before the first pass, so that a long run does not end at
-/// one entity.
-fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
-    let Spec { n_context, d_vocab, .. } = transformer.spec;
-    let seen = span.seen(transformer.spec.attention.direction);
-    if seen.len() > n_context {
-        let n = seen.len();
-        return Err(format!("found {n} tokens; expected at most {n_context}, the model's context"));
-    }
-    match seen.iter().find(|id| **id as usize >= d_vocab) {
-        Some(id) => {
-            let advice = "the tokenizer may belong to another model";
-            Err(format!("found token id {id}; expected below {d_vocab}; {advice}"))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Cuts the sorted texts where a group has enough tokens to compute.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// An entity's tokens within its tokenised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// The entity's index in its dataset; 0 for one that was placed alone.
+    pub entity: usize,
     /// The whole text's tokens, with what the tokenizer puts before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
@@ -83,7 +85,7 @@ pub fn place(
         let spelled = tokenizer.spell(&encoded.ids[first..=last])?;
         return Err(failed(format!("the tokenizer loses letters: its tokens are `{spelled}`")));
     }
-    Ok(Span { ids: encoded.ids, first, last })
+    Ok(Span { entity: 0, ids: encoded.ids, first, last })
 }
 
 /// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,
