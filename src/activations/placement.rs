@@ -1,10 +1,11 @@
 //! All of a dataset's entities in their tokenised texts, and those that have no place there.
 
 use super::extract::Reader;
+use super::recording::Recording;
 use super::span::{Span, place};
 use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
-use crate::model::{Spec, Tokenizer, Transformer};
+use crate::model::{Spec, Tokenizer};
 
 /// Where a dataset's entities stand in the tokens of their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +35,18 @@ pub struct Unplaced {
 ///
 /// # Errors
 /// [`Error::Invalid`] if the tokenizer refuses a text; an entity without a place is no error here.
-pub fn place_all(reader: Reader, dataset: &Dataset, prompt: &Prompt) -> Result<Placed> {
+pub fn place_all(
+    reader: Reader,
+    (dataset, prompt): (&Dataset, &Prompt),
+    recording: Recording,
+) -> Result<Placed> {
+    let spec = &reader.transformer.spec;
     let mut placed = Placed { spans: Vec::with_capacity(dataset.entities.len()), unplaced: Vec::new() };
     for (i, entity) in dataset.entities.iter().enumerate() {
         let prompted = prompt.fill(entity);
         let found = place(reader.tokenizer, &dataset.name, entity, &prompted);
         let problem = match found {
-            Ok(span) => match fits(reader.transformer, &span) {
+            Ok(span) => match fits(spec, recording.seen(&span, spec.attention.direction)) {
                 Ok(()) => {
                     placed.spans.push(Span { entity: i, ..span });
                     continue;
@@ -87,11 +93,10 @@ pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
     tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
-/// Whether the model can read a span; asked before the first pass, so that a long run does not end at
+/// Whether the model can read the tokens of a text; asked before the first pass, so that a long run does not end at
 /// one entity.
-fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
-    let Spec { n_context, d_vocab, .. } = transformer.spec;
-    let seen = span.seen(transformer.spec.attention.direction);
+fn fits(spec: &Spec, seen: &[u32]) -> Result<(), String> {
+    let Spec { n_context, d_vocab, .. } = *spec;
     if seen.len() > n_context {
         let n = seen.len();
         return Err(format!("found {n} tokens; expected at most {n_context}, the model's context"));
