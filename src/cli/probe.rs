@@ -1,6 +1,7 @@
 //! `mappa probe`: ridge probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
+use super::recording::ChosenTokens;
 use super::stages::{Done, Job, draw};
 use super::table;
 use clap::Args;
@@ -25,6 +26,8 @@ pub struct Probe {
     /// A text with {} for the name.
     #[arg(long, default_value = "{}")]
     prompt: String,
+    #[command(flatten)]
+    tokens: ChosenTokens,
     /// Seeds intervals, shuffled targets and the untrained model.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -37,9 +40,9 @@ impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
-        let prompt = Prompt::new(&self.prompt)?;
+        let (prompt, recording) = (Prompt::new(&self.prompt)?, self.tokens.one_row()?);
         let (seed, resamples) = (self.seed, self.resamples);
-        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
+        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, recording, seed, resamples };
         job.extract()?;
         if job.probe()? == Done::Before {
             println!("found, probed before");
@@ -47,7 +50,7 @@ impl Probe {
         let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
         table::print_scores(&scores)?;
         table::print_curves(&scores);
-        let files = draw(lab, &model.name, &prompt.name, std::slice::from_ref(&dataset.name))?;
+        let files = draw(lab, &model.name, &job.folder(), std::slice::from_ref(&dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
         if model.transformer.generates() {
