@@ -11,6 +11,6 @@ mod span;
 mod store;
 
 pub use extract::{Extraction, Progress, Reader, extract};
-pub use placement::{Placed, Unplaced, place_all};
-pub use span::{Span, SpanRow, place};
+pub use placement::{Placed, Unplaced, place_all, place_texts, save_unplaced};
+pub use span::{Span, SpanRow};
 pub use store::{ActivationStore, Activations};

@@ -3,9 +3,10 @@
 use super::chosen::ChosenModel;
 use super::stages::{Done, Job, draw};
 use super::table;
+use super::texts::Texts;
 use clap::Args;
 use mappa::Result;
-use mappa::datasets::{Prompt, find};
+use mappa::datasets::find;
 use mappa::results::load_rows;
 use std::path::Path;
 
@@ -22,9 +23,8 @@ pub struct Probe {
     /// A dataset's name or CSV file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
-    /// A text with {} for the name.
-    #[arg(long, default_value = "{}")]
-    prompt: String,
+    #[command(flatten)]
+    texts: Texts,
     /// Seeds intervals, shuffled targets and the untrained model.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -36,10 +36,19 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
-        let prompt = Prompt::new(&self.prompt)?;
-        let (seed, resamples) = (self.seed, self.resamples);
-        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
+        let dataset = find(lab, &self.dataset)?;
+        let prompt = self.texts.prompt(&dataset)?;
+        let model = self.texts.set_up(self.model.load(lab)?)?;
+        let (dataset, unplaced) = self.texts.placeable((&model.tokenizer, model.spec()), dataset, &prompt)?;
+        let job = Job {
+            lab,
+            model: &model,
+            dataset: &dataset,
+            unplaced: &unplaced,
+            prompt: &prompt,
+            seed: self.seed,
+            resamples: self.resamples,
+        };
         job.extract()?;
         if job.probe()? == Done::Before {
             println!("found, probed before");

@@ -1,7 +1,9 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
 use super::terminal;
-use mappa::activations::{ActivationStore, Activations, Extraction, Reader, extract};
+use mappa::activations::{
+    ActivationStore, Activations, Extraction, Reader, Unplaced, extract, save_unplaced,
+};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
@@ -18,8 +20,10 @@ pub struct Job<'a> {
     pub lab: &'a Path,
     /// The model.
     pub model: &'a Model,
-    /// The dataset.
+    /// The dataset, without what was left out of it.
     pub dataset: &'a Dataset,
+    /// The entities that were left out, since they have no place in their texts.
+    pub unplaced: &'a [Unplaced],
     /// The prompt.
     pub prompt: &'a Prompt,
     /// Seeds intervals, shuffled targets and the untrained model.
@@ -60,31 +64,44 @@ impl Job<'_> {
         probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.prompt.name)
     }
 
-    fn card(&self) -> Card {
-        dtype_of_weights(self.model, Card::new())
+    fn card(&self) -> Result<Card> {
+        let tokenizer = &self.model.tokenizer;
+        let mut card = dtype_of_weights(self.model, Card::new());
+        if let Some(sha256) = tokenizer.chat_sha256() {
+            card = card.input("chat_template_sha256", sha256);
+        }
+        if let Some(date) = tokenizer.chat_date() {
+            card = card.input("chat_date", date);
+        }
+        if !self.unplaced.is_empty() {
+            card = card.input("n_entities_left_out", self.unplaced.len());
+        }
+        Ok(card
             .input("model", &self.model.name)
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)
-            .input("tokenizer_sha256", &self.model.tokenizer.sha256)
+            .input("tokenizer_sha256", &tokenizer.sha256)
+            .input("bos", tokenizer.beginning()?)
             .input("dataset", &self.dataset.name)
             .input("dataset_sha256", &self.dataset.sha256)
             .input("prompt", self.prompt.template())
             .input("token_position", "last token of the entity")
-            .input("dtype", "f32")
+            .input("dtype", "f32"))
     }
 
-    fn probe_card(&self) -> Card {
-        self.card()
+    fn probe_card(&self) -> Result<Card> {
+        Ok(self
+            .card()?
             .input("hook_points", "embed and every hook_resid_post")
             .input("seed", self.seed)
             .input("resamples", self.resamples)
-            .input("split", "is_test column")
+            .input("split", "is_test column"))
     }
 
     /// Extracts every layer's stream, unless it lies there already.
     pub fn extract(&self) -> Result<Done> {
-        let (store, points) = (self.activations(), self.points());
-        if store.is_done(&self.card(), &points)? {
+        let (store, points, card) = (self.activations(), self.points(), self.card()?);
+        if store.is_done(&card, &points)? {
             return Ok(Done::Before);
         }
         let title = format!("{}: activations", self.dataset.name);
@@ -94,26 +111,41 @@ impl Job<'_> {
                 bar.set_position(p.n_done as u64);
             })?;
         bar.finish_and_clear();
-        store.save(&extraction, self.card())?;
-        self.say(&extraction);
+        if !self.unplaced.is_empty() {
+            save_unplaced(&store.folder.join("unplaced.csv"), self.unplaced)?;
+        }
+        store.save(&extraction, card)?;
+        self.say(&extraction)?;
         Ok(Done::Now)
     }
 
-    /// What was computed, and what the tokenizer does not know.
-    fn say(&self, extraction: &Extraction) {
+    /// What was computed, what begins each text, what was left out, and what the tokenizer does not know.
+    fn say(&self, extraction: &Extraction) -> Result<()> {
         let Extraction { n_tokens, n_computed, n_unknown, .. } = extraction;
         let name = &self.dataset.name;
+        let bos = match self.model.tokenizer.beginning()?.as_str() {
+            "none" => "no BOS".to_string(),
+            token => format!("BOS {token}"),
+        };
         match n_tokens - n_computed {
-            0 => eprintln!("{name}: {n_computed} tokens computed"),
+            0 => eprintln!("{name}: {n_computed} tokens computed; {bos}"),
             _ => eprintln!(
-                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings"
+                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings; {bos}"
             ),
+        }
+        if let Some(remark) = self.model.tokenizer.remark() {
+            eprintln!("note: {remark}");
+        }
+        if !self.unplaced.is_empty() {
+            let n = self.unplaced.len();
+            eprintln!("{name}: {n} entities left out, which have no place in their texts; see unplaced.csv");
         }
         if *n_unknown > 0 {
             eprintln!(
                 "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
             );
         }
+        Ok(())
     }
 
     fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
@@ -123,7 +155,7 @@ impl Job<'_> {
     /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
     pub fn probe(&self) -> Result<Done> {
         let folder = self.probe_folder();
-        let card = self.probe_card();
+        let card = self.probe_card()?;
         if card.is_done(&folder.join("card.json"))? {
             return Ok(Done::Before);
         }

@@ -16,6 +16,7 @@ mod loading;
 mod reading;
 mod shards;
 mod source;
+mod texts;
 mod tidy;
 mod tidy_tests;
 mod training;

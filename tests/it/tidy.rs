@@ -23,6 +23,8 @@ const ARROWS: &[Arrows] = &[
             "candle_transformers",
             "half",
             "memmap2",
+            "minijinja",
+            "minijinja_contrib",
             "rand",
             "rand_chacha",
             "rand_distr",
@@ -37,7 +39,7 @@ const ARROWS: &[Arrows] = &[
     (
         "activations",
         &["error", "hook_point", "artefact", "datasets", "model"],
-        &["candle_core", "csv", "ndarray", "safetensors", "serde"],
+        &["candle_core", "csv", "ndarray", "rayon", "safetensors", "serde"],
     ),
     (
         "probes",
