@@ -3,9 +3,12 @@
 use super::extract::Reader;
 use super::recording::Recording;
 use super::span::{Span, place};
-use crate::datasets::{Dataset, Prompt};
+use crate::artefact;
+use crate::datasets::{Dataset, Entity, Prompt};
 use crate::error::{Error, Result};
-use crate::model::{Spec, Tokenizer};
+use crate::model::{Spec, Tokenizer, draw_tokens};
+use rayon::prelude::*;
+use std::path::Path;
 
 /// Where a dataset's entities stand in the tokens of their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,32 +37,58 @@ pub struct Unplaced {
 /// Finds every entity of a dataset in its text.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the tokenizer refuses a text; an entity without a place is no error here.
+/// [`Error::Invalid`] for a prompt that does not suit the dataset; an entity without a place is no error here.
 pub fn place_all(
     reader: Reader,
     (dataset, prompt): (&Dataset, &Prompt),
     recording: Recording,
 ) -> Result<Placed> {
-    let spec = &reader.transformer.spec;
-    let mut placed = Placed { spans: Vec::with_capacity(dataset.entities.len()), unplaced: Vec::new() };
-    for (i, entity) in dataset.entities.iter().enumerate() {
-        let prompted = prompt.fill(entity);
-        let found = place(reader.tokenizer, &dataset.name, entity, &prompted);
-        let problem = match found {
-            Ok(span) => match fits(spec, recording.seen(&span, spec.attention.direction)) {
-                Ok(()) => {
-                    placed.spans.push(Span { entity: i, ..span });
-                    continue;
-                }
-                Err(problem) => problem,
-            },
-            Err(Error::EntityNotPlaced { problem, .. }) => problem,
-            Err(error) => return Err(error),
-        };
-        let (row, name) = (entity.row, entity.name.clone());
-        placed.unplaced.push(Unplaced { entity: i, row, name, text: prompted.text, problem });
+    place_texts((reader.tokenizer, &reader.transformer.spec), (dataset, prompt), recording)
+}
+
+/// Finds every entity of a dataset in its text, for a model whose weights need not be there.
+///
+/// # Errors
+/// As [`place_all`].
+pub fn place_texts(
+    (tokenizer, spec): (&Tokenizer, &Spec),
+    (dataset, prompt): (&Dataset, &Prompt),
+    recording: Recording,
+) -> Result<Placed> {
+    let texts = prompt.texts(dataset)?;
+    let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary()));
+    let place_one = |entity: &Entity| -> Result<Span, (String, String)> {
+        let prompted = texts.of(entity).map_err(|problem| (prompt.template(), problem))?;
+        let span = place(tokenizer, &prompted).map(|(span, begin)| match &random {
+            Some((random, ids)) => {
+                after_tokens(span, begin, &draw_tokens(ids, random.n, (random.seed, entity.row)))
+            }
+            None => span,
+        });
+        let readable =
+            |span: Span| fits(spec, recording.seen(&span, spec.attention.direction)).map(|()| span);
+        span.and_then(readable).map_err(|problem| (prompted.text, problem))
+    };
+    let found: Vec<_> = dataset.entities.par_iter().map(place_one).collect();
+    let mut placed = Placed { spans: Vec::with_capacity(found.len()), unplaced: Vec::new() };
+    for (entity, (found, Entity { row, name, .. })) in found.into_iter().zip(&dataset.entities).enumerate() {
+        match found {
+            Ok(span) => placed.spans.push(Span { entity, ..span }),
+            Err((text, problem)) => {
+                placed.unplaced.push(Unplaced { entity, row: *row, name: name.clone(), text, problem });
+            }
+        }
     }
     Ok(placed)
+}
+
+/// A text's tokens with others before them, but behind those at `begin`, such as BOS.
+fn after_tokens(mut span: Span, begin: usize, tokens: &[u32]) -> Span {
+    span.ids.splice(begin..begin, tokens.iter().copied());
+    span.first += tokens.len();
+    span.last += tokens.len();
+    span.text = span.text.start + tokens.len()..span.text.end + tokens.len();
+    span
 }
 
 impl Placed {
@@ -75,7 +104,7 @@ impl Placed {
             row: first.row,
             name: first.name.clone(),
             text: first.text.clone(),
-            problem: format!("{}{also}", first.problem),
+            problem: format!("{}{also}; --skip-unplaced leaves such entities out", first.problem),
         })
     }
 }
@@ -108,4 +137,18 @@ fn fits(spec: &Spec, seen: &[u32]) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// Writes the entities without a place: row, name, text, problem.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn save_unplaced(path: &Path, unplaced: &[Unplaced]) -> Result<()> {
+    let fault = |e: String| Error::Internal(e);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["row", "name", "text", "problem"]).map_err(|e| fault(e.to_string()))?;
+    for Unplaced { row, name, text, problem, .. } in unplaced {
+        writer.write_record([&row.to_string(), name, text, problem]).map_err(|e| fault(e.to_string()))?;
+    }
+    artefact::save_bytes(path, &writer.into_inner().map_err(|e| fault(e.to_string()))?)
 }

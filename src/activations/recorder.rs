@@ -5,8 +5,8 @@ use super::recording::Readout;
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Forest, Hook};
-use candle_core::{Device, Tensor};
+use crate::model::{Forest, Hook, Picked};
+use candle_core::Tensor;
 
 /// Reads one group. Only one hook point's values are held at a time, so that memory does not grow with
 /// the number of layers.
@@ -16,7 +16,7 @@ pub(super) struct Recorder<'a> {
     entities: &'a [usize],
     forest: Forest,
     /// The nodes that are read, ascending, each once.
-    kept: Tensor,
+    kept: Picked,
     /// For each entity the places of its tokens among them.
     places: Vec<Vec<usize>>,
     sink: &'a mut dyn Sink,
@@ -41,7 +41,7 @@ impl<'a> Recorder<'a> {
         let kept: Vec<u32> = (0..forest.len() as u32).filter(|&node| place[node as usize] == 0).collect();
         kept.iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
         let places = nodes.iter().map(|nodes| nodes.iter().map(|&n| place[n as usize]).collect()).collect();
-        let kept = Tensor::from_slice(&kept, kept.len(), &Device::Cpu)?;
+        let kept = Picked::new(&kept)?;
         Ok(Recorder { work, points, entities, forest, kept, places, sink, watch, n_points: 0 })
     }
 
@@ -110,7 +110,7 @@ impl Hook for Recorder<'_> {
             return Err(Error::Stopped { kept: 0, of: 0 });
         }
         if self.points.contains(&point) {
-            let kept = stream.index_select(&self.kept, 0)?; // [n_kept, width]
+            let kept = self.kept.rows((point, &stream), self.last_layer())?; // [n_kept, width]
             let width = kept.dim(1)?;
             self.read(point, (&kept.flatten_all()?.to_vec1::<f32>()?, width))?;
             self.n_points += 1;
@@ -120,5 +120,15 @@ impl Hook for Recorder<'_> {
 
     fn last_layer(&self) -> Option<usize> {
         self.points.iter().map(|point| point.layer()).max()
+    }
+
+    fn stops_before_block(&self) -> bool {
+        let last = self.last_layer();
+        let mut of_last = self.points.iter().filter(|point| Some(point.layer()) == last);
+        of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
+    }
+
+    fn last_rows(&self) -> Option<Vec<u32>> {
+        Some(self.kept.distinct())
     }
 }

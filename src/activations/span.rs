@@ -1,8 +1,8 @@
 //! Which tokens of a text are the entity's: by the tokens' places in the text, never by counting.
 
-use crate::datasets::{Entity, PromptedEntity};
-use crate::error::{Error, Result};
-use crate::model::{Direction, Tokenizer};
+use crate::datasets::PromptedEntity;
+use crate::error::Error;
+use crate::model::{Direction, Framed, Tokenizer, without_spaces};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -58,63 +58,88 @@ pub struct SpanRow {
     pub n_rows: usize,
 }
 
-/// Finds the entity's tokens in its text.
+/// Finds the entity's tokens in its text, and how many tokens such as BOS stand before all text.
 ///
 /// # Errors
-/// [`Error::EntityNotPlaced`] if a token mixes the entity with what stands beside it, or some of the
-/// entity is in no token although the tokenizer does not clean it away.
-pub fn place(
-    tokenizer: &Tokenizer,
-    dataset: &str,
-    entity: &Entity,
-    prompted: &PromptedEntity,
-) -> Result<Span> {
-    let failed = |problem: String| Error::EntityNotPlaced {
-        dataset: dataset.to_string(),
-        row: entity.row,
-        name: entity.name.clone(),
-        text: prompted.text.clone(),
-        problem,
-    };
-    let encoded = tokenizer.encode(&prompted.text)?;
-    let inside = |&(start, end): &(usize, usize)| start < end && start < prompted.end && end > prompted.start;
-    let first = encoded.spans.iter().position(inside).ok_or_else(|| failed("no token covers it".into()))?;
+/// What stands in the way, as a sentence: a token mixes the entity with what stands beside it, or some of
+/// the entity is in no token although the tokenizer does not clean it away.
+pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<(Span, usize), String> {
+    let Framed { text, part, encoded } = tokenizer.frame(&prompted.text, prompted.start..prompted.end)?;
+    let inside = |&(start, end): &(usize, usize)| start < end && start < part.end && end > part.start;
+    let first = encoded.spans.iter().position(inside).ok_or("no token covers it")?;
     let last = encoded.spans.iter().rposition(inside).unwrap_or(first);
     let (from, to) = (encoded.spans[first].0, encoded.spans[last].1);
-    // A leading space may belong to the first token; anything else beside the name may not.
-    let is_blank = |from: usize, to: usize| {
-        from >= to || prompted.text.get(from..to).is_some_and(|beside| beside.trim().is_empty())
-    };
-    if !is_blank(from, prompted.start) || !is_blank(prompted.end, to) {
-        let text = prompted.text.get(from..to).unwrap_or_default();
-        return Err(failed(format!("the tokens that cover it spell `{text}`")));
+    let spell = |ids: &[u32]| tokenizer.spell(ids).map_err(|error| error.to_string());
+    // Spaces before it may belong to the first token; anything else beside the name may not.
+    let before = text.get(from..part.start).unwrap_or_default();
+    if before.chars().any(|c| c != ' ') {
+        let token = spell(&encoded.ids[first..=first])?;
+        return Err(format!("its first token {token:?} also holds {before:?}, which stands before it"));
     }
-    if !is_whole(tokenizer, prompted, &encoded.spans[first..=last])? {
-        let spelled = tokenizer.spell(&encoded.ids[first..=last])?;
-        return Err(failed(format!("the tokenizer loses letters: its tokens are `{spelled}`")));
+    if let Some(after) = text.get(part.end..to).filter(|after| !after.is_empty()) {
+        let token = spell(&encoded.ids[last..=last])?;
+        return Err(format!("its last token {token:?} also holds {after:?}, which follows it"));
+    }
+    let ids = &encoded.ids[first..=last];
+    let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
+    if tokenizer.decodes_exactly() && knows_all {
+        is_spelled(tokenizer, &text[part], &spell(ids)?)?;
+    } else if !is_whole(tokenizer, (&text, part), &encoded.spans[first..=last]).map_err(message)? {
+        return Err(format!("the tokenizer loses letters: its tokens are `{}`", spell(ids)?));
     }
     let stands_for_text = |&(start, end): &(usize, usize)| start < end;
     let end = encoded.spans.iter().rposition(stands_for_text).map_or(last, |at| at.max(last)) + 1;
     let start = encoded.spans.iter().position(stands_for_text).unwrap_or(first);
-    Ok(Span { entity: 0, ids: encoded.ids, first, last, text: start..end })
+    let n_special = encoded.n_special();
+    Ok((Span { entity: 0, ids: encoded.ids, first, last, text: start..end }, n_special))
+}
+
+fn message(error: Error) -> String {
+    error.to_string()
+}
+
+/// Whether tokens spell a name: its letters as the tokenizer cleans or composes them, spaces before it, and
+/// nothing else. Places alone do not say so: they may leave out white space, or an accent that joined a letter.
+fn is_spelled(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<(), String> {
+    if spelled.ends_with(char::is_whitespace) {
+        return Err(format!("its tokens {spelled:?} also hold white space that follows it"));
+    }
+    if spelled.trim_start_matches(' ').starts_with(char::is_whitespace) {
+        return Err(format!("its tokens {spelled:?} also hold white space that stands before it"));
+    }
+    if without_spaces(spelled) == without_spaces(name) {
+        return Ok(());
+    }
+    let characters = |text: &str| tokenizer.characters(text).map_err(message);
+    if characters(spelled)? == characters(name)? {
+        return Ok(());
+    }
+    Err(format!(
+        "its tokens spell {spelled:?}: the tokenizer loses letters, or joins them with those beside it"
+    ))
 }
 
 /// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,
 /// or join an accent to its letter, but without one of its letters it would be read as another name.
-fn is_whole(tokenizer: &Tokenizer, prompted: &PromptedEntity, spans: &[(usize, usize)]) -> Result<bool> {
-    let name = &prompted.text[prompted.start..prompted.end];
+fn is_whole(
+    tokenizer: &Tokenizer,
+    (text, part): (&str, Range<usize>),
+    spans: &[(usize, usize)],
+) -> Result<bool, Error> {
+    let name = &text[part.clone()];
     let is_kept = |&(at, c): &(usize, char)| {
-        let at = prompted.start + at;
+        let at = part.start + at;
         c.is_whitespace() || spans.iter().any(|&(start, end)| start <= at && at < end)
     };
     let kept: String = name.char_indices().filter(is_kept).map(|(_, c)| c).collect();
-    Ok(kept == name || tokenizer.n_characters(name)? == tokenizer.n_characters(&kept)?)
+    let n_characters = |text: &str| tokenizer.characters(text).map(|left| left.chars().count());
+    Ok(kept == name || n_characters(name)? == n_characters(&kept)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::{Prompt, Target};
+    use crate::datasets::{Dataset, Prompt, parse};
     use crate::training::train_tokenizer;
     use std::path::Path;
 
@@ -123,8 +148,12 @@ mod tests {
         Tokenizer::parse(Path::new("tokenizer.json"), &train_tokenizer(&lines, d_vocab).unwrap()).unwrap()
     }
 
-    fn entity(name: &str) -> Entity {
-        Entity { row: 4, name: name.into(), target: Target::Year(1.0), groups: vec![], is_test: false }
+    fn placed(tokenizer: &Tokenizer, template: &str, name: &str) -> (Result<Span, String>, String) {
+        let dataset: Dataset =
+            parse(Path::new("places.csv"), format!("name,year\n{name},1\n").as_bytes()).unwrap();
+        let prompt = Prompt::new(template).unwrap();
+        let prompted = prompt.texts(&dataset).unwrap().of(&dataset.entities[0]).unwrap();
+        (place(tokenizer, &prompted).map(|(span, _)| span), prompted.text)
     }
 
     #[test]
@@ -132,25 +161,23 @@ mod tests {
         let tokenizer = tokenizer(&["Where is New Oslo now"; 3], 400);
         for (template, name) in [("", "New Oslo"), ("Where is {} now", "Oslo"), ("Where is {}", "Łódź (old)")]
         {
-            let entity = entity(name);
-            let prompted = Prompt::new(template).unwrap().fill(&entity);
-            let span = place(&tokenizer, "places", &entity, &prompted).unwrap();
+            let (span, text) = placed(&tokenizer, template, name);
+            let span = span.unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
             let seen = tokenizer.decode(span.seen(Direction::Causal)).unwrap();
             assert!(seen.trim().ends_with(name), "{seen}");
             let whole = tokenizer.decode(span.seen(Direction::Bidirectional)).unwrap();
-            assert_eq!(whole.trim(), prompted.text);
+            assert_eq!(whole.trim(), text);
         }
     }
 
     #[test]
     fn a_token_that_mixes_the_entity_with_its_neighbours_is_refused() {
-        // Trained on `so.` alone, the full stop is merged into the name's last token... if it can be:
-        // byte-level pieces split letters from punctuation, so the mix is made of letters.
+        // Byte-level pieces split letters from punctuation, so the mix is made of letters.
         let tokenizer = tokenizer(&["Oslofjord"; 9], 400);
-        let entity = entity("Oslo");
-        let prompted = Prompt::new("{}fjord").unwrap().fill(&entity);
-        let error = place(&tokenizer, "places", &entity, &prompted).unwrap_err().to_string();
-        assert!(error.contains("places: row 4") && error.contains("Oslofjord"), "{error}");
+        let problem = placed(&tokenizer, "{}fjord", "Oslo").0.unwrap_err();
+        assert_eq!(problem, r#"its last token " Oslofjord" also holds "fjord", which follows it"#);
+        let problem = placed(&tokenizer, "Oslo{}", "fjord").0.unwrap_err();
+        assert_eq!(problem, r#"its first token " Oslofjord" also holds "Oslo", which stands before it"#);
     }
 }

@@ -1,6 +1,9 @@
 //! What `mappa run` shall do, as a TOML file says it.
 
+use super::texts::Texts;
 use mappa::artefact;
+use mappa::datasets::Names;
+use mappa::model::{Bos, ChatDate};
 use mappa::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
@@ -16,9 +19,23 @@ pub struct Experiment {
     pub model: String,
     /// Names of datasets or CSV files.
     pub datasets: Vec<String>,
-    /// A text with `{}` for the name.
+    /// A template, or the name of one of the paper's prompts, which all the datasets must have.
     #[serde(default)]
     pub prompt: String,
+    /// How names are written: `as-written` or `paper`.
+    #[serde(default)]
+    pub names: Names,
+    /// Whether BOS begins each text: `as-model`, `always` or `never`.
+    #[serde(default)]
+    pub bos: Bos,
+    /// Whether each text is the user's turn of a chat.
+    #[serde(default)]
+    pub chat: bool,
+    /// The date that a chat template is told if it asks.
+    pub chat_date: Option<ChatDate>,
+    /// Whether entities without a place in their texts are left out.
+    #[serde(default)]
+    pub skip_unplaced: bool,
     /// Seeds intervals, shuffled targets and the untrained model.
     #[serde(default)]
     pub seed: u64,
@@ -63,6 +80,19 @@ impl Experiment {
         let bytes = artefact::load_bytes(path)?;
         let text = String::from_utf8(bytes).map_err(|e| Error::bad_file(path, e, "UTF-8 text"))?;
         Experiment::parse(path, &text)
+    }
+
+    /// What the model reads of each entity.
+    pub fn texts(&self) -> Texts {
+        Texts {
+            prompt: self.prompt.clone(),
+            called: None,
+            names: self.names,
+            bos: self.bos,
+            chat: self.chat,
+            chat_date: self.chat_date,
+            skip_unplaced: self.skip_unplaced,
+        }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Experiment> {

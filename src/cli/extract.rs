@@ -1,27 +1,33 @@
 //! `mappa extract`: what a model makes of each entity, at every layer.
 
-use super::chosen::ChosenModel;
+use super::chosen::{self, ChosenModel};
 use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
 use super::stages::{Done, Job};
-use super::terminal;
+use super::texts::{Texts, load_prompts};
+use super::{show, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
-use mappa::datasets::{Prompt, find};
+use mappa::datasets::{Dataset, find};
+use mappa::model::{Model, Outline};
 use mappa::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Record every layer's residual stream at each entity's last token, or other places and tokens.
 ///
-/// Writes one safetensors file a hook point, [n_entities, d_model] in dataset order, with spans.csv,
-/// checksums.csv and card.json, into activations/MODEL/DATASET/PROMPT. Other tokens or numbers than the
-/// usual have a folder of their own, such as PROMPT.mean_text.f16; other hook points are added to those
-/// that are there.
+/// Writes one safetensors file a hook point, [n_entities, d_model] in dataset order, with spans.csv (each
+/// row's number in the dataset, its tokens, and the place that was read), checksums.csv and card.json, into
+/// activations/MODEL/DATASET/PROMPT. Other tokens or numbers than the usual have a folder of their own, such
+/// as PROMPT.mean_text.f16; other hook points are added to those that are there.
 ///
 /// Nothing that is done is lost: after Ctrl-C (exit code 130), a kill or a full disk the same command goes
 /// on, and ends with the same bytes.
 ///
 /// Examples:
 ///   mappa extract --model path/to/pythia-160m --dataset world_place.csv --prompt "Where is {}"
+///   mappa extract --dataset us_place --prompt "{}, {state_name}" --show-texts 5
+///   mappa extract --model path/to/pythia-160m --dataset art --prompt release --names paper --bos always
+///   mappa extract --model path/to/Qwen3-0.6B --dataset world_place --prompt coords --chat
+///   mappa extract --dataset nyc_place --prompts prompts.toml
 ///   mappa extract --dataset art --hook-points "embed,blocks.*.hook_resid_post,blocks.{3,5}.mlp.hook_post"
 ///   mappa extract --dataset art --read mean --over text --store f16
 ///   mappa extract --dataset art --read every          a row a token; spans.csv has first_row and n_rows
@@ -36,9 +42,15 @@ pub struct Extract {
     /// A dataset's name or CSV file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
-    /// A text with {} for the name.
-    #[arg(long, default_value = "{}")]
-    prompt: String,
+    #[command(flatten)]
+    texts: Texts,
+    /// Several prompts, one after the other: a TOML file with lines such as where = "Where is {}?".
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    prompts: Option<PathBuf>,
+    /// Show the first N texts with their tokens and the place that would be read, and those that have none;
+    /// nothing is extracted, and no weights are read.
+    #[arg(long, value_name = "N")]
+    show_texts: Option<usize>,
     #[command(flatten)]
     points: ChosenPoints,
     #[command(flatten)]
@@ -61,17 +73,46 @@ pub struct Extract {
 impl Extract {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
+        let dataset = find(lab, &self.dataset)?;
+        let all = match &self.prompts {
+            Some(path) => load_prompts(path, &self.texts)?,
+            None => vec![self.texts.clone()],
+        };
         if self.verify {
-            return self.verify(lab);
+            return all.iter().try_for_each(|texts| self.verify(self.store((lab, texts), &dataset)?));
         }
         if self.merge {
-            return self.merge(lab);
+            return all.iter().try_for_each(|texts| self.merge((lab, texts), &dataset));
         }
-        let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
+        // A prompt that does not suit the dataset is known before the first weights are read.
+        all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
+        if let Some(n) = self.show_texts {
+            let outline = Outline::of(&chosen::find(lab, &self.model.name)?)?;
+            return all.iter().try_for_each(|texts| show::texts(texts, &outline, (&dataset, n)));
+        }
+        let mut model = self.model.load(lab)?;
+        for texts in &all {
+            model = self.extract((lab, texts), model, dataset.clone())?;
+        }
+        Ok(())
+    }
+
+    fn extract(&self, (lab, texts): (&Path, &Texts), model: Model, dataset: Dataset) -> Result<Model> {
+        let (prompt, recording) = (texts.prompt(&dataset)?, self.tokens.recording());
+        let model = texts.set_up(model)?;
+        let reads = (&model.tokenizer, model.spec());
+        let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
         let points = self.points.of(model.spec())?;
-        let (prompt, recording) = (Prompt::new(&self.prompt)?, self.tokens.recording());
-        let job =
-            Job { lab, model: &model, dataset: &dataset, prompt: &prompt, recording, seed: 0, resamples: 0 };
+        let job = Job {
+            lab,
+            model: &model,
+            dataset: &dataset,
+            unplaced: &unplaced,
+            prompt: &prompt,
+            recording,
+            seed: 0,
+            resamples: 0,
+        };
         let mut division = Division { shard: self.shard, ..Division::of(model.spec()) };
         division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);
         let how =
@@ -79,19 +120,18 @@ impl Extract {
         let store = job.store(division);
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
         println!("activations: {}", store.folder.display());
-        println!("next: {}", self.next_step(lab));
-        Ok(())
+        println!("next: {}", self.next_step(lab, texts));
+        Ok(model)
     }
 
     /// The store that the flags name, without the model.
-    fn store(&self, lab: &Path) -> Result<ActivationStore> {
-        let (dataset, prompt) = (find(lab, &self.dataset)?, Prompt::new(&self.prompt)?);
-        let folder = self.tokens.recording().folder(&prompt.name);
+    fn store(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<ActivationStore> {
+        let folder = self.tokens.recording().folder(&texts.folder()?);
         Ok(ActivationStore::new(lab, &self.model.folder_name(lab), &dataset.name, &folder))
     }
 
-    fn merge(&self, lab: &Path) -> Result<()> {
-        let store = self.store(lab)?;
+    fn merge(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<()> {
+        let store = self.store((lab, texts), dataset)?;
         let mut bar = Bar::new("shards".into())?;
         let filled = store.merge(&mut bar)?;
         drop(bar);
@@ -100,12 +140,11 @@ impl Extract {
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
         println!("activations: {}", store.folder.display());
         println!("the shards are no longer needed: {}", store.folder.join(".shards").display());
-        println!("next: {}", self.next_step(lab));
+        println!("next: {}", self.next_step(lab, texts));
         Ok(())
     }
 
-    fn verify(&self, lab: &Path) -> Result<()> {
-        let whole = self.store(lab)?;
+    fn verify(&self, whole: ActivationStore) -> Result<()> {
         let store = self.shard.map_or(whole.clone(), |shard| whole.of_shard(shard));
         let (mut n, mut n_bad) = (0, 0);
         let bar = terminal::spinner("checksums");
@@ -134,11 +173,9 @@ impl Extract {
     }
 
     /// What may be done with what is there now, as a command line.
-    fn next_step(&self, lab: &Path) -> String {
+    fn next_step(&self, lab: &Path, texts: &Texts) -> String {
         let mut flags = format!("--model {} --dataset {}", self.model.name, self.dataset);
-        if self.prompt != "{}" {
-            flags += &format!(" --prompt \"{}\"", self.prompt);
-        }
+        flags += &texts.flags();
         flags += &self.tokens.flags();
         if lab != Path::new(".") {
             flags += &format!(" --lab {}", lab.display());

@@ -18,17 +18,16 @@ pub struct Figure {
     /// Datasets; repeat for several. Default: every bundled one that has scores.
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
-    /// A text with {} for the name.
-    #[arg(long, default_value = "{}")]
+    /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
+    #[arg(long, default_value = "empty", value_name = "NAME|TEMPLATE")]
     prompt: String,
 }
 
 impl Figure {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let prompt = Prompt::new(&self.prompt)?;
-        let scored =
-            |name: &&str| probe_folder(lab, &self.model, name, &prompt.name).join("scores.csv").is_file();
+        let folder = self.folder(lab)?;
+        let scored = |name: &&str| probe_folder(lab, &self.model, name, &folder).join("scores.csv").is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),
@@ -41,9 +40,19 @@ impl Figure {
                 "one that was probed; run `mappa probe` or `mappa run` first",
             ));
         }
-        for file in draw(lab, &self.model, &prompt.name, &names)? {
+        for file in draw(lab, &self.model, &folder, &names)? {
             println!("{}", file.display());
         }
         Ok(())
+    }
+
+    /// The folder that the prompt's results lie in.
+    fn folder(&self, lab: &Path) -> Result<String> {
+        let datasets = BUNDLED.into_iter().chain(self.datasets.iter().map(String::as_str));
+        let mut folders = datasets.map(|name| probe_folder(lab, &self.model, name, &self.prompt));
+        match folders.any(|folder| folder.is_dir()) {
+            true => Ok(self.prompt.clone()),
+            false => Prompt::name_of(&self.prompt),
+        }
     }
 }

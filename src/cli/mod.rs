@@ -4,8 +4,9 @@
 //! - `datasets`, `models`: what there is, and checks
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
-//! - `chosen`: the flags that name a model
+//! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
 //! - `recording`: the flags that say what is recorded, and the extraction
+//! - `show`: texts and their tokens, to look at before a run
 //! - `stopping`: Ctrl-C
 //! - `stages`: what `run` and the single commands share
 //! - `hub`: downloads with their bars
@@ -21,11 +22,13 @@ mod models;
 mod probe;
 mod recording;
 mod run;
+mod show;
 mod stages;
 mod steer;
 mod stopping;
 mod table;
 mod terminal;
+mod texts;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -42,6 +45,7 @@ use std::process::ExitCode;
     after_help = "Examples:
   mappa                                                   the bundled experiment, start to end
   mappa extract --model path/to/pythia-160m --dataset world_place
+  mappa extract --dataset art --prompt release --show-texts 3
   mappa probe --model path/to/pythia-160m --dataset world_place
   mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3"
 )]

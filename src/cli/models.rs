@@ -105,7 +105,7 @@ impl Inspect {
         let location = chosen::find(lab, &self.model)?;
         let outline = Outline::of(&location)?;
         let bytes = outline.weight_bytes(&location, self.dtype)?;
-        let Outline { name, spec, n_tokens } = outline;
+        let Outline { name, spec, tokenizer } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
@@ -114,7 +114,9 @@ impl Inspect {
         line("d_model", spec.d_model.to_string());
         line("d_head", spec.d_head.to_string());
         line("d_mlp", spec.d_mlp.to_string());
-        line("d_vocab", format!("{} ({n_tokens} in the tokenizer)", spec.d_vocab));
+        line("d_vocab", format!("{} ({} in the tokenizer)", spec.d_vocab, tokenizer.len()));
+        line("BOS", tokenizer.beginning()?);
+        line("chat", if tokenizer.chats() { "has a template (--chat)".into() } else { "no template".into() });
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
         line("norm eps", format!("{:e}", spec.norm_eps));

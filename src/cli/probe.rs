@@ -4,9 +4,10 @@ use super::chosen::ChosenModel;
 use super::recording::ChosenTokens;
 use super::stages::{Done, Job, draw};
 use super::table;
+use super::texts::Texts;
 use clap::Args;
 use mappa::Result;
-use mappa::datasets::{Prompt, find};
+use mappa::datasets::find;
 use mappa::results::load_rows;
 use std::path::Path;
 
@@ -23,9 +24,8 @@ pub struct Probe {
     /// A dataset's name or CSV file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
-    /// A text with {} for the name.
-    #[arg(long, default_value = "{}")]
-    prompt: String,
+    #[command(flatten)]
+    texts: Texts,
     #[command(flatten)]
     tokens: ChosenTokens,
     /// Seeds intervals, shuffled targets and the untrained model.
@@ -39,10 +39,21 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
-        let (prompt, recording) = (Prompt::new(&self.prompt)?, self.tokens.one_row()?);
-        let (seed, resamples) = (self.seed, self.resamples);
-        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, recording, seed, resamples };
+        let (dataset, recording) = (find(lab, &self.dataset)?, self.tokens.one_row()?);
+        let prompt = self.texts.prompt(&dataset)?;
+        let model = self.texts.set_up(self.model.load(lab)?)?;
+        let reads = (&model.tokenizer, model.spec());
+        let (dataset, unplaced) = self.texts.placeable(reads, dataset, (&prompt, recording))?;
+        let job = Job {
+            lab,
+            model: &model,
+            dataset: &dataset,
+            unplaced: &unplaced,
+            prompt: &prompt,
+            recording,
+            seed: self.seed,
+            resamples: self.resamples,
+        };
         job.extract()?;
         if job.probe()? == Done::Before {
             println!("found, probed before");

@@ -6,6 +6,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use mappa::activations::{
     ActivationStore, Division, Filled, Progress, Readout, Recording, Scope, Stored, Watch, Work, hook_points,
+    save_unplaced,
 };
 use mappa::hook_point::HookPoint;
 use mappa::model::Spec;
@@ -119,16 +120,20 @@ impl Job<'_> {
     /// Records hook points, unless they lie there already.
     pub fn record(&self, points: &[HookPoint], division: Division) -> Result<Done> {
         let store = self.store(division);
-        let card = division.describe(self.card());
+        let card = division.describe(self.card()?);
         if store.is_done(&card, points)? {
             return Ok(Done::Before);
+        }
+        if !self.unplaced.is_empty() {
+            // Beside the whole store, for shards too: none of them is about these.
+            save_unplaced(&self.activations().folder.join("unplaced.csv"), self.unplaced)?;
         }
         let text = (self.dataset, self.prompt);
         let work = Work::new(self.reader(&self.model.transformer), text, self.recording, division)?;
         let mut bar = Bar::new(format!("{}: activations", self.dataset.name))?;
         let filled = store.extract(&work, (points, &card), &mut bar)?;
         drop(bar);
-        self.say(&work, filled);
+        self.say(&work, filled)?;
         Ok(Done::Now)
     }
 
@@ -140,22 +145,34 @@ impl Job<'_> {
         }
     }
 
-    /// What was computed, what an earlier run had left, and what the tokenizer does not know.
-    fn say(&self, work: &Work, filled: Filled) {
+    /// What was computed, what begins each text, what was left out, and what the tokenizer does not know.
+    fn say(&self, work: &Work, filled: Filled) -> Result<()> {
         let (n_tokens, n_computed, n_unknown) = (work.n_tokens(), work.n_computed(), work.n_unknown());
         let name = &self.dataset.name;
         say_filled(name, filled);
+        let bos = match self.model.tokenizer.beginning()?.as_str() {
+            "none" => "no BOS".to_string(),
+            token => format!("BOS {token}"),
+        };
         match n_tokens - n_computed {
-            0 => eprintln!("{name}: {n_computed} tokens computed"),
+            0 => eprintln!("{name}: {n_computed} tokens computed; {bos}"),
             _ => eprintln!(
-                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings"
+                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings; {bos}"
             ),
+        }
+        if let Some(remark) = self.model.tokenizer.remark() {
+            eprintln!("note: {remark}");
+        }
+        if !self.unplaced.is_empty() {
+            let n = self.unplaced.len();
+            eprintln!("{name}: {n} entities left out, which have no place in their texts; see unplaced.csv");
         }
         if n_unknown > 0 {
             eprintln!(
                 "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
             );
         }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{Dataset, Prompt, find};
+use mappa::datasets::{Dataset, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Model, Precision};
@@ -46,39 +46,43 @@ impl Run {
         if let Some(model) = &self.model {
             experiment.model = model.clone();
         }
-        let model = chosen::load(lab, &experiment.model, self.dtype.unwrap_or_default())?;
-        let prompt = Prompt::new(&experiment.prompt)?;
+        let texts = experiment.texts();
+        let folder = texts.folder()?;
         let datasets =
             experiment.datasets.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        let prompts = datasets.iter().map(|d| texts.prompt(d)).collect::<Result<Vec<_>>>()?;
+        let model = texts.set_up(chosen::load(lab, &experiment.model, self.dtype.unwrap_or_default())?)?;
         let mut n_new = 0;
         let mut scores = Vec::new();
-        for dataset in &datasets {
+        let names: Vec<String> = datasets.iter().map(|d| d.name.clone()).collect();
+        for (dataset, prompt) in datasets.into_iter().zip(&prompts) {
+            let (reads, recording) = ((&model.tokenizer, model.spec()), Recording::default());
+            let (dataset, unplaced) = texts.placeable(reads, dataset, (prompt, recording))?;
             let (seed, resamples) = (experiment.seed, experiment.resamples);
-            let recording = Recording::default();
-            let job = Job { lab, model: &model, dataset, prompt: &prompt, recording, seed, resamples };
+            let (dataset, unplaced) = (&dataset, &unplaced[..]);
+            let job = Job { lab, model: &model, dataset, unplaced, prompt, recording, seed, resamples };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             scores.push((dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?));
         }
-        let names: Vec<String> = datasets.iter().map(|d| d.name.clone()).collect();
-        let figures = lab.join("figures").join(&model.name).join(&prompt.name);
+        let figures = lab.join("figures").join(&model.name).join(&folder);
         let files = [figures.join("r2_by_layer.svg"), figures.join("r2_by_layer.png")];
         if n_new > 0 || files.iter().any(|file| !file.is_file()) {
-            draw(lab, &model.name, &prompt.name, &names)?;
+            draw(lab, &model.name, &folder, &names)?;
         }
-        n_new += steer(lab, &model, &prompt, &experiment, &scores)?;
+        n_new += steer((lab, &folder), &model, &experiment, &scores)?;
         report(&scores, n_new, started)?;
-        next_steps(lab, &experiment.model, (&model, &prompt));
+        next_steps(lab, &experiment.model, (&model, &folder));
         Ok(())
     }
 }
 
 /// Where everything is, and what may be tried with this model; `named` is what the user called it.
-fn next_steps(lab: &Path, named: &str, (model, prompt): (&Model, &Prompt)) {
+fn next_steps(lab: &Path, named: &str, (model, folder): (&Model, &str)) {
     let show = |parts: &[&str]| {
         parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
     };
-    println!("\nfigures     {}", show(&["figures", &model.name, &prompt.name]));
-    println!("scores      {}", show(&["probes", &model.name, "*", &prompt.name, "scores.csv"]));
+    println!("\nfigures     {}", show(&["figures", &model.name, folder]));
+    println!("scores      {}", show(&["probes", &model.name, "*", folder, "scores.csv"]));
     if model.transformer.generates() {
         println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
     }
@@ -123,9 +127,8 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
 
 /// Runs the experiment's sweeps that are not done yet and draws them; gives how many were new.
 fn steer(
-    lab: &Path,
+    (lab, folder): (&Path, &str),
     model: &Model,
-    prompt: &Prompt,
     experiment: &Experiment,
     scores: &[(String, Vec<ScoreRow>)],
 ) -> Result<i32> {
@@ -141,9 +144,8 @@ fn steer(
             .map_or(plan.dataset.clone(), |s| s.to_string_lossy().into_owned());
         let rows = scores.iter().find(|(name, _)| *name == dataset).map(|(_, rows)| rows.as_slice());
         let layer = plan.layer.map_or_else(|| default_layer(rows.unwrap_or_default(), model), Ok)?;
-        let probes = ProbeSet::load(
-            &probe_folder(lab, &model.name, &dataset, &prompt.name).join("probes.safetensors"),
-        )?;
+        let probes =
+            ProbeSet::load(&probe_folder(lab, &model.name, &dataset, folder).join("probes.safetensors"))?;
         let folder = lab.join("steering").join(&model.name).join(&plan.kind);
         let card = sweep_card(model, plan, layer);
         if !card.is_done(&folder.join("card.json"))? {
@@ -159,8 +161,7 @@ fn steer(
         return Ok(n_new);
     }
     for (format, ending) in FORMATS {
-        let file =
-            lab.join("figures").join(&model.name).join(&prompt.name).join(format!("dose_response.{ending}"));
+        let file = lab.join("figures").join(&model.name).join(folder).join(format!("dose_response.{ending}"));
         if n_new > 0 || !file.is_file() {
             artefact::save_bytes(&file, &dose_response(&all, format)?)?;
         }

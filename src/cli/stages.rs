@@ -1,7 +1,7 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
 use super::terminal;
-use mappa::activations::{ActivationStore, Activations, Division, Reader, Recording, Work};
+use mappa::activations::{ActivationStore, Activations, Division, Reader, Recording, Unplaced, Work};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
@@ -18,8 +18,10 @@ pub struct Job<'a> {
     pub lab: &'a Path,
     /// The model.
     pub model: &'a Model,
-    /// The dataset.
+    /// The dataset, without what was left out of it.
     pub dataset: &'a Dataset,
+    /// The entities that were left out, since they have no place in their texts.
+    pub unplaced: &'a [Unplaced],
     /// The prompt.
     pub prompt: &'a Prompt,
     /// What is recorded of each entity.
@@ -68,24 +70,37 @@ impl Job<'_> {
     }
 
     /// What decides the content of activations, but for the size of a pass.
-    pub fn card(&self) -> Card {
-        let card = dtype_of_weights(self.model, Card::new())
+    pub fn card(&self) -> Result<Card> {
+        let tokenizer = &self.model.tokenizer;
+        let mut card = dtype_of_weights(self.model, Card::new());
+        if let Some(sha256) = tokenizer.chat_sha256() {
+            card = card.input("chat_template_sha256", sha256);
+        }
+        if let Some(date) = tokenizer.chat_date() {
+            card = card.input("chat_date", date);
+        }
+        if !self.unplaced.is_empty() {
+            card = card.input("n_entities_left_out", self.unplaced.len());
+        }
+        let card = card
             .input("model", &self.model.name)
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)
-            .input("tokenizer_sha256", &self.model.tokenizer.sha256)
+            .input("tokenizer_sha256", &tokenizer.sha256)
+            .input("bos", tokenizer.beginning()?)
             .input("dataset", &self.dataset.name)
             .input("dataset_sha256", &self.dataset.sha256)
             .input("prompt", self.prompt.template());
-        self.recording.describe(card)
+        Ok(self.recording.describe(card))
     }
 
-    fn probe_card(&self) -> Card {
-        self.card()
+    fn probe_card(&self) -> Result<Card> {
+        Ok(self
+            .card()?
             .input("hook_points", "embed and every hook_resid_post")
             .input("seed", self.seed)
             .input("resamples", self.resamples)
-            .input("split", "is_test column")
+            .input("split", "is_test column"))
     }
 
     /// Extracts every layer's stream, unless it lies there already.
@@ -101,7 +116,7 @@ impl Job<'_> {
     /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
     pub fn probe(&self) -> Result<Done> {
         let folder = self.probe_folder();
-        let card = self.probe_card();
+        let card = self.probe_card()?;
         if card.is_done(&folder.join("card.json"))? {
             return Ok(Done::Before);
         }

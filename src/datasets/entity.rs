@@ -1,6 +1,8 @@
 //! An entity: a name, where or when it is, and the groups it belongs to.
 
+use super::table::Table;
 use crate::error::{Error, Result};
+use std::sync::Arc;
 
 /// A latitude; cannot be swapped with a [`Lon`].
 ///
@@ -131,6 +133,10 @@ pub struct Dataset {
     pub group_columns: Vec<String>,
     /// The entities.
     pub entities: Vec<Entity>,
+    /// The column that their names come from, such as `title`.
+    pub name_column: String,
+    /// All of the file's cells, by the entities' rows.
+    pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
 }
@@ -139,6 +145,15 @@ impl Dataset {
     /// The value of an entity's first group column, or an empty string where there is none.
     pub fn group<'a>(&self, entity: &'a Entity) -> &'a str {
         entity.groups.first().map_or("", String::as_str)
+    }
+
+    /// The dataset without some of its entities, given by their places in [`Dataset::entities`].
+    pub fn without(&self, left_out: &[usize]) -> Dataset {
+        let mut is_kept = vec![true; self.entities.len()];
+        left_out.iter().for_each(|i| is_kept[*i] = false);
+        let (mut dataset, mut kept) = (self.clone(), is_kept.into_iter());
+        dataset.entities.retain(|_| kept.next() == Some(true));
+        dataset
     }
 
     /// The dataset's targets by column, each in entity order.

@@ -2,10 +2,12 @@
 
 use super::date::date_to_year;
 use super::entity::{Dataset, Entity, Lat, Lon, Target, TargetKind};
+use super::table::Table;
 use crate::artefact;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Columns that may hold the name, in order of preference.
 const NAME_COLUMNS: [&str; 4] = ["name", "title", "headline", "entity"];
@@ -41,7 +43,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.headers().map_err(|e| bad_row(path, 0, e))?.clone();
     let columns = Columns::of(path, &header)?;
-    let mut entities = Vec::new();
+    let (mut entities, mut table) = (Vec::new(), Table::new(&header));
     for (record, row) in reader.records().zip(1..) {
         let record = record.map_err(|e| bad_row(path, row, e))?;
         if record.len() != header.len() {
@@ -49,6 +51,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
             return Err(bad_row(path, row, problem));
         }
         entities.push(columns.entity(&record, row).map_err(|problem| bad_row(path, row, problem))?);
+        table.push(record);
     }
     if entities.is_empty() {
         return Err(Error::bad_file(path, "no rows", "a CSV file with one entity a row"));
@@ -58,6 +61,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
         kind: columns.kind(),
         group_columns: columns.groups.iter().map(|(name, _)| name.clone()).collect(),
         entities,
+        name_column: header[columns.name].trim().to_string(),
+        table: Arc::new(table),
         sha256: artefact::hash(bytes),
     })
 }

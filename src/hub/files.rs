@@ -9,7 +9,8 @@ use std::path::Path;
 pub(super) const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 
 /// What is fetched where it exists.
-pub(super) const OPTIONAL: [&str; 1] = ["tokenizer_config.json"];
+pub(super) const OPTIONAL: [&str; 3] =
+    ["tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"];
 
 /// The weights that can be read, best first; an index names its shards.
 pub(super) const WEIGHTS: [&str; 4] = [

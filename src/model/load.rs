@@ -45,11 +45,11 @@ pub struct Model {
     pub config_sha256: String,
 }
 
-/// The files of a model, read or mapped.
+/// The small files of a model.
 struct Files<'a> {
     folder: &'a Path,
     config: &'a [u8],
-    tokenizer: &'a [u8],
+    tokenizer: Tokenizer,
 }
 
 impl Model {
@@ -75,15 +75,14 @@ impl Model {
         if is_gguf(folder) {
             return Model::load_gguf(folder, precision);
         }
-        let read = |name: &str| artefact::load_bytes(&folder.join(name));
-        let (config, tokenizer) = (read("config.json")?, tokenizer_json(folder)?);
-        let files = Files { folder, config: &config, tokenizer: &tokenizer };
+        let config = artefact::load_bytes(&folder.join("config.json"))?;
+        let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
         Model::assemble(location::name(folder), files, precision, || Weights::open(folder, precision))
     }
 
     fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
         let file = GgufFile::open(path)?;
-        let tokenizer = Tokenizer::parse(path, &file.tokenizer_json()?)?;
+        let tokenizer = file.tokenizer()?;
         let hashes = (file.sha256(), file.spec()?.1);
         let parameters = of_gguf(file, precision)?;
         Model::put_together(location::stem(path), (path, tokenizer), parameters, (precision, hashes))
@@ -96,6 +95,7 @@ impl Model {
     pub fn bundled(precision: Precision) -> Result<Model> {
         let folder = Path::new("models").join(BUNDLED_MODEL);
         let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
+        let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
         let files = Files { folder: &folder, config, tokenizer };
         Model::assemble(BUNDLED_MODEL.into(), files, precision, || {
             Weights::bundled(&folder.join(weights_name), weights, precision)
@@ -133,10 +133,9 @@ impl Model {
     ) -> Result<Model> {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
-        let tokenizer = Tokenizer::parse(&tokenizer_path, files.tokenizer)?;
         let (spec, load, weights_sha256) = parameters(&config, precision, weights)?;
         let hashes = (weights_sha256, artefact::hash(files.config));
-        Model::put_together(name, (&tokenizer_path, tokenizer), (spec, load), (precision, hashes))
+        Model::put_together(name, (&tokenizer_path, files.tokenizer), (spec, load), (precision, hashes))
     }
 
     fn put_together(
@@ -171,17 +170,6 @@ fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters
     let shape_of = spec.clone();
     let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
     Ok((spec, Box::new(load)))
-}
-
-/// The tokenizer's file, or the way to make one where only older files are there.
-pub(super) fn tokenizer_json(folder: &Path) -> Result<Vec<u8>> {
-    let path = folder.join("tokenizer.json");
-    if path.is_file() {
-        return artefact::load_bytes(&path);
-    }
-    let expected = "tokenizer.json; with transformers, \
-                    `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
-    Err(Error::bad_file(folder, "no tokenizer.json", expected))
 }
 
 /// A config's spec, its parameters one by one, and the hash of the weights they come from.

@@ -12,7 +12,9 @@
 //! - `transformer`, `block`: the forward pass, written once
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
-//! - `tokenizer`: texts to tokens, with offsets
+//! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
+//! - `bos`: the token at the beginning of a text
+//! - `chat`, `chat_date`: texts as the user's turn
 //! - `generate`: sampling with a key/value cache
 //! - `gguf`: a model from one GGUF file
 //! - `describe`: a spec in words
@@ -25,7 +27,10 @@ mod activation;
 mod affine;
 mod attention;
 mod block;
+mod bos;
 mod cache;
+mod chat;
+mod chat_date;
 mod checkpoint;
 mod describe;
 mod elementwise;
@@ -46,10 +51,13 @@ mod params;
 mod rotary;
 mod spec;
 mod tokenizer;
+mod tokenizer_files;
 mod transformer;
 mod weights;
 
+pub use bos::Bos;
 pub use cache::Cache;
+pub use chat_date::ChatDate;
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
 pub use hook::{Both, Capture, Hook, Picked, Untouched};
@@ -64,6 +72,7 @@ pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
     Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Sizes, Spec,
 };
-pub use tokenizer::{Encoded, Tokenizer};
+pub(crate) use tokenizer::without_spaces;
+pub use tokenizer::{Encoded, Framed, Tokenizer, draw_tokens};
 pub use transformer::Transformer;
 pub use weights::{Cut, Precision, Rows, Source, Weights};

@@ -2,7 +2,7 @@
 
 use super::families::Config;
 use super::gguf::GgufFile;
-use super::load::{BUNDLED_MODEL, as_stored, bundled_files, tokenizer_json};
+use super::load::{BUNDLED_MODEL, as_stored, bundled_files};
 use super::location::{self, Location};
 use super::memory;
 use super::spec::Spec;
@@ -12,15 +12,15 @@ use crate::artefact;
 use crate::error::Result;
 use std::path::Path;
 
-/// A model's name, spec and tokenizer size, read from its small files and the names of its tensors.
-#[derive(Debug, Clone, PartialEq)]
+/// A model's name, spec and tokenizer, read from its small files and the names of its tensors.
+#[derive(Debug, Clone)]
 pub struct Outline {
     /// What folders and result rows call it.
     pub name: String,
     /// Its spec.
     pub spec: Spec,
-    /// How many tokens its tokenizer has.
-    pub n_tokens: usize,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
 }
 
 impl Outline {
@@ -31,20 +31,19 @@ impl Outline {
     pub fn of(location: &Location) -> Result<Outline> {
         match location {
             Location::Folder { path, name } => {
-                let read = |name: &str| artefact::load_bytes(&path.join(name));
-                let small = (read("config.json")?, tokenizer_json(path)?);
+                let config = artefact::load_bytes(&path.join("config.json"))?;
                 let weights = Weights::open(path, Precision::AsStored)?;
-                Outline::parse(name.clone(), path, (&small.0, &small.1), &weights)
+                Outline::parse(name.clone(), path, (&config, Tokenizer::open(path)?), &weights)
             }
             Location::Gguf(path) => {
                 let file = GgufFile::open(path)?;
-                let n_tokens = Tokenizer::parse(path, &file.tokenizer_json()?)?.len();
-                Ok(Outline { name: location::stem(path), spec: file.spec()?.0, n_tokens })
+                Ok(Outline { name: location::stem(path), spec: file.spec()?.0, tokenizer: file.tokenizer()? })
             }
             Location::Bundled => {
                 let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
                 let folder = Path::new("models").join(BUNDLED_MODEL);
                 let weights = Weights::bundled(&folder.join(weights_name), weights, Precision::AsStored)?;
+                let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
                 Outline::parse(BUNDLED_MODEL.into(), &folder, (config, tokenizer), &weights)
             }
         }
@@ -67,11 +66,10 @@ impl Outline {
     fn parse(
         name: String,
         folder: &Path,
-        (config, tokenizer): (&[u8], &[u8]),
+        (config, tokenizer): (&[u8], Tokenizer),
         weights: &Weights,
     ) -> Result<Outline> {
         let spec = as_stored(&Config::parse(&folder.join("config.json"), config)?, weights)?;
-        let n_tokens = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?.len();
-        Ok(Outline { name, spec, n_tokens })
+        Ok(Outline { name, spec, tokenizer })
     }
 }

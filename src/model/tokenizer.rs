@@ -1,15 +1,31 @@
 //! Texts to tokens, with each token's place in the text.
 
+use super::bos::Bos;
+use super::chat::ChatTemplate;
+use super::chat_date::ChatDate;
+use super::tokenizer_files::{Around, Chat, TokenizerFiles};
 use crate::artefact;
 use crate::error::{Error, Result};
+use rand::Rng;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
+use std::ops::Range;
 use std::path::Path;
-use tokenizers::{NormalizedString, Normalizer};
+use std::sync::Arc;
+use tokenizers::{DecoderWrapper, NormalizedString, Normalizer};
+
+/// The space of SentencePiece.
+const SPACE: char = '\u{2581}';
 
 /// A Hugging Face tokenizer (`tokenizer.json`).
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    pub(super) inner: tokenizers::Tokenizer,
+    pub(super) files: TokenizerFiles,
+    /// What was chosen of BOS, other than what the model does, and which token it is.
+    pub(super) bos: Option<(Bos, u32)>,
+    pub(super) chat: Option<Arc<ChatTemplate>>,
     unknown: Option<u32>,
     /// SHA-256 of `tokenizer.json`.
     pub sha256: String,
@@ -22,6 +38,17 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// Each token's bytes in the text; empty ranges for tokens that stand for no text.
     pub spans: Vec<(usize, usize)>,
+}
+
+/// A text as the model is given it, with its tokens, and where in it a part stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Framed {
+    /// The whole text; in a chat with all that the template puts around the user's words.
+    pub text: String,
+    /// The part's bytes in it.
+    pub part: Range<usize>,
+    /// The text's tokens.
+    pub encoded: Encoded,
 }
 
 /// The part of a tokenizer.json that says which token stands for what has none.
@@ -44,6 +71,15 @@ impl Encoded {
 }
 
 impl Tokenizer {
+    /// The tokenizer of a Hugging Face folder: tokenizer.json, and what stands beside it.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if there is none, or a file is not what its name says.
+    pub fn open(folder: &Path) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), &tokenizer_json(folder)?)?;
+        Ok(tokenizer.with_files(TokenizerFiles::read(folder)?))
+    }
+
     /// Reads a tokenizer.json; `path` names it in errors.
     ///
     /// # Errors
@@ -60,19 +96,82 @@ impl Tokenizer {
         let described: Option<Described> = serde_json::from_slice(bytes).ok();
         let unknown = described
             .and_then(|Described { model }| model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)));
-        Ok(Tokenizer { inner, unknown, sha256: artefact::hash(bytes) })
+        let (files, bos, chat) = (TokenizerFiles::default(), None, None);
+        Ok(Tokenizer { inner, files, bos, chat, unknown, sha256: artefact::hash(bytes) })
     }
 
-    /// The tokens of a text, with the special tokens that the tokenizer adds (such as BOS).
+    /// The same tokenizer with what its other files say.
+    pub(super) fn with_files(self, files: TokenizerFiles) -> Tokenizer {
+        Tokenizer { files, ..self }
+    }
+
+    /// The tokens of a text, with the special tokens that stand around it (such as BOS).
     ///
     /// # Errors
     /// [`Error::Invalid`] if the tokenizer refuses the text.
     pub fn encode(&self, text: &str) -> Result<Encoded> {
+        self.encode_bare(text, self.files.around).map(|encoded| self.with_bos_settled(encoded))
+    }
+
+    /// The tokens of a text, with or without what the post-processor puts around it.
+    pub(super) fn encode_bare(&self, text: &str, around: Around) -> Result<Encoded> {
         let encoding = self
             .inner
-            .encode(text, true)
+            .encode(text, around == Around::PostProcessor)
             .map_err(|e| Error::invalid(format!("text `{text}`"), e, "a text this tokenizer can encode"))?;
         Ok(Encoded { ids: encoding.get_ids().to_vec(), spans: encoding.get_offsets().to_vec() })
+    }
+
+    /// A text as the model is given it, in the user's turn of a chat if that was chosen, and where a part
+    /// of it comes to stand.
+    ///
+    /// # Errors
+    /// What stood in the way, as a sentence.
+    pub fn frame(&self, text: &str, part: Range<usize>) -> Result<Framed, String> {
+        let refused = |error: Error| format!("the tokenizer refuses the text: {error}");
+        let Some(chat) = &self.chat else {
+            let encoded = self.encode(text).map_err(refused)?;
+            return Ok(Framed { text: text.into(), part, encoded });
+        };
+        let (text, part) = chat.frame(text, part)?;
+        // The template writes its own BOS, so that the tokenizer may put none.
+        let encoded = self.encode_bare(&text, Around::Nothing).map_err(refused)?;
+        Ok(Framed { encoded: self.with_bos_settled(encoded), text, part })
+    }
+
+    /// The same tokenizer, with each text in the user's turn of the model's chat template.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the model has no chat template; [`Error::BadFile`] if it does not serve.
+    pub fn with_chat(self, date: ChatDate) -> Result<Tokenizer> {
+        let expected =
+            "a model with a chat template; leave --chat out, or put chat_template.jinja in its folder";
+        match &self.files.chat {
+            Chat::Missing => Err(Error::invalid("--chat", "a model without a chat template", expected)),
+            Chat::Several(path, names) => {
+                let found = format!("chat templates {} and no default", names.join(", "));
+                Err(Error::bad_file(path, found, "one that is called default, or chat_template.jinja"))
+            }
+            Chat::Template(path, source) => {
+                let chat = ChatTemplate::parse(path, source, &self.files.named, date)?;
+                Ok(Tokenizer { chat: Some(Arc::new(chat)), ..self })
+            }
+        }
+    }
+
+    /// Whether the model has a chat template.
+    pub fn chats(&self) -> bool {
+        self.files.chat != Chat::Missing
+    }
+
+    /// SHA-256 of the chat template that frames each text, if one does.
+    pub fn chat_sha256(&self) -> Option<&str> {
+        self.chat.as_ref().map(|chat| chat.sha256.as_str())
+    }
+
+    /// The date that the chat template is told, if it asks for one.
+    pub fn chat_date(&self) -> Option<ChatDate> {
+        self.chat.as_ref()?.date
     }
 
     /// The text of some tokens, special tokens left out.
@@ -91,19 +190,35 @@ impl Tokenizer {
         self.inner.decode(ids, false).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
     }
 
-    /// How many characters of a text are left to be made tokens: cleaned, composed or stripped of accents
-    /// as the tokenizer does it, and without spaces.
+    /// The characters of a text that are left to be made tokens: cleaned, composed or stripped of accents as
+    /// the tokenizer does it, and without spaces.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the tokenizer refuses the text.
-    pub fn n_characters(&self, text: &str) -> Result<usize> {
+    pub fn characters(&self, text: &str) -> Result<String> {
         let mut normalized = NormalizedString::from(text);
         if let Some(normalizer) = self.inner.get_normalizer() {
             normalizer.normalize(&mut normalized).map_err(|e| {
                 Error::invalid(format!("text `{text}`"), e, "a text this tokenizer can normalize")
             })?;
         }
-        Ok(normalized.get().chars().filter(|c| !c.is_whitespace()).count())
+        Ok(without_spaces(normalized.get()))
+    }
+
+    /// Whether tokens decode to all the letters that they stand for, and to nothing else: without a decoder,
+    /// or with one that tidies, they may not.
+    pub fn decodes_exactly(&self) -> bool {
+        self.inner.get_decoder().is_some_and(|decoder| !matches!(decoder, DecoderWrapper::WordPiece(_)))
+    }
+
+    /// The tokens that stand for text, in order: the vocabulary without special tokens.
+    pub fn ordinary(&self) -> Vec<u32> {
+        let added = self.inner.get_added_tokens_decoder();
+        let is_special = |id: &u32| added.get(id).is_some_and(|token| token.special);
+        let mut ids: Vec<u32> =
+            self.inner.get_vocab(true).into_values().filter(|id| !is_special(id)).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// The token that stands for what has no token, such as `[UNK]`, if there is one.
@@ -114,6 +229,11 @@ impl Tokenizer {
     /// The id of a token by its exact spelling.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
+    }
+
+    /// A token as the vocabulary spells it.
+    pub fn token(&self, id: u32) -> String {
+        self.inner.id_to_token(id).unwrap_or_else(|| format!("<{id}>"))
     }
 
     /// The largest id that a token has.
@@ -130,4 +250,27 @@ impl Tokenizer {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// A text without white space, nor the mark that stands for it.
+pub(crate) fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && *c != SPACE).collect()
+}
+
+/// Tokens drawn uniformly from some: the same for the same seed and row, whatever else is drawn.
+pub fn draw_tokens(from: &[u32], n: usize, (seed, row): (u64, u64)) -> Vec<u32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(row);
+    (0..n).map(|_| from[rng.random_range(0..from.len())]).collect()
+}
+
+/// The tokenizer's file, or the way to make one where only older files are there.
+fn tokenizer_json(folder: &Path) -> Result<Vec<u8>> {
+    let path = folder.join("tokenizer.json");
+    if path.is_file() {
+        return artefact::load_bytes(&path);
+    }
+    let expected = "tokenizer.json; with transformers, \
+                    `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
+    Err(Error::bad_file(folder, "no tokenizer.json", expected))
 }

@@ -1,6 +1,6 @@
 //! Encoders: each reads its whole text, and what it knows of an entity is taken at the entity's last token.
 
-use mappa::activations::{Extraction, Reader, extract, place};
+use mappa::activations::{Extraction, Reader, Recording, Span, extract, place_texts};
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
@@ -95,6 +95,15 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
     parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap()
 }
 
+/// A name's tokens in a template; the dataset is `towns`, and the name stands in its fourth row.
+fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
+    let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
+    let (spec, prompt) = (spec(tokenizer.len(), Direction::Bidirectional), Prompt::new(template)?);
+    Ok(place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default())?
+        .all_of(&dataset)?
+        .remove(0))
+}
+
 fn read(
     (transformer, tokenizer): (&Transformer, &Tokenizer),
     dataset: &Dataset,
@@ -127,8 +136,7 @@ fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
     for (name, spelled) in SPELLED {
         let ids: Vec<u32> = spelled.split(' ').map(|token| tokenizer.id(token).unwrap()).collect();
         for (template, n_before) in [("{}", 1), ("東京 or {} now", 5), ("({}), then", 2)] {
-            let (entity, prompt) = (entity(name), Prompt::new(template).unwrap());
-            let span = place(&tokenizer, "towns", &entity, &prompt.fill(&entity)).unwrap();
+            let span = place(&tokenizer, template, name).unwrap();
             assert_eq!((span.tokens(), span.first), (&ids[..], n_before), "{name} in {template}");
             assert_eq!(span.seen(Direction::Causal).len(), n_before + ids.len());
             let whole = span.seen(Direction::Bidirectional);
@@ -143,8 +151,7 @@ fn what_a_tokenizer_cleans_away_is_not_missed_at_the_edges_of_a_name() {
     let tokenizer = bert();
     // A control character, a space of no width, an accent by itself: BERT drops each.
     for name in ["\u{92}Market\u{92}", "\u{200b}\u{200b}Market", "Market\u{301}", "Ma\u{301}rket"] {
-        let entity = entity(name);
-        let span = place(&tokenizer, "towns", &entity, &Prompt::empty().fill(&entity)).unwrap();
+        let span = place(&tokenizer, "{}", name).unwrap();
         assert_eq!(tokenizer.spell(span.tokens()).unwrap(), "market", "{name:?}");
     }
 }
@@ -164,10 +171,7 @@ fn forgetful(normalizer: Value) -> Tokenizer {
 #[test]
 fn letters_that_vanish_are_refused_and_accents_that_join_their_letter_are_not() {
     let tokenizer = forgetful(json!({"type": "NFC"}));
-    let placed = |name: &str| {
-        let entity = entity(name);
-        place(&tokenizer, "towns", &entity, &Prompt::empty().fill(&entity))
-    };
+    let placed = |name: &str| place(&tokenizer, "{}", name);
     for (name, left) in [("Łslo", "s l o"), ("OsŁo", "O s o"), ("OsłoŁ", "O s o")] {
         let message = placed(name).unwrap_err().to_string();
         assert!(message.contains("towns: row 4") && message.contains(&format!("`{left}`")), "{message}");

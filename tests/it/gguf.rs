@@ -253,7 +253,7 @@ fn a_file_in_the_lab_is_found_by_its_name() {
     let location = Location::find(lab.path(), "mine").unwrap();
     assert_eq!(location, Location::Gguf(file));
     let outline = Outline::of(&location).unwrap();
-    assert_eq!((outline.name.as_str(), outline.n_tokens, outline.spec.family), ("mine", 288, "llama"));
+    assert_eq!((outline.name.as_str(), outline.tokenizer.len(), outline.spec.family), ("mine", 288, "llama"));
     let bytes = |precision| outline.weight_bytes(&location, precision).unwrap();
     // Of its matrices none is dense, so nothing but norms and biases would change.
     assert!(bytes(Precision::F32) < mappa::model::memory::weight_bytes(&outline.spec, Precision::F16));

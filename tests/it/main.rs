@@ -18,6 +18,7 @@ mod reading;
 mod shards;
 mod source;
 mod stores;
+mod texts;
 mod tidy;
 mod tidy_tests;
 mod training;

@@ -24,6 +24,8 @@ const ARROWS: &[Arrows] = &[
             "faer",
             "half",
             "memmap2",
+            "minijinja",
+            "minijinja_contrib",
             "pulp",
             "rand",
             "rand_chacha",
@@ -39,7 +41,7 @@ const ARROWS: &[Arrows] = &[
     (
         "activations",
         &["error", "hook_point", "artefact", "datasets", "model"],
-        &["candle_core", "csv", "fs4", "half", "ndarray", "safetensors", "serde", "sha2", "sysinfo"],
+        &["candle_core", "csv", "fs4", "half", "ndarray", "rayon", "safetensors", "serde", "sha2", "sysinfo"],
     ),
     (
         "probes",

@@ -13,6 +13,7 @@ use crate::model::mapped;
 use crate::model::params::{Param, list};
 use crate::model::rotary::RotaryLayout;
 use crate::model::spec::{Biases, NormKind, Position, Spec};
+use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::{Precision, Rows, Source, check_finite};
 use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{Device, Tensor};
@@ -49,12 +50,14 @@ impl GgufFile {
         artefact::hash(&self.bytes)
     }
 
-    /// The file's tokenizer as the tokenizer.json of a Hugging Face folder.
+    /// The file's tokenizer, read as the tokenizer.json of a Hugging Face folder and what stands beside it.
     ///
     /// # Errors
     /// What is missing or not known, by key.
-    pub fn tokenizer_json(&self) -> Result<Vec<u8>> {
-        tokenizer::json(&Metadata::new(&self.path, &self.header.metadata))
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        let metadata = Metadata::new(&self.path, &self.header.metadata);
+        let tokenizer = Tokenizer::parse(&self.path, &tokenizer::json(&metadata)?)?;
+        Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
     /// The spec, and the SHA-256 of the metadata that it follows from.

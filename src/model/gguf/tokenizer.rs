@@ -4,11 +4,22 @@ use super::header::Value as Stored;
 use super::metadata::Metadata;
 use super::pre_tokenizer::PreTokenizer;
 use crate::error::{Error, Result};
+use crate::model::tokenizer_files::{Chat, TokenizerFiles};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// The space of SentencePiece.
 const SPACE: &str = "\u{2581}";
+
+/// The keys of special tokens, and what a Hugging Face folder calls those tokens.
+const SPECIAL: [(&str, &str); 6] = [
+    ("tokenizer.ggml.bos_token_id", "bos_token"),
+    ("tokenizer.ggml.eos_token_id", "eos_token"),
+    ("tokenizer.ggml.unknown_token_id", "unk_token"),
+    ("tokenizer.ggml.seperator_token_id", "sep_token"),
+    ("tokenizer.ggml.padding_token_id", "pad_token"),
+    ("tokenizer.ggml.cls_token_id", "cls_token"),
+];
 
 /// What a token is for, as the file numbers it.
 mod class {
@@ -44,6 +55,25 @@ pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
     fields.insert("version".into(), "1.0".into());
     fields.insert("added_tokens".into(), vocabulary.added());
     Ok(Value::Object(fields).to_string().into_bytes())
+}
+
+/// The special tokens that a file names, and its chat template.
+///
+/// # Errors
+/// What is of another type, by key.
+pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
+    let vocabulary = Vocabulary::read(metadata)?;
+    let mut files = TokenizerFiles::default();
+    for (key, name) in SPECIAL {
+        // Some files name a token that they do not have; nothing asks for it.
+        if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
+            files.named.insert(name.into(), token.to_string());
+        }
+    }
+    if let Some(template) = metadata.text("tokenizer.chat_template")? {
+        files.chat = Chat::Template(metadata.path().to_path_buf(), template.into());
+    }
+    Ok(files)
 }
 
 impl<'a> Vocabulary<'a> {

@@ -1,0 +1,120 @@
+//! A prompt: a template, how names are written in it, and what stands before it.
+
+use super::paper;
+use super::template::Template;
+use super::texts::Texts;
+use super::wording::{Letters, Names, Stop, Wording, check};
+use crate::datasets::Dataset;
+use crate::error::Result;
+
+/// Token ids drawn before a text, others for each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RandomTokens {
+    /// How many.
+    pub n: usize,
+    /// Seeds the draws.
+    pub seed: u64,
+}
+
+/// A prompt: what an entity's text looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What folders and result rows call it.
+    pub name: String,
+    pub(super) template: Template,
+    pub(super) wording: Wording,
+    pub(super) random: Option<RandomTokens>,
+}
+
+impl Prompt {
+    /// The prompt that is the name alone.
+    pub fn empty() -> Prompt {
+        Prompt::of("empty", Template::entity())
+    }
+
+    /// A prompt from a template such as `Where is {}?` or `{creator}'s {title}`.
+    ///
+    /// `{}` or `{name}` is the entity as a text writes it, which for a dataset with creators is "creator's
+    /// title"; any other column stands under its own name; `{{` and `}}` are braces. Without a place for the
+    /// entity it comes last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a brace that does not pair, or a second `{}`.
+    pub fn new(template: &str) -> Result<Prompt> {
+        if template == "empty" {
+            return Ok(Prompt::empty());
+        }
+        let template = Template::parse(template)?;
+        Ok(Prompt::of(&template.name(paper::is_name), template))
+    }
+
+    /// A prompt by the paper's name for it, or from a template.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts where the paper has one of
+    /// that name for other datasets only.
+    pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
+        paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
+    }
+
+    /// What folders call the prompt that [`Prompt::find`] makes of a text, whatever the dataset.
+    ///
+    /// # Errors
+    /// As [`Prompt::new`].
+    pub fn name_of(text: &str) -> Result<String> {
+        paper::name(text).map_or_else(|| Ok(Prompt::new(text)?.name), Ok)
+    }
+
+    pub(super) fn of(name: &str, template: Template) -> Prompt {
+        Prompt { name: name.into(), template, wording: Wording::default(), random: None }
+    }
+
+    /// The same prompt with names written another way; its own name does not change.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] if the paper does not have the dataset.
+    pub fn with_names(mut self, names: Names, dataset: &Dataset) -> Result<Prompt> {
+        check(names, dataset)?;
+        self.wording.names = names;
+        Ok(self)
+    }
+
+    /// The same prompt under another name.
+    pub fn called(self, name: &str) -> Prompt {
+        Prompt { name: name.into(), ..self }
+    }
+
+    /// The template with all that decides the text, as cards record it; equal for equal prompts.
+    pub fn template(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(RandomTokens { n, seed }) = self.random {
+            parts.push(format!("{n} random tokens (seed {seed}) before"));
+        }
+        if self.wording.names == Names::Paper {
+            parts.push("names as the paper writes them".into());
+        }
+        parts.extend(match self.wording.stop {
+            Stop::AsWritten => None,
+            Stop::With => Some("names with a full stop".into()),
+            Stop::Without => Some("names without a full stop".into()),
+        });
+        if self.wording.letters == Letters::Capitals {
+            parts.push("names in capitals".into());
+        }
+        let template = self.template.written();
+        if parts.is_empty() { template } else { format!("{template} ({})", parts.join("; ")) }
+    }
+
+    /// The tokens that are drawn before each text, if any.
+    pub fn random_tokens(&self) -> Option<RandomTokens> {
+        self.random
+    }
+
+    /// The prompt's texts for a dataset.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a column that the dataset does not have, listing those it has.
+    pub fn texts<'a>(&'a self, dataset: &'a Dataset) -> Result<Texts<'a>> {
+        Texts::new(self, dataset)
+    }
+}

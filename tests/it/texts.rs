@@ -1,0 +1,475 @@
+//! From a dataset's row to tokens: prompts, chats, BOS, and where the entity stands.
+
+use super::root;
+use mappa::activations::{Placed, Recording, Span, place_texts};
+use mappa::datasets::{Dataset, Entity, Names, Prompt, TargetKind, bundled, load, parse};
+use mappa::model::{Bos, ChatDate, Model, Precision, Spec, Tokenizer};
+use serde_json::Value;
+use std::path::Path;
+
+const BEGIN: &str = "<|begin_of_text|>";
+
+fn chat_folder(name: &str) -> Tokenizer {
+    Tokenizer::open(&root("tests/fixtures/chat").join(name)).unwrap()
+}
+
+fn spec(tokenizer: &Tokenizer) -> Spec {
+    super::tiny_spec(tokenizer.largest_id().unwrap() as usize + 1)
+}
+
+/// A dataset of names as they are, which a CSV file would trim.
+fn named(names: &[&str]) -> Dataset {
+    let whole = parse(Path::new("towns.csv"), b"name,year,land\nA,1,Norway\n").unwrap();
+    let entity = |(name, i): (&&str, u64)| Entity {
+        row: 100 + i,
+        name: name.to_string(),
+        ..whole.entities[0].clone()
+    };
+    Dataset { entities: names.iter().zip(0..).map(entity).collect(), ..whole }
+}
+
+fn place(tokenizer: &Tokenizer, template: &str, names: &[&str]) -> Placed {
+    let prompt = Prompt::new(template).unwrap();
+    place_texts((tokenizer, &spec(tokenizer)), (&named(names), &prompt), Recording::default()).unwrap()
+}
+
+/// The one span, or what stood in its way.
+fn placed(tokenizer: &Tokenizer, template: &str, name: &str) -> Result<Span, String> {
+    let Placed { mut spans, mut unplaced } = place(tokenizer, template, &[name]);
+    assert_eq!(spans.len() + unplaced.len(), 1);
+    spans.pop().ok_or_else(|| unplaced.remove(0).problem)
+}
+
+#[test]
+fn tokens_that_mix_a_name_with_its_neighbours_are_told_with_the_reason() {
+    let byte_level = chat_folder("llama3");
+    for (template, name, token, beside) in [
+        ("in \"{}\"", "York.", r#""."""#, r#""\"""#),
+        ("in \"{}\"\n", "York.", r#"".\"\n""#, r#""\"\n""#),
+        ("({})", "York)", r#""))""#, r#"")""#),
+        ("{}\n", "York.", r#"".\n""#, r#""\n""#),
+        ("{}\nNew", "York.", r#"".\n""#, r#""\n""#),
+        ("{}\r\n", "York)", r#"")\r\n""#, r#""\r\n""#),
+        ("{}o", "Osl", r#""Oslo""#, r#""o""#),
+        ("{}.", "U.S.", r#"".""#, r#"".""#),
+    ] {
+        match placed(&byte_level, template, name) {
+            Ok(span) => {
+                let spelled = byte_level.spell(span.tokens()).unwrap();
+                assert_eq!(
+                    spelled.trim_start_matches(' '),
+                    name,
+                    "{template:?}: placed without being the name"
+                );
+            }
+            Err(problem) => {
+                assert!(
+                    problem.contains("its last token") && problem.contains(beside),
+                    "{template:?} {name}: {problem}, not {token}"
+                );
+            }
+        }
+    }
+    // These have a token of their own in the vocabulary, so they must be told.
+    for (template, name) in [
+        ("in \"{}\"\n", "York."),
+        ("{}\n", "York."),
+        ("{}\n\n", "York."),
+        ("{}o", "Osl"),
+        ("({}.\n", "York)"),
+    ] {
+        assert!(
+            placed(&byte_level, template, name).unwrap_err().contains("which follows it"),
+            "{template:?} {name}"
+        );
+    }
+    for (template, name) in [("in\n\"{}", "York"), ("in\n\t{}", "York"), ("N{}", "ew")] {
+        let problem = placed(&byte_level, template, name).unwrap_err();
+        assert!(
+            problem.contains("its first token") && problem.contains("stands before it"),
+            "{template:?}: {problem}"
+        );
+    }
+    for folder in ["gemma", "mistral"] {
+        let tokenizer = chat_folder(folder);
+        for (template, name) in
+            [("({})", "York"), ("{}.\n\n", "York"), ("{} is", "the"), ("{}\n\tYork", "\"")]
+        {
+            let problem = placed(&tokenizer, template, name).unwrap_err();
+            assert!(
+                problem.contains("which follows it") || problem.contains("stands before it"),
+                "{folder}: {template:?} {name}: {problem}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_is_found_whatever_letters_it_has_and_wherever_else_it_stands() {
+    let names = [
+        "Oslo",
+        "New York, New York",
+        "Łódź",
+        "東京",
+        "🙂",
+        "e\u{301}a",
+        "Zu\u{308}rich",
+        "\u{200b}x",
+        "x\u{200d}y",
+        "Ὀδυσσεύς",
+        "القاهرة",
+        "O'Fallon",
+        "\"Q\"",
+        "a\nb",
+        "a\r\nb",
+        "tab\there",
+        "two  spaces",
+        "-",
+        "...",
+        "🏳\u{fe0f}\u{200d}🌈",
+        "ﬁn",
+        "İzmir",
+        "{}",
+        "<s",
+        "1.5",
+    ];
+    let templates = [
+        "{}",
+        "New York, New York: {}",
+        "Where is {}?",
+        "{} ",
+        "\n{} and {{}} Oslo",
+        "東京{}é",
+        "{}\u{a0}x",
+        "é {} é",
+    ];
+    let bos = Tokenizer::open(&root("tests/fixtures/bos")).unwrap();
+    let atlas = Model::bundled(Precision::F32).unwrap().tokenizer;
+    let tokenizers = ["llama3", "chatml"].map(chat_folder).into_iter().chain([bos, atlas]);
+    for (tokenizer, which) in tokenizers.zip(0..) {
+        for template in templates {
+            for (i, name) in names.iter().enumerate() {
+                let Ok(span) = placed(&tokenizer, template, name) else {
+                    // A token of several bytes may only join the edge of a name with what stands there.
+                    let problem = placed(&tokenizer, template, name).unwrap_err();
+                    assert!(
+                        problem.contains("which follows it") || problem.contains("stands before it"),
+                        "{problem}"
+                    );
+                    assert!(!template.starts_with("Where"), "{which}: {template} {name:?}: {problem}");
+                    continue;
+                };
+                let text = template.replace("{{}}", "\0").replace("{}", name).replace('\0', "{}");
+                let start = template.replace("{{}}", "\0\0").find("{}").unwrap();
+                let before = tokenizer.spell(&span.ids[..span.first]).unwrap();
+                let spelled = tokenizer.spell(span.tokens()).unwrap();
+                let composed = |s: &str| tokenizer.characters(s).unwrap();
+                assert_eq!(composed(&spelled), composed(name), "{which}: {template:?} {name:?}");
+                let before = before.replace("<|text|>", "").replace(BEGIN, "");
+                assert_eq!(
+                    composed(&before),
+                    composed(&text[..start]),
+                    "{which}: {template:?}: name {i} found elsewhere"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn white_space_around_a_name_is_no_part_of_it_and_an_empty_name_has_no_place() {
+    for tokenizer in [
+        chat_folder("llama3"),
+        chat_folder("gemma"),
+        chat_folder("chatml").with_chat(ChatDate::default()).unwrap(),
+    ] {
+        for name in ["Oslo ", "  Oslo", " Oslo \t"] {
+            let span = placed(&tokenizer, "Where is {}", name).unwrap();
+            assert_eq!(tokenizer.spell(span.tokens()).unwrap().trim_start_matches(' '), "Oslo");
+        }
+        for name in ["", "  ", "\n"] {
+            assert_eq!(placed(&tokenizer, "Where is {}", name).unwrap_err(), "its name is empty");
+        }
+    }
+}
+
+#[test]
+fn an_accent_that_joins_a_names_last_letter_is_no_part_of_the_name() {
+    // This tokenizer composes: `e` and the template's accent are one letter.
+    let tokenizer = Tokenizer::open(&root("tests/fixtures/bos")).unwrap();
+    let problem = placed(&tokenizer, "{}\u{301} x", "Cafe").unwrap_err();
+    assert!(problem.contains("Caf"), "{problem}");
+    let span = placed(&tokenizer, "{} x", "Cafe\u{301}").unwrap();
+    assert_eq!(tokenizer.spell(span.tokens()).unwrap(), "Café");
+}
+
+#[test]
+fn all_that_have_no_place_are_listed_in_order_and_the_others_keep_theirs() {
+    let tokenizer = chat_folder("llama3");
+    let names = ["Oslo", "York.", "", "Rome", "York.", "tow"];
+    let Placed { spans, unplaced } = place(&tokenizer, "{}\n", &names);
+    assert_eq!(spans.iter().map(|span| span.entity).collect::<Vec<_>>(), [0, 3, 5]);
+    let found: Vec<(usize, u64, &str)> =
+        unplaced.iter().map(|one| (one.entity, one.row, &one.name[..])).collect();
+    assert_eq!(found, [(1, 101, "York."), (2, 102, ""), (4, 104, "York.")]);
+    assert_eq!((&unplaced[0].text[..], &unplaced[1].text[..]), ("York.\n", "{}\n"));
+    let error = Placed { spans, unplaced }.all_of(&named(&names)).unwrap_err().to_string();
+    for part in ["towns: row 101", "nor can 2 more be placed, rows 102, 104", "--skip-unplaced"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn columns_stand_in_a_prompt_and_unknown_ones_are_listed() {
+    let rows = "name,country,elevation,latitude,longitude\nOslo,New_Norway,23,59.9,10.7\nX,,5,1,2\n";
+    let dataset = parse(Path::new("towns.csv"), rows.as_bytes()).unwrap();
+    let text = |template: &str, i: usize| {
+        let prompt = Prompt::new(template).unwrap();
+        let texts = prompt.texts(&dataset).unwrap();
+        texts
+            .of(&dataset.entities[i])
+            .map(|filled| (filled.text.clone(), filled.text[filled.start..filled.end].to_string()))
+    };
+    let expect = |text: &str, name: &str| Ok((text.to_string(), name.to_string()));
+    assert_eq!(text("{country}: {}, {elevation} m {{up}}", 0), expect("New Norway: Oslo, 23 m {up}", "Oslo"));
+    assert_eq!(text("{name}", 0), expect("Oslo", "Oslo"));
+    assert_eq!(text("{country}:", 0), expect("New Norway: Oslo", "Oslo"));
+    assert_eq!(text("{country}: {}", 1), Err("its column `country` is empty".into()));
+    let prompt = Prompt::new("{county}: {}").unwrap();
+    let error = prompt.texts(&dataset).err().unwrap().to_string();
+    assert!(
+        error.contains("`{county}`") && error.contains("towns: {name}, {country}, {elevation}"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_entity_of_an_artwork_is_its_title() {
+    let art = bundled("art").unwrap();
+    assert_eq!((art.name_column.as_str(), art.kind), ("title", TargetKind::Year));
+    let prompt = |template: &str| Prompt::new(template).unwrap();
+    let whole = prompt("{}");
+    for (template, same) in
+        [("{creator}'s {title}", true), ("{title}", false), ("{title} by {creator}", false)]
+    {
+        let prompt = prompt(template);
+        let (texts, wholes) = (prompt.texts(&art).unwrap(), whole.texts(&art).unwrap());
+        for entity in &art.entities {
+            let (ours, whole) = (texts.of(entity).unwrap(), wholes.of(entity).unwrap());
+            assert_eq!(ours.text[ours.start..ours.end], whole.text[whole.start..whole.end]);
+            assert_eq!(ours.text == whole.text, same, "{}", ours.text);
+        }
+    }
+    let error = prompt("{} {title}").texts(&art).err().unwrap().to_string();
+    assert!(error.contains("one place for the name, `{}` or `{title}`"), "{error}");
+}
+
+/// A row of `expected.json`, what transformers makes of a user's turn.
+#[derive(serde::Deserialize)]
+struct Chat {
+    folder: String,
+    text: String,
+    rendered: String,
+    ids: Vec<u32>,
+}
+
+#[test]
+fn chats_are_those_of_transformers() {
+    let path = root("tests/fixtures/chat/expected.json");
+    let rows: Vec<Chat> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(rows.len(), 60);
+    for Chat { folder, text, rendered, ids } in rows {
+        let tokenizer = chat_folder(&folder);
+        let bos = tokenizer.bos_token();
+        let tokenizer = tokenizer.with_chat(ChatDate::default()).unwrap();
+        let part = text.len() - text.trim_start().len()..text.trim_end().len();
+        let framed = tokenizer.frame(&text, part).unwrap();
+        assert_eq!(framed.text, rendered, "{folder}: {text:?}");
+        assert_eq!(framed.encoded.ids, ids, "{folder}: {text:?}");
+        assert_eq!(&framed.text[framed.part], text.trim(), "{folder}: {text:?}");
+        // However BOS is asked for, it is there once or not at all.
+        for (choice, n) in [(Bos::Always, 1), (Bos::Never, 0)] {
+            let framed = tokenizer.clone().with_bos(choice).unwrap().frame(&text, 0..text.len());
+            let ids = framed.unwrap().encoded.ids;
+            let n_bos = ids.iter().take(2).filter(|id| Some(**id) == bos).count();
+            assert_eq!(n_bos, n, "{folder}: {text:?} with {choice}");
+        }
+    }
+}
+
+#[test]
+fn an_entity_is_found_in_its_chat() {
+    for folder in ["llama3", "gemma", "chatml", "mistral", "phi3", "smol"] {
+        let tokenizer = chat_folder(folder).with_chat(ChatDate::default()).unwrap();
+        for (template, name) in [
+            ("Where is {}?", "Rome"),
+            ("{}", "user"),
+            ("user: {}", "assistant"),
+            ("{} ", "東京"),
+            ("Q: {} Q", "Qx"),
+        ] {
+            let span =
+                placed(&tokenizer, template, name).unwrap_or_else(|e| panic!("{folder}: {template}: {e}"));
+            assert_eq!(tokenizer.spell(span.tokens()).unwrap().trim(), name, "{folder}: {template}");
+            let after = tokenizer.spell(&span.ids[span.last + 1..]).unwrap();
+            let rest = template.split("{}").nth(1).unwrap().trim_end();
+            assert!(after.trim_start().starts_with(rest.trim_start()), "{folder}: {template}: {after:?}");
+        }
+    }
+    // What a template puts right behind the text may be merged with it.
+    let smol = chat_folder("mistral").with_chat(ChatDate::default()).unwrap();
+    assert!(placed(&smol, "{}", "York").is_ok());
+    let phi3 = chat_folder("llama3");
+    let error = chat_folder("llama3")
+        .with_chat(ChatDate::default())
+        .and(Tokenizer::open(&root("tests/fixtures/bos")).unwrap().with_chat(ChatDate::default()));
+    assert!(error.unwrap_err().to_string().contains("a model without a chat template"));
+    assert!(phi3.chats());
+}
+
+#[test]
+fn what_stands_around_a_text_is_as_transformers_has_it() {
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(root("tests/fixtures/bos/expected.json")).unwrap()).unwrap();
+    let plain: Value =
+        serde_json::from_slice(&std::fs::read(root("tests/fixtures/bos/tokenizer.json")).unwrap()).unwrap();
+    let rows = expected["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 612);
+    let ids = |value: &Value| -> Vec<u32> { serde_json::from_value(value.clone()).unwrap() };
+    let folder = tempfile::tempdir().unwrap();
+    let save =
+        |name: &str, value: &Value| std::fs::write(folder.path().join(name), value.to_string()).unwrap();
+    for row in rows {
+        let mut json = plain.clone();
+        json["post_processor"] = expected["post_processors"][row["post_processor"].as_str().unwrap()].clone();
+        save("tokenizer.json", &json);
+        save("tokenizer_config.json", &row["tokenizer_config"]);
+        save("config.json", &serde_json::json!({"model_type": row["model_type"]}));
+        let tokenizer = Tokenizer::open(folder.path()).unwrap();
+        let bare = Tokenizer::open(&root("tests/fixtures/bos")).unwrap().encode("Oslo").unwrap().ids;
+        let (before, after) = (ids(&row["before"]), ids(&row["after"]));
+        let ours = tokenizer.encode("Oslo").unwrap();
+        assert_eq!(ours.ids, [&before[..], &bare, &after].concat(), "{row}");
+        assert_eq!(ours.n_special(), before.len(), "{row}");
+        // The note is given where the flag says otherwise, and only there.
+        let asked = row["tokenizer_config"]["add_bos_token"].as_bool();
+        assert_eq!(
+            tokenizer.remark().is_some(),
+            asked.is_some_and(|asked| asked == before.is_empty()),
+            "{row}"
+        );
+        // As the paper does it: BOS, then the text without special tokens.
+        let always = tokenizer.clone().with_bos(Bos::Always).unwrap();
+        let ours = always.encode("Oslo").unwrap().ids;
+        assert_eq!(ours[1..], [&bare[..], &after].concat(), "{row}");
+        let bos = before.first().copied().unwrap_or(ours[0]);
+        assert_eq!(ours[0], bos, "{row}");
+        assert_eq!(always.beginning().unwrap(), always.token(bos));
+        let never = tokenizer.with_bos(Bos::Never).unwrap();
+        assert_eq!(never.encode("Oslo").unwrap().ids, [&bare[..], &after].concat(), "{row}");
+        assert_eq!(never.beginning().unwrap(), "none");
+    }
+}
+
+#[test]
+fn a_tokenizer_without_bos_gives_the_token_between_documents_and_without_any_is_refused() {
+    let bos = |named: &str, vocabulary: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let json = std::fs::read_to_string(root("tests/fixtures/bos/tokenizer.json")).unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), json.replace("<|endoftext|>", vocabulary))
+            .unwrap();
+        std::fs::write(folder.path().join("tokenizer_config.json"), named).unwrap();
+        let tokenizer = Tokenizer::open(folder.path()).unwrap().with_bos(Bos::Always)?;
+        Ok::<String, mappa::Error>(tokenizer.beginning().unwrap())
+    };
+    assert_eq!(bos(r#"{"bos_token": "<s>", "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<s>");
+    assert_eq!(bos(r#"{"bos_token": null, "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<|endoftext|>");
+    assert_eq!(bos(r#"{"eos_token": {"content": "</s>"}}"#, "<|other|>").unwrap(), "</s>");
+    let error = bos("{}", "<|other|>").unwrap_err().to_string();
+    assert!(error.contains("--bos always") && error.contains("eos_token"), "{error}");
+}
+
+#[test]
+fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
+    let dataset = bundled("nyc_place").unwrap();
+    let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
+    let spec = spec(&tokenizer);
+    let spans = |prompt: &str, dataset: &Dataset| {
+        let prompt = Prompt::find(prompt, dataset).unwrap();
+        place_texts((&tokenizer, &spec), (dataset, &prompt), Recording::default()).unwrap().spans
+    };
+    let plain = spans("empty", &dataset);
+    let [first, again, other] = ["random", "random:0", "random:1"].map(|prompt| spans(prompt, &dataset));
+    assert_eq!(first, again);
+    let drawn = |span: &Span| span.ids[1..11].to_vec();
+    let ordinary = tokenizer.ordinary();
+    assert!(!ordinary.contains(&0), "BOS is among the tokens that are drawn from");
+    let mut counts = vec![0; 1 + *ordinary.last().unwrap() as usize];
+    for ((plain, first), other) in plain.iter().zip(&first).zip(&other) {
+        assert_eq!(first.ids[0], plain.ids[0]);
+        assert_eq!(first.ids[11..], plain.ids[1..]);
+        assert_eq!((first.first, first.last), (plain.first + 10, plain.last + 10));
+        assert_ne!(drawn(first), drawn(other));
+        drawn(first).into_iter().for_each(|id| counts[id as usize] += 1);
+    }
+    let n_drawn: usize = counts.iter().sum();
+    assert!(
+        ordinary.iter().filter(|id| counts[**id as usize] > 0).count() > ordinary.len() * 2 / 5,
+        "{n_drawn} draws"
+    );
+    let distinct: std::collections::HashSet<Vec<u32>> = first.iter().map(drawn).collect();
+    assert!(distinct.len() > first.len() - 3, "rows share their tokens");
+    // A dataset that was cut has the same tokens in the rows that are left.
+    let cut = dataset.without(&[0, 1, 2, 7]);
+    let of_cut = spans("random", &cut);
+    assert_eq!(of_cut[0].ids, first[3].ids);
+    assert_eq!(of_cut[4].ids, first[8].ids);
+}
+
+/// The paper's prompts of every dataset, on every row of the real files.
+#[test]
+fn every_real_name_is_placed() {
+    let folder = root("../shared/data");
+    if !folder.is_dir() {
+        println!("skipped: 1 test, {} is not there", folder.display());
+        return;
+    }
+    let tokenizers = [
+        ("atlas", Model::bundled(Precision::F32).unwrap().tokenizer),
+        ("gpt-neox", Tokenizer::open(&root("tests/fixtures/bos")).unwrap()),
+        ("chat", chat_folder("chatml").with_chat(ChatDate::default()).unwrap()),
+    ];
+    for (name, prompts) in [
+        ("world_place", &["empty", "empty_all_caps", "coords", "Where is \"{}\"?"][..]),
+        ("us_place", &["where_us", "({})", "{}, {state_name}"]),
+        ("nyc_place", &["where_nyc", "{} in {borough_name}"]),
+        ("historical_figure", &["when", "{} ({occupation})"]),
+        ("art", &["release", "{title}, {entity_type} by {creator}"]),
+        ("headline", &["when_w_period", "when_wo_period", "“{}”"]),
+    ] {
+        let dataset = load(&folder.join(name).with_extension("csv")).unwrap();
+        for (which, tokenizer) in &tokenizers {
+            let spec = Spec { n_context: 1 << 16, ..spec(tokenizer) };
+            for text in prompts {
+                let prompt =
+                    Prompt::find(text, &dataset).unwrap().with_names(Names::Paper, &dataset).unwrap();
+                let Placed { spans, unplaced } =
+                    place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default()).unwrap();
+                let why: Vec<String> =
+                    unplaced.iter().take(3).map(|u| format!("{}: {}", u.text, u.problem)).collect();
+                println!("{name}, {which}, {text}: {} placed, {} not {why:?}", spans.len(), unplaced.len());
+                let empty = unplaced.iter().filter(|one| one.problem.contains("is empty")).count();
+                let merged = unplaced.iter().filter(|one| one.problem.contains("which follows it")).count();
+                assert_eq!(unplaced.len(), empty + merged, "{why:?}");
+                assert!(
+                    merged * 50 < spans.len(),
+                    "{merged} of {} are merged with what follows",
+                    spans.len()
+                );
+                if !text.contains(['"', '(', ',', '”']) {
+                    assert_eq!(merged, 0, "{why:?}");
+                }
+            }
+        }
+    }
+}
