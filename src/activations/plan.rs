@@ -32,7 +32,7 @@ struct Group {
 /// # Units
 /// Tokens, of which each takes about as many bytes as [`node_bytes`] says.
 pub fn group_nodes(spec: &Spec) -> usize {
-    const MOST: usize = 4096;
+    const MOST: usize = 2048;
     const LEAST: usize = 256;
     const BUDGET: usize = 1 << 30;
     let fit = BUDGET / node_bytes(spec);

@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use half::slice::HalfFloatSliceExt;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Output columns of one product: what was multiplied is still near when it is finished, and weights in 16
@@ -61,6 +61,40 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Some columns of rows that are `of` wide.
+#[derive(Clone, Copy)]
+struct Columns {
+    from: usize,
+    to: usize,
+    of: usize,
+}
+
+/// What follows a product, on some rows.
+struct Finish<'a> {
+    out: &'a mut [f32],
+    columns: Columns,
+    b: Option<&'a [f32]>,
+    activation: Option<Activation>,
+}
+
+impl WithSimd for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Columns { from, to, of } = self.columns;
+        for row in self.out.chunks_exact_mut(of) {
+            let row = &mut row[from..to];
+            if let Some(b) = self.b {
+                row.iter_mut().zip(&b[from..to]).for_each(|(y, b)| *y += b);
+            }
+            if let Some(activation) = self.activation {
+                activation.apply_to(row);
+            }
+        }
+    }
+}
+
 impl Affine {
     fn forward(
         &self,
@@ -81,29 +115,19 @@ impl Affine {
             let (x, w) =
                 (MatRef::from_row_major_slice(x, n, d_in), MatRef::from_row_major_slice(rows, width, d_in));
             matmul(product, Accum::Replace, x, w.transpose(), 1.0, Par::rayon(0)); // [n, in] · [in, width]
-            self.finish(&mut out, (d_out, from, width), b);
+            self.finish(&mut out, Columns { from, to: from + width, of: d_out }, b);
         }
         Ok((CpuStorage::F32(out), (n, d_out).into()))
     }
 
     /// Adds the bias to some columns and applies the activation.
-    fn finish(&self, out: &mut [f32], (d_out, from, width): (usize, usize, usize), b: Option<&[f32]>) {
+    fn finish(&self, out: &mut [f32], columns: Columns, b: Option<&[f32]>) {
         if b.is_none() && self.activation.is_none() {
             return;
         }
         let (arch, rows) = (Arch::new(), 16);
-        out.par_chunks_mut(rows * d_out).for_each(|out| {
-            arch.dispatch(|| {
-                for row in out.chunks_exact_mut(d_out) {
-                    let row = &mut row[from..from + width];
-                    if let Some(b) = b {
-                        row.iter_mut().zip(&b[from..from + width]).for_each(|(y, b)| *y += b);
-                    }
-                    if let Some(activation) = self.activation {
-                        activation.apply_to(row);
-                    }
-                }
-            });
+        out.par_chunks_mut(rows * columns.of).for_each(|out| {
+            arch.dispatch(Finish { out, columns, b, activation: self.activation });
         });
     }
 

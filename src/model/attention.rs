@@ -6,7 +6,7 @@ use super::forest::Forest;
 use super::lanes::{add_scaled, dot, sum};
 use super::spec::Direction;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -86,6 +86,37 @@ fn softmax(scores: &mut [f32]) {
 /// Rows that one task takes: head by head, so that the keys they share stay near.
 const ROWS: usize = 32;
 
+/// Some of the rows that ask, from `first` on, and what each attends to.
+struct SomeRows<'a> {
+    op: &'a ForestAttention,
+    sizes: Sizes,
+    qkv: [&'a [f32]; 3],
+    first: usize,
+    paths: &'a [Vec<u32>],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for SomeRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (sizes, [q, k, v], d_head) = (self.sizes, self.qkv, self.sizes.d_head);
+        let mut probs = Vec::new();
+        for head in 0..sizes.n_heads {
+            let kv = sizes.kv_head(head);
+            for (i, path) in self.paths.iter().enumerate() {
+                let query = &q[sizes.at(self.first + i, sizes.n_heads, head)..][..d_head];
+                self.op.probabilities(&sizes, (head, query), k, path, &mut probs);
+                let out = &mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head];
+                for (&node, &p) in path.iter().zip(&probs) {
+                    add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head]);
+                }
+            }
+        }
+    }
+}
+
 impl ForestAttention {
     /// # Shapes
     /// As the type says.
@@ -101,23 +132,10 @@ impl ForestAttention {
         let mut out = vec![0f32; sizes.n_asked * width];
         let arch = Arch::new();
         out.par_chunks_mut(ROWS * width).enumerate().for_each(|(chunk, out)| {
-            let (mut paths, mut probs) = (vec![Vec::new(); out.len() / width], Vec::new());
+            let mut paths = vec![Vec::new(); out.len() / width];
             paths.iter_mut().enumerate().for_each(|(i, path)| self.seen(chunk * ROWS + i, path));
-            arch.dispatch(|| {
-                for head in 0..sizes.n_heads {
-                    let of_head = head * sizes.d_head..(head + 1) * sizes.d_head;
-                    let kv = sizes.kv_head(head);
-                    for (i, path) in paths.iter().enumerate() {
-                        let query = &q[sizes.at(chunk * ROWS + i, sizes.n_heads, head)..][..sizes.d_head];
-                        self.probabilities(&sizes, (head, query), k, path, &mut probs);
-                        let out = &mut out[i * width..][of_head.clone()];
-                        for (&node, &p) in path.iter().zip(&probs) {
-                            let value = sizes.at(node as usize, sizes.n_kv_heads, kv);
-                            add_scaled(out, p, &v[value..][..sizes.d_head]);
-                        }
-                    }
-                }
-            });
+            let first = chunk * ROWS;
+            arch.dispatch(SomeRows { op: self, sizes, qkv: [q, k, v], first, paths: &paths, out });
         });
         out
     }

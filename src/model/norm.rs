@@ -4,7 +4,7 @@ use super::affine::slice;
 use super::lanes;
 use super::spec::NormKind;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// A norm with its weight and bias.
@@ -68,6 +68,32 @@ impl NormRows {
     }
 }
 
+/// Some rows of a stream, to be normed into `out`.
+struct SomeRows<'a> {
+    norm: &'a NormRows,
+    out: &'a mut [f32],
+    x: &'a [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+}
+
+impl WithSimd for SomeRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (d, plus) = (self.norm.width, self.norm.plus());
+        let params = self.weight.chunks_exact(d).zip(self.bias.chunks_exact(d)).cycle();
+        let rows = self.out.chunks_exact_mut(d).zip(self.x.chunks_exact(d));
+        for ((out, x), (weight, bias)) in rows.zip(params) {
+            let (centre, scale) = self.norm.moments(x);
+            for ((out, x), (w, b)) in out.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+                *out = (x - centre) * scale * (w + plus) + b;
+            }
+        }
+    }
+}
+
 impl CustomOp3 for NormRows {
     fn name(&self) -> &'static str {
         "norm"
@@ -83,18 +109,10 @@ impl CustomOp3 for NormRows {
         of_bias: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (x, weight, bias) = (slice(x, of_x)?, slice(weight, of_weight)?, slice(bias, of_bias)?);
-        let (d, plus, at_once) = (self.width, self.plus(), weight.len() * 16);
         let (arch, mut out) = (Arch::new(), vec![0f32; x.len()]);
+        let at_once = weight.len() * 16;
         out.par_chunks_mut(at_once).zip(x.par_chunks(at_once)).for_each(|(out, x)| {
-            arch.dispatch(|| {
-                let params = weight.chunks_exact(d).zip(bias.chunks_exact(d)).cycle();
-                for ((out, x), (weight, bias)) in out.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(params) {
-                    let (centre, scale) = self.moments(x);
-                    for ((out, x), (w, b)) in out.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
-                        *out = (x - centre) * scale * (w + plus) + b;
-                    }
-                }
-            });
+            arch.dispatch(SomeRows { norm: self, out, x, weight, bias });
         });
         Ok((CpuStorage::F32(out), of_x.shape().clone()))
     }
