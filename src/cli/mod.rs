@@ -5,7 +5,7 @@
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model
-//! - `stages`: what `run` and the single commands share
+//! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it
 //! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
 
@@ -14,6 +14,7 @@ mod datasets;
 mod experiment;
 mod extract;
 mod figure;
+mod fitting;
 mod hub;
 mod models;
 mod probe;

@@ -35,6 +35,13 @@ enum Command {
     ///
     /// Example: mappa models inspect atlas
     Inspect(Inspect),
+    /// Print the names of the hook points that are extracted and probed, one a line; for scripts.
+    ///
+    /// Example: mappa models hook-points atlas
+    HookPoints {
+        /// A model's name, folder or hub name.
+        model: String,
+    },
     /// Show every family that is read, its choices, and how far it is from transformers, as measured.
     Families,
 }
@@ -58,6 +65,7 @@ impl Models {
             }
             Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect(inspect) => inspect.run(lab),
+            Command::HookPoints { model } => hook_points(lab, model),
             Command::Families => families(),
         }
     }
@@ -82,6 +90,12 @@ fn pull(repo: &RepoId) -> Result<()> {
     println!("{}", found.folder.display());
     eprintln!("commit {}", found.commit);
     eprintln!("next: mappa models inspect {repo}\n      mappa run --model {repo}");
+    Ok(())
+}
+
+fn hook_points(lab: &Path, model: &str) -> Result<()> {
+    let outline = Outline::of(&chosen::find(lab, model)?)?;
+    HookPoint::stream(outline.spec.n_layers).iter().for_each(|point| println!("{point}"));
     Ok(())
 }
 

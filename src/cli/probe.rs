@@ -6,6 +6,7 @@ use super::table;
 use clap::Args;
 use mappa::Result;
 use mappa::datasets::{Prompt, find};
+use mappa::hook_point::HookPoint;
 use mappa::results::load_rows;
 use std::path::Path;
 
@@ -13,6 +14,9 @@ use std::path::Path;
 ///
 /// Extracts first where that is not done. Baselines: a ridge on the names alone, the mean of the
 /// entity's group, the embedding, an untrained model of the same shape, shuffled targets.
+///
+/// With --hook-points, fits some layers and writes each as a part, so that many machines can share the
+/// work; when all parts are there, --merge writes what one run would have written, byte for byte.
 ///
 /// Example: mappa probe --model path/to/pythia-160m --dataset world_place
 #[derive(Args)]
@@ -31,6 +35,12 @@ pub struct Probe {
     /// Bootstrap resamples of each interval.
     #[arg(long, default_value_t = 500)]
     resamples: usize,
+    /// Fit only these hook points, as parts that --merge puts together; repeat for several.
+    #[arg(long, value_name = "NAME", conflicts_with = "merge")]
+    hook_points: Vec<HookPoint>,
+    /// Put the parts of all hook points into the files that one run would write.
+    #[arg(long)]
+    merge: bool,
 }
 
 impl Probe {
@@ -41,7 +51,11 @@ impl Probe {
         let (seed, resamples) = (self.seed, self.resamples);
         let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
         job.extract()?;
-        if job.probe()? == Done::Before {
+        if !self.hook_points.is_empty() {
+            return self.apart(&job);
+        }
+        let done = if self.merge { job.merge_probes()? } else { job.probe()? };
+        if done == Done::Before {
             println!("found, probed before");
         }
         let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
@@ -53,6 +67,18 @@ impl Probe {
         if model.transformer.generates() {
             println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
         }
+        Ok(())
+    }
+
+    /// Fits some hook points, and says where their parts lie.
+    fn apart(&self, job: &Job) -> Result<()> {
+        let how = match job.probe_apart(&self.hook_points)? {
+            Done::Now => "probed",
+            Done::Before => "found, probed before",
+        };
+        self.hook_points.iter().for_each(|point| println!("{how}: {point}"));
+        println!("parts: {}", job.parts().root().display());
+        println!("next: mappa probe --merge, when all {} hook points are there", job.points().len());
         Ok(())
     }
 }

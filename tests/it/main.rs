@@ -13,6 +13,7 @@ mod hub;
 mod hub_server;
 mod laws;
 mod loading;
+mod parts;
 mod reading;
 mod shards;
 mod source;
