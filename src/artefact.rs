@@ -95,14 +95,22 @@ impl Card {
         self
     }
 
+    /// The card as JSON.
+    ///
+    /// # Errors
+    /// None that a card can cause.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
     /// Writes the card as JSON.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
-        text.push('\n');
-        save_bytes(path, text.as_bytes())
+        save_bytes(path, &self.to_json()?)
     }
 
     /// Reads a card, or `None` where there is none.
@@ -138,7 +146,7 @@ impl Card {
 }
 
 /// Now, in universal time, as `2026-01-31T12:00:00Z`.
-fn date_now() -> String {
+pub fn date_now() -> String {
     let seconds =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let (mut days, second) = ((seconds / 86_400) as i64, seconds % 86_400);

@@ -249,8 +249,8 @@ pub enum Error {
         /// The hub's value.
         expected: String,
     },
-    /// No room for a download.
-    #[error("{path}: disk full: {needed} bytes needed, {free} free; make room, or set HF_HUB_CACHE to another disk; what came is kept", path = .path.display())]
+    /// No room on a disk.
+    #[error("{path}: disk full: {needed} bytes needed, {free} free; {advice}", path = .path.display())]
     DiskFull {
         /// The folder or file on the full disk.
         path: PathBuf,
@@ -258,6 +258,24 @@ pub enum Error {
         needed: String,
         /// The bytes that are free, or `an unknown number`.
         free: String,
+        /// What to do, and what is kept.
+        advice: &'static str,
+    },
+    /// A folder that another process writes to.
+    #[error("{path}: {owner} is writing here; wait until it is done, or stop it", path = .path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The other process: its number, its machine, and when it began.
+        owner: String,
+    },
+    /// The person at the terminal, or the system, asked the program to stop.
+    #[error("stopped: {kept} of {of} entities are kept; the same command goes on from there")]
+    Stopped {
+        /// Entities that are recorded.
+        kept: usize,
+        /// Entities in all.
+        of: usize,
     },
     /// A tensor operation failed; this is a fault of mappa, not of the input.
     #[error("tensor operation failed")]
@@ -291,9 +309,10 @@ impl Error {
         Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
     }
 
-    /// Whether the user can mend it (exit code 1) or the fault is ours (exit code 2).
+    /// Whether the user can mend it (exit code 1), the fault is ours (2), or the program was stopped (130).
     pub fn exit_code(&self) -> u8 {
         match self {
+            Error::Stopped { .. } => 130,
             Error::Tensor(_) | Error::Fitting(_) | Error::Internal(_) => 2,
             _ => 1,
         }

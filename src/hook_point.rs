@@ -68,6 +68,55 @@ impl HookPoint {
         std::iter::once(HookPoint::ResidPre(0)).chain((0..n_layers).map(HookPoint::ResidPost)).collect()
     }
 
+    /// Every place of a model of `n_layers` blocks, in the order in which a pass comes by.
+    pub fn all(n_layers: usize) -> Vec<HookPoint> {
+        let of_layer = |l| {
+            [
+                HookPoint::ResidPre(l),
+                HookPoint::AttnZ(l),
+                HookPoint::AttnOut(l),
+                HookPoint::ResidMid(l),
+                HookPoint::MlpPost(l),
+                HookPoint::MlpOut(l),
+                HookPoint::ResidPost(l),
+            ]
+        };
+        (0..n_layers).flat_map(of_layer).collect()
+    }
+
+    /// The places among `present` that a list of names and globs means, in the order of `present`.
+    ///
+    /// Names and globs stand between commas. `*` is any run of characters, `?` any one, `{3,5}` either of
+    /// the two; `embed` is what enters block 0.
+    ///
+    /// # Errors
+    /// [`Error::UnknownHookPoint`] for a name or glob that means none of them, listing their forms.
+    ///
+    /// # Examples
+    /// ```
+    /// use mappa::hook_point::HookPoint;
+    /// let present = HookPoint::all(12);
+    /// let chosen = HookPoint::choose("embed,blocks.{3,5}.mlp.hook_post", &present).unwrap();
+    /// assert_eq!(chosen, [HookPoint::ResidPre(0), HookPoint::MlpPost(3), HookPoint::MlpPost(5)]);
+    /// assert_eq!(HookPoint::choose("blocks.*.hook_resid_post", &present).unwrap().len(), 12);
+    /// ```
+    pub fn choose(list: &str, present: &[HookPoint]) -> Result<Vec<HookPoint>> {
+        let mut chosen = vec![false; present.len()];
+        for glob in split(list) {
+            let patterns = alternatives(if glob == "embed" { EMBED } else { glob });
+            let mut found = false;
+            for (point, chosen) in present.iter().zip(&mut chosen) {
+                let name = point.to_string();
+                let meant = patterns.iter().any(|pattern| means(pattern.as_bytes(), name.as_bytes()));
+                (found, *chosen) = (found || meant, *chosen || meant);
+            }
+            if !found {
+                return Err(Error::UnknownHookPoint { name: glob.to_string(), known: forms_of(present) });
+            }
+        }
+        Ok(present.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(point, _)| *point).collect())
+    }
+
     fn form(self) -> &'static str {
         FORMS[match self {
             HookPoint::ResidPre(_) => 0,
@@ -79,6 +128,50 @@ impl HookPoint {
             HookPoint::ResidPost(_) => 6,
         }]
     }
+}
+
+/// The name of what enters block 0.
+const EMBED: &str = "blocks.0.hook_resid_pre";
+
+/// The parts between commas, those in braces left alone.
+fn split(list: &str) -> Vec<&str> {
+    let mut depth = 0;
+    let parts = list.split(|c| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    });
+    parts.map(str::trim).collect()
+}
+
+/// The patterns that a glob with braces stands for.
+fn alternatives(glob: &str) -> Vec<String> {
+    let braces = glob.find('{').and_then(|open| Some((open, open + glob[open..].find('}')?)));
+    let Some((open, close)) = braces else { return vec![glob.to_string()] };
+    let (before, after) = (&glob[..open], &glob[close + 1..]);
+    let choices = glob[open + 1..close].split(',').map(str::trim);
+    choices.flat_map(|choice| alternatives(&format!("{before}{choice}{after}"))).collect()
+}
+
+/// Whether a name is what a pattern of `*` and `?` means.
+fn means(pattern: &[u8], name: &[u8]) -> bool {
+    match pattern.split_first() {
+        None => name.is_empty(),
+        Some((b'*', rest)) => (0..=name.len()).any(|n| means(rest, &name[n..])),
+        Some((b'?', rest)) => !name.is_empty() && means(rest, &name[1..]),
+        Some((c, rest)) => name.first() == Some(c) && means(rest, &name[1..]),
+    }
+}
+
+/// The forms that some places have, for a message.
+fn forms_of(present: &[HookPoint]) -> String {
+    let last = present.iter().map(|point| point.layer()).max().unwrap_or(0);
+    let is_there = |form: &str| present.iter().any(|point| point.form() == form);
+    let present = FORMS.into_iter().filter(|form| is_there(form));
+    let forms: Vec<String> = present.map(|form| format!("blocks.{{l}}.{form}")).collect();
+    format!(
+        "embed, {}, with l from 0 to {last}, or a glob such as blocks.*.hook_resid_post",
+        forms.join(", ")
+    )
 }
 
 impl fmt::Display for HookPoint {
@@ -122,6 +215,30 @@ mod tests {
             let point: HookPoint = name.parse().unwrap();
             assert_eq!(point.to_string(), name);
             assert_eq!(point.layer(), 11);
+        }
+    }
+
+    #[test]
+    fn globs_choose_what_they_mean_once_and_in_the_order_of_the_pass() {
+        let present: Vec<HookPoint> =
+            HookPoint::all(12).into_iter().filter(|p| !matches!(p, HookPoint::ResidMid(_))).collect();
+        let choose = |list: &str| HookPoint::choose(list, &present).unwrap();
+        assert_eq!(choose("*"), present);
+        assert_eq!(choose("embed,blocks.*.hook_resid_post"), HookPoint::stream(12));
+        assert_eq!(
+            choose(" blocks.1?.hook_mlp_out , blocks.10.hook_mlp_out"),
+            [10, 11].map(HookPoint::MlpOut)
+        );
+        assert_eq!(
+            choose("blocks.{2, 0}.{attn.hook_z,hook_attn_out}"),
+            [0, 2].map(|l| [HookPoint::AttnZ(l), HookPoint::AttnOut(l)]).concat()
+        );
+        for none in ["blocks.12.hook_resid_post", "blocks.3.hook_resid_mid", "hook_*", "", "blocks.{3"] {
+            let message = HookPoint::choose(&format!("embed,{none}"), &present).unwrap_err().to_string();
+            for part in [&format!("`{none}`"), "embed", "blocks.{l}.attn.hook_z", "0 to 11"] {
+                assert!(message.contains(part), "`{part}` is not in: {message}");
+            }
+            assert!(!message.contains("resid_mid,"), "{message}");
         }
     }
 

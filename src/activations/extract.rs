@@ -1,16 +1,15 @@
 //! Entities through the model, packed as forests: each distinct token prefix is computed once.
 
-use super::span::{Span, SpanRow, place};
-use crate::datasets::{Dataset, Entity, Prompt};
+use super::recorder::Recorder;
+use super::recording::{Recording, width};
+use super::span::SpanRow;
+use super::work::{Division, Work};
+use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Direction, Spec, Tokenizer, Transformer};
-use candle_core::Tensor;
-use ndarray::Array2;
+use crate::model::{Tokenizer, Transformer};
+use ndarray::{Array2, ArrayView2, s};
 use std::collections::BTreeMap;
-
-/// Distinct tokens in one pass: enough for dense products, few enough for a small memory.
-const GROUP_NODES: usize = 4096;
 
 /// What reads the texts: a transformer and the tokenizer it was trained with.
 #[derive(Clone, Copy)]
@@ -24,20 +23,49 @@ pub struct Reader<'a> {
 /// How far an extraction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Entities done.
+    /// Entities done, those of an earlier run included.
     pub n_done: usize,
     /// Entities in all.
     pub n_entities: usize,
 }
 
+/// Who watches an extraction: told how far it is, and asked whether it shall go on.
+pub trait Watch {
+    /// Told before the first group where some are done already, and after each.
+    fn at(&mut self, progress: Progress);
+
+    /// Asked at every hook point; the group that is then on its way is dropped.
+    fn stops(&self) -> bool {
+        false
+    }
+}
+
+/// A watch that only looks.
+struct Looking<'a>(&'a mut dyn FnMut(Progress));
+
+impl Watch for Looking<'_> {
+    fn at(&mut self, progress: Progress) {
+        (self.0)(progress);
+    }
+}
+
+/// Where what is read goes.
+pub(super) trait Sink {
+    /// Takes an entity's rows at a hook point, `[n_rows, width]`.
+    fn put(&mut self, point: HookPoint, entity: usize, values: &[f32]) -> Result<()>;
+
+    /// Told when all of a group has been taken.
+    fn end(&mut self, group: usize) -> Result<()>;
+}
+
 /// What was extracted, in dataset order.
 #[derive(Debug, Clone)]
 pub struct Extraction {
-    /// One array a hook point, `[n_entities, width]`.
+    /// One array a hook point, `[n_rows, width]`.
     pub arrays: BTreeMap<HookPoint, Array2<f32>>,
     /// Each entity's tokens.
     pub spans: Vec<SpanRow>,
-    /// Tokens of all texts: up to each entity's last, or whole where a token sees both ways.
+    /// Tokens of all texts: up to the last that is read, or whole where a token sees both ways.
     pub n_tokens: usize,
     /// Tokens that went through the model.
     pub n_computed: usize,
@@ -45,172 +73,87 @@ pub struct Extraction {
     pub n_unknown: usize,
 }
 
-/// Reads the stream at each entity's last token.
+/// Reads the stream at each entity's last token, into memory.
 ///
 /// # Errors
-/// [`Error::EntityNotPlaced`] naming the row; [`Error::NonFinite`] naming hook point and entity.
+/// [`Error::EntityNotPlaced`] naming the row; [`Error::NonFinite`] naming hook point, entity and token.
 pub fn extract(
     reader: Reader,
     (dataset, prompt): (&Dataset, &Prompt),
     points: &[HookPoint],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extraction> {
-    let direction = reader.transformer.spec.attention.direction;
-    let spans = spans(reader, dataset, prompt)?;
-    let seen: Vec<&[u32]> = spans.iter().map(|span| span.seen(direction)).collect();
-    // Sorted by tokens, texts that begin alike stand together and share their beginnings.
-    let mut order: Vec<usize> = (0..seen.len()).collect();
-    order.sort_by(|a, b| seen[*a].cmp(seen[*b]));
-    let mut out = Extraction {
-        arrays: BTreeMap::new(),
-        n_tokens: seen.iter().map(|ids| ids.len()).sum(),
-        n_computed: 0,
-        n_unknown: spans.iter().filter(|span| holds_unknown(reader.tokenizer, span)).count(),
-        spans: rows(reader.tokenizer, dataset, &spans)?,
-    };
-    let mut n_done = 0;
-    for group in groups(&order, &seen, direction) {
-        let texts: Vec<Vec<u32>> = group.iter().map(|&i| seen[i].to_vec()).collect();
-        let (forest, ends) = reader.transformer.forest(&texts)?;
-        let nodes: Vec<u32> =
-            group.iter().zip(ends).map(|(&i, end)| forest.path(end)[spans[i].last]).collect();
-        let mut capture = Capture::nodes(points, &nodes)?;
-        reader.transformer.forward(&forest, None, &mut capture)?;
-        for &point in points {
-            let values = capture.get(point)?;
-            let width = values.dim(1)?;
-            let array = out.arrays.entry(point).or_insert_with(|| Array2::zeros((spans.len(), width)));
-            scatter(values, group, array)
-                .map_err(|entity| overflow(point, &dataset.entities[entity].name))?;
-        }
-        out.n_computed += forest.len();
-        n_done += group.len();
-        progress(Progress { n_done, n_entities: spans.len() });
-    }
-    Ok(out)
+    let division = Division::of(&reader.transformer.spec);
+    Work::new(reader, (dataset, prompt), Recording::default(), division)?.extract(points, progress)
 }
 
-/// Each entity's span; where some cannot be placed or read, the first of them, with the rows of the others.
-fn spans(reader: Reader, dataset: &Dataset, prompt: &Prompt) -> Result<Vec<Span>> {
-    let (mut spans, mut failed) = (Vec::with_capacity(dataset.entities.len()), None);
-    let mut rows = Vec::new();
-    for entity in &dataset.entities {
-        match span(reader, (dataset, entity), prompt) {
-            Ok(span) => spans.push(span),
-            Err(Error::EntityNotPlaced { row, .. }) if failed.is_some() => rows.push(row),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    match failed {
-        None => Ok(spans),
-        Some(Error::EntityNotPlaced { dataset, row, name, text, problem }) if !rows.is_empty() => {
-            let problem = format!("{problem}; {}", also(&rows));
-            Err(Error::EntityNotPlaced { dataset, row, name, text, problem })
-        }
-        Some(error) => Err(error),
-    }
-}
-
-/// How many more rows have no place, and which, at least the first of them.
-fn also(rows: &[u64]) -> String {
-    const SHOWN: usize = 10;
-    let list: Vec<String> = rows.iter().take(SHOWN).map(u64::to_string).collect();
-    let more = if rows.len() > SHOWN { " …" } else { "" };
-    format!("nor can {} more be placed, rows {}{more}", rows.len(), list.join(", "))
-}
-
-fn span(reader: Reader, (dataset, entity): (&Dataset, &Entity), prompt: &Prompt) -> Result<Span> {
-    let prompted = prompt.fill(entity);
-    let span = place(reader.tokenizer, &dataset.name, entity, &prompted)?;
-    fits(reader.transformer, &span).map_err(|problem| Error::EntityNotPlaced {
-        dataset: dataset.name.clone(),
-        row: entity.row,
-        name: entity.name.clone(),
-        text: prompted.text,
-        problem,
-    })?;
-    Ok(span)
-}
-
-fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
-    tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
-}
-
-/// Whether the model can read a span; asked before the first pass, so that a long run does not end at
-/// one entity.
-fn fits(transformer: &Transformer, span: &Span) -> Result<(), String> {
-    let Spec { n_context, d_vocab, .. } = transformer.spec;
-    let seen = span.seen(transformer.spec.attention.direction);
-    if seen.len() > n_context {
-        let n = seen.len();
-        return Err(format!("found {n} tokens; expected at most {n_context}, the model's context"));
-    }
-    match seen.iter().find(|id| **id as usize >= d_vocab) {
-        Some(id) => {
-            let advice = "the tokenizer may belong to another model";
-            Err(format!("found token id {id}; expected below {d_vocab}; {advice}"))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Cuts the sorted texts where a group has enough tokens to compute.
-fn groups<'a>(order: &'a [usize], seen: &[&[u32]], direction: Direction) -> Vec<&'a [usize]> {
-    let (mut groups, mut from, mut n_nodes) = (Vec::new(), 0, 0);
-    for at in 0..order.len() {
-        let ids = seen[order[at]];
-        let before = at.checked_sub(1).filter(|_| at > from && direction == Direction::Causal);
-        let shared = match before {
-            Some(before) => seen[order[before]].iter().zip(ids).take_while(|(a, b)| a == b).count(),
-            None => 0,
-        };
-        n_nodes += ids.len() - shared;
-        if n_nodes >= GROUP_NODES {
-            groups.push(&order[from..=at]);
-            (from, n_nodes) = (at + 1, 0);
-        }
-    }
-    if from < order.len() {
-        groups.push(&order[from..]);
-    }
-    groups
-}
-
-/// Writes a group's rows to their places; answers the first entity with a value that is not finite.
-fn scatter(values: &Tensor, group: &[usize], array: &mut Array2<f32>) -> Result<(), usize> {
-    let rows = values.to_vec2::<f32>().unwrap_or_default(); // [n_group, width]
-    for (&entity, row) in group.iter().zip(&rows) {
-        if row.iter().any(|x| !x.is_finite()) {
-            return Err(entity);
-        }
-        array.row_mut(entity).iter_mut().zip(row).for_each(|(to, from)| *to = *from);
-    }
-    if rows.len() == group.len() { Ok(()) } else { Err(group[0]) }
-}
-
-fn overflow(point: HookPoint, entity: &str) -> Error {
-    Error::NonFinite {
-        place: format!("{point} of `{entity}`"),
-        found: f64::NAN,
-        advice: "the model's weights or its config may be wrong; compare with transformers".into(),
-    }
-}
-
-fn rows(tokenizer: &Tokenizer, dataset: &Dataset, spans: &[Span]) -> Result<Vec<SpanRow>> {
-    dataset
-        .entities
-        .iter()
-        .zip(spans)
-        .map(|(entity, span)| {
-            let ids: Vec<String> = span.tokens().iter().map(u32::to_string).collect();
-            Ok(SpanRow {
-                row: entity.row,
-                name: entity.name.clone(),
-                token_ids: ids.join(" "),
-                decoded: tokenizer.spell(span.tokens())?,
-                n_tokens: span.tokens().len(),
-                position: span.last,
-            })
+impl Work<'_> {
+    /// Reads into memory; values are not rounded to what a store would keep.
+    ///
+    /// # Errors
+    /// [`Error::UnknownHookPoint`] if the model has none of that name; [`Error::NonFinite`] naming hook
+    /// point, entity and token.
+    pub fn extract(&self, points: &[HookPoint], progress: &mut dyn FnMut(Progress)) -> Result<Extraction> {
+        self.check(points)?;
+        let spans = self.span_rows()?;
+        let n_rows = spans.iter().map(|span| span.n_rows).sum();
+        let array = |point: &HookPoint| (*point, Array2::zeros((n_rows, width(self.spec(), *point))));
+        let mut memory = Memory { arrays: points.iter().map(array).collect(), rows: self.first_rows() };
+        let groups: Vec<usize> = self.groups().collect();
+        run(self, (points, &groups), &mut memory, &mut Looking(progress))?;
+        Ok(Extraction {
+            arrays: memory.arrays,
+            spans,
+            n_tokens: self.n_tokens(),
+            n_computed: self.n_computed(),
+            n_unknown: self.n_unknown(),
         })
-        .collect()
+    }
+}
+
+/// Arrays in memory.
+struct Memory {
+    arrays: BTreeMap<HookPoint, Array2<f32>>,
+    rows: BTreeMap<usize, usize>,
+}
+
+impl Sink for Memory {
+    fn put(&mut self, point: HookPoint, entity: usize, values: &[f32]) -> Result<()> {
+        let fault = || Error::Internal(format!("no place for {point} of entity {entity}"));
+        let (array, row) = self.arrays.get_mut(&point).zip(self.rows.get(&entity)).ok_or_else(fault)?;
+        let width = array.ncols();
+        let rows = ArrayView2::from_shape((values.len() / width, width), values).map_err(|_| fault())?;
+        array.slice_mut(s![*row..row + rows.nrows(), ..]).assign(&rows);
+        Ok(())
+    }
+
+    fn end(&mut self, _group: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Some of the work's groups through the model, one after the other; nothing is kept between them.
+pub(super) fn run(
+    work: &Work,
+    (points, groups): (&[HookPoint], &[usize]),
+    sink: &mut dyn Sink,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    let n_entities = work.n_entities();
+    let mut n_done = n_entities - groups.iter().map(|group| work.group(*group).len()).sum::<usize>();
+    if n_done > 0 {
+        watch.at(Progress { n_done, n_entities });
+    }
+    for &group in groups {
+        let mut recorder = Recorder::new(work, (points, group), (&mut *sink, &*watch))?;
+        match recorder.pass() {
+            // A hook does not know how many entities were done before.
+            Err(Error::Stopped { .. }) => return Err(Error::Stopped { kept: n_done, of: n_entities }),
+            passed => passed?,
+        }
+        sink.end(group)?;
+        n_done += work.group(group).len();
+        watch.at(Progress { n_done, n_entities });
+    }
+    Ok(())
 }

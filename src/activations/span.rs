@@ -4,16 +4,22 @@ use crate::datasets::{Entity, PromptedEntity};
 use crate::error::{Error, Result};
 use crate::model::{Direction, Tokenizer};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// An entity's tokens within its tokenised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
+    /// The entity's index in its dataset; 0 for one that was placed alone.
+    pub entity: usize,
     /// The whole text's tokens, with what the tokenizer puts before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
     pub first: usize,
-    /// Index of the entity's last token, where its activation is read.
+    /// Index of the entity's last token.
     pub last: usize,
+    /// The tokens from the first to the last that stand for some of the text: without BOS, `[CLS]`, `[SEP]`
+    /// and their like.
+    pub text: Range<usize>,
 }
 
 impl Span {
@@ -44,8 +50,12 @@ pub struct SpanRow {
     pub decoded: String,
     /// How many they are.
     pub n_tokens: usize,
-    /// Position of the last of them in the text, from 0; where the activation was read.
+    /// Position of the last of them in the text, from 0.
     pub position: usize,
+    /// The first of the entity's rows in the arrays, from 0.
+    pub first_row: usize,
+    /// How many rows it has: one, or one a token.
+    pub n_rows: usize,
 }
 
 /// Finds the entity's tokens in its text.
@@ -83,7 +93,10 @@ pub fn place(
         let spelled = tokenizer.spell(&encoded.ids[first..=last])?;
         return Err(failed(format!("the tokenizer loses letters: its tokens are `{spelled}`")));
     }
-    Ok(Span { ids: encoded.ids, first, last })
+    let stands_for_text = |&(start, end): &(usize, usize)| start < end;
+    let end = encoded.spans.iter().rposition(stands_for_text).map_or(last, |at| at.max(last)) + 1;
+    let start = encoded.spans.iter().position(stands_for_text).unwrap_or(first);
+    Ok(Span { entity: 0, ids: encoded.ids, first, last, text: start..end })
 }
 
 /// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,

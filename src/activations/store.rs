@@ -1,65 +1,85 @@
 //! Activations in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
 
-use super::extract::Extraction;
+use super::checksums::{Checksums, Verdict};
+use super::files::{BLOCK, Files};
+use super::plan::Shard;
 use super::span::SpanRow;
-use crate::artefact::{self, Card};
+use super::table::Finished;
+use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use ndarray::Array2;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
-use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Name of the one tensor in each file.
-const TENSOR: &str = "activations";
+/// The file that says what made the others, from what.
+pub(super) const CARD: &str = "card.json";
+/// The file with each entity's tokens.
+pub(super) const SPANS: &str = "spans.csv";
+/// The folder with the parts that are to be merged.
+pub(super) const SHARDS: &str = ".shards";
+const ENDING: &str = ".safetensors";
 
 /// The folder of one model, dataset and prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivationStore {
     /// Where the files lie.
     pub folder: PathBuf,
+    pub(super) files: Files,
 }
 
-/// The stream of all entities at one hook point, `[n_entities, width]`, in dataset order.
+/// All rows of one hook point, `[n_rows, width]`: one an entity in dataset order, or one a token.
 pub type Activations = Array2<f32>;
 
+/// The file of a hook point.
+pub(super) fn file_name(point: HookPoint) -> String {
+    format!("{point}{ENDING}")
+}
+
+/// The hook point whose file has this name.
+pub(super) fn point_of(name: &str) -> Option<HookPoint> {
+    name.strip_suffix(ENDING)?.parse().ok()
+}
+
 impl ActivationStore {
-    /// The folder in a lab.
+    /// The folder in a lab; `prompt` is the name of the prompt with what [`super::Recording::folder`] adds.
     pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
-        ActivationStore { folder: lab.join("activations").join(model).join(dataset).join(prompt) }
+        ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
     }
 
-    fn card_path(&self) -> PathBuf {
-        self.folder.join("card.json")
+    fn at(folder: PathBuf) -> ActivationStore {
+        ActivationStore { files: Files::new(&folder), folder }
     }
 
-    fn path(&self, point: HookPoint) -> PathBuf {
-        self.folder.join(format!("{point}.safetensors"))
+    /// The store of one part of the entities, beside the files that it will be merged into.
+    pub fn of_shard(&self, shard: Shard) -> ActivationStore {
+        ActivationStore::at(self.folder.join(SHARDS).join(shard.folder()))
     }
 
-    /// Whether these hook points were extracted from the same inputs.
+    /// The hook points that are recorded, in the order of the pass.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if the checksums cannot be read.
+    pub fn hook_points(&self) -> Result<Vec<HookPoint>> {
+        Checksums::load(&self.files)?.recorded(&self.files)
+    }
+
+    /// Whether these hook points were recorded from the same inputs.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if the folder holds work made from other inputs.
     pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
-        Ok(card.is_done(&self.card_path())? && points.iter().all(|p| self.path(*p).is_file()))
+        Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
     }
 
-    /// Writes arrays and spans, and the card last: it says that all is there.
-    ///
-    /// # Errors
-    /// [`Error::Io`] naming the file.
-    pub fn save(&self, extraction: &Extraction, card: Card) -> Result<()> {
-        for (point, array) in &extraction.arrays {
-            artefact::save_bytes(&self.path(*point), &serialize(array)?)?;
+    /// Those of some hook points that are not recorded; `None` if nothing is.
+    pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
+        if !card.is_done(&self.files.path(CARD))? {
+            return Ok(None);
         }
-        save_spans(&self.folder.join("spans.csv"), &extraction.spans)?;
-        card.note("n_entities", extraction.spans.len())
-            .note("n_tokens", extraction.n_tokens)
-            .note("n_tokens_computed", extraction.n_computed)
-            .note("n_entities_with_unknown_tokens", extraction.n_unknown)
-            .save(&self.card_path())
+        let recorded = self.hook_points()?;
+        let is_missing = |point: &HookPoint| !recorded.contains(point);
+        Ok(Some(points.iter().copied().filter(is_missing).collect()))
     }
 
     /// Reads the array of one hook point.
@@ -67,64 +87,71 @@ impl ActivationStore {
     /// # Errors
     /// [`Error::Io`] if it was not extracted; [`Error::BadFile`] if the file is not whole.
     pub fn load(&self, point: HookPoint) -> Result<Activations> {
-        let path = self.path(point);
-        let bytes = artefact::load_bytes(&path)?;
-        let wrong = |found: String| {
-            Error::bad_file(&path, found, "activations as mappa extract writes them; extract again")
-        };
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
-        let view = file.tensor(TENSOR).map_err(|e| wrong(e.to_string()))?;
-        let (Dtype::F32, [n, width]) = (view.dtype(), view.shape()) else {
-            return Err(wrong(format!("{:?} of shape {:?}", view.dtype(), view.shape())));
-        };
-        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        Array2::from_shape_vec((*n, *width), values).map_err(|e| wrong(e.to_string()))
+        let file = Finished::open(&self.files, &file_name(point))?;
+        self.read(&file, 0..file.shape().n_rows)
+    }
+
+    /// Reads some rows of one hook point.
+    ///
+    /// # Errors
+    /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
+    pub fn load_rows(&self, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
+        let file = Finished::open(&self.files, &file_name(point))?;
+        let n_rows = file.shape().n_rows;
+        if rows.start > rows.end || rows.end > n_rows {
+            return Err(Error::invalid(
+                format!("rows of {point}"),
+                format!("{} to {}", rows.start, rows.end),
+                format!("a run of rows between 0 and {n_rows}"),
+            ));
+        }
+        self.read(&file, rows)
+    }
+
+    /// Some rows, read in blocks so that no more than the values themselves is held.
+    fn read(&self, file: &Finished, rows: Range<usize>) -> Result<Activations> {
+        let shape = file.shape();
+        let block = (BLOCK / shape.row_bytes().max(1)).max(1);
+        let mut values = Vec::with_capacity(rows.len() * shape.width);
+        for first in rows.clone().step_by(block) {
+            let bytes = file.read_rows(&(first..rows.end.min(first + block)))?;
+            values.extend(shape.stored.decode(&bytes));
+        }
+        Array2::from_shape_vec((rows.len(), shape.width), values).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Reads each entity's tokens and rows.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
+    pub fn spans(&self) -> Result<Vec<SpanRow>> {
+        let bytes = self.files.load(SPANS)?;
+        let rows = csv::Reader::from_reader(bytes.as_slice()).into_deserialize();
+        rows.collect::<Result<_, csv::Error>>().map_err(|e| {
+            let expected = "spans as mappa extract writes them; move the folder away and extract again";
+            Error::bad_file(self.files.path(SPANS), e, expected)
+        })
+    }
+
+    /// Reads every file again and holds it against its checksum; `seen` is told each verdict.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if there are no checksums; [`Error::Io`] naming a file that cannot be read.
+    pub fn verify(&self, seen: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+        let checksums = Checksums::load(&self.files)?;
+        if checksums == Checksums::default() {
+            let expected = "a store with checksums.csv, as `mappa extract` leaves it when all is there";
+            return Err(Error::bad_file(&self.folder, "no checksums", expected));
+        }
+        checksums.verify(&self.files, seen)
     }
 }
 
-fn serialize(array: &Array2<f32>) -> Result<Vec<u8>> {
-    let bytes: Vec<u8> = array.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let fault = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
-    let view = TensorView::new(Dtype::F32, array.shape().to_vec(), &bytes).map_err(fault)?;
-    let metadata = HashMap::from([("made_by".to_string(), "mappa".to_string())]);
-    safetensors::serialize([(TENSOR, view)], Some(metadata)).map_err(fault)
-}
-
-fn save_spans(path: &Path, spans: &[SpanRow]) -> Result<()> {
+/// The bytes of `spans.csv`.
+pub(super) fn spans_csv(spans: &[SpanRow]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in spans {
         writer.serialize(row).map_err(|e| Error::Internal(e.to_string()))?;
     }
-    artefact::save_bytes(path, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn what_was_saved_comes_back_and_a_truncated_file_is_refused() {
-        let lab = tempfile::tempdir().unwrap();
-        let store = ActivationStore::new(lab.path(), "m", "d", "empty");
-        let point = HookPoint::ResidPost(1);
-        let array = Array2::from_shape_fn((5, 3), |(i, j)| i as f32 - 0.1 * j as f32);
-        let extraction = Extraction {
-            arrays: BTreeMap::from([(point, array.clone())]),
-            spans: vec![],
-            n_tokens: 9,
-            n_computed: 7,
-            n_unknown: 0,
-        };
-        let card = Card::new().input("prompt", "{}");
-        assert!(!store.is_done(&card, &[point]).unwrap());
-        store.save(&extraction, card.clone()).unwrap();
-        assert!(store.is_done(&card, &[point]).unwrap());
-        assert!(!store.is_done(&card, &[point, HookPoint::ResidPost(0)]).unwrap());
-        assert_eq!(store.load(point).unwrap(), array);
-        let path = store.path(point);
-        let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
-        assert!(store.load(point).unwrap_err().to_string().contains("hook_resid_post.safetensors"));
-    }
+    writer.into_inner().map_err(|e| Error::Internal(e.to_string()))
 }

@@ -1,16 +1,17 @@
 //! The probes of a job: every hook point in one run, or some of them a run, and merged.
 
+use super::recording::say_locked;
 use super::stages::{Done, Job, best_point};
 use super::terminal;
-use indicatif::ProgressBar;
-use mappa::activations::{Activations, extract};
+use mappa::Result;
+use mappa::activations::{Activations, Division, Lock, Work};
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::untrained_up_to;
 use mappa::probes::{Bootstrap, Part, Parts, ProbeSet, ProbeSetAbout, Scorer};
 use mappa::results::{PredictionRow, ScoreRow, save_rows};
-use mappa::{Error, Result};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 impl Job<'_> {
     fn probe_card(&self) -> Card {
@@ -32,15 +33,33 @@ impl Job<'_> {
 
     /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
     pub fn probe(&self) -> Result<Done> {
+        self.alone(|| {
+            let (scorer, mut parts) = (self.scorer()?, Vec::new());
+            self.fit(&scorer, &self.points(), &mut |part| {
+                parts.push(part);
+                Ok(())
+            })?;
+            self.finish(&scorer, parts)
+        })
+    }
+
+    /// Puts all parts into the files that one run would write, byte for byte, unless they lie there already;
+    /// the parts stay where they are.
+    pub fn merge_probes(&self) -> Result<Done> {
+        self.alone(|| self.finish(&self.scorer()?, self.parts().load(&self.points())?))
+    }
+
+    /// Fills the probe folder while no other process does, unless it is filled already.
+    fn alone(&self, fill: impl FnOnce() -> Result<()>) -> Result<Done> {
         if self.is_probed()? {
             return Ok(Done::Before);
         }
-        let (scorer, mut parts) = (self.scorer()?, Vec::new());
-        self.fit(&scorer, &self.points(), &mut |part| {
-            parts.push(part);
-            Ok(())
-        })?;
-        self.finish(&scorer, parts)?;
+        let _lock = lock(&self.probe_folder())?;
+        // Whoever had the lock before may have filled it.
+        if self.is_probed()? {
+            return Ok(Done::Before);
+        }
+        fill()?;
         Ok(Done::Now)
     }
 
@@ -48,36 +67,23 @@ impl Job<'_> {
     ///
     /// What a part holds does not depend on which others are fitted with it.
     pub fn probe_apart(&self, points: &[HookPoint]) -> Result<Done> {
-        let all = self.points();
-        if let Some(odd) = points.iter().find(|point| !all.contains(point)) {
-            let expected =
-                format!("{} or a `hook_resid_post` of this model's {} layers", all[0], all.len() - 1);
-            return Err(Error::invalid("hook point to fit", odd, expected));
-        }
         if self.is_probed()? {
             return Ok(Done::Before);
         }
         let parts = self.parts();
-        let mut left = Vec::new();
+        let (mut left, mut locks) = (Vec::new(), Vec::new());
         for &point in points {
             if !parts.is_done(point)? {
-                left.push(point);
+                locks.push(lock(&parts.folder(point))?);
+                if !parts.is_done(point)? {
+                    left.push(point);
+                }
             }
         }
         if left.is_empty() {
             return Ok(Done::Before);
         }
         self.fit(&self.scorer()?, &left, &mut |part| parts.save(&part, &self.about()))?;
-        Ok(Done::Now)
-    }
-
-    /// Puts all parts into the files that one run would write, byte for byte, unless they lie there already;
-    /// the parts stay where they are.
-    pub fn merge_probes(&self) -> Result<Done> {
-        if self.is_probed()? {
-            return Ok(Done::Before);
-        }
-        self.finish(&self.scorer()?, self.parts().load(&self.points())?)?;
         Ok(Done::Now)
     }
 
@@ -95,7 +101,7 @@ impl Job<'_> {
         done: &mut dyn FnMut(Part) -> Result<()>,
     ) -> Result<()> {
         let title = format!("{}: probes", self.dataset.name);
-        let bar: ProgressBar = terminal::bar(&title, 2 * points.len() as u64);
+        let bar = terminal::bar(&title, 2 * points.len() as u64);
         let blank = self.untrained(points)?;
         for &point in points {
             let scored = scorer.layer(point, self.activations().load(point)?.view())?;
@@ -113,8 +119,9 @@ impl Job<'_> {
     fn untrained(&self, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
         let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
         let blank = untrained_up_to(last, self.model.spec(), self.seed)?;
-        let extraction = extract(self.reader(&blank), (self.dataset, self.prompt), points, &mut |_| ())?;
-        Ok(extraction.arrays)
+        let (text, division) = ((self.dataset, self.prompt), Division::of(self.model.spec()));
+        let work = Work::new(self.reader(&blank), text, self.recording, division)?;
+        Ok(work.extract(points, &mut |_| ())?.arrays)
     }
 
     /// Adds the baselines that read no model and the readings at the best layer, and writes all; the card last.
@@ -150,4 +157,11 @@ impl Job<'_> {
             targets: self.dataset.kind.names().iter().map(|t| (*t).to_string()).collect(),
         }
     }
+}
+
+/// Keeps other processes out of a folder; says so where that cannot be done.
+fn lock(folder: &Path) -> Result<Lock> {
+    let lock = Lock::take(folder)?;
+    say_locked(lock.is_held());
+    Ok(lock)
 }

@@ -5,6 +5,8 @@
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model
+//! - `recording`: the flags that say what is recorded, and the extraction
+//! - `stopping`: Ctrl-C
 //! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it
 //! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
@@ -18,9 +20,11 @@ mod fitting;
 mod hub;
 mod models;
 mod probe;
+mod recording;
 mod run;
 mod stages;
 mod steer;
+mod stopping;
 mod table;
 mod terminal;
 mod train;

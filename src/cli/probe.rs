@@ -1,6 +1,7 @@
 //! `mappa probe`: ridge probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
+use super::recording::ChosenTokens;
 use super::stages::{Done, Job, draw};
 use super::table;
 use clap::Args;
@@ -18,8 +19,13 @@ use std::path::Path;
 /// With --hook-points, fits some layers and writes each as a part, so that many machines can share the
 /// work; when all parts are there, --merge writes what one run would have written, byte for byte.
 ///
-/// Example: mappa probe --model path/to/pythia-160m --dataset world_place
+/// Examples:
+///   mappa probe --model path/to/pythia-160m --dataset world_place
+///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
+///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
+///   mappa probe --dataset art --merge                                              the same bytes as one run
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Probe {
     #[command(flatten)]
     model: ChosenModel,
@@ -29,15 +35,18 @@ pub struct Probe {
     /// A text with {} for the name.
     #[arg(long, default_value = "{}")]
     prompt: String,
+    #[command(flatten)]
+    tokens: ChosenTokens,
     /// Seeds intervals, shuffled targets and the untrained model.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples of each interval.
     #[arg(long, default_value_t = 500)]
     resamples: usize,
-    /// Fit only these hook points, as parts that --merge puts together; repeat for several.
-    #[arg(long, value_name = "NAME", conflicts_with = "merge")]
-    hook_points: Vec<HookPoint>,
+    /// Fit only these of the hook points, by name or glob, with commas between several, as parts that
+    /// --merge puts together.
+    #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "merge")]
+    hook_points: Vec<String>,
     /// Put the parts of all hook points into the files that one run would write.
     #[arg(long)]
     merge: bool,
@@ -47,9 +56,9 @@ impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let (model, dataset) = (self.model.load(lab)?, find(lab, &self.dataset)?);
-        let prompt = Prompt::new(&self.prompt)?;
+        let (prompt, recording) = (Prompt::new(&self.prompt)?, self.tokens.one_row()?);
         let (seed, resamples) = (self.seed, self.resamples);
-        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, seed, resamples };
+        let job = Job { lab, model: &model, dataset: &dataset, prompt: &prompt, recording, seed, resamples };
         job.extract()?;
         if !self.hook_points.is_empty() {
             return self.apart(&job);
@@ -61,7 +70,7 @@ impl Probe {
         let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
         table::print_scores(&scores)?;
         table::print_curves(&scores);
-        let files = draw(lab, &model.name, &prompt.name, std::slice::from_ref(&dataset.name))?;
+        let files = draw(lab, &model.name, &job.folder(), std::slice::from_ref(&dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
         if model.transformer.generates() {
@@ -72,11 +81,12 @@ impl Probe {
 
     /// Fits some hook points, and says where their parts lie.
     fn apart(&self, job: &Job) -> Result<()> {
-        let how = match job.probe_apart(&self.hook_points)? {
+        let points = HookPoint::choose(&self.hook_points.join(","), &job.points())?;
+        let how = match job.probe_apart(&points)? {
             Done::Now => "probed",
             Done::Before => "found, probed before",
         };
-        self.hook_points.iter().for_each(|point| println!("{how}: {point}"));
+        points.iter().for_each(|point| println!("{how}: {point}"));
         println!("parts: {}", job.parts().root().display());
         println!("next: mappa probe --merge, when all {} hook points are there", job.points().len());
         Ok(())

@@ -4,6 +4,7 @@ use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, FORMATS, Job, best_point, draw, dtype_of_weights, probe_folder};
 use super::{chosen, table, terminal};
 use clap::Args;
+use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
@@ -53,7 +54,8 @@ impl Run {
         let mut scores = Vec::new();
         for dataset in &datasets {
             let (seed, resamples) = (experiment.seed, experiment.resamples);
-            let job = Job { lab, model: &model, dataset, prompt: &prompt, seed, resamples };
+            let recording = Recording::default();
+            let job = Job { lab, model: &model, dataset, prompt: &prompt, recording, seed, resamples };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             scores.push((dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?));
         }

@@ -1,7 +1,6 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
-use super::terminal;
-use mappa::activations::{ActivationStore, Extraction, Reader, extract};
+use mappa::activations::{ActivationStore, Division, Reader, Recording};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
@@ -21,6 +20,8 @@ pub struct Job<'a> {
     pub dataset: &'a Dataset,
     /// The prompt.
     pub prompt: &'a Prompt,
+    /// What is recorded of each entity.
+    pub recording: Recording,
     /// Seeds intervals, shuffled targets and the untrained model.
     pub seed: u64,
     /// Bootstrap resamples of each interval.
@@ -50,66 +51,40 @@ impl Job<'_> {
         HookPoint::stream(self.model.spec().n_layers)
     }
 
+    /// The last folder of every path.
+    pub fn folder(&self) -> String {
+        self.recording.folder(&self.prompt.name)
+    }
+
     /// Where the activations lie.
     pub fn activations(&self) -> ActivationStore {
-        ActivationStore::new(self.lab, &self.model.name, &self.dataset.name, &self.prompt.name)
+        ActivationStore::new(self.lab, &self.model.name, &self.dataset.name, &self.folder())
     }
 
     /// Where probes, scores and predictions lie.
     pub fn probe_folder(&self) -> PathBuf {
-        probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.prompt.name)
+        probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.folder())
     }
 
-    /// What the activations are made from.
+    /// What decides the content of activations, but for the size of a pass.
     pub fn card(&self) -> Card {
-        dtype_of_weights(self.model, Card::new())
+        let card = dtype_of_weights(self.model, Card::new())
             .input("model", &self.model.name)
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)
             .input("tokenizer_sha256", &self.model.tokenizer.sha256)
             .input("dataset", &self.dataset.name)
             .input("dataset_sha256", &self.dataset.sha256)
-            .input("prompt", self.prompt.template())
-            .input("token_position", "last token of the entity")
-            .input("dtype", "f32")
+            .input("prompt", self.prompt.template());
+        self.recording.describe(card)
     }
 
     /// Extracts every layer's stream, unless it lies there already.
     pub fn extract(&self) -> Result<Done> {
-        let (store, points) = (self.activations(), self.points());
-        if store.is_done(&self.card(), &points)? {
-            return Ok(Done::Before);
-        }
-        let title = format!("{}: activations", self.dataset.name);
-        let bar = terminal::bar(&title, self.dataset.entities.len() as u64);
-        let extraction =
-            extract(self.reader(&self.model.transformer), (self.dataset, self.prompt), &points, &mut |p| {
-                bar.set_position(p.n_done as u64);
-            })?;
-        bar.finish_and_clear();
-        store.save(&extraction, self.card())?;
-        self.say(&extraction);
-        Ok(Done::Now)
+        self.record(&self.points(), Division::of(self.model.spec()))
     }
 
-    /// What was computed, and what the tokenizer does not know.
-    fn say(&self, extraction: &Extraction) {
-        let Extraction { n_tokens, n_computed, n_unknown, .. } = extraction;
-        let name = &self.dataset.name;
-        match n_tokens - n_computed {
-            0 => eprintln!("{name}: {n_computed} tokens computed"),
-            _ => eprintln!(
-                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings"
-            ),
-        }
-        if *n_unknown > 0 {
-            eprintln!(
-                "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
-            );
-        }
-    }
-
-    /// What reads the texts, with this transformer.
+    /// What reads the texts: the model's tokenizer, and a transformer that may be another.
     pub fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
         Reader { transformer, tokenizer: &self.model.tokenizer }
     }

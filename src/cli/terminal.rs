@@ -21,6 +21,11 @@ fn styled(title: &str, n: u64, template: &str) -> ProgressBar {
     bar
 }
 
+/// A sign of life where it is not known how much is to be done.
+pub fn spinner(title: &str) -> ProgressBar {
+    styled(title, 0, "{prefix:<28} {spinner} {elapsed}")
+}
+
 /// Lets the program end quietly when nobody reads its output any more, as under `| head`.
 pub fn end_quietly_on_closed_pipe() {
     let before = std::panic::take_hook();
@@ -34,7 +39,10 @@ pub fn end_quietly_on_closed_pipe() {
 
 /// Prints an error and what caused it.
 pub fn print_error(error: &mappa::Error) {
-    eprintln!("error: {error}");
+    match error {
+        mappa::Error::Stopped { .. } => eprintln!("{error}"),
+        _ => eprintln!("error: {error}"),
+    }
     let mut cause = error.source();
     while let Some(inner) = cause {
         eprintln!("  caused by: {inner}");

@@ -94,7 +94,8 @@ impl<'a> Part<'a> {
     fn full(&self) -> Error {
         let needed = self.remote.size.map_or("more".into(), |size| (size - self.length).to_string());
         let free = self.free().map_or("an unknown number".into(), |free| free.to_string());
-        Error::DiskFull { path: self.path.clone(), needed, free }
+        let advice = "make room, or set HF_HUB_CACHE to another disk; what came is kept";
+        Error::DiskFull { path: self.path.clone(), needed, free, advice }
     }
 
     /// Fetches until all is there; a break costs a wait, and several without a byte gained end it.

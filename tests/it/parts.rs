@@ -74,7 +74,8 @@ fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
         &["blocks.0.hook_resid_pre", "blocks.5.hook_resid_post", "--hook-points"],
     );
     // Last first, two in one process, the others each in one of its own and all at once.
-    done(apart, &[&FIT, &["--hook-points", &names[6], "--hook-points", &names[2]]]);
+    let two = done(apart, &[&FIT, &["--hook-points", "blocks.{1,5}.*"]]);
+    assert!(two.contains(&format!("probed: {}\nprobed: {}\n", names[2], names[6])), "{two}");
     let start = |name: &String| {
         let mut command = command(apart, &[&FIT[..], &["--hook-points", name]].concat());
         command.stdout(Stdio::null()).spawn().unwrap()
@@ -105,7 +106,11 @@ fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
 fn other_places_and_names_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     for odd in ["blocks.6.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.x.hook_resid_post"] {
-        refused(lab.path(), &[&FIT, &["--hook-points", odd]], &[odd, "hook_resid_post"]);
+        refused(
+            lab.path(),
+            &[&FIT, &["--hook-points", odd]],
+            &[odd, "embed, blocks.{l}.hook_resid_post", "0 to 5"],
+        );
     }
     let both = run(lab.path(), &[&FIT, &["--merge", "--hook-points", "blocks.0.hook_resid_post"]]);
     assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));

@@ -37,7 +37,7 @@ const ARROWS: &[Arrows] = &[
     (
         "activations",
         &["error", "hook_point", "artefact", "datasets", "model"],
-        &["candle_core", "csv", "ndarray", "safetensors", "serde"],
+        &["candle_core", "csv", "fs4", "half", "ndarray", "safetensors", "serde", "sha2", "sysinfo"],
     ),
     (
         "probes",
@@ -93,7 +93,7 @@ const ARROWS: &[Arrows] = &[
             "hub",
             "training",
         ],
-        &["clap", "indicatif", "serde", "toml"],
+        &["clap", "indicatif", "serde", "signal_hook", "toml"],
     ),
 ];
 

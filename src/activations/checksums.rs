@@ -1,0 +1,119 @@
+//! The checksums beside a store's files, by which they can be told whole years later.
+
+use super::files::Files;
+use super::store::{SPANS, point_of};
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use serde::{Deserialize, Serialize};
+
+/// The file with the checksums.
+const CHECKSUMS: &str = "checksums.csv";
+
+/// A line of `checksums.csv`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    file: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// What became of a file since its checksum was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Whole,
+    /// It is another.
+    Changed,
+    /// It is gone.
+    Missing,
+    /// It is there without a checksum.
+    Unlisted,
+}
+
+/// The checksums of a store's files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Checksums {
+    lines: Vec<Line>,
+}
+
+impl Checksums {
+    /// Reads them; none if there are none yet.
+    pub fn load(files: &Files) -> Result<Checksums> {
+        if files.size(CHECKSUMS)?.is_none() {
+            return Ok(Checksums::default());
+        }
+        let bytes = files.load(CHECKSUMS)?;
+        let rows = csv::Reader::from_reader(bytes.as_slice()).into_deserialize();
+        let lines = rows.collect::<Result<Vec<Line>, csv::Error>>().map_err(|e| {
+            let expected = "checksums as mappa extract writes them; move the folder away and extract again";
+            Error::bad_file(files.path(CHECKSUMS), e, expected)
+        })?;
+        Ok(Checksums { lines })
+    }
+
+    /// Takes the checksum of a file that lies there.
+    pub fn take(&mut self, files: &Files, name: &str) -> Result<()> {
+        let bytes = files.size(name)?.unwrap_or(0);
+        let line = Line { file: name.to_string(), bytes, sha256: files.sha256(name)? };
+        self.lines.retain(|line| line.file != name);
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Writes them: hook points in the order of the pass, then the spans.
+    pub fn save(&mut self, files: &Files) -> Result<()> {
+        self.lines.sort_by_key(|line| point_of(&line.file).map_or((1, None), |p| (0, Some((p.layer(), p)))));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for line in &self.lines {
+            writer.serialize(line).map_err(|e| Error::Internal(e.to_string()))?;
+        }
+        files.save(CHECKSUMS, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
+    }
+
+    /// The hook points that are listed and whose files are there, in the order of the pass.
+    pub fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
+        let mut points = Vec::new();
+        for line in &self.lines {
+            let Some(point) = point_of(&line.file) else { continue };
+            if files.size(&line.file)? == Some(line.bytes) {
+                points.push(point);
+            }
+        }
+        Ok(points)
+    }
+
+    /// Refuses a file that is not the one whose checksum was taken; `sha256` is what was read.
+    pub fn check(&self, files: &Files, (name, sha256): (&str, &str)) -> Result<()> {
+        match self.lines.iter().find(|line| line.file == name) {
+            Some(line) if line.sha256 == sha256 => Ok(()),
+            Some(line) => {
+                let found = format!("SHA-256 {sha256}");
+                let expected =
+                    format!("{}; the file was changed: move it away and extract it again", line.sha256);
+                Err(Error::bad_file(files.path(name), found, expected))
+            }
+            None => Err(Error::bad_file(files.path(name), "no checksum", "a line in checksums.csv")),
+        }
+    }
+
+    /// Reads every file again; `seen` is told each verdict.
+    pub fn verify(&self, files: &Files, seen: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+        for line in &self.lines {
+            let verdict = match files.size(&line.file)? {
+                None => Verdict::Missing,
+                Some(bytes) if bytes == line.bytes && files.sha256(&line.file)? == line.sha256 => {
+                    Verdict::Whole
+                }
+                Some(_) => Verdict::Changed,
+            };
+            seen(&line.file, verdict);
+        }
+        for name in files.names()? {
+            let is_data = point_of(&name).is_some() || name == SPANS;
+            if is_data && !self.lines.iter().any(|line| line.file == name) {
+                seen(&name, Verdict::Unlisted);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The hook that reads a group's entities as the pass comes by, and hands their rows on at once.
+
+use super::extract::{Sink, Watch};
+use super::recording::Readout;
+use super::work::Work;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::model::{Forest, Hook};
+use candle_core::{Device, Tensor};
+
+/// Reads one group. Only one hook point's values are held at a time, so that memory does not grow with
+/// the number of layers.
+pub(super) struct Recorder<'a> {
+    work: &'a Work<'a>,
+    points: &'a [HookPoint],
+    entities: &'a [usize],
+    forest: Forest,
+    /// The nodes that are read, ascending, each once.
+    kept: Tensor,
+    /// For each entity the places of its tokens among them.
+    places: Vec<Vec<usize>>,
+    sink: &'a mut dyn Sink,
+    watch: &'a dyn Watch,
+    n_points: usize,
+}
+
+impl<'a> Recorder<'a> {
+    /// Lays out a group of the work as a forest.
+    pub fn new(
+        work: &'a Work<'a>,
+        (points, group): (&'a [HookPoint], usize),
+        (sink, watch): (&'a mut dyn Sink, &'a dyn Watch),
+    ) -> Result<Recorder<'a>> {
+        let entities = work.group(group);
+        let texts: Vec<Vec<u32>> = entities.iter().map(|&entity| work.seen(entity).to_vec()).collect();
+        let (forest, ends) = work.reader.transformer.forest(&texts)?;
+        let read = |(&entity, end): (&usize, u32)| forest.path(end)[work.tokens(entity)].to_vec();
+        let nodes: Vec<Vec<u32>> = entities.iter().zip(ends).map(read).collect();
+        let mut place = vec![usize::MAX; forest.len()];
+        nodes.iter().flatten().for_each(|&node| place[node as usize] = 0);
+        let kept: Vec<u32> = (0..forest.len() as u32).filter(|&node| place[node as usize] == 0).collect();
+        kept.iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
+        let places = nodes.iter().map(|nodes| nodes.iter().map(|&n| place[n as usize]).collect()).collect();
+        let kept = Tensor::from_slice(&kept, kept.len(), &Device::Cpu)?;
+        Ok(Recorder { work, points, entities, forest, kept, places, sink, watch, n_points: 0 })
+    }
+
+    /// The pass itself.
+    pub fn pass(&mut self) -> Result<()> {
+        let forest = self.forest.clone();
+        self.work.reader.transformer.forward(&forest, None, self)?;
+        if self.n_points == self.points.len() {
+            return Ok(());
+        }
+        Err(Error::Internal(format!("{} of {} hook points were passed", self.n_points, self.points.len())))
+    }
+
+    /// Hands each entity's rows on; `values` are the kept nodes', `[n_kept, width]`.
+    fn read(&mut self, point: HookPoint, (values, width): (&[f32], usize)) -> Result<()> {
+        self.check_finite(point, (values, width))?;
+        let row = |place: usize| &values[place * width..(place + 1) * width];
+        let mut rows: Vec<f32> = Vec::new();
+        for (&entity, places) in self.entities.iter().zip(&self.places) {
+            rows.clear();
+            match self.work.recording.readout {
+                Readout::Mean => {
+                    let mut sums = vec![0f64; width];
+                    for &place in places {
+                        sums.iter_mut().zip(row(place)).for_each(|(sum, x)| *sum += f64::from(*x));
+                    }
+                    rows.extend(sums.iter().map(|sum| (sum / places.len() as f64) as f32));
+                }
+                Readout::Max => {
+                    rows.extend(row(places[0]));
+                    for &place in &places[1..] {
+                        rows.iter_mut().zip(row(place)).for_each(|(most, x)| *most = most.max(*x));
+                    }
+                }
+                Readout::Last | Readout::First | Readout::Every => {
+                    places.iter().for_each(|&place| rows.extend(row(place)));
+                }
+            }
+            self.sink.put(point, entity, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the entity and the token with the first value that is not finite.
+    fn check_finite(&self, point: HookPoint, (values, width): (&[f32], usize)) -> Result<()> {
+        let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
+        let reads = |places: &Vec<usize>| places.iter().position(|place| *place == at / width);
+        let mut found = self.entities.iter().zip(&self.places);
+        let place = match found.find_map(|(&entity, places)| Some((entity, reads(places)?))) {
+            Some((entity, token)) => self.work.token_words(entity, self.work.tokens(entity).start + token),
+            None => "a token that no entity reads".to_string(),
+        };
+        Err(Error::NonFinite {
+            place: format!("{point} of {place}"),
+            found: values[at].into(),
+            advice: "nothing of its group was recorded; the model's weights or its config may be wrong: \
+                     compare with transformers"
+                .into(),
+        })
+    }
+}
+
+impl Hook for Recorder<'_> {
+    fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        if self.watch.stops() {
+            return Err(Error::Stopped { kept: 0, of: 0 });
+        }
+        if self.points.contains(&point) {
+            let kept = stream.index_select(&self.kept, 0)?; // [n_kept, width]
+            let width = kept.dim(1)?;
+            self.read(point, (&kept.flatten_all()?.to_vec1::<f32>()?, width))?;
+            self.n_points += 1;
+        }
+        Ok(stream)
+    }
+
+    fn last_layer(&self) -> Option<usize> {
+        self.points.iter().map(|point| point.layer()).max()
+    }
+}

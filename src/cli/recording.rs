@@ -1,0 +1,178 @@
+//! What a command records of each entity: its flags, and the extraction into a store.
+
+use super::stages::{Done, Job};
+use super::{stopping, terminal};
+use clap::Args;
+use indicatif::ProgressBar;
+use mappa::activations::{
+    ActivationStore, Division, Filled, Progress, Readout, Recording, Scope, Stored, Watch, Work, hook_points,
+};
+use mappa::hook_point::HookPoint;
+use mappa::model::Spec;
+use mappa::{Error, Result};
+
+/// Which tokens are read, and in which numbers they are stored.
+#[derive(Args)]
+pub struct ChosenTokens {
+    /// What is read of the tokens: last, first, mean, max, or every (a row each).
+    #[arg(long, default_value = "last", value_name = "TOKENS")]
+    read: Readout,
+    /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.
+    #[arg(long, default_value = "entity", value_name = "entity|text")]
+    over: Scope,
+    /// The numbers that are stored: f32, f16 or bf16. A value too large for them is an error.
+    #[arg(long, default_value = "f32", value_name = "DTYPE")]
+    store: Stored,
+}
+
+/// Which hook points are recorded.
+#[derive(Args)]
+pub struct ChosenPoints {
+    /// Hook points by name or glob, with commas between several; `mappa models inspect` lists them
+    /// [default: embed and every blocks.*.hook_resid_post].
+    #[arg(long = "hook-points", value_name = "NAMES|GLOBS")]
+    globs: Vec<String>,
+}
+
+impl ChosenTokens {
+    /// What the flags say.
+    pub fn recording(&self) -> Recording {
+        Recording { readout: self.read, scope: self.over, stored: self.store }
+    }
+
+    /// What the flags say, for a command that needs one row an entity.
+    pub fn one_row(&self) -> Result<Recording> {
+        match self.read {
+            Readout::Every => {
+                Err(Error::invalid("--read", "every", "one row an entity: last, first, mean or max"))
+            }
+            _ => Ok(self.recording()),
+        }
+    }
+
+    /// The flags that are not the usual ones, as they are written.
+    pub fn flags(&self) -> String {
+        let usual = Recording::default();
+        let mut flags = String::new();
+        for (name, value, usual) in [
+            ("read", self.read.to_string(), usual.readout.to_string()),
+            ("over", self.over.to_string(), usual.scope.to_string()),
+            ("store", self.store.to_string(), usual.stored.to_string()),
+        ] {
+            if value != usual {
+                flags += &format!(" --{name} {value}");
+            }
+        }
+        flags
+    }
+}
+
+impl ChosenPoints {
+    /// The hook points of a model that are meant.
+    pub fn of(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
+        match self.globs.is_empty() {
+            true => Ok(HookPoint::stream(spec.n_layers)),
+            false => HookPoint::choose(&self.globs.join(","), &hook_points(spec)),
+        }
+    }
+}
+
+/// A progress bar over entities that Ctrl-C stops.
+pub struct Bar {
+    title: String,
+    bar: Option<ProgressBar>,
+    stopping: stopping::Stopping,
+}
+
+impl Bar {
+    /// A bar that shows itself once there is something to show.
+    pub fn new(title: String) -> Result<Bar> {
+        Ok(Bar { title, bar: None, stopping: stopping::Stopping::begin()? })
+    }
+}
+
+impl Watch for Bar {
+    fn at(&mut self, progress: Progress) {
+        let Progress { n_done, n_entities } = progress;
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = terminal::bar(&self.title, n_entities as u64);
+            // What an earlier run did says nothing about the rate of this one.
+            bar.set_position(n_done as u64);
+            bar.reset_eta();
+            bar
+        });
+        bar.set_position(n_done as u64);
+    }
+
+    fn stops(&self) -> bool {
+        self.stopping.is_asked()
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+impl Job<'_> {
+    /// Records hook points, unless they lie there already.
+    pub fn record(&self, points: &[HookPoint], division: Division) -> Result<Done> {
+        let store = self.store(division);
+        let card = division.describe(self.card());
+        if store.is_done(&card, points)? {
+            return Ok(Done::Before);
+        }
+        let text = (self.dataset, self.prompt);
+        let work = Work::new(self.reader(&self.model.transformer), text, self.recording, division)?;
+        let mut bar = Bar::new(format!("{}: activations", self.dataset.name))?;
+        let filled = store.extract(&work, (points, &card), &mut bar)?;
+        drop(bar);
+        self.say(&work, filled);
+        Ok(Done::Now)
+    }
+
+    /// Where a division's activations lie.
+    pub fn store(&self, division: Division) -> ActivationStore {
+        match division.shard {
+            Some(shard) => self.activations().of_shard(shard),
+            None => self.activations(),
+        }
+    }
+
+    /// What was computed, what an earlier run had left, and what the tokenizer does not know.
+    fn say(&self, work: &Work, filled: Filled) {
+        let (n_tokens, n_computed, n_unknown) = (work.n_tokens(), work.n_computed(), work.n_unknown());
+        let name = &self.dataset.name;
+        say_filled(name, filled);
+        match n_tokens - n_computed {
+            0 => eprintln!("{name}: {n_computed} tokens computed"),
+            _ => eprintln!(
+                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings"
+            ),
+        }
+        if n_unknown > 0 {
+            eprintln!(
+                "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
+            );
+        }
+    }
+}
+
+/// What an earlier run had left, and whether other processes were kept out.
+pub fn say_filled(name: &str, filled: Filled) {
+    if filled.n_kept > 0 {
+        eprintln!("{name}: {} groups were kept from an earlier run", filled.n_kept);
+    }
+    if filled.n_damaged > 0 {
+        eprintln!("{name}: {} groups of an earlier run had changed and were done again", filled.n_damaged);
+    }
+    say_locked(filled.locked);
+}
+
+/// That nobody is kept out, where the file system has no locks.
+pub fn say_locked(is_locked: bool) {
+    if !is_locked {
+        eprintln!("note: this file system has no locks; let no second process write to the same folder");
+    }
+}

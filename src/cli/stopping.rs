@@ -1,0 +1,48 @@
+//! Ctrl-C and SIGTERM while something is recorded: the first asks it to stop, the second ends the program.
+
+use mappa::{Error, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Whether the next signal ends the program, as it does without us. Only while something is recorded
+/// does it not; the first signal then makes it so.
+static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// While this lives, the first signal only asks.
+pub struct Stopping {
+    ends: Arc<AtomicBool>,
+}
+
+impl Stopping {
+    /// Listens from now on.
+    pub fn begin() -> Result<Stopping> {
+        let ends = match ENDS.get() {
+            Some(ends) => ends.clone(),
+            None => {
+                let ends = Arc::new(AtomicBool::new(true));
+                for signal in [SIGINT, SIGTERM] {
+                    // In this order: a signal that finds the flag set ends the program.
+                    flag::register_conditional_default(signal, ends.clone())
+                        .and_then(|_| flag::register(signal, ends.clone()))
+                        .map_err(|e| Error::Internal(format!("cannot listen to signals: {e}")))?;
+                }
+                ENDS.get_or_init(|| ends).clone()
+            }
+        };
+        ends.store(false, Ordering::SeqCst);
+        Ok(Stopping { ends })
+    }
+
+    /// Whether a signal came.
+    pub fn is_asked(&self) -> bool {
+        self.ends.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::SeqCst);
+    }
+}

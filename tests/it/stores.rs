@@ -1,0 +1,491 @@
+//! Laws of the store: however it was filled, by halves, in shards or at once, its bytes are the same.
+
+use super::tiny_spec;
+use mappa::Error;
+use mappa::activations::{
+    ActivationStore, Division, Extraction, Progress, Reader, Readout, Recording, Scope, Shard, Stored,
+    Verdict, Watch, Work, hook_points,
+};
+use mappa::artefact::Card;
+use mappa::datasets::{Dataset, Prompt, parse};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Direction, Spec, Tokenizer, Transformer, untrained};
+use mappa::training::train_tokenizer;
+use ndarray::{Axis, s};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const N_ENTITIES: usize = 240;
+const READOUTS: [Readout; 5] = [Readout::Last, Readout::First, Readout::Mean, Readout::Max, Readout::Every];
+
+/// A small model and a dataset of towns.
+pub struct Bench {
+    transformer: Transformer,
+    tokenizer: Tokenizer,
+    dataset: Dataset,
+}
+
+impl Bench {
+    pub fn new(direction: Direction) -> Bench {
+        let name =
+            |i: usize| format!("{} {:04}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 10_000, i % 7);
+        let rows: String = (0..N_ENTITIES).map(|i| format!("{},{i}\n", name(i))).collect();
+        let dataset = parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap();
+        let lines: Vec<String> = dataset.entities.iter().map(|e| e.name.clone()).collect();
+        let json = train_tokenizer(&lines, 270).unwrap();
+        let tokenizer = Tokenizer::parse(Path::new("tokenizer.json"), &json).unwrap();
+        let mut spec: Spec = tiny_spec(tokenizer.len());
+        spec.attention.direction = direction;
+        Bench { transformer: untrained(&spec, 1).unwrap(), tokenizer, dataset }
+    }
+
+    pub fn work(&self, recording: Recording, shard: Option<Shard>) -> Work<'_> {
+        let reader = Reader { transformer: &self.transformer, tokenizer: &self.tokenizer };
+        let prompt = Prompt::new("Where is {} now").unwrap();
+        Work::new(reader, (&self.dataset, &prompt), recording, division(shard)).unwrap()
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.transformer.spec
+    }
+
+    fn points(&self) -> Vec<HookPoint> {
+        HookPoint::choose(
+            "embed,blocks.*.hook_resid_post,blocks.0.attn.hook_z,*.hook_post",
+            &hook_points(self.spec()),
+        )
+        .unwrap()
+    }
+}
+
+pub fn division(shard: Option<Shard>) -> Division {
+    Division { group_nodes: 50, shard }
+}
+
+/// What decides the content, without the run's date.
+fn card(recording: Recording, shard: Option<Shard>) -> Card {
+    division(shard).describe(recording.describe(Card::default().input("dataset", "towns")))
+}
+
+/// Stops at the hook point that comes when `left` is used up.
+struct Patience {
+    left: Cell<usize>,
+    before: Option<Progress>,
+}
+
+impl Patience {
+    fn of(left: usize) -> Patience {
+        Patience { left: Cell::new(left), before: None }
+    }
+
+    fn endless() -> Patience {
+        Patience::of(usize::MAX)
+    }
+}
+
+impl Watch for Patience {
+    fn at(&mut self, progress: Progress) {
+        self.before = self.before.or(Some(progress));
+    }
+
+    fn stops(&self) -> bool {
+        self.left.set(self.left.get().saturating_sub(1));
+        self.left.get() == 0
+    }
+}
+
+fn new_store(lab: &Path) -> ActivationStore {
+    ActivationStore::new(lab, "m", "towns", "empty")
+}
+
+/// Every file of a store but hidden ones, by name.
+fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap());
+    let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
+    let seen = entries.filter(|entry| !name(entry).starts_with('.'));
+    seen.map(|entry| (name(&entry), std::fs::read(entry.path()).unwrap())).collect()
+}
+
+fn assert_same(found: &ActivationStore, expected: &ActivationStore) {
+    let (found, expected) = (bytes(found), bytes(expected));
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, bytes) in &expected {
+        if name == "card.json" {
+            let parse = |bytes: &[u8]| serde_json::from_slice::<Card>(bytes).unwrap();
+            let (a, b) = (parse(&found[name]), parse(bytes));
+            assert_eq!((a.inputs, a.notes), (b.inputs, b.notes));
+        } else {
+            assert!(found[name] == *bytes, "{name} differs");
+        }
+    }
+}
+
+fn filled(lab: &Path, bench: &Bench, recording: Recording, points: &[HookPoint]) -> ActivationStore {
+    let store = new_store(lab);
+    let filled = store
+        .extract(&bench.work(recording, None), (points, &card(recording, None)), &mut Patience::endless())
+        .unwrap();
+    assert_eq!((filled.n_points, filled.n_kept, filled.locked), (points.len(), 0, true));
+    store
+}
+
+fn every_recording(stored: Stored) -> Vec<Recording> {
+    let of = |scope| READOUTS.map(|readout| Recording { readout, scope, stored });
+    [of(Scope::Entity), of(Scope::Text)].concat()
+}
+
+#[test]
+fn a_store_holds_what_memory_holds_and_16_bits_hold_it_rounded() {
+    let bench = Bench::new(Direction::Causal);
+    for stored in [Stored::F32, Stored::F16, Stored::Bf16] {
+        for recording in every_recording(stored) {
+            let lab = tempfile::tempdir().unwrap();
+            let points = bench.points();
+            let store = filled(lab.path(), &bench, recording, &points);
+            let memory: Extraction = bench.work(recording, None).extract(&points, &mut |_| ()).unwrap();
+            assert_eq!(store.spans().unwrap(), memory.spans);
+            assert_eq!(store.hook_points().unwrap().len(), points.len());
+            for point in points {
+                let (found, expected) = (store.load(point).unwrap(), &memory.arrays[&point]);
+                let rounded = expected.mapv(|x| match stored {
+                    Stored::F32 => x,
+                    Stored::F16 => half::f16::from_f32(x).to_f32(),
+                    Stored::Bf16 => half::bf16::from_f32(x).to_f32(),
+                });
+                assert_eq!(found, rounded, "{point} {recording:?}");
+                let part = store.load_rows(point, 17..101).unwrap();
+                assert_eq!(part, found.slice(s![17..101, ..]));
+                let n = found.nrows();
+                assert!(store.load_rows(point, n..n + 1).unwrap_err().to_string().contains(&n.to_string()));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_token_agrees_with_last_first_mean_and_max() {
+    for direction in [Direction::Causal, Direction::Bidirectional] {
+        let bench = Bench::new(direction);
+        let points = bench.points();
+        for scope in [Scope::Entity, Scope::Text] {
+            let read = |readout| {
+                let recording = Recording { readout, scope, stored: Stored::F32 };
+                bench.work(recording, None).extract(&points, &mut |_| ()).unwrap()
+            };
+            let [last, first, mean, max, every] = READOUTS.map(read);
+            for point in &points {
+                for (i, span) in every.spans.iter().enumerate() {
+                    let rows =
+                        every.arrays[point].slice(s![span.first_row..span.first_row + span.n_rows, ..]);
+                    let n = rows.nrows();
+                    assert!(if scope == Scope::Entity { n == span.n_tokens } else { n > span.n_tokens });
+                    let row = |of: &Extraction| of.arrays[point].row(i).to_owned();
+                    // Computed with other texts beside it, a number may differ in its last bits.
+                    let near = |a: &ndarray::Array1<f32>, b: ndarray::ArrayView1<f32>| {
+                        let apart = (a - &b).iter().fold(0f32, |most, x| most.max(x.abs()));
+                        assert!(apart < 1e-5, "{point} of {}: {apart}", span.name);
+                    };
+                    near(&row(&last), rows.row(n - 1));
+                    near(&row(&first), rows.row(0));
+                    near(&row(&mean), rows.mean_axis(Axis(0)).unwrap().view());
+                    near(&row(&max), rows.fold_axis(Axis(0), f32::MIN, |a, b| a.max(*b)).view());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn hook_points_that_are_added_later_make_the_same_bytes() {
+    let bench = Bench::new(Direction::Causal);
+    let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let recording = Recording::default();
+    let points = bench.points();
+    let together = filled(lab.path(), &bench, recording, &points);
+    let store = filled(other.path(), &bench, recording, &points[2..4]);
+    let mut card = card(recording, None);
+    card.record = BTreeMap::from(
+        [("date", "2026-01-02"), ("command", "mappa more")].map(|(k, v)| (k.into(), v.into())),
+    );
+    let more =
+        store.extract(&bench.work(recording, None), (&points, &card), &mut Patience::endless()).unwrap();
+    assert_eq!(more.n_points, points.len() - 2);
+    assert_same(&store, &together);
+    let kept: Card = serde_json::from_slice(&bytes(&store)["card.json"]).unwrap();
+    assert_eq!(kept.record["added 2026-01-02"], "mappa more");
+    assert!(store.is_done(&card, &points).unwrap());
+    let again = store.extract(&bench.work(recording, None), (&points, &card), &mut Patience::of(1)).unwrap();
+    assert_eq!(again.n_points, 0, "there was nothing to do");
+}
+
+#[test]
+fn shards_are_merged_to_the_bytes_of_one_run() {
+    for (direction, readout) in [
+        (Direction::Causal, Readout::Last),
+        (Direction::Bidirectional, Readout::Mean),
+        (Direction::Causal, Readout::Every),
+    ] {
+        let bench = Bench::new(direction);
+        let recording = Recording { readout, ..Recording::default() };
+        let lab = tempfile::tempdir().unwrap();
+        let points = bench.points();
+        let whole = filled(lab.path(), &bench, recording, &points);
+        for of in [1, 3, 8, 100] {
+            let lab = tempfile::tempdir().unwrap();
+            let store = new_store(lab.path());
+            let mut n_empty = 0;
+            for index in 1..=of {
+                let shard = Some(Shard::new(index, of).unwrap());
+                let work = bench.work(recording, shard);
+                n_empty += usize::from(work.n_entities() == 0);
+                let part = store.of_shard(shard.unwrap());
+                part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
+                if index < of {
+                    let message = store.merge(&mut Patience::endless()).unwrap_err().to_string();
+                    assert!(message.contains(&format!("{of}/{of}")), "{message}");
+                }
+            }
+            assert_eq!(n_empty > 0, of == 100, "{n_empty} of {of} shards are empty");
+            // Stopped before each shard, the merge goes on where it was.
+            let mut n_runs = 1;
+            while let Err(error) = store.merge(&mut Patience::of(n_runs.min(3))) {
+                assert!(matches!(error, Error::Stopped { .. }), "{error}");
+                n_runs += 1;
+            }
+            assert!(n_runs > 1);
+            assert_same(&store, &whole);
+            assert_eq!(store.merge(&mut Patience::endless()).unwrap().n_points, 0, "merged before");
+        }
+    }
+}
+
+#[test]
+fn shards_that_do_not_belong_together_are_refused() {
+    let bench = Bench::new(Direction::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let lab = tempfile::tempdir().unwrap();
+    let store = new_store(lab.path());
+    let message = store.merge(&mut Patience::endless()).unwrap_err().to_string();
+    assert!(message.contains("no shards") && message.contains("--shard"), "{message}");
+    let shards = [1, 2].map(|index| Shard::new(index, 2).unwrap());
+    let fill = |shard: Shard, points: &[HookPoint]| {
+        let card = card(recording, Some(shard));
+        store
+            .of_shard(shard)
+            .extract(&bench.work(recording, Some(shard)), (points, &card), &mut Patience::endless())
+            .unwrap();
+    };
+    fill(shards[0], &points);
+    fill(shards[1], &points[1..]);
+    let merge = || store.merge(&mut Patience::endless()).unwrap_err();
+    let message = merge().to_string();
+    assert!(message.contains("2-of-2") && message.contains(&points[0].to_string()), "{message}");
+    fill(shards[1], &points);
+    let path = store.of_shard(shards[1]).folder.join("card.json");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.replace("\"towns\"", "\"cities\"")).unwrap();
+    let error = merge();
+    assert!(matches!(&error, Error::CardMismatch { field, .. } if field == "dataset"), "{error}");
+    std::fs::write(&path, whole).unwrap();
+    for name in [format!("{}.safetensors", points[1]), "spans.csv".to_string()] {
+        let path = store.of_shard(shards[1]).folder.join(&name);
+        let whole = std::fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, changed).unwrap();
+        let message = merge().to_string();
+        assert!(message.contains(&name) && message.contains("was changed"), "{message}");
+        std::fs::write(&path, whole).unwrap();
+    }
+    store.merge(&mut Patience::endless()).unwrap();
+}
+
+#[test]
+fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bytes() {
+    let bench = Bench::new(Direction::Causal);
+    let recording = Recording { readout: Readout::Max, scope: Scope::Text, stored: Stored::Bf16 };
+    let points = bench.points();
+    let lab = tempfile::tempdir().unwrap();
+    let whole = filled(lab.path(), &bench, recording, &points);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let (mut n_stopped, mut n_resumed) = (0, 0);
+    for _ in 0..5 {
+        let lab = tempfile::tempdir().unwrap();
+        let store = new_store(lab.path());
+        let mut kept_before = 0;
+        loop {
+            let mut watch = Patience::of(rng.random_range(1..200));
+            let work = bench.work(recording, None);
+            match store.extract(&work, (&points, &card(recording, None)), &mut watch) {
+                Err(Error::Stopped { kept, of }) => {
+                    assert!(kept >= kept_before && of == N_ENTITIES);
+                    // The first that is told is what was kept.
+                    if kept_before > 0 {
+                        assert_eq!(watch.before.unwrap().n_done, kept_before);
+                        n_resumed += 1;
+                    }
+                    (kept_before, n_stopped) = (kept, n_stopped + 1);
+                    assert!(!store.is_done(&card(recording, None), &points).unwrap());
+                    assert!(store.load(points[0]).is_err(), "nothing has its place yet");
+                }
+                outcome => {
+                    assert_eq!(outcome.unwrap().n_damaged, 0);
+                    break;
+                }
+            }
+        }
+        assert_same(&store, &whole);
+        assert!(
+            std::fs::read_dir(&store.folder).unwrap().all(|e| !e
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .starts_with('.'))
+        );
+    }
+    println!("{n_stopped} runs were stopped, {n_resumed} of them after one that had recorded something");
+    assert!(n_stopped > 10 && n_resumed > 5);
+}
+
+/// The bench with one weight of the embedding of a token spoilt.
+fn spoilt(bench: &mut Bench, token: u32, value: f32) {
+    let spec = bench.spec().clone();
+    let bench_again = Transformer::new(spec.clone(), &mut |param, shape| {
+        let mut values: Vec<f32> =
+            (0..shape.iter().product::<usize>()).map(|i| ((i * 31 % 17) as f32 - 8.0) / 40.0).collect();
+        if param.to_string().contains("embed") && shape == [spec.d_vocab, spec.d_model] {
+            values[token as usize * spec.d_model + 3] = value;
+        }
+        let tensor = candle_core::Tensor::from_vec(values, shape, &candle_core::Device::Cpu)?;
+        Ok(mappa::model::Weight::Dense(tensor))
+    });
+    bench.transformer = bench_again.unwrap();
+}
+
+#[test]
+fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
+    for (bad, scope) in [(f32::NAN, Scope::Entity), (f32::INFINITY, Scope::Text)] {
+        let mut bench = Bench::new(Direction::Causal);
+        let clean = Recording { readout: Readout::Every, scope, stored: Stored::F32 };
+        // A token of the last name in the order of the dataset, which stands in few others.
+        let spans = bench.work(clean, None).extract(&[HookPoint::ResidPre(0)], &mut |_| ()).unwrap().spans;
+        let ids =
+            |i: usize| spans[i].token_ids.split(' ').map(|id| id.parse().unwrap()).collect::<Vec<u32>>();
+        let token = ids(7)[2];
+        spoilt(&mut bench, token, bad);
+        for readout in [Readout::Every, Readout::Mean, Readout::Max] {
+            let recording = Recording { readout, ..clean };
+            let lab = tempfile::tempdir().unwrap();
+            let store = new_store(lab.path());
+            let points = [HookPoint::ResidPre(0), HookPoint::ResidPost(1)];
+            let work = bench.work(recording, None);
+            let error = store
+                .extract(&work, (&points, &card(recording, None)), &mut Patience::endless())
+                .unwrap_err();
+            let message = error.to_string();
+            assert!(matches!(error, Error::NonFinite { .. }), "{message}");
+            let spelled = bench.tokenizer.spell(&[token]).unwrap();
+            for part in ["blocks.0.hook_resid_pre of `", "(row ", &format!("`{spelled}`"), &bad.to_string()] {
+                assert!(message.contains(part), "`{part}` is not in: {message}");
+            }
+            // The token that is named is the one that was spoilt, and the entity holds it.
+            let row: usize =
+                message.split("(row ").nth(1).unwrap().split(')').next().unwrap().parse().unwrap();
+            let at: usize =
+                message.split("token ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+            let start = spans[row - 1].position + 1 - spans[row - 1].n_tokens;
+            assert_eq!(ids(row - 1)[at - start], token, "{message}");
+            // What was computed before is kept, and nothing of this group.
+            let journal = std::fs::read_to_string(store.folder.join(".partial/journal.csv")).unwrap();
+            let kept: Vec<&str> = journal.lines().map(|line| line.split(',').next().unwrap()).collect();
+            let n_groups = kept.len();
+            assert_eq!(kept, (0..n_groups).map(|g| g.to_string()).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_value_too_large_for_16_bits_is_named_and_not_stored() {
+    let mut bench = Bench::new(Direction::Causal);
+    spoilt(&mut bench, 40, 1e5);
+    let points = [HookPoint::ResidPre(0)];
+    let read = |stored| {
+        let lab = tempfile::tempdir().unwrap();
+        let recording = Recording { readout: Readout::Every, scope: Scope::Text, stored };
+        let work = bench.work(recording, None);
+        new_store(lab.path()).extract(&work, (&points, &card(recording, None)), &mut Patience::endless())
+    };
+    let message = read(Stored::F16).unwrap_err().to_string();
+    for part in ["blocks.0.hook_resid_pre of `", "100000", "f16 holds at most 6.5504e4", "bf16 or f32"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+    read(Stored::Bf16).unwrap();
+    read(Stored::F32).unwrap();
+}
+
+#[test]
+fn other_inputs_are_refused_by_field_finished_or_not() {
+    let bench = Bench::new(Direction::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let lab = tempfile::tempdir().unwrap();
+    let store = new_store(lab.path());
+    let refuses = |card: &Card, points: &[HookPoint], field: &str| {
+        let error = store
+            .extract(&bench.work(recording, None), (points, card), &mut Patience::endless())
+            .unwrap_err();
+        assert!(matches!(&error, Error::CardMismatch { field: found, .. } if found == field), "{error}");
+    };
+    let own = card(recording, None);
+    store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::of(60)).unwrap_err();
+    refuses(&own.clone().input("dataset", "cities"), &points, "dataset");
+    refuses(&own.clone().input("group_nodes", 51), &points, "group_nodes");
+    refuses(&own, &points[1..], "hook_points");
+    store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::endless()).unwrap();
+    refuses(&own.clone().input("dtype", "f16"), &points, "dtype");
+    refuses(&own.clone().input("token_position", "first token of the entity"), &points, "token_position");
+    let none = [HookPoint::ResidPost(2)];
+    let error =
+        store.extract(&bench.work(recording, None), (&none, &own), &mut Patience::endless()).unwrap_err();
+    assert!(matches!(error, Error::UnknownHookPoint { .. }), "{error}");
+}
+
+#[test]
+fn a_store_is_held_against_its_checksums_and_mended_by_the_same_command() {
+    let bench = Bench::new(Direction::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = filled(lab.path(), &bench, recording, &points);
+    let store = filled(other.path(), &bench, recording, &points);
+    let verify = || {
+        let mut found = BTreeMap::new();
+        store.verify(&mut |name, verdict| found.extend([(name.to_string(), verdict)])).unwrap();
+        found
+    };
+    assert_eq!(verify().len(), points.len() + 1);
+    assert!(verify().values().all(|verdict| *verdict == Verdict::Whole));
+    let names = [0, 1].map(|i| format!("{}.safetensors", points[i]));
+    let mut changed = std::fs::read(store.folder.join(&names[0])).unwrap();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(store.folder.join(&names[0]), changed).unwrap();
+    std::fs::remove_file(store.folder.join(&names[1])).unwrap();
+    std::fs::copy(store.folder.join("spans.csv"), store.folder.join("blocks.9.hook_resid_post.safetensors"))
+        .unwrap();
+    let found = verify();
+    assert_eq!(found[&names[0]], Verdict::Changed);
+    assert_eq!(found[&names[1]], Verdict::Missing);
+    assert_eq!(found["blocks.9.hook_resid_post.safetensors"], Verdict::Unlisted);
+    assert_eq!(found["spans.csv"], Verdict::Whole);
+    std::fs::remove_file(store.folder.join(&names[0])).unwrap();
+    std::fs::remove_file(store.folder.join("blocks.9.hook_resid_post.safetensors")).unwrap();
+    let own = card(recording, None);
+    let mended =
+        store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::endless()).unwrap();
+    assert_eq!(mended.n_points, 2);
+    assert_same(&store, &whole);
+    let nothing = new_store(&lab.path().join("nowhere"));
+    assert!(nothing.verify(&mut |_, _| ()).unwrap_err().to_string().contains("no checksums"));
+}
