@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const NAME: &str = ".lock";
 
 /// A folder that nobody else writes to while this lives.
-pub(super) struct Lock {
+pub struct Lock {
     path: PathBuf,
     /// `None` where the file system has no locks.
     held: Option<File>,

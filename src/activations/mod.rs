@@ -33,6 +33,7 @@ mod work;
 pub use checksums::Verdict;
 pub use extract::{Extraction, Progress, Reader, Watch, extract};
 pub use fill::Filled;
+pub use lock::Lock;
 pub use placement::{Placed, Unplaced, place_all, place_texts, save_unplaced};
 pub use plan::{Shard, group_nodes};
 pub use recording::{Readout, Recording, Scope, Stored, hook_points};

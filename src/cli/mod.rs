@@ -8,7 +8,7 @@
 //! - `recording`: the flags that say what is recorded, and the extraction
 //! - `show`: texts and their tokens, to look at before a run
 //! - `stopping`: Ctrl-C
-//! - `stages`: what `run` and the single commands share
+//! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it
 //! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
 
@@ -17,6 +17,7 @@ mod datasets;
 mod experiment;
 mod extract;
 mod figure;
+mod fitting;
 mod hub;
 mod models;
 mod probe;

@@ -1,5 +1,6 @@
 //! `mappa models`: what there is, and what a model is made of, and models from the hub.
 
+use super::recording::ChosenPoints;
 use super::{chosen, hub, table};
 use clap::{Args, Subcommand};
 use mappa::Result;
@@ -35,6 +36,17 @@ enum Command {
     ///
     /// Example: mappa models inspect atlas
     Inspect(Inspect),
+    /// Print the names of the hook points that are extracted and probed, one a line; for scripts.
+    ///
+    /// Examples: mappa models hook-points atlas
+    ///           mappa models hook-points atlas --hook-points "blocks.*.mlp.hook_post"
+    #[command(verbatim_doc_comment)]
+    HookPoints {
+        /// A model's name, folder or hub name.
+        model: String,
+        #[command(flatten)]
+        points: ChosenPoints,
+    },
     /// Show every family that is read, its choices, and how far it is from transformers, as measured.
     Families,
 }
@@ -58,6 +70,11 @@ impl Models {
             }
             Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect(inspect) => inspect.run(lab),
+            Command::HookPoints { model, points } => {
+                let spec = Outline::of(&chosen::find(lab, model)?)?.spec;
+                points.of(&spec)?.iter().for_each(|point| println!("{point}"));
+                Ok(())
+            }
             Command::Families => families(),
         }
     }

@@ -8,6 +8,7 @@ use super::texts::Texts;
 use clap::Args;
 use mappa::Result;
 use mappa::datasets::find;
+use mappa::hook_point::HookPoint;
 use mappa::results::load_rows;
 use std::path::Path;
 
@@ -16,8 +17,16 @@ use std::path::Path;
 /// Extracts first where that is not done. Baselines: a ridge on the names alone, the mean of the
 /// entity's group, the embedding, an untrained model of the same shape, shuffled targets.
 ///
-/// Example: mappa probe --model path/to/pythia-160m --dataset world_place
+/// With --hook-points, fits some layers and writes each as a part, so that many machines can share the
+/// work; when all parts are there, --merge writes what one run would have written, byte for byte.
+///
+/// Examples:
+///   mappa probe --model path/to/pythia-160m --dataset world_place
+///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
+///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
+///   mappa probe --dataset art --merge                                              the same bytes as one run
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Probe {
     #[command(flatten)]
     model: ChosenModel,
@@ -34,6 +43,13 @@ pub struct Probe {
     /// Bootstrap resamples of each interval.
     #[arg(long, default_value_t = 500)]
     resamples: usize,
+    /// Fit only these of the hook points, by name or glob, with commas between several, as parts that
+    /// --merge puts together.
+    #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "merge")]
+    hook_points: Vec<String>,
+    /// Put the parts of all hook points into the files that one run would write.
+    #[arg(long)]
+    merge: bool,
 }
 
 impl Probe {
@@ -55,7 +71,11 @@ impl Probe {
             resamples: self.resamples,
         };
         job.extract()?;
-        if job.probe()? == Done::Before {
+        if !self.hook_points.is_empty() {
+            return self.apart(&job);
+        }
+        let done = if self.merge { job.merge_probes()? } else { job.probe()? };
+        if done == Done::Before {
             println!("found, probed before");
         }
         let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
@@ -67,6 +87,19 @@ impl Probe {
         if model.transformer.generates() {
             println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
         }
+        Ok(())
+    }
+
+    /// Fits some hook points, and says where their parts lie.
+    fn apart(&self, job: &Job) -> Result<()> {
+        let points = HookPoint::choose(&self.hook_points.join(","), &job.points())?;
+        let how = match job.probe_apart(&points)? {
+            Done::Now => "probed",
+            Done::Before => "found, probed before",
+        };
+        points.iter().for_each(|point| println!("{how}: {point}"));
+        println!("parts: {}", job.parts()?.root().display());
+        println!("next: mappa probe --merge, when all {} hook points are there", job.points().len());
         Ok(())
     }
 }

@@ -184,7 +184,12 @@ pub fn say_filled(name: &str, filled: Filled) {
     if filled.n_damaged > 0 {
         eprintln!("{name}: {} groups of an earlier run had changed and were done again", filled.n_damaged);
     }
-    if !filled.locked {
+    say_locked(filled.locked);
+}
+
+/// That nobody is kept out, where the file system has no locks.
+pub fn say_locked(is_locked: bool) {
+    if !is_locked {
         eprintln!("note: this file system has no locks; let no second process write to the same folder");
     }
 }

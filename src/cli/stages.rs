@@ -1,14 +1,12 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
-use super::terminal;
-use mappa::activations::{ActivationStore, Activations, Division, Reader, Recording, Unplaced, Work};
+use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Model, Precision, Transformer, untrained};
-use mappa::probes::{Bootstrap, ProbeSet, ProbeSetAbout, Scorer};
-use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows, save_rows};
+use mappa::model::{Model, Precision, Transformer};
+use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows};
 use mappa::{Error, Result, artefact};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +48,8 @@ pub enum Done {
 }
 
 impl Job<'_> {
-    fn points(&self) -> Vec<HookPoint> {
+    /// The hook points that are extracted and probed.
+    pub fn points(&self) -> Vec<HookPoint> {
         HookPoint::stream(self.model.spec().n_layers)
     }
 
@@ -94,15 +93,6 @@ impl Job<'_> {
         Ok(self.recording.describe(card))
     }
 
-    fn probe_card(&self) -> Result<Card> {
-        Ok(self
-            .card()?
-            .input("hook_points", "embed and every hook_resid_post")
-            .input("seed", self.seed)
-            .input("resamples", self.resamples)
-            .input("split", "is_test column"))
-    }
-
     /// Extracts every layer's stream, unless it lies there already.
     pub fn extract(&self) -> Result<Done> {
         self.record(&self.points(), Division::of(self.model.spec()))
@@ -111,60 +101,6 @@ impl Job<'_> {
     /// What reads the texts: the model's tokenizer, and a transformer that may be another.
     pub fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
         Reader { transformer, tokenizer: &self.model.tokenizer }
-    }
-
-    /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
-    pub fn probe(&self) -> Result<Done> {
-        let folder = self.probe_folder();
-        let card = self.probe_card()?;
-        if card.is_done(&folder.join("card.json"))? {
-            return Ok(Done::Before);
-        }
-        let mut scorer = Scorer::official(self.dataset, &self.model.name, &self.prompt.name)?;
-        scorer.bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        let points = self.points();
-        let bar = terminal::bar(&format!("{}: probes", self.dataset.name), 2 * points.len() as u64 + 1);
-        let blank = self.untrained()?;
-        let mut set = ProbeSet::new(self.about());
-        let (mut rows, mut best) = (Vec::new(), (f64::NEG_INFINITY, Vec::new()));
-        for point in &points {
-            let scored = scorer.layer(*point, self.activations().load(*point)?.view())?;
-            // The layer to draw is chosen without a look at the test rows.
-            let choice = layer_choice(&scored.rows);
-            if choice > best.0 {
-                best = (choice, scorer.prediction_rows(*point, &scored));
-            }
-            set.insert(*point, scored.stored());
-            rows.extend(scored.rows);
-            bar.inc(1);
-            rows.extend(scorer.untrained(*point, blank[point].view())?.rows);
-            bar.inc(1);
-        }
-        rows.extend(scorer.names_only()?.rows);
-        rows.extend(scorer.centroid()?.rows);
-        bar.finish_and_clear();
-        set.save(&folder.join("probes.safetensors"))?;
-        save_rows(&folder.join("predictions.csv"), &best.1)?;
-        save_rows(&folder.join("scores.csv"), &rows)?;
-        card.save(&folder.join("card.json"))?;
-        Ok(Done::Now)
-    }
-
-    /// The activations of a model of the same shape that learned nothing.
-    fn untrained(&self) -> Result<std::collections::BTreeMap<HookPoint, Activations>> {
-        let blank = untrained(self.model.spec(), self.seed)?;
-        let (text, division) = ((self.dataset, self.prompt), Division::of(self.model.spec()));
-        let work = Work::new(self.reader(&blank), text, self.recording, division)?;
-        Ok(work.extract(&self.points(), &mut |_| ())?.arrays)
-    }
-
-    fn about(&self) -> ProbeSetAbout {
-        ProbeSetAbout {
-            dataset: self.dataset.name.clone(),
-            model: self.model.name.clone(),
-            prompt: self.prompt.name.clone(),
-            targets: self.dataset.kind.names().iter().map(|t| (*t).to_string()).collect(),
-        }
     }
 }
 

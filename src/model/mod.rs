@@ -66,7 +66,7 @@ pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
 pub use location::Location;
 pub use outline::Outline;
 pub(crate) use params::random as random_param;
-pub use params::{Kind, Param, Part, Place, count, untrained};
+pub use params::{Kind, Param, Part, Place, count, untrained, untrained_up_to};
 pub use rotary::{Rotary, RotaryLayout, RotaryScaling};
 pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,

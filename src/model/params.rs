@@ -268,8 +268,21 @@ pub(crate) fn random(spec: &Spec, param: Param, shape: &[usize], rng: &mut impl 
 /// # Errors
 /// [`Error::Tensor`] if the shapes cannot be laid out.
 pub fn untrained(spec: &Spec, seed: u64) -> Result<Transformer> {
+    draw(spec, spec.clone(), seed)
+}
+
+/// The blocks of [`untrained`] up to one of them, with the same weights, and no head.
+///
+/// # Errors
+/// As [`untrained`].
+pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transformer> {
+    let n_layers = spec.n_layers.min(layer + 1);
+    let layers = spec.layers[..n_layers].to_vec();
+    draw(spec, Spec { n_layers, layers, head: None, ..spec.clone() }, seed)
+}
+
+/// The parameters of `part`, drawn as those of the whole: the first of them are the same.
+fn draw(whole: &Spec, part: Spec, seed: u64) -> Result<Transformer> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    Transformer::new(spec.clone(), &mut |param, shape| {
-        Ok(Weight::Dense(random(spec, param, shape, &mut rng)?))
-    })
+    Transformer::new(part, &mut |param, shape| Ok(Weight::Dense(random(whole, param, shape, &mut rng)?)))
 }

@@ -4,8 +4,12 @@ use super::probe::Probe;
 use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::{Accum, Mat, MatMut, MatRef, Side, get_global_parallelism};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side, set_global_parallelism};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+/// Into how many pieces products and decompositions are cut, however many threads there are: sums are then
+/// taken in the same order, so that one CPU gives the same bits as eight.
+const PIECES: usize = 8;
 
 /// Fewer rows than this leave nothing to learn from once one is left out.
 const MIN_ROWS: usize = 3;
@@ -60,7 +64,7 @@ impl Decomposition {
             let slice = rows.as_slice_mut().ok_or_else(layout_fault)?;
             let mut product = block.as_mut().subrows_mut(0, n);
             let from = MatRef::from_row_major_slice(&*slice, n, d);
-            matmul(product.as_mut(), Accum::Replace, from, axes.as_ref(), 1.0, get_global_parallelism());
+            matmul(product.as_mut(), Accum::Replace, from, axes.as_ref(), 1.0, pieces());
             MatMut::from_row_major_slice_mut(slice, n, d).copy_from(product);
         }
         let axes = Array2::from_shape_fn((d, d), |(i, j)| axes[(i, j)]);
@@ -75,7 +79,7 @@ impl Decomposition {
         let mut axes = Array2::zeros((d, n));
         let into = axes.as_slice_mut().ok_or_else(layout_fault)?;
         let into = MatMut::from_row_major_slice_mut(into, d, n);
-        matmul(into, Accum::Replace, view.transpose(), left.as_ref(), 1.0, get_global_parallelism());
+        matmul(into, Accum::Replace, view.transpose(), left.as_ref(), 1.0, pieces());
         let roots = eigenvalues.mapv(f64::sqrt);
         axes *= &roots.mapv(|root| if root > 0.0 { 1.0 / root } else { 0.0 });
         let scores = Array2::from_shape_fn((n, n), |(i, j)| left[(i, j)] * roots[j]);
@@ -135,6 +139,10 @@ pub(super) fn shrink(eigenvalue: f64, penalty: f64) -> f64 {
     if eigenvalue > 0.0 { 1.0 / (eigenvalue + penalty) } else { 0.0 }
 }
 
+fn pieces() -> Par {
+    Par::rayon(PIECES)
+}
+
 /// Eigenvalues and eigenvectors of the symmetric product of a matrix and its transpose.
 fn eigen(left: MatRef<f64>, right: MatRef<f64>) -> Result<(Array1<f64>, Mat<f64>)> {
     let side = left.nrows();
@@ -148,8 +156,10 @@ fn eigen(left: MatRef<f64>, right: MatRef<f64>) -> Result<(Array1<f64>, Mat<f64>
         right,
         BlockStructure::Rectangular,
         1.0,
-        get_global_parallelism(),
+        pieces(),
     );
+    // The one way to tell it; nothing else in this program asks faer to work in parallel.
+    set_global_parallelism(pieces());
     let eigen = gram
         .self_adjoint_eigen(Side::Lower)
         .map_err(|e| Error::Internal(format!("eigendecomposition of the activations: {e:?}")))?;

@@ -12,6 +12,7 @@
 //! - `sparse`, `sparse_ridge`: the fit to very many columns of mostly zeros that names need
 //! - `score`: everything above for one hook point, as result rows: [`Scorer`]
 //! - `store`: probes on disk: [`ProbeSet`]
+//! - `part`: hook points fitted apart, until they are merged: [`Parts`]
 
 mod bootstrap;
 mod centroid;
@@ -22,6 +23,7 @@ mod geometry;
 mod measure;
 mod metrics;
 mod names;
+mod part;
 mod probe;
 mod ridge;
 mod score;
@@ -36,6 +38,7 @@ pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
 pub use metrics::{Spearman, kendall, mae, pearson, r2, r2_by_target, r2_over, spearman};
 pub use names::{NAME_COLUMNS, name_features};
+pub use part::{Part, Parts};
 pub use probe::Probe;
 pub use ridge::{Edge, PenaltyGrid, Ridge, Solution, Trial};
 pub use score::{Baseline, Scored, Scorer};

@@ -185,3 +185,24 @@ fn bad_input_is_refused_by_row_and_column() {
         assert!(decomposition.solve(&y, &PenaltyGrid::Fixed(penalties)).is_err());
     }
 }
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    // Tall and wide, large enough that products and decomposition are cut into pieces.
+    for (n, d) in [(1500, 330), (290, 610)] {
+        let (x, y) = planted(n, d);
+        let fit = || {
+            let decomposition = Decomposition::of(x.clone()).unwrap();
+            let solution = decomposition.solve(&y, &PenaltyGrid::default()).unwrap();
+            (decomposition.pattern(&solution.probe).unwrap(), solution.leave_one_out, solution.probe)
+        };
+        let on = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            pool.install(fit)
+        };
+        let one = on(1);
+        for n_threads in [2, 3, 8, 11] {
+            assert!(on(n_threads) == one, "{n} rows, {d} columns, {n_threads} threads");
+        }
+    }
+}

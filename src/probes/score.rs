@@ -170,12 +170,15 @@ impl<'a> Scorer<'a> {
     }
 
     /// The readings of a probe beside the truth, for every entity and target.
-    pub fn prediction_rows(&self, point: HookPoint, scored: &Scored) -> Vec<PredictionRow> {
+    ///
+    /// # Shapes
+    /// `readings` is `[n_entities, n_targets]`, in dataset order.
+    pub fn prediction_rows(&self, point: HookPoint, readings: ArrayView2<f64>) -> Vec<PredictionRow> {
         let names = self.dataset.kind.names();
         let mut splits = vec![""; self.dataset.entities.len()];
         self.split.train.iter().for_each(|&i| splits[i] = "train");
         self.split.test.iter().for_each(|&i| splits[i] = "test");
-        let entities = self.dataset.entities.iter().zip(splits).zip(scored.predictions.rows());
+        let entities = self.dataset.entities.iter().zip(splits).zip(readings.rows());
         entities
             .filter(|((_, split), _)| !split.is_empty())
             .flat_map(|((entity, split), readings)| {

@@ -73,7 +73,7 @@ fn a_planted_place_is_read_and_shuffled_targets_are_not() {
 fn latitude_and_longitude_keep_their_order() {
     let dataset = places();
     let scored = scorer(&dataset).layer(POINT, planted(&dataset).view()).unwrap();
-    let rows = scorer(&dataset).prediction_rows(POINT, &scored);
+    let rows = scorer(&dataset).prediction_rows(POINT, scored.predictions.view());
     assert_eq!(rows.len(), 600);
     for pair in rows.chunks(2) {
         assert_eq!((pair[0].target.as_str(), pair[1].target.as_str()), ("latitude", "longitude"));

@@ -14,6 +14,7 @@ mod hub_server;
 mod kills;
 mod laws;
 mod loading;
+mod parts;
 mod reading;
 mod shards;
 mod source;

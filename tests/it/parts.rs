@@ -1,0 +1,158 @@
+//! Probes fitted hook point by hook point, by many processes, and merged: the bytes of a single run.
+
+use super::{root, tiny_spec};
+use mappa::artefact::Card;
+use mappa::hook_point::HookPoint;
+use mappa::model::{Capture, Forest, Model, Precision, Spec, Transformer, untrained, untrained_up_to};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const FOLDER: &str = "probes/atlas/nyc_place/empty";
+const FIT: [&str; 5] = ["probe", "--dataset", "nyc_place", "--resamples", "20"];
+
+fn command(lab: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
+    command.arg("--lab").arg(lab).args(args);
+    command
+}
+
+fn run(lab: &Path, args: &[&[&str]]) -> Output {
+    command(lab, &args.concat()).output().unwrap()
+}
+
+fn done(lab: &Path, args: &[&[&str]]) -> String {
+    let output = run(lab, args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn refused(lab: &Path, args: &[&[&str]], parts: &[&str]) {
+    let output = run(lab, args);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+/// The files of a probe folder and of its figures, but for hidden ones; of the card only its inputs.
+fn files(lab: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for folder in [FOLDER, "figures/atlas/empty"] {
+        for entry in std::fs::read_dir(lab.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let bytes = match name.as_str() {
+                "card.json" => format!("{:?}", Card::load(&path).unwrap().unwrap().inputs).into_bytes(),
+                _ if name.starts_with('.') => continue,
+                _ => std::fs::read(&path).unwrap(),
+            };
+            files.insert(name, bytes);
+        }
+    }
+    files
+}
+
+fn names() -> Vec<String> {
+    let printed = done(Path::new("."), &[&["models", "hook-points", "atlas"]]);
+    let names: Vec<String> = printed.lines().map(String::from).collect();
+    assert_eq!(names, HookPoint::stream(6).iter().map(HookPoint::to_string).collect::<Vec<_>>());
+    names
+}
+
+#[test]
+fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
+    let (whole, apart) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, apart) = (whole.path(), apart.path());
+    let printed = done(whole, &[&FIT]);
+    let names = names();
+    done(apart, &[&["extract", "--dataset", "nyc_place"]]);
+    refused(
+        apart,
+        &[&FIT, &["--merge"]],
+        &["blocks.0.hook_resid_pre", "blocks.5.hook_resid_post", "--hook-points"],
+    );
+    // Last first, two in one process, the others each in one of its own and all at once.
+    let two = done(apart, &[&FIT, &["--hook-points", "blocks.{1,5}.*"]]);
+    assert!(two.contains(&format!("probed: {}\nprobed: {}\n", names[2], names[6])), "{two}");
+    let start = |name: &String| {
+        let mut command = command(apart, &[&FIT[..], &["--hook-points", name]].concat());
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    let left: Vec<Child> = [0, 1, 3, 5].map(|i| start(&names[i])).into_iter().collect();
+    left.into_iter().for_each(|mut child| assert!(child.wait().unwrap().success()));
+    refused(apart, &[&FIT, &["--merge"]], &["none for blocks.3.hook_resid_post;", "7 hook points"]);
+    refused(apart, &[&FIT, &["--seed", "1", "--hook-points", &names[0]]], &["seed", "0, now 1", &names[0]]);
+    let part = apart.join(FOLDER).join(".parts").join(&names[0]).join("scores.csv");
+    let before = std::fs::metadata(&part).unwrap().modified().unwrap();
+    assert!(done(apart, &[&FIT, &["--hook-points", &names[0]]]).contains("found, probed before"));
+    assert_eq!(std::fs::metadata(&part).unwrap().modified().unwrap(), before);
+    done(apart, &[&FIT, &["--hook-points", &names[4]]]);
+    let merged = done(apart, &[&FIT, &["--merge"]]);
+    let table = |text: &str| text.split("probes, scores").next().unwrap().to_string();
+    assert_eq!(table(&merged), table(&printed));
+    let (whole, apart_files) = (files(whole), files(apart));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), apart_files.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == apart_files[name], "{name} differs");
+    }
+    assert!(whole.len() >= 8, "{:?}", whole.keys());
+    assert!(done(apart, &[&FIT, &["--hook-points", &names[3]]]).contains("found, probed before"));
+    assert!(done(apart, &[&FIT, &["--merge"]]).contains("found, probed before"));
+}
+
+#[test]
+fn other_places_and_names_are_refused() {
+    let lab = tempfile::tempdir().unwrap();
+    for odd in ["blocks.6.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.x.hook_resid_post"] {
+        refused(
+            lab.path(),
+            &[&FIT, &["--hook-points", odd]],
+            &[odd, "embed, blocks.{l}.hook_resid_post", "0 to 5"],
+        );
+    }
+    let both = run(lab.path(), &[&FIT, &["--merge", "--hook-points", "blocks.0.hook_resid_post"]]);
+    assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));
+}
+
+/// The stream of an untrained model as deep as it goes, for two texts.
+fn streams(model: &Transformer, points: &[HookPoint]) -> Vec<Vec<Vec<f32>>> {
+    let (forest, _) = match model.spec.attention.direction {
+        mappa::model::Direction::Causal => Forest::of_texts(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap(),
+        mappa::model::Direction::Bidirectional => {
+            Forest::of_chains(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap()
+        }
+    };
+    let mut capture = Capture::all(points);
+    model.forward(&forest, None, &mut capture).unwrap();
+    points.iter().map(|point| capture.get(*point).unwrap().to_vec2().unwrap()).collect()
+}
+
+fn specs() -> Vec<(String, Spec)> {
+    let folder = root("tests/fixtures/models");
+    let checkpoint = |name: &str| {
+        let (spec, _) = Model::parameters(&folder.join(name), Precision::F32).unwrap();
+        (name.to_string(), spec)
+    };
+    let mut specs = vec![("tiny".to_string(), tiny_spec(64))];
+    specs.extend(["gpt2", "gpt_neox", "gemma2", "bert", "opt", "falcon_7b"].map(checkpoint));
+    specs
+}
+
+#[test]
+fn an_untrained_model_is_the_same_however_deep_it_is_drawn() {
+    for (name, spec) in specs() {
+        let points = HookPoint::stream(spec.n_layers);
+        let whole = streams(&untrained(&spec, 5).unwrap(), &points);
+        for layer in 0..spec.n_layers {
+            let cut = untrained_up_to(layer, &spec, 5).unwrap();
+            assert_eq!(cut.spec.n_layers, layer + 1, "{name}");
+            assert_eq!(streams(&cut, &points[..layer + 2]), whole[..layer + 2], "{name}: layer {layer}");
+        }
+        let other = streams(&untrained_up_to(0, &spec, 6).unwrap(), &points[..1]);
+        assert_ne!(other[0], whole[0], "{name}: the seed decides");
+        // Beyond the last layer there is nothing more to draw.
+        assert_eq!(untrained_up_to(99, &spec, 5).unwrap().spec.n_layers, spec.n_layers);
+    }
+}

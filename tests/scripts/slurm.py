@@ -1,0 +1,428 @@
+"""The Slurm jobs of cluster/slurm on a real Slurm: a cluster of one node on this machine, tasks that are requeued and
+killed while they run, and every file compared with a single run.
+
+    python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--keep]
+
+Installs Debian's slurm-wlm and munge where they are missing (as root, with apt-get), and starts munged, slurmctld and
+slurmd with a key, a configuration and a state of their own in a temporary folder, on free ports of the loopback address.
+All are ended at the end, however it comes. Nothing but the standard library is needed. Prints one line a check and the
+count of those that hold; ends with 1 if one does not. Not part of the test suite: it needs the network and some minutes.
+"""
+
+import argparse
+import filecmp
+import getpass
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+JOBS = ROOT / "cluster/slurm"
+MODEL = "atlas"
+SHARDS = 4
+N_POINTS = 7  # atlas has six blocks
+PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client"}
+# A requeued task waits as long as its credential lives before it may start again.
+CREDENTIAL_S = 5
+PATIENCE_S = 900
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    built = [ROOT / "target" / profile / "mappa" for profile in ("release", "debug")]
+    parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
+    parser.add_argument("--dataset", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary folder, and say where it is")
+    return parser.parse_args()
+
+
+def wait_for(what, is_so, patience=PATIENCE_S, pause=0.2):
+    """Polls until something is so, and gives what the poll gave."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        found = is_so()
+        if found:
+            return found
+        time.sleep(pause)
+    raise TimeoutError(f"waited {patience} s in vain: {what}")
+
+
+def install():
+    """Slurm and munge, where a program of theirs is missing; Debian's packages start no daemon in a container."""
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    os.environ["PATH"] = path
+    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    if not missing:
+        return
+    print(f"installing {' '.join(missing)}", flush=True)
+    quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    subprocess.run(["apt-get", "update", "-qq"], check=True, **quiet)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, **quiet)
+
+
+def free_ports(n):
+    sockets = [socket.socket() for _ in range(n)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Cluster:
+    """A Slurm of one node with two CPUs: controller, daemon and munge, in a folder, on loopback."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.daemons = []
+        for name in ("munge", "state", "spool", "logs"):
+            (folder / name).mkdir()
+        (folder / "key").write_bytes(os.urandom(1024))
+        (folder / "key").chmod(0o600)
+        self.conf = folder / "slurm.conf"
+        self.conf.write_text(self.configuration())
+        os.environ["SLURM_CONF"] = str(self.conf)
+
+    def configuration(self):
+        folder, user, host = self.folder, getpass.getuser(), socket.gethostname().split(".")[0]
+        controller, daemon = free_ports(2)
+        settings = {
+            "ClusterName": "mappa",
+            "SlurmctldHost": f"{host}(127.0.0.1)",
+            "SlurmUser": user,
+            "SlurmdUser": user,
+            "SlurmctldPort": controller,
+            "SlurmdPort": daemon,
+            # Listen on the address of the host's entry, loopback, instead of on all.
+            "CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny",
+            "AuthType": "auth/munge",
+            "AuthInfo": f"socket={folder}/munge/socket,cred_expire={CREDENTIAL_S}",
+            "CredType": "cred/munge",
+            "StateSaveLocation": folder / "state",
+            "SlurmdSpoolDir": folder / "spool",
+            "SlurmctldPidFile": folder / "slurmctld.pid",
+            "SlurmdPidFile": folder / "slurmd.pid",
+            "SlurmctldLogFile": folder / "logs/slurmctld",
+            "SlurmdLogFile": folder / "logs/slurmd",
+            # No cgroups, no accounting: a container has neither.
+            "ProctrackType": "proctrack/linuxproc",
+            "TaskPlugin": "task/none",
+            "JobAcctGatherType": "jobacct_gather/none",
+            "AccountingStorageType": "accounting_storage/none",
+            "JobCompType": "jobcomp/none",
+            "SwitchType": "switch/none",
+            "MpiDefault": "none",
+            "SelectType": "select/cons_tres",
+            "SelectTypeParameters": "CR_CPU",
+            "JobRequeue": 1,
+            "ReturnToService": 2,
+            "KillWait": 5,
+            "MinJobAge": 3600,
+            "SchedulerParameters": "sched_interval=2,bf_interval=2",
+            "NodeName": f"node NodeAddr=127.0.0.1 NodeHostname={host} CPUs=2 State=UNKNOWN",
+            "PartitionName": "main Nodes=ALL Default=YES MaxTime=INFINITE State=UP",
+        }
+        return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+    def start(self):
+        folder = self.folder
+        self.daemon("munged", "--foreground", f"--key-file={folder}/key", f"--socket={folder}/munge/socket",
+                    f"--pid-file={folder}/munge/pid", f"--log-file={folder}/munge/log", f"--seed-file={folder}/munge/seed")
+        wait_for("munge's socket", lambda: self.alive() and (folder / "munge/socket").exists(), 30)
+        self.daemon("slurmctld", "-D", "-f", self.conf)
+        self.daemon("slurmd", "-D", "-N", "node", "-f", self.conf)
+        wait_for("an idle node", lambda: self.alive() and self.state() == "idle", 60)
+
+    def daemon(self, *words):
+        log = open(self.folder / f"logs/{words[0]}.out", "wb")
+        # A session of its own: Ctrl-C ends this script, which then ends the daemons in their order.
+        process = subprocess.Popen([str(word) for word in words], stdout=log, stderr=log, start_new_session=True)
+        self.daemons.append((words[0], process))
+
+    def alive(self):
+        for name, process in self.daemons:
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended with {process.returncode}")
+        return True
+
+    @staticmethod
+    def state():
+        found = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True)
+        return found.stdout.strip()
+
+    def stop(self):
+        """Cancels what runs, and ends the daemons that were started here, by their own process ids."""
+        if len(self.daemons) == 3 and self.daemons[1][1].poll() is None:
+            subprocess.run(["scancel", "--user", getpass.getuser()], capture_output=True)
+            try:
+                wait_for("an empty queue", lambda: not squeue("--all"), 30)
+            except TimeoutError as error:
+                print(error)
+        for name, process in reversed(self.daemons):
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                print(f"{name} does not end: killed")
+                process.kill()
+                process.wait()
+        self.daemons.clear()
+
+    def print_logs(self):
+        for log in sorted([*(self.folder / "logs").iterdir(), self.folder / "munge/log"]):
+            if log.is_file() and log.stat().st_size:
+                print(f"--- {log.name}, its last lines")
+                print("\n".join(log.read_text(errors="replace").splitlines()[-25:]))
+
+
+def slurm(*words):
+    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True).stdout
+
+
+def squeue(*words):
+    return slurm("squeue", "--noheader", "--array", "--format=%i %T %r", *words).splitlines()
+
+
+def record(job):
+    """What the controller knows of a job, or of one task of an array, field by field."""
+    words = slurm("scontrol", "show", "job", job).split()
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+class Checks:
+    """What was checked: one line each, and how many hold."""
+
+    def __init__(self):
+        self.n, self.n_good = 0, 0
+
+    def __call__(self, holds, words):
+        self.n += 1
+        self.n_good += bool(holds)
+        print(f"{'ok' if holds else 'NOT OK':<7}{words}", flush=True)
+
+
+class Experiment:
+    """One submission of the four stages into a lab of its own."""
+
+    def __init__(self, options, lab):
+        self.options, self.lab = options, lab
+        self.store = lab / "activations" / MODEL / options.dataset.stem / "empty"
+        lab.mkdir()
+        self.settings = lab / "experiment.env"
+        settings = {"MODEL": MODEL, "DATASET": options.dataset, "MAPPA": options.mappa, "LAB": lab, "SHARDS": SHARDS}
+        text = (JOBS / "experiment.env").read_text()
+        for name, value in settings.items():
+            text, n = re.subn(rf"^{name}=.*$", lambda _: f"{name}={shlex.quote(str(value))}", text, flags=re.MULTILINE)
+            assert n == 1, name
+        # The node has two CPUs and no memory to speak of.
+        text, n = re.subn(r"--cpus-per-task=\d+ --mem=\S+ ", "--cpus-per-task=1 ", text)
+        assert n == 4
+        self.settings.write_text(text)
+
+    def submit(self):
+        """Submits everything; notes the jobs and where their logs lie."""
+        printed = slurm(JOBS / "submit.sh", self.settings)
+        self.jobs = dict(re.findall(r"^(\w+) +job (\d+)", printed, re.MULTILINE))
+        self.logs = pathlib.Path(re.search(r"^logs +(.+)$", printed, re.MULTILINE)[1])
+        return printed
+
+    def task(self, shard):
+        return f"{self.jobs['extract']}_{shard}"
+
+    def signal(self, name, shard):
+        """Sends a signal to a task's script. By the job's own number: named as a part of its array, scancel sends
+        the signal again some seconds later, to the task's next start."""
+        slurm("scancel", f"--signal={name}", "--batch", record(self.task(shard))["JobId"])
+
+    def journal(self, shard):
+        """How many groups of entities a shard has noted as done, and None where it is not being written."""
+        path = self.store / f".shards/{shard}-of-{SHARDS}/.partial/journal.csv"
+        try:
+            return path.read_text().count("\n")
+        except FileNotFoundError:
+            return None
+
+    def is_finished(self, shard):
+        return (self.store / f".shards/{shard}-of-{SHARDS}/card.json").is_file()
+
+    def in_the_middle(self, shard):
+        """Waits until a shard has done some groups and is not done; gives how many."""
+        def looked():
+            if self.is_finished(shard):
+                raise RuntimeError(f"shard {shard} was done before it could be disturbed; take a larger dataset")
+            return self.journal(shard)
+        return wait_for(f"shard {shard} at work", looked, pause=0.02)
+
+    def log(self, name):
+        path = self.logs / f"{name}.out"
+        return path.read_text() if path.is_file() else ""
+
+    def wait(self):
+        """Waits until none of the jobs is in the queue; says what became of each."""
+        ids = ",".join(self.jobs.values())
+        wait_for("the jobs' end", lambda: not squeue("--jobs", ids), pause=1)
+        return {name: record(job)["JobState"] for name, job in self.jobs.items()}
+
+
+def mappa(options, lab, *words):
+    """Runs the binary on one thread, as the tasks do."""
+    words = [options.mappa, "--lab", lab, *words, "--model", MODEL, "--dataset", options.dataset]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True,
+                          env={**os.environ, "RAYON_NUM_THREADS": "1"})
+    if done.returncode != 0:
+        sys.exit(f"mappa {words[3]} ended with {done.returncode}: {done.stderr}")
+
+
+def files(lab, folder):
+    """The files of a folder of a lab, without those that hold work under way or parts."""
+    names = [path.relative_to(lab / folder) for path in (lab / folder).rglob("*") if path.is_file()]
+    return sorted(name for name in names if not any(part.startswith(".") for part in name.parts))
+
+
+def card(path):
+    """What decides the content, and what was counted; the command and the date differ."""
+    read = json.loads(path.read_text())
+    return read["inputs"], read["notes"]
+
+
+def compare(check, single, lab, folder):
+    """Whether two labs have the same files in a folder, byte by byte."""
+    names = files(single, folder)
+    differ = [str(name) for name in names if not same(single / folder / name, lab / folder / name)]
+    odd = [str(name) for name in files(lab, folder) if name not in names]
+    n_bytes = sum((single / folder / name).stat().st_size for name in names)
+    words = f"{folder}: {len(names)} files, {n_bytes} bytes, as the single run wrote them"
+    check(names and not differ and not odd, words + (f"; differ: {differ}, too many: {odd}" if differ or odd else ""))
+
+
+def same(one, other):
+    if not other.is_file():
+        return False
+    return card(one) == card(other) if one.name == "card.json" else filecmp.cmp(one, other, shallow=False)
+
+
+def requeued_while_running(check, options, folder):
+    """Scenario 1: one task is requeued, one is told that its time is nearly over; both go on, and all ends well."""
+    run = Experiment(options, folder / "requeued while running")
+    print(run.submit())
+    before = {1: run.in_the_middle(1)}
+    slurm("scontrol", "requeue", run.task(1))
+    before[2] = run.in_the_middle(2)
+    run.signal("USR1", 2)
+    kept = {}
+    for shard in before:
+        wait_for(f"task {shard} in the queue", lambda: record(run.task(shard))["JobState"] == "PENDING", 60)
+        kept[shard] = run.journal(shard)
+        words = f"task {shard} was disturbed after {before[shard]} groups, is back in the queue, and {kept[shard]} are noted"
+        check(before[shard] >= 1 and not run.is_finished(shard) and kept[shard] >= before[shard], words)
+    states = run.wait()
+    check(set(states.values()) == {"COMPLETED"}, f"all jobs have ended well: {states}")
+    restarts = [int(record(run.task(shard))["Restarts"]) for shard in range(1, SHARDS + 1)]
+    check(restarts == [1, 1, 0, 0], f"starts after the first, by task: {restarts}")
+    check("ended by Slurm" in run.log("extract-1"), "task 1 says that Slurm ended it")
+    check("time is nearly over" in run.log("extract-2"), "task 2 says that its time was nearly over")
+    for shard in before:
+        said = went_on(run.log(f"extract-{shard}"))
+        check(said == kept[shard], f"task {shard} went on from {said} groups")
+    return run
+
+
+def went_on(log):
+    """From how many groups the last start went on, as its log says."""
+    found = re.findall(r"(\d+) groups", log.split("start 2")[-1])
+    return int(found[0]) if found else None
+
+
+def killed_and_submitted_again(check, options, folder):
+    """Scenario 2: a task is killed; what comes after it is cancelled, and the same command does what is left."""
+    run = Experiment(options, folder / "killed and submitted again")
+    run.submit()
+    before = run.in_the_middle(1)
+    run.signal("KILL", 1)
+    first = run.wait()
+    states = {shard: record(run.task(shard))["JobState"] for shard in range(1, SHARDS + 1)}
+    check(states[1] != "COMPLETED" and [states[shard] for shard in range(2, SHARDS + 1)] == ["COMPLETED"] * (SHARDS - 1),
+          f"task 1 was killed after {before} groups; the tasks: {states}")
+    later = [first[name] for name in ("merge", "probe", "figures")]
+    check(later == ["CANCELLED"] * 3 and not (run.store / "card.json").exists(), f"the stages after it: {later}; nothing is merged")
+    left = run.journal(1)
+    run.submit()
+    states = run.wait()
+    check(set(states.values()) == {"COMPLETED"}, f"submitted again, all jobs have ended well: {states}")
+    found = [shard for shard in range(1, SHARDS + 1) if "found, extracted before" in run.log(f"extract-{shard}")]
+    check(found == list(range(2, SHARDS + 1)), f"tasks that found their shard done: {found}")
+    check(left and left >= before and went_on(run.log("extract-1")) == left, f"task 1 went on from {left} groups")
+    return run
+
+
+def leftovers(folder):
+    """Processes that name the folder in their command."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if int(path.parent.name) != os.getpid() and any(str(folder) in word for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+def run_all(options, folder):
+    check = Checks()
+    install()
+    single = folder / "single"
+    began = time.monotonic()
+    mappa(options, single, "extract")
+    extracted = time.monotonic()
+    mappa(options, single, "probe")
+    print(f"single run: {extracted - began:.0f} s to extract, {time.monotonic() - extracted:.0f} s to probe", flush=True)
+    (folder / "cluster").mkdir()
+    cluster = Cluster(folder / "cluster")
+    try:
+        cluster.start()
+        print(slurm("sinfo", "--version").strip(), flush=True)
+        check(cluster.state() == "idle", "the node is idle")
+        for scenario in (requeued_while_running, killed_and_submitted_again):
+            run = scenario(check, options, folder)
+            for part in ("activations", "probes", "figures"):
+                compare(check, single, run.lab, part)
+    except BaseException:
+        cluster.print_logs()
+        raise
+    finally:
+        cluster.stop()
+    left = leftovers(folder)
+    check(not left, f"no process of the cluster is left{': ' + str(left) if left else ''}")
+    print(f"{check.n_good} of {check.n} checks hold")
+    return 0 if check.n_good == check.n else 1
+
+
+def main():
+    options = arguments()
+    options.mappa, options.dataset = options.mappa.resolve(), options.dataset.resolve()
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="mappa-slurm-"))
+    folder.chmod(0o755)
+    try:
+        return run_all(options, folder)
+    finally:
+        if options.keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
