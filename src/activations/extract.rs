@@ -31,7 +31,7 @@ pub struct Progress {
 
 /// Who watches an extraction: told how far it is, and asked whether it shall go on.
 pub trait Watch {
-    /// Told before the first group where some are done already, and after each.
+    /// Told at the beginning where an earlier run left something, and after each group.
     fn at(&mut self, progress: Progress);
 
     /// Asked at every hook point; the group that is then on its way is dropped.
@@ -141,9 +141,6 @@ pub(super) fn run(
 ) -> Result<()> {
     let n_entities = work.n_entities();
     let mut n_done = n_entities - groups.iter().map(|group| work.group(*group).len()).sum::<usize>();
-    if n_done > 0 {
-        watch.at(Progress { n_done, n_entities });
-    }
     for &group in groups {
         let mut recorder = Recorder::new(work, (points, group), (&mut *sink, &*watch))?;
         match recorder.pass() {

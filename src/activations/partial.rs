@@ -151,13 +151,27 @@ impl<'a> Partial<'a> {
 
     /// Ends a part: when this returns, its rows and its line in the journal are on the disk.
     pub fn end(&mut self, part: usize) -> Result<()> {
-        self.tables.values().flatten().try_for_each(Table::sync)?;
+        self.sync()?;
         // A hook point at which the part has no rows counts all the same.
         let mut hashers = std::mem::take(&mut self.hashers);
         for &point in self.tables.keys() {
             hashers.entry(point).or_default();
         }
         self.journal.append(part, &joined(hashers))
+    }
+
+    /// Syncs all files, several at once: a disk does that in little more time than one.
+    fn sync(&self) -> Result<()> {
+        const AT_ONCE: usize = 16;
+        let tables: Vec<&Table> = self.tables.values().flatten().collect();
+        let each = tables.len().div_ceil(AT_ONCE).max(1);
+        std::thread::scope(|scope| {
+            let run = |some: &[&Table]| some.iter().try_for_each(|table| table.sync());
+            let threads: Vec<_> = tables.chunks(each).map(|some| scope.spawn(move || run(some))).collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Error::Internal("a sync panicked".into())))
+            })
+        })
     }
 
     /// Gives the files their places, and writes what stands beside them, the card last.

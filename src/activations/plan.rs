@@ -34,7 +34,7 @@ struct Group {
 pub fn group_nodes(spec: &Spec) -> usize {
     const MOST: usize = 2048;
     const LEAST: usize = 256;
-    const BUDGET: usize = 1 << 30;
+    const BUDGET: usize = 1 << 29;
     let fit = BUDGET / node_bytes(spec);
     (fit / LEAST * LEAST).clamp(LEAST, MOST)
 }
@@ -236,9 +236,9 @@ mod tests {
             n_context: 64,
         };
         let nodes = |sizes: Sizes| group_nodes(&Spec::llama(sizes));
-        assert_eq!(nodes(sizes(128, 4, 384)), 4096);
-        assert_eq!(nodes(sizes(1024, 16, 4096)), 4096);
+        assert_eq!(nodes(sizes(128, 4, 384)), 2048);
+        assert_eq!(nodes(sizes(1024, 16, 4096)), 2048);
         let (wide, wider) = (nodes(sizes(4096, 32, 11008)), nodes(sizes(8192, 64, 28672)));
-        assert!(256 <= wider && wider < wide && wide < 4096, "{wide} and {wider}");
+        assert!(256 <= wider && wider < wide && wide < 2048, "{wide} and {wider}");
     }
 }

@@ -3,7 +3,7 @@
 use super::files::{Files, write_error};
 use super::recording::Stored;
 use crate::error::{Error, Result};
-use safetensors::SafeTensors;
+use safetensors::tensor::Metadata;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -158,11 +158,11 @@ impl<'a> Finished<'a> {
             Error::bad_file(files.path(name), found, expected)
         };
         let length = files.size(name)?;
-        let mut head = files.load_part(name, (0, 8))?;
+        let head = files.load_part(name, (0, 8))?;
         let n = head.as_chunks::<8>().0.first().map(|n| u64::from_le_bytes(*n));
         let header = n.filter(|n| *n < 1 << 20).ok_or_else(|| wrong("no header".into()))?;
-        head.extend(files.load_part(name, (8, header as usize))?);
-        let (_, metadata) = SafeTensors::read_metadata(&head).map_err(|e| wrong(e.to_string()))?;
+        let text = files.load_part(name, (8, header as usize))?;
+        let metadata: Metadata = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
         let info = metadata.info(TENSOR).ok_or_else(|| wrong(format!("no tensor `{TENSOR}`")))?;
         let (Some(stored), &[n_rows, width]) = (Stored::of(info.dtype), info.shape.as_slice()) else {
             return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));

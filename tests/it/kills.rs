@@ -109,7 +109,7 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
         loop {
             let kept = n_recorded(lab.path()).unwrap_or(0);
             let mut child = spawn(lab.path());
-            std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.7)));
+            std::thread::sleep(whole.mul_f64(rng.random_range(0.0..0.35)));
             if child.try_wait().unwrap().is_some() {
                 let output = child.wait_with_output().unwrap();
                 assert!(output.status.success(), "{}", text(&output.stderr));

@@ -1,7 +1,7 @@
 //! Laws of extraction and probing: groups equal single passes, and what was planted is found.
 
 use super::tiny_spec;
-use mappa::activations::{Extraction, Reader, extract};
+use mappa::activations::{Extraction, Reader, SpanRow, extract};
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Tokenizer, Transformer, untrained};
@@ -48,7 +48,7 @@ fn forest_groups_equal_one_entity_at_a_time() {
     for i in (0..1500).step_by(23).chain([1499]) {
         let one = Dataset { entities: vec![dataset.entities[i].clone()], ..dataset.clone() };
         let (alone, _) = read(&model, &tokenizer, &one);
-        assert_eq!(alone.spans[0], together.spans[i]);
+        assert_eq!(SpanRow { first_row: i, ..alone.spans[0].clone() }, together.spans[i]);
         for point in points() {
             let (ours, single) = (together.arrays[&point].row(i), alone.arrays[&point].row(0));
             let apart = ours.iter().zip(single).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);

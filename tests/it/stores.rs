@@ -9,7 +9,7 @@ use mappa::activations::{
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Direction, Spec, Tokenizer, Transformer, untrained};
+use mappa::model::{Direction, Place, Spec, Tokenizer, Transformer, untrained};
 use mappa::training::train_tokenizer;
 use ndarray::{Axis, s};
 use rand::{Rng, SeedableRng};
@@ -357,7 +357,7 @@ fn spoilt(bench: &mut Bench, token: u32, value: f32) {
     let bench_again = Transformer::new(spec.clone(), &mut |param, shape| {
         let mut values: Vec<f32> =
             (0..shape.iter().product::<usize>()).map(|i| ((i * 31 % 17) as f32 - 8.0) / 40.0).collect();
-        if param.to_string().contains("embed") && shape == [spec.d_vocab, spec.d_model] {
+        if param.place == Place::Embed {
             values[token as usize * spec.d_model + 3] = value;
         }
         let tensor = candle_core::Tensor::from_vec(values, shape, &candle_core::Device::Cpu)?;
