@@ -49,6 +49,11 @@ impl Lock {
         }
     }
 
+    /// Whether some process has or had the lock of a folder.
+    pub fn is_there(folder: &Path) -> bool {
+        folder.join(NAME).exists()
+    }
+
     /// Whether others are really kept out.
     pub fn is_held(&self) -> bool {
         self.held.is_some()

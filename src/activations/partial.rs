@@ -95,14 +95,17 @@ impl<'a> Partial<'a> {
         Ok(Partial { files, folder, tables, journal, hashers: BTreeMap::new() })
     }
 
-    /// Removes what a finished run left when it was ended at its very end.
+    /// Removes what a run left that was ended at its very end, or before it had begun. The lock is held.
     pub fn sweep(files: &Files) -> Result<()> {
         let folder = files.staging();
+        let card = Card::load(&folder.join(CARD))?;
+        let names = card.as_ref().and_then(|card| card.inputs.get(HOOK_POINTS)).map_or("", String::as_str);
         let recorded = Checksums::load(files)?.recorded(files)?;
-        let Some(card) = Card::load(&folder.join(CARD))? else { return Ok(()) };
-        let points = card.inputs.get(HOOK_POINTS).map_or("", String::as_str).split_whitespace();
         let is_recorded = |name: &str| name.parse().is_ok_and(|point| recorded.contains(&point));
-        if points.into_iter().all(is_recorded) { remove(folder) } else { Ok(()) }
+        match folder.exists() && names.split_whitespace().all(is_recorded) {
+            true => remove(folder),
+            false => Ok(()),
+        }
     }
 
     /// Reads the parts in the journal again and strikes out those whose rows are not what was written;

@@ -58,7 +58,7 @@ pub fn place_texts(
     let texts = prompt.texts(dataset)?;
     let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary()));
     let place_one = |entity: &Entity| -> Result<Span, (String, String)> {
-        let prompted = texts.of(entity).map_err(|problem| (prompt.template(), problem))?;
+        let prompted = texts.of(entity).map_err(|problem| (prompt.written(), problem))?;
         let span = place(tokenizer, &prompted).map(|(span, begin)| match &random {
             Some((random, ids)) => {
                 after_tokens(span, begin, &draw_tokens(ids, random.n, (random.seed, entity.row)))

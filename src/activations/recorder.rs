@@ -110,7 +110,7 @@ impl Hook for Recorder<'_> {
             return Err(Error::Stopped { kept: 0, of: 0 });
         }
         if self.points.contains(&point) {
-            let kept = self.kept.rows((point, &stream), self.last_layer())?; // [n_kept, width]
+            let kept = self.kept.rows(&stream)?; // [n_kept, width]
             let width = kept.dim(1)?;
             self.read(point, (&kept.flatten_all()?.to_vec1::<f32>()?, width))?;
             self.n_points += 1;

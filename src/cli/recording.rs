@@ -122,6 +122,7 @@ impl Job<'_> {
         let store = self.store(division);
         let card = division.describe(self.card()?);
         if store.is_done(&card, points)? {
+            store.sweep()?;
             return Ok(Done::Before);
         }
         if !self.unplaced.is_empty() {

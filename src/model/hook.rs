@@ -73,17 +73,18 @@ impl Picked {
         self.distinct.clone()
     }
 
-    /// Their rows of what passes at a hook point, where `last_layer` is the last layer that the hook needs
-    /// and [`Hook::last_rows`] answered [`Picked::distinct`].
+    /// Their rows of what passes at a hook point, be it of all new nodes or, in the last block of a pass
+    /// whose hook answered [`Picked::distinct`] to [`Hook::last_rows`], of the distinct ones alone.
     ///
     /// # Shapes
-    /// `[n_new, width]`, in the last block `[n_distinct, width]`, to `[n_nodes, width]`.
+    /// `[n_new, width]` or `[n_distinct, width]`, to `[n_nodes, width]`.
     ///
     /// # Errors
     /// [`Error::Tensor`] if a node is not in the pass.
-    pub fn rows(&self, (point, stream): (HookPoint, &Tensor), last_layer: Option<usize>) -> Result<Tensor> {
-        let in_last_block = last_layer == Some(point.layer()) && !matches!(point, HookPoint::ResidPre(_));
-        let rows = if in_last_block { &self.among_distinct } else { &self.nodes };
+    pub fn rows(&self, stream: &Tensor) -> Result<Tensor> {
+        // Where both counts are alike, all nodes are picked, and the two indices are one.
+        let is_narrowed = stream.dim(0)? == self.distinct.len();
+        let rows = if is_narrowed { &self.among_distinct } else { &self.nodes };
         Ok(stream.index_select(&rows.to_device(stream.device())?, 0)?)
     }
 }
@@ -125,10 +126,9 @@ impl Capture {
 
 impl Hook for Capture {
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
-        let last_layer = self.last_layer();
         if let Some(slot) = self.kept.get_mut(&point) {
             *slot = Some(match &self.nodes {
-                Some(nodes) => nodes.rows((point, &stream), last_layer)?, // [n_nodes, width]
+                Some(nodes) => nodes.rows(&stream)?, // [n_nodes, width]
                 None => stream.clone(),
             });
         }

@@ -20,6 +20,7 @@ mod shards;
 mod source;
 mod stores;
 mod texts;
+mod texts_binary;
 mod tidy;
 mod tidy_tests;
 mod training;

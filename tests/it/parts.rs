@@ -109,7 +109,7 @@ fn other_places_and_names_are_refused() {
         refused(
             lab.path(),
             &[&FIT, &["--hook-points", odd]],
-            &[odd, "embed, blocks.{l}.hook_resid_post", "0 to 5"],
+            &[odd, "blocks.{l}.hook_resid_post", "0 to 5"],
         );
     }
     let both = run(lab.path(), &[&FIT, &["--merge", "--hook-points", "blocks.0.hook_resid_post"]]);

@@ -426,7 +426,7 @@ fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
     assert_eq!(of_cut[4].ids, first[8].ids);
 }
 
-/// The paper's prompts of every dataset, on every row of the real files.
+/// Prompts of every dataset, on every row of the real files.
 #[test]
 fn every_real_name_is_placed() {
     let folder = root("../shared/data");
@@ -434,41 +434,45 @@ fn every_real_name_is_placed() {
         println!("skipped: 1 test, {} is not there", folder.display());
         return;
     }
-    let tokenizers = [
-        ("atlas", Model::bundled(Precision::F32).unwrap().tokenizer),
-        ("gpt-neox", Tokenizer::open(&root("tests/fixtures/bos")).unwrap()),
-        ("chat", chat_folder("chatml").with_chat(ChatDate::default()).unwrap()),
-    ];
-    for (name, prompts) in [
-        ("world_place", &["empty", "empty_all_caps", "coords", "Where is \"{}\"?"][..]),
-        ("us_place", &["where_us", "({})", "{}, {state_name}"]),
-        ("nyc_place", &["where_nyc", "{} in {borough_name}"]),
-        ("historical_figure", &["when", "{} ({occupation})"]),
-        ("art", &["release", "{title}, {entity_type} by {creator}"]),
-        ("headline", &["when_w_period", "when_wo_period", "“{}”"]),
+    let atlas = Model::bundled(Precision::F32).unwrap().tokenizer;
+    let (chat, wild) = (chat_folder("chatml").with_chat(ChatDate::default()).unwrap(), chat_folder("llama3"));
+    for (name, text, tokenizer) in [
+        ("world_place", "coords", &atlas),
+        ("world_place", "“{}”, he said", &wild),
+        ("us_place", "{}, {state_name}", &chat),
+        ("nyc_place", "{} in {borough_name}", &atlas),
+        ("historical_figure", "when_all_caps", &chat),
+        ("art", "{title}, {entity_type} by {creator}", &atlas),
+        ("headline", "when_w_period", &chat),
+        ("headline", "\"{}\"\n", &wild),
     ] {
         let dataset = load(&folder.join(name).with_extension("csv")).unwrap();
-        for (which, tokenizer) in &tokenizers {
-            let spec = Spec { n_context: 1 << 16, ..spec(tokenizer) };
-            for text in prompts {
-                let prompt =
-                    Prompt::find(text, &dataset).unwrap().with_names(Names::Paper, &dataset).unwrap();
-                let Placed { spans, unplaced } =
-                    place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default()).unwrap();
-                let why: Vec<String> =
-                    unplaced.iter().take(3).map(|u| format!("{}: {}", u.text, u.problem)).collect();
-                println!("{name}, {which}, {text}: {} placed, {} not {why:?}", spans.len(), unplaced.len());
-                let empty = unplaced.iter().filter(|one| one.problem.contains("is empty")).count();
-                let merged = unplaced.iter().filter(|one| one.problem.contains("which follows it")).count();
-                assert_eq!(unplaced.len(), empty + merged, "{why:?}");
-                assert!(
-                    merged * 50 < spans.len(),
-                    "{merged} of {} are merged with what follows",
-                    spans.len()
-                );
-                if !text.contains(['"', '(', ',', '”']) {
-                    assert_eq!(merged, 0, "{why:?}");
-                }
+        let spec = Spec { n_context: 1 << 16, ..spec(tokenizer) };
+        let names = if text.contains('{') { Names::AsWritten } else { Names::Paper };
+        let prompt = Prompt::find(text, &dataset).unwrap().with_names(names, &dataset).unwrap();
+        let started = std::time::Instant::now();
+        let Placed { spans, unplaced } =
+            place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default()).unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{name}, {text:?}: {} placed, {} not, {seconds:.2} s", spans.len(), unplaced.len());
+        let is_empty =
+            |row: u64| dataset.table.cell(row, dataset.table.column("borough_name").unwrap()) == Some("");
+        for one in unplaced {
+            let stop = text.ends_with('\n')
+                && one.problem.contains("its last token")
+                && one.name.ends_with(['.', ')']);
+            let known = stop || (one.problem == "its column `borough_name` is empty" && is_empty(one.row));
+            assert!(known, "{}: {}", one.text, one.problem);
+        }
+        for span in spans.iter().step_by(97) {
+            let spelled = tokenizer.spell(span.tokens()).unwrap();
+            let name = &dataset.entities[span.entity].name;
+            if text.contains('{')
+                && name.is_ascii()
+                && !name.contains(['(', ',', '.'])
+                && name.to_uppercase() != *name
+            {
+                assert!(name.ends_with(spelled.trim().trim_end_matches('.')), "{name}: {spelled}");
             }
         }
     }

@@ -41,7 +41,19 @@ const ARROWS: &[Arrows] = &[
     (
         "activations",
         &["error", "hook_point", "artefact", "datasets", "model"],
-        &["candle_core", "csv", "fs4", "half", "ndarray", "rayon", "safetensors", "serde", "sha2", "sysinfo"],
+        &[
+            "candle_core",
+            "csv",
+            "fs4",
+            "half",
+            "ndarray",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+            "sha2",
+            "sysinfo",
+        ],
     ),
     (
         "probes",

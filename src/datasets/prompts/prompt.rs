@@ -84,6 +84,11 @@ impl Prompt {
         Prompt { name: name.into(), ..self }
     }
 
+    /// The template as it may be written, without what else decides the text.
+    pub fn written(&self) -> String {
+        self.template.written()
+    }
+
     /// The template with all that decides the text, as cards record it; equal for equal prompts.
     pub fn template(&self) -> String {
         let mut parts = Vec::new();

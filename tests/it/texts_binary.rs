@@ -1,0 +1,221 @@
+//! The flags about texts, through the command itself: shown, extracted, left out, and run.
+
+use super::root;
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn mappa(lab: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
+}
+
+/// What a command printed, once it is known to have ended well.
+fn done(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout), text(&output.stderr))
+}
+
+fn refused(output: &Output, parts: &[&str]) {
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_ne!(output.status.code(), Some(0), "{message}");
+    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+}
+
+/// A lab with a dataset of towns; in rows 2 and 5 nothing is known of the land.
+fn towns(lab: &Path) -> PathBuf {
+    let file = lab.join("towns.csv");
+    let mut rows = String::from("name,country,latitude,longitude,is_test\n");
+    let names = ["Oslo", "Rome", "Lima", "Nairobi", "Tunis", "Athens", "Warsaw", "Cairo", "Paris", "Bergen"];
+    for (i, name) in names.iter().enumerate() {
+        let land = if [1, 4].contains(&i) { "" } else { ["North", "South"][i % 2] };
+        rows += &format!("{name},{land},{i},{},{}\n", 2 * i, i % 4 == 0);
+    }
+    std::fs::write(&file, rows).unwrap();
+    file
+}
+
+fn shape(file: &Path) -> Vec<usize> {
+    let bytes = std::fs::read(file).unwrap();
+    SafeTensors::deserialize(&bytes).unwrap().tensor("activations").unwrap().shape().to_vec()
+}
+
+/// A column of a CSV file.
+fn column(file: &Path, name: &str) -> Vec<String> {
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let at = reader.headers().unwrap().iter().position(|column| column == name).unwrap();
+    reader.records().map(|row| row.unwrap()[at].to_string()).collect()
+}
+
+#[test]
+fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = towns(lab.path());
+    let dataset = file.to_str().unwrap();
+    let args = ["extract", "--dataset", dataset, "--prompt", "{}, {country}"];
+    let parts =
+        ["towns: row 2", "`Rome`", "`country` is empty", "nor can 1 more", "rows 5", "--skip-unplaced"];
+    refused(&mappa(lab.path(), &args), &parts);
+    assert!(!lab.path().join("activations").exists());
+    let (_, told) = done(&mappa(lab.path(), &[&args[..], &["--skip-unplaced"]].concat()));
+    assert!(told.contains("2 entities left out") && told.contains("unplaced.csv"), "{told}");
+    let folder = std::fs::read_dir(lab.path().join("activations/atlas/towns"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    assert_eq!(shape(&folder.join("blocks.5.hook_resid_post.safetensors")), [8, 128]);
+    let rows: Vec<String> = [1, 3, 4, 6, 7, 8, 9, 10].map(|row| row.to_string()).into();
+    assert_eq!(column(&folder.join("spans.csv"), "row"), rows);
+    let unplaced = folder.join("unplaced.csv");
+    assert_eq!(column(&unplaced, "row"), ["2", "5"]);
+    assert_eq!(column(&unplaced, "text"), ["{}, {country}"; 2]);
+    assert_eq!(column(&unplaced, "problem"), ["its column `country` is empty"; 2]);
+    // The probe reads the rows that are there, and names them by their entities.
+    done(&mappa(
+        lab.path(),
+        &["probe", "--dataset", dataset, "--prompt", "{}, {country}", "--skip-unplaced", "--resamples", "5"],
+    ));
+    let name = folder.file_name().unwrap();
+    let predictions = lab.path().join("probes/atlas/towns").join(name).join("predictions.csv");
+    let read = column(&predictions, "name");
+    assert!(read.contains(&"Cairo".to_string()) && !read.contains(&"Tunis".to_string()), "{read:?}");
+    // Without it, the same rows are refused again, not taken from the store.
+    refused(&mappa(lab.path(), &args), &["row 2"]);
+}
+
+#[test]
+fn texts_are_shown_and_nothing_is_written() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = towns(lab.path());
+    let args = ["extract", "--dataset", file.to_str().unwrap(), "--show-texts", "2", "--prompt"];
+    let (shown, _) = done(&mappa(lab.path(), &[&args[..], &["Where is {}? It is {latitude}"]].concat()));
+    for part in [
+        "10 texts",
+        "BOS: <|text|>",
+        "row 1: Oslo",
+        "Where is Oslo? It is 0",
+        "Ġis [Ġ",
+        "read at token",
+        "what follows it is not seen",
+        "row 2: Rome",
+    ] {
+        assert!(shown.contains(part), "`{part}` is not in: {shown}");
+    }
+    assert!(!shown.contains("row 3"), "{shown}");
+    let (shown, _) = done(&mappa(lab.path(), &[&args[..], &["{}, {country}"]].concat()));
+    assert!(
+        shown.contains("2 of 10 entities have no place") && shown.contains("row 5: \"Tunis\""),
+        "{shown}"
+    );
+    assert!(!lab.path().join("activations").exists());
+}
+
+#[test]
+fn a_file_of_prompts_fills_a_folder_for_each() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = towns(lab.path());
+    let prompts = lab.path().join("prompts.toml");
+    std::fs::write(&prompts, "where = \"Where is {}?\"\ncoords = 'coords'\nnoise = 'random:5'\n").unwrap();
+    let args = ["extract", "--dataset", file.to_str().unwrap(), "--prompts", prompts.to_str().unwrap()];
+    let (said, told) = done(&mappa(lab.path(), &args));
+    assert_eq!(said.matches("extracted: 10 entities").count(), 3, "{said}");
+    assert!(told.contains("BOS <|text|>"), "{told}");
+    let folder = lab.path().join("activations/atlas/towns");
+    let card = |name: &str| std::fs::read_to_string(folder.join(name).join("card.json")).unwrap();
+    assert!(card("where").contains(r#""prompt": "Where is {}?""#), "{}", card("where"));
+    assert!(card("coords").contains("lat/lon"));
+    assert!(card("noise").contains("10 random tokens (seed 5)"));
+    assert!(card("noise").contains(r#""bos": "<|text|>""#));
+    let (said, _) = done(&mappa(lab.path(), &args));
+    assert_eq!(said.matches("found, extracted before").count(), 3, "{said}");
+    // A name that was used for another prompt is refused by the card.
+    std::fs::write(&prompts, "where = \"Where's {}\"\n").unwrap();
+    refused(&mappa(lab.path(), &args), &["card.json", "prompt Where is {}?", "now Where's {}"]);
+    refused(&mappa(lab.path(), &[&args[..], &["--prompt", "x"]].concat()), &["--prompts"]);
+}
+
+#[test]
+fn every_choice_is_kept_in_a_folder_and_a_card_of_its_own() {
+    let lab = tempfile::tempdir().unwrap();
+    let model = root("tests/fixtures/runs/pythia");
+    let args = ["extract", "--model", model.to_str().unwrap(), "--dataset", "nyc_place"];
+    let with = |more: &[&str]| mappa(lab.path(), &[&args[..], more].concat());
+    for more in
+        [&[][..], &["--bos", "always"], &["--bos", "never", "--names", "paper"], &["--prompt", "where_nyc"]]
+    {
+        done(&with(more));
+    }
+    let folder = lab.path().join("activations/pythia/nyc_place");
+    let mut names: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["empty", "empty-bos_always", "empty-paper_names-bos_never", "where_nyc"]);
+    let first =
+        |name: &str| column(&folder.join(name).join("spans.csv"), "position")[0].parse::<usize>().unwrap();
+    assert_eq!(first("empty-bos_always"), first("empty") + 1);
+    let card = std::fs::read_to_string(folder.join("empty-bos_always/card.json")).unwrap();
+    assert!(card.contains(r#""bos": "<|endoftext|>""#), "{card}");
+    refused(&with(&["--bos", "perhaps"]), &["as-model, always or never"]);
+    refused(&with(&["--chat"]), &["a model without a chat template", "chat_template.jinja"]);
+    refused(&with(&["--chat-date", "2024-01-01"]), &["--chat"]);
+    refused(&with(&["--prompt", "release"]), &["`release` for `nyc_place`", "where_nyc"]);
+    refused(&with(&["--prompt", "{borough}"]), &["`{borough}`", "{borough_name}"]);
+    refused(&with(&["--prompt", "{} {"]), &["braces in pairs"]);
+}
+
+/// The run's fixture with a chat template laid beside it.
+fn chatty(lab: &Path) -> PathBuf {
+    let (from, to) = (root("tests/fixtures/runs/pythia"), lab.join("models/chatty"));
+    std::fs::create_dir_all(&to).unwrap();
+    for file in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+    let template = "{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\nmodel:{% endfor %} {{ strftime_now('%Y') }}";
+    std::fs::write(to.join("chat_template.jinja"), template).unwrap();
+    to
+}
+
+#[test]
+fn an_experiment_says_what_the_model_reads_and_a_misspelt_field_is_refused() {
+    let lab = tempfile::tempdir().unwrap();
+    let model = chatty(lab.path());
+    let file = lab.path().join("one.toml");
+    let run = |more: &str| {
+        let text = format!("model = {model:?}\ndatasets = [\"nyc_place\"]\nresamples = 5\n{more}\n");
+        std::fs::write(&file, text).unwrap();
+        mappa(lab.path(), &["run", file.to_str().unwrap()])
+    };
+    let fields = "prompt = \"where_nyc\"\nnames = \"paper\"\nchat = true\nchat_date = \"2025-01-31\"\nbos = \"always\"\nskip_unplaced = true";
+    done(&run(fields));
+    let name = "where_nyc-paper_names-chat_2025-01-31-bos_always";
+    let card = lab.path().join("activations/chatty/nyc_place").join(name).join("card.json");
+    let card = std::fs::read_to_string(card).unwrap();
+    for part in [
+        "chat_template_sha256",
+        r#""chat_date": "2025-01-31""#,
+        r#""bos": "<|endoftext|>""#,
+        "Where in New York City",
+    ] {
+        assert!(card.contains(part), "`{part}` is not in: {card}");
+    }
+    assert!(lab.path().join("probes/chatty/nyc_place").join(name).join("scores.csv").is_file());
+    assert!(lab.path().join("figures/chatty").join(name).join("r2_by_layer.svg").is_file());
+    let drawn =
+        mappa(lab.path(), &["figure", "--model", "chatty", "--dataset", "nyc_place", "--prompt", name]);
+    assert!(done(&drawn).0.contains(name));
+    for (more, part) in [
+        ("bosh = \"always\"", "bosh"),
+        ("bos = \"sometimes\"", "sometimes"),
+        ("names = \"mine\"", "mine"),
+        ("chat = \"yes\"", "chat"),
+        ("chat_date = \"31 January\"", "2024-07-26"),
+        ("prompt = \"coords\"", "`coords` for `nyc_place`"),
+        ("prompt = \"random\"\nchat = true", "random tokens"),
+    ] {
+        refused(&run(more), &[part]);
+    }
+}
