@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, help="a folder for vectors, lab and JSON")
     parser.add_argument("--sample", type=int, help="about so many entities, as whole batches evenly spread (not mappa)")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
-    parser.add_argument("--compile", action="store_true", help="best: through torch.compile")
+    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
     parser.add_argument("--mappa", type=pathlib.Path, default=BUILT, help="the binary (default: target/release/mappa)")
     args = parser.parse_args()
     if args.way == "matmul":

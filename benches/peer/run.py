@@ -38,7 +38,7 @@ def arguments():
     parser.add_argument("--limit", type=int, help="the first N entities only")
     parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="about N entities for a torch way")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
-    parser.add_argument("--compile", action="store_true", help="best: through torch.compile")
+    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
     parser.add_argument("--workloads", default=",".join(texts.WORKLOADS))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--methods", default=",".join(WAYS))
@@ -84,7 +84,7 @@ def run(args, model, workload):
         if way in args.samples:
             words += ["--sample", args.samples[way]]
         if way == "best":
-            words += (["--batch", args.batch] if args.batch else []) + (["--compile"] if args.compile else [])
+            words += ["--products", args.products] + (["--batch", args.batch] if args.batch else [])
         outcome = extract(*words)
         after = matmul_rate()
         outcome |= {"workload": workload, "machine_gflops": (before["gflops"] + after["gflops"]) / 2, "matmul": after}

@@ -5,6 +5,8 @@ without a model of their own:
 
 - the base model, so no logits; forward hooks gather the last tokens, so no layer's hidden states outlive it;
 - texts sorted by length and cut into batches of one length as far as they go, so that next to nothing is padding;
+- the linear layers' products by oneDNN from weights packed once, as torch.compile would call it: on AMD processors
+  faster than MKL, which torch calls by itself (`--products mkl`);
 - no attention mask: padding stands on the right, where no token that is kept looks. So attention takes the causal kernel;
 - the tokens that all texts begin with are computed once; their keys and values are lent to every batch;
 - the batch size (texts, or tokens) that is fastest on batches spread over the texts, found before the clock starts.
@@ -22,9 +24,9 @@ import transformers
 import texts
 
 # Sizes of a batch that are tried: so many texts, or so many tokens.
-SIZES = ["16", "32", "64", "128", "256", "512", "512t", "1024t", "2048t", "4096t"]
-# Tokens that each size is tried on.
-TRIED_TOKENS = 4096
+SIZES = ["16", "32", "64", "128", "256", "512", "1024t", "2048t", "4096t"]
+# Tokens that each size is tried on, twice: there and back, so that a machine that drifts favours none.
+TRIED_TOKENS = 2048
 # Texts that are read again one by one, without sharing, to see that the vectors are right.
 CHECKED = 24
 PRODUCTS = [(4096, 768, 3072), (2048, 1024, 4096), (2048, 2048, 2048)]
@@ -111,14 +113,33 @@ class Gathering:
             self.vectors[depth, self.entities] = states[torch.arange(len(self.last)), self.last]
 
 
+class Packed(torch.nn.Module):
+    """A linear layer whose weights lie as oneDNN's product reads them."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach()), linear.bias
+
+    def forward(self, x):
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def pack(module):
+    """Puts packed linear layers in the place of torch's own, one by one, so that few weights are there twice."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, torch.nn.Linear):
+            setattr(module, name, Packed(child))
+        else:
+            pack(child)
+
+
 class Best:
     """The base model with the texts' shared beginning computed."""
 
     def __init__(self, args, ids):
         self.model = load(transformers.AutoModel, args.model)
-        if args.compile:
-            for i, block in enumerate(self.model.layers):
-                self.model.layers[i].forward = torch.compile(block.forward, dynamic=True)
+        if args.products == "onednn":
+            pack(self.model.layers)
         self.gathering = Gathering(self.model, len(ids))
         self.ids, self.n_past, self.past = ids, texts.shared_beginning(ids), None
         self.count = texts.Count()
@@ -158,16 +179,23 @@ class Best:
             batch.append(i)
         return [*batches, batch]
 
-    def rate(self, size):
-        """Texts' own tokens a second with batches of one size, on batches evenly spread over the texts."""
+    def tried(self, size):
+        """Batches of one size, evenly spread over the texts."""
         batches = self.batches(size)
         own = sum(len(text) - self.n_past for text in self.ids)
-        n = max(1, round(len(batches) * TRIED_TOKENS / own))
-        tried = [batches[i] for i in texts.evenly(n, len(batches))]
-        started = time.monotonic()
-        for batch in tried:
-            self.read(batch)
-        return sum(len(self.ids[i]) - self.n_past for batch in tried for i in batch) / (time.monotonic() - started)
+        return [batches[i] for i in texts.evenly(max(1, round(len(batches) * TRIED_TOKENS / own)), len(batches))]
+
+    def rates(self):
+        """Texts' own tokens a second with each size of batches."""
+        tokens, seconds = dict.fromkeys(SIZES, 0), dict.fromkeys(SIZES, 0.0)
+        for size in SIZES + SIZES[::-1]:
+            batches = self.tried(size)
+            started = time.monotonic()
+            for batch in batches:
+                self.read(batch)
+            seconds[size] += time.monotonic() - started
+            tokens[size] += sum(len(self.ids[i]) - self.n_past for batch in batches for i in batch)
+        return {size: tokens[size] / seconds[size] for size in SIZES}
 
     def largest_difference(self):
         """From each text alone, its beginning not shared: relative to the largest value of the layer."""
@@ -189,7 +217,7 @@ def best(args, ids):
     started = time.monotonic()
     reader.begin()
     reader.read(reader.batches("64")[0])  # the first pass sets up threads and buffers
-    rates = {size: reader.rate(size) for size in SIZES} if args.batch is None else {}
+    rates = reader.rates() if args.batch is None else {}
     size = args.batch or max(rates, key=rates.get)
     searched = time.monotonic() - started
     started = time.monotonic()
@@ -205,6 +233,7 @@ def best(args, ids):
         "entities": len(entities),
         "through": count,
         "batch": size.replace("t", " tokens") if size.endswith("t") else f"{size} texts",
+        "products": args.products,
         "shared_tokens": reader.n_past,
         "tokens_per_second_by_batch": rates,
         "seconds": {"work": worked, "load": loaded, "search": searched},
