@@ -102,7 +102,9 @@ impl<'a> Partial<'a> {
         let names = card.as_ref().and_then(|card| card.inputs.get(HOOK_POINTS)).map_or("", String::as_str);
         let recorded = Checksums::load(files)?.recorded(files)?;
         let is_recorded = |name: &str| name.parse().is_ok_and(|point| recorded.contains(&point));
-        match folder.exists() && names.split_whitespace().all(is_recorded) {
+        // The store's own card comes after its checksums: without it, the run did not come to its end.
+        let is_at_its_end = files.path(CARD).is_file() || card.is_none();
+        match folder.exists() && is_at_its_end && names.split_whitespace().all(is_recorded) {
             true => remove(folder),
             false => Ok(()),
         }

@@ -106,11 +106,7 @@ fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
 fn other_places_and_names_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     for odd in ["blocks.6.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.x.hook_resid_post"] {
-        refused(
-            lab.path(),
-            &[&FIT, &["--hook-points", odd]],
-            &[odd, "blocks.{l}.hook_resid_post", "0 to 5"],
-        );
+        refused(lab.path(), &[&FIT, &["--hook-points", odd]], &[odd, "blocks.{l}.hook_resid_post", "0 to 5"]);
     }
     let both = run(lab.path(), &[&FIT, &["--merge", "--hook-points", "blocks.0.hook_resid_post"]]);
     assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));
