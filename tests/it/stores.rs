@@ -411,8 +411,9 @@ fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
 #[test]
 fn a_value_too_large_for_16_bits_is_named_and_not_stored() {
     let mut bench = Bench::new(Direction::Causal);
-    spoilt(&mut bench, 40, 1e5);
     let points = [HookPoint::ResidPre(0)];
+    let spans = bench.work(Recording::default(), None).extract(&points, &mut |_| ()).unwrap().spans;
+    spoilt(&mut bench, spans[0].token_ids.split(' ').next().unwrap().parse().unwrap(), 1e5);
     let read = |stored| {
         let lab = tempfile::tempdir().unwrap();
         let recording = Recording { readout: Readout::Every, scope: Scope::Text, stored };

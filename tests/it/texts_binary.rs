@@ -22,12 +22,13 @@ fn refused(output: &Output, parts: &[&str]) {
     parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
 }
 
-/// A lab with a dataset of towns; in rows 2 and 5 nothing is known of the land.
-fn towns(lab: &Path) -> PathBuf {
+/// A lab with a dataset of towns, ten a round; in rows 2 and 5 nothing is known of the land.
+fn towns(lab: &Path, n_rounds: usize) -> PathBuf {
     let file = lab.join("towns.csv");
     let mut rows = String::from("name,country,latitude,longitude,is_test\n");
     let names = ["Oslo", "Rome", "Lima", "Nairobi", "Tunis", "Athens", "Warsaw", "Cairo", "Paris", "Bergen"];
-    for (i, name) in names.iter().enumerate() {
+    for i in 0..10 * n_rounds {
+        let name = format!("{}{}", ["", "New ", "Old "][i / 10], names[i % 10]);
         let land = if [1, 4].contains(&i) { "" } else { ["North", "South"][i % 2] };
         rows += &format!("{name},{land},{i},{},{}\n", 2 * i, i % 4 == 0);
     }
@@ -50,7 +51,7 @@ fn column(file: &Path, name: &str) -> Vec<String> {
 #[test]
 fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
     let lab = tempfile::tempdir().unwrap();
-    let file = towns(lab.path());
+    let file = towns(lab.path(), 3);
     let dataset = file.to_str().unwrap();
     let args = ["extract", "--dataset", dataset, "--prompt", "{}, {country}"];
     let parts =
@@ -65,8 +66,8 @@ fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
         .unwrap()
         .unwrap()
         .path();
-    assert_eq!(shape(&folder.join("blocks.5.hook_resid_post.safetensors")), [8, 128]);
-    let rows: Vec<String> = [1, 3, 4, 6, 7, 8, 9, 10].map(|row| row.to_string()).into();
+    assert_eq!(shape(&folder.join("blocks.5.hook_resid_post.safetensors")), [28, 128]);
+    let rows: Vec<String> = (1..=30).filter(|row| ![2, 5].contains(row)).map(|row| row.to_string()).collect();
     assert_eq!(column(&folder.join("spans.csv"), "row"), rows);
     let unplaced = folder.join("unplaced.csv");
     assert_eq!(column(&unplaced, "row"), ["2", "5"]);
@@ -80,7 +81,7 @@ fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
     let name = folder.file_name().unwrap();
     let predictions = lab.path().join("probes/atlas/towns").join(name).join("predictions.csv");
     let read = column(&predictions, "name");
-    assert!(read.contains(&"Cairo".to_string()) && !read.contains(&"Tunis".to_string()), "{read:?}");
+    assert!(read.contains(&"Paris".to_string()) && !read.contains(&"Tunis".to_string()), "{read:?}");
     // Without it, the same rows are refused again, not taken from the store.
     refused(&mappa(lab.path(), &args), &["row 2"]);
 }
@@ -88,7 +89,7 @@ fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
 #[test]
 fn texts_are_shown_and_nothing_is_written() {
     let lab = tempfile::tempdir().unwrap();
-    let file = towns(lab.path());
+    let file = towns(lab.path(), 1);
     let args = ["extract", "--dataset", file.to_str().unwrap(), "--show-texts", "2", "--prompt"];
     let (shown, _) = done(&mappa(lab.path(), &[&args[..], &["Where is {}? It is {latitude}"]].concat()));
     for part in [
@@ -115,7 +116,7 @@ fn texts_are_shown_and_nothing_is_written() {
 #[test]
 fn a_file_of_prompts_fills_a_folder_for_each() {
     let lab = tempfile::tempdir().unwrap();
-    let file = towns(lab.path());
+    let file = towns(lab.path(), 1);
     let prompts = lab.path().join("prompts.toml");
     std::fs::write(&prompts, "where = \"Where is {}?\"\ncoords = 'coords'\nnoise = 'random:5'\n").unwrap();
     let args = ["extract", "--dataset", file.to_str().unwrap(), "--prompts", prompts.to_str().unwrap()];
