@@ -5,7 +5,7 @@
 
 use super::spec::Activation;
 use candle_core::{Result, Tensor};
-use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E, PI};
+use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, PI};
 
 /// `eˣ` to two units in the last place; arguments are held within what f32 can tell apart from 0 and ∞.
 ///
@@ -35,7 +35,7 @@ fn erf(x: f32) -> f32 {
     let x = x.clamp(-3.9, 3.9);
     let t = x * x;
     let mut above = 2.066_455_9e-6;
-    for c in [0.000_285_062_36, 0.003_738_389, 0.052_668_22, 0.189_667_93, 1.128_379_1] {
+    for c in [0.000_285_062_36, 0.003_738_389, 0.052_668_22, 0.189_667_93, FRAC_2_SQRT_PI] {
         above = above * t + c;
     }
     let mut below = 3.826_984_5e-5;

@@ -238,10 +238,10 @@ fn shards_are_merged_to_the_bytes_of_one_run() {
             let store = new_store(lab.path());
             let mut n_empty = 0;
             for index in 1..=of {
-                let shard = Some(Shard::new(index, of).unwrap());
+                let shard = Shard::new(index, of).unwrap();
+                let (part, shard) = (store.of_shard(shard), Some(shard));
                 let work = bench.work(recording, shard);
                 n_empty += usize::from(work.n_entities() == 0);
-                let part = store.of_shard(shard.unwrap());
                 part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
                 if index < of {
                     let message = store.merge(&mut Patience::endless()).unwrap_err().to_string();
