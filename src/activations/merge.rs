@@ -56,10 +56,10 @@ impl ActivationStore {
         let points = partial.points();
         let (mut n_done, n_entities) = (0, spans.len());
         for (at, part) in parts.iter().enumerate() {
-            if watch.stops() {
-                return Err(Error::Stopped { kept: n_done, of: n_entities });
-            }
             if !partial.has(at) {
+                if watch.stops() {
+                    return Err(Error::Stopped { kept: n_done, of: n_entities });
+                }
                 points.iter().try_for_each(|point| part.copy((*point, shapes[point]), &mut partial))?;
                 partial.end(at)?;
             }
