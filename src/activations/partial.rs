@@ -97,6 +97,11 @@ impl<'a> Partial<'a> {
 
     /// Removes what a run left that was ended at its very end, or before it had begun. The lock is held.
     pub fn sweep(files: &Files) -> Result<()> {
+        // A file that was on its way to its place when the program was killed.
+        for name in files.names()?.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            let path = files.path(name);
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
         let folder = files.staging();
         let card = Card::load(&folder.join(CARD))?;
         let names = card.as_ref().and_then(|card| card.inputs.get(HOOK_POINTS)).map_or("", String::as_str);
