@@ -30,7 +30,7 @@ struct Group {
 /// Distinct tokens in one pass: enough for dense products, few enough for a small memory.
 ///
 /// # Units
-/// Tokens, of which each takes about as many bytes as [`node_bytes`] says.
+/// Tokens, of which each takes about as many bytes as `node_bytes` says.
 pub fn group_nodes(spec: &Spec) -> usize {
     const MOST: usize = 2048;
     const LEAST: usize = 256;
