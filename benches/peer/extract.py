@@ -12,8 +12,8 @@ way in torch; torch_ways.py says what it does. `mappa` runs `mappa extract` into
 machine's rate of matrix products. Each prints one JSON object, and writes it and its vectors into `--out`.
 
 Seconds: `work` is from texts to vectors, without loading the model, the search for a batch size, checks and saving;
-`process` is all of it, from the start of Python or of the binary to its end. mappa tells no split, so its `work` is its
-whole process: loading, hashing and saving included.
+`processors` is what all processors spent on it; `process` is all of it, from the start of Python or of the binary to its
+end. mappa tells no split, so its `work` is its whole process: loading, hashing and saving included.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def run_mappa(args):
     return usage, {
         "entities": len(ids),
         "through": through,
-        "seconds": {"work": seconds, "process": seconds},
+        "seconds": {"work": seconds, "processors": usage.ru_utime + usage.ru_stime, "process": seconds},
         "vectors": {"at": str(folder), "kept": "files, f32", "bytes": 4 * len(ids) * (shape.n_layers + 1) * shape.d_model},
     }
 
