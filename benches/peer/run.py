@@ -36,7 +36,7 @@ def arguments():
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
     parser.add_argument("--limit", type=int, help="the first N entities only")
-    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="about N entities for a torch way")
+    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="torch ways: N entities")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
     parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
     parser.add_argument("--workloads", default=",".join(texts.WORKLOADS))
@@ -136,8 +136,10 @@ def difference(outcome):
 def table(lines):
     """One row a way; of the same way, workload and model the last line counts."""
     last = {(line["model"], line["workload"], line["way"]): line for line in lines}
-    titles = ["model", "workload", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s", "mappa is faster by",
-              "GFLOP/s", "of the machine's", "peak memory", "largest difference"]  # fmt: skip
+    titles = [
+        "model", "workload", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s",
+        "mappa is faster by", "GFLOP/s", "of the machine's", "peak memory", "largest difference",
+    ]  # fmt: skip
     drawn = ["| " + " | ".join(titles) + " |", "|---|---|---|" + "--:|" * (len(titles) - 4) + "---|"]
     for (model, workload, way), line in last.items():
         mappa = last.get((model, workload, "mappa"))
@@ -166,13 +168,14 @@ def main():
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
     if not args.table:
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, 2 threads each way", flush=True)
+        print(f"{platform.machine()}, {os.cpu_count()} processors, 2 threads each way", flush=True)
         for model in args.models.split(","):
             for workload in args.workloads.split(","):
                 out = run(args, model, workload)
                 if not args.keep:
                     remove_vectors(out)
-    lines = [json.loads(line) for line in (args.out / "results.jsonl").read_text(encoding="utf-8").splitlines()]
+    results = args.out / "results.jsonl"
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     drawn = table(lines)
     (args.out / "table.md").write_text(drawn + "\n", encoding="utf-8")
     print(drawn)

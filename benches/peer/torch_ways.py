@@ -3,11 +3,11 @@
 `paper` is written as the paper's code works. `best` is what a careful user of torch and transformers would come to,
 without a model of their own:
 
-- the base model, so no logits; forward hooks gather the last tokens, so no layer's hidden states outlive it;
+- the base model, so no logits; forward hooks gather the last tokens, so no hidden states outlive their layer;
 - texts sorted by length and cut into batches of one length as far as they go, so that next to nothing is padding;
 - the linear layers' products by oneDNN from weights packed once, as torch.compile would call it: on AMD processors
   faster than MKL, which torch calls by itself (`--products mkl`);
-- no attention mask: padding stands on the right, where no token that is kept looks. So attention takes the causal kernel;
+- no attention mask: padding stands on the right, where no token that is kept looks; attention takes the causal kernel;
 - the tokens that all texts begin with are computed once; their keys and values are lent to every batch;
 - the batch size (texts, or tokens) that is fastest on batches spread over the texts, found before the clock starts.
 """
