@@ -1,6 +1,6 @@
 """How far the vectors of the three ways lie apart.
 
-    python benches/peer/compare.py FOLDER [--dataset FILE]
+    python benches/peer/compare.py FOLDER --dataset FILE
 
 FOLDER is what `extract.py` was given as `--out` for `best` and for one or both of the others. Each difference is the
 largest over all entities that both have and all layers, relative to the largest value of the layer in `best`. `paper`
@@ -39,10 +39,10 @@ class Lab:
         with open(self.folder / "spans.csv", encoding="utf-8", newline="") as file:
             spans = list(csv.DictReader(file))
         self.rows = {int(span["row"]) - 1: row for row, span in enumerate(spans)}
-        self.last = {int(span["row"]) - 1: int(span["position"]) for span in spans}
         for span in spans:
-            if span["name"] != names[int(span["row"]) - 1]:
-                raise SystemExit(f"row {span['row']}: mappa reads {span['name']!r}, torch {names[int(span['row']) - 1]!r}")
+            name = names[int(span["row"]) - 1]
+            if span["name"] != name:
+                raise SystemExit(f"row {span['row']}: mappa reads {span['name']!r}, torch {name!r}")
 
     def layer(self, depth):
         point = "blocks.0.hook_resid_pre" if depth == 0 else f"blocks.{depth - 1}.hook_resid_post"

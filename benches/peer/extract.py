@@ -6,14 +6,14 @@ is its own.
     python benches/peer/extract.py mappa --model FOLDER --dataset FILE --out FOLDER [--prompt TEXT] [--mappa BINARY]
     python benches/peer/extract.py matmul
 
-`paper` is the pipeline of Gurnee and Tegmark: the causal language model with its logits, batches of 128 in dataset order
-padded on the right, all hidden states, the last token of each gathered and kept as f16. `best` is the strongest fair
-way in torch; torch_ways.py says what it does. `mappa` runs `mappa extract` into a fresh lab. `matmul` measures the
-machine's rate of matrix products. Each prints one JSON object, and writes it and its vectors into `--out`.
+`paper` is the pipeline of Gurnee and Tegmark: the causal language model with its logits, batches of 128 in dataset
+order padded on the right, all hidden states, the last token of each gathered and kept as f16. `best` is the strongest
+fair way in torch; torch_ways.py says what it does. `mappa` runs `mappa extract` into a fresh lab. `matmul` measures
+the machine's rate of matrix products. Each prints one JSON object, and writes it and its vectors into `--out`.
 
 Seconds: `work` is from texts to vectors, without loading the model, the search for a batch size, checks and saving;
-`process` is all of it, from the start of Python or of the binary to its end. mappa tells no split, so its `work` is its
-whole process: loading, hashing and saving included.
+`processors` is what all processors spent on it; `process` is all of it, from the start of Python or of the binary to
+its end. mappa tells no split, so its `work` is its whole process: loading, hashing and saving included.
 """
 
 import argparse
@@ -114,11 +114,12 @@ def run_mappa(args):
     if said is None:
         sys.exit(f"{folder / 'card.json'}: found no n_tokens_computed; expected what the run computed")
     through.tokens = int(said[1])
+    n_values = len(ids) * (shape.n_layers + 1) * shape.d_model
     return usage, {
         "entities": len(ids),
         "through": through,
-        "seconds": {"work": seconds, "process": seconds},
-        "vectors": {"at": str(folder), "kept": "files, f32", "bytes": 4 * len(ids) * (shape.n_layers + 1) * shape.d_model},
+        "seconds": {"work": seconds, "processors": usage.ru_utime + usage.ru_stime, "process": seconds},
+        "vectors": {"at": str(folder), "kept": "files, f32", "bytes": 4 * n_values},
     }
 
 

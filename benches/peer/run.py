@@ -36,7 +36,7 @@ def arguments():
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
     parser.add_argument("--limit", type=int, help="the first N entities only")
-    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="about N entities for a torch way")
+    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="torch ways: N entities")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
     parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
     parser.add_argument("--workloads", default=",".join(texts.WORKLOADS))
@@ -71,8 +71,14 @@ def matmul_rate():
     return measured
 
 
+def keep(args, outcomes):
+    """Adds outcomes to the lines; of the same way, workload and model the last counts."""
+    with open(args.out / "results.jsonl", "a", encoding="utf-8") as file:
+        file.writelines(json.dumps(outcome) + "\n" for outcome in outcomes)
+
+
 def run(args, model, workload):
-    """All ways on one workload; answers their outcomes with the machine's rate around each."""
+    """All ways on one workload, with the machine's rate around each; answers the folder of their vectors."""
     file, prompt = texts.WORKLOADS[workload]
     out = args.out / f"{model}.{workload}"
     dataset = texts.first_rows(args.data / file, args.limit, out / "dataset")
@@ -90,6 +96,7 @@ def run(args, model, workload):
         outcome |= {"workload": workload, "machine_gflops": (before["gflops"] + after["gflops"]) / 2, "matmul": after}
         before = after
         outcomes.append(outcome)
+        keep(args, [outcome])
         print(summary(outcome), flush=True)
     # Comparing loads numpy and vectors, which would count as memory of the processes started later.
     words = [sys.executable, HERE / "compare.py", out, "--dataset", dataset]
@@ -97,7 +104,8 @@ def run(args, model, workload):
         differences = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
         for outcome in outcomes:
             outcome["difference_from_best"] = differences.get(outcome["way"])
-    return out, outcomes
+        keep(args, outcomes)
+    return out
 
 
 def summary(outcome):
@@ -105,7 +113,7 @@ def summary(outcome):
     return (
         f"{outcome['model']} {outcome['workload']} {outcome['way']}: {outcome['entities']} of "
         f"{outcome['entities_of_dataset']} entities, {tokens['through']} tokens, {seconds['work']:.1f} s "
-        f"({seconds['process']:.1f} s the whole process, {outcome['cpu_seconds']:.1f} s of processors), "
+        f"({seconds['processors']:.1f} s of processors, {seconds['process']:.1f} s the whole process), "
         f"{outcome['entities_per_second']:.0f} entities/s, {outcome['gflops']['through']:.0f} GFLOP/s, "
         f"{outcome['peak_rss_mb'] / 1024:.2f} GB"
     )
@@ -128,8 +136,10 @@ def difference(outcome):
 def table(lines):
     """One row a way; of the same way, workload and model the last line counts."""
     last = {(line["model"], line["workload"], line["way"]): line for line in lines}
-    titles = ["model", "workload", "way", "entities", "tokens computed", "seconds", "entities/s", "mappa is faster by",
-              "GFLOP/s", "of the machine's", "peak memory", "largest difference"]  # fmt: skip
+    titles = [
+        "model", "workload", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s",
+        "mappa is faster by", "GFLOP/s", "of the machine's", "peak memory", "largest difference",
+    ]  # fmt: skip
     drawn = ["| " + " | ".join(titles) + " |", "|---|---|---|" + "--:|" * (len(titles) - 4) + "---|"]
     for (model, workload, way), line in last.items():
         mappa = last.get((model, workload, "mappa"))
@@ -142,6 +152,7 @@ def table(lines):
             f"{n:,}" if n == of else f"{n:,} of {of:,}",
             f"{line['tokens']['through']:,}",
             f"{line['seconds']['work']:.1f}",
+            f"{line['seconds']['processors']:.1f}",
             f"{line['entities_per_second']:.1f}",
             faster,
             f"{line['gflops']['through']:.0f}",
@@ -156,16 +167,14 @@ def table(lines):
 def main():
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    results = args.out / "results.jsonl"
     if not args.table:
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, 2 threads each way", flush=True)
+        print(f"{platform.machine()}, {os.cpu_count()} processors, 2 threads each way", flush=True)
         for model in args.models.split(","):
             for workload in args.workloads.split(","):
-                out, outcomes = run(args, model, workload)
-                with open(results, "a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(outcome) + "\n" for outcome in outcomes)
+                out = run(args, model, workload)
                 if not args.keep:
                     remove_vectors(out)
+    results = args.out / "results.jsonl"
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     drawn = table(lines)
     (args.out / "table.md").write_text(drawn + "\n", encoding="utf-8")
