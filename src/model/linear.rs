@@ -4,7 +4,7 @@ use super::affine::Affine;
 use super::spec::Activation;
 use crate::error::Result;
 use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{DType, Module, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
 use std::sync::Arc;
 
 /// A parameter's values.
@@ -22,7 +22,7 @@ impl Weight {
     pub(crate) fn dense(self) -> Result<Tensor> {
         Ok(match self {
             Weight::Dense(tensor) => tensor.to_dtype(DType::F32)?,
-            Weight::Quantised(blocks) => blocks.dequantize(&candle_core::Device::Cpu)?,
+            Weight::Quantised(blocks) => blocks.dequantize(&Device::Cpu)?,
         })
     }
 }
@@ -40,6 +40,17 @@ impl Matrix {
             Weight::Dense(tensor) => Matrix::Dense(tensor),
             Weight::Quantised(blocks) => Matrix::Quantised(QMatMul::from_arc(blocks)?),
         })
+    }
+
+    /// Where it lies.
+    pub fn device(&self) -> Device {
+        match self {
+            Matrix::Dense(weight) => weight.device().clone(),
+            Matrix::Quantised(QMatMul::QTensor(blocks)) => blocks.device(),
+            Matrix::Quantised(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
+                weight.device().clone()
+            }
+        }
     }
 
     /// # Shapes

@@ -100,6 +100,11 @@ impl Transformer {
         })
     }
 
+    /// Where its weights lie and its passes run.
+    pub fn device(&self) -> Device {
+        self.embed.device()
+    }
+
     /// Whether it can continue a text: it sees only what stands before, and came with a head.
     pub fn generates(&self) -> bool {
         self.spec.attention.direction == Direction::Causal && self.head.is_some()
