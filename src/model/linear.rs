@@ -3,7 +3,7 @@
 use super::affine::Affine;
 use super::spec::Activation;
 use crate::error::Result;
-use candle_core::quantized::{QMatMul, QTensor};
+use candle_core::quantized::{QMatMul, QStorage, QTensor};
 use candle_core::{DType, Device, Module, Tensor};
 use std::sync::Arc;
 
@@ -18,11 +18,23 @@ pub enum Weight {
 }
 
 impl Weight {
+    /// The same values where a model computes.
+    pub(super) fn to_device(self, device: &Device) -> Result<Weight> {
+        Ok(match self {
+            Weight::Dense(tensor) => Weight::Dense(tensor.to_device(device)?),
+            Weight::Quantised(blocks) if device.is_cpu() => Weight::Quantised(blocks),
+            Weight::Quantised(blocks) => {
+                let storage = QStorage::from_data(blocks.data()?, device, blocks.dtype())?;
+                Weight::Quantised(Arc::new(QTensor::new(storage, blocks.shape())?))
+            }
+        })
+    }
+
     /// The values in f32, for parameters that are looked up or added.
     pub(crate) fn dense(self) -> Result<Tensor> {
         Ok(match self {
             Weight::Dense(tensor) => tensor.to_dtype(DType::F32)?,
-            Weight::Quantised(blocks) => blocks.dequantize(&Device::Cpu)?,
+            Weight::Quantised(blocks) => blocks.dequantize(&blocks.device())?,
         })
     }
 }
