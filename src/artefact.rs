@@ -121,7 +121,15 @@ impl Card {
         if !path.exists() {
             return Ok(None);
         }
-        serde_json::from_slice(&load_bytes(path)?).map(Some).map_err(|e| {
+        Card::parse(path, &load_bytes(path)?).map(Some)
+    }
+
+    /// Reads a card from its bytes; `path` is where they lie.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if they are not a card.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Card> {
+        serde_json::from_slice(bytes).map_err(|e| {
             Error::bad_file(path, e, "a card written by mappa; move the folder away to make it anew")
         })
     }
@@ -132,16 +140,24 @@ impl Card {
     /// [`Error::CardMismatch`] if work with other inputs lies there: nothing is overwritten.
     pub fn is_done(&self, path: &Path) -> Result<bool> {
         let Some(found) = Card::load(path)? else { return Ok(false) };
+        self.agrees_with(&found, path).map(|()| true)
+    }
+
+    /// Refuses work with other inputs, which lies at `path`.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] naming the field.
+    pub fn agrees_with(&self, found: &Card, path: &Path) -> Result<()> {
         // A field that only one of the two has differs as well.
         for field in self.inputs.keys().chain(found.inputs.keys()) {
             let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
-            let (before, now) = (value(&found), value(self));
+            let (before, now) = (value(found), value(self));
             if before != now {
                 let path = path.to_path_buf();
                 return Err(Error::CardMismatch { path, field: field.clone(), found: before, expected: now });
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 

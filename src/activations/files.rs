@@ -1,9 +1,10 @@
-//! Where a store's files lie: the one way to them, so that another kind of place needs no other code.
+//! Where a store's files lie, in a folder or in an object store: the one way to them.
 //!
 //! What is still being written is staged in a folder on a disk, as its rows come in any order; a finished
 //! file is adopted whole.
 
-use crate::artefact;
+use super::bucket::Bucket;
+use crate::artefact::{self, Card};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -16,21 +17,32 @@ pub(super) const BLOCK: usize = 1 << 23;
 /// The folder where what is not finished lies.
 const STAGING: &str = ".partial";
 
-/// A folder of finished files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A folder of finished files, and the folder on a disk where they are put together.
+#[derive(Debug, Clone)]
 pub(super) struct Files {
     root: PathBuf,
+    /// Where finished files lie, if not in the folder itself.
+    bucket: Option<Bucket>,
 }
 
 impl Files {
     /// The files in a folder, which need not be there yet.
     pub fn new(root: &Path) -> Files {
-        Files { root: root.to_path_buf() }
+        Files { root: root.to_path_buf(), bucket: None }
+    }
+
+    /// The same, but finished files lie in an object store.
+    pub fn kept_in(self, bucket: Bucket) -> Files {
+        Files { bucket: Some(bucket), ..self }
     }
 
     /// Where a file lies, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        match &self.bucket {
+            Some(bucket) => bucket.path(name),
+            None if name.is_empty() => self.root.clone(),
+            None => self.root.join(name),
+        }
     }
 
     /// The folder on a disk where files are put together.
@@ -40,11 +52,14 @@ impl Files {
 
     /// The files of a folder below.
     pub fn below(&self, folder: &str) -> Files {
-        Files { root: self.root.join(folder) }
+        Files { root: self.root.join(folder), bucket: self.bucket.as_ref().map(|b| b.below(folder)) }
     }
 
     /// The names of what lies here, in order; none if there is nothing.
     pub fn names(&self) -> Result<Vec<String>> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.names();
+        }
         let entries = match std::fs::read_dir(&self.root) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
             entries => entries.map_err(Error::io("read the folder", &self.root))?,
@@ -58,8 +73,23 @@ impl Files {
         Ok(names)
     }
 
+    /// Removes what a program left that was killed while it gave a file its place.
+    pub fn sweep(&self) -> Result<()> {
+        if self.bucket.is_some() {
+            return Ok(()); // There an object is whole or not at all.
+        }
+        for name in self.names()?.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            let path = self.path(name);
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
     /// The length of a file, or `None` where there is none.
     pub fn size(&self, name: &str) -> Result<Option<u64>> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.size(name);
+        }
         match std::fs::metadata(self.path(name)) {
             Ok(found) if found.is_file() => Ok(Some(found.len())),
             Ok(_) => Ok(None),
@@ -70,11 +100,25 @@ impl Files {
 
     /// A whole file.
     pub fn load(&self, name: &str) -> Result<Vec<u8>> {
-        artefact::load_bytes(&self.path(name))
+        match &self.bucket {
+            Some(bucket) => bucket.load(name),
+            None => artefact::load_bytes(&self.path(name)),
+        }
+    }
+
+    /// A card, or `None` where there is none.
+    pub fn card(&self, name: &str) -> Result<Option<Card>> {
+        match self.size(name)? {
+            Some(_) => Card::parse(&self.path(name), &self.load(name)?).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Some bytes of a file; fewer where it ends before.
     pub fn load_part(&self, name: &str, (start, length): (u64, usize)) -> Result<Vec<u8>> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.load_part(name, (start, length));
+        }
         let path = self.path(name);
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &path))?;
@@ -98,6 +142,9 @@ impl Files {
 
     /// Writes a small file, whole or not at all.
     pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.save(name, bytes);
+        }
         artefact::save_bytes(&self.path(name), bytes).map_err(|error| match error {
             Error::Io { action, path, source } => write_error(action, &path, bytes.len() as u64)(source),
             error => error,
@@ -106,9 +153,21 @@ impl Files {
 
     /// Gives a staged file its place.
     pub fn adopt(&self, staged: &Path, name: &str) -> Result<()> {
+        if let Some(bucket) = &self.bucket {
+            bucket.send(staged, name)?;
+            return std::fs::remove_file(staged).map_err(Error::io("remove", staged));
+        }
         let path = self.path(name);
         std::fs::rename(staged, &path).map_err(Error::io("rename into place", &path))?;
-        sync_folder(&self.root)
+        self.sync()
+    }
+
+    /// Makes sure that the names of finished files are on the disk.
+    pub fn sync(&self) -> Result<()> {
+        match &self.bucket {
+            Some(_) => Ok(()),
+            None => sync_folder(&self.root),
+        }
     }
 }
 

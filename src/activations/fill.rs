@@ -104,7 +104,7 @@ impl ActivationStore {
     /// A card that also tells of the runs that recorded other hook points of the same store before.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
-        if let Some(before) = Card::load(&self.files.path(CARD))? {
+        if let Some(before) = self.files.card(CARD)? {
             let value = |field: &str| card.record.get(field).cloned().unwrap_or_default();
             let (added, command) = (format!("added {}", value("date")), value("command"));
             card.record = before.record;

@@ -77,12 +77,12 @@ impl ActivationStore {
         for shard in shards {
             let store = self.of_shard(shard);
             let path = store.files.path(CARD);
-            let Some(card) = Card::load(&path)? else {
+            let Some(card) = store.files.card(CARD)? else {
                 return Err(Error::Internal(format!("{} is gone", path.display())));
             };
             // The first one's inputs are everyone's, but for which of them it is.
             let like = parts.first().map_or(&card, |first| &first.card);
-            like.clone().input(SHARD, shard).is_done(&path)?;
+            like.clone().input(SHARD, shard).agrees_with(&card, &path)?;
             Checksums::load(&store.files)?.check(&store.files, (SPANS, &store.files.sha256(SPANS)?))?;
             let spans = store.spans()?;
             parts.push(Part { store, card, spans, rows: vec![] });
@@ -98,8 +98,12 @@ impl ActivationStore {
         let mut wanting = Vec::new();
         for of in sizes {
             let all = (1..=of).map(|index| Shard::new(index, of)).collect::<Result<Vec<Shard>>>()?;
-            let is_wanting = |shard: &&Shard| !self.of_shard(**shard).files.path(CARD).is_file();
-            let missing: Vec<String> = all.iter().filter(is_wanting).map(Shard::to_string).collect();
+            let mut missing = Vec::new();
+            for shard in &all {
+                if self.of_shard(*shard).files.size(CARD)?.is_none() {
+                    missing.push(shard.to_string());
+                }
+            }
             if missing.is_empty() {
                 return Ok(all);
             }
@@ -158,8 +162,8 @@ fn same_points(parts: &[Part]) -> Result<Vec<HookPoint>> {
         let differs = |point: &&HookPoint| points.contains(point) != of_part.contains(point);
         if let Some(point) = points.iter().chain(&of_part).find(differs) {
             let (with, without) = match of_part.contains(point) {
-                true => (&part.store.folder, &parts[0].store.folder),
-                false => (&parts[0].store.folder, &part.store.folder),
+                true => (part.store.place(), parts[0].store.place()),
+                false => (parts[0].store.place(), part.store.place()),
             };
             let expected = format!("the same hook points as in {}; extract it there too", with.display());
             return Err(Error::bad_file(without, format!("no whole {}", file_name(*point)), expected));
@@ -179,7 +183,7 @@ fn placed(parts: &mut [Part]) -> Result<Vec<SpanRow>> {
         if spans.last().is_some_and(|before| before.row == span.row) {
             let found = format!("row {}, which another shard has too", span.row);
             let expected = "shards of one dataset, each entity in one of them; extract them again";
-            return Err(Error::bad_file(&parts[at].store.folder, found, expected));
+            return Err(Error::bad_file(parts[at].store.place(), found, expected));
         }
         parts[at].rows.push(next..next + span.n_rows);
         next += span.n_rows;

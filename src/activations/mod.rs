@@ -12,8 +12,9 @@
 //! - `fill`, `merge`: a store from passes, and from shards
 //! - `partial`, `journal`, `lock`: a store that is being written, whatever may end the program
 //! - `checksums`: whether its files are what they were
-//! - `table`, `files`: one array in a file, and where files lie
+//! - `table`, `files`, `bucket`: one array in a file, and where files lie: a folder or an object store
 
+mod bucket;
 mod checksums;
 mod crew;
 mod extract;

@@ -98,18 +98,14 @@ impl<'a> Partial<'a> {
 
     /// Removes what a run left that was ended at its very end, or before it had begun. The lock is held.
     pub fn sweep(files: &Files) -> Result<()> {
-        // A file that was on its way to its place when the program was killed.
-        for name in files.names()?.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp")) {
-            let path = files.path(name);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
+        files.sweep()?;
         let folder = files.staging();
         let card = Card::load(&folder.join(CARD))?;
         let names = card.as_ref().and_then(|card| card.inputs.get(HOOK_POINTS)).map_or("", String::as_str);
         let recorded = Checksums::load(files)?.recorded(files)?;
         let is_recorded = |name: &str| name.parse().is_ok_and(|point| recorded.contains(&point));
         // The store's own card comes after its checksums: without it, the run did not come to its end.
-        let is_at_its_end = files.path(CARD).is_file() || card.is_none();
+        let is_at_its_end = files.size(CARD)?.is_some() || card.is_none();
         match folder.exists() && is_at_its_end && names.split_whitespace().all(is_recorded) {
             true => remove(folder),
             false => Ok(()),
@@ -190,12 +186,15 @@ impl<'a> Partial<'a> {
         let Partial { files, folder, tables, .. } = self;
         let mut checksums = Checksums::load(files)?;
         for (&point, table) in &tables {
-            if table.is_some() {
-                files.adopt(&folder.join(file_name(point)), &file_name(point))?;
+            let name = file_name(point);
+            match table {
+                Some(_) => {
+                    // Read on the disk where it was written, before it may go far away.
+                    checksums.take(&Files::new(&folder), &name)?;
+                    files.adopt(&folder.join(&name), &name)?;
+                }
+                None => checksums.take(files, &name)?,
             }
-        }
-        for &point in tables.keys() {
-            checksums.take(files, &file_name(point))?;
         }
         if files.size(SPANS)?.is_none() || files.load(SPANS)? != spans {
             files.save(SPANS, spans)?;
@@ -203,7 +202,7 @@ impl<'a> Partial<'a> {
         checksums.take(files, SPANS)?;
         checksums.save(files)?;
         files.save(CARD, &card.to_json()?)?;
-        sync_folder(&files.path(""))?;
+        files.sync()?;
         remove(folder)
     }
 }

@@ -1,5 +1,6 @@
 //! Activations in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
 
+use super::bucket::Bucket;
 use super::checksums::{Checksums, Verdict};
 use super::files::{BLOCK, Files};
 use super::plan::Shard;
@@ -21,9 +22,9 @@ pub(super) const SHARDS: &str = ".shards";
 const ENDING: &str = ".safetensors";
 
 /// The folder of one model, dataset and prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ActivationStore {
-    /// Where the files lie.
+    /// Where the files are put together, and where they lie if not in an object store.
     pub folder: PathBuf,
     pub(super) files: Files,
 }
@@ -51,9 +52,28 @@ impl ActivationStore {
         ActivationStore { files: Files::new(&folder), folder }
     }
 
+    /// The same store, but its finished files lie in an object store: under an address such as
+    /// `s3://bucket/folder`, as they would under the lab's `activations/`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an address that is none.
+    pub fn kept_at(self, address: &str) -> Result<ActivationStore> {
+        let mut below: Vec<_> = self.folder.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
+        below.reverse(); // model, dataset, prompt
+        let bucket = Bucket::open(address)?.below(&below.join("/"));
+        Ok(ActivationStore { files: self.files.kept_in(bucket), ..self })
+    }
+
+    /// Where the finished files lie: a folder, or an address.
+    pub fn place(&self) -> PathBuf {
+        self.files.path("")
+    }
+
     /// The store of one part of the entities, beside the files that it will be merged into.
     pub fn of_shard(&self, shard: Shard) -> ActivationStore {
-        ActivationStore::at(self.folder.join(SHARDS).join(shard.folder()))
+        let below = Path::new(SHARDS).join(shard.folder());
+        let files = self.files.below(SHARDS).below(&shard.folder());
+        ActivationStore { folder: self.folder.join(below), files }
     }
 
     /// The hook points that are recorded, in the order of the pass.
@@ -74,9 +94,8 @@ impl ActivationStore {
 
     /// Those of some hook points that are not recorded; `None` if nothing is.
     pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
-        if !card.is_done(&self.files.path(CARD))? {
-            return Ok(None);
-        }
+        let Some(found) = self.files.card(CARD)? else { return Ok(None) };
+        card.agrees_with(&found, &self.files.path(CARD))?;
         let recorded = self.hook_points()?;
         let is_missing = |point: &HookPoint| !recorded.contains(point);
         Ok(Some(points.iter().copied().filter(is_missing).collect()))
@@ -141,7 +160,7 @@ impl ActivationStore {
         let checksums = Checksums::load(&self.files)?;
         if checksums == Checksums::default() {
             let expected = "a store with checksums.csv, as `mappa extract` leaves it when all is there";
-            return Err(Error::bad_file(&self.folder, "no checksums", expected));
+            return Err(Error::bad_file(self.place(), "no checksums", expected));
         }
         checksums.verify(&self.files, seen)
     }

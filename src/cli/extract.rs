@@ -2,7 +2,7 @@
 
 use super::chosen::{self, ChosenModel};
 use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
-use super::stages::{Done, Job};
+use super::stages::{Done, Job, activations};
 use super::texts::{Texts, load_prompts};
 use super::{show, terminal};
 use clap::Args;
@@ -117,9 +117,9 @@ impl Extract {
         division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);
         let how =
             if job.record(&points, division)? == Done::Now { "extracted" } else { "found, extracted before" };
-        let store = job.store(division);
+        let store = job.store(division)?;
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
-        println!("activations: {}", store.folder.display());
+        println!("activations: {}", store.place().display());
         println!("next: {}", self.next_step(lab, texts));
         Ok(model)
     }
@@ -127,7 +127,7 @@ impl Extract {
     /// The store that the flags name, without the model.
     fn store(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<ActivationStore> {
         let folder = self.tokens.recording().folder(&texts.folder()?);
-        Ok(ActivationStore::new(lab, &self.model.folder_name(lab), &dataset.name, &folder))
+        activations(lab, (&self.model.folder_name(lab), &dataset.name, &folder))
     }
 
     fn merge(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<()> {
@@ -138,8 +138,8 @@ impl Extract {
         say_filled("merge", filled);
         let how = if filled.n_points > 0 { "merged" } else { "found, merged before" };
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
-        println!("activations: {}", store.folder.display());
-        println!("the shards are no longer needed: {}", store.folder.join(".shards").display());
+        println!("activations: {}", store.place().display());
+        println!("the shards are no longer needed: {}", store.place().join(".shards").display());
         println!("next: {}", self.next_step(lab, texts));
         Ok(())
     }
@@ -163,12 +163,12 @@ impl Extract {
             let expected = "files as they were written; move these away and run the same command without \
                             --verify: it records them again";
             return Err(Error::bad_file(
-                &store.folder,
+                store.place(),
                 format!("{n_bad} of {n} files that are not"),
                 expected,
             ));
         }
-        println!("all {n} files are as they were written: {}", store.folder.display());
+        println!("all {n} files are as they were written: {}", store.place().display());
         Ok(())
     }
 

@@ -105,7 +105,7 @@ impl Job<'_> {
         let bar = terminal::bar(&title, 2 * points.len() as u64);
         let blank = self.untrained(points)?;
         for &point in points {
-            let scored = scorer.layer(point, self.activations().load(point)?.view())?;
+            let scored = scorer.layer(point, self.activations()?.load(point)?.view())?;
             bar.inc(1);
             let untrained = scorer.untrained(point, blank[&point].view())?;
             bar.inc(1);
@@ -146,7 +146,7 @@ impl Job<'_> {
     /// The readings at the layer to draw, which is chosen without a look at the test rows.
     fn predictions(&self, scorer: &Scorer, set: &ProbeSet, rows: &[ScoreRow]) -> Result<Vec<PredictionRow>> {
         let point = best_point(rows)?;
-        let readings = set.get(point)?.probe.readings(self.activations().load(point)?.view());
+        let readings = set.get(point)?.probe.readings(self.activations()?.load(point)?.view());
         Ok(scorer.prediction_rows(point, readings.view()))
     }
 

@@ -119,7 +119,7 @@ impl Drop for Bar {
 impl Job<'_> {
     /// Records hook points, unless they lie there already.
     pub fn record(&self, points: &[HookPoint], division: Division) -> Result<Done> {
-        let store = self.store(division);
+        let store = self.store(division)?;
         let card = division.describe(self.card()?);
         if store.is_done(&card, points)? {
             store.sweep()?;
@@ -127,7 +127,7 @@ impl Job<'_> {
         }
         if !self.unplaced.is_empty() {
             // Beside the whole store, for shards too: none of them is about these.
-            save_unplaced(&self.activations().folder.join("unplaced.csv"), self.unplaced)?;
+            save_unplaced(&self.activations()?.folder.join("unplaced.csv"), self.unplaced)?;
         }
         let text = (self.dataset, self.prompt);
         let work = Work::new(self.reader(&self.model.transformer), text, self.recording, division)?;
@@ -139,11 +139,12 @@ impl Job<'_> {
     }
 
     /// Where a division's activations lie.
-    pub fn store(&self, division: Division) -> ActivationStore {
-        match division.shard {
-            Some(shard) => self.activations().of_shard(shard),
-            None => self.activations(),
-        }
+    pub fn store(&self, division: Division) -> Result<ActivationStore> {
+        let whole = self.activations()?;
+        Ok(match division.shard {
+            Some(shard) => whole.of_shard(shard),
+            None => whole,
+        })
     }
 
     /// What was computed, what begins each text, what was left out, and what the tokenizer does not know.

@@ -63,8 +63,8 @@ impl Job<'_> {
     }
 
     /// Where the activations lie.
-    pub fn activations(&self) -> ActivationStore {
-        ActivationStore::new(self.lab, &self.model.name, &self.dataset.name, &self.folder())
+    pub fn activations(&self) -> Result<ActivationStore> {
+        activations(self.lab, (&self.model.name, &self.dataset.name, &self.folder()))
     }
 
     /// Where probes, scores and predictions lie.
@@ -105,6 +105,18 @@ impl Job<'_> {
     /// What reads the texts: the model's tokenizer, and a transformer that may be another.
     pub fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
         Reader { transformer, tokenizer: &self.model.tokenizer }
+    }
+}
+
+/// The variable that names an object store for activations, in place of the lab's folder.
+pub const ACTIVATIONS: &str = "MAPPA_ACTIVATIONS";
+
+/// Where the activations of a model, dataset and prompt lie: in the lab, or where the environment says.
+pub fn activations(lab: &Path, (model, dataset, prompt): (&str, &str, &str)) -> Result<ActivationStore> {
+    let store = ActivationStore::new(lab, model, dataset, prompt);
+    match std::env::var(ACTIVATIONS) {
+        Ok(address) if !address.is_empty() => store.kept_at(&address),
+        _ => Ok(store),
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Weight {
 
 impl Weight {
     /// The same values where a model computes.
-    pub(super) fn to_device(self, device: &Device) -> Result<Weight> {
+    pub(super) fn moved_to(self, device: &Device) -> Result<Weight> {
         Ok(match self {
             Weight::Dense(tensor) => Weight::Dense(tensor.to_device(device)?),
             Weight::Quantised(blocks) if device.is_cpu() => Weight::Quantised(blocks),

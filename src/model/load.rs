@@ -172,7 +172,7 @@ impl Model {
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
         let device = held.compute.open()?;
-        let mut load = |param, shape: &[usize]| load(param, shape)?.to_device(&device);
+        let mut load = |param, shape: &[usize]| load(param, shape)?.moved_to(&device);
         let transformer = Transformer::new(spec, &mut load)?;
         let Held { precision, compute } = held;
         Ok(Model { name, transformer, tokenizer, precision, compute, weights_sha256, config_sha256 })

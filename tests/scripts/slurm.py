@@ -243,9 +243,11 @@ class Experiment:
         return f"{self.jobs['extract']}_{shard}"
 
     def signal(self, name, shard):
-        """Sends a signal to a task's script. By the job's own number: named as a part of its array, scancel sends
+        """Sends a signal to a task. By the job's own number: named as a part of its array, scancel sends
         the signal again some seconds later, to the task's next start."""
-        slurm("scancel", f"--signal={name}", "--batch", record(self.task(shard))["JobId"])
+        # A kill is for all of its processes, as when its node is lost; other signals are for the script alone.
+        whom = "--full" if name == "KILL" else "--batch"
+        slurm("scancel", f"--signal={name}", whom, record(self.task(shard))["JobId"])
 
     def journal(self, shard):
         """How many groups of entities a shard has noted as done, and None where it is not being written."""
