@@ -1,6 +1,6 @@
 //! How far a score could have come out otherwise: percentile intervals over resampled entities or groups.
 
-use super::measure::Measure;
+use super::measure::{Measure, values};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -95,8 +95,7 @@ impl Bootstrap {
                 || vec![0; units.n_units()],
                 |drawn, resample| {
                     self.draw(resample, drawn);
-                    let counts = counts(units, drawn);
-                    measures.iter().map(|measure| (measure.of)(&counts)).collect()
+                    values(measures, &counts(units, drawn))
                 },
             )
             .collect();
