@@ -134,6 +134,7 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
         println!("Done in {:.0} s.", started.elapsed().as_secs_f64());
     }
     table::print_scores(scores)?;
+    table::print_others(scores)?;
     table::print_curves(scores);
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::measure::Metrics;
 use super::probe::Probe;
 use super::readers::{Classifier, Reader, Training};
 use super::ridge::{Edge, PenaltyGrid, Solution, Trial};
+use super::sparse_ridge::SparseRidge;
 use super::split::{Fold, Split};
 use super::store::{StoredProbe, StreamMoments};
 use crate::datasets::Dataset;
@@ -45,6 +46,8 @@ pub struct Scorer<'a> {
     pub clusters: Option<Vec<usize>>,
     /// The penalties that each fit tries.
     pub grid: PenaltyGrid,
+    /// The fit to the names alone.
+    pub names: SparseRidge,
     /// Which scores are counted.
     pub metrics: Metrics,
     /// Readers beside the ridge probe.
@@ -146,6 +149,7 @@ impl<'a> Scorer<'a> {
             bootstrap: Bootstrap::default(),
             clusters: None,
             grid: PenaltyGrid::default(),
+            names: SparseRidge::default(),
             metrics: Metrics::default(),
             readers: Vec::new(),
             classes: None,

@@ -28,6 +28,8 @@ fn baselines_that_read_no_model_are_as_strong_as_the_references() {
         let dataset = load(&path).unwrap();
         let mut scorer = Scorer::official(&dataset, "", "").unwrap();
         scorer.bootstrap.n_resamples = 0;
+        // The penalty that the search chooses on each of them, which takes minutes in a build with checks.
+        scorer.names.penalties = vec![10f64.powf(-0.5)];
         let check = |rows: &[ScoreRow], method: &str, reference: f64| {
             let is = |r: &&ScoreRow| r.split == "test" && r.metric == "r2" && r.target == "mean";
             let found = rows.iter().find(is).unwrap().value;
