@@ -47,7 +47,7 @@ impl Scorer<'_> {
         (solution, entities): (&Solution, &[usize]),
     ) -> Result<Vec<ScoreRow>> {
         let heading = |split| Heading { method: RIDGE, point: Some(point), split };
-        let read = solution.probe.readings(activations.select(Axis(0), entities).view());
+        let read = solution.probe.readings_of(activations, entities);
         let mut rows = self.rows(&heading("train"), entities, &read)?;
         rows.extend(self.rows(&heading("leave-one-out"), entities, &solution.leave_one_out)?);
         let (low, high) = tried(&solution.trials);

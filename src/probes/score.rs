@@ -14,7 +14,7 @@ use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::results::{PredictionRow, RIDGE, SHUFFLED, ScoreRow, UNTRAINED};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -260,8 +260,7 @@ impl<'a> Scorer<'a> {
         for fold in &self.split.folds {
             let solution =
                 decompose(activations, &fold.train)?.solve(&self.targets(&fold.train), &self.grid)?;
-            let read = activations.select(Axis(0), &fold.test);
-            held_out.put(RIDGE, &fold.test, &solution.probe.readings(read.view()));
+            held_out.put(RIDGE, &fold.test, &solution.probe.readings_of(activations, &fold.test));
         }
         Ok(held_out.get(RIDGE).cloned().unwrap_or_default())
     }
@@ -275,8 +274,7 @@ impl<'a> Scorer<'a> {
     ) -> Result<Solution> {
         let name = |method: &str| baseline.map_or(method.into(), |baseline| baseline_name(method, baseline));
         let solution = decomposition.solve(targets, &self.grid)?;
-        let read = activations.select(Axis(0), &fold.test);
-        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings(read.view()));
+        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings_of(activations, &fold.test));
         let training = Training {
             decomposition,
             activations: activations.view(),

@@ -22,7 +22,7 @@ use super::probe::Probe;
 use super::ridge::PenaltyGrid;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt::Debug;
 
 /// The readers of targets.
@@ -137,7 +137,7 @@ impl Method {
 impl Training<'_> {
     /// What a probe reads for the entities that are read.
     fn readings(&self, probe: &Probe) -> Array2<f64> {
-        probe.readings(self.activations.select(Axis(0), self.reads).view())
+        probe.readings_of(self.activations, self.reads)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::probes::fixture::{Fixture, assert_close, assert_relative, noise};
 use crate::probes::metrics::{mean, r2_by_target};
+use ndarray::Axis;
 
 /// An example whose first entities are learnt from.
 struct Example {
