@@ -173,7 +173,7 @@ impl<'a> Scorer<'a> {
         let mut held_out = HeldOut::new(self.dataset);
         let mut kept = None;
         for fold in &self.split.folds {
-            let decomposition = decompose(activations, &fold.train)?;
+            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
             let targets = self.targets(&fold.train);
             let learnt = (activations, fold, &decomposition);
             let solution = self.read_fold(learnt, &targets, (&mut held_out, None))?;
@@ -187,7 +187,7 @@ impl<'a> Scorer<'a> {
         let (decomposition, solution) = match kept.filter(|_| self.split.folds.len() == 1) {
             Some(kept) => kept,
             None => {
-                let decomposition = decompose(activations, &entities)?;
+                let decomposition = Decomposition::of_rows(activations.view(), &entities)?;
                 let solution = decomposition.solve(&self.targets(&entities), &self.grid)?;
                 (decomposition, solution)
             }
@@ -236,7 +236,7 @@ impl<'a> Scorer<'a> {
         self.check(point, activations)?;
         let mut held_out = HeldOut::new(self.dataset);
         for fold in &self.split.folds {
-            let decomposition = decompose(activations, &fold.train)?;
+            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
             let learnt = (activations, fold, &decomposition);
             self.read_fold(learnt, &self.targets(&fold.train), (&mut held_out, Some(name)))?;
         }
@@ -258,8 +258,8 @@ impl<'a> Scorer<'a> {
         }
         let mut held_out = HeldOut::new(self.dataset);
         for fold in &self.split.folds {
-            let solution =
-                decompose(activations, &fold.train)?.solve(&self.targets(&fold.train), &self.grid)?;
+            let solution = Decomposition::of_rows(activations.view(), &fold.train)?
+                .solve(&self.targets(&fold.train), &self.grid)?;
             held_out.put(RIDGE, &fold.test, &solution.probe.readings_of(activations, &fold.test));
         }
         Ok(held_out.get(RIDGE).cloned().unwrap_or_default())
@@ -364,15 +364,6 @@ impl<'a> Scorer<'a> {
 pub(super) fn tried(trials: &[Trial]) -> (f64, f64) {
     let ends = trials.first().zip(trials.last());
     ends.map_or((f64::NAN, f64::NAN), |(first, last)| (first.penalty, last.penalty))
-}
-
-/// Some entities' activations, decomposed.
-fn decompose(activations: ArrayView2<f32>, entities: &[usize]) -> Result<Decomposition> {
-    let mut rows = Array2::zeros((entities.len(), activations.ncols()));
-    for (mut row, &entity) in rows.rows_mut().into_iter().zip(entities) {
-        row.iter_mut().zip(activations.row(entity)).for_each(|(to, from)| *to = f64::from(*from));
-    }
-    Decomposition::of(rows)
 }
 
 /// Refuses targets that are no numbers, and those that are the same for all that is learnt from.

@@ -35,7 +35,7 @@ pub const CLASSIFIERS: [&dyn Classifier; 2] = [&logistic::Logistic, &mean_differ
 /// What a reader of targets learns from, and what it is to read.
 pub struct Training<'a> {
     /// The training activations, decomposed.
-    pub decomposition: &'a Decomposition,
+    pub decomposition: &'a Decomposition<'a>,
     /// Every entity's activation, `[n_entities, d_model]`.
     pub activations: ArrayView2<'a, f32>,
     /// The entities that are learnt from.
