@@ -1,11 +1,13 @@
 //! What `mappa run` shall do, as a TOML file says it.
 
+use super::settings::Settings;
 use super::texts::Texts;
 use mappa::artefact;
 use mappa::datasets::Names;
 use mappa::model::{Bos, ChatDate};
+use mappa::probes::SplitPlan;
 use mappa::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::path::Path;
 
 /// The experiment inside the binary.
@@ -42,6 +44,22 @@ pub struct Experiment {
     /// Bootstrap resamples of each interval.
     #[serde(default = "resamples")]
     pub resamples: usize,
+    /// What is held out, as `--split` of `mappa probe`.
+    #[serde(default, deserialize_with = "plan")]
+    pub split: SplitPlan,
+    /// Readers beside the ridge probe, as `--method`.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// The penalties to try, as `--alphas`.
+    pub alphas: Option<String>,
+    /// The column whose groups are drawn as a whole, as `--cluster`.
+    pub cluster: Option<String>,
+    /// Whether baselines are left out.
+    #[serde(default)]
+    pub no_baselines: bool,
+    /// Whether the distances of the paper's reference code are added.
+    #[serde(default)]
+    pub paper_metrics: bool,
     /// Dose–response sweeps at the end.
     #[serde(default, rename = "sweep")]
     pub sweeps: Vec<SweepPlan>,
@@ -63,6 +81,10 @@ pub struct SweepPlan {
     pub prompts: Vec<String>,
     /// The block whose output is moved; by default a middle one.
     pub layer: Option<usize>,
+}
+
+fn plan<'de, D: Deserializer<'de>>(from: D) -> Result<SplitPlan, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 fn resamples() -> usize {
@@ -95,6 +117,19 @@ impl Experiment {
         }
     }
 
+    /// How probes are fitted and scored.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            split: self.split.clone(),
+            methods: self.methods.clone(),
+            alphas: self.alphas.clone(),
+            cluster: self.cluster.clone(),
+            no_baselines: self.no_baselines,
+            paper_metrics: self.paper_metrics,
+            ..Settings::default()
+        }
+    }
+
     fn parse(path: &Path, text: &str) -> Result<Experiment> {
         let experiment: Experiment = toml::from_str(text).map_err(|e| {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
@@ -121,5 +156,10 @@ mod tests {
         let error =
             Experiment::parse(Path::new("x.toml"), "model = 'a'\ndatasets = []\nsead = 1\n").unwrap_err();
         assert!(error.to_string().contains("sead"), "{error}");
+        let with = |line: &str| {
+            Experiment::parse(Path::new("x.toml"), &format!("model = 'a'\ndatasets = []\n{line}\n"))
+        };
+        assert_eq!(with("split = 'group:country'").unwrap().settings().split.to_string(), "group:country");
+        assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
     }
 }

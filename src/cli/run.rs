@@ -54,7 +54,8 @@ impl Run {
             experiment.model = model.clone();
         }
         let texts = experiment.texts();
-        let folder = texts.folder()?;
+        experiment.settings().check()?;
+        let folder = experiment.settings().folder(&texts.folder()?);
         let datasets =
             experiment.datasets.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
         let prompts = datasets.iter().map(|d| texts.prompt(d)).collect::<Result<Vec<_>>>()?;
@@ -67,7 +68,19 @@ impl Run {
             let (dataset, unplaced) = texts.placeable(reads, dataset, (prompt, recording))?;
             let (seed, resamples) = (experiment.seed, experiment.resamples);
             let (dataset, unplaced) = (&dataset, &unplaced[..]);
-            let job = Job { lab, model: &model, dataset, unplaced, prompt, recording, seed, resamples };
+            let (model, settings) = (&model, &experiment.settings());
+            let job = Job {
+                lab,
+                model,
+                dataset,
+                unplaced,
+                prompt,
+                recording,
+                seed,
+                resamples,
+                settings,
+                from: None,
+            };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             scores.push((dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?));
         }
@@ -128,6 +141,7 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
         println!("Done in {:.0} s.", started.elapsed().as_secs_f64());
     }
     table::print_scores(scores)?;
+    table::print_others(scores)?;
     table::print_curves(scores);
     Ok(())
 }

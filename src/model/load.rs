@@ -38,6 +38,8 @@ pub struct Model {
     pub transformer: Transformer,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Where it lies.
+    pub location: Location,
     /// How its weights lie in memory.
     pub precision: Precision,
     /// Where it computes.
@@ -95,7 +97,8 @@ impl Model {
         }
         let config = artefact::load_bytes(&folder.join("config.json"))?;
         let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
-        Model::assemble(location::name(folder), files, held, || Weights::open(folder, held.precision))
+        let location = Location::Folder { path: folder.to_path_buf(), name: location::name(folder) };
+        Model::assemble(location, files, held, || Weights::open(folder, held.precision))
     }
 
     fn load_gguf(path: &Path, held: Held) -> Result<Model> {
@@ -103,7 +106,8 @@ impl Model {
         let tokenizer = file.tokenizer()?;
         let hashes = (file.sha256(), file.spec()?.1);
         let parameters = of_gguf(file, held.precision)?;
-        Model::put_together(location::stem(path), (path, tokenizer), parameters, (held, hashes))
+        let location = Location::Gguf(path.to_path_buf());
+        Model::put_together(location, (path, tokenizer), parameters, (held, hashes))
     }
 
     /// The model inside the binary.
@@ -116,7 +120,7 @@ impl Model {
         let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
         let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
         let files = Files { folder: &folder, config, tokenizer };
-        Model::assemble(BUNDLED_MODEL.into(), files, held, || {
+        Model::assemble(Location::Bundled, files, held, || {
             Weights::bundled(&folder.join(weights_name), weights, held.precision)
         })
     }
@@ -135,6 +139,25 @@ impl Model {
             .map(|(spec, load, _)| (spec, load))
     }
 
+    /// The parameters of this model one by one, read again from where it lies.
+    ///
+    /// # Errors
+    /// What is wrong with its files, by file and tensor.
+    pub(super) fn read_again(&self) -> Result<Box<Parameters>> {
+        match &self.location {
+            Location::Folder { path, .. } | Location::Gguf(path) => {
+                Model::parameters(path, self.precision).map(|(_, load)| load)
+            }
+            Location::Bundled => {
+                let folder = Path::new("models").join(BUNDLED_MODEL);
+                let [(config_name, config), _, (weights_name, weights)] = bundled_files();
+                let config = Config::parse(&folder.join(config_name), config)?;
+                let weights = || Weights::bundled(&folder.join(weights_name), weights, self.precision);
+                parameters(&config, self.precision, weights).map(|(_, load, _)| load)
+            }
+        }
+    }
+
     /// Only the weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
@@ -145,7 +168,7 @@ impl Model {
     }
 
     fn assemble(
-        name: String,
+        location: Location,
         files: Files,
         held: Held,
         weights: impl FnOnce() -> Result<Weights>,
@@ -154,11 +177,11 @@ impl Model {
         let tokenizer_path = files.folder.join("tokenizer.json");
         let (spec, load, weights_sha256) = parameters(&config, held.precision, weights)?;
         let hashes = (weights_sha256, artefact::hash(files.config));
-        Model::put_together(name, (&tokenizer_path, files.tokenizer), (spec, load), (held, hashes))
+        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (held, hashes))
     }
 
     fn put_together(
-        name: String,
+        location: Location,
         (tokenizer_path, tokenizer): (&Path, Tokenizer),
         (spec, mut load): (Spec, Box<Parameters>),
         (held, (weights_sha256, config_sha256)): (Held, (String, String)),
@@ -174,8 +197,22 @@ impl Model {
         let device = held.compute.open()?;
         let mut load = |param, shape: &[usize]| load(param, shape)?.moved_to(&device);
         let transformer = Transformer::new(spec, &mut load)?;
+        let name = match &location {
+            Location::Folder { name, .. } => name.clone(),
+            Location::Gguf(path) => location::stem(path),
+            Location::Bundled => BUNDLED_MODEL.into(),
+        };
         let Held { precision, compute } = held;
-        Ok(Model { name, transformer, tokenizer, precision, compute, weights_sha256, config_sha256 })
+        Ok(Model {
+            name,
+            transformer,
+            tokenizer,
+            location,
+            precision,
+            compute,
+            weights_sha256,
+            config_sha256,
+        })
     }
 
     /// The model's spec.

@@ -1,6 +1,6 @@
 //! What ridge regression must satisfy, and what scikit-learn and linfa make of the same data.
 
-use super::super::fixture::{Fixture, assert_close, noise};
+use super::super::fixture::{Fixture, RidgeFit, assert_close, assert_relative, noise};
 use super::super::metrics::r2;
 use super::*;
 use linfa::Dataset;
@@ -20,24 +20,24 @@ fn planted(n: usize, d: usize) -> (Array2<f64>, Array2<f64>) {
 #[test]
 fn weights_and_bias_equal_those_of_scikit_learn() {
     for case in Fixture::load().ridge {
-        for fit in &case.fits {
-            let found = solve(&case.x(), &case.y(), PenaltyGrid::Fixed(vec![fit.penalty])).probe;
-            // Measured: weights within 4e-15, bias within 3e-16, relative where above 1.
-            found.weights.iter().zip(&fit.weights()).for_each(|(f, e)| assert_close(*f, *e));
-            found.bias.iter().zip(&fit.bias).for_each(|(f, e)| assert_close(*f, *e));
+        for RidgeFit { penalty, fit } in &case.fits {
+            let found = solve(&case.x(), &case.y(), PenaltyGrid::Fixed(vec![*penalty])).probe;
+            let (what, expected) = (format!("{}, λ {penalty}", case.name), fit.weights());
+            found.weights.iter().zip(&expected).for_each(|(f, e)| assert_relative(*f, *e, &what));
+            found.bias.iter().zip(&fit.bias).for_each(|(f, e)| assert_relative(*f, *e, &what));
         }
     }
 }
 
 #[test]
-fn leave_one_out_error_and_choice_equal_those_of_scikit_learn() {
+fn leave_one_out_errors_and_choice_equal_those_of_scikit_learn() {
     for case in Fixture::load().ridge {
         let (x, y) = (case.x(), case.y());
-        for (&penalty, expected) in case.penalties.iter().zip(&case.loo_mse) {
+        for (&penalty, expected) in case.penalties.iter().zip(&case.loo_squares) {
             let found = solve(&x, &y, PenaltyGrid::Fixed(vec![penalty])).leave_one_out - &y;
-            for (column, mse) in found.columns().into_iter().zip(expected) {
-                // Measured: within 2e-12, relative.
-                assert_close(column.dot(&column) / y.nrows() as f64, *mse);
+            for (row, squares) in found.rows().into_iter().zip(expected) {
+                let what = format!("{}, λ {penalty}", case.name);
+                row.iter().zip(squares).for_each(|(error, s)| assert_relative(error.abs(), s.sqrt(), &what));
             }
         }
         let found = solve(&x, &y, PenaltyGrid::Fixed(case.penalties.clone()));
@@ -75,6 +75,29 @@ fn both_sides_of_the_gram_matrix_give_the_same_probe() {
     let wide = concatenate![Axis(1), x, x];
     let wide = solve(&wide, &y, PenaltyGrid::Fixed(vec![1.0]));
     (&narrow.leave_one_out - &wide.leave_one_out).iter().for_each(|e| assert!(e.abs() < 1e-9, "{e}"));
+}
+
+#[test]
+fn stored_rows_give_the_probe_that_rows_in_f64_give() {
+    for (n, d) in [(2600, 9), (20, 30)] {
+        let (x, mut y) = planted(n, d);
+        y += &noise((n, 2), 3);
+        let stored = x.mapv(|v| v as f32);
+        let rows: Vec<usize> = (0..n).filter(|i| i % 5 != 2).collect();
+        let (few, targets) = (stored.select(Axis(0), &rows).mapv(f64::from), y.select(Axis(0), &rows));
+        let held = Decomposition::of(few).unwrap();
+        let streamed = Decomposition::of_rows(stored.view(), &rows).unwrap();
+        assert_eq!((held.n_rows(), held.rank()), (streamed.n_rows(), streamed.rank()));
+        let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-7);
+        for (held, streamed) in [(held.first(d), streamed.first(d)), (held.first(4), streamed.first(4))] {
+            let grid = PenaltyGrid::default();
+            let (a, b) = (held.solve(&targets, &grid).unwrap(), streamed.solve(&targets, &grid).unwrap());
+            assert!((a.probe.penalty / b.probe.penalty - 1.0).abs() < 1e-9);
+            assert!(near(&a.leave_one_out, &b.leave_one_out) && near(&a.probe.weights, &b.probe.weights));
+            assert!(near(&held.pattern(&a.probe).unwrap(), &streamed.pattern(&b.probe).unwrap()));
+            assert!((held.rms_norm() - streamed.rms_norm()).abs() < 1e-9);
+        }
+    }
 }
 
 #[test]
@@ -142,6 +165,24 @@ fn the_grid_grows_until_the_best_is_inside_or_says_so() {
     );
     assert_eq!((noise.edge, noise.trials.len()), (Edge::Highest, 5));
     assert_eq!(solve(&x, &y, PenaltyGrid::default()).trials.len() % 2, 1);
+    assert_eq!((grown.n_grown * 2 + 3, stopped.n_grown, noise.n_grown), (grown.trials.len(), 1, 1));
+}
+
+#[test]
+fn penalties_are_read_as_they_are_written() {
+    let PenaltyGrid::Fixed(paper) = "paper".parse().unwrap() else { panic!("fixed penalties") };
+    // numpy.logspace(0.8, 4.1, 12)
+    assert_eq!(paper.len(), 12);
+    assert!(
+        (paper[0] - 6.309_573_444_801_933).abs() < 1e-12 && (paper[11] - 12_589.254_117_941_66).abs() < 1e-8
+    );
+    assert!((paper[3] / paper[2] - 10f64.powf(0.3)).abs() < 1e-12);
+    assert_eq!("10, 0.1,1".parse::<PenaltyGrid>().unwrap(), PenaltyGrid::Fixed(vec![0.1, 1.0, 10.0]));
+    for odd in ["", "a", "1,-1", "1,nan", "paper-3b"] {
+        assert!(odd.parse::<PenaltyGrid>().unwrap_err().to_string().contains("paper-70b"), "{odd}");
+    }
+    let (x, y) = planted(200, 5);
+    assert_eq!(solve(&x, &y, PenaltyGrid::Fixed(vec![1.0, 100.0, 1e4])).edge, Edge::Lowest);
 }
 
 #[test]
@@ -201,8 +242,17 @@ fn the_number_of_threads_changes_no_bit() {
             pool.install(fit)
         };
         let one = on(1);
+        let stored = x.mapv(|v| v as f32);
+        let rows: Vec<usize> = (0..n).collect();
+        let stream = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            let fit = || Decomposition::of_rows(stored.view(), &rows)?.solve(&y, &PenaltyGrid::default());
+            pool.install(fit).unwrap()
+        };
+        let streamed = stream(1);
         for n_threads in [2, 3, 8, 11] {
             assert!(on(n_threads) == one, "{n} rows, {d} columns, {n_threads} threads");
+            assert!(stream(n_threads) == streamed, "{n} rows, {d} columns, {n_threads} threads");
         }
     }
 }
