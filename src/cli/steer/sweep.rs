@@ -84,8 +84,8 @@ pub struct Sweep {
     #[arg(long)]
     chat: bool,
     /// What its folder is called [default: the target].
-    #[arg(long)]
-    name: Option<String>,
+    #[arg(long = "called", value_name = "NAME")]
+    called: Option<String>,
 }
 
 impl Sweep {
@@ -99,7 +99,7 @@ impl Sweep {
         let dataset = find(lab, &self.dataset)?;
         let probes = load_probes(lab, &model, &self.dataset)?;
         let prompts = self.texts(&dataset)?;
-        let name = self.name.as_ref().unwrap_or(&self.target);
+        let name = self.called.as_ref().unwrap_or(&self.target);
         let folder = lab.join("steering").join(&model.name).join(name);
         let card = self.card(&model, &dataset, &prompts)?;
         card.is_done(&folder.join("card.json"))?;

@@ -13,6 +13,7 @@ use mappa::probes::StoredProbe;
 use mappa::{Error, Result};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Instant;
 
 /// What is written, and how.
 #[derive(Args)]
@@ -64,6 +65,9 @@ pub struct How {
     /// Show tokens as they come, one text after the other, instead of side by side.
     #[arg(long)]
     stream: bool,
+    /// Say how many tokens a second were written, the prompt's pass not counted.
+    #[arg(long)]
+    time: bool,
 }
 
 impl How {
@@ -100,20 +104,33 @@ impl How {
         let mut streamed: Vec<Streamed> =
             texts.1.iter().map(|_| Streamed::new(&model.tokenizer, ids, &self.stop)).collect();
         let mut failed = Ok(());
-        let mut each = |i: usize, id: u32| match streamed[i].push(id) {
-            Ok(piece) => {
-                if i == 0 {
-                    shown(&piece);
+        let (mut first, mut last, mut n_after) = (None, None, 0);
+        let mut each = |i: usize, id: u32| {
+            let now = Instant::now();
+            n_after += i32::from(first.is_some());
+            (first, last) = (first.or(Some(now)), Some(now));
+            match streamed[i].push(id) {
+                Ok(piece) => {
+                    if i == 0 {
+                        shown(&piece);
+                    }
+                    if streamed[i].is_stopped() { Next::Stop } else { Next::More }
                 }
-                if streamed[i].is_stopped() { Next::Stop } else { Next::More }
-            }
-            Err(error) => {
-                failed = Err(error);
-                Next::Stop
+                Err(error) => {
+                    failed = Err(error);
+                    Next::Stop
+                }
             }
         };
         generate_each(&model.transformer, texts, &self.continuation(model, prompt), (hook, &mut each))?;
         failed?;
+        if let (Some(first), Some(last), true) = (first, last, self.time) {
+            let seconds = last.duration_since(first).as_secs_f64();
+            eprintln!(
+                "{n_after} tokens after the first in {seconds:.4} s: {:.2} a second",
+                f64::from(n_after) / seconds
+            );
+        }
         for (i, one) in streamed.iter_mut().enumerate() {
             let rest = one.finish()?;
             if i == 0 {
