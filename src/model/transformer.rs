@@ -86,7 +86,9 @@ impl Transformer {
         parts.device = embed.device();
         let embed_norm = spec.embedding.norm.then(|| parts.norm(Place::EmbedNorm, (spec.norm, spec.d_model)));
         let positions = match spec.embedding.positions {
-            Positions::Sinusoidal { offset } => Some(sinusoids(offset + spec.n_context, spec.d_model)?.to_device(&parts.device)?),
+            Positions::Sinusoidal { offset } => {
+                Some(sinusoids(offset + spec.n_context, spec.d_model)?.to_device(&parts.device)?)
+            }
             _ => parts.dense(Place::Positions.weight())?,
         };
         let token_type = parts.dense(Place::TokenTypes.weight())?;

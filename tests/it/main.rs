@@ -18,6 +18,7 @@ mod parts;
 mod reading;
 mod shards;
 mod source;
+mod steering;
 mod stores;
 mod texts;
 mod texts_binary;

@@ -1,7 +1,7 @@
 //! `mappa steer sweep`: layers × doses × prompts × directions, and which of them to take.
 
 use super::super::chosen::ChosenModel;
-use super::super::stages::{FORMATS, dtype_of_weights};
+use super::super::stages::{FORMATS, held_weights};
 use super::super::terminal;
 use super::chosen::load_probes;
 use clap::Args;
@@ -146,7 +146,7 @@ impl Sweep {
     }
 
     fn card(&self, model: &Model, dataset: &Dataset, prompts: &[String]) -> Result<Card> {
-        let card = dtype_of_weights(model, Card::new())
+        let card = held_weights(model, Card::new())
             .input("weights_sha256", &model.weights_sha256)
             .input("tokenizer_sha256", &model.tokenizer.sha256)
             .input("dataset_sha256", &dataset.sha256)
