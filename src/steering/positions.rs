@@ -59,14 +59,15 @@ impl Positions {
     /// [`Error::Invalid`] if a phrase does not stand in the prompt, or nothing is left of a choice.
     pub fn new(at: &Where, prompt: &Framed) -> Result<Positions> {
         let (n_prompt, n_special) = (prompt.encoded.ids.len(), prompt.encoded.n_special());
-        let ranges = match at {
-            Where::Prompt => vec![n_special..n_prompt],
-            Where::Generated => vec![n_prompt..usize::MAX],
-            Where::All => vec![n_special..usize::MAX],
-            Where::Last => vec![n_special.max(n_prompt.saturating_sub(1))..n_prompt],
-            Where::Bos => vec![0..n_special],
-            Where::Span(phrase) => spans(phrase, prompt)?,
-        };
+        let one = |range: Range<usize>| Ok(std::iter::once(range).collect());
+        let ranges: Vec<Range<usize>> = match at {
+            Where::Prompt => one(n_special..n_prompt),
+            Where::Generated => one(n_prompt..usize::MAX),
+            Where::All => one(n_special..usize::MAX),
+            Where::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
+            Where::Bos => one(0..n_special),
+            Where::Span(phrase) => spans(phrase, prompt),
+        }?;
         if ranges.iter().all(|range| range.is_empty()) {
             let found = format!("{at:?}, which is no token of `{}`", prompt.text);
             return Err(Error::invalid("positions", found, "a choice that holds at least one token"));
@@ -76,7 +77,7 @@ impl Positions {
 
     /// The positions of a span of tokens.
     pub fn span(range: Range<usize>) -> Positions {
-        Positions { ranges: vec![range] }
+        Positions { ranges: std::iter::once(range).collect() }
     }
 
     /// Whether a position is changed.

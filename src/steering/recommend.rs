@@ -40,6 +40,11 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
     }
 }
 
+/// Layer, direction and the bits of the dose.
+type Key = (usize, String, u64);
+/// Effect, divergence and how many there are of both.
+type Sums = (f64, f64, f64);
+
 /// The points of a sweep as they were read at the last layer, and what their effect is measured in.
 ///
 /// A text that names nothing counts as not moved.
@@ -48,7 +53,7 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let last = rows.iter().map(|row| row.read_layer).max();
     let read: Vec<&SweepRow> = rows.iter().filter(|row| Some(row.read_layer) == last).collect();
     let key = |r: &SweepRow| (r.steer_layer, r.direction.clone(), r.dose.to_bits());
-    let mut sums: Vec<((usize, String, u64), (f64, f64, f64))> = Vec::new();
+    let mut sums: Vec<(Key, Sums)> = Vec::new();
     for row in &read {
         let is_zero = |r: &&&SweepRow| {
             r.dose == 0.0
@@ -64,8 +69,12 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
         let (effect, kl, n) = &mut sums[place].1;
         (*effect, *kl, *n) = (*effect + moved, *kl + row.kl, *n + 1.0);
     }
-    let point = |((layer, direction, dose), (effect, kl, n)): ((usize, String, u64), (f64, f64, f64))| {
-        SweepPoint { layer, direction, dose: f64::from_bits(dose), effect: effect / n, kl: kl / n }
+    let point = |((layer, direction, dose), (effect, kl, n)): (Key, Sums)| SweepPoint {
+        layer,
+        direction,
+        dose: f64::from_bits(dose),
+        effect: effect / n,
+        kl: kl / n,
     };
     (sums.into_iter().map(point).collect(), of)
 }

@@ -270,10 +270,10 @@ fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<
     let mut forest = Forest::of_text(&ids[..TEXT.len()]).unwrap();
     let mut cache = Cache::default();
     let mut all = vec![];
-    for next in TEXT.len()..ids.len() {
+    for next in &ids[TEXT.len()..] {
         let stream = model.forward(&forest, Some(&mut cache), hook).unwrap();
         all.push(model.logits(&stream).unwrap().to_vec2::<f32>().unwrap().pop().unwrap());
-        forest.grow(ids[next]);
+        forest.grow(*next);
     }
     all
 }

@@ -73,7 +73,7 @@ fn a_sweep_is_found_again_and_other_inputs_are_refused() {
     // Two prompts, two doses, two directions; read at layers 1 to 5 and 3 to 5.
     assert_eq!(rows.len(), 2 * 2 * 2 * (5 + 3));
     for row in rows.iter().filter(|row| row.dose == 0.0) {
-        assert!(row.kl < 1e-9 && row.named != "" && row.names_log_prob.unwrap() < 0.0, "{row:?}");
+        assert!(row.kl < 1e-9 && !row.named.is_empty() && row.names_log_prob.unwrap() < 0.0, "{row:?}");
     }
     let at = |row: &&mappa::results::SweepRow| row.read_layer == row.steer_layer && row.direction == "probe";
     for pair in rows.iter().filter(at).collect::<Vec<_>>().chunks(2) {
