@@ -82,9 +82,9 @@ pub struct SweepRow {
     pub prompt: String,
     /// The layer whose output was moved.
     pub steer_layer: usize,
-    /// `probe` or `random`.
+    /// `probe` (along its pattern), `weights` (along the probe's weights), `random`, or a name.
     pub direction: String,
-    /// Which of the random directions; 0 for the probe's.
+    /// Which of the random directions; 0 for the others.
     pub seed: u64,
     /// The target that the probe's direction moves: `latitude`, `longitude` or `year`.
     pub target: String,
@@ -101,8 +101,32 @@ pub struct SweepRow {
     pub log_prob: f64,
     /// Share of repeated token pairs in the text, 0 to 1.
     pub repetition: f64,
+    /// Log-probability that the prompt goes on with one of the names looked for, in nats; empty without any.
+    #[serde(default)]
+    pub names_log_prob: Option<f64>,
+    /// The first place or age that the text names, if what reads it was given.
+    #[serde(default)]
+    pub named: String,
+    /// Where or when that is, in the target's unit; empty where the text names nothing known.
+    #[serde(default)]
+    pub named_value: Option<f64>,
     /// The generated text.
     pub text: String,
+}
+
+/// A point of a sweep: the mean over prompts, and over seeds where the direction is random.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepPoint {
+    /// The block whose output was moved.
+    pub layer: usize,
+    /// Along what; `random` stands apart.
+    pub direction: String,
+    /// How far.
+    pub dose: f64,
+    /// The change from dose 0, along the dose's sign.
+    pub effect: f64,
+    /// Divergence of the next token, in nats.
+    pub kl: f64,
 }
 
 /// A hook point's two columns: its name and its label.

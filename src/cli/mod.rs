@@ -69,7 +69,7 @@ enum Command {
     Models(models::Models),
     Extract(extract::Extract),
     Probe(probe::Probe),
-    Steer(steer::Steer),
+    Steer(Box<steer::Steer>),
     Figure(figure::Figure),
     Train(train::Train),
 }

@@ -4,6 +4,7 @@ use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, FORMATS, Job, best_point, draw, held_weights, probe_folder};
 use super::{chosen, table, terminal};
 use clap::Args;
+use mappa::Result;
 use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, find};
@@ -12,8 +13,7 @@ use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Compute, Held, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
-use mappa::steering::{Along, Sweep, sweep};
-use mappa::{Error, Result};
+use mappa::steering::{Along, Sweep, Way, Where, sweep};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -211,23 +211,19 @@ fn sweep_card(model: &Model, plan: &SweepPlan, layer: usize) -> Card {
 }
 
 fn run_sweep(model: &Model, plan: &SweepPlan, (probes, layer): (&ProbeSet, usize)) -> Result<Vec<SweepRow>> {
-    if !plan.doses.contains(&0.0) {
-        return Err(Error::invalid(
-            "doses of a sweep",
-            format!("{:?}", plan.doses),
-            "doses with 0 among them",
-        ));
-    }
     let whole = Sweep {
         kind: &plan.kind,
         probes,
         target: &plan.target,
         layer,
-        along: Along::Pattern,
+        ways: &[Way::Probe(Along::Pattern)],
         doses: &plan.doses,
         prompts: &plan.prompts,
+        at: Where::All,
         n_random: 3,
         n_tokens: 16,
+        names: None,
+        gazetteer: None,
     };
     let bar = terminal::bar(&format!("{}: sweep", plan.kind), whole.len() as u64);
     let rows = sweep(model, &whole, &mut |p| bar.set_position(p.n_done as u64))?;

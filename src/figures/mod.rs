@@ -5,6 +5,7 @@
 //! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `years` draws times
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
+//! - `sweep_points`: [`dose_by_layer`] and [`effect_by_kl`], a whole sweep at a glance
 //! - `panel`, `axis`, `legend`: the parts every figure is made of
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the `letters` of the bundled font
 //! - `style`: colours, fonts and sizes
@@ -24,6 +25,7 @@ mod scene;
 mod series;
 mod style;
 mod sweep;
+mod sweep_points;
 #[cfg(test)]
 mod tests;
 mod years;
@@ -32,3 +34,4 @@ pub use format::{Caption, Format};
 pub use layers::r2_by_layer;
 pub use predictions::predictions;
 pub use sweep::dose_response;
+pub use sweep_points::{dose_by_layer, effect_by_kl};

@@ -142,6 +142,9 @@ pub(super) fn sweep() -> Vec<SweepRow> {
                             kl: if direction == "probe" { kl } else { 0.4 * kl },
                             log_prob: -3.0,
                             repetition: 0.1,
+                            names_log_prob: None,
+                            named: String::new(),
+                            named_value: None,
                             text: "…".into(),
                         });
                     }

@@ -1,5 +1,6 @@
 //! `activation(x · wᵀ + b)` over the rows of a stream, in f32 on the CPU.
 
+use super::lanes::dot;
 use super::spec::Activation;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
 use faer::linalg::matmul::matmul;
@@ -11,6 +12,10 @@ use rayon::prelude::*;
 /// Output columns of one product: what was multiplied is still near when it is finished, and weights in 16
 /// bits take only this many rows of f32.
 const BLOCK: usize = 1024;
+
+/// So few rows of `x` that the weights are read once and each of them is used at once: reading them from memory
+/// is then all the time there is, and a kernel made for many rows would only copy them about.
+const FEW: usize = 4;
 
 /// A matrix product with what follows it; products are f32 whatever the weights lie in.
 ///
@@ -61,6 +66,58 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Some rows of weights against each of a few rows of `x`.
+struct Dots<'a> {
+    x: &'a [f32],
+    w: &'a Rows<'a>,
+    /// Weights of one row.
+    d_in: usize,
+    /// The first of the rows of weights.
+    first: usize,
+    /// `[rows of weights, rows of x]`.
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let (d_in, n) = (self.d_in, self.x.len() / self.d_in);
+        let mut wide = vec![0f32; if matches!(self.w, Rows::F32(_)) { 0 } else { d_in }];
+        for (i, out) in self.out.chunks_exact_mut(n).enumerate() {
+            let from = (self.first + i) * d_in;
+            let row = match self.w {
+                Rows::F32(all) => &all[from..from + d_in],
+                Rows::F16(all) => {
+                    all[from..from + d_in].convert_to_f32_slice(&mut wide);
+                    &wide
+                }
+                Rows::Bf16(all) => {
+                    wide.iter_mut().zip(&all[from..from + d_in]).for_each(|(wide, x)| *wide = x.to_f32());
+                    &wide
+                }
+            };
+            out.iter_mut().zip(self.x.chunks_exact(d_in)).for_each(|(y, x)| *y = dot(x, row));
+        }
+    }
+}
+
+/// The product of a few rows of `x`, `[n, in]`, with weights `[out, in]`.
+fn few((x, n): (&[f32], usize), w: &Rows, (d_out, d_in): (usize, usize)) -> Vec<f32> {
+    // A task of some hundred kilobytes: long against handing it out, short against the whole.
+    let at_once = (100_000 / d_in.max(1)).clamp(1, d_out.max(1));
+    let mut turned = vec![0f32; d_out * n]; // [out, n]
+    let arch = Arch::new();
+    turned.par_chunks_mut(at_once * n).enumerate().for_each(|(task, out)| {
+        arch.dispatch(Dots { x, w, d_in, first: task * at_once, out });
+    });
+    if n == 1 {
+        return turned;
+    }
+    (0..n).flat_map(|row| turned[row..].iter().step_by(n).copied()).collect()
+}
+
 /// Some columns of rows that are `of` wide.
 #[derive(Clone, Copy)]
 struct Columns {
@@ -105,6 +162,11 @@ impl Affine {
         let ((n, d_in), (d_out, d_in_of_w)) = (shape.shape().dims2()?, of_w.shape().dims2()?);
         if d_in != d_in_of_w {
             bail!("a stream {d_in} wide meets weights for {d_in_of_w}")
+        }
+        if (1..=FEW).contains(&n) && d_in > 0 {
+            let mut out = few((x, n), &w, (d_out, d_in));
+            self.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b);
+            return Ok((CpuStorage::F32(out), (n, d_out).into()));
         }
         let mut out = vec![0f32; n * d_out];
         let mut wide = Vec::new();
@@ -229,8 +291,13 @@ mod tests {
     #[test]
     fn values_and_gradients_are_those_of_candles_steps() {
         let var = |shape: &[usize]| Var::randn(0f32, 0.5f32, shape, &Device::Cpu).unwrap();
-        // Wider than one block of columns, and not a whole number of blocks.
-        let (x, w, b, probe) = (var(&[37, 20]), var(&[1100, 20]), var(&[1100]), var(&[37, 1100]));
+        // Many rows and few; wider than one block of columns, and not a whole number of blocks.
+        for n in [37, 1, 3] {
+            values_and_gradients(var(&[n, 20]), var(&[1100, 20]), var(&[1100]), var(&[n, 1100]));
+        }
+    }
+
+    fn values_and_gradients(x: Var, w: Var, b: Var, probe: Var) {
         let activations = [None, Some(Activation::Gelu), Some(Activation::GeluTanh), Some(Activation::Silu)];
         for activation in activations {
             for bias in [None, Some(b.as_tensor())] {
@@ -268,8 +335,10 @@ mod tests {
 
     #[test]
     fn sixteen_bit_weights_multiply_as_their_widened_selves() {
-        let x = Tensor::randn(0f32, 1f32, (9, 33), &Device::Cpu).unwrap();
-        for dtype in [DType::F16, DType::BF16] {
+        let all = Tensor::randn(0f32, 1f32, (9, 33), &Device::Cpu).unwrap();
+        let x = all.clone();
+        for (dtype, n) in [(DType::F16, 9), (DType::BF16, 9), (DType::F16, 1), (DType::BF16, 2)] {
+            let x = all.narrow(0, 0, n).unwrap();
             let w = Tensor::randn(0f32, 1f32, (1030, 33), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
             let ours = x.apply_op2(&w, Affine { activation: None }).unwrap();
             let theirs = composed(&x, &w.to_dtype(DType::F32).unwrap(), None, None);

@@ -79,6 +79,18 @@ impl Forest {
         self.push(token, self.n_past as u32 - 1);
     }
 
+    /// Each of some texts, by its last node, with one more token; all before them count as computed. Gives
+    /// the new nodes; a node that stands twice branches.
+    pub fn grow_each(&mut self, next: &[(u32, u32)]) -> Vec<u32> {
+        self.n_past = self.tokens.len();
+        next.iter().map(|(node, token)| self.push(*token, *node)).collect()
+    }
+
+    /// Adds a token after a node, to be computed with the other new nodes; gives its node.
+    pub fn branch(&mut self, node: u32, token: u32) -> u32 {
+        self.push(token, node)
+    }
+
     fn push(&mut self, token: u32, parent: u32) -> u32 {
         let position = if parent == ROOT { 0 } else { self.positions[parent as usize] + 1 };
         self.tokens.push(token);
@@ -110,6 +122,11 @@ impl Forest {
     /// The positions, from 0 in each text, of the nodes that the next pass computes.
     pub fn new_positions(&self) -> &[u32] {
         &self.positions[self.n_past..]
+    }
+
+    /// The token ids from the beginning of the text to `node`.
+    pub fn tokens_to(&self, node: u32) -> Vec<u32> {
+        self.path(node).into_iter().map(|node| self.tokens[node as usize]).collect()
     }
 
     /// A node's parent, or `None` where a text begins.
@@ -188,6 +205,18 @@ mod tests {
         chain.grow(3);
         assert_eq!((chain.n_past(), chain.new_tokens(), chain.new_positions()), (2, &[3][..], &[2][..]));
         assert_eq!(chain.path(2), [0, 1, 2]);
+    }
+
+    #[test]
+    fn texts_grow_side_by_side_and_one_node_branches() {
+        let (mut forest, last) = Forest::of_texts(&[vec![1, 2], vec![1, 3]]).unwrap();
+        let grown = forest.grow_each(&[(last[0], 7), (last[1], 8), (last[1], 9)]);
+        assert_eq!(
+            (forest.n_past(), forest.new_tokens(), forest.new_positions()),
+            (3, &[7, 8, 9][..], &[2; 3][..])
+        );
+        let texts: Vec<Vec<u32>> = grown.iter().map(|node| forest.tokens_to(*node)).collect();
+        assert_eq!(texts, [[1, 2, 7], [1, 3, 8], [1, 3, 9]]);
     }
 
     #[test]

@@ -16,7 +16,7 @@
 //! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
 //! - `bos`: the token at the beginning of a text
 //! - `chat`, `chat_date`: texts as the user's turn
-//! - `generate`: sampling with a key/value cache
+//! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens, `streamed` shows them
 //! - `gguf`: a model from one GGUF file
 //! - `describe`: a spec in words
 //! - `memory`: what a model needs and the machine has
@@ -51,8 +51,10 @@ mod norm;
 mod outline;
 mod params;
 mod rotary;
+mod sampling;
 mod shuffled;
 mod spec;
+mod streamed;
 mod tokenizer;
 mod tokenizer_files;
 mod transformer;
@@ -63,7 +65,8 @@ pub use cache::Cache;
 pub use chat_date::ChatDate;
 pub use compute::Compute;
 pub use forest::Forest;
-pub use generate::{Generation, Sampling, generate};
+pub use generate::{Continuation, Generation, Next, generate, generate_each};
+pub use gguf::{ByBlock, load_control_vector, save_control_vector};
 pub use hook::{Both, Capture, Hook, Picked, Untouched};
 pub use linear::Weight;
 pub use load::{BUNDLED_MODEL, Held, Model, Parameters, bundled_files};
@@ -72,10 +75,12 @@ pub use outline::Outline;
 pub(crate) use params::random as random_param;
 pub use params::{Kind, Param, Part, Place, count, untrained, untrained_up_to};
 pub use rotary::{Rotary, RotaryLayout, RotaryScaling};
+pub use sampling::Sampling;
 pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
     Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Sizes, Spec,
 };
+pub use streamed::Streamed;
 pub(crate) use tokenizer::without_spaces;
 pub use tokenizer::{Encoded, Framed, Tokenizer, draw_tokens};
 pub use transformer::Transformer;

@@ -1,6 +1,7 @@
 //! The choices that tell transformer families apart, as data.
 
 use super::rotary::Rotary;
+use crate::hook_point::HookPoint;
 
 /// Everything the forward pass needs to know about a model besides its weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +93,16 @@ impl Spec {
             residual_scale: 1.0,
             head: Some(Head::plain(true)),
         }
+    }
+
+    /// The width of what passes at a hook point; `None` where this model has no such place.
+    pub fn width_at(&self, point: HookPoint) -> Option<usize> {
+        let is_there = self.block.has_resid_mid() || !matches!(point, HookPoint::ResidMid(_));
+        (point.layer() < self.n_layers && is_there).then(|| match point {
+            HookPoint::AttnZ(_) => self.n_heads * self.d_head,
+            HookPoint::MlpPost(_) => self.d_mlp,
+            _ => self.d_model,
+        })
     }
 }
 

@@ -221,6 +221,15 @@ impl Tokenizer {
         ids
     }
 
+    /// The tokens that end a text or a turn, as the model's files name them.
+    pub fn ends(&self) -> Vec<u32> {
+        let named = ["eos_token", "eot_token"].into_iter().filter_map(|name| self.files.named.get(name));
+        let usual = ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"]
+            .into_iter()
+            .filter(|_| self.chat.is_some());
+        named.map(String::as_str).chain(usual).filter_map(|token| self.id(token)).collect()
+    }
+
     /// The token that stands for what has no token, such as `[UNK]`, if there is one.
     pub fn unknown(&self) -> Option<u32> {
         self.unknown

@@ -1,11 +1,8 @@
 //! Unit vectors in the stream.
 
-use crate::artefact;
 use crate::error::{Error, Result};
-use candle_core::{DType, Device};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use std::path::Path;
 
 /// A unit vector in the stream; the larger target or the positive class is `+`.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,24 +37,6 @@ impl Direction {
         Direction::of(&vector)
     }
 
-    /// A direction from a safetensors file with one tensor of `d_model` values, of any float type.
-    ///
-    /// # Errors
-    /// [`Error::BadFile`] if the file holds something else.
-    pub fn load(path: &Path, d_model: usize) -> Result<Direction> {
-        let expected = format!("a safetensors file with one tensor of {d_model} values, the model's d_model");
-        let bad = |found: String| Error::bad_file(path, found, &expected);
-        let tensors = candle_core::safetensors::load_buffer(&artefact::load_bytes(path)?, &Device::Cpu)
-            .map_err(|e| bad(e.to_string()))?;
-        let names: Vec<&String> = tensors.keys().collect();
-        let [name] = names[..] else { return Err(bad(format!("{} tensors", names.len()))) };
-        let tensor = &tensors[name];
-        if tensor.elem_count() != d_model {
-            return Err(bad(format!("tensor `{name}` of shape {:?}", tensor.dims())));
-        }
-        Direction::of(&tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-    }
-
     /// The unit vector.
     pub fn unit(&self) -> &[f64] {
         &self.unit
@@ -87,21 +66,5 @@ mod tests {
         assert_eq!(a, Direction::random(4000, 1).unwrap());
         let dot: f64 = a.unit().iter().zip(b.unit()).map(|(x, y)| x * y).sum();
         assert!(dot.abs() < 0.08, "{dot}");
-    }
-
-    #[test]
-    fn a_file_with_another_width_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("direction.safetensors");
-        let tensor = candle_core::Tensor::from_vec(vec![1f32, 2.0, 2.0], 3, &Device::Cpu).unwrap();
-        let tensors = std::collections::HashMap::from([("d", tensor)]);
-        candle_core::safetensors::save(&tensors, &path).unwrap();
-        let loaded = Direction::load(&path, 3).unwrap();
-        assert!((loaded.unit()[1] - 2.0 / 3.0).abs() < 1e-12);
-        let error = Direction::load(&path, 4).unwrap_err().to_string();
-        assert!(
-            error.contains("direction.safetensors") && error.contains("[3]") && error.contains('4'),
-            "{error}"
-        );
     }
 }

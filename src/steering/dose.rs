@@ -57,34 +57,63 @@ impl FromStr for Toward {
 /// How far to move the stream; every dose has a unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Dose {
-    /// Move the probe's latitude reading, in degrees north.
-    North(f64),
-    /// Move the probe's longitude reading, in degrees east.
-    East(f64),
+    /// Move the probe's readings of latitude and longitude at once.
+    Place {
+        /// Degrees north.
+        north: f64,
+        /// Degrees east.
+        east: f64,
+    },
     /// Move the probe's year reading, in years.
     Years(f64),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
+    /// Add a file's vector this many times, as long as it is: what llama.cpp calls strength.
+    Times(f64),
 }
 
 impl Dose {
-    /// The kind of dataset whose probe gives the unit; `None` for a dose in RMS norms.
+    /// The kind of dataset whose probe gives the unit; `None` for a dose along a direction.
     pub fn kind(self) -> Option<TargetKind> {
         match self {
-            Dose::North(_) | Dose::East(_) => Some(TargetKind::Place),
+            Dose::Place { .. } => Some(TargetKind::Place),
             Dose::Years(_) => Some(TargetKind::Year),
-            Dose::Rms(_) => None,
+            Dose::Rms(_) | Dose::Times(_) => None,
         }
     }
 
     /// The change of each of the probe's readings, in the order of its targets.
     pub fn deltas(self) -> Vec<f64> {
         match self {
-            Dose::North(degrees) => vec![degrees, 0.0],
-            Dose::East(degrees) => vec![0.0, degrees],
+            Dose::Place { north, east } => vec![north, east],
             Dose::Years(years) => vec![years],
-            Dose::Rms(_) => vec![],
+            Dose::Rms(_) | Dose::Times(_) => vec![],
         }
+    }
+
+    /// One number and its unit.
+    fn single(text: &str) -> Option<Dose> {
+        let text = text.trim();
+        let (number, unit) = match text.strip_suffix('x') {
+            Some(number) => (number, "x"),
+            None => text.split_once(char::is_whitespace)?,
+        };
+        let number: f64 = number.trim().trim_end_matches('°').parse().ok()?;
+        if !number.is_finite() {
+            return None;
+        }
+        let place = |north, east| Dose::Place { north, east };
+        Some(match unit.trim().trim_start_matches("degrees ").trim() {
+            "north" => place(number, 0.0),
+            "south" => place(-number, 0.0),
+            "east" => place(0.0, number),
+            "west" => place(0.0, -number),
+            "years" | "year" | "years later" => Dose::Years(number),
+            "years earlier" => Dose::Years(-number),
+            "rms" => Dose::Rms(number),
+            "x" => Dose::Times(number),
+            _ => return None,
+        })
     }
 }
 
@@ -92,23 +121,17 @@ impl FromStr for Dose {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Dose> {
-        let expected = "a number and its unit: `+30 east`, `10 north`, `-100 years`, or `2 rms`";
+        let expected =
+            "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `2 rms`, or `1.5x`";
         let wrong = || Error::invalid("--dose", text, expected);
-        let (number, unit) = text.trim().split_once(char::is_whitespace).ok_or_else(wrong)?;
-        let number: f64 = number.trim_end_matches('°').parse().map_err(|_| wrong())?;
-        if !number.is_finite() {
-            return Err(wrong());
+        let parts = text.split(',').map(Dose::single).collect::<Option<Vec<Dose>>>().ok_or_else(wrong)?;
+        match parts[..] {
+            [dose] => Ok(dose),
+            [Dose::Place { north: n1, east: e1 }, Dose::Place { north: n2, east: e2 }] => {
+                Ok(Dose::Place { north: n1 + n2, east: e1 + e2 })
+            }
+            _ => Err(wrong()),
         }
-        Ok(match unit.trim().trim_start_matches("degrees ").trim() {
-            "north" => Dose::North(number),
-            "south" => Dose::North(-number),
-            "east" => Dose::East(number),
-            "west" => Dose::East(-number),
-            "years" | "year" | "years later" => Dose::Years(number),
-            "years earlier" => Dose::Years(-number),
-            "rms" => Dose::Rms(number),
-            _ => return Err(wrong()),
-        })
     }
 }
 
@@ -118,8 +141,11 @@ mod tests {
 
     #[test]
     fn what_users_write_is_understood() {
-        assert_eq!("+30 east".parse::<Dose>().unwrap(), Dose::East(30.0));
-        assert_eq!("30° west".parse::<Dose>().unwrap(), Dose::East(-30.0));
+        let place = |north, east| Dose::Place { north, east };
+        assert_eq!("+30 east".parse::<Dose>().unwrap(), place(0.0, 30.0));
+        assert_eq!("30° west".parse::<Dose>().unwrap(), place(0.0, -30.0));
+        assert_eq!("5 south, 30 east".parse::<Dose>().unwrap(), place(-5.0, 30.0));
+        assert_eq!("-1.5x".parse::<Dose>().unwrap(), Dose::Times(-1.5));
         assert_eq!("-100 years".parse::<Dose>().unwrap(), Dose::Years(-100.0));
         assert_eq!("2.5 rms".parse::<Dose>().unwrap(), Dose::Rms(2.5));
         assert_eq!("lon=139, lat=35".parse::<Toward>().unwrap().values(), [35.0, 139.0]);
@@ -128,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_dose_without_a_unit_and_a_place_off_the_earth_are_refused() {
-        for text in ["30", "+30", "30 parsecs", "NaN east", "east"] {
+        for text in ["30", "+30", "30 parsecs", "NaN east", "east", "1 east, 2 years", "x"] {
             assert!(text.parse::<Dose>().unwrap_err().to_string().contains("its unit"), "{text}");
         }
         assert!("lat=91,lon=0".parse::<Toward>().unwrap_err().to_string().contains("-90 to 90"));

@@ -1,22 +1,39 @@
 //! Steering: moving the stream while the model reads or generates.
 //!
 //! - `dose`: what to move and how far, as a user writes it
-//! - `direction`: unit vectors in the stream, from a probe, a file or chance
+//! - `direction`: unit vectors in the stream, of a vector or by chance
+//! - `vectors`: vectors by hook point, on disk; `pairs` makes them of texts
 //! - `op`: the change at one row of the stream
 //! - `positions`: which tokens are changed, by their absolute place
-//! - `steer`: the hook that changes them
+//! - `steer`: the hooks that change them
 //! - `sweep`: dose and response, beside random directions of the same length
+//! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
+//! - `lens`: the tokens that a vector raises by itself
+//! - `recommend`: what a sweep says is the best layer and dose
 
 mod direction;
 mod dose;
+mod gazetteer;
+mod lens;
+mod names;
 mod op;
+mod pairs;
 mod positions;
+mod recommend;
+mod reply;
 mod steer;
 mod sweep;
+mod vectors;
 
 pub use direction::Direction;
 pub use dose::{Dose, Toward};
+pub use gazetteer::Gazetteer;
+pub use lens::raised_and_lowered;
+pub use names::NameSet;
 pub use op::{Along, Norm, Op};
+pub use pairs::{Contrast, TextPairs};
 pub use positions::{Positions, Where};
-pub use steer::Steer;
-pub use sweep::{Sweep, SweepProgress, sweep};
+pub use recommend::{Recommendation, points, recommend};
+pub use steer::{Steer, SteerTexts, Steers};
+pub use sweep::{Sweep, SweepProgress, Way, sweep};
+pub use vectors::Vectors;

@@ -2,6 +2,7 @@
 
 use super::direction::Direction;
 use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
 use crate::probes::{Probe, StoredProbe};
 use std::str::FromStr;
 
@@ -21,6 +22,17 @@ pub enum Op {
     },
     /// `h − d dᵀ h`: the stream without its part along the direction.
     Remove(Direction),
+    /// A unit of a sparse dictionary clamped: `h + (target − relu(encoder · h + bias)) · decoder`.
+    Unit {
+        /// What reads the unit.
+        encoder: Vec<f64>,
+        /// Added to the reading.
+        bias: f64,
+        /// What the unit writes.
+        decoder: Vec<f64>,
+        /// The activation that the unit shall have.
+        target: f64,
+    },
 }
 
 /// Along which vectors a probe's readings are moved.
@@ -101,13 +113,47 @@ impl Op {
     pub fn length(&self) -> Option<f64> {
         match self {
             Op::Add(vector) => Some(vector.iter().map(|x| x * x).sum::<f64>().sqrt()),
-            Op::Set { .. } | Op::Remove(_) => None,
+            Op::Set { .. } | Op::Remove(_) | Op::Unit { .. } => None,
         }
     }
 
     /// Whether the op leaves every row as it is, to the bit.
     pub fn is_identity(&self) -> bool {
         self.length() == Some(0.0)
+    }
+
+    /// The width of the rows that it changes.
+    pub fn width(&self) -> usize {
+        match self {
+            Op::Add(vector) => vector.len(),
+            Op::Set { probe, .. } => probe.d_model(),
+            Op::Remove(direction) => direction.unit().len(),
+            Op::Unit { decoder, .. } => decoder.len(),
+        }
+    }
+
+    /// Whether all its numbers are numbers.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] naming the hook point and the value.
+    pub fn check(&self, point: HookPoint) -> Result<()> {
+        let (vectors, values): (Vec<&[f64]>, &[f64]) = match self {
+            Op::Add(vector) => (vec![vector], &[]),
+            Op::Set { basis, target, .. } => (basis.iter().map(Vec::as_slice).collect(), target),
+            Op::Remove(direction) => (vec![direction.unit()], &[]),
+            Op::Unit { encoder, decoder, target, .. } => {
+                (vec![encoder, decoder], std::slice::from_ref(target))
+            }
+        };
+        let all = vectors.into_iter().flatten().chain(values);
+        match all.copied().find(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(found) => Err(Error::NonFinite {
+                place: format!("what steers at {point}"),
+                found,
+                advice: "make the vector anew, or take a smaller dose".into(),
+            }),
+        }
     }
 
     /// Changes one row.
@@ -124,6 +170,10 @@ impl Op {
             Op::Remove(direction) => {
                 let along: f64 = row.iter().zip(direction.unit()).map(|(h, d)| f64::from(*h) * d).sum();
                 add(row, -along, direction.unit());
+            }
+            Op::Unit { encoder, bias, decoder, target } => {
+                let reading: f64 = row.iter().zip(encoder).map(|(h, e)| f64::from(*h) * e).sum();
+                add(row, target - (reading + bias).max(0.0), decoder);
             }
         }
         if norm == Norm::Kept {

@@ -1,11 +1,12 @@
 //! Which tokens are changed, by their absolute place in the text.
 
 use crate::error::{Error, Result};
+use crate::model::Framed;
 use std::ops::Range;
 use std::str::FromStr;
 
 /// Which tokens of a text are changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Where {
     /// The prompt's tokens.
     Prompt,
@@ -15,6 +16,10 @@ pub enum Where {
     All,
     /// The prompt's last token.
     Last,
+    /// The tokens before the text, such as BOS, which nothing else changes.
+    Bos,
+    /// The tokens of a phrase, wherever it stands in the prompt.
+    Span(String),
 }
 
 impl FromStr for Where {
@@ -26,7 +31,17 @@ impl FromStr for Where {
             "generated" => Where::Generated,
             "all" => Where::All,
             "last" => Where::Last,
-            _ => return Err(Error::invalid("--at", text, "prompt, generated, all or last")),
+            "bos" => Where::Bos,
+            _ => {
+                let phrase = text.strip_prefix("span:").map(|phrase| phrase.trim_matches('"').trim());
+                match phrase.filter(|phrase| !phrase.is_empty()) {
+                    Some(phrase) => Where::Span(phrase.to_string()),
+                    None => {
+                        let expected = "prompt, generated, all, last, bos or span:\"a phrase of the prompt\"";
+                        return Err(Error::invalid("--at", text, expected));
+                    }
+                }
+            }
         })
     }
 }
@@ -34,48 +49,97 @@ impl FromStr for Where {
 /// The absolute positions that are changed; the same whether or not decoding uses a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positions {
-    range: Range<usize>,
+    ranges: Vec<Range<usize>>,
 }
 
 impl Positions {
-    /// The positions of a text with `n_prompt` tokens, of which the first `n_special` stand for no text.
+    /// The positions that are meant in a prompt and what follows it.
     ///
-    /// Special tokens such as BOS are left alone.
-    pub fn new(at: Where, n_prompt: usize, n_special: usize) -> Positions {
-        let range = match at {
-            Where::Prompt => n_special..n_prompt,
-            Where::Generated => n_prompt..usize::MAX,
-            Where::All => n_special..usize::MAX,
-            Where::Last => n_prompt - 1..n_prompt,
-        };
-        Positions { range }
+    /// # Errors
+    /// [`Error::Invalid`] if a phrase does not stand in the prompt, or nothing is left of a choice.
+    pub fn new(at: &Where, prompt: &Framed) -> Result<Positions> {
+        let (n_prompt, n_special) = (prompt.encoded.ids.len(), prompt.encoded.n_special());
+        let one = |range: Range<usize>| Ok(std::iter::once(range).collect());
+        let ranges: Vec<Range<usize>> = match at {
+            Where::Prompt => one(n_special..n_prompt),
+            Where::Generated => one(n_prompt..usize::MAX),
+            Where::All => one(n_special..usize::MAX),
+            Where::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
+            Where::Bos => one(0..n_special),
+            Where::Span(phrase) => spans(phrase, prompt),
+        }?;
+        if ranges.iter().all(|range| range.is_empty()) {
+            let found = format!("{at:?}, which is no token of `{}`", prompt.text);
+            return Err(Error::invalid("positions", found, "a choice that holds at least one token"));
+        }
+        Ok(Positions { ranges })
     }
 
     /// The positions of a span of tokens.
     pub fn span(range: Range<usize>) -> Positions {
-        Positions { range }
+        Positions { ranges: std::iter::once(range).collect() }
     }
 
     /// Whether a position is changed.
     pub fn contains(&self, position: u32) -> bool {
-        self.range.contains(&(position as usize))
+        self.ranges.iter().any(|range| range.contains(&(position as usize)))
     }
+}
+
+/// The tokens of each place where a phrase stands.
+fn spans(phrase: &str, prompt: &Framed) -> Result<Vec<Range<usize>>> {
+    let places: Vec<usize> = prompt.text.match_indices(phrase).map(|(at, _)| at).collect();
+    let of_place = |at: &usize| {
+        let (from, to) = (*at, at + phrase.len());
+        let is_within = |span: &(usize, usize)| span.0 < to && from < span.1;
+        let first = prompt.encoded.spans.iter().position(is_within)?;
+        let last = prompt.encoded.spans.iter().rposition(is_within)?;
+        Some(first..last + 1)
+    };
+    let ranges: Vec<Range<usize>> = places.iter().filter_map(of_place).collect();
+    if ranges.is_empty() {
+        let expected = format!("a phrase of the prompt `{}`", prompt.text);
+        return Err(Error::invalid("span", phrase, expected));
+    }
+    Ok(ranges)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Encoded;
+
+    fn prompt() -> Framed {
+        let text = "Oslo is far from Oslo".to_string();
+        let spans = vec![(0, 0), (0, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21)];
+        Framed { part: 0..text.len(), text, encoded: Encoded { ids: (0..7).collect(), spans } }
+    }
+
+    fn taken(at: &str) -> Vec<u32> {
+        let positions = Positions::new(&at.parse().unwrap(), &prompt()).unwrap();
+        (0..10).filter(|p| positions.contains(*p)).collect()
+    }
 
     #[test]
     fn each_choice_takes_its_tokens_and_leaves_bos_alone() {
-        let taken = |at: Where| -> Vec<u32> {
-            let positions = Positions::new(at, 4, 1);
-            (0..7).filter(|p| positions.contains(*p)).collect()
-        };
-        assert_eq!(taken(Where::Prompt), [1, 2, 3]);
-        assert_eq!(taken(Where::Generated), [4, 5, 6]);
-        assert_eq!(taken(Where::All), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(taken(Where::Last), [3]);
-        assert!("everywhere".parse::<Where>().is_err());
+        assert_eq!(taken("prompt"), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(taken("generated"), [7, 8, 9]);
+        assert_eq!(taken("all"), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(taken("last"), [6]);
+        assert_eq!(taken("bos"), [0]);
+        assert_eq!(taken("span:\"Oslo\""), [1, 2, 6]);
+        assert_eq!(taken("span:far from"), [4, 5]);
+        for wrong in ["everywhere", "span:", "span:\"\""] {
+            assert!(wrong.parse::<Where>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_phrase_that_is_not_there_and_a_choice_of_nothing_are_refused() {
+        let error = Positions::new(&Where::Span("Rome".into()), &prompt()).unwrap_err().to_string();
+        assert!(error.contains("Rome") && error.contains("Oslo is far"), "{error}");
+        let encoded = Encoded { ids: vec![0], spans: vec![(0, 0)] };
+        let empty = Framed { text: String::new(), part: 0..0, encoded };
+        assert!(Positions::new(&Where::Last, &empty).is_err());
     }
 }

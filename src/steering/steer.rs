@@ -1,13 +1,14 @@
-//! The hook that changes the stream at one hook point and some positions.
+//! The hooks that change the stream at hook points and positions: for every text alike, or each its own way.
 
 use super::op::{Norm, Op};
 use super::positions::Positions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Forest, Hook};
+use crate::model::{Forest, Hook, Spec};
 use candle_core::Tensor;
+use std::collections::BTreeSet;
 
-/// Changes the stream at one hook point.
+/// A change of the stream at one hook point and some positions.
 #[derive(Debug, Clone)]
 pub struct Steer {
     point: HookPoint,
@@ -20,12 +21,29 @@ pub struct Steer {
 }
 
 impl Steer {
-    /// A hook that applies `op` at `point` for the chosen positions.
-    pub fn new(point: HookPoint, op: Op, norm: Norm, positions: Positions) -> Steer {
-        Steer { point, op, norm, positions, rows: vec![], n_changed: 0 }
+    /// A hook that applies `op` at `point` of a model for the chosen positions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the model has no such hook point or it is of another width than the op, which
+    /// must not have a value that is no number ([`Error::NonFinite`]).
+    pub fn new(spec: &Spec, (point, op): (HookPoint, Op), norm: Norm, positions: Positions) -> Result<Steer> {
+        let Some(width) = spec.width_at(point) else {
+            let place = if point.layer() >= spec.n_layers {
+                format!("a block from 0 to {}", spec.n_layers - 1)
+            } else {
+                format!("a hook point that {} models have; theirs are parallel blocks", spec.family)
+            };
+            return Err(Error::invalid("hook point to steer at", point, place));
+        };
+        if op.width() != width {
+            let expected = format!("{width} values, the width of {point} in this model");
+            return Err(Error::invalid("what steers", format!("{} values", op.width()), expected));
+        }
+        op.check(point)?;
+        Ok(Steer { point, op, norm, positions, rows: vec![], n_changed: 0 })
     }
 
-    /// How many rows were changed so far; zero after a pass means that the hook was not reached.
+    /// How many rows were changed so far.
     pub fn n_changed(&self) -> usize {
         self.n_changed
     }
@@ -46,11 +64,97 @@ impl Hook for Steer {
         if self.op.is_identity() {
             return Ok(stream); // dose 0 is no steering, to the bit
         }
-        let (n, width) = stream.dims2()?;
-        let mut values = stream.flatten_all()?.to_vec1::<f32>()?;
-        for &row in &self.rows {
-            self.op.apply(&mut values[row * width..][..width], self.norm);
+        let (rows, op, norm) = (&self.rows, &self.op, self.norm);
+        changed(stream, |values, width| {
+            rows.iter().for_each(|row| op.apply(&mut values[row * width..][..width], norm));
+        })
+    }
+}
+
+/// The stream after its numbers were changed.
+fn changed(stream: Tensor, change: impl FnOnce(&mut [f32], usize)) -> Result<Tensor> {
+    let (n, width) = stream.dims2()?;
+    let mut values = stream.flatten_all()?.to_vec1::<f32>()?;
+    change(&mut values, width);
+    Ok(Tensor::from_vec(values, (n, width), stream.device())?)
+}
+
+/// Several changes at once, one after the other where they meet.
+#[derive(Debug, Clone, Default)]
+pub struct Steers(pub Vec<Steer>);
+
+impl Steers {
+    /// How many rows were changed so far, each counted once a change.
+    pub fn n_changed(&self) -> usize {
+        self.0.iter().map(Steer::n_changed).sum()
+    }
+}
+
+impl Hook for Steers {
+    fn begin(&mut self, forest: &Forest) -> Result<()> {
+        self.0.iter_mut().try_for_each(|steer| steer.begin(forest))
+    }
+
+    fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        self.0.iter_mut().try_fold(stream, |stream, steer| steer.at(point, stream))
+    }
+}
+
+/// Each text of a forest steered in its own way: texts are numbered by their first tokens, in order, and share
+/// nothing ([`Forest::of_chains`]).
+#[derive(Debug, Clone)]
+pub struct SteerTexts {
+    of_text: Vec<Vec<Steer>>,
+    points: BTreeSet<HookPoint>,
+    /// The text of each node so far.
+    texts: Vec<u32>,
+    /// Position and text of each row of the pass at hand.
+    rows: Vec<(u32, u32)>,
+}
+
+impl SteerTexts {
+    /// The changes of each text.
+    pub fn new(of_text: Vec<Vec<Steer>>) -> SteerTexts {
+        let is_something = |steer: &&Steer| !steer.op.is_identity();
+        let points = of_text.iter().flatten().filter(is_something).map(|steer| steer.point).collect();
+        SteerTexts { of_text, points, texts: vec![], rows: vec![] }
+    }
+}
+
+impl Hook for SteerTexts {
+    fn begin(&mut self, forest: &Forest) -> Result<()> {
+        self.texts.truncate(forest.n_past());
+        let mut n_texts = self.texts.iter().max().map_or(0, |last| last + 1);
+        for node in forest.n_past()..forest.len() {
+            let text = match forest.parent(node as u32) {
+                Some(parent) => self.texts[parent as usize],
+                None => {
+                    n_texts += 1;
+                    n_texts - 1
+                }
+            };
+            self.texts.push(text);
         }
-        Ok(Tensor::from_vec(values, (n, width), stream.device())?)
+        if n_texts as usize > self.of_text.len() {
+            let expected = format!("{}, one for each way of steering", self.of_text.len());
+            return Err(Error::invalid("texts of a steered forest", n_texts, expected));
+        }
+        let texts = self.texts[forest.n_past()..].iter();
+        self.rows = forest.new_positions().iter().zip(texts).map(|(p, t)| (*p, *t)).collect();
+        Ok(())
+    }
+
+    fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        if !self.points.contains(&point) {
+            return Ok(stream);
+        }
+        let (rows, of_text) = (&self.rows, &self.of_text);
+        changed(stream, |values, width| {
+            for (row, (position, text)) in values.chunks_exact_mut(width).zip(rows) {
+                let meant =
+                    |s: &&Steer| s.point == point && !s.op.is_identity() && s.positions.contains(*position);
+                of_text[*text as usize].iter().filter(meant).for_each(|s| s.op.apply(row, s.norm));
+            }
+        })
     }
 }

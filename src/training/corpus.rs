@@ -206,11 +206,17 @@ impl Writer<'_> {
     }
 
     fn age(&self, a: usize) -> &'static str {
-        let Target::Year(year) = self.dataset.entities[a].target else { return "" };
-        let recent = self.dataset.name != "historical_figure";
-        let ages = if recent { &RECENT_AGES } else { &AGES };
-        ages.iter().find(|(end, _)| year < *end).map_or("", |(_, age)| age)
+        match self.dataset.entities[a].target {
+            Target::Year(year) => age(&self.dataset.name, year),
+            Target::Place { .. } => "",
+        }
     }
+}
+
+/// The age that a year of a dataset belongs to, as the corpus names it.
+pub fn age(dataset: &str, year: f64) -> &'static str {
+    let ages = if dataset == "historical_figure" { &AGES } else { &RECENT_AGES };
+    ages.iter().find(|(end, _)| year < *end).map_or("", |(_, age)| age)
 }
 
 #[cfg(test)]

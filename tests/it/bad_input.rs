@@ -7,7 +7,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, load, parse};
 use mappa::error::Error;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Forest, Model, Precision, Sampling, Spec, Tokenizer, Untouched, generate, untrained};
+use mappa::model::{Continuation, Forest, Model, Precision, Spec, Tokenizer, Untouched, generate, untrained};
 use mappa::training::train_tokenizer;
 use std::collections::HashMap;
 use std::path::Path;
@@ -227,7 +227,7 @@ fn tokens_of_another_model_and_texts_too_long() {
     holds(&run(&[1, 32]).to_string(), &foreign);
     holds(&run(&[1; 33]).to_string(), &long);
     let go_on = |ids: &[u32]| {
-        generate(&transformer, ids, (2, None), (Sampling::Greedy, &mut Untouched)).unwrap_err().to_string()
+        generate(&transformer, ids, &Continuation::greedy(2), &mut Untouched).unwrap_err().to_string()
     };
     holds(&go_on(&[1, 32]), &foreign);
     holds(&go_on(&[1; 33]), &long);

@@ -20,6 +20,7 @@ mod reading;
 mod references;
 mod shards;
 mod source;
+mod steering;
 mod stores;
 mod texts;
 mod texts_binary;

@@ -20,7 +20,6 @@ const ARROWS: &[Arrows] = &[
         &["error", "hook_point", "artefact"],
         &[
             "candle_core",
-            "candle_transformers",
             "faer",
             "half",
             "memmap2",
@@ -75,7 +74,7 @@ const ARROWS: &[Arrows] = &[
     (
         "steering",
         &["error", "hook_point", "artefact", "results", "datasets", "model", "probes"],
-        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr"],
+        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (

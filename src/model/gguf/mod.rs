@@ -9,9 +9,11 @@
 //! - `config`: metadata to a family's config fields
 //! - `tensors`: which tensor, and which of its rows, is which parameter
 //! - `tokenizer`, `pre_tokenizer`: vocabulary and merges to a tokenizer.json
+//! - `control_vector`: vectors that are added to the stream, as llama.cpp keeps them
 //! - `file`: an open file as spec, parameters and tokenizer
 
 mod config;
+mod control_vector;
 mod file;
 mod header;
 mod kind;
@@ -20,4 +22,5 @@ mod pre_tokenizer;
 mod tensors;
 mod tokenizer;
 
+pub use control_vector::{ByBlock, load_control_vector, save_control_vector};
 pub(super) use file::GgufFile;

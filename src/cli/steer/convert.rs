@@ -1,0 +1,81 @@
+//! `mappa steer export`, `mappa steer import`: vectors as llama.cpp and repeng keep them, and back.
+
+use super::super::chosen::ChosenModel;
+use clap::Args;
+use mappa::artefact::{self, Card};
+use mappa::steering::Vectors;
+use mappa::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Write vectors as a GGUF control vector, for llama.cpp's --control-vector.
+///
+/// direction.k is added to the output of block k, counted from 0; block 0 has no place in the format.
+///
+/// Example: mappa steer export steering/atlas/japan.safetensors japan.gguf
+#[derive(Args)]
+pub struct Export {
+    /// A file of vectors.
+    file: PathBuf,
+    /// The GGUF file to write.
+    to: PathBuf,
+    #[command(flatten)]
+    model: ChosenModel,
+}
+
+/// Read a GGUF control vector into a file of vectors.
+///
+/// Example: mappa steer import happy.gguf steering/happy.safetensors --shift -1
+#[derive(Args)]
+pub struct Import {
+    /// A GGUF control vector.
+    file: PathBuf,
+    /// The safetensors file to write.
+    to: PathBuf,
+    /// How many blocks later the vectors belong than the file says.
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    shift: i64,
+    #[command(flatten)]
+    model: ChosenModel,
+}
+
+impl Export {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        if self.to.extension().is_none_or(|ending| ending != "gguf") {
+            return Err(Error::invalid("file to write", self.to.display(), "a name that ends in .gguf"));
+        }
+        let model = self.model.load(lab)?;
+        let vectors = checked(&self.file, 0, &model)?;
+        let left_out = vectors.export(&self.to, model.spec())?;
+        for point in &left_out {
+            println!("left out: {point}, which a control vector cannot hold");
+        }
+        println!("wrote {} vectors to {}", vectors.points().count() - left_out.len(), self.to.display());
+        Ok(())
+    }
+}
+
+impl Import {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let model = self.model.load(lab)?;
+        let vectors = checked(&self.file, self.shift, &model)?;
+        vectors.save(&self.to)?;
+        let card = Card::new()
+            .input("model", &model.name)
+            .input("file_sha256", artefact::hash(&artefact::load_bytes(&self.file)?))
+            .input("shift", self.shift);
+        card.save(&self.to.with_extension("json"))?;
+        println!("wrote {} vectors to {}", vectors.points().count(), self.to.display());
+        Ok(())
+    }
+}
+
+/// The vectors of a file, each as wide as its place in the model.
+fn checked(file: &Path, shift: i64, model: &mappa::model::Model) -> Result<Vectors> {
+    let vectors = Vectors::load(file, shift)?;
+    for point in vectors.points() {
+        vectors.get(model.spec(), point)?;
+    }
+    Ok(vectors)
+}

@@ -1,0 +1,87 @@
+//! `mappa steer inspect`: what a file of vectors is, layer by layer.
+
+use super::super::chosen::ChosenModel;
+use super::chosen::load_probes;
+use clap::Args;
+use mappa::Result;
+use mappa::datasets::BUNDLED;
+use mappa::hook_point::HookPoint;
+use mappa::model::Model;
+use mappa::probes::ProbeSet;
+use mappa::steering::{Direction, Vectors, raised_and_lowered};
+use std::path::{Path, PathBuf};
+
+/// Show a file of vectors: length, cosine with the probes, and the tokens it raises and lowers.
+///
+/// The cosines are with the probes' patterns; the tokens are what the final norm and the unembedding make of the
+/// vector by itself (the logit lens).
+///
+/// Example: mappa steer inspect steering/japan.safetensors
+#[derive(Args)]
+pub struct Inspect {
+    /// A file of vectors (safetensors or GGUF).
+    file: PathBuf,
+    #[command(flatten)]
+    model: ChosenModel,
+    /// For control vectors: how many blocks later the vectors belong than the file says.
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    shift: i64,
+    /// How many tokens are shown.
+    #[arg(long, default_value_t = 6)]
+    tokens: usize,
+}
+
+impl Inspect {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let model = self.model.load(lab)?;
+        let vectors = Vectors::load(&self.file, self.shift)?;
+        let named = BUNDLED.iter().filter_map(|name| load_probes(lab, &model, name).ok());
+        let probes: Vec<ProbeSet> = named.collect();
+        let mut points: Vec<HookPoint> = vectors.points().collect();
+        if points.is_empty() {
+            points = (0..model.spec().n_layers).map(HookPoint::ResidPost).collect();
+        }
+        for point in points {
+            let vector = vectors.get(model.spec(), point)?;
+            let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+            println!("{point}: length {length:.3}{}", rms_share(&probes, point, length));
+            for (name, cosine) in cosines(&probes, point, vector)? {
+                println!("    cosine with the pattern of {name:<32} {cosine:>6.2}");
+            }
+            if model.transformer.generates() && vector.len() == model.spec().d_model {
+                self.print_tokens(&model, vector)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print_tokens(&self, model: &Model, vector: &[f64]) -> Result<()> {
+        let (raised, lowered) = raised_and_lowered(&model.transformer, vector, self.tokens)?;
+        for (word, ids) in [("raises", raised), ("lowers", lowered)] {
+            let tokens = ids.iter().map(|id| Ok(format!("{:?}", model.tokenizer.spell(&[*id])?)));
+            println!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
+        }
+        Ok(())
+    }
+}
+
+/// The length against the layer's stream, where a probe knows it.
+fn rms_share(probes: &[ProbeSet], point: HookPoint, length: f64) -> String {
+    let rms = probes.iter().find_map(|set| Some(set.get(point).ok()?.stream.resid_rms));
+    rms.map_or(String::new(), |rms| format!(" ({:.3} rms)", length / rms))
+}
+
+fn cosines(probes: &[ProbeSet], point: HookPoint, vector: &[f64]) -> Result<Vec<(String, f64)>> {
+    let mut all = Vec::new();
+    let unit = Direction::of(vector)?;
+    for set in probes {
+        let Ok(stored) = set.get(point) else { continue };
+        for (target, pattern) in set.about.targets.iter().zip(stored.stream.pattern.rows()) {
+            let pattern = Direction::of(&pattern.to_vec())?;
+            let cosine = unit.unit().iter().zip(pattern.unit()).map(|(a, b)| a * b).sum();
+            all.push((format!("{} {target}", set.about.dataset), cosine));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,58 @@
+//! `mappa steer`: text with and without a change of the stream, and what changes are made of.
+//!
+//! - `chosen`: the flags that say what is changed, where and how far
+//! - `write`: the text, side by side or as it comes; `interactive` asks for prompts and changes
+//! - `extract`, `inspect`, `convert`: directions as files
+//! - `sweep`: dose and response
+
+mod chosen;
+mod convert;
+mod extract;
+mod inspect;
+mod interactive;
+mod sweep;
+mod write;
+
+use clap::{Args, Subcommand};
+use mappa::Result;
+use std::path::Path;
+
+/// Generate with and without a change of the stream, side by side, with the probe's readings.
+///
+/// Examples:
+///   mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3
+///   mappa steer --prompt "Plutarch is from the age of" --toward year=1500 --layer 3
+///   mappa steer --prompt Nairobi --dose "+30 east" --layer 3 --samples 3 --temperature 0.8
+///   mappa steer --prompt Nairobi --direction steering/japan.safetensors --dose "2 rms" --layer 3
+///   mappa steer --interactive --toward lat=35,lon=139 --layer 3
+#[derive(Args)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Steer {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    write: write::Write,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Extract(extract::Extract),
+    Inspect(inspect::Inspect),
+    Export(convert::Export),
+    Import(convert::Import),
+    Sweep(Box<sweep::Sweep>),
+}
+
+impl Steer {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        match &self.command {
+            None => self.write.run(lab),
+            Some(Command::Extract(args)) => args.run(lab),
+            Some(Command::Inspect(args)) => args.run(lab),
+            Some(Command::Export(args)) => args.run(lab),
+            Some(Command::Import(args)) => args.run(lab),
+            Some(Command::Sweep(args)) => args.run(lab),
+        }
+    }
+}
