@@ -24,9 +24,9 @@ pub struct ScoreRow {
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,
-    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years`, …
+    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …
     pub metric: String,
-    /// `latitude`, `longitude`, `year`, or `mean` over the targets.
+    /// `latitude`, `longitude`, `year`, a quantity's own name, or `mean` over the targets.
     pub target: String,
     /// The score.
     pub value: f64,
@@ -60,7 +60,7 @@ pub struct PredictionRow {
     pub split: String,
     /// The hook point as it is printed.
     pub hook_point: String,
-    /// `latitude`, `longitude` or `year`.
+    /// `latitude`, `longitude`, `year`, or a quantity's own name.
     pub target: String,
     /// The dataset's value, in the target's unit.
     pub truth: f64,

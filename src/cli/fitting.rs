@@ -155,7 +155,7 @@ impl Job<'_> {
             dataset: self.dataset.name.clone(),
             model: self.model.name.clone(),
             prompt: self.prompt.name.clone(),
-            targets: self.dataset.kind.names().iter().map(|t| (*t).to_string()).collect(),
+            targets: self.dataset.kind.names().iter().map(|t| t.to_string()).collect(),
         }
     }
 }

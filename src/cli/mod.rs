@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, each with its own flags.
 //!
 //! - `run`: the whole line; `experiment` reads what it shall do
-//! - `datasets`, `models`: what there is, and checks
+//! - `datasets`, `models`: what there is, and checks; `importing` brings files into the lab
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
@@ -19,6 +19,7 @@ mod extract;
 mod figure;
 mod fitting;
 mod hub;
+mod importing;
 mod models;
 mod probe;
 mod recording;

@@ -2,7 +2,7 @@
 //!
 //! - `format`: [`Format`] and [`Caption`]
 //! - `layers`: [`r2_by_layer`], how well a probe reads each depth, beside its baselines
-//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `years` draws times
+//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `numbers` draws the rest
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
 //! - `panel`, `axis`, `legend`: the parts every figure is made of
@@ -14,6 +14,7 @@ mod format;
 mod layers;
 mod legend;
 mod letters;
+mod numbers;
 mod paint;
 mod panel;
 mod places;
@@ -26,7 +27,6 @@ mod style;
 mod sweep;
 #[cfg(test)]
 mod tests;
-mod years;
 
 pub use format::{Caption, Format};
 pub use layers::r2_by_layer;

@@ -5,6 +5,7 @@ use super::metrics::{Spearman, mean, r2_over};
 use crate::datasets::TargetKind;
 use crate::error::Result;
 use ndarray::Array2;
+use std::borrow::Cow;
 
 /// Which scores are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub(super) type OverRows = Box<dyn Fn(&[usize]) -> f64 + Send + Sync>;
 
 /// One score, ready to be counted over any resample of the rows.
 pub(super) struct Measure {
-    pub metric: &'static str,
-    pub target: &'static str,
+    pub metric: Cow<'static, str>,
+    pub target: String,
     pub of: OverRows,
 }
 
@@ -33,7 +34,7 @@ const MEAN: &str = "mean";
 /// # Shapes
 /// `truth` and `predicted` are `[n_rows, n_targets]`.
 pub(super) fn measures(
-    kind: TargetKind,
+    kind: &TargetKind,
     breadth: Breadth,
     truth: &Array2<f64>,
     predicted: &Array2<f64>,
@@ -41,31 +42,40 @@ pub(super) fn measures(
     let columns: Vec<(Vec<f64>, Vec<f64>)> =
         truth.columns().into_iter().zip(predicted.columns()).map(|(t, p)| (t.to_vec(), p.to_vec())).collect();
     let mut measures = Vec::new();
-    for (target, (truth, predicted)) in kind.names().iter().copied().zip(columns.clone()) {
+    for (target, (truth, predicted)) in kind.names().into_iter().zip(columns.clone()) {
         let of = Box::new(move |rows: &[usize]| r2_over(&truth, &predicted, rows));
-        measures.push(Measure { metric: "r2", target, of });
+        measures.push(Measure { metric: "r2".into(), target: target.into(), of });
     }
     let all = columns.clone();
     let of = move |rows: &[usize]| mean(&all.iter().map(|(t, p)| r2_over(t, p, rows)).collect::<Vec<_>>());
-    measures.push(Measure { metric: "r2", target: MEAN, of: Box::new(of) });
+    measures.push(Measure { metric: "r2".into(), target: MEAN.into(), of: Box::new(of) });
     if breadth == Breadth::R2 {
         return Ok(measures);
     }
     let ranked: Vec<Spearman> = columns.iter().map(|(t, p)| Spearman::of(t, p)).collect();
-    for (target, ranked) in kind.names().iter().copied().zip(ranked.clone()) {
-        measures.push(Measure { metric: "spearman", target, of: Box::new(move |rows| ranked.over(rows)) });
+    for (target, ranked) in kind.names().into_iter().zip(ranked.clone()) {
+        let of = Box::new(move |rows: &[usize]| ranked.over(rows));
+        measures.push(Measure { metric: "spearman".into(), target: target.into(), of });
     }
     let of = move |rows: &[usize]| mean(&ranked.iter().map(|r| r.over(rows)).collect::<Vec<_>>());
-    measures.push(Measure { metric: "spearman", target: MEAN, of: Box::new(of) });
+    measures.push(Measure { metric: "spearman".into(), target: MEAN.into(), of: Box::new(of) });
     match kind {
         TargetKind::Place => measures.extend(distances(truth, predicted)?),
-        TargetKind::Year => {
+        TargetKind::Year | TargetKind::Quantity(_) => {
             let errors: Vec<f64> = (truth - predicted).iter().map(|e| e.abs()).collect();
             let of = Box::new(move |rows: &[usize]| mean(&taken(&errors, rows)));
-            measures.push(Measure { metric: "mae_years", target: "year", of });
+            measures.push(Measure { metric: mae_metric(kind), target: kind.names().concat(), of });
         }
     }
     Ok(measures)
+}
+
+/// What the mean absolute error is called: its unit is in its name.
+fn mae_metric(kind: &TargetKind) -> Cow<'static, str> {
+    match kind.unit() {
+        "" => "mae".into(),
+        unit => format!("mae_{}", unit.replace(char::is_whitespace, "_")).into(),
+    }
 }
 
 /// Mean and median great-circle error; columns are latitude, then longitude.
@@ -81,12 +91,12 @@ fn distances(truth: &Array2<f64>, predicted: &Array2<f64>) -> Result<[Measure; 2
         })
         .collect::<Result<Vec<f64>>>()?;
     let again = km.clone();
-    let target = "great-circle";
+    let target = "great-circle".to_string();
     let mean_of = Box::new(move |rows: &[usize]| mean(&taken(&km, rows)));
     let median_of = Box::new(move |rows: &[usize]| median(&mut taken(&again, rows)));
     Ok([
-        Measure { metric: "mean_km", target, of: mean_of },
-        Measure { metric: "median_km", target, of: median_of },
+        Measure { metric: "mean_km".into(), target: target.clone(), of: mean_of },
+        Measure { metric: "median_km".into(), target, of: median_of },
     ])
 }
 
@@ -101,7 +111,7 @@ mod tests {
 
     fn value(kind: TargetKind, truth: &Array2<f64>, predicted: &Array2<f64>, metric: &str) -> f64 {
         let all: Vec<usize> = (0..truth.nrows()).collect();
-        let measures = measures(kind, Breadth::All, truth, predicted).unwrap();
+        let measures = measures(&kind, Breadth::All, truth, predicted).unwrap();
         (measures.iter().rfind(|m| m.metric == metric).unwrap().of)(&all)
     }
 

@@ -189,7 +189,7 @@ impl<'a> Scorer<'a> {
                     group: self.dataset.group(entity).to_string(),
                     split: split.to_string(),
                     hook_point: point.to_string(),
-                    target: (*target).to_string(),
+                    target: target.to_string(),
                     truth,
                     prediction,
                 })
@@ -285,13 +285,13 @@ impl<'a> Scorer<'a> {
                 method: heading.method.to_string(),
                 split: part.split.to_string(),
                 metric: measure.metric.to_string(),
-                target: measure.target.to_string(),
+                target: measure.target,
                 value,
                 low: interval.low,
                 high: interval.high,
             }
         };
-        Ok(measures(self.dataset.kind, breadth, &truth, &part.predicted)?.into_iter().map(row).collect())
+        Ok(measures(&self.dataset.kind, breadth, &truth, &part.predicted)?.into_iter().map(row).collect())
     }
 }
 

@@ -11,6 +11,7 @@ mod gguf;
 mod gguf_bad_input;
 mod hub;
 mod hub_server;
+mod import;
 mod kills;
 mod laws;
 mod loading;

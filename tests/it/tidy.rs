@@ -14,7 +14,7 @@ const ARROWS: &[Arrows] = &[
     ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
     ("hub", &["error", "artefact"], &["fs4", "serde", "serde_json", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv", "serde"]),
+    ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "model",
         &["error", "hook_point", "artefact"],
