@@ -1,6 +1,6 @@
 //! `mappa datasets`: what there is, whether the facts agree with another source, and new ones.
 
-use super::importing::ImportFile;
+use super::importing::{ImportFile, Pull};
 use clap::{Args, Subcommand};
 use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, find, known_exceptions, load, tolerance};
 use mappa::{Error, Result};
@@ -30,6 +30,7 @@ enum Command {
         against: PathBuf,
     },
     Import(ImportFile),
+    Pull(Pull),
 }
 
 impl Datasets {
@@ -39,6 +40,7 @@ impl Datasets {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),
             Command::Import(args) => args.run(lab),
+            Command::Pull(args) => args.run(lab),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! `mappa datasets import`: anybody's file as a dataset of the lab.
+//! `mappa datasets import` and `pull`: files as datasets of the lab.
 
-use clap::Args;
-use mappa::datasets::{Import, Imported, Incomplete, TargetOf};
+use super::hub;
+use clap::{Args, ValueEnum};
+use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+use mappa::hub::{Blob, Settings, fetch_blob};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -80,6 +82,67 @@ impl ImportFile {
         let (entity, groups, test) = (self.entity.clone(), self.groups.clone(), self.test.clone());
         Ok(Import { name, entity, target, groups, test, incomplete })
     }
+}
+
+/// Whose datasets can be pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Source {
+    /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
+    Paper,
+}
+
+/// Download the paper's six datasets from their authors' repository into the lab.
+///
+/// Each file is held against the hash that git gives it at the pinned commit, and goes through import. A
+/// download that broke off goes on where it stopped; what lies in the lab already costs no request.
+///
+/// Example: mappa datasets pull paper --lab paper
+#[derive(Args)]
+pub struct Pull {
+    #[arg(value_name = "WHAT")]
+    what: Source,
+    /// Only this dataset; repeat for several. Default: all six.
+    #[arg(long = "dataset", value_name = "NAME")]
+    datasets: Vec<String>,
+    /// Another address of the folder with the six CSV files.
+    #[arg(long, value_name = "URL", default_value = PAPER_ADDRESS, hide_default_value = true)]
+    from: String,
+}
+
+impl Pull {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let Source::Paper = self.what;
+        let files = paper_files(&self.datasets)?;
+        files.into_iter().try_for_each(|file| pull(file, &self.from, lab))?;
+        println!("next: mappa run probes/paper.toml --model MODEL --lab {}", lab.display());
+        Ok(())
+    }
+}
+
+/// The paper's files by the names of their datasets; all of them for no name.
+fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
+    let known = || PAPER_FILES.map(|file| file.name).join(", ");
+    let find = |name: &String| {
+        let file = PAPER_FILES.iter().find(|file| file.name == name);
+        file.ok_or_else(|| Error::invalid("dataset of the paper", name, known()))
+    };
+    if names.is_empty() { Ok(PAPER_FILES.iter().collect()) } else { names.iter().map(find).collect() }
+}
+
+/// Brings one of the paper's files into a lab, unless it lies there.
+pub fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
+    if file.is_in(lab)? {
+        println!("found, pulled before: {}", file.name);
+        return Ok(());
+    }
+    let name = format!("{}.csv", file.name);
+    let blob = Blob { name, url: file.url(address), id: file.blob.into() };
+    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
+    let downloaded = hub::shown(|progress| fetch_blob(&blob, &folder, &settings, progress))?;
+    save(&file.import(&downloaded)?, lab)?;
+    // Its rows are in the lab now.
+    std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))
 }
 
 /// Writes an import into the lab, and says what it is and what was left out.

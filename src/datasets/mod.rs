@@ -26,7 +26,7 @@ pub use bundled::{BUNDLED, bundled, find};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use date::{date_to_year, year_to_date};
 pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};
-pub use import::{Import, Imported, Incomplete, TargetOf};
+pub use import::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
 pub use load::{load, parse};
 pub use prompts::{Names, PaperPrompt, Prompt, PromptedEntity, RandomTokens, Texts, paper_prompts};
 pub use table::Table;

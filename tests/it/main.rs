@@ -10,6 +10,7 @@ mod families;
 mod gguf;
 mod gguf_bad_input;
 mod hub;
+mod hub_blobs;
 mod hub_server;
 mod import;
 mod kills;

@@ -21,26 +21,25 @@ pub(super) struct Cells {
 const ENDINGS: &str = ".csv, .tsv, .jsonl, .ndjson or .parquet";
 
 impl Cells {
-    /// Reads a file, its format told by its name's ending.
+    /// Reads a file, its format told by the ending of `path`, which also stands in errors; gives the file's
+    /// SHA-256 as well.
     ///
     /// # Errors
     /// Another ending, two columns of one name, no rows; what is wrong with a row, by its number.
-    pub fn load(path: &Path) -> Result<(Cells, String)> {
+    pub fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let read = match ending.as_deref() {
-            Some("csv") => |path: &Path, bytes: Vec<u8>| delimited::read(path, &bytes, b','),
-            Some("tsv" | "tab") => |path: &Path, bytes: Vec<u8>| delimited::read(path, &bytes, b'\t'),
-            Some("jsonl" | "ndjson") => |path: &Path, bytes: Vec<u8>| json_lines::read(path, &bytes),
-            Some("parquet" | "pq") => parquet::read,
+        let bytes = || artefact::load_bytes(file);
+        let cells = match ending.as_deref() {
+            Some("csv") => delimited::read(path, &bytes()?, b',')?,
+            Some("tsv" | "tab") => delimited::read(path, &bytes()?, b'\t')?,
+            Some("jsonl" | "ndjson") => json_lines::read(path, &bytes()?)?,
+            Some("parquet" | "pq") => parquet::read(path, file)?,
             _ => {
                 return Err(Error::invalid("file", path.display(), format!("a name that ends in {ENDINGS}")));
             }
         };
-        let bytes = artefact::load_bytes(path)?;
-        let sha256 = artefact::hash(&bytes);
-        let cells = read(path, bytes)?;
         cells.check(path)?;
-        Ok((cells, sha256))
+        Ok((cells, artefact::hash(&bytes()?)))
     }
 
     fn check(&self, path: &Path) -> Result<()> {

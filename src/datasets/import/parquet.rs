@@ -14,9 +14,9 @@ const READABLE: &str = "a whole Parquet file, its pages plain or compressed with
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
 /// Reads the columns that hold one value a row; lists, maps and records are left out.
-pub(super) fn read(path: &Path, _: Vec<u8>) -> Result<Cells> {
+pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = File::open(file).map_err(Error::io("open", file))?;
     let reader = SerializedFileReader::new(file).map_err(bad)?;
     let schema = reader.metadata().file_metadata().schema();
     let (plain, nested): (Vec<TypePtr>, Vec<TypePtr>) =

@@ -64,11 +64,16 @@ impl Import {
     /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a
     /// name that cannot be a folder's, or targets that are all the same.
     pub fn read(&self, path: &Path) -> Result<Imported> {
+        self.read_as(path, path)
+    }
+
+    /// Reads a file as if it had another name, which tells its format and stands in errors.
+    pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
             return Err(Error::invalid("name of a dataset", &self.name, "letters, digits, _ and -"));
         }
-        let (cells, sha256) = Cells::load(path)?;
+        let (cells, sha256) = Cells::load(path, file)?;
         let headings = self.headings(path, &cells)?;
         convert(self, (path, &sha256), (cells, headings))
     }
