@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
 use mappa::hub::{Blob, Settings, fetch_blob};
 use mappa::{Error, Result};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Make a dataset of the lab from a CSV, TSV, JSONL or Parquet file.
@@ -85,8 +86,9 @@ impl ImportFile {
 }
 
 /// Whose datasets can be pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Source {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
     /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
     Paper,
 }
@@ -130,8 +132,16 @@ fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
     if names.is_empty() { Ok(PAPER_FILES.iter().collect()) } else { names.iter().map(find).collect() }
 }
 
+impl Source {
+    /// Brings all its datasets into a lab, unless they lie there.
+    pub fn pull(self, lab: &Path) -> Result<()> {
+        let Source::Paper = self;
+        PAPER_FILES.iter().try_for_each(|file| pull(file, PAPER_ADDRESS, lab))
+    }
+}
+
 /// Brings one of the paper's files into a lab, unless it lies there.
-pub fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
+fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
     if file.is_in(lab)? {
         println!("found, pulled before: {}", file.name);
         return Ok(());
