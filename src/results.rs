@@ -20,13 +20,14 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that read no model.
     pub layer: String,
-    /// `ridge`, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled`.
+    /// `ridge` or another reader, or a baseline: `names-only`, `group centroid`, `untrained`,
+    /// `shuffled-weights`, `shuffled`; a baseline of another reader is `READER/BASELINE`.
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,
-    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …
+    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …; docs/probes.md lists them.
     pub metric: String,
-    /// `latitude`, `longitude`, `year`, a quantity's own name, or `mean` over the targets.
+    /// `latitude`, `longitude`, `year`, a quantity's own name, or `mean` over the targets; for classes their column.
     pub target: String,
     /// The score.
     pub value: f64,
@@ -44,6 +45,10 @@ pub const NAMES_ONLY: &str = "names-only";
 pub const CENTROID: &str = "group centroid";
 /// Baseline: the same probe on an untrained model of the same shape.
 pub const UNTRAINED: &str = "untrained";
+/// Baseline: the same probe on the model with the numbers of each weight tensor shuffled.
+pub const SHUFFLED_WEIGHTS: &str = "shuffled-weights";
+/// Baseline for classes: the class that most training entities have.
+pub const MAJORITY: &str = "majority";
 /// Baseline: the same probe trained on shuffled targets.
 pub const SHUFFLED: &str = "shuffled";
 

@@ -1,12 +1,14 @@
 //! What `mappa run` shall do, as a TOML file says it.
 
 use super::importing::Source;
+use super::settings::Settings;
 use super::texts::Texts;
 use mappa::artefact;
 use mappa::datasets::Names;
 use mappa::model::{Bos, ChatDate};
+use mappa::probes::SplitPlan;
 use mappa::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -49,6 +51,22 @@ pub struct Experiment {
     /// Bootstrap resamples of each interval.
     #[serde(default = "resamples")]
     pub resamples: usize,
+    /// What is held out, as `--split` of `mappa probe`.
+    #[serde(default, deserialize_with = "plan")]
+    pub split: SplitPlan,
+    /// Readers beside the ridge probe, as `--method`.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// The penalties to try, as `--alphas`.
+    pub alphas: Option<String>,
+    /// The column whose groups are drawn as a whole, as `--cluster`.
+    pub cluster: Option<String>,
+    /// Whether baselines are left out.
+    #[serde(default)]
+    pub no_baselines: bool,
+    /// Whether the distances of the paper's reference code are added.
+    #[serde(default)]
+    pub paper_metrics: bool,
     /// Dose–response sweeps at the end.
     #[serde(default, rename = "sweep")]
     pub sweeps: Vec<SweepPlan>,
@@ -70,6 +88,10 @@ pub struct SweepPlan {
     pub prompts: Vec<String>,
     /// The block whose output is moved; by default a middle one.
     pub layer: Option<usize>,
+}
+
+fn plan<'de, D: Deserializer<'de>>(from: D) -> Result<SplitPlan, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 fn resamples() -> usize {
@@ -104,6 +126,19 @@ impl Experiment {
             chat: self.chat,
             chat_date: self.chat_date,
             skip_unplaced: self.skip_unplaced,
+        }
+    }
+
+    /// How probes are fitted and scored.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            split: self.split.clone(),
+            methods: self.methods.clone(),
+            alphas: self.alphas.clone(),
+            cluster: self.cluster.clone(),
+            no_baselines: self.no_baselines,
+            paper_metrics: self.paper_metrics,
+            ..Settings::default()
         }
     }
 
@@ -149,6 +184,11 @@ mod tests {
             let error = Experiment::parse(Path::new("x.toml"), &text).unwrap_err().to_string();
             assert!(error.contains("own datasets"), "{error}");
         }
+        let with = |line: &str| {
+            Experiment::parse(Path::new("x.toml"), &format!("model = 'a'\ndatasets = []\n{line}\n"))
+        };
+        assert_eq!(with("split = 'group:country'").unwrap().settings().split.to_string(), "group:country");
+        assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
     }
 
     #[test]
@@ -159,6 +199,8 @@ mod tests {
         assert_eq!(paper.datasets, known);
         assert_eq!((paper.pull, paper.names, paper.bos), (Some(Source::Paper), Names::Paper, Bos::Always));
         assert_eq!(paper.prompts.len(), known.len());
+        paper.settings().check().unwrap();
+        assert_eq!((paper.settings().alphas.as_deref(), paper.paper_metrics), (Some("paper"), true));
         let mut asked = Vec::new();
         for name in known {
             let dataset = bundled(name).unwrap();

@@ -2,6 +2,7 @@
 
 use super::chosen::{self, ChosenModel};
 use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
+use super::settings::Settings;
 use super::stages::{Done, Job};
 use super::texts::{Texts, load_prompts};
 use super::{show, terminal};
@@ -112,6 +113,8 @@ impl Extract {
             recording,
             seed: 0,
             resamples: 0,
+            settings: &Settings::default(),
+            from: None,
         };
         let mut division = Division { shard: self.shard, ..Division::of(model.spec()) };
         division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);

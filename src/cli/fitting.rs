@@ -1,26 +1,73 @@
 //! The probes of a job: every hook point in one run, or some of them a run, and merged.
 
+use super::blank::Blank;
 use super::recording::say_locked;
 use super::stages::{Done, Job, best_point};
 use super::terminal;
 use mappa::Result;
-use mappa::activations::{Activations, Division, Lock, Work};
+use mappa::activations::{Activations, Lock};
 use mappa::artefact::Card;
+use mappa::datasets::Dataset;
 use mappa::hook_point::HookPoint;
-use mappa::model::untrained_up_to;
-use mappa::probes::{Bootstrap, Part, Parts, ProbeSet, ProbeSetAbout, Scorer};
-use mappa::results::{PredictionRow, ScoreRow, save_rows};
-use std::collections::BTreeMap;
+use mappa::probes::{
+    Beside, Bootstrap, Edge, Leakage, Part, Parts, ProbeSet, ProbeSetAbout, Scored, Scorer, Split, SplitPlan,
+    joined, stacked,
+};
+use mappa::results::{PredictionRow, RIDGE, ScoreRow, save_rows};
+use std::borrow::Cow;
 use std::path::Path;
+
+/// What is learnt from and what is scored, of one dataset or of two.
+pub struct Divided<'a> {
+    dataset: Cow<'a, Dataset>,
+    split: Split,
+}
+
+impl Divided<'_> {
+    /// What of the test entities stands in the training entities already.
+    fn leakage(&self, within: Option<f64>) -> Leakage {
+        Leakage::of(&self.dataset, &self.split, within)
+    }
+}
 
 impl Job<'_> {
     fn probe_card(&self) -> Result<Card> {
-        Ok(self
+        let split = match &self.settings.split {
+            SplitPlan::Official => "is_test column".to_string(),
+            other => other.to_string(),
+        };
+        let baselines = match self.settings.beside() {
+            Beside::Baselines => {
+                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
+            }
+            Beside::Nothing => "none",
+        };
+        let mut card = self
             .card()?
             .input("hook_points", "embed and every hook_resid_post")
             .input("seed", self.seed)
             .input("resamples", self.resamples)
-            .input("split", "is_test column"))
+            .input("baselines", baselines)
+            .input("split", split);
+        let settings = self.settings;
+        for (name, value) in
+            [("classes", &settings.classes), ("clusters", &settings.cluster), ("penalties", &settings.alphas)]
+        {
+            card = value.iter().fold(card, |card, value| card.input(name, value));
+        }
+        if !settings.methods.is_empty() {
+            card = card.input("methods", settings.methods.join(", "));
+        }
+        if settings.paper_metrics {
+            card = card.input("paper_metrics", "distances that take longitude for latitude, as well");
+        }
+        if let Some(from) = self.from {
+            card = card
+                .input("learnt_from", &from.dataset.name)
+                .input("learnt_from_sha256", &from.dataset.sha256)
+                .input("learnt_from_prompt", from.prompt.template());
+        }
+        Ok(card)
     }
 
     /// The parts that are fitted apart.
@@ -35,19 +82,23 @@ impl Job<'_> {
     /// Fits and scores probes and baselines at every layer, unless their scores lie there already.
     pub fn probe(&self) -> Result<Done> {
         self.alone(|| {
-            let (scorer, mut parts) = (self.scorer()?, Vec::new());
+            let (divided, mut parts) = (self.divided()?, Vec::new());
+            let scorer = self.scorer(&divided)?;
             self.fit(&scorer, &self.points(), &mut |part| {
                 parts.push(part);
                 Ok(())
             })?;
-            self.finish(&scorer, parts)
+            self.finish((&scorer, &divided), parts)
         })
     }
 
     /// Puts all parts into the files that one run would write, byte for byte, unless they lie there already;
     /// the parts stay where they are.
     pub fn merge_probes(&self) -> Result<Done> {
-        self.alone(|| self.finish(&self.scorer()?, self.parts()?.load(&self.points())?))
+        self.alone(|| {
+            let divided = self.divided()?;
+            self.finish((&self.scorer(&divided)?, &divided), self.parts()?.load(&self.points())?)
+        })
     }
 
     /// Fills the probe folder while no other process does, unless it is filled already.
@@ -84,17 +135,39 @@ impl Job<'_> {
         if left.is_empty() {
             return Ok(Done::Before);
         }
-        self.fit(&self.scorer()?, &left, &mut |part| parts.save(&part, &self.about()))?;
+        let divided = self.divided()?;
+        self.fit(&self.scorer(&divided)?, &left, &mut |part| parts.save(&part, &self.about()))?;
         Ok(Done::Now)
     }
 
-    fn scorer(&self) -> Result<Scorer<'_>> {
-        let mut scorer = Scorer::official(self.dataset, &self.model.name, &self.prompt.name)?;
-        scorer.bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        Ok(scorer)
+    /// The entities as the settings divide them; those of two datasets or prompts one after the other.
+    fn divided(&self) -> Result<Divided<'_>> {
+        let split = self.settings.split.divide(self.dataset)?;
+        let Some(from) = self.from else {
+            return Ok(Divided { dataset: Cow::Borrowed(self.dataset), split });
+        };
+        let learnt = (from.dataset, &self.settings.split.divide(from.dataset)?);
+        let both = joined(learnt, (self.dataset, &split))?;
+        Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
-    /// Fits and scores hook points one by one, and their untrained baselines.
+    fn scorer<'d>(&self, divided: &'d Divided) -> Result<Scorer<'d>> {
+        let names = (self.model.name.as_str(), self.prompt.name.as_str());
+        let mut scorer = Scorer::on(divided.split.clone(), &divided.dataset, names)?;
+        scorer.bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
+        self.settings.set_up(scorer, (self.from.map(|from| from.dataset), self.dataset))
+    }
+
+    /// The activations of all entities, those that are learnt from first where they are others.
+    fn stacked(&self, point: HookPoint) -> Result<Activations> {
+        let read = self.activations().load(point)?;
+        match self.from {
+            None => Ok(read),
+            Some(from) => stacked(from.activations().load(point)?, &read),
+        }
+    }
+
+    /// Fits and scores hook points one by one, and the same on models that know nothing.
     fn fit(
         &self,
         scorer: &Scorer,
@@ -102,31 +175,32 @@ impl Job<'_> {
         done: &mut dyn FnMut(Part) -> Result<()>,
     ) -> Result<()> {
         let title = format!("{}: probes", self.dataset.name);
-        let bar = terminal::bar(&title, 2 * points.len() as u64);
-        let blank = self.untrained(points)?;
-        for &point in points {
-            let scored = scorer.layer(point, self.activations().load(point)?.view())?;
-            bar.inc(1);
-            let untrained = scorer.untrained(point, blank[&point].view())?;
-            bar.inc(1);
-            let probe = scored.stored();
-            done(Part { point, probe, rows: [scored.rows, untrained.rows].concat() })?;
+        let blanks: &[Blank] = if scorer.beside == Beside::Baselines { &Blank::ALL } else { &[] };
+        let bar = terminal::bar(&title, ((1 + blanks.len()) * points.len()) as u64);
+        // No more layers of a model that knows nothing are held than fit into memory.
+        for some in points.chunks(self.layers_at_once()) {
+            let mut beside = vec![Vec::new(); some.len()];
+            for blank in blanks {
+                let arrays = self.blank(*blank, some)?;
+                for (rows, point) in beside.iter_mut().zip(some) {
+                    rows.extend(scorer.other_model(blank.name(), *point, arrays[point].view())?.rows);
+                    bar.inc(1);
+                }
+            }
+            for (&point, beside) in some.iter().zip(beside) {
+                let scored = scorer.layer(point, self.stacked(point)?.view())?;
+                bar.inc(1);
+                bar.suspend(|| say_edge(point, &scored));
+                let probe = scored.stored();
+                done(Part { point, probe, rows: [scored.rows, beside].concat() })?;
+            }
         }
         bar.finish_and_clear();
         Ok(())
     }
 
-    /// The activations of a model of the same shape that learned nothing, as deep as they are needed.
-    fn untrained(&self, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
-        let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
-        let blank = untrained_up_to(last, self.model.spec(), self.seed)?;
-        let (text, division) = ((self.dataset, self.prompt), Division::of(self.model.spec()));
-        let work = Work::new(self.reader(&blank), text, self.recording, division)?;
-        Ok(work.extract(points, &mut |_| ())?.arrays)
-    }
-
     /// Adds the baselines that read no model and the readings at the best layer, and writes all; the card last.
-    fn finish(&self, scorer: &Scorer, parts: Vec<Part>) -> Result<()> {
+    fn finish(&self, (scorer, divided): (&Scorer, &Divided), parts: Vec<Part>) -> Result<()> {
         let folder = self.probe_folder();
         let mut set = ProbeSet::new(self.about());
         let mut rows = Vec::new();
@@ -135,19 +209,44 @@ impl Job<'_> {
             rows.extend(part.rows);
         }
         let predictions = self.predictions(scorer, &set, &rows)?;
-        rows.extend(scorer.names_only()?.rows);
-        rows.extend(scorer.centroid()?.rows);
+        if scorer.beside == Beside::Baselines {
+            rows.extend(scorer.names_only()?.rows);
+            rows.extend(scorer.centroid()?.rows);
+            rows.extend(scorer.class_baselines()?);
+        }
         set.save(&folder.join("probes.safetensors"))?;
         save_rows(&folder.join("predictions.csv"), &predictions)?;
         save_rows(&folder.join("scores.csv"), &rows)?;
-        self.probe_card()?.save(&folder.join("card.json"))
+        let leakage = divided.leakage(self.settings.leak_within);
+        self.probe_card()?
+            .note("n_folds", divided.split.folds.len())
+            .note("n_test", leakage.n_test)
+            .note("n_test_with_name_of_train", leakage.n_same_name)
+            .note("n_test_near_train", leakage.n_near)
+            .note("near_is_within", format!("{} {}", leakage.within, leakage.unit))
+            .save(&folder.join("card.json"))
+    }
+
+    /// What is to be known before scores are read: folds, and test entities that the training ones give away.
+    pub fn audit(&self) -> Result<String> {
+        let divided = self.divided()?;
+        let folds = match divided.split.folds.len() {
+            1 => String::new(),
+            n => format!("{n} folds; "),
+        };
+        Ok(format!("{folds}{}", divided.leakage(self.settings.leak_within)))
     }
 
     /// The readings at the layer to draw, which is chosen without a look at the test rows.
     fn predictions(&self, scorer: &Scorer, set: &ProbeSet, rows: &[ScoreRow]) -> Result<Vec<PredictionRow>> {
         let point = best_point(rows)?;
-        let readings = set.get(point)?.probe.readings(self.activations().load(point)?.view());
-        Ok(scorer.prediction_rows(point, readings.view()))
+        let readings = scorer.readings(&set.get(point)?.probe, self.stacked(point)?.view())?;
+        let mut rows = scorer.prediction_rows(point, readings.view());
+        if self.from.is_some() {
+            // What was learnt from belongs to another dataset or prompt.
+            rows.retain(|row| row.split == "test");
+        }
+        Ok(rows)
     }
 
     fn about(&self) -> ProbeSetAbout {
@@ -158,6 +257,22 @@ impl Job<'_> {
             targets: self.dataset.kind.names().iter().map(|t| t.to_string()).collect(),
         }
     }
+}
+
+/// Says where the search for the penalty ended at the end of its grid.
+fn say_edge(point: HookPoint, scored: &Scored) {
+    let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == "penalty");
+    let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
+    let grown = match scored.n_grown {
+        0 => String::new(),
+        n => format!(", {n} decades more than at first"),
+    };
+    let edge = match scored.edge {
+        Edge::Inside => "",
+        Edge::Lowest => ", the lowest: less shrinkage might do better",
+        Edge::Highest => ", the highest: there may be nothing of the target here",
+    };
+    eprintln!("{point}: λ {:.1e}{edge}; tried {:.1e} to {:.1e}{grown}", row.value, row.low, row.high);
 }
 
 /// Keeps other processes out of a folder; says so where that cannot be done.

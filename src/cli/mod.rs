@@ -8,10 +8,13 @@
 //! - `recording`: the flags that say what is recorded, and the extraction
 //! - `show`: texts and their tokens, to look at before a run
 //! - `stopping`: Ctrl-C
-//! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it
+//! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it, `blank` that of
+//!   models that know nothing
+//! - `settings`: the flags that say how probes are fitted and scored
 //! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
 
+mod blank;
 mod chosen;
 mod datasets;
 mod experiment;
@@ -24,6 +27,7 @@ mod models;
 mod probe;
 mod recording;
 mod run;
+mod settings;
 mod show;
 mod stages;
 mod steer;

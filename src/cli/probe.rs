@@ -1,27 +1,36 @@
-//! `mappa probe`: ridge probes at every layer, their scores and their baselines.
+//! `mappa probe`: probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
 use super::recording::ChosenTokens;
+use super::settings::Settings;
 use super::stages::{Done, Job, draw};
 use super::table;
 use super::texts::Texts;
 use clap::Args;
 use mappa::Result;
-use mappa::datasets::find;
+use mappa::activations::Unplaced;
+use mappa::datasets::{Dataset, Prompt, find};
 use mappa::hook_point::HookPoint;
+use mappa::model::Model;
 use mappa::results::load_rows;
 use std::path::Path;
 
-/// Fit ridge probes at every layer and score them beside their baselines.
+/// Fit probes at every layer and score them beside their baselines.
 ///
-/// Extracts first where that is not done. Baselines: a ridge on the names alone, the mean of the
-/// entity's group, the embedding, an untrained model of the same shape, shuffled targets.
+/// Extracts first where that is not done. Beside every score: a ridge on the names alone, the mean of the
+/// entity's group, the embedding, an untrained model of the same shape, the model with its weights shuffled,
+/// shuffled targets. docs/probes.md says what each score, split and baseline means.
 ///
 /// With --hook-points, fits some layers and writes each as a part, so that many machines can share the
 /// work; when all parts are there, --merge writes what one run would have written, byte for byte.
 ///
 /// Examples:
 ///   mappa probe --model path/to/pythia-160m --dataset world_place
+///   mappa probe --dataset world_place --split group:country       each country in turn is held out
+///   mappa probe --dataset us_place --split blocks:5               parts of the map are held out
+///   mappa probe --train us_place --test world_place               learnt in the one, read in the other
+///   mappa probe --dataset art --method ols,pca,mlp,rank           other readers beside the ridge
+///   mappa probe --dataset world_place --classes continent --method logistic,mean-difference
 ///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
 ///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
 ///   mappa probe --dataset art --merge                                              the same bytes as one run
@@ -31,13 +40,15 @@ pub struct Probe {
     #[command(flatten)]
     model: ChosenModel,
     /// A dataset's name or CSV file.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, visible_alias = "test", value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]
     texts: Texts,
     #[command(flatten)]
     tokens: ChosenTokens,
-    /// Seeds intervals, shuffled targets and the untrained model.
+    #[command(flatten)]
+    settings: Settings,
+    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and what readers draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples of each interval.
@@ -55,39 +66,72 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let (dataset, recording) = (find(lab, &self.dataset)?, self.tokens.one_row()?);
-        let prompt = self.texts.prompt(&dataset)?;
+        self.settings.check()?;
+        let dataset = find(lab, &self.dataset)?;
         let model = self.texts.set_up(self.model.load(lab)?)?;
-        let reads = (&model.tokenizer, model.spec());
-        let (dataset, unplaced) = self.texts.placeable(reads, dataset, (&prompt, recording))?;
-        let job = Job {
-            lab,
-            model: &model,
-            dataset: &dataset,
-            unplaced: &unplaced,
-            prompt: &prompt,
-            recording,
-            seed: self.seed,
-            resamples: self.resamples,
-        };
+        let read = self.read(&model, dataset, &self.texts)?;
+        let mut job = self.job((lab, &model), &read)?;
+        let other = self.learnt_from(lab, &model)?;
+        let from = other.as_ref().map(|other| self.job((lab, &model), other)).transpose()?;
+        job.from = from.as_ref();
         job.extract()?;
         if !self.hook_points.is_empty() {
             return self.apart(&job);
         }
+        println!("{}: {}", read.dataset.name, job.audit()?);
         let done = if self.merge { job.merge_probes()? } else { job.probe()? };
         if done == Done::Before {
             println!("found, probed before");
         }
-        let scores = vec![(dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
+        let scores = vec![(read.dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
         table::print_scores(&scores)?;
+        table::print_others(&scores)?;
         table::print_curves(&scores);
-        let files = draw(lab, &model.name, &job.folder(), std::slice::from_ref(&dataset.name))?;
+        if self.settings.paper_metrics {
+            println!("\npaper_… scores take longitude for latitude, as the paper's reference code does.");
+        }
+        let files = draw(lab, &model.name, &job.results(), std::slice::from_ref(&read.dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
         if model.transformer.generates() {
-            println!("next: mappa steer --model {} --dataset {} --prompt …", self.model.name, dataset.name);
+            let name = &read.dataset.name;
+            println!("next: mappa steer --model {} --dataset {name} --prompt …", self.model.name);
         }
         Ok(())
+    }
+
+    /// What of a dataset the model reads.
+    fn read(&self, model: &Model, dataset: Dataset, texts: &Texts) -> Result<Read> {
+        let (prompt, recording) = (texts.prompt(&dataset)?, self.tokens.one_row()?);
+        let reads = (&model.tokenizer, model.spec());
+        let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
+        Ok(Read { dataset, unplaced, prompt })
+    }
+
+    /// What is learnt from, where it is another dataset or prompt than that which is read.
+    fn learnt_from(&self, lab: &Path, model: &Model) -> Result<Option<Read>> {
+        let Settings { train, train_prompt, .. } = &self.settings;
+        if train.is_none() && train_prompt.is_none() {
+            return Ok(None);
+        }
+        let dataset = find(lab, train.as_ref().unwrap_or(&self.dataset))?;
+        let prompt = train_prompt.clone().unwrap_or_else(|| self.texts.prompt.clone());
+        self.read(model, dataset, &Texts { prompt, ..self.texts.clone() }).map(Some)
+    }
+
+    fn job<'a>(&'a self, (lab, model): (&'a Path, &'a Model), read: &'a Read) -> Result<Job<'a>> {
+        Ok(Job {
+            lab,
+            model,
+            dataset: &read.dataset,
+            unplaced: &read.unplaced,
+            prompt: &read.prompt,
+            recording: self.tokens.one_row()?,
+            seed: self.seed,
+            resamples: self.resamples,
+            settings: &self.settings,
+            from: None,
+        })
     }
 
     /// Fits some hook points, and says where their parts lie.
@@ -102,4 +146,11 @@ impl Probe {
         println!("next: mappa probe --merge, when all {} hook points are there", job.points().len());
         Ok(())
     }
+}
+
+/// A dataset as the model reads it.
+struct Read {
+    dataset: Dataset,
+    unplaced: Vec<Unplaced>,
+    prompt: Prompt,
 }

@@ -48,6 +48,7 @@ impl Run {
         if let Some(model) = &self.model {
             experiment.model = model.clone();
         }
+        experiment.settings().check()?;
         experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
         let tasks = tasks(lab, &experiment)?;
         let texts = experiment.texts(&experiment.prompt);
@@ -59,10 +60,22 @@ impl Run {
             let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
             let (seed, resamples) = (experiment.seed, experiment.resamples);
             let (dataset, prompt, unplaced) = (&dataset, &prompt, &unplaced[..]);
-            let job = Job { lab, model: &model, dataset, unplaced, prompt, recording, seed, resamples };
+            let (model, settings) = (&model, &experiment.settings());
+            let job = Job {
+                lab,
+                model,
+                dataset,
+                unplaced,
+                prompt,
+                recording,
+                seed,
+                resamples,
+                settings,
+                from: None,
+            };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
-            probed.push(Probed { dataset: dataset.name.clone(), folder: job.folder(), scores });
+            probed.push(Probed { dataset: dataset.name.clone(), folder: job.results(), scores });
         }
         draw_all((lab, &model.name), &probed, n_new)?;
         n_new += steer(lab, &model, &experiment, &probed)?;

@@ -1,5 +1,6 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
+use super::settings::Settings;
 use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
@@ -28,6 +29,10 @@ pub struct Job<'a> {
     pub seed: u64,
     /// Bootstrap resamples of each interval.
     pub resamples: usize,
+    /// How probes are fitted and scored.
+    pub settings: &'a Settings,
+    /// The dataset and prompt that are learnt from, where they are others than those that are read.
+    pub from: Option<&'a Job<'a>>,
 }
 
 /// Notes in a card how the weights lay in memory, where they were not f32.
@@ -53,9 +58,14 @@ impl Job<'_> {
         HookPoint::stream(self.model.spec().n_layers)
     }
 
-    /// The last folder of every path.
+    /// The last folder of the activations' path.
     pub fn folder(&self) -> String {
         self.recording.folder(&self.prompt.name)
+    }
+
+    /// The last folder of the paths of results.
+    pub fn results(&self) -> String {
+        self.settings.folder(&self.folder())
     }
 
     /// Where the activations lie.
@@ -65,7 +75,7 @@ impl Job<'_> {
 
     /// Where probes, scores and predictions lie.
     pub fn probe_folder(&self) -> PathBuf {
-        probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.folder())
+        probe_folder(self.lab, &self.model.name, &self.dataset.name, &self.results())
     }
 
     /// What decides the content of activations, but for the size of a pass.
@@ -93,8 +103,11 @@ impl Job<'_> {
         Ok(self.recording.describe(card))
     }
 
-    /// Extracts every layer's stream, unless it lies there already.
+    /// Extracts every layer's stream, unless it lies there already, also of what is learnt from.
     pub fn extract(&self) -> Result<Done> {
+        if let Some(from) = self.from {
+            from.extract()?;
+        }
         self.record(&self.points(), Division::of(self.model.spec()))
     }
 

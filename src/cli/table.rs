@@ -2,7 +2,9 @@
 
 use super::stages::best_point;
 use mappa::hook_point::HookPoint;
-use mappa::results::{CENTROID, NAMES_ONLY, RIDGE, ScoreRow, UNTRAINED};
+use mappa::results::{
+    CENTROID, MAJORITY, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED,
+};
 use mappa::{Error, Result};
 
 /// Prints rows under their heads, each column as wide as it needs to be.
@@ -43,7 +45,7 @@ pub fn test_score<'a>(
 pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     println!();
     println!(
-        "{:<18} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>6}  {:<16}",
+        "{:<18} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
         "dataset",
         "layer",
         "R²",
@@ -51,6 +53,8 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
         "names-only",
         "centroid",
         "untrained",
+        "weights",
+        "labels",
         "embed",
         "error (mean)"
     );
@@ -61,7 +65,7 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         println!(
-            "{:<18} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>6}  {:<16}",
+            "{:<18} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
             dataset,
             point.label(),
             best.value,
@@ -69,14 +73,73 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             value(r2(NAMES_ONLY, None)),
             value(r2(CENTROID, None)),
             value(r2(UNTRAINED, Some(point))),
+            value(r2(SHUFFLED_WEIGHTS, Some(point))),
+            value(r2(SHUFFLED, Some(point))),
             value(r2(RIDGE, Some(HookPoint::ResidPre(0)))),
             error(rows, point),
         );
     }
     print_warnings(datasets)?;
     println!(
-        "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows."
+        "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
+         weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels."
     );
+    Ok(())
+}
+
+/// Prints the other readers at the layer that the ridge probe chose, each beside its own baselines.
+pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
+    for (dataset, rows) in datasets {
+        let point = best_point(rows)?.to_string();
+        let is_other = |r: &&ScoreRow| {
+            let is_main = (r.metric == "r2" && r.target == "mean") || r.metric == "accuracy";
+            is_main && r.split == "test" && r.hook_point == point && !r.method.contains('/')
+        };
+        let is_baseline =
+            |r: &&ScoreRow| [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&r.method.as_str());
+        let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
+        let beside = |row: &ScoreRow, method: String, point: &str| {
+            let is = |r: &&ScoreRow| {
+                r.method == method
+                    && r.split == "test"
+                    && r.hook_point == point
+                    && (&r.metric, &r.target) == (&row.metric, &row.target)
+            };
+            rows.iter().find(is).map_or("–".to_string(), |r| format!("{:.2}", r.value))
+        };
+        let line = |row: &ScoreRow| {
+            let of_method = |baseline: &str| beside(row, format!("{}/{baseline}", row.method), &point);
+            let what = if row.metric == "r2" { "R²".into() } else { format!("accuracy, {}", row.target) };
+            let blind = |method: &str| beside(row, method.into(), "");
+            vec![
+                row.method.clone(),
+                what,
+                format!("{:.3}", row.value),
+                format!("{:.3} to {:.3}", row.low, row.high),
+                blind(NAMES_ONLY),
+                blind(MAJORITY),
+                of_method(UNTRAINED),
+                of_method(SHUFFLED_WEIGHTS),
+                of_method(SHUFFLED),
+            ]
+        };
+        let lines: Vec<Vec<String>> = others.map(line).collect();
+        if !lines.is_empty() {
+            println!("\n{dataset}, other readers at {point}:");
+            let heads = [
+                "method",
+                "score",
+                "value",
+                "95 % interval",
+                "names-only",
+                "majority",
+                "untrained",
+                "weights",
+                "labels",
+            ];
+            print_columns(&heads, &lines);
+        }
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::panel::{Frame, Panel};
 use super::scene::Scene;
 use super::style::*;
 use crate::error::{Error, Result};
-use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, ScoreRow, UNTRAINED};
+use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED};
 
 /// The lowest R² on the axis; what is lower is drawn on the edge with a triangle.
 const FLOOR: f64 = -0.1;
@@ -22,10 +22,11 @@ const TICKS: f64 = 32.0;
 const BELOW: f64 = 26.0;
 
 /// What is drawn, in drawing order: the method, its words, its line.
-const METHODS: [(&str, &str, Stroke); 5] = [
+const METHODS: [(&str, &str, Stroke); 6] = [
     (CENTROID, "group centroid (reads no model)", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
     (NAMES_ONLY, "names only (reads no model)", Stroke::dashed(GREEN, 2.2, LONG_DASH)),
     (SHUFFLED, "shuffled labels", Stroke::dashed(GREY, 2.2, DOTS)),
+    (SHUFFLED_WEIGHTS, "shuffled weights", Stroke::dashed(PURPLE, 2.2, DOTS)),
     (UNTRAINED, "untrained model", Stroke::dashed(VERMILLION, 2.2, SHORT_DASH)),
     (RIDGE, "linear probe, 95 % interval", Stroke::solid(BLUE, 2.8)),
 ];
@@ -45,10 +46,10 @@ struct Curves {
     scores: [Vec<Score>; METHODS.len()],
 }
 
-/// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model
-/// and on shuffled labels, and the baselines that read no model as level lines.
+/// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
+/// with shuffled weights and on shuffled labels, and the baselines that read no model as level lines.
 ///
-/// Drawn are the rows with metric `r2`, target `mean`, split `test`, of the residual stream and of the five
+/// Drawn are the rows with metric `r2`, target `mean`, split `test`, of the residual stream and of the six
 /// methods that `results` names; other rows belong to other figures. Datasets keep their order.
 ///
 /// # Units

@@ -37,6 +37,8 @@ pub struct Model {
     pub transformer: Transformer,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Where it lies.
+    pub location: Location,
     /// How its weights lie in memory.
     pub precision: Precision,
     /// SHA-256 of the weights.
@@ -77,7 +79,8 @@ impl Model {
         }
         let config = artefact::load_bytes(&folder.join("config.json"))?;
         let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
-        Model::assemble(location::name(folder), files, precision, || Weights::open(folder, precision))
+        let location = Location::Folder { path: folder.to_path_buf(), name: location::name(folder) };
+        Model::assemble(location, files, precision, || Weights::open(folder, precision))
     }
 
     fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
@@ -85,7 +88,8 @@ impl Model {
         let tokenizer = file.tokenizer()?;
         let hashes = (file.sha256(), file.spec()?.1);
         let parameters = of_gguf(file, precision)?;
-        Model::put_together(location::stem(path), (path, tokenizer), parameters, (precision, hashes))
+        let location = Location::Gguf(path.to_path_buf());
+        Model::put_together(location, (path, tokenizer), parameters, (precision, hashes))
     }
 
     /// The model inside the binary.
@@ -97,7 +101,7 @@ impl Model {
         let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
         let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
         let files = Files { folder: &folder, config, tokenizer };
-        Model::assemble(BUNDLED_MODEL.into(), files, precision, || {
+        Model::assemble(Location::Bundled, files, precision, || {
             Weights::bundled(&folder.join(weights_name), weights, precision)
         })
     }
@@ -116,6 +120,25 @@ impl Model {
             .map(|(spec, load, _)| (spec, load))
     }
 
+    /// The parameters of this model one by one, read again from where it lies.
+    ///
+    /// # Errors
+    /// What is wrong with its files, by file and tensor.
+    pub(super) fn read_again(&self) -> Result<Box<Parameters>> {
+        match &self.location {
+            Location::Folder { path, .. } | Location::Gguf(path) => {
+                Model::parameters(path, self.precision).map(|(_, load)| load)
+            }
+            Location::Bundled => {
+                let folder = Path::new("models").join(BUNDLED_MODEL);
+                let [(config_name, config), _, (weights_name, weights)] = bundled_files();
+                let config = Config::parse(&folder.join(config_name), config)?;
+                let weights = || Weights::bundled(&folder.join(weights_name), weights, self.precision);
+                parameters(&config, self.precision, weights).map(|(_, load, _)| load)
+            }
+        }
+    }
+
     /// Only the weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
@@ -126,7 +149,7 @@ impl Model {
     }
 
     fn assemble(
-        name: String,
+        location: Location,
         files: Files,
         precision: Precision,
         weights: impl FnOnce() -> Result<Weights>,
@@ -135,11 +158,11 @@ impl Model {
         let tokenizer_path = files.folder.join("tokenizer.json");
         let (spec, load, weights_sha256) = parameters(&config, precision, weights)?;
         let hashes = (weights_sha256, artefact::hash(files.config));
-        Model::put_together(name, (&tokenizer_path, files.tokenizer), (spec, load), (precision, hashes))
+        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (precision, hashes))
     }
 
     fn put_together(
-        name: String,
+        location: Location,
         (tokenizer_path, tokenizer): (&Path, Tokenizer),
         (spec, mut load): (Spec, Box<Parameters>),
         (precision, (weights_sha256, config_sha256)): (Precision, (String, String)),
@@ -153,7 +176,12 @@ impl Model {
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
         let transformer = Transformer::new(spec, &mut *load)?;
-        Ok(Model { name, transformer, tokenizer, precision, weights_sha256, config_sha256 })
+        let name = match &location {
+            Location::Folder { name, .. } => name.clone(),
+            Location::Gguf(path) => location::stem(path),
+            Location::Bundled => BUNDLED_MODEL.into(),
+        };
+        Ok(Model { name, transformer, tokenizer, location, precision, weights_sha256, config_sha256 })
     }
 
     /// The model's spec.

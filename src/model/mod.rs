@@ -2,7 +2,7 @@
 //!
 //! - `spec`: the choices that tell families apart, as data
 //! - `families`: one file a family: its config, its [`Spec`], its checkpoint's tensor names
-//! - `params`: the parameters a spec asks for, with their shapes
+//! - `params`: the parameters a spec asks for, with their shapes; `shuffled`: a model that lost their places
 //! - `checkpoint`: safetensors and older pickles, one file or shards
 //! - `weights`: a checkpoint's tensors as parameters, checked
 //! - `linear`: matrices as they lie in memory, dense or quantised
@@ -49,6 +49,7 @@ mod norm;
 mod outline;
 mod params;
 mod rotary;
+mod shuffled;
 mod spec;
 mod tokenizer;
 mod tokenizer_files;

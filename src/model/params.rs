@@ -276,9 +276,14 @@ pub fn untrained(spec: &Spec, seed: u64) -> Result<Transformer> {
 /// # Errors
 /// As [`untrained`].
 pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transformer> {
+    draw(spec, up_to(layer, spec), seed)
+}
+
+/// The spec of the blocks up to one of them, without a head.
+pub(super) fn up_to(layer: usize, spec: &Spec) -> Spec {
     let n_layers = spec.n_layers.min(layer + 1);
     let layers = spec.layers[..n_layers].to_vec();
-    draw(spec, Spec { n_layers, layers, head: None, ..spec.clone() }, seed)
+    Spec { n_layers, layers, head: None, ..spec.clone() }
 }
 
 /// The parameters of `part`, drawn as those of the whole: the first of them are the same.

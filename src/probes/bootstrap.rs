@@ -1,4 +1,6 @@
-//! How far a score could have come out otherwise: percentile intervals over resampled entities.
+//! How far a score could have come out otherwise: percentile intervals over resampled entities or groups.
+
+use super::measure::Measure;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +18,35 @@ pub struct Bootstrap {
 impl Default for Bootstrap {
     fn default() -> Bootstrap {
         Bootstrap { n_resamples: 500, seed: 0 }
+    }
+}
+
+/// What is drawn as a whole: single rows, or groups of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Units {
+    /// Each of so many rows by itself.
+    Rows(usize),
+    /// All rows of a group together: the group of each row, and how many groups there are.
+    ///
+    /// Rows of one group are alike. Drawn one by one they make an interval that is too narrow for the
+    /// question how a score would come out on other groups.
+    Groups(Vec<usize>, usize),
+}
+
+impl Units {
+    /// How many rows there are.
+    fn n_rows(&self) -> usize {
+        match self {
+            Units::Rows(n) => *n,
+            Units::Groups(of, _) => of.len(),
+        }
+    }
+
+    /// How many units are drawn from.
+    fn n_units(&self) -> usize {
+        match self {
+            Units::Rows(n) | Units::Groups(_, n) => *n,
+        }
     }
 }
 
@@ -48,8 +79,32 @@ impl Bootstrap {
             )
             .filter(|value| value.is_finite())
             .collect();
-        values.sort_by(f64::total_cmp);
-        Interval { low: percentile(&values, 0.025), high: percentile(&values, 0.975) }
+        Interval::of(&mut values)
+    }
+
+    /// The 95 % percentile interval of each of some scores; one resample serves all of them.
+    ///
+    /// As [`Bootstrap::interval`]; with rows as units both draw the same.
+    pub(super) fn intervals(&self, units: &Units, measures: &[Measure]) -> Vec<Interval> {
+        if units.n_units() == 0 {
+            return vec![Interval { low: f64::NAN, high: f64::NAN }; measures.len()];
+        }
+        let resamples: Vec<Vec<f64>> = (0..self.n_resamples)
+            .into_par_iter()
+            .map_init(
+                || vec![0; units.n_units()],
+                |drawn, resample| {
+                    self.draw(resample, drawn);
+                    let counts = counts(units, drawn);
+                    measures.iter().map(|measure| (measure.of)(&counts)).collect()
+                },
+            )
+            .collect();
+        let of = |measure: usize| {
+            let values = resamples.iter().map(|values| values[measure]);
+            Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())
+        };
+        (0..measures.len()).map(of).collect()
     }
 
     fn draw(&self, resample: usize, indices: &mut [usize]) {
@@ -61,6 +116,29 @@ impl Bootstrap {
             *index = rng.random_range(0..n) as usize;
         }
     }
+}
+
+impl Interval {
+    /// The middle 95 % of some values, which are sorted.
+    fn of(values: &mut [f64]) -> Interval {
+        values.sort_by(f64::total_cmp);
+        Interval { low: percentile(values, 0.025), high: percentile(values, 0.975) }
+    }
+}
+
+/// How often each row stands in what was drawn.
+fn counts(units: &Units, drawn: &[usize]) -> Vec<f64> {
+    let mut of_units = vec![0.0; units.n_units()];
+    drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
+    match units {
+        Units::Rows(_) => of_units,
+        Units::Groups(of, _) => of.iter().map(|&group| of_units[group]).collect(),
+    }
+}
+
+/// The counts of all rows as they are.
+pub(super) fn once(units: &Units) -> Vec<f64> {
+    vec![1.0; units.n_rows()]
 }
 
 /// A percentile of sorted values, between neighbours in proportion.
@@ -106,6 +184,37 @@ mod tests {
         assert!(bootstrap.interval(3, |_| f64::NAN).low.is_nan());
         assert!(bootstrap.interval(0, |_| 1.0).high.is_nan());
         assert_eq!(bootstrap.interval(3, |_| 1.5), Interval { low: 1.5, high: 1.5 });
+    }
+
+    fn mean_measure(values: &[f64]) -> Measure {
+        let values = values.to_vec();
+        Measure::new("mean", "value", move |counts| super::super::metrics::mean_counted(&values, counts))
+    }
+
+    #[test]
+    fn rows_counted_and_rows_listed_have_the_same_interval() {
+        let values: Vec<f64> = (0..80).map(|i| f64::from(i * i % 53)).collect();
+        let bootstrap = Bootstrap { n_resamples: 100, seed: 4 };
+        let listed = bootstrap.interval(80, mean_of(&values));
+        let counted = bootstrap.intervals(&Units::Rows(80), &[mean_measure(&values)])[0];
+        assert!((listed.low - counted.low).abs() < 1e-12 && (listed.high - counted.high).abs() < 1e-12);
+    }
+
+    #[test]
+    fn alike_rows_drawn_as_groups_have_a_wider_interval() {
+        // Twenty groups of fifty equal rows hold no more than twenty values.
+        let values: Vec<f64> = (0..1000).map(|i| f64::from(i / 50 * 7 % 20)).collect();
+        let groups = Units::Groups((0..1000).map(|i| i / 50).collect(), 20);
+        let bootstrap = Bootstrap { n_resamples: 2000, seed: 1 };
+        let width = |interval: Interval| interval.high - interval.low;
+        let by_group = width(bootstrap.intervals(&groups, &[mean_measure(&values)])[0]);
+        let by_row = width(bootstrap.intervals(&Units::Rows(1000), &[mean_measure(&values)])[0]);
+        let of_twenty: Vec<f64> = (0..20).map(|group| values[group * 50]).collect();
+        let of_groups = width(bootstrap.interval(20, mean_of(&of_twenty)));
+        assert!((by_group / of_groups - 1.0).abs() < 1e-9, "{by_group} {of_groups}");
+        assert!((by_group / by_row / 50f64.sqrt() - 1.0).abs() < 0.1, "{by_group} {by_row}");
+        let none = bootstrap.intervals(&Units::Groups(vec![], 0), &[mean_measure(&[])]);
+        assert!(none[0].low.is_nan());
     }
 
     #[test]

@@ -99,10 +99,30 @@ impl Decomposition {
         &self.mean
     }
 
+    /// How many of the eigenvalues are not 0.
+    pub fn rank(&self) -> usize {
+        self.eigenvalues.iter().filter(|&&s| s > 0.0).count()
+    }
+
+    /// Only the `k` principal axes along which the rows vary most, or all if there are fewer.
+    pub fn first(&self, k: usize) -> Decomposition {
+        let mut order: Vec<usize> = (0..self.eigenvalues.len()).collect();
+        order.sort_by(|&a, &b| self.eigenvalues[b].total_cmp(&self.eigenvalues[a]));
+        order.truncate(k);
+        Decomposition {
+            mean: self.mean.clone(),
+            eigenvalues: self.eigenvalues.select(Axis(0), &order),
+            axes: self.axes.select(Axis(1), &order),
+            scores: self.scores.select(Axis(1), &order),
+        }
+    }
+
     /// The mean of the eigenvalues that are not 0: the unit of the penalty grid. 1 if all are 0.
     pub fn mean_eigenvalue(&self) -> f64 {
-        let rank = self.eigenvalues.iter().filter(|&&s| s > 0.0).count();
-        if rank == 0 { 1.0 } else { self.eigenvalues.sum() / rank as f64 }
+        match self.rank() {
+            0 => 1.0,
+            rank => self.eigenvalues.sum() / rank as f64,
+        }
     }
 
     /// The root of the mean squared Euclidean norm of the rows, before centring.

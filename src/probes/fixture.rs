@@ -7,7 +7,10 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 pub struct Fixture {
     pub ridge: Vec<RidgeCase>,
-    pub scores: Scores,
+    pub scores: Vec<Scores>,
+    pub places: Places,
+    pub components: Components,
+    pub classes: Vec<ClassesCase>,
     /// Latitude and longitude of two places, then their distance in radians.
     pub great_circles: Vec<[f64; 5]>,
 }
@@ -19,16 +22,23 @@ pub struct RidgeCase {
     y: Vec<Vec<f64>>,
     pub penalties: Vec<f64>,
     pub fits: Vec<RidgeFit>,
-    /// `[penalty][target]`
-    pub loo_mse: Vec<Vec<f64>>,
+    /// `[penalty][row][target]`
+    pub loo_squares: Vec<Vec<Vec<f64>>>,
     pub chosen: f64,
     pub chosen_unstandardised: f64,
     pub training_r2: Vec<f64>,
+    pub least_squares: LinearFit,
 }
 
 #[derive(Deserialize)]
 pub struct RidgeFit {
     pub penalty: f64,
+    #[serde(flatten)]
+    pub fit: LinearFit,
+}
+
+#[derive(Deserialize)]
+pub struct LinearFit {
     weights: Vec<Vec<f64>>,
     pub bias: Vec<f64>,
 }
@@ -42,6 +52,49 @@ pub struct Scores {
     pub spearman: f64,
     pub kendall: f64,
     pub mae: f64,
+}
+
+#[derive(Deserialize)]
+pub struct Places {
+    truth: Vec<Vec<f64>>,
+    predicted: Vec<Vec<f64>>,
+    /// Metric, target, value.
+    pub scores: Vec<(String, String, f64)>,
+    pub paper_mean_km: f64,
+    pub paper_rmse_km: f64,
+    pub paper_r2: f64,
+    pub paper_proximity: f64,
+    pub paper_proximity_latitude: f64,
+}
+
+#[derive(Deserialize)]
+pub struct Components {
+    x: Vec<Vec<f64>>,
+    y: Vec<Vec<f64>>,
+    pub n_train: usize,
+    pub penalties: Vec<f64>,
+    pub fits: Vec<ComponentsFit>,
+}
+
+#[derive(Deserialize)]
+pub struct ComponentsFit {
+    pub k: usize,
+    pub penalty: f64,
+    read: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+pub struct ClassesCase {
+    pub name: String,
+    x: Vec<Vec<f64>>,
+    pub labels: Vec<usize>,
+    pub n_train: usize,
+    pub logistic: Vec<usize>,
+    probabilities: Vec<Vec<f64>>,
+    pub nearest_mean: Vec<usize>,
+    pub accuracy: f64,
+    pub balanced_accuracy: f64,
+    pub macro_f1: f64,
 }
 
 impl Fixture {
@@ -60,9 +113,45 @@ impl RidgeCase {
     }
 }
 
-impl RidgeFit {
+impl LinearFit {
     pub fn weights(&self) -> Array2<f64> {
         matrix(&self.weights)
+    }
+}
+
+impl Places {
+    pub fn truth(&self) -> Array2<f64> {
+        matrix(&self.truth)
+    }
+
+    pub fn predicted(&self) -> Array2<f64> {
+        matrix(&self.predicted)
+    }
+}
+
+impl Components {
+    pub fn x(&self) -> Array2<f64> {
+        matrix(&self.x)
+    }
+
+    pub fn y(&self) -> Array2<f64> {
+        matrix(&self.y)
+    }
+}
+
+impl ComponentsFit {
+    pub fn read(&self) -> Array2<f64> {
+        matrix(&self.read)
+    }
+}
+
+impl ClassesCase {
+    pub fn x(&self) -> Array2<f64> {
+        matrix(&self.x)
+    }
+
+    pub fn probabilities(&self) -> Array2<f64> {
+        matrix(&self.probabilities)
     }
 }
 
@@ -75,6 +164,13 @@ fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
 pub fn assert_close(found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs().max(1.0);
     assert!(error < 1e-6, "found {found}, expected {expected}, error {error:e}");
+}
+
+/// Equal to 1e-6, relative to the value however small it is.
+#[track_caller]
+pub fn assert_relative(found: f64, expected: f64, what: &str) {
+    let error = (found - expected).abs() / expected.abs();
+    assert!(error < 1e-6, "{what}: found {found}, expected {expected}, error {error:e}");
 }
 
 /// Numbers between −0.5 and 0.5 that look random and never change.

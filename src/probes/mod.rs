@@ -3,46 +3,67 @@
 //! - `probe`: the fitted reader: [`Probe`]
 //! - `decomposition`: one eigendecomposition of the activations for everything fitted to them
 //! - `ridge`: the fit itself, its penalty chosen by leave-one-out error
-//! - `metrics`: R², correlations, absolute error
-//! - `geometry`: great-circle distances
+//! - `readers`: other readers, one file each
+//! - `metrics`, `kendall`: R², correlations, absolute error
+//! - `geometry`, `points`: great-circle distances, and how many points are nearer than a distance
+//! - `paper`: the distances of the paper's reference code, for comparison
 //! - `measure`: the scores that a kind of target asks for
-//! - `bootstrap`: 95 % intervals
-//! - `split`: training and test entities
-//! - `names`, `centroid`: the baselines that read no model
+//! - `bootstrap`: 95 % intervals, over entities or groups of them
+//! - `split`, `columns`: training and test entities; what entities have in a column
+//! - `transfer`: learning from one dataset or prompt, and reading another
+//! - `leakage`: test entities that stand in the training entities already
+//! - `names`, `centroid`, `blind`: the baselines that read no model
 //! - `sparse`, `sparse_ridge`: the fit to very many columns of mostly zeros that names need
-//! - `score`: everything above for one hook point, as result rows: [`Scorer`]
+//! - `score`: everything above for one hook point: [`Scorer`]; `classes` for classes, `rows` as result rows
 //! - `store`: probes on disk: [`ProbeSet`]
 //! - `part`: hook points fitted apart, until they are merged: [`Parts`]
 
+mod blind;
 mod bootstrap;
 mod centroid;
+mod classes;
+mod columns;
 mod decomposition;
 #[cfg(test)]
 mod fixture;
 mod geometry;
+mod kendall;
+mod leakage;
 mod measure;
 mod metrics;
 mod names;
+mod paper;
 mod part;
+mod points;
 mod probe;
+mod readers;
 mod ridge;
+mod rows;
 mod score;
 mod sparse;
 mod sparse_ridge;
 mod split;
 mod store;
+mod transfer;
 
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, Units};
 pub use centroid::Centroids;
+pub use classes::Classes;
+pub use columns::labels;
 pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
-pub use metrics::{Spearman, kendall, mae, pearson, r2, r2_by_target, r2_over, spearman};
+pub use kendall::{Kendall, kendall};
+pub use leakage::Leakage;
+pub use measure::Metrics;
+pub use metrics::{Spearman, mae, pearson, pearson_counted, r2, r2_by_target, r2_counted, r2_over, spearman};
 pub use names::{NAME_COLUMNS, name_features};
 pub use part::{Part, Parts};
 pub use probe::Probe;
+pub use readers::{CLASSIFIERS, ClassTraining, Classifier, Method, READERS, Reader, Reading, Training};
 pub use ridge::{Edge, PenaltyGrid, Ridge, Solution, Trial};
-pub use score::{Baseline, Scored, Scorer};
+pub use score::{Baseline, Beside, Scored, Scorer};
 pub use sparse::SparseRows;
 pub use sparse_ridge::{SparseProbe, SparseRidge};
-pub use split::Split;
+pub use split::{Fold, Split, SplitPlan};
 pub use store::{ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments};
+pub use transfer::{Transfer, joined, stacked};

@@ -8,6 +8,7 @@ use linfa::DatasetBase;
 use linfa::traits::Fit;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
+use std::str::FromStr;
 
 /// How many penalties a decade of the grid holds.
 const PER_DECADE: i32 = 2;
@@ -96,6 +97,8 @@ pub struct Solution {
     pub trials: Vec<Trial>,
     /// Whether the search ended at a bound.
     pub edge: Edge,
+    /// By how many decades the grid grew, at either end.
+    pub n_grown: usize,
 }
 
 impl Fit<Array2<f64>, Array2<f64>, Error> for Ridge {
@@ -124,7 +127,7 @@ impl Decomposition {
         }
         check_finite(y.view(), "targets")?;
         let centred = Centred::of(self, y);
-        let (trials, best, edge) =
+        let Search { trials, best, edge, n_grown } =
             grid.search(self.mean_eigenvalue(), |penalties| centred.errors(penalties))?;
         let penalty = trials[best].penalty;
         let filter = self.eigenvalues.mapv(|s| shrink(s, penalty)).insert_axis(Axis(1));
@@ -133,7 +136,8 @@ impl Decomposition {
         let bias = &centred.mean - &weights.dot(&self.mean);
         let leave_one_out = y - &centred.left_out(penalty)?;
         let loo_r2 = r2_by_target(y.view(), leave_one_out.view());
-        Ok(Solution { probe: Probe { weights, bias, penalty }, leave_one_out, loo_r2, trials, edge })
+        let probe = Probe { weights, bias, penalty };
+        Ok(Solution { probe, leave_one_out, loo_r2, trials, edge, n_grown })
     }
 }
 
@@ -208,20 +212,43 @@ impl Centred<'_> {
     }
 }
 
+/// What trying penalties led to.
+struct Search {
+    trials: Vec<Trial>,
+    best: usize,
+    edge: Edge,
+    n_grown: usize,
+}
+
 impl PenaltyGrid {
-    /// Tries penalties, growing the grid while the best is at an edge: trials, best, where it lies.
-    fn search(&self, unit: f64, errors: impl Fn(&[f64]) -> Vec<f64>) -> Result<(Vec<Trial>, usize, Edge)> {
+    /// The grid of the paper's experiments, by the model that it was used for there.
+    ///
+    /// # Source
+    /// The authors' `probe_experiment.py`: twelve penalties from 10^0.8 to 10^4.1 for Llama-2-7B, to 10^4.3
+    /// for 13B, to 10^4.5 for 70B.
+    fn of_paper(name: &str) -> Option<PenaltyGrid> {
+        let highest = match name {
+            "paper" | "paper-7b" => 4.1,
+            "paper-13b" => 4.3,
+            "paper-70b" => 4.5,
+            _ => return None,
+        };
+        let exponent = |step: i32| 0.8 + f64::from(step) * (highest - 0.8) / 11.0;
+        Some(PenaltyGrid::Fixed((0..12).map(|step| 10f64.powf(exponent(step))).collect()))
+    }
+
+    /// Tries penalties, growing the grid while the best is at an edge.
+    fn search(&self, unit: f64, errors: impl Fn(&[f64]) -> Vec<f64>) -> Result<Search> {
         let try_all = |penalties: &[f64]| -> Vec<Trial> {
             let trial = |(&penalty, error)| Trial { penalty, error };
             penalties.iter().zip(errors(penalties)).map(trial).collect()
         };
+        let found = |trials: Vec<Trial>, n_grown: usize| {
+            let best = least(&trials);
+            Search { edge: edge(&trials, best), trials, best, n_grown }
+        };
         let (mut from, mut to, floor, ceiling) = match self {
-            PenaltyGrid::Fixed(penalties) => {
-                let penalties = checked(penalties)?;
-                let trials = try_all(&penalties);
-                let best = least(&trials);
-                return Ok((trials, best, Edge::Inside));
-            }
+            PenaltyGrid::Fixed(penalties) => return Ok(found(try_all(&checked(penalties)?), 0)),
             &PenaltyGrid::Decades { from, to, floor, ceiling } => (from, to, floor, ceiling),
         };
         if from > to || floor > from || ceiling < to {
@@ -236,6 +263,7 @@ impl PenaltyGrid {
             steps.map(|step| unit * 10f64.powf(f64::from(step) / f64::from(PER_DECADE))).collect()
         };
         let mut trials = try_all(&penalties(from * PER_DECADE..to * PER_DECADE + 1));
+        let mut n_grown = 0;
         loop {
             let best = least(&trials);
             if best + 1 == trials.len() && to < ceiling {
@@ -246,15 +274,40 @@ impl PenaltyGrid {
                 trials.splice(0..0, lower);
                 from -= 1;
             } else {
-                let edge = match best {
-                    _ if trials.len() == 1 => Edge::Inside,
-                    0 => Edge::Lowest,
-                    b if b + 1 == trials.len() => Edge::Highest,
-                    _ => Edge::Inside,
-                };
-                return Ok((trials, best, edge));
+                return Ok(found(trials, n_grown));
+            }
+            n_grown += 1;
+        }
+    }
+}
+
+impl FromStr for PenaltyGrid {
+    type Err = Error;
+
+    /// Penalties with commas between them, or `paper`, `paper-13b`, `paper-70b`.
+    fn from_str(text: &str) -> Result<PenaltyGrid> {
+        if let Some(grid) = PenaltyGrid::of_paper(text) {
+            return Ok(grid);
+        }
+        let penalties = text.split(',').map(|penalty| penalty.trim().parse::<f64>().ok()).collect();
+        let penalties: Option<Vec<f64>> = penalties;
+        match penalties.map(|penalties| checked(&penalties)) {
+            Some(Ok(penalties)) => Ok(PenaltyGrid::Fixed(penalties)),
+            _ => {
+                let expected =
+                    "numbers that are not negative, such as 0.1,1,10, or paper, paper-13b, paper-70b";
+                Err(Error::invalid("--alphas", text, expected))
             }
         }
+    }
+}
+
+fn edge(trials: &[Trial], best: usize) -> Edge {
+    match best {
+        _ if trials.len() == 1 => Edge::Inside,
+        0 => Edge::Lowest,
+        b if b + 1 == trials.len() => Edge::Highest,
+        _ => Edge::Inside,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What ridge regression must satisfy, and what scikit-learn and linfa make of the same data.
 
-use super::super::fixture::{Fixture, assert_close, noise};
+use super::super::fixture::{Fixture, RidgeFit, assert_close, assert_relative, noise};
 use super::super::metrics::r2;
 use super::*;
 use linfa::Dataset;
@@ -20,24 +20,24 @@ fn planted(n: usize, d: usize) -> (Array2<f64>, Array2<f64>) {
 #[test]
 fn weights_and_bias_equal_those_of_scikit_learn() {
     for case in Fixture::load().ridge {
-        for fit in &case.fits {
-            let found = solve(&case.x(), &case.y(), PenaltyGrid::Fixed(vec![fit.penalty])).probe;
-            // Measured: weights within 4e-15, bias within 3e-16, relative where above 1.
-            found.weights.iter().zip(&fit.weights()).for_each(|(f, e)| assert_close(*f, *e));
-            found.bias.iter().zip(&fit.bias).for_each(|(f, e)| assert_close(*f, *e));
+        for RidgeFit { penalty, fit } in &case.fits {
+            let found = solve(&case.x(), &case.y(), PenaltyGrid::Fixed(vec![*penalty])).probe;
+            let (what, expected) = (format!("{}, λ {penalty}", case.name), fit.weights());
+            found.weights.iter().zip(&expected).for_each(|(f, e)| assert_relative(*f, *e, &what));
+            found.bias.iter().zip(&fit.bias).for_each(|(f, e)| assert_relative(*f, *e, &what));
         }
     }
 }
 
 #[test]
-fn leave_one_out_error_and_choice_equal_those_of_scikit_learn() {
+fn leave_one_out_errors_and_choice_equal_those_of_scikit_learn() {
     for case in Fixture::load().ridge {
         let (x, y) = (case.x(), case.y());
-        for (&penalty, expected) in case.penalties.iter().zip(&case.loo_mse) {
+        for (&penalty, expected) in case.penalties.iter().zip(&case.loo_squares) {
             let found = solve(&x, &y, PenaltyGrid::Fixed(vec![penalty])).leave_one_out - &y;
-            for (column, mse) in found.columns().into_iter().zip(expected) {
-                // Measured: within 2e-12, relative.
-                assert_close(column.dot(&column) / y.nrows() as f64, *mse);
+            for (row, squares) in found.rows().into_iter().zip(expected) {
+                let what = format!("{}, λ {penalty}", case.name);
+                row.iter().zip(squares).for_each(|(error, s)| assert_relative(error.abs(), s.sqrt(), &what));
             }
         }
         let found = solve(&x, &y, PenaltyGrid::Fixed(case.penalties.clone()));
@@ -142,6 +142,24 @@ fn the_grid_grows_until_the_best_is_inside_or_says_so() {
     );
     assert_eq!((noise.edge, noise.trials.len()), (Edge::Highest, 5));
     assert_eq!(solve(&x, &y, PenaltyGrid::default()).trials.len() % 2, 1);
+    assert_eq!((grown.n_grown * 2 + 3, stopped.n_grown, noise.n_grown), (grown.trials.len(), 1, 1));
+}
+
+#[test]
+fn penalties_are_read_as_they_are_written() {
+    let PenaltyGrid::Fixed(paper) = "paper".parse().unwrap() else { panic!("fixed penalties") };
+    // numpy.logspace(0.8, 4.1, 12)
+    assert_eq!(paper.len(), 12);
+    assert!(
+        (paper[0] - 6.309_573_444_801_933).abs() < 1e-12 && (paper[11] - 12_589.254_117_941_66).abs() < 1e-8
+    );
+    assert!((paper[3] / paper[2] - 10f64.powf(0.3)).abs() < 1e-12);
+    assert_eq!("10, 0.1,1".parse::<PenaltyGrid>().unwrap(), PenaltyGrid::Fixed(vec![0.1, 1.0, 10.0]));
+    for odd in ["", "a", "1,-1", "1,nan", "paper-3b"] {
+        assert!(odd.parse::<PenaltyGrid>().unwrap_err().to_string().contains("paper-70b"), "{odd}");
+    }
+    let (x, y) = planted(200, 5);
+    assert_eq!(solve(&x, &y, PenaltyGrid::Fixed(vec![1.0, 100.0, 1e4])).edge, Edge::Lowest);
 }
 
 #[test]

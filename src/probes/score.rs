@@ -1,27 +1,34 @@
-//! Scores of a probe at one hook point, and of the baselines beside it.
+//! Scores of a probe at one hook point, and of the other readers and baselines beside it.
 
-use super::bootstrap::{Bootstrap, Interval};
-use super::centroid::Centroids;
+use super::bootstrap::Bootstrap;
+use super::classes::Classes;
 use super::decomposition::Decomposition;
-use super::measure::{Breadth, measures};
-use super::names::name_features;
+use super::measure::Metrics;
 use super::probe::Probe;
-use super::ridge::{Edge, PenaltyGrid, Solution};
-use super::sparse_ridge::SparseRidge;
-use super::split::Split;
+use super::readers::{Classifier, Reader, Training};
+use super::ridge::{Edge, PenaltyGrid, Solution, Trial};
+use super::split::{Fold, Split};
 use super::store::{StoredProbe, StreamMoments};
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::results::{
-    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, ScoreRow, UNTRAINED, hook_columns,
-};
+use crate::results::{PredictionRow, RIDGE, SHUFFLED, ScoreRow, UNTRAINED};
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Scores the probes of one dataset, model and prompt; all that learns learns on the training split.
+/// Whether baselines are scored beside a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Beside {
+    /// Every score has its baselines.
+    #[default]
+    Baselines,
+    /// Scores stand alone, for those in a hurry.
+    Nothing,
+}
+
+/// Scores the probes of one dataset, model and prompt; all that learns learns on training entities.
 #[derive(Debug, Clone)]
 pub struct Scorer<'a> {
     /// The entities and their targets.
@@ -34,23 +41,38 @@ pub struct Scorer<'a> {
     pub prompt: String,
     /// How the intervals are drawn; its seed also shuffles the targets of the shuffled baseline.
     pub bootstrap: Bootstrap,
+    /// Entities that are drawn together, as the group of each entity; by default each is drawn by itself.
+    pub clusters: Option<Vec<usize>>,
     /// The penalties that each fit tries.
     pub grid: PenaltyGrid,
+    /// Which scores are counted.
+    pub metrics: Metrics,
+    /// Readers beside the ridge probe.
+    pub readers: Vec<&'static dyn Reader>,
+    /// What readers of classes read.
+    pub classes: Option<Classes>,
+    /// The readers of classes.
+    pub classifiers: Vec<&'static dyn Classifier>,
+    /// Whether shuffled labels are fitted as well.
+    pub beside: Beside,
 }
 
 /// A probe at one hook point with its scores.
 #[derive(Debug, Clone)]
 pub struct Scored {
-    /// Its scores, and those of the same probe on shuffled targets.
+    /// Its scores, those of the other readers, and those of the same fits on shuffled targets.
     pub rows: Vec<ScoreRow>,
-    /// Its reading for every entity, `[n_entities, n_targets]`.
+    /// The probe's reading for every entity, `[n_entities, n_targets]`; with several folds, each entity is read
+    /// by a probe that did not learn from it.
     pub predictions: Array2<f64>,
-    /// The probe.
+    /// The probe; with several folds, one that learnt from all entities.
     pub probe: Probe,
-    /// The stream's moments over the training entities.
+    /// The stream's moments over the entities that the probe learnt from.
     pub stream: StreamMoments,
     /// Whether the penalty search ended at a bound.
     pub edge: Edge,
+    /// By how many decades the penalty grid grew.
+    pub n_grown: usize,
 }
 
 /// A baseline with its scores.
@@ -69,17 +91,35 @@ impl Scored {
     }
 }
 
-/// The columns of a score row that do not depend on the score.
-struct Heading {
-    method: &'static str,
-    point: Option<HookPoint>,
+/// What was read of entities that were not learnt from, by method, fold by fold.
+pub(super) struct HeldOut {
+    shape: (usize, usize),
+    pub methods: Vec<(String, Array2<f64>)>,
 }
 
-/// Predictions for some entities, all of one split.
-struct Part<'a> {
-    split: &'static str,
-    entities: &'a [usize],
-    predicted: Array2<f64>,
+impl HeldOut {
+    pub fn new(dataset: &Dataset) -> HeldOut {
+        HeldOut { shape: (dataset.entities.len(), dataset.kind.names().len()), methods: Vec::new() }
+    }
+
+    /// Adds what a method read for some entities.
+    pub fn put(&mut self, method: &str, entities: &[usize], values: &Array2<f64>) {
+        let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
+            self.methods.push((method.to_string(), Array2::from_elem(self.shape, f64::NAN)));
+            self.methods.len() - 1
+        });
+        let all = &mut self.methods[at].1;
+        entities.iter().zip(values.rows()).for_each(|(&entity, row)| all.row_mut(entity).assign(&row));
+    }
+
+    pub fn get(&self, method: &str) -> Option<&Array2<f64>> {
+        self.methods.iter().find(|(known, _)| known == method).map(|(_, values)| values)
+    }
+}
+
+/// What a method is called in a baseline: the ridge probe lends its own name to it.
+pub(super) fn baseline_name(method: &str, baseline: &str) -> String {
+    if method == RIDGE { baseline.to_string() } else { format!("{method}/{baseline}") }
 }
 
 impl<'a> Scorer<'a> {
@@ -88,18 +128,35 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// As [`Split::official`].
     pub fn official(dataset: &'a Dataset, model: &str, prompt: &str) -> Result<Scorer<'a>> {
+        Scorer::on(Split::official(dataset)?, dataset, (model, prompt))
+    }
+
+    /// A scorer on any split, its other settings the usual ones.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] naming an entity whose target is no number; [`Error::Invalid`] if a target is the
+    /// same for all entities that are learnt from.
+    pub fn on(split: Split, dataset: &'a Dataset, (model, prompt): (&str, &str)) -> Result<Scorer<'a>> {
+        check_targets(dataset, &split)?;
         Ok(Scorer {
-            split: Split::official(dataset)?,
+            split,
             dataset,
             model: model.to_string(),
             prompt: prompt.to_string(),
             bootstrap: Bootstrap::default(),
+            clusters: None,
             grid: PenaltyGrid::default(),
+            metrics: Metrics::default(),
+            readers: Vec::new(),
+            classes: None,
+            classifiers: Vec::new(),
+            beside: Beside::default(),
         })
     }
 
-    /// Fits a probe to the activations at one hook point and scores it: on test, training and
-    /// left-out training entities; then the same fit to shuffled targets, R² on test entities.
+    /// Fits the probe and the other readers to the activations at one hook point and scores them: on test
+    /// entities, the probe also on the entities that it learnt from, as they are and each left out; then the
+    /// same fits to shuffled targets, on test entities.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.
@@ -108,24 +165,47 @@ impl<'a> Scorer<'a> {
     /// [`Error::Invalid`] if there is not one activation an entity, [`Error::NonFinite`] naming hook
     /// point, entity and column of a bad value.
     pub fn layer(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<Scored> {
-        let decomposition = self.decompose(&point.to_string(), activations)?;
-        let solution = decomposition.solve(&self.targets(&self.split.train), &self.grid)?;
-        let predictions = solution.probe.readings(activations);
-        let heading = Heading { method: RIDGE, point: Some(point) };
-        let mut rows = self.probe_rows(&heading, &solution, &predictions)?;
-        let shuffled = decomposition.solve(&self.shuffled_targets(), &self.grid)?.probe.readings(activations);
-        let heading = Heading { method: SHUFFLED, point: Some(point) };
-        rows.extend(self.rows(&heading, Breadth::R2, &self.test_part(&shuffled))?);
+        self.check(point, activations)?;
+        let mut held_out = HeldOut::new(self.dataset);
+        let mut kept = None;
+        for fold in &self.split.folds {
+            let decomposition = decompose(activations, &fold.train)?;
+            let targets = self.targets(&fold.train);
+            let learnt = (activations, fold, &decomposition);
+            let solution = self.read_fold(learnt, &targets, (&mut held_out, None))?;
+            if self.beside == Beside::Baselines {
+                let shuffled = self.shuffled_targets(&fold.train);
+                self.read_fold(learnt, &shuffled, (&mut held_out, Some(SHUFFLED)))?;
+            }
+            kept = Some((decomposition, solution));
+        }
+        let entities = self.split.kept();
+        let (decomposition, solution) = match kept.filter(|_| self.split.folds.len() == 1) {
+            Some(kept) => kept,
+            None => {
+                let decomposition = decompose(activations, &entities)?;
+                let solution = decomposition.solve(&self.targets(&entities), &self.grid)?;
+                (decomposition, solution)
+            }
+        };
+        let mut rows = self.reading_rows(point, &held_out)?;
+        rows.extend(self.learnt_rows(point, activations, (&solution, &entities))?);
+        rows.extend(self.class_rows(point, activations, None)?);
+        let predictions = match self.split.folds.len() {
+            1 => solution.probe.readings(activations),
+            _ => held_out.get(RIDGE).cloned().unwrap_or_default(),
+        };
+        let (edge, n_grown) = (solution.edge, solution.n_grown);
         let probe = solution.probe;
         let stream = StreamMoments {
             mean: decomposition.mean().clone(),
             pattern: decomposition.pattern(&probe)?,
             resid_rms: decomposition.rms_norm(),
         };
-        Ok(Scored { rows, predictions, probe, stream, edge: solution.edge })
+        Ok(Scored { rows, predictions, probe, stream, edge, n_grown })
     }
 
-    /// Scores the same fit on the activations of an untrained model: R² on test entities.
+    /// Scores the same fits on the activations of an untrained model, on test entities.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.
@@ -133,40 +213,82 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// As [`Scorer::layer`].
     pub fn untrained(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<Baseline> {
-        let decomposition = self.decompose(&point.to_string(), activations)?;
-        let solution = decomposition.solve(&self.targets(&self.split.train), &self.grid)?;
-        let predictions = solution.probe.readings(activations);
-        let heading = Heading { method: UNTRAINED, point: Some(point) };
-        let rows = self.rows(&heading, Breadth::R2, &self.test_part(&predictions))?;
-        Ok(Baseline { rows, predictions })
+        self.other_model(UNTRAINED, point, activations)
     }
 
-    /// Scores a ridge on the n-grams of the names: test and training entities.
+    /// Scores the same fits on the activations of another model, which gives the rows its name.
     ///
-    /// # Errors
-    /// As [`SparseRidge::fit`].
-    pub fn names_only(&self) -> Result<Baseline> {
-        let names: Vec<&str> = self.dataset.entities.iter().map(|e| e.name.as_str()).collect();
-        let features = name_features(&names);
-        let settings = SparseRidge { seed: self.bootstrap.seed, ..SparseRidge::default() };
-        let train = &self.split.train;
-        let predictions = settings.fit(&features.select(train), &self.targets(train))?.readings(&features);
-        let rows = self.baseline_rows(NAMES_ONLY, &predictions)?;
-        Ok(Baseline { rows, predictions })
-    }
-
-    /// Scores the mean training target of each entity's group: test and training entities.
-    ///
-    /// A dataset without group columns is one group, whose score is about 0.
+    /// # Shapes
+    /// `activations` is `[n_entities, d_model]`, in dataset order.
     ///
     /// # Errors
     /// As [`Scorer::layer`].
-    pub fn centroid(&self) -> Result<Baseline> {
-        let Scorer { dataset, split, .. } = self;
-        let groups: Vec<&str> = split.train.iter().map(|&i| dataset.group(&dataset.entities[i])).collect();
-        let predictions = Centroids::of(&groups, &self.targets(&split.train)).predict_all(dataset);
-        let rows = self.baseline_rows(CENTROID, &predictions)?;
-        Ok(Baseline { rows, predictions })
+    pub fn other_model(
+        &self,
+        name: &str,
+        point: HookPoint,
+        activations: ArrayView2<f32>,
+    ) -> Result<Baseline> {
+        self.check(point, activations)?;
+        let mut held_out = HeldOut::new(self.dataset);
+        for fold in &self.split.folds {
+            let decomposition = decompose(activations, &fold.train)?;
+            let learnt = (activations, fold, &decomposition);
+            self.read_fold(learnt, &self.targets(&fold.train), (&mut held_out, Some(name)))?;
+        }
+        let mut rows = self.reading_rows(point, &held_out)?;
+        rows.extend(self.class_rows(point, activations, Some(name))?);
+        Ok(Baseline { rows, predictions: held_out.get(name).cloned().unwrap_or_default() })
+    }
+
+    /// What the probe reads of each entity: with several folds, by a probe that did not learn from it.
+    ///
+    /// # Shapes
+    /// `activations` is `[n_entities, d_model]`, in dataset order; `[n_entities, n_targets]`.
+    ///
+    /// # Errors
+    /// As [`Scorer::layer`].
+    pub fn readings(&self, probe: &Probe, activations: ArrayView2<f32>) -> Result<Array2<f64>> {
+        if self.split.folds.len() == 1 {
+            return Ok(probe.readings(activations));
+        }
+        let mut held_out = HeldOut::new(self.dataset);
+        for fold in &self.split.folds {
+            let solution =
+                decompose(activations, &fold.train)?.solve(&self.targets(&fold.train), &self.grid)?;
+            let read = activations.select(Axis(0), &fold.test);
+            held_out.put(RIDGE, &fold.test, &solution.probe.readings(read.view()));
+        }
+        Ok(held_out.get(RIDGE).cloned().unwrap_or_default())
+    }
+
+    /// Every reader on one fold, under its own name or that of a baseline.
+    fn read_fold(
+        &self,
+        (activations, fold, decomposition): (ArrayView2<f32>, &Fold, &Decomposition),
+        targets: &Array2<f64>,
+        (held_out, baseline): (&mut HeldOut, Option<&str>),
+    ) -> Result<Solution> {
+        let name = |method: &str| baseline.map_or(method.into(), |baseline| baseline_name(method, baseline));
+        let solution = decomposition.solve(targets, &self.grid)?;
+        let read = activations.select(Axis(0), &fold.test);
+        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings(read.view()));
+        let training = Training {
+            decomposition,
+            activations: activations.view(),
+            train: &fold.train,
+            targets,
+            kind: &self.dataset.kind,
+            reads: &fold.test,
+            grid: &self.grid,
+            seed: self.bootstrap.seed,
+        };
+        for reader in &self.readers {
+            for reading in reader.read(&training)? {
+                held_out.put(&name(&reading.method), &fold.test, &reading.values);
+            }
+        }
+        Ok(solution)
     }
 
     /// The readings of a probe beside the truth, for every entity and target.
@@ -176,8 +298,10 @@ impl<'a> Scorer<'a> {
     pub fn prediction_rows(&self, point: HookPoint, readings: ArrayView2<f64>) -> Vec<PredictionRow> {
         let names = self.dataset.kind.names();
         let mut splits = vec![""; self.dataset.entities.len()];
-        self.split.train.iter().for_each(|&i| splits[i] = "train");
-        self.split.test.iter().for_each(|&i| splits[i] = "test");
+        for fold in self.split.folds.iter().filter(|_| self.split.folds.len() == 1) {
+            fold.train.iter().for_each(|&i| splits[i] = "train");
+        }
+        self.split.test().iter().for_each(|&i| splits[i] = "test");
         let entities = self.dataset.entities.iter().zip(splits).zip(readings.rows());
         entities
             .filter(|((_, split), _)| !split.is_empty())
@@ -198,101 +322,81 @@ impl<'a> Scorer<'a> {
     }
 
     /// The targets of some entities, `[n, n_targets]`: latitude, then longitude; or the year.
-    fn targets(&self, entities: &[usize]) -> Array2<f64> {
+    pub(super) fn targets(&self, entities: &[usize]) -> Array2<f64> {
         let columns = self.dataset.targets();
         Array2::from_shape_fn((entities.len(), columns.len()), |(i, t)| columns[t][entities[i]])
     }
 
-    /// The training targets, each whole target given to another entity.
-    fn shuffled_targets(&self) -> Array2<f64> {
-        let mut order = self.split.train.clone();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.bootstrap.seed));
-        self.targets(&order)
+    /// The targets of training entities, each whole target given to another entity.
+    fn shuffled_targets(&self, train: &[usize]) -> Array2<f64> {
+        self.targets(&self.shuffled(train))
     }
 
-    fn decompose(&self, what: &str, activations: ArrayView2<f32>) -> Result<Decomposition> {
+    /// Some entities in another order.
+    pub(super) fn shuffled(&self, entities: &[usize]) -> Vec<usize> {
+        let mut order = entities.to_vec();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.bootstrap.seed));
+        order
+    }
+
+    /// Refuses activations that are not one finite row an entity.
+    fn check(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
         let Dataset { name, entities, .. } = self.dataset;
         if activations.nrows() != entities.len() {
             let expected = format!("{}, one for each entity of {name}", entities.len());
-            return Err(Error::invalid(format!("rows of {what}"), activations.nrows(), expected));
+            return Err(Error::invalid(format!("rows of {point}"), activations.nrows(), expected));
         }
-        if let Some(((i, column), &value)) = activations.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            let entity = &entities[i];
+        let Some(((i, column), &value)) = activations.indexed_iter().find(|(_, v)| !v.is_finite()) else {
+            return Ok(());
+        };
+        let entity = &entities[i];
+        Err(Error::NonFinite {
+            place: format!("{point}, column {}: {name} row {} (`{}`)", column + 1, entity.row, entity.name),
+            found: f64::from(value),
+            advice: "extract the activations again as f32".into(),
+        })
+    }
+}
+
+/// The lowest and the highest penalty that were tried.
+pub(super) fn tried(trials: &[Trial]) -> (f64, f64) {
+    let ends = trials.first().zip(trials.last());
+    ends.map_or((f64::NAN, f64::NAN), |(first, last)| (first.penalty, last.penalty))
+}
+
+/// Some entities' activations, decomposed.
+fn decompose(activations: ArrayView2<f32>, entities: &[usize]) -> Result<Decomposition> {
+    let mut rows = Array2::zeros((entities.len(), activations.ncols()));
+    for (mut row, &entity) in rows.rows_mut().into_iter().zip(entities) {
+        row.iter_mut().zip(activations.row(entity)).for_each(|(to, from)| *to = f64::from(*from));
+    }
+    Decomposition::of(rows)
+}
+
+/// Refuses targets that are no numbers, and those that are the same for all that is learnt from.
+fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
+    let names = dataset.kind.names();
+    for entity in &dataset.entities {
+        let bad = names.iter().zip(entity.target.values()).find(|(_, value)| !value.is_finite());
+        if let Some((target, found)) = bad {
             return Err(Error::NonFinite {
-                place: format!(
-                    "{what}, column {}: {name} row {} (`{}`)",
-                    column + 1,
-                    entity.row,
-                    entity.name
-                ),
-                found: f64::from(value),
-                advice: "extract the activations again as f32".into(),
+                place: format!("{} row {} (`{}`): {target}", dataset.name, entity.row, entity.name),
+                found,
+                advice: "mend the row or take it out of the file".into(),
             });
         }
-        Decomposition::of(activations.select(Axis(0), &self.split.train).mapv(f64::from))
     }
-
-    fn test_part(&self, predictions: &Array2<f64>) -> Part<'_> {
-        let entities = &self.split.test;
-        Part { split: "test", entities, predicted: predictions.select(Axis(0), entities) }
-    }
-
-    fn train_part(&self, predictions: &Array2<f64>) -> Part<'_> {
-        let entities = &self.split.train;
-        Part { split: "train", entities, predicted: predictions.select(Axis(0), entities) }
-    }
-
-    /// All scores of a baseline that reads no model, on test and training entities.
-    fn baseline_rows(&self, method: &'static str, predictions: &Array2<f64>) -> Result<Vec<ScoreRow>> {
-        let heading = Heading { method, point: None };
-        let test = self.rows(&heading, Breadth::All, &self.test_part(predictions))?;
-        let train = self.rows(&heading, Breadth::All, &self.train_part(predictions))?;
-        Ok([test, train].concat())
-    }
-
-    /// All scores of a fitted ridge on test, training and left-out training entities.
-    fn probe_rows(
-        &self,
-        heading: &Heading,
-        solution: &Solution,
-        predictions: &Array2<f64>,
-    ) -> Result<Vec<ScoreRow>> {
-        let predicted = solution.leave_one_out.clone();
-        let left_out = Part { split: "leave-one-out", entities: &self.split.train, predicted };
-        let parts = [self.test_part(predictions), self.train_part(predictions), left_out];
-        let rows = parts.iter().map(|part| self.rows(heading, Breadth::All, part));
-        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
-    }
-
-    fn rows(&self, heading: &Heading, breadth: Breadth, part: &Part) -> Result<Vec<ScoreRow>> {
-        let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
-        let model = heading.point.map(|_| self.model.clone()).unwrap_or_default();
-        let truth = self.targets(part.entities);
-        let all: Vec<usize> = (0..part.entities.len()).collect();
-        let row = |measure: super::measure::Measure| {
-            let value = (measure.of)(&all);
-            // The score on what was fitted estimates nothing beyond it: it has no interval.
-            let interval = match part.split {
-                "train" => Interval { low: value, high: value },
-                _ => self.bootstrap.interval(all.len(), &measure.of),
-            };
-            ScoreRow {
-                dataset: self.dataset.name.clone(),
-                model: model.clone(),
-                prompt: self.prompt.clone(),
-                hook_point: hook_point.clone(),
-                layer: layer.clone(),
-                method: heading.method.to_string(),
-                split: part.split.to_string(),
-                metric: measure.metric.to_string(),
-                target: measure.target,
-                value,
-                low: interval.low,
-                high: interval.high,
+    for (values, target) in dataset.targets().iter().zip(names) {
+        for fold in &split.folds {
+            let first = fold.train.first().map_or(f64::NAN, |&i| values[i]);
+            if fold.train.iter().all(|&i| values[i] == first) {
+                let found = format!("{first} for all {} entities that are learnt from", fold.train.len());
+                let expected = "values that differ; a constant leaves nothing to read";
+                return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
             }
-        };
-        Ok(measures(&self.dataset.kind, breadth, &truth, &part.predicted)?.into_iter().map(row).collect())
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

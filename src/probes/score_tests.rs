@@ -3,6 +3,7 @@
 use super::super::fixture::noise;
 use super::*;
 use crate::datasets::{bundled, parse};
+use crate::results::{CENTROID, NAMES_ONLY};
 use std::path::Path;
 
 const POINT: HookPoint = HookPoint::ResidPost(1);
@@ -66,7 +67,18 @@ fn a_planted_place_is_read_and_shuffled_targets_are_not() {
     let train = row(&scored.rows, [RIDGE, "train", "r2", "mean"]);
     assert_eq!((train.low, train.high), (train.value, train.value));
     assert_eq!((train.hook_point.as_str(), train.layer.as_str()), ("blocks.1.hook_resid_post", "1"));
-    assert_eq!(scored.rows.len(), 3 * 8 + 3);
+    // Eighteen scores of test, shuffled, train and leave-one-out; selectivity; the penalty.
+    assert_eq!(scored.rows.len(), 4 * 18 + 3 + 1);
+    for target in ["latitude", "longitude", "mean"] {
+        let chance = row(&scored.rows, [SHUFFLED, "test", "r2", target]).value;
+        let read = row(&scored.rows, [RIDGE, "test", "r2", target]).value;
+        let selectivity = row(&scored.rows, [RIDGE, "test", "selectivity", target]);
+        assert!((selectivity.value - (read - chance)).abs() < 1e-12);
+        assert!(selectivity.low < selectivity.value && selectivity.value < selectivity.high);
+    }
+    let penalty = row(&scored.rows, [RIDGE, "train", "penalty", "mean"]);
+    assert_eq!(penalty.value, scored.probe.penalty);
+    assert!(penalty.low <= penalty.value && penalty.value <= penalty.high);
 }
 
 #[test]
@@ -125,7 +137,8 @@ fn baselines_name_no_layer() {
     let chance = noise((dataset.entities.len(), 16), 8).mapv(|v| v as f32);
     let untrained = scorer.untrained(POINT, chance.view()).unwrap();
     assert!(row(&untrained.rows, [UNTRAINED, "test", "r2", "mean"]).value < 0.1);
-    assert_eq!(untrained.rows.len(), 3);
+    // R², Pearson, Spearman, Kendall and the error of two targets and their mean; three of both together.
+    assert_eq!(untrained.rows.len(), 18);
 }
 
 #[test]
@@ -149,6 +162,127 @@ fn bad_activations_are_refused_by_entity() {
     activations[[8, 3]] = f32::INFINITY;
     let error = scorer(&dataset).layer(POINT, activations.view()).unwrap_err().to_string();
     for part in ["blocks.1.hook_resid_post", "column 4", "row 9", "`place 8`", "inf"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+/// Readings of a split with several folds, and the split.
+fn by_country(dataset: &Dataset) -> Split {
+    "group:country".parse::<crate::probes::SplitPlan>().unwrap().divide(dataset).unwrap()
+}
+
+#[test]
+fn with_several_folds_every_entity_is_read_by_a_probe_that_did_not_learn_from_it() {
+    let dataset = places();
+    let activations = planted(&dataset);
+    let mut scorer = Scorer::on(by_country(&dataset), &dataset, ("small", "empty")).unwrap();
+    scorer.bootstrap.n_resamples = 50;
+    let scored = scorer.layer(POINT, activations.view()).unwrap();
+    let official = Scorer::official(&dataset, "small", "empty").unwrap();
+    for fold in &scorer.split.folds {
+        let alone = Scorer { split: Split { folds: vec![fold.clone()] }, ..official.clone() };
+        let alone = alone.layer(POINT, activations.view()).unwrap();
+        for &entity in &fold.test {
+            assert_eq!(scored.predictions.row(entity), alone.predictions.row(entity));
+        }
+    }
+    assert_eq!(scorer.readings(&scored.probe, activations.view()).unwrap(), scored.predictions);
+    // The kept probe learnt from all; planted directions hold for countries that were held out.
+    let everyone: Vec<usize> = (0..300).collect();
+    assert_eq!(scorer.split.kept(), everyone);
+    assert!(row(&scored.rows, [RIDGE, "test", "r2", "mean"]).value > 0.9);
+    assert!(row(&scored.rows, [RIDGE, "leave-one-out", "r2", "mean"]).value > 0.98);
+    let rows = scorer.prediction_rows(POINT, scored.predictions.view());
+    assert!(rows.len() == 600 && rows.iter().all(|row| row.split == "test"));
+    // A country that is held out has no centroid of its own: nothing is left to say.
+    let centroid = row(&scorer.centroid().unwrap().rows, [CENTROID, "test", "r2", "mean"]).value;
+    assert!(centroid < 0.01, "{centroid}");
+    assert!(row(&scorer.names_only().unwrap().rows, [NAMES_ONLY, "test", "r2", "mean"]).value < 0.1);
+}
+
+#[test]
+fn a_country_that_the_stream_only_names_is_not_read_when_it_is_held_out() {
+    // Activations that hold the country and nothing else of the place.
+    let dataset = places();
+    let is_east = |i: usize| f32::from(u8::from(dataset.group(&dataset.entities[i]) == "east"));
+    let activations = Array2::from_shape_fn((300, 2), |(i, c)| is_east(i) * (c as f32 + 1.0));
+    let r2 = |split: Split| {
+        let scorer = Scorer::on(split, &dataset, ("small", "empty")).unwrap();
+        row(&scorer.layer(POINT, activations.view()).unwrap().rows, [RIDGE, "test", "r2", "longitude"]).value
+    };
+    assert!(r2(Split::official(&dataset).unwrap()) > 0.6);
+    assert!(r2(by_country(&dataset)) < 0.05);
+}
+
+#[test]
+fn groups_drawn_as_a_whole_widen_the_interval() {
+    let dataset = places();
+    let activations = planted(&dataset);
+    let width = |clusters: Option<Vec<usize>>| {
+        let scored = Scorer { clusters, ..scorer(&dataset) }.layer(POINT, activations.view()).unwrap();
+        let row = row(&scored.rows, [RIDGE, "test", "mean_km", "great-circle"]).clone();
+        row.high - row.low
+    };
+    let alone: Vec<usize> = (0..300).collect();
+    assert_eq!(width(None), width(Some(alone)));
+    // Ten groups by longitude, as errors grow with it.
+    let mut order: Vec<usize> = (0..300).collect();
+    order.sort_by(|&a, &b| dataset.targets()[1][a].total_cmp(&dataset.targets()[1][b]));
+    let mut groups = vec![0; 300];
+    order.iter().enumerate().for_each(|(rank, &entity)| groups[entity] = rank / 30);
+    assert!(width(Some(groups)) > width(None));
+}
+
+#[test]
+fn other_readers_and_classes_are_scored_beside_their_own_baselines() {
+    let dataset = places();
+    let activations = planted(&dataset);
+    let mut scorer = scorer(&dataset);
+    scorer.bootstrap.n_resamples = 20;
+    scorer.readers = crate::probes::READERS.to_vec();
+    scorer.classifiers = crate::probes::CLASSIFIERS.to_vec();
+    scorer.classes = Some(crate::probes::Classes::of(&dataset, "country").unwrap());
+    let rows = scorer.layer(POINT, activations.view()).unwrap().rows;
+    for method in ["ols", "pca-12", "mlp", "sphere", "rank"] {
+        let shuffled = format!("{method}/shuffled");
+        // A stream that is straight in degrees bends in space, so that the sphere reads it less well.
+        let least = if method == "sphere" { 0.3 } else { 0.9 };
+        assert!(row(&rows, [method, "test", "r2", "latitude"]).value > least, "{method}");
+        assert!(row(&rows, [method, "test", "selectivity", "mean"]).value > 0.5, "{method}");
+        assert!(row(&rows, [&shuffled, "test", "r2", "mean"]).value < 0.1, "{method}");
+    }
+    for method in ["logistic", "mean-difference"] {
+        assert!(row(&rows, [method, "test", "accuracy", "country"]).value > 0.9, "{method}");
+        let shuffled = format!("{method}/shuffled");
+        assert!(row(&rows, [&shuffled, "test", "balanced_accuracy", "country"]).value < 0.75, "{method}");
+    }
+    let chance = noise((300, 12), 8).mapv(|v| v as f32);
+    let rows = scorer.other_model("shuffled-weights", POINT, chance.view()).unwrap().rows;
+    assert!(row(&rows, ["shuffled-weights", "test", "r2", "mean"]).value < 0.1);
+    assert!(row(&rows, ["ols/shuffled-weights", "test", "r2", "mean"]).value < 0.1);
+    assert!(row(&rows, ["logistic/shuffled-weights", "test", "accuracy", "country"]).value < 0.75);
+    scorer.beside = Beside::Nothing;
+    let rows = scorer.layer(POINT, activations.view()).unwrap().rows;
+    assert!(rows.iter().all(|row| !row.method.contains("shuffled") && row.metric != "selectivity"));
+}
+
+#[test]
+fn a_target_that_is_constant_or_no_number_is_refused() {
+    let mut dataset = places();
+    let lat = crate::datasets::Lat::new(10.0).unwrap();
+    for entity in dataset.entities.iter_mut().filter(|entity| !entity.is_test) {
+        if let crate::datasets::Target::Place { lat: of, .. } = &mut entity.target {
+            *of = lat;
+        }
+    }
+    let error = Scorer::official(&dataset, "small", "empty").unwrap_err().to_string();
+    for part in ["latitude of places", "10 for all 225", "differ"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let mut years = bundled("art").unwrap();
+    years.entities[6].target = crate::datasets::Target::Year(f64::NAN);
+    let error = Scorer::official(&years, "small", "empty").unwrap_err().to_string();
+    for part in ["art row 7", &years.entities[6].name, "year", "NaN"] {
         assert!(error.contains(part), "{part}: {error}");
     }
 }

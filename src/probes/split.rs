@@ -1,20 +1,62 @@
 //! Which entities a probe learns from and which it is scored on.
 
-use crate::datasets::Dataset;
+use super::columns::{labels, numbered};
+use crate::datasets::{Dataset, Target};
 use crate::error::{Error, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::fmt;
+use std::str::FromStr;
 
 /// Fewer training entities than this say nothing of a penalty.
 const MIN_TRAIN: usize = 10;
 /// Fewer test entities than this say nothing of a score.
 const MIN_TEST: usize = 5;
+/// Into how many folds blocks of the map are put, unless a number is named.
+const BLOCK_FOLDS: usize = 5;
 
-/// Indices of a dataset's entities, ascending.
+/// How entities are told apart into those that are learnt from and those that are scored.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum SplitPlan {
+    /// The dataset's own `is_test` column.
+    #[default]
+    Official,
+    /// A fifth of the entities, drawn from a seed.
+    Random {
+        /// The seed.
+        seed: u64,
+    },
+    /// Every group of a column in turn is scored by what was learnt from the others.
+    Groups {
+        /// The column, as [`labels`] finds it.
+        column: String,
+        /// Into how many folds the groups are put; by default each is one of its own.
+        n_folds: Option<usize>,
+    },
+    /// As `Groups`, where a group is a block of the map.
+    Blocks {
+        /// The width and the height of a block.
+        degrees: f64,
+        /// Into how many folds the blocks are put.
+        n_folds: usize,
+    },
+}
+
+/// One division: indices of a dataset's entities, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct Fold {
     /// What everything that learns learns on.
     pub train: Vec<usize>,
     /// What scores are counted on.
     pub test: Vec<usize>,
+}
+
+/// One division of the entities, or several of which each scores other ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The divisions; no entity is scored in two of them.
+    pub folds: Vec<Fold>,
 }
 
 impl Split {
@@ -23,14 +65,144 @@ impl Split {
     /// # Errors
     /// [`Error::Invalid`] with fewer than 10 training or 5 test entities.
     pub fn official(dataset: &Dataset) -> Result<Split> {
-        let (test, train): (Vec<usize>, Vec<usize>) =
-            (0..dataset.entities.len()).partition(|&i| dataset.entities[i].is_test);
-        if train.len() < MIN_TRAIN || test.len() < MIN_TEST {
-            let found = format!("{} training and {} test entities", train.len(), test.len());
-            let expected = format!("at least {MIN_TRAIN} and {MIN_TEST}; add rows or mend `is_test`");
+        let (test, train) = (0..dataset.entities.len()).partition(|&i| dataset.entities[i].is_test);
+        Split::of(dataset, vec![Fold { train, test }], "add rows or mend `is_test`")
+    }
+
+    /// A split of folds, if each has something to learn from and all together something to score.
+    fn of(dataset: &Dataset, folds: Vec<Fold>, way_out: &str) -> Result<Split> {
+        let train = folds.iter().map(|fold| fold.train.len()).min().unwrap_or(0);
+        let test: usize = folds.iter().map(|fold| fold.test.len()).sum();
+        if train < MIN_TRAIN || test < MIN_TEST {
+            let found = format!("{train} training and {test} test entities");
+            let expected = format!("at least {MIN_TRAIN} and {MIN_TEST}; {way_out}");
             return Err(Error::invalid(format!("split of {}", dataset.name), found, expected));
         }
-        Ok(Split { train, test })
+        Ok(Split { folds })
+    }
+
+    /// The entities that are scored, ascending.
+    pub fn test(&self) -> Vec<usize> {
+        let mut test: Vec<usize> = self.folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
+        test.sort_unstable();
+        test
+    }
+
+    /// What the probe that is kept learns from: the training entities, or with several folds all of them.
+    pub fn kept(&self) -> Vec<usize> {
+        match &self.folds[..] {
+            [one] => one.train.clone(),
+            _ => self.test(),
+        }
+    }
+}
+
+impl SplitPlan {
+    /// Divides a dataset.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with fewer than 10 training entities in a fold or 5 test entities in all, with a
+    /// column of one group or none, or with blocks where there is no map.
+    pub fn divide(&self, dataset: &Dataset) -> Result<Split> {
+        let n = dataset.entities.len();
+        match self {
+            SplitPlan::Official => Split::official(dataset),
+            SplitPlan::Random { seed } => {
+                let mut order: Vec<usize> = (0..n).collect();
+                order.shuffle(&mut ChaCha8Rng::seed_from_u64(*seed));
+                let (test, train) = order.split_at(n / 5);
+                let ascending = |of: &[usize]| {
+                    let mut of = of.to_vec();
+                    of.sort_unstable();
+                    of
+                };
+                let fold = Fold { train: ascending(train), test: ascending(test) };
+                Split::of(dataset, vec![fold], "add rows")
+            }
+            SplitPlan::Groups { column, n_folds } => {
+                let labels = labels(dataset, column)?;
+                self.by_groups(dataset, &labels, (*n_folds).unwrap_or(usize::MAX))
+            }
+            SplitPlan::Blocks { degrees, n_folds } => {
+                let block = |target: Target| match target {
+                    Target::Place { lat, lon } => {
+                        let cell = |from_edge: f64| (from_edge / degrees).floor();
+                        Ok(format!("{} {}", cell(lat.degrees() + 90.0), cell(lon.degrees() + 180.0)))
+                    }
+                    _ => Err(Error::invalid("--split", self, "a dataset of places; for years group:century")),
+                };
+                let labels = dataset.entities.iter().map(|e| block(e.target)).collect::<Result<Vec<_>>>()?;
+                self.by_groups(dataset, &labels, *n_folds)
+            }
+        }
+    }
+
+    /// Whole groups as folds, or put into some folds, the largest first into the fold that has least.
+    fn by_groups(&self, dataset: &Dataset, labels: &[String], n_folds: usize) -> Result<Split> {
+        let (of, names) = numbered(labels);
+        if names.len() < 2 {
+            let found = format!("one group, `{}`", names.first().map_or("", String::as_str));
+            let expected = "at least two groups, so that one can be held out";
+            return Err(Error::invalid(format!("{self} on {}", dataset.name), found, expected));
+        }
+        let mut sizes = vec![0; names.len()];
+        of.iter().for_each(|&group| sizes[group] += 1);
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_by_key(|&group| std::cmp::Reverse(sizes[group]));
+        let mut filled = vec![0; n_folds.min(names.len())];
+        let mut fold_of = vec![0; names.len()];
+        for group in order {
+            let least = (0..filled.len()).min_by_key(|&fold| filled[fold]).unwrap_or(0);
+            fold_of[group] = least;
+            filled[least] += sizes[group];
+        }
+        let fold = |number: usize| {
+            let (test, train) = (0..of.len()).partition(|&entity| fold_of[of[entity]] == number);
+            Fold { train, test }
+        };
+        let way_out = "choose a column with smaller groups";
+        Split::of(dataset, (0..filled.len()).map(fold).collect(), way_out)
+    }
+}
+
+impl fmt::Display for SplitPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SplitPlan::Official => write!(f, "is_test"),
+            SplitPlan::Random { seed } => write!(f, "random:{seed}"),
+            SplitPlan::Groups { column, n_folds: None } => write!(f, "group:{column}"),
+            SplitPlan::Groups { column, n_folds: Some(n) } => write!(f, "group:{column}:{n}"),
+            SplitPlan::Blocks { degrees, n_folds } => write!(f, "blocks:{degrees}:{n_folds}"),
+        }
+    }
+}
+
+impl FromStr for SplitPlan {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<SplitPlan> {
+        let odd = || {
+            let expected = "is_test, random, random:SEED, group:COLUMN, group:COLUMN:FOLDS, blocks:DEGREES \
+                            or blocks:DEGREES:FOLDS, with at least 2 folds";
+            Error::invalid("--split", text, expected)
+        };
+        let folds = |text: &str| text.parse::<usize>().ok().filter(|n| *n > 1).ok_or_else(odd);
+        let degrees =
+            |text: &str| text.parse::<f64>().ok().filter(|d| d.is_finite() && *d > 0.0).ok_or_else(odd);
+        match text.split(':').collect::<Vec<_>>()[..] {
+            ["is_test"] => Ok(SplitPlan::Official),
+            ["random"] => Ok(SplitPlan::Random { seed: 0 }),
+            ["random", seed] => Ok(SplitPlan::Random { seed: seed.parse().map_err(|_| odd())? }),
+            ["group", column] if !column.is_empty() => {
+                Ok(SplitPlan::Groups { column: column.into(), n_folds: None })
+            }
+            ["group", column, n] if !column.is_empty() => {
+                Ok(SplitPlan::Groups { column: column.into(), n_folds: Some(folds(n)?) })
+            }
+            ["blocks", width] => Ok(SplitPlan::Blocks { degrees: degrees(width)?, n_folds: BLOCK_FOLDS }),
+            ["blocks", width, n] => Ok(SplitPlan::Blocks { degrees: degrees(width)?, n_folds: folds(n)? }),
+            _ => Err(odd()),
+        }
     }
 }
 
@@ -38,25 +210,116 @@ impl Split {
 mod tests {
     use super::*;
     use crate::datasets::{BUNDLED, bundled, parse};
+    use std::collections::HashSet;
     use std::path::Path;
 
+    fn divide(plan: &str, dataset: &Dataset) -> Result<Split> {
+        plan.parse::<SplitPlan>()?.divide(dataset)
+    }
+
     #[test]
-    fn the_official_split_divides_every_bundled_dataset() {
+    fn every_plan_scores_an_entity_at_most_once_and_never_one_that_was_learnt() {
         for name in BUNDLED {
             let dataset = bundled(name).unwrap();
-            let split = Split::official(&dataset).unwrap();
-            let mut all = [split.train, split.test].concat();
-            all.sort_unstable();
-            assert_eq!(all, (0..dataset.entities.len()).collect::<Vec<_>>());
+            let n = dataset.entities.len();
+            let column = &dataset.group_columns[0];
+            let mut plans = vec!["is_test".into(), "random:3".into(), format!("group:{column}:4")];
+            plans.push(match dataset.kind {
+                crate::datasets::TargetKind::Place => "blocks:0.1".to_string(),
+                _ => "group:decade:6".to_string(),
+            });
+            for plan in plans {
+                let split = divide(&plan, &dataset).unwrap();
+                assert_eq!(
+                    plan.parse::<SplitPlan>().unwrap().to_string().split(':').next(),
+                    plan.split(':').next()
+                );
+                for fold in &split.folds {
+                    let all: HashSet<usize> = fold.train.iter().chain(&fold.test).copied().collect();
+                    assert_eq!((all.len(), fold.train.len() + fold.test.len()), (n, n), "{name} {plan}");
+                }
+                let test = split.test();
+                assert!(test.windows(2).all(|pair| pair[0] < pair[1]), "{name} {plan}");
+                assert_eq!(test.len() == n, split.folds.len() > 1, "{name} {plan}");
+            }
         }
     }
 
     #[test]
+    fn no_group_is_on_both_sides() {
+        let dataset = bundled("world_place").unwrap();
+        let countries = labels(&dataset, "country").unwrap();
+        let groups: HashSet<&String> = countries.iter().collect();
+        for (plan, n_folds) in [("group:country", groups.len()), ("group:country:7", 7)] {
+            let split = divide(plan, &dataset).unwrap();
+            assert_eq!(split.folds.len(), n_folds);
+            for fold in &split.folds {
+                let of = |side: &[usize]| side.iter().map(|&i| &countries[i]).collect::<HashSet<_>>();
+                assert!(of(&fold.train).is_disjoint(&of(&fold.test)));
+            }
+        }
+        let sizes: Vec<usize> =
+            divide("group:country:7", &dataset).unwrap().folds.iter().map(|f| f.test.len()).collect();
+        assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() < 30, "{sizes:?}");
+    }
+
+    #[test]
+    fn blocks_keep_near_places_together() {
+        let dataset = bundled("us_place").unwrap();
+        let split = divide("blocks:5", &dataset).unwrap();
+        assert_eq!(split.folds.len(), 5);
+        let block = |i: usize| {
+            let values = dataset.entities[i].target.values();
+            ((values[0] / 5.0).floor() as i64, (values[1] / 5.0).floor() as i64)
+        };
+        for fold in &split.folds {
+            let of = |side: &[usize]| side.iter().map(|&i| block(i)).collect::<HashSet<_>>();
+            assert!(of(&fold.train).is_disjoint(&of(&fold.test)));
+        }
+    }
+
+    #[test]
+    fn the_seed_of_a_random_split_decides() {
+        let dataset = bundled("art").unwrap();
+        assert_eq!(divide("random", &dataset).unwrap(), divide("random:0", &dataset).unwrap());
+        assert_ne!(divide("random", &dataset).unwrap(), divide("random:1", &dataset).unwrap());
+        assert_eq!(divide("random", &dataset).unwrap().test().len(), dataset.entities.len() / 5);
+    }
+
+    fn years(n: usize, n_test: usize) -> Dataset {
+        let rows: String = (0..n).map(|i| format!("a{i},{i},same,{}\n", i < n_test)).collect();
+        parse(Path::new("years.csv"), format!("name,year,kind,is_test\n{rows}").as_bytes()).unwrap()
+    }
+
+    #[test]
     fn a_split_too_small_is_refused_with_its_sizes() {
-        let rows: String = (0..20).map(|i| format!("a{i},{i},{}\n", i < 2)).collect();
-        let text = format!("name,year,is_test\n{rows}");
-        let dataset = parse(Path::new("years.csv"), text.as_bytes()).unwrap();
-        let error = Split::official(&dataset).unwrap_err().to_string();
-        assert!(error.contains("years") && error.contains("18 training and 2 test"), "{error}");
+        for (n_test, sizes) in [(2, "18 training and 2 test"), (19, "1 training and 19 test")] {
+            let error = Split::official(&years(20, n_test)).unwrap_err().to_string();
+            assert!(error.contains("years") && error.contains(sizes), "{error}");
+        }
+        let error = divide("random", &years(8, 2)).unwrap_err().to_string();
+        assert!(error.contains("7 training and 1 test"), "{error}");
+    }
+
+    #[test]
+    fn a_column_with_one_group_and_plans_that_are_none_are_refused() {
+        let dataset = years(30, 6);
+        let error = divide("group:kind", &dataset).unwrap_err().to_string();
+        assert!(error.contains("group:kind") && error.contains("`same`") && error.contains("two"), "{error}");
+        assert!(divide("blocks:5", &dataset).unwrap_err().to_string().contains("places"));
+        assert!(divide("group:nowhere", &dataset).unwrap_err().to_string().contains("century"));
+        for odd in [
+            "",
+            "half",
+            "group:",
+            "group:a:1",
+            "random:x",
+            "blocks:0",
+            "blocks:-3",
+            "blocks:5:1",
+            "group:a:2:3",
+        ] {
+            assert!(odd.parse::<SplitPlan>().unwrap_err().to_string().contains("group:COLUMN"), "{odd}");
+        }
     }
 }

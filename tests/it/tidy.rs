@@ -62,6 +62,7 @@ const ARROWS: &[Arrows] = &[
             "faer",
             "linfa",
             "linfa_linear",
+            "linfa_logistic",
             "ndarray",
             "rand",
             "rand_chacha",

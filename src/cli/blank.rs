@@ -1,0 +1,68 @@
+//! Models that know nothing, as baselines: their activations, as many layers at a time as fit into memory.
+
+use super::stages::Job;
+use mappa::Result;
+use mappa::activations::{Activations, Division, Work};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Transformer, untrained_up_to};
+use mappa::probes::stacked;
+use mappa::results::{SHUFFLED_WEIGHTS, UNTRAINED};
+use std::collections::BTreeMap;
+
+/// How many bytes of their activations are held at once; more layers are computed in several passes.
+const BYTES_AT_ONCE: usize = 2 << 30;
+
+/// A model of the same shape that knows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blank {
+    /// Drawn from a seed.
+    Untrained,
+    /// The model's own numbers, those of each tensor in another order.
+    Shuffled,
+}
+
+impl Blank {
+    /// Both.
+    pub const ALL: [Blank; 2] = [Blank::Untrained, Blank::Shuffled];
+
+    /// What result rows call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Blank::Untrained => UNTRAINED,
+            Blank::Shuffled => SHUFFLED_WEIGHTS,
+        }
+    }
+}
+
+impl Job<'_> {
+    /// How many layers of a model that knows nothing are held at once.
+    pub fn layers_at_once(&self) -> usize {
+        let learnt = self.from.map_or(0, |from| from.dataset.entities.len());
+        let values = (self.dataset.entities.len() + learnt) * self.model.spec().d_model;
+        (BYTES_AT_ONCE / (values * size_of::<f32>()).max(1)).max(1)
+    }
+
+    /// The activations of a model that knows nothing, as deep as they are needed; those of the entities that are
+    /// learnt from first where they are others.
+    pub fn blank(&self, blank: Blank, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
+        let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
+        let model = match blank {
+            Blank::Untrained => untrained_up_to(last, self.model.spec(), self.seed)?,
+            Blank::Shuffled => self.model.shuffled_up_to(last, self.seed)?,
+        };
+        let mut read = self.through(&model, points)?;
+        if let Some(from) = self.from {
+            for (point, learnt) in from.through(&model, points)? {
+                let both = stacked(learnt, &read[&point])?;
+                read.insert(point, both);
+            }
+        }
+        Ok(read)
+    }
+
+    fn through(&self, model: &Transformer, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
+        let (text, division) = ((self.dataset, self.prompt), Division::of(self.model.spec()));
+        let work = Work::new(self.reader(model), text, self.recording, division)?;
+        Ok(work.extract(points, &mut |_| ())?.arrays)
+    }
+}

@@ -1,0 +1,83 @@
+//! The order of the values: ridge to ranks, which a few far values cannot bend.
+
+use super::{Reader, Reading, Training};
+use crate::error::Result;
+use ndarray::{Array1, Array2, Axis};
+
+/// Ridge to the rank of each target among the training rows, from 0 to 1, ties given their mean rank; a
+/// reading is turned back into the value that has its rank.
+///
+/// For years that crowd near the present and thin out backwards: a straight line in the years spends itself
+/// on a few early ones.
+#[derive(Debug)]
+pub(super) struct Rank;
+
+impl Reader for Rank {
+    fn name(&self) -> &'static str {
+        "rank"
+    }
+
+    fn about(&self) -> &'static str {
+        "ridge to the order of the values"
+    }
+
+    fn read(&self, training: &Training) -> Result<Vec<Reading>> {
+        let columns: Vec<Quantiles> =
+            training.targets.columns().into_iter().map(|column| Quantiles::of(&column.to_owned())).collect();
+        let mut ranks = Array2::zeros(training.targets.dim());
+        for ((i, column), rank) in ranks.indexed_iter_mut() {
+            *rank = columns[column].rank(training.targets[[i, column]]);
+        }
+        let probe = training.decomposition.solve(&ranks, training.grid)?.probe;
+        let mut values = training.readings(&probe);
+        for (mut column, quantiles) in values.axis_iter_mut(Axis(1)).zip(&columns) {
+            column.mapv_inplace(|rank| quantiles.value(rank));
+        }
+        Ok(vec![Reading { method: self.name().into(), values }])
+    }
+}
+
+/// Values in ascending order.
+struct Quantiles(Vec<f64>);
+
+impl Quantiles {
+    fn of(values: &Array1<f64>) -> Quantiles {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Quantiles(sorted)
+    }
+
+    /// The mean rank of a value over the number of values; half a rank from either end at the ends.
+    fn rank(&self, value: f64) -> f64 {
+        let below = self.0.partition_point(|other| *other < value);
+        let up_to = self.0.partition_point(|other| *other <= value);
+        (below + up_to) as f64 / 2.0 / self.0.len() as f64
+    }
+
+    /// The value at a rank, between neighbours in proportion; beyond the ends, the ends.
+    fn value(&self, rank: f64) -> f64 {
+        let last = self.0.len() - 1;
+        let position = (rank * self.0.len() as f64 - 0.5).clamp(0.0, last as f64);
+        let below = position.floor() as usize;
+        let above = (below + 1).min(last);
+        self.0[below] + (position - below as f64) * (self.0[above] - self.0[below])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn ranks_and_values_are_each_others_inverse() {
+        let quantiles = Quantiles::of(&array![5.0, 1.0, 3.0, 3.0, 9.0]);
+        assert_eq!(quantiles.rank(1.0), 0.1);
+        assert_eq!(quantiles.rank(3.0), 0.4);
+        for value in [1.0, 3.0, 5.0, 9.0] {
+            assert!((quantiles.value(quantiles.rank(value)) - value).abs() < 1e-12);
+        }
+        assert_eq!((quantiles.value(-3.0), quantiles.value(7.0)), (1.0, 9.0));
+        assert!((quantiles.value(0.8) - 7.0).abs() < 1e-12);
+    }
+}

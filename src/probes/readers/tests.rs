@@ -1,0 +1,228 @@
+//! What every reader must satisfy, and what scikit-learn makes of the same data.
+
+use super::*;
+use crate::probes::fixture::{Fixture, assert_close, assert_relative, noise};
+use crate::probes::metrics::{mean, r2_by_target};
+
+/// An example whose first entities are learnt from.
+struct Example {
+    x: Array2<f32>,
+    y: Array2<f64>,
+    n_train: usize,
+    kind: TargetKind,
+    grid: PenaltyGrid,
+}
+
+impl Example {
+    fn new(x: &Array2<f64>, y: Array2<f64>, n_train: usize) -> Example {
+        let kind = if y.ncols() == 2 { TargetKind::Place } else { TargetKind::Year };
+        Example { x: x.mapv(|v| v as f32), y, n_train, kind, grid: PenaltyGrid::default() }
+    }
+
+    /// Places (or years) that stand along directions of a stream of noise.
+    fn planted(n_targets: usize) -> Example {
+        let (n, d) = (700, 20);
+        let y = noise((n, n_targets), 1) * 100.0;
+        let x = (&y / 50.0).dot(&noise((n_targets, d), 2)) + noise((n, d), 3) * 0.05 + 1.0;
+        Example::new(&x, y, 500)
+    }
+
+    fn read_with(&self, reader: &dyn Reader, targets: &Array2<f64>) -> Result<Vec<Reading>> {
+        let (train, reads): (Vec<usize>, Vec<usize>) = (0..self.x.nrows()).partition(|&i| i < self.n_train);
+        let rows = self.x.select(Axis(0), &train).mapv(f64::from);
+        reader.read(&Training {
+            decomposition: &Decomposition::of(rows)?,
+            activations: self.x.view(),
+            train: &train,
+            targets,
+            kind: &self.kind,
+            reads: &reads,
+            grid: &self.grid,
+            seed: 5,
+        })
+    }
+
+    fn read(&self, name: &str) -> Vec<Reading> {
+        let Method::Reader(reader) = Method::find(name).unwrap() else { panic!("{name} reads classes") };
+        self.read_with(reader, &self.learnt()).unwrap()
+    }
+
+    fn learnt(&self) -> Array2<f64> {
+        self.y.slice(ndarray::s![..self.n_train, ..]).to_owned()
+    }
+
+    fn r2(&self, reading: &Reading) -> f64 {
+        mean(&r2_by_target(self.y.slice(ndarray::s![self.n_train.., ..]), reading.values.view()))
+    }
+}
+
+#[test]
+fn every_reader_reads_what_is_planted_and_nothing_by_chance() {
+    for n_targets in [1, 2] {
+        let example = Example::planted(n_targets);
+        let mut turned = example.learnt();
+        turned.invert_axis(Axis(0));
+        for reader in READERS.into_iter().filter(|reader| n_targets == 2 || reader.name() != "sphere") {
+            let readings = example.read(reader.name());
+            let last = readings.iter().filter(|r| !r.method.contains("seed")).next_back().unwrap();
+            // A few components miss some of two targets; all of them do not.
+            assert!(example.r2(last) > 0.97, "{}: {}", last.method, example.r2(last));
+            assert_eq!(last.values.dim(), (200, n_targets));
+            for reading in example.read_with(reader, &turned).unwrap() {
+                let r2 = example.r2(&reading);
+                assert!(r2 < 0.1, "{} on shuffled targets: {r2}", reading.method);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_drawn_is_drawn_from_the_seed() {
+    let example = Example::planted(1);
+    let readings = example.read("mlp");
+    assert_eq!(readings, example.read("mlp"));
+    assert_eq!(
+        readings.iter().map(|r| r.method.as_str()).collect::<Vec<_>>(),
+        ["mlp", "mlp-seed-0", "mlp-seed-1", "mlp-seed-2"]
+    );
+    assert_ne!(readings[1].values, readings[2].values);
+    assert!(readings[1..].iter().any(|r| r.values == readings[0].values));
+}
+
+#[test]
+fn a_perceptron_reads_a_bend_that_no_line_does() {
+    let x = noise((1500, 6), 1);
+    let y = Array2::from_shape_fn((1500, 1), |(i, _)| (x[[i, 0]] * 2.0).powi(2) * 100.0);
+    let example = Example::new(&x, y, 1200);
+    let line = example.r2(&example.read("ols")[0]);
+    let bend = example.r2(&example.read("mlp")[0]);
+    assert!(line < 0.1 && bend > 0.8, "{line} {bend}");
+}
+
+#[test]
+fn the_sphere_has_no_seam() {
+    // Places around 180°, half of them on either side of it: a line in longitude must cross the whole map.
+    let angle = noise((600, 2), 1);
+    let place = |i: usize| {
+        let east = 180.0 + angle[[i, 1]] * 60.0;
+        [angle[[i, 0]] * 60.0, if east > 180.0 { east - 360.0 } else { east }]
+    };
+    let y = Array2::from_shape_fn((600, 2), |(i, t)| place(i)[t]);
+    let x = Array2::from_shape_fn((600, 2), |(i, t)| angle[[i, t]]);
+    let example = Example::new(&x, y, 400);
+    let worst = |name: &str| {
+        let values = &example.read(name)[0].values;
+        let truth = example.y.slice(ndarray::s![400.., ..]);
+        let chord = |i: usize| {
+            let on = |row: ndarray::ArrayView1<f64>| crate::probes::points::on_sphere(row[0], row[1]);
+            crate::probes::points::squared_chord(&on(values.row(i)), &on(truth.row(i))).sqrt()
+        };
+        (0..200).map(chord).fold(0.0, f64::max)
+    };
+    assert!(worst("sphere") < 0.15 && worst("ols") > 1.0, "{} {}", worst("sphere"), worst("ols"));
+    let years = Example::planted(1);
+    let error = years.read_with(&sphere::Sphere, &years.learnt()).unwrap_err().to_string();
+    assert!(error.contains("sphere") && error.contains("year"), "{error}");
+}
+
+#[test]
+fn ranks_are_not_bent_by_far_values() {
+    let x = noise((700, 5), 1);
+    // Years that crowd near the present.
+    let y = Array2::from_shape_fn((700, 1), |(i, _)| 2000.0 - (x[[i, 2]] * 12.0 + 6.0).exp());
+    let example = Example::new(&x, y, 500);
+    let error = |name: &str| {
+        let read = &example.read(name)[0].values;
+        (read - &example.y.slice(ndarray::s![500.., ..])).mapv(f64::abs).mean().unwrap()
+    };
+    assert!(error("rank") < 0.2 * error("ols"), "{} {}", error("rank"), error("ols"));
+}
+
+#[test]
+fn least_squares_equal_those_of_scikit_learn() {
+    for case in Fixture::load().ridge {
+        let (x, expected) = (case.x(), &case.least_squares);
+        let decomposition = Decomposition::of(x).unwrap();
+        let probe = decomposition.solve(&case.y(), &PenaltyGrid::Fixed(vec![0.0])).unwrap().probe;
+        let largest = expected.weights().iter().fold(0.0, |most: f64, w| most.max(w.abs()));
+        for (found, weight) in probe.weights.iter().zip(&expected.weights()) {
+            assert!((found - weight).abs() < 1e-6 * largest, "{}: {found}, {weight}", case.name);
+        }
+        probe.bias.iter().zip(&expected.bias).for_each(|(f, e)| assert_relative(*f, *e, &case.name));
+    }
+}
+
+#[test]
+fn components_equal_those_of_scikit_learn() {
+    let case = Fixture::load().components;
+    let rows = case.x().slice(ndarray::s![..case.n_train, ..]).to_owned();
+    let targets = case.y().slice(ndarray::s![..case.n_train, ..]).to_owned();
+    let decomposition = Decomposition::of(rows).unwrap();
+    assert_eq!(decomposition.rank(), 9);
+    for fit in &case.fits {
+        let solution =
+            decomposition.first(fit.k).solve(&targets, &PenaltyGrid::Fixed(case.penalties.clone())).unwrap();
+        assert_eq!(solution.probe.penalty, fit.penalty, "{} components", fit.k);
+        for (x, expected) in case.x().rows().into_iter().skip(case.n_train).zip(fit.read().rows()) {
+            solution.probe.read(x).iter().zip(expected).for_each(|(f, e)| assert_close(*f, *e));
+        }
+    }
+    let example = Example::planted(2);
+    let methods: Vec<String> = example.read("pca").into_iter().map(|reading| reading.method).collect();
+    assert_eq!(methods, ["pca-2", "pca-4", "pca-8", "pca-16", "pca-20"]);
+}
+
+fn classify(name: &str, x: &Array2<f64>, labels: &[usize], n_train: usize) -> Vec<usize> {
+    let Method::Classifier(classifier) = Method::find(name).unwrap() else { panic!("{name} reads targets") };
+    let x = x.mapv(|v| v as f32);
+    let (train, reads): (Vec<usize>, Vec<usize>) = (0..x.nrows()).partition(|&i| i < n_train);
+    let n_classes = labels.iter().max().unwrap() + 1;
+    let classes = &labels[..n_train];
+    let training = ClassTraining { activations: x.view(), train: &train, classes, n_classes, reads: &reads };
+    classifier.classify(&training).unwrap()
+}
+
+#[test]
+fn classes_equal_those_of_scikit_learn() {
+    for case in Fixture::load().classes {
+        let classes = |name: &str| classify(name, &case.x(), &case.labels, case.n_train);
+        // Where scikit-learn is all but undecided, the last digit of a tolerance may decide.
+        let probabilities = case.probabilities();
+        let decided = |i: usize| {
+            let mut sorted = probabilities.row(i).to_vec();
+            sorted.sort_by(f64::total_cmp);
+            sorted[sorted.len() - 1] - sorted[sorted.len() - 2] > 1e-3
+        };
+        for (i, (found, expected)) in classes("logistic").iter().zip(&case.logistic).enumerate() {
+            assert!(found == expected || !decided(i), "{}: row {i}: {found}, {expected}", case.name);
+        }
+        assert_eq!(classes("mean-difference"), case.nearest_mean, "{}", case.name);
+    }
+}
+
+#[test]
+fn every_classifier_reads_what_is_planted_and_nothing_by_chance() {
+    for n_classes in [2, 5] {
+        let labels: Vec<usize> = (0..600).map(|i| i * 7 % 11 % n_classes).collect();
+        let centres = noise((n_classes, 12), 1) * 4.0;
+        let x = Array2::from_shape_fn((600, 12), |(i, c)| centres[[labels[i], c]]) + noise((600, 12), 2);
+        let by_chance: Vec<usize> = (0..600).map(|i| i * i * 31 % 97 % n_classes).collect();
+        for classifier in CLASSIFIERS {
+            let share = |labels: &[usize]| {
+                let found = classify(classifier.name(), &x, labels, 400);
+                found.iter().zip(&labels[400..]).filter(|(f, e)| f == e).count() as f64 / 200.0
+            };
+            assert!(share(&labels) > 0.97, "{}: {}", classifier.name(), share(&labels));
+            let chance = 1.0 / n_classes as f64;
+            assert!(share(&by_chance) < chance + 0.17, "{}: {}", classifier.name(), share(&by_chance));
+        }
+    }
+}
+
+#[test]
+fn an_unknown_method_is_refused_with_those_there_are() {
+    let error = Method::find("forest").unwrap_err().to_string();
+    for part in ["forest", "ridge, ols, pca, mlp, sphere, rank", "--classes logistic, mean-difference"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}
