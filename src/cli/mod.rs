@@ -21,9 +21,11 @@ mod experiment;
 mod extract;
 mod figure;
 mod fitting;
+mod found;
 mod hub;
 mod importing;
 mod models;
+mod neurons;
 mod probe;
 mod recording;
 mod run;
@@ -71,6 +73,7 @@ enum Command {
     Extract(extract::Extract),
     Probe(probe::Probe),
     Steer(steer::Steer),
+    Neurons(neurons::Neurons),
     Figure(figure::Figure),
     Train(train::Train),
 }
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
+        Some(Command::Neurons(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
     };

@@ -2,6 +2,7 @@
 //!
 //! - `format`: [`Format`] and [`Caption`]
 //! - `layers`: [`r2_by_layer`], how well a probe reads each depth, beside its baselines
+//! - `neurons`: [`neurons()`], MLP units that follow a target
 //! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `numbers` draws the rest
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
@@ -14,6 +15,7 @@ mod format;
 mod layers;
 mod legend;
 mod letters;
+mod neurons;
 mod numbers;
 mod paint;
 mod panel;
@@ -30,5 +32,6 @@ mod tests;
 
 pub use format::{Caption, Format};
 pub use layers::r2_by_layer;
+pub use neurons::neurons;
 pub use predictions::predictions;
 pub use sweep::dose_response;

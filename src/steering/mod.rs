@@ -5,10 +5,12 @@
 //! - `op`: the change at one row of the stream
 //! - `positions`: which tokens are changed, by their absolute place
 //! - `steer`: the hook that changes them
+//! - `neurons`: MLP units held at a value, what is read then, and the loss
 //! - `sweep`: dose and response, beside random directions of the same length
 
 mod direction;
 mod dose;
+mod neurons;
 mod op;
 mod positions;
 mod steer;
@@ -16,6 +18,7 @@ mod sweep;
 
 pub use direction::Direction;
 pub use dose::{Dose, Toward};
+pub use neurons::{Ablate, Held, mean_loss, random_units, readings};
 pub use op::{Along, Norm, Op};
 pub use positions::{Positions, Where};
 pub use steer::Steer;
