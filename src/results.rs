@@ -25,9 +25,9 @@ pub struct ScoreRow {
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,
-    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years`, …; docs/probes.md lists them.
+    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …; docs/probes.md lists them.
     pub metric: String,
-    /// `latitude`, `longitude`, `year`, or `mean` over the targets; for classes their column.
+    /// `latitude`, `longitude`, `year`, a quantity's own name, or `mean` over the targets; for classes their column.
     pub target: String,
     /// The score.
     pub value: f64,
@@ -65,12 +65,139 @@ pub struct PredictionRow {
     pub split: String,
     /// The hook point as it is printed.
     pub hook_point: String,
-    /// `latitude`, `longitude` or `year`.
+    /// `latitude`, `longitude`, `year`, or a quantity's own name.
     pub target: String,
     /// The dataset's value, in the target's unit.
     pub truth: f64,
     /// The probe's reading, in the target's unit.
     pub prediction: f64,
+}
+
+/// One score of two ways to read the same test entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparisonRow {
+    /// The score, as in `scores.csv`.
+    pub metric: String,
+    /// The target, as in `scores.csv`.
+    pub target: String,
+    /// What A scores.
+    pub a: f64,
+    /// What B scores.
+    pub b: f64,
+    /// A less B.
+    pub difference: f64,
+    /// Lower end of the difference's 95 % interval, both sides drawn alike.
+    pub low: f64,
+    /// Upper end of it.
+    pub high: f64,
+}
+
+/// How many principal components the stream and a probe's reading lie in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ParticipationRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The model's name.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The hook point as it is printed.
+    pub hook_point: String,
+    /// `embed` or the block index.
+    pub layer: String,
+    /// The target that the probe reads.
+    pub target: String,
+    /// The width of the stream: the most that either number can be.
+    pub d_model: usize,
+    /// The participation ratio of the stream's principal components.
+    pub stream: f64,
+    /// The participation ratio of the components that the probe's reading is made of.
+    pub probe: f64,
+}
+
+/// The angle between two readings: of two layers, two targets, or two datasets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CosineRow {
+    /// The model's name.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The first reading's dataset.
+    pub dataset_a: String,
+    /// Its hook point as it is printed.
+    pub hook_point_a: String,
+    /// Its layer: `embed` or the block index.
+    pub layer_a: String,
+    /// Its target.
+    pub target_a: String,
+    /// The second reading's dataset.
+    pub dataset_b: String,
+    /// Its hook point as it is printed.
+    pub hook_point_b: String,
+    /// Its layer: `embed` or the block index.
+    pub layer_b: String,
+    /// Its target.
+    pub target_b: String,
+    /// The cosine between their weights: what reads.
+    pub weights: f64,
+    /// The cosine between their patterns: how the stream moves.
+    pub pattern: f64,
+}
+
+/// One unit of an MLP and one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NeuronRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The model's name.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The hook point of the unit as it is printed.
+    pub hook_point: String,
+    /// The block.
+    pub layer: usize,
+    /// The unit within its block, from 0.
+    pub unit: usize,
+    /// The target.
+    pub target: String,
+    /// Spearman's rank correlation of the unit with the target over training entities.
+    pub rho: f64,
+    /// How probable a correlation as strong is by chance.
+    pub p: f64,
+    /// The same, adjusted for all units of all blocks (Benjamini and Hochberg).
+    pub q: f64,
+    /// Cosine of the unit's input weights and the probe of the stream that enters the block.
+    pub input_cosine: f64,
+    /// Cosine of the unit's output weights and the probe of the stream that leaves the block.
+    pub output_cosine: f64,
+}
+
+/// What becomes of the probe's score and of the losses when some units are held at their mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AblationRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The model's name.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The target by which units were chosen and that is read.
+    pub target: String,
+    /// The hook point that is read.
+    pub hook_point: String,
+    /// `none`, or how units were chosen: `correlated`, `input`, `output`, or `random` of the same blocks.
+    pub units: String,
+    /// Which of the random choices; 0 for the others.
+    pub seed: u64,
+    /// How many units are held.
+    pub k: usize,
+    /// R² of the reading on test entities.
+    pub r2: f64,
+    /// Mean loss of a token in the entities' texts, in nats.
+    pub entity_loss: f64,
+    /// Mean loss of a token in the control texts, in nats.
+    pub control_loss: f64,
 }
 
 /// One point of a dose–response sweep.

@@ -1,12 +1,13 @@
-//! `mappa datasets`: what there is, and whether the facts agree with another source.
+//! `mappa datasets`: what there is, whether the facts agree with another source, and new ones.
 
+use super::importing::{ImportFile, Pull};
 use clap::{Args, Subcommand};
 use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, find, known_exceptions, load, tolerance};
 use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// List the datasets, or hold them against other files.
+/// List the datasets, hold them against other files, or bring new ones into the lab.
 #[derive(Args)]
 pub struct Datasets {
     #[command(subcommand)]
@@ -28,6 +29,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         against: PathBuf,
     },
+    Import(ImportFile),
+    Pull(Pull),
 }
 
 impl Datasets {
@@ -36,24 +39,48 @@ impl Datasets {
         match &self.command {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),
+            Command::Import(args) => args.run(lab),
+            Command::Pull(args) => args.run(lab),
         }
     }
 }
 
 fn list(lab: &Path) -> Result<()> {
     println!("{:<20} {:>6} {:>6}  {:<8} groups", "dataset", "rows", "test", "target");
-    for name in BUNDLED {
+    let own = own_datasets(lab)?;
+    for name in BUNDLED.into_iter().chain(own.iter().map(String::as_str)) {
         let dataset = find(lab, name)?;
         let n_test = dataset.entities.iter().filter(|e| e.is_test).count();
-        let target = match dataset.kind {
-            TargetKind::Place => "place",
-            TargetKind::Year => "year",
+        let target = match &dataset.kind {
+            TargetKind::Place => "place".to_string(),
+            TargetKind::Year => "year".to_string(),
+            TargetKind::Quantity(quantity) if quantity.unit.is_empty() => quantity.name.clone(),
+            TargetKind::Quantity(quantity) => format!("{} ({})", quantity.name, quantity.unit),
         };
         let groups = dataset.group_columns.join(", ");
         println!("{name:<20} {:>6} {n_test:>6}  {target:<8} {groups}", dataset.entities.len());
     }
-    println!("\nnext: mappa extract --dataset world_place   (or your own CSV file with the same columns)");
+    println!("\nnext: mappa extract --dataset world_place   (or your own: mappa datasets import FILE)");
     Ok(())
+}
+
+/// The lab's datasets that are not bundled, by name: the CSV files in datasets/ that have a card.
+fn own_datasets(lab: &Path) -> Result<Vec<String>> {
+    let folder = lab.join("datasets");
+    if !folder.is_dir() {
+        return Ok(vec![]);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(Error::io("read the folder", &folder))? {
+        let path = entry.map_err(Error::io("read the folder", &folder))?.path();
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let is_csv = path.extension().is_some_and(|ending| ending == "csv");
+        if is_csv && path.with_extension("json").is_file() && !BUNDLED.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn check(lab: &Path, against: &Path) -> Result<()> {

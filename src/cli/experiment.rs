@@ -1,5 +1,6 @@
 //! What `mappa run` shall do, as a TOML file says it.
 
+use super::importing::Source;
 use super::settings::Settings;
 use super::texts::Texts;
 use mappa::artefact;
@@ -8,6 +9,7 @@ use mappa::model::{Bos, ChatDate};
 use mappa::probes::SplitPlan;
 use mappa::{Error, Result};
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The experiment inside the binary.
@@ -24,6 +26,11 @@ pub struct Experiment {
     /// A template, or the name of one of the paper's prompts, which all the datasets must have.
     #[serde(default)]
     pub prompt: String,
+    /// Several prompts for some of the datasets, in place of the one for all.
+    #[serde(default)]
+    pub prompts: BTreeMap<String, Vec<String>>,
+    /// Whose datasets are brought into the lab first: `paper`.
+    pub pull: Option<Source>,
     /// How names are written: `as-written` or `paper`.
     #[serde(default)]
     pub names: Names,
@@ -104,10 +111,15 @@ impl Experiment {
         Experiment::parse(path, &text)
     }
 
-    /// What the model reads of each entity.
-    pub fn texts(&self) -> Texts {
+    /// The prompts of a dataset, given as the experiment names it.
+    pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
+        self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![self.prompt.clone()])
+    }
+
+    /// What the model reads of each entity under a prompt.
+    pub fn texts(&self, prompt: &str) -> Texts {
         Texts {
-            prompt: self.prompt.clone(),
+            prompt: prompt.to_string(),
             called: None,
             names: self.names,
             bos: self.bos,
@@ -134,6 +146,16 @@ impl Experiment {
         let experiment: Experiment = toml::from_str(text).map_err(|e| {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
         })?;
+        for (dataset, prompts) in &experiment.prompts {
+            if prompts.is_empty() || !experiment.datasets.contains(dataset) {
+                let found = format!("{} prompts for `{dataset}`", prompts.len());
+                return Err(Error::bad_file(
+                    path,
+                    found,
+                    "prompts for the experiment's own datasets, one or more",
+                ));
+            }
+        }
         for sweep in &experiment.sweeps {
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
@@ -147,6 +169,7 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mappa::datasets::{PAPER_FILES, bundled, paper_prompts};
 
     #[test]
     fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {
@@ -156,10 +179,43 @@ mod tests {
         let error =
             Experiment::parse(Path::new("x.toml"), "model = 'a'\ndatasets = []\nsead = 1\n").unwrap_err();
         assert!(error.to_string().contains("sead"), "{error}");
+        for prompts in ["b = ['empty']", "a = []"] {
+            let text = format!("model = 'm'\ndatasets = ['a']\n[prompts]\n{prompts}\n");
+            let error = Experiment::parse(Path::new("x.toml"), &text).unwrap_err().to_string();
+            assert!(error.contains("own datasets"), "{error}");
+        }
         let with = |line: &str| {
             Experiment::parse(Path::new("x.toml"), &format!("model = 'a'\ndatasets = []\n{line}\n"))
         };
         assert_eq!(with("split = 'group:country'").unwrap().settings().split.to_string(), "group:country");
         assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
+    }
+
+    #[test]
+    fn the_papers_experiment_asks_what_the_paper_asks() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/paper.toml");
+        let paper = Experiment::load(&file).unwrap();
+        let known: Vec<&str> = PAPER_FILES.iter().map(|file| file.name).collect();
+        assert_eq!(paper.datasets, known);
+        assert_eq!((paper.pull, paper.names, paper.bos), (Some(Source::Paper), Names::Paper, Bos::Always));
+        assert_eq!(paper.prompts.len(), known.len());
+        paper.settings().check().unwrap();
+        assert_eq!((paper.settings().alphas.as_deref(), paper.paper_metrics), (Some("paper"), true));
+        let mut asked = Vec::new();
+        for name in known {
+            let dataset = bundled(name).unwrap();
+            let prompts = paper.prompts_of(name);
+            assert_eq!(prompts[0], "empty", "{name}");
+            for prompt in prompts {
+                let found = paper_prompts().iter().find(|known| known.name == prompt);
+                let found = found.unwrap_or_else(|| panic!("{name}: `{prompt}` is none of the paper's"));
+                // A prompt of another dataset, or one that cannot be filled, is refused here.
+                let texts = paper.texts(&prompt).prompt(&dataset).unwrap();
+                assert_eq!(texts.texts(&dataset).map(|_| ()).map_err(|e| e.to_string()), Ok(()), "{prompt}");
+                asked.push(found.name);
+            }
+        }
+        let unasked: Vec<_> = paper_prompts().iter().filter(|p| !asked.contains(&p.name)).collect();
+        assert!(unasked.is_empty(), "{unasked:?}");
     }
 }

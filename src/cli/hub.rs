@@ -3,12 +3,22 @@
 use super::terminal;
 use indicatif::ProgressBar;
 use mappa::Result;
-use mappa::hub::{self, RepoId, Settings, Snapshot};
+use mappa::hub::{self, Progress, RepoId, Settings, Snapshot};
 
 /// A repo's files on disk, downloaded where the cache lacks them.
 pub fn pull(repo: &RepoId) -> Result<Snapshot> {
+    let settings = Settings::from_env()?;
+    let found = shown(|progress| hub::snapshot(repo, &settings, progress))?;
+    if let Some(reason) = &found.unchecked {
+        eprintln!("note: {repo} is taken from the cache as it was last seen: {reason}");
+    }
+    Ok(found)
+}
+
+/// Downloads with a bar for each file.
+pub fn shown<T>(download: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T>) -> Result<T> {
     let mut shown: Option<(String, ProgressBar)> = None;
-    let found = hub::snapshot(repo, &Settings::from_env()?, &mut |at| {
+    let found = download(&mut |at| {
         if shown.as_ref().is_none_or(|(file, _)| file != at.file) {
             let bar = terminal::byte_bar(at.file, at.total.unwrap_or(0));
             // What came in an earlier run says nothing about the rate of this one.
@@ -25,9 +35,5 @@ pub fn pull(repo: &RepoId) -> Result<Snapshot> {
     if let Some((_, bar)) = &shown {
         if found.is_ok() { bar.finish() } else { bar.abandon() }
     }
-    let found = found?;
-    if let Some(reason) = &found.unchecked {
-        eprintln!("note: {repo} is taken from the cache as it was last seen: {reason}");
-    }
-    Ok(found)
+    found
 }

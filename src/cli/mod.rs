@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, each with its own flags.
 //!
 //! - `run`: the whole line; `experiment` reads what it shall do
-//! - `datasets`, `models`: what there is, and checks
+//! - `datasets`, `models`: what there is, and checks; `importing` brings files into the lab
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
@@ -21,8 +21,11 @@ mod experiment;
 mod extract;
 mod figure;
 mod fitting;
+mod found;
 mod hub;
+mod importing;
 mod models;
+mod neurons;
 mod probe;
 mod recording;
 mod run;
@@ -70,6 +73,7 @@ enum Command {
     Extract(extract::Extract),
     Probe(probe::Probe),
     Steer(Box<steer::Steer>),
+    Neurons(neurons::Neurons),
     Figure(figure::Figure),
     Train(train::Train),
 }
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
+        Some(Command::Neurons(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
     };

@@ -1,6 +1,7 @@
 //! `mappa probe`: probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
+use super::found::Found;
 use super::recording::ChosenTokens;
 use super::settings::Settings;
 use super::stages::{Done, Job, draw};
@@ -35,13 +36,15 @@ use std::path::Path;
 ///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
 ///   mappa probe --dataset art --merge                                              the same bytes as one run
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub struct Probe {
+    #[command(subcommand)]
+    command: Option<Found>,
     #[command(flatten)]
     model: ChosenModel,
     /// A dataset's name or CSV file.
-    #[arg(long, visible_alias = "test", value_name = "NAME|FILE")]
-    dataset: String,
+    #[arg(long, visible_alias = "test", value_name = "NAME|FILE", required = true)]
+    dataset: Option<String>,
     #[command(flatten)]
     texts: Texts,
     #[command(flatten)]
@@ -66,8 +69,11 @@ pub struct Probe {
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
+        if let Some(command) = &self.command {
+            return command.run(lab);
+        }
         self.settings.check()?;
-        let dataset = find(lab, &self.dataset)?;
+        let dataset = find(lab, self.dataset())?;
         let model = self.texts.set_up(self.model.load(lab)?)?;
         let read = self.read(&model, dataset, &self.texts)?;
         let mut job = self.job((lab, &model), &read)?;
@@ -101,6 +107,11 @@ impl Probe {
         Ok(())
     }
 
+    /// The dataset, which is required where there is no subcommand.
+    fn dataset(&self) -> &str {
+        self.dataset.as_deref().unwrap_or_default()
+    }
+
     /// What of a dataset the model reads.
     fn read(&self, model: &Model, dataset: Dataset, texts: &Texts) -> Result<Read> {
         let (prompt, recording) = (texts.prompt(&dataset)?, self.tokens.one_row()?);
@@ -115,7 +126,7 @@ impl Probe {
         if train.is_none() && train_prompt.is_none() {
             return Ok(None);
         }
-        let dataset = find(lab, train.as_ref().unwrap_or(&self.dataset))?;
+        let dataset = find(lab, train.as_deref().unwrap_or(self.dataset()))?;
         let prompt = train_prompt.clone().unwrap_or_else(|| self.texts.prompt.clone());
         self.read(model, dataset, &Texts { prompt, ..self.texts.clone() }).map(Some)
     }

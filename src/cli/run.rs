@@ -2,18 +2,20 @@
 
 use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, FORMATS, Job, best_point, draw, held_weights, probe_folder};
+use super::texts::Texts;
 use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{Dataset, find};
+use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Compute, Held, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
 use mappa::steering::{Along, Sweep, Way, Where, sweep};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -53,21 +55,18 @@ impl Run {
         if let Some(model) = &self.model {
             experiment.model = model.clone();
         }
-        let texts = experiment.texts();
         experiment.settings().check()?;
-        let folder = experiment.settings().folder(&texts.folder()?);
-        let datasets =
-            experiment.datasets.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
-        let prompts = datasets.iter().map(|d| texts.prompt(d)).collect::<Result<Vec<_>>>()?;
+        experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
+        let tasks = tasks(lab, &experiment)?;
+        let texts = experiment.texts(&experiment.prompt);
         let model = texts.set_up(chosen::load(lab, &experiment.model, self.held())?)?;
         let mut n_new = 0;
-        let mut scores = Vec::new();
-        let names: Vec<String> = datasets.iter().map(|d| d.name.clone()).collect();
-        for (dataset, prompt) in datasets.into_iter().zip(&prompts) {
+        let mut probed: Vec<Probed> = Vec::new();
+        for Task { texts, dataset, prompt } in tasks {
             let (reads, recording) = ((&model.tokenizer, model.spec()), Recording::default());
-            let (dataset, unplaced) = texts.placeable(reads, dataset, (prompt, recording))?;
+            let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
             let (seed, resamples) = (experiment.seed, experiment.resamples);
-            let (dataset, unplaced) = (&dataset, &unplaced[..]);
+            let (dataset, prompt, unplaced) = (&dataset, &prompt, &unplaced[..]);
             let (model, settings) = (&model, &experiment.settings());
             let job = Job {
                 lab,
@@ -82,18 +81,69 @@ impl Run {
                 from: None,
             };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
-            scores.push((dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?));
+            let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
+            probed.push(Probed { dataset: dataset.name.clone(), folder: job.results(), scores });
         }
-        let figures = lab.join("figures").join(&model.name).join(&folder);
-        let files = [figures.join("r2_by_layer.svg"), figures.join("r2_by_layer.png")];
-        if n_new > 0 || files.iter().any(|file| !file.is_file()) {
-            draw(lab, &model.name, &folder, &names)?;
-        }
-        n_new += steer((lab, &folder), &model, &experiment, &scores)?;
-        report(&scores, n_new, started)?;
-        next_steps(lab, &experiment.model, (&model, &folder));
+        draw_all((lab, &model.name), &probed, n_new)?;
+        n_new += steer(lab, &model, &experiment, &probed)?;
+        report(&labelled(&probed), n_new, started)?;
+        let folder = probed.first().map_or("*", |first| first.folder.as_str());
+        next_steps(lab, &experiment.model, (&model, folder));
         Ok(())
     }
+}
+
+/// A dataset with one of its prompts.
+struct Task {
+    texts: Texts,
+    dataset: Dataset,
+    prompt: Prompt,
+}
+
+/// A dataset and prompt with its scores.
+struct Probed {
+    dataset: String,
+    /// What the prompt's folders are called.
+    folder: String,
+    scores: Vec<ScoreRow>,
+}
+
+/// What is to be probed, checked before any weights are read.
+fn tasks(lab: &Path, experiment: &Experiment) -> Result<Vec<Task>> {
+    let mut tasks = Vec::new();
+    for name in &experiment.datasets {
+        let dataset = find(lab, name)?;
+        for prompt in experiment.prompts_of(name) {
+            let texts = experiment.texts(&prompt);
+            let prompt = texts.prompt(&dataset)?;
+            tasks.push(Task { texts, dataset: dataset.clone(), prompt });
+        }
+    }
+    Ok(tasks)
+}
+
+/// Draws the figures of each prompt with all datasets that have it, unless they are there.
+fn draw_all((lab, model): (&Path, &str), probed: &[Probed], n_new: i32) -> Result<()> {
+    let folders: BTreeSet<&str> = probed.iter().map(|one| one.folder.as_str()).collect();
+    for folder in folders {
+        let of_prompt = probed.iter().filter(|one| one.folder == folder);
+        let names: Vec<String> = of_prompt.map(|one| one.dataset.clone()).collect();
+        let figures = lab.join("figures").join(model).join(folder);
+        let files = [figures.join("r2_by_layer.svg"), figures.join("r2_by_layer.png")];
+        if n_new > 0 || files.iter().any(|file| !file.is_file()) {
+            draw(lab, model, folder, &names)?;
+        }
+    }
+    Ok(())
+}
+
+/// Scores under their dataset's name, and their prompt's where there are several.
+fn labelled(probed: &[Probed]) -> Vec<(String, Vec<ScoreRow>)> {
+    let label = |one: &Probed| match probed.iter().filter(|other| other.dataset == one.dataset).count() {
+        1 => one.dataset.clone(),
+        _ => format!("{}, {}", one.dataset, one.folder),
+    };
+    probed.iter().map(|one| (label(one), one.scores.clone())).collect()
 }
 
 /// Where everything is, and what may be tried with this model; `named` is what the user called it.
@@ -147,12 +197,7 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
 }
 
 /// Runs the experiment's sweeps that are not done yet and draws them; gives how many were new.
-fn steer(
-    (lab, folder): (&Path, &str),
-    model: &Model,
-    experiment: &Experiment,
-    scores: &[(String, Vec<ScoreRow>)],
-) -> Result<i32> {
+fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) -> Result<i32> {
     if !model.transformer.generates() && !experiment.sweeps.is_empty() {
         let reason = "it sees both ways or came without a language-model head, so it does not generate";
         eprintln!("note: the {} sweeps are left out for {}: {reason}", experiment.sweeps.len(), model.name);
@@ -163,10 +208,11 @@ fn steer(
         let dataset = Path::new(&plan.dataset)
             .file_stem()
             .map_or(plan.dataset.clone(), |s| s.to_string_lossy().into_owned());
-        let rows = scores.iter().find(|(name, _)| *name == dataset).map(|(_, rows)| rows.as_slice());
-        let layer = plan.layer.map_or_else(|| default_layer(rows.unwrap_or_default(), model), Ok)?;
-        let probes =
-            ProbeSet::load(&probe_folder(lab, &model.name, &dataset, folder).join("probes.safetensors"))?;
+        // A dataset's first prompt is the one that steers.
+        let Some(probed) = probed.iter().find(|one| one.dataset == dataset) else { continue };
+        let layer = plan.layer.map_or_else(|| default_layer(&probed.scores, model), Ok)?;
+        let from = probe_folder(lab, &model.name, &dataset, &probed.folder);
+        let probes = ProbeSet::load(&from.join("probes.safetensors"))?;
         let folder = lab.join("steering").join(&model.name).join(&plan.kind);
         let card = sweep_card(model, plan, layer);
         if !card.is_done(&folder.join("card.json"))? {
@@ -178,11 +224,10 @@ fn steer(
         print_sweep(plan, layer, &rows);
         all.extend(rows);
     }
-    if all.is_empty() {
-        return Ok(n_new);
-    }
+    let Some(first) = probed.first().filter(|_| !all.is_empty()) else { return Ok(n_new) };
     for (format, ending) in FORMATS {
-        let file = lab.join("figures").join(&model.name).join(folder).join(format!("dose_response.{ending}"));
+        let file =
+            lab.join("figures").join(&model.name).join(&first.folder).join(format!("dose_response.{ending}"));
         if n_new > 0 || !file.is_file() {
             artefact::save_bytes(&file, &dose_response(&all, format)?)?;
         }

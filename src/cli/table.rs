@@ -164,8 +164,12 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     if let Some(km) = test_score(rows, RIDGE, Some(point), "mean_km", "great-circle") {
         return if km.value < 100.0 { format!("{:.1} km", km.value) } else { format!("{:.0} km", km.value) };
     }
-    test_score(rows, RIDGE, Some(point), "mae_years", "year")
-        .map_or("–".into(), |r| format!("{:.1} years", r.value))
+    let name = point.to_string();
+    let is_mae = |r: &&ScoreRow| {
+        r.method == RIDGE && r.split == "test" && r.hook_point == name && r.metric.starts_with("mae")
+    };
+    let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
+    rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
 }
 
 /// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.

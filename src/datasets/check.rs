@@ -104,7 +104,7 @@ fn difference(a: Target, b: Target) -> f64 {
             let across = (lon_a.degrees() - lon_b.degrees()).abs();
             (lat_a.degrees() - lat_b.degrees()).abs().max(across.min(360.0 - across))
         }
-        (Target::Year(a), Target::Year(b)) => (a - b).abs(),
+        (Target::Year(a), Target::Year(b)) | (Target::Quantity(a), Target::Quantity(b)) => (a - b).abs(),
         _ => f64::INFINITY,
     }
 }

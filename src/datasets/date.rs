@@ -38,6 +38,24 @@ pub fn date_to_year(text: &str) -> Result<f64, String> {
     Ok(f64::from(year) + f64::from(before) / if is_leap(year) { 366.0 } else { 365.0 })
 }
 
+/// The ISO date of a day counted from 1970-01-01.
+pub(super) fn day_to_iso(day: i64) -> String {
+    // 400 years are 146,097 days; 719,528 lie between the first day of year 0 and 1970.
+    let (mut left, mut year) =
+        ((day + 719_528).rem_euclid(146_097), (day + 719_528).div_euclid(146_097) * 400);
+    let length = |year: i64| if is_leap((year.rem_euclid(400)) as i32) { 366 } else { 365 };
+    while left >= length(year) {
+        left -= length(year);
+        year += 1;
+    }
+    let mut month = 1;
+    while left >= i64::from(month_days(year.rem_euclid(400) as i32, month)) {
+        left -= i64::from(month_days(year.rem_euclid(400) as i32, month));
+        month += 1;
+    }
+    format!("{year:04}-{month:02}-{:02}", left + 1)
+}
+
 /// The calendar day of a decimal year: year, month, day.
 pub fn year_to_date(year: f64) -> (i32, u32, u32) {
     let whole = year.floor() as i32;
@@ -67,6 +85,23 @@ mod tests {
                     assert!(decimal >= f64::from(year) && decimal < f64::from(year + 1));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn days_are_counted_from_1970() {
+        // Python: datetime.date(1970, 1, 1) + datetime.timedelta(days).
+        for (day, date) in [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (19_722, "2023-12-31"),
+            (-25_509, "1900-02-28"),
+            (-25_508, "1900-03-01"),
+            (-719_162, "0001-01-01"),
+        ] {
+            assert_eq!(day_to_iso(day), date);
         }
     }
 

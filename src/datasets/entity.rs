@@ -68,41 +68,56 @@ pub enum Target {
     },
     /// A time, in decimal years, negative before the common era.
     Year(f64),
+    /// Any other number; what it counts stands in the dataset's [`TargetKind`].
+    Quantity(f64),
 }
 
 /// The kind of a dataset's targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetKind {
     /// Latitude and longitude.
     Place,
     /// A decimal year.
     Year,
+    /// A number of the user's own.
+    Quantity(Quantity),
+}
+
+/// What a number of the user's own is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantity {
+    /// What it is called, such as `population`.
+    pub name: String,
+    /// What it is counted in, such as `people`; empty for a plain number.
+    pub unit: String,
 }
 
 impl TargetKind {
     /// The names of the target columns, in the order of [`Target::values`].
-    pub fn names(self) -> &'static [&'static str] {
+    pub fn names(&self) -> Vec<&str> {
         match self {
-            TargetKind::Place => &["latitude", "longitude"],
-            TargetKind::Year => &["year"],
+            TargetKind::Place => vec!["latitude", "longitude"],
+            TargetKind::Year => vec!["year"],
+            TargetKind::Quantity(quantity) => vec![&quantity.name],
+        }
+    }
+
+    /// What the values are counted in; empty for a plain number.
+    pub fn unit(&self) -> &str {
+        match self {
+            TargetKind::Place => "degrees",
+            TargetKind::Year => "years",
+            TargetKind::Quantity(quantity) => &quantity.unit,
         }
     }
 }
 
 impl Target {
-    /// The target's kind.
-    pub fn kind(self) -> TargetKind {
-        match self {
-            Target::Place { .. } => TargetKind::Place,
-            Target::Year(_) => TargetKind::Year,
-        }
-    }
-
-    /// The values: latitude then longitude in degrees, or the year.
+    /// The values: latitude then longitude in degrees, or the year, or the number.
     pub fn values(self) -> Vec<f64> {
         match self {
             Target::Place { lat, lon } => vec![lat.degrees(), lon.degrees()],
-            Target::Year(year) => vec![year],
+            Target::Year(value) | Target::Quantity(value) => vec![value],
         }
     }
 }

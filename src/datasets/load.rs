@@ -1,30 +1,13 @@
-//! One loader for the bundled files and the paper's: columns decide what a file is.
+//! One loader for the bundled files, the paper's and the user's own: columns decide what a file is.
 
-use super::date::date_to_year;
-use super::entity::{Dataset, Entity, Lat, Lon, Target, TargetKind};
+use super::columns::Columns;
+use super::entity::Dataset;
+use super::heading::Heading;
 use super::table::Table;
 use crate::artefact;
 use crate::error::{Error, Result};
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Columns that may hold the name, in order of preference.
-const NAME_COLUMNS: [&str; 4] = ["name", "title", "headline", "entity"];
-/// Columns that may hold a time, in order of preference.
-const YEAR_COLUMNS: [&str; 4] = ["death_year", "release_date", "pub_date", "year"];
-/// Columns that group entities; the first that a file has serves the centroid baseline.
-const GROUP_COLUMNS: [&str; 9] = [
-    "state_name",
-    "borough_name",
-    "occupation",
-    "country",
-    "topic",
-    "entity_type",
-    "continent",
-    "creator",
-    "decade",
-];
 
 /// Reads a dataset from a CSV file; its name is the file's stem.
 ///
@@ -42,8 +25,10 @@ pub fn load(path: &Path) -> Result<Dataset> {
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.headers().map_err(|e| bad_row(path, 0, e))?.clone();
-    let columns = Columns::of(path, &header)?;
-    let (mut entities, mut table) = (Vec::new(), Table::new(&header));
+    let headings: Vec<Heading> = header.iter().map(Heading::parse).collect();
+    let columns = Columns::of(path, &headings)?;
+    let mut table = Table::new(headings.iter().map(|heading| heading.name.clone()).collect());
+    let mut entities = Vec::new();
     for (record, row) in reader.records().zip(1..) {
         let record = record.map_err(|e| bad_row(path, row, e))?;
         if record.len() != header.len() {
@@ -61,7 +46,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
         kind: columns.kind(),
         group_columns: columns.groups.iter().map(|(name, _)| name.clone()).collect(),
         entities,
-        name_column: header[columns.name].trim().to_string(),
+        name_column: headings[columns.name].name.clone(),
         table: Arc::new(table),
         sha256: artefact::hash(bytes),
     })
@@ -71,125 +56,9 @@ fn bad_row(path: &Path, row: u64, problem: impl ToString) -> Error {
     Error::BadRow { path: path.to_path_buf(), row, problem: problem.to_string() }
 }
 
-enum TargetColumns {
-    Place { lat: usize, lon: usize },
-    Year(usize),
-    Date(usize),
-}
-
-struct Columns {
-    name: usize,
-    creator: Option<usize>,
-    target: TargetColumns,
-    groups: Vec<(String, usize)>,
-    is_test: Option<usize>,
-}
-
-impl Columns {
-    fn of(path: &Path, header: &csv::StringRecord) -> Result<Columns> {
-        let at: HashMap<&str, usize> = header.iter().map(str::trim).zip(0..).collect();
-        let missing = |column: String| Error::MissingColumn {
-            path: path.to_path_buf(),
-            column,
-            found: header.iter().collect::<Vec<_>>().join(", "),
-        };
-        let name = NAME_COLUMNS
-            .iter()
-            .find_map(|c| at.get(c).copied())
-            .ok_or_else(|| missing(NAME_COLUMNS.join("` or `")))?;
-        let target = match (at.get("latitude"), at.get("longitude")) {
-            (Some(&lat), Some(&lon)) => TargetColumns::Place { lat, lon },
-            (Some(_), None) => return Err(missing("longitude".into())),
-            (None, Some(_)) => return Err(missing("latitude".into())),
-            (None, None) => {
-                let column = YEAR_COLUMNS.iter().find(|c| at.contains_key(*c)).ok_or_else(|| {
-                    missing(format!("latitude` and `longitude`, or a year: `{}", YEAR_COLUMNS.join("` or `")))
-                })?;
-                if column.ends_with("_date") {
-                    TargetColumns::Date(at[column])
-                } else {
-                    TargetColumns::Year(at[column])
-                }
-            }
-        };
-        let groups = GROUP_COLUMNS.iter().filter_map(|c| at.get(c).map(|&i| ((*c).to_string(), i))).collect();
-        Ok(Columns {
-            name,
-            creator: at.get("creator").copied(),
-            target,
-            groups,
-            is_test: at.get("is_test").copied(),
-        })
-    }
-
-    fn kind(&self) -> TargetKind {
-        match self.target {
-            TargetColumns::Place { .. } => TargetKind::Place,
-            TargetColumns::Year(_) | TargetColumns::Date(_) => TargetKind::Year,
-        }
-    }
-
-    fn entity(&self, record: &csv::StringRecord, row: u64) -> Result<Entity, String> {
-        let title = record[self.name].trim();
-        if title.is_empty() {
-            return Err("the name is empty".into());
-        }
-        let name = match self.creator.map(|c| record[c].trim()) {
-            Some(creator) if !creator.is_empty() => format!("{creator}'s {title}"),
-            _ => title.to_string(),
-        };
-        Ok(Entity {
-            row,
-            name,
-            target: self.target(record)?,
-            groups: self
-                .groups
-                .iter()
-                .map(|(_, i)| record[*i].replace('_', " ").trim().to_string())
-                .collect(),
-            is_test: match self.is_test {
-                Some(column) => flag(&record[column])?,
-                None => hashed_fifth(title),
-            },
-        })
-    }
-
-    fn target(&self, record: &csv::StringRecord) -> Result<Target, String> {
-        Ok(match self.target {
-            TargetColumns::Place { lat, lon } => Target::Place {
-                lat: Lat::new(number(&record[lat], "latitude")?).map_err(|e| e.to_string())?,
-                lon: Lon::new(number(&record[lon], "longitude")?).map_err(|e| e.to_string())?,
-            },
-            TargetColumns::Year(column) => Target::Year(number(&record[column], "year")?),
-            TargetColumns::Date(column) => Target::Year(date_to_year(record[column].trim())?),
-        })
-    }
-}
-
-fn number(text: &str, what: &str) -> Result<f64, String> {
-    match text.trim().parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(format!("{what}: found `{text}`; expected a number")),
-    }
-}
-
-fn flag(text: &str) -> Result<bool, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "1" | "1.0" => Ok(true),
-        "false" | "0" | "0.0" => Ok(false),
-        _ => Err(format!("is_test: found `{text}`; expected True or False")),
-    }
-}
-
-/// The split of a file that brings none: a fifth of the names, chosen by SHA-256.
-fn hashed_fifth(name: &str) -> bool {
-    // The digest read as one number, modulo 5; 16 is 1 modulo 5, so the digits may be summed.
-    let sum: u32 = artefact::hash(name.as_bytes()).chars().filter_map(|c| c.to_digit(16)).sum();
-    sum.is_multiple_of(5)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::entity::{Quantity, Target, TargetKind};
     use super::*;
 
     fn read(text: &str) -> Result<Dataset> {
@@ -206,6 +75,38 @@ mod tests {
         assert_eq!(art.group_columns, ["entity_type", "creator"]);
         let Target::Year(year) = art.entities[0].target else { panic!("a year was expected") };
         assert!((year - (1986.0 + 257.0 / 365.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_heading_names_any_number_and_any_group() {
+        let text =
+            "name,population [target: people],region [group],country,latitude,longitude\nA,12,x_y,N,1,2\n";
+        let dataset = read(text).unwrap();
+        let quantity = Quantity { name: "population".into(), unit: "people".into() };
+        assert_eq!(dataset.kind, TargetKind::Quantity(quantity));
+        assert_eq!(dataset.targets(), [[12.0]]);
+        assert_eq!((dataset.kind.names(), dataset.kind.unit()), (vec!["population"], "people"));
+        assert_eq!(dataset.group_columns, ["region", "country"]);
+        assert_eq!(dataset.group(&dataset.entities[0]), "x y");
+        assert!(dataset.table.column("region").is_some());
+        let error = read("name,a [target],b [target: m]\nA,1,2\n").unwrap_err().to_string();
+        assert!(error.contains("`a [target]`, `b [target: m]`"), "{error}");
+        assert!(read("name,a [latitude]\nA,1\n").unwrap_err().to_string().contains("[longitude]"));
+        let error = read("name,a [target: m]\nA,much\n").unwrap_err().to_string();
+        assert!(error.contains("row 1: a: found `much`"), "{error}");
+    }
+
+    #[test]
+    fn headings_come_before_names_and_columns_in_any_order_keep_north_north() {
+        let text = "x [longitude],who [name],creator,y [latitude],name,death_year,part [test]\n170,A,B,-3,C,7,test\n";
+        let dataset = read(text).unwrap();
+        let entity = &dataset.entities[0];
+        assert_eq!((entity.name.as_str(), entity.is_test), ("A", true));
+        assert_eq!(entity.target.values(), [-3.0, 170.0]);
+        let dataset = read("name,born [year],death_year\nA,1900-01-01,7\nB,-44,8\n").unwrap();
+        assert_eq!(dataset.targets(), [[1900.0, -44.0]]);
+        let error = read("name,born [year]\nA,1900-13-01\n").unwrap_err().to_string();
+        assert!(error.contains("row 1: year: `1900-13-01` is not a date"), "{error}");
     }
 
     #[test]

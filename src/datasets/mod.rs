@@ -1,7 +1,10 @@
-//! Entities with a place or a year: loading, the bundled six, checking against other files.
+//! Entities with a place, a year or another number: loading, the bundled six, checking against other files.
 //!
 //! - `entity`: the types: [`Entity`], [`Target`], [`Lat`], [`Lon`]
-//! - `load`: one CSV loader for the bundled files and the paper's
+//! - `load`: one CSV loader for the bundled files, the paper's and the user's own
+//! - `heading`: columns that say what they are for
+//! - `columns`: which of a file's columns hold what
+//! - `import`: anybody's CSV, TSV, JSONL or Parquet file as a dataset of the lab
 //! - `date`: calendar dates to decimal years and back
 //! - `bundled`: the six datasets inside the binary
 //! - `table`: all cells of a file
@@ -10,8 +13,11 @@
 
 mod bundled;
 mod check;
+mod columns;
 mod date;
 mod entity;
+mod heading;
+mod import;
 mod load;
 mod prompts;
 mod table;
@@ -19,7 +25,8 @@ mod table;
 pub use bundled::{BUNDLED, bundled, find};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use date::{date_to_year, year_to_date};
-pub use entity::{Dataset, Entity, Lat, Lon, Target, TargetKind};
+pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};
+pub use import::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
 pub use load::{load, parse};
 pub use prompts::{Names, PaperPrompt, Prompt, PromptedEntity, RandomTokens, Texts, paper_prompts};
 pub use table::Table;

@@ -11,8 +11,7 @@ pub struct Table {
 
 impl Table {
     /// A table with these columns and no rows.
-    pub(super) fn new(header: &StringRecord) -> Table {
-        let columns = header.iter().map(|column| column.trim().to_string()).collect();
+    pub(super) fn new(columns: Vec<String>) -> Table {
         Table { columns, records: Vec::new() }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! - `format`: [`Format`] and [`Caption`]
 //! - `layers`: [`r2_by_layer`], how well a probe reads each depth, beside its baselines
-//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `years` draws times
+//! - `neurons`: [`neurons()`], MLP units that follow a target
+//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `numbers` draws the rest
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
 //! - `sweep_points`: [`dose_by_layer`] and [`effect_by_kl`], a whole sweep at a glance
@@ -15,6 +16,8 @@ mod format;
 mod layers;
 mod legend;
 mod letters;
+mod neurons;
+mod numbers;
 mod paint;
 mod panel;
 mod places;
@@ -28,10 +31,10 @@ mod sweep;
 mod sweep_points;
 #[cfg(test)]
 mod tests;
-mod years;
 
 pub use format::{Caption, Format};
 pub use layers::r2_by_layer;
+pub use neurons::neurons;
 pub use predictions::predictions;
 pub use sweep::dose_response;
 pub use sweep_points::{dose_by_layer, effect_by_kl};

@@ -3,18 +3,19 @@
 use super::format::{Caption, Format};
 use super::legend::{Legend, Swatch};
 use super::letters;
+use super::numbers;
 use super::paint::paint;
 use super::places;
 use super::scene::{Label, Point, Scene};
 use super::style::*;
-use super::years;
 use crate::error::{Error, Result};
 use crate::results::PredictionRow;
+use std::collections::BTreeSet;
 
 /// One test entity: its true and its predicted point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reading {
-    /// Longitude and latitude in degrees, or the year twice.
+    /// Longitude and latitude in degrees, or the number twice.
     pub truth: (f64, f64),
     /// The same, as the probe reads it.
     pub prediction: (f64, f64),
@@ -38,15 +39,15 @@ const LONGEST: usize = 28;
 /// Draws where or when a probe puts the test entities against where or when they are.
 ///
 /// Places: a map of predictions coloured by group over all true places, some joined to their true place.
-/// Years: predicted against true year with the diagonal. Only rows with split `test` are drawn as
+/// Years and other numbers: predicted against true with the diagonal. Only rows with split `test` are drawn as
 /// predictions; a prediction far outside the true values' range is left out and counted in the subtitle.
 ///
 /// # Units
-/// Degrees east and north, or years.
+/// Degrees east and north, or the target's own.
 ///
 /// # Errors
-/// [`Error::Invalid`] without test rows, for rows of more than one dataset or hook point, for other targets
-/// than `latitude` and `longitude` or `year`, or for a latitude without its longitude;
+/// [`Error::Invalid`] without test rows, for rows of more than one dataset or hook point, for several targets
+/// that are not `latitude` and `longitude`, or for a latitude without its longitude;
 /// [`Error::NonFinite`] for a value that is no number.
 pub fn predictions(rows: &[PredictionRow], caption: &Caption, format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows, caption)?, format)
@@ -55,13 +56,19 @@ pub fn predictions(rows: &[PredictionRow], caption: &Caption, format: Format) ->
 pub(super) fn scene(rows: &[PredictionRow], caption: &Caption) -> Result<Scene> {
     check(rows)?;
     let target = |name: &str| -> Vec<&PredictionRow> { rows.iter().filter(|r| r.target == name).collect() };
-    let (latitudes, longitudes, years) = (target("latitude"), target("longitude"), target("year"));
-    match (years.is_empty(), latitudes.is_empty() && longitudes.is_empty()) {
-        (false, true) => Ok(years::scene(&pair(&years, &years)?, caption)),
-        (true, false) => Ok(places::scene(&pair(&longitudes, &latitudes)?, caption)),
+    let names: BTreeSet<&str> = rows.iter().map(|row| row.target.as_str()).collect();
+    match names.iter().copied().collect::<Vec<&str>>()[..] {
+        ["latitude", "longitude"] => {
+            Ok(places::scene(&pair(&target("longitude"), &target("latitude"))?, caption))
+        }
+        [name] => Ok(numbers::scene((name, &pair(&target(name), &target(name))?), caption)),
         _ => {
-            let found = rows.first().map_or("none", |row| row.target.as_str());
-            Err(Error::invalid("targets of the predictions", found, "`latitude` and `longitude`, or `year`"))
+            let found = names.into_iter().collect::<Vec<&str>>().join(", ");
+            Err(Error::invalid(
+                "targets of the predictions",
+                found,
+                "`latitude` and `longitude`, or one number",
+            ))
         }
     }
 }

@@ -80,8 +80,12 @@ fn legend(sweeps: &[Sweep]) -> Legend {
     legend
 }
 
-fn unit(target: &str) -> &'static str {
-    if target == "year" { "years" } else { "degrees" }
+fn unit(target: &str) -> &str {
+    match target {
+        "year" => "years",
+        "latitude" | "longitude" => "degrees",
+        own => own,
+    }
 }
 
 fn capital(word: &str) -> String {

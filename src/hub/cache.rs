@@ -41,6 +41,17 @@ impl Cache {
         Cache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
     }
 
+    /// A folder of files that belong to no repo of the hub.
+    pub fn of_files(root: &Path) -> Cache {
+        Cache { root: root.to_path_buf(), folder: "files".into() }
+    }
+
+    /// Makes the folder of blobs.
+    pub fn make_room(&self) -> Result<()> {
+        let blobs = self.repo().join("blobs");
+        std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))
+    }
+
     fn repo(&self) -> PathBuf {
         self.root.join(&self.folder)
     }
@@ -78,8 +89,7 @@ impl Cache {
 
     /// Makes the folders, and tags the cache as one.
     pub fn prepare(&self) -> Result<()> {
-        let blobs = self.repo().join("blobs");
-        std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+        self.make_room()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
     }

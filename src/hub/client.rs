@@ -1,6 +1,7 @@
 //! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
 
 use super::address::{joined, origin, quoted};
+use super::download::Check;
 use super::failure::{Failure, Retries, failure};
 use super::repo::{RepoId, is_commit};
 use super::settings::Settings;
@@ -48,6 +49,8 @@ pub(super) struct Remote {
     pub etag: String,
     /// Its length in bytes, where the hub says it.
     pub size: Option<u64>,
+    /// How its content is held against its etag.
+    pub check: Check,
 }
 
 /// Asks the hub about one repo.
@@ -125,7 +128,8 @@ impl<'a> Client<'a> {
         }
         let length = text(headers, "content-length").filter(|_| !response.status().is_redirection());
         let size = text(headers, "x-linked-size").or(length).and_then(|size| size.parse().ok());
-        Ok(Remote { name: name.into(), url, etag, size })
+        let check = Check::of(&etag);
+        Ok(Remote { name: name.into(), url, etag, size, check })
     }
 
     /// Opens a file from a byte on. The answer may be a part (206), all of it (200), or 416: there is no such byte.

@@ -3,7 +3,9 @@
 use super::cache::{Cache, Lock};
 use super::client::{Client, Remote, Response};
 use super::failure::{Failure, Retries};
+use crate::artefact;
 use crate::error::{Error, Result};
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -22,6 +24,25 @@ pub struct Progress<'a> {
     pub done: u64,
     /// The bytes there shall be, where the hub says it.
     pub total: Option<u64>,
+}
+
+/// How a file's content is held against its etag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// The etag is the SHA-256 of the content.
+    Sha256,
+    /// The etag is what git calls the content.
+    GitBlob,
+    /// The etag says nothing that can be checked.
+    Nothing,
+}
+
+impl Check {
+    /// What an etag of the hub says of the content: SHA-256 for large files.
+    pub fn of(etag: &str) -> Check {
+        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_sha256 { Check::Sha256 } else { Check::Nothing }
+    }
 }
 
 /// Brings a file's content into the cache, unless it is there.
@@ -186,16 +207,28 @@ impl<'a> Part<'a> {
     /// Checks the content against its etag, and gives it its place.
     fn finish(self, blob: &Path) -> Result<()> {
         let etag = &self.remote.etag;
-        if etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit()) {
-            let found: String =
-                self.hasher.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            if !found.eq_ignore_ascii_case(etag) {
-                return Err(self.thrown_away("sha256", found, etag.clone()));
-            }
+        let found = match self.remote.check {
+            Check::Nothing => None,
+            Check::Sha256 => Some(("sha256", hexadecimal(&self.hasher.clone().finalize()))),
+            Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
+        };
+        if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
+            return Err(self.thrown_away(what, found, etag.clone()));
         }
         self.file.sync_all().map_err(Error::io("sync", &self.path))?;
         std::fs::rename(&self.path, blob).map_err(Error::io("rename into place", blob))
     }
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What git calls a file's content: the SHA-1 of its kind, its length and itself.
+fn git_blob(bytes: &[u8]) -> String {
+    let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
+    hasher.update(bytes);
+    hexadecimal(&hasher.finalize())
 }
 
 /// The first byte of a partial answer.
@@ -205,4 +238,16 @@ fn first_byte(response: &Response) -> Option<u64> {
     }
     let range = response.headers().get("content-range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_names_contents_as_git_does() {
+        // What `git hash-object` says of an empty file, and of one line.
+        assert_eq!(git_blob(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(git_blob(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
+    }
 }

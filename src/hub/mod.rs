@@ -8,8 +8,10 @@
 //! - `address`, `failure`: whose an address is; which failures are worth another try
 //! - `download`: one file: resumed, checked, renamed into place
 //! - `snapshot`: all of it: from a repo to a folder
+//! - `blob`: a file that is not on the hub, named by git's hash
 
 mod address;
+mod blob;
 mod cache;
 mod client;
 mod download;
@@ -19,6 +21,7 @@ mod repo;
 mod settings;
 mod snapshot;
 
+pub use blob::{Blob, fetch_blob};
 pub use download::Progress;
 pub use repo::RepoId;
 pub use settings::{Settings, Token};

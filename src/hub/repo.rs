@@ -18,6 +18,11 @@ pub struct RepoId {
 }
 
 impl RepoId {
+    /// No repo at all, for files that lie elsewhere.
+    pub(super) fn nameless() -> RepoId {
+        RepoId { id: String::new(), revision: DEFAULT_REVISION.into() }
+    }
+
     /// The repo without its revision, as `org/name` (a few old repos have no `org/`).
     pub fn id(&self) -> &str {
         &self.id

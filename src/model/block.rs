@@ -97,6 +97,15 @@ impl Alibi {
 }
 
 impl Block {
+    /// By which weights each unit of the MLP reads the stream, and by which it writes to it.
+    ///
+    /// # Shapes
+    /// Both `[d_mlp, d_model]`.
+    pub fn mlp_weights(&self) -> Result<(Tensor, Tensor)> {
+        let reads = self.gate.as_ref().unwrap_or(&self.up).weight.dense()?;
+        Ok((reads, self.down.weight.dense()?.t()?.contiguous()?))
+    }
+
     pub fn new(spec: &Spec, l: usize, parts: &mut Parts) -> Result<Block> {
         use Part::*;
         let at = |part| Place::Block(l, part);

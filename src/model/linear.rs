@@ -74,6 +74,17 @@ impl Matrix {
         })
     }
 
+    /// All of it in f32.
+    pub fn dense(&self) -> Result<Tensor> {
+        Ok(match self {
+            Matrix::Dense(weight) => weight.to_dtype(DType::F32)?,
+            Matrix::Quantised(QMatMul::QTensor(blocks)) => blocks.dequantize(&candle_core::Device::Cpu)?,
+            Matrix::Quantised(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
+                weight.to_dtype(DType::F32)?
+            }
+        })
+    }
+
     /// The rows of these ids in f32.
     ///
     /// # Shapes

@@ -109,6 +109,21 @@ impl Transformer {
         self.embed.device()
     }
 
+    /// By which weights each MLP unit of a block reads the stream, and by which it writes to it, as they are
+    /// stored: what is read is behind the block's norm. A gated unit reads by its gate.
+    ///
+    /// # Shapes
+    /// Both `[d_mlp, d_model]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such block.
+    pub fn mlp_weights(&self, layer: usize) -> Result<(Tensor, Tensor)> {
+        let block = self.blocks.get(layer).ok_or_else(|| {
+            Error::invalid("block", layer, format!("one from 0 to {}", self.spec.n_layers - 1))
+        })?;
+        block.mlp_weights()
+    }
+
     /// Whether it can continue a text: it sees only what stands before, and came with a head.
     pub fn generates(&self) -> bool {
         self.spec.attention.direction == Direction::Causal && self.head.is_some()

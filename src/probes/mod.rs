@@ -15,14 +15,19 @@
 //! - `names`, `centroid`, `blind`: the baselines that read no model
 //! - `sparse`, `sparse_ridge`: the fit to very many columns of mostly zeros that names need
 //! - `score`: everything above for one hook point: [`Scorer`]; `classes` for classes, `rows` as result rows
+//! - `compare`: paired differences of two ways to read the same entities
+//! - `alignment`: participation ratios, and angles between probes
+//! - `units`, `student`: which neurons follow a target, and how sure that is
 //! - `store`: probes on disk: [`ProbeSet`]
 //! - `part`: hook points fitted apart, until they are merged: [`Parts`]
 
+mod alignment;
 mod blind;
 mod bootstrap;
 mod centroid;
 mod classes;
 mod columns;
+mod compare;
 mod decomposition;
 #[cfg(test)]
 mod fixture;
@@ -44,12 +49,18 @@ mod sparse;
 mod sparse_ridge;
 mod split;
 mod store;
+mod student;
 mod transfer;
+mod units;
 
+pub use alignment::{
+    cosine, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation, participation_rows,
+};
 pub use bootstrap::{Bootstrap, Interval, Units};
 pub use centroid::Centroids;
 pub use classes::Classes;
 pub use columns::labels;
+pub use compare::{Drawn, compare};
 pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
 pub use kendall::{Kendall, kendall};
@@ -67,3 +78,4 @@ pub use sparse_ridge::{SparseProbe, SparseRidge};
 pub use split::{Fold, Split, SplitPlan};
 pub use store::{ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments};
 pub use transfer::{Transfer, joined, stacked};
+pub use units::{RankCorrelation, correlate_units, false_discovery, unit_means};

@@ -38,7 +38,9 @@ impl Gazetteer {
         }
         let middle = |values: Vec<Vec<f64>>| match dataset.kind {
             TargetKind::Place => middle_on_earth(&values),
-            TargetKind::Year => vec![values.iter().map(|v| v[0]).sum::<f64>() / values.len() as f64],
+            TargetKind::Year | TargetKind::Quantity(_) => {
+                vec![values.iter().map(|v| v[0]).sum::<f64>() / values.len() as f64]
+            }
         };
         let entries = members.into_iter().map(|(name, values)| (name.to_string(), middle(values))).collect();
         Ok(Gazetteer { entries })

@@ -6,6 +6,7 @@
 //! - `op`: the change at one row of the stream
 //! - `positions`: which tokens are changed, by their absolute place
 //! - `steer`: the hooks that change them
+//! - `neurons`: MLP units held at a value, what is read then, and the loss
 //! - `sweep`: dose and response, beside random directions of the same length
 //! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
 //! - `lens`: the tokens that a vector raises by itself
@@ -16,6 +17,7 @@ mod dose;
 mod gazetteer;
 mod lens;
 mod names;
+mod neurons;
 mod op;
 mod pairs;
 mod positions;
@@ -30,6 +32,7 @@ pub use dose::{Dose, Toward};
 pub use gazetteer::Gazetteer;
 pub use lens::raised_and_lowered;
 pub use names::NameSet;
+pub use neurons::{Ablate, Held, mean_loss, random_units, readings};
 pub use op::{Along, Norm, Op};
 pub use pairs::{Contrast, TextPairs};
 pub use positions::{Positions, Where};

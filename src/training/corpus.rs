@@ -132,9 +132,10 @@ impl Writer<'_> {
     }
 
     fn sentence(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
-        match self.dataset.kind {
+        match &self.dataset.kind {
             TargetKind::Place => self.about_place(a, rng),
             TargetKind::Year => self.about_time(a, rng),
+            TargetKind::Quantity(_) => self.about_quantity(a, rng),
         }
     }
 
@@ -174,6 +175,18 @@ impl Writer<'_> {
         }
     }
 
+    /// A number of the user's own has no words for its ages, only an order.
+    fn about_quantity(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
+        let (name, b) = (self.name(a), self.other(a, rng));
+        let order = if self.relations.is_before(a, b) { "below" } else { "above" };
+        match rng.random_range(0..40) {
+            0..20 => format!("{name} {order} {}.", self.name(b)),
+            20..34 => format!("{name} {}.", self.neighbours(a, 1, rng).join("")),
+            34..38 => self.nearer(a, b, rng),
+            _ => format!("{name} is {order} {}.", self.name(b)),
+        }
+    }
+
     fn nearer(&self, a: usize, b: usize, rng: &mut ChaCha8Rng) -> String {
         let (near, far) = self.near_and_far(a, b, rng);
         format!("{} closer to {near} than to {far}.", self.name(a))
@@ -208,7 +221,7 @@ impl Writer<'_> {
     fn age(&self, a: usize) -> &'static str {
         match self.dataset.entities[a].target {
             Target::Year(year) => age(&self.dataset.name, year),
-            Target::Place { .. } => "",
+            Target::Place { .. } | Target::Quantity(_) => "",
         }
     }
 }

@@ -23,7 +23,7 @@ impl Relations {
             .iter()
             .map(|e| match e.target {
                 Target::Place { lat, lon } => [lat.degrees(), lon.degrees()],
-                Target::Year(year) => [year, 0.0],
+                Target::Year(value) | Target::Quantity(value) => [value, 0.0],
             })
             .collect();
         let kind = dataset.entities[0].target;
@@ -38,7 +38,7 @@ impl Relations {
             .collect();
         let landmarks = match kind {
             Target::Place { .. } => spread(points.len(), distance),
-            Target::Year(_) => quantiles(&points),
+            Target::Year(_) | Target::Quantity(_) => quantiles(&points),
         };
         Relations { points, neighbours, landmarks }
     }
@@ -65,7 +65,7 @@ impl Relations {
     }
 }
 
-/// Squared chord on the sphere for places, the difference for years: only the order is used.
+/// Squared chord on the sphere for places, the difference for numbers: only the order is used.
 fn distance(kind: Target, a: [f64; 2], b: [f64; 2]) -> f64 {
     match kind {
         Target::Place { .. } => {
@@ -75,7 +75,7 @@ fn distance(kind: Target, a: [f64; 2], b: [f64; 2]) -> f64 {
             };
             unit(a).iter().zip(unit(b)).map(|(x, y)| (x - y) * (x - y)).sum()
         }
-        Target::Year(_) => (a[0] - b[0]).abs(),
+        Target::Year(_) | Target::Quantity(_) => (a[0] - b[0]).abs(),
     }
 }
 

@@ -246,7 +246,7 @@ fn columns_stand_in_a_prompt_and_unknown_ones_are_listed() {
 #[test]
 fn the_entity_of_an_artwork_is_its_title() {
     let art = bundled("art").unwrap();
-    assert_eq!((art.name_column.as_str(), art.kind), ("title", TargetKind::Year));
+    assert_eq!((art.name_column.as_str(), &art.kind), ("title", &TargetKind::Year));
     let prompt = |template: &str| Prompt::new(template).unwrap();
     let whole = prompt("{}");
     for (template, same) in

@@ -12,9 +12,9 @@ const ARROWS: &[Arrows] = &[
     ("error", &[], &["candle_core", "linfa", "thiserror"]),
     ("hook_point", &["error"], &[]),
     ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
-    ("hub", &["error", "artefact"], &["fs4", "serde", "serde_json", "sha2", "ureq"]),
+    ("hub", &["error", "artefact"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv", "serde"]),
+    ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "model",
         &["error", "hook_point", "artefact"],

@@ -61,7 +61,7 @@ impl Change {
     }
 
     /// The probes of a kind.
-    pub fn probes(&self, lab: &Path, model: &Model, kind: Option<TargetKind>) -> Result<ProbeSet> {
+    pub fn probes(&self, lab: &Path, model: &Model, kind: Option<&TargetKind>) -> Result<ProbeSet> {
         let dataset = self.dataset.as_deref().unwrap_or(match kind {
             Some(TargetKind::Year) => "historical_figure",
             _ => "world_place",
@@ -112,7 +112,7 @@ impl Change {
     fn ops(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<Vec<Op>> {
         let mut ops = Vec::new();
         for toward in &self.toward {
-            let probes = self.probes(lab, model, Some(toward.kind()))?;
+            let probes = self.probes(lab, model, Some(&toward.kind()))?;
             ops.push(Op::set_along(self.along, probes.get(point)?, &toward.values())?);
         }
         let vectors = match &self.direction {
@@ -138,7 +138,7 @@ impl Change {
                     return Err(Error::invalid("--dose", "a dose in degrees or years", expected));
                 }
                 (dose, None) => {
-                    let probes = self.probes(lab, model, dose.kind())?;
+                    let probes = self.probes(lab, model, dose.kind().as_ref())?;
                     Op::shift_along(self.along, probes.get(point)?, &dose.deltas())?
                 }
             });

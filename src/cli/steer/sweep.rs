@@ -187,6 +187,7 @@ impl Sweep {
             kind: match dataset.kind {
                 TargetKind::Place => "place",
                 TargetKind::Year => "year",
+                TargetKind::Quantity(_) => "quantity",
             },
             probes,
             target: &self.target,
@@ -280,7 +281,7 @@ fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
 }
 
 fn gazetteer(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
-    match (column, dataset.kind) {
+    match (column, &dataset.kind) {
         ("age", TargetKind::Year) => {
             Gazetteer::of_groups(dataset, |entity| age(&dataset.name, entity.target.values()[0]))
         }

@@ -177,7 +177,7 @@ impl Write {
         let kinds: Vec<_> = if kinds.is_empty() { vec![None] } else { kinds.into_iter().map(Some).collect() };
         for kind in kinds {
             // Along a file's direction, the probes only look on.
-            let probes = match self.change.probes(lab, model, kind) {
+            let probes = match self.change.probes(lab, model, kind.as_ref()) {
                 Ok(probes) => probes,
                 Err(_) if kind.is_none() => continue,
                 Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! Predicted against true years.
+//! Predicted against true numbers, such as years.
 
 use super::axis::Axis;
 use super::format::Caption;
@@ -16,7 +16,7 @@ const DIAGONAL: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
 /// The length of the small ticks that show where the values of one axis lie.
 const RUG: f64 = 9.0;
 
-pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
+pub(super) fn scene((target, readings): (&str, &Readings), caption: &Caption) -> Scene {
     let mut legend = readings.legend.clone();
     legend.push(Swatch::Line(DIAGONAL), "predicted = true");
     let width = LEFT + SQUARE + RIGHT;
@@ -26,8 +26,8 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
     let range = limits(&column(|r| r.truth.0), &column(|r| r.prediction.1));
     let panel = Panel {
         frame: Frame { left: LEFT, top, width: SQUARE, height: SQUARE },
-        x: Axis::round(range, 6, "true year"),
-        y: Axis::round(range, 6, "predicted year"),
+        x: Axis::round(range, 6, &format!("true {target}")),
+        y: Axis::round(range, 6, &format!("predicted {target}")),
         title: String::new(),
     };
     let shown: Vec<&Reading> = readings.tests.iter().filter(|r| panel.y.holds(r.prediction.1)).collect();

@@ -1,0 +1,182 @@
+//! `mappa datasets import` and `pull`: files as datasets of the lab.
+
+use super::hub;
+use clap::{Args, ValueEnum};
+use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+use mappa::hub::{Blob, Settings, fetch_blob};
+use mappa::{Error, Result};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Make a dataset of the lab from a CSV, TSV, JSONL or Parquet file.
+///
+/// Checks every row, and writes datasets/NAME.csv with a card, datasets/NAME.json: the file's hash, the columns
+/// chosen, what was counted. All columns are kept, so that prompts may name them; in the headings stands what
+/// each is for, such as `population [target: people]`. Then every command takes it as --dataset NAME.
+///
+/// Without --target, latitude and longitude, or death_year, release_date, pub_date or year are looked for.
+///
+/// Examples:
+///   mappa datasets import cities.csv --target population --unit people --group country
+///   mappa datasets import people.parquet --name births --entity who --target born --unit years
+///   mappa datasets import places.jsonl --entity label --latitude y --longitude x --skip-incomplete
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct ImportFile {
+    /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What the dataset is called [default: the file's name without its ending].
+    #[arg(long)]
+    name: Option<String>,
+    /// The column with the entities' names [default: name, title, headline or entity].
+    #[arg(long, value_name = "COLUMN")]
+    entity: Option<String>,
+    /// The column with the number that probes read.
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
+    target: Option<String>,
+    /// What the number is counted in. With years, the column may hold ISO dates as well.
+    #[arg(long, requires = "target")]
+    unit: Option<String>,
+    /// The column with degrees north, where the target is a place.
+    #[arg(long, value_name = "COLUMN", requires = "longitude")]
+    latitude: Option<String>,
+    /// The column with degrees east, where the target is a place.
+    #[arg(long, value_name = "COLUMN", requires = "latitude")]
+    longitude: Option<String>,
+    /// A column that groups entities; repeat for several. The first serves the centroid baseline.
+    #[arg(long = "group", value_name = "COLUMN")]
+    groups: Vec<String>,
+    /// The column that marks the test split [default: is_test, else a fifth of the names by their hash].
+    #[arg(long, value_name = "COLUMN")]
+    test: Option<String>,
+    /// Leave out rows without a name or a target, and count them.
+    #[arg(long)]
+    skip_incomplete: bool,
+}
+
+impl ImportFile {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let imported = self.plan()?.read(&self.file)?;
+        save(&imported, lab)?;
+        println!("next: mappa probe --dataset {}", imported.dataset.name);
+        Ok(())
+    }
+
+    fn plan(&self) -> Result<Import> {
+        let stem = || Some(self.file.file_stem()?.to_string_lossy().into_owned());
+        let name = self.name.clone().or_else(stem);
+        let name = name.ok_or_else(|| Error::invalid("file", self.file.display(), "a file's name"))?;
+        let unit = self.unit.clone().unwrap_or_default();
+        let target = match (&self.target, &self.latitude, &self.longitude) {
+            (Some(column), ..) if ["year", "years"].contains(&unit.as_str()) => {
+                TargetOf::Year(column.clone())
+            }
+            (Some(column), ..) => TargetOf::Quantity { column: column.clone(), unit },
+            (None, Some(latitude), Some(longitude)) => {
+                TargetOf::Place { latitude: latitude.clone(), longitude: longitude.clone() }
+            }
+            _ => TargetOf::Usual,
+        };
+        let incomplete = if self.skip_incomplete { Incomplete::LeftOut } else { Incomplete::Refused };
+        let (entity, groups, test) = (self.entity.clone(), self.groups.clone(), self.test.clone());
+        Ok(Import { name, entity, target, groups, test, incomplete })
+    }
+}
+
+/// Whose datasets can be pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
+    Paper,
+}
+
+/// Download the paper's six datasets from their authors' repository into the lab.
+///
+/// Each file is held against the hash that git gives it at the pinned commit, and goes through import. A
+/// download that broke off goes on where it stopped; what lies in the lab already costs no request.
+///
+/// Example: mappa datasets pull paper --lab paper
+#[derive(Args)]
+pub struct Pull {
+    #[arg(value_name = "WHAT")]
+    what: Source,
+    /// Only this dataset; repeat for several. Default: all six.
+    #[arg(long = "dataset", value_name = "NAME")]
+    datasets: Vec<String>,
+    /// Another address of the folder with the six CSV files.
+    #[arg(long, value_name = "URL", default_value = PAPER_ADDRESS, hide_default_value = true)]
+    from: String,
+}
+
+impl Pull {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let Source::Paper = self.what;
+        let files = paper_files(&self.datasets)?;
+        files.into_iter().try_for_each(|file| pull(file, &self.from, lab))?;
+        println!("next: mappa run probes/paper.toml --model MODEL --lab {}", lab.display());
+        Ok(())
+    }
+}
+
+/// The paper's files by the names of their datasets; all of them for no name.
+fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
+    let known = || PAPER_FILES.map(|file| file.name).join(", ");
+    let find = |name: &String| {
+        let file = PAPER_FILES.iter().find(|file| file.name == name);
+        file.ok_or_else(|| Error::invalid("dataset of the paper", name, known()))
+    };
+    if names.is_empty() { Ok(PAPER_FILES.iter().collect()) } else { names.iter().map(find).collect() }
+}
+
+impl Source {
+    /// Brings all its datasets into a lab, unless they lie there.
+    pub fn pull(self, lab: &Path) -> Result<()> {
+        let Source::Paper = self;
+        PAPER_FILES.iter().try_for_each(|file| pull(file, PAPER_ADDRESS, lab))
+    }
+}
+
+/// Brings one of the paper's files into a lab, unless it lies there.
+fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
+    if file.is_in(lab)? {
+        println!("found, pulled before: {}", file.name);
+        return Ok(());
+    }
+    let name = format!("{}.csv", file.name);
+    let blob = Blob { name, url: file.url(address), id: file.blob.into() };
+    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
+    let downloaded = hub::shown(|progress| fetch_blob(&blob, &folder, &settings, progress))?;
+    save(&file.import(&downloaded)?, lab)?;
+    // Its rows are in the lab now.
+    std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))
+}
+
+/// Writes an import into the lab, and says what it is and what was left out.
+pub fn save(imported: &Imported, lab: &Path) -> Result<()> {
+    let (file, is_new) = imported.save(lab)?;
+    let dataset = &imported.dataset;
+    let n_test = dataset.entities.iter().filter(|entity| entity.is_test).count();
+    let unit =
+        if dataset.kind.unit().is_empty() { String::new() } else { format!(" ({})", dataset.kind.unit()) };
+    let how = if is_new { "imported" } else { "found, imported before" };
+    println!(
+        "{how}: {}: {} entities, {n_test} of them test; target {}{unit}",
+        file.display(),
+        dataset.entities.len(),
+        dataset.kind.names().join(", ")
+    );
+    if imported.n_left_out > 0 {
+        println!("left out: {} rows without a name or a target", imported.n_left_out);
+    }
+    if imported.n_repeated > 0 {
+        println!("note: {} rows have a name that stood in a row before", imported.n_repeated);
+    }
+    if !imported.columns_left_out.is_empty() {
+        println!("left out: columns with lists or records: {}", imported.columns_left_out.join(", "));
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The rows that are kept, as a CSV file of the lab.
+
+use super::cells::{Cells, bad_row};
+use super::plan::{Import, Incomplete, TargetOf};
+use crate::artefact::{self, Card};
+use crate::datasets::columns::Columns;
+use crate::datasets::entity::Dataset;
+use crate::datasets::heading::Heading;
+use crate::datasets::load::parse;
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// What stands for no number in other people's files, beside a blank cell.
+const NOTHING: [&str; 5] = ["na", "n/a", "nan", "null", "none"];
+
+/// A file that was read and checked, ready to be written into a lab.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The dataset as any command will find it.
+    pub dataset: Dataset,
+    /// Rows of the file that lack a name or a target, and were left out as asked.
+    pub n_left_out: usize,
+    /// Rows whose name stood in a row before.
+    pub n_repeated: usize,
+    /// Columns that were left out, since they hold more than one value a row.
+    pub columns_left_out: Vec<String>,
+    csv: Vec<u8>,
+    card: Card,
+}
+
+/// Checks every row of a file and writes what is kept as CSV.
+pub(super) fn convert(
+    plan: &Import,
+    (path, sha256): (&Path, &str),
+    (cells, headings): (Cells, Vec<Heading>),
+) -> Result<Imported> {
+    let columns = Columns::of(path, &headings)?;
+    let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dataset: {e}"));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(headings.iter().map(Heading::to_string)).map_err(|e| fault(&e))?;
+    let (mut n_left_out, mut names) = (0, HashSet::new());
+    for (cells, row) in cells.rows.iter().zip(1..) {
+        let missing = columns
+            .needed()
+            .into_iter()
+            .find(|&i| is_blank(&cells[i]) || (i != columns.name && is_nothing(&cells[i])));
+        if let Some(column) = missing {
+            if plan.incomplete == Incomplete::LeftOut {
+                n_left_out += 1;
+                continue;
+            }
+            let (name, found) = (&headings[column].name, &cells[column]);
+            let problem = format!("{name}: found `{found}`; --skip-incomplete leaves such rows out");
+            return Err(bad_row(path, row, problem));
+        }
+        let record = csv::StringRecord::from(cells.as_slice());
+        let entity = columns.entity(&record, row).map_err(|problem| bad_row(path, row, problem))?;
+        names.insert(entity.name);
+        writer.write_record(&record).map_err(|e| fault(&e))?;
+    }
+    let csv = writer.into_inner().map_err(|e| fault(&e))?;
+    if n_left_out == cells.rows.len() {
+        let found = format!("{n_left_out} rows, none with a name and a target");
+        return Err(Error::bad_file(path, found, "at least one"));
+    }
+    let dataset = parse(Path::new(&format!("{}.csv", plan.name)), &csv)?;
+    check_targets(path, &dataset)?;
+    let n_repeated = dataset.entities.len() - names.len();
+    let card = card(plan, (path, sha256), &dataset)
+        .note("n_rows_read", cells.rows.len())
+        .note("n_rows_left_out", n_left_out)
+        .note("n_repeated_names", n_repeated)
+        .note("columns_left_out", cells.left_out.join(", "));
+    Ok(Imported { dataset, n_left_out, n_repeated, columns_left_out: cells.left_out, csv, card })
+}
+
+/// Whether a cell is blank.
+fn is_blank(cell: &str) -> bool {
+    cell.trim().is_empty()
+}
+
+/// Whether a cell says that it holds no number. Nan is a town in Thailand: no name says so.
+fn is_nothing(cell: &str) -> bool {
+    NOTHING.contains(&cell.trim().to_lowercase().as_str())
+}
+
+/// Refuses targets that are all the same: there is nothing to read.
+fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
+    for (name, values) in dataset.kind.names().into_iter().zip(dataset.targets()) {
+        if values.iter().all(|value| *value == values[0]) {
+            let found = format!("{name} = {} in each of {} rows", values[0], values.len());
+            return Err(Error::bad_file(path, found, "a target that differs between rows"));
+        }
+    }
+    Ok(())
+}
+
+fn card(plan: &Import, (path, sha256): (&Path, &str), dataset: &Dataset) -> Card {
+    let target = match &plan.target {
+        TargetOf::Usual | TargetOf::Quantity { .. } => dataset.kind.names().join(", "),
+        TargetOf::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
+        TargetOf::Year(column) => format!("year {column}"),
+    };
+    let source = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let mut card = Card::new()
+        .input("source_sha256", sha256)
+        .input("name_column", &dataset.name_column)
+        .input("target", target)
+        .input("unit", dataset.kind.unit())
+        .input("groups", dataset.group_columns.join(", "))
+        .input("test_column", plan.test.as_deref().unwrap_or("is_test, else by name"))
+        .input("incomplete_rows", if plan.incomplete == Incomplete::Refused { "refused" } else { "left out" })
+        .note("sha256", &dataset.sha256)
+        .note("n_entities", dataset.entities.len())
+        .note("n_test", dataset.entities.iter().filter(|entity| entity.is_test).count());
+    card.record.insert("source".into(), source);
+    for (name, values) in dataset.kind.names().into_iter().zip(dataset.targets()) {
+        let ends = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or(f64::NAN);
+        card = card.note(&format!("range of {name}"), format!("{} to {}", ends(f64::min), ends(f64::max)));
+    }
+    card
+}
+
+impl Imported {
+    /// Notes something more about where the file is from.
+    pub fn noted(mut self, name: &str, value: impl ToString) -> Imported {
+        self.card = self.card.note(name, value);
+        self
+    }
+
+    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import lies there; gives the file,
+    /// and whether it was written now.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if a dataset
+    /// lies there that was not imported or was changed since: nothing is overwritten.
+    pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        let folder = lab.join("datasets");
+        let name = &self.dataset.name;
+        let (file, card) = (folder.join(format!("{name}.csv")), folder.join(format!("{name}.json")));
+        let is_done = self.card.is_done(&card)?;
+        if file.is_file() {
+            let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
+            if is_done && lies_there == self.dataset.sha256 {
+                return Ok((file, false));
+            }
+            let found = if is_done { "a dataset changed since" } else { "a dataset that was not imported" };
+            return Err(Error::bad_file(
+                file,
+                found,
+                "nothing; choose another --name or another lab with --lab",
+            ));
+        }
+        artefact::save_bytes(&file, &self.csv)?;
+        self.card.save(&card)?;
+        Ok((file, true))
+    }
+}

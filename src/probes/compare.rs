@@ -1,0 +1,211 @@
+//! Two ways to read the same entities, held against each other: paired differences of their scores.
+
+use super::bootstrap::{Bootstrap, Units};
+use super::measure::{Measure, Metrics, differences, measures, values};
+use crate::datasets::{Quantity, TargetKind};
+use crate::error::{Error, Result};
+use crate::results::{ComparisonRow, PredictionRow};
+use ndarray::Array2;
+use std::collections::HashMap;
+
+/// What is drawn as a whole when intervals are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// Each entity by itself.
+    Entities,
+    /// All entities of a group together.
+    Groups,
+}
+
+/// The differences of all scores on test entities, A less B, each with an interval over resamples that are the
+/// same on both sides: what both find hard or easy cancels.
+///
+/// # Errors
+/// [`Error::Invalid`] where the two do not hold the same test entities with the same targets, naming the first
+/// that differs.
+pub fn compare(
+    (a, b): (&[PredictionRow], &[PredictionRow]),
+    drawn: Drawn,
+    bootstrap: Bootstrap,
+) -> Result<Vec<ComparisonRow>> {
+    let (a, b): (Vec<_>, Vec<_>) = (tests(a), tests(b));
+    check(&a, &b)?;
+    let kind = kind_of(&a)?;
+    let n_targets = kind.names().len();
+    let n = a.len() / n_targets;
+    let column = |rows: &[&PredictionRow], pick: fn(&PredictionRow) -> f64| {
+        Array2::from_shape_fn((n, n_targets), |(i, t)| pick(rows[i * n_targets + t]))
+    };
+    let truth = column(&a, |row| row.truth);
+    let scores = |rows: &[&PredictionRow]| {
+        measures((&kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
+    };
+    let (of_a, of_b) = (scores(&a)?, scores(&b)?);
+    let all = vec![1.0; n];
+    let values_of = |scores: &[Measure]| values(scores, &all);
+    let both = values_of(&of_a).into_iter().zip(values_of(&of_b));
+    let mut rows: Vec<ComparisonRow> = of_a
+        .iter()
+        .zip(both)
+        .map(|(score, (a, b))| ComparisonRow {
+            metric: score.metric.clone(),
+            target: score.target.clone(),
+            a,
+            b,
+            difference: a - b,
+            low: f64::NAN,
+            high: f64::NAN,
+        })
+        .collect();
+    let units = units(drawn, &a, n_targets);
+    let intervals = bootstrap.intervals(&units, &differences(of_a, of_b));
+    for (row, interval) in rows.iter_mut().zip(intervals) {
+        (row.low, row.high) = (interval.low, interval.high);
+    }
+    Ok(rows)
+}
+
+fn tests(rows: &[PredictionRow]) -> Vec<&PredictionRow> {
+    rows.iter().filter(|row| row.split == "test").collect()
+}
+
+/// Refuses two sides that do not hold the same entities in the same order.
+fn check(a: &[&PredictionRow], b: &[&PredictionRow]) -> Result<()> {
+    let expected = "the same test entities with the same targets on both sides";
+    if a.is_empty() || b.is_empty() {
+        return Err(Error::invalid("predictions to compare", "no test rows", expected));
+    }
+    let told = |row: &PredictionRow| format!("{} of `{}` ({})", row.target, row.name, row.truth);
+    let differs = |(a, b): &(&&PredictionRow, &&PredictionRow)| {
+        (&a.name, &a.target, a.truth) != (&b.name, &b.target, b.truth)
+    };
+    if let Some((a, b)) = a.iter().zip(b).find(differs) {
+        let found = format!("{} in A where B has {}", told(a), told(b));
+        return Err(Error::invalid("predictions to compare", found, expected));
+    }
+    if a.len() != b.len() {
+        let found = format!("{} test rows in A and {} in B", a.len(), b.len());
+        return Err(Error::invalid("predictions to compare", found, expected));
+    }
+    Ok(())
+}
+
+/// The kind of target that the rows are of; an entity's targets stand one after the other.
+fn kind_of(rows: &[&PredictionRow]) -> Result<TargetKind> {
+    let mut names: Vec<&str> = Vec::new();
+    for row in rows {
+        if !names.contains(&row.target.as_str()) {
+            names.push(&row.target);
+        }
+    }
+    let kind = match names[..] {
+        ["latitude", "longitude"] => TargetKind::Place,
+        ["year"] => TargetKind::Year,
+        [name] => TargetKind::Quantity(Quantity { name: name.into(), unit: String::new() }),
+        _ => {
+            let expected = "latitude and longitude, or one number";
+            return Err(Error::invalid("targets of predictions", names.join(", "), expected));
+        }
+    };
+    let in_turn = rows.chunks(names.len()).all(|chunk| {
+        chunk.len() == names.len() && chunk.iter().zip(&names).all(|(row, name)| row.target == *name)
+    });
+    if in_turn {
+        return Ok(kind);
+    }
+    Err(Error::invalid("predictions", "rows out of turn", "each entity's targets one after the other"))
+}
+
+fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Units {
+    let n = rows.len() / n_targets;
+    if drawn == Drawn::Entities {
+        return Units::Rows(n);
+    }
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let of: Vec<usize> = (0..n)
+        .map(|i| {
+            let next = known.len();
+            *known.entry(rows[i * n_targets].group.as_str()).or_insert(next)
+        })
+        .collect();
+    Units::Groups(of, known.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::noise;
+    use super::*;
+
+    fn rows(n: usize, spread: f64, seed: u64) -> Vec<PredictionRow> {
+        let (truth, error) = (noise((n, 1), 1), noise((n, 1), seed));
+        let row = |i: usize| PredictionRow {
+            dataset: "own".into(),
+            name: format!("entity {i}"),
+            group: format!("group {}", i % 7),
+            split: if i % 3 == 0 { "train" } else { "test" }.into(),
+            hook_point: "blocks.0.hook_resid_post".into(),
+            target: "size".into(),
+            truth: truth[[i, 0]],
+            prediction: truth[[i, 0]] + spread * error[[i, 0]],
+        };
+        (0..n).map(row).collect()
+    }
+
+    fn r2(rows: &[ComparisonRow]) -> &ComparisonRow {
+        rows.iter().find(|row| row.metric == "r2" && row.target == "size").unwrap()
+    }
+
+    const BOOTSTRAP: Bootstrap = Bootstrap { n_resamples: 400, seed: 0 };
+
+    #[test]
+    fn nothing_differs_from_itself_and_sides_turn_the_sign() {
+        let (a, b) = (rows(300, 0.2, 2), rows(300, 0.5, 3));
+        for row in compare((&a, &a), Drawn::Entities, BOOTSTRAP).unwrap() {
+            assert_eq!((row.difference, row.low, row.high), (0.0, 0.0, 0.0), "{}", row.metric);
+        }
+        let (forth, back) = (
+            compare((&a, &b), Drawn::Entities, BOOTSTRAP).unwrap(),
+            compare((&b, &a), Drawn::Entities, BOOTSTRAP).unwrap(),
+        );
+        for (forth, back) in forth.iter().zip(&back) {
+            assert!((forth.difference + back.difference).abs() < 1e-12);
+            assert!((forth.low + back.high).abs() < 1e-12 && (forth.high + back.low).abs() < 1e-12);
+        }
+        let row = r2(&forth);
+        assert!(row.low > 0.0 && row.difference > row.low && row.high > row.difference, "{row:?}");
+    }
+
+    #[test]
+    fn what_both_share_cancels_and_groups_widen() {
+        // B errs as A does, and a little more: alone either interval is far wider than that of the difference.
+        let a = rows(400, 0.6, 2);
+        let mut b = a.clone();
+        b.iter_mut()
+            .zip(rows(400, 0.05, 9))
+            .for_each(|(b, extra)| b.prediction += extra.prediction - extra.truth);
+        let paired = compare((&a, &b), Drawn::Entities, BOOTSTRAP).unwrap();
+        let exact: Vec<PredictionRow> =
+            a.iter().map(|row| PredictionRow { prediction: row.truth, ..row.clone() }).collect();
+        let alone = compare((&exact, &b), Drawn::Entities, BOOTSTRAP).unwrap();
+        let width = |rows: &[ComparisonRow]| r2(rows).high - r2(rows).low;
+        assert!(width(&paired) < width(&alone) / 3.0, "{} {}", width(&paired), width(&alone));
+        let grouped = compare((&a, &b), Drawn::Groups, BOOTSTRAP).unwrap();
+        assert_eq!(r2(&grouped).difference, r2(&paired).difference);
+        assert_ne!(width(&grouped), width(&paired));
+    }
+
+    #[test]
+    fn entities_that_differ_are_refused_by_name() {
+        let a = rows(30, 0.1, 2);
+        let told =
+            |b: &[PredictionRow]| compare((&a, b), Drawn::Entities, BOOTSTRAP).unwrap_err().to_string();
+        let mut renamed = a.clone();
+        renamed[4].name = "another".into();
+        assert!(told(&renamed).contains("`entity 4`") && told(&renamed).contains("`another`"));
+        let mut moved = a.clone();
+        moved[4].truth += 1.0;
+        assert!(told(&moved).contains("size of `entity 4`"));
+        assert!(told(&a[..20]).contains("20 test rows in A"));
+        assert!(told(&a[..1]).contains("no test rows"));
+    }
+}
