@@ -207,9 +207,9 @@ class Best:
             tokens[size] += sum(len(self.ids[i]) - self.n_past for batch in batches for i in batch)
         return {size: tokens[size] / seconds[size] for size in SIZES}
 
-    def largest_difference(self):
-        """From each text alone, its beginning not shared: relative to the largest value of the layer."""
-        checked = texts.evenly(CHECKED, len(self.ids))
+    def largest_difference(self, entities):
+        """Of some that were read from each text alone, its beginning not shared: relative to the layer's largest value."""
+        checked = [entities[i] for i in texts.evenly(CHECKED, len(entities))]
         ours = self.gathering.vectors[:, checked].clone()
         for i in checked:
             self.gathering.entities, self.gathering.last = torch.tensor([i]), torch.tensor([len(self.ids[i]) - 1])
@@ -248,7 +248,7 @@ def best(args, ids):
         "tokens_per_second_by_batch": rates,
         "seconds": {"work": worked, "processors": processors, "load": loaded, "search": searched},
         "vectors": where,
-        "largest_difference_from_plain": reader.largest_difference(),
+        "largest_difference_from_plain": reader.largest_difference(entities),
     }
 
 
