@@ -1,6 +1,6 @@
 //! Entities through the model, packed as forests: each distinct token prefix is computed once.
 
-use super::recorder::Recorder;
+use super::crew::run;
 use super::recording::{Recording, width};
 use super::span::SpanRow;
 use super::work::{Division, Work};
@@ -34,7 +34,7 @@ pub trait Watch {
     /// Told at the beginning where an earlier run left something, and after each group.
     fn at(&mut self, progress: Progress);
 
-    /// Asked at every hook point; the group that is then on its way is dropped.
+    /// Asked many times a group; the groups that are then on their way are dropped.
     fn stops(&self) -> bool {
         false
     }
@@ -51,8 +51,9 @@ impl Watch for Looking<'_> {
 
 /// Where what is read goes.
 pub(super) trait Sink {
-    /// Takes an entity's rows at a hook point, `[n_rows, width]`.
-    fn put(&mut self, point: HookPoint, entity: usize, values: &[f32]) -> Result<()>;
+    /// Takes a group's rows at a hook point, those of one entity after the other, `[n_rows, width]`. Several
+    /// groups may be on their way.
+    fn put(&mut self, group: usize, point: HookPoint, values: &[f32]) -> Result<()>;
 
     /// Told when all of a group has been taken.
     fn end(&mut self, group: usize) -> Result<()>;
@@ -98,7 +99,8 @@ impl Work<'_> {
         let spans = self.span_rows()?;
         let n_rows = spans.iter().map(|span| span.n_rows).sum();
         let array = |point: &HookPoint| (*point, Array2::zeros((n_rows, width(self.spec(), *point))));
-        let mut memory = Memory { arrays: points.iter().map(array).collect(), rows: self.first_rows() };
+        let arrays = points.iter().map(array).collect();
+        let mut memory = Memory { work: self, arrays, rows: self.first_rows() };
         let groups: Vec<usize> = self.groups().collect();
         run(self, (points, &groups), &mut memory, &mut Looking(progress))?;
         Ok(Extraction {
@@ -112,45 +114,25 @@ impl Work<'_> {
 }
 
 /// Arrays in memory.
-struct Memory {
+struct Memory<'a> {
+    work: &'a Work<'a>,
     arrays: BTreeMap<HookPoint, Array2<f32>>,
     rows: BTreeMap<usize, usize>,
 }
 
-impl Sink for Memory {
-    fn put(&mut self, point: HookPoint, entity: usize, values: &[f32]) -> Result<()> {
-        let fault = || Error::Internal(format!("no place for {point} of entity {entity}"));
-        let (array, row) = self.arrays.get_mut(&point).zip(self.rows.get(&entity)).ok_or_else(fault)?;
-        let width = array.ncols();
-        let rows = ArrayView2::from_shape((values.len() / width, width), values).map_err(|_| fault())?;
-        array.slice_mut(s![*row..row + rows.nrows(), ..]).assign(&rows);
+impl Sink for Memory<'_> {
+    fn put(&mut self, group: usize, point: HookPoint, values: &[f32]) -> Result<()> {
+        for (entity, values) in self.work.by_entity(group, (point, values)) {
+            let fault = || Error::Internal(format!("no place for {point} of entity {entity}"));
+            let (array, row) = self.arrays.get_mut(&point).zip(self.rows.get(&entity)).ok_or_else(fault)?;
+            let width = array.ncols();
+            let rows = ArrayView2::from_shape((values.len() / width, width), values).map_err(|_| fault())?;
+            array.slice_mut(s![*row..row + rows.nrows(), ..]).assign(&rows);
+        }
         Ok(())
     }
 
     fn end(&mut self, _group: usize) -> Result<()> {
         Ok(())
     }
-}
-
-/// Some of the work's groups through the model, one after the other; nothing is kept between them.
-pub(super) fn run(
-    work: &Work,
-    (points, groups): (&[HookPoint], &[usize]),
-    sink: &mut dyn Sink,
-    watch: &mut dyn Watch,
-) -> Result<()> {
-    let n_entities = work.n_entities();
-    let mut n_done = n_entities - groups.iter().map(|group| work.group(*group).len()).sum::<usize>();
-    for &group in groups {
-        let mut recorder = Recorder::new(work, (points, group), (&mut *sink, &*watch))?;
-        match recorder.pass() {
-            // A hook does not know how many entities were done before.
-            Err(Error::Stopped { .. }) => return Err(Error::Stopped { kept: n_done, of: n_entities }),
-            passed => passed?,
-        }
-        sink.end(group)?;
-        n_done += work.group(group).len();
-        watch.at(Progress { n_done, n_entities });
-    }
-    Ok(())
 }

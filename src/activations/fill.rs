@@ -1,6 +1,7 @@
 //! Fills a store: each group's rows as they are computed, so that nothing that is done is ever lost.
 
-use super::extract::{Progress, Sink, Watch, run};
+use super::crew::run;
+use super::extract::{Progress, Sink, Watch};
 use super::lock::Lock;
 use super::partial::Partial;
 use super::recording::width;
@@ -122,15 +123,18 @@ struct Disk<'a> {
 }
 
 impl Sink for Disk<'_> {
-    fn put(&mut self, point: HookPoint, entity: usize, values: &[f32]) -> Result<()> {
+    fn put(&mut self, group: usize, point: HookPoint, values: &[f32]) -> Result<()> {
         let stored = self.work.recording.stored;
-        self.bytes.clear();
-        stored.encode(values, &mut self.bytes).map_err(|found| Error::NonFinite {
-            place: format!("{point} of {}", self.work.entity_words(entity)),
-            found: found.into(),
-            advice: format!("{stored} holds at most {:e}; store bf16 or f32", stored.largest()),
-        })?;
-        self.partial.put(point, self.first_rows[&entity], &self.bytes)
+        for (entity, values) in self.work.by_entity(group, (point, values)) {
+            self.bytes.clear();
+            stored.encode(values, &mut self.bytes).map_err(|found| Error::NonFinite {
+                place: format!("{point} of {}", self.work.entity_words(entity)),
+                found: found.into(),
+                advice: format!("{stored} holds at most {:e}; store bf16 or f32", stored.largest()),
+            })?;
+            self.partial.put(group, (point, self.first_rows[&entity]), &self.bytes)?;
+        }
+        Ok(())
     }
 
     fn end(&mut self, group: usize) -> Result<()> {
@@ -174,7 +178,11 @@ mod tests {
                 for row in rows(part) {
                     let value = (point.layer() + row.start) as f32;
                     partial
-                        .put(point, row.start, &[value.to_le_bytes(), (-value).to_le_bytes()].concat())
+                        .put(
+                            part,
+                            (point, row.start),
+                            &[value.to_le_bytes(), (-value).to_le_bytes()].concat(),
+                        )
                         .unwrap();
                 }
             }

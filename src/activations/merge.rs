@@ -60,7 +60,7 @@ impl ActivationStore {
                 if watch.stops() {
                     return Err(Error::Stopped { kept: n_done, of: n_entities });
                 }
-                points.iter().try_for_each(|point| part.copy((*point, shapes[point]), &mut partial))?;
+                points.iter().try_for_each(|point| part.copy(at, (*point, shapes[point]), &mut partial))?;
                 partial.end(at)?;
             }
             n_done += part.spans.len();
@@ -118,7 +118,7 @@ impl ActivationStore {
 
 impl Part {
     /// Copies a hook point's rows to their places, and holds the file against its checksum meanwhile.
-    fn copy(&self, (point, shape): (HookPoint, Shape), partial: &mut Partial) -> Result<()> {
+    fn copy(&self, part: usize, (point, shape): (HookPoint, Shape), partial: &mut Partial) -> Result<()> {
         let (files, name) = (&self.store.files, file_name(point));
         let file = Finished::open(files, &name)?;
         let n_rows = self.rows.iter().map(Range::len).sum();
@@ -141,7 +141,7 @@ impl Part {
             let mut rest = bytes.as_slice();
             for rows in &self.rows[begin..entity] {
                 let (own, after) = rest.split_at(rows.len() * row_bytes);
-                partial.put(point, rows.start, own)?;
+                partial.put(part, (point, rows.start), own)?;
                 rest = after;
             }
             first += n;

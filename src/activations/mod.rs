@@ -5,7 +5,8 @@
 //! - `recording`: which tokens are read, made one or not, and in which numbers they are stored
 //! - `plan`: which entities go through the model together, and which part of them one machine does
 //! - `work`: one model's work on one dataset
-//! - `extract`: the passes, one group after the other
+//! - `extract`: reading into memory, and who watches
+//! - `crew`: the passes, several groups at once
 //! - `recorder`: the hook that reads a group as the pass comes by
 //! - `store`: the arrays, spans and card in a lab
 //! - `fill`, `merge`: a store from passes, and from shards
@@ -14,6 +15,7 @@
 //! - `table`, `files`: one array in a file, and where files lie
 
 mod checksums;
+mod crew;
 mod extract;
 mod files;
 mod fill;

@@ -31,7 +31,8 @@ pub(super) struct Partial<'a> {
     /// `None` for a file that already has its place, where a run ended just before its end.
     tables: BTreeMap<HookPoint, Option<Table>>,
     journal: Journal,
-    hashers: BTreeMap<HookPoint, Sha256>,
+    /// Of each part that is on its way.
+    hashers: BTreeMap<usize, BTreeMap<HookPoint, Sha256>>,
 }
 
 impl<'a> Partial<'a> {
@@ -150,12 +151,12 @@ impl<'a> Partial<'a> {
         self.journal.lines().contains_key(&part)
     }
 
-    /// Writes some rows of the part that is on its way.
-    pub fn put(&mut self, point: HookPoint, first_row: usize, bytes: &[u8]) -> Result<()> {
+    /// Writes some rows of a part; several parts may be on their way.
+    pub fn put(&mut self, part: usize, (point, first_row): (HookPoint, usize), bytes: &[u8]) -> Result<()> {
         let Some(Some(table)) = self.tables.get_mut(&point) else {
             return Err(Error::Internal(format!("no file for {point}")));
         };
-        self.hashers.entry(point).or_default().update(bytes);
+        self.hashers.entry(part).or_default().entry(point).or_default().update(bytes);
         table.write_rows(first_row, bytes)
     }
 
@@ -163,7 +164,7 @@ impl<'a> Partial<'a> {
     pub fn end(&mut self, part: usize) -> Result<()> {
         self.sync()?;
         // A hook point at which the part has no rows counts all the same.
-        let mut hashers = std::mem::take(&mut self.hashers);
+        let mut hashers = self.hashers.remove(&part).unwrap_or_default();
         for &point in self.tables.keys() {
             hashers.entry(point).or_default();
         }

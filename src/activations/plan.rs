@@ -41,7 +41,7 @@ pub fn group_nodes(spec: &Spec) -> usize {
 
 /// Bytes of a pass that each of its tokens takes: the tensors that are alive at once in the MLP, where
 /// they are widest, and what is read of one hook point.
-fn node_bytes(spec: &Spec) -> usize {
+pub(super) fn node_bytes(spec: &Spec) -> usize {
     let heads = spec.d_head * (2 * spec.n_heads + 2 * spec.n_kv_heads);
     let neurons = spec.d_mlp * if spec.mlp.is_gated() { 4 } else { 2 };
     4 * (6 * spec.d_model + heads.max(neurons) + spec.d_mlp)

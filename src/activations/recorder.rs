@@ -1,12 +1,20 @@
 //! The hook that reads a group's entities as the pass comes by, and hands their rows on at once.
 
-use super::extract::{Sink, Watch};
 use super::recording::Readout;
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Forest, Hook, Picked};
 use candle_core::Tensor;
+
+/// Where a group's rows go, and who may stop the pass.
+pub(super) trait Outlet {
+    /// Takes the rows at a hook point, those of one entity after the other, `[n_rows, width]`.
+    fn put(&mut self, point: HookPoint, values: Vec<f32>) -> Result<()>;
+
+    /// Asked at every hook point.
+    fn stops(&self) -> bool;
+}
 
 /// Reads one group. Only one hook point's values are held at a time, so that memory does not grow with
 /// the number of layers.
@@ -19,8 +27,7 @@ pub(super) struct Recorder<'a> {
     kept: Picked,
     /// For each entity the places of its tokens among them.
     places: Vec<Vec<usize>>,
-    sink: &'a mut dyn Sink,
-    watch: &'a dyn Watch,
+    outlet: &'a mut dyn Outlet,
     n_points: usize,
 }
 
@@ -29,7 +36,7 @@ impl<'a> Recorder<'a> {
     pub fn new(
         work: &'a Work<'a>,
         (points, group): (&'a [HookPoint], usize),
-        (sink, watch): (&'a mut dyn Sink, &'a dyn Watch),
+        outlet: &'a mut dyn Outlet,
     ) -> Result<Recorder<'a>> {
         let entities = work.group(group);
         let texts: Vec<Vec<u32>> = entities.iter().map(|&entity| work.seen(entity).to_vec()).collect();
@@ -42,7 +49,7 @@ impl<'a> Recorder<'a> {
         kept.iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
         let places = nodes.iter().map(|nodes| nodes.iter().map(|&n| place[n as usize]).collect()).collect();
         let kept = Picked::new(&kept)?;
-        Ok(Recorder { work, points, entities, forest, kept, places, sink, watch, n_points: 0 })
+        Ok(Recorder { work, points, entities, forest, kept, places, outlet, n_points: 0 })
     }
 
     /// The pass itself.
@@ -59,9 +66,8 @@ impl<'a> Recorder<'a> {
     fn read(&mut self, point: HookPoint, (values, width): (&[f32], usize)) -> Result<()> {
         self.check_finite(point, (values, width))?;
         let row = |place: usize| &values[place * width..(place + 1) * width];
-        let mut rows: Vec<f32> = Vec::new();
-        for (&entity, places) in self.entities.iter().zip(&self.places) {
-            rows.clear();
+        let mut rows: Vec<f32> = Vec::with_capacity(self.entities.len() * width);
+        for places in &self.places {
             match self.work.recording.readout {
                 Readout::Mean => {
                     let mut sums = vec![0f64; width];
@@ -71,18 +77,18 @@ impl<'a> Recorder<'a> {
                     rows.extend(sums.iter().map(|sum| (sum / places.len() as f64) as f32));
                 }
                 Readout::Max => {
+                    let at = rows.len();
                     rows.extend(row(places[0]));
                     for &place in &places[1..] {
-                        rows.iter_mut().zip(row(place)).for_each(|(most, x)| *most = most.max(*x));
+                        rows[at..].iter_mut().zip(row(place)).for_each(|(most, x)| *most = most.max(*x));
                     }
                 }
                 Readout::Last | Readout::First | Readout::Every => {
                     places.iter().for_each(|&place| rows.extend(row(place)));
                 }
             }
-            self.sink.put(point, entity, &rows)?;
         }
-        Ok(())
+        self.outlet.put(point, rows)
     }
 
     /// Finds the entity and the token with the first value that is not finite.
@@ -106,7 +112,7 @@ impl<'a> Recorder<'a> {
 
 impl Hook for Recorder<'_> {
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
-        if self.watch.stops() {
+        if self.outlet.stops() {
             return Err(Error::Stopped { kept: 0, of: 0 });
         }
         if self.points.contains(&point) {

@@ -2,8 +2,8 @@
 
 use super::extract::Reader;
 use super::placement::{holds_unknown, place_all};
-use super::plan::{Plan, Shard, group_nodes};
-use super::recording::{Recording, hook_points};
+use super::plan::{Plan, Shard, group_nodes, node_bytes};
+use super::recording::{Recording, hook_points, width};
 use super::span::{Span, SpanRow};
 use crate::artefact::Card;
 use crate::datasets::{Dataset, Prompt};
@@ -86,6 +86,30 @@ impl<'a> Work<'a> {
     /// The entities of a group.
     pub(super) fn group(&self, group: usize) -> &[usize] {
         self.plan.group(group)
+    }
+
+    /// Bytes that a group's pass takes beside the weights.
+    pub(super) fn group_bytes(&self, group: usize) -> usize {
+        self.plan.n_nodes(group..group + 1) * node_bytes(self.spec())
+    }
+
+    /// Whether the passes run on this machine's processors.
+    pub(super) fn is_on_cpu(&self) -> bool {
+        self.reader.transformer.device().is_cpu()
+    }
+
+    /// A group's rows at a hook point, cut where the next entity's begin.
+    pub(super) fn by_entity<'v>(
+        &self,
+        group: usize,
+        (point, values): (HookPoint, &'v [f32]),
+    ) -> impl Iterator<Item = (usize, &'v [f32])> {
+        let (width, mut rest) = (width(self.spec(), point), values);
+        self.group(group).iter().map(move |&entity| {
+            let (rows, others) = rest.split_at(self.n_rows(entity) * width);
+            rest = others;
+            (entity, rows)
+        })
     }
 
     /// The tokens of an entity's text that are computed.

@@ -4,10 +4,10 @@ use super::hub;
 use clap::Args;
 use mappa::Result;
 use mappa::hub::RepoId;
-use mappa::model::{BUNDLED_MODEL, Location, Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Compute, Held, Location, Model, Precision};
 use std::path::Path;
 
-/// Which model, and how its weights lie in memory.
+/// Which model, how its weights lie in memory, and where it computes.
 #[derive(Args)]
 pub struct ChosenModel {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
@@ -16,12 +16,15 @@ pub struct ChosenModel {
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
     pub dtype: Precision,
+    /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: Compute,
 }
 
 impl ChosenModel {
     /// The model, ready to run.
     pub fn load(&self, lab: &Path) -> Result<Model> {
-        load(lab, &self.name, self.dtype)
+        load(lab, &self.name, Held { precision: self.dtype, compute: self.device })
     }
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
@@ -41,8 +44,8 @@ impl ChosenModel {
 }
 
 /// A model by name, folder or hub name, ready to run.
-pub fn load(lab: &Path, name: &str, dtype: Precision) -> Result<Model> {
-    Model::open(&find(lab, name)?, dtype)
+pub fn load(lab: &Path, name: &str, held: Held) -> Result<Model> {
+    Model::open(&find(lab, name)?, held)
 }
 
 /// Where a model lies: on this machine, else on the hub, from where it is downloaded.

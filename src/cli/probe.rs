@@ -99,7 +99,8 @@ impl Probe {
         let files = draw(lab, &model.name, &job.results(), std::slice::from_ref(&read.dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
-        if model.transformer.generates() {
+        // Steering looks for the probes of the usual choices.
+        if model.transformer.generates() && job.results() == job.folder() {
             let name = &read.dataset.name;
             println!("next: mappa steer --model {} --dataset {name} --prompt …", self.model.name);
         }

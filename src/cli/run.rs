@@ -1,7 +1,7 @@
 //! `mappa run`: the whole line for one experiment; what is done already is found again.
 
 use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, FORMATS, Job, best_point, draw, dtype_of_weights, probe_folder};
+use super::stages::{Done, FORMATS, Job, best_point, draw, held_weights, probe_folder};
 use super::texts::Texts;
 use super::{chosen, table, terminal};
 use clap::Args;
@@ -10,7 +10,7 @@ use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Compute, Held, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
 use mappa::steering::{Along, Sweep, sweep};
@@ -35,9 +35,16 @@ pub struct Run {
     /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
+    /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<Compute>,
 }
 
 impl Run {
+    fn held(&self) -> Held {
+        Held { precision: self.dtype.unwrap_or_default(), compute: self.device.unwrap_or_default() }
+    }
+
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let started = Instant::now();
@@ -52,7 +59,7 @@ impl Run {
         experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
         let tasks = tasks(lab, &experiment)?;
         let texts = experiment.texts(&experiment.prompt);
-        let model = texts.set_up(chosen::load(lab, &experiment.model, self.dtype.unwrap_or_default())?)?;
+        let model = texts.set_up(chosen::load(lab, &experiment.model, self.held())?)?;
         let mut n_new = 0;
         let mut probed: Vec<Probed> = Vec::new();
         for Task { texts, dataset, prompt } in tasks {
@@ -184,6 +191,7 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
         println!("Done in {:.0} s.", started.elapsed().as_secs_f64());
     }
     table::print_scores(scores)?;
+    table::print_others(scores)?;
     table::print_curves(scores);
     Ok(())
 }
@@ -237,7 +245,7 @@ fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
 }
 
 fn sweep_card(model: &Model, plan: &SweepPlan, layer: usize) -> Card {
-    dtype_of_weights(model, Card::new())
+    held_weights(model, Card::new())
         .input("weights_sha256", &model.weights_sha256)
         .input("tokenizer_sha256", &model.tokenizer.sha256)
         .input("dataset", &plan.dataset)

@@ -6,7 +6,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Model, Precision, Transformer};
+use mappa::model::{Compute, Model, Precision, Transformer};
 use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows};
 use mappa::{Error, Result, artefact};
 use std::path::{Path, PathBuf};
@@ -35,11 +35,15 @@ pub struct Job<'a> {
     pub from: Option<&'a Job<'a>>,
 }
 
-/// Notes in a card how the weights lay in memory, where they were not f32.
-pub fn dtype_of_weights(model: &Model, card: Card) -> Card {
-    match model.precision {
+/// Notes in a card how the weights were held, where it was not in f32 and on the CPU.
+pub fn held_weights(model: &Model, card: Card) -> Card {
+    let card = match model.precision {
         Precision::F32 => card,
         other => card.input("weights_dtype", other),
+    };
+    match model.compute {
+        Compute::Cpu => card,
+        other => card.input("device", other),
     }
 }
 
@@ -81,7 +85,7 @@ impl Job<'_> {
     /// What decides the content of activations, but for the size of a pass.
     pub fn card(&self) -> Result<Card> {
         let tokenizer = &self.model.tokenizer;
-        let mut card = dtype_of_weights(self.model, Card::new());
+        let mut card = held_weights(self.model, Card::new());
         if let Some(sha256) = tokenizer.chat_sha256() {
             card = card.input("chat_template_sha256", sha256);
         }

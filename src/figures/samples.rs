@@ -1,6 +1,8 @@
 //! Made-up rows that look like a run's, for the tests.
 
-use crate::results::{CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, ScoreRow, SweepRow, UNTRAINED};
+use crate::results::{
+    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNTRAINED,
+};
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
     ("world_place", 0.86),
@@ -51,6 +53,7 @@ pub(super) fn scores(n_layers: usize) -> Vec<ScoreRow> {
             let probe = top * (1.0 - 0.75 * (-3.0 * share).exp()) + jitter;
             rows.push(score(dataset, RIDGE, (&layer, probe, 0.03 + 0.02 * (d % 3) as f64)));
             rows.push(score(dataset, UNTRAINED, (&layer, 0.2 * top + jitter, 0.03)));
+            rows.push(score(dataset, SHUFFLED_WEIGHTS, (&layer, 0.12 * top - jitter, 0.03)));
             let shuffled = if d == 2 { -0.3 * share } else { -0.03 };
             rows.push(score(dataset, SHUFFLED, (&layer, shuffled + jitter, 0.02)));
         }

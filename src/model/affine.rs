@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let normal = |shape: &[usize]| Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap();
+        let (x, w, b) = (normal(&[333, 700]), normal(&[1500, 700]), normal(&[1500]));
+        let with = |n| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+            let y = pool.install(|| x.apply_op3(&w, &b, Affine { activation: Some(Activation::Gelu) }));
+            y.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let one = with(1);
+        for n in [2, 3, 8] {
+            assert!(with(n) == one, "{n} threads");
+        }
+    }
+
+    #[test]
     fn sixteen_bit_weights_multiply_as_their_widened_selves() {
         let x = Tensor::randn(0f32, 1f32, (9, 33), &Device::Cpu).unwrap();
         for dtype in [DType::F16, DType::BF16] {

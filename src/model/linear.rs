@@ -3,8 +3,8 @@
 use super::affine::Affine;
 use super::spec::Activation;
 use crate::error::Result;
-use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{DType, Module, Tensor};
+use candle_core::quantized::{QMatMul, QStorage, QTensor};
+use candle_core::{DType, Device, Module, Tensor};
 use std::sync::Arc;
 
 /// A parameter's values.
@@ -18,11 +18,23 @@ pub enum Weight {
 }
 
 impl Weight {
+    /// The same values where a model computes.
+    pub(super) fn to_device(self, device: &Device) -> Result<Weight> {
+        Ok(match self {
+            Weight::Dense(tensor) => Weight::Dense(tensor.to_device(device)?),
+            Weight::Quantised(blocks) if device.is_cpu() => Weight::Quantised(blocks),
+            Weight::Quantised(blocks) => {
+                let storage = QStorage::from_data(blocks.data()?, device, blocks.dtype())?;
+                Weight::Quantised(Arc::new(QTensor::new(storage, blocks.shape())?))
+            }
+        })
+    }
+
     /// The values in f32, for parameters that are looked up or added.
     pub(crate) fn dense(self) -> Result<Tensor> {
         Ok(match self {
             Weight::Dense(tensor) => tensor.to_dtype(DType::F32)?,
-            Weight::Quantised(blocks) => blocks.dequantize(&candle_core::Device::Cpu)?,
+            Weight::Quantised(blocks) => blocks.dequantize(&blocks.device())?,
         })
     }
 }
@@ -40,6 +52,17 @@ impl Matrix {
             Weight::Dense(tensor) => Matrix::Dense(tensor),
             Weight::Quantised(blocks) => Matrix::Quantised(QMatMul::from_arc(blocks)?),
         })
+    }
+
+    /// Where it lies.
+    pub fn device(&self) -> Device {
+        match self {
+            Matrix::Dense(weight) => weight.device().clone(),
+            Matrix::Quantised(QMatMul::QTensor(blocks)) => blocks.device(),
+            Matrix::Quantised(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
+                weight.device().clone()
+            }
+        }
     }
 
     /// # Shapes

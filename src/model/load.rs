@@ -1,5 +1,6 @@
 //! A model by folder or by name: config, tokenizer and weights as one.
 
+use super::compute::Compute;
 use super::families::{Config, Family};
 use super::gguf::GgufFile;
 use super::linear::Weight;
@@ -41,10 +42,27 @@ pub struct Model {
     pub location: Location,
     /// How its weights lie in memory.
     pub precision: Precision,
+    /// Where it computes.
+    pub compute: Compute,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
     /// SHA-256 of config.json, or of the fields that a GGUF file has in its place.
     pub config_sha256: String,
+}
+
+/// How a model's weights are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// In which numbers.
+    pub precision: Precision,
+    /// On which device.
+    pub compute: Compute,
+}
+
+impl From<Precision> for Held {
+    fn from(precision: Precision) -> Held {
+        Held { precision, compute: Compute::Cpu }
+    }
 }
 
 /// The small files of a model.
@@ -55,54 +73,55 @@ struct Files<'a> {
 }
 
 impl Model {
-    /// A model from where it lies.
+    /// A model from where it lies, ready to run on a device.
     ///
     /// # Errors
-    /// What is wrong with its files, by file and tensor.
-    pub fn open(location: &Location, precision: Precision) -> Result<Model> {
+    /// What is wrong with its files, by file and tensor, or with the device.
+    pub fn open(location: &Location, held: impl Into<Held>) -> Result<Model> {
+        let held = held.into();
         match location {
-            Location::Folder { path, name } => {
-                Ok(Model { name: name.clone(), ..Model::load(path, precision)? })
-            }
-            Location::Gguf(path) => Model::load_gguf(path, precision),
-            Location::Bundled => Model::bundled(precision),
+            Location::Folder { path, name } => Ok(Model { name: name.clone(), ..Model::load(path, held)? }),
+            Location::Gguf(path) => Model::load_gguf(path, held),
+            Location::Bundled => Model::bundled(held),
         }
     }
 
     /// A model from a folder in Hugging Face layout, or from a GGUF file; its name is theirs.
     ///
     /// # Errors
-    /// What is wrong with its files, by file and tensor.
-    pub fn load(folder: &Path, precision: Precision) -> Result<Model> {
+    /// What is wrong with its files, by file and tensor, or with the device.
+    pub fn load(folder: &Path, held: impl Into<Held>) -> Result<Model> {
+        let held = held.into();
         if is_gguf(folder) {
-            return Model::load_gguf(folder, precision);
+            return Model::load_gguf(folder, held);
         }
         let config = artefact::load_bytes(&folder.join("config.json"))?;
         let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
         let location = Location::Folder { path: folder.to_path_buf(), name: location::name(folder) };
-        Model::assemble(location, files, precision, || Weights::open(folder, precision))
+        Model::assemble(location, files, held, || Weights::open(folder, held.precision))
     }
 
-    fn load_gguf(path: &Path, precision: Precision) -> Result<Model> {
+    fn load_gguf(path: &Path, held: Held) -> Result<Model> {
         let file = GgufFile::open(path)?;
         let tokenizer = file.tokenizer()?;
         let hashes = (file.sha256(), file.spec()?.1);
-        let parameters = of_gguf(file, precision)?;
+        let parameters = of_gguf(file, held.precision)?;
         let location = Location::Gguf(path.to_path_buf());
-        Model::put_together(location, (path, tokenizer), parameters, (precision, hashes))
+        Model::put_together(location, (path, tokenizer), parameters, (held, hashes))
     }
 
     /// The model inside the binary.
     ///
     /// # Errors
-    /// None that a user can cause.
-    pub fn bundled(precision: Precision) -> Result<Model> {
+    /// What is wrong with the device.
+    pub fn bundled(held: impl Into<Held>) -> Result<Model> {
+        let held = held.into();
         let folder = Path::new("models").join(BUNDLED_MODEL);
         let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
         let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
         let files = Files { folder: &folder, config, tokenizer };
-        Model::assemble(Location::Bundled, files, precision, || {
-            Weights::bundled(&folder.join(weights_name), weights, precision)
+        Model::assemble(Location::Bundled, files, held, || {
+            Weights::bundled(&folder.join(weights_name), weights, held.precision)
         })
     }
 
@@ -151,21 +170,21 @@ impl Model {
     fn assemble(
         location: Location,
         files: Files,
-        precision: Precision,
+        held: Held,
         weights: impl FnOnce() -> Result<Weights>,
     ) -> Result<Model> {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
-        let (spec, load, weights_sha256) = parameters(&config, precision, weights)?;
+        let (spec, load, weights_sha256) = parameters(&config, held.precision, weights)?;
         let hashes = (weights_sha256, artefact::hash(files.config));
-        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (precision, hashes))
+        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (held, hashes))
     }
 
     fn put_together(
         location: Location,
         (tokenizer_path, tokenizer): (&Path, Tokenizer),
         (spec, mut load): (Spec, Box<Parameters>),
-        (precision, (weights_sha256, config_sha256)): (Precision, (String, String)),
+        (held, (weights_sha256, config_sha256)): (Held, (String, String)),
     ) -> Result<Model> {
         if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
             let found = format!("token id {id}");
@@ -175,13 +194,25 @@ impl Model {
             );
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
-        let transformer = Transformer::new(spec, &mut *load)?;
+        let device = held.compute.open()?;
+        let mut load = |param, shape: &[usize]| load(param, shape)?.to_device(&device);
+        let transformer = Transformer::new(spec, &mut load)?;
         let name = match &location {
             Location::Folder { name, .. } => name.clone(),
             Location::Gguf(path) => location::stem(path),
             Location::Bundled => BUNDLED_MODEL.into(),
         };
-        Ok(Model { name, transformer, tokenizer, location, precision, weights_sha256, config_sha256 })
+        let Held { precision, compute } = held;
+        Ok(Model {
+            name,
+            transformer,
+            tokenizer,
+            location,
+            precision,
+            compute,
+            weights_sha256,
+            config_sha256,
+        })
     }
 
     /// The model's spec.

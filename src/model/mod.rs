@@ -5,6 +5,7 @@
 //! - `params`: the parameters a spec asks for, with their shapes; `shuffled`: a model that lost their places
 //! - `checkpoint`: safetensors and older pickles, one file or shards
 //! - `weights`: a checkpoint's tensors as parameters, checked
+//! - `compute`: where a model computes
 //! - `linear`: matrices as they lie in memory, dense or quantised
 //! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores
 //! - `forest`: a batch of texts in which equal beginnings are one
@@ -32,6 +33,7 @@ mod cache;
 mod chat;
 mod chat_date;
 mod checkpoint;
+mod compute;
 mod describe;
 mod elementwise;
 pub mod families;
@@ -59,11 +61,12 @@ mod weights;
 pub use bos::Bos;
 pub use cache::Cache;
 pub use chat_date::ChatDate;
+pub use compute::Compute;
 pub use forest::Forest;
 pub use generate::{Generation, Sampling, generate};
 pub use hook::{Both, Capture, Hook, Picked, Untouched};
 pub use linear::Weight;
-pub use load::{BUNDLED_MODEL, Model, Parameters, bundled_files};
+pub use load::{BUNDLED_MODEL, Held, Model, Parameters, bundled_files};
 pub use location::Location;
 pub use outline::Outline;
 pub(crate) use params::random as random_param;

@@ -41,6 +41,7 @@ struct HeadParts {
 pub(super) struct Parts {
     all: HashMap<Param, Weight>,
     eps: f64,
+    device: Device,
 }
 
 impl Parts {
@@ -63,7 +64,7 @@ impl Parts {
     pub fn norm(&mut self, place: Place, (kind, width): (NormKind, usize)) -> Result<Norm> {
         let weight = match self.dense(place.weight())? {
             Some(weight) => weight,
-            None => Tensor::ones(width, DType::F32, &Device::Cpu)?,
+            None => Tensor::ones(width, DType::F32, &self.device)?,
         };
         let bias = self.dense(place.bias())?.map_or_else(|| weight.zeros_like(), Ok)?;
         Ok(Norm { kind, eps: self.eps, weight, bias })
@@ -80,11 +81,14 @@ impl Transformer {
             .into_iter()
             .map(|(name, shape)| Ok((name, param(name, &shape)?)))
             .collect::<Result<HashMap<Param, Weight>>>()?;
-        let mut parts = Parts { all, eps: spec.norm_eps };
+        let mut parts = Parts { all, eps: spec.norm_eps, device: Device::Cpu };
         let embed = Matrix::new(parts.take(Place::Embed.weight())?)?;
+        parts.device = embed.device();
         let embed_norm = spec.embedding.norm.then(|| parts.norm(Place::EmbedNorm, (spec.norm, spec.d_model)));
         let positions = match spec.embedding.positions {
-            Positions::Sinusoidal { offset } => Some(sinusoids(offset + spec.n_context, spec.d_model)?),
+            Positions::Sinusoidal { offset } => {
+                Some(sinusoids(offset + spec.n_context, spec.d_model)?.to_device(&parts.device)?)
+            }
             _ => parts.dense(Place::Positions.weight())?,
         };
         let token_type = parts.dense(Place::TokenTypes.weight())?;
@@ -113,6 +117,11 @@ impl Transformer {
             Error::invalid("block", layer, format!("one from 0 to {}", self.spec.n_layers - 1))
         })?;
         block.mlp_weights()
+    }
+
+    /// Where its weights lie and its passes run.
+    pub fn device(&self) -> Device {
+        self.embed.device()
     }
 
     /// Whether it can continue a text: it sees only what stands before, and came with a head.
@@ -166,7 +175,8 @@ impl Transformer {
 
     /// What enters block 0: token embeddings, and whatever the family adds to them.
     fn embed(&self, forest: &Forest) -> Result<Tensor> {
-        let ids = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &Device::Cpu);
+        let device = self.device();
+        let ids = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &device);
         let Spec { embedding, .. } = self.spec;
         let mut stream = self.embed.rows(&ids(forest.new_tokens())?)?; // [n_new, d_embed]
         if embedding.scale != 1.0 {

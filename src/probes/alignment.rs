@@ -22,7 +22,7 @@ pub fn cosine(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
     if scale > 0.0 { (a.dot(&b) / scale).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
-impl Decomposition {
+impl Decomposition<'_> {
     /// How many principal components the stream lies in, as a participation ratio.
     pub fn participation(&self) -> f64 {
         participation(self.eigenvalues.iter().copied())

@@ -17,7 +17,7 @@ impl Scorer<'_> {
     pub fn names_only(&self) -> Result<Baseline> {
         let names: Vec<&str> = self.dataset.entities.iter().map(|e| e.name.as_str()).collect();
         let features = name_features(&names);
-        let settings = SparseRidge { seed: self.bootstrap.seed, ..SparseRidge::default() };
+        let settings = SparseRidge { seed: self.bootstrap.seed, ..self.names.clone() };
         self.blind(NAMES_ONLY, |train| {
             Ok(settings.fit(&features.select(train), &self.targets(train))?.readings(&features))
         })

@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// How many classes the names-only baseline fits at a time: each takes a weight for every n-gram.
 const CLASSES_AT_ONCE: usize = 16;
 
+/// Learns from some entities and names a class for each of others.
+type Naming<'a> = dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a;
+
 /// The class of each entity, by a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
@@ -120,7 +123,7 @@ impl Scorer<'_> {
         let names: Vec<&str> = self.dataset.entities.iter().map(|e| e.name.as_str()).collect();
         let features = name_features(&names);
         let (seen, unseen) = (features.select(train), features.select(reads));
-        let settings = SparseRidge { seed: self.bootstrap.seed, ..SparseRidge::default() };
+        let settings = SparseRidge { seed: self.bootstrap.seed, ..self.names.clone() };
         let of = classes.select(train);
         let mut best = vec![(f64::NEG_INFINITY, 0); reads.len()];
         let all: Vec<usize> = (0..classes.names.len()).collect();
@@ -137,11 +140,7 @@ impl Scorer<'_> {
     }
 
     /// The classes that are named for test entities, in ascending order, fold by fold.
-    fn classes_of_folds(
-        &self,
-        classes: &Classes,
-        named: &dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>>,
-    ) -> Result<Vec<usize>> {
+    fn classes_of_folds(&self, classes: &Classes, named: &Naming) -> Result<Vec<usize>> {
         let mut read = vec![usize::MAX; self.dataset.entities.len()];
         for fold in &self.split.folds {
             let mut seen = fold.train.iter().map(|&i| classes.of[i]);
@@ -218,9 +217,8 @@ mod tests {
             let counts = vec![1.0; truth.len()];
             let measures = measures("kind", 4, (truth, case.logistic.clone()));
             let expected = [case.accuracy, case.balanced_accuracy, case.macro_f1];
-            for (measure, expected) in measures.iter().zip(expected) {
-                assert_close((measure.of)(&counts), expected);
-            }
+            let found = crate::probes::measure::values(&measures, &counts);
+            found.into_iter().zip(expected).for_each(|(found, expected)| assert_close(found, expected));
         }
     }
 

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side, set_global_parallelism};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2, s};
+use std::ops::Range;
 
 /// Into how many pieces products and decompositions are cut, however many threads there are: sums are then
 /// taken in the same order, so that one CPU gives the same bits as eight.
@@ -16,10 +17,10 @@ const MIN_ROWS: usize = 3;
 
 /// The centred activations, turned to their principal axes.
 ///
-/// With `X − mean = U √S Vᵀ` it holds `S`, `V` and the scores `T = U √S`. Whichever of the Gram
+/// With `X − mean = U √S Vᵀ` it holds `S` and `V`, and knows the scores `T = U √S`. Whichever of the Gram
 /// matrices `[d_model, d_model]` and `[n_rows, n_rows]` is smaller is decomposed.
 #[derive(Debug, Clone)]
-pub struct Decomposition {
+pub struct Decomposition<'a> {
     /// The mean activation, `[d_model]`.
     pub(super) mean: Array1<f64>,
     /// The squared singular values; those that are only rounding are 0, `[n_axes]`.
@@ -27,10 +28,48 @@ pub struct Decomposition {
     /// The principal axes as columns, `[d_model, n_axes]`.
     pub(super) axes: Array2<f64>,
     /// The coordinates of the rows along the axes, `[n_rows, n_axes]`.
-    pub(super) scores: Array2<f64>,
+    scores: Scores<'a>,
 }
 
-impl Decomposition {
+/// Where the coordinates of the rows come from.
+#[derive(Debug, Clone)]
+enum Scores<'a> {
+    /// They are held.
+    Held(Array2<f64>),
+    /// They are computed from these rows of the activations, a block at a time, whenever they are needed.
+    Of(Stored<'a>),
+}
+
+/// Some rows of activations as they are stored: all values, row after row, the width, and the rows that are meant.
+#[derive(Debug, Clone, Copy)]
+struct Stored<'a> {
+    values: &'a [f32],
+    width: usize,
+    rows: &'a [usize],
+}
+
+impl Stored<'_> {
+    /// Some of the rows in f64, by their places among those that are meant.
+    fn block(&self, block: Range<usize>) -> Array2<f64> {
+        let mut wide = Array2::zeros((block.len(), self.width));
+        for (mut to, &row) in wide.rows_mut().into_iter().zip(&self.rows[block]) {
+            let from = &self.values[row * self.width..(row + 1) * self.width];
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = f64::from(*from));
+        }
+        wide
+    }
+
+    /// The places of the rows, a block at a time.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let n = self.rows.len();
+        (0..n).step_by(BLOCK_ROWS).map(move |start| start..(start + BLOCK_ROWS).min(n))
+    }
+}
+
+/// Rows that are widened to f64 at a time.
+const BLOCK_ROWS: usize = 1024;
+
+impl<'a> Decomposition<'a> {
     /// Decomposes activations; it takes them, as it works in their memory.
     ///
     /// # Shapes
@@ -39,7 +78,7 @@ impl Decomposition {
     /// # Errors
     /// [`Error::Invalid`] if there are fewer than 3 rows or no columns, [`Error::NonFinite`] naming the
     /// first row and column (counted from 1) that is infinite or not a number.
-    pub fn of(x: Array2<f64>) -> Result<Decomposition> {
+    pub fn of(x: Array2<f64>) -> Result<Decomposition<'a>> {
         let mut x = if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned() };
         let (n, d) = x.dim();
         if n < MIN_ROWS || d == 0 {
@@ -52,14 +91,89 @@ impl Decomposition {
         if d <= n { Decomposition::by_columns(x, mean) } else { Decomposition::by_rows(x, mean) }
     }
 
+    /// Decomposes some rows of activations as they are stored; of these only a block is copied at a time, unless
+    /// there are fewer rows than columns.
+    ///
+    /// # Shapes
+    /// `activations` is `[n_entities, d_model]`.
+    ///
+    /// # Errors
+    /// As [`Decomposition::of`].
+    pub fn of_rows(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<Decomposition<'a>> {
+        let (n, width) = (rows.len(), activations.ncols());
+        let values = activations.to_slice().filter(|_| n >= MIN_ROWS && width <= n && width > 0);
+        let Some(values) = values else {
+            return Decomposition::of(activations.select(Axis(0), rows).mapv(f64::from));
+        };
+        let stored = Stored { values, width, rows };
+        let mut mean = Array1::<f64>::zeros(width);
+        for block in stored.blocks() {
+            let after = format!("activations, after {} others", block.start);
+            let block = stored.block(block);
+            check_finite(block.view(), &after)?;
+            mean += &block.sum_axis(Axis(0));
+        }
+        mean /= n as f64;
+        let mut gram = Mat::<f64>::zeros(width, width);
+        for block in stored.blocks() {
+            let block = stored.block(block) - &mean;
+            let view = faer_view(&block)?;
+            add_gram(&mut gram, view.transpose(), view);
+        }
+        let (eigenvalues, axes) = eigen(gram)?; // [d], [d, d]
+        let axes = Array2::from_shape_fn((width, width), |(i, j)| axes[(i, j)]);
+        Ok(Decomposition { mean, eigenvalues, axes, scores: Scores::Of(stored) })
+    }
+
+    /// The coordinates of some rows along the axes, `[n_block, n_axes]`.
+    pub(super) fn scores(&self, block: Range<usize>) -> CowArray<'_, f64, Ix2> {
+        match &self.scores {
+            Scores::Held(scores) => scores.slice(s![block, ..]).into(),
+            Scores::Of(stored) => {
+                let x = stored.block(block) - &self.mean;
+                let mut scores = Array2::zeros((x.nrows(), self.axes.ncols()));
+                let axes = self.axes.as_standard_layout();
+                // New arrays are in row order: all three have a slice.
+                if let (Some(into), Some(from), Some(axes)) =
+                    (scores.as_slice_mut(), x.as_slice(), axes.as_slice())
+                {
+                    let (n, d, k) = (x.nrows(), x.ncols(), self.axes.ncols());
+                    matmul(
+                        MatMut::from_row_major_slice_mut(into, n, k),
+                        Accum::Replace,
+                        MatRef::from_row_major_slice(from, n, d),
+                        MatRef::from_row_major_slice(axes, d, k),
+                        1.0,
+                        Par::Seq,
+                    );
+                }
+                scores.into()
+            }
+        }
+    }
+
+    /// What some targets have along the axes: `Tᵀ y`, `[n_axes, n_targets]`.
+    pub(super) fn along(&self, y: &Array2<f64>) -> Array2<f64> {
+        match &self.scores {
+            Scores::Held(scores) => scores.t().dot(y),
+            Scores::Of(stored) => {
+                let mut moments = Array2::zeros((self.mean.len(), y.ncols())); // [d_model, n_targets]
+                for (block, y) in stored.blocks().zip(y.axis_chunks_iter(Axis(0), BLOCK_ROWS)) {
+                    moments += &(stored.block(block) - &self.mean).t().dot(&y);
+                }
+                self.axes.t().dot(&moments)
+            }
+        }
+    }
+
     /// Fewer columns than rows: the axes are the eigenvectors of `XᵀX`.
-    fn by_columns(mut x: Array2<f64>, mean: Array1<f64>) -> Result<Decomposition> {
+    fn by_columns(mut x: Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let view = faer_view(&x)?;
-        let (eigenvalues, axes) = eigen(view.transpose(), view)?; // [d], [d, d]
+        let (eigenvalues, axes) = eigen(gram(view.transpose(), view))?; // [d], [d, d]
         let d = axes.ncols();
         // The scores X V take the place of X, some rows at a time.
-        let mut block = Mat::<f64>::zeros(1024.min(x.nrows()), d);
-        for mut rows in x.axis_chunks_iter_mut(Axis(0), 1024) {
+        let mut block = Mat::<f64>::zeros(BLOCK_ROWS.min(x.nrows()), d);
+        for mut rows in x.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS) {
             let n = rows.nrows();
             let slice = rows.as_slice_mut().ok_or_else(layout_fault)?;
             let mut product = block.as_mut().subrows_mut(0, n);
@@ -68,27 +182,30 @@ impl Decomposition {
             MatMut::from_row_major_slice_mut(slice, n, d).copy_from(product);
         }
         let axes = Array2::from_shape_fn((d, d), |(i, j)| axes[(i, j)]);
-        Ok(Decomposition { mean, eigenvalues, axes, scores: x })
+        Ok(Decomposition { mean, eigenvalues, axes, scores: Scores::Held(x) })
     }
 
     /// Fewer rows than columns: the scores are the eigenvectors of `XXᵀ`, scaled.
-    fn by_rows(x: Array2<f64>, mean: Array1<f64>) -> Result<Decomposition> {
+    fn by_rows(x: Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let (n, d) = x.dim();
         let view = faer_view(&x)?;
-        let (eigenvalues, left) = eigen(view, view.transpose())?; // [n], [n, n]
+        let (eigenvalues, left) = eigen(gram(view, view.transpose()))?; // [n], [n, n]
         let mut axes = Array2::zeros((d, n));
         let into = axes.as_slice_mut().ok_or_else(layout_fault)?;
         let into = MatMut::from_row_major_slice_mut(into, d, n);
         matmul(into, Accum::Replace, view.transpose(), left.as_ref(), 1.0, pieces());
         let roots = eigenvalues.mapv(f64::sqrt);
         axes *= &roots.mapv(|root| if root > 0.0 { 1.0 / root } else { 0.0 });
-        let scores = Array2::from_shape_fn((n, n), |(i, j)| left[(i, j)] * roots[j]);
+        let scores = Scores::Held(Array2::from_shape_fn((n, n), |(i, j)| left[(i, j)] * roots[j]));
         Ok(Decomposition { mean, eigenvalues, axes, scores })
     }
 
     /// How many rows were decomposed.
     pub fn n_rows(&self) -> usize {
-        self.scores.nrows()
+        match &self.scores {
+            Scores::Held(scores) => scores.nrows(),
+            Scores::Of(stored) => stored.rows.len(),
+        }
     }
 
     /// The mean activation.
@@ -105,7 +222,7 @@ impl Decomposition {
     }
 
     /// Only the `k` principal axes along which the rows vary most, or all if there are fewer.
-    pub fn first(&self, k: usize) -> Decomposition {
+    pub fn first(&self, k: usize) -> Decomposition<'a> {
         let mut order: Vec<usize> = (0..self.eigenvalues.len()).collect();
         order.sort_by(|&a, &b| self.eigenvalues[b].total_cmp(&self.eigenvalues[a]));
         order.truncate(k);
@@ -113,7 +230,10 @@ impl Decomposition {
             mean: self.mean.clone(),
             eigenvalues: self.eigenvalues.select(Axis(0), &order),
             axes: self.axes.select(Axis(1), &order),
-            scores: self.scores.select(Axis(1), &order),
+            scores: match &self.scores {
+                Scores::Held(scores) => Scores::Held(scores.select(Axis(1), &order)),
+                Scores::Of(stored) => Scores::Of(*stored),
+            },
         }
     }
 
@@ -163,14 +283,18 @@ fn pieces() -> Par {
     Par::rayon(PIECES)
 }
 
-/// Eigenvalues and eigenvectors of the symmetric product of a matrix and its transpose.
-fn eigen(left: MatRef<f64>, right: MatRef<f64>) -> Result<(Array1<f64>, Mat<f64>)> {
-    let side = left.nrows();
-    let mut gram = Mat::<f64>::zeros(side, side);
+/// The symmetric product of a matrix and its transpose; only what lies on and below the diagonal is filled.
+fn gram(left: MatRef<f64>, right: MatRef<f64>) -> Mat<f64> {
+    let mut gram = Mat::<f64>::zeros(left.nrows(), left.nrows());
+    add_gram(&mut gram, left, right);
+    gram
+}
+
+fn add_gram(gram: &mut Mat<f64>, left: MatRef<f64>, right: MatRef<f64>) {
     triangular::matmul(
         gram.as_mut(),
         BlockStructure::TriangularLower,
-        Accum::Replace,
+        Accum::Add,
         left,
         BlockStructure::Rectangular,
         right,
@@ -178,6 +302,11 @@ fn eigen(left: MatRef<f64>, right: MatRef<f64>) -> Result<(Array1<f64>, Mat<f64>
         1.0,
         pieces(),
     );
+}
+
+/// Eigenvalues and eigenvectors of a symmetric matrix.
+fn eigen(gram: Mat<f64>) -> Result<(Array1<f64>, Mat<f64>)> {
+    let side = gram.nrows();
     // The one way to tell it; nothing else in this program asks faer to work in parallel.
     set_global_parallelism(pieces());
     let eigen = gram

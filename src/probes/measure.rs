@@ -27,13 +27,32 @@ pub(super) type OverCounts = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
 pub(super) struct Measure {
     pub metric: String,
     pub target: String,
-    pub of: OverCounts,
+    score: Score,
+}
+
+/// How a score is counted.
+enum Score {
+    Of(OverCounts),
+    /// The mean of so many scores that stand before it, which are not counted twice.
+    MeanOfBefore(usize),
+}
+
+/// Every score over rows that each stand `counts` times.
+pub(super) fn values(measures: &[Measure], counts: &[f64]) -> Vec<f64> {
+    let mut values: Vec<f64> = Vec::with_capacity(measures.len());
+    for measure in measures {
+        values.push(match &measure.score {
+            Score::Of(of) => of(counts),
+            Score::MeanOfBefore(n) => mean(&values[values.len() - n..]),
+        });
+    }
+    values
 }
 
 impl Measure {
     /// A score by its names.
     pub fn new(metric: &str, target: &str, of: impl Fn(&[f64]) -> f64 + Send + Sync + 'static) -> Measure {
-        Measure { metric: metric.into(), target: target.into(), of: Box::new(of) }
+        Measure { metric: metric.into(), target: target.into(), score: Score::Of(Box::new(of)) }
     }
 
     /// The mean of one value an entity.
@@ -134,15 +153,14 @@ fn each_and_mean(
     columns: &[Column],
     mut of: impl FnMut(&Column) -> OverCounts,
 ) -> Vec<Measure> {
-    let scores: Vec<Arc<OverCounts>> = columns.iter().map(|column| Arc::new(of(column))).collect();
-    let mut measures: Vec<Measure> = columns
-        .iter()
-        .zip(scores.clone())
-        .map(|(column, of)| Measure::new(metric, &column.target, move |counts| of(counts)))
-        .collect();
-    measures.push(Measure::new(metric, MEAN, move |counts| {
-        mean(&scores.iter().map(|of| of(counts)).collect::<Vec<f64>>())
-    }));
+    let each = |column: &Column| Measure {
+        metric: metric.into(),
+        target: column.target.clone(),
+        score: Score::Of(of(column)),
+    };
+    let mut measures: Vec<Measure> = columns.iter().map(each).collect();
+    let score = Score::MeanOfBefore(columns.len());
+    measures.push(Measure { metric: metric.into(), target: MEAN.into(), score });
     measures
 }
 
@@ -218,10 +236,13 @@ mod tests {
 
     fn value(kind: TargetKind, (truth, predicted): (&Array2<f64>, &Array2<f64>), key: (&str, &str)) -> f64 {
         let measures = measures((&kind, Metrics::WithPaper), truth, predicted).unwrap();
-        let mut found = measures.iter().filter(|m| (m.metric.as_str(), m.target.as_str()) == key);
-        let measure = found.next().unwrap_or_else(|| panic!("no {key:?}"));
+        let values = values(&measures, &vec![1.0; truth.nrows()]);
+        let is = |m: &&(&Measure, f64)| (m.0.metric.as_str(), m.0.target.as_str()) == key;
+        let all: Vec<(&Measure, f64)> = measures.iter().zip(values).collect();
+        let mut found = all.iter().filter(is);
+        let value = found.next().unwrap_or_else(|| panic!("no {key:?}")).1;
         assert!(found.next().is_none(), "two {key:?}");
-        (measure.of)(&vec![1.0; truth.nrows()])
+        value
     }
 
     #[test]
@@ -283,8 +304,7 @@ mod tests {
         let all = selectivity(&kind, &truth, (&truth, &shuffled));
         let chance = |target: &str| value(TargetKind::Place, (&truth, &shuffled), ("r2", target));
         assert_eq!(all.len(), 3);
-        for measure in all {
-            let found = (measure.of)(&[1.0; 4]);
+        for (measure, found) in all.iter().zip(values(&all, &[1.0; 4])) {
             assert!((found - (1.0 - chance(&measure.target))).abs() < 1e-12, "{}", measure.target);
         }
     }

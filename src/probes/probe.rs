@@ -87,6 +87,21 @@ impl Probe {
     }
 }
 
+impl Probe {
+    /// Reads some of many activations as they are stored; of these only a block is copied at a time.
+    ///
+    /// # Shapes
+    /// `[n_entities, d_model]` to `[n_rows, n_targets]`.
+    pub fn readings_of(&self, activations: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
+        let mut readings = Array2::zeros((rows.len(), self.n_targets()));
+        for (rows, mut out) in rows.chunks(BLOCK_ROWS).zip(readings.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
+        {
+            out.assign(&self.readings(activations.select(Axis(0), rows).view()));
+        }
+        readings
+    }
+}
+
 impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array2<f64>> for Probe {
     /// Reads every row of `x`.
     ///
@@ -116,6 +131,9 @@ mod tests {
         let readings = probe.readings(stored.view());
         let predicted: Array2<f64> = probe.predict(&x);
         assert!((&readings - &predicted).iter().all(|e| e.abs() < 1e-12));
+        let some: Vec<usize> = (0..stored.nrows()).rev().step_by(3).collect();
+        let chosen = probe.readings_of(stored.view(), &some);
+        assert!((&chosen - &readings.select(Axis(0), &some)).iter().all(|e| e.abs() < 1e-12));
         let last = probe.read(x.row(BLOCK_ROWS + 2));
         assert!((&last - &readings.row(BLOCK_ROWS + 2)).iter().all(|e| e.abs() < 1e-12));
     }

@@ -6,8 +6,9 @@ use super::probe::Probe;
 use crate::error::{Error, Result};
 use linfa::DatasetBase;
 use linfa::traits::Fit;
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::str::FromStr;
 
 /// How many penalties a decade of the grid holds.
@@ -111,7 +112,7 @@ impl Fit<Array2<f64>, Array2<f64>, Error> for Ridge {
     }
 }
 
-impl Decomposition {
+impl Decomposition<'_> {
     /// Fits a probe to some targets; any number of target matrices share the decomposition.
     ///
     /// # Shapes
@@ -143,32 +144,41 @@ impl Decomposition {
 
 /// Targets without their mean, and what they have along the axes.
 struct Centred<'a> {
-    decomposition: &'a Decomposition,
+    decomposition: &'a Decomposition<'a>,
     mean: Array1<f64>,
     y: Array2<f64>,
     /// `Tᵀ y`, `[n_axes, n_targets]`.
     along: Array2<f64>,
+    /// The leave-one-out errors at every penalty that was tried, row by row.
+    left_out: RefCell<Vec<(f64, Vec<f64>)>>,
 }
 
 impl Centred<'_> {
-    fn of<'a>(decomposition: &'a Decomposition, y: &Array2<f64>) -> Centred<'a> {
+    fn of<'a>(decomposition: &'a Decomposition<'a>, y: &Array2<f64>) -> Centred<'a> {
         let mean = y.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(y.ncols()));
         let y = y - &mean;
-        let along = decomposition.scores.t().dot(&y);
-        Centred { decomposition, mean, y, along }
+        let along = decomposition.along(&y);
+        Centred { decomposition, mean, y, along, left_out: RefCell::default() }
     }
 
-    /// The error of each penalty, as [`Trial::error`] defines it.
+    /// The error of each penalty, as [`Trial::error`] defines it; the errors of the rows are kept.
     fn errors(&self, penalties: &[f64]) -> Vec<f64> {
-        let squares: Array1<f64> = self
-            .blocks(penalties, |errors| errors.mapv(|e| e * e).sum_axis(Axis(0)))
-            .into_iter()
-            .fold(Array1::zeros(penalties.len() * self.y.ncols()), |sum, block| sum + block);
+        let n_targets = self.y.ncols();
+        let blocks = self.blocks(penalties);
+        let squares: Array1<f64> = blocks
+            .iter()
+            .map(|errors| errors.mapv(|e| e * e).sum_axis(Axis(0)))
+            .fold(Array1::zeros(penalties.len() * n_targets), |sum, block| sum + block);
+        for (at, &penalty) in penalties.iter().enumerate() {
+            let of_penalty = s![.., at * n_targets..(at + 1) * n_targets];
+            let rows = blocks.iter().flat_map(|errors| errors.slice(of_penalty).to_owned());
+            self.left_out.borrow_mut().push((penalty, rows.collect()));
+        }
         let variances: Vec<f64> = self.y.columns().into_iter().map(|c| c.dot(&c)).collect();
         // A constant target is learnt exactly by the bias: it has no say in the choice.
         let share = |square: f64, variance: f64| if variance > 0.0 { square / variance } else { 0.0 };
         squares
-            .exact_chunks(self.y.ncols())
+            .exact_chunks(n_targets)
             .into_iter()
             .map(|of_targets| {
                 mean(&of_targets.iter().zip(&variances).map(|(s, v)| share(*s, *v)).collect::<Vec<_>>())
@@ -176,29 +186,32 @@ impl Centred<'_> {
             .collect()
     }
 
-    /// The leave-one-out errors themselves, `[n_rows, n_targets]`.
+    /// The leave-one-out errors at a penalty that was tried, `[n_rows, n_targets]`.
     fn left_out(&self, penalty: f64) -> Result<Array2<f64>> {
-        let values = self.blocks(&[penalty], |errors| errors.iter().copied().collect::<Vec<_>>()).concat();
-        Array2::from_shape_vec(self.y.dim(), values).map_err(|e| Error::Internal(e.to_string()))
+        let tried = self.left_out.take();
+        let found = tried.into_iter().find(|(tried, _)| *tried == penalty).map(|(_, errors)| errors);
+        let errors = found.ok_or_else(|| Error::Internal(format!("penalty {penalty} was not tried")))?;
+        Array2::from_shape_vec(self.y.dim(), errors).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Applies `take` to the leave-one-out errors of one block of rows after another, in order.
+    /// The leave-one-out errors of one block of rows after another, `[n_block, n_penalties * n_targets]` each.
     ///
     /// The error without row `i` is its error with it over `1 − h_i`, where the leverage is
     /// `h_i = 1/n + Σ_j T_ij² / (s_j + λ)`; the `1/n` is the free bias.
-    fn blocks<R: Send>(&self, penalties: &[f64], take: impl Fn(Array2<f64>) -> R + Sync) -> Vec<R> {
-        let Decomposition { eigenvalues, scores, .. } = self.decomposition;
-        let (n, n_targets) = self.y.dim();
+    fn blocks(&self, penalties: &[f64]) -> Vec<Array2<f64>> {
+        let decomposition = self.decomposition;
+        let (eigenvalues, whole, along) = (&decomposition.eigenvalues, &self.y, &self.along);
+        let (n, n_targets) = whole.dim();
         let filters = Array2::from_shape_fn((eigenvalues.len(), penalties.len()), |(j, l)| {
             shrink(eigenvalues[j], penalties[l])
         }); // [n_axes, n_penalties]
         let fits = Array2::from_shape_fn((eigenvalues.len(), penalties.len() * n_targets), |(j, c)| {
-            filters[[j, c / n_targets]] * self.along[[j, c % n_targets]]
+            filters[[j, c / n_targets]] * along[[j, c % n_targets]]
         }); // [n_axes, n_penalties * n_targets]
         let block = |start: usize| {
             let rows = s![start..(start + BLOCK_ROWS).min(n), ..];
-            let t: ArrayView2<f64> = scores.slice(rows);
-            let y = self.y.slice(rows);
+            let t = decomposition.scores(start..(start + BLOCK_ROWS).min(n)); // [n_block, n_axes]
+            let y = whole.slice(rows);
             let leverage = t.mapv(|v| v * v).dot(&filters) + 1.0 / n as f64; // [n_block, n_penalties]
             let mut errors = t.dot(&fits); // [n_block, n_penalties * n_targets]
             for ((i, c), error) in errors.indexed_iter_mut() {
@@ -206,7 +219,7 @@ impl Centred<'_> {
                 let freedom = (1.0 - leverage[[i, c / n_targets]]).max(f64::EPSILON);
                 *error = (y[[i, c % n_targets]] - *error) / freedom;
             }
-            take(errors)
+            errors
         };
         (0..n).into_par_iter().step_by(BLOCK_ROWS).map(block).collect()
     }

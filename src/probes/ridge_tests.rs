@@ -78,6 +78,29 @@ fn both_sides_of_the_gram_matrix_give_the_same_probe() {
 }
 
 #[test]
+fn stored_rows_give_the_probe_that_rows_in_f64_give() {
+    for (n, d) in [(2600, 9), (20, 30)] {
+        let (x, mut y) = planted(n, d);
+        y += &noise((n, 2), 3);
+        let stored = x.mapv(|v| v as f32);
+        let rows: Vec<usize> = (0..n).filter(|i| i % 5 != 2).collect();
+        let (few, targets) = (stored.select(Axis(0), &rows).mapv(f64::from), y.select(Axis(0), &rows));
+        let held = Decomposition::of(few).unwrap();
+        let streamed = Decomposition::of_rows(stored.view(), &rows).unwrap();
+        assert_eq!((held.n_rows(), held.rank()), (streamed.n_rows(), streamed.rank()));
+        let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-7);
+        for (held, streamed) in [(held.first(d), streamed.first(d)), (held.first(4), streamed.first(4))] {
+            let grid = PenaltyGrid::default();
+            let (a, b) = (held.solve(&targets, &grid).unwrap(), streamed.solve(&targets, &grid).unwrap());
+            assert!((a.probe.penalty / b.probe.penalty - 1.0).abs() < 1e-9);
+            assert!(near(&a.leave_one_out, &b.leave_one_out) && near(&a.probe.weights, &b.probe.weights));
+            assert!(near(&held.pattern(&a.probe).unwrap(), &streamed.pattern(&b.probe).unwrap()));
+            assert!((held.rms_norm() - streamed.rms_norm()).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
 fn a_planted_direction_is_found() {
     for (n, d) in [(300, 20), (60, 80)] {
         let (x, y) = planted(n + 100, d);
@@ -219,8 +242,17 @@ fn the_number_of_threads_changes_no_bit() {
             pool.install(fit)
         };
         let one = on(1);
+        let stored = x.mapv(|v| v as f32);
+        let rows: Vec<usize> = (0..n).collect();
+        let stream = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            let fit = || Decomposition::of_rows(stored.view(), &rows)?.solve(&y, &PenaltyGrid::default());
+            pool.install(fit).unwrap()
+        };
+        let streamed = stream(1);
         for n_threads in [2, 3, 8, 11] {
             assert!(on(n_threads) == one, "{n} rows, {d} columns, {n_threads} threads");
+            assert!(stream(n_threads) == streamed, "{n} rows, {d} columns, {n_threads} threads");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bootstrap::{Interval, Units, once};
 use super::columns::numbered;
-use super::measure::{MEAN, Measure, measures, selectivity};
+use super::measure::{MEAN, Measure, measures, selectivity, values};
 use super::ridge::Solution;
 use super::score::{HeldOut, Scorer, baseline_name, tried};
 use crate::error::Result;
@@ -47,7 +47,7 @@ impl Scorer<'_> {
         (solution, entities): (&Solution, &[usize]),
     ) -> Result<Vec<ScoreRow>> {
         let heading = |split| Heading { method: RIDGE, point: Some(point), split };
-        let read = solution.probe.readings(activations.select(Axis(0), entities).view());
+        let read = solution.probe.readings_of(activations, entities);
         let mut rows = self.rows(&heading("train"), entities, &read)?;
         rows.extend(self.rows(&heading("leave-one-out"), entities, &solution.leave_one_out)?);
         let (low, high) = tried(&solution.trials);
@@ -79,7 +79,7 @@ impl Scorer<'_> {
     ) -> Vec<ScoreRow> {
         let units = self.units(entities);
         let counts = once(&units);
-        let values: Vec<f64> = measures.iter().map(|measure| (measure.of)(&counts)).collect();
+        let values = values(&measures, &counts);
         let intervals = match heading.split {
             "train" => values.iter().map(|&value| Interval { low: value, high: value }).collect(),
             _ => self.bootstrap.intervals(&units, &measures),

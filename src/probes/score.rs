@@ -7,13 +7,14 @@ use super::measure::Metrics;
 use super::probe::Probe;
 use super::readers::{Classifier, Reader, Training};
 use super::ridge::{Edge, PenaltyGrid, Solution, Trial};
+use super::sparse_ridge::SparseRidge;
 use super::split::{Fold, Split};
 use super::store::{StoredProbe, StreamMoments};
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::results::{PredictionRow, RIDGE, SHUFFLED, ScoreRow, UNTRAINED};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -45,6 +46,8 @@ pub struct Scorer<'a> {
     pub clusters: Option<Vec<usize>>,
     /// The penalties that each fit tries.
     pub grid: PenaltyGrid,
+    /// The fit to the names alone.
+    pub names: SparseRidge,
     /// Which scores are counted.
     pub metrics: Metrics,
     /// Readers beside the ridge probe.
@@ -146,6 +149,7 @@ impl<'a> Scorer<'a> {
             bootstrap: Bootstrap::default(),
             clusters: None,
             grid: PenaltyGrid::default(),
+            names: SparseRidge::default(),
             metrics: Metrics::default(),
             readers: Vec::new(),
             classes: None,
@@ -169,7 +173,7 @@ impl<'a> Scorer<'a> {
         let mut held_out = HeldOut::new(self.dataset);
         let mut kept = None;
         for fold in &self.split.folds {
-            let decomposition = decompose(activations, &fold.train)?;
+            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
             let targets = self.targets(&fold.train);
             let learnt = (activations, fold, &decomposition);
             let solution = self.read_fold(learnt, &targets, (&mut held_out, None))?;
@@ -183,7 +187,7 @@ impl<'a> Scorer<'a> {
         let (decomposition, solution) = match kept.filter(|_| self.split.folds.len() == 1) {
             Some(kept) => kept,
             None => {
-                let decomposition = decompose(activations, &entities)?;
+                let decomposition = Decomposition::of_rows(activations.view(), &entities)?;
                 let solution = decomposition.solve(&self.targets(&entities), &self.grid)?;
                 (decomposition, solution)
             }
@@ -232,7 +236,7 @@ impl<'a> Scorer<'a> {
         self.check(point, activations)?;
         let mut held_out = HeldOut::new(self.dataset);
         for fold in &self.split.folds {
-            let decomposition = decompose(activations, &fold.train)?;
+            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
             let learnt = (activations, fold, &decomposition);
             self.read_fold(learnt, &self.targets(&fold.train), (&mut held_out, Some(name)))?;
         }
@@ -254,10 +258,9 @@ impl<'a> Scorer<'a> {
         }
         let mut held_out = HeldOut::new(self.dataset);
         for fold in &self.split.folds {
-            let solution =
-                decompose(activations, &fold.train)?.solve(&self.targets(&fold.train), &self.grid)?;
-            let read = activations.select(Axis(0), &fold.test);
-            held_out.put(RIDGE, &fold.test, &solution.probe.readings(read.view()));
+            let solution = Decomposition::of_rows(activations.view(), &fold.train)?
+                .solve(&self.targets(&fold.train), &self.grid)?;
+            held_out.put(RIDGE, &fold.test, &solution.probe.readings_of(activations, &fold.test));
         }
         Ok(held_out.get(RIDGE).cloned().unwrap_or_default())
     }
@@ -271,8 +274,7 @@ impl<'a> Scorer<'a> {
     ) -> Result<Solution> {
         let name = |method: &str| baseline.map_or(method.into(), |baseline| baseline_name(method, baseline));
         let solution = decomposition.solve(targets, &self.grid)?;
-        let read = activations.select(Axis(0), &fold.test);
-        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings(read.view()));
+        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings_of(activations, &fold.test));
         let training = Training {
             decomposition,
             activations: activations.view(),
@@ -362,15 +364,6 @@ impl<'a> Scorer<'a> {
 pub(super) fn tried(trials: &[Trial]) -> (f64, f64) {
     let ends = trials.first().zip(trials.last());
     ends.map_or((f64::NAN, f64::NAN), |(first, last)| (first.penalty, last.penalty))
-}
-
-/// Some entities' activations, decomposed.
-fn decompose(activations: ArrayView2<f32>, entities: &[usize]) -> Result<Decomposition> {
-    let mut rows = Array2::zeros((entities.len(), activations.ncols()));
-    for (mut row, &entity) in rows.rows_mut().into_iter().zip(entities) {
-        row.iter_mut().zip(activations.row(entity)).for_each(|(to, from)| *to = f64::from(*from));
-    }
-    Decomposition::of(rows)
 }
 
 /// Refuses targets that are no numbers, and those that are the same for all that is learnt from.

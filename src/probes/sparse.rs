@@ -72,13 +72,18 @@ impl SparseRows {
     pub fn times(&self, dense: &Array2<f64>) -> Array2<f64> {
         let n_targets = dense.ncols();
         let mut product = Array2::zeros((self.n_rows(), n_targets));
-        // A new array is in row order: it has a slice. Without columns there is nothing to fill.
-        if let Some(values) = product.as_slice_mut().filter(|_| n_targets > 0) {
+        let dense = dense.as_standard_layout();
+        // In row order both have a slice. Without columns there is nothing to fill.
+        let both = product.as_slice_mut().zip(dense.as_slice()).filter(|_| n_targets > 0);
+        if let Some((values, dense)) = both {
             // Some hundred rows a task: one row is too little work to hand out.
             values.par_chunks_mut(n_targets).with_min_len(256).enumerate().for_each(|(row, out)| {
                 for &(column, value) in self.row(row) {
-                    for (sum, factor) in out.iter_mut().zip(dense.row(column as usize)) {
-                        *sum += f64::from(value) * factor;
+                    let first = column as usize * n_targets;
+                    let factors = &dense[first..first + n_targets];
+                    let value = f64::from(value);
+                    for target in 0..n_targets {
+                        out[target] += value * factors[target];
                     }
                 }
             });

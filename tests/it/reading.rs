@@ -33,8 +33,8 @@ fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> 
     (extraction.unwrap(), n_groups)
 }
 
-#[test]
-fn forest_groups_equal_one_entity_at_a_time() {
+/// Some names that share beginnings, and a model and tokenizer for them.
+fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
     let name = |i: usize| format!("{} {:05}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 100_000, i % 7);
     let rows: String = (0..1500).map(|i| format!("{},{i}\n", name(i))).collect();
     let dataset = parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap();
@@ -42,6 +42,25 @@ fn forest_groups_equal_one_entity_at_a_time() {
     let json = train_tokenizer(&lines, 270).unwrap();
     let tokenizer = Tokenizer::parse(Path::new("tokenizer.json"), &json).unwrap();
     let model = untrained(&tiny_spec(tokenizer.len()), 1).unwrap();
+    (dataset, lines, tokenizer, model)
+}
+
+#[test]
+fn any_number_of_threads_reads_the_same_bits() {
+    let (dataset, _, tokenizer, model) = towns();
+    let with = |n| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        pool.install(|| read(&model, &tokenizer, &dataset))
+    };
+    let (one, n_groups) = with(1);
+    for n in [2, 3, 2 * n_groups + 1] {
+        assert_eq!(with(n).0.arrays, one.arrays, "{n} threads");
+    }
+}
+
+#[test]
+fn forest_groups_equal_one_entity_at_a_time() {
+    let (dataset, lines, tokenizer, model) = towns();
     let (together, n_groups) = read(&model, &tokenizer, &dataset);
     assert!(n_groups > 1, "one group holds all: the cut between groups is not tried");
     assert!(together.n_computed < together.n_tokens, "nothing was shared");

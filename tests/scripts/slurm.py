@@ -1,15 +1,17 @@
 """The Slurm jobs of cluster/slurm on a real Slurm: a cluster of one node on this machine, tasks that are requeued and
 killed while they run, and every file compared with a single run.
 
-    python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--keep]
+    python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--copies 4] [--keep]
 
 Installs Debian's slurm-wlm and munge where they are missing (as root, with apt-get), and starts munged, slurmctld and
 slurmd with a key, a configuration and a state of their own in a temporary folder, on free ports of the loopback address.
+The entities are taken several times, each time with other names, so that a task is long enough to be disturbed.
 All are ended at the end, however it comes. Nothing but the standard library is needed. Prints one line a check and the
 count of those that hold; ends with 1 if one does not. Not part of the test suite: it needs the network and some minutes.
 """
 
 import argparse
+import csv
 import filecmp
 import getpass
 import json
@@ -41,6 +43,7 @@ def arguments():
     built = [ROOT / "target" / profile / "mappa" for profile in ("release", "debug")]
     parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
     parser.add_argument("--dataset", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
+    parser.add_argument("--copies", type=int, default=4, help="of each entity")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder, and say where it is")
     return parser.parse_args()
 
@@ -259,7 +262,7 @@ class Experiment:
         """Waits until a shard has done some groups and is not done; gives how many."""
         def looked():
             if self.is_finished(shard):
-                raise RuntimeError(f"shard {shard} was done before it could be disturbed; take a larger dataset")
+                raise RuntimeError(f"shard {shard} was done before it could be disturbed; take more --copies")
             return self.journal(shard)
         return wait_for(f"shard {shard} at work", looked, pause=0.02)
 
@@ -365,6 +368,21 @@ def killed_and_submitted_again(check, options, folder):
     return run
 
 
+def enlarged(options, folder):
+    """The dataset with every entity several times, numbered from the second time on."""
+    with open(options.dataset, encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    name = header.index("name")
+    path = folder / options.dataset.name
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for copy in range(1, options.copies + 1):
+            for row in rows:
+                writer.writerow([*row[:name], row[name] if copy == 1 else f"{row[name]} {copy}", *row[name + 1 :]])
+    return path
+
+
 def leftovers(folder):
     """Processes that name the folder in their command."""
     found = []
@@ -381,6 +399,7 @@ def leftovers(folder):
 def run_all(options, folder):
     check = Checks()
     install()
+    options.dataset = enlarged(options, folder)
     single = folder / "single"
     began = time.monotonic()
     mappa(options, single, "extract")

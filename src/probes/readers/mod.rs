@@ -22,7 +22,7 @@ use super::probe::Probe;
 use super::ridge::PenaltyGrid;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt::Debug;
 
 /// The readers of targets.
@@ -35,7 +35,7 @@ pub const CLASSIFIERS: [&dyn Classifier; 2] = [&logistic::Logistic, &mean_differ
 /// What a reader of targets learns from, and what it is to read.
 pub struct Training<'a> {
     /// The training activations, decomposed.
-    pub decomposition: &'a Decomposition,
+    pub decomposition: &'a Decomposition<'a>,
     /// Every entity's activation, `[n_entities, d_model]`.
     pub activations: ArrayView2<'a, f32>,
     /// The entities that are learnt from.
@@ -137,7 +137,7 @@ impl Method {
 impl Training<'_> {
     /// What a probe reads for the entities that are read.
     fn readings(&self, probe: &Probe) -> Array2<f64> {
-        probe.readings(self.activations.select(Axis(0), self.reads).view())
+        probe.readings_of(self.activations, self.reads)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::probes::fixture::{Fixture, assert_close, assert_relative, noise};
 use crate::probes::metrics::{mean, r2_by_target};
+use ndarray::Axis;
 
 /// An example whose first entities are learnt from.
 struct Example {
@@ -64,7 +65,7 @@ fn every_reader_reads_what_is_planted_and_nothing_by_chance() {
         turned.invert_axis(Axis(0));
         for reader in READERS.into_iter().filter(|reader| n_targets == 2 || reader.name() != "sphere") {
             let readings = example.read(reader.name());
-            let last = readings.iter().filter(|r| !r.method.contains("seed")).next_back().unwrap();
+            let last = readings.iter().rfind(|r| !r.method.contains("seed")).unwrap();
             // A few components miss some of two targets; all of them do not.
             assert!(example.r2(last) > 0.97, "{}: {}", last.method, example.r2(last));
             assert_eq!(last.values.dim(), (200, n_targets));
