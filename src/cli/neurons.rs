@@ -53,6 +53,12 @@ pub struct Neurons {
     /// How many random choices stand beside them.
     #[arg(long, default_value_t = 5)]
     seeds: u64,
+    /// Seeds the probes, as in `mappa probe`.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Bootstrap resamples of the probes' intervals, as in `mappa probe`.
+    #[arg(long, default_value_t = 500)]
+    resamples: usize,
 }
 
 impl Neurons {
@@ -71,15 +77,15 @@ impl Neurons {
             unplaced: &unplaced,
             prompt: &prompt,
             recording,
-            seed: 0,
-            resamples: 500,
+            seed: self.seed,
+            resamples: self.resamples,
             settings: &settings,
             from: None,
         };
         job.extract()?;
         job.probe()?;
         let folder = job.probe_folder().join("neurons");
-        let card = job.card()?.input("k", self.top).input("seeds", self.seeds);
+        let card = job.card()?.input("k", self.top).input("seeds", self.seeds).input("seed", self.seed);
         if !card.is_done(&folder.join("card.json"))? {
             self.find(&job, (&folder, &card))?;
         }

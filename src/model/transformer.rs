@@ -104,11 +104,6 @@ impl Transformer {
         })
     }
 
-    /// Where its weights lie and its passes run.
-    pub fn device(&self) -> Device {
-        self.embed.device()
-    }
-
     /// By which weights each MLP unit of a block reads the stream, and by which it writes to it, as they are
     /// stored: what is read is behind the block's norm. A gated unit reads by its gate.
     ///
@@ -122,6 +117,11 @@ impl Transformer {
             Error::invalid("block", layer, format!("one from 0 to {}", self.spec.n_layers - 1))
         })?;
         block.mlp_weights()
+    }
+
+    /// Where its weights lie and its passes run.
+    pub fn device(&self) -> Device {
+        self.embed.device()
     }
 
     /// Whether it can continue a text: it sees only what stands before, and came with a head.

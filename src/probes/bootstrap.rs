@@ -86,8 +86,18 @@ impl Bootstrap {
     ///
     /// As [`Bootstrap::interval`]; with rows as units both draw the same.
     pub(super) fn intervals(&self, units: &Units, measures: &[Measure]) -> Vec<Interval> {
+        self.intervals_of((units, measures.len()), |counts| values(measures, counts))
+    }
+
+    /// The 95 % percentile interval of each of `n` values that are counted together, given how often each row
+    /// was drawn.
+    pub(super) fn intervals_of(
+        &self,
+        (units, n): (&Units, usize),
+        count: impl Fn(&[f64]) -> Vec<f64> + Sync,
+    ) -> Vec<Interval> {
         if units.n_units() == 0 {
-            return vec![Interval { low: f64::NAN, high: f64::NAN }; measures.len()];
+            return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
         }
         let resamples: Vec<Vec<f64>> = (0..self.n_resamples)
             .into_par_iter()
@@ -95,7 +105,7 @@ impl Bootstrap {
                 || vec![0; units.n_units()],
                 |drawn, resample| {
                     self.draw(resample, drawn);
-                    values(measures, &counts(units, drawn))
+                    count(&counts(units, drawn))
                 },
             )
             .collect();
@@ -103,7 +113,7 @@ impl Bootstrap {
             let values = resamples.iter().map(|values| values[measure]);
             Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())
         };
-        (0..measures.len()).map(of).collect()
+        (0..n).map(of).collect()
     }
 
     fn draw(&self, resample: usize, indices: &mut [usize]) {

@@ -1,7 +1,7 @@
 //! Two ways to read the same entities, held against each other: paired differences of their scores.
 
 use super::bootstrap::{Bootstrap, Units};
-use super::measure::{Measure, Metrics, differences, measures, values};
+use super::measure::{Metrics, measures, values};
 use crate::datasets::{Quantity, TargetKind};
 use crate::error::{Error, Result};
 use crate::results::{ComparisonRow, PredictionRow};
@@ -41,28 +41,24 @@ pub fn compare(
         measures((&kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
     };
     let (of_a, of_b) = (scores(&a)?, scores(&b)?);
-    let all = vec![1.0; n];
-    let values_of = |scores: &[Measure]| values(scores, &all);
-    let both = values_of(&of_a).into_iter().zip(values_of(&of_b));
-    let mut rows: Vec<ComparisonRow> = of_a
-        .iter()
-        .zip(both)
-        .map(|(score, (a, b))| ComparisonRow {
-            metric: score.metric.clone(),
-            target: score.target.clone(),
+    let both = |counts: &[f64]| (values(&of_a, counts), values(&of_b, counts));
+    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets), of_a.len()), |counts| {
+        let (a, b) = both(counts);
+        a.iter().zip(b).map(|(a, b)| a - b).collect()
+    });
+    let (values_a, values_b) = both(&vec![1.0; n]);
+    let scored = of_a.iter().zip(values_a).zip(values_b).zip(intervals);
+    Ok(scored
+        .map(|(((measure, a), b), interval)| ComparisonRow {
+            metric: measure.metric.clone(),
+            target: measure.target.clone(),
             a,
             b,
             difference: a - b,
-            low: f64::NAN,
-            high: f64::NAN,
+            low: interval.low,
+            high: interval.high,
         })
-        .collect();
-    let units = units(drawn, &a, n_targets);
-    let intervals = bootstrap.intervals(&units, &differences(of_a, of_b));
-    for (row, interval) in rows.iter_mut().zip(intervals) {
-        (row.low, row.high) = (interval.low, interval.high);
-    }
-    Ok(rows)
+        .collect())
 }
 
 fn tests(rows: &[PredictionRow]) -> Vec<&PredictionRow> {
@@ -142,7 +138,7 @@ mod tests {
             dataset: "own".into(),
             name: format!("entity {i}"),
             group: format!("group {}", i % 7),
-            split: if i % 3 == 0 { "train" } else { "test" }.into(),
+            split: if i.is_multiple_of(3) { "train" } else { "test" }.into(),
             hook_point: "blocks.0.hook_resid_post".into(),
             target: "size".into(),
             truth: truth[[i, 0]],

@@ -49,23 +49,6 @@ pub(super) fn values(measures: &[Measure], counts: &[f64]) -> Vec<f64> {
     values
 }
 
-/// By how much each score of one side is above the other's.
-pub(super) fn differences(a: Vec<Measure>, b: Vec<Measure>) -> Vec<Measure> {
-    let pairs = a.into_iter().zip(b);
-    pairs
-        .map(|(a, b)| {
-            let score = match (a.score, b.score) {
-                (Score::Of(of_a), Score::Of(of_b)) => {
-                    Score::Of(Box::new(move |counts: &[f64]| of_a(counts) - of_b(counts)))
-                }
-                // The mean of differences is the difference of means.
-                (mean, _) => mean,
-            };
-            Measure { metric: a.metric, target: a.target, score }
-        })
-        .collect()
-}
-
 impl Measure {
     /// A score by its names.
     pub fn new(metric: &str, target: &str, of: impl Fn(&[f64]) -> f64 + Send + Sync + 'static) -> Measure {
