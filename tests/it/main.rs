@@ -3,6 +3,7 @@
 mod atlas;
 mod bad_input;
 mod binary;
+mod buckets;
 mod configs;
 mod encoders;
 mod facts;

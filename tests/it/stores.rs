@@ -52,7 +52,7 @@ impl Bench {
         &self.transformer.spec
     }
 
-    fn points(&self) -> Vec<HookPoint> {
+    pub fn points(&self) -> Vec<HookPoint> {
         HookPoint::choose(
             "embed,blocks.*.hook_resid_post,blocks.0.attn.hook_z,*.hook_post",
             &hook_points(self.spec()),
@@ -66,22 +66,22 @@ pub fn division(shard: Option<Shard>) -> Division {
 }
 
 /// What decides the content, without the run's date.
-fn card(recording: Recording, shard: Option<Shard>) -> Card {
+pub fn card(recording: Recording, shard: Option<Shard>) -> Card {
     division(shard).describe(recording.describe(Card::default().input("dataset", "towns")))
 }
 
 /// Stops at the hook point that comes when `left` is used up.
-struct Patience {
+pub struct Patience {
     left: Cell<usize>,
     before: Option<Progress>,
 }
 
 impl Patience {
-    fn of(left: usize) -> Patience {
+    pub fn of(left: usize) -> Patience {
         Patience { left: Cell::new(left), before: None }
     }
 
-    fn endless() -> Patience {
+    pub fn endless() -> Patience {
         Patience::of(usize::MAX)
     }
 }
@@ -97,12 +97,12 @@ impl Watch for Patience {
     }
 }
 
-fn new_store(lab: &Path) -> ActivationStore {
+pub fn new_store(lab: &Path) -> ActivationStore {
     ActivationStore::new(lab, "m", "towns", "empty")
 }
 
 /// Every file of a store but hidden ones, by name.
-fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
+pub fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
     let seen = entries.filter(|entry| !name(entry).starts_with('.'));
@@ -123,7 +123,7 @@ fn assert_same(found: &ActivationStore, expected: &ActivationStore) {
     }
 }
 
-fn filled(lab: &Path, bench: &Bench, recording: Recording, points: &[HookPoint]) -> ActivationStore {
+pub fn filled(lab: &Path, bench: &Bench, recording: Recording, points: &[HookPoint]) -> ActivationStore {
     let store = new_store(lab);
     let filled = store
         .extract(&bench.work(recording, None), (points, &card(recording, None)), &mut Patience::endless())
@@ -489,79 +489,4 @@ fn a_store_is_held_against_its_checksums_and_mended_by_the_same_command() {
     assert_same(&store, &whole);
     let nothing = new_store(&lab.path().join("nowhere"));
     assert!(nothing.verify(&mut |_, _| ()).unwrap_err().to_string().contains("no checksums"));
-}
-
-/// Every object under a folder that stands for an object store, by name.
-fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = entries.filter(|path| path.is_file());
-    files
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().into(), std::fs::read(path).unwrap()))
-        .collect()
-}
-
-#[test]
-fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_shards() {
-    let bench = Bench::new(Direction::Causal);
-    let (recording, points) = (Recording::default(), bench.points());
-    let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let local = filled(lab.path(), &bench, recording, &points);
-    let whole = bytes(&local);
-    let address = |name: &str| format!("file://{}", remote.path().join(name).display());
-    let kept = |name: &str| {
-        std::fs::create_dir_all(remote.path().join(name)).unwrap();
-        let lab = tempfile::tempdir().unwrap();
-        (new_store(lab.path()).kept_at(&address(name)).unwrap(), lab)
-    };
-    let is_whole = |name: &str| {
-        let found = objects(&remote.path().join(name).join("m/towns/empty"));
-        assert_eq!(found.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>(), "{name}");
-        for (file, bytes) in whole.iter().filter(|(file, _)| *file != "card.json") {
-            assert!(found[file] == *bytes, "{file} of {name}");
-        }
-        let card = |bytes| serde_json::from_slice::<Card>(bytes).unwrap();
-        let (found, expected) = (card(&found["card.json"]), card(&whole["card.json"]));
-        assert_eq!((found.inputs, found.notes), (expected.inputs, expected.notes), "{name}");
-    };
-
-    let (store, _lab) = kept("stopped");
-    let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let mut n_stopped = 0;
-    loop {
-        let mut watch = Patience::of(rng.random_range(20..200));
-        match store.extract(&bench.work(recording, None), (&points, &card(recording, None)), &mut watch) {
-            Err(Error::Stopped { .. }) => n_stopped += 1,
-            outcome => break assert_eq!(outcome.unwrap().n_damaged, 0),
-        }
-        assert!(!store.is_done(&card(recording, None), &points).unwrap());
-    }
-    assert!(n_stopped > 1);
-    is_whole("stopped");
-    // From another machine, whose lab is empty, it is there, whole and readable.
-    let (other, _lab) = kept("stopped");
-    assert!(other.is_done(&card(recording, None), &points).unwrap());
-    assert_eq!(other.load(points[1]).unwrap(), local.load(points[1]).unwrap());
-    let mut verdicts = Vec::new();
-    other.verify(&mut |_, verdict| verdicts.push(verdict)).unwrap();
-    assert!(verdicts.len() == points.len() + 1 && verdicts.iter().all(|v| *v == Verdict::Whole));
-
-    for index in 1..=3 {
-        let (store, _lab) = kept("shards"); // a machine of its own
-        let shard = Some(Shard::new(index, 3).unwrap());
-        let part = store.of_shard(shard.unwrap());
-        let work = bench.work(recording, shard);
-        part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
-    }
-    let (store, _lab) = kept("shards");
-    store.merge(&mut Patience::endless()).unwrap();
-    is_whole("shards");
-}
-
-#[test]
-fn an_address_that_is_none_is_refused_by_name() {
-    let lab = tempfile::tempdir().unwrap();
-    for bad in ["bucket/folder", "s3:/", "ftp://somewhere/x", ""] {
-        let message = new_store(lab.path()).kept_at(bad).map(|_| "kept").unwrap_err().to_string();
-        assert!(message.contains("s3://bucket/folder") && message.contains(bad), "{message}");
-    }
 }

@@ -1,0 +1,86 @@
+//! Activations in an object store: the bytes that a folder would hold, from one machine or several.
+
+use super::stores::{Bench, Patience, bytes, card, filled, new_store};
+use mappa::Error;
+use mappa::activations::{Recording, Shard, Verdict};
+use mappa::artefact::Card;
+use mappa::model::Direction;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Every object under a folder that stands for an object store, by name.
+fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.filter(|path| path.is_file());
+    files
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().into(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_shards() {
+    let bench = Bench::new(Direction::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let local = filled(lab.path(), &bench, recording, &points);
+    let whole = bytes(&local);
+    let address = |name: &str| format!("file://{}", remote.path().join(name).display());
+    let kept = |name: &str| {
+        std::fs::create_dir_all(remote.path().join(name)).unwrap();
+        let lab = tempfile::tempdir().unwrap();
+        (new_store(lab.path()).kept_at(&address(name)).unwrap(), lab)
+    };
+    let is_whole = |name: &str| {
+        let found = objects(&remote.path().join(name).join("m/towns/empty"));
+        assert_eq!(found.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>(), "{name}");
+        for (file, bytes) in whole.iter().filter(|(file, _)| *file != "card.json") {
+            assert!(found[file] == *bytes, "{file} of {name}");
+        }
+        let card = |bytes| serde_json::from_slice::<Card>(bytes).unwrap();
+        let (found, expected) = (card(&found["card.json"]), card(&whole["card.json"]));
+        assert_eq!((found.inputs, found.notes), (expected.inputs, expected.notes), "{name}");
+    };
+
+    let (store, _lab) = kept("stopped");
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut n_stopped = 0;
+    loop {
+        let mut watch = Patience::of(rng.random_range(20..200));
+        match store.extract(&bench.work(recording, None), (&points, &card(recording, None)), &mut watch) {
+            Err(Error::Stopped { .. }) => n_stopped += 1,
+            outcome => break assert_eq!(outcome.unwrap().n_damaged, 0),
+        }
+        assert!(!store.is_done(&card(recording, None), &points).unwrap());
+    }
+    assert!(n_stopped > 1);
+    is_whole("stopped");
+    // From another machine, whose lab is empty, it is there, whole and readable.
+    let (other, _lab) = kept("stopped");
+    assert!(other.is_done(&card(recording, None), &points).unwrap());
+    assert_eq!(other.load(points[1]).unwrap(), local.load(points[1]).unwrap());
+    let mut verdicts = Vec::new();
+    other.verify(&mut |_, verdict| verdicts.push(verdict)).unwrap();
+    assert!(verdicts.len() == points.len() + 1 && verdicts.iter().all(|v| *v == Verdict::Whole));
+
+    for index in 1..=3 {
+        let (store, _lab) = kept("shards"); // a machine of its own
+        let shard = Some(Shard::new(index, 3).unwrap());
+        let part = store.of_shard(shard.unwrap());
+        let work = bench.work(recording, shard);
+        part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
+    }
+    let (store, _lab) = kept("shards");
+    store.merge(&mut Patience::endless()).unwrap();
+    is_whole("shards");
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_by_name() {
+    let lab = tempfile::tempdir().unwrap();
+    for bad in ["bucket/folder", "s3:/", "ftp://somewhere/x", ""] {
+        let message = new_store(lab.path()).kept_at(bad).map(|_| "kept").unwrap_err().to_string();
+        assert!(message.contains("s3://bucket/folder") && message.contains(bad), "{message}");
+    }
+}
