@@ -71,7 +71,7 @@ enum Command {
     Datasets(datasets::Datasets),
     Models(models::Models),
     Extract(extract::Extract),
-    Probe(probe::Probe),
+    Probe(Box<probe::Probe>),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
     Figure(figure::Figure),

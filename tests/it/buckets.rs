@@ -66,8 +66,8 @@ fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_s
 
     for index in 1..=3 {
         let (store, _lab) = kept("shards"); // a machine of its own
-        let shard = Some(Shard::new(index, 3).unwrap());
-        let part = store.of_shard(shard.unwrap());
+        let shard = Shard::new(index, 3).unwrap();
+        let (part, shard) = (store.of_shard(shard), Some(shard));
         let work = bench.work(recording, shard);
         part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
     }
