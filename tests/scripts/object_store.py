@@ -17,6 +17,8 @@ import tempfile
 import time
 import urllib.request
 
+import boto3
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORT = 5123
 BUCKET = "mappa"
@@ -31,10 +33,10 @@ def arguments():
     return parser.parse_args()
 
 
-def request(method, path):
-    asked = urllib.request.Request(f"http://127.0.0.1:{PORT}/{path}", method=method)
-    with urllib.request.urlopen(asked) as answer:
-        return answer.read()
+def client():
+    """Amazon's own client, which moto brings along."""
+    return boto3.client("s3", endpoint_url=f"http://127.0.0.1:{PORT}", region_name="us-east-1",
+                        aws_access_key_id="test", aws_secret_access_key="test")
 
 
 def serve():
@@ -44,8 +46,8 @@ def serve():
     until = time.monotonic() + 30
     while time.monotonic() < until:
         try:
-            request("GET", "")
-            return server
+            with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/"):
+                return server
         except OSError:
             time.sleep(0.2)
     server.kill()
@@ -78,7 +80,8 @@ def main():
         print(f"{'ok' if holds else 'NOT OK':<7}{words}", flush=True)
 
     try:
-        request("PUT", BUCKET)
+        s3 = client()
+        s3.create_bucket(Bucket=BUCKET)
         with tempfile.TemporaryDirectory() as folder:
             labs = pathlib.Path(folder)
             mappa(labs / "single", os.environ, "extract")
@@ -89,7 +92,7 @@ def main():
             check("s3://" in said, "the merge says where the activations are")
             single = labs / "single/activations/atlas" / options.dataset / "empty"
             for path in sorted(p for p in single.iterdir() if not p.name.startswith(".")):
-                there = request("GET", f"{BUCKET}/lab/atlas/{options.dataset}/empty/{path.name}")
+                there = s3.get_object(Bucket=BUCKET, Key=f"lab/atlas/{options.dataset}/empty/{path.name}")["Body"].read()
                 if path.name == "card.json":
                     a, b = json.loads(there), json.loads(path.read_bytes())
                     check((a["inputs"], a["notes"]) == (b["inputs"], b["notes"]), f"{path.name}: inputs and notes")
