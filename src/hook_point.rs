@@ -84,6 +84,13 @@ impl HookPoint {
         (0..n_layers).flat_map(of_layer).collect()
     }
 
+    /// Whether a pass that looks at these may stop before the last block they name is run.
+    pub fn end_before_block<'a>(points: impl Iterator<Item = &'a HookPoint> + Clone) -> bool {
+        let last = points.clone().map(|point| point.layer()).max();
+        let mut of_last = points.filter(|point| Some(point.layer()) == last);
+        of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
+    }
+
     /// The places among `present` that a list of names and globs means, in the order of `present`.
     ///
     /// Names and globs stand between commas. `*` is any run of characters, `?` any one, `{3,5}` either of

@@ -129,9 +129,7 @@ impl Hook for Recorder<'_> {
     }
 
     fn stops_before_block(&self) -> bool {
-        let last = self.last_layer();
-        let mut of_last = self.points.iter().filter(|point| Some(point.layer()) == last);
-        of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
+        HookPoint::end_before_block(self.points.iter())
     }
 
     fn last_rows(&self) -> Option<Vec<u32>> {

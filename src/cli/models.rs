@@ -153,15 +153,8 @@ fn memory_words(spec: &Spec, (dtype, weights): (Precision, u64)) -> String {
 fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
     println!("\nhook points, for l from 0 to {l}:");
-    let points = [
-        HookPoint::ResidPre(l),
-        HookPoint::AttnZ(l),
-        HookPoint::AttnOut(l),
-        HookPoint::ResidMid(l),
-        HookPoint::MlpPost(l),
-        HookPoint::MlpOut(l),
-        HookPoint::ResidPost(l),
-    ];
-    let has = |p: &HookPoint| spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_));
-    points.into_iter().filter(has).for_each(|point| println!("  {point}"));
+    let has = |p: &HookPoint| {
+        p.layer() == l && (spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_)))
+    };
+    HookPoint::all(spec.n_layers).into_iter().filter(has).for_each(|point| println!("  {point}"));
 }

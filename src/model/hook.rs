@@ -140,9 +140,7 @@ impl Hook for Capture {
     }
 
     fn stops_before_block(&self) -> bool {
-        let last = self.last_layer();
-        let mut of_last = self.kept.keys().filter(|point| Some(point.layer()) == last);
-        of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
+        HookPoint::end_before_block(self.kept.keys())
     }
 
     fn last_rows(&self) -> Option<Vec<u32>> {
