@@ -1,7 +1,8 @@
 """The Slurm jobs of cluster/slurm on a real Slurm: a cluster of one node on this machine, tasks that are requeued and
 killed while they run, and every file compared with a single run.
 
-    python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--copies 4] [--keep]
+    python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--copies 4] [--baselines]
+        [--keep]
 
 Installs Debian's slurm-wlm and munge where they are missing (as root, with apt-get), and starts munged, slurmctld and
 slurmd with a key, a configuration and a state of their own in a temporary folder, on free ports of the loopback address.
@@ -44,6 +45,7 @@ def arguments():
     parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
     parser.add_argument("--dataset", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
     parser.add_argument("--copies", type=int, default=4, help="of each entity")
+    parser.add_argument("--baselines", action="store_true", help="probe with all baselines, which takes much longer")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder, and say where it is")
     return parser.parse_args()
 
@@ -223,10 +225,13 @@ class Experiment:
         lab.mkdir()
         self.settings = lab / "experiment.env"
         settings = {"MODEL": MODEL, "DATASET": options.dataset, "MAPPA": options.mappa, "LAB": lab, "SHARDS": SHARDS}
+        flags = " ".join(options.probe_flags)
         text = (JOBS / "experiment.env").read_text()
         for name, value in settings.items():
             text, n = re.subn(rf"^{name}=.*$", lambda _: f"{name}={shlex.quote(str(value))}", text, flags=re.MULTILINE)
             assert n == 1, name
+        text, n = re.subn(r"^PROBE=.*$", f"PROBE=({flags})", text, flags=re.MULTILINE)
+        assert n == 1
         # The node has two CPUs and no memory to speak of.
         text, n = re.subn(r"--cpus-per-task=\d+ --mem=\S+ ", "--cpus-per-task=1 ", text)
         assert n == 4
@@ -406,7 +411,7 @@ def run_all(options, folder):
     began = time.monotonic()
     mappa(options, single, "extract")
     extracted = time.monotonic()
-    mappa(options, single, "probe")
+    mappa(options, single, "probe", *options.probe_flags)
     print(f"single run: {extracted - began:.0f} s to extract, {time.monotonic() - extracted:.0f} s to probe", flush=True)
     (folder / "cluster").mkdir()
     cluster = Cluster(folder / "cluster")
@@ -431,6 +436,7 @@ def run_all(options, folder):
 
 def main():
     options = arguments()
+    options.probe_flags = [] if options.baselines else ["--no-baselines"]
     options.mappa, options.dataset = options.mappa.resolve(), options.dataset.resolve()
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
