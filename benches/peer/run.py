@@ -133,17 +133,23 @@ def difference(outcome):
     return "not compared" if found is None else f"{found['largest']:.1e} on {found['entities']:,}"
 
 
+def pace(line):
+    """Entities a second for each GFLOP/s that the machine had then: its rate drifts where others share it."""
+    return line["entities_per_second"] / line["machine_gflops"]
+
+
 def table(lines):
     """One row a way; of the same way, workload and model the last line counts."""
     last = {(line["model"], line["workload"], line["way"]): line for line in lines}
     titles = [
         "model", "workload", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s",
-        "mappa is faster by", "GFLOP/s", "of the machine's", "peak memory", "largest difference",
+        "mappa is faster by", "at one rate of the machine", "GFLOP/s", "of the machine's", "peak memory", "largest difference",
     ]  # fmt: skip
     drawn = ["| " + " | ".join(titles) + " |", "|---|---|---|" + "--:|" * (len(titles) - 4) + "---|"]
     for (model, workload, way), line in last.items():
         mappa = last.get((model, workload, "mappa"))
         faster = f"{mappa['entities_per_second'] / line['entities_per_second']:.1f}" if mappa else "not run"
+        evened = f"{pace(mappa) / pace(line):.1f}" if mappa else "not run"
         n, of = line["entities"], line["entities_of_dataset"]
         cells = [
             model,
@@ -155,6 +161,7 @@ def table(lines):
             f"{line['seconds']['processors']:.1f}",
             f"{line['entities_per_second']:.1f}",
             faster,
+            evened,
             f"{line['gflops']['through']:.0f}",
             f"{100 * line['gflops']['through'] / line['machine_gflops']:.0f} %",
             f"{line['peak_rss_mb'] / 1024:.2f} GB",
