@@ -7,7 +7,7 @@
 Twelve penalties, two targets, every row's leave-one-out error at every penalty, coefficients at the best. Each way runs in
 a process of its own with 2 threads, from the same f32 rows to the same f64 results; reading the file is outside the
 clock and outside the memory, both of which begin when the arrays are there. The time is the median of the repeats (5 up to
-a width of 768, 3 up to 2048, 1 beyond), the memory the largest resident set less that before the fit, so that the input
+a width of 768, 1 beyond), the memory the largest resident set less that before the fit, so that the input
 is not in it. A width's results are held against each other: coefficients, leave-one-out errors, the chosen penalty.
 
 `sklearn` is RidgeCV as it chooses for itself (for more rows than columns, products with the inverse of every penalty);
@@ -39,6 +39,7 @@ def arguments():
     parser.add_argument("--rows", type=int, default=31668)
     parser.add_argument("--widths", default="384,768,2048,4096")
     parser.add_argument("--ways", default="mappa,numpy,sklearn")
+    parser.add_argument("--program", help="the benchmark's program (default: built by cargo)")
     parser.add_argument("--table", action="store_true", help="only print the table of what was measured before")
     parser.add_argument("--run", nargs=4, metavar=("WAY", "IN", "OUT", "REPEATS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -190,13 +191,13 @@ def main(args):
 
     versions = f"numpy {numpy.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}"
     print(f"{versions}, Python {platform.python_version()}; {THREADS} threads; {args.rows} rows")
-    program = binary() if "mappa" in args.ways else None
+    program = args.program or (binary() if "mappa" in args.ways else None)
     for d in map(int, args.widths.split(",")):
         source, own = args.out / f"{args.rows}x{d}.safetensors", None
         if not source.exists():
             make(source, args.rows, d)
         for way in args.ways:
-            outcome, out = measure(args, program, way, source, 5 if d <= 768 else 3 if d <= 2048 else 1)
+            outcome, out = measure(args, program, way, source, 5 if d <= 768 else 1)
             outcome |= {"way": way, "d": d, "n": args.rows, "median": sorted(outcome["seconds"])[len(outcome["seconds"]) // 2]}
             own = out if way == "mappa" else own
             if own is not None and way != "mappa":
