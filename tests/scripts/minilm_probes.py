@@ -47,12 +47,13 @@ def arguments():
 def fit(x, y):
     """RidgeCV on the grid, grown while its choice is at an end; readings of any rows, and the penalty."""
     mean, spread = y.mean(0), y.std(0)
-    singular = np.linalg.svd(x - x.mean(0), compute_uv=False) ** 2
-    kept = singular[singular > singular.max() * np.finfo(float).eps * min(x.shape)]
+    centred = x - x.mean(0)
+    values = np.linalg.eigvalsh(centred.T @ centred)
+    kept = values[values > values.max() * np.finfo(float).eps * len(values)]
     low, high = FROM, TO
     while True:
         alphas = kept.mean() * 10 ** (np.arange(2 * low, 2 * high + 1) / 2)
-        ridge = RidgeCV(alphas=alphas).fit(x, (y - mean) / spread)
+        ridge = RidgeCV(alphas=alphas, gcv_mode="svd").fit(x, (y - mean) / spread)
         if ridge.alpha_ == alphas[-1] and high < CEILING:
             high += 1
         elif ridge.alpha_ == alphas[0] and low > FLOOR:
@@ -92,7 +93,7 @@ def is_equal(ours, theirs, metric):
 
 def compare(lab, dataset):
     """Ours and theirs at every hook point: (layer, ours by key, theirs by key, penalties)."""
-    folder, arrays = (lab / kind / NAME / dataset / "empty" for kind in ("probes", "activations"))
+    folder, arrays = (lab / kind / NAME / dataset / end for kind, end in (("probes", "empty.alone"), ("activations", "empty")))
     rows = pd.read_csv(folder / "predictions.csv")
     targets = list(dict.fromkeys(rows.target))
     truth = rows.truth.to_numpy().reshape(-1, len(targets))  # an entity's targets follow each other
@@ -112,7 +113,8 @@ def main(args, lab):
     link(model_folder(), lab)
     same, best_rows, all_rows = True, [], []
     for dataset in args.datasets.split(","):
-        run(args.mappa, lab, "probe", "--model", NAME, "--dataset", args.data / f"{dataset}.csv", "--no-baselines")
+        words = ["--dataset", args.data / f"{dataset}.csv", "--no-baselines", "--resamples", 20]
+        run(args.mappa, lab, "probe", "--model", NAME, *words)
         layers = list(compare(lab, dataset))
         apart, n = 0.0, 0
         for layer, ours, theirs, (own, penalty), _ in layers:
