@@ -7,7 +7,7 @@ use super::terminal;
 use mappa::Result;
 use mappa::activations::{Activations, Lock};
 use mappa::artefact::Card;
-use mappa::datasets::Dataset;
+use mappa::datasets::{Dataset, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::probes::{
     Beside, Bootstrap, Edge, Leakage, Part, Parts, ProbeSet, ProbeSetAbout, Scored, Scorer, Split, SplitPlan,
@@ -255,6 +255,10 @@ impl Job<'_> {
             model: self.model.name.clone(),
             prompt: self.prompt.name.clone(),
             targets: self.dataset.kind.names().iter().map(|t| t.to_string()).collect(),
+            unit: match &self.dataset.kind {
+                TargetKind::Quantity(quantity) => quantity.unit.clone(),
+                _ => String::new(),
+            },
         }
     }
 }

@@ -4,6 +4,7 @@ use super::stages::best_point;
 use super::table::print_columns;
 use clap::{Args, Subcommand};
 use mappa::activations::ActivationStore;
+use mappa::datasets::TargetKind;
 use mappa::hook_point::HookPoint;
 use mappa::model::BUNDLED_MODEL;
 use mappa::probes::{
@@ -68,7 +69,13 @@ impl Compare {
         let (a, b) = (Side::find(lab, &self.a)?, Side::find(lab, &self.b)?);
         let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        let rows = compare((&a.predictions(lab)?, &b.predictions(lab)?), drawn, bootstrap)?;
+        let (kind, other) = (a.probes()?.about.kind()?, b.probes()?.about.kind()?);
+        if kind != other {
+            let told = |kind: &TargetKind| format!("{} in {}", kind.names().join(" and "), kind.unit());
+            let found = format!("{} in A, {} in B", told(&kind), told(&other));
+            return Err(Error::invalid("probes to compare", found, "probes of the same targets"));
+        }
+        let rows = compare(&kind, (&a.predictions(lab)?, &b.predictions(lab)?), drawn, bootstrap)?;
         println!("A  {}, {}", a.folder.display(), a.point);
         println!("B  {}, {}\n", b.folder.display(), b.point);
         print_columns(
@@ -131,7 +138,7 @@ impl Side {
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
-        let stored = ProbeSet::load(&self.folder.join("probes.safetensors"))?;
+        let stored = self.probes()?;
         let readings = stored.get(self.point)?.probe.readings(self.store(lab)?.load(self.point)?.view());
         let n_targets = stored.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
@@ -143,6 +150,10 @@ impl Side {
         Ok(read
             .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
             .collect())
+    }
+
+    fn probes(&self) -> Result<ProbeSet> {
+        ProbeSet::load(&self.folder.join("probes.safetensors"))
     }
 
     fn store(&self, lab: &Path) -> Result<ActivationStore> {

@@ -97,7 +97,7 @@ impl Neurons {
         }
         println!("\nunits, ablations: {}", folder.display());
         for (format, ending) in FORMATS {
-            let title = format!("{}, {}: MLP units", dataset.name, model.name);
+            let title = format!("{}, {}: MLP units", dataset.name.replace('_', " "), model.name);
             let caption =
                 Caption { title: &title, subtitle: "rank correlation with the target, training entities" };
             let file = lab.join("figures").join(&model.name).join(job.results());

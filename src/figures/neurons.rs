@@ -15,6 +15,8 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 90.0;
 const BELOW: f64 = 76.0;
+/// Room for a panel's title, which stands above its frame.
+const TITLE: f64 = 26.0;
 /// The share of false finds from which on a unit is drawn as following its target.
 const SURE: f64 = 0.01;
 
@@ -49,7 +51,7 @@ pub fn neurons(rows: &[NeuronRow], caption: &Caption, format: Format) -> Result<
     legend.push(Swatch::Dot(VERMILLION, 4.5), "most of its block");
     legend.push(Swatch::Dot(GREY, 4.5), "any other unit");
     let width = LEFT + WIDTH + 30.0;
-    let top = head_height(&legend, width);
+    let top = head_height(&legend, width) + TITLE;
     let mut scene = Scene::new(width, top + targets.len() as f64 * (HEIGHT + BELOW));
     draw_head(&mut scene, (caption.title, caption.subtitle), &legend);
     for (i, target) in targets.into_iter().enumerate() {

@@ -161,6 +161,7 @@ mod tests {
             model: "small".into(),
             prompt: "empty".into(),
             targets: vec!["latitude".into(), "longitude".into()],
+            unit: String::new(),
         };
         let mut set = ProbeSet::new(about);
         for (l, weights) in weights.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::bootstrap::{Bootstrap, Units};
 use super::measure::{Metrics, measures, values};
-use crate::datasets::{Quantity, TargetKind};
+use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::results::{ComparisonRow, PredictionRow};
 use ndarray::Array2;
@@ -22,15 +22,16 @@ pub enum Drawn {
 ///
 /// # Errors
 /// [`Error::Invalid`] where the two do not hold the same test entities with the same targets, naming the first
-/// that differs.
+/// that differs, or where these are not the kind's.
 pub fn compare(
+    kind: &TargetKind,
     (a, b): (&[PredictionRow], &[PredictionRow]),
     drawn: Drawn,
     bootstrap: Bootstrap,
 ) -> Result<Vec<ComparisonRow>> {
     let (a, b): (Vec<_>, Vec<_>) = (tests(a), tests(b));
     check(&a, &b)?;
-    let kind = kind_of(&a)?;
+    check_turns(kind, &a)?;
     let n_targets = kind.names().len();
     let n = a.len() / n_targets;
     let column = |rows: &[&PredictionRow], pick: fn(&PredictionRow) -> f64| {
@@ -38,7 +39,7 @@ pub fn compare(
     };
     let truth = column(&a, |row| row.truth);
     let scores = |rows: &[&PredictionRow]| {
-        measures((&kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
+        measures((kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
     };
     let (of_a, of_b) = (scores(&a)?, scores(&b)?);
     let both = |counts: &[f64]| (values(&of_a, counts), values(&of_b, counts));
@@ -86,30 +87,17 @@ fn check(a: &[&PredictionRow], b: &[&PredictionRow]) -> Result<()> {
     Ok(())
 }
 
-/// The kind of target that the rows are of; an entity's targets stand one after the other.
-fn kind_of(rows: &[&PredictionRow]) -> Result<TargetKind> {
-    let mut names: Vec<&str> = Vec::new();
-    for row in rows {
-        if !names.contains(&row.target.as_str()) {
-            names.push(&row.target);
-        }
-    }
-    let kind = match names[..] {
-        ["latitude", "longitude"] => TargetKind::Place,
-        ["year"] => TargetKind::Year,
-        [name] => TargetKind::Quantity(Quantity { name: name.into(), unit: String::new() }),
-        _ => {
-            let expected = "latitude and longitude, or one number";
-            return Err(Error::invalid("targets of predictions", names.join(", "), expected));
-        }
-    };
+/// Refuses rows that are not each entity's targets one after the other.
+fn check_turns(kind: &TargetKind, rows: &[&PredictionRow]) -> Result<()> {
+    let names = kind.names();
     let in_turn = rows.chunks(names.len()).all(|chunk| {
         chunk.len() == names.len() && chunk.iter().zip(&names).all(|(row, name)| row.target == *name)
     });
     if in_turn {
-        return Ok(kind);
+        return Ok(());
     }
-    Err(Error::invalid("predictions", "rows out of turn", "each entity's targets one after the other"))
+    let expected = format!("{} of each entity, in turn", names.join(" and "));
+    Err(Error::invalid("targets of predictions", "others, or rows out of turn", expected))
 }
 
 fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Units {
@@ -131,6 +119,7 @@ fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Units {
 mod tests {
     use super::super::fixture::noise;
     use super::*;
+    use crate::datasets::Quantity;
 
     fn rows(n: usize, spread: f64, seed: u64) -> Vec<PredictionRow> {
         let (truth, error) = (noise((n, 1), 1), noise((n, 1), seed));
@@ -151,22 +140,27 @@ mod tests {
         rows.iter().find(|row| row.metric == "r2" && row.target == "size").unwrap()
     }
 
+    fn size() -> TargetKind {
+        TargetKind::Quantity(Quantity { name: "size".into(), unit: "square km".into() })
+    }
+
     const BOOTSTRAP: Bootstrap = Bootstrap { n_resamples: 400, seed: 0 };
 
     #[test]
     fn nothing_differs_from_itself_and_sides_turn_the_sign() {
         let (a, b) = (rows(300, 0.2, 2), rows(300, 0.5, 3));
-        for row in compare((&a, &a), Drawn::Entities, BOOTSTRAP).unwrap() {
+        for row in compare(&size(), (&a, &a), Drawn::Entities, BOOTSTRAP).unwrap() {
             assert_eq!((row.difference, row.low, row.high), (0.0, 0.0, 0.0), "{}", row.metric);
         }
         let (forth, back) = (
-            compare((&a, &b), Drawn::Entities, BOOTSTRAP).unwrap(),
-            compare((&b, &a), Drawn::Entities, BOOTSTRAP).unwrap(),
+            compare(&size(), (&a, &b), Drawn::Entities, BOOTSTRAP).unwrap(),
+            compare(&size(), (&b, &a), Drawn::Entities, BOOTSTRAP).unwrap(),
         );
         for (forth, back) in forth.iter().zip(&back) {
             assert!((forth.difference + back.difference).abs() < 1e-12);
             assert!((forth.low + back.high).abs() < 1e-12 && (forth.high + back.low).abs() < 1e-12);
         }
+        assert!(forth.iter().any(|row| row.metric == "mae_square_km"), "the unit is in the metric's name");
         let row = r2(&forth);
         assert!(row.low > 0.0 && row.difference > row.low && row.high > row.difference, "{row:?}");
     }
@@ -179,13 +173,13 @@ mod tests {
         b.iter_mut()
             .zip(rows(400, 0.05, 9))
             .for_each(|(b, extra)| b.prediction += extra.prediction - extra.truth);
-        let paired = compare((&a, &b), Drawn::Entities, BOOTSTRAP).unwrap();
+        let paired = compare(&size(), (&a, &b), Drawn::Entities, BOOTSTRAP).unwrap();
         let exact: Vec<PredictionRow> =
             a.iter().map(|row| PredictionRow { prediction: row.truth, ..row.clone() }).collect();
-        let alone = compare((&exact, &b), Drawn::Entities, BOOTSTRAP).unwrap();
+        let alone = compare(&size(), (&exact, &b), Drawn::Entities, BOOTSTRAP).unwrap();
         let width = |rows: &[ComparisonRow]| r2(rows).high - r2(rows).low;
         assert!(width(&paired) < width(&alone) / 3.0, "{} {}", width(&paired), width(&alone));
-        let grouped = compare((&a, &b), Drawn::Groups, BOOTSTRAP).unwrap();
+        let grouped = compare(&size(), (&a, &b), Drawn::Groups, BOOTSTRAP).unwrap();
         assert_eq!(r2(&grouped).difference, r2(&paired).difference);
         assert_ne!(width(&grouped), width(&paired));
     }
@@ -193,8 +187,9 @@ mod tests {
     #[test]
     fn entities_that_differ_are_refused_by_name() {
         let a = rows(30, 0.1, 2);
-        let told =
-            |b: &[PredictionRow]| compare((&a, b), Drawn::Entities, BOOTSTRAP).unwrap_err().to_string();
+        let told = |b: &[PredictionRow]| {
+            compare(&size(), (&a, b), Drawn::Entities, BOOTSTRAP).unwrap_err().to_string()
+        };
         let mut renamed = a.clone();
         renamed[4].name = "another".into();
         assert!(told(&renamed).contains("`entity 4`") && told(&renamed).contains("`another`"));
@@ -203,5 +198,7 @@ mod tests {
         assert!(told(&moved).contains("size of `entity 4`"));
         assert!(told(&a[..20]).contains("20 test rows in A"));
         assert!(told(&a[..1]).contains("no test rows"));
+        let error = compare(&TargetKind::Year, (&a, &a), Drawn::Entities, BOOTSTRAP).unwrap_err().to_string();
+        assert!(error.contains("year of each entity"), "{error}");
     }
 }

@@ -110,6 +110,7 @@ mod tests {
             model: "small".into(),
             prompt: "empty".into(),
             targets: vec!["year".into()],
+            unit: String::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::probe::Probe;
 use crate::artefact;
+use crate::datasets::{Quantity, TargetKind};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use ndarray::{Array1, Array2};
@@ -45,6 +46,27 @@ pub struct ProbeSetAbout {
     pub prompt: String,
     /// The names of the targets, in the order of the weights' rows.
     pub targets: Vec<String>,
+    /// What a quantity is counted in; empty for places, years and plain numbers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+}
+
+impl ProbeSetAbout {
+    /// What the probes read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for targets that are neither a place nor one number.
+    pub fn kind(&self) -> Result<TargetKind> {
+        match &self.targets.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["latitude", "longitude"] => Ok(TargetKind::Place),
+            ["year"] => Ok(TargetKind::Year),
+            [name] => Ok(TargetKind::Quantity(Quantity { name: name.to_string(), unit: self.unit.clone() })),
+            other => {
+                let expected = "latitude and longitude, or one number";
+                Err(Error::invalid("targets of probes", other.join(", "), expected))
+            }
+        }
+    }
 }
 
 /// The probes of all hook points of one dataset, model and prompt.
@@ -220,6 +242,7 @@ mod tests {
             model: "small".into(),
             prompt: "empty".into(),
             targets: vec!["latitude".into(), "longitude".into()],
+            unit: String::new(),
         };
         let mut set = ProbeSet::new(about);
         for (seed, point) in HookPoint::stream(3).into_iter().enumerate() {
