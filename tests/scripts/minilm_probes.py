@@ -8,8 +8,8 @@ The model is that of minilm.py. `mappa probe --no-baselines` extracts the last t
 scikit-learn's RidgeCV, which chooses the penalty by leave-one-out error from the same half decades of the mean
 eigenvalue, its targets put on one scale so that both have the same reason to choose; scores are scikit-learn's (R²,
 mean absolute error), SciPy's (Spearman) and a great-circle distance written here. Every score of every hook point must
-be equal to 4 decimals (kilometres and years to 4 significant digits). Prints the table of docs/probes.md; ends with 1
-if a score or a penalty differs. Not part of the test suite: it needs the network and some minutes.
+be equal to 4 decimals (kilometres and years to 4 significant digits). Prints two tables; ends with 1 if a score or
+a penalty differs. Not part of the test suite: it needs the network and some minutes.
 """
 
 import argparse
