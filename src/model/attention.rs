@@ -2,6 +2,7 @@
 
 use super::activation::{exp, tanh};
 use super::affine::slice;
+use super::beginning::{Beginning, n_shared};
 use super::forest::Forest;
 use super::lanes::{add_scaled, dot, sum};
 use super::spec::Direction;
@@ -100,18 +101,63 @@ impl WithSimd for SomeRows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(mut self, _: S) {
+        let (sizes, [_, k, v]) = (self.sizes, self.qkv);
+        let shared = self.paths.first().map_or(&[][..], |path| &path[..n_shared(self.paths)]);
+        let mut room = Room::default();
+        for kv in 0..sizes.n_kv_heads {
+            let at = (kv, sizes.n_kv_heads, sizes.d_head);
+            let beginning = (!shared.is_empty()).then(|| Beginning::gather([k, v], shared, at));
+            let n_group = sizes.n_heads / sizes.n_kv_heads;
+            for head in kv * n_group..(kv + 1) * n_group {
+                self.head((head, kv), beginning.as_ref(), (shared.len(), &mut room));
+            }
+        }
+    }
+}
+
+/// Room that the heads use in turn.
+#[derive(Default)]
+struct Room {
+    queries: Vec<f32>,
+    /// Scores, then probabilities, of the nodes that all rows see first, `[rows, n_shared]`.
+    first: Vec<f32>,
+    /// What the rows take of those, `[rows, d_head]`.
+    taken: Vec<f32>,
+    probs: Vec<f32>,
+}
+
+impl SomeRows<'_> {
+    /// What each row takes at one head.
+    #[inline(always)]
+    fn head(
+        &mut self,
+        (head, kv): (usize, usize),
+        beginning: Option<&Beginning>,
+        (n_shared, room): (usize, &mut Room),
+    ) {
         let (sizes, [q, k, v], d_head) = (self.sizes, self.qkv, self.sizes.d_head);
-        let mut probs = Vec::new();
-        for head in 0..sizes.n_heads {
-            let kv = sizes.kv_head(head);
-            for (i, path) in self.paths.iter().enumerate() {
-                let query = &q[sizes.at(self.first + i, sizes.n_heads, head)..][..d_head];
-                self.op.probabilities(&sizes, (head, query), k, path, &mut probs);
-                let out = &mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head];
-                for (&node, &p) in path.iter().zip(&probs) {
-                    add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head]);
-                }
+        let query = |i: usize| &q[sizes.at(self.first + i, sizes.n_heads, head)..][..d_head];
+        if let Some(beginning) = beginning {
+            room.queries.clear();
+            (0..self.paths.len()).for_each(|i| room.queries.extend(query(i)));
+            beginning.scores(&room.queries, self.op.scale, &mut room.first);
+        }
+        for (i, path) in self.paths.iter().enumerate() {
+            let first = i * n_shared..(i + 1) * n_shared;
+            room.probs.clear();
+            room.probs.extend(&room.first[first.clone()]);
+            self.op.probabilities(&sizes, (head, query(i)), k, path, &mut room.probs);
+            room.first[first].copy_from_slice(&room.probs[..n_shared]);
+            let out = &mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head];
+            for (&node, &p) in path.iter().zip(&room.probs).skip(n_shared) {
+                add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head]);
+            }
+        }
+        if let Some(beginning) = beginning {
+            beginning.weighted(&room.first, &mut room.taken);
+            for (i, taken) in room.taken.chunks_exact(d_head).enumerate() {
+                add_scaled(&mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head], 1.0, taken);
             }
         }
     }
@@ -153,7 +199,7 @@ impl ForestAttention {
         }
     }
 
-    /// What head `head` gives each node of `path`.
+    /// What head `head` gives each node of `path`; `probs` has the scores of its first ones, if any.
     #[inline(always)]
     fn probabilities(
         &self,
@@ -164,8 +210,8 @@ impl ForestAttention {
         probs: &mut Vec<f32>,
     ) {
         let kv = sizes.kv_head(head);
-        probs.clear();
-        probs.extend(path.iter().map(|&node| {
+        let others = &path[probs.len()..];
+        probs.extend(others.iter().map(|&node| {
             self.scale * dot(query, &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head])
         }));
         if let Some(cap) = self.soft_cap {
@@ -190,6 +236,7 @@ impl ForestAttention {
             self.seen(row, &mut path);
             let from = sizes.at(row, sizes.n_heads, head);
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
+            probs.clear();
             self.probabilities(&sizes, (head, query), k, &path, &mut probs);
             dp.clear();
             dp.extend(path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])));
@@ -370,6 +417,35 @@ mod tests {
             assert!(worst(a, b) < 5e-5, "gradient of {name} differs by {}", worst(a, b));
         }
     }
+
+    #[test]
+    fn rows_that_begin_alike_at_length_meet_their_keys_together_and_get_the_same() {
+        let long: Vec<u32> = (0..150).collect();
+        let other = [&long[..100], &[7; 60]].concat();
+        let normal = |n: usize, heads| Tensor::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let bias = Arc::new((0..6).map(|h| (0..160).map(|p| (h * p) as f32 * 0.01).collect()).collect());
+        for (direction, soft_cap, window, bias) in [
+            (Direction::Causal, None, None, None),
+            (Direction::Causal, Some(0.7), Some(90), None),
+            (Direction::Causal, None, None, Some(bias)),
+            (Direction::Bidirectional, None, None, None),
+        ] {
+            let texts = [long.clone(), other.clone()];
+            let (forest, _) = match direction {
+                Direction::Causal => Forest::of_texts(&texts).unwrap(),
+                Direction::Bidirectional => Forest::of_chains(&texts).unwrap(),
+            };
+            let (q, k, v) = (normal(forest.len(), 6), normal(forest.len(), 2), normal(forest.len(), 2));
+            let forest = Arc::new(forest);
+            let op = ForestAttention { forest, asked: None, scale: 0.3, soft_cap, direction, window, bias };
+            let together = flat(&op.clone().forward(&q, &k, &v).unwrap());
+            let composed = flat(&op.composed(&q, &k, &v).unwrap());
+            let worst = together.iter().zip(&composed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 5e-6, "{direction:?}: {worst}");
+        }
+    }
+
     #[test]
     fn the_gathered_form_is_the_same_for_every_choice_and_some_rows_are_those_of_all() {
         let texts = [vec![1, 2, 3, 4, 7, 7], vec![1, 2, 5], vec![6, 2], vec![1, 9, 3]];

@@ -10,7 +10,7 @@
 //! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores; `alike` spares
 //!   them where rows are equal
 //! - `forest`: a batch of texts in which equal beginnings are one
-//! - `norm`, `rotary`, `attention`: the operations, forward and backward
+//! - `norm`, `rotary`, `attention`: the operations, forward and backward; `beginning` is what rows of attention share
 //! - `transformer`, `block`: the forward pass, written once
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
@@ -29,6 +29,7 @@ mod activation;
 mod affine;
 mod alike;
 mod attention;
+mod beginning;
 mod block;
 mod bos;
 mod cache;
