@@ -103,7 +103,8 @@ impl WithSimd for SomeRows<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, _: S) {
         let (sizes, [_, k, v]) = (self.sizes, self.qkv);
-        let shared = self.paths.first().map_or(&[][..], |path| &path[..n_shared(self.paths)]);
+        let n_shared = n_shared(self.paths);
+        let shared = self.paths.first().map_or(&[][..], |path| &path[path.len() - n_shared..]);
         let mut room = Room::default();
         for kv in 0..sizes.n_kv_heads {
             let at = (kv, sizes.n_kv_heads, sizes.d_head);
@@ -145,12 +146,12 @@ impl SomeRows<'_> {
         }
         for (i, path) in self.paths.iter().enumerate() {
             let first = i * n_shared..(i + 1) * n_shared;
-            room.probs.clear();
-            room.probs.extend(&room.first[first.clone()]);
-            self.op.probabilities(&sizes, (head, query(i)), k, path, &mut room.probs);
-            room.first[first].copy_from_slice(&room.probs[..n_shared]);
+            let n_own = path.len() - n_shared;
+            let scored = &room.first[first.clone()];
+            self.op.probabilities(&sizes, (head, query(i)), k, (path, scored), &mut room.probs);
+            room.first[first].copy_from_slice(&room.probs[n_own..]);
             let out = &mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head];
-            for (&node, &p) in path.iter().zip(&room.probs).skip(n_shared) {
+            for (&node, &p) in path[..n_own].iter().zip(&room.probs) {
                 add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head]);
             }
         }
@@ -199,21 +200,26 @@ impl ForestAttention {
         }
     }
 
-    /// What head `head` gives each node of `path`; `probs` has the scores of its first ones, if any.
+    /// What head `head` gives each node of `path`, the last of which may have their scores.
     #[inline(always)]
     fn probabilities(
         &self,
         sizes: &Sizes,
         (head, query): (usize, &[f32]),
         k: &[f32],
-        path: &[u32],
+        (path, scored): (&[u32], &[f32]),
         probs: &mut Vec<f32>,
     ) {
         let kv = sizes.kv_head(head);
-        let others = &path[probs.len()..];
-        probs.extend(others.iter().map(|&node| {
-            self.scale * dot(query, &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head])
-        }));
+        let own = &path[..path.len() - scored.len()];
+        probs.clear();
+        probs.resize(own.len(), 0.0);
+        // A loop: the closure of an iterator that extends a vector is compiled without wide registers.
+        for (score, &node) in probs.iter_mut().zip(own) {
+            let key = &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head];
+            *score = self.scale * dot(query, key);
+        }
+        probs.extend_from_slice(scored);
         if let Some(cap) = self.soft_cap {
             probs.iter_mut().for_each(|score| *score = cap * tanh(*score / cap));
         }
@@ -236,8 +242,7 @@ impl ForestAttention {
             self.seen(row, &mut path);
             let from = sizes.at(row, sizes.n_heads, head);
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
-            probs.clear();
-            self.probabilities(&sizes, (head, query), k, &path, &mut probs);
+            self.probabilities(&sizes, (head, query), k, (&path, &[]), &mut probs);
             dp.clear();
             dp.extend(path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])));
             let mean = dot(&probs, &dp);

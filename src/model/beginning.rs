@@ -10,12 +10,15 @@ use faer::{Accum, MatMut, MatRef, Par};
 const FEWEST_NODES: usize = 64;
 const FEWEST_ROWS: usize = 8;
 
-/// How many nodes all paths begin with, if it is enough for products; else none.
+/// How many nodes all rows see first, if it is enough for products; else none. A path runs from the row's own node
+/// to the text's first.
 pub(super) fn n_shared(paths: &[Vec<u32>]) -> usize {
     let [first, others @ ..] = paths else { return 0 };
-    let alike =
-        |n: usize, path: &Vec<u32>| first.iter().zip(&path[..]).take(n).take_while(|(a, b)| a == b).count();
-    let n = others.iter().fold(first.len(), alike);
+    let mut n = first.len();
+    for path in others {
+        let ends = first.iter().rev().zip(path.iter().rev()).take(n);
+        n = ends.take_while(|(a, b)| a == b).count();
+    }
     if n < FEWEST_NODES || paths.len() < FEWEST_ROWS { 0 } else { n }
 }
 
@@ -74,17 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_share_what_they_begin_with_if_it_is_long_and_rows_are_several() {
-        let path = |n: u32, end: u32| (0..n).chain([end]).collect::<Vec<u32>>();
+    fn paths_share_what_they_end_in_if_it_is_long_and_rows_are_several() {
+        let path = |n: u32, own: u32| [own].into_iter().chain((0..n).rev()).collect::<Vec<u32>>();
         let paths: Vec<Vec<u32>> = (0..8).map(|i| path(70 + i % 2, 900 + i)).collect();
         assert_eq!(n_shared(&paths), 70);
         assert_eq!(n_shared(&paths[..7]), 0);
         assert_eq!(n_shared(&[]), 0);
         let mut short = paths.clone();
-        short[3].truncate(63);
+        short[3].drain(..8);
         assert_eq!(n_shared(&short), 0);
         let mut other = paths;
-        other[5][65] = 7;
-        assert_eq!(n_shared(&other), 65);
+        other[5][5] = 7;
+        assert_eq!(n_shared(&other), 66);
     }
 }
