@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(n_shared(&paths[..7]), 0);
         assert_eq!(n_shared(&[]), 0);
         let mut short = paths.clone();
-        short[3].drain(..8);
+        short[3].drain(..9);
         assert_eq!(n_shared(&short), 0);
         let mut other = paths;
         other[5][5] = 7;
