@@ -79,7 +79,19 @@ const ARROWS: &[Arrows] = &[
     (
         "features",
         &["error", "hook_point", "artefact", "datasets", "activations", "model"],
-        &["ndarray", "rayon", "safetensors", "serde", "serde_json"],
+        &[
+            "candle_core",
+            "faer",
+            "ndarray",
+            "pulp",
+            "rand",
+            "rand_chacha",
+            "rand_distr",
+            "rayon",
+            "safetensors",
+            "serde",
+            "serde_json",
+        ],
     ),
     (
         "steering",
