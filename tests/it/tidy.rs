@@ -79,7 +79,7 @@ const ARROWS: &[Arrows] = &[
     (
         "features",
         &["error", "hook_point", "artefact", "datasets", "activations", "model"],
-        &["ndarray", "rayon", "safetensors", "serde", "serde_json"],
+        &["candle_core", "ndarray", "rayon", "safetensors", "serde_json"],
     ),
     (
         "steering",
