@@ -54,17 +54,6 @@ impl Dictionary {
         self.w_enc.ncols()
     }
 
-    /// The same dictionary for rows that are not multiplied by `scale` before they are read.
-    ///
-    /// A trainer that brings rows to a common length learns a dictionary of the scaled rows; this one reads and
-    /// writes rows as they pass, with the same activations.
-    pub fn folded(mut self, scale: f32) -> Dictionary {
-        self.w_enc *= scale;
-        self.w_dec /= scale;
-        self.b_dec /= scale;
-        self
-    }
-
     /// Whether its arrays fit each other.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ impl Dictionary {
 /// The hook point that a file and a user say.
 fn place(path: &Path, said: Option<&str>, given: Option<HookPoint>) -> Result<HookPoint> {
     match (said, given) {
-        (Some(name), None) => name.parse(),
+        (Some(name), None) => name.parse().map_err(|e| Error::bad_file(path, e, "a hook point of the list")),
         (Some(name), Some(point)) if name == point.to_string() => Ok(point),
         (Some(name), Some(point)) => {
             let found = format!("a dictionary of {name}");
