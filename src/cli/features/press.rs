@@ -171,8 +171,18 @@ impl Press {
             }
         }
         let heads = [
-            "group", "unit", "F1", "pressed", "own name", "others", "rank", "text names it", "KL",
-            "random: own name", "names it", "KL",
+            "group",
+            "unit",
+            "F1",
+            "pressed",
+            "own name",
+            "others",
+            "rank",
+            "text names it",
+            "KL",
+            "random: own name",
+            "names it",
+            "KL",
         ];
         print_columns(&heads, &table);
     }

@@ -27,7 +27,7 @@ use std::path::Path;
 ///   mappa steer --prompt Nairobi --dose "+30 east" --layer 3 --samples 3 --temperature 0.8
 ///   mappa steer --prompt Nairobi --direction steering/japan.safetensors --dose "2 rms" --layer 3
 ///   mappa steer --prompt "Vienna is in" --feature features/atlas/DICT:40 --dose "clamp 3x"
-  mappa steer --interactive --toward lat=35,lon=139 --layer 3
+///   mappa steer --interactive --toward lat=35,lon=139 --layer 3
 #[derive(Args)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Steer {
