@@ -54,21 +54,10 @@ impl Dictionary {
         self.w_enc.ncols()
     }
 
-    /// The same dictionary for rows that are not multiplied by `scale` before they are read.
-    ///
-    /// A trainer that brings rows to a common length learns a dictionary of the scaled rows; this one reads and
-    /// writes rows as they pass, with the same activations.
-    pub fn folded(mut self, scale: f32) -> Dictionary {
-        self.w_enc *= scale;
-        self.w_dec /= scale;
-        self.b_dec /= scale;
-        self
-    }
-
     /// Whether its arrays fit each other.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the one that does not; [`Error::NonFinite`] for a value that is no number.
+    /// [`Error::Invalid`] naming the one that does not, or a k that is no number of units.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
         let shapes = [
@@ -82,28 +71,14 @@ impl Dictionary {
                 return Err(Error::invalid(format!("shape of {name}"), format!("{found:?}"), expected));
             }
         }
-        let thresholds: &[f32] = match &self.activation {
-            Activation::Relu => &[],
-            Activation::TopK(k) if (1..=d_sae).contains(k) => &[],
-            Activation::TopK(k) => return Err(Error::invalid("k", k, format!("1 to {d_sae}, the units"))),
-            Activation::JumpRelu(each) if each.len() == d_sae => each,
-            Activation::JumpRelu(each) => {
-                return Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one a unit")));
+        match &self.activation {
+            Activation::TopK(k) if !(1..=d_sae).contains(k) => {
+                Err(Error::invalid("k", k, format!("1 to {d_sae}, the number of units")))
             }
-        };
-        let matrices = [("W_enc", &self.w_enc), ("W_dec", &self.w_dec)].map(|(n, m)| (n, m.iter()));
-        let vectors = [("b_enc", self.b_enc.iter()), ("b_dec", self.b_dec.iter())];
-        let first = |name: &str, values: &mut dyn Iterator<Item = &f32>| {
-            let found = values.copied().find(|value| !value.is_finite());
-            found.map(|found| (name.to_string(), f64::from(found)))
-        };
-        let matrices = matrices.into_iter().find_map(|(name, mut values)| first(name, &mut values));
-        let vectors = vectors.into_iter().find_map(|(name, mut values)| first(name, &mut values));
-        match matrices.or(vectors).or(first("threshold", &mut thresholds.iter())) {
-            None => Ok(()),
-            Some((place, found)) => {
-                Err(Error::NonFinite { place, found, advice: "make the dictionary anew".into() })
+            Activation::JumpRelu(each) if each.len() != d_sae => {
+                Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one a unit")))
             }
+            _ => Ok(()),
         }
     }
 

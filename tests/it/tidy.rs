@@ -89,7 +89,6 @@ const ARROWS: &[Arrows] = &[
             "rand_distr",
             "rayon",
             "safetensors",
-            "serde",
             "serde_json",
         ],
     ),
