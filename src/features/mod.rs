@@ -1,23 +1,17 @@
 //! Sparse features: dictionaries of directions, of which few are active at a time.
 //!
 //! - `dictionary`: encoding and decoding
-<<<<<<< HEAD
-//! - `train`: learning one from rows of activations
-=======
 //! - `active`: which units are active on which rows; `groups`: how well they tell a group of entities
 //! - `tokens`: where in texts units are most active
 //! - `files`: dictionaries as SAELens and Gemma Scope save them
->>>>>>> f1
+//! - `train`: learning one from rows of activations
 
 mod active;
 mod dictionary;
-<<<<<<< HEAD
-pub mod train;
-=======
 mod files;
 mod groups;
 mod tokens;
->>>>>>> f1
+pub mod train;
 
 pub use active::Active;
 pub use dictionary::{Activation, Dictionary};

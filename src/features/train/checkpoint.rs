@@ -30,16 +30,13 @@ impl<'a> Trainer<'a> {
         let since = self.since.iter().flat_map(|n| n.to_le_bytes()).collect();
         tensors.push(("since".into(), Dtype::U64, since));
         tensors.push(("step".into(), Dtype::U64, (self.adam.step as u64).to_le_bytes().to_vec()));
-        let view = |(name, dtype, data): &'_ (String, Dtype, Vec<u8>)| {
-            let n = data.len() / (dtype.bitsize() / 8);
-            Ok((name.clone(), TensorView::new(*dtype, vec![n], data).map_err(|e| Error::Internal(e.to_string()))?))
-        };
+        let ours = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
         let mut views = Vec::with_capacity(tensors.len());
-        for tensor in &tensors {
-            views.push(view(tensor)?);
+        for (name, dtype, data) in &tensors {
+            let shape = vec![data.len() / (dtype.bitsize() / 8)];
+            views.push((name, TensorView::new(*dtype, shape, data).map_err(ours)?));
         }
-        let file = safetensors::serialize(views, None).map_err(|e| Error::Internal(e.to_string()))?;
-        artefact::save_bytes(path, &file)
+        artefact::save_bytes(path, &safetensors::serialize(views, None).map_err(ours)?)
     }
 
     /// Goes on from what [`Trainer::save`] wrote, with the same rows and settings.

@@ -63,7 +63,7 @@ impl Sums {
 /// # Errors
 /// [`Error::Invalid`] for rows of another width; what the source answers.
 pub fn fit(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<Fit> {
-    explain(dictionary, source, watch).map(|(sums, l0, n_active)| Fit { fve: sums.explained(1.0), l0, n_active, n_rows: sums.n })
+    Ok(explain(dictionary, source, watch)?.1)
 }
 
 /// How a dictionary of random directions explains the rows, once all it writes is multiplied by the one factor that
@@ -72,11 +72,11 @@ pub fn fit(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) 
 /// # Errors
 /// As [`fit`].
 pub fn random(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<Fit> {
-    explain(dictionary, source, watch)
-        .map(|(sums, l0, n_active)| Fit { fve: sums.explained(sums.best()), l0, n_active, n_rows: sums.n })
+    let (sums, fit) = explain(dictionary, source, watch)?;
+    Ok(Fit { fve: sums.explained(sums.best()), ..fit })
 }
 
-fn explain(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<(Sums, f64, usize)> {
+fn explain(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<(Sums, Fit)> {
     let mut sums = Sums::new(source.width());
     let mut n_active = Array1::<u64>::zeros(dictionary.d_sae());
     let centre = dictionary.b_dec.mapv(f64::from);
@@ -91,7 +91,8 @@ fn explain(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) 
     }
     let l0 = n_active.sum() as f64 / sums.n as f64;
     let n_active = n_active.iter().filter(|n| **n > 0).count();
-    Ok((sums, l0, n_active))
+    let fit = Fit { fve: sums.explained(1.0), l0, n_active, n_rows: sums.n };
+    Ok((sums, fit))
 }
 
 /// How the first `k` principal components of some rows explain those of a source: as many numbers a row, but the
@@ -107,7 +108,8 @@ pub fn principal_components(
     let every = rows.nrows().div_ceil(MOST).max(1);
     let rows: Vec<_> = rows.axis_iter(Axis(0)).step_by(every).collect();
     let d = source.width();
-    let mean = rows.iter().fold(Array1::<f64>::zeros(d), |sum, row| sum + row.mapv(f64::from)) / rows.len() as f64;
+    let mean =
+        rows.iter().fold(Array1::<f64>::zeros(d), |sum, row| sum + row.mapv(f64::from)) / rows.len() as f64;
     let mut gram = Array2::<f64>::zeros((d, d));
     for block in rows.chunks(BLOCK) {
         let centred = Array2::from_shape_fn((block.len(), d), |(i, j)| f64::from(block[i][j]) - mean[j]);
@@ -163,7 +165,10 @@ mod tests {
         let rows = rows();
         let source = rows.view();
         let all = fit(&axes(), &source, &mut Still).unwrap();
-        assert!((all.fve - 1.0).abs() < 1e-6 && all.l0 == 1.0 && (all.n_active, all.n_rows) == (3, 30), "{all:?}");
+        assert!(
+            (all.fve - 1.0).abs() < 1e-6 && all.l0 == 1.0 && (all.n_active, all.n_rows) == (3, 30),
+            "{all:?}"
+        );
         let one = principal_components((rows.view(), 1), &source, &mut Still).unwrap();
         assert!(one.fve > 0.3 && one.fve < 0.8, "{one:?}");
         let three = principal_components((rows.view(), 3), &source, &mut Still).unwrap();

@@ -114,11 +114,7 @@ fn by_unit(rows: &[Rows], d_sae: usize) -> (Vec<Entry>, Vec<usize>) {
 }
 
 /// The gradient of `b_dec`, which is added to what is written, and taken off what every unit reads.
-fn of_b_dec<'a>(
-    params: &Parameters,
-    of_b_enc: &[f32],
-    slopes: impl Iterator<Item = &'a [f32]>,
-) -> Vec<f32> {
+fn of_b_dec<'a>(params: &Parameters, of_b_enc: &[f32], slopes: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
     let mut sums = vec![0f32; params.d_in];
     slopes.for_each(|row| add_scaled(&mut sums, 1.0, row));
     for (reads, slope) in params.w_enc.chunks_exact(params.d_in).zip(of_b_enc).filter(|(_, s)| **s != 0.0) {
@@ -157,7 +153,8 @@ impl WithSimd for Pass<'_> {
         let mut found = Rows { entries: Vec::with_capacity(rows * loss.k), loss: 0.0, aux: 0.0 };
         let (mut best, mut of_dead) = (Vec::new(), Vec::new());
         let scale = 2.0 / (self.n * d) as f32;
-        let each = x.chunks_exact(d).zip(slopes.chunks_exact_mut(kinds * d)).zip(readings.chunks_exact_mut(d_sae));
+        let each =
+            x.chunks_exact(d).zip(slopes.chunks_exact_mut(kinds * d)).zip(readings.chunks_exact_mut(d_sae));
         for (row, ((x, slopes), readings)) in each.enumerate() {
             add_scaled(readings, 1.0, &params.b_enc);
             top_k(readings, loss.k, &mut best);

@@ -71,7 +71,8 @@ fn a_dead_unit_learns_by_the_auxiliary_loss_alone_and_its_weight_scales_that() {
     let (mut params, x) = random((20, 6, 10));
     params.b_enc[3] = -100.0; // reads nothing above zero
     params.b_enc[7] = 1.0;
-    let gradient = |dead: &[u32], aux_weight| Loss { k: 10, dead, k_aux: 4, aux_weight }.gradient(&params, &x);
+    let gradient =
+        |dead: &[u32], aux_weight| Loss { k: 10, dead, k_aux: 4, aux_weight }.gradient(&params, &x);
     assert!(gradient(&[3], 1.0).gradient.w_enc[18..24].iter().all(|g| *g == 0.0));
     let difference = |weight: f32| {
         let (with, without) = (gradient(&[7], weight), gradient(&[], 0.0));

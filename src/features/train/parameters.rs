@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::features::{Activation, Dictionary};
 use crate::hook_point::HookPoint;
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 
 /// The names of the four arrays, in their order.
 pub(super) const NAMES: [&str; 4] = ["w_enc", "b_enc", "w_dec", "b_dec"];
@@ -58,7 +58,7 @@ impl Parameters {
     pub fn dictionary(&self, (hook_point, k): (HookPoint, usize), scale: f32) -> Result<Dictionary> {
         let matrix = |values: &Vec<f32>| super::source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
         let over = |values: &[f32]| Array1::from_iter(values.iter().map(|x| x / scale));
-        let w_enc: Array2<f32> = matrix(&self.w_enc)?.reversed_axes().as_standard_layout().into_owned(); // [d_in, d_sae]
+        let w_enc = matrix(&self.w_enc)?.t().as_standard_layout().into_owned(); // [d_in, d_sae]
         Ok(Dictionary {
             hook_point,
             model: None,

@@ -5,7 +5,7 @@ use crate::activations::group_nodes;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Encoded, Spec, Transformer};
+use crate::model::{Capture, Direction, Encoded, Spec, Transformer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -45,10 +45,11 @@ impl Tokenised {
             ids.truncate(spec.n_context);
             Text { rows: (rows.0, rows.1.min(ids.len())), ids }
         };
-        let mut texts: Vec<Text> = texts.into_iter().map(one).filter(|text| text.rows.0 < text.rows.1).collect();
+        let mut texts: Vec<Text> =
+            texts.into_iter().map(one).filter(|text| text.rows.0 < text.rows.1).collect();
         texts.sort();
         texts.dedup();
-        let shares = spec.attention.direction == crate::model::Direction::Causal;
+        let shares = spec.attention.direction == Direction::Causal;
         Tokenised { n_repeated: n - texts.len(), texts, shares, n_cut }
     }
 
@@ -64,8 +65,9 @@ impl Tokenised {
 
     /// A hash of all tokens.
     pub fn sha256(&self) -> String {
-        let bytes = |text: &Text| [text.ids.len() as u32].iter().chain(&text.ids).flat_map(|id| id.to_le_bytes()).collect::<Vec<u8>>();
-        artefact::hash(&self.texts.iter().flat_map(bytes).collect::<Vec<u8>>())
+        let numbers =
+            self.texts.iter().flat_map(|text| [text.ids.len() as u32].into_iter().chain(text.ids.clone()));
+        artefact::hash(&numbers.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
     }
 
     /// The rows of all texts but a share of them, and those of that share.
@@ -162,7 +164,7 @@ impl<'a> TextRows<'a> {
         match values.iter().find(|x| !x.is_finite()) {
             None => Ok(values),
             Some(&found) => Err(Error::NonFinite {
-                place: format!("{} of {} texts, of which the first has the tokens {:?}", self.point, texts.len(), texts[0].ids),
+                place: format!("{} of {} texts, the first with tokens {:?}", self.point, ids.len(), ids[0]),
                 found: found.into(),
                 advice: "the model's weights or its config may be wrong: compare with transformers".into(),
             }),
@@ -176,8 +178,8 @@ impl Source for TextRows<'_> {
     }
 
     fn parts(&self) -> Vec<usize> {
-        let rows = |part: &Range<usize>| self.texts[part.clone()].iter().map(|text| text.rows.1 - text.rows.0).sum();
-        self.parts.iter().map(rows).collect()
+        let of_text = |text: &Text| text.rows.1 - text.rows.0;
+        self.parts.iter().map(|part| self.texts[part.clone()].iter().map(of_text).sum()).collect()
     }
 
     fn read(&self, parts: &[usize], watch: &mut dyn Watch) -> Result<Vec<f32>> {

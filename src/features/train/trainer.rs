@@ -87,7 +87,11 @@ impl<'a> Trainer<'a> {
     }
 
     /// A trainer that has not looked at its rows.
-    pub(super) fn with(source: &'a dyn Source, settings: TrainSettings, middle: Middle) -> Result<Trainer<'a>> {
+    pub(super) fn with(
+        source: &'a dyn Source,
+        settings: TrainSettings,
+        middle: Middle,
+    ) -> Result<Trainer<'a>> {
         settings.check()?;
         if source.n_rows() == 0 {
             return Err(Error::invalid("rows to learn from", 0, "at least one"));
@@ -203,7 +207,9 @@ impl<'a> Trainer<'a> {
 
     /// The rows of a batch of the portion that is held, scaled.
     fn batch(&self, batch: usize) -> Vec<f32> {
-        let (d, Some(Portion { rows, order, .. })) = (self.source.width(), &self.portion) else { return vec![] };
+        let (d, Some(Portion { rows, order, .. })) = (self.source.width(), &self.portion) else {
+            return vec![];
+        };
         let (from, scale) = (batch * self.settings.batch, self.middle.scale);
         let chosen = &order[from..(from + self.settings.batch).min(order.len())];
         let row = |at: &u32| rows[*at as usize * d..(*at as usize + 1) * d].iter().map(|x| x * scale);
