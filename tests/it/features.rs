@@ -86,9 +86,11 @@ fn each_kind_encodes_and_decodes_as_sae_lens_does() {
 #[test]
 fn a_dictionary_comes_back_as_it_was_saved() {
     for kind in KINDS {
-        let (dictionary, folder) = (load(kind).unwrap(), tempfile::tempdir().unwrap());
-        dictionary.save(folder.path()).unwrap();
-        assert_eq!(Dictionary::load(folder.path(), None).unwrap(), dictionary, "{kind}");
+        // Kept there, so that make.py can read them with sae-lens.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("features").join(kind);
+        let dictionary = load(kind).unwrap();
+        dictionary.save(&folder).unwrap();
+        assert_eq!(Dictionary::load(&folder, None).unwrap(), dictionary, "{kind}");
     }
 }
 
