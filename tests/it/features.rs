@@ -192,7 +192,9 @@ fn clamping_to_the_present_value_changes_nothing_and_to_another_is_read() {
             assert!(row.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-6), "unit {unit} of {row:?}");
         }
         // Units that read 1 of their own direction: where one was active, or at 0, the target is read afterwards.
-        for (row, unit, target) in [(&rows[0], 2, 7.0), (&rows[0], 5, 9.0), (&rows[1], 0, 2.6), (&rows[0], 3, 5.0)] {
+        for (row, unit, target) in
+            [(&rows[0], 2, 7.0), (&rows[0], 5, 9.0), (&rows[1], 0, 2.6), (&rows[0], 3, 5.0)]
+        {
             let (.., after) = clamped(&dictionary, (row, unit), target);
             assert!((after - target).abs() < 1e-6, "unit {unit} reads {after} for {target}");
         }
@@ -237,7 +239,16 @@ fn of_equal_readings_top_k_keeps_the_first() {
 fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
     let dictionary = dictionary(POINT, 2, Activation::Relu);
     // Unit 0 tells group a in training; on test rows it finds one of two, beside a stranger.
-    let rows = array![[5.0, 0.0], [4.0, 0.0], [3.0, 0.0], [1.0, 2.0], [0.0, 3.0], [9.0, 0.0], [0.0, 1.0], [6.0, 0.0]];
+    let rows = array![
+        [5.0, 0.0],
+        [4.0, 0.0],
+        [3.0, 0.0],
+        [1.0, 2.0],
+        [0.0, 3.0],
+        [9.0, 0.0],
+        [0.0, 1.0],
+        [6.0, 0.0]
+    ];
     let labels = ["a", "a", "a", "b", "b", "a", "a", "b"].map(String::from);
     let is_test = [false, false, false, false, false, true, true, true];
     let groups = Groups::new(&labels, is_test.to_vec());
