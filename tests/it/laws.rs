@@ -1,7 +1,9 @@
 //! Laws of steering, for each family: what moves, by how much, and what stays as it was to the bit.
 // long because: every law runs on the same families, with the same text and the same probe
 
+use super::features::dictionary;
 use super::root;
+use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     Both, Cache, Capture, Continuation, Encoded, Forest, Framed, Hook, Kind, Model, Param, Part, Place,

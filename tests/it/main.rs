@@ -9,6 +9,7 @@ mod dictionaries;
 mod encoders;
 mod facts;
 mod families;
+mod features;
 mod gguf;
 mod gguf_bad_input;
 mod hub;

@@ -99,7 +99,11 @@ impl List {
         let dataset = find(lab, &self.dataset)?;
         let prompt = self.texts.prompt(&dataset)?;
         let (listed, card) = listed(lab, (&model, &dictionary), (&self.texts, dataset), self.column.clone())?;
-        let folder = folder(lab, &self.dictionary, (&model.name, &listed.dataset.name, &prompt.name));
+        let folder = folder(
+            lab,
+            (&self.dictionary, dictionary.hook_point),
+            (&model.name, &listed.dataset.name, &prompt.name),
+        );
         card.is_done(&folder.join("card.json"))?;
         card.save(&folder.join("card.json"))?;
         save_rows(&folder.join("units.csv"), &unit_rows(&listed, self.top))?;

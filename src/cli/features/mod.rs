@@ -63,8 +63,12 @@ pub fn load(path: &Path, given: Option<HookPoint>, model: &Model) -> Result<Dict
 }
 
 /// Where what is found of a dictionary lies in the lab: by model, dictionary, dataset and prompt.
-fn folder(lab: &Path, path: &Path, of: (&str, &str, &str)) -> PathBuf {
-    let name = path.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
+fn folder(lab: &Path, (path, point): (&Path, HookPoint), of: (&str, &str, &str)) -> PathBuf {
+    let is_npz = path.extension().is_some_and(|ending| ending == "npz");
+    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
+    let named = if is_npz { path.parent().unwrap_or(path) } else { path };
+    let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
+    let name = if is_npz { format!("{point}.{name}") } else { name };
     lab.join("features").join(of.0).join(name).join(of.1).join(of.2)
 }
 

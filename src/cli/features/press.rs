@@ -106,7 +106,11 @@ impl Press {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let folder = folder(lab, &self.dictionary, (&model.name, &listed.dataset.name, &prompt.name));
+        let folder = folder(
+            lab,
+            (&self.dictionary, dictionary.hook_point),
+            (&model.name, &listed.dataset.name, &prompt.name),
+        );
         let file = folder.join(format!("press_{}.csv", listed.column));
         save_rows(&file, &rows)?;
         self.print(&listed, (&best, &rows));

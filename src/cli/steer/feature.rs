@@ -19,6 +19,12 @@ pub struct Feature {
     unit: usize,
 }
 
+impl std::fmt::Display for Feature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.unit)
+    }
+}
+
 impl FromStr for Feature {
     type Err = Error;
 
@@ -47,6 +53,15 @@ impl Feature {
     /// The dictionary, which must fit the model; `given` says where its rows are read if its file does not.
     pub fn dictionary(&self, model: &Model, given: Option<HookPoint>) -> Result<Arc<Dictionary>> {
         Ok(Arc::new(features::load(&self.path, given, model)?))
+    }
+
+    /// What the unit writes, and where.
+    pub fn vector(&self, model: &Model, given: Option<HookPoint>) -> Result<(HookPoint, Vec<f64>)> {
+        let dictionary = self.dictionary(model, given)?;
+        match Op::add_unit(&dictionary, self.unit, 1.0)? {
+            Op::Add(vector) => Ok((dictionary.hook_point, vector)),
+            other => Err(Error::Internal(format!("{other:?} in place of a vector"))),
+        }
     }
 
     /// The unit, ready to be pressed.
