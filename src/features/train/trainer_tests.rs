@@ -10,7 +10,8 @@ const D: usize = 24;
 /// Rows made of `k` of `m` planted directions, about a centre; the directions, `[m, D]`, and the rows.
 fn planted((n, m, k): (usize, usize, usize)) -> (Array2<f32>, Array2<f32>) {
     let mut rng = seeded(11, 0);
-    let mut directions = Array2::from_shape_simple_fn((m, D), || StandardNormal.sample(&mut rng));
+    let mut directions: Array2<f32> =
+        Array2::from_shape_simple_fn((m, D), || StandardNormal.sample(&mut rng));
     for mut row in directions.axis_iter_mut(Axis(0)) {
         let row_length = row.dot(&row).sqrt();
         row /= row_length;
