@@ -11,6 +11,7 @@ mod encoders;
 mod facts;
 mod families;
 mod features;
+mod features_binary;
 mod gguf;
 mod gguf_bad_input;
 mod hub;
