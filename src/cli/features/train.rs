@@ -86,8 +86,8 @@ pub struct Train {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     checkpoint_every: u64,
     /// The folder in features/MODEL [default: the hook point, units and k].
-    #[arg(long)]
-    name: Option<String>,
+    #[arg(long = "name", value_name = "NAME")]
+    called: Option<String>,
 }
 
 impl Train {
@@ -98,7 +98,7 @@ impl Train {
         let tokenizer = model.tokenizer.clone().with_bos(self.bos)?;
         let point = self.point(&model)?;
         let texts = Tokenised::new(model.spec(), self.encoded(lab, &tokenizer)?);
-        let name = self.name.clone().unwrap_or_else(|| format!("{point}.{}.k{}", self.units, self.k));
+        let name = self.called.clone().unwrap_or_else(|| format!("{point}.{}.k{}", self.units, self.k));
         let folder = lab.join("features").join(&model.name).join(name);
         let settings = self.settings(model.spec().width_at(point).unwrap_or_default());
         settings.check()?;
@@ -143,7 +143,7 @@ impl Train {
         if !(self.memory.is_finite() && self.memory > 0.0) {
             return Err(Error::invalid("--memory", self.memory, "GiB, more than 0"));
         }
-        if let Some(name) = self.name.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\'])) {
+        if let Some(name) = self.called.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\'])) {
             return Err(Error::invalid("--name", format!("`{name}`"), "a folder's name, without / and \\"));
         }
         Ok(())
