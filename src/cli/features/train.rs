@@ -143,7 +143,8 @@ impl Train {
         if !(self.memory.is_finite() && self.memory > 0.0) {
             return Err(Error::invalid("--memory", self.memory, "GiB, more than 0"));
         }
-        if let Some(name) = self.called.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\'])) {
+        if let Some(name) = self.called.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\']))
+        {
             return Err(Error::invalid("--name", format!("`{name}`"), "a folder's name, without / and \\"));
         }
         Ok(())

@@ -84,7 +84,7 @@ impl Loss<'_> {
             (sum(|rows| rows.loss) / divisor, sum(|rows| rows.aux) / divisor * f64::from(self.aux_weight));
         let (entries, starts) = by_unit(&rows, params.d_sae);
         let of = |unit: usize| &entries[starts[unit]..starts[unit + 1]];
-        let is_main = |entry: &&Entry| entry.wrote as usize % kinds == 0;
+        let is_main = |entry: &&Entry| (entry.wrote as usize).is_multiple_of(kinds);
         let n_active = (0..params.d_sae).map(|unit| of(unit).iter().filter(is_main).count() as u32).collect();
         let mut gradient = Parameters::zeros(d, params.d_sae);
         let Parameters { w_enc, b_enc, w_dec, .. } = &mut gradient;
