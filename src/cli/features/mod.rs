@@ -27,7 +27,7 @@ pub struct Features {
 
 #[derive(Subcommand)]
 enum Command {
-    List(list::List),
+    List(Box<list::List>),
     Press(Box<press::Press>),
 }
 
