@@ -16,6 +16,9 @@ pub struct Windows {
     n_special: usize,
 }
 
+/// A window's number and a place in it.
+type Place = (usize, usize);
+
 /// A token of a text and a unit's activation there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopToken {
@@ -100,7 +103,7 @@ impl Windows {
         model: &Model,
         dictionary: &Dictionary,
         windows: std::ops::Range<usize>,
-    ) -> Result<(Vec<(usize, usize)>, Array2<f32>)> {
+    ) -> Result<(Vec<Place>, Array2<f32>)> {
         let (forest, last) = model.transformer.forest(&self.ids[windows.clone()])?;
         let (mut places, mut nodes) = (vec![], vec![]);
         for (window, last) in windows.zip(last) {

@@ -12,6 +12,9 @@ pub struct NameSet {
     names: Vec<String>,
 }
 
+/// The tokens of each name of a set after a text.
+type Tokens = Vec<Vec<u32>>;
+
 /// One text's nodes for the names of a set: for each name, which of the wanted log-probabilities it is made of.
 type Parts = Vec<Vec<usize>>;
 
@@ -36,7 +39,7 @@ impl NameSet {
     }
 
     /// The tokens of each name after a text; a name that begins with another whole one is part of that.
-    fn tokens_after(&self, model: &Model, text: &str) -> Result<Vec<Vec<u32>>> {
+    fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
         for name in &self.names {
@@ -78,7 +81,7 @@ impl NameSet {
         (model, texts): (&Model, &[&str]),
         hook: &mut SteerTexts,
     ) -> Result<Vec<Vec<f64>>> {
-        let mut known: HashMap<&str, (Vec<u32>, Vec<Vec<Vec<u32>>>)> = HashMap::new();
+        let mut known: HashMap<&str, (Vec<u32>, Vec<Tokens>)> = HashMap::new();
         for text in texts {
             if !known.contains_key(text) {
                 let names = sets.iter().map(|set| set.tokens_after(model, text));
@@ -103,7 +106,7 @@ impl NameSet {
                 }
                 of_name
             };
-            let mut of_set = |names: &Vec<Vec<u32>>| names.iter().map(&mut one).collect();
+            let mut of_set = |names: &Tokens| names.iter().map(&mut one).collect();
             parts.push(known[text].1.iter().map(&mut of_set).collect());
         }
         let log_probs = log_probs_after(&model.transformer, &forest, &wanted, hook)?;

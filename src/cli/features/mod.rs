@@ -29,7 +29,7 @@ pub struct Features {
 
 #[derive(Subcommand)]
 enum Command {
-    List(list::List),
+    List(Box<list::List>),
     Press(Box<press::Press>),
     Train(train::Train),
 }
