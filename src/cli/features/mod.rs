@@ -31,7 +31,7 @@ pub struct Features {
 enum Command {
     List(Box<list::List>),
     Press(Box<press::Press>),
-    Train(train::Train),
+    Train(Box<train::Train>),
 }
 
 impl Features {
