@@ -37,7 +37,8 @@ fn main() {
         if step >= WARM_UP {
             seconds.push(clock.elapsed().as_secs_f64());
         }
-        (fve.push(progress.fve), n_dead = progress.n_dead);
+        fve.push(progress.fve);
+        n_dead = progress.n_dead;
     }
     let last = &fve[fve.len().saturating_sub(20)..];
     let fve = last.iter().sum::<f64>() / last.len() as f64;

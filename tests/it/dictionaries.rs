@@ -20,7 +20,7 @@ fn one_by_one(model: &Model, texts: &[&str]) -> BTreeMap<Vec<u32>, Vec<f32>> {
     let mut rows = BTreeMap::new();
     for text in texts {
         let ids = model.tokenizer.encode(text).unwrap().ids;
-        let (forest, _) = model.transformer.forest(&[ids.clone()]).unwrap();
+        let (forest, _) = model.transformer.forest(std::slice::from_ref(&ids)).unwrap();
         let mut capture = Capture::all(&[POINT]);
         model.transformer.forward(&forest, None, &mut capture).unwrap();
         let values: Vec<Vec<f32>> = capture.get(POINT).unwrap().to_vec2().unwrap();
