@@ -51,6 +51,9 @@ pub struct Press {
     /// The text that is continued about each entity.
     #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
     template: String,
+    /// Groups with fewer training entities are not pressed; their names are followed all the same.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    smallest: usize,
     /// How many groups' units are pressed.
     #[arg(long, default_value_t = 10)]
     groups: usize,
@@ -78,7 +81,8 @@ impl Press {
         let dictionary: Arc<Dictionary> = Arc::new(load(&self.dictionary, self.hook_point, &model)?);
         let dataset = find(lab, &self.dataset)?;
         let prompt = self.texts.prompt(&dataset)?;
-        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), self.column.clone())?;
+        let chosen = (self.column.clone(), self.smallest);
+        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
         let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
             let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
             place.map_or("", |place| listed.groups.name_of(place))
