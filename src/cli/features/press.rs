@@ -193,5 +193,30 @@ impl Press {
             "KL",
         ];
         print_columns(&heads, &table);
+        self.print_means(rows);
+    }
+
+    /// What pressing did on average over the groups, and what random units did.
+    fn print_means(&self, rows: &[PressRow]) {
+        println!();
+        for times in &self.times {
+            for way in ["unit", "random"] {
+                let of: Vec<&PressRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
+                let mean = |value: fn(&PressRow) -> f64| {
+                    of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
+                };
+                println!(
+                    "{times}x, {way:<6}: the group's own name raised most of all in {} of {}; own name {:+.2}, others \
+                     {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
+                    of.iter().filter(|row| row.rank == 1).count(),
+                    of.len(),
+                    mean(|row| row.own),
+                    mean(|row| row.others),
+                    mean(|row| row.named),
+                    mean(|row| row.named_before),
+                    mean(|row| row.kl)
+                );
+            }
+        }
     }
 }
