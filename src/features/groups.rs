@@ -4,9 +4,6 @@ use super::active::Active;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Entities of a training group that it takes to choose a unit for it.
-const FEWEST: usize = 3;
-
 /// The group of each entity, and which entities are for testing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups {
@@ -81,8 +78,8 @@ impl Groups {
 
     /// Each unit with each group that it is active in, at the threshold with the best F1 on training rows.
     ///
-    /// Groups of fewer than three training entities are left out.
-    pub fn matches(&self, active: &Active) -> Vec<Match> {
+    /// Groups of fewer training entities than `smallest` are left out.
+    pub fn matches(&self, active: &Active, smallest: usize) -> Vec<Match> {
         let sizes = self.size(false);
         let of_unit = |unit: usize| {
             let mut best: HashMap<usize, Match> = HashMap::new();
@@ -95,7 +92,7 @@ impl Groups {
                 n += same.len();
                 let groups = same.iter().filter_map(|(row, _)| self.of[*row]);
                 groups.clone().for_each(|group| hits[group] += 1);
-                for group in groups.filter(|group| sizes[*group] >= FEWEST) {
+                for group in groups.filter(|group| sizes[*group] >= smallest) {
                     let train_f1 = 2.0 * hits[group] as f64 / (n + sizes[group]) as f64;
                     let found = Match { unit, group, threshold: same[0].1, train_f1 };
                     let known = best.entry(group).or_insert(found);

@@ -254,7 +254,7 @@ fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
     let groups = Groups::new(&labels, is_test.to_vec());
     let active = Active::of(&dictionary, rows.view()).unwrap();
     assert_eq!((active.alive(), active.greatest(0), active.density(1)), (vec![0, 1, 2], 9.0, 3.0 / 8.0));
-    let matches = groups.matches(&active);
+    let matches = groups.matches(&active, 3);
     let best = matches[0];
     assert_eq!((best.unit, best.threshold, best.train_f1), (0, 3.0, 1.0));
     assert_eq!(groups.names()[best.group], "a");
@@ -264,5 +264,5 @@ fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
     assert!((test.average_precision - (0.5 + 1.0 / 3.0)).abs() < 1e-12, "{}", test.average_precision);
     assert!(matches.iter().all(|found| groups.names()[found.group] == "a"), "b has two training rows alone");
     let changed = Groups::new(&["a", "a", "a", "b", "b", "b", "b", "a"].map(String::from), is_test.to_vec());
-    assert_eq!(changed.matches(&active), matches, "test rows had a say in the choice");
+    assert_eq!(changed.matches(&active, 3), matches, "test rows had a say in the choice");
 }

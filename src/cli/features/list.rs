@@ -56,6 +56,9 @@ pub struct List {
     /// else the first of the dataset's group columns].
     #[arg(long)]
     column: Option<String>,
+    /// Groups with fewer training entities are left out: a unit that fits three may do so by chance.
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    smallest: usize,
     /// Show one unit in detail.
     #[arg(long, value_name = "N")]
     unit: Option<usize>,
@@ -98,7 +101,8 @@ impl List {
         }
         let dataset = find(lab, &self.dataset)?;
         let prompt = self.texts.prompt(&dataset)?;
-        let (listed, card) = listed(lab, (&model, &dictionary), (&self.texts, dataset), self.column.clone())?;
+        let chosen = (self.column.clone(), self.smallest);
+        let (listed, card) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
         let folder = folder(
             lab,
             (&self.dictionary, dictionary.hook_point),
@@ -184,7 +188,7 @@ pub fn listed<'a>(
     lab: &Path,
     (model, dictionary): (&'a Model, &'a Dictionary),
     (texts, dataset): (&Texts, Dataset),
-    column: Option<String>,
+    (column, smallest): (Option<String>, usize),
 ) -> Result<(Listed<'a>, Card)> {
     let (prompt, recording) = (texts.prompt(&dataset)?, Recording::default());
     let reads = (&model.tokenizer, model.spec());
@@ -207,7 +211,7 @@ pub fn listed<'a>(
     let rows = job.activations()?.load(dictionary.hook_point)?;
     let active = Active::of(dictionary, rows.view())?;
     let card = job.card()?.input("dictionary_sha256", fingerprint(dictionary));
-    let matches = groups.matches(&active);
+    let matches = groups.matches(&active, smallest);
     Ok((Listed { model, dictionary, dataset, active, column, groups, matches }, card))
 }
 

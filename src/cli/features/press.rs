@@ -51,6 +51,9 @@ pub struct Press {
     /// The text that is continued about each entity.
     #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
     template: String,
+    /// Groups with fewer training entities are not pressed; their names are followed all the same.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    smallest: usize,
     /// How many groups' units are pressed.
     #[arg(long, default_value_t = 10)]
     groups: usize,
@@ -78,7 +81,8 @@ impl Press {
         let dictionary: Arc<Dictionary> = Arc::new(load(&self.dictionary, self.hook_point, &model)?);
         let dataset = find(lab, &self.dataset)?;
         let prompt = self.texts.prompt(&dataset)?;
-        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), self.column.clone())?;
+        let chosen = (self.column.clone(), self.smallest);
+        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
         let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
             let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
             place.map_or("", |place| listed.groups.name_of(place))
@@ -189,5 +193,30 @@ impl Press {
             "KL",
         ];
         print_columns(&heads, &table);
+        self.print_means(rows);
+    }
+
+    /// What pressing did on average over the groups, and what random units did.
+    fn print_means(&self, rows: &[PressRow]) {
+        println!();
+        for times in &self.times {
+            for way in ["unit", "random"] {
+                let of: Vec<&PressRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
+                let mean = |value: fn(&PressRow) -> f64| {
+                    of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
+                };
+                println!(
+                    "{times}x, {way:<6}: the group's own name raised most of all in {} of {}; own name {:+.2}, others \
+                     {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
+                    of.iter().filter(|row| row.rank == 1).count(),
+                    of.len(),
+                    mean(|row| row.own),
+                    mean(|row| row.others),
+                    mean(|row| row.named),
+                    mean(|row| row.named_before),
+                    mean(|row| row.kl)
+                );
+            }
+        }
     }
 }
