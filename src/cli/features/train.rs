@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// Train a TopK sparse dictionary on what passes at a hook point, at every token of some texts.
 ///
 /// Writes a SAELens folder (cfg.json, sae_weights.safetensors) with card.json into features/MODEL/NAME. A text's BOS is
-/// no row, and texts that begin alike share the rows of that beginning. Some texts are kept out, and the fraction of
+/// no row, and a text that stands twice counts once. Some texts are kept out, and the fraction of
 /// variance explained (FVE) is told on them, beside principal components and a random dictionary.
 ///
 /// After Ctrl-C (exit code 130) or a kill the same command goes on from the last checkpoint, to the same bits.

@@ -72,8 +72,9 @@ impl Tokenised {
 
     /// The rows of all texts but a share of them, and those of that share.
     ///
-    /// Texts that begin alike are alike there, so each distinct beginning is one row; of the texts kept out, those
-    /// beginnings are left out that the others have as well. An encoder sees whole texts, and has a row for each token.
+    /// Every token of a text to learn from is a row, so that a beginning counts as often as texts have it; it goes through
+    /// the model once. Texts that begin alike are alike there: of the texts kept out, those beginnings are left out
+    /// that another text has as well. An encoder sees whole texts, and no two have a row in common.
     ///
     /// # Errors
     /// [`Error::Invalid`] if either would have no rows, or the model has no such hook point.
@@ -95,12 +96,10 @@ impl Tokenised {
             next_kept = if is_out[i] { next_kept } else { Some(i) };
         }
         for (i, mut text) in self.texts.into_iter().enumerate() {
-            let mut seen = kept.last().map_or(0, |last| alike(last, &text));
-            if is_out[i] {
-                seen = seen.max(after[i]).max(out.last().map_or(0, |last| alike(last, &text)));
-            }
-            if self.shares {
-                text.rows.0 = text.rows.0.max(seen);
+            if is_out[i] && self.shares {
+                let before =
+                    [kept.last(), out.last()].into_iter().flatten().map(|last| alike(last, &text)).max();
+                text.rows.0 = text.rows.0.max(after[i]).max(before.unwrap_or(0));
             }
             if is_out[i] { out.push(text) } else { kept.push(text) }
         }
