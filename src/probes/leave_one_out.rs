@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
 
+/// Rows that are turned to the axes at a time: few beside the axes, which each block of them takes from memory once.
+const BLOCK_ROWS: usize = 256;
+
 /// Targets without their mean.
 pub(super) struct Centred {
     pub mean: Array1<f64>,
@@ -113,10 +116,10 @@ impl<'a> LeaveOneOut<'a> {
         };
         let mut leverages = Array2::zeros((n, penalties.len()));
         let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
-        let (n_block, starts) = self.blocks();
+        let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
         // So many blocks at a time: what they take does not grow with the number of threads.
         for starts in starts.chunks(PIECES) {
-            let some = starts.par_iter().map(|&start| block(start, n_block.min(n - start)));
+            let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
             for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
                 let (of_rows, of_block) = found?;
                 leverages.slice_mut(s![start..start + of_rows.nrows(), ..]).assign(&of_rows);
@@ -146,13 +149,6 @@ impl<'a> LeaveOneOut<'a> {
             squares.slice(s![.., columns]).rows().into_iter().map(of_penalty).collect()
         };
         self.sets.iter().map(&mut of_set).collect()
-    }
-
-    /// How many rows a block has, and where each begins: the wider the rows, the more of them, since each block
-    /// takes all axes from memory once.
-    fn blocks(&self) -> (usize, Vec<usize>) {
-        let n_block = (self.decomposition.middle.len() / 8).clamp(128, 256);
-        (n_block, (0..self.decomposition.n_rows()).step_by(n_block).collect())
     }
 }
 

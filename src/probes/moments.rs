@@ -45,8 +45,8 @@ impl<'a> Stored<'a> {
     pub fn block(&self, block: Range<usize>, mean: &Array1<f64>) -> Array2<f64> {
         let mut wide = Array2::zeros((block.len(), self.width));
         let places = &self.rows[block];
-        // A new array lies in row order: it has a slice.
-        if let Some(values) = wide.as_slice_mut() {
+        // New arrays lie in row order: both have a slice.
+        if let (Some(values), Some(mean)) = (wide.as_slice_mut(), mean.as_slice()) {
             values.par_chunks_mut(self.width).zip(places).with_min_len(32).for_each(|(to, &row)| {
                 let from = &self.values[row * self.width..(row + 1) * self.width];
                 to.iter_mut()
