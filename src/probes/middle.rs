@@ -14,14 +14,6 @@ pub(super) enum Middle {
 }
 
 impl Middle {
-    /// How many rows and columns it has.
-    pub fn len(&self) -> usize {
-        match self {
-            Middle::Diagonal(eigenvalues) => eigenvalues.len(),
-            Middle::Tridiagonal(matrix) => matrix.diagonal.len(),
-        }
-    }
-
     /// The product with rows from the left.
     ///
     /// # Shapes
