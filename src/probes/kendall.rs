@@ -1,6 +1,7 @@
 //! Kendall's rank correlation, ties counted, over all rows or any resample.
 
 use super::metrics::every;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Kendall's τ-b: concordant less discordant pairs, corrected for ties; 0 where a side is constant.
 ///
@@ -41,23 +42,38 @@ impl Kendall {
     /// Rows are taken in ascending order of one side; how many of those taken before lie below and above on
     /// the other is read from sums that are kept as rows are taken.
     pub fn counted(&self, counts: &[f64]) -> f64 {
-        let mut taken_below = Sums::new(self.n_places);
-        let mut sizes = vec![0_u32; self.n_places];
+        Arch::new().dispatch(Counted { of: self, counts })
+    }
+}
+
+/// The correlation over rows that each stand `counts` times.
+struct Counted<'a> {
+    of: &'a Kendall,
+    counts: &'a [f64],
+}
+
+impl WithSimd for Counted<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Counted { of, counts } = self;
+        let mut taken_below = Sums::new(of.n_places);
+        let mut sizes = vec![0_u32; of.n_places];
         let (mut start, mut taken) = (0, 0.0);
         let (mut difference, mut tied_a) = (0.0, 0.0);
-        for &end in &self.run_ends {
-            let run = &self.order[start..end];
+        for &end in &of.run_ends {
+            let run = &of.order[start..end];
             let mut size = 0.0;
-            let drawn = || run.iter().filter(|&&row| counts[row] > 0.0);
-            for &row in drawn() {
-                let place = self.places[row];
+            for &row in run.iter().filter(|&&row| counts[row] > 0.0) {
+                let place = of.places[row];
                 let below = f64::from(taken_below.before(place));
                 let above = taken - below - f64::from(sizes[place]);
                 difference += counts[row] * (below - above);
                 size += counts[row];
             }
-            for &row in drawn() {
-                let (place, count) = (self.places[row], counts[row] as u32);
+            for &row in run.iter().filter(|&&row| counts[row] > 0.0) {
+                let (place, count) = (of.places[row], counts[row] as u32);
                 taken_below.add(place, count);
                 sizes[place] += count;
             }
@@ -110,6 +126,7 @@ impl Sums {
         Sums { levels }
     }
 
+    #[inline(always)]
     fn add(&mut self, mut place: usize, count: u32) {
         for level in &mut self.levels {
             let (node, child) = (place >> SHIFT, (place & (WIDTH - 1)) as u32);
@@ -121,6 +138,7 @@ impl Sums {
     }
 
     /// The sum over the places before one.
+    #[inline(always)]
     fn before(&self, mut place: usize) -> u32 {
         let mut sum = 0;
         for level in &self.levels {
