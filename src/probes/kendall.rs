@@ -18,7 +18,7 @@ pub struct Kendall {
     order: Vec<usize>,
     /// Where each run of equal values of the first side ends in `order`.
     run_ends: Vec<usize>,
-    /// The place of each row's value among the distinct values of the second side, from 0.
+    /// For each of `order`, the place of the row's value among the distinct values of the second side, from 0.
     places: Vec<usize>,
     n_places: usize,
 }
@@ -34,6 +34,7 @@ impl Kendall {
             by_b[start..end].iter().for_each(|&row| places[row] = place);
             start = end;
         }
+        let places = order.iter().map(|&row| places[row]).collect();
         Kendall { order, run_ends, places, n_places: ends.len() }
     }
 
@@ -63,17 +64,16 @@ impl WithSimd for Counted<'_> {
         let (mut start, mut taken) = (0, 0.0);
         let (mut difference, mut tied_a) = (0.0, 0.0);
         for &end in &of.run_ends {
-            let run = &of.order[start..end];
+            let (rows, places) = (&of.order[start..end], &of.places[start..end]);
             let mut size = 0.0;
-            for &row in run.iter().filter(|&&row| counts[row] > 0.0) {
-                let place = of.places[row];
+            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
                 let below = f64::from(taken_below.before(place));
                 let above = taken - below - f64::from(sizes[place]);
                 difference += counts[row] * (below - above);
                 size += counts[row];
             }
-            for &row in run.iter().filter(|&&row| counts[row] > 0.0) {
-                let (place, count) = (of.places[row], counts[row] as u32);
+            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
+                let count = counts[row] as u32;
                 taken_below.add(place, count);
                 sizes[place] += count;
             }
