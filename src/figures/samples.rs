@@ -132,7 +132,7 @@ pub(super) fn sweep() -> Vec<SweepRow> {
                         rows.push(SweepRow {
                             kind: if *target == "year" { "year" } else { "place" }.into(),
                             prompt: format!("prompt {prompt}"),
-                            steer_layer: 3,
+                            layers: "3".into(),
                             direction: direction.into(),
                             seed,
                             target: (*target).into(),
@@ -140,7 +140,7 @@ pub(super) fn sweep() -> Vec<SweepRow> {
                             read_layer,
                             reading: 40.0 + 9.0 * noise(prompt) + gain * dose,
                             kl: if direction == "probe" { kl } else { 0.4 * kl },
-                            log_prob: -3.0,
+                            perplexity: Some(20.0),
                             repetition: 0.1,
                             names_log_prob: None,
                             named: String::new(),
