@@ -125,10 +125,15 @@ impl Sweeping<'_> {
 /// Draws a sweep's figures into a folder; gives the files.
 pub fn draw_sweep(rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>> {
     let (points, of) = points(rows);
+    let unit = match rows.first().map(|row| row.kind.as_str()) {
+        Some("place") => " (degrees)",
+        Some("year") => " (years)",
+        _ => "",
+    };
     let what = match of {
-        "names" => "change of log-probability (nats)",
-        "text" => "how far the text moved",
-        _ => "how far the reading moved",
+        "names" => "change of log-probability (nats)".to_string(),
+        "text" => format!("how far the text moved{unit}"),
+        _ => format!("how far the reading moved{unit}"),
     };
     let drawn: Vec<SweepRow> =
         rows.iter().filter(|r| r.direction == "probe" || r.direction == "random").cloned().collect();
@@ -145,8 +150,8 @@ pub fn draw_sweep(rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>> {
         if has_probe && of == "text" {
             save("text_by_dose", ending, text_by_dose(&drawn, format)?)?;
         }
-        save("dose_by_layer", ending, dose_by_layer(&points, what, format)?)?;
-        save("effect_by_kl", ending, effect_by_kl(&points, what, format)?)
+        save("dose_by_layer", ending, dose_by_layer(&points, &what, format)?)?;
+        save("effect_by_kl", ending, effect_by_kl(&points, &what, format)?)
     };
     FORMATS.into_iter().try_for_each(&mut all)?;
     Ok(files)

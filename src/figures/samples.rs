@@ -111,6 +111,20 @@ pub(super) fn years(n: usize) -> Vec<PredictionRow> {
         .collect()
 }
 
+/// A sweep of eight sets of layers whose texts name places, some of them nothing.
+pub(super) fn texts() -> Vec<SweepRow> {
+    let mut rows: Vec<SweepRow> = sweep().into_iter().filter(|row| row.target == "longitude").collect();
+    for (i, row) in rows.iter_mut().enumerate() {
+        let by =
+            if row.direction == "probe" { 0.8 * row.dose } else { 0.1 * row.dose * noise(row.seed as usize) };
+        let is_lost = row.dose.abs() > 50.0 && i % 5 == 0;
+        row.named_value = Some(170.0 + by).filter(|_| !is_lost);
+        row.named = "somewhere".into();
+    }
+    let at = |layers: &str| rows.clone().into_iter().map(|row| SweepRow { layers: layers.into(), ..row });
+    ["0", "1", "2", "3", "4", "1+2", "2+3", "0+1+2+3"].into_iter().flat_map(at).collect()
+}
+
 /// Two targets of places and the year: seven doses, four prompts, three random directions, two layers.
 pub(super) fn sweep() -> Vec<SweepRow> {
     let mut rows = Vec::new();

@@ -106,7 +106,7 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     };
     panel.draw(scene);
     let note = match frame.width < NARROW {
-        true => format!("layer {} to {}", sweep.layers, sweep.read_layer),
+        true => format!("layer {}, read at {}", sweep.layers, sweep.read_layer),
         false => format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer),
     };
     let at = (frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0, frame.top - 11.0);

@@ -14,6 +14,8 @@ const LEFT: f64 = 96.0;
 const TOP: f64 = 60.0;
 const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
+/// The colours of layers' lines: yellow would be too faint.
+const LINES: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, WINE];
 /// A cell of the heat map.
 const CELL: (f64, f64) = (82.0, 34.0);
 
@@ -27,7 +29,8 @@ pub fn dose_by_layer(points: &[SweepPoint], what: &str, format: Format) -> Resul
     paint(&heat_map(points, what)?, format)
 }
 
-/// Draws the effect against the divergence of the next token, a line a layer; random directions are grey.
+/// Draws the effect against the divergence of the next token, two lines a layer, for doses above and below 0; random
+/// directions are grey.
 ///
 /// # Units
 /// Divergence in nats.
@@ -126,7 +129,7 @@ fn short(value: f64) -> String {
 pub(super) fn costs(points: &[SweepPoint], what: &str) -> Result<Scene> {
     let (moved, random) = sorted(points)?;
     let layers = layers(&moved);
-    let stroke = |i: usize| Stroke::solid(GROUPS[i % GROUPS.len()], 2.2);
+    let stroke = |i: usize| Stroke::solid(LINES[i % LINES.len()], 2.2);
     let mut legend = Legend::default();
     for (i, layer) in layers.iter().enumerate() {
         legend.push(Swatch::Line(stroke(i)), format!("layer {layer}"));

@@ -13,7 +13,7 @@ pub struct NameSet {
 }
 
 /// Nodes of a pass, about: more would not be faster, and take memory.
-const NODES: usize = 8192;
+const NODES: usize = 2048;
 
 /// A prompt's tokens, and those of each name after it.
 type Followed = (Vec<u32>, Vec<Vec<u32>>);
