@@ -190,8 +190,11 @@ pub fn print_recommendation(rows: &[SweepRow], budget: f64) {
     }
 }
 
+/// The group that an entity belongs to.
+type Group<'a> = Box<dyn Fn(&Entity) -> &'a str + 'a>;
+
 /// What each entity has in a column, or the age of its year.
-fn groups<'a>(dataset: &'a Dataset, column: &str) -> Result<Box<dyn Fn(&Entity) -> &'a str + 'a>> {
+fn groups<'a>(dataset: &'a Dataset, column: &str) -> Result<Group<'a>> {
     if let ("age", TargetKind::Year) = (column, &dataset.kind) {
         return Ok(Box::new(|entity| age(&dataset.name, entity.target.values()[0])));
     }

@@ -121,8 +121,11 @@ pub(super) fn texts() -> Vec<SweepRow> {
         row.named_value = Some(170.0 + by).filter(|_| !is_lost);
         row.named = "somewhere".into();
     }
-    let at = |layers: &str| rows.clone().into_iter().map(|row| SweepRow { layers: layers.into(), ..row });
-    ["0", "1", "2", "3", "4", "1+2", "2+3", "0+1+2+3"].into_iter().flat_map(at).collect()
+    let mut all = Vec::new();
+    for layers in ["0", "1", "2", "3", "4", "1+2", "2+3", "0+1+2+3"] {
+        all.extend(rows.iter().map(|row| SweepRow { layers: layers.into(), ..row.clone() }));
+    }
+    all
 }
 
 /// Two targets of places and the year: seven doses, four prompts, three random directions, two layers.

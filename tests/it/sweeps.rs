@@ -114,22 +114,33 @@ const HELD_OUT: [&str; 17] = [
     "Limerick",
 ];
 
-/// How many of the texts along some direction name a country further east and further west than at dose 0.
-fn moved(rows: &[SweepRow], direction: &str, dose: f64) -> (usize, usize) {
+/// A cell of the table in docs/steering.md: texts along a direction that name a country further east, further west, and
+/// none, with the mean divergence.
+struct Cell {
+    east: usize,
+    west: usize,
+    none: usize,
+    kl: f64,
+}
+
+fn cell(rows: &[SweepRow], direction: &str, dose: f64) -> Cell {
     let last = rows.iter().map(|row| row.read_layer).max().unwrap();
-    let of = |row: &&SweepRow| row.read_layer == last && row.direction == direction;
-    let named: BTreeMap<&str, f64> = rows
-        .iter()
-        .filter(of)
-        .filter(|row| row.dose == 0.0)
-        .filter_map(|row| Some((row.prompt.as_str(), row.named_value?)))
-        .collect();
-    let by = |row: &SweepRow| {
-        let east = row.named_value? - named.get(row.prompt.as_str())?;
-        Some((east + 540.0).rem_euclid(360.0) - 180.0)
+    let at = |wanted: f64| {
+        move |row: &&SweepRow| row.read_layer == last && row.direction == direction && row.dose == wanted
     };
-    let at_dose: Vec<f64> = rows.iter().filter(of).filter(|row| row.dose == dose).filter_map(by).collect();
-    (at_dose.iter().filter(|by| **by > 0.0).count(), at_dose.iter().filter(|by| **by < 0.0).count())
+    let named: BTreeMap<&str, f64> =
+        rows.iter().filter(at(0.0)).map(|row| (row.prompt.as_str(), row.named_value.unwrap())).collect();
+    let (mut cell, mut n) = (Cell { east: 0, west: 0, none: 0, kl: 0.0 }, 0.0);
+    for row in rows.iter().filter(at(dose)) {
+        let by = row
+            .named_value
+            .map(|value| (value - named[row.prompt.as_str()] + 540.0).rem_euclid(360.0) - 180.0);
+        cell.east += usize::from(by.is_some_and(|by| by > 0.0));
+        cell.west += usize::from(by.is_some_and(|by| by < 0.0));
+        cell.none += usize::from(by.is_none());
+        (cell.kl, n) = (cell.kl + row.kl, n + 1.0);
+    }
+    Cell { kl: cell.kl / n, ..cell }
 }
 
 #[test]
@@ -137,17 +148,22 @@ fn moving_european_cities_east_at_three_layers_moves_the_country_that_is_named()
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, layers) = (probes("world_place"), countries(), "0+1+2".parse().unwrap());
     let prompts: Vec<String> = HELD_OUT.iter().map(|city| format!("{city} is in")).collect();
-    let whole =
-        Sweep { n_random: 2, ..plan((&probes, &gazetteer), (&layers, &[0.0, 30.0, 60.0, 90.0]), &prompts) };
+    let doses = [0.0, 30.0, 60.0, 90.0];
+    let plan = plan((&probes, &gazetteer), (&layers, &doses), &prompts);
+    let whole = Sweep { n_random: 2, n_tokens: 12, ..plan };
     let rows = sweep(&model, &whole, &mut |_| ()).unwrap();
-    let of = |direction: &str| [30.0, 60.0, 90.0].map(|dose| moved(&rows, direction, dose));
-    println!("of 17: {:?} along the pattern; of 34: {:?} along random directions", of("probe"), of("random"));
-    // docs/steering.md has the numbers; what they are worth is their order.
-    let [few, many, most] = of("probe");
-    assert!(few.0 >= 2 && many.0 >= 10 && most.0 >= 12, "{few:?} {many:?} {most:?}");
-    assert!([few, many, most].iter().all(|(_, west)| *west <= 1), "{few:?} {many:?} {most:?}");
-    let random = of("random").map(|(east, west)| east as i64 - west as i64);
-    assert!(random.iter().all(|more| *more < 10), "{random:?}");
+    let cells = [30.0, 60.0, 90.0].map(|dose| cell(&rows, "probe", dose));
+    assert!(cells[1].east >= 10 && cells[2].east >= 12, "most move east");
+    assert!(cells.iter().all(|cell| cell.west <= 1), "next to none move west");
+    // Random directions, two for each city, do not come near.
+    assert!([30.0, 60.0, 90.0].map(|dose| cell(&rows, "random", dose).east).iter().all(|east| *east < 12));
+    // What the docs say of it is what is computed.
+    let words = cells.map(|c| format!("**{}** / {} / {} ({:.1})", c.east, c.west, c.none, c.kl));
+    let line = format!("| 0+1+2 | pattern | 17 held out | {} |", words.join(" | "));
+    let docs = std::fs::read_to_string(super::root("docs/steering.md")).unwrap();
+    assert!(docs.contains(&line), "docs/steering.md lacks: {line}");
+    let experiment = std::fs::read_to_string(super::root("probes/atlas_steering.toml")).unwrap();
+    assert!(HELD_OUT.iter().all(|city| experiment.contains(&format!("\"{city}\""))));
 }
 
 fn command(lab: &Path, args: &[&str]) -> Command {
