@@ -102,15 +102,17 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
         frame,
         x: Axis::round((low, high), if frame.width < NARROW { 4 } else { 7 }, ""),
         y: Axis::round(range, 8, &format!("change of the reading ({unit})")),
-        title: capital(&sweep.target),
+        title: match frame.width < NARROW {
+            true => format!("{}, layer {}", capital(&sweep.target), sweep.layers),
+            false => capital(&sweep.target),
+        },
     };
     panel.draw(scene);
-    let note = match frame.width < NARROW {
-        true => format!("layer {}, read at {}", sweep.layers, sweep.read_layer),
-        false => format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer),
-    };
-    let at = (frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0, frame.top - 11.0);
-    scene.text(Label::level(note, at, TICK_SIZE));
+    if frame.width >= NARROW {
+        let note = format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer);
+        let right = frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0;
+        scene.text(Label::level(note, (right, frame.top - 11.0), TICK_SIZE));
+    }
     scene.line(&[panel.at((low, low)), panel.at((high, high))], IDENTITY);
     draw_curves(scene, &sweep.reading, &panel);
     for point in &sweep.steered {
