@@ -11,6 +11,7 @@
 //! - `sweep`: dose and response, beside random directions of the same length
 //! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
 //! - `lens`: the tokens that a vector raises by itself
+//! - `next_logits`: the logits after a text, steered and not, as a file
 //! - `recommend`: what a sweep says is the best layer and dose
 
 mod direction;
@@ -20,6 +21,7 @@ mod layers;
 mod lens;
 mod names;
 mod neurons;
+mod next_logits;
 mod op;
 mod pairs;
 mod positions;
@@ -36,6 +38,7 @@ pub use layers::Layers;
 pub use lens::raised_and_lowered;
 pub use names::NameSet;
 pub use neurons::{Ablate, Held, mean_loss, random_units, readings};
+pub use next_logits::NextLogits;
 pub use op::{Along, Norm, Op};
 pub use pairs::{Contrast, TextPairs};
 pub use positions::{Positions, Where};

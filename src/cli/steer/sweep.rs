@@ -56,7 +56,7 @@ pub struct Sweep {
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// Which tokens are changed.
+    /// Which tokens are changed: prompt, generated, all, last, bos, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: Where,
     /// How many random directions stand beside.
