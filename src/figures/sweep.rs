@@ -98,17 +98,19 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random).chain([&sweep.steered]);
     let values = curves.flatten().map(|point| point.1).chain([low, high]);
     let range = widen(span(values), 0.05);
+    let is_narrow = frame.width < NARROW;
+    let (title, what) = match is_narrow {
+        true => (format!("layer {}", sweep.layers), sweep.target.as_str()),
+        false => (capital(&sweep.target), "reading"),
+    };
     let panel = Panel {
         frame,
-        x: Axis::round((low, high), if frame.width < NARROW { 4 } else { 7 }, ""),
-        y: Axis::round(range, 8, &format!("change of the reading ({unit})")),
-        title: match frame.width < NARROW {
-            true => format!("{}, layer {}", capital(&sweep.target), sweep.layers),
-            false => capital(&sweep.target),
-        },
+        x: Axis::round((low, high), if is_narrow { 4 } else { 7 }, ""),
+        y: Axis::round(range, 8, &format!("change of the {what} ({unit})")),
+        title,
     };
     panel.draw(scene);
-    if frame.width >= NARROW {
+    if !is_narrow {
         let note = format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer);
         let right = frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0;
         scene.text(Label::level(note, (right, frame.top - 11.0), TICK_SIZE));
