@@ -27,6 +27,18 @@ pub struct Sweeping<'a> {
     pub plan: &'a SweepPlan,
     /// The layers, each alone or joined, one after the other.
     pub layers: Vec<Layers>,
+    /// A unit of a dictionary in place of the probe's direction.
+    pub unit: Option<UnitVector>,
+}
+
+/// What a unit of a sparse dictionary writes after a block.
+pub struct UnitVector {
+    /// The dictionary and the unit.
+    pub name: String,
+    /// The block.
+    pub layer: usize,
+    /// The vector.
+    pub vector: Vec<f64>,
 }
 
 impl Sweeping<'_> {
@@ -73,6 +85,10 @@ impl Sweeping<'_> {
             .input("read", plan.read.as_deref().unwrap_or_default())
             .input("chat", model.tokenizer.chat_sha256().is_some())
             .input("prompts", plan.texts().join(" | "));
+        let card = match &self.unit {
+            Some(unit) => card.input("feature", &unit.name),
+            None => card,
+        };
         Ok(match &plan.direction {
             Some(file) => card.input("direction_sha256", artefact::hash(&artefact::load_bytes(file)?)),
             None => card,
@@ -81,6 +97,9 @@ impl Sweeping<'_> {
 
     /// The directions at some layers.
     fn ways(&self, layers: &Layers) -> Result<Vec<Way>> {
+        if let Some(unit) = &self.unit {
+            return Ok(vec![Way::Along("probe".into(), [(unit.layer, Direction::of(&unit.vector)?)].into())]);
+        }
         let Some(file) = &self.plan.direction else {
             return Ok(self.plan.along.iter().map(|along| Way::Probe(*along)).collect());
         };

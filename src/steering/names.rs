@@ -15,9 +15,11 @@ pub struct NameSet {
 /// Nodes of a pass, about: more would not be faster, and take memory.
 const NODES: usize = 2048;
 
-/// A prompt's tokens, and those of each name after it.
-type Followed = (Vec<u32>, Vec<Vec<u32>>);
-/// For each name, which of the wanted log-probabilities it is made of.
+/// The tokens of each name of a set after a text.
+type Tokens = Vec<Vec<u32>>;
+/// A text's tokens, and those of each set's names after it.
+type Followed = (Vec<u32>, Vec<Tokens>);
+/// One text's nodes for the names of a set: for each name, which of the wanted log-probabilities it is made of.
 type Parts = Vec<Vec<usize>>;
 
 impl NameSet {
@@ -41,7 +43,7 @@ impl NameSet {
     }
 
     /// The tokens of each name after a text; a name that begins with another whole one is part of that.
-    fn tokens_after(&self, model: &Model, text: &str) -> Result<Followed> {
+    fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
         for name in &self.names {
@@ -56,7 +58,7 @@ impl NameSet {
         }
         all.sort_unstable();
         all.dedup_by(|later, earlier| later.starts_with(earlier));
-        Ok((prompt, all))
+        Ok(all)
     }
 
     /// The log-probability that each text goes on with one of the names, each text steered its own way.
@@ -67,14 +69,31 @@ impl NameSet {
     /// # Errors
     /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] where no name can follow a text.
     pub fn log_probs(&self, model: &Model, texts: &[&str], steers: &SteerTexts) -> Result<Vec<f64>> {
+        let each = NameSet::log_probs_of(std::slice::from_ref(self), (model, texts), steers)?;
+        Ok(each.into_iter().map(|of_text| of_text[0]).collect())
+    }
+
+    /// The same for several sets, some texts to a pass.
+    ///
+    /// # Shapes
+    /// `[n_texts][n_sets]`.
+    ///
+    /// # Errors
+    /// As [`NameSet::log_probs`].
+    pub fn log_probs_of(
+        sets: &[NameSet],
+        (model, texts): (&Model, &[&str]),
+        steers: &SteerTexts,
+    ) -> Result<Vec<Vec<f64>>> {
         let mut known: HashMap<&str, Followed> = HashMap::new();
         for text in texts {
             if !known.contains_key(text) {
-                known.insert(text, self.tokens_after(model, text)?);
+                let names = sets.iter().map(|set| set.tokens_after(model, text));
+                known.insert(text, (model.tokenizer.encode(text)?.ids, names.collect::<Result<_>>()?));
             }
         }
-        let size = |text: &&str| known[*text].0.len() + known[*text].1.iter().map(Vec::len).sum::<usize>();
-        let at_once = (NODES / texts.iter().map(size).max().unwrap_or(1)).max(1);
+        let size = |(text, sets): &Followed| text.len() + sets.iter().flatten().map(Vec::len).sum::<usize>();
+        let at_once = (NODES / known.values().map(size).max().unwrap_or(1)).max(1);
         let mut all = Vec::with_capacity(texts.len());
         for (i, texts) in texts.chunks(at_once).enumerate() {
             let mut hook = steers.part(i * at_once..i * at_once + texts.len());
@@ -85,13 +104,13 @@ impl NameSet {
     }
 }
 
-/// The log-probability that each prompt goes on with one of its names, all of them in one pass.
-fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Result<Vec<f64>> {
+/// The log-probability that each text goes on with one of the names of each set, all of them in one pass.
+fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Result<Vec<Vec<f64>>> {
     let prompts: Vec<Vec<u32>> = followed.iter().map(|(prompt, _)| prompt.clone()).collect();
     let (mut forest, last) = Forest::of_chains(&prompts)?;
     let mut wanted = Vec::new();
-    let mut parts: Vec<Parts> = Vec::new();
-    for ((_, names), &last) in followed.iter().zip(&last) {
+    let mut parts: Vec<Vec<Parts>> = Vec::new();
+    for ((_, sets), &last) in followed.iter().zip(&last) {
         // Names that begin alike share their nodes; what follows a name's last token is not asked for.
         let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
@@ -108,9 +127,11 @@ fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Re
             }
             of_name
         };
-        parts.push(names.iter().map(&mut one).collect());
+        let mut of_set = |names: &Tokens| names.iter().map(&mut one).collect();
+        parts.push(sets.iter().map(&mut of_set).collect());
     }
     let log_probs = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
     let of_name = |part: &Vec<usize>| part.iter().map(|i| log_probs[*i]).sum::<f64>().exp();
-    Ok(parts.iter().map(|names| names.iter().map(of_name).sum::<f64>().ln()).collect())
+    let of_set = |names: &Parts| names.iter().map(of_name).sum::<f64>().ln();
+    Ok(parts.iter().map(|of_text| of_text.iter().map(of_set).collect()).collect())
 }

@@ -2,10 +2,14 @@
 
 use super::super::chosen::ChosenModel;
 use super::super::experiment::SweepPlan;
-use super::super::sweeping::{Sweeping, draw_sweep, entities, print_points, print_recommendation};
+use super::super::sweeping::{
+    Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
+};
 use super::chosen::load_probes;
+use super::feature::Feature;
 use clap::Args;
 use mappa::datasets::{Dataset, find};
+use mappa::hook_point::HookPoint;
 use mappa::model::{ChatDate, Model};
 use mappa::steering::{Along, Layers, Where};
 use mappa::{Error, Result};
@@ -15,8 +19,8 @@ use std::time::Instant;
 /// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
 ///
 /// Beside the probe's direction stand random ones of the same length. Layers with + between them are steered
-/// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line says which layer and dose have the most effect at a
-/// budget of divergence.
+/// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line
+/// says which layer and dose have the most effect at a budget of divergence.
 ///
 /// Examples:
 ///   mappa steer sweep --target longitude --doses=-90,-60,-30,0,30,60,90 --prompts Warsaw,Athens,Lisbon
@@ -34,11 +38,11 @@ pub struct Sweep {
     /// The dataset whose probe steers and reads.
     #[arg(long, default_value = "world_place", value_name = "NAME")]
     dataset: String,
-    /// How far, in the target's unit, with 0 among them; for --direction in rms.
+    /// How far, in the target's unit, with 0 among them; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
     /// The blocks whose outputs are moved, one after the other; together with + between them: 0,3,0+1+2
-    /// [default: each].
+    /// [default: each; with --feature, the dictionary's].
     #[arg(long, value_delimiter = ',')]
     layers: Vec<Layers>,
     /// The texts to continue, with commas between them.
@@ -56,6 +60,9 @@ pub struct Sweep {
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
+    /// What a unit of a sparse dictionary writes, in place of the probe's direction.
+    #[arg(long, value_name = "DICT:UNIT", conflicts_with = "direction")]
+    feature: Option<Feature>,
     /// Which tokens are changed: prompt, generated, all, last, bos, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: Where,
@@ -94,8 +101,14 @@ impl Sweep {
         let dataset = find(lab, &self.dataset)?;
         let probes = load_probes(lab, &model, &self.dataset)?;
         let plan = self.plan(&dataset)?;
-        let layers = self.layers(&model);
-        let sweeping = Sweeping { model: &model, dataset: &dataset, probes: &probes, plan: &plan, layers };
+        let unit = self.unit(&model)?;
+        let layers = match &unit {
+            Some(unit) => vec![Layers::one(unit.layer)],
+            None if self.layers.is_empty() => (0..model.spec().n_layers).map(Layers::one).collect(),
+            None => self.layers.clone(),
+        };
+        let (model, dataset, probes, plan) = (&model, &dataset, &probes, &plan);
+        let sweeping = Sweeping { model, dataset, probes, plan, layers, unit };
         let folder = lab.join("steering").join(&model.name).join(plan.name());
         let (rows, _) = sweeping.rows(&folder)?;
         draw_sweep(&rows, &folder)?;
@@ -105,10 +118,20 @@ impl Sweep {
         Ok(())
     }
 
-    fn layers(&self, model: &Model) -> Vec<Layers> {
-        match self.layers.is_empty() {
-            true => (0..model.spec().n_layers).map(Layers::one).collect(),
-            false => self.layers.clone(),
+    /// What the unit of a dictionary writes, and after which block.
+    fn unit(&self, model: &Model) -> Result<Option<UnitVector>> {
+        let Some(feature) = &self.feature else { return Ok(None) };
+        let given = match &self.layers[..] {
+            [layers] if layers.blocks().len() == 1 => Some(HookPoint::ResidPost(layers.first())),
+            _ => None,
+        };
+        match feature.vector(model, given)? {
+            (HookPoint::ResidPost(layer), vector) => {
+                Ok(Some(UnitVector { name: feature.to_string(), layer, vector }))
+            }
+            (other, _) => {
+                Err(Error::invalid("dictionary", format!("one of {other}"), "one of a block's output"))
+            }
         }
     }
 
