@@ -68,6 +68,7 @@ const ARROWS: &[Arrows] = &[
             "linfa_linear",
             "linfa_logistic",
             "ndarray",
+            "pulp",
             "rand",
             "rand_chacha",
             "rayon",
