@@ -69,7 +69,7 @@ impl Compare {
         let (a, b) = (Side::find(lab, &self.a)?, Side::find(lab, &self.b)?);
         let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        let (kind, other) = (a.probes()?.about.kind()?, b.probes()?.about.kind()?);
+        let (kind, other) = (a.probes.about.kind()?, b.probes.about.kind()?);
         if kind != other {
             let told = |kind: &TargetKind| format!("{} in {}", kind.names().join(" and "), kind.unit());
             let found = format!("{} in A, {} in B", told(&kind), told(&other));
@@ -109,6 +109,7 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 struct Side {
     folder: PathBuf,
     point: HookPoint,
+    probes: ProbeSet,
 }
 
 impl Side {
@@ -127,7 +128,8 @@ impl Side {
             Some(point) => point,
             None => best_point(&load_rows(&folder.join("scores.csv"))?)?,
         };
-        Ok(Side { folder, point })
+        let probes = ProbeSet::load(&folder.join("probes.safetensors"))?;
+        Ok(Side { folder, point, probes })
     }
 
     /// The readings of the hook point: as they were saved, or from the activations.
@@ -138,9 +140,9 @@ impl Side {
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
-        let stored = self.probes()?;
-        let readings = stored.get(self.point)?.probe.readings(self.store(lab)?.load(self.point)?.view());
-        let n_targets = stored.about.targets.len();
+        let layer = store(lab, &self.folder)?.load(self.point)?;
+        let readings = self.probes.get(self.point)?.probe.readings(layer.view());
+        let n_targets = self.probes.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
             let expected = "a reading of each entity; splits in folds keep them at the best layer alone";
@@ -150,14 +152,6 @@ impl Side {
         Ok(read
             .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
             .collect())
-    }
-
-    fn probes(&self) -> Result<ProbeSet> {
-        ProbeSet::load(&self.folder.join("probes.safetensors"))
-    }
-
-    fn store(&self, lab: &Path) -> Result<ActivationStore> {
-        store(lab, &self.folder)
     }
 }
 
@@ -253,7 +247,9 @@ fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
 fn participation(store: &ActivationStore, set: &ProbeSet) -> Result<Vec<ParticipationRow>> {
     let mut rows = Vec::new();
     for point in set.points() {
-        let decomposition = Decomposition::of(store.load(point)?.mapv(f64::from))?;
+        let layer = store.load(point)?;
+        let entities: Vec<usize> = (0..layer.nrows()).collect();
+        let decomposition = Decomposition::of_rows(layer.view(), &entities)?;
         rows.extend(participation_rows(set, point, &decomposition)?);
     }
     Ok(rows)
