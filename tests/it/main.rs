@@ -8,6 +8,7 @@ mod configs;
 mod encoders;
 mod facts;
 mod families;
+mod found;
 mod gguf;
 mod gguf_bad_input;
 mod hub;

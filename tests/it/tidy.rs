@@ -65,6 +65,7 @@ const ARROWS: &[Arrows] = &[
         &[
             "faer",
             "linfa",
+            "linfa_elasticnet",
             "linfa_linear",
             "linfa_logistic",
             "ndarray",
