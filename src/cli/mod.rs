@@ -81,7 +81,14 @@ enum Command {
 /// Runs the command and prints any error once.
 pub fn main() -> ExitCode {
     terminal::end_quietly_on_closed_pipe();
-    let Cli { lab, command } = Cli::parse();
+    let Cli { lab, command } = match Cli::try_parse() {
+        Ok(asked) => asked,
+        // Help is no error; a flag that is wrong is one that the user can mend.
+        Err(answer) => {
+            _ = answer.print();
+            return ExitCode::from(u8::from(answer.use_stderr()));
+        }
+    };
     let outcome = match command {
         Some(Command::Run(args)) => args.run(&lab),
         None => run::Run::default().run(&lab),

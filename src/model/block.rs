@@ -1,5 +1,6 @@
 //! One block: attention and MLP, what they read, and how they join the stream.
 
+use super::alike::Alike;
 use super::attention::ForestAttention;
 use super::cache::Cache;
 use super::elementwise::{add, multiply};
@@ -45,6 +46,8 @@ pub(super) struct Pass<'a> {
     pub bias: Option<Arc<Vec<Vec<f32>>>>,
     /// The only rows that are looked at in the block that runs; `None` is all.
     pub asked: Option<Arc<Vec<u32>>>,
+    /// Which rows are alike while values of a row depend on nothing else; `None` is that all are their own.
+    pub alike: Option<Alike>,
 }
 
 impl Pass<'_> {
@@ -60,6 +63,22 @@ impl Pass<'_> {
             }
             None => values.clone(),
         })
+    }
+
+    /// One of each kind of row where rows are alike, else all.
+    ///
+    /// # Shapes
+    /// `[n_new, width]` to `[n_kinds, width]`.
+    fn ones(&self, rows: &Tensor) -> Result<Tensor> {
+        Ok(self.alike.as_ref().map_or_else(|| Ok(rows.clone()), |alike| alike.ones(rows))?)
+    }
+
+    /// All rows again from one of each kind.
+    ///
+    /// # Shapes
+    /// `[n_kinds, width]` to `[n_new, width]`.
+    fn all(&self, ones: Tensor) -> Result<Tensor> {
+        Ok(self.alike.as_ref().map_or_else(|| Ok(ones.clone()), |alike| alike.all(&ones))?)
     }
 
     fn turns(&mut self, rotary: &Rotary) -> Turns {
@@ -149,19 +168,25 @@ impl Block {
     /// # Shapes
     /// `[n_new, d_model]` in; the rows that are looked at, `[n_asked, d_model]`, out.
     pub fn forward(&self, l: usize, resid_pre: Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let all_normed = self.read(&self.attn_norm, &resid_pre, pass.spec)?;
+        pass.alike = match (l, &pass.asked) {
+            (0, None) => Alike::among(&resid_pre)?,
+            _ => None,
+        };
+        let one_of_each = pass.ones(&resid_pre)?;
+        let all_normed = self.read(&self.attn_norm, &one_of_each, pass.spec)?;
         let (normed, resid_pre) = (pass.asked(&all_normed)?, pass.asked(&resid_pre)?);
         let attn_out = self.attention(l, (&normed, &all_normed), pass)?;
         let attn_out = self.written(&self.attn_out_norm, attn_out, pass.spec)?;
         let attn_out = pass.at(HookPoint::AttnOut(l), attn_out)?;
         if pass.spec.block != BlockKind::Sequential {
             let normed = match pass.spec.block {
-                BlockKind::Parallel => self.read(&self.mlp_norm, &resid_pre, pass.spec)?,
+                BlockKind::Parallel => self.read(&self.mlp_norm, &pass.asked(&one_of_each)?, pass.spec)?,
                 _ => normed,
             };
             let mlp_out = self.mlp(l, &normed, pass)?;
             return Ok(add(&add(&resid_pre, &attn_out)?, &mlp_out)?);
         }
+        pass.alike = None; // After attention a row is more than its token.
         let resid_mid = self.joined(&self.attn_norm, add(&resid_pre, &attn_out)?, pass.spec)?;
         let resid_mid = pass.at(HookPoint::ResidMid(l), resid_mid)?;
         let normed = self.read(&self.mlp_norm, &resid_mid, pass.spec)?;
@@ -195,11 +220,10 @@ impl Block {
     }
 
     /// # Shapes
-    /// Of the rows that ask `[n_asked, d_model]`, of all new rows `[n_new, d_model]`; the result is as the
-    /// first.
+    /// Of the rows that ask `[n_asked, d_model]`, of all new rows `[n_new, d_model]`, or of both one of each
+    /// kind; the result is `[n_asked, d_model]`.
     fn attention(&self, l: usize, (asking, all): (&Tensor, &Tensor), pass: &mut Pass) -> Result<Tensor> {
         let spec = pass.spec;
-        let (n_asked, n_new, d_head) = (asking.dim(0)?, all.dim(0)?, spec.d_head);
         let clip = |x: Tensor| match spec.attention.clip {
             Some(clip) => x.clamp(-clip, clip),
             None => Ok(x),
@@ -209,9 +233,12 @@ impl Block {
         if let (Some((of_q, of_k)), Some(QkNormOver::Heads)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
+        let mut v = pass.all(clip(self.value.forward(all)?)?)?;
+        (q, k) = (pass.all(q)?, pass.all(k)?); // [n_kinds, ..] -> [n_new, ..]
+        let (n_asked, n_new, d_head) = (q.dim(0)?, k.dim(0)?, spec.d_head);
         q = q.reshape((n_asked, spec.n_heads, d_head))?; // [n_asked, heads * d_head] -> [.., heads, d_head]
         k = k.reshape((n_new, spec.n_kv_heads, d_head))?;
-        let mut v = clip(self.value.forward(all)?)?.reshape((n_new, spec.n_kv_heads, d_head))?;
+        v = v.reshape((n_new, spec.n_kv_heads, d_head))?;
         if let (Some((of_q, of_k)), Some(QkNormOver::Head | QkNormOver::OwnHead)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
@@ -246,9 +273,14 @@ impl Block {
         let neurons = match &self.gate {
             Some(gate) => multiply(&gate.activated(activation, x)?, &self.up.forward(x)?)?,
             None => self.up.activated(activation, x)?,
-        }; // [n_asked, d_mlp]
-        let neurons = pass.at(HookPoint::MlpPost(l), neurons)?;
-        let mlp_out = self.written(&self.mlp_out_norm, self.down.forward(&neurons)?, pass.spec)?;
+        }; // [n_asked, d_mlp], or one of each kind
+        let shown = pass.all(neurons.clone())?; // [n_asked, d_mlp]
+        let seen = pass.at(HookPoint::MlpPost(l), shown.clone())?;
+        let mlp_out = match seen.id() == shown.id() {
+            true => pass.all(self.down.forward(&neurons)?)?, // nobody changed them
+            false => self.down.forward(&seen)?,
+        };
+        let mlp_out = self.written(&self.mlp_out_norm, mlp_out, pass.spec)?;
         pass.at(HookPoint::MlpOut(l), mlp_out)
     }
 }

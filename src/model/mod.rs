@@ -7,7 +7,8 @@
 //! - `weights`: a checkpoint's tensors as parameters, checked
 //! - `compute`: where a model computes
 //! - `linear`: matrices as they lie in memory, dense or quantised
-//! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores
+//! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores; `alike` spares
+//!   them where rows are equal
 //! - `forest`: a batch of texts in which equal beginnings are one
 //! - `norm`, `rotary`, `attention`: the operations, forward and backward
 //! - `transformer`, `block`: the forward pass, written once
@@ -26,6 +27,7 @@
 
 mod activation;
 mod affine;
+mod alike;
 mod attention;
 mod block;
 mod bos;

@@ -52,7 +52,13 @@ impl Sampling {
         Ok(())
     }
 
-    fn penalised(&self, logits: &[f32], before: &[u32]) -> Result<Vec<f32>> {
+    /// The logits that a token is taken or drawn by: penalty, temperature, top-k, top-p, in this order, as
+    /// transformers' processors leave them; what is cut off is −∞.
+    ///
+    /// # Source
+    /// transformers 5.23.0, `generation/logits_process.py`: tokens as probable as the last of the top k stay, and
+    /// top-p is a share of what top-k left.
+    fn processed(&self, logits: &[f32], before: &[u32]) -> Result<Vec<f32>> {
         if let Some(id) = logits.iter().position(|x| x.is_nan()) {
             return Err(Error::NonFinite {
                 place: format!("the logit of token {id}"),
@@ -68,6 +74,16 @@ impl Sampling {
                 *logit = if *logit < 0.0 { *logit * penalty } else { *logit / penalty };
             }
         }
+        if self.temperature == 0.0 {
+            return Ok(logits);
+        }
+        logits.iter_mut().for_each(|logit| *logit /= self.temperature as f32);
+        if let Some(k) = self.top_k {
+            keep_top_k(&mut logits, k);
+        }
+        if self.top_p < 1.0 {
+            keep_top_p(&mut logits, self.top_p);
+        }
         Ok(logits)
     }
 }
@@ -81,21 +97,16 @@ pub(super) struct Sampler {
 impl Sampler {
     /// The sampler of one of several texts: its draws do not depend on the others.
     pub fn new(sampling: Sampling, text: u64) -> Sampler {
-        let Sampling { temperature, top_k, top_p, seed, .. } = sampling;
-        let choice = match (top_k, top_p < 1.0) {
-            (None, false) => Choice::All { temperature },
-            (Some(k), false) => Choice::TopK { k, temperature },
-            (None, true) => Choice::TopP { p: top_p, temperature },
-            (Some(k), true) => Choice::TopKThenTopP { k, p: top_p, temperature },
-        };
         // An odd factor keeps the seeds of neighbouring texts apart.
-        let own = seed.wrapping_add(text.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Sampler { sampling, draws: LogitsProcessor::from_sampling(own, choice) }
+        let own = sampling.seed.wrapping_add(text.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        // candle's own cuts break ties otherwise than transformers and hold top-p against what top-k left of
+        // the whole mass; so it is given logits that are cut, and draws from all of them.
+        Sampler { sampling, draws: LogitsProcessor::from_sampling(own, Choice::All { temperature: 1.0 }) }
     }
 
     /// The next token.
     pub fn pick(&mut self, logits: &[f32], before: &[u32]) -> Result<u32> {
-        let logits = self.sampling.penalised(logits, before)?;
+        let logits = self.sampling.processed(logits, before)?;
         if self.sampling.temperature == 0.0 {
             let first_best = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
             return Ok((0..logits.len()).fold(0, first_best) as u32);
@@ -105,43 +116,61 @@ impl Sampler {
     }
 }
 
+/// Leaves the `k` largest logits, and those as large as the least of them.
+fn keep_top_k(logits: &mut [f32], k: usize) {
+    if k >= logits.len() {
+        return;
+    }
+    let mut falling = logits.to_vec();
+    let (_, least, _) = falling.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+    let least = *least;
+    logits.iter_mut().filter(|x| **x < least).for_each(|x| *x = f32::NEG_INFINITY);
+}
+
+/// Takes out the least probable tokens as long as they hold `1 − p` together; of tokens as probable, those with
+/// the smaller ids first. The most probable always stays.
+fn keep_top_p(logits: &mut [f32], p: f64) {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mass: Vec<f32> = logits.iter().map(|x| (x - most).exp()).collect();
+    let total: f32 = mass.iter().sum();
+    let mut rising: Vec<usize> = (0..logits.len()).collect();
+    rising.sort_by(|a, b| logits[*a].total_cmp(&logits[*b])); // stable
+    _ = rising.pop();
+    // In f32 as transformers has it, so that a bound which is met to the bit is met here.
+    let bound = (1.0 - p) as f32;
+    let mut below = 0.0;
+    for id in rising {
+        below += f64::from(mass[id] / total);
+        if below as f32 > bound {
+            break;
+        }
+        logits[id] = f32::NEG_INFINITY;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     const LOGITS: [f32; 5] = [1.0, -2.0, 3.0, 2.5, -0.5];
 
-    /// The tokens that may come next and their probabilities, most probable first, as transformers' logits
-    /// processors make them.
-    fn probabilities(sampling: Sampling, logits: &[f32], before: &[u32]) -> Result<Vec<(u32, f64)>> {
-        let logits = sampling.penalised(logits, before)?;
-        let temperature = if sampling.temperature > 0.0 { sampling.temperature } else { 1.0 };
-        let mut all: Vec<(u32, f64)> =
-            (0..).zip(logits.iter().map(|x| f64::from(*x) / temperature)).collect();
-        let n =
-            if sampling.temperature > 0.0 { sampling.top_k.unwrap_or(all.len()).min(all.len()) } else { 1 };
-        let falling = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if n < all.len() {
-            all.select_nth_unstable_by(n - 1, falling);
-            all.truncate(n);
-        }
-        all.sort_unstable_by(falling);
-        let most = all[0].1;
-        all.iter_mut().for_each(|(_, x)| *x = (*x - most).exp());
-        let total: f64 = all.iter().map(|(_, p)| p).sum();
-        let mut above = 0.0;
-        all.retain(|(_, p)| {
-            let is_kept = above < sampling.top_p * total;
-            above += p;
-            is_kept
-        });
-        let kept: f64 = all.iter().map(|(_, p)| p).sum();
-        all.iter_mut().for_each(|(_, p)| *p /= kept);
-        Ok(all)
+    /// The probabilities that a token is drawn from.
+    fn probabilities(sampling: Sampling, logits: &[f32], before: &[u32]) -> Vec<f32> {
+        let logits = sampling.processed(logits, before).unwrap();
+        let logits = Tensor::from_slice(&logits, logits.len(), &Device::Cpu).unwrap();
+        let mut drawn_from = vec![];
+        let mut sampler = Sampler::new(sampling, 0);
+        sampler.draws.sample_f(&logits, |all| drawn_from = all.to_vec()).unwrap();
+        drawn_from
     }
 
+    /// The tokens that may come next, most probable first.
     fn kept(sampling: Sampling) -> Vec<u32> {
-        probabilities(sampling, &LOGITS, &[2]).unwrap().into_iter().map(|(id, _)| id).collect()
+        let all = probabilities(sampling, &LOGITS, &[2]);
+        let mut ids: Vec<u32> = (0..5).filter(|id| all[*id as usize] > 0.0).collect();
+        ids.sort_by(|a, b| all[*b as usize].total_cmp(&all[*a as usize]));
+        ids
     }
 
     #[test]
@@ -153,12 +182,56 @@ mod tests {
         assert_eq!(kept(Sampling { top_p: 0.6, ..whole }), [2, 3]);
         assert_eq!(kept(Sampling { top_p: 1e-9, ..whole }), [2]);
         assert_eq!(kept(Sampling { repetition_penalty: 4.0, ..whole }), [3, 0, 2, 4, 1]);
-        assert_eq!(kept(Sampling::GREEDY), [2]);
-        let colder = probabilities(Sampling::at(0.5, 0), &LOGITS, &[]).unwrap();
-        let warm = probabilities(whole, &LOGITS, &[]).unwrap();
-        assert!(colder[0].1 > warm[0].1);
-        let odds = (warm[0].1 / warm[1].1).powi(2);
-        assert!((colder[0].1 / colder[1].1 / odds - 1.0).abs() < 1e-6);
+        let (colder, warm) =
+            (probabilities(Sampling::at(0.5, 0), &LOGITS, &[]), probabilities(whole, &LOGITS, &[]));
+        assert!(colder[2] > warm[2]);
+        let odds = (warm[2] / warm[3]).powi(2);
+        assert!((colder[2] / colder[3] / odds - 1.0).abs() < 1e-5);
+    }
+
+    /// A case of tests/fixtures/sampling: the settings, the logits, and the tokens that stood before.
+    fn case(expected: &Value, case: &Value) -> (Sampling, Vec<f32>, Vec<u32>) {
+        let number = |name: &str, usual: f64| case.get(name).map_or(usual, |x| x.as_f64().unwrap());
+        let sampling = Sampling {
+            temperature: number("temperature", 0.0),
+            top_k: case.get("top_k").and_then(Value::as_u64).map(|k| k as usize),
+            top_p: number("top_p", 1.0),
+            repetition_penalty: number("repetition_penalty", 1.0),
+            seed: 0,
+        };
+        let row = expected["rows"][case["row"].as_str().unwrap()].as_array().unwrap();
+        let before = expected["before"][case["before"].as_u64().unwrap() as usize].as_array().unwrap();
+        let before = before.iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        (sampling, row.iter().map(|x| x.as_f64().unwrap() as f32).collect(), before)
+    }
+
+    #[test]
+    fn tokens_are_drawn_from_the_probabilities_that_transformers_draws_from() {
+        let expected: Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/sampling/expected.json")).unwrap();
+        let (mut n_drawn, mut n_greedy) = (0, 0);
+        for one in expected["cases"].as_array().unwrap() {
+            let (sampling, logits, before) = case(&expected, one);
+            if let Some(token) = one.get("greedy") {
+                let picked = Sampler::new(sampling, 0).pick(&logits, &before).unwrap();
+                assert_eq!(u64::from(picked), token.as_u64().unwrap(), "{one}");
+                n_greedy += 1;
+                continue;
+            }
+            let found = probabilities(sampling, &logits, &before);
+            let theirs = one["probabilities"].as_array().unwrap();
+            assert_eq!(found.len(), theirs.len());
+            for (id, (ours, theirs)) in found.iter().zip(theirs).enumerate() {
+                let theirs = theirs.as_f64().unwrap();
+                assert!(
+                    (f64::from(*ours) - theirs).abs() < 1e-6,
+                    "token {id}: {ours}, not {theirs}, in {one}"
+                );
+                assert_eq!(*ours == 0.0, theirs == 0.0, "token {id} in {one}");
+            }
+            n_drawn += 1;
+        }
+        assert!(n_drawn > 100 && n_greedy > 30, "only {n_drawn} and {n_greedy} cases were compared");
     }
 
     #[test]
@@ -168,13 +241,13 @@ mod tests {
             let mut sampler = Sampler::new(sampling, text);
             (0..20_000).map(|_| sampler.pick(&LOGITS, &[]).unwrap()).collect::<Vec<_>>()
         };
-        let (drawn, expected) = (draw(0), probabilities(sampling, &LOGITS, &[]).unwrap());
+        let (drawn, expected) = (draw(0), probabilities(sampling, &LOGITS, &[]));
         assert_eq!(drawn, draw(0));
         assert_ne!(drawn, draw(1));
-        for (id, p) in expected {
-            let share = drawn.iter().filter(|d| **d == id).count() as f64 / drawn.len() as f64;
+        for (id, p) in (0..).zip(expected) {
+            let share = drawn.iter().filter(|d| **d == id).count() as f32 / drawn.len() as f32;
             assert!(
-                (share - p).abs() < 4.0 * (p * (1.0 - p) / drawn.len() as f64).sqrt(),
+                (share - p).abs() <= 4.0 * (p * (1.0 - p) / drawn.len() as f32).sqrt(),
                 "{id}: {share} {p}"
             );
         }

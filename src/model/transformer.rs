@@ -155,7 +155,16 @@ impl Transformer {
         let stop = hook.last_layer();
         let forest = Arc::new(forest.clone());
         let mut stream = self.embed(&forest)?;
-        let mut pass = Pass { spec: &self.spec, forest, cache, hook, turns: vec![], bias: None, asked: None };
+        let mut pass = Pass {
+            spec: &self.spec,
+            forest,
+            cache,
+            hook,
+            turns: vec![],
+            bias: None,
+            asked: None,
+            alike: None,
+        };
         for (l, block) in self.blocks.iter().enumerate() {
             stream = pass.hook.at(HookPoint::ResidPre(l), stream)?;
             if stop == Some(l) {

@@ -10,6 +10,7 @@
 //! - `sweep`: dose and response, beside random directions of the same length
 //! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
 //! - `lens`: the tokens that a vector raises by itself
+//! - `next_logits`: the logits after a text, steered and not, as a file
 //! - `recommend`: what a sweep says is the best layer and dose
 
 mod direction;
@@ -18,6 +19,7 @@ mod gazetteer;
 mod lens;
 mod names;
 mod neurons;
+mod next_logits;
 mod op;
 mod pairs;
 mod positions;
@@ -33,6 +35,7 @@ pub use gazetteer::Gazetteer;
 pub use lens::raised_and_lowered;
 pub use names::NameSet;
 pub use neurons::{Ablate, Held, mean_loss, random_units, readings};
+pub use next_logits::NextLogits;
 pub use op::{Along, Norm, Op};
 pub use pairs::{Contrast, TextPairs};
 pub use positions::{Positions, Where};

@@ -20,28 +20,45 @@ pub enum Where {
     Bos,
     /// The tokens of a phrase, wherever it stands in the prompt.
     Span(String),
+    /// The tokens of each of several choices.
+    Several(Vec<Where>),
 }
 
-impl FromStr for Where {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Where> {
-        Ok(match text {
+impl Where {
+    /// One choice, without a comma outside quotes.
+    fn one(text: &str) -> Option<Where> {
+        Some(match text.trim() {
             "prompt" => Where::Prompt,
             "generated" => Where::Generated,
             "all" => Where::All,
             "last" => Where::Last,
             "bos" => Where::Bos,
-            _ => {
-                let phrase = text.strip_prefix("span:").map(|phrase| phrase.trim_matches('"').trim());
-                match phrase.filter(|phrase| !phrase.is_empty()) {
-                    Some(phrase) => Where::Span(phrase.to_string()),
-                    None => {
-                        let expected = "prompt, generated, all, last, bos or span:\"a phrase of the prompt\"";
-                        return Err(Error::invalid("--at", text, expected));
-                    }
-                }
+            other => {
+                let phrase = other.strip_prefix("span:")?.trim_matches('"').trim();
+                (!phrase.is_empty()).then(|| Where::Span(phrase.to_string()))?
             }
+        })
+    }
+}
+
+impl FromStr for Where {
+    type Err = Error;
+
+    /// One choice, or several with commas; a phrase with a comma stands in double quotes.
+    fn from_str(text: &str) -> Result<Where> {
+        let mut is_quoted = false;
+        let parts = text.split(|c| {
+            is_quoted ^= c == '"';
+            c == ',' && !is_quoted
+        });
+        let choices = parts.map(Where::one).collect::<Option<Vec<Where>>>().ok_or_else(|| {
+            let expected =
+                "prompt, generated, all, last, bos or span:\"a phrase of the prompt\", several with commas";
+            Error::invalid("--at", text, expected)
+        })?;
+        Ok(match <[Where; 1]>::try_from(choices) {
+            Ok([one]) => one,
+            Err(several) => Where::Several(several),
         })
     }
 }
@@ -67,6 +84,10 @@ impl Positions {
             Where::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
             Where::Bos => one(0..n_special),
             Where::Span(phrase) => spans(phrase, prompt),
+            Where::Several(choices) => {
+                let each = choices.iter().map(|choice| Ok(Positions::new(choice, prompt)?.ranges));
+                Ok(each.collect::<Result<Vec<_>>>()?.concat())
+            }
         }?;
         if ranges.iter().all(|range| range.is_empty()) {
             let found = format!("{at:?}, which is no token of `{}`", prompt.text);
@@ -129,7 +150,12 @@ mod tests {
         assert_eq!(taken("bos"), [0]);
         assert_eq!(taken("span:\"Oslo\""), [1, 2, 6]);
         assert_eq!(taken("span:far from"), [4, 5]);
-        for wrong in ["everywhere", "span:", "span:\"\""] {
+        assert_eq!(taken("last, span:\"far from\",bos"), [0, 4, 5, 6]);
+        assert_eq!(taken("bos,all"), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let with_comma = Where::Several(vec![Where::Span("Oslo, Norway".into()), Where::Last]);
+        assert_eq!("span:\"Oslo, Norway\",last".parse::<Where>().unwrap(), with_comma);
+        for wrong in ["everywhere", "span:", "span:\"\"", "last,", "last,everywhere", "span:Oslo, Norway", ""]
+        {
             assert!(wrong.parse::<Where>().is_err(), "{wrong}");
         }
     }
@@ -138,6 +164,7 @@ mod tests {
     fn a_phrase_that_is_not_there_and_a_choice_of_nothing_are_refused() {
         let error = Positions::new(&Where::Span("Rome".into()), &prompt()).unwrap_err().to_string();
         assert!(error.contains("Rome") && error.contains("Oslo is far"), "{error}");
+        assert!(Positions::new(&"last,span:Rome".parse().unwrap(), &prompt()).is_err());
         let encoded = Encoded { ids: vec![0], spans: vec![(0, 0)] };
         let empty = Framed { text: String::new(), part: 0..0, encoded };
         assert!(Positions::new(&Where::Last, &empty).is_err());

@@ -92,15 +92,7 @@ impl Vectors {
             let values: Vec<f32> = vector.iter().map(|x| *x as f32).collect();
             tensors.insert(name, Tensor::from_vec(values, vector.len(), &Device::Cpu)?);
         }
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-        // Written under another name first, so that a reader finds a whole file or none.
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let temporary = path.with_file_name(format!(".{name}.tmp"));
-        candle_core::safetensors::save(&tensors, &temporary)?;
-        let bytes = artefact::load_bytes(&temporary)?;
-        std::fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
-        artefact::save_bytes(path, &bytes)
+        save_tensors(path, &tensors)
     }
 
     /// Writes a GGUF control vector of the blocks' outputs from block 1 on; gives the hook points that the format
@@ -156,6 +148,19 @@ impl Vectors {
         let anywhere = self.anywhere.iter().map(|vector| ("direction".to_string(), vector));
         self.at.iter().map(|(point, vector)| (point.to_string(), vector)).chain(anywhere)
     }
+}
+
+/// Writes tensors as a safetensors file, whole or not at all, in a folder that is made where it is missing.
+pub(super) fn save_tensors(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+    // Written under another name first, so that a reader finds a whole file or none.
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = path.with_file_name(format!(".{name}.tmp"));
+    candle_core::safetensors::save(tensors, &temporary)?;
+    let bytes = artefact::load_bytes(&temporary)?;
+    std::fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
+    artefact::save_bytes(path, &bytes)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Integration tests: laws, references, bad input, and the shape of the source itself.
 
+mod alike;
 mod atlas;
 mod bad_input;
 mod binary;

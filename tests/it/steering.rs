@@ -1,7 +1,9 @@
 //! Steering from the command line: files there and back, a sweep found again, refusals.
 
+use mappa::model::{Continuation, Model, Precision, Untouched, generate};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn steer(lab: &Path, args: &[&str]) -> Output {
     let probes = super::root("probes");
@@ -92,27 +94,27 @@ fn wrong_input_gets_its_error() {
     let with = |more: &[&'static str]| [&["--prompt", "Nairobi"][..], more].concat();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "9"]), &["--layer", "9", "0 to 5"]);
     refused(lab.path(), &with(&["--layer", "3"]), &["no change"]);
+    refused(lab.path(), &with(&["--dose", "30 east"]), &["place to steer at", "--layer"]);
     refused(lab.path(), &with(&["--dose", "2 rms", "--layer", "3"]), &["--direction"]);
-    refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3", "--at", "span:Rome"]), &["Rome"]);
+    for dose in ["30", "30 parsecs", "NaN east", "east", "1e999 east"] {
+        refused(lab.path(), &with(&["--layer", "3", "--dose", dose]), &["its unit", dose]);
+    }
+    refused(lab.path(), &with(&["--toward", "lat=91,lon=0", "--layer", "3"]), &["91", "-90 to 90"]);
+    refused(lab.path(), &with(&["--toward", "mars", "--layer", "3"]), &["mars", "lat=35,lon=139"]);
+    for (at, part) in [
+        ("span:Rome", "Rome"),
+        ("last,span:Rome", "Rome"),
+        ("nowhere", "prompt, generated"),
+        ("last,", "last,"),
+    ] {
+        refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3", "--at", at]), &[part]);
+    }
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3", "--top-p", "0"]), &["top-p"]);
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3", "--chat"]), &["chat template"]);
-    let sweep =
-        |more: &[&'static str]| [&["sweep", "--target", "longitude", "--prompts", "Oslo"][..], more].concat();
-    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses with 0"]);
     refused(
         lab.path(),
-        &sweep(&["--doses", "0,1", "--called", "b", "--names", "country=Oz"]),
-        &["country=Oz"],
-    );
-    refused(
-        lab.path(),
-        &sweep(&["--doses", "0,1", "--called", "c", "--read", "planet"]),
-        &["planet", "country"],
-    );
-    refused(
-        lab.path(),
-        &["sweep", "--target", "height", "--prompts", "Oslo", "--doses", "0,1"],
-        &["longitude"],
+        &with(&["--dose", "30 east", "--hook-points", "blocks.2.hook_q"]),
+        &["hook_resid_post"],
     );
     // A probe of another model.
     let file = lab.path().join("probes/atlas/world_place/empty/probes.safetensors");
@@ -120,4 +122,164 @@ fn wrong_input_gets_its_error() {
     probes.about.model = "other".into();
     probes.save(&file).unwrap();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3"]), &["`other`", "`atlas`"]);
+}
+
+#[test]
+fn a_sweep_that_is_refused_leaves_nothing_in_the_way_of_the_mended_one() {
+    let lab = tempfile::tempdir().unwrap();
+    let sweep = |more: &[&'static str]| {
+        let small = ["--prompts", "Oslo", "--layers", "3", "--random", "0", "--tokens", "2"];
+        [&["sweep", "--target", "longitude"][..], &small, more].concat()
+    };
+    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses with 0"]);
+    refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "country=Oz"]), &["country=Oz"]);
+    refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "planet=Mars"]), &["planet", "country"]);
+    refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "Japan"]), &["Japan", "COLUMN=VALUE"]);
+    refused(lab.path(), &sweep(&["--doses", "0,30", "--read", "planet"]), &["planet", "country"]);
+    refused(lab.path(), &sweep(&["--doses", "0,30", "--at", "span:Rome"]), &["Rome"]);
+    refused(
+        lab.path(),
+        &["sweep", "--target", "height", "--prompts", "Oslo", "--doses", "0,1"],
+        &["longitude"],
+    );
+    let beyond = ["sweep", "--target", "longitude", "--prompts", "Oslo", "--doses", "0,30", "--layers", "6"];
+    refused(lab.path(), &beyond, &["--layers", "6", "0 to 5"]);
+    assert!(!lab.path().join("steering").exists());
+    done(lab.path(), &sweep(&["--doses", "0,30", "--names", "country=Japan"]));
+}
+
+#[test]
+fn vectors_that_do_not_fit_are_refused_at_the_command_line() {
+    let lab = tempfile::tempdir().unwrap();
+    let save = |name: &str, tensors: &[(&str, Vec<f32>)]| {
+        let tensor = |values: &Vec<f32>| {
+            candle_core::Tensor::from_slice(values, values.len(), &candle_core::Device::Cpu).unwrap()
+        };
+        let path = lab.path().join(name);
+        let tensors = tensors.iter().map(|(name, values)| (name.to_string(), tensor(values))).collect();
+        candle_core::safetensors::save::<String, _>(&tensors, &path).unwrap();
+        path.display().to_string()
+    };
+    let narrow = save("narrow.safetensors", &[("direction", vec![1.0; 7])]);
+    let mut values = vec![0.5; 128];
+    values[9] = f32::NAN;
+    let broken = save("broken.safetensors", &[("blocks.3.hook_resid_post", values)]);
+    let at_three = save("three.safetensors", &[("blocks.3.hook_resid_post", vec![0.5; 128])]);
+    let two = save("two.safetensors", &[("a", vec![0.5; 128]), ("b", vec![0.5; 128])]);
+    let zero = save("zero.safetensors", &[("direction", vec![0.0; 128])]);
+    let steered = |file: &str, dose: &str, layer: &str, parts: &[&str]| {
+        let args = ["--prompt", "Nairobi", "--direction", file, "--dose", dose, "--layer", layer];
+        refused(lab.path(), &args, parts);
+    };
+    steered(&narrow, "1x", "3", &["7 values", "128"]);
+    steered(&broken, "1x", "3", &["broken.safetensors", "blocks.3.hook_resid_post", "NaN"]);
+    steered(&at_three, "1x", "2", &["blocks.2.hook_resid_post", "blocks.3.hook_resid_post"]);
+    steered(&two, "1x", "3", &["two.safetensors", "among several"]);
+    steered(&zero, "1 rms", "3", &["direction"]);
+    steered(&at_three, "30 east", "3", &["degrees", "rms or x"]);
+    steered(&at_three, "1e308x", "3", &["smaller dose"]);
+    steered("nowhere.safetensors", "1x", "3", &["nowhere.safetensors"]);
+    let out = lab.path().join("v.gguf").display().to_string();
+    refused(lab.path(), &["export", &broken, &out], &["NaN"]);
+    refused(lab.path(), &["export", &narrow, &out], &["control vector"]);
+    refused(lab.path(), &["inspect", &broken], &["NaN"]);
+    assert!(!lab.path().join("v.gguf").exists());
+}
+
+#[test]
+fn logits_are_written_steered_and_not_with_the_prompts_tokens() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = lab.path().join("new/logits.safetensors");
+    let path = file.display().to_string();
+    let logits = |dose: &str| {
+        let how = ["--dose", dose, "--layer", "2", "--tokens", "1", "--logits", &path];
+        done(lab.path(), &[&["--prompt", "Vienna is in"][..], &how].concat());
+        let all = candle_core::safetensors::load(&file, &candle_core::Device::Cpu).unwrap();
+        let row = |name: &str| all[name].to_vec1::<f32>().unwrap();
+        (all["ids"].to_vec1::<i64>().unwrap(), row("unsteered"), row("steered"))
+    };
+    let (ids, unsteered, steered) = logits("0 east");
+    let model = Model::bundled(Precision::F32).unwrap();
+    let framed = model.tokenizer.frame("Vienna is in", 0..12).unwrap();
+    assert_eq!(ids, framed.encoded.ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>());
+    let plan = Continuation::greedy(1);
+    let ids = framed.encoded.ids;
+    let first = generate(&model.transformer, &ids, &plan, &mut Untouched).unwrap();
+    assert_eq!(unsteered, first.first_logits);
+    assert_eq!(unsteered, steered);
+    let (_, again, moved) = logits("90 east");
+    assert_eq!(again, unsteered);
+    assert!(moved.iter().zip(&unsteered).any(|(a, b)| (a - b).abs() > 0.5));
+}
+
+/// What the interactive prompt says to some lines, each answer by itself.
+fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mappa"))
+        .arg("--lab")
+        .arg(lab)
+        .args(["steer", "--interactive", "--tokens", "8"])
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stdout).unwrap();
+    // The first is the help, which is shown before anything was asked.
+    said.split("> ").skip(1).map(|answer| answer.trim_end().to_string()).collect()
+}
+
+#[test]
+fn the_interactive_prompt_takes_changes_between_texts_and_survives_wrong_ones() {
+    let lab = tempfile::tempdir().unwrap();
+    let text = |more: &[&str]| {
+        let usual = ["--prompt", "Vienna is in", "--tokens", "8", "--stream", "--layer", "2"];
+        done(lab.path(), &[&usual[..], more].concat()).trim_end().to_string()
+    };
+    let (plain, east) = (text(&["--dose", "0 east"]), text(&["--dose", "180 east"]));
+    let (tokyo, last) = (
+        text(&["--toward", "lat=35,lon=139"]),
+        text(&["--toward", "lat=35,lon=139", "--at", "last,generated"]),
+    );
+    assert_ne!(plain, east);
+    let lines = [
+        ("Vienna is in", plain.as_str()),
+        ("/dose 180 east", ""),
+        ("Vienna is in", "place to steer at"),
+        ("/layer 9", "0 to 5"),
+        ("/layer two", "blocks with commas"),
+        ("/layer 2", ""),
+        ("Vienna is in", &east),
+        ("/dose 30 parsecs", "its unit"),
+        ("/toward mars", "lat=35,lon=139"),
+        ("/at nowhere", "generated"),
+        ("/wander", "/quit"),
+        ("Vienna is in", &east),
+        ("/toward lat=35,lon=139", ""),
+        ("Vienna is in", &tokyo),
+        ("/at last,generated", ""),
+        ("Vienna is in", &last),
+        ("/off", ""),
+        ("Vienna is in", &plain),
+        ("", ""),
+        ("/help", "/toward"),
+        ("/quit", ""),
+        ("Vienna is in", "is not answered"),
+    ];
+    let answers = asked(lab.path(), &[], &lines.map(|(line, _)| line));
+    assert_eq!(answers.len(), lines.len() - 1, "{answers:#?}");
+    for ((line, expected), answer) in lines.iter().zip(&answers) {
+        let is_right = if expected.is_empty() || line.starts_with("Vienna") && expected.starts_with("Vienna")
+        {
+            answer == expected
+        } else {
+            answer.contains(expected)
+        };
+        assert!(is_right, "`{line}` was answered by `{answer}`, not `{expected}`");
+    }
+    // The end of the input is an end as well, and flags say how it begins.
+    let answers = asked(lab.path(), &["--dose", "180 east", "--layer", "2"], &["Vienna is in"]);
+    assert_eq!(answers, [east, String::new()]);
 }

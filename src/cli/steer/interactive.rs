@@ -12,7 +12,7 @@ const HELP: &str = "  a text            is continued, steered
   /dose +30 east    moves the probe's reading; 2 rms or 1.5x along --direction
   /toward lat=35,lon=139   sets it; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed
-  /at all           prompt, generated, all, last, bos, span:\"a phrase\"
+  /at all           prompt, generated, all, last, bos, span:\"a phrase\"; several with commas
   /off              no steering, until the next /dose or /toward
   /quit             ends";
 

@@ -62,7 +62,7 @@ pub struct Sweep {
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// Which tokens are changed.
+    /// Which tokens are changed: prompt, generated, all, last, bos, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: Where,
     /// How many random directions stand beside.
@@ -103,12 +103,14 @@ impl Sweep {
         let folder = lab.join("steering").join(&model.name).join(name);
         let card = self.card(&model, &dataset, &prompts)?;
         card.is_done(&folder.join("card.json"))?;
-        card.save(&folder.join("card.json"))?;
         let mut rows: Vec<SweepRow> = Vec::new();
         for layer in self.layers(&model)? {
             let file = folder.join("layers").join(format!("{layer}.csv"));
             if !file.is_file() {
-                save_rows(&file, &self.layer(&model, (&dataset, &probes), (&prompts, layer))?)?;
+                let of_layer = self.layer(&model, (&dataset, &probes), (&prompts, layer))?;
+                // Not before: what is refused shall leave no card that refuses the mended command.
+                card.save(&folder.join("card.json"))?;
+                save_rows(&file, &of_layer)?;
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }

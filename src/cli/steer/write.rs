@@ -10,9 +10,10 @@ use mappa::model::{
     generate_each,
 };
 use mappa::probes::StoredProbe;
+use mappa::steering::NextLogits;
 use mappa::{Error, Result};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What is written, and how.
@@ -26,6 +27,10 @@ pub struct Write {
     /// Ask for prompts, and for changes with /dose, /toward, /layer, /at, /off; /help lists them.
     #[arg(long)]
     interactive: bool,
+    /// Write the logits after the prompt's last token, steered and not, with the prompt's token ids, to this
+    /// safetensors file.
+    #[arg(long, value_name = "FILE", conflicts_with = "interactive")]
+    logits: Option<PathBuf>,
     #[command(flatten)]
     pub change: Change,
     #[command(flatten)]
@@ -153,6 +158,10 @@ impl Write {
         };
         let prompt = self.how.framed(&model, prompt)?;
         let mut hook = self.change.steers(lab, &model, &prompt)?;
+        if let Some(file) = &self.logits {
+            NextLogits::of(&model.transformer, &prompt.encoded.ids, &mut hook.clone())?.save(file)?;
+            eprintln!("wrote the logits after the prompt to {}", file.display());
+        }
         if self.how.stream {
             return stream(&self.how, (&model, &prompt), &mut hook);
         }

@@ -1,0 +1,86 @@
+//! Many texts of few tokens: rows that are alike are computed once, and nothing of it is to be seen.
+
+use super::families::checkpoints;
+use super::root;
+use candle_core::Tensor;
+use mappa::hook_point::HookPoint;
+use mappa::model::{Capture, Direction, Forest, Model, Precision, Spec, Transformer};
+use mappa::steering::{self, Norm, Op, Positions, Steer, SteerTexts};
+use std::collections::BTreeSet;
+
+/// Enough rows for like ones to be looked for, of seven tokens.
+const N_TEXTS: usize = 40;
+/// As for a forest against each text alone elsewhere.
+const TOLERANCE: f32 = 5e-5;
+
+fn texts() -> Vec<Vec<u32>> {
+    let token = |text: usize, at: usize| 3 + ((text * 5 + at * 11 + text * at) % 7) as u32;
+    (0..N_TEXTS).map(|text| (0..2 + text % 4).map(|at| token(text, at)).collect()).collect()
+}
+
+fn model(checkpoint: &str) -> Transformer {
+    Model::load_transformer(&root("tests/fixtures/models").join(checkpoint), Precision::F32).unwrap()
+}
+
+fn points(spec: &Spec) -> Vec<HookPoint> {
+    HookPoint::all(spec.n_layers).into_iter().filter(|point| spec.width_at(*point).is_some()).collect()
+}
+
+fn worst(a: &Tensor, b: &Tensor) -> f32 {
+    let most = |x: &Tensor| x.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    most(&(a - b).unwrap()) / most(b).max(1e-6)
+}
+
+#[test]
+fn many_texts_at_once_are_each_text_alone_at_every_hook_point() {
+    let mut worst_of_all = 0f32;
+    for name in checkpoints() {
+        let model = model(&name);
+        let points = points(&model.spec);
+        let (forest, _) = Forest::of_chains(&texts()).unwrap();
+        let mut together = Capture::all(&points);
+        model.forward(&forest, None, &mut together).unwrap();
+        let mut first = 0;
+        for text in texts() {
+            let mut alone = Capture::all(&points);
+            model.forward(&Forest::of_chains(&[text.clone()]).unwrap().0, None, &mut alone).unwrap();
+            for &point in &points {
+                let ours = together.get(point).unwrap().narrow(0, first, text.len()).unwrap();
+                let error = worst(&ours, alone.get(point).unwrap());
+                assert!(error < TOLERANCE, "{name}: {point} of {text:?} is {error} off");
+                worst_of_all = worst_of_all.max(error);
+            }
+            first += text.len();
+        }
+    }
+    println!("rows alike or not: at most {worst_of_all:.1e} from each text alone");
+}
+
+#[test]
+fn one_text_steered_in_block_0_leaves_the_rows_that_were_like_its_own() {
+    for name in checkpoints() {
+        let model = model(&name);
+        if model.spec.attention.direction == Direction::Bidirectional {
+            continue; // an encoder is not steered
+        }
+        let (forest, last) = Forest::of_chains(&texts()).unwrap();
+        let run = |of_text: Vec<Vec<Steer>>| {
+            let stream = model.forward(&forest, None, &mut SteerTexts::new(of_text)).unwrap();
+            stream.to_vec2::<f32>().unwrap()
+        };
+        let plain = run(vec![vec![]; N_TEXTS]);
+        for point in points(&model.spec).into_iter().filter(|point| point.layer() == 0) {
+            let width = model.spec.width_at(point).unwrap();
+            let push = steering::Direction::random(width, 3).unwrap().times(30.0);
+            let op = (point, Op::Add(push));
+            let steer = Steer::new(&model.spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+            let mut of_text = vec![vec![]; N_TEXTS];
+            of_text[1] = vec![steer];
+            let steered = run(of_text);
+            let own: BTreeSet<usize> = (last[0] as usize + 1..=last[1] as usize).collect();
+            for (row, (steered, plain)) in steered.iter().zip(&plain).enumerate() {
+                assert_eq!(steered != plain, own.contains(&row), "{name}: row {row}, steered at {point}");
+            }
+        }
+    }
+}
