@@ -43,7 +43,9 @@ fn many_texts_at_once_are_each_text_alone_at_every_hook_point() {
         let mut first = 0;
         for text in texts() {
             let mut alone = Capture::all(&points);
-            model.forward(&Forest::of_chains(&[text.clone()]).unwrap().0, None, &mut alone).unwrap();
+            model
+                .forward(&Forest::of_chains(std::slice::from_ref(&text)).unwrap().0, None, &mut alone)
+                .unwrap();
             for &point in &points {
                 let ours = together.get(point).unwrap().narrow(0, first, text.len()).unwrap();
                 let error = worst(&ours, alone.get(point).unwrap());

@@ -292,6 +292,7 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
             (Where::Last, 1),
             (Where::Bos, 1),
             (span, 2),
+            (Where::Several(vec![Where::Last, Where::Generated, Where::Last]), 1 + new),
         ] {
             let hook = || {
                 let what = (HookPoint::ResidPost(1), Op::Add(push(model.spec.d_model)));

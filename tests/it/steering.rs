@@ -1,5 +1,6 @@
 //! Steering from the command line: files there and back, a sweep found again, refusals.
 
+use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, Precision, Untouched, generate};
 use std::io::Write as _;
 use std::path::Path;
@@ -116,9 +117,23 @@ fn wrong_input_gets_its_error() {
         &with(&["--dose", "30 east", "--hook-points", "blocks.2.hook_q"]),
         &["hook_resid_post"],
     );
-    // A probe of another model.
+    // Probes of a model of another width and depth under the same name, and of another model.
     let file = lab.path().join("probes/atlas/world_place/empty/probes.safetensors");
     let mut probes = mappa::probes::ProbeSet::load(&file).unwrap();
+    let three = HookPoint::ResidPost(3);
+    let mut narrow = probes.get(three).unwrap().clone();
+    narrow.probe.weights = narrow.probe.weights.slice(ndarray::s![.., ..64]).to_owned();
+    narrow.stream.pattern = narrow.stream.pattern.slice(ndarray::s![.., ..64]).to_owned();
+    narrow.stream.mean = narrow.stream.mean.slice(ndarray::s![..64]).to_owned();
+    let mut others = mappa::probes::ProbeSet::new(probes.about.clone());
+    others.insert(three, narrow);
+    others.save(&file).unwrap();
+    let args = with(&["--dose", "30 east", "--layer", "3"]);
+    refused(lab.path(), &args, &["64 weights at blocks.3.hook_resid_post", "128 weights"]);
+    let mut deeper = mappa::probes::ProbeSet::new(probes.about.clone());
+    deeper.insert(HookPoint::ResidPost(9), probes.get(three).unwrap().clone());
+    deeper.save(&file).unwrap();
+    refused(lab.path(), &args, &["blocks.9.hook_resid_post", "no such place"]);
     probes.about.model = "other".into();
     probes.save(&file).unwrap();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3"]), &["`other`", "`atlas`"]);
