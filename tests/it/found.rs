@@ -191,8 +191,9 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
     for (first_by, n) in [("correlation ", 8), ("input ", 3), ("output ", 3)] {
-        // The choices of units that are held stand in the other table.
-        let listed = printed.lines().filter(|line| line.starts_with(first_by) && line.contains("e-"));
+        // The choices of units that are held stand in the other table, which has fewer columns.
+        let is_unit = |line: &&str| line.starts_with(first_by) && line.split_whitespace().count() == 7;
+        let listed = printed.lines().filter(is_unit);
         assert_eq!(listed.count(), n, "{first_by}: {printed}");
     }
     let folder = lab.join("probes/atlas/headline/empty/neurons");
