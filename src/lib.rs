@@ -8,6 +8,7 @@
 //! - [`hub`]: models fetched from the Hugging Face hub, in the cache that Python shares
 //! - [`activations`]: every layer's stream at each entity's last token
 //! - [`probes`]: linear readers of the stream, their scores and baselines
+//! - [`features`]: sparse dictionaries of the stream
 //! - [`steering`]: directions added back while the model generates
 //! - [`results`]: the rows that probes and steering write
 //! - [`figures`]: pictures of saved rows
@@ -17,6 +18,7 @@ pub mod activations;
 pub mod artefact;
 pub mod datasets;
 pub mod error;
+pub mod features;
 pub mod figures;
 pub mod hook_point;
 pub mod hub;

@@ -261,6 +261,98 @@ pub fn hook_columns(point: HookPoint) -> (String, String) {
     (point.to_string(), point.label())
 }
 
+/// A unit of a sparse dictionary over a dataset's entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureRow {
+    /// The unit.
+    pub unit: usize,
+    /// The share of entities on which it is active.
+    pub density: f64,
+    /// Its greatest activation.
+    pub greatest: f64,
+    /// The rank of an entity by its activation, from 1 on.
+    pub rank: usize,
+    /// The entity.
+    pub entity: String,
+    /// The unit's activation there.
+    pub activation: f64,
+}
+
+/// How well a unit of a sparse dictionary tells one group of entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureGroupRow {
+    /// `unit` for the group that training entities choose for a unit, `group` for the unit they choose for a group.
+    pub chosen_for: String,
+    /// The unit.
+    pub unit: usize,
+    /// The column of the dataset.
+    pub column: String,
+    /// The group.
+    pub group: String,
+    /// Entities with this activation or more are picked; the best of F1 on training entities.
+    pub threshold: f64,
+    /// That F1.
+    pub train_f1: f64,
+    /// On test entities: the share of the group among those that are picked.
+    pub precision: Option<f64>,
+    /// On test entities: the share of the group that is picked.
+    pub recall: Option<f64>,
+    /// On test entities.
+    pub f1: Option<f64>,
+    /// On test entities: the area under precision over recall.
+    pub average_precision: Option<f64>,
+    /// The share of the group among test entities: the average precision that chance reaches.
+    pub share: Option<f64>,
+    /// The number of test entities of the group.
+    pub n_test: usize,
+}
+
+/// A token of a text on which a unit of a sparse dictionary is active.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureTokenRow {
+    /// The unit.
+    pub unit: usize,
+    /// The rank of the token by the unit's activation, from 1 on.
+    pub rank: usize,
+    /// The activation.
+    pub activation: f64,
+    /// What stands before the token.
+    pub before: String,
+    /// The token.
+    pub token: String,
+    /// What stands after it.
+    pub after: String,
+}
+
+/// What pressing a unit of a sparse dictionary does, over all prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PressRow {
+    /// The group that the unit stands for.
+    pub group: String,
+    /// The unit; of `random` rows another unit.
+    pub unit: usize,
+    /// `unit`, or `random`: another unit, its direction added as long as the clamp's change.
+    pub way: String,
+    /// The activation that the unit is clamped to, in its greatest activation on the dataset.
+    pub times: f64,
+    /// The mean change of the log-probability of the group's name, in nats.
+    pub own: f64,
+    /// The mean change over all other groups' names, in nats.
+    pub others: f64,
+    /// The place of the group among all groups by that change: 1 is raised most.
+    pub rank: usize,
+    /// The number of groups.
+    pub n_groups: usize,
+    /// The share of texts that name the group first.
+    pub named: f64,
+    /// That share without pressing.
+    pub named_before: f64,
+    /// Mean divergence of the next token from the unpressed model's, in nats.
+    pub kl: f64,
+    /// The number of prompts.
+    pub n_prompts: usize,
+}
+
 /// Writes rows as CSV with a header, whole or not at all.
 ///
 /// # Errors

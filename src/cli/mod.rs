@@ -3,6 +3,7 @@
 //! - `run`: the whole line; `experiment` reads what it shall do
 //! - `datasets`, `models`: what there is, and checks; `importing` brings files into the lab
 //! - `extract`, `probe`, `steer`, `figure`: one stage each
+//! - `features`: sparse dictionaries: their units, and what pressing one does
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
 //! - `recording`: the flags that say what is recorded, and the extraction
@@ -19,6 +20,7 @@ mod chosen;
 mod datasets;
 mod experiment;
 mod extract;
+mod features;
 mod figure;
 mod fitting;
 mod found;
@@ -74,6 +76,7 @@ enum Command {
     Probe(Box<probe::Probe>),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
+    Features(features::Features),
     Figure(figure::Figure),
     Train(train::Train),
 }
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Some(Command::Probe(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
+        Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
     };

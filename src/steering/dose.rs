@@ -1,4 +1,4 @@
-//! What to move and how far, as a user writes it: `lat=35,lon=139`, `year=1850`, `+30 east`, `2 rms`.
+//! What to move and how far, as a user writes it: `lat=35,lon=139`, `year=1850`, `+30 east`, `2 rms`, `clamp 3x`.
 
 use crate::datasets::{Lat, Lon, TargetKind};
 use crate::error::{Error, Result};
@@ -68,8 +68,22 @@ pub enum Dose {
     Years(f64),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
-    /// Add a file's vector this many times, as long as it is: what llama.cpp calls strength.
+    /// Add a file's vector this many times, as long as it is: what llama.cpp calls strength. Of a dictionary's
+    /// unit, add what it writes at this many times its greatest activation on a dataset.
     Times(f64),
+    /// Add what a dictionary's unit writes at this activation.
+    Activation(f64),
+    /// Clamp a dictionary's unit.
+    Clamp(Level),
+}
+
+/// An activation of a dictionary's unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Level {
+    /// As many times its greatest activation on a dataset.
+    Times(f64),
+    /// In the unit's own measure.
+    Activation(f64),
 }
 
 impl Dose {
@@ -78,7 +92,7 @@ impl Dose {
         match self {
             Dose::Place { .. } => Some(TargetKind::Place),
             Dose::Years(_) => Some(TargetKind::Year),
-            Dose::Rms(_) | Dose::Times(_) => None,
+            Dose::Rms(_) | Dose::Times(_) | Dose::Activation(_) | Dose::Clamp(_) => None,
         }
     }
 
@@ -87,13 +101,20 @@ impl Dose {
         match self {
             Dose::Place { north, east } => vec![north, east],
             Dose::Years(years) => vec![years],
-            Dose::Rms(_) | Dose::Times(_) => vec![],
+            Dose::Rms(_) | Dose::Times(_) | Dose::Activation(_) | Dose::Clamp(_) => vec![],
         }
     }
 
     /// One number and its unit.
     fn single(text: &str) -> Option<Dose> {
         let text = text.trim();
+        if let Some(level) = text.strip_prefix("clamp ") {
+            return match Dose::single(level)? {
+                Dose::Times(times) => Some(Dose::Clamp(Level::Times(times))),
+                Dose::Activation(activation) => Some(Dose::Clamp(Level::Activation(activation))),
+                _ => None,
+            };
+        }
         let (number, unit) = match text.strip_suffix('x') {
             Some(number) => (number, "x"),
             None => text.split_once(char::is_whitespace)?,
@@ -112,6 +133,7 @@ impl Dose {
             "years earlier" => Dose::Years(-number),
             "rms" => Dose::Rms(number),
             "x" => Dose::Times(number),
+            "activation" => Dose::Activation(number),
             _ => return None,
         })
     }
@@ -121,8 +143,8 @@ impl FromStr for Dose {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Dose> {
-        let expected =
-            "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `2 rms`, or `1.5x`";
+        let expected = "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `2 rms`, `1.5x`, or for a \
+             dictionary's unit `3x`, `4 activation`, `clamp 3x`, `clamp 0 activation`";
         let wrong = || Error::invalid("--dose", text, expected);
         let parts = text.split(',').map(Dose::single).collect::<Option<Vec<Dose>>>().ok_or_else(wrong)?;
         match parts[..] {
@@ -147,6 +169,9 @@ mod tests {
         assert_eq!("5 south, 30 east".parse::<Dose>().unwrap(), place(-5.0, 30.0));
         assert_eq!("-1.5x".parse::<Dose>().unwrap(), Dose::Times(-1.5));
         assert_eq!("-100 years".parse::<Dose>().unwrap(), Dose::Years(-100.0));
+        assert_eq!("clamp 3x".parse::<Dose>().unwrap(), Dose::Clamp(Level::Times(3.0)));
+        assert_eq!("clamp 0 activation".parse::<Dose>().unwrap(), Dose::Clamp(Level::Activation(0.0)));
+        assert_eq!("-4 activation".parse::<Dose>().unwrap(), Dose::Activation(-4.0));
         assert_eq!("2.5 rms".parse::<Dose>().unwrap(), Dose::Rms(2.5));
         assert_eq!("lon=139, lat=35".parse::<Toward>().unwrap().values(), [35.0, 139.0]);
         assert_eq!("year=-44".parse::<Toward>().unwrap(), Toward::Year(-44.0));
@@ -154,7 +179,9 @@ mod tests {
 
     #[test]
     fn a_dose_without_a_unit_and_a_place_off_the_earth_are_refused() {
-        for text in ["30", "+30", "30 parsecs", "NaN east", "east", "1 east, 2 years", "x"] {
+        for text in
+            ["30", "+30", "30 parsecs", "NaN east", "east", "1 east, 2 years", "x", "clamp 3", "clamp 3 rms"]
+        {
             assert!(text.parse::<Dose>().unwrap_err().to_string().contains("its unit"), "{text}");
         }
         assert!("lat=91,lon=0".parse::<Toward>().unwrap_err().to_string().contains("-90 to 90"));

@@ -8,6 +8,7 @@
 //! - `steer`: the hooks that change them
 //! - `neurons`: MLP units held at a value, what is read then, and the loss
 //! - `sweep`: dose and response, beside random directions of the same length
+//! - `press`: units of a sparse dictionary, and whether what they stand for comes out
 //! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
 //! - `lens`: the tokens that a vector raises by itself
 //! - `next_logits`: the logits after a text, steered and not, as a file
@@ -23,6 +24,7 @@ mod next_logits;
 mod op;
 mod pairs;
 mod positions;
+mod press;
 mod recommend;
 mod reply;
 mod steer;
@@ -30,7 +32,7 @@ mod sweep;
 mod vectors;
 
 pub use direction::Direction;
-pub use dose::{Dose, Toward};
+pub use dose::{Dose, Level, Toward};
 pub use gazetteer::Gazetteer;
 pub use lens::raised_and_lowered;
 pub use names::NameSet;
@@ -39,6 +41,7 @@ pub use next_logits::NextLogits;
 pub use op::{Along, Norm, Op};
 pub use pairs::{Contrast, TextPairs};
 pub use positions::{Positions, Where};
+pub use press::{Press, Pressed, other_units};
 pub use recommend::{Recommendation, points, recommend};
 pub use steer::{Steer, SteerTexts, Steers};
 pub use sweep::{Sweep, SweepProgress, Way, sweep};

@@ -12,7 +12,10 @@ pub struct NameSet {
     names: Vec<String>,
 }
 
-/// One text's nodes for its names: for each name, which of the wanted log-probabilities it is made of.
+/// The tokens of each name of a set after a text.
+type Tokens = Vec<Vec<u32>>;
+
+/// One text's nodes for the names of a set: for each name, which of the wanted log-probabilities it is made of.
 type Parts = Vec<Vec<usize>>;
 
 impl NameSet {
@@ -36,7 +39,7 @@ impl NameSet {
     }
 
     /// The tokens of each name after a text; a name that begins with another whole one is part of that.
-    fn tokens_after(&self, model: &Model, text: &str) -> Result<(Vec<u32>, Vec<Vec<u32>>)> {
+    fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
         for name in &self.names {
@@ -51,7 +54,7 @@ impl NameSet {
         }
         all.sort_unstable();
         all.dedup_by(|later, earlier| later.starts_with(earlier));
-        Ok((prompt, all))
+        Ok(all)
     }
 
     /// The log-probability that each text goes on with one of the names, each text steered its own way.
@@ -62,12 +65,33 @@ impl NameSet {
     /// # Errors
     /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] where no name can follow a text.
     pub fn log_probs(&self, model: &Model, texts: &[&str], hook: &mut SteerTexts) -> Result<Vec<f64>> {
-        let known: HashMap<&str, _> =
-            texts.iter().map(|text| Ok((*text, self.tokens_after(model, text)?))).collect::<Result<_>>()?;
+        let each = NameSet::log_probs_of(std::slice::from_ref(self), (model, texts), hook)?;
+        Ok(each.into_iter().map(|of_text| of_text[0]).collect())
+    }
+
+    /// The same for several sets, in one pass.
+    ///
+    /// # Shapes
+    /// `[n_texts][n_sets]`.
+    ///
+    /// # Errors
+    /// As [`NameSet::log_probs`].
+    pub fn log_probs_of(
+        sets: &[NameSet],
+        (model, texts): (&Model, &[&str]),
+        hook: &mut SteerTexts,
+    ) -> Result<Vec<Vec<f64>>> {
+        let mut known: HashMap<&str, (Vec<u32>, Vec<Tokens>)> = HashMap::new();
+        for text in texts {
+            if !known.contains_key(text) {
+                let names = sets.iter().map(|set| set.tokens_after(model, text));
+                known.insert(text, (model.tokenizer.encode(text)?.ids, names.collect::<Result<_>>()?));
+            }
+        }
         let prompts: Vec<Vec<u32>> = texts.iter().map(|text| known[text].0.clone()).collect();
         let (mut forest, last) = Forest::of_chains(&prompts)?;
         let mut wanted = Vec::new();
-        let mut parts: Vec<Parts> = Vec::new();
+        let mut parts: Vec<Vec<Parts>> = Vec::new();
         for (text, &last) in texts.iter().zip(&last) {
             let mut children: HashMap<(u32, u32), (u32, usize)> = HashMap::new();
             let mut one = |name: &Vec<u32>| {
@@ -82,10 +106,12 @@ impl NameSet {
                 }
                 of_name
             };
-            parts.push(known[text].1.iter().map(&mut one).collect());
+            let mut of_set = |names: &Tokens| names.iter().map(&mut one).collect();
+            parts.push(known[text].1.iter().map(&mut of_set).collect());
         }
         let log_probs = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
         let of_name = |part: &Vec<usize>| part.iter().map(|i| log_probs[*i]).sum::<f64>().exp();
-        Ok(parts.iter().map(|names| names.iter().map(of_name).sum::<f64>().ln()).collect())
+        let of_set = |names: &Parts| names.iter().map(of_name).sum::<f64>().ln();
+        Ok(parts.iter().map(|of_text| of_text.iter().map(of_set).collect()).collect())
     }
 }

@@ -2,9 +2,11 @@
 
 use super::direction::Direction;
 use crate::error::{Error, Result};
+use crate::features::Dictionary;
 use crate::hook_point::HookPoint;
 use crate::probes::{Probe, StoredProbe};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// What is done to a row `h` of the stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +24,13 @@ pub enum Op {
     },
     /// `h − d dᵀ h`: the stream without its part along the direction.
     Remove(Direction),
-    /// A unit of a sparse dictionary clamped: `h + (target − relu(encoder · h + bias)) · decoder`.
-    Unit {
-        /// What reads the unit.
-        encoder: Vec<f64>,
-        /// Added to the reading.
-        bias: f64,
-        /// What the unit writes.
-        decoder: Vec<f64>,
+    /// A unit of a sparse dictionary clamped: `h + (target − activation(h)) · direction`. What the dictionary does
+    /// not explain of `h` stays as it is.
+    Clamp {
+        /// The dictionary.
+        dictionary: Arc<Dictionary>,
+        /// Its unit.
+        unit: usize,
         /// The activation that the unit shall have.
         target: f64,
     },
@@ -109,11 +110,36 @@ impl Op {
         Op::Add(direction.times(dose * resid_rms))
     }
 
+    /// A unit of a sparse dictionary clamped to an activation.
+    ///
+    /// A unit whose encoder reads `c` of its own direction then reads `r + (target − a) c`, where `r` is its reading
+    /// before the activation function and `a` its activation: the target itself where it was active and `c` is 1;
+    /// less where it was silent below zero.
+    ///
+    /// # Source
+    /// Bricken et al. 2023, "Towards Monosemanticity": the error of the reconstruction is kept.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a unit that the dictionary does not have.
+    pub fn clamp(dictionary: &Arc<Dictionary>, unit: usize, target: f64) -> Result<Op> {
+        check_unit(dictionary, unit)?;
+        Ok(Op::Clamp { dictionary: dictionary.clone(), unit, target })
+    }
+
+    /// What a unit of a sparse dictionary writes, added as by this activation.
+    ///
+    /// # Errors
+    /// As [`Op::clamp`].
+    pub fn add_unit(dictionary: &Dictionary, unit: usize, activation: f64) -> Result<Op> {
+        check_unit(dictionary, unit)?;
+        Ok(Op::Add(dictionary.direction(unit).iter().map(|x| activation * f64::from(*x)).collect()))
+    }
+
     /// The length of what is added, where it is the same for every row.
     pub fn length(&self) -> Option<f64> {
         match self {
             Op::Add(vector) => Some(vector.iter().map(|x| x * x).sum::<f64>().sqrt()),
-            Op::Set { .. } | Op::Remove(_) | Op::Unit { .. } => None,
+            Op::Set { .. } | Op::Remove(_) | Op::Clamp { .. } => None,
         }
     }
 
@@ -128,7 +154,7 @@ impl Op {
             Op::Add(vector) => vector.len(),
             Op::Set { probe, .. } => probe.d_model(),
             Op::Remove(direction) => direction.unit().len(),
-            Op::Unit { decoder, .. } => decoder.len(),
+            Op::Clamp { dictionary, .. } => dictionary.d_in(),
         }
     }
 
@@ -141,9 +167,8 @@ impl Op {
             Op::Add(vector) => (vec![vector], &[]),
             Op::Set { basis, target, .. } => (basis.iter().map(Vec::as_slice).collect(), target),
             Op::Remove(direction) => (vec![direction.unit()], &[]),
-            Op::Unit { encoder, decoder, target, .. } => {
-                (vec![encoder, decoder], std::slice::from_ref(target))
-            }
+            // Its own numbers were looked at when it was read.
+            Op::Clamp { target, .. } => (vec![], std::slice::from_ref(target)),
         };
         let all = vectors.into_iter().flatten().chain(values);
         match all.copied().find(|value| !value.is_finite()) {
@@ -171,15 +196,24 @@ impl Op {
                 let along: f64 = row.iter().zip(direction.unit()).map(|(h, d)| f64::from(*h) * d).sum();
                 add(row, -along, direction.unit());
             }
-            Op::Unit { encoder, bias, decoder, target } => {
-                let reading: f64 = row.iter().zip(encoder).map(|(h, e)| f64::from(*h) * e).sum();
-                add(row, target - (reading + bias).max(0.0), decoder);
+            Op::Clamp { dictionary, unit, target } => {
+                let change = target - dictionary.encode_unit(row, *unit);
+                for (h, d) in row.iter_mut().zip(dictionary.direction(*unit)) {
+                    *h = (f64::from(*h) + change * f64::from(*d)) as f32;
+                }
             }
         }
         if norm == Norm::Kept {
             let scale = (before / length(row).max(f64::MIN_POSITIVE)) as f32;
             row.iter_mut().for_each(|h| *h *= scale);
         }
+    }
+}
+
+fn check_unit(dictionary: &Dictionary, unit: usize) -> Result<()> {
+    match unit < dictionary.d_sae() {
+        true => Ok(()),
+        false => Err(Error::invalid("unit", unit, format!("0 to {}", dictionary.d_sae() - 1))),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Laws of steering, for each family: what moves, by how much, and what stays as it was to the bit.
 // long because: every law runs on the same families, with the same text and the same probe
 
+use super::features::dictionary;
 use super::root;
+use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     Both, Cache, Capture, Continuation, Encoded, Forest, Framed, Hook, Kind, Model, Param, Part, Place,
@@ -323,13 +325,13 @@ fn every_op_acts_at_every_hook_point_of_each_family() {
         for point in points(&model.spec) {
             let width = model.spec.width_at(point).unwrap();
             let direction = Direction::random(width, 3).unwrap();
-            let (encoder, decoder) = (direction.times(1.0), direction.times(2.0));
+            let unit = dictionary(point, width, Activation::Relu);
             for (what, op) in [
                 ("add", Op::Add(push(width))),
                 ("shift", Op::shift(&probe(width), &[40.0, -70.0]).unwrap()),
                 ("set", Op::set(&probe(width), &[90.0, 70.0]).unwrap()),
                 ("remove", Op::Remove(direction.clone())),
-                ("unit", Op::Unit { encoder, bias: 0.5, decoder, target: 9.0 }),
+                ("clamp", Op::clamp(&unit, 2, 90.0).unwrap()),
             ] {
                 for norm in [Norm::Free, Norm::Kept] {
                     let mut steer = Steer::new(&model.spec, (point, op.clone()), norm, everywhere()).unwrap();

@@ -9,6 +9,8 @@ mod configs;
 mod encoders;
 mod facts;
 mod families;
+mod features;
+mod features_binary;
 mod found;
 mod gguf;
 mod gguf_bad_input;

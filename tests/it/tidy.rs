@@ -78,8 +78,13 @@ const ARROWS: &[Arrows] = &[
         ],
     ),
     (
+        "features",
+        &["error", "hook_point", "artefact", "datasets", "activations", "model"],
+        &["candle_core", "ndarray", "rayon", "safetensors", "serde_json"],
+    ),
+    (
         "steering",
-        &["error", "hook_point", "artefact", "results", "datasets", "model", "probes"],
+        &["error", "hook_point", "artefact", "results", "datasets", "model", "probes", "features"],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
@@ -111,6 +116,7 @@ const ARROWS: &[Arrows] = &[
             "activations",
             "probes",
             "steering",
+            "features",
             "figures",
             "hub",
             "training",

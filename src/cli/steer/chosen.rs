@@ -1,6 +1,7 @@
 //! The flags that say what is changed, where and how far.
 
 use super::super::stages::probe_folder;
+use super::feature::Feature;
 use clap::Args;
 use mappa::datasets::{Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
@@ -14,15 +15,21 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone)]
 pub struct Change {
     /// Set the probe's reading: lat=35,lon=139 or year=1850; both, given twice.
-    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove"])]
+    #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
     pub toward: Vec<Toward>,
     /// Move the probe's reading, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
-    /// "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is).
+    /// "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is). For --feature: "clamp 3x"
+    /// holds the unit at three times its greatest activation on the dataset's entities, "3x" adds so much;
+    /// "clamp 40 activation" and "40 activation" say the activation itself.
     #[arg(long, allow_hyphen_values = true)]
     pub dose: Vec<Dose>,
     /// A file of vectors (safetensors, or a GGUF control vector); needs a dose in rms or x.
     #[arg(long, value_name = "FILE")]
     pub direction: Option<PathBuf>,
+    /// A unit of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, its number. It is pressed
+    /// where the dictionary reads; an .npz needs that place said, by --layer or --hook-points.
+    #[arg(long, value_name = "DICT:UNIT", conflicts_with = "direction")]
+    pub feature: Option<Feature>,
     /// Take out of the stream what lies along --direction.
     #[arg(long, requires = "direction", conflicts_with = "dose")]
     pub remove: bool,
@@ -36,7 +43,7 @@ pub struct Change {
     /// The blocks whose outputs are changed; several with commas.
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     pub layer: Vec<usize>,
-    /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction.
+    /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "layer")]
     pub hook_points: Option<String>,
     /// Which tokens are changed: prompt, generated, all, last (of the prompt), bos, or span:"a phrase"; several
@@ -46,7 +53,8 @@ pub struct Change {
     /// Scale each changed row back to the length it had.
     #[arg(long)]
     pub keep_norm: bool,
-    /// The dataset whose probe reads and steers [default: world_place or historical_figure].
+    /// The dataset whose probe reads and steers, and on whose entities a unit's greatest activation is 1x
+    /// [default: world_place or historical_figure].
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
 }
@@ -72,6 +80,24 @@ impl Change {
 
     /// Where the stream is changed.
     pub fn points(&self, model: &Model) -> Result<Vec<HookPoint>> {
+        match &self.feature {
+            Some(feature) => Ok(vec![feature.dictionary(model, self.said_point(model)?)?.hook_point]),
+            None => self.said_points(model),
+        }
+    }
+
+    /// The one place that --layer or --hook-points say, if they say any.
+    fn said_point(&self, model: &Model) -> Result<Option<HookPoint>> {
+        if self.layer.is_empty() && self.hook_points.is_none() {
+            return Ok(None);
+        }
+        match self.said_points(model)?[..] {
+            [point] => Ok(Some(point)),
+            ref more => Err(Error::invalid("places of a dictionary", more.len(), "one")),
+        }
+    }
+
+    fn said_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
             let mut present = HookPoint::all(spec.n_layers);
@@ -93,17 +119,32 @@ impl Change {
     pub fn steers(&self, lab: &Path, model: &Model, prompt: &Framed) -> Result<Steers> {
         let mut steers = Vec::new();
         let norm = if self.keep_norm { Norm::Kept } else { Norm::Free };
-        for point in self.points(model)? {
-            for op in self.ops(lab, (model, prompt), point)? {
-                let positions = Positions::new(&self.positions, prompt)?;
-                steers.push(Steer::new(model.spec(), (point, op), norm, positions)?);
+        let mut steer = |point, op| {
+            let positions = Positions::new(&self.positions, prompt)?;
+            steers.push(Steer::new(model.spec(), (point, op), norm, positions)?);
+            Ok::<(), Error>(())
+        };
+        match &self.feature {
+            Some(feature) => {
+                let dictionary = feature.dictionary(model, self.said_point(model)?)?;
+                let point = dictionary.hook_point;
+                let dataset = self.dataset.as_deref().unwrap_or("world_place");
+                let pressed = feature.pressed(dictionary, (lab, model, dataset));
+                for dose in &self.dose {
+                    steer(point, pressed.op(*dose, || self.rms(lab, (model, prompt), point))?)?;
+                }
+            }
+            None => {
+                for point in self.said_points(model)? {
+                    self.ops(lab, (model, prompt), point)?.into_iter().try_for_each(|op| steer(point, op))?;
+                }
             }
         }
         if steers.is_empty() {
             return Err(Error::invalid(
                 "steering",
                 "no change",
-                "--toward, --dose, or --direction with --remove",
+                "--toward, --dose, --feature with --dose, or --direction with --remove",
             ));
         }
         Ok(Steers(steers))
@@ -130,8 +171,12 @@ impl Change {
                     Op::add(&Direction::of(vector)?, dose, self.rms(lab, (model, prompt), point)?)
                 }
                 (Dose::Times(times), Some(vector)) => Op::Add(vector.iter().map(|x| x * times).collect()),
+                (Dose::Activation(_) | Dose::Clamp(_), _) => {
+                    let expected = "a --feature DICT:UNIT to press";
+                    return Err(Error::invalid("--dose", "a dose of a dictionary's unit", expected));
+                }
                 (Dose::Rms(_) | Dose::Times(_), None) => {
-                    let expected = "a --direction FILE to move along";
+                    let expected = "a --direction FILE to move along, or a --feature DICT:UNIT";
                     return Err(Error::invalid("--dose", "a dose in rms or x", expected));
                 }
                 (_, Some(_)) => {

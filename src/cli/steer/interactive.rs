@@ -9,7 +9,7 @@ use std::io::{BufRead, Write as _};
 use std::path::Path;
 
 const HELP: &str = "  a text            is continued, steered
-  /dose +30 east    moves the probe's reading; 2 rms or 1.5x along --direction
+  /dose +30 east    moves the probe's reading; 2 rms or 1.5x along --direction; clamp 3x of --feature
   /toward lat=35,lon=139   sets it; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed
   /at all           prompt, generated, all, last, bos, span:\"a phrase\"; several with commas

@@ -1,6 +1,7 @@
 //! `mappa steer`: text with and without a change of the stream, and what changes are made of.
 //!
 //! - `chosen`: the flags that say what is changed, where and how far
+//! - `feature`: a unit of a sparse dictionary among them
 //! - `write`: the text, side by side or as it comes; `interactive` asks for prompts and changes
 //! - `extract`, `inspect`, `convert`: directions as files
 //! - `sweep`: dose and response
@@ -8,6 +9,7 @@
 mod chosen;
 mod convert;
 mod extract;
+mod feature;
 mod inspect;
 mod interactive;
 mod sweep;
@@ -24,6 +26,7 @@ use std::path::Path;
 ///   mappa steer --prompt "Plutarch is from the age of" --toward year=1500 --layer 3
 ///   mappa steer --prompt Nairobi --dose "+30 east" --layer 3 --samples 3 --temperature 0.8
 ///   mappa steer --prompt Nairobi --direction steering/japan.safetensors --dose "2 rms" --layer 3
+///   mappa steer --prompt "Vienna is in" --feature features/atlas/DICT:40 --dose "clamp 3x"
 ///   mappa steer --interactive --toward lat=35,lon=139 --layer 3
 #[derive(Args)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

@@ -4,6 +4,7 @@ use super::super::chosen::ChosenModel;
 use super::super::stages::{FORMATS, held_weights};
 use super::super::terminal;
 use super::chosen::load_probes;
+use super::feature::Feature;
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, TargetKind, find};
@@ -41,10 +42,10 @@ pub struct Sweep {
     /// The dataset whose probe steers and reads.
     #[arg(long, default_value = "world_place", value_name = "NAME")]
     dataset: String,
-    /// How far, in the target's unit, with 0 among them; for --direction in rms.
+    /// How far, in the target's unit, with 0 among them; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
-    /// The blocks whose outputs are moved [default: all].
+    /// The blocks whose outputs are moved [default: all; with --feature, the dictionary's].
     #[arg(long, value_delimiter = ',')]
     layers: Vec<usize>,
     /// The texts to continue, with commas between them.
@@ -62,6 +63,9 @@ pub struct Sweep {
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
+    /// What a unit of a sparse dictionary writes, in place of the probe's direction.
+    #[arg(long, value_name = "DICT:UNIT", conflicts_with = "direction")]
+    feature: Option<Feature>,
     /// Which tokens are changed: prompt, generated, all, last, bos, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: Where,
@@ -123,6 +127,18 @@ impl Sweep {
 
     fn layers(&self, model: &Model) -> Result<Vec<usize>> {
         let n_layers = model.spec().n_layers;
+        if let Some(feature) = &self.feature {
+            let given = match self.layers[..] {
+                [layer] => Some(HookPoint::ResidPost(layer)),
+                _ => None,
+            };
+            return match feature.vector(model, given)?.0 {
+                HookPoint::ResidPost(layer) => Ok(vec![layer]),
+                other => {
+                    Err(Error::invalid("dictionary", format!("one of {other}"), "one of a block's output"))
+                }
+            };
+        }
         match self.layers.iter().find(|layer| **layer >= n_layers) {
             Some(layer) => {
                 Err(Error::invalid("--layers", layer, format!("blocks from 0 to {}", n_layers - 1)))
@@ -162,6 +178,10 @@ impl Sweep {
             .input("read", self.read.as_deref().unwrap_or_default())
             .input("chat", self.chat)
             .input("prompts", prompts.join(" | "));
+        let card = match &self.feature {
+            Some(feature) => card.input("feature", feature),
+            None => card,
+        };
         Ok(match &self.direction {
             Some(file) => card.input("direction_sha256", artefact::hash(&artefact::load_bytes(file)?)),
             None => card,
@@ -175,13 +195,18 @@ impl Sweep {
         (dataset, probes): (&Dataset, &ProbeSet),
         (prompts, layer): (&[String], usize),
     ) -> Result<Vec<SweepRow>> {
-        let ways: Vec<Way> = match &self.direction {
-            Some(file) => {
+        let point = HookPoint::ResidPost(layer);
+        let ways: Vec<Way> = match (&self.direction, &self.feature) {
+            (None, Some(feature)) => {
+                let (_, vector) = feature.vector(model, Some(point))?;
+                vec![Way::Along("probe".into(), Direction::of(&vector)?)]
+            }
+            (Some(file), _) => {
                 let vectors = Vectors::load(file, 0)?;
-                let vector = vectors.get(model.spec(), HookPoint::ResidPost(layer))?;
+                let vector = vectors.get(model.spec(), point)?;
                 vec![Way::Along("probe".into(), Direction::of(vector)?)]
             }
-            None => self.along.iter().map(|along| Way::Probe(*along)).collect(),
+            (None, None) => self.along.iter().map(|along| Way::Probe(*along)).collect(),
         };
         let names = self.names.as_ref().map(|choice| name_set(dataset, choice)).transpose()?;
         let gazetteer = self.read.as_ref().map(|column| gazetteer(dataset, column)).transpose()?;

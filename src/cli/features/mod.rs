@@ -1,0 +1,90 @@
+//! `mappa features`: sparse dictionaries: what their units stand for, and what pressing them does.
+//!
+//! - `list`: the units, by what they are active on; `unit` shows one, `tokens` where in a text
+//! - `press`: what comes out when units are pressed, beside random ones
+
+mod list;
+mod press;
+mod tokens;
+mod unit;
+
+use clap::Subcommand;
+use mappa::datasets::{Dataset, TargetKind};
+use mappa::features::{Dictionary, Groups};
+use mappa::hook_point::HookPoint;
+use mappa::model::Model;
+use mappa::probes::labels;
+use mappa::training::age;
+use mappa::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Sparse dictionaries (sparse autoencoders): what their units stand for, and what pressing them does.
+#[derive(clap::Args)]
+pub struct Features {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    List(Box<list::List>),
+    Press(Box<press::Press>),
+}
+
+impl Features {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        match &self.command {
+            Command::List(args) => args.run(lab),
+            Command::Press(args) => args.run(lab),
+        }
+    }
+}
+
+/// A dictionary that fits a model; `given` says where its rows are read if its file does not.
+pub fn load(path: &Path, given: Option<HookPoint>, model: &Model) -> Result<Dictionary> {
+    let dictionary = Dictionary::load(path, given)?;
+    let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
+    let width = model.spec().width_at(point);
+    if width != Some(d_in) {
+        let there = width.map_or("has no such place".into(), |width| format!("is {width} wide there"));
+        let found = format!("a dictionary of {d_in} values at {point}");
+        return Err(Error::bad_file(path, found, format!("one for `{}`, which {there}", model.name)));
+    }
+    let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
+    if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
+        eprintln!("note: {} was made for `{name}`; it is read on `{}`", path.display(), model.name);
+    }
+    Ok(dictionary)
+}
+
+/// Where what is found of a dictionary lies in the lab: by model, dictionary, dataset and prompt.
+fn folder(lab: &Path, (path, point): (&Path, HookPoint), of: (&str, &str, &str)) -> PathBuf {
+    let is_npz = path.extension().is_some_and(|ending| ending == "npz");
+    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
+    let named = if is_npz { path.parent().unwrap_or(path) } else { path };
+    let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
+    let name = if is_npz { format!("{point}.{name}") } else { name };
+    lab.join("features").join(of.0).join(name).join(of.1).join(of.2)
+}
+
+/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
+fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
+    let is_year = matches!(dataset.kind, TargetKind::Year);
+    let labels = match column {
+        "age" if is_year && dataset.table.column("age").is_none() => {
+            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
+            ages.collect()
+        }
+        _ => labels(dataset, column)?,
+    };
+    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
+}
+
+/// The column that stands where none is asked for.
+fn usual_column(dataset: &Dataset) -> String {
+    match dataset.kind {
+        TargetKind::Year => "age".into(),
+        _ => dataset.group_columns.first().cloned().unwrap_or_default(),
+    }
+}

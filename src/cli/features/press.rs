@@ -1,0 +1,222 @@
+//! `mappa features press`: whether pressing a unit brings out the names of what it stands for.
+
+use super::super::chosen::ChosenModel;
+use super::super::table::print_columns;
+use super::super::terminal;
+use super::super::texts::Texts;
+use super::list::{Listed, group_row, listed};
+use super::{folder, load};
+use clap::Args;
+use mappa::datasets::find;
+use mappa::features::{Dictionary, Match};
+use mappa::hook_point::HookPoint;
+use mappa::results::{PressRow, save_rows};
+use mappa::steering::{Gazetteer, Press as Plan, Pressed, Where, other_units};
+use mappa::{Error, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Press units that stand for a group, and see whether its name comes out, and no other's.
+///
+/// Units and groups are chosen on training entities: the best F1 of each group, the best groups first. The prompts
+/// are about test entities of other groups. Each unit is clamped to multiples of its greatest activation on the
+/// dataset. Followed are the log-probability of every group's name after the prompt, the group that the text names
+/// first, and the divergence of the next token. Beside it stand random other units that are active on the dataset,
+/// their directions added as long as the clamp moves a row on which the unit is silent. Rows lie in
+/// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
+///
+/// Examples:
+///   mappa features press DICT --dataset world_place --column country --template "{} is in"
+///   mappa features press DICT --dataset historical_figure --column age --template "{} is from the age of"
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Press {
+    /// The dictionary: a SAELens folder or a Gemma Scope .npz.
+    #[arg(value_name = "DICT")]
+    dictionary: PathBuf,
+    #[command(flatten)]
+    model: ChosenModel,
+    /// A dataset's name or CSV file.
+    #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
+    dataset: String,
+    #[command(flatten)]
+    texts: Texts,
+    /// Where the dictionary's rows are read, if its file does not say so.
+    #[arg(long, value_name = "NAME")]
+    hook_point: Option<HookPoint>,
+    /// The column whose groups units stand for; as in `mappa features list`.
+    #[arg(long)]
+    column: Option<String>,
+    /// The text that is continued about each entity.
+    #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
+    template: String,
+    /// Groups with fewer training entities are not pressed; their names are followed all the same.
+    #[arg(long, default_value_t = 8, value_name = "N")]
+    smallest: usize,
+    /// How many groups' units are pressed.
+    #[arg(long, default_value_t = 10)]
+    groups: usize,
+    /// How far, in greatest activations.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
+    times: Vec<f64>,
+    /// How many test entities' texts are continued.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    prompts: u32,
+    /// How many random units stand beside.
+    #[arg(long, default_value_t = 10)]
+    random: usize,
+    /// Which tokens are changed.
+    #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
+    positions: Where,
+    /// How many tokens are generated.
+    #[arg(long, default_value_t = 8)]
+    tokens: usize,
+}
+
+impl Press {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let model = self.texts.set_up(self.model.load(lab)?)?;
+        let dictionary: Arc<Dictionary> = Arc::new(load(&self.dictionary, self.hook_point, &model)?);
+        let dataset = find(lab, &self.dataset)?;
+        let prompt = self.texts.prompt(&dataset)?;
+        let chosen = (self.column.clone(), self.smallest);
+        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
+        let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
+            let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
+            place.map_or("", |place| listed.groups.name_of(place))
+        })?;
+        let mut seen = BTreeSet::new();
+        let best = listed.matches.iter().filter(|found| seen.insert(found.group)).take(self.groups);
+        let best: Vec<&Match> = best.collect();
+        if best.is_empty() {
+            let expected = format!("units that are active on groups of {}", listed.column);
+            return Err(Error::invalid("dictionary", "no unit that tells a group", expected));
+        }
+        let bar = terminal::bar("pressing", best.len() as u64);
+        let mut rows = Vec::new();
+        for (found, seed) in best.iter().zip(0..) {
+            let random = other_units(&listed.active.alive(), found.unit, (self.random, seed));
+            let plan = Plan {
+                dictionary: dictionary.clone(),
+                gazetteer: &gazetteer,
+                times: &self.times,
+                random: &random,
+                at: self.positions.clone(),
+                n_tokens: self.tokens,
+            };
+            rows.extend(plan.rows(&model, &self.pressed(&listed, found)?)?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let folder = folder(
+            lab,
+            (&self.dictionary, dictionary.hook_point),
+            (&model.name, &listed.dataset.name, &prompt.name),
+        );
+        let file = folder.join(format!("press_{}.csv", listed.column));
+        save_rows(&file, &rows)?;
+        self.print(&listed, (&best, &rows));
+        println!("\nrows: {}", file.display());
+        Ok(())
+    }
+
+    /// The unit and the prompts: test entities of other groups, evenly over the dataset.
+    fn pressed(&self, listed: &Listed, found: &Match) -> Result<Pressed> {
+        let group = &listed.groups.names()[found.group];
+        let is_other = |place: &usize| {
+            let name = listed.groups.name_of(*place);
+            listed.dataset.entities[*place].is_test && name != group && !name.is_empty()
+        };
+        let others: Vec<usize> = (0..listed.dataset.entities.len()).filter(is_other).collect();
+        if others.is_empty() {
+            let expected = format!("some of other groups than {group}");
+            return Err(Error::invalid("test entities", "none", expected));
+        }
+        let n = (self.prompts as usize).min(others.len());
+        let prompts = (0..n).map(|i| {
+            let entity = &listed.dataset.entities[others[i * others.len() / n]];
+            self.template.replace("{}", &entity.name)
+        });
+        let greatest = f64::from(listed.active.greatest(found.unit));
+        Ok(Pressed { unit: found.unit, greatest, group: group.clone(), prompts: prompts.collect() })
+    }
+
+    fn print(&self, listed: &Listed, (best, rows): (&[&Match], &[PressRow])) {
+        println!(
+            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: mean \
+             of {} units",
+            rows[0].n_prompts, self.template, self.random
+        );
+        let mut table = Vec::new();
+        for found in best {
+            let group = &listed.groups.names()[found.group];
+            let tells = group_row(listed, found);
+            for times in &self.times {
+                let of = |way: &str| {
+                    rows.iter().filter(|r| r.group == *group && r.times == *times && r.way == way).collect()
+                };
+                let (unit, random): (Vec<&PressRow>, Vec<&PressRow>) = (of("unit"), of("random"));
+                let Some(unit) = unit.first() else { continue };
+                let mean = |value: fn(&PressRow) -> f64| {
+                    random.iter().map(|row| value(row)).sum::<f64>() / random.len() as f64
+                };
+                table.push(vec![
+                    group.clone(),
+                    unit.unit.to_string(),
+                    tells.f1.map_or("–".into(), |f1| format!("{f1:.2}")),
+                    format!("{times}x"),
+                    format!("{:+.2}", unit.own),
+                    format!("{:+.2}", unit.others),
+                    format!("{} of {}", unit.rank, unit.n_groups),
+                    format!("{:.2} → {:.2}", unit.named_before, unit.named),
+                    format!("{:.2}", unit.kl),
+                    format!("{:+.2}", mean(|row| row.own)),
+                    format!("{:.2}", mean(|row| row.named)),
+                    format!("{:.2}", mean(|row| row.kl)),
+                ]);
+            }
+        }
+        let heads = [
+            "group",
+            "unit",
+            "F1",
+            "pressed",
+            "own name",
+            "others",
+            "rank",
+            "text names it",
+            "KL",
+            "random: own name",
+            "names it",
+            "KL",
+        ];
+        print_columns(&heads, &table);
+        self.print_means(rows);
+    }
+
+    /// What pressing did on average over the groups, and what random units did.
+    fn print_means(&self, rows: &[PressRow]) {
+        println!();
+        for times in &self.times {
+            for way in ["unit", "random"] {
+                let of: Vec<&PressRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
+                let mean = |value: fn(&PressRow) -> f64| {
+                    of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
+                };
+                println!(
+                    "{times}x, {way:<6}: the group's own name raised most of all in {} of {}; own name {:+.2}, others \
+                     {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
+                    of.iter().filter(|row| row.rank == 1).count(),
+                    of.len(),
+                    mean(|row| row.own),
+                    mean(|row| row.others),
+                    mean(|row| row.named),
+                    mean(|row| row.named_before),
+                    mean(|row| row.kl)
+                );
+            }
+        }
+    }
+}

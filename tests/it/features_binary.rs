@@ -1,0 +1,87 @@
+//! `mappa features` and `mappa steer --feature` on the bundled model, with a dictionary of its stream's own axes.
+
+use super::features::dictionary;
+use mappa::features::Activation;
+use mappa::hook_point::HookPoint;
+use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, load_rows};
+use std::path::Path;
+use std::process::Command;
+
+/// What the command prints, or the error it ends with.
+fn mappa(lab: &Path, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap();
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8(output.stdout).unwrap()),
+        code => Err(format!("{code:?}: {}", String::from_utf8_lossy(&output.stderr))),
+    }
+}
+
+#[test]
+fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path();
+    let point = HookPoint::ResidPost(3);
+    dictionary(point, 128, Activation::TopK(12)).save(&lab.join("axes")).unwrap();
+    dictionary(point, 8, Activation::Relu).save(&lab.join("narrow")).unwrap();
+    let (axes, narrow) = (lab.join("axes"), lab.join("narrow"));
+    let (axes, narrow) = (axes.to_str().unwrap(), narrow.to_str().unwrap());
+    let text = lab.join("text.txt");
+    std::fs::write(&text, "Vienna is in Austria Europe.\nNairobi Kenya Africa.\n").unwrap();
+
+    let missing =
+        mappa(lab, &["steer", "--prompt", "Vienna", "--feature", &format!("{axes}:5"), "--dose", "3x"]);
+    let missing = missing.unwrap_err();
+    assert!(missing.contains("mappa extract") && missing.contains(&point.to_string()), "{missing}");
+
+    let listed =
+        mappa(lab, &["features", "list", axes, "--text", text.to_str().unwrap(), "--units", "4"]).unwrap();
+    for part in ["129 units (topk, k 12)", "1199 entities", "12.0 on an entity", "country", "⟦"] {
+        assert!(listed.contains(part), "`{part}` is not in: {listed}");
+    }
+    let rows = lab.join("features/atlas/axes/world_place/empty");
+    let units: Vec<FeatureRow> = load_rows(&rows.join("units.csv")).unwrap();
+    let ordered = units.windows(2).all(|w| w[0].unit != w[1].unit || w[0].activation >= w[1].activation);
+    assert!(ordered && units.iter().filter(|row| row.rank == 1).all(|row| row.activation == row.greatest));
+    let groups: Vec<FeatureGroupRow> = load_rows(&rows.join("by_country.csv")).unwrap();
+    assert!(groups.iter().any(|row| row.chosen_for == "group" && row.group == "India"));
+    let unit = units[0].unit.to_string();
+    let one = mappa(lab, &["features", "list", axes, "--unit", &unit, "--column", "continent"]).unwrap();
+    assert!(one.contains("raises") && one.contains("Africa"), "{one}");
+
+    let feature = format!("{axes}:{unit}");
+    let steer = |dose: &str| {
+        mappa(lab, &["steer", "--prompt", "Vienna is in", "--feature", &feature, "--dose", dose])
+    };
+    for dose in ["clamp 3x", "3x", "-4 activation", "clamp 0 activation", "2 rms"] {
+        let shown = steer(dose).unwrap();
+        assert!(shown.contains("steered") && shown.contains("Vienna"), "{dose}: {shown}");
+    }
+    let press =
+        ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
+    let pressed = mappa(lab, &press).unwrap();
+    assert!(pressed.contains("text names it"), "{pressed}");
+    let pressed: Vec<PressRow> = load_rows(&rows.join("press_country.csv")).unwrap();
+    assert_eq!(pressed.len(), 6);
+    // An activation of 0 added is no steering; one of twice the greatest is.
+    let random: Vec<&PressRow> = pressed.iter().filter(|row| row.way == "random").collect();
+    assert!(random.iter().all(|row| (row.own == 0.0 && row.kl == 0.0) == (row.times == 0.0)), "{random:?}");
+
+    for (refused, parts) in [
+        (steer("30 east"), ["degrees", "clamp 3x"]),
+        (mappa(lab, &["features", "list", axes, "--unit", "129"]), ["--unit", "0 to 128"]),
+        (
+            mappa(lab, &["features", "list", axes, "--hook-point", "blocks.1.hook_resid_post"]),
+            ["blocks.3", "blocks.1"],
+        ),
+        (mappa(lab, &["features", "list", axes, "--column", "moon"]), ["moon", "country"]),
+        (mappa(lab, &["features", "list", narrow]), ["8 values", "128 wide"]),
+        (mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]), ["DICT:UNIT", "unit"]),
+        (
+            mappa(lab, &["steer", "--prompt", "a", "--dose", "clamp 1x", "--layer", "1"]),
+            ["--feature", "--dose"],
+        ),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
+    }
+}
