@@ -24,8 +24,10 @@ use std::path::Path;
 const CONTROL: &str = include_str!("control.txt");
 /// How many of the entities' texts a loss is counted on.
 const LOSS_TEXTS: usize = 200;
+/// What units are sorted by.
+type By = fn(&NeuronRow) -> f64;
 /// The units that are listed: what is said of them, how many, and by what they come first.
-const LISTED: [(&str, usize, fn(&NeuronRow) -> f64); 3] = [
+const LISTED: [(&str, usize, By); 3] = [
     ("correlation", 8, |row| row.rho),
     ("input", 3, |row| row.input_cosine),
     ("output", 3, |row| row.output_cosine),
@@ -152,7 +154,7 @@ impl Neurons {
         let k = self.top as usize;
         let of_target: Vec<&NeuronRow> =
             found.rows.iter().filter(|row| row.target == target && row.layer <= last).collect();
-        let top = |by: fn(&NeuronRow) -> f64| {
+        let top = |by: By| {
             let mut sorted = of_target.clone();
             sorted.sort_by(|a, b| by(b).abs().total_cmp(&by(a).abs()));
             sorted.truncate(k);
