@@ -24,18 +24,19 @@ fn main() {
     // From here on the largest resident set is counted anew.
     std::fs::write("/proc/self/clear_refs", "5").expect("/proc/self/clear_refs takes a 5");
     let grid = PenaltyGrid::Fixed(penalties);
-    let (mut seconds, mut solution) = (Vec::new(), None);
+    let (mut seconds, mut processor, mut solution) = (Vec::new(), Vec::new(), None);
     for _ in 0..repeats.parse::<usize>().expect("REPEATS is a number") {
-        let clock = Instant::now();
+        let (clock, begun) = (Instant::now(), processor_seconds());
         solution = Some(fit(x.view(), &rows, &y, &grid));
         seconds.push(clock.elapsed().as_secs_f64());
+        processor.push(processor_seconds() - begun);
     }
     let peak = resident("VmHWM");
     let Solution { probe, leave_one_out, trials, .. } = solution.expect("at least one repeat");
     save(Path::new(to), &[("coefficients", &probe.weights), ("errors", &(&y - &leave_one_out))]);
     let errors: Vec<f64> = trials.iter().map(|trial| trial.error).collect();
     println!(
-        "{{\"seconds\": {seconds:?}, \"peak_bytes\": {peak}, \"before_bytes\": {before}, \"penalty\": {}, \"errors\": {errors:?}}}",
+        "{{\"seconds\": {seconds:?}, \"processor\": {processor:?}, \"peak_bytes\": {peak}, \"before_bytes\": {before}, \"penalty\": {}, \"errors\": {errors:?}}}",
         probe.penalty
     );
 }
@@ -74,6 +75,15 @@ fn save(path: &Path, arrays: &[(&str, &Array2<f64>)]) {
         (*name, TensorView::new(Dtype::F64, array.shape().to_vec(), bytes).expect("bytes of the shape"))
     });
     safetensors::serialize_to_file(views, None, path).expect("OUT.safetensors");
+}
+
+/// What all threads of this process have computed so far.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc");
+    // Behind the name in parentheses: the twelfth and thirteenth field, in hundredths of a second.
+    let fields = stat.rsplit(") ").next().expect("a name in parentheses");
+    let hundredths = fields.split(' ').skip(11).take(2).map(|field| field.parse::<f64>().expect("a number"));
+    hundredths.sum::<f64>() / 100.0
 }
 
 /// A line of /proc/self/status, in bytes.

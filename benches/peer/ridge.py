@@ -7,8 +7,9 @@
 Twelve penalties, two targets, every row's leave-one-out error at every penalty, coefficients at the best. Each way runs in
 a process of its own with 2 threads, from the same f32 rows to the same f64 results; reading the file is outside the
 clock and outside the memory, both of which begin when the arrays are there. The time is the median of the repeats (5 up to
-a width of 768, 1 beyond), the memory the largest resident set less that before the fit, so that the input
-is not in it. A width's results are held against each other: coefficients, leave-one-out errors, the chosen penalty.
+a width of 768, 1 beyond); beside it stand the processor seconds of all threads, which others on the machine disturb less.
+The memory is the largest resident set less that before the fit, so that the input is not in it. A width's results are
+held against each other: coefficients, leave-one-out errors, the chosen penalty.
 
 `sklearn` is RidgeCV as it chooses for itself (for more rows than columns, products with the inverse of every penalty);
 `sklearn-svd` its way by singular values. `numpy` is the same arithmetic as mappa's by OpenBLAS, written to be as good as
@@ -122,12 +123,13 @@ def run(way, source, out, repeats):
     before = resident("VmRSS")
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
-    seconds = []
+    seconds, processor = [], []
     for _ in range(int(repeats)):
-        start = time.monotonic()
+        start, begun = time.monotonic(), time.process_time()
         coefficients, errors, penalty = fit(arrays["x"], arrays["y"], arrays["penalties"])
         seconds.append(time.monotonic() - start)
-    outcome = {"seconds": seconds, "peak_bytes": resident("VmHWM"), "before_bytes": before, "penalty": float(penalty)}
+        processor.append(time.process_time() - begun)
+    outcome = {"seconds": seconds, "processor": processor, "peak_bytes": resident("VmHWM"), "before_bytes": before, "penalty": float(penalty)}
     if way.startswith("sklearn"):
         errors = np.sqrt(errors)  # it keeps their squares
     save_file({"coefficients": np.ascontiguousarray(coefficients.T), "errors": np.ascontiguousarray(errors)}, out)
@@ -167,19 +169,24 @@ def differences(own, other):
     return found
 
 
+def middle(values):
+    return sorted(values)[len(values) // 2]
+
+
 def table(path):
     lines = [json.loads(line) for line in open(path, encoding="utf-8")]
     last = {(line["d"], line["way"]): line for line in lines}
-    print("| d | way | seconds | mappa is faster by | memory beside the input | in d² doubles | coefficients | errors | λ |")
-    print("|--:|---|--:|--:|--:|--:|--:|--:|---|")
+    print("| d | way | seconds | processor seconds | mappa is faster by, both | memory beside the input | in d² doubles | coefficients | errors | λ |")
+    print("|--:|---|--:|--:|--:|--:|--:|--:|--:|---|")
     for (d, way), line in sorted(last.items(), key=lambda item: (item[0][0], WAYS.index(item[0][1]))):
         own = last.get((d, "mappa"))
-        ratio = "" if own is None or way == "mappa" else f"{line['median'] / own['median']:.1f}"
+        times = [(line["median"], own["median"]), (middle(line["processor"]), middle(own["processor"]))] if own else []
+        ratio = "" if way == "mappa" else ", ".join(f"{other / mine:.1f}" for other, mine in times)
         memory = line["peak_bytes"] - line["before_bytes"]
         apart = line.get("apart", {})
         cells = [f"{apart[name]:.1e}" if apart else "" for name in ("coefficients", "errors")]
         same = "" if own is None or way == "mappa" else "same" if abs(line["penalty"] / own["penalty"] - 1) < 1e-9 else "other"
-        print(f"| {d} | {way} | {line['median']:.2f} | {ratio} | {memory / 1e6:.0f} MB | {memory / (8 * d * d):.1f} | {cells[0]} | {cells[1]} | {same} |")
+        print(f"| {d} | {way} | {line['median']:.2f} | {middle(line['processor']):.2f} | {ratio} | {memory / 1e6:.0f} MB | {memory / (8 * d * d):.1f} | {cells[0]} | {cells[1]} | {same} |")
 
 
 def main(args):
@@ -198,7 +205,7 @@ def main(args):
             make(source, args.rows, d)
         for way in args.ways:
             outcome, out = measure(args, program, way, source, 5 if d <= 768 else 1)
-            outcome |= {"way": way, "d": d, "n": args.rows, "median": sorted(outcome["seconds"])[len(outcome["seconds"]) // 2]}
+            outcome |= {"way": way, "d": d, "n": args.rows, "median": middle(outcome["seconds"])}
             own = out if way == "mappa" else own
             if own is not None and way != "mappa":
                 outcome["apart"] = differences(own, out)

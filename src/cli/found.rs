@@ -72,7 +72,7 @@ impl Compare {
         let (a, b) = (Side::find(lab, &self.a)?, Side::find(lab, &self.b)?);
         let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        let (kind, other) = (a.probes()?.about.kind()?, b.probes()?.about.kind()?);
+        let (kind, other) = (a.probes.about.kind()?, b.probes.about.kind()?);
         if kind != other {
             let told = |kind: &TargetKind| format!("{} in {}", kind.names().join(" and "), kind.unit());
             let found = format!("{} in A, {} in B", told(&kind), told(&other));
@@ -112,6 +112,7 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 struct Side {
     folder: PathBuf,
     point: HookPoint,
+    probes: ProbeSet,
 }
 
 impl Side {
@@ -123,7 +124,8 @@ impl Side {
         // A revision may stand behind an @ as well: a folder that is there is meant as it is.
         if let Some(folder) = probed(text) {
             let point = best_point(&load_rows(&folder.join("scores.csv"))?)?;
-            return Ok(Side { folder, point });
+            let probes = probes(&folder)?;
+            return Ok(Side { folder, point, probes });
         }
         let behind = text.rsplit_once('@').and_then(|(path, point)| Some((probed(path)?, point)));
         let Some((folder, name)) = behind else {
@@ -131,9 +133,10 @@ impl Side {
                 format!("MODEL/DATASET/PROMPT below {}, probed before", lab.join("probes").display());
             return Err(Error::invalid("folder of probes", text, expected));
         };
-        let known: Vec<HookPoint> = probes(&folder)?.points().collect();
+        let probes = probes(&folder)?;
+        let known: Vec<HookPoint> = probes.points().collect();
         match HookPoint::choose(name, &known)?[..] {
-            [point] => Ok(Side { folder, point }),
+            [point] => Ok(Side { folder, point, probes }),
             ref several => {
                 let found = format!("`{name}`, which means {} hook points", several.len());
                 Err(Error::invalid("hook point behind @", found, "one of them"))
@@ -149,10 +152,9 @@ impl Side {
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
-        let stored = self.probes()?;
-        let readings =
-            stored.get(self.point)?.probe.readings(store(lab, &self.folder)?.load(self.point)?.view());
-        let n_targets = stored.about.targets.len();
+        let layer = store(lab, &self.folder)?.load(self.point)?;
+        let readings = self.probes.get(self.point)?.probe.readings(layer.view());
+        let n_targets = self.probes.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
             let expected = "a reading of each entity; splits in folds keep them at the best layer alone";
@@ -162,10 +164,6 @@ impl Side {
         Ok(read
             .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
             .collect())
-    }
-
-    fn probes(&self) -> Result<ProbeSet> {
-        probes(&self.folder)
     }
 }
 
@@ -280,7 +278,9 @@ fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
 fn participation(store: &ActivationStore, set: &ProbeSet) -> Result<Vec<ParticipationRow>> {
     let mut rows = Vec::new();
     for point in set.points() {
-        let decomposition = Decomposition::of(store.load(point)?.mapv(f64::from))?;
+        let layer = store.load(point)?;
+        let entities: Vec<usize> = (0..layer.nrows()).collect();
+        let decomposition = Decomposition::of_rows(layer.view(), &entities)?;
         rows.extend(participation_rows(set, point, &decomposition)?);
     }
     Ok(rows)

@@ -30,12 +30,16 @@ impl Decomposition<'_> {
 
     /// How many principal components each reading of a probe is made of: the participation ratio of the
     /// variances that it has along them.
-    pub fn participation_of(&self, probe: &Probe) -> Vec<f64> {
-        let along = probe.weights.dot(&self.axes); // [n_targets, n_axes]
+    ///
+    /// # Errors
+    /// As [`Decomposition::principal`].
+    pub fn participation_of(&self, probe: &Probe) -> Result<Vec<f64>> {
+        let all = self.principal()?;
+        let along = probe.weights.dot(&all.axes); // [n_targets, n_axes]
         let of_target = |row: ArrayView1<f64>| {
-            participation(row.iter().zip(&self.eigenvalues).map(|(w, s)| w * w * s).collect::<Vec<f64>>())
+            participation(row.iter().zip(&all.eigenvalues).map(|(w, s)| w * w * s).collect::<Vec<f64>>())
         };
-        along.rows().into_iter().map(of_target).collect()
+        Ok(along.rows().into_iter().map(of_target).collect())
     }
 }
 
@@ -48,7 +52,7 @@ pub fn participation_rows(
     point: HookPoint,
     decomposition: &Decomposition,
 ) -> Result<Vec<ParticipationRow>> {
-    let of_probe = decomposition.participation_of(&set.get(point)?.probe);
+    let of_probe = decomposition.participation_of(&set.get(point)?.probe)?;
     let row = |(target, probe): (&String, f64)| ParticipationRow {
         dataset: set.about.dataset.clone(),
         model: set.about.model.clone(),
@@ -199,7 +203,7 @@ mod tests {
         let decomposition = Decomposition::of(x).unwrap();
         assert!((decomposition.participation() - 2.0).abs() < 1e-12);
         let probe = Probe { weights: array![[1.0, 1.0, 9.0]], bias: array![0.0], penalty: 0.0 };
-        assert!((decomposition.participation_of(&probe)[0] - 2.0).abs() < 1e-9);
+        assert!((decomposition.participation_of(&probe).unwrap()[0] - 2.0).abs() < 1e-9);
         let rows =
             participation_rows(&set("d", &[noise((2, 3), 1)]), HookPoint::ResidPost(0), &decomposition);
         assert_eq!(rows.unwrap().len(), 2);

@@ -1,6 +1,7 @@
 //! Kendall's rank correlation, ties counted, over all rows or any resample.
 
 use super::metrics::every;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Kendall's τ-b: concordant less discordant pairs, corrected for ties; 0 where a side is constant.
 ///
@@ -17,7 +18,7 @@ pub struct Kendall {
     order: Vec<usize>,
     /// Where each run of equal values of the first side ends in `order`.
     run_ends: Vec<usize>,
-    /// The place of each row's value among the distinct values of the second side, from 0.
+    /// For each of `order`, the place of the row's value among the distinct values of the second side, from 0.
     places: Vec<usize>,
     n_places: usize,
 }
@@ -33,35 +34,54 @@ impl Kendall {
             by_b[start..end].iter().for_each(|&row| places[row] = place);
             start = end;
         }
+        let places = order.iter().map(|&row| places[row]).collect();
         Kendall { order, run_ends, places, n_places: ends.len() }
     }
 
-    /// The correlation over rows that each stand `counts` times.
+    /// The correlation over rows that each stand `counts` times, a whole number.
     ///
     /// Rows are taken in ascending order of one side; how many of those taken before lie below and above on
-    /// the other is read from a tree of sums, so that `n log n` steps do.
+    /// the other is read from sums that are kept as rows are taken.
     pub fn counted(&self, counts: &[f64]) -> f64 {
-        let mut tree = Sums::new(self.n_places);
+        Arch::new().dispatch(Counted { of: self, counts })
+    }
+}
+
+/// The correlation over rows that each stand `counts` times.
+struct Counted<'a> {
+    of: &'a Kendall,
+    counts: &'a [f64],
+}
+
+impl WithSimd for Counted<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let Counted { of, counts } = self;
+        let mut taken_below = Sums::new(of.n_places);
+        let mut sizes = vec![0_u32; of.n_places];
         let (mut start, mut taken) = (0, 0.0);
         let (mut difference, mut tied_a) = (0.0, 0.0);
-        for &end in &self.run_ends {
-            let run = &self.order[start..end];
+        for &end in &of.run_ends {
+            let (rows, places) = (&of.order[start..end], &of.places[start..end]);
             let mut size = 0.0;
-            for &row in run.iter().filter(|&&row| counts[row] > 0.0) {
-                let place = self.places[row];
-                let below = tree.before(place);
-                let above = taken - tree.before(place + 1);
+            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
+                let below = f64::from(taken_below.before(place));
+                let above = taken - below - f64::from(sizes[place]);
                 difference += counts[row] * (below - above);
                 size += counts[row];
             }
-            run.iter().for_each(|&row| tree.add(self.places[row], counts[row]));
+            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
+                let count = counts[row] as u32;
+                taken_below.add(place, count);
+                sizes[place] += count;
+            }
             tied_a += pairs(size);
             taken += size;
             start = end;
         }
-        let mut sizes = vec![0.0; self.n_places];
-        self.places.iter().zip(counts).for_each(|(&place, count)| sizes[place] += count);
-        let tied_b: f64 = sizes.into_iter().map(pairs).sum();
+        let tied_b: f64 = sizes.into_iter().map(|size| pairs(f64::from(size))).sum();
         let scale = (pairs(taken) - tied_a).sqrt() * (pairs(taken) - tied_b).sqrt();
         if scale > 0.0 { (difference / scale).clamp(-1.0, 1.0) } else { 0.0 }
     }
@@ -81,28 +101,49 @@ fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-/// Sums over the first of some places, as a binary indexed tree.
-struct Sums(Vec<f64>);
+/// How many children a node of [`Sums`] has: their sums fill some vector registers.
+const WIDTH: usize = 32;
+/// The same as a shift.
+const SHIFT: usize = 5;
+
+/// Sums over the first of some places, as a tree of which each node keeps what stands before each of its children.
+///
+/// Reading takes one number a level, and adding some vector additions a level: both a few nanoseconds for all the places
+/// of a large dataset, where a binary tree takes steps that wait for each other.
+struct Sums {
+    /// The nodes of each level, the leaves' parents first; the last level is one node.
+    levels: Vec<Vec<[u32; WIDTH]>>,
+}
 
 impl Sums {
     fn new(n: usize) -> Sums {
-        Sums(vec![0.0; n + 1])
+        let mut levels = Vec::new();
+        let mut n = n.max(1);
+        while levels.is_empty() || n > 1 {
+            n = n.div_ceil(WIDTH);
+            levels.push(vec![[0; WIDTH]; n]);
+        }
+        Sums { levels }
     }
 
-    fn add(&mut self, place: usize, value: f64) {
-        let mut i = place + 1;
-        while i < self.0.len() {
-            self.0[i] += value;
-            i += i & i.wrapping_neg();
+    #[inline(always)]
+    fn add(&mut self, mut place: usize, count: u32) {
+        for level in &mut self.levels {
+            let (node, child) = (place >> SHIFT, (place & (WIDTH - 1)) as u32);
+            for (at, before) in level[node].iter_mut().enumerate() {
+                *before += if at as u32 > child { count } else { 0 };
+            }
+            place = node;
         }
     }
 
     /// The sum over the places before one.
-    fn before(&self, place: usize) -> f64 {
-        let (mut i, mut sum) = (place, 0.0);
-        while i > 0 {
-            sum += self.0[i];
-            i &= i - 1;
+    #[inline(always)]
+    fn before(&self, mut place: usize) -> u32 {
+        let mut sum = 0;
+        for level in &self.levels {
+            sum += level[place >> SHIFT][place & (WIDTH - 1)];
+            place >>= SHIFT;
         }
         sum
     }
@@ -142,6 +183,21 @@ mod tests {
         }
         let (a, b) = example();
         assert!((kendall(&a, &b) - by_pairs(&a, &b)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn sums_are_those_of_the_places_before() {
+        for n in [1, 31, 32, 33, 1024, 1025, 3000] {
+            let (mut sums, mut plain) = (Sums::new(n), vec![0; n]);
+            for step in 0..200 {
+                let (place, count) = (step * step * 7 % n, (step % 5) as u32);
+                sums.add(place, count);
+                plain[place] += count;
+            }
+            for place in 0..n {
+                assert_eq!(sums.before(place), plain[..place].iter().sum::<u32>(), "{place} of {n}");
+            }
+        }
     }
 
     #[test]

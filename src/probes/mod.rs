@@ -1,15 +1,17 @@
 //! Linear readers of the stream: fitting, scoring, baselines, saving.
 //!
 //! - `probe`: the fitted reader: [`Probe`]
-//! - `decomposition`: one eigendecomposition of the activations for everything fitted to them
-//! - `ridge`: the fit itself, its penalty chosen by leave-one-out error
+//! - `decomposition`: one decomposition of the activations for everything fitted to them; `moments`, `symmetric` and
+//!   `middle` are what it is made of
+//! - `ridge`: the fit itself, its penalty chosen by `leave_one_out` error
 //! - `readers`: other readers, one file each
 //! - `metrics`, `kendall`: R², correlations, absolute error
 //! - `geometry`, `points`: great-circle distances, and how many points are nearer than a distance
 //! - `paper`: the distances of the paper's reference code, for comparison
 //! - `measure`: the scores that a kind of target asks for
 //! - `bootstrap`: 95 % intervals, over entities or groups of them
-//! - `split`, `columns`: training and test entities; what entities have in a column
+//! - `split`, `folds`, `columns`: training and test entities; what is fitted to each fold's; what entities have in a
+//!   column
 //! - `transfer`: learning from one dataset or prompt, and reading another
 //! - `leakage`: test entities that stand in the training entities already
 //! - `names`, `centroid`, `blind`: the baselines that read no model
@@ -31,11 +33,15 @@ mod compare;
 mod decomposition;
 #[cfg(test)]
 mod fixture;
+mod folds;
 mod geometry;
 mod kendall;
 mod leakage;
+mod leave_one_out;
 mod measure;
 mod metrics;
+mod middle;
+mod moments;
 mod names;
 mod paper;
 mod part;
@@ -50,6 +56,7 @@ mod sparse_ridge;
 mod split;
 mod store;
 mod student;
+mod symmetric;
 mod transfer;
 mod units;
 

@@ -1,20 +1,18 @@
-//! Ridge regression: the settings, the search for the penalty, and the exact leave-one-out error.
+//! Ridge regression: the settings, the search for the penalty, and the fit.
 
-use super::decomposition::{Decomposition, check_finite, shrink};
-use super::metrics::{mean, r2_by_target};
+use super::decomposition::Decomposition;
+use super::leave_one_out::LeaveOneOut;
+use super::metrics::r2_by_target;
 use super::probe::Probe;
 use crate::error::{Error, Result};
 use linfa::DatasetBase;
 use linfa::traits::Fit;
-use ndarray::{Array1, Array2, Axis, s};
-use rayon::prelude::*;
-use std::cell::RefCell;
+use ndarray::Array2;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// How many penalties a decade of the grid holds.
 const PER_DECADE: i32 = 2;
-/// Rows whose leave-one-out errors are computed at a time, one block a thread.
-const BLOCK_ROWS: usize = 512;
 
 /// Ridge regression that chooses its penalty by leave-one-out error.
 ///
@@ -122,106 +120,35 @@ impl Decomposition<'_> {
     /// [`Error::Invalid`] if `y` has another number of rows or the grid is empty or negative,
     /// [`Error::NonFinite`] naming row and column of a bad target.
     pub fn solve(&self, y: &Array2<f64>, grid: &PenaltyGrid) -> Result<Solution> {
-        if y.nrows() != self.n_rows() || y.ncols() == 0 {
-            let expected = format!("{} rows, one for each activation, of at least 1 target", self.n_rows());
-            return Err(Error::invalid("targets", format!("{} rows of {}", y.nrows(), y.ncols()), expected));
-        }
-        check_finite(y.view(), "targets")?;
-        let centred = Centred::of(self, y);
-        let Search { trials, best, edge, n_grown } =
-            grid.search(self.mean_eigenvalue(), |penalties| centred.errors(penalties))?;
-        let penalty = trials[best].penalty;
-        let filter = self.eigenvalues.mapv(|s| shrink(s, penalty)).insert_axis(Axis(1));
-        let weights = self.axes.dot(&(&centred.along * &filter)).reversed_axes(); // [n_targets, d_model]
-        let weights = weights.as_standard_layout().into_owned();
-        let bias = &centred.mean - &weights.dot(&self.mean);
-        let leave_one_out = y - &centred.left_out(penalty)?;
-        let loo_r2 = r2_by_target(y.view(), leave_one_out.view());
-        let probe = Probe { weights, bias, penalty };
-        Ok(Solution { probe, leave_one_out, loo_r2, trials, edge, n_grown })
-    }
-}
-
-/// Targets without their mean, and what they have along the axes.
-struct Centred<'a> {
-    decomposition: &'a Decomposition<'a>,
-    mean: Array1<f64>,
-    y: Array2<f64>,
-    /// `Tᵀ y`, `[n_axes, n_targets]`.
-    along: Array2<f64>,
-    /// The leave-one-out errors at every penalty that was tried, row by row.
-    left_out: RefCell<Vec<(f64, Vec<f64>)>>,
-}
-
-impl Centred<'_> {
-    fn of<'a>(decomposition: &'a Decomposition<'a>, y: &Array2<f64>) -> Centred<'a> {
-        let mean = y.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(y.ncols()));
-        let y = y - &mean;
-        let along = decomposition.along(&y);
-        Centred { decomposition, mean, y, along, left_out: RefCell::default() }
+        let mut solutions = self.solve_each(&[y], grid)?;
+        solutions.pop().ok_or_else(|| Error::Internal("no solution for one set of targets".into()))
     }
 
-    /// The error of each penalty, as [`Trial::error`] defines it; the errors of the rows are kept.
-    fn errors(&self, penalties: &[f64]) -> Vec<f64> {
-        let n_targets = self.y.ncols();
-        let blocks = self.blocks(penalties);
-        let squares: Array1<f64> = blocks
-            .iter()
-            .map(|errors| errors.mapv(|e| e * e).sum_axis(Axis(0)))
-            .fold(Array1::zeros(penalties.len() * n_targets), |sum, block| sum + block);
-        for (at, &penalty) in penalties.iter().enumerate() {
-            let of_penalty = s![.., at * n_targets..(at + 1) * n_targets];
-            let rows = blocks.iter().flat_map(|errors| errors.slice(of_penalty).to_owned());
-            self.left_out.borrow_mut().push((penalty, rows.collect()));
-        }
-        let variances: Vec<f64> = self.y.columns().into_iter().map(|c| c.dot(&c)).collect();
-        // A constant target is learnt exactly by the bias: it has no say in the choice.
-        let share = |square: f64, variance: f64| if variance > 0.0 { square / variance } else { 0.0 };
-        squares
-            .exact_chunks(n_targets)
-            .into_iter()
-            .map(|of_targets| {
-                mean(&of_targets.iter().zip(&variances).map(|(s, v)| share(*s, *v)).collect::<Vec<_>>())
-            })
-            .collect()
-    }
-
-    /// The leave-one-out errors at a penalty that was tried, `[n_rows, n_targets]`.
-    fn left_out(&self, penalty: f64) -> Result<Array2<f64>> {
-        let tried = self.left_out.take();
-        let found = tried.into_iter().find(|(tried, _)| *tried == penalty).map(|(_, errors)| errors);
-        let errors = found.ok_or_else(|| Error::Internal(format!("penalty {penalty} was not tried")))?;
-        Array2::from_shape_vec(self.y.dim(), errors).map_err(|e| Error::Internal(e.to_string()))
-    }
-
-    /// The leave-one-out errors of one block of rows after another, `[n_block, n_penalties * n_targets]` each.
+    /// Fits a probe to each of several sets of targets, each with a penalty of its own, in one pass over the rows.
     ///
-    /// The error without row `i` is its error with it over `1 − h_i`, where the leverage is
-    /// `h_i = 1/n + Σ_j T_ij² / (s_j + λ)`; the `1/n` is the free bias.
-    fn blocks(&self, penalties: &[f64]) -> Vec<Array2<f64>> {
-        let decomposition = self.decomposition;
-        let (eigenvalues, whole, along) = (&decomposition.eigenvalues, &self.y, &self.along);
-        let (n, n_targets) = whole.dim();
-        let filters = Array2::from_shape_fn((eigenvalues.len(), penalties.len()), |(j, l)| {
-            shrink(eigenvalues[j], penalties[l])
-        }); // [n_axes, n_penalties]
-        let fits = Array2::from_shape_fn((eigenvalues.len(), penalties.len() * n_targets), |(j, c)| {
-            filters[[j, c / n_targets]] * along[[j, c % n_targets]]
-        }); // [n_axes, n_penalties * n_targets]
-        let block = |start: usize| {
-            let rows = s![start..(start + BLOCK_ROWS).min(n), ..];
-            let t = decomposition.scores(start..(start + BLOCK_ROWS).min(n)); // [n_block, n_axes]
-            let y = whole.slice(rows);
-            let leverage = t.mapv(|v| v * v).dot(&filters) + 1.0 / n as f64; // [n_block, n_penalties]
-            let mut errors = t.dot(&fits); // [n_block, n_penalties * n_targets]
-            for ((i, c), error) in errors.indexed_iter_mut() {
-                // A row that alone decides its own reading has no error without it that can be told.
-                let freedom = (1.0 - leverage[[i, c / n_targets]]).max(f64::EPSILON);
-                *error = (y[[i, c % n_targets]] - *error) / freedom;
-            }
-            errors
+    /// # Shapes
+    /// Each of `sets` is `[n_rows, n_targets]`; they may differ in the number of targets.
+    ///
+    /// # Errors
+    /// As [`Decomposition::solve`].
+    pub fn solve_each(&self, sets: &[&Array2<f64>], grid: &PenaltyGrid) -> Result<Vec<Solution>> {
+        let unit = self.mean_eigenvalue();
+        let [first, then] = grid.passes(unit)?;
+        let mut left_out = LeaveOneOut::of(self, sets)?;
+        let of_set = |(set, y): (usize, &&Array2<f64>)| {
+            let Search { trials, best, edge, n_grown } = grid.search(unit, |penalties| {
+                let together = if penalties.iter().all(|p| first.contains(p)) { &first } else { &then };
+                left_out.errors(set, penalties, together)
+            })?;
+            let penalty = trials[best].penalty;
+            let (weights, errors) = left_out.at(set, penalty)?;
+            let bias = &left_out.sets[set].mean - &weights.dot(&self.mean);
+            let leave_one_out = *y - &errors;
+            let loo_r2 = r2_by_target(y.view(), leave_one_out.view());
+            let probe = Probe { weights, bias, penalty };
+            Ok(Solution { probe, leave_one_out, loo_r2, trials, edge, n_grown })
         };
-        (0..n).into_par_iter().step_by(BLOCK_ROWS).map(block).collect()
+        sets.iter().enumerate().map(of_set).collect()
     }
 }
 
@@ -250,18 +177,11 @@ impl PenaltyGrid {
         Some(PenaltyGrid::Fixed((0..12).map(|step| 10f64.powf(exponent(step))).collect()))
     }
 
-    /// Tries penalties, growing the grid while the best is at an edge.
-    fn search(&self, unit: f64, errors: impl Fn(&[f64]) -> Vec<f64>) -> Result<Search> {
-        let try_all = |penalties: &[f64]| -> Vec<Trial> {
-            let trial = |(&penalty, error)| Trial { penalty, error };
-            penalties.iter().zip(errors(penalties)).map(trial).collect()
-        };
-        let found = |trials: Vec<Trial>, n_grown: usize| {
-            let best = least(&trials);
-            Search { edge: edge(&trials, best), trials, best, n_grown }
-        };
-        let (mut from, mut to, floor, ceiling) = match self {
-            PenaltyGrid::Fixed(penalties) => return Ok(found(try_all(&checked(penalties)?), 0)),
+    /// What passes over the rows try: at first all that may be tried without the grid growing downwards, which it
+    /// seldom does, then what is left. A penalty more is cheap beside a pass more.
+    fn passes(&self, unit: f64) -> Result<[Vec<f64>; 2]> {
+        let (from, to, floor, ceiling) = match self {
+            PenaltyGrid::Fixed(penalties) => return Ok([checked(penalties)?, Vec::new()]),
             &PenaltyGrid::Decades { from, to, floor, ceiling } => (from, to, floor, ceiling),
         };
         if from > to || floor > from || ceiling < to {
@@ -272,18 +192,33 @@ impl PenaltyGrid {
                 "ascending numbers",
             ));
         }
-        let penalties = |steps: std::ops::Range<i32>| -> Vec<f64> {
-            steps.map(|step| unit * 10f64.powf(f64::from(step) / f64::from(PER_DECADE))).collect()
+        let first = steps(unit, from * PER_DECADE..ceiling * PER_DECADE + 1);
+        Ok([first, steps(unit, floor * PER_DECADE..from * PER_DECADE)])
+    }
+
+    /// Tries penalties, growing the grid while the best is at an edge.
+    fn search(&self, unit: f64, mut errors: impl FnMut(&[f64]) -> Result<Vec<f64>>) -> Result<Search> {
+        let mut try_all = |penalties: Vec<f64>| -> Result<Vec<Trial>> {
+            let errors = errors(&penalties)?;
+            Ok(penalties.into_iter().zip(errors).map(|(penalty, error)| Trial { penalty, error }).collect())
         };
-        let mut trials = try_all(&penalties(from * PER_DECADE..to * PER_DECADE + 1));
+        let found = |trials: Vec<Trial>, n_grown: usize| {
+            let best = least(&trials);
+            Search { edge: edge(&trials, best), trials, best, n_grown }
+        };
+        let (mut from, mut to, floor, ceiling) = match self {
+            PenaltyGrid::Fixed(penalties) => return Ok(found(try_all(checked(penalties)?)?, 0)),
+            &PenaltyGrid::Decades { from, to, floor, ceiling } => (from, to, floor, ceiling),
+        };
+        let mut trials = try_all(steps(unit, from * PER_DECADE..to * PER_DECADE + 1))?;
         let mut n_grown = 0;
         loop {
             let best = least(&trials);
             if best + 1 == trials.len() && to < ceiling {
-                trials.extend(try_all(&penalties(to * PER_DECADE + 1..(to + 1) * PER_DECADE + 1)));
+                trials.extend(try_all(steps(unit, to * PER_DECADE + 1..(to + 1) * PER_DECADE + 1))?);
                 to += 1;
             } else if best == 0 && from > floor {
-                let lower = try_all(&penalties((from - 1) * PER_DECADE..from * PER_DECADE));
+                let lower = try_all(steps(unit, (from - 1) * PER_DECADE..from * PER_DECADE))?;
                 trials.splice(0..0, lower);
                 from -= 1;
             } else {
@@ -313,6 +248,11 @@ impl FromStr for PenaltyGrid {
             }
         }
     }
+}
+
+/// Penalties of the grid by their steps from one unit.
+fn steps(unit: f64, steps: Range<i32>) -> Vec<f64> {
+    steps.map(|step| unit * 10f64.powf(f64::from(step) / f64::from(PER_DECADE))).collect()
 }
 
 fn edge(trials: &[Trial], best: usize) -> Edge {

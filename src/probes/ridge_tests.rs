@@ -1,11 +1,12 @@
 //! What ridge regression must satisfy, and what scikit-learn and linfa make of the same data.
 
 use super::super::fixture::{Fixture, RidgeFit, assert_close, assert_relative, noise};
-use super::super::metrics::r2;
+use super::super::metrics::{mean, r2};
+use super::super::middle::Middle;
 use super::*;
 use linfa::Dataset;
 use linfa::traits::Predict;
-use ndarray::concatenate;
+use ndarray::{Axis, concatenate, s};
 
 fn solve(x: &Array2<f64>, y: &Array2<f64>, grid: PenaltyGrid) -> Solution {
     Decomposition::of(x.clone()).unwrap().solve(y, &grid).unwrap()
@@ -89,7 +90,8 @@ fn stored_rows_give_the_probe_that_rows_in_f64_give() {
         let streamed = Decomposition::of_rows(stored.view(), &rows).unwrap();
         assert_eq!((held.n_rows(), held.rank()), (streamed.n_rows(), streamed.rank()));
         let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-7);
-        for (held, streamed) in [(held.first(d), streamed.first(d)), (held.first(4), streamed.first(4))] {
+        let first = |k: usize| (held.first(k).unwrap(), streamed.first(k).unwrap());
+        for (held, streamed) in [(held.clone(), streamed.clone()), first(d), first(4)] {
             let grid = PenaltyGrid::default();
             let (a, b) = (held.solve(&targets, &grid).unwrap(), streamed.solve(&targets, &grid).unwrap());
             assert!((a.probe.penalty / b.probe.penalty - 1.0).abs() < 1e-9);
@@ -97,6 +99,41 @@ fn stored_rows_give_the_probe_that_rows_in_f64_give() {
             assert!(near(&held.pattern(&a.probe).unwrap(), &streamed.pattern(&b.probe).unwrap()));
             assert!((held.rms_norm() - streamed.rms_norm()).abs() < 1e-9);
         }
+    }
+}
+
+#[test]
+fn the_tridiagonal_form_fits_what_principal_axes_fit() {
+    let (x, mut y) = planted(200, 12);
+    y += &(noise((200, 2), 3) * 20.0);
+    let tridiagonal = Decomposition::of(x).unwrap();
+    let principal = tridiagonal.principal().unwrap();
+    assert!(matches!(tridiagonal.middle, Middle::Tridiagonal(_)));
+    assert!(matches!(principal.middle, Middle::Diagonal(_)));
+    let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-9);
+    for grid in [PenaltyGrid::default(), PenaltyGrid::Fixed(vec![0.0]), PenaltyGrid::Fixed(vec![0.3, 30.0])] {
+        let (a, b) = (tridiagonal.solve(&y, &grid).unwrap(), principal.solve(&y, &grid).unwrap());
+        assert!(near(&a.probe.weights, &b.probe.weights) && near(&a.leave_one_out, &b.leave_one_out));
+        a.trials.iter().zip(&b.trials).for_each(|(a, b)| assert!((a.error - b.error).abs() < 1e-12));
+    }
+}
+
+#[test]
+fn sets_of_targets_are_fitted_as_if_each_were_alone() {
+    let (x, y) = planted(300, 15);
+    let (y, chance, one) = (y + noise((300, 2), 3), noise((300, 2), 4), noise((300, 1), 5));
+    let decomposition = Decomposition::of(x).unwrap();
+    // The second and the third choose the highest penalties, the first one of the lowest.
+    let grid = PenaltyGrid::Decades { from: -2, to: -1, floor: -9, ceiling: 4 };
+    let together = decomposition.solve_each(&[&y, &chance, &one], &grid).unwrap();
+    assert!(together[0].probe.penalty < together[1].probe.penalty);
+    for (set, found) in [&y, &chance, &one].into_iter().zip(&together) {
+        let alone = decomposition.solve(set, &grid).unwrap();
+        assert_eq!(
+            (found.edge, found.n_grown, found.probe.penalty),
+            (alone.edge, alone.n_grown, alone.probe.penalty)
+        );
+        assert!((&found.leave_one_out - &alone.leave_one_out).iter().all(|e| e.abs() < 1e-12));
     }
 }
 

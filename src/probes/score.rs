@@ -3,6 +3,7 @@
 use super::bootstrap::Bootstrap;
 use super::classes::Classes;
 use super::decomposition::Decomposition;
+use super::folds::Folds;
 use super::measure::Metrics;
 use super::probe::Probe;
 use super::readers::{Classifier, Reader, Training};
@@ -172,22 +173,21 @@ impl<'a> Scorer<'a> {
         self.check(point, activations)?;
         let mut held_out = HeldOut::new(self.dataset);
         let mut kept = None;
+        let entities = self.split.kept();
+        let folds = Folds::of(activations.view(), &self.split, &entities)?;
         for fold in &self.split.folds {
-            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
-            let targets = self.targets(&fold.train);
-            let learnt = (activations, fold, &decomposition);
-            let solution = self.read_fold(learnt, &targets, (&mut held_out, None))?;
+            let decomposition = folds.train(fold)?;
+            let mut sets = vec![(None, self.targets(&fold.train))];
             if self.beside == Beside::Baselines {
-                let shuffled = self.shuffled_targets(&fold.train);
-                self.read_fold(learnt, &shuffled, (&mut held_out, Some(SHUFFLED)))?;
+                sets.push((Some(SHUFFLED), self.shuffled_targets(&fold.train)));
             }
+            let solution = self.read_fold((activations, fold, &decomposition), &sets, &mut held_out)?;
             kept = Some((decomposition, solution));
         }
-        let entities = self.split.kept();
         let (decomposition, solution) = match kept.filter(|_| self.split.folds.len() == 1) {
             Some(kept) => kept,
             None => {
-                let decomposition = Decomposition::of_rows(activations.view(), &entities)?;
+                let decomposition = folds.kept()?;
                 let solution = decomposition.solve(&self.targets(&entities), &self.grid)?;
                 (decomposition, solution)
             }
@@ -235,10 +235,12 @@ impl<'a> Scorer<'a> {
     ) -> Result<Baseline> {
         self.check(point, activations)?;
         let mut held_out = HeldOut::new(self.dataset);
+        let entities = self.split.kept();
+        let folds = Folds::of(activations.view(), &self.split, &entities)?;
         for fold in &self.split.folds {
-            let decomposition = Decomposition::of_rows(activations.view(), &fold.train)?;
-            let learnt = (activations, fold, &decomposition);
-            self.read_fold(learnt, &self.targets(&fold.train), (&mut held_out, Some(name)))?;
+            let decomposition = folds.train(fold)?;
+            let sets = [(Some(name), self.targets(&fold.train))];
+            self.read_fold((activations, fold, &decomposition), &sets, &mut held_out)?;
         }
         let mut rows = self.reading_rows(point, &held_out)?;
         rows.extend(self.class_rows(point, activations, Some(name))?);
@@ -257,40 +259,47 @@ impl<'a> Scorer<'a> {
             return Ok(probe.readings(activations));
         }
         let mut held_out = HeldOut::new(self.dataset);
+        let entities = self.split.kept();
+        let folds = Folds::of(activations.view(), &self.split, &entities)?;
         for fold in &self.split.folds {
-            let solution = Decomposition::of_rows(activations.view(), &fold.train)?
-                .solve(&self.targets(&fold.train), &self.grid)?;
+            let solution = folds.train(fold)?.solve(&self.targets(&fold.train), &self.grid)?;
             held_out.put(RIDGE, &fold.test, &solution.probe.readings_of(activations, &fold.test));
         }
         Ok(held_out.get(RIDGE).cloned().unwrap_or_default())
     }
 
-    /// Every reader on one fold, under its own name or that of a baseline.
+    /// Every reader on one fold and on each set of targets, under its own name or that of a baseline; the first set's
+    /// solution.
     fn read_fold(
         &self,
         (activations, fold, decomposition): (ArrayView2<f32>, &Fold, &Decomposition),
-        targets: &Array2<f64>,
-        (held_out, baseline): (&mut HeldOut, Option<&str>),
+        sets: &[(Option<&str>, Array2<f64>)],
+        held_out: &mut HeldOut,
     ) -> Result<Solution> {
-        let name = |method: &str| baseline.map_or(method.into(), |baseline| baseline_name(method, baseline));
-        let solution = decomposition.solve(targets, &self.grid)?;
-        held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings_of(activations, &fold.test));
-        let training = Training {
-            decomposition,
-            activations: activations.view(),
-            train: &fold.train,
-            targets,
-            kind: &self.dataset.kind,
-            reads: &fold.test,
-            grid: &self.grid,
-            seed: self.bootstrap.seed,
-        };
-        for reader in &self.readers {
-            for reading in reader.read(&training)? {
-                held_out.put(&name(&reading.method), &fold.test, &reading.values);
+        let targets: Vec<&Array2<f64>> = sets.iter().map(|(_, targets)| targets).collect();
+        let solutions = decomposition.solve_each(&targets, &self.grid)?;
+        for ((baseline, targets), solution) in sets.iter().zip(&solutions) {
+            let name =
+                |method: &str| baseline.map_or(method.into(), |baseline| baseline_name(method, baseline));
+            held_out.put(&name(RIDGE), &fold.test, &solution.probe.readings_of(activations, &fold.test));
+            let training = Training {
+                decomposition,
+                activations: activations.view(),
+                train: &fold.train,
+                targets,
+                kind: &self.dataset.kind,
+                reads: &fold.test,
+                grid: &self.grid,
+                seed: self.bootstrap.seed,
+            };
+            for reader in &self.readers {
+                for reading in reader.read(&training)? {
+                    held_out.put(&name(&reading.method), &fold.test, &reading.values);
+                }
             }
         }
-        Ok(solution)
+        let first = solutions.into_iter().next();
+        first.ok_or_else(|| Error::Internal("no solution for a set of targets".into()))
     }
 
     /// The readings of a probe beside the truth, for every entity and target.

@@ -183,7 +183,9 @@ fn with_several_folds_every_entity_is_read_by_a_probe_that_did_not_learn_from_it
         let alone = Scorer { split: Split { folds: vec![fold.clone()] }, ..official.clone() };
         let alone = alone.layer(POINT, activations.view()).unwrap();
         for &entity in &fold.test {
-            assert_eq!(scored.predictions.row(entity), alone.predictions.row(entity));
+            // Equal but for rounding: what folds have in common is computed once.
+            let apart = &scored.predictions.row(entity) - &alone.predictions.row(entity);
+            assert!(apart.iter().all(|e| e.abs() < 1e-8), "entity {entity}: {apart}");
         }
     }
     assert_eq!(scorer.readings(&scored.probe, activations.view()).unwrap(), scored.predictions);

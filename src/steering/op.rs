@@ -113,8 +113,7 @@ impl Op {
     /// A unit of a sparse dictionary clamped to an activation.
     ///
     /// A unit whose encoder reads `c` of its own direction then reads `r + (target − a) c`, where `r` is its reading
-    /// before the activation function and `a` its activation: the target itself where it was active and `c` is 1;
-    /// less where it was silent below zero.
+    /// before the activation function and `a` its activation: the target itself where it was active and `c` is 1.
     ///
     /// # Source
     /// Bricken et al. 2023, "Towards Monosemanticity": the error of the reconstruction is kept.

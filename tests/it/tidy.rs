@@ -69,6 +69,7 @@ const ARROWS: &[Arrows] = &[
             "linfa_linear",
             "linfa_logistic",
             "ndarray",
+            "pulp",
             "rand",
             "rand_chacha",
             "rayon",

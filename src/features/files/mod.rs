@@ -52,7 +52,7 @@ fn place(path: &Path, said: Option<&str>, given: Option<HookPoint>) -> Result<Ho
         (Some(name), Some(point)) if name == point.to_string() => Ok(point),
         (Some(name), Some(point)) => {
             let found = format!("a dictionary of {name}");
-            Err(Error::bad_file(path, found, format!("one of {point}, as --hook-point says")))
+            Err(Error::bad_file(path, found, format!("one of {point}, as asked for")))
         }
         (None, Some(point)) => Ok(point),
         (None, None) => {

@@ -19,10 +19,11 @@ impl Reader for Components {
     }
 
     fn read(&self, training: &Training) -> Result<Vec<Reading>> {
-        let all = training.decomposition.rank();
+        let principal = training.decomposition.principal()?;
+        let all = principal.rank();
         let fewer = (1..).map(|power| 1_usize << power).take_while(|k| *k < all);
         let reading = |k: usize| {
-            let probe = training.decomposition.first(k).solve(training.targets, training.grid)?.probe;
+            let probe = principal.first(k)?.solve(training.targets, training.grid)?.probe;
             Ok(Reading { method: format!("{}-{k}", self.name()), values: training.readings(&probe) })
         };
         fewer.chain([all]).map(reading).collect()

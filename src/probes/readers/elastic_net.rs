@@ -103,10 +103,11 @@ impl Problem {
     fn of(decomposition: &Decomposition, targets: &Array2<f64>) -> Result<Problem> {
         let without = PenaltyGrid::Fixed(vec![0.0]);
         let exact = decomposition.solve(targets, &without)?.probe.weights; // [n_targets, d_model]
-        let (d, k) = decomposition.axes.dim();
+        let principal = decomposition.principal()?;
+        let (d, k) = principal.axes.dim();
         let mut rows = Array2::zeros((k, d).f());
         for ((axis, column), value) in rows.indexed_iter_mut() {
-            *value = decomposition.eigenvalues[axis].max(0.0).sqrt() * decomposition.axes[[column, axis]];
+            *value = principal.eigenvalues[axis].max(0.0).sqrt() * principal.axes[[column, axis]];
         }
         let z = rows.dot(&exact.t());
         let n = decomposition.n_rows() as f64;

@@ -161,8 +161,8 @@ fn components_equal_those_of_scikit_learn() {
     let decomposition = Decomposition::of(rows).unwrap();
     assert_eq!(decomposition.rank(), 9);
     for fit in &case.fits {
-        let solution =
-            decomposition.first(fit.k).solve(&targets, &PenaltyGrid::Fixed(case.penalties.clone())).unwrap();
+        let first = decomposition.first(fit.k).unwrap();
+        let solution = first.solve(&targets, &PenaltyGrid::Fixed(case.penalties.clone())).unwrap();
         assert_eq!(solution.probe.penalty, fit.penalty, "{} components", fit.k);
         for (x, expected) in case.x().rows().into_iter().skip(case.n_train).zip(fit.read().rows()) {
             solution.probe.read(x).iter().zip(expected).for_each(|(f, e)| assert_close(*f, *e));

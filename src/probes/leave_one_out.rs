@@ -1,0 +1,166 @@
+//! The exact leave-one-out error of every row at every penalty, for several sets of targets in one pass over the rows.
+
+use super::decomposition::{Decomposition, check_finite};
+use super::metrics::mean;
+use super::symmetric::PIECES;
+use crate::error::{Error, Result};
+use ndarray::{Array1, Array2, Axis, concatenate, s};
+use rayon::prelude::*;
+
+/// Rows that are turned to the axes at a time: few beside the axes, which each block of them takes from memory once.
+const BLOCK_ROWS: usize = 256;
+
+/// Targets without their mean.
+pub(super) struct Centred {
+    pub mean: Array1<f64>,
+    y: Array2<f64>,
+    /// What they have along the axes, `[n_axes, n_targets]`.
+    along: Array2<f64>,
+}
+
+impl Centred {
+    fn of(decomposition: &Decomposition, y: &Array2<f64>) -> Result<Centred> {
+        if y.nrows() != decomposition.n_rows() || y.ncols() == 0 {
+            let rows = decomposition.n_rows();
+            let expected = format!("{rows} rows, one for each activation, of at least 1 target");
+            return Err(Error::invalid("targets", format!("{} rows of {}", y.nrows(), y.ncols()), expected));
+        }
+        check_finite(y.view(), "targets")?;
+        let mean = y.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(y.ncols()));
+        let y = y - &mean;
+        let along = decomposition.along(&y);
+        Ok(Centred { mean, y, along })
+    }
+}
+
+/// What one pass over the rows found.
+struct Pass {
+    penalties: Vec<f64>,
+    /// The leverage of each row, the free bias included, `[n_rows, n_penalties]`.
+    leverages: Array2<f64>,
+    /// The error of each set of targets at each penalty, as [`super::Trial::error`] defines it.
+    errors: Vec<Vec<f64>>,
+}
+
+/// Leave-one-out errors of several sets of targets on the same rows.
+pub(super) struct LeaveOneOut<'a> {
+    decomposition: &'a Decomposition<'a>,
+    pub sets: Vec<Centred>,
+    passes: Vec<Pass>,
+}
+
+impl<'a> LeaveOneOut<'a> {
+    /// # Errors
+    /// [`Error::Invalid`] if a set has another number of rows or no target, [`Error::NonFinite`] naming row and
+    /// column of a bad target.
+    pub fn of(decomposition: &'a Decomposition<'a>, sets: &[&Array2<f64>]) -> Result<LeaveOneOut<'a>> {
+        let sets = sets.iter().map(|y| Centred::of(decomposition, y)).collect::<Result<_>>()?;
+        Ok(LeaveOneOut { decomposition, sets, passes: Vec::new() })
+    }
+
+    /// The errors of a set at some penalties; where one was not tried, all of `together` are tried in one pass.
+    pub fn errors(&mut self, set: usize, penalties: &[f64], together: &[f64]) -> Result<Vec<f64>> {
+        if penalties.iter().any(|&penalty| self.tried(penalty).is_none()) {
+            self.pass(together)?;
+        }
+        let error = |&penalty: &f64| {
+            let (pass, at) = self.tried(penalty).ok_or_else(|| not_tried(penalty))?;
+            Ok(pass.errors[set][at])
+        };
+        penalties.iter().map(error).collect()
+    }
+
+    /// The weights of a set at a penalty, and the error of each row without itself.
+    ///
+    /// # Shapes
+    /// `[n_targets, d_model]`, and `[n_rows, n_targets]`.
+    pub fn at(&self, set: usize, penalty: f64) -> Result<(Array2<f64>, Array2<f64>)> {
+        let Centred { y, along, .. } = &self.sets[set];
+        let coefficients = self.decomposition.middle.inverses(&[penalty]).times(along);
+        let weights = self.decomposition.axes.dot(&coefficients).reversed_axes();
+        let weights = weights.as_standard_layout().into_owned(); // [n_targets, d_model]
+        let mut errors = y - &self.decomposition.read(&coefficients, &weights);
+        let (pass, at) = self.tried(penalty).ok_or_else(|| not_tried(penalty))?;
+        for (mut row, leverage) in errors.rows_mut().into_iter().zip(pass.leverages.column(at)) {
+            row /= freedom(*leverage);
+        }
+        Ok((weights, errors))
+    }
+
+    fn tried(&self, penalty: f64) -> Option<(&Pass, usize)> {
+        self.passes.iter().find_map(|pass| Some((pass, pass.penalties.iter().position(|p| *p == penalty)?)))
+    }
+
+    /// Tries some penalties for all sets.
+    ///
+    /// The error without row `i` is its error with it over `1 − h_i`, where the leverage is
+    /// `h_i = 1/n + t_i (M + λ)⁻¹ t_iᵀ` with `t_i` the row along the axes; the `1/n` is the free bias.
+    fn pass(&mut self, penalties: &[f64]) -> Result<()> {
+        let n = self.decomposition.n_rows();
+        let inverses = self.decomposition.middle.inverses(penalties);
+        let columns: Vec<_> = self.sets.iter().map(|set| set.along.view()).collect();
+        let truths: Vec<_> = self.sets.iter().map(|set| set.y.view()).collect();
+        let along = joined(&columns)?; // [n_axes, n_columns]
+        let y = joined(&truths)?; // [n_rows, n_columns]
+        let n_columns = y.ncols();
+        let fits = inverses.times(&along); // [n_axes, n_penalties * n_columns]
+        let block = |start: usize, n_block: usize| -> Result<(Array2<f64>, Array1<f64>)> {
+            let t = self.decomposition.scores(start..start + n_block)?; // [n_block, n_axes]
+            let leverages = inverses.leverages(t.view()) + 1.0 / n as f64; // [n_block, n_penalties]
+            let mut errors = t.dot(&fits); // [n_block, n_penalties * n_columns]
+            for ((i, c), error) in errors.indexed_iter_mut() {
+                let freedom = freedom(leverages[[i, c / n_columns]]);
+                *error = ((y[[start + i, c % n_columns]] - *error) / freedom).powi(2);
+            }
+            Ok((leverages, errors.sum_axis(Axis(0))))
+        };
+        let mut leverages = Array2::zeros((n, penalties.len()));
+        let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
+        let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
+        // So many blocks at a time: what they take does not grow with the number of threads.
+        for starts in starts.chunks(PIECES) {
+            let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
+            for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
+                let (of_rows, of_block) = found?;
+                leverages.slice_mut(s![start..start + of_rows.nrows(), ..]).assign(&of_rows);
+                squares += &of_block;
+            }
+        }
+        let squares = squares.into_shape_with_order((penalties.len(), n_columns));
+        let squares = squares.map_err(|e| Error::Internal(e.to_string()))?;
+        let errors = self.errors_of_sets(&squares);
+        self.passes.push(Pass { penalties: penalties.to_vec(), leverages, errors });
+        Ok(())
+    }
+
+    /// The mean over a set's targets of squared error over variance, for each set and penalty.
+    fn errors_of_sets(&self, squares: &Array2<f64>) -> Vec<Vec<f64>> {
+        let mut first = 0;
+        let mut of_set = |set: &Centred| -> Vec<f64> {
+            let columns = first..first + set.y.ncols();
+            first = columns.end;
+            let variances: Vec<f64> = set.y.columns().into_iter().map(|c| c.dot(&c)).collect();
+            // A constant target is learnt exactly by the bias: it has no say in the choice.
+            let share = |square: f64, variance: f64| if variance > 0.0 { square / variance } else { 0.0 };
+            let of_penalty = |squares: ndarray::ArrayView1<f64>| {
+                let shares = squares.iter().zip(&variances).map(|(s, v)| share(*s, *v));
+                mean(&shares.collect::<Vec<_>>())
+            };
+            squares.slice(s![.., columns]).rows().into_iter().map(of_penalty).collect()
+        };
+        self.sets.iter().map(&mut of_set).collect()
+    }
+}
+
+/// A row that alone decides its own reading has no error without it that can be told.
+fn freedom(leverage: f64) -> f64 {
+    (1.0 - leverage).max(f64::EPSILON)
+}
+
+fn joined(columns: &[ndarray::ArrayView2<f64>]) -> Result<Array2<f64>> {
+    concatenate(Axis(1), columns).map_err(|e| Error::Internal(e.to_string()))
+}
+
+fn not_tried(penalty: f64) -> Error {
+    Error::Internal(format!("penalty {penalty} was not tried"))
+}
