@@ -65,7 +65,6 @@ const ARROWS: &[Arrows] = &[
         &[
             "faer",
             "linfa",
-            "linfa_elasticnet",
             "linfa_linear",
             "linfa_logistic",
             "ndarray",

@@ -5,13 +5,11 @@
 //! - `mlp`: a perceptron with one hidden layer, to see what a straight line misses
 //! - `sphere`: a place as a point in space, which has no seam
 //! - `rank`: the order of the values, not their size
-//! - `elastic_net`: ridge that may leave dimensions out
 //! - `logistic`, `mean_difference`: which class of a column an entity belongs to
 //!
 //! To add one: its file, its `mod` line and its entry in [`READERS`] or [`CLASSIFIERS`] here.
 
 mod components;
-mod elastic_net;
 mod logistic;
 mod mean_difference;
 mod mlp;
@@ -28,14 +26,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt::Debug;
 
 /// The readers of targets.
-pub const READERS: [&dyn Reader; 6] = [
-    &ols::LeastSquares,
-    &components::Components,
-    &mlp::Perceptron,
-    &sphere::Sphere,
-    &rank::Rank,
-    &elastic_net::ElasticNet,
-];
+pub const READERS: [&dyn Reader; 5] =
+    [&ols::LeastSquares, &components::Components, &mlp::Perceptron, &sphere::Sphere, &rank::Rank];
 
 /// The readers of classes.
 pub const CLASSIFIERS: [&dyn Classifier; 2] = [&logistic::Logistic, &mean_difference::MeanDifference];
