@@ -277,6 +277,14 @@ pub enum Error {
         /// Entities in all.
         of: usize,
     },
+    /// As [`Error::Stopped`], while a sparse dictionary was trained.
+    #[error("stopped: {kept} of {of} steps are kept; the same command goes on from there")]
+    StoppedTraining {
+        /// Steps that are in the checkpoint.
+        kept: usize,
+        /// Steps in all.
+        of: usize,
+    },
     /// A tensor operation failed; this is a fault of mappa, not of the input.
     #[error("tensor operation failed")]
     Tensor(#[from] candle_core::Error),
@@ -312,7 +320,7 @@ impl Error {
     /// Whether the user can mend it (exit code 1), the fault is ours (2), or the program was stopped (130).
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Stopped { .. } => 130,
+            Error::Stopped { .. } | Error::StoppedTraining { .. } => 130,
             Error::Tensor(_) | Error::Fitting(_) | Error::Internal(_) => 2,
             _ => 1,
         }

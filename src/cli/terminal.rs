@@ -40,7 +40,7 @@ pub fn end_quietly_on_closed_pipe() {
 /// Prints an error and what caused it.
 pub fn print_error(error: &mappa::Error) {
     match error {
-        mappa::Error::Stopped { .. } => eprintln!("{error}"),
+        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => eprintln!("{error}"),
         _ => eprintln!("error: {error}"),
     }
     let mut cause = error.source();

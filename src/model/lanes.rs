@@ -31,7 +31,7 @@ fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
 
 /// The dot product.
 #[inline(always)]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum_of(a, b, |x, y| x * y)
 }
 
@@ -43,13 +43,13 @@ pub(super) fn sum(a: &[f32]) -> f32 {
 
 /// The sum of squared distances from `centre`.
 #[inline(always)]
-pub(super) fn squares(a: &[f32], centre: f32) -> f32 {
+pub(crate) fn squares(a: &[f32], centre: f32) -> f32 {
     sum_of(a, a, |x, _| (x - centre) * (x - centre))
 }
 
 /// `to += factor · from`.
 #[inline(always)]
-pub(super) fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+pub(crate) fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
     for (t, f) in to.iter_mut().zip(from) {
         *t += factor * f;
     }

@@ -43,7 +43,7 @@ mod forest;
 mod generate;
 mod gguf;
 mod hook;
-mod lanes;
+pub(crate) mod lanes;
 mod linear;
 mod load;
 mod location;

@@ -6,6 +6,7 @@ mod bad_input;
 mod binary;
 mod buckets;
 mod configs;
+mod dictionaries;
 mod encoders;
 mod facts;
 mod families;

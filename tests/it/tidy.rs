@@ -80,7 +80,18 @@ const ARROWS: &[Arrows] = &[
     (
         "features",
         &["error", "hook_point", "artefact", "datasets", "activations", "model"],
-        &["candle_core", "ndarray", "rayon", "safetensors", "serde_json"],
+        &[
+            "candle_core",
+            "faer",
+            "ndarray",
+            "pulp",
+            "rand",
+            "rand_chacha",
+            "rand_distr",
+            "rayon",
+            "safetensors",
+            "serde_json",
+        ],
     ),
     (
         "steering",

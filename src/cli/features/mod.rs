@@ -1,11 +1,13 @@
 //! `mappa features`: sparse dictionaries: what their units stand for, and what pressing them does.
 //!
 //! - `list`: the units, by what they are active on; `unit` shows one, `tokens` where in a text
+//! - `train`: one is learnt
 //! - `press`: what comes out when units are pressed, beside random ones
 
 mod list;
 mod press;
 mod tokens;
+mod train;
 mod unit;
 
 use clap::Subcommand;
@@ -29,6 +31,7 @@ pub struct Features {
 enum Command {
     List(Box<list::List>),
     Press(Box<press::Press>),
+    Train(Box<train::Train>),
 }
 
 impl Features {
@@ -37,6 +40,7 @@ impl Features {
         match &self.command {
             Command::List(args) => args.run(lab),
             Command::Press(args) => args.run(lab),
+            Command::Train(args) => args.run(lab),
         }
     }
 }

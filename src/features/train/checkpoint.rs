@@ -1,0 +1,106 @@
+//! Training that was stopped: all that the next step depends on, in one safetensors file.
+
+use super::begin::Middle;
+use super::parameters::{NAMES, Parameters};
+use super::settings::TrainSettings;
+use super::source::Source;
+use super::trainer::Trainer;
+use crate::artefact;
+use crate::error::{Error, Result};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::path::Path;
+
+/// What the three sets of parameters are called.
+const SETS: [&str; 3] = ["", "first.", "second."];
+
+impl<'a> Trainer<'a> {
+    /// Saves what the next step depends on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors: Vec<(String, Dtype, Vec<u8>)> = Vec::new();
+        for (set, params) in SETS.iter().zip([&self.params, &self.adam.first, &self.adam.second]) {
+            for (name, values) in NAMES.iter().zip(params.arrays()) {
+                tensors.push((format!("{set}{name}"), Dtype::F32, bytes(values)));
+            }
+        }
+        tensors.push(("median".into(), Dtype::F32, bytes(&self.middle.median)));
+        tensors.push(("scale".into(), Dtype::F32, bytes(&[self.middle.scale])));
+        let since = self.since.iter().flat_map(|n| n.to_le_bytes()).collect();
+        tensors.push(("since".into(), Dtype::U64, since));
+        tensors.push(("step".into(), Dtype::U64, (self.adam.step as u64).to_le_bytes().to_vec()));
+        let ours = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
+        let mut views = Vec::with_capacity(tensors.len());
+        for (name, dtype, data) in &tensors {
+            let shape = vec![data.len() / (dtype.bitsize() / 8)];
+            views.push((name, TensorView::new(*dtype, shape, data).map_err(ours)?));
+        }
+        artefact::save_bytes(path, &safetensors::serialize(views, None).map_err(ours)?)
+    }
+
+    /// Goes on from what [`Trainer::save`] wrote, with the same rows and settings.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if the checkpoint is of another training.
+    pub fn resume(source: &'a dyn Source, settings: TrainSettings, path: &Path) -> Result<Trainer<'a>> {
+        let file = artefact::load_bytes(path)?;
+        let read = Read { path, tensors: SafeTensors::deserialize(&file).map_err(|e| wrong(path, e))? };
+        let median = read.f32s("median", source.width())?;
+        let middle = Middle { scale: read.f32s("scale", 1)?[0], median };
+        let mut trainer = Trainer::with(source, settings, middle)?;
+        for (set, params) in
+            SETS.iter().zip([&mut trainer.params, &mut trainer.adam.first, &mut trainer.adam.second])
+        {
+            read.parameters(set, params)?;
+        }
+        trainer.since = read.u64s("since", trainer.since.len())?;
+        trainer.adam.step = read.u64s("step", 1)?[0] as usize;
+        if trainer.adam.step > trainer.steps().1 {
+            return Err(wrong(path, format!("step {} of {}", trainer.adam.step, trainer.steps().1)));
+        }
+        Ok(trainer)
+    }
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn wrong(path: &Path, found: impl ToString) -> Error {
+    Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew")
+}
+
+/// A checkpoint's tensors.
+struct Read<'a> {
+    path: &'a Path,
+    tensors: SafeTensors<'a>,
+}
+
+impl Read<'_> {
+    fn data(&self, name: &str, (dtype, n): (Dtype, usize)) -> Result<&[u8]> {
+        let tensor = self.tensors.tensor(name).map_err(|e| wrong(self.path, format!("{name}: {e}")))?;
+        if tensor.dtype() != dtype || tensor.shape() != [n] {
+            let found = format!("{name} as {:?} of shape {:?}, not [{n}]", tensor.dtype(), tensor.shape());
+            return Err(wrong(self.path, found));
+        }
+        Ok(tensor.data())
+    }
+
+    fn f32s(&self, name: &str, n: usize) -> Result<Vec<f32>> {
+        let (numbers, _) = self.data(name, (Dtype::F32, n))?.as_chunks::<4>();
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    fn u64s(&self, name: &str, n: usize) -> Result<Vec<u64>> {
+        let (numbers, _) = self.data(name, (Dtype::U64, n))?.as_chunks::<8>();
+        Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+    }
+
+    fn parameters(&self, set: &str, params: &mut Parameters) -> Result<()> {
+        for (name, values) in NAMES.iter().zip(params.arrays_mut()) {
+            *values = self.f32s(&format!("{set}{name}"), values.len())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What is learnt, the moments of what is learnt, and the gradient: four arrays of one shape each.
+
+use crate::error::Result;
+use crate::features::{Activation, Dictionary};
+use crate::hook_point::HookPoint;
+use ndarray::Array1;
+
+/// The names of the four arrays, in their order.
+pub(super) const NAMES: [&str; 4] = ["w_enc", "b_enc", "w_dec", "b_dec"];
+
+/// A dictionary in training. The encoder lies as its transpose, so that a unit's weights are side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Parameters {
+    pub d_in: usize,
+    pub d_sae: usize,
+    /// What reads the units, `[d_sae, d_in]`.
+    pub w_enc: Vec<f32>,
+    /// `[d_sae]`.
+    pub b_enc: Vec<f32>,
+    /// What the units write, `[d_sae, d_in]`.
+    pub w_dec: Vec<f32>,
+    /// `[d_in]`.
+    pub b_dec: Vec<f32>,
+}
+
+impl Parameters {
+    pub fn zeros(d_in: usize, d_sae: usize) -> Parameters {
+        let matrix = vec![0.0; d_in * d_sae];
+        Parameters {
+            d_in,
+            d_sae,
+            w_enc: matrix.clone(),
+            b_enc: vec![0.0; d_sae],
+            w_dec: matrix,
+            b_dec: vec![0.0; d_in],
+        }
+    }
+
+    /// The arrays in the order of [`NAMES`].
+    pub fn arrays(&self) -> [&Vec<f32>; 4] {
+        [&self.w_enc, &self.b_enc, &self.w_dec, &self.b_dec]
+    }
+
+    /// The arrays in the order of [`NAMES`].
+    pub fn arrays_mut(&mut self) -> [&mut Vec<f32>; 4] {
+        [&mut self.w_enc, &mut self.b_enc, &mut self.w_dec, &mut self.b_dec]
+    }
+
+    /// What a unit writes.
+    pub fn writes(&self, unit: usize) -> &[f32] {
+        &self.w_dec[unit * self.d_in..(unit + 1) * self.d_in]
+    }
+
+    /// The dictionary of rows that are not multiplied by `scale` before they are read.
+    ///
+    /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. TopK of readings that are `s`
+    /// times as large is `s` times as large, so that `x` has the biases over `s`, and the same weights.
+    pub fn dictionary(&self, (hook_point, k): (HookPoint, usize), scale: f32) -> Result<Dictionary> {
+        let matrix = |values: &Vec<f32>| super::source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
+        let over = |values: &[f32]| Array1::from_iter(values.iter().map(|x| x / scale));
+        let w_enc = matrix(&self.w_enc)?.t().as_standard_layout().into_owned(); // [d_in, d_sae]
+        Ok(Dictionary {
+            hook_point,
+            model: None,
+            activation: Activation::TopK(k),
+            w_enc,
+            b_enc: over(&self.b_enc),
+            w_dec: matrix(&self.w_dec)?,
+            b_dec: over(&self.b_dec),
+            subtracts_b_dec: true,
+        })
+    }
+}

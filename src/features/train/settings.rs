@@ -1,0 +1,115 @@
+//! How large the dictionary is, how long and how fast it learns.
+
+use crate::error::{Error, Result};
+
+/// How a sparse dictionary is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSettings {
+    /// Units of the dictionary.
+    pub d_sae: usize,
+    /// Units that are active on a row, at most.
+    pub k: usize,
+    /// How often each row is seen.
+    pub n_epochs: usize,
+    /// Rows of a step.
+    pub batch: usize,
+    /// The highest rate of learning: reached after the first steps, left in a line down to zero in the last fifth.
+    pub rate: f32,
+    /// A unit is dead when so many rows have passed since it was last active.
+    pub dead_after: u64,
+    /// How many dead units explain what is left of a row, at most.
+    pub k_aux: usize,
+    /// How much that counts in the loss.
+    pub aux_weight: f32,
+    /// Bytes of rows that are held at once; more are computed again in each epoch.
+    pub memory: usize,
+    /// Seeds the first parameters and the order of the rows.
+    pub seed: u64,
+}
+
+/// Steps over which the rate rises.
+const WARM_UP: usize = 100;
+
+impl TrainSettings {
+    /// The usual settings for rows of a width.
+    pub fn of(d_in: usize, d_sae: usize, k: usize) -> TrainSettings {
+        TrainSettings {
+            d_sae,
+            k,
+            n_epochs: 10,
+            batch: 1024,
+            rate: 1e-3,
+            dead_after: 100_000,
+            k_aux: (d_in / 2).max(1),
+            aux_weight: 1.0 / 32.0,
+            memory: 4 << 30,
+            seed: 5,
+        }
+    }
+
+    /// Whether they fit each other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the one that does not.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("units", self.d_sae as u64),
+            ("epochs", self.n_epochs as u64),
+            ("rows of a batch", self.batch as u64),
+            ("rows until a unit is dead", self.dead_after),
+            ("dead units that help", self.k_aux as u64),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, n)| *n == 0) {
+            return Err(Error::invalid(name, 0, "at least 1"));
+        }
+        if !(1..=self.d_sae).contains(&self.k) {
+            return Err(Error::invalid("k", self.k, format!("1 to {}, the number of units", self.d_sae)));
+        }
+        if u32::try_from(self.d_sae).is_err() {
+            return Err(Error::invalid("units", self.d_sae, format!("at most {}", u32::MAX)));
+        }
+        for (name, value) in [("rate", self.rate), ("weight of the auxiliary loss", self.aux_weight)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::invalid(name, value, "a number that is not negative"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rate of a step, counted from 0.
+    pub(super) fn rate_at(&self, step: usize, n_steps: usize) -> f32 {
+        let rise = (step + 1) as f32 / WARM_UP.min(n_steps / 10 + 1) as f32;
+        let fall = (n_steps - step) as f32 / (n_steps as f32 / 5.0).max(1.0);
+        self.rate * rise.min(fall).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_stays_and_falls_to_almost_nothing() {
+        let settings = TrainSettings::of(8, 16, 2);
+        let rates: Vec<f32> = (0..1000).map(|step| settings.rate_at(step, 1000)).collect();
+        assert!(rates[0] < 2e-5 && (rates[99] - 1e-3).abs() < 1e-9 && (rates[500] - 1e-3).abs() < 1e-9);
+        assert!((rates[900] - 5e-4).abs() < 1e-5 && rates[999] > 0.0 && rates[999] < 1e-5);
+        assert!(settings.rate_at(0, 1) > 0.0);
+    }
+
+    #[test]
+    fn what_cannot_be_trained_is_refused_by_name() {
+        let good = TrainSettings::of(8, 16, 2);
+        assert!(good.check().is_ok());
+        let bad = [
+            (TrainSettings { k: 17, ..good.clone() }, "k: found 17"),
+            (TrainSettings { k: 0, ..good.clone() }, "k: found 0"),
+            (TrainSettings { batch: 0, ..good.clone() }, "rows of a batch"),
+            (TrainSettings { rate: f32::NAN, ..good.clone() }, "rate"),
+        ];
+        for (settings, name) in bad {
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}
