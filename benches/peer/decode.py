@@ -4,10 +4,14 @@
     cargo build --release
     python benches/peer/decode.py MODELS/pythia-160m-random [--tokens 128] [--rounds 5] [--mappa BINARY]
 
-Each way runs in a process of its own with 2 threads, in f32, greedy, one text, `--rounds` times in turn; the median of
-tokens a second is printed, first token and prompt not counted. mappa steers at a middle block with a random vector at
-every token. The bound is what memory allows: a token reads the weights of all blocks and the unembedding once; the
-machine's rate is that of summing an array far larger than its caches.
+Each way runs in a process of its own with `--threads` threads (default 2), in f32, greedy, one text, `--rounds` times in
+turn; the median of tokens a second is printed, first token and prompt not counted. mappa steers at a middle block with a
+random vector at every token; every other round it is steered first. The bound is what memory allows: a token reads the
+weights of all blocks and the unembedding once; the machine's rate is that of summing an array far larger than its caches.
+
+Other work on the machine takes turns with what is measured, and threads that wait for one another lose most by it. With
+`--threads 1` tokens a second of processor time are printed as well, for which turns do not count: of mappa, what a run
+takes more than one of a single token.
 """
 
 import argparse
@@ -15,6 +19,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,20 +27,19 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-THREADS = 2
 PROMPT = "What are the coordinates of Nairobi and of Warsaw and of"
 
 
-def environment():
+def environment(n_threads):
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-    return os.environ | {name: str(THREADS) for name in names}
+    return os.environ | {name: str(n_threads) for name in names}
 
 
-def with_transformers(folder, n_tokens):
+def with_transformers(folder, n_tokens, n_threads):
     import torch
     import transformers
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(n_threads)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     ids = torch.tensor([tokenizer(PROMPT).input_ids])
@@ -43,20 +47,23 @@ def with_transformers(folder, n_tokens):
         out = model(ids, use_cache=True)
         past, following, written = out.past_key_values, out.logits[:, -1:].argmax(-1), []
         written.append(following.item())
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         for _ in range(n_tokens - 1):
             out = model(following, past_key_values=past, use_cache=True)
             past, following = out.past_key_values, out.logits[:, -1:].argmax(-1)
             written.append(following.item())
-        seconds = time.perf_counter() - start
+        seconds, processor = time.perf_counter() - start, time.process_time() - processor
     rate = memory_rate()
     embedding = model.get_input_embeddings().weight
     read = sum(p.numel() for p in model.parameters()) - (0 if model.config.tie_word_embeddings else embedding.numel())
-    return {"per_second": (n_tokens - 1) / seconds, "bytes": 4 * read, "memory": rate, "text": tokenizer.decode(written)}
+    return {
+        "per_second": (n_tokens - 1) / seconds, "per_processor_second": (n_tokens - 1) / processor,
+        "bytes": 4 * read, "memory": rate, "text": tokenizer.decode(written),
+    }  # fmt: skip
 
 
 def memory_rate():
-    """Bytes a second that two threads read from memory."""
+    """Bytes a second that the threads read from memory."""
     import torch
 
     values = torch.ones(1 << 28)  # 1 GiB
@@ -68,13 +75,24 @@ def memory_rate():
     return 4 * values.numel() / best
 
 
-def with_mappa(args, folder, change):
-    command = [args.mappa, "steer", "--model", folder, "--prompt", PROMPT, "--tokens", args.tokens, "--stream", "--time"]
-    done = subprocess.run([*map(str, command), *map(str, change)], env=environment(), capture_output=True, text=True)
+def run_mappa(args, change, n_tokens):
+    """What it printed, and the processor time that it took."""
+    command = [args.mappa, "steer", "--model", args.folder, "--prompt", PROMPT, "--tokens", n_tokens, "--stream", "--time"]
+    words, before = [*map(str, command), *map(str, change)], resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(words, env=environment(args.threads), capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def with_mappa(args, change):
+    done, processor = run_mappa(args, change, args.tokens)
     found = re.search(r"(\d+) tokens after the first in .*: ([\d.]+) a second", done.stderr)
-    return {"per_second": float(found[2]), "tokens": int(found[1]), "text": done.stdout.removeprefix(PROMPT).rstrip("\n")}
+    outcome = {"per_second": float(found[2]), "text": done.stdout.removeprefix(PROMPT).rstrip("\n")}
+    if args.threads == 1:
+        outcome["per_processor_second"] = int(found[1]) / (processor - run_mappa(args, change, 1)[1])
+    return outcome
 
 
 def random_vector(folder, scratch):
@@ -88,39 +106,48 @@ def random_vector(folder, scratch):
     return scratch / "random.safetensors"
 
 
+def print_table(unit, rates, bound):
+    print(f"| way | tokens a {unit} (median) | least | most | share of the bound |\n|---|--:|--:|--:|--:|")
+    for way, all_rates in rates.items():
+        middle = statistics.median(all_rates)
+        print(f"| {way} | {middle:.1f} | {min(all_rates):.1f} | {max(all_rates):.1f} | {100 * middle / bound:.0f} % |")
+    # Round by round, so that what a round's other work took falls out.
+    costs = [100 * (1 - steered / plain) for plain, steered in zip(rates["mappa"], rates["mappa, steered"])]
+    print(f"steering costs {statistics.median(costs):.1f} % (median of {len(costs)} rounds; {min(costs):.1f} to {max(costs):.1f})\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="a checkpoint that make_models.py wrote")
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.alone:
-        print(json.dumps(with_transformers(args.folder, args.tokens)))
+        print(json.dumps(with_transformers(args.folder, args.tokens, args.threads)))
         return
     n_layers = json.loads((args.folder / "config.json").read_text())["num_hidden_layers"]
     rates, last = {"transformers": [], "mappa": [], "mappa, steered": []}, {}
+    of_processor = {way: [] for way in rates}
     with tempfile.TemporaryDirectory() as scratch:
         vector = random_vector(args.folder, pathlib.Path(scratch))
         at = ["--direction", vector, "--layer", n_layers // 2]
-        for _ in range(args.rounds):
-            words = [sys.executable, __file__, str(args.folder), "--tokens", str(args.tokens), "--alone"]
-            done = subprocess.run(words, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
+        for i in range(args.rounds):
+            words = [sys.executable, __file__, args.folder, "--tokens", args.tokens, "--threads", args.threads, "--alone"]
+            done = subprocess.run([*map(str, words)], env=environment(args.threads), stdout=subprocess.PIPE, text=True, check=True)
             last["transformers"] = json.loads(done.stdout.splitlines()[-1])
-            last["mappa"] = with_mappa(args, args.folder, ["--dose", "0x", *at])
-            last["mappa, steered"] = with_mappa(args, args.folder, ["--dose", "1x", *at])
+            for way, dose in [("mappa", "0x"), ("mappa, steered", "1x")][:: -1 if i % 2 else 1]:
+                last[way] = with_mappa(args, ["--dose", dose, *at])
             for way, outcome in last.items():
                 rates[way].append(outcome["per_second"])
+                of_processor[way].append(outcome.get("per_processor_second", 0.0))
     bound = last["transformers"]["memory"] / last["transformers"]["bytes"]
     read = last["transformers"]["bytes"] / 1e6
     print(f"a token reads {read:.0f} MB; memory gives {last['transformers']['memory'] / 1e9:.1f} GB/s: at most {bound:.1f} a second")
-    print("| way | tokens a second (median) | least | most | share of the bound |\n|---|--:|--:|--:|--:|")
-    for way, all_rates in rates.items():
-        middle = statistics.median(all_rates)
-        print(f"| {way} | {middle:.1f} | {min(all_rates):.1f} | {max(all_rates):.1f} | {100 * middle / bound:.0f} % |")
-    plain, steered = statistics.median(rates["mappa"]), statistics.median(rates["mappa, steered"])
-    print(f"steering costs {100 * (1 - steered / plain):.1f} %")
+    for name, table in [("second", rates)] + [("second of processor time", of_processor)] * (args.threads == 1):
+        print_table(name, table, bound)
     print("same text as transformers:", last["mappa"]["text"].strip() == last["transformers"]["text"].strip())
 
 
