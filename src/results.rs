@@ -207,8 +207,8 @@ pub struct SweepRow {
     pub kind: String,
     /// The prompt that was steered.
     pub prompt: String,
-    /// The layer whose output was moved.
-    pub steer_layer: usize,
+    /// The layer whose output was moved; several that were moved together with `+` between them.
+    pub layers: String,
     /// `probe` (along its pattern), `weights` (along the probe's weights), `random`, or a name.
     pub direction: String,
     /// Which of the random directions; 0 for the others.
@@ -224,8 +224,8 @@ pub struct SweepRow {
     pub reading: f64,
     /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
     pub kl: f64,
-    /// Mean log-probability per token of the text under the unsteered model, in nats.
-    pub log_prob: f64,
+    /// Perplexity of the text under the unsteered model; empty for a text of no tokens.
+    pub perplexity: Option<f64>,
     /// Share of repeated token pairs in the text, 0 to 1.
     pub repetition: f64,
     /// Log-probability that the prompt goes on with one of the names looked for, in nats; empty without any.
@@ -242,10 +242,10 @@ pub struct SweepRow {
 }
 
 /// A point of a sweep: the mean over prompts, and over seeds where the direction is random.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SweepPoint {
-    /// The block whose output was moved.
-    pub layer: usize,
+    /// The block whose output was moved; several that were moved together with `+` between them.
+    pub layers: String,
     /// Along what; `random` stands apart.
     pub direction: String,
     /// How far.
@@ -254,6 +254,14 @@ pub struct SweepPoint {
     pub effect: f64,
     /// Divergence of the next token, in nats.
     pub kl: f64,
+    /// How many texts there are.
+    pub n: usize,
+    /// How many of them name something further along the dose than the unsteered text does.
+    pub along: usize,
+    /// How many name something further against the dose.
+    pub against: usize,
+    /// How many name nothing that is known.
+    pub nothing: usize,
 }
 
 /// A hook point's two columns: its name and its label.

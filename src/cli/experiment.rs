@@ -7,10 +7,12 @@ use mappa::artefact;
 use mappa::datasets::Names;
 use mappa::model::{Bos, ChatDate};
 use mappa::probes::SplitPlan;
+use mappa::steering::{Along, Layers, Where};
 use mappa::{Error, Result};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// The experiment inside the binary.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
@@ -52,7 +54,7 @@ pub struct Experiment {
     #[serde(default = "resamples")]
     pub resamples: usize,
     /// What is held out, as `--split` of `mappa probe`.
-    #[serde(default, deserialize_with = "plan")]
+    #[serde(default, deserialize_with = "written")]
     pub split: SplitPlan,
     /// Readers beside the ridge probe, as `--method`.
     #[serde(default)]
@@ -72,26 +74,91 @@ pub struct Experiment {
     pub sweeps: Vec<SweepPlan>,
 }
 
-/// One dose–response sweep.
+/// One dose–response sweep, as an experiment or the flags of `mappa steer sweep` have it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepPlan {
+    /// What its folder is called; by default the kind.
+    pub called: Option<String>,
     /// `place` or `year`.
     pub kind: String,
     /// The dataset whose probe steers; it must be among the experiment's.
     pub dataset: String,
     /// `latitude`, `longitude` or `year`.
     pub target: String,
-    /// How far, in the target's unit.
+    /// How far, in the target's unit; in rms for a direction of a file.
     pub doses: Vec<f64>,
     /// The texts that are continued.
     pub prompts: Vec<String>,
+    /// The text around each of them.
+    #[serde(default = "bare")]
+    pub template: String,
     /// The block whose output is moved; by default a middle one.
     pub layer: Option<usize>,
+    /// In place of one block: several, one after the other; together with `+` between them.
+    #[serde(default, deserialize_with = "each")]
+    pub layers: Vec<Layers>,
+    /// Along the probe's pattern, its weights, or both.
+    #[serde(default = "pattern", deserialize_with = "each")]
+    pub along: Vec<Along>,
+    /// A file of vectors in place of the probe's direction.
+    pub direction: Option<PathBuf>,
+    /// Which tokens are changed.
+    #[serde(default = "all", deserialize_with = "written")]
+    pub at: Where,
+    /// How many random directions stand beside.
+    #[serde(default = "three")]
+    pub random: u64,
+    /// How many tokens are generated.
+    #[serde(default = "sixteen")]
+    pub tokens: usize,
+    /// Whose probability is followed: `country=Japan`, `age=Roman`.
+    pub names: Option<String>,
+    /// What the answer is read by: `country`, `age`.
+    pub read: Option<String>,
 }
 
-fn plan<'de, D: Deserializer<'de>>(from: D) -> Result<SplitPlan, D::Error> {
+impl SweepPlan {
+    /// What its folder is called.
+    pub fn name(&self) -> &str {
+        self.called.as_ref().unwrap_or(&self.kind)
+    }
+
+    /// The texts that are continued, each with what stands around it.
+    pub fn texts(&self) -> Vec<String> {
+        self.prompts.iter().map(|prompt| self.template.replace("{}", prompt)).collect()
+    }
+}
+
+fn bare() -> String {
+    "{}".into()
+}
+
+fn pattern() -> Vec<Along> {
+    vec![Along::Pattern]
+}
+
+fn all() -> Where {
+    Where::All
+}
+
+fn three() -> u64 {
+    3
+}
+
+fn sixteen() -> usize {
+    16
+}
+
+/// A value as flags write it.
+fn written<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<T, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// Several such values.
+fn each<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Vec<T>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 fn resamples() -> usize {

@@ -11,6 +11,7 @@
 //! - `stopping`: Ctrl-C
 //! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it, `blank` that of
 //!   models that know nothing
+//! - `sweeping`: a sweep in its folder, as `run` and `steer sweep` share it
 //! - `settings`: the flags that say how probes are fitted and scored
 //! - `hub`: downloads with their bars
 //! - `table`, `terminal`: what is printed
@@ -36,6 +37,7 @@ mod show;
 mod stages;
 mod steer;
 mod stopping;
+mod sweeping;
 mod table;
 mod terminal;
 mod texts;

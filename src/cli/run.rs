@@ -1,23 +1,27 @@
 //! `mappa run`: the whole line for one experiment; what is done already is found again.
 
 use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, FORMATS, Job, best_point, draw, held_weights, probe_folder};
+use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
+use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
 use super::texts::Texts;
-use super::{chosen, table, terminal};
+use super::{chosen, table};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Recording;
-use mappa::artefact::{self, Card};
+use mappa::artefact;
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Compute, Held, Model, Precision};
 use mappa::probes::ProbeSet;
-use mappa::results::{ScoreRow, SweepRow, load_rows, save_rows};
-use mappa::steering::{Along, Sweep, Way, Where, sweep};
+use mappa::results::{ScoreRow, SweepRow, load_rows};
+use mappa::steering::Layers;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Divergence of the next token that a recommendation may cost, in nats.
+const BUDGET: f64 = 2.0;
 
 /// Run the whole line for one experiment: activations, probes, figures, steering.
 ///
@@ -207,36 +211,50 @@ fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) 
         eprintln!("note: the {} sweeps are left out for {}: {reason}", experiment.sweeps.len(), model.name);
         return Ok(0);
     }
-    let (mut all, mut n_new) = (Vec::new(), 0);
+    let (mut single, mut n_new) = (Vec::new(), 0);
     for plan in &experiment.sweeps {
-        let dataset = Path::new(&plan.dataset)
-            .file_stem()
-            .map_or(plan.dataset.clone(), |s| s.to_string_lossy().into_owned());
+        let dataset = find(lab, &plan.dataset)?;
         // A dataset's first prompt is the one that steers.
-        let Some(probed) = probed.iter().find(|one| one.dataset == dataset) else { continue };
-        let layer = plan.layer.map_or_else(|| default_layer(&probed.scores, model), Ok)?;
-        let from = probe_folder(lab, &model.name, &dataset, &probed.folder);
-        let probes = ProbeSet::load(&from.join("probes.safetensors"))?;
-        let folder = lab.join("steering").join(&model.name).join(&plan.kind);
-        let card = sweep_card(model, plan, layer);
-        if !card.is_done(&folder.join("card.json"))? {
-            save_rows(&folder.join("sweep.csv"), &run_sweep(model, plan, (&probes, layer))?)?;
-            card.save(&folder.join("card.json"))?;
-            n_new += 1;
+        let Some(probed) = probed.iter().find(|one| one.dataset == dataset.name) else { continue };
+        let layers = match (&plan.layers[..], plan.layer) {
+            ([], Some(layer)) => vec![Layers::one(layer)],
+            ([], None) => vec![Layers::one(default_layer(&probed.scores, model)?)],
+            (several, _) => several.to_vec(),
+        };
+        let from = probe_folder(lab, &model.name, &dataset.name, &probed.folder);
+        let probes = &ProbeSet::load(&from.join("probes.safetensors"))?;
+        let sweeping = Sweeping { model, dataset: &dataset, probes, plan, layers, unit: None };
+        let (rows, n_layers) = sweeping.rows(&lab.join("steering").join(&model.name).join(plan.name()))?;
+        n_new += n_layers as i32;
+        if let [layer] = &sweeping.layers[..] {
+            print_sweep(plan, layer, &rows);
+            single.extend(rows);
+        } else {
+            println!("\nSteering {} prompts along {} ({}):", plan.prompts.len(), plan.target, plan.name());
+            print_recommendation(&rows, BUDGET);
+            draw_anew(
+                &lab.join("figures").join(&model.name).join("steering").join(plan.name()),
+                (&rows, n_layers),
+            )?;
         }
-        let rows: Vec<SweepRow> = load_rows(&folder.join("sweep.csv"))?;
-        print_sweep(plan, layer, &rows);
-        all.extend(rows);
     }
-    let Some(first) = probed.first().filter(|_| !all.is_empty()) else { return Ok(n_new) };
+    let Some(first) = probed.first().filter(|_| !single.is_empty()) else { return Ok(n_new) };
     for (format, ending) in FORMATS {
         let file =
             lab.join("figures").join(&model.name).join(&first.folder).join(format!("dose_response.{ending}"));
         if n_new > 0 || !file.is_file() {
-            artefact::save_bytes(&file, &dose_response(&all, format)?)?;
+            artefact::save_bytes(&file, &dose_response(&single, format)?)?;
         }
     }
     Ok(n_new)
+}
+
+/// Draws a sweep of several layers, unless nothing is new and its figures are there.
+fn draw_anew(folder: &Path, (rows, n_new): (&[SweepRow], usize)) -> Result<()> {
+    if n_new > 0 || !folder.join("dose_by_layer.png").is_file() {
+        draw_sweep(rows, folder)?;
+    }
+    Ok(())
 }
 
 /// The best layer, but early enough that two blocks can still act on what was changed.
@@ -248,41 +266,9 @@ fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
     })
 }
 
-fn sweep_card(model: &Model, plan: &SweepPlan, layer: usize) -> Card {
-    held_weights(model, Card::new())
-        .input("weights_sha256", &model.weights_sha256)
-        .input("tokenizer_sha256", &model.tokenizer.sha256)
-        .input("dataset", &plan.dataset)
-        .input("target", &plan.target)
-        .input("layer", layer)
-        .input("doses", format!("{:?}", plan.doses))
-        .input("prompts", plan.prompts.join(" | "))
-}
-
-fn run_sweep(model: &Model, plan: &SweepPlan, (probes, layer): (&ProbeSet, usize)) -> Result<Vec<SweepRow>> {
-    let whole = Sweep {
-        kind: &plan.kind,
-        probes,
-        target: &plan.target,
-        layer,
-        ways: &[Way::Probe(Along::Pattern)],
-        doses: &plan.doses,
-        prompts: &plan.prompts,
-        at: Where::All,
-        n_random: 3,
-        n_tokens: 16,
-        names: None,
-        gazetteer: None,
-    };
-    let bar = terminal::bar(&format!("{}: sweep", plan.kind), whole.len() as u64);
-    let rows = sweep(model, &whole, &mut |p| bar.set_position(p.n_done as u64))?;
-    bar.finish_and_clear();
-    Ok(rows)
-}
-
 /// What the first prompt became at each dose of the probe's direction.
-fn print_sweep(plan: &SweepPlan, layer: usize, rows: &[SweepRow]) {
-    let Some(prompt) = plan.prompts.first() else { return };
+fn print_sweep(plan: &SweepPlan, layer: &Layers, rows: &[SweepRow]) {
+    let Some(prompt) = &plan.texts().first().cloned() else { return };
     println!(
         "\nSteering \"{prompt}\" along {} after block {layer} (dose, reading at the last layer, text):",
         plan.target

@@ -7,6 +7,7 @@
 //! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
 //!   `series` sorts its rows into curves
 //! - `sweep_points`: [`dose_by_layer`] and [`effect_by_kl`], a whole sweep at a glance
+//! - `text_by_dose`: [`text_by_dose()`], where the text says that the entity is
 //! - `panel`, `axis`, `legend`: the parts every figure is made of
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the `letters` of the bundled font
 //! - `style`: colours, fonts and sizes
@@ -31,6 +32,7 @@ mod sweep;
 mod sweep_points;
 #[cfg(test)]
 mod tests;
+mod text_by_dose;
 
 pub use format::{Caption, Format};
 pub use layers::r2_by_layer;
@@ -38,3 +40,4 @@ pub use neurons::neurons;
 pub use predictions::predictions;
 pub use sweep::dose_response;
 pub use sweep_points::{dose_by_layer, effect_by_kl};
+pub use text_by_dose::text_by_dose;

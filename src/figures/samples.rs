@@ -138,6 +138,23 @@ pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     rows
 }
 
+/// A sweep of eight sets of layers whose texts name places, some of them nothing.
+pub(super) fn texts() -> Vec<SweepRow> {
+    let mut rows: Vec<SweepRow> = sweep().into_iter().filter(|row| row.target == "longitude").collect();
+    for (i, row) in rows.iter_mut().enumerate() {
+        let by =
+            if row.direction == "probe" { 0.8 * row.dose } else { 0.1 * row.dose * noise(row.seed as usize) };
+        let is_lost = row.dose.abs() > 50.0 && i % 5 == 0;
+        row.named_value = Some(170.0 + by).filter(|_| !is_lost);
+        row.named = "somewhere".into();
+    }
+    let mut all = Vec::new();
+    for layers in ["0", "1", "2", "3", "4", "1+2", "2+3", "0+1+2+3"] {
+        all.extend(rows.iter().map(|row| SweepRow { layers: layers.into(), ..row.clone() }));
+    }
+    all
+}
+
 /// Two targets of places and the year: seven doses, four prompts, three random directions, two layers.
 pub(super) fn sweep() -> Vec<SweepRow> {
     let mut rows = Vec::new();
@@ -159,7 +176,7 @@ pub(super) fn sweep() -> Vec<SweepRow> {
                         rows.push(SweepRow {
                             kind: if *target == "year" { "year" } else { "place" }.into(),
                             prompt: format!("prompt {prompt}"),
-                            steer_layer: 3,
+                            layers: "3".into(),
                             direction: direction.into(),
                             seed,
                             target: (*target).into(),
@@ -167,7 +184,7 @@ pub(super) fn sweep() -> Vec<SweepRow> {
                             read_layer,
                             reading: 40.0 + 9.0 * noise(prompt) + gain * dose,
                             kl: if direction == "probe" { kl } else { 0.4 * kl },
-                            log_prob: -3.0,
+                            perplexity: Some(20.0),
                             repetition: 0.1,
                             names_log_prob: None,
                             named: String::new(),

@@ -1,5 +1,6 @@
 //! Sorts the rows of a dose–response sweep into curves over the dose.
 
+use super::axis::span;
 use crate::error::{Error, Result};
 use crate::results::SweepRow;
 
@@ -11,14 +12,15 @@ pub(super) type Curve = Vec<(f64, f64)>;
 pub(super) struct Sweep {
     /// `latitude`, `longitude` or `year`.
     pub target: String,
-    pub steer_layer: usize,
+    /// The steered layer, or several with `+` between them.
+    pub layers: String,
     /// The last layer at which a reading was taken.
     pub read_layer: usize,
     /// The change of the reading at the last layer.
     pub reading: Curves,
     /// The KL divergence from the unsteered model.
     pub kl: Curves,
-    /// The probe's mean change of the reading at the steered layer; empty where that is the last.
+    /// The probe's mean change of the reading at the (last) steered layer; empty where that is the last of all.
     pub steered: Curve,
 }
 
@@ -39,15 +41,31 @@ pub(super) fn mean<'a>(curves: impl IntoIterator<Item = &'a Curve>) -> Curve {
     at_one_dose.map(|same| (same[0].0, same.iter().map(|p| p.1).sum::<f64>() / same.len() as f64)).collect()
 }
 
+/// The least and the greatest of curves at each dose that any of them has.
+pub(super) fn ends(curves: &[Curve]) -> (Curve, Curve) {
+    let at = |dose: f64| span(curves.iter().flatten().filter(|p| p.0 == dose).map(|p| p.1));
+    let points = mean(curves).into_iter().map(|(dose, _)| (dose, at(dose)));
+    points.map(|(dose, (least, most))| ((dose, least), (dose, most))).unzip()
+}
+
+/// The unit of a target.
+pub(super) fn unit(target: &str) -> &str {
+    match target {
+        "year" => "years",
+        "latitude" | "longitude" => "degrees",
+        own => own,
+    }
+}
+
 /// The columns, in the order of their first rows.
 ///
 /// # Errors
 /// As [`super::dose_response`].
 pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
-    let mut keys: Vec<(&str, &str, usize)> = Vec::new();
+    let mut keys: Vec<(&str, &str, &str)> = Vec::new();
     for row in rows {
         check(row)?;
-        let key = (row.kind.as_str(), row.target.as_str(), row.steer_layer);
+        let key = (row.kind.as_str(), row.target.as_str(), row.layers.as_str());
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -57,18 +75,17 @@ pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
         return Err(Error::invalid("rows for the dose–response figure", "none", expected));
     }
     keys.into_iter()
-        .map(|(kind, target, layer)| {
-            let of_key =
-                |r: &&SweepRow| (r.kind.as_str(), r.target.as_str(), r.steer_layer) == (kind, target, layer);
+        .map(|key| {
+            let of_key = |r: &&SweepRow| (r.kind.as_str(), r.target.as_str(), r.layers.as_str()) == key;
             sweep(&rows.iter().filter(of_key).collect::<Vec<_>>())
         })
         .collect()
 }
 
 fn place(row: &SweepRow) -> String {
-    let SweepRow { target, steer_layer, direction, dose, read_layer, prompt, .. } = row;
+    let SweepRow { target, layers, direction, dose, read_layer, prompt, .. } = row;
     format!(
-        "{target} steered at layer {steer_layer}: {direction} direction, dose {dose}, read at layer {read_layer}, prompt `{prompt}`"
+        "{target} steered at layer {layers}: {direction} direction, dose {dose}, read at layer {read_layer}, prompt `{prompt}`"
     )
 }
 
@@ -91,14 +108,16 @@ fn sweep(rows: &[&SweepRow]) -> Result<Sweep> {
     let read_layer = rows.iter().map(|row| row.read_layer).max().unwrap_or(0);
     let at_layer = |layer: usize| rows.iter().copied().filter(move |row| row.read_layer == layer).collect();
     let last: Vec<&SweepRow> = at_layer(read_layer);
-    let steered: Vec<&SweepRow> = at_layer(first.steer_layer);
-    let steered = match first.steer_layer == read_layer || steered.is_empty() {
+    let after =
+        first.layers.split('+').next_back().and_then(|block| block.parse().ok()).unwrap_or(read_layer);
+    let steered: Vec<&SweepRow> = at_layer(after);
+    let steered = match after == read_layer || steered.is_empty() {
         true => Curve::new(),
         false => mean(&curves(&steered, change)?.prompts),
     };
     Ok(Sweep {
         target: first.target.clone(),
-        steer_layer: first.steer_layer,
+        layers: first.layers.clone(),
         read_layer,
         reading: curves(&last, change)?,
         kl: curves(&last, |row, _| Ok(row.kl))?,

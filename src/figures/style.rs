@@ -46,6 +46,7 @@ pub(super) const YELLOW: Ink = Ink::solid(240, 228, 66);
 pub(super) const BLUE: Ink = Ink::solid(0, 114, 178);
 pub(super) const VERMILLION: Ink = Ink::solid(213, 94, 0);
 pub(super) const PURPLE: Ink = Ink::solid(204, 121, 167);
+pub(super) const WINE: Ink = Ink::solid(136, 34, 85);
 pub(super) const GREY: Ink = Ink::solid(140, 140, 140);
 pub(super) const PALE: Ink = Ink::solid(205, 205, 205);
 pub(super) const TEXT: Ink = Ink::solid(20, 20, 20);

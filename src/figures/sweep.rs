@@ -7,7 +7,7 @@ use super::letters;
 use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::scene::{Label, Scene};
-use super::series::{Curve, Curves, Sweep, collect, mean};
+use super::series::{Curve, Curves, Sweep, collect, ends, mean, unit};
 use super::style::*;
 use crate::error::Result;
 use crate::results::SweepRow;
@@ -20,18 +20,21 @@ const READING_HEIGHT: f64 = 270.0;
 const KL_HEIGHT: f64 = 150.0;
 const APART: f64 = 44.0;
 const BELOW: f64 = 64.0;
+/// Panels below this width have few ticks and few words.
+const NARROW: f64 = 250.0;
 
 const PROBE: Stroke = Stroke::solid(BLUE, 3.2);
 const PROMPT: Stroke = Stroke::solid(SKY.faint(0.8), 1.1);
 const RANDOM: Stroke = Stroke::solid(GREY, 2.6);
-const EACH_RANDOM: Stroke = Stroke::solid(PALE, 1.2);
+const BAND: Ink = GREY.faint(0.3);
 const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
 
 /// Draws what each dose does, one column for each target and steered layer: above, how far the probe's
 /// reading at the last layer moves from dose 0; below, the KL divergence from the unsteered model.
 ///
 /// The probe's direction is shown for each prompt and in the mean; random directions, which move the
-/// stream as far, in the mean over prompts for each and over all; dots show the reading at the steered layer.
+/// stream as far, in the mean over all, in a band from the least direction's mean over prompts to the greatest;
+/// dots show the reading at the steered layer, the last of them where several are steered.
 ///
 /// # Units
 /// Doses and readings in degrees or years; KL in nats.
@@ -46,8 +49,8 @@ pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
 
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
     let sweeps = collect(rows)?;
-    let columns = sweeps.len().min(3);
-    let panel_width = [560.0, 420.0, 300.0][columns - 1];
+    let columns = sweeps.len().min(4);
+    let panel_width = [560.0, 420.0, 300.0, 188.0][columns - 1];
     let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
     let legend = legend(&sweeps);
     let strip = legend.height(width - LEFT - RIGHT);
@@ -70,22 +73,13 @@ fn legend(sweeps: &[Sweep]) -> Legend {
     legend.push(Swatch::Line(PROBE), "probe's direction, mean");
     legend.push(Swatch::Line(PROMPT), "each prompt");
     if sweeps.iter().any(|sweep| !sweep.reading.random.is_empty()) {
-        legend.push(Swatch::Line(RANDOM), "random directions, mean");
-        legend.push(Swatch::Line(EACH_RANDOM), "each random direction");
+        legend.push(Swatch::Band(RANDOM, BAND), "random directions, mean, least to greatest");
     }
     if sweeps.iter().any(|sweep| !sweep.steered.is_empty()) {
         legend.push(Swatch::Dot(ORANGE, 4.5), "probe's direction, read at the steered layer");
     }
     legend.push(Swatch::Line(IDENTITY), "reading moves by the dose");
     legend
-}
-
-fn unit(target: &str) -> &str {
-    match target {
-        "year" => "years",
-        "latitude" | "longitude" => "degrees",
-        own => own,
-    }
 }
 
 fn capital(word: &str) -> String {
@@ -104,16 +98,23 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random).chain([&sweep.steered]);
     let values = curves.flatten().map(|point| point.1).chain([low, high]);
     let range = widen(span(values), 0.05);
+    let is_narrow = frame.width < NARROW;
+    let (title, what) = match is_narrow {
+        true => (format!("layer {}", sweep.layers), sweep.target.as_str()),
+        false => (capital(&sweep.target), "reading"),
+    };
     let panel = Panel {
         frame,
-        x: Axis::round((low, high), 7, ""),
-        y: Axis::round(range, 8, &format!("change of the reading ({unit})")),
-        title: capital(&sweep.target),
+        x: Axis::round((low, high), if is_narrow { 4 } else { 7 }, ""),
+        y: Axis::round(range, 8, &format!("change of the {what} ({unit})")),
+        title,
     };
     panel.draw(scene);
-    let note = format!("steered at layer {}, read at layer {}", sweep.steer_layer, sweep.read_layer);
-    let at = (frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0, frame.top - 11.0);
-    scene.text(Label::level(note, at, TICK_SIZE));
+    if !is_narrow {
+        let note = format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer);
+        let right = frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0;
+        scene.text(Label::level(note, (right, frame.top - 11.0), TICK_SIZE));
+    }
     scene.line(&[panel.at((low, low)), panel.at((high, high))], IDENTITY);
     draw_curves(scene, &sweep.reading, &panel);
     for point in &sweep.steered {
@@ -127,7 +128,11 @@ fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let range = (low, widen((low, high), 0.05).1);
     let panel = Panel {
         frame,
-        x: Axis::round(doses(sweep), 7, &format!("dose ({})", unit(&sweep.target))),
+        x: Axis::round(
+            doses(sweep),
+            if frame.width < NARROW { 4 } else { 7 },
+            &format!("dose ({})", unit(&sweep.target)),
+        ),
         y: Axis::round(range, 4, "KL (nats)"),
         title: String::new(),
     };
@@ -136,11 +141,14 @@ fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
 }
 
 fn draw_curves(scene: &mut Scene, curves: &Curves, panel: &Panel) {
+    let (low, high) = ends(&curves.random);
+    if low.len() > 1 {
+        scene.area(low.iter().chain(high.iter().rev()).map(|point| panel.at(*point)).collect(), BAND);
+    }
     let mut draw = |curve: &Curve, stroke: Stroke| {
         let points: Vec<_> = curve.iter().map(|point| panel.at(*point)).collect();
         scene.line(&points, stroke);
     };
-    curves.random.iter().for_each(|curve| draw(curve, EACH_RANDOM));
     draw(&mean(&curves.random), RANDOM);
     curves.prompts.iter().for_each(|curve| draw(curve, PROMPT));
     draw(&mean(&curves.prompts), PROBE);

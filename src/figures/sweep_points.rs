@@ -14,6 +14,8 @@ const LEFT: f64 = 96.0;
 const TOP: f64 = 60.0;
 const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
+/// The colours of layers' lines: yellow would be too faint.
+const LINES: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, WINE];
 /// A cell of the heat map.
 const CELL: (f64, f64) = (82.0, 34.0);
 
@@ -27,7 +29,8 @@ pub fn dose_by_layer(points: &[SweepPoint], what: &str, format: Format) -> Resul
     paint(&heat_map(points, what)?, format)
 }
 
-/// Draws the effect against the divergence of the next token, a line a layer; random directions are grey.
+/// Draws the effect against the divergence of the next token, two lines a layer, for doses above and below 0; random
+/// directions are grey.
 ///
 /// # Units
 /// Divergence in nats.
@@ -41,7 +44,7 @@ pub fn effect_by_kl(points: &[SweepPoint], what: &str, format: Format) -> Result
 /// The points that are not of dose 0: those of the first direction that is not random, and the random ones.
 fn sorted(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)> {
     if let Some(bad) = points.iter().find(|p| !(p.effect.is_finite() && p.kl.is_finite())) {
-        let place = format!("layer {}, dose {}, direction {}", bad.layer, bad.dose, bad.direction);
+        let place = format!("layer {}, dose {}, direction {}", bad.layers, bad.dose, bad.direction);
         let found = if bad.effect.is_finite() { bad.kl } else { bad.effect };
         return Err(Error::NonFinite { place, found, advice: "steer with smaller doses".into() });
     }
@@ -55,17 +58,28 @@ fn sorted(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)>
     Ok((of(&first), of("random")))
 }
 
-/// The values of one side of the map, rising, each once.
-fn sides<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut all: Vec<T> = values.collect();
-    all.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    all.dedup_by(|a, b| a == b);
+/// The doses, rising, each once.
+fn doses(points: &[&SweepPoint]) -> Vec<f64> {
+    let mut all: Vec<f64> = points.iter().map(|p| p.dose).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    all
+}
+
+/// The layers, each once, as they come in the rows.
+fn layers<'a>(points: &[&'a SweepPoint]) -> Vec<&'a str> {
+    let mut all: Vec<&str> = Vec::new();
+    points.iter().for_each(|p| {
+        if !all.contains(&p.layers.as_str()) {
+            all.push(&p.layers);
+        }
+    });
     all
 }
 
 pub(super) fn heat_map(points: &[SweepPoint], what: &str) -> Result<Scene> {
     let (moved, random) = sorted(points)?;
-    let (layers, doses) = (sides(moved.iter().map(|p| p.layer)), sides(moved.iter().map(|p| p.dose)));
+    let (layers, doses) = (layers(&moved), doses(&moved));
     let (width, height) = (CELL.0 * doses.len() as f64, CELL.1 * layers.len() as f64);
     let mut scene = Scene::new(LEFT + width + RIGHT, TOP + height + BELOW);
     let most = moved.iter().map(|p| p.effect.abs()).fold(1e-9, f64::max);
@@ -73,16 +87,16 @@ pub(super) fn heat_map(points: &[SweepPoint], what: &str) -> Result<Scene> {
     scene.text(Label::level(title, (LEFT, TOP - 18.0), LABEL_SIZE));
     for point in &moved {
         let (Some(i), Some(j)) =
-            (doses.iter().position(|d| *d == point.dose), layers.iter().position(|l| *l == point.layer))
+            (doses.iter().position(|d| *d == point.dose), layers.iter().position(|l| *l == point.layers))
         else {
             continue;
         };
-        // Deeper layers stand higher, as the stream is usually drawn.
+        // Deeper layers stand higher, as the stream is usually drawn; joined ones come last.
         let (x, y) = (LEFT + CELL.0 * i as f64, TOP + CELL.1 * (layers.len() - 1 - j) as f64);
         let corners = vec![(x, y), (x + CELL.0, y), (x + CELL.0, y + CELL.1), (x, y + CELL.1)];
         let hue = if point.effect >= 0.0 { BLUE } else { VERMILLION };
         scene.area(corners, hue.faint(0.08 + 0.72 * point.effect.abs() / most));
-        let beside = random.iter().find(|r| r.layer == point.layer && r.dose == point.dose);
+        let beside = random.iter().find(|r| r.layers == point.layers && r.dose == point.dose);
         let word = match beside {
             Some(beside) => format!("{} ({})", short(point.effect), short(beside.effect)),
             None => short(point.effect),
@@ -98,7 +112,7 @@ pub(super) fn heat_map(points: &[SweepPoint], what: &str) -> Result<Scene> {
     }
     for (j, layer) in layers.iter().rev().enumerate() {
         let at = (LEFT - 8.0, TOP + CELL.1 * (j as f64 + 0.5) + 0.34 * TICK_SIZE);
-        scene.text(Label::level(layer.to_string(), at, TICK_SIZE).anchored(Anchor::End));
+        scene.text(Label::level(*layer, at, TICK_SIZE).anchored(Anchor::End));
     }
     let at = (LEFT + width / 2.0, TOP + height + 11.0 + TICK_SIZE + 1.4 * LABEL_SIZE);
     scene.text(Label::level("dose", at, LABEL_SIZE).anchored(Anchor::Middle));
@@ -114,8 +128,8 @@ fn short(value: f64) -> String {
 
 pub(super) fn costs(points: &[SweepPoint], what: &str) -> Result<Scene> {
     let (moved, random) = sorted(points)?;
-    let layers = sides(moved.iter().map(|p| p.layer));
-    let stroke = |i: usize| Stroke::solid(GROUPS[i % GROUPS.len()], 2.2);
+    let layers = layers(&moved);
+    let stroke = |i: usize| Stroke::solid(LINES[i % LINES.len()], 2.2);
     let mut legend = Legend::default();
     for (i, layer) in layers.iter().enumerate() {
         legend.push(Swatch::Line(stroke(i)), format!("layer {layer}"));
@@ -146,7 +160,7 @@ pub(super) fn costs(points: &[SweepPoint], what: &str) -> Result<Scene> {
     for (i, layer) in layers.iter().enumerate() {
         for sign in [-1.0, 1.0] {
             let mut of_side: Vec<&&SweepPoint> =
-                moved.iter().filter(|p| p.layer == *layer && p.dose * sign > 0.0).collect();
+                moved.iter().filter(|p| p.layers == *layer && p.dose * sign > 0.0).collect();
             of_side.sort_by(|a, b| a.dose.abs().total_cmp(&b.dose.abs()));
             let places = of_side.iter().map(|p| panel.at((p.kl, p.effect)));
             let line: Vec<_> = std::iter::once(panel.at((0.0, 0.0))).chain(places).collect();
@@ -163,18 +177,19 @@ mod tests {
     use super::*;
 
     fn points() -> Vec<SweepPoint> {
-        let point = |layer, direction: &str, dose: f64, effect| SweepPoint {
-            layer,
+        let point = |layers: &str, direction: &str, dose: f64, effect| SweepPoint {
+            layers: layers.into(),
             direction: direction.into(),
             dose,
             effect,
             kl: dose.abs() / 30.0,
+            ..SweepPoint::default()
         };
         let mut all = Vec::new();
-        for layer in [1, 2, 3] {
+        for (layers, times) in [("1", 1.0), ("2", 2.0), ("0+1+2", 3.0)] {
             for dose in [-30.0, 0.0, 30.0, 60.0] {
-                all.push(point(layer, "probe", dose, 0.5 * f64::abs(dose) * layer as f64));
-                all.push(point(layer, "random", dose, 0.7));
+                all.push(point(layers, "probe", dose, 0.5 * f64::abs(dose) * times));
+                all.push(point(layers, "random", dose, 0.7));
             }
         }
         all

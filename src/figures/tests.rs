@@ -1,7 +1,7 @@
 //! What every figure must hold: its words, its bounds, its refusals.
 
 use super::letters;
-use super::samples::{places, score, scores, sweep, units, years};
+use super::samples::{places, score, scores, sweep, texts, units, years};
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
 use super::*;
@@ -52,7 +52,15 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("sweep", sweep::scene(&sweep()).unwrap()),
         ("sweep_place", sweep::scene(&[at_target("latitude"), at_target("longitude")].concat()).unwrap()),
         ("sweep_year", sweep::scene(&at_target("year")).unwrap()),
+        ("sweep_narrow", sweep::scene(&texts()).unwrap()),
+        ("texts", super::text_by_dose::scene(&texts()).unwrap()),
+        ("texts_one", super::text_by_dose::scene(&texts_at(&["0"])).unwrap()),
+        ("texts_two", super::text_by_dose::scene(&texts_at(&["1", "1+2"])).unwrap()),
     ]
+}
+
+fn texts_at(layers: &[&str]) -> Vec<SweepRow> {
+    texts().into_iter().filter(|row| layers.contains(&row.layers.as_str())).collect()
 }
 
 fn labels(scene: &Scene) -> impl Iterator<Item = &Label> {
@@ -189,14 +197,43 @@ fn the_sweep_figure_says_what_it_shows() {
         "change of the reading (degrees)",
         "change of the reading (years)",
         "each prompt",
-        "random directions, mean",
-        "each random direction",
+        "random directions, mean, least to greatest",
         "reading moves by the dose",
         "steered at layer 3, read at layer 5",
         "read at the steered layer",
     ] {
         assert!(svg.contains(words), "{words}");
     }
+}
+
+#[test]
+fn the_figure_of_texts_says_what_it_shows_and_counts_what_names_nothing() {
+    let svg = svg_of(text_by_dose(&texts(), Format::Svg));
+    for words in [
+        "layer 0",
+        "layers 0 + 1 + 2 + 3",
+        "the text moved by (degrees)",
+        "moved along the dose",
+        "against it",
+        "names nothing",
+        "random directions, mean, least to greatest",
+        "share of texts",
+    ] {
+        assert!(svg.contains(words), "{words}");
+    }
+    // Across the seam: from 170 degrees by 48 is east, not west. All at +20 moved along, none against.
+    let rows: Vec<SweepRow> = texts_at(&["0"]).into_iter().filter(|row| row.direction == "probe").collect();
+    let scene = super::text_by_dose::scene(&rows).unwrap();
+    let areas = |rgb| {
+        let is_meant = |mark: &&Mark| matches!(mark, Mark::Area { ink, .. } if ink.rgb == rgb);
+        scene.marks.iter().filter(is_meant).count()
+    };
+    assert_eq!((areas(style::BLUE.rgb), areas(style::VERMILLION.rgb)), (6, 0), "six doses other than 0");
+    let mut nowhere = rows.clone();
+    nowhere.iter_mut().for_each(|row| row.named_value = None);
+    assert!(refusal(text_by_dose(&nowhere, Format::Svg)).contains("--read"));
+    let still: Vec<_> = rows.into_iter().filter(|row| row.dose != 0.0).collect();
+    assert!(refusal(text_by_dose(&still, Format::Svg)).contains("dose 0"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! - `direction`: unit vectors in the stream, of a vector or by chance
 //! - `vectors`: vectors by hook point, on disk; `pairs` makes them of texts
 //! - `op`: the change at one row of the stream
+//! - `layers`: blocks that are changed together
 //! - `positions`: which tokens are changed, by their absolute place
 //! - `steer`: the hooks that change them
 //! - `neurons`: MLP units held at a value, what is read then, and the loss
@@ -17,6 +18,7 @@
 mod direction;
 mod dose;
 mod gazetteer;
+mod layers;
 mod lens;
 mod names;
 mod neurons;
@@ -34,6 +36,7 @@ mod vectors;
 pub use direction::Direction;
 pub use dose::{Dose, Level, Toward};
 pub use gazetteer::Gazetteer;
+pub use layers::Layers;
 pub use lens::raised_and_lowered;
 pub use names::NameSet;
 pub use neurons::{Ablate, Held, mean_loss, random_units, readings};

@@ -12,9 +12,13 @@ pub struct NameSet {
     names: Vec<String>,
 }
 
+/// Nodes of a pass, about: more would not be faster, and take memory.
+const NODES: usize = 2048;
+
 /// The tokens of each name of a set after a text.
 type Tokens = Vec<Vec<u32>>;
-
+/// A text's tokens, and those of each set's names after it.
+type Followed = (Vec<u32>, Vec<Tokens>);
 /// One text's nodes for the names of a set: for each name, which of the wanted log-probabilities it is made of.
 type Parts = Vec<Vec<usize>>;
 
@@ -64,12 +68,12 @@ impl NameSet {
     ///
     /// # Errors
     /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] where no name can follow a text.
-    pub fn log_probs(&self, model: &Model, texts: &[&str], hook: &mut SteerTexts) -> Result<Vec<f64>> {
-        let each = NameSet::log_probs_of(std::slice::from_ref(self), (model, texts), hook)?;
+    pub fn log_probs(&self, model: &Model, texts: &[&str], steers: &SteerTexts) -> Result<Vec<f64>> {
+        let each = NameSet::log_probs_of(std::slice::from_ref(self), (model, texts), steers)?;
         Ok(each.into_iter().map(|of_text| of_text[0]).collect())
     }
 
-    /// The same for several sets, in one pass.
+    /// The same for several sets, some texts to a pass.
     ///
     /// # Shapes
     /// `[n_texts][n_sets]`.
@@ -79,39 +83,55 @@ impl NameSet {
     pub fn log_probs_of(
         sets: &[NameSet],
         (model, texts): (&Model, &[&str]),
-        hook: &mut SteerTexts,
+        steers: &SteerTexts,
     ) -> Result<Vec<Vec<f64>>> {
-        let mut known: HashMap<&str, (Vec<u32>, Vec<Tokens>)> = HashMap::new();
+        let mut known: HashMap<&str, Followed> = HashMap::new();
         for text in texts {
             if !known.contains_key(text) {
                 let names = sets.iter().map(|set| set.tokens_after(model, text));
                 known.insert(text, (model.tokenizer.encode(text)?.ids, names.collect::<Result<_>>()?));
             }
         }
-        let prompts: Vec<Vec<u32>> = texts.iter().map(|text| known[text].0.clone()).collect();
-        let (mut forest, last) = Forest::of_chains(&prompts)?;
-        let mut wanted = Vec::new();
-        let mut parts: Vec<Vec<Parts>> = Vec::new();
-        for (text, &last) in texts.iter().zip(&last) {
-            let mut children: HashMap<(u32, u32), (u32, usize)> = HashMap::new();
-            let mut one = |name: &Vec<u32>| {
-                let (mut node, mut of_name) = (last, Vec::new());
-                for &token in name {
-                    let (next, i) = *children.entry((node, token)).or_insert_with(|| {
-                        wanted.push((node, token));
-                        (forest.branch(node, token), wanted.len() - 1)
-                    });
-                    of_name.push(i);
-                    node = next;
-                }
-                of_name
-            };
-            let mut of_set = |names: &Tokens| names.iter().map(&mut one).collect();
-            parts.push(known[text].1.iter().map(&mut of_set).collect());
+        let size = |(text, sets): &Followed| text.len() + sets.iter().flatten().map(Vec::len).sum::<usize>();
+        let at_once = (NODES / known.values().map(size).max().unwrap_or(1)).max(1);
+        let mut all = Vec::with_capacity(texts.len());
+        for (i, texts) in texts.chunks(at_once).enumerate() {
+            let mut hook = steers.part(i * at_once..i * at_once + texts.len());
+            let followed: Vec<&Followed> = texts.iter().map(|text| &known[text]).collect();
+            all.extend(log_probs(model, &followed, &mut hook)?);
         }
-        let log_probs = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
-        let of_name = |part: &Vec<usize>| part.iter().map(|i| log_probs[*i]).sum::<f64>().exp();
-        let of_set = |names: &Parts| names.iter().map(of_name).sum::<f64>().ln();
-        Ok(parts.iter().map(|of_text| of_text.iter().map(of_set).collect()).collect())
+        Ok(all)
     }
+}
+
+/// The log-probability that each text goes on with one of the names of each set, all of them in one pass.
+fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Result<Vec<Vec<f64>>> {
+    let prompts: Vec<Vec<u32>> = followed.iter().map(|(prompt, _)| prompt.clone()).collect();
+    let (mut forest, last) = Forest::of_chains(&prompts)?;
+    let mut wanted = Vec::new();
+    let mut parts: Vec<Vec<Parts>> = Vec::new();
+    for ((_, sets), &last) in followed.iter().zip(&last) {
+        // Names that begin alike share their nodes; what follows a name's last token is not asked for.
+        let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut places: HashMap<(u32, u32), usize> = HashMap::new();
+        let mut one = |name: &Vec<u32>| {
+            let (mut node, mut of_name) = (last, Vec::new());
+            for (i, &token) in name.iter().enumerate() {
+                of_name.push(*places.entry((node, token)).or_insert_with(|| {
+                    wanted.push((node, token));
+                    wanted.len() - 1
+                }));
+                if i + 1 < name.len() {
+                    node = *nodes.entry((node, token)).or_insert_with(|| forest.branch(node, token));
+                }
+            }
+            of_name
+        };
+        let mut of_set = |names: &Tokens| names.iter().map(&mut one).collect();
+        parts.push(sets.iter().map(&mut of_set).collect());
+    }
+    let log_probs = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
+    let of_name = |part: &Vec<usize>| part.iter().map(|i| log_probs[*i]).sum::<f64>().exp();
+    let of_set = |names: &Parts| names.iter().map(of_name).sum::<f64>().ln();
+    Ok(parts.iter().map(|of_text| of_text.iter().map(of_set).collect()).collect())
 }

@@ -119,10 +119,10 @@ impl Press<'_> {
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))
         });
         let prompts: Vec<&str> = pressed.prompts.iter().map(String::as_str).collect();
-        let mut hook = self.hook(model, &framed, op)?;
+        let hook = self.hook(model, &framed, op)?;
         Ok(Outcome {
             named: named.collect::<Result<_>>()?,
-            log_probs: NameSet::log_probs_of(names, (model, &prompts), &mut hook)?,
+            log_probs: NameSet::log_probs_of(names, (model, &prompts), &hook)?,
             first_logits: texts.into_iter().map(|text| text.first_logits).collect(),
         })
     }

@@ -1,12 +1,13 @@
 //! Where and how strongly to steer: the most effect that a budget of divergence buys.
 
 use crate::results::{SweepPoint, SweepRow};
+use std::collections::HashMap;
 
 /// A layer and a dose, with what they did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
-    /// The block whose output is moved.
-    pub layer: usize,
+    /// The block whose output is moved, or several with `+` between them.
+    pub layers: String,
     /// How far.
     pub dose: f64,
     /// Along what.
@@ -40,43 +41,45 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
     }
 }
 
-/// Layer, direction and the bits of the dose.
-type Key = (usize, String, u64);
-/// Effect, divergence and how many there are of both.
-type Sums = (f64, f64, f64);
-
 /// The points of a sweep as they were read at the last layer, and what their effect is measured in.
 ///
 /// A text that names nothing counts as not moved.
 pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let of = effect_of(rows);
     let last = rows.iter().map(|row| row.read_layer).max();
-    let read: Vec<&SweepRow> = rows.iter().filter(|row| Some(row.read_layer) == last).collect();
-    let key = |r: &SweepRow| (r.steer_layer, r.direction.clone(), r.dose.to_bits());
-    let mut sums: Vec<(Key, Sums)> = Vec::new();
-    for row in &read {
-        let is_zero = |r: &&&SweepRow| {
-            r.dose == 0.0
-                && (r.steer_layer, &r.direction, r.seed) == (row.steer_layer, &row.direction, row.seed)
-        };
-        let before = read.iter().filter(is_zero).find(|r| r.prompt == row.prompt).and_then(|r| value(r, of));
+    let read = || rows.iter().filter(|row| Some(row.read_layer) == last);
+    let curve = |r: &SweepRow| (r.layers.clone(), r.direction.clone(), r.seed, r.prompt.clone());
+    let unsteered: HashMap<_, Option<f64>> =
+        read().filter(|row| row.dose == 0.0).map(|row| (curve(row), value(row, of))).collect();
+    // By layers, direction and the bits of the dose; sums until all are there.
+    let mut places: HashMap<(&str, &str, u64), usize> = HashMap::new();
+    let mut points: Vec<SweepPoint> = Vec::new();
+    for row in read() {
+        let place =
+            *places.entry((&row.layers, &row.direction, row.dose.to_bits())).or_insert_with(|| points.len());
+        if place == points.len() {
+            points.push(SweepPoint {
+                layers: row.layers.clone(),
+                direction: row.direction.clone(),
+                dose: row.dose,
+                ..SweepPoint::default()
+            });
+        }
+        let before = unsteered.get(&curve(row)).copied().flatten();
         let moved =
             value(row, of).zip(before).map_or(0.0, |(after, before)| change(row, (before, after), of));
-        let place = sums.iter().position(|(known, _)| *known == key(row)).unwrap_or_else(|| {
-            sums.push((key(row), (0.0, 0.0, 0.0)));
-            sums.len() - 1
-        });
-        let (effect, kl, n) = &mut sums[place].1;
-        (*effect, *kl, *n) = (*effect + moved, *kl + row.kl, *n + 1.0);
+        let point = &mut points[place];
+        (point.effect, point.kl, point.n) = (point.effect + moved, point.kl + row.kl, point.n + 1);
+        if of == "text" {
+            point.along += usize::from(moved > 0.0);
+            point.against += usize::from(moved < 0.0);
+            point.nothing += usize::from(row.named_value.is_none());
+        }
     }
-    let point = |((layer, direction, dose), (effect, kl, n)): (Key, Sums)| SweepPoint {
-        layer,
-        direction,
-        dose: f64::from_bits(dose),
-        effect: effect / n,
-        kl: kl / n,
-    };
-    (sums.into_iter().map(point).collect(), of)
+    for point in &mut points {
+        (point.effect, point.kl) = (point.effect / point.n as f64, point.kl / point.n as f64);
+    }
+    (points, of)
 }
 
 /// How far something went the way of the dose; longitudes go the short way round, and names whichever way.
@@ -96,9 +99,9 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
     let (points, effect_of) = points(rows);
     let within = |p: &&SweepPoint| p.direction != "random" && p.dose != 0.0 && p.kl <= most_kl;
     let best = points.iter().filter(within).max_by(|a, b| a.effect.total_cmp(&b.effect))?;
-    let beside = |p: &&SweepPoint| p.direction == "random" && p.layer == best.layer && p.dose == best.dose;
+    let beside = |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
     Some(Recommendation {
-        layer: best.layer,
+        layers: best.layers.clone(),
         dose: best.dose,
         direction: best.direction.clone(),
         effect_of,
@@ -112,11 +115,11 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
 mod tests {
     use super::*;
 
-    fn row(layer: usize, (direction, dose): (&str, f64), (reading, kl): (f64, f64)) -> SweepRow {
+    fn row(layers: &str, (direction, dose): (&str, f64), (reading, kl): (f64, f64)) -> SweepRow {
         SweepRow {
             kind: "place".into(),
             prompt: "Oslo".into(),
-            steer_layer: layer,
+            layers: layers.into(),
             direction: direction.into(),
             seed: u64::from(direction == "random"),
             target: "longitude".into(),
@@ -124,7 +127,7 @@ mod tests {
             read_layer: 5,
             reading,
             kl,
-            log_prob: -1.0,
+            perplexity: Some(3.0),
             repetition: 0.0,
             names_log_prob: None,
             named: String::new(),
@@ -136,17 +139,17 @@ mod tests {
     #[test]
     fn the_most_effect_within_the_budget_wins_whichever_way_it_goes() {
         let mut rows = vec![];
-        for layer in [2, 3] {
+        for layers in ["2", "0+3"] {
             for direction in ["probe", "random"] {
-                rows.push(row(layer, (direction, 0.0), (10.0, 0.0)));
+                rows.push(row(layers, (direction, 0.0), (10.0, 0.0)));
             }
         }
-        rows.push(row(2, ("probe", -30.0), (-15.0, 0.4)));
-        rows.push(row(2, ("random", -30.0), (11.0, 0.1)));
-        rows.push(row(3, ("probe", 60.0), (90.0, 3.0)));
-        rows.push(row(3, ("probe", 30.0), (30.0, 0.2)));
+        rows.push(row("2", ("probe", -30.0), (-15.0, 0.4)));
+        rows.push(row("2", ("random", -30.0), (11.0, 0.1)));
+        rows.push(row("0+3", ("probe", 60.0), (90.0, 3.0)));
+        rows.push(row("0+3", ("probe", 30.0), (30.0, 0.2)));
         let best = recommend(&rows, 1.0).unwrap();
-        assert_eq!((best.layer, best.dose, best.effect, best.random), (2, -30.0, 25.0, Some(-1.0)));
+        assert_eq!((&*best.layers, best.dose, best.effect, best.random), ("2", -30.0, 25.0, Some(-1.0)));
         assert_eq!(recommend(&rows, 5.0).unwrap().effect, 80.0);
         assert_eq!(recommend(&rows, 0.1), None);
         // What the text says counts before the reading, the short way round the Earth.
@@ -154,5 +157,10 @@ mod tests {
         rows[4].named_value = Some(-170.0);
         let best = recommend(&rows, 1.0).unwrap();
         assert_eq!((best.effect_of, best.effect), ("text", 0.0));
+        // From 170 to −170 is eastwards; a dose westwards does not want that. The others name nothing.
+        let counts = |p: &SweepPoint| (p.n, p.along, p.against, p.nothing);
+        let (all, _) = points(&rows);
+        let at = |dose: f64| all.iter().find(|p| p.dose == dose && p.direction == "probe").unwrap();
+        assert_eq!((counts(at(-30.0)), counts(at(60.0))), ((1, 0, 1, 0), (1, 0, 0, 1)));
     }
 }

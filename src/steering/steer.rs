@@ -7,6 +7,7 @@ use crate::hook_point::HookPoint;
 use crate::model::{Forest, Hook, Spec};
 use candle_core::Tensor;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A change of the stream at one hook point and some positions.
 #[derive(Debug, Clone)]
@@ -118,6 +119,11 @@ impl SteerTexts {
         let is_something = |steer: &&Steer| !steer.op.is_identity();
         let points = of_text.iter().flatten().filter(is_something).map(|steer| steer.point).collect();
         SteerTexts { of_text, points, texts: vec![], rows: vec![] }
+    }
+
+    /// The changes of some of the texts, for a forest of those alone.
+    pub fn part(&self, texts: Range<usize>) -> SteerTexts {
+        SteerTexts::new(self.of_text[texts].to_vec())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::direction::Direction;
 use super::gazetteer::Gazetteer;
+use super::layers::Layers;
 use super::names::NameSet;
 use super::op::{Along, Norm, Op};
 use super::positions::{Positions, Where};
@@ -12,9 +13,10 @@ use crate::hook_point::HookPoint;
 use crate::model::{
     Both, Capture, Continuation, Forest, Framed, Generation, Hook, Model, Next, Untouched, generate_each,
 };
-use crate::probes::{ProbeSet, StoredProbe};
+use crate::probes::ProbeSet;
 use crate::results::SweepRow;
 use candle_core::Tensor;
+use std::collections::BTreeMap;
 
 /// Texts that are steered in one pass.
 const AT_ONCE: usize = 1024;
@@ -24,8 +26,8 @@ const AT_ONCE: usize = 1024;
 pub enum Way {
     /// The probe's, doses in the target's unit.
     Probe(Along),
-    /// Another, by name; doses in multiples of the layer's residual RMS norm.
-    Along(String, Direction),
+    /// Another, by name, a direction a block; doses in multiples of the block's residual RMS norm.
+    Along(String, BTreeMap<usize, Direction>),
 }
 
 impl Way {
@@ -39,7 +41,7 @@ impl Way {
     }
 }
 
-/// What a sweep varies at one layer: directions and doses, over prompts.
+/// What a sweep varies at one layer, or at several that are moved together: directions and doses, over prompts.
 #[derive(Debug, Clone)]
 pub struct Sweep<'a> {
     /// What result rows call it: `place` or `year`.
@@ -48,8 +50,8 @@ pub struct Sweep<'a> {
     pub probes: &'a ProbeSet,
     /// Which of its targets is moved.
     pub target: &'a str,
-    /// The block whose output is moved.
-    pub layer: usize,
+    /// The blocks whose outputs are moved, each by the dose.
+    pub layers: &'a Layers,
     /// Along what; random directions are as long as the first of them.
     pub ways: &'a [Way],
     /// How far; 0 is among them.
@@ -83,7 +85,8 @@ struct Variant<'a> {
     direction: &'a str,
     seed: u64,
     dose: f64,
-    op: Op,
+    /// What is done after each block.
+    ops: Vec<(usize, Op)>,
 }
 
 impl Sweep<'_> {
@@ -102,6 +105,7 @@ impl Sweep<'_> {
             let found = format!("{:?}", self.doses);
             return Err(Error::invalid("doses of a sweep", found, "doses with 0 among them"));
         }
+        self.layers.check(model.spec().n_layers)?;
         if self.ways.is_empty() || self.prompts.is_empty() {
             return Err(Error::invalid("sweep", "nothing to vary", "at least one direction and one prompt"));
         }
@@ -113,31 +117,55 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// What each text does, prompt by prompt; the first of a prompt's is at dose 0.
-    fn variants(&self, stored: &StoredProbe) -> Result<Vec<Variant<'_>>> {
+    /// What one direction does at one dose, at each of the blocks.
+    fn ops(&self, way: &Way, dose: f64) -> Result<Vec<(usize, Op)>> {
         let target = self.probes.target(self.target)?;
-        let op = |way: &Way, dose: f64| match way {
-            Way::Probe(along) => {
-                let mut deltas = vec![0.0; stored.probe.n_targets()];
-                deltas[target] = dose;
-                Op::shift_along(*along, stored, &deltas)
-            }
-            Way::Along(_, direction) => Ok(Op::add(direction, dose, stored.stream.resid_rms)),
+        let one = |&block: &usize| {
+            let stored = self.probes.get(HookPoint::ResidPost(block))?;
+            let op = match way {
+                Way::Probe(along) => {
+                    let mut deltas = vec![0.0; stored.probe.n_targets()];
+                    deltas[target] = dose;
+                    Op::shift_along(*along, stored, &deltas)?
+                }
+                Way::Along(name, directions) => {
+                    let direction = directions.get(&block).ok_or_else(|| {
+                        let expected = format!("a direction for each of the blocks {}", self.layers);
+                        Error::invalid(format!("direction `{name}`"), format!("none for {block}"), expected)
+                    })?;
+                    Op::add(direction, dose, stored.stream.resid_rms)
+                }
+            };
+            Ok((block, op))
         };
+        self.layers.blocks().iter().map(one).collect()
+    }
+
+    /// The same random direction at each of the blocks, as long there as the first direction's change.
+    fn random_ops(&self, seed: u64, dose: f64) -> Result<Vec<(usize, Op)>> {
+        let as_long = |(block, op): (usize, Op)| {
+            let length = op.length().unwrap_or(0.0) * dose.signum();
+            Ok((block, Op::Add(Direction::random(op.width(), seed)?.times(length))))
+        };
+        self.ops(&self.ways[0], dose)?.into_iter().map(as_long).collect()
+    }
+
+    /// What each text does, prompt by prompt; the first of a prompt's is at dose 0.
+    fn variants(&self) -> Result<Vec<Variant<'_>>> {
         let mut doses = self.doses.to_vec();
         doses.sort_by_key(|dose| *dose != 0.0);
         let mut all = Vec::new();
         for prompt in 0..self.prompts.len() {
             for way in self.ways {
                 for &dose in &doses {
-                    all.push(Variant { prompt, direction: way.name(), seed: 0, dose, op: op(way, dose)? });
+                    let ops = self.ops(way, dose)?;
+                    all.push(Variant { prompt, direction: way.name(), seed: 0, dose, ops });
                 }
             }
             for seed in 1..=self.n_random {
                 for &dose in &doses {
-                    let length = op(&self.ways[0], dose)?.length().unwrap_or(0.0) * dose.signum();
-                    let op = Op::Add(Direction::random(stored.probe.d_model(), seed)?.times(length));
-                    all.push(Variant { prompt, direction: "random", seed, dose, op });
+                    let ops = self.random_ops(seed, dose)?;
+                    all.push(Variant { prompt, direction: "random", seed, dose, ops });
                 }
             }
         }
@@ -145,7 +173,7 @@ impl Sweep<'_> {
     }
 }
 
-/// Runs the sweep: one row for each prompt, direction, dose and layer from the steered one on.
+/// Runs the sweep: one row for each prompt, direction, dose and layer from the first steered one on.
 ///
 /// All texts run side by side, in one pass a token. Random directions move the stream by a vector of the same
 /// length as the first direction's at the same dose.
@@ -155,9 +183,8 @@ impl Sweep<'_> {
 /// prompt cannot be encoded.
 pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
-    let stored = plan.probes.get(HookPoint::ResidPost(plan.layer))?;
     let framed = plan.prompts.iter().map(|prompt| framed(model, prompt)).collect::<Result<Vec<Framed>>>()?;
-    let variants = plan.variants(stored)?;
+    let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
     let mut rows = Vec::new();
@@ -174,9 +201,9 @@ fn framed(model: &Model, prompt: &str) -> Result<Framed> {
     model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
 }
 
-/// Where readings are taken: from the steered layer on.
+/// Where readings are taken: from the first steered layer on.
 fn later(plan: &Sweep, model: &Model) -> Vec<HookPoint> {
-    (plan.layer..model.spec().n_layers).map(HookPoint::ResidPost).collect()
+    (plan.layers.first()..model.spec().n_layers).map(HookPoint::ResidPost).collect()
 }
 
 /// Some whole prompts' texts.
@@ -191,8 +218,11 @@ impl Pass<'_> {
     fn hook(&self) -> Result<SteerTexts> {
         let one = |v: &Variant| {
             let positions = Positions::new(&self.plan.at, &self.framed[v.prompt])?;
-            let point = HookPoint::ResidPost(self.plan.layer);
-            Ok(vec![Steer::new(self.model.spec(), (point, v.op.clone()), Norm::Free, positions)?])
+            let at_block = |(block, op): &(usize, Op)| {
+                let what = (HookPoint::ResidPost(*block), op.clone());
+                Steer::new(self.model.spec(), what, Norm::Free, positions.clone())
+            };
+            v.ops.iter().map(at_block).collect()
         };
         Ok(SteerTexts::new(self.variants.iter().map(one).collect::<Result<_>>()?))
     }
@@ -212,12 +242,12 @@ impl Pass<'_> {
         let going =
             (&mut hook as &mut dyn Hook, &mut (|_: usize, _: u32| Next::More) as &mut dyn FnMut(_, _) -> _);
         let texts = generate_each(&model.transformer, (forest, last), &continuation, going)?;
-        let log_probs = mean_log_probs(model, &texts)?;
+        let perplexities = perplexities(model, &texts)?;
         let names = match plan.names {
             Some(set) => {
                 let prompts: Vec<&str> =
                     self.variants.iter().map(|v| self.framed[v.prompt].text.as_str()).collect();
-                set.log_probs(model, &prompts, &mut steer)?.into_iter().map(Some).collect()
+                set.log_probs(model, &prompts, &steer)?.into_iter().map(Some).collect()
             }
             None => vec![None; texts.len()],
         };
@@ -227,7 +257,7 @@ impl Pass<'_> {
         for (i, text) in texts.iter().enumerate() {
             let unsteered = &texts[i / of_prompt * of_prompt];
             let kl = divergence(&text.first_logits, &unsteered.first_logits);
-            let of_text = self.row(i, text, (kl, log_probs[i], names[i]))?;
+            let of_text = self.row(i, text, (kl, perplexities[i], names[i]))?;
             for (at, values) in &read {
                 let reading = self.reading(*at, &values.get(i)?.to_vec1::<f32>()?)?;
                 rows.push(SweepRow { read_layer: at.layer(), reading, ..of_text.clone() });
@@ -246,7 +276,7 @@ impl Pass<'_> {
         &self,
         i: usize,
         text: &Generation,
-        (kl, log_prob, names_log_prob): (f64, f64, Option<f64>),
+        (kl, perplexity, names_log_prob): (f64, Option<f64>, Option<f64>),
     ) -> Result<SweepRow> {
         let (plan, v) = (self.plan, &self.variants[i]);
         let written = self.model.tokenizer.decode(text.new_ids())?;
@@ -255,7 +285,7 @@ impl Pass<'_> {
         Ok(SweepRow {
             kind: plan.kind.to_string(),
             prompt: plan.prompts[v.prompt].clone(),
-            steer_layer: plan.layer,
+            layers: plan.layers.to_string(),
             direction: v.direction.to_string(),
             seed: v.seed,
             target: plan.target.to_string(),
@@ -263,7 +293,7 @@ impl Pass<'_> {
             read_layer: 0,
             reading: 0.0,
             kl,
-            log_prob,
+            perplexity,
             repetition: repetition(text.new_ids()),
             names_log_prob,
             named: named.map(|(name, _)| name.to_string()).unwrap_or_default(),
@@ -290,8 +320,8 @@ impl Hook for FirstPass {
     }
 }
 
-/// Mean log-probability of each text's new tokens under the unsteered model, in nats a token.
-fn mean_log_probs(model: &Model, texts: &[Generation]) -> Result<Vec<f64>> {
+/// The perplexity of each text's new tokens under the unsteered model; `None` where there are none.
+fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>> {
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
     let (forest, last) = Forest::of_texts(&ids)?;
     let mut wanted = Vec::new();
@@ -301,10 +331,10 @@ fn mean_log_probs(model: &Model, texts: &[Generation]) -> Result<Vec<f64>> {
     }
     let all = log_probs_after(&model.transformer, &forest, &wanted, &mut Untouched)?;
     let mut rest = all.as_slice();
-    let mean = |text: &Generation| {
+    let one = |text: &Generation| {
         let (own, others) = rest.split_at(text.new_ids().len());
         rest = others;
-        if own.is_empty() { 0.0 } else { own.iter().sum::<f64>() / own.len() as f64 }
+        (!own.is_empty()).then(|| (-own.iter().sum::<f64>() / own.len() as f64).exp())
     };
-    Ok(texts.iter().map(mean).collect())
+    Ok(texts.iter().map(one).collect())
 }

@@ -30,6 +30,7 @@ mod shards;
 mod source;
 mod steering;
 mod stores;
+mod sweeps;
 mod texts;
 mod texts_binary;
 mod tidy;

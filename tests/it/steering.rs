@@ -78,7 +78,9 @@ fn a_sweep_is_found_again_and_other_inputs_are_refused() {
     for row in rows.iter().filter(|row| row.dose == 0.0) {
         assert!(row.kl < 1e-9 && !row.named.is_empty() && row.names_log_prob.unwrap() < 0.0, "{row:?}");
     }
-    let at = |row: &&mappa::results::SweepRow| row.read_layer == row.steer_layer && row.direction == "probe";
+    let at = |row: &&mappa::results::SweepRow| {
+        row.read_layer.to_string() == row.layers && row.direction == "probe"
+    };
     for pair in rows.iter().filter(at).collect::<Vec<_>>().chunks(2) {
         assert!((pair[1].reading - pair[0].reading - 90.0).abs() < 1e-2, "{pair:?}");
     }

@@ -1,0 +1,240 @@
+//! Sweeps of the bundled model: joined layers, eras, a kill, and what steering does to what a text says.
+
+use mappa::datasets::bundled;
+use mappa::hook_point::HookPoint;
+use mappa::model::{Continuation, Model, Precision, generate};
+use mappa::probes::ProbeSet;
+use mappa::results::{SweepRow, load_rows};
+use mappa::steering::{
+    Along, Gazetteer, Layers, Norm, Op, Positions, Steer, Steers, Sweep, Way, Where, sweep,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn probes(dataset: &str) -> ProbeSet {
+    ProbeSet::load(&super::root(&format!("probes/atlas/{dataset}/empty/probes.safetensors"))).unwrap()
+}
+
+/// A place sweep of these prompts; no random directions, eight tokens.
+fn plan<'a>(
+    (probes, gazetteer): (&'a ProbeSet, &'a Gazetteer),
+    (layers, doses): (&'a Layers, &'a [f64]),
+    prompts: &'a [String],
+) -> Sweep<'a> {
+    Sweep {
+        kind: "place",
+        probes,
+        target: "longitude",
+        layers,
+        ways: &[Way::Probe(Along::Pattern)],
+        doses,
+        prompts,
+        at: Where::Prompt,
+        n_random: 0,
+        n_tokens: 8,
+        names: None,
+        gazetteer: Some(gazetteer),
+    }
+}
+
+fn countries() -> Gazetteer {
+    Gazetteer::of_column(&bundled("world_place").unwrap(), "country").unwrap()
+}
+
+#[test]
+fn joined_layers_do_what_one_change_after_each_of_them_does() {
+    let model = Model::bundled(Precision::F32).unwrap();
+    let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1+3".parse().unwrap());
+    let prompt = "Vienna is in".to_string();
+    let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 90.0]), std::slice::from_ref(&prompt));
+    let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+    assert!(rows.iter().all(|row| row.layers == "1+3"));
+    assert_eq!(rows.iter().filter(|row| row.dose == 90.0).count(), 5, "read at layers 1 to 5");
+
+    let framed = model.tokenizer.frame(&prompt, 0..prompt.len()).unwrap();
+    let one = |layer: usize| {
+        let point = HookPoint::ResidPost(layer);
+        let op = Op::shift_along(Along::Pattern, probes.get(point).unwrap(), &[0.0, 90.0]).unwrap();
+        let positions = Positions::new(&Where::Prompt, &framed).unwrap();
+        Steer::new(model.spec(), (point, op), Norm::Free, positions).unwrap()
+    };
+    let end = framed.encoded.ids[0];
+    let continuation = Continuation { ends: vec![end], ..Continuation::greedy(8) };
+    let text = |steers: Vec<Steer>| {
+        let written =
+            generate(&model.transformer, &framed.encoded.ids, &continuation, &mut Steers(steers)).unwrap();
+        model.tokenizer.decode(written.new_ids()).unwrap()
+    };
+    let swept = |dose: f64| rows.iter().find(|row| row.dose == dose).unwrap().text.clone();
+    assert_eq!(swept(0.0), text(vec![]));
+    assert_eq!(swept(90.0), text(vec![one(1), one(3)]));
+    assert_ne!(swept(90.0), text(vec![one(3)]), "the first of them counts");
+}
+
+#[test]
+fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
+    let model = Model::bundled(Precision::F32).unwrap();
+    let (probes, gazetteer, prompts) = (probes("world_place"), countries(), ["Athens is in".to_string()]);
+    let reading = |layers: &str, dose: f64, at: usize| {
+        let layers = layers.parse().unwrap();
+        let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 40.0]), &prompts);
+        let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+        rows.iter().find(|row| row.dose == dose && row.read_layer == at).unwrap().reading
+    };
+    // The first layer moves by the dose; the second keeps what the first left, and moves by the dose again.
+    assert!((reading("2+3", 40.0, 2) - reading("2+3", 0.0, 2) - 40.0).abs() < 1e-2);
+    let (joined, alone) = (reading("2+3", 40.0, 3), reading("2", 40.0, 3));
+    assert!((joined - alone - 40.0).abs() < 1e-2, "{joined} {alone}");
+    let layers = "2+6".parse().unwrap();
+    let error = sweep(&model, &plan((&probes, &gazetteer), (&layers, &[0.0]), &prompts), &mut |_| ());
+    assert!(error.unwrap_err().to_string().contains("0 to 5"));
+}
+
+/// Cities of the test split whose places were not looked at when layers were chosen, as probes/atlas_steering.toml
+/// has them.
+const HELD_OUT: [&str; 17] = [
+    "Tromso",
+    "Turku",
+    "Aalborg",
+    "Kharkiv",
+    "Saint Petersburg",
+    "Nizhny Novgorod",
+    "Murmansk",
+    "The Hague",
+    "Utrecht",
+    "Innsbruck",
+    "Plzen",
+    "Kosice",
+    "Podgorica",
+    "Durres",
+    "Banja Luka",
+    "Edirne",
+    "Limerick",
+];
+
+/// A cell of the table in docs/steering.md: texts along a direction that name a country further east, further west, and
+/// none, with the mean divergence.
+struct Cell {
+    east: usize,
+    west: usize,
+    none: usize,
+    kl: f64,
+}
+
+fn cell(rows: &[SweepRow], direction: &str, dose: f64) -> Cell {
+    let last = rows.iter().map(|row| row.read_layer).max().unwrap();
+    let at = |wanted: f64| {
+        move |row: &&SweepRow| row.read_layer == last && row.direction == direction && row.dose == wanted
+    };
+    let named: BTreeMap<&str, f64> =
+        rows.iter().filter(at(0.0)).map(|row| (row.prompt.as_str(), row.named_value.unwrap())).collect();
+    let (mut cell, mut n) = (Cell { east: 0, west: 0, none: 0, kl: 0.0 }, 0.0);
+    for row in rows.iter().filter(at(dose)) {
+        let by = row
+            .named_value
+            .map(|value| (value - named[row.prompt.as_str()] + 540.0).rem_euclid(360.0) - 180.0);
+        cell.east += usize::from(by.is_some_and(|by| by > 0.0));
+        cell.west += usize::from(by.is_some_and(|by| by < 0.0));
+        cell.none += usize::from(by.is_none());
+        (cell.kl, n) = (cell.kl + row.kl, n + 1.0);
+    }
+    Cell { kl: cell.kl / n, ..cell }
+}
+
+#[test]
+fn moving_european_cities_east_at_three_layers_moves_the_country_that_is_named() {
+    let model = Model::bundled(Precision::F32).unwrap();
+    let (probes, gazetteer, layers) = (probes("world_place"), countries(), "0+1+2".parse().unwrap());
+    let prompts: Vec<String> = HELD_OUT.iter().map(|city| format!("{city} is in")).collect();
+    let doses = [0.0, 30.0, 60.0, 90.0];
+    let plan = plan((&probes, &gazetteer), (&layers, &doses), &prompts);
+    let whole = Sweep { n_random: 2, n_tokens: 12, ..plan };
+    let rows = sweep(&model, &whole, &mut |_| ()).unwrap();
+    let cells = [30.0, 60.0, 90.0].map(|dose| cell(&rows, "probe", dose));
+    assert!(cells[1].east >= 10 && cells[2].east >= 12, "most move east");
+    assert!(cells.iter().all(|cell| cell.west <= 1), "next to none move west");
+    // Random directions, two for each city, do not come near.
+    assert!([30.0, 60.0, 90.0].map(|dose| cell(&rows, "random", dose).east).iter().all(|east| *east < 12));
+    // What the docs say of it is what is computed.
+    let words = cells.map(|c| format!("**{}** / {} / {} ({:.1})", c.east, c.west, c.none, c.kl));
+    let line = format!("| 0+1+2 | pattern | 17 held out | {} |", words.join(" | "));
+    let docs = std::fs::read_to_string(super::root("docs/steering.md")).unwrap();
+    assert!(docs.contains(&line), "docs/steering.md lacks: {line}");
+    let experiment = std::fs::read_to_string(super::root("probes/atlas_steering.toml")).unwrap();
+    assert!(HELD_OUT.iter().all(|city| experiment.contains(&format!("\"{city}\""))));
+}
+
+fn command(lab: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
+    command.arg("--lab").arg(lab).args(["steer", "sweep"]).args(args);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// A lab with the bundled model's probes.
+fn lab() -> tempfile::TempDir {
+    let lab = tempfile::tempdir().unwrap();
+    for dataset in ["world_place", "historical_figure"] {
+        let file = format!("probes/atlas/{dataset}/empty/probes.safetensors");
+        std::fs::create_dir_all(lab.path().join(&file).parent().unwrap()).unwrap();
+        std::fs::copy(super::root(&file), lab.path().join(&file)).unwrap();
+    }
+    lab
+}
+
+/// Waits until a layer's rows lie there.
+fn wait_for_a_layer(child: &mut Child, folder: &Path) {
+    let started = Instant::now();
+    while std::fs::read_dir(folder).map_or(0, |files| files.filter(|f| is_layer(f.as_ref().unwrap())).count())
+        == 0
+    {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
+        assert!(started.elapsed() < Duration::from_secs(120), "no layer is done");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn is_layer(file: &std::fs::DirEntry) -> bool {
+    file.path().extension().is_some_and(|ending| ending == "csv")
+}
+
+#[test]
+fn a_sweep_of_eras_that_was_killed_ends_with_the_same_bytes() {
+    let args = [
+        "--target=year",
+        "--dataset=historical_figure",
+        "--doses=-400,0,400",
+        "--prompts=Plutarch,Avicenna,Dante Alighieri",
+        "--template={} is from the age of",
+        "--read=age",
+        "--names=age=baroque",
+        "--layers=0,1,0+1,2,3,0+1+2",
+        "--random=1",
+    ];
+    let (whole, killed) = (lab(), lab());
+    assert!(command(whole.path(), &args).status().unwrap().success());
+    let sweep = |lab: &Path| lab.join("steering/atlas/year");
+    let mut child = command(killed.path(), &args).spawn().unwrap();
+    wait_for_a_layer(&mut child, &sweep(killed.path()).join("layers"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let n_done = std::fs::read_dir(sweep(killed.path()).join("layers")).unwrap().count();
+    assert!(!sweep(killed.path()).join("sweep.csv").exists(), "it was killed before its end");
+    println!("killed with {n_done} of 6 layers done");
+    assert!(command(killed.path(), &args).status().unwrap().success());
+    for file in
+        ["sweep.csv", "dose_response.svg", "dose_by_layer.svg", "effect_by_kl.svg", "text_by_dose.svg"]
+    {
+        let bytes = |lab: &Path| std::fs::read(sweep(lab).join(file)).unwrap();
+        assert!(bytes(killed.path()) == bytes(whole.path()), "{file} differs");
+    }
+    let rows: Vec<SweepRow> = load_rows(&sweep(whole.path()).join("sweep.csv")).unwrap();
+    for row in rows.iter().filter(|row| row.dose == 0.0) {
+        assert!(row.named_value.is_some(), "{row:?}");
+        assert!(row.names_log_prob.unwrap() < 0.0 && row.perplexity.unwrap() >= 1.0, "{row:?}");
+    }
+    let age = |prompt: &str| rows.iter().find(|row| row.prompt.starts_with(prompt)).unwrap().named.clone();
+    assert_eq!((age("Avicenna"), age("Dante")), ("crusade".into(), "plague".into()));
+}
