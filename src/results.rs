@@ -194,9 +194,9 @@ pub struct AblationRow {
     pub k: usize,
     /// R² of the reading on test entities.
     pub r2: f64,
-    /// Mean loss of a token in the entities' texts, in nats.
+    /// Mean loss of a token in the entities' texts, in nats; not a number where the model does not generate.
     pub entity_loss: f64,
-    /// Mean loss of a token in the control texts, in nats.
+    /// Mean loss of a token in the control texts, in nats; as above.
     pub control_loss: f64,
 }
 

@@ -213,6 +213,10 @@ impl Experiment {
         let experiment: Experiment = toml::from_str(text).map_err(|e| {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
         })?;
+        if experiment.resamples < 2 {
+            let found = format!("resamples = {}", experiment.resamples);
+            return Err(Error::bad_file(path, found, "2 or more: of fewer there is no interval"));
+        }
         for (dataset, prompts) in &experiment.prompts {
             if prompts.is_empty() || !experiment.datasets.contains(dataset) {
                 let found = format!("{} prompts for `{dataset}`", prompts.len());
@@ -256,6 +260,7 @@ mod tests {
         };
         assert_eq!(with("split = 'group:country'").unwrap().settings().split.to_string(), "group:country");
         assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
+        assert!(with("resamples = 1").unwrap_err().to_string().contains("resamples = 1; expected 2"));
     }
 
     #[test]

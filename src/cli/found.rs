@@ -1,6 +1,7 @@
 //! `mappa probe compare` and `geometry`: what was found by probing, held against each other.
 
-use super::stages::best_point;
+use super::settings::at_least_two;
+use super::stages::{activations, best_point};
 use super::table::print_columns;
 use clap::{Args, Subcommand};
 use mappa::activations::ActivationStore;
@@ -36,9 +37,11 @@ impl Found {
 ///
 /// A and B are folders of probes, MODEL/DATASET/PROMPT, and perhaps a hook point behind @; without one, the
 /// layer is the one whose probe reads its training entities best. Both sides must hold the same test entities.
+/// Another layer than that one is read again from the activations, which must still be there.
 /// Every score is counted on both over the same resamples, so that what both find hard or easy cancels.
 ///
 /// Examples:
+///   mappa probe compare atlas/art/empty atlas/art/empty@embed                what the blocks add
 ///   mappa probe compare atlas/art/empty@blocks.3.hook_resid_post atlas/art/empty
 ///   mappa probe compare pythia-160m/us_place/empty pythia-160m/us_place/where_us --by-group
 #[derive(Args)]
@@ -54,7 +57,7 @@ pub struct Compare {
     #[arg(long)]
     by_group: bool,
     /// Bootstrap resamples of each interval.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = at_least_two())]
     resamples: usize,
     /// Seeds the resamples.
     #[arg(long, default_value_t = 0)]
@@ -114,22 +117,31 @@ struct Side {
 
 impl Side {
     fn find(lab: &Path, text: &str) -> Result<Side> {
-        // A revision may stand behind an @ as well: only a hook point's name ends it here.
-        let split = text.rsplit_once('@').and_then(|(path, point)| Some((path, point.parse().ok()?)));
-        let (path, point): (&str, Option<HookPoint>) = split.map_or((text, None), |(p, h)| (p, Some(h)));
-        let folders = [lab.join("probes").join(path), PathBuf::from(path)];
-        let folder = folders.into_iter().find(|folder| folder.join("predictions.csv").is_file());
-        let folder = folder.ok_or_else(|| {
+        let probed = |path: &str| {
+            let folders = [lab.join("probes").join(path), PathBuf::from(path)];
+            folders.into_iter().find(|folder| folder.join("predictions.csv").is_file())
+        };
+        // A revision may stand behind an @ as well: a folder that is there is meant as it is.
+        if let Some(folder) = probed(text) {
+            let point = best_point(&load_rows(&folder.join("scores.csv"))?)?;
+            let probes = probes(&folder)?;
+            return Ok(Side { folder, point, probes });
+        }
+        let behind = text.rsplit_once('@').and_then(|(path, point)| Some((probed(path)?, point)));
+        let Some((folder, name)) = behind else {
             let expected =
                 format!("MODEL/DATASET/PROMPT below {}, probed before", lab.join("probes").display());
-            Error::invalid("folder of probes", text, expected)
-        })?;
-        let point = match point {
-            Some(point) => point,
-            None => best_point(&load_rows(&folder.join("scores.csv"))?)?,
+            return Err(Error::invalid("folder of probes", text, expected));
         };
-        let probes = ProbeSet::load(&folder.join("probes.safetensors"))?;
-        Ok(Side { folder, point, probes })
+        let probes = probes(&folder)?;
+        let known: Vec<HookPoint> = probes.points().collect();
+        match HookPoint::choose(name, &known)?[..] {
+            [point] => Ok(Side { folder, point, probes }),
+            ref several => {
+                let found = format!("`{name}`, which means {} hook points", several.len());
+                Err(Error::invalid("hook point behind @", found, "one of them"))
+            }
+        }
     }
 
     /// The readings of the hook point: as they were saved, or from the activations.
@@ -155,6 +167,10 @@ impl Side {
     }
 }
 
+fn probes(folder: &Path) -> Result<ProbeSet> {
+    ProbeSet::load(&folder.join("probes.safetensors"))
+}
+
 /// The activations that the probes of a folder were fitted to.
 fn store(lab: &Path, folder: &Path) -> Result<ActivationStore> {
     let mut parts = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
@@ -165,15 +181,17 @@ fn store(lab: &Path, folder: &Path) -> Result<ActivationStore> {
     // Behind the prompt's name stand the choices that only results know, such as `.split_random`.
     let mut prompt = results.as_str();
     loop {
-        let store = ActivationStore::new(lab, &model, &dataset, prompt);
-        if store.folder.is_dir() {
+        let store = activations(lab, (&model, &dataset, prompt))?;
+        if !store.hook_points()?.is_empty() {
             return Ok(store);
         }
         prompt = match prompt.rsplit_once('.') {
             Some((before, _)) => before,
             None => {
-                let advice = format!("activations; make them with `mappa extract --dataset {dataset}`");
-                return Err(Error::bad_file(store.folder, "nothing", advice));
+                let advice = format!(
+                    "activations; make them with `mappa extract --model {model} --dataset {dataset}`"
+                );
+                return Err(Error::bad_file(store.place(), "nothing", advice));
             }
         };
     }
@@ -183,9 +201,12 @@ fn store(lab: &Path, folder: &Path) -> Result<ActivationStore> {
 ///
 /// Writes into geometry/ beside the probes of each dataset: participation.csv (how many principal components the
 /// stream lies in, and each reading is made of), layers.csv, targets.csv and datasets.csv (cosines between the
-/// probes of layers, of latitude and longitude, and of this dataset and the others).
+/// probes of layers, of latitude and longitude, and of this dataset and the others). docs/neurons.md says how
+/// to read them.
 ///
-/// Example: mappa probe geometry --dataset world_place --dataset us_place
+/// Examples:
+///   mappa probe geometry --dataset world_place --dataset us_place   is north the same direction in both?
+///   mappa probe geometry --model pythia-160m --prompt coords        all datasets that were probed so
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Geometry {
@@ -206,8 +227,13 @@ impl Geometry {
         let datasets =
             if self.datasets.is_empty() { probed(&model, &self.prompt)? } else { self.datasets.clone() };
         let folder = |dataset: &String| model.join(dataset).join(&self.prompt);
-        let load = |dataset: &String| ProbeSet::load(&folder(dataset).join("probes.safetensors"));
-        let sets = datasets.iter().map(load).collect::<Result<Vec<ProbeSet>>>()?;
+        let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
+        if let Some(dataset) = datasets.iter().find(missing) {
+            let found = format!("no probes in {}", folder(dataset).display());
+            let expected = format!("one that was probed; run `mappa probe --dataset {dataset}` first");
+            return Err(Error::invalid("--dataset", found, expected));
+        }
+        let sets = datasets.iter().map(|dataset| probes(&folder(dataset))).collect::<Result<Vec<_>>>()?;
         for (dataset, set) in datasets.iter().zip(&sets) {
             let out = folder(dataset).join("geometry");
             let participation = participation(&store(lab, &folder(dataset))?, set)?;
@@ -230,8 +256,13 @@ impl Geometry {
 /// The datasets of a model that have probes under a prompt.
 fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
     let has_probes = |path: &PathBuf| path.join(prompt).join("probes.safetensors").is_file();
-    let entries = std::fs::read_dir(model).map_err(Error::io("read the folder", model))?;
+    let entries = match model.is_dir() {
+        true => Some(std::fs::read_dir(model).map_err(Error::io("read the folder", model))?),
+        false => None,
+    };
     let mut names: Vec<String> = entries
+        .into_iter()
+        .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(has_probes)
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))

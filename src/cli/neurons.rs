@@ -1,7 +1,7 @@
 //! `mappa neurons`: MLP units that follow a target, and what happens without them.
 
 use super::chosen::ChosenModel;
-use super::settings::Settings;
+use super::settings::{Settings, at_least_two};
 use super::stages::{FORMATS, Job, best_point};
 use super::table::print_columns;
 use super::terminal;
@@ -24,8 +24,14 @@ use std::path::Path;
 const CONTROL: &str = include_str!("control.txt");
 /// How many of the entities' texts a loss is counted on.
 const LOSS_TEXTS: usize = 200;
-/// How many units of each choice are listed.
-const LISTED: usize = 8;
+/// What units are sorted by.
+type By = fn(&NeuronRow) -> f64;
+/// The units that are listed: what is said of them, how many, and by what they come first.
+const LISTED: [(&str, usize, By); 3] = [
+    ("correlation", 8, |row| row.rho),
+    ("input", 3, |row| row.input_cosine),
+    ("output", 3, |row| row.output_cosine),
+];
 
 /// Find MLP units that follow a target, hold them at their mean, and see what the probe and the model lose.
 ///
@@ -36,7 +42,9 @@ const LISTED: usize = 8;
 /// their mean, and the probe's R² on test entities and the model's loss on entity texts and on control sentences
 /// are counted again. Probes first where that is not done.
 ///
-/// Example: mappa neurons --dataset world_place --top 20
+/// Examples:
+///   mappa neurons --dataset world_place --top 20
+///   mappa neurons --model path/to/pythia-160m --dataset historical_figure --prompt when --top 50 --seeds 3
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Neurons {
@@ -47,17 +55,17 @@ pub struct Neurons {
     dataset: String,
     #[command(flatten)]
     texts: Texts,
-    /// How many units are held.
+    /// How many units are held; at most half of a block's, so that as many random ones are left.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     /// How many random choices stand beside them.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Seeds the probes, as in `mappa probe`.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples of the probes' intervals, as in `mappa probe`.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = at_least_two())]
     resamples: usize,
 }
 
@@ -67,6 +75,11 @@ impl Neurons {
         let dataset = find(lab, &self.dataset)?;
         let (prompt, recording) = (self.texts.prompt(&dataset)?, Recording::default());
         let model = self.texts.set_up(self.model.load(lab)?)?;
+        let width = model.spec().d_mlp;
+        if self.top as usize > width / 2 {
+            let expected = format!("at most {}, half of a block's {width} units", width / 2);
+            return Err(Error::invalid("--top", self.top, expected));
+        }
         let reads = (&model.tokenizer, model.spec());
         let (dataset, unplaced) = self.texts.placeable(reads, dataset, (&prompt, recording))?;
         let settings = Settings::default();
@@ -98,8 +111,8 @@ impl Neurons {
         println!("\nunits, ablations: {}", folder.display());
         for (format, ending) in FORMATS {
             let title = format!("{}, {}: MLP units", dataset.name.replace('_', " "), model.name);
-            let caption =
-                Caption { title: &title, subtitle: "rank correlation with the target, training entities" };
+            let subtitle = "rank correlation with the target, training entities";
+            let caption = Caption { title: &title, subtitle, baselines: "" };
             let file = lab.join("figures").join(&model.name).join(job.results());
             let file = file.join(format!("{}_neurons.{ending}", dataset.name));
             artefact::save_bytes(&file, &neurons(&units, &caption, format)?)?;
@@ -141,7 +154,7 @@ impl Neurons {
         let k = self.top as usize;
         let of_target: Vec<&NeuronRow> =
             found.rows.iter().filter(|row| row.target == target && row.layer <= last).collect();
-        let top = |by: fn(&NeuronRow) -> f64| {
+        let top = |by: By| {
             let mut sorted = of_target.clone();
             sorted.sort_by(|a, b| by(b).abs().total_cmp(&by(a).abs()));
             sorted.truncate(k);
@@ -288,14 +301,18 @@ fn print_units(rows: &[NeuronRow], target: &str) {
     let mut of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
     let sure = of_target.iter().filter(|row| row.q < 0.01).count();
     println!("\n{target}: {sure} of {} units follow it (at most 1 % of them falsely)", of_target.len());
-    of_target.sort_by(|a, b| b.rho.abs().total_cmp(&a.rho.abs()));
-    let cells = |row: &&NeuronRow| {
+    let cells = |first_by: &str, row: &NeuronRow| {
         let (rho, q) = (format!("{:+.3}", row.rho), format!("{:.1e}", row.q));
         let (input, output) = (format!("{:+.2}", row.input_cosine), format!("{:+.2}", row.output_cosine));
-        vec![row.layer.to_string(), row.unit.to_string(), rho, q, input, output]
+        vec![first_by.to_string(), row.layer.to_string(), row.unit.to_string(), rho, q, input, output]
     };
-    let listed: Vec<Vec<String>> = of_target.iter().take(LISTED).map(cells).collect();
-    print_columns(&["layer", "unit", "rank correlation", "q", "input cosine", "output cosine"], &listed);
+    let mut listed = Vec::new();
+    for (first_by, n, by) in LISTED {
+        of_target.sort_by(|a, b| by(b).abs().total_cmp(&by(a).abs()));
+        listed.extend(of_target.iter().take(n).map(|row| cells(first_by, row)));
+    }
+    let heads = ["first by", "layer", "unit", "rank correlation", "q", "input cosine", "output cosine"];
+    print_columns(&heads, &listed);
 }
 
 fn print_ablations(rows: &[AblationRow], target: &str) {
@@ -307,7 +324,11 @@ fn print_ablations(rows: &[AblationRow], target: &str) {
     );
     let cells = |row: &&&AblationRow| {
         let name = if row.units == "random" { format!("random {}", row.seed) } else { row.units.clone() };
-        let change = |now: f64, before: f64| format!("{:+.3}", now - before);
+        let change = |now: f64, before: f64| match now - before {
+            // A model that does not generate has no loss.
+            change if change.is_nan() => "–".into(),
+            change => format!("{change:+.3}"),
+        };
         vec![
             name,
             row.k.to_string(),

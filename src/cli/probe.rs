@@ -3,7 +3,7 @@
 use super::chosen::ChosenModel;
 use super::found::Found;
 use super::recording::ChosenTokens;
-use super::settings::Settings;
+use super::settings::{Settings, at_least_two};
 use super::stages::{Done, Job, draw};
 use super::table;
 use super::texts::Texts;
@@ -55,7 +55,7 @@ pub struct Probe {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples of each interval.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = at_least_two())]
     resamples: usize,
     /// Fit only these of the hook points, by name or glob, with commas between several, as parts that
     /// --merge puts together.

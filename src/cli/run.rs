@@ -66,7 +66,7 @@ impl Run {
         let model = texts.set_up(chosen::load(lab, &experiment.model, self.held())?)?;
         let mut n_new = 0;
         let mut probed: Vec<Probed> = Vec::new();
-        for Task { texts, dataset, prompt } in tasks {
+        for Task { texts, asked, dataset, prompt } in tasks {
             let (reads, recording) = ((&model.tokenizer, model.spec()), Recording::default());
             let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
             let (seed, resamples) = (experiment.seed, experiment.resamples);
@@ -86,7 +86,7 @@ impl Run {
             };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
-            probed.push(Probed { dataset: dataset.name.clone(), folder: job.results(), scores });
+            probed.push(Probed { dataset: dataset.name.clone(), asked, folder: job.results(), scores });
         }
         draw_all((lab, &model.name), &probed, n_new)?;
         n_new += steer(lab, &model, &experiment, &probed)?;
@@ -100,6 +100,8 @@ impl Run {
 /// A dataset with one of its prompts.
 struct Task {
     texts: Texts,
+    /// The prompt as the experiment names it.
+    asked: String,
     dataset: Dataset,
     prompt: Prompt,
 }
@@ -107,6 +109,8 @@ struct Task {
 /// A dataset and prompt with its scores.
 struct Probed {
     dataset: String,
+    /// The prompt as the experiment names it.
+    asked: String,
     /// What the prompt's folders are called.
     folder: String,
     scores: Vec<ScoreRow>,
@@ -117,10 +121,10 @@ fn tasks(lab: &Path, experiment: &Experiment) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
     for name in &experiment.datasets {
         let dataset = find(lab, name)?;
-        for prompt in experiment.prompts_of(name) {
-            let texts = experiment.texts(&prompt);
+        for asked in experiment.prompts_of(name) {
+            let texts = experiment.texts(&asked);
             let prompt = texts.prompt(&dataset)?;
-            tasks.push(Task { texts, dataset: dataset.clone(), prompt });
+            tasks.push(Task { texts, asked, dataset: dataset.clone(), prompt });
         }
     }
     Ok(tasks)
@@ -145,7 +149,7 @@ fn draw_all((lab, model): (&Path, &str), probed: &[Probed], n_new: i32) -> Resul
 fn labelled(probed: &[Probed]) -> Vec<(String, Vec<ScoreRow>)> {
     let label = |one: &Probed| match probed.iter().filter(|other| other.dataset == one.dataset).count() {
         1 => one.dataset.clone(),
-        _ => format!("{}, {}", one.dataset, one.folder),
+        _ => format!("{}, {}", one.dataset, one.asked),
     };
     probed.iter().map(|one| (label(one), one.scores.clone())).collect()
 }
@@ -157,7 +161,7 @@ fn next_steps(lab: &Path, named: &str, (model, folder): (&Model, &str)) {
     };
     println!("\nfigures     {}", show(&["figures", &model.name, folder]));
     println!("scores      {}", show(&["probes", &model.name, "*", folder, "scores.csv"]));
-    if model.transformer.generates() {
+    if lab.join("steering").join(&model.name).is_dir() {
         println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
     }
     println!("activations {}", show(&["activations", &model.name]));

@@ -1,9 +1,16 @@
 //! The flags that say how probes are fitted and scored: readers, split, penalties, baselines.
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use mappa::datasets::Dataset;
 use mappa::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
 use mappa::{Error, Result};
+use std::collections::BTreeSet;
+
+/// Takes a number of resamples: of fewer than two there is no interval.
+pub fn at_least_two() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(2..)
+}
 
 /// How probes are fitted and scored.
 #[derive(Args, Debug, Clone, Default)]
@@ -131,7 +138,16 @@ impl Settings {
         if let Some(column) = &self.cluster {
             // Nothing is drawn of what is only learnt from.
             let n_before = learnt.map_or(0, |learnt| learnt.entities.len());
-            let groups = Classes::of(read, column)?.of;
+            let of = labels(read, column)?;
+            let drawn: BTreeSet<&str> =
+                scorer.split.test().iter().map(|&entity| of[entity - n_before].as_str()).collect();
+            if drawn.len() < 2 {
+                let one = drawn.first().copied().unwrap_or_default();
+                let found = format!("one group among the test entities, `{one}`");
+                let expected = "two groups or more to draw from; choose another column";
+                return Err(Error::invalid(format!("--cluster {column}"), found, expected));
+            }
+            let groups = Classes::by_labels(column, &of)?.of;
             scorer.clusters = Some(vec![0; n_before].into_iter().chain(groups).collect());
         }
         for method in self.methods()? {

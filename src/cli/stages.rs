@@ -1,13 +1,16 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
 use super::settings::Settings;
+use super::table::test_score;
 use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Compute, Model, Precision, Transformer};
-use mappa::results::{PredictionRow, RIDGE, ScoreRow, load_rows};
+use mappa::results::{
+    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
+};
 use mappa::{Error, Result, artefact};
 use std::path::{Path, PathBuf};
 
@@ -170,12 +173,12 @@ pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Resul
         let scores: Vec<ScoreRow> = load_rows(&from.join("scores.csv"))?;
         let rows: Vec<PredictionRow> = load_rows(&from.join("predictions.csv"))?;
         let point = best_point(&scores)?;
-        let r2 = super::table::test_score(&scores, RIDGE, Some(point), "r2", "mean");
+        let r2 = test_score(&scores, RIDGE, Some(point), "r2", "mean");
         let title = format!("{dataset}, {model}, {point}");
         let subtitle = r2.map_or(String::new(), |r| {
             format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
         });
-        let caption = Caption { title: &title, subtitle: &subtitle };
+        let caption = Caption { title: &title, subtitle: &subtitle, baselines: &baselines(&scores, point) };
         for (format, ending) in FORMATS {
             let file = folder.join(format!("{dataset}.{ending}"));
             artefact::save_bytes(&file, &predictions(&rows, &caption, format)?)?;
@@ -189,6 +192,24 @@ pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Resul
         files.push(file);
     }
     Ok(files)
+}
+
+/// The baselines of the R² at a hook point, in words; empty where none were scored.
+fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
+    let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
+    let all = [
+        ("names only", NAMES_ONLY, None),
+        ("centroid", CENTROID, None),
+        ("untrained", UNTRAINED, Some(point)),
+        ("shuffled weights", SHUFFLED_WEIGHTS, Some(point)),
+        ("embed", RIDGE, embed),
+        ("shuffled labels", SHUFFLED, Some(point)),
+    ];
+    let words = all.into_iter().filter_map(|(name, method, point)| {
+        let score = test_score(scores, method, point, "r2", "mean")?;
+        Some(format!("{name} {:.2}", score.value).replace('-', "−"))
+    });
+    words.collect::<Vec<String>>().join(", ")
 }
 
 /// Both formats and their endings.

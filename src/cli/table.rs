@@ -44,8 +44,9 @@ pub fn test_score<'a>(
 /// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
 pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     println!();
+    let wide = widest(datasets);
     println!(
-        "{:<18} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
+        "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
         "dataset",
         "layer",
         "R²",
@@ -65,7 +66,7 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         println!(
-            "{:<18} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
+            "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
             dataset,
             point.label(),
             best.value,
@@ -172,11 +173,17 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
 }
 
+/// How wide the column of names is.
+fn widest(datasets: &[(String, Vec<ScoreRow>)]) -> usize {
+    datasets.iter().map(|(dataset, _)| dataset.chars().count()).max().unwrap_or(0).max(18)
+}
+
 /// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.
 pub fn print_curves(datasets: &[(String, Vec<ScoreRow>)]) {
     println!("\nTest R² from embed to the last layer (each block from 0 to 1), probe and untrained:");
+    let wide = widest(datasets);
     for (dataset, rows) in datasets {
-        println!("{dataset:<18} {}   {}", curve(rows, RIDGE), curve(rows, UNTRAINED));
+        println!("{dataset:<wide$} {}   {}", curve(rows, RIDGE), curve(rows, UNTRAINED));
     }
 }
 

@@ -16,4 +16,6 @@ pub struct Caption<'a> {
     pub title: &'a str,
     /// What the reader should know beside it, such as the test R².
     pub subtitle: &'a str,
+    /// What the same score is without what the model learnt; may be empty.
+    pub baselines: &'a str,
 }

@@ -25,6 +25,10 @@ const SURE: f64 = 0.01;
 /// # Errors
 /// [`Error::Invalid`] without rows; [`Error::NonFinite`] for a correlation that is no number.
 pub fn neurons(rows: &[NeuronRow], caption: &Caption, format: Format) -> Result<Vec<u8>> {
+    paint(&scene(rows, caption)?, format)
+}
+
+pub(super) fn scene(rows: &[NeuronRow], caption: &Caption) -> Result<Scene> {
     if rows.is_empty() {
         return Err(Error::invalid(
             "units to draw",
@@ -51,16 +55,16 @@ pub fn neurons(rows: &[NeuronRow], caption: &Caption, format: Format) -> Result<
     legend.push(Swatch::Dot(VERMILLION, 4.5), "most of its block");
     legend.push(Swatch::Dot(GREY, 4.5), "any other unit");
     let width = LEFT + WIDTH + 30.0;
-    let top = head_height(&legend, width) + TITLE;
+    let top = head_height(caption, &legend, width) + TITLE;
     let mut scene = Scene::new(width, top + targets.len() as f64 * (HEIGHT + BELOW));
-    draw_head(&mut scene, (caption.title, caption.subtitle), &legend);
+    draw_head(&mut scene, caption, &legend);
     for (i, target) in targets.into_iter().enumerate() {
         let frame =
             Frame { left: LEFT, top: top + i as f64 * (HEIGHT + BELOW), width: WIDTH, height: HEIGHT };
         let of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
         draw(&mut scene, &of_target, (frame, target));
     }
-    paint(&scene, format)
+    Ok(scene)
 }
 
 fn draw(scene: &mut Scene, rows: &[&NeuronRow], (frame, target): (Frame, &str)) {

@@ -20,7 +20,7 @@ pub(super) fn scene((target, readings): (&str, &Readings), caption: &Caption) ->
     let mut legend = readings.legend.clone();
     legend.push(Swatch::Line(DIAGONAL), "predicted = true");
     let width = LEFT + SQUARE + RIGHT;
-    let top = head_height(&legend, width);
+    let top = head_height(caption, &legend, width);
     let mut scene = Scene::new(width, top + SQUARE + BELOW);
     let column = |pick: fn(&Reading) -> f64| -> Vec<f64> { readings.tests.iter().map(pick).collect() };
     let range = limits(&column(|r| r.truth.0), &column(|r| r.prediction.1));
@@ -32,7 +32,7 @@ pub(super) fn scene((target, readings): (&str, &Readings), caption: &Caption) ->
     };
     let shown: Vec<&Reading> = readings.tests.iter().filter(|r| panel.y.holds(r.prediction.1)).collect();
     let words = subtitle(caption, shown.len(), readings.tests.len());
-    draw_head(&mut scene, (caption.title, &words), &legend);
+    draw_head(&mut scene, &Caption { subtitle: &words, ..*caption }, &legend);
     panel.draw(&mut scene);
     draw(&mut scene, &shown, &panel);
     scene

@@ -33,7 +33,7 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
     let aspect = (x.1 - x.0) * squeeze / (y.1 - y.0);
     let width = WIDEST.min(HIGHEST * aspect);
     let canvas = (width + LEFT + RIGHT).max(NARROWEST);
-    let top = head_height(&legend, canvas);
+    let top = head_height(caption, &legend, canvas);
     let mut scene = Scene::new(canvas, top + width / aspect + BELOW);
     let left = (LEFT + canvas - RIGHT - width) / 2.0;
     let panel = Panel {
@@ -44,7 +44,7 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
     };
     let drawn = readings.tests.iter().filter(|reading| panel.holds(reading.prediction)).count();
     let below_title = subtitle(caption, drawn, readings.tests.len());
-    draw_head(&mut scene, (caption.title, &below_title), &legend);
+    draw_head(&mut scene, &Caption { subtitle: &below_title, ..*caption }, &legend);
     panel.draw(&mut scene);
     draw(&mut scene, readings, &panel);
     scene

@@ -173,19 +173,30 @@ pub(super) fn subtitle(caption: &Caption, drawn: usize, all: usize) -> String {
     }
 }
 
-/// Title, subtitle and legend at the top of a canvas; says where they end.
-pub(super) fn draw_head(scene: &mut Scene, words: (&str, &str), legend: &Legend) -> f64 {
+/// Title, subtitle, baselines and legend at the top of a canvas; says where they end.
+pub(super) fn draw_head(scene: &mut Scene, caption: &Caption, legend: &Legend) -> f64 {
     let (left, width) = (SIDE, scene.width - 2.0 * SIDE);
-    scene.text(Label::level(words.0, (left, 32.0), fitted(words.0, TITLE_SIZE, width)));
-    scene.text(Label::level(words.1, (left, 56.0), fitted(words.1, LABEL_SIZE, width)));
-    legend.draw(scene, (left, 68.0), width);
-    head_height(legend, scene.width)
+    scene.text(Label::level(caption.title, (left, 32.0), fitted(caption.title, TITLE_SIZE, width)));
+    let below = [caption.subtitle, caption.baselines].into_iter().filter(|words| !words.is_empty());
+    for (line, words) in below.enumerate() {
+        let at = (left, 56.0 + LINE * line as f64);
+        scene.text(Label::level(words, at, fitted(words, LABEL_SIZE, width)));
+    }
+    legend.draw(scene, (left, words_height(caption)), width);
+    head_height(caption, legend, scene.width)
 }
 
 /// The height that [`draw_head`] will take.
-pub(super) fn head_height(legend: &Legend, width: f64) -> f64 {
-    68.0 + legend.height(width - 2.0 * SIDE) + 16.0
+pub(super) fn head_height(caption: &Caption, legend: &Legend, width: f64) -> f64 {
+    words_height(caption) + legend.height(width - 2.0 * SIDE) + 16.0
 }
+
+fn words_height(caption: &Caption) -> f64 {
+    if caption.baselines.is_empty() { 68.0 } else { 68.0 + LINE }
+}
+
+/// From one line under the title to the next.
+const LINE: f64 = 21.0;
 
 /// The canvas to the left and right of title and legend.
 pub(super) const SIDE: f64 = 24.0;

@@ -1,7 +1,8 @@
 //! Made-up rows that look like a run's, for the tests.
 
 use crate::results::{
-    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNTRAINED,
+    CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow,
+    UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -109,6 +110,32 @@ pub(super) fn years(n: usize) -> Vec<PredictionRow> {
     (0..n)
         .map(|i| prediction("year", i, (year(i), 0.8 * year(i) + 340.0 + 120.0 * noise(i + 9000))))
         .collect()
+}
+
+/// The units of some blocks and their correlations with both targets of places, stronger from block to block.
+pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
+    let mut rows = Vec::new();
+    for (t, target) in ["latitude", "longitude"].into_iter().enumerate() {
+        for (layer, unit) in (0..n_blocks * width).map(|i| (i / width, i % width)) {
+            let share = (layer + 1) as f64 / n_blocks as f64;
+            let rho = (0.25 * share * noise(unit + width * layer + 77_000 * t)).clamp(-0.99, 0.99);
+            rows.push(NeuronRow {
+                dataset: "world_place".into(),
+                model: "sample".into(),
+                prompt: "name".into(),
+                hook_point: format!("blocks.{layer}.mlp.hook_post"),
+                layer,
+                unit,
+                target: target.into(),
+                rho,
+                p: 0.0,
+                q: if rho.abs() > 0.1 { 1e-4 } else { 0.5 },
+                input_cosine: 0.1,
+                output_cosine: -0.1,
+            });
+        }
+    }
+    rows
 }
 
 /// A sweep of eight sets of layers whose texts name places, some of them nothing.

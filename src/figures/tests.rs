@@ -1,15 +1,20 @@
 //! What every figure must hold: its words, its bounds, its refusals.
 
 use super::letters;
-use super::samples::{places, score, scores, sweep, texts, years};
+use super::samples::{places, score, scores, sweep, texts, units, years};
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
 use super::*;
-use crate::results::{NAMES_ONLY, PredictionRow, RIDGE, ScoreRow, SweepRow};
+use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepRow};
 use crate::{Error, Result};
 
-const CAPTION: Caption =
-    Caption { title: "World places at blocks.5.hook_resid_post", subtitle: "test R² 0.81 (0.78 to 0.84)" };
+/// As long as a run's own.
+const CAPTION: Caption = Caption {
+    title: "World places at blocks.5.hook_resid_post",
+    subtitle: "test R² 0.812 (95 % 0.784 to 0.841)",
+    baselines: "names only −0.15, centroid −0.91, untrained −0.01, shuffled weights −0.02, embed −0.05, \
+                shuffled labels −0.03",
+};
 
 /// Every kind of picture, by name.
 fn scenes() -> Vec<(&'static str, Scene)> {
@@ -38,6 +43,12 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("places_many", super::predictions::scene(&places(20_000), &CAPTION).unwrap()),
         ("places_near", super::predictions::scene(&nearby(places(300)), &CAPTION).unwrap()),
         ("years", super::predictions::scene(&years(1000), &CAPTION).unwrap()),
+        (
+            "years_alone",
+            super::predictions::scene(&years(1000), &Caption { baselines: "", ..CAPTION }).unwrap(),
+        ),
+        ("units", neurons::scene(&units(6, 300), &CAPTION).unwrap()),
+        ("units_deep", neurons::scene(&units(40, 20), &Caption { baselines: "", ..CAPTION }).unwrap()),
         ("sweep", sweep::scene(&sweep()).unwrap()),
         ("sweep_place", sweep::scene(&[at_target("latitude"), at_target("longitude")].concat()).unwrap()),
         ("sweep_year", sweep::scene(&at_target("year")).unwrap()),
@@ -145,14 +156,32 @@ fn the_r2_figure_says_what_it_shows() {
 #[test]
 fn the_prediction_figures_say_what_they_show() {
     let map = svg_of(predictions(&places(1000), &CAPTION, Format::Svg));
-    for words in [CAPTION.title, CAPTION.subtitle, "n = 200 test rows", "°E", "°N", "France", "true place"]
-    {
+    let words = [CAPTION.title, CAPTION.subtitle, CAPTION.baselines, "n = 200 test rows"];
+    for words in words.into_iter().chain(["°E", "°N", "France", "true place"]) {
         assert!(map.contains(words), "{words}");
     }
     let plot = svg_of(predictions(&years(1000), &CAPTION, Format::Svg));
-    for words in [CAPTION.title, "n = 200 test rows", "true year", "predicted year", "predicted = true"] {
+    let words = [CAPTION.title, CAPTION.baselines, "n = 200 test rows"];
+    for words in words.into_iter().chain(["true year", "predicted year", "predicted = true"]) {
         assert!(plot.contains(words), "{words}");
     }
+}
+
+#[test]
+fn the_neuron_figure_says_what_it_shows_and_marks_each_blocks_first() {
+    let rows = units(6, 300);
+    let svg = svg_of(super::neurons(&rows, &CAPTION, Format::Svg));
+    for words in
+        [CAPTION.title, "latitude", "longitude", "block", "rank correlation", "follows it", "any other"]
+    {
+        assert!(svg.contains(words), "{words}");
+    }
+    let scene = neurons::scene(&rows, &CAPTION).unwrap();
+    let is_mark = |mark: &&Mark| matches!(mark, Mark::Dot { radius, .. } if *radius == 3.6);
+    assert_eq!(scene.marks.iter().filter(is_mark).count(), 2 * 6, "one a block and target");
+    assert!(refusal(super::neurons(&[], &CAPTION, Format::Svg)).contains("mappa neurons"));
+    let odd = [NeuronRow { rho: f64::NAN, ..rows[7].clone() }];
+    assert!(refusal(super::neurons(&odd, &CAPTION, Format::Svg)).contains("unit 7 of block 0"));
 }
 
 #[test]
@@ -216,6 +245,7 @@ fn both_formats_start_as_they_must_and_repeat_to_the_byte() {
                 predictions(&places(100), &CAPTION, format).unwrap(),
                 predictions(&years(100), &CAPTION, format).unwrap(),
                 dose_response(&sweep(), format).unwrap(),
+                super::neurons(&units(3, 40), &CAPTION, format).unwrap(),
             ]
         };
         let first = draw();

@@ -22,7 +22,7 @@ pub enum Drawn {
 ///
 /// # Errors
 /// [`Error::Invalid`] where the two do not hold the same test entities with the same targets, naming the first
-/// that differs, or where these are not the kind's.
+/// that differs, or where these are not the kind's; where groups are drawn and there is but one.
 pub fn compare(
     kind: &TargetKind,
     (a, b): (&[PredictionRow], &[PredictionRow]),
@@ -43,7 +43,7 @@ pub fn compare(
     };
     let (of_a, of_b) = (scores(&a)?, scores(&b)?);
     let both = |counts: &[f64]| (values(&of_a, counts), values(&of_b, counts));
-    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets), of_a.len()), |counts| {
+    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets)?, of_a.len()), |counts| {
         let (a, b) = both(counts);
         a.iter().zip(b).map(|(a, b)| a - b).collect()
     });
@@ -100,10 +100,11 @@ fn check_turns(kind: &TargetKind, rows: &[&PredictionRow]) -> Result<()> {
     Err(Error::invalid("targets of predictions", "others, or rows out of turn", expected))
 }
 
-fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Units {
+/// What is drawn; refuses a single group, of which every resample is the same.
+fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Result<Units> {
     let n = rows.len() / n_targets;
     if drawn == Drawn::Entities {
-        return Units::Rows(n);
+        return Ok(Units::Rows(n));
     }
     let mut known: HashMap<&str, usize> = HashMap::new();
     let of: Vec<usize> = (0..n)
@@ -112,7 +113,12 @@ fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Units {
             *known.entry(rows[i * n_targets].group.as_str()).or_insert(next)
         })
         .collect();
-    Units::Groups(of, known.len())
+    if known.len() < 2 {
+        let found = format!("one group, `{}`", rows[0].group);
+        let expected = "two groups or more among the test entities; draw single entities instead";
+        return Err(Error::invalid("groups to draw", found, expected));
+    }
+    Ok(Units::Groups(of, known.len()))
 }
 
 #[cfg(test)]
@@ -198,6 +204,10 @@ mod tests {
         assert!(told(&moved).contains("size of `entity 4`"));
         assert!(told(&a[..20]).contains("20 test rows in A"));
         assert!(told(&a[..1]).contains("no test rows"));
+        let mut alike = a.clone();
+        alike.iter_mut().for_each(|row| row.group = "all".into());
+        let error = compare(&size(), (&alike, &alike), Drawn::Groups, BOOTSTRAP).unwrap_err().to_string();
+        assert!(error.contains("one group, `all`"), "{error}");
         let error = compare(&TargetKind::Year, (&a, &a), Drawn::Entities, BOOTSTRAP).unwrap_err().to_string();
         assert!(error.contains("year of each entity"), "{error}");
     }

@@ -1,9 +1,13 @@
-//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py).
+//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py); what the
+//! README says of its probes.
 
 use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Model, Precision};
+use mappa::results::{
+    CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
+};
 
 /// Relative to the reference's largest value. Measured: at most 9.8e-7.
 const TOLERANCE: f32 = 5e-5;
@@ -58,5 +62,55 @@ fn names_split_into_several_tokens_and_the_weights_are_small() {
         assert!(mean > 3.0, "{name}: {mean} tokens a name");
         let single = lengths.iter().filter(|n| **n == 1).count();
         assert!(single * 20 < lengths.len(), "{name}: {single} names are one token");
+    }
+}
+
+/// A test score of the bundled run, R² over all targets but where said otherwise.
+fn score<'a>(rows: &'a [ScoreRow], (method, layer, metric): (&str, &str, &str)) -> &'a ScoreRow {
+    let is = |r: &&ScoreRow| {
+        (r.method.as_str(), r.layer.as_str(), r.split.as_str()) == (method, layer, "test")
+            && (r.metric == metric && (metric != "r2" || r.target == "mean"))
+    };
+    rows.iter().find(is).unwrap_or_else(|| panic!("no {metric} of {method} at layer `{layer}`"))
+}
+
+#[test]
+fn the_readmes_table_has_the_bundled_runs_scores_baselines_and_intervals() {
+    let readme = std::fs::read_to_string(root("README.md")).unwrap();
+    for (title, name, error) in [
+        ("World places", "world_place", "mean_km"),
+        ("US places", "us_place", "mean_km"),
+        ("New York places", "nyc_place", "mean_km"),
+        ("Historical figures", "historical_figure", "mae_years"),
+        ("Artworks", "art", "mae_years"),
+        ("Headlines", "headline", "mae_years"),
+    ] {
+        let rows: Vec<ScoreRow> =
+            load_rows(&root("probes/atlas").join(name).join("empty/scores.csv")).unwrap();
+        let is_choice = |r: &&ScoreRow| {
+            (r.method.as_str(), r.split.as_str(), r.metric.as_str(), r.target.as_str())
+                == (RIDGE, "leave-one-out", "r2", "mean")
+        };
+        let best = rows.iter().filter(is_choice).max_by(|a, b| a.value.total_cmp(&b.value)).unwrap();
+        let layer = best.layer.as_str();
+        let two = |value: f64| format!("{value:.2}").replace("-0.00", "0.00");
+        let probe = score(&rows, (RIDGE, layer, "r2"));
+        let interval = format!("**{}** ({} to {})", two(probe.value), two(probe.low), two(probe.high));
+        let beside = [
+            (NAMES_ONLY, ""),
+            (CENTROID, ""),
+            (UNTRAINED, layer),
+            (SHUFFLED_WEIGHTS, layer),
+            (RIDGE, "embed"),
+            (SHUFFLED, layer),
+        ];
+        let beside = beside.map(|(method, layer)| two(score(&rows, (method, layer, "r2")).value)).join(" | ");
+        let error = match score(&rows, (RIDGE, layer, error)).value {
+            km if error == "mean_km" && km >= 100.0 => format!("{km:.0} km"),
+            km if error == "mean_km" => format!("{km:.1} km"),
+            years => format!("{years:.1} years"),
+        };
+        let line = format!("| {title} | {layer} | {interval} | {beside} | {error} |");
+        assert!(readme.lines().any(|found| found == line), "README.md lacks: {line}");
     }
 }

@@ -12,6 +12,7 @@ mod facts;
 mod families;
 mod features;
 mod features_binary;
+mod found;
 mod gguf;
 mod gguf_bad_input;
 mod hub;
