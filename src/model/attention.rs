@@ -392,6 +392,25 @@ mod tests {
         Tensor::stack(&heads.collect::<Vec<_>>(), 1).unwrap()
     }
 
+    /// Attention over some texts with each of its choices.
+    fn every_choice(texts: &[Vec<u32>], window: usize, bias: Arc<Vec<Vec<f32>>>) -> Vec<ForestAttention> {
+        let choices = [
+            (Direction::Causal, None, None, None),
+            (Direction::Causal, Some(0.7), Some(window), None),
+            (Direction::Causal, None, None, Some(bias)),
+            (Direction::Bidirectional, None, None, None),
+        ];
+        let op = |(direction, soft_cap, window, bias)| {
+            let (forest, _) = match direction {
+                Direction::Causal => Forest::of_texts(texts).unwrap(),
+                Direction::Bidirectional => Forest::of_chains(texts).unwrap(),
+            };
+            let forest = Arc::new(forest);
+            ForestAttention { forest, asked: None, scale: 0.3, soft_cap, direction, window, bias }
+        };
+        choices.map(op).into()
+    }
+
     #[test]
     fn forward_and_gradients_equal_dense_masked_attention() {
         let (forest, _) =
@@ -430,24 +449,13 @@ mod tests {
         let normal = |n: usize, heads| Tensor::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let bias = Arc::new((0..6).map(|h| (0..160).map(|p| (h * p) as f32 * 0.01).collect()).collect());
-        for (direction, soft_cap, window, bias) in [
-            (Direction::Causal, None, None, None),
-            (Direction::Causal, Some(0.7), Some(90), None),
-            (Direction::Causal, None, None, Some(bias)),
-            (Direction::Bidirectional, None, None, None),
-        ] {
-            let texts = [long.clone(), other.clone()];
-            let (forest, _) = match direction {
-                Direction::Causal => Forest::of_texts(&texts).unwrap(),
-                Direction::Bidirectional => Forest::of_chains(&texts).unwrap(),
-            };
-            let (q, k, v) = (normal(forest.len(), 6), normal(forest.len(), 2), normal(forest.len(), 2));
-            let forest = Arc::new(forest);
-            let op = ForestAttention { forest, asked: None, scale: 0.3, soft_cap, direction, window, bias };
+        for op in every_choice(&[long, other], 90, bias) {
+            let n = op.forest.len();
+            let (q, k, v) = (normal(n, 6), normal(n, 2), normal(n, 2));
             let together = flat(&op.clone().forward(&q, &k, &v).unwrap());
             let composed = flat(&op.composed(&q, &k, &v).unwrap());
             let worst = together.iter().zip(&composed).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(worst < 5e-6, "{direction:?}: {worst}");
+            assert!(worst < 5e-6, "{:?}: {worst}", op.direction);
         }
     }
 
@@ -458,19 +466,9 @@ mod tests {
         let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-6);
         let bias = Arc::new((0..6).map(|h| (0..6).map(|p| (h * p) as f32 * 0.1).collect()).collect());
-        for (direction, soft_cap, window, bias) in [
-            (Direction::Causal, None, None, None),
-            (Direction::Causal, Some(0.7), Some(2), None),
-            (Direction::Causal, None, None, Some(bias)),
-            (Direction::Bidirectional, None, None, None),
-        ] {
-            let (forest, _) = match direction {
-                Direction::Causal => Forest::of_texts(&texts).unwrap(),
-                Direction::Bidirectional => Forest::of_chains(&texts).unwrap(),
-            };
-            let (q, k, v) = (normal(forest.len(), 6), normal(forest.len(), 2), normal(forest.len(), 2));
-            let forest = Arc::new(forest);
-            let op = ForestAttention { forest, asked: None, scale: 0.3, soft_cap, direction, window, bias };
+        for op in every_choice(&texts, 2, bias) {
+            let n = op.forest.len();
+            let (q, k, v) = (normal(n, 6), normal(n, 2), normal(n, 2));
             let all = op.clone().forward(&q, &k, &v).unwrap();
             assert!(close(&flat(&all), &flat(&op.composed(&q, &k, &v).unwrap())));
             let rows = Tensor::new(&[5u32, 0, 3], &Device::Cpu).unwrap();

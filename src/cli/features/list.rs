@@ -1,17 +1,14 @@
 //! `mappa features list`: each unit by the entities on which it is active, and the group it tells.
 
-use super::super::chosen::ChosenModel;
 use super::super::settings::Settings;
 use super::super::stages::Job;
 use super::super::table::print_columns;
-use super::super::texts::Texts;
-use super::{folder, groups, load, tokens, unit, usual_column};
+use super::{Source, folder, groups, tokens, unit, usual_column};
 use clap::Args;
 use mappa::activations::{Division, Recording};
 use mappa::artefact::{Card, hash};
 use mappa::datasets::{Dataset, find};
 use mappa::features::{Activation, Active, Dictionary, Groups, Match};
-use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::{FeatureGroupRow, FeatureRow, save_rows};
 use mappa::{Error, Result};
@@ -39,23 +36,8 @@ const NAMED: usize = 3;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct List {
-    /// The dictionary.
-    #[arg(value_name = "DICT")]
-    dictionary: PathBuf,
     #[command(flatten)]
-    model: ChosenModel,
-    /// A dataset's name or CSV file.
-    #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
-    dataset: String,
-    #[command(flatten)]
-    texts: Texts,
-    /// Where the dictionary's rows are read, if its file does not say so.
-    #[arg(long, value_name = "NAME")]
-    hook_point: Option<HookPoint>,
-    /// The column whose groups a unit may tell; century, decade and age too for years [default: age for years,
-    /// else the first of the dataset's group columns].
-    #[arg(long)]
-    column: Option<String>,
+    source: Source,
     /// Groups with fewer training entities are left out: a unit that fits three may do so by chance.
     #[arg(long, default_value_t = 5, value_name = "N")]
     smallest: usize,
@@ -81,6 +63,8 @@ pub struct Listed<'a> {
     pub dictionary: &'a Dictionary,
     /// The dataset.
     pub dataset: Dataset,
+    /// Where what is found lies.
+    pub folder: PathBuf,
     /// What its units do on the dataset's entities.
     pub active: Active,
     /// The column.
@@ -94,20 +78,12 @@ pub struct Listed<'a> {
 impl List {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = self.texts.set_up(self.model.load(lab)?)?;
-        let dictionary = load(&self.dictionary, self.hook_point, &model)?;
+        let (model, dictionary) = self.source.load(lab)?;
         if let Some(unit) = self.unit.filter(|unit| *unit >= dictionary.d_sae()) {
             return Err(Error::invalid("--unit", unit, format!("0 to {}", dictionary.d_sae() - 1)));
         }
-        let dataset = find(lab, &self.dataset)?;
-        let prompt = self.texts.prompt(&dataset)?;
-        let chosen = (self.column.clone(), self.smallest);
-        let (listed, card) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
-        let folder = folder(
-            lab,
-            (&self.dictionary, dictionary.hook_point),
-            (&model.name, &listed.dataset.name, &prompt.name),
-        );
+        let (listed, card) = listed(lab, (&model, &dictionary), &self.source, self.smallest)?;
+        let folder = &listed.folder;
         card.is_done(&folder.join("card.json"))?;
         card.save(&folder.join("card.json"))?;
         save_rows(&folder.join("units.csv"), &unit_rows(&listed, self.top))?;
@@ -187,13 +163,14 @@ pub fn cells_of(row: &FeatureGroupRow) -> Vec<String> {
 pub fn listed<'a>(
     lab: &Path,
     (model, dictionary): (&'a Model, &'a Dictionary),
-    (texts, dataset): (&Texts, Dataset),
-    (column, smallest): (Option<String>, usize),
+    source: &Source,
+    smallest: usize,
 ) -> Result<(Listed<'a>, Card)> {
+    let (texts, dataset) = (&source.texts, find(lab, &source.dataset)?);
     let (prompt, recording) = (texts.prompt(&dataset)?, Recording::default());
     let reads = (&model.tokenizer, model.spec());
     let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
-    let column = column.unwrap_or_else(|| usual_column(&dataset));
+    let column = source.column.clone().unwrap_or_else(|| usual_column(&dataset));
     let groups = groups(&dataset, &column)?;
     let job = Job {
         lab,
@@ -212,7 +189,9 @@ pub fn listed<'a>(
     let active = Active::of(dictionary, rows.view())?;
     let card = job.card()?.input("dictionary_sha256", fingerprint(dictionary));
     let matches = groups.matches(&active, smallest);
-    Ok((Listed { model, dictionary, dataset, active, column, groups, matches }, card))
+    let of = (&*model.name, &*dataset.name, &*prompt.name);
+    let folder = folder(lab, (&source.dictionary, dictionary.hook_point), of);
+    Ok((Listed { model, dictionary, dataset, folder, active, column, groups, matches }, card))
 }
 
 /// The hash of a dictionary's numbers, whatever file they came in.

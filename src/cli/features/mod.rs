@@ -10,6 +10,8 @@ mod tokens;
 mod train;
 mod unit;
 
+use super::chosen::ChosenModel;
+use super::texts::Texts;
 use clap::Subcommand;
 use mappa::datasets::{Dataset, TargetKind};
 use mappa::features::{Dictionary, Groups};
@@ -60,6 +62,37 @@ pub fn load(path: &Path, given: Option<HookPoint>, model: &Model) -> Result<Dict
         eprintln!("note: {} was made for `{name}`; it is read on `{}`", path.display(), model.name);
     }
     Ok(dictionary)
+}
+
+/// A dictionary, and the entities on which its units are looked at.
+#[derive(clap::Args)]
+pub struct Source {
+    /// The dictionary: a SAELens folder or a Gemma Scope .npz.
+    #[arg(value_name = "DICT")]
+    dictionary: PathBuf,
+    #[command(flatten)]
+    model: ChosenModel,
+    /// A dataset's name or CSV file.
+    #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
+    dataset: String,
+    #[command(flatten)]
+    texts: Texts,
+    /// Where the dictionary's rows are read, if its file does not say so.
+    #[arg(long, value_name = "NAME")]
+    hook_point: Option<HookPoint>,
+    /// The column whose groups a unit may tell; century, decade and age too for years [default: age for years,
+    /// else the first of the dataset's group columns].
+    #[arg(long)]
+    column: Option<String>,
+}
+
+impl Source {
+    /// The model and the dictionary.
+    pub fn load(&self, lab: &Path) -> Result<(Model, Dictionary)> {
+        let model = self.texts.set_up(self.model.load(lab)?)?;
+        let dictionary = load(&self.dictionary, self.hook_point, &model)?;
+        Ok((model, dictionary))
+    }
 }
 
 /// Where what is found of a dictionary lies in the lab: by model, dictionary, dataset and prompt.

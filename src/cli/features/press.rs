@@ -1,20 +1,16 @@
 //! `mappa features press`: whether pressing a unit brings out the names of what it stands for.
 
-use super::super::chosen::ChosenModel;
 use super::super::table::print_columns;
 use super::super::terminal;
-use super::super::texts::Texts;
+use super::Source;
 use super::list::{Listed, group_row, listed};
-use super::{folder, load};
 use clap::Args;
-use mappa::datasets::find;
-use mappa::features::{Dictionary, Match};
-use mappa::hook_point::HookPoint;
+use mappa::features::Match;
 use mappa::results::{PressRow, save_rows};
 use mappa::steering::{Gazetteer, Press as Plan, Pressed, Where, other_units};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Press units that stand for a group, and see whether its name comes out, and no other's.
@@ -32,22 +28,8 @@ use std::sync::Arc;
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Press {
-    /// The dictionary: a SAELens folder or a Gemma Scope .npz.
-    #[arg(value_name = "DICT")]
-    dictionary: PathBuf,
     #[command(flatten)]
-    model: ChosenModel,
-    /// A dataset's name or CSV file.
-    #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
-    dataset: String,
-    #[command(flatten)]
-    texts: Texts,
-    /// Where the dictionary's rows are read, if its file does not say so.
-    #[arg(long, value_name = "NAME")]
-    hook_point: Option<HookPoint>,
-    /// The column whose groups units stand for; as in `mappa features list`.
-    #[arg(long)]
-    column: Option<String>,
+    source: Source,
     /// The text that is continued about each entity.
     #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
     template: String,
@@ -77,12 +59,9 @@ pub struct Press {
 impl Press {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = self.texts.set_up(self.model.load(lab)?)?;
-        let dictionary: Arc<Dictionary> = Arc::new(load(&self.dictionary, self.hook_point, &model)?);
-        let dataset = find(lab, &self.dataset)?;
-        let prompt = self.texts.prompt(&dataset)?;
-        let chosen = (self.column.clone(), self.smallest);
-        let (listed, _) = listed(lab, (&model, &dictionary), (&self.texts, dataset), chosen)?;
+        let (model, dictionary) = self.source.load(lab)?;
+        let dictionary = Arc::new(dictionary);
+        let (listed, _) = listed(lab, (&model, &dictionary), &self.source, self.smallest)?;
         let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
             let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
             place.map_or("", |place| listed.groups.name_of(place))
@@ -110,12 +89,7 @@ impl Press {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        let folder = folder(
-            lab,
-            (&self.dictionary, dictionary.hook_point),
-            (&model.name, &listed.dataset.name, &prompt.name),
-        );
-        let file = folder.join(format!("press_{}.csv", listed.column));
+        let file = listed.folder.join(format!("press_{}.csv", listed.column));
         save_rows(&file, &rows)?;
         self.print(&listed, (&best, &rows));
         println!("\nrows: {}", file.display());
