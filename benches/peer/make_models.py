@@ -1,16 +1,18 @@
-"""Makes the two random checkpoints of the comparison, with the tokenizer that both use.
+"""Makes the two random checkpoints of the comparison, with their tokenizers.
 
-    python benches/peer/make_models.py FOLDER [--data ../shared/data] [--vocab 12000] [--tokenizer tokenizer.json]
+    pip download --no-deps --no-binary llama-cpp-python llama-cpp-python==0.3.36   # unpack it: it holds llama.cpp
+    python benches/peer/make_models.py FOLDER --vocabularies UNPACKED/vendor/llama.cpp/models
+    python benches/peer/make_models.py FOLDER [--data ../shared/data] [--vocab 12000]
 
 `FOLDER/pythia-160m-random` has exactly the shape of EleutherAI/pythia-160m (GPT-NeoX); `FOLDER/llama-gqa-random` is
 half as wide as Llama-3.2-1B and as deep: 16 layers, d_model 1024, 16 query heads over 4 key/value heads, d_mlp 4096.
 Weights are drawn as transformers draws them before training, seeded, and saved in f32: the time a pass takes does not
 depend on what they are.
 
-The tokenizer is a byte-level BPE as GPT-NeoX's is, trained on the names of world, US, art and headline files and on the
-paper's prompts. Its size is chosen so that texts become as many tokens as with GPT-NeoX's own, which learned from much
-more text: at 12,000 the distinct beginnings of world, US and headline names are within 2 % of those that Pythia's
-tokenizer gives, and padded batches of world names 9 % fewer. `--tokenizer` takes another tokenizer.json in its place.
+With `--vocabularies` the tokenizers are those of Pythia and of Llama 2, BOS first (vocabularies.py). Without, both models
+get a byte-level BPE as GPT-NeoX's is, trained on the names of world, US, art and headline files and on the paper's
+prompts, without BOS. Its size is chosen so that the distinct beginnings of world, US and headline names are within 2 % of
+those that Pythia's tokenizer gives.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import transformers as hf
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import texts
+import vocabularies
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 END, PADDING = "<|endoftext|>", "<|padding|>"
@@ -60,20 +63,29 @@ def trained_tokenizer(data, d_vocab):
     return tokenizer
 
 
+def tokenizers_of(args):
+    """Each model's tokenizer with its special tokens."""
+    if args.vocabularies:
+        return {name: vocabularies.load(args.vocabularies, name) for name in CONFIGS}
+    trained = trained_tokenizer(args.data, args.vocab)
+    return {name: (trained, {"bos_token": END, "eos_token": END, "pad_token": PADDING}) for name in CONFIGS}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="where the models are written; not in the repository")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
     parser.add_argument("--vocab", type=int, default=12000, help="tokens of the tokenizer (default: 12000)")
-    parser.add_argument("--tokenizer", type=pathlib.Path, help="a tokenizer.json to take in place of a trained one")
+    parser.add_argument("--vocabularies", type=pathlib.Path, help="llama.cpp's folder of vocabularies")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.folder.resolve().is_relative_to(ROOT):
         parser.error(f"found {args.folder} in the repository; expected a folder outside it: the models are 1.9 GB")
 
-    tokenizer = Tokenizer.from_file(str(args.tokenizer)) if args.tokenizer else trained_tokenizer(args.data, args.vocab)
-    fast = hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=END, pad_token=PADDING)
+    found = tokenizers_of(args)
     for name, config in CONFIGS.items():
+        tokenizer, special = found[name]
+        fast = hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
         if len(fast) > config.vocab_size:
             parser.error(f"found {len(fast)} tokens; expected at most {config.vocab_size}, the vocabulary of {name}")
         torch.manual_seed(args.seed)

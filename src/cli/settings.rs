@@ -15,7 +15,7 @@ pub fn at_least_two() -> RangedU64ValueParser<usize> {
 /// How probes are fitted and scored.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Settings {
-    /// Readers beside the ridge probe, with commas between several: ols, pca, mlp, sphere (places), rank;
+    /// Readers beside the ridge probe, with commas between several: ols, pca, elastic-net, mlp, sphere (places), rank;
     /// with --classes: logistic, mean-difference. docs/probes.md says what each is.
     #[arg(long = "method", value_name = "NAMES", value_delimiter = ',')]
     pub methods: Vec<String>,

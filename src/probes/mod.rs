@@ -77,7 +77,7 @@ pub use metrics::{Spearman, mae, pearson, pearson_counted, r2, r2_by_target, r2_
 pub use names::{NAME_COLUMNS, name_features};
 pub use part::{Part, Parts};
 pub use probe::Probe;
-pub use readers::{CLASSIFIERS, ClassTraining, Classifier, Method, READERS, Reader, Reading, Training};
+pub use readers::{CLASSIFIERS, ClassTraining, Classifier, Fact, Method, READERS, Reader, Reading, Training};
 pub use ridge::{Edge, PenaltyGrid, Ridge, Solution, Trial};
 pub use score::{Baseline, Beside, Scored, Scorer};
 pub use sparse::SparseRows;

@@ -35,6 +35,11 @@ impl Scorer<'_> {
                 rows.extend(self.score_rows(&heading, &test, measures));
             }
         }
+        rows.extend(held_out.facts.iter().map(|(method, fact)| {
+            let heading = Heading { method, point: Some(point), split: "train" };
+            let (low, high) = fact.tried;
+            self.row(&heading, (fact.metric, &fact.target), (fact.value, Interval { low, high }))
+        }));
         Ok(rows)
     }
 

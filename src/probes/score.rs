@@ -6,7 +6,7 @@ use super::decomposition::Decomposition;
 use super::folds::Folds;
 use super::measure::Metrics;
 use super::probe::Probe;
-use super::readers::{Classifier, Reader, Training};
+use super::readers::{Classifier, Fact, Reader, Training};
 use super::ridge::{Edge, PenaltyGrid, Solution, Trial};
 use super::sparse_ridge::SparseRidge;
 use super::split::{Fold, Split};
@@ -99,11 +99,17 @@ impl Scored {
 pub(super) struct HeldOut {
     shape: (usize, usize),
     pub methods: Vec<(String, Array2<f64>)>,
+    /// What is to be told of the fits to true labels, by method.
+    pub facts: Vec<(String, Fact)>,
 }
 
 impl HeldOut {
     pub fn new(dataset: &Dataset) -> HeldOut {
-        HeldOut { shape: (dataset.entities.len(), dataset.kind.names().len()), methods: Vec::new() }
+        HeldOut {
+            shape: (dataset.entities.len(), dataset.kind.names().len()),
+            methods: Vec::new(),
+            facts: Vec::new(),
+        }
     }
 
     /// Adds what a method read for some entities.
@@ -295,6 +301,11 @@ impl<'a> Scorer<'a> {
             for reader in &self.readers {
                 for reading in reader.read(&training)? {
                     held_out.put(&name(&reading.method), &fold.test, &reading.values);
+                    // Of several folds each has facts of its own, and none is about all of them.
+                    if baseline.is_none() && self.split.folds.len() == 1 {
+                        let facts = reading.facts.into_iter();
+                        held_out.facts.extend(facts.map(|fact| (reading.method.clone(), fact)));
+                    }
                 }
             }
         }

@@ -245,13 +245,19 @@ fn other_readers_and_classes_are_scored_beside_their_own_baselines() {
     scorer.classifiers = crate::probes::CLASSIFIERS.to_vec();
     scorer.classes = Some(crate::probes::Classes::of(&dataset, "country").unwrap());
     let rows = scorer.layer(POINT, activations.view()).unwrap().rows;
-    for method in ["ols", "pca-12", "mlp", "sphere", "rank"] {
+    for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank"] {
         let shuffled = format!("{method}/shuffled");
         // A stream that is straight in degrees bends in space, so that the sphere reads it less well.
         let least = if method == "sphere" { 0.3 } else { 0.9 };
         assert!(row(&rows, [method, "test", "r2", "latitude"]).value > least, "{method}");
         assert!(row(&rows, [method, "test", "selectivity", "mean"]).value > 0.5, "{method}");
         assert!(row(&rows, [&shuffled, "test", "r2", "mean"]).value < 0.1, "{method}");
+    }
+    for target in ["latitude", "longitude"] {
+        let used = row(&rows, ["elastic-net", "train", "dimensions_used", target]).value;
+        assert!((1.0..=12.0).contains(&used) && used.fract() == 0.0, "{used}");
+        let penalty = row(&rows, ["elastic-net", "train", "penalty", target]);
+        assert!(penalty.low <= penalty.value && penalty.value < penalty.high, "{penalty:?}");
     }
     for method in ["logistic", "mean-difference"] {
         assert!(row(&rows, [method, "test", "accuracy", "country"]).value > 0.9, "{method}");

@@ -104,7 +104,7 @@ fn other_readers_and_classes_are_scored_and_printed() {
     let args = [
         "us_place",
         "--method",
-        "ols,pca,sphere,logistic,mean-difference",
+        "ols,pca,elastic-net,sphere,logistic,mean-difference",
         "--classes",
         "state_name",
         "--paper-metrics",
@@ -117,7 +117,7 @@ fn other_readers_and_classes_are_scored_and_printed() {
     {
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
-    let folder = "us_place/empty.with_ols+pca+sphere+logistic+mean-difference.classes_state_name.alphas_paper.paper_metrics";
+    let folder = "us_place/empty.with_ols+pca+elastic-net+sphere+logistic+mean-difference.classes_state_name.alphas_paper.paper_metrics";
     let rows = scores(lab.path(), folder);
     for method in ["logistic", "mean-difference"] {
         let accuracy = |method: &str, layer: &str| score(&rows, (method, layer), ("accuracy", "state_name"));
@@ -133,7 +133,7 @@ fn other_readers_and_classes_are_scored_and_printed() {
     assert!(score(&rows, ("sphere", "5"), R2) > 0.5);
     let paper = score(&rows, ("ridge", "5"), ("paper_mean_km", "great-circle"));
     assert!(paper != score(&rows, ("ridge", "5"), ("mean_km", "great-circle")));
-    let penalty = rows.iter().find(|r| r.metric == "penalty").unwrap();
+    let penalty = rows.iter().find(|r| r.method == "ridge" && r.metric == "penalty").unwrap();
     assert!((penalty.low - 10f64.powf(0.8)).abs() < 1e-9 && (penalty.high - 10f64.powf(4.1)).abs() < 1e-6);
 }
 

@@ -24,7 +24,7 @@ impl Reader for Components {
         let fewer = (1..).map(|power| 1_usize << power).take_while(|k| *k < all);
         let reading = |k: usize| {
             let probe = principal.first(k)?.solve(training.targets, training.grid)?.probe;
-            Ok(Reading { method: format!("{}-{k}", self.name()), values: training.readings(&probe) })
+            Ok(Reading::of(format!("{}-{k}", self.name()), training.readings(&probe)))
         };
         fewer.chain([all]).map(reading).collect()
     }

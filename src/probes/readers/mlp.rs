@@ -54,8 +54,8 @@ impl Reader for Perceptron {
         let each = trained
             .into_iter()
             .enumerate()
-            .map(|(seed, (_, values))| Reading { method: format!("{}-seed-{seed}", self.name()), values });
-        let best = best.map(|values| Reading { method: self.name().into(), values });
+            .map(|(seed, (_, values))| Reading::of(format!("{}-seed-{seed}", self.name()), values));
+        let best = best.map(|values| Reading::of(self.name(), values));
         Ok(best.into_iter().chain(each).collect())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `ols`: least squares without a penalty
 //! - `components`: ridge on the first principal components
+//! - `elastic_net`: ridge that may leave columns of the stream out
 //! - `mlp`: a perceptron with one hidden layer, to see what a straight line misses
 //! - `sphere`: a place as a point in space, which has no seam
 //! - `rank`: the order of the values, not their size
@@ -10,6 +11,7 @@
 //! To add one: its file, its `mod` line and its entry in [`READERS`] or [`CLASSIFIERS`] here.
 
 mod components;
+mod elastic_net;
 mod logistic;
 mod mean_difference;
 mod mlp;
@@ -26,8 +28,14 @@ use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt::Debug;
 
 /// The readers of targets.
-pub const READERS: [&dyn Reader; 5] =
-    [&ols::LeastSquares, &components::Components, &mlp::Perceptron, &sphere::Sphere, &rank::Rank];
+pub const READERS: [&dyn Reader; 6] = [
+    &ols::LeastSquares,
+    &components::Components,
+    &elastic_net::ElasticNet,
+    &mlp::Perceptron,
+    &sphere::Sphere,
+    &rank::Rank,
+];
 
 /// The readers of classes.
 pub const CLASSIFIERS: [&dyn Classifier; 2] = [&logistic::Logistic, &mean_difference::MeanDifference];
@@ -59,6 +67,27 @@ pub struct Reading {
     pub method: String,
     /// A reading for each of [`Training::reads`], in the targets' unit, `[n_reads, n_targets]`.
     pub values: Array2<f64>,
+    /// What else is to be told of the fit.
+    pub facts: Vec<Fact>,
+}
+
+impl Reading {
+    fn of(method: impl Into<String>, values: Array2<f64>) -> Reading {
+        Reading { method: method.into(), values, facts: Vec::new() }
+    }
+}
+
+/// A number about a fit, which result rows give under split `train`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// What it is, as result rows name it.
+    pub metric: &'static str,
+    /// The target that it is about.
+    pub target: String,
+    /// The number.
+    pub value: f64,
+    /// Between which ends it was chosen; the number itself where there was no choice.
+    pub tried: (f64, f64),
 }
 
 /// Fits something to training activations and reads other entities with it.

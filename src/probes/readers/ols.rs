@@ -23,6 +23,6 @@ impl Reader for LeastSquares {
     fn read(&self, training: &Training) -> Result<Vec<Reading>> {
         let without = PenaltyGrid::Fixed(vec![0.0]);
         let probe = training.decomposition.solve(training.targets, &without)?.probe;
-        Ok(vec![Reading { method: self.name().into(), values: training.readings(&probe) }])
+        Ok(vec![Reading::of(self.name(), training.readings(&probe))])
     }
 }

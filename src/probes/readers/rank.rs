@@ -33,7 +33,7 @@ impl Reader for Rank {
         for (mut column, quantiles) in values.axis_iter_mut(Axis(1)).zip(&columns) {
             column.mapv_inplace(|rank| quantiles.value(rank));
         }
-        Ok(vec![Reading { method: self.name().into(), values }])
+        Ok(vec![Reading::of(self.name(), values)])
     }
 }
 

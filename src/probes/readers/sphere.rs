@@ -36,6 +36,6 @@ impl Reader for Sphere {
             place[0] = z.atan2(x.hypot(y)).to_degrees();
             place[1] = y.atan2(x).to_degrees();
         }
-        Ok(vec![Reading { method: self.name().into(), values }])
+        Ok(vec![Reading::of(self.name(), values)])
     }
 }

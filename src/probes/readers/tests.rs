@@ -223,7 +223,9 @@ fn every_classifier_reads_what_is_planted_and_nothing_by_chance() {
 #[test]
 fn an_unknown_method_is_refused_with_those_there_are() {
     let error = Method::find("forest").unwrap_err().to_string();
-    for part in ["forest", "ridge, ols, pca, mlp, sphere, rank", "--classes logistic, mean-difference"] {
+    for part in
+        ["forest", "ridge, ols, pca, elastic-net, mlp, sphere, rank", "--classes logistic, mean-difference"]
+    {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
 }

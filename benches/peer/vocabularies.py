@@ -1,0 +1,64 @@
+"""The tokenizers of GPT-NeoX, which Pythia uses, and of Llama 2, from the vocabularies in llama.cpp's sources.
+
+`models/ggml-vocab-gpt-neox.gguf` there holds tokens and merges; `models/ggml-vocab-llama-spm.gguf` tokens and scores, from
+which transformers derives the merges. What a GGUF file does not say (normalizer, pre-tokenizer) is written here as the
+models' own tokenizer.json has it. BOS stands before every text of both: Llama's tokenizer puts it there, and the code of
+Gurnee and Tegmark for Pythia as well.
+"""
+
+from gguf import GGUFReader
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers.convert_slow_tokenizer import generate_merges
+
+# llama.cpp's types of tokens.
+CONTROL, USER_DEFINED = 3, 4
+FILES = {"pythia-160m-random": "ggml-vocab-gpt-neox.gguf", "llama-gqa-random": "ggml-vocab-llama-spm.gguf"}
+
+
+def read(path):
+    """What a vocabulary says, by the last word of each key."""
+    fields = GGUFReader(path).fields
+    return {key.rsplit(".", 1)[1]: field.contents() for key, field in fields.items() if key.startswith("tokenizer.")}
+
+
+def of_type(said, type_):
+    return [token for token, its_type in zip(said["tokens"], said["token_type"], strict=True) if its_type == type_]
+
+
+def byte_level(said):
+    """GPT-NeoX's: BPE over bytes; runs of spaces are tokens of their own."""
+    added = set(of_type(said, USER_DEFINED))
+    vocab = {token: i for i, token in enumerate(said["tokens"]) if token not in added}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[tuple(merge.split(" ")) for merge in said["merges"]]))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    # What else is of that type only fills the vocabulary up to a round size.
+    spaces = [token for token in of_type(said, USER_DEFINED) if token.isspace()]
+    tokenizer.add_tokens([AddedToken(token, normalized=True) for token in spaces])
+    return tokenizer
+
+
+def sentence_piece(said):
+    """Llama 2's: BPE over a text whose spaces are written as underlines; bytes where a letter is missing."""
+    vocab = {token: i for i, token in enumerate(said["tokens"])}
+    merges = generate_merges(vocab, dict(zip(said["tokens"], said["scores"], strict=True)))
+    unknown = said["tokens"][said["unknown_token_id"]]
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token=unknown, fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return tokenizer
+
+
+def load(folder, model):
+    """The tokenizer of a model of make_models.py, and its tokens of beginning and end by transformers' names."""
+    said = read(folder / FILES[model])
+    tokenizer = byte_level(said) if said["model"] == "gpt2" else sentence_piece(said)
+    bos, eos = (said["tokens"][said[f"{end}_token_id"]] for end in ("bos", "eos"))
+    tokenizer.add_special_tokens(of_type(said, CONTROL))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A", special_tokens=[(bos, said["bos_token_id"])]
+    )
+    return tokenizer, {"bos_token": bos, "eos_token": eos, "pad_token": eos}
