@@ -30,7 +30,7 @@ use std::path::Path;
 ///   mappa probe --dataset world_place --split group:country       each country in turn is held out
 ///   mappa probe --dataset us_place --split blocks:5               parts of the map are held out
 ///   mappa probe --train us_place --test world_place               learnt in the one, read in the other
-///   mappa probe --dataset art --method ols,pca,mlp,rank           other readers beside the ridge
+///   mappa probe --dataset art --method ols,pca,elastic-net        other readers beside the ridge
 ///   mappa probe --dataset world_place --classes continent --method logistic,mean-difference
 ///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
 ///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:

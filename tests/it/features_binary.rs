@@ -3,7 +3,7 @@
 use super::features::dictionary;
 use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
-use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, load_rows};
+use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, SweepRow, load_rows};
 use std::path::Path;
 use std::process::Command;
 
@@ -56,6 +56,18 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
         let shown = steer(dose).unwrap();
         assert!(shown.contains("steered") && shown.contains("Vienna"), "{dose}: {shown}");
     }
+    let sweep = |more: &[&str]| {
+        let of = ["steer", "sweep", "--target", "longitude", "--doses", "0,2", "--prompts", "Vienna,Athens"];
+        mappa(lab, &[&of[..], &["--feature", &feature, "--random", "1", "--tokens", "3"], more].concat())
+    };
+    let swept = sweep(&[]).unwrap();
+    assert!(swept.contains("sweep") && swept.contains("longitude"), "{swept}");
+    let swept: Vec<SweepRow> = load_rows(&lab.join("steering/atlas/longitude/sweep.csv")).unwrap();
+    assert!(swept.iter().all(|row| row.layers == "3" && (row.kl == 0.0) == (row.dose == 0.0)), "{swept:?}");
+    let of =
+        |direction: &str| swept.iter().filter(|row| row.direction == direction && row.dose == 2.0).count();
+    assert!(of("probe") >= 2 && of("probe") == of("random"), "{swept:?}");
+
     let press =
         ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
@@ -73,6 +85,7 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
             mappa(lab, &["features", "list", axes, "--hook-point", "blocks.1.hook_resid_post"]),
             ["blocks.3", "blocks.1"],
         ),
+        (sweep(&["--layers", "1", "--called", "other"]), ["blocks.3", "blocks.1"]),
         (mappa(lab, &["features", "list", axes, "--column", "moon"]), ["moon", "country"]),
         (mappa(lab, &["features", "list", narrow]), ["8 values", "128 wide"]),
         (mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]), ["DICT:UNIT", "unit"]),

@@ -57,9 +57,9 @@ impl Reader for ElasticNet {
         let rows = Rows::of(activations.view(), (training.train, training.targets))?;
         let mut places: Vec<usize> = (0..training.train.len()).collect();
         places.shuffle(&mut ChaCha8Rng::seed_from_u64(training.seed));
-        let folds: Vec<Vec<usize>> = (0..N_FOLDS.min(places.len() / 2))
-            .map(|fold| places.iter().copied().skip(fold).step_by(N_FOLDS).collect())
-            .collect();
+        let n_folds = N_FOLDS.min(places.len());
+        let fold = |first: usize| places.iter().copied().skip(first).step_by(n_folds).collect();
+        let folds: Vec<Vec<usize>> = (0..n_folds).map(fold).collect();
         let fit = rows.fit(&folds, UNTIL)?;
         let targets = training.kind.names().into_iter().zip(&fit.paths).enumerate();
         let facts = targets.flat_map(|(t, (target, path))| {
@@ -106,19 +106,12 @@ impl<'a> Rows<'a> {
         let left_out = folds.par_iter().map(|fold| LeftOut::of(self, fold)).collect::<Result<Vec<_>>>()?;
         let targets: Vec<usize> = (0..self.targets.ncols()).collect();
         let found = targets.into_par_iter().map(|t| {
-            let mut path = Path::search(&problem, (t, &left_out), until);
-            let mut descent = Descent::of(&problem, t);
-            let done = (0..=path.best).take_while(|step| descent.to(path.penalty(*step), until)).count();
-            // The highest penalty leaves all columns out, which is done at once.
-            path.best = done.saturating_sub(1);
-            // What was not done is no fit: the one before it is taken.
-            if done > 0 && path.penalty(path.best) != descent.penalty {
-                descent = Descent::of(&problem, t);
-                (0..=path.best).for_each(|step| _ = descent.to(path.penalty(step), until));
-            }
-            (path, descent.weights)
+            let mut path = Path::search(&problem, (t, &left_out), until)?;
+            let weights = path.walk(&problem, t, until);
+            Ok((path, weights))
         });
-        let (paths, weights): (Vec<Path>, Vec<Array1<f64>>) = found.collect::<Vec<_>>().into_iter().unzip();
+        let found = found.collect::<Result<Vec<_>>>()?;
+        let (paths, weights): (Vec<Path>, Vec<Array1<f64>>) = found.into_iter().unzip();
         let rows: Vec<_> = weights.iter().map(|weights| weights.view()).collect();
         let weights = ndarray::stack(Axis(0), &rows).map_err(|e| Error::Internal(e.to_string()))?;
         let weights = weights / &problem.spread; // [n_targets, d_model]
@@ -146,16 +139,17 @@ impl Path {
     }
 
     /// Goes down while the rows that were left out are read better.
-    fn search(problem: &Problem, (t, left_out): (usize, &[LeftOut]), until: Until) -> Path {
+    fn search(problem: &Problem, (t, left_out): (usize, &[LeftOut]), until: Until) -> Result<Path> {
         let mut path = Path { highest: problem.highest(t), best: 0, lowest: 0 };
         let mut descents: Vec<Descent> = left_out.iter().map(|fold| Descent::of(&fold.problem, t)).collect();
         let mut least = f64::INFINITY;
         for step in 0..=MOST_STEPS {
             let penalty = path.penalty(step);
             let errors = descents.par_iter_mut().zip(left_out).map(|(descent, fold)| {
-                descent.to(penalty, until).then(|| fold.squared_error(t, &descent.weights))
+                descent.to(penalty, until).then(|| fold.squared_error(t, &descent.weights)).transpose()
             });
-            let Some(errors) = errors.collect::<Option<Vec<f64>>>() else { break };
+            let errors: Option<Vec<f64>> = errors.collect::<Result<Vec<_>>>()?.into_iter().collect();
+            let Some(errors) = errors else { break };
             path.lowest = step;
             let error = errors.iter().sum::<f64>();
             if error < least {
@@ -164,40 +158,59 @@ impl Path {
                 break;
             }
         }
-        path
+        Ok(path)
+    }
+
+    /// The weights of columns on one scale at the best penalty; what is not done there is no fit, and the last one that
+    /// was done becomes the best.
+    fn walk(&mut self, problem: &Problem, t: usize, until: Until) -> Array1<f64> {
+        let mut descent = Descent::of(problem, t);
+        let mut weights = descent.weights.clone();
+        for step in 0..=self.best {
+            if !descent.to(self.penalty(step), until) {
+                self.best = step.saturating_sub(1);
+                break;
+            }
+            weights.assign(&descent.weights);
+        }
+        weights
     }
 }
 
 /// A fit to all rows but some, and those.
-struct LeftOut {
+struct LeftOut<'a> {
     problem: Problem,
-    /// The rows that were left out, on the scale of the others.
-    x: Array2<f64>,
+    activations: ArrayView2<'a, f32>,
+    /// The rows that were left out.
+    entities: Vec<usize>,
     /// Their targets, less the mean of the others.
     y: Array2<f64>,
 }
 
-impl LeftOut {
-    fn of(rows: &Rows, fold: &[usize]) -> Result<LeftOut> {
+impl<'a> LeftOut<'a> {
+    fn of(rows: &Rows<'a>, fold: &[usize]) -> Result<LeftOut<'a>> {
         let mut is_out = vec![false; rows.entities.len()];
         fold.iter().for_each(|&place| is_out[place] = true);
         let rest: Vec<usize> = (0..rows.entities.len()).filter(|&place| !is_out[place]).collect();
-        let entities = |places: &[usize]| places.iter().map(|&i| rows.entities[i]).collect::<Vec<usize>>();
-        let (out, learnt) = (entities(fold), entities(&rest));
-        let stored_rest = stored(rows.activations.view(), &learnt)?;
-        let moments = match rows.moments.without(&rows.stored, &out)? {
+        let of_places = |places: &[usize]| places.iter().map(|&i| rows.entities[i]).collect::<Vec<usize>>();
+        let (entities, learnt) = (of_places(fold), of_places(&rest));
+        let learnt = stored(rows.activations.view(), &learnt)?;
+        let moments = match rows.moments.without(&rows.stored, &entities)? {
             Some(moments) => moments,
-            None => Moments::of(&stored_rest)?,
+            None => Moments::of(&learnt)?,
         };
-        let problem = Problem::of(&moments, &stored_rest, &rows.targets.select(Axis(0), &rest));
-        let x = stored(rows.activations.view(), &out)?.block(0..out.len(), &problem.mean) / &problem.spread;
+        let problem = Problem::of(&moments, &learnt, &rows.targets.select(Axis(0), &rest));
         let y = rows.targets.select(Axis(0), fold) - &problem.mean_target;
-        Ok(LeftOut { problem, x, y })
+        Ok(LeftOut { problem, activations: rows.activations, entities, y })
     }
 
-    fn squared_error(&self, t: usize, weights: &Array1<f64>) -> f64 {
-        let errors = self.x.dot(weights) - self.y.column(t);
-        errors.dot(&errors)
+    /// Of what weights of columns on one scale read of the rows that were left out.
+    fn squared_error(&self, t: usize, weights: &Array1<f64>) -> Result<f64> {
+        let Problem { mean, spread, .. } = &self.problem;
+        let weights = (weights / spread).insert_axis(Axis(0)); // [1, d_model]
+        let read = stored(self.activations.view(), &self.entities)?.read(mean, &weights);
+        let errors = &read.column(0) - &self.y.column(t);
+        Ok(errors.dot(&errors))
     }
 }
 
