@@ -8,6 +8,7 @@ use super::recorder::{Outlet, Recorder};
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::model::FirstBlock;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -40,6 +41,7 @@ struct Orders<'a> {
     work: &'a Work<'a>,
     points: &'a [HookPoint],
     groups: &'a [usize],
+    first: Option<FirstBlock>,
     next: AtomicUsize,
     stop: AtomicBool,
 }
@@ -71,7 +73,8 @@ impl Orders<'_> {
     fn follow(&self, sender: &SyncSender<Message>) {
         while let Some(&group) = self.groups.get(self.next.fetch_add(1, Ordering::Relaxed)) {
             let mut line = Line { orders: self, group, sender };
-            let passed = Recorder::new(self.work, (self.points, group), &mut line).and_then(|mut r| r.pass());
+            let recorder = Recorder::new(self.work, (self.points, group), &mut line);
+            let passed = recorder.and_then(|mut recorder| recorder.pass(self.first.as_ref()));
             let message = match passed {
                 Ok(()) => Message::End { group },
                 // Whoever said stop, or failed before, has told why.
@@ -94,8 +97,9 @@ pub(super) fn run(
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let crew = crew(work, groups)?;
+    let first = if groups.is_empty() { None } else { work.first_block(points)? };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let orders = Orders { work, points, groups, next, stop };
+    let orders = Orders { work, points, groups, first, next, stop };
     let (sender, receiver) = sync_channel(WAITING);
     std::thread::scope(|scope| {
         for pool in &crew {

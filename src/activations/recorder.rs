@@ -4,7 +4,7 @@ use super::recording::Readout;
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Forest, Hook, Picked};
+use crate::model::{FirstBlock, Forest, Hook, Picked};
 use candle_core::Tensor;
 
 /// Where a group's rows go, and who may stop the pass.
@@ -52,10 +52,10 @@ impl<'a> Recorder<'a> {
         Ok(Recorder { work, points, entities, forest, kept, places, outlet, n_points: 0 })
     }
 
-    /// The pass itself.
-    pub fn pass(&mut self) -> Result<()> {
+    /// The pass itself, with what is known of block 0.
+    pub fn pass(&mut self, first: Option<&FirstBlock>) -> Result<()> {
         let forest = self.forest.clone();
-        self.work.reader.transformer.forward(&forest, None, self)?;
+        self.work.reader.transformer.forward_knowing((&forest, first), self)?;
         if self.n_points == self.points.len() {
             return Ok(());
         }
@@ -122,6 +122,10 @@ impl Hook for Recorder<'_> {
             self.n_points += 1;
         }
         Ok(stream)
+    }
+
+    fn sees(&self, point: HookPoint) -> bool {
+        self.points.contains(&point)
     }
 
     fn last_layer(&self) -> Option<usize> {

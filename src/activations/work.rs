@@ -9,7 +9,7 @@ use crate::artefact::Card;
 use crate::datasets::{Dataset, Prompt};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::Spec;
+use crate::model::{FirstBlock, Spec};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -91,6 +91,17 @@ impl<'a> Work<'a> {
     /// Bytes that a group's pass takes beside the weights.
     pub(super) fn group_bytes(&self, group: usize) -> usize {
         self.plan.n_nodes(group..group + 1) * node_bytes(self.spec())
+    }
+
+    /// What block 0 makes of the tokens of all entities, be they done here or not, so that every part of the work
+    /// has the same; nothing where that does not help.
+    pub(super) fn first_block(&self, points: &[HookPoint]) -> Result<Option<FirstBlock>> {
+        let sees_neurons = points.contains(&HookPoint::MlpPost(0));
+        if sees_neurons || points.iter().all(|point| point.layer() == 0) {
+            return Ok(None);
+        }
+        let tokens = (0..self.spans.len()).flat_map(|entity| self.seen(entity)).copied();
+        self.reader.transformer.first_block(tokens)
     }
 
     /// Whether the passes run on this machine's processors.

@@ -4,6 +4,7 @@ use super::alike::Alike;
 use super::attention::ForestAttention;
 use super::cache::Cache;
 use super::elementwise::{add, multiply};
+use super::first_block::ByItself;
 use super::forest::Forest;
 use super::hook::Hook;
 use super::linear::Linear;
@@ -48,6 +49,8 @@ pub(super) struct Pass<'a> {
     pub asked: Option<Arc<Vec<u32>>>,
     /// Which rows are alike while values of a row depend on nothing else; `None` is that all are their own.
     pub alike: Option<Alike>,
+    /// What block 0 makes of each row by itself, where it is known before.
+    pub known: Option<ByItself>,
 }
 
 impl Pass<'_> {
@@ -168,6 +171,11 @@ impl Block {
     /// # Shapes
     /// `[n_new, d_model]` in; the rows that are looked at, `[n_asked, d_model]`, out.
     pub fn forward(&self, l: usize, resid_pre: Tensor, pass: &mut Pass) -> Result<Tensor> {
+        if let Some(ByItself { heads, mlp_out }) = pass.known.take() {
+            let attn_out = self.attn_out(l, heads, pass)?;
+            let mlp_out = pass.at(HookPoint::MlpOut(l), mlp_out)?;
+            return Ok(add(&add(&resid_pre, &attn_out)?, &mlp_out)?);
+        }
         pass.alike = match (l, &pass.asked) {
             (0, None) => Alike::among(&resid_pre)?,
             _ => None,
@@ -175,9 +183,8 @@ impl Block {
         let one_of_each = pass.ones(&resid_pre)?;
         let all_normed = self.read(&self.attn_norm, &one_of_each, pass.spec)?;
         let (normed, resid_pre) = (pass.asked(&all_normed)?, pass.asked(&resid_pre)?);
-        let attn_out = self.attention(l, (&normed, &all_normed), pass)?;
-        let attn_out = self.written(&self.attn_out_norm, attn_out, pass.spec)?;
-        let attn_out = pass.at(HookPoint::AttnOut(l), attn_out)?;
+        let [q, k, v] = self.heads((&normed, &all_normed), pass.spec)?;
+        let attn_out = self.attn_out(l, [pass.all(q)?, pass.all(k)?, pass.all(v)?], pass)?;
         if pass.spec.block != BlockKind::Sequential {
             let normed = match pass.spec.block {
                 BlockKind::Parallel => self.read(&self.mlp_norm, &pass.asked(&one_of_each)?, pass.spec)?,
@@ -219,11 +226,26 @@ impl Block {
         }
     }
 
+    /// What a block whose parts are parallel makes of each row by itself.
+    ///
     /// # Shapes
-    /// Of the rows that ask `[n_asked, d_model]`, of all new rows `[n_new, d_model]`, or of both one of each
-    /// kind; the result is `[n_asked, d_model]`.
-    fn attention(&self, l: usize, (asking, all): (&Tensor, &Tensor), pass: &mut Pass) -> Result<Tensor> {
-        let spec = pass.spec;
+    /// `[n, d_model]`.
+    pub fn by_itself(&self, stream: &Tensor, spec: &Spec) -> Result<ByItself> {
+        let normed = self.read(&self.attn_norm, stream, spec)?;
+        let heads = self.heads((&normed, &normed), spec)?;
+        let normed = match spec.block {
+            BlockKind::Parallel => self.read(&self.mlp_norm, stream, spec)?,
+            _ => normed,
+        };
+        let mlp_out = self.down.forward(&self.neurons(&normed, spec)?)?;
+        Ok(ByItself { heads, mlp_out: self.written(&self.mlp_out_norm, mlp_out, spec)? })
+    }
+
+    /// Queries, keys and values, not turned yet.
+    ///
+    /// # Shapes
+    /// Of the rows that ask `[n_asked, d_model]`, of all new rows `[n_new, d_model]`; heads lie side by side.
+    fn heads(&self, (asking, all): (&Tensor, &Tensor), spec: &Spec) -> Result<[Tensor; 3]> {
         let clip = |x: Tensor| match spec.attention.clip {
             Some(clip) => x.clamp(-clip, clip),
             None => Ok(x),
@@ -233,8 +255,22 @@ impl Block {
         if let (Some((of_q, of_k)), Some(QkNormOver::Heads)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
-        let mut v = pass.all(clip(self.value.forward(all)?)?)?;
-        (q, k) = (pass.all(q)?, pass.all(k)?); // [n_kinds, ..] -> [n_new, ..]
+        Ok([q, k, clip(self.value.forward(all)?)?])
+    }
+
+    /// What attention adds to the stream, as hooks leave it.
+    fn attn_out(&self, l: usize, heads: [Tensor; 3], pass: &mut Pass) -> Result<Tensor> {
+        let attn_out = self.attention(l, heads, pass)?;
+        let attn_out = self.written(&self.attn_out_norm, attn_out, pass.spec)?;
+        pass.at(HookPoint::AttnOut(l), attn_out)
+    }
+
+    /// # Shapes
+    /// Queries of the rows that ask, keys and values of all new rows, heads side by side; the result is
+    /// `[n_asked, d_model]`.
+    fn attention(&self, l: usize, [mut q, mut k, mut v]: [Tensor; 3], pass: &mut Pass) -> Result<Tensor> {
+        let spec = pass.spec;
+        let over = spec.attention.qk_norm.map(|norm| norm.over);
         let (n_asked, n_new, d_head) = (q.dim(0)?, k.dim(0)?, spec.d_head);
         q = q.reshape((n_asked, spec.n_heads, d_head))?; // [n_asked, heads * d_head] -> [.., heads, d_head]
         k = k.reshape((n_new, spec.n_kv_heads, d_head))?;
@@ -268,12 +304,18 @@ impl Block {
         self.attn_out.forward(&z)
     }
 
+    /// # Shapes
+    /// `[n, d_model]` to `[n, d_mlp]`.
+    fn neurons(&self, x: &Tensor, spec: &Spec) -> Result<Tensor> {
+        let activation = spec.mlp.activation();
+        match &self.gate {
+            Some(gate) => Ok(multiply(&gate.activated(activation, x)?, &self.up.forward(x)?)?),
+            None => self.up.activated(activation, x),
+        }
+    }
+
     fn mlp(&self, l: usize, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
-        let activation = pass.spec.mlp.activation();
-        let neurons = match &self.gate {
-            Some(gate) => multiply(&gate.activated(activation, x)?, &self.up.forward(x)?)?,
-            None => self.up.activated(activation, x)?,
-        }; // [n_asked, d_mlp], or one of each kind
+        let neurons = self.neurons(x, pass.spec)?; // [n_asked, d_mlp], or one of each kind
         let shown = pass.all(neurons.clone())?; // [n_asked, d_mlp]
         let seen = pass.at(HookPoint::MlpPost(l), shown.clone())?;
         let mlp_out = match seen.id() == shown.id() {

@@ -17,6 +17,11 @@ pub trait Hook {
     /// Called at each hook point in order; what it returns flows on.
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor>;
 
+    /// Whether it looks at what passes at a hook point, or changes it; what nobody sees may be left out.
+    fn sees(&self, _point: HookPoint) -> bool {
+        true
+    }
+
     /// The last layer needed, so that the pass may stop early. `None` runs to the end.
     fn last_layer(&self) -> Option<usize> {
         None
@@ -42,6 +47,10 @@ pub struct Untouched;
 impl Hook for Untouched {
     fn at(&mut self, _: HookPoint, stream: Tensor) -> Result<Tensor> {
         Ok(stream)
+    }
+
+    fn sees(&self, _: HookPoint) -> bool {
+        false
     }
 }
 
@@ -135,6 +144,10 @@ impl Hook for Capture {
         Ok(stream)
     }
 
+    fn sees(&self, point: HookPoint) -> bool {
+        self.kept.contains_key(&point)
+    }
+
     fn last_layer(&self) -> Option<usize> {
         self.kept.keys().map(|point| point.layer()).max()
     }
@@ -160,6 +173,10 @@ impl Hook for Both<'_> {
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
         let stream = self.0.at(point, stream)?;
         self.1.at(point, stream)
+    }
+
+    fn sees(&self, point: HookPoint) -> bool {
+        self.0.sees(point) || self.1.sees(point)
     }
 
     // Both may be combined with generation, which needs the logits: the pass never stops early.

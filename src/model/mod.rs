@@ -12,6 +12,7 @@
 //! - `forest`: a batch of texts in which equal beginnings are one
 //! - `norm`, `rotary`, `attention`: the operations, forward and backward; `beginning` is what rows of attention share
 //! - `transformer`, `block`: the forward pass, written once
+//! - `first_block`: what block 0 makes of a token, once for many passes
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
@@ -40,6 +41,7 @@ mod compute;
 mod describe;
 mod elementwise;
 pub mod families;
+mod first_block;
 mod forest;
 mod generate;
 mod gguf;
@@ -67,6 +69,7 @@ pub use bos::Bos;
 pub use cache::Cache;
 pub use chat_date::ChatDate;
 pub use compute::Compute;
+pub use first_block::FirstBlock;
 pub use forest::Forest;
 pub use generate::{Continuation, Generation, Next, generate, generate_each};
 pub use gguf::{ByBlock, load_control_vector, save_control_vector};

@@ -2,6 +2,7 @@
 
 use super::block::{Block, Pass};
 use super::cache::Cache;
+use super::first_block::FirstBlock;
 use super::forest::Forest;
 use super::hook::Hook;
 use super::linear::{Linear, Matrix, Weight};
@@ -24,7 +25,7 @@ pub struct Transformer {
     positions: Option<Tensor>,
     token_type: Option<Tensor>,
     embed_norm: Option<Norm>,
-    blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
     head: Option<HeadParts>,
 }
 
@@ -150,11 +151,37 @@ impl Transformer {
     /// # Errors
     /// [`Error::Invalid`] for a token id outside the vocabulary or a text longer than the context.
     pub fn forward(&self, forest: &Forest, cache: Option<&mut Cache>, hook: &mut dyn Hook) -> Result<Tensor> {
+        self.pass((forest, None), cache, hook)
+    }
+
+    /// The same, where what block 0 makes of the tokens is known before; it is used where no hook changes what enters
+    /// the block or sees its neurons.
+    ///
+    /// # Shapes
+    /// As [`Transformer::forward`].
+    ///
+    /// # Errors
+    /// As [`Transformer::forward`].
+    pub fn forward_knowing(
+        &self,
+        (forest, first): (&Forest, Option<&FirstBlock>),
+        hook: &mut dyn Hook,
+    ) -> Result<Tensor> {
+        self.pass((forest, first), None, hook)
+    }
+
+    fn pass(
+        &self,
+        (forest, first): (&Forest, Option<&FirstBlock>),
+        cache: Option<&mut Cache>,
+        hook: &mut dyn Hook,
+    ) -> Result<Tensor> {
         self.check(forest)?;
         hook.begin(forest)?;
         let stop = hook.last_layer();
         let forest = Arc::new(forest.clone());
-        let mut stream = self.embed(&forest)?;
+        let embedded = self.embed(&forest)?;
+        let mut stream = embedded.clone();
         let mut pass = Pass {
             spec: &self.spec,
             forest,
@@ -164,6 +191,7 @@ impl Transformer {
             bias: None,
             asked: None,
             alike: None,
+            known: None,
         };
         for (l, block) in self.blocks.iter().enumerate() {
             stream = pass.hook.at(HookPoint::ResidPre(l), stream)?;
@@ -172,6 +200,11 @@ impl Transformer {
                     break;
                 }
                 pass.asked = pass.hook.last_rows().map(Arc::new);
+            }
+            if let (Some(first), 0, None, true) = (first, l, &pass.asked, stream.id() == embedded.id())
+                && !pass.hook.sees(HookPoint::MlpPost(0))
+            {
+                pass.known = first.rows(pass.forest.new_tokens())?;
             }
             stream = block.forward(l, stream, &mut pass)?;
             stream = pass.hook.at(HookPoint::ResidPost(l), stream)?;
@@ -183,7 +216,7 @@ impl Transformer {
     }
 
     /// What enters block 0: token embeddings, and whatever the family adds to them.
-    fn embed(&self, forest: &Forest) -> Result<Tensor> {
+    pub(super) fn embed(&self, forest: &Forest) -> Result<Tensor> {
         let device = self.device();
         let ids = |ids: &[u32]| Tensor::from_slice(ids, ids.len(), &device);
         let Spec { embedding, .. } = self.spec;

@@ -1,10 +1,14 @@
-//! Many texts of few tokens: rows that are alike are computed once, and nothing of it is to be seen.
+//! Many texts of few tokens: rows that are alike are computed once, and nothing of it is to be seen; no more is it where
+//! what block 0 makes of a token is known before.
 
 use super::families::checkpoints;
 use super::root;
 use candle_core::Tensor;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Direction, Forest, Model, Precision, Spec, Transformer};
+use mappa::model::{
+    BlockKind, Capture, Direction, Forest, Model, Positions as Embedded, Precision, Spec, Transformer,
+    Untouched,
+};
 use mappa::steering::{self, Norm, Op, Positions, Steer, SteerTexts};
 use std::collections::BTreeSet;
 
@@ -85,4 +89,54 @@ fn one_text_steered_in_block_0_leaves_the_rows_that_were_like_its_own() {
             }
         }
     }
+}
+
+/// Texts of many distinct tokens.
+fn many(d_vocab: usize) -> Vec<Vec<u32>> {
+    let token = |text: usize, at: usize| ((text * 7 + at * 31) % (d_vocab - 1)) as u32;
+    (0..d_vocab).map(|text| (0..1 + text % 4).map(|at| token(text, at)).collect()).collect()
+}
+
+fn bits(of: &Tensor) -> Vec<u32> {
+    of.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn what_block_0_makes_of_a_token_may_be_known_before_and_changes_no_bit() {
+    let mut n_known = 0;
+    for name in checkpoints() {
+        let model = model(&name);
+        let spec = &model.spec;
+        let known = many(spec.d_vocab);
+        let first = model.first_block(known.iter().flatten().copied()).unwrap();
+        let may = spec.block != BlockKind::Sequential && spec.embedding.positions == Embedded::Nothing;
+        assert_eq!(first.is_some(), may, "{name}");
+        let Some(first) = first else { continue };
+        n_known += 1;
+        let without_neurons: Vec<HookPoint> =
+            points(spec).into_iter().filter(|point| *point != HookPoint::MlpPost(0)).collect();
+        let mut with_unknown = known.clone();
+        with_unknown[5].push(spec.d_vocab as u32 - 1);
+        for (points, texts) in
+            [(&without_neurons, &known), (&points(spec), &known), (&without_neurons, &with_unknown)]
+        {
+            let (forest, _) = model.forest(texts).unwrap();
+            let (mut plain, mut knowing) = (Capture::all(points), Capture::all(points));
+            model.forward(&forest, None, &mut plain).unwrap();
+            model.forward_knowing((&forest, Some(&first)), &mut knowing).unwrap();
+            for &point in points {
+                let same = bits(plain.get(point).unwrap()) == bits(knowing.get(point).unwrap());
+                assert!(same, "{name}: {point}");
+            }
+        }
+        let (forest, _) = model.forest(&known).unwrap();
+        let push = steering::Direction::random(spec.d_model, 3).unwrap().times(30.0);
+        let op = (HookPoint::ResidPre(0), Op::Add(push));
+        let steer = Steer::new(spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+        let plain = model.forward(&forest, None, &mut steer.clone()).unwrap();
+        let knowing = model.forward_knowing((&forest, Some(&first)), &mut steer.clone()).unwrap();
+        let quiet = model.forward_knowing((&forest, Some(&first)), &mut Untouched).unwrap();
+        assert!(bits(&plain) == bits(&knowing) && bits(&plain) != bits(&quiet), "{name}");
+    }
+    assert!(n_known >= 4, "{n_known} models whose block 0 depends on the token alone");
 }
