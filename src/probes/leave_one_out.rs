@@ -2,16 +2,13 @@
 
 use super::decomposition::{Decomposition, check_finite};
 use super::metrics::mean;
-use super::symmetric::{PIECES, product};
+use super::symmetric::PIECES;
 use crate::error::{Error, Result};
-use faer::Par;
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
 
 /// Rows that are turned to the axes at a time: few beside the axes, which each block of them takes from memory once.
-fn block_rows(n_axes: usize) -> usize {
-    (n_axes / 8).clamp(256, 512)
-}
+const BLOCK_ROWS: usize = 256;
 
 /// Targets without their mean.
 pub(super) struct Centred {
@@ -109,9 +106,8 @@ impl<'a> LeaveOneOut<'a> {
         let fits = inverses.times(&along); // [n_axes, n_penalties * n_columns]
         let block = |start: usize, n_block: usize| -> Result<(Array2<f64>, Array1<f64>)> {
             let t = self.decomposition.scores(start..start + n_block)?; // [n_block, n_axes]
-            let t = t.as_standard_layout();
             let leverages = inverses.leverages(t.view()) + 1.0 / n as f64; // [n_block, n_penalties]
-            let mut errors = product(t.view(), fits.view(), Par::Seq)?; // [n_block, n_penalties * n_columns]
+            let mut errors = t.dot(&fits); // [n_block, n_penalties * n_columns]
             for ((i, c), error) in errors.indexed_iter_mut() {
                 let freedom = freedom(leverages[[i, c / n_columns]]);
                 *error = ((y[[start + i, c % n_columns]] - *error) / freedom).powi(2);
@@ -120,11 +116,10 @@ impl<'a> LeaveOneOut<'a> {
         };
         let mut leverages = Array2::zeros((n, penalties.len()));
         let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
-        let at_once = block_rows(along.nrows());
-        let starts: Vec<usize> = (0..n).step_by(at_once).collect();
+        let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
         // So many blocks at a time: what they take does not grow with the number of threads.
         for starts in starts.chunks(PIECES) {
-            let some = starts.par_iter().map(|&start| block(start, at_once.min(n - start)));
+            let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
             for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
                 let (of_rows, of_block) = found?;
                 leverages.slice_mut(s![start..start + of_rows.nrows(), ..]).assign(&of_rows);

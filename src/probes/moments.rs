@@ -8,8 +8,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows that are widened to f64 at a time: the products of columns go through memory once for each such block.
-const BLOCK_ROWS: usize = 2048;
+/// Rows that are widened to f64 at a time.
+const BLOCK_ROWS: usize = 512;
 /// The least share of the rows' variance that must be left when some are taken away: what is left has that share of
 /// the digits of the whole.
 const LEAST_LEFT: f64 = 0.1;
