@@ -1,8 +1,8 @@
-//! `activation(x · wᵀ + b)` over the rows of a stream, in f32 on the CPU.
+//! `activation(x · wᵀ + b)` over the rows of a stream, perhaps times a gate, in f32 on the CPU.
 
 use super::lanes::dot;
 use super::spec::Activation;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use half::slice::HalfFloatSliceExt;
@@ -21,8 +21,11 @@ const FEW: usize = 4;
 ///
 /// # Shapes
 /// `x` `[n, in]`, `w` `[out, in]`, `b` `[out]`; the result is `[n, out]`.
+#[derive(Default)]
 pub(super) struct Affine {
     pub activation: Option<Activation>,
+    /// What each number is multiplied by in the end, `[n, out]`; it has no gradient.
+    pub gate: Option<Tensor>,
 }
 
 /// A tensor's numbers on the CPU, in the order of its rows.
@@ -132,6 +135,8 @@ struct Finish<'a> {
     columns: Columns,
     b: Option<&'a [f32]>,
     activation: Option<Activation>,
+    /// As long as `out`, or nothing.
+    gate: &'a [f32],
 }
 
 impl WithSimd for Finish<'_> {
@@ -140,13 +145,16 @@ impl WithSimd for Finish<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let Columns { from, to, of } = self.columns;
-        for row in self.out.chunks_exact_mut(of) {
+        for (i, row) in self.out.chunks_exact_mut(of).enumerate() {
             let row = &mut row[from..to];
             if let Some(b) = self.b {
                 row.iter_mut().zip(&b[from..to]).for_each(|(y, b)| *y += b);
             }
             if let Some(activation) = self.activation {
                 activation.apply_to(row);
+            }
+            if let Some(gate) = self.gate.get(i * of + from..i * of + to) {
+                row.iter_mut().zip(gate).for_each(|(y, gate)| *y *= gate);
             }
         }
     }
@@ -165,7 +173,7 @@ impl Affine {
         }
         if (1..=FEW).contains(&n) && d_in > 0 {
             let mut out = few((x, n), &w, (d_out, d_in));
-            self.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b);
+            self.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b)?;
             return Ok((CpuStorage::F32(out), (n, d_out).into()));
         }
         let mut out = vec![0f32; n * d_out];
@@ -177,24 +185,38 @@ impl Affine {
             let (x, w) =
                 (MatRef::from_row_major_slice(x, n, d_in), MatRef::from_row_major_slice(rows, width, d_in));
             matmul(product, Accum::Replace, x, w.transpose(), 1.0, Par::rayon(0)); // [n, in] · [in, width]
-            self.finish(&mut out, Columns { from, to: from + width, of: d_out }, b);
+            self.finish(&mut out, Columns { from, to: from + width, of: d_out }, b)?;
         }
         Ok((CpuStorage::F32(out), (n, d_out).into()))
     }
 
-    /// Adds the bias to some columns and applies the activation.
-    fn finish(&self, out: &mut [f32], columns: Columns, b: Option<&[f32]>) {
-        if b.is_none() && self.activation.is_none() {
-            return;
+    /// Adds the bias to some columns, applies the activation, and multiplies by the gate.
+    fn finish(&self, out: &mut [f32], columns: Columns, b: Option<&[f32]>) -> Result<()> {
+        if b.is_none() && self.activation.is_none() && self.gate.is_none() {
+            return Ok(());
         }
-        let (arch, rows) = (Arch::new(), 16);
-        out.par_chunks_mut(rows * columns.of).for_each(|out| {
-            arch.dispatch(Finish { out, columns, b, activation: self.activation });
+        let held = self.gate.as_ref().map(Tensor::storage_and_layout);
+        let gate = match held.as_ref().map(|(storage, layout)| (&**storage, layout)) {
+            Some((Storage::Cpu(storage), layout)) => slice(storage, layout)?,
+            Some(_) => bail!("found a gate on another device"),
+            None => &[],
+        };
+        if !gate.is_empty() && gate.len() != out.len() {
+            bail!("a gate of {} numbers meets {}", gate.len(), out.len())
+        }
+        let (arch, at_once) = (Arch::new(), 16 * columns.of);
+        out.par_chunks_mut(at_once).enumerate().for_each(|(part, out)| {
+            let gate = gate.get(part * at_once..).map_or(&[][..], |rest| &rest[..out.len().min(rest.len())]);
+            arch.dispatch(Finish { out, columns, b, activation: self.activation, gate });
         });
+        Ok(())
     }
 
     /// The gradient before the activation, for which the product is taken once more.
     fn before_activation(&self, [x, w]: [&Tensor; 2], b: Option<&Tensor>, grad: &Tensor) -> Result<Tensor> {
+        if self.gate.is_some() {
+            bail!("a gated product has no gradient")
+        }
         let Some(activation) = self.activation else { return Ok(grad.clone()) };
         let mut before = x.matmul(&w.t()?)?;
         if let Some(b) = b {
@@ -302,8 +324,8 @@ mod tests {
         for activation in activations {
             for bias in [None, Some(b.as_tensor())] {
                 let ours = match bias {
-                    Some(b) => x.apply_op3(&w, b, Affine { activation }).unwrap(),
-                    None => x.apply_op2(&w, Affine { activation }).unwrap(),
+                    Some(b) => x.apply_op3(&w, b, Affine { activation, gate: None }).unwrap(),
+                    None => x.apply_op2(&w, Affine { activation, gate: None }).unwrap(),
                 };
                 let theirs = composed(&x, &w, bias, activation);
                 assert!(worst(&ours, &theirs) < 1e-5, "{activation:?}: {}", worst(&ours, &theirs));
@@ -319,12 +341,33 @@ mod tests {
     }
 
     #[test]
+    fn a_gate_multiplies_what_comes_out() {
+        let normal = |shape: &[usize]| Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap();
+        for n in [1, 3, 50] {
+            let (x, w, b, gate) =
+                (normal(&[n, 20]), normal(&[1100, 20]), normal(&[1100]), normal(&[n, 1100]));
+            let gated = || Affine { activation: None, gate: Some(gate.clone()) };
+            let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let with_bias = (x.apply_op3(&w, &b, Affine::default()).unwrap() * &gate).unwrap();
+            assert_eq!(values(x.apply_op3(&w, &b, gated()).unwrap()), values(with_bias));
+            let without = (x.apply_op2(&w, Affine::default()).unwrap() * &gate).unwrap();
+            assert_eq!(values(x.apply_op2(&w, gated()).unwrap()), values(without));
+            let narrow = Affine {
+                activation: None,
+                gate: Some(gate.narrow(1, 0, 1000).unwrap().contiguous().unwrap()),
+            };
+            assert!(x.apply_op2(&w, narrow).unwrap_err().to_string().contains("a gate of"));
+        }
+    }
+
+    #[test]
     fn any_number_of_threads_gives_the_same_bits() {
         let normal = |shape: &[usize]| Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap();
         let (x, w, b) = (normal(&[333, 700]), normal(&[1500, 700]), normal(&[1500]));
         let with = |n| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-            let y = pool.install(|| x.apply_op3(&w, &b, Affine { activation: Some(Activation::Gelu) }));
+            let y = pool
+                .install(|| x.apply_op3(&w, &b, Affine { activation: Some(Activation::Gelu), gate: None }));
             y.unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
         };
         let one = with(1);
@@ -340,16 +383,13 @@ mod tests {
         for (dtype, n) in [(DType::F16, 9), (DType::BF16, 9), (DType::F16, 1), (DType::BF16, 2)] {
             let x = all.narrow(0, 0, n).unwrap();
             let w = Tensor::randn(0f32, 1f32, (1030, 33), &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
-            let ours = x.apply_op2(&w, Affine { activation: None }).unwrap();
+            let ours = x.apply_op2(&w, Affine::default()).unwrap();
             let theirs = composed(&x, &w.to_dtype(DType::F32).unwrap(), None, None);
             assert!(worst(&ours, &theirs) < 1e-5);
         }
         assert!(
-            x.apply_op2(
-                &Tensor::ones((4, 32), DType::F32, &Device::Cpu).unwrap(),
-                Affine { activation: None }
-            )
-            .is_err()
+            x.apply_op2(&Tensor::ones((4, 32), DType::F32, &Device::Cpu).unwrap(), Affine::default())
+                .is_err()
         );
     }
 }

@@ -3,7 +3,7 @@
 use super::alike::Alike;
 use super::attention::ForestAttention;
 use super::cache::Cache;
-use super::elementwise::{add, multiply};
+use super::elementwise::add;
 use super::first_block::ByItself;
 use super::forest::Forest;
 use super::hook::Hook;
@@ -309,7 +309,7 @@ impl Block {
     fn neurons(&self, x: &Tensor, spec: &Spec) -> Result<Tensor> {
         let activation = spec.mlp.activation();
         match &self.gate {
-            Some(gate) => Ok(multiply(&gate.activated(activation, x)?, &self.up.forward(x)?)?),
+            Some(gate) => self.up.gated(gate.activated(activation, x)?, x),
             None => self.up.activated(activation, x),
         }
     }

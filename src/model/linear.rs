@@ -1,6 +1,7 @@
 //! Matrices as they lie in memory, and their product with the stream.
 
 use super::affine::Affine;
+use super::elementwise::multiply;
 use super::spec::Activation;
 use crate::error::Result;
 use candle_core::quantized::{QMatMul, QStorage, QTensor};
@@ -108,7 +109,7 @@ impl Linear {
     /// # Shapes
     /// `[n_tokens, in]` to `[n_tokens, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.followed_by(None, x)
+        self.followed_by(Affine::default(), x)
     }
 
     /// The activation of what the matrix and its bias give.
@@ -116,12 +117,26 @@ impl Linear {
     /// # Shapes
     /// `[n_tokens, in]` to `[n_tokens, out]`.
     pub fn activated(&self, activation: Activation, x: &Tensor) -> Result<Tensor> {
-        self.followed_by(Some(activation), x)
+        self.followed_by(Affine { activation: Some(activation), gate: None }, x)
     }
 
-    fn followed_by(&self, activation: Option<Activation>, x: &Tensor) -> Result<Tensor> {
+    /// What the matrix and its bias give, number by number times a gate.
+    ///
+    /// # Shapes
+    /// `[n_tokens, in]` and `[n_tokens, out]` to `[n_tokens, out]`.
+    pub fn gated(&self, gate: Tensor, x: &Tensor) -> Result<Tensor> {
+        // A gradient needs the two factors apart.
+        let is_traced = |weight: &Tensor| [&gate, x, weight].iter().any(|tensor| tensor.track_op());
+        if matches!(&self.weight, Matrix::Dense(weight) if x.device().is_cpu() && !is_traced(weight)) {
+            return self.followed_by(Affine { activation: None, gate: Some(gate.contiguous()?) }, x);
+        }
+        Ok(multiply(&gate, &self.forward(x)?)?)
+    }
+
+    fn followed_by(&self, op: Affine, x: &Tensor) -> Result<Tensor> {
+        let activation = op.activation;
         if let (Matrix::Dense(weight), true) = (&self.weight, x.device().is_cpu()) {
-            let (x, op) = (x.contiguous()?, Affine { activation });
+            let x = x.contiguous()?;
             return Ok(match &self.bias {
                 Some(bias) => x.apply_op3(weight, bias, op)?,
                 None => x.apply_op2(weight, op)?,
