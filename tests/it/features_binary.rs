@@ -56,18 +56,6 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
         let shown = steer(dose).unwrap();
         assert!(shown.contains("steered") && shown.contains("Vienna"), "{dose}: {shown}");
     }
-    let sweep = |more: &[&str]| {
-        let of = ["steer", "sweep", "--target", "longitude", "--doses", "0,2", "--prompts", "Vienna,Athens"];
-        mappa(lab, &[&of[..], &["--feature", &feature, "--random", "1", "--tokens", "3"], more].concat())
-    };
-    let swept = sweep(&[]).unwrap();
-    assert!(swept.contains("sweep") && swept.contains("longitude"), "{swept}");
-    let swept: Vec<SweepRow> = load_rows(&lab.join("steering/atlas/longitude/sweep.csv")).unwrap();
-    assert!(swept.iter().all(|row| row.layers == "3" && (row.kl == 0.0) == (row.dose == 0.0)), "{swept:?}");
-    let of =
-        |direction: &str| swept.iter().filter(|row| row.direction == direction && row.dose == 2.0).count();
-    assert!(of("probe") >= 2 && of("probe") == of("random"), "{swept:?}");
-
     let press =
         ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
@@ -85,7 +73,6 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
             mappa(lab, &["features", "list", axes, "--hook-point", "blocks.1.hook_resid_post"]),
             ["blocks.3", "blocks.1"],
         ),
-        (sweep(&["--layers", "1", "--called", "other"]), ["blocks.3", "blocks.1"]),
         (mappa(lab, &["features", "list", axes, "--column", "moon"]), ["moon", "country"]),
         (mappa(lab, &["features", "list", narrow]), ["8 values", "128 wide"]),
         (mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]), ["DICT:UNIT", "unit"]),
@@ -97,4 +84,30 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
         let error = refused.unwrap_err();
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
     }
+}
+
+#[test]
+fn a_unit_is_swept_after_the_block_of_its_dictionary() {
+    let folder = tempfile::tempdir().unwrap();
+    let lab = folder.path();
+    let probes = "probes/atlas/world_place/empty/probes.safetensors";
+    std::fs::create_dir_all(lab.join(probes).parent().unwrap()).unwrap();
+    std::fs::copy(super::root(probes), lab.join(probes)).unwrap();
+    dictionary(HookPoint::ResidPost(3), 128, Activation::TopK(12)).save(&lab.join("axes")).unwrap();
+    let feature = format!("{}:5", lab.join("axes").display());
+    let sweep = |more: &[&str]| {
+        let of = ["steer", "sweep", "--target", "longitude", "--doses", "0,2", "--prompts", "Vienna,Athens"];
+        mappa(lab, &[&of[..], &["--feature", &feature, "--random", "1", "--tokens", "3"], more].concat())
+    };
+    let printed = sweep(&[]).unwrap();
+    assert!(printed.contains("sweep") && printed.contains("longitude"), "{printed}");
+    let rows: Vec<SweepRow> = load_rows(&lab.join("steering/atlas/longitude/sweep.csv")).unwrap();
+    assert!(rows.iter().all(|row| row.layers == "3" && (row.kl == 0.0) == (row.dose == 0.0)), "{rows:?}");
+    let of =
+        |direction: &str| rows.iter().filter(|row| row.direction == direction && row.dose == 2.0).count();
+    assert!(of("probe") >= 2 && of("probe") == of("random"), "{rows:?}");
+    let card = std::fs::read_to_string(lab.join("steering/atlas/longitude/card.json")).unwrap();
+    assert!(card.contains(&feature), "{card}");
+    let error = sweep(&["--layers", "1", "--called", "other"]).unwrap_err();
+    assert!(error.contains("blocks.3") && error.contains("blocks.1"), "{error}");
 }
