@@ -100,7 +100,10 @@ fn a_unit_is_swept_after_the_block_of_its_dictionary() {
         mappa(lab, &[&of[..], &["--feature", &feature, "--random", "1", "--tokens", "3"], more].concat())
     };
     let printed = sweep(&[]).unwrap();
-    assert!(printed.contains("sweep") && printed.contains("longitude"), "{printed}");
+    assert!(
+        printed.contains("effect along the dose") && printed.contains("steering/atlas/longitude"),
+        "{printed}"
+    );
     let rows: Vec<SweepRow> = load_rows(&lab.join("steering/atlas/longitude/sweep.csv")).unwrap();
     assert!(rows.iter().all(|row| row.layers == "3" && (row.kl == 0.0) == (row.dose == 0.0)), "{rows:?}");
     let of =
