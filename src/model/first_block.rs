@@ -78,7 +78,9 @@ impl Transformer {
         }
         let Some(block) = self.blocks.first().filter(|_| self.device().is_cpu()) else { return Ok(None) };
         let some = |tokens: &[u32]| self.by_themselves(block, tokens);
-        let parts = tokens.chunks(AT_ONCE).map(some).collect::<Result<Vec<_>>>()?;
+        // Even parts: a last one of a few rows would be multiplied in another way, to other bits.
+        let at_once = tokens.len().div_ceil(tokens.len().div_ceil(AT_ONCE));
+        let parts = tokens.chunks(at_once).map(some).collect::<Result<Vec<_>>>()?;
         let places = tokens.into_iter().zip(0..).collect();
         Ok(Some(FirstBlock { places, known: ByItself::joined(&parts)? }))
     }
