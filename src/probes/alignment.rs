@@ -13,6 +13,10 @@ use ndarray::ArrayView1;
 /// It is 1 where one of them is all there is and their number where all are alike; 0 where there are none.
 pub fn participation(variances: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, squares) = variances.into_iter().fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
+    ratio(sum, squares)
+}
+
+fn ratio(sum: f64, squares: f64) -> f64 {
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
@@ -25,7 +29,7 @@ pub fn cosine(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
 impl Decomposition<'_> {
     /// How many principal components the stream lies in, as a participation ratio.
     pub fn participation(&self) -> f64 {
-        participation(self.eigenvalues.iter().copied())
+        ratio(self.middle.trace(), self.middle.sum_of_squares())
     }
 
     /// How many principal components each reading of a probe is made of: the participation ratio of the
@@ -35,9 +39,10 @@ impl Decomposition<'_> {
     /// As [`Decomposition::principal`].
     pub fn participation_of(&self, probe: &Probe) -> Result<Vec<f64>> {
         let all = self.principal()?;
+        let eigenvalues = all.middle.eigenvalues()?;
         let along = probe.weights.dot(&all.axes); // [n_targets, n_axes]
         let of_target = |row: ArrayView1<f64>| {
-            participation(row.iter().zip(&all.eigenvalues).map(|(w, s)| w * w * s).collect::<Vec<f64>>())
+            participation(row.iter().zip(eigenvalues).map(|(w, s)| w * w * s).collect::<Vec<f64>>())
         };
         Ok(along.rows().into_iter().map(of_target).collect())
     }

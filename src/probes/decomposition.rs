@@ -1,12 +1,15 @@
 //! One decomposition of the activations, which serves every penalty and every target.
 
+use super::band::Band;
 use super::middle::Middle;
 use super::moments::{Moments, Stored};
 use super::probe::Probe;
-use super::symmetric::{Tridiagonal, add_gram, inverse, pieces, product, tridiagonal, view};
+use super::reduction::banded;
+use super::symmetric::{add_gram, inverse, pieces, product, view};
+use super::turn::{Room, Turn};
 use crate::error::{Error, Result};
-use faer::{Mat, Par};
-use ndarray::{Array1, Array2, ArrayView2, Axis, CowArray, Ix2, s};
+use faer::Mat;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -23,8 +26,6 @@ const MIN_ROWS: usize = 3;
 pub struct Decomposition<'a> {
     /// The mean activation, `[d_model]`.
     pub(super) mean: Array1<f64>,
-    /// The squared singular values of `X`, ascending; those that are only rounding are 0, `[n_axes]`.
-    pub(super) eigenvalues: Array1<f64>,
     /// The axes as columns, `[d_model, n_axes]`.
     pub(super) axes: Array2<f64>,
     /// What stands between the axes, `[n_axes, n_axes]`.
@@ -42,8 +43,8 @@ enum Scores<'a> {
     Of(Stored<'a>),
 }
 
-/// A Gram matrix in parts: its eigenvalues, the axes and what stands between them.
-type Parts = (Array1<f64>, Array2<f64>, Middle);
+/// A Gram matrix in parts: the axes and what stands between them.
+type Parts = (Array2<f64>, Middle);
 
 impl<'a> Decomposition<'a> {
     /// Decomposes activations; it takes them, as it works in their memory.
@@ -90,30 +91,30 @@ impl<'a> Decomposition<'a> {
 
     /// Decomposes rows whose moments are known.
     pub(super) fn from_moments(moments: Moments, stored: Stored<'a>) -> Result<Decomposition<'a>> {
-        let (eigenvalues, axes, middle) = parts(moments.gram)?;
-        Ok(Decomposition { mean: moments.mean, eigenvalues, axes, middle, scores: Scores::Of(stored) })
+        let (axes, middle) = parts(moments.gram)?;
+        Ok(Decomposition { mean: moments.mean, axes, middle, scores: Scores::Of(stored) })
     }
 
     /// Fewer columns than rows: the axes are those of `XᵀX`.
     fn by_columns(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.ncols(), x.ncols());
         add_gram(&mut gram, view(x.view())?, 1.0);
-        let (eigenvalues, axes, middle) = parts(gram)?;
+        let (axes, middle) = parts(gram)?;
         let scores = Scores::Held(product(x.view(), axes.view(), pieces())?);
-        Ok(Decomposition { mean, eigenvalues, axes, middle, scores })
+        Ok(Decomposition { mean, axes, middle, scores })
     }
 
     /// Fewer rows than columns: the scores are the eigenvectors of `XXᵀ`, scaled.
     fn by_rows(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.nrows(), x.nrows());
         add_gram(&mut gram, view(x.t())?, 1.0);
-        let (matrix, basis) = tridiagonal(gram)?;
-        let (eigenvalues, left) = principal(&matrix, &basis)?; // [n], [n, n]
+        let (band, basis) = banded(gram, 1)?;
+        let (eigenvalues, left) = principal(&band, &basis)?; // [n], [n, n]
         let mut axes = product(x.t(), left.view(), pieces())?; // [d, n]
         let roots = eigenvalues.mapv(f64::sqrt);
         axes *= &roots.mapv(|root| if root > 0.0 { 1.0 / root } else { 0.0 });
-        let (scores, middle) = (Scores::Held(left * &roots), Middle::Diagonal(eigenvalues.clone()));
-        Ok(Decomposition { mean, eigenvalues, axes, middle, scores })
+        let (scores, middle) = (Scores::Held(left * &roots), Middle::Diagonal(eigenvalues));
+        Ok(Decomposition { mean, axes, middle, scores })
     }
 
     /// The same along the principal axes, along which the rows do not vary together.
@@ -121,8 +122,8 @@ impl<'a> Decomposition<'a> {
     /// # Errors
     /// [`Error::Internal`] if there are no eigenvectors to be found.
     pub fn principal(&self) -> Result<Cow<'_, Decomposition<'a>>> {
-        let Middle::Tridiagonal(matrix) = &self.middle else { return Ok(Cow::Borrowed(self)) };
-        let (eigenvalues, turn) = matrix.eigenvectors()?;
+        let Middle::Band(band) = &self.middle else { return Ok(Cow::Borrowed(self)) };
+        let (eigenvalues, turn) = band.eigenvectors()?;
         let turned = |of: &Array2<f64>| product(of.view(), turn.view(), pieces());
         let scores = match &self.scores {
             Scores::Held(scores) => Scores::Held(turned(scores)?),
@@ -131,39 +132,38 @@ impl<'a> Decomposition<'a> {
         Ok(Cow::Owned(Decomposition {
             mean: self.mean.clone(),
             axes: turned(&self.axes)?,
-            middle: Middle::Diagonal(eigenvalues.clone()),
-            eigenvalues,
+            middle: Middle::Diagonal(eigenvalues),
             scores,
         }))
     }
 
-    /// The coordinates of some rows along the axes, `[n_block, n_axes]`.
-    pub(super) fn scores(&self, block: Range<usize>) -> Result<CowArray<'_, f64, Ix2>> {
+    /// What turns blocks of rows to the axes.
+    pub(super) fn turn(&self) -> Result<Turn<'_>> {
+        Turn::to(self.axes.view())
+    }
+
+    /// The coordinates of some rows along the axes, `[n_block, n_axes]`; where they are computed they lie in the room.
+    pub(super) fn scores<'r>(
+        &'r self,
+        turn: &Turn,
+        block: Range<usize>,
+        room: &'r mut Room,
+    ) -> Result<ArrayView2<'r, f64>> {
         match &self.scores {
-            Scores::Held(scores) => Ok(scores.slice(s![block, ..]).into()),
+            Scores::Held(scores) => Ok(scores.slice(s![block, ..])),
             Scores::Of(stored) => {
-                let x = stored.block(block, &self.mean);
-                Ok(product(x.view(), self.axes.view(), Par::Seq)?.into())
+                let n_rows = block.len();
+                stored.widened(block, &self.mean, &mut room.wide)?;
+                turn.apply(n_rows, room)
             }
         }
     }
 
     /// What some targets have along the axes: the scores' product with them, `[n_axes, n_targets]`.
-    pub(super) fn along(&self, y: &Array2<f64>) -> Array2<f64> {
+    pub(super) fn along(&self, y: &Array2<f64>) -> Result<Array2<f64>> {
         match &self.scores {
-            Scores::Held(scores) => scores.t().dot(y),
-            Scores::Of(stored) => self.axes.t().dot(&stored.along(&self.mean, y)),
-        }
-    }
-
-    /// What is read of the rows less their mean, by weights that come of some coefficients along the axes.
-    ///
-    /// # Shapes
-    /// `coefficients` is `[n_axes, n_targets]`, `weights` is `[n_targets, d_model]`; `[n_rows, n_targets]`.
-    pub(super) fn read(&self, coefficients: &Array2<f64>, weights: &Array2<f64>) -> Array2<f64> {
-        match &self.scores {
-            Scores::Held(scores) => scores.dot(coefficients),
-            Scores::Of(stored) => stored.read(&self.mean, weights),
+            Scores::Held(scores) => Ok(scores.t().dot(y)),
+            Scores::Of(stored) => Ok(self.axes.t().dot(&stored.along(&self.mean, y)?)),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Decomposition<'a> {
 
     /// How many of the eigenvalues are not 0.
     pub fn rank(&self) -> usize {
-        self.eigenvalues.iter().filter(|&&s| s > 0.0).count()
+        self.middle.rank()
     }
 
     /// Only the `k` principal axes along which the rows vary most, or all if there are fewer.
@@ -194,15 +194,14 @@ impl<'a> Decomposition<'a> {
     /// As [`Decomposition::principal`], which is asked for first where these axes are others.
     pub fn first(&self, k: usize) -> Result<Decomposition<'a>> {
         let all = self.principal()?;
-        let mut order: Vec<usize> = (0..all.eigenvalues.len()).collect();
-        order.sort_by(|&a, &b| all.eigenvalues[b].total_cmp(&all.eigenvalues[a]));
+        let eigenvalues = all.middle.eigenvalues()?;
+        let mut order: Vec<usize> = (0..eigenvalues.len()).collect();
+        order.sort_by(|&a, &b| eigenvalues[b].total_cmp(&eigenvalues[a]));
         order.truncate(k);
-        let eigenvalues = all.eigenvalues.select(Axis(0), &order);
         Ok(Decomposition {
             mean: all.mean.clone(),
             axes: all.axes.select(Axis(1), &order),
-            middle: Middle::Diagonal(eigenvalues.clone()),
-            eigenvalues,
+            middle: Middle::Diagonal(eigenvalues.select(Axis(0), &order)),
             scores: match &all.scores {
                 Scores::Held(scores) => Scores::Held(scores.select(Axis(1), &order)),
                 Scores::Of(stored) => Scores::Of(*stored),
@@ -214,13 +213,13 @@ impl<'a> Decomposition<'a> {
     pub fn mean_eigenvalue(&self) -> f64 {
         match self.rank() {
             0 => 1.0,
-            rank => self.eigenvalues.sum() / rank as f64,
+            rank => self.middle.trace() / rank as f64,
         }
     }
 
     /// The root of the mean squared Euclidean norm of the rows, before centring.
     pub fn rms_norm(&self) -> f64 {
-        (self.eigenvalues.sum() / self.n_rows() as f64 + self.mean.dot(&self.mean)).sqrt()
+        (self.middle.trace() / self.n_rows() as f64 + self.mean.dot(&self.mean)).sqrt()
     }
 
     /// How the stream moves when one reading of a probe rises by one unit and the others stay.
@@ -249,19 +248,29 @@ impl<'a> Decomposition<'a> {
 
 /// A Gram matrix in parts; its memory is gone before that of eigenvectors is needed.
 fn parts(gram: Mat<f64>) -> Result<Parts> {
-    let (matrix, axes) = tridiagonal(gram)?;
-    let eigenvalues = matrix.eigenvalues()?;
-    if eigenvalues.iter().all(|&s| s > 0.0) {
-        return Ok((eigenvalues, axes, Middle::Tridiagonal(matrix)));
+    let width = band_width(gram.nrows());
+    let (band, axes) = banded(gram, width)?;
+    if band.is_definite() {
+        return Ok((axes, Middle::Band(band)));
     }
     // Directions that are only rounding are left out, and only eigenvectors tell which they are.
-    let (eigenvalues, axes) = principal(&matrix, &axes)?;
-    Ok((eigenvalues.clone(), axes, Middle::Diagonal(eigenvalues)))
+    let (eigenvalues, axes) = principal(&band, &axes)?;
+    Ok((axes, Middle::Diagonal(eigenvalues)))
+}
+
+/// How wide a band a Gram matrix is turned to: a wide one takes fewer readings of a matrix that no cache holds, a narrow
+/// one less of each row's walk.
+fn band_width(d: usize) -> usize {
+    match d {
+        ..1024 => 1,
+        1024..3072 => 8,
+        _ => 16,
+    }
 }
 
 /// Eigenvalues, and principal axes as columns.
-fn principal(matrix: &Tridiagonal, axes: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
-    let (eigenvalues, turn) = matrix.eigenvectors()?;
+fn principal(band: &Band, axes: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
+    let (eigenvalues, turn) = band.eigenvectors()?;
     Ok((eigenvalues, product(axes.view(), turn.view(), pieces())?))
 }
 

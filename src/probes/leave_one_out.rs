@@ -3,9 +3,11 @@
 use super::decomposition::{Decomposition, check_finite};
 use super::metrics::mean;
 use super::symmetric::PIECES;
+use super::turn::Room;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows that are turned to the axes at a time: few beside the axes, which each block of them takes from memory once.
 const BLOCK_ROWS: usize = 256;
@@ -28,7 +30,7 @@ impl Centred {
         check_finite(y.view(), "targets")?;
         let mean = y.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(y.ncols()));
         let y = y - &mean;
-        let along = decomposition.along(&y);
+        let along = decomposition.along(&y)?;
         Ok(Centred { mean, y, along })
     }
 }
@@ -36,10 +38,10 @@ impl Centred {
 /// What one pass over the rows found.
 struct Pass {
     penalties: Vec<f64>,
-    /// The leverage of each row, the free bias included, `[n_rows, n_penalties]`.
-    leverages: Array2<f64>,
+    /// The error of each row without itself, `[n_rows, n_penalties * n_columns]`.
+    of_rows: Array2<f64>,
     /// The error of each set of targets at each penalty, as [`super::Trial::error`] defines it.
-    errors: Vec<Vec<f64>>,
+    of_sets: Vec<Vec<f64>>,
 }
 
 /// Leave-one-out errors of several sets of targets on the same rows.
@@ -65,7 +67,7 @@ impl<'a> LeaveOneOut<'a> {
         }
         let error = |&penalty: &f64| {
             let (pass, at) = self.tried(penalty).ok_or_else(|| not_tried(penalty))?;
-            Ok(pass.errors[set][at])
+            Ok(pass.of_sets[set][at])
         };
         penalties.iter().map(error).collect()
     }
@@ -76,15 +78,18 @@ impl<'a> LeaveOneOut<'a> {
     /// `[n_targets, d_model]`, and `[n_rows, n_targets]`.
     pub fn at(&self, set: usize, penalty: f64) -> Result<(Array2<f64>, Array2<f64>)> {
         let Centred { y, along, .. } = &self.sets[set];
-        let coefficients = self.decomposition.middle.inverses(&[penalty]).times(along);
+        let coefficients = self.decomposition.middle.inverse_times(penalty, along);
         let weights = self.decomposition.axes.dot(&coefficients).reversed_axes();
         let weights = weights.as_standard_layout().into_owned(); // [n_targets, d_model]
-        let mut errors = y - &self.decomposition.read(&coefficients, &weights);
         let (pass, at) = self.tried(penalty).ok_or_else(|| not_tried(penalty))?;
-        for (mut row, leverage) in errors.rows_mut().into_iter().zip(pass.leverages.column(at)) {
-            row /= freedom(*leverage);
-        }
-        Ok((weights, errors))
+        let before = self.sets[..set].iter().map(|set| set.y.ncols()).sum::<usize>();
+        let first = at * self.n_columns() + before;
+        Ok((weights, pass.of_rows.slice(s![.., first..first + y.ncols()]).to_owned()))
+    }
+
+    /// How many targets all sets have.
+    fn n_columns(&self) -> usize {
+        self.sets.iter().map(|set| set.y.ncols()).sum()
     }
 
     fn tried(&self, penalty: f64) -> Option<(&Pass, usize)> {
@@ -97,39 +102,47 @@ impl<'a> LeaveOneOut<'a> {
     /// `h_i = 1/n + t_i (M + λ)⁻¹ t_iᵀ` with `t_i` the row along the axes; the `1/n` is the free bias.
     fn pass(&mut self, penalties: &[f64]) -> Result<()> {
         let n = self.decomposition.n_rows();
-        let inverses = self.decomposition.middle.inverses(penalties);
         let columns: Vec<_> = self.sets.iter().map(|set| set.along.view()).collect();
         let truths: Vec<_> = self.sets.iter().map(|set| set.y.view()).collect();
         let along = joined(&columns)?; // [n_axes, n_columns]
         let y = joined(&truths)?; // [n_rows, n_columns]
         let n_columns = y.ncols();
-        let fits = inverses.times(&along); // [n_axes, n_penalties * n_columns]
+        let reader = self.decomposition.middle.reader(penalties, &along);
+        let turn = self.decomposition.turn()?;
+        let rooms: Vec<_> = (0..rayon::current_num_threads()).map(|_| Mutex::new(Room::default())).collect();
         let block = |start: usize, n_block: usize| -> Result<(Array2<f64>, Array1<f64>)> {
-            let t = self.decomposition.scores(start..start + n_block)?; // [n_block, n_axes]
-            let leverages = inverses.leverages(t.view()) + 1.0 / n as f64; // [n_block, n_penalties]
-            let mut errors = t.dot(&fits); // [n_block, n_penalties * n_columns]
-            for ((i, c), error) in errors.indexed_iter_mut() {
-                let freedom = freedom(leverages[[i, c / n_columns]]);
-                *error = ((y[[start + i, c % n_columns]] - *error) / freedom).powi(2);
+            let room = &rooms[rayon::current_thread_index().unwrap_or(0)];
+            let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+            let t = self.decomposition.scores(&turn, start..start + n_block, &mut room)?; // [n_block, n_axes]
+            // [n_block, n_penalties], [n_block, n_penalties * n_columns]
+            let (leverages, mut errors) = reader.along(t);
+            let mut squares = Array1::<f64>::zeros(errors.ncols());
+            for (i, mut errors) in errors.rows_mut().into_iter().enumerate() {
+                let of_penalties = errors.exact_chunks_mut(n_columns).into_iter().zip(leverages.row(i));
+                for (mut errors, leverage) in of_penalties {
+                    let freedom = freedom(leverage + 1.0 / n as f64);
+                    errors.zip_mut_with(&y.row(start + i), |error, y| *error = (y - *error) / freedom);
+                }
+                squares.zip_mut_with(&errors, |squares, error| *squares += error * error);
             }
-            Ok((leverages, errors.sum_axis(Axis(0))))
+            Ok((errors, squares))
         };
-        let mut leverages = Array2::zeros((n, penalties.len()));
+        let mut of_rows = Array2::zeros((n, penalties.len() * n_columns));
         let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
         let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
         // So many blocks at a time: what they take does not grow with the number of threads.
         for starts in starts.chunks(PIECES) {
             let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
             for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
-                let (of_rows, of_block) = found?;
-                leverages.slice_mut(s![start..start + of_rows.nrows(), ..]).assign(&of_rows);
+                let (errors, of_block) = found?;
+                of_rows.slice_mut(s![start..start + errors.nrows(), ..]).assign(&errors);
                 squares += &of_block;
             }
         }
         let squares = squares.into_shape_with_order((penalties.len(), n_columns));
         let squares = squares.map_err(|e| Error::Internal(e.to_string()))?;
-        let errors = self.errors_of_sets(&squares);
-        self.passes.push(Pass { penalties: penalties.to_vec(), leverages, errors });
+        let of_sets = self.errors_of_sets(&squares);
+        self.passes.push(Pass { penalties: penalties.to_vec(), of_rows, of_sets });
         Ok(())
     }
 

@@ -24,6 +24,7 @@
 //! - `part`: hook points fitted apart, until they are merged: [`Parts`]
 
 mod alignment;
+mod band;
 mod blind;
 mod bootstrap;
 mod centroid;
@@ -48,6 +49,7 @@ mod part;
 mod points;
 mod probe;
 mod readers;
+mod reduction;
 mod ridge;
 mod rows;
 mod score;
@@ -58,7 +60,9 @@ mod store;
 mod student;
 mod symmetric;
 mod transfer;
+mod turn;
 mod units;
+mod walk;
 
 pub use alignment::{
     cosine, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation, participation_rows,

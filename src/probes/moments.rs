@@ -1,15 +1,21 @@
 //! Rows of activations as they are stored, and their first two moments, off which rows can be taken again.
 
 use super::decomposition::check_finite;
-use super::symmetric::{add_gram, view};
-use crate::error::Result;
-use faer::Mat;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use super::symmetric::{add_gram, product, view};
+use crate::error::{Error, Result};
+use faer::{Mat, MatRef, Par};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows that are widened to f64 at a time.
-const BLOCK_ROWS: usize = 512;
+/// Rows that are widened to f64 for one product with a few columns: what a cache holds of them.
+const BLOCK_ROWS: usize = 64;
+/// Blocks of them at a time.
+const AT_A_TIME: usize = 64;
+/// Rows that are widened to f64 for one product with themselves, and those of them that one thread widens at a time.
+const GRAM_ROWS: usize = 512;
+const WIDEN_ROWS: usize = 32;
 /// The least share of the rows' variance that must be left when some are taken away: what is left has that share of
 /// the digits of the whole.
 const LEAST_LEFT: f64 = 0.1;
@@ -41,63 +47,157 @@ impl<'a> Stored<'a> {
         Stored { values: self.values, width: self.width, rows }
     }
 
-    /// Some of the rows in f64 less a mean, by their places among those that are meant.
-    pub fn block(&self, block: Range<usize>, mean: &Array1<f64>) -> Array2<f64> {
-        let mut wide = Array2::zeros((block.len(), self.width));
-        let places = &self.rows[block];
-        // New arrays lie in row order: both have a slice.
-        if let (Some(values), Some(mean)) = (wide.as_slice_mut(), mean.as_slice()) {
-            values.par_chunks_mut(self.width).zip(places).with_min_len(32).for_each(|(to, &row)| {
-                let from = &self.values[row * self.width..(row + 1) * self.width];
-                to.iter_mut()
-                    .zip(from.iter().zip(mean))
-                    .for_each(|(to, (x, mean))| *to = f64::from(*x) - mean);
-            });
+    /// Some of the rows in f64 less a mean, by their places among those that are meant, in a room.
+    ///
+    /// # Shapes
+    /// `[n_block, d_model]`.
+    pub fn widened<'r>(
+        &self,
+        block: Range<usize>,
+        mean: &Array1<f64>,
+        room: &'r mut Vec<f64>,
+    ) -> Result<ArrayView2<'r, f64>> {
+        let shape = (block.len(), self.width);
+        room.resize(shape.0 * shape.1, 0.0);
+        self.widen(block, mean, room);
+        ArrayView2::from_shape(shape, room).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    fn widen(&self, block: Range<usize>, mean: &Array1<f64>, wide: &mut [f64]) {
+        let arch = Arch::new();
+        let mean = mean.as_slice().unwrap_or_default();
+        for (to, &row) in wide.chunks_exact_mut(self.width).zip(&self.rows[block]) {
+            arch.dispatch(Widen { from: self.row(row), mean, to });
         }
-        wide
     }
 
-    /// The places of the rows, a block at a time.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+    fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    /// What is found of each block of so many rows, in order; they are looked at side by side.
+    fn each_block<T: Send>(
+        &self,
+        n_rows: usize,
+        find: impl Fn(Range<usize>, &mut Vec<f64>) -> Result<T> + Sync,
+        mut take: impl FnMut(Range<usize>, T),
+    ) -> Result<()> {
         let n = self.rows.len();
-        (0..n).step_by(BLOCK_ROWS).map(move |start| start..(start + BLOCK_ROWS).min(n))
+        let blocks: Vec<_> = (0..n).step_by(n_rows).map(|start| start..(start + n_rows).min(n)).collect();
+        // So many at a time: what they found does not grow with the number of rows.
+        for blocks in blocks.chunks(AT_A_TIME) {
+            let found = blocks.par_iter().map_init(Vec::new, |room, block| find(block.clone(), room));
+            for (block, found) in blocks.iter().zip(found.collect::<Vec<_>>()) {
+                take(block.clone(), found?);
+            }
+        }
+        Ok(())
     }
 
-    /// The mean row; refuses what is no number, naming how many of the rows come before it.
+    /// The mean row; refuses what is no number, naming its row.
     fn mean(&self) -> Result<Array1<f64>> {
         let mut sum = Array1::<f64>::zeros(self.width);
-        let nothing = sum.clone();
-        for block in self.blocks() {
-            let after = format!("activations, after {} others", block.start);
-            let block = self.block(block, &nothing);
-            check_finite(block.view(), &after)?;
-            sum += &block.sum_axis(Axis(0));
-        }
+        let arch = Arch::new();
+        let of_block = |block: Range<usize>, _: &mut Vec<f64>| {
+            let mut sum = vec![0.0; self.width];
+            self.rows[block.clone()]
+                .iter()
+                .for_each(|&row| arch.dispatch(Sum { of: self.row(row), to: &mut sum }));
+            // Numbers of f32 cannot overflow it: what is not finite came so.
+            match sum.iter().all(|sum| sum.is_finite()) {
+                true => Ok(sum),
+                false => Err(self.not_finite(block)),
+            }
+        };
+        self.each_block(BLOCK_ROWS, of_block, |_, of_block| sum += &ArrayView1::from(&of_block))?;
         Ok(sum / self.rows.len() as f64)
+    }
+
+    fn not_finite(&self, block: Range<usize>) -> Error {
+        let wide = Array2::from_shape_fn((block.len(), self.width), |(i, j)| {
+            f64::from(self.row(self.rows[block.start + i])[j])
+        });
+        let after = format!("activations, after {} others", block.start);
+        check_finite(wide.view(), &after)
+            .err()
+            .unwrap_or_else(|| Error::Internal("a sum of numbers is none".into()))
     }
 
     /// The product of the rows, less their mean, with some columns.
     ///
     /// # Shapes
     /// `y` is `[n_rows, n]`; `[d_model, n]`.
-    pub fn along(&self, mean: &Array1<f64>, y: &Array2<f64>) -> Array2<f64> {
+    pub fn along(&self, mean: &Array1<f64>, y: &Array2<f64>) -> Result<Array2<f64>> {
         let mut moments = Array2::zeros((self.width, y.ncols()));
-        for (block, y) in self.blocks().zip(y.axis_chunks_iter(Axis(0), BLOCK_ROWS)) {
-            moments += &self.block(block, mean).t().dot(&y);
-        }
-        moments
+        let of_block = |block: Range<usize>, room: &mut Vec<f64>| {
+            let wide = self.widened(block.clone(), mean, room)?;
+            product(wide.t(), y.slice(s![block, ..]), Par::Seq)
+        };
+        self.each_block(BLOCK_ROWS, of_block, |_, of_block| moments += &of_block)?;
+        Ok(moments)
     }
 
     /// The product of the rows, less their mean, with some weights.
     ///
     /// # Shapes
     /// `weights` is `[n, d_model]`; `[n_rows, n]`.
-    pub fn read(&self, mean: &Array1<f64>, weights: &Array2<f64>) -> Array2<f64> {
+    pub fn read(&self, mean: &Array1<f64>, weights: &Array2<f64>) -> Result<Array2<f64>> {
         let mut read = Array2::zeros((self.rows.len(), weights.nrows()));
-        for (block, mut out) in self.blocks().zip(read.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)) {
-            out.assign(&self.block(block, mean).dot(&weights.t()));
+        let of_block = |block: Range<usize>, room: &mut Vec<f64>| {
+            product(self.widened(block, mean, room)?, weights.t(), Par::Seq)
+        };
+        self.each_block(BLOCK_ROWS, of_block, |block, of_block| {
+            read.slice_mut(s![block, ..]).assign(&of_block)
+        })?;
+        Ok(read)
+    }
+
+    /// Adds so many times the products of the rows' columns about a mean.
+    fn add_gram(&self, gram: &mut Mat<f64>, mean: &Array1<f64>, times: f64) {
+        let n = self.rows.len();
+        let mut wide = vec![0.0; GRAM_ROWS.min(n) * self.width];
+        for start in (0..n).step_by(GRAM_ROWS) {
+            let n_block = GRAM_ROWS.min(n - start);
+            let wide = &mut wide[..n_block * self.width];
+            let parts = wide.par_chunks_mut(WIDEN_ROWS * self.width).enumerate();
+            parts.for_each(|(at, part)| {
+                let start = start + at * WIDEN_ROWS;
+                self.widen(start..start + part.len() / self.width, mean, part);
+            });
+            add_gram(gram, MatRef::from_row_major_slice(wide, n_block, self.width), times);
         }
-        read
+    }
+}
+
+/// A row of f32 in f64 less a mean.
+struct Widen<'a> {
+    from: &'a [f32],
+    mean: &'a [f64],
+    to: &'a mut [f64],
+}
+
+impl WithSimd for Widen<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let from = self.from.iter().zip(self.mean);
+        self.to.iter_mut().zip(from).for_each(|(to, (x, mean))| *to = f64::from(*x) - mean);
+    }
+}
+
+/// A row of f32 added to sums in f64.
+struct Sum<'a> {
+    of: &'a [f32],
+    to: &'a mut [f64],
+}
+
+impl WithSimd for Sum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.to.iter_mut().zip(self.of).for_each(|(to, x)| *to += f64::from(*x));
     }
 }
 
@@ -119,10 +219,7 @@ impl Moments {
     pub fn of(stored: &Stored) -> Result<Moments> {
         let mean = stored.mean()?;
         let mut gram = Mat::zeros(stored.width, stored.width);
-        for block in stored.blocks() {
-            let block = stored.block(block, &mean);
-            add_gram(&mut gram, view(block.view())?, 1.0);
-        }
+        stored.add_gram(&mut gram, &mean, 1.0);
         Ok(Moments { n: stored.rows.len(), mean, gram })
     }
 
@@ -136,10 +233,7 @@ impl Moments {
         }
         let mean_less = less.mean()?;
         let mut gram = self.gram.clone();
-        for block in less.blocks() {
-            let block = less.block(block, &mean_less);
-            add_gram(&mut gram, view(block.view())?, -1.0);
-        }
+        less.add_gram(&mut gram, &mean_less, -1.0);
         // What stands between the two means goes as well.
         let between = (&self.mean - &mean_less) * (n * n_less / (n - n_less)).sqrt(); // [d_model]
         add_gram(&mut gram, view(between.view().insert_axis(Axis(0)))?, -1.0);
@@ -191,8 +285,7 @@ mod tests {
         let mean = stored.mean().unwrap();
         let centred = x.select(Axis(0), &rows).mapv(f64::from) - &mean;
         assert!(centred.sum_axis(Axis(0)).iter().all(|e| e.abs() < 1e-11));
-        let (y, weights) = (noise((rows.len(), 2), 3), noise((2, 4), 4));
-        assert!((stored.along(&mean, &y) - centred.t().dot(&y)).iter().all(|e| e.abs() < 1e-11));
-        assert!((stored.read(&mean, &weights) - centred.dot(&weights.t())).iter().all(|e| e.abs() < 1e-12));
+        let y = noise((rows.len(), 2), 3);
+        assert!((stored.along(&mean, &y).unwrap() - centred.t().dot(&y)).iter().all(|e| e.abs() < 1e-11));
     }
 }

@@ -108,7 +108,7 @@ fn the_tridiagonal_form_fits_what_principal_axes_fit() {
     y += &(noise((200, 2), 3) * 20.0);
     let tridiagonal = Decomposition::of(x).unwrap();
     let principal = tridiagonal.principal().unwrap();
-    assert!(matches!(tridiagonal.middle, Middle::Tridiagonal(_)));
+    assert!(matches!(tridiagonal.middle, Middle::Band(_)));
     assert!(matches!(principal.middle, Middle::Diagonal(_)));
     let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-9);
     for grid in [PenaltyGrid::default(), PenaltyGrid::Fixed(vec![0.0]), PenaltyGrid::Fixed(vec![0.3, 30.0])] {

@@ -1,108 +1,39 @@
-//! Symmetric matrices: the product of rows with themselves, and its tridiagonal and diagonal forms.
+//! Products of matrices, of rows with themselves, and the eigenvectors of small or narrow symmetric ones.
 
 use crate::error::{Error, Result};
-use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
-use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
+use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd};
-use faer::linalg::householder::{
-    apply_block_householder_on_the_left_in_place_scratch,
-    apply_block_householder_on_the_left_in_place_with_conj,
-};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
-use faer::linalg::temp_mat_scratch;
-use faer::{Accum, ColMut, ColRef, Conj, Mat, MatMut, MatRef, Par, Side};
+use faer::{Accum, ColMut, ColRef, Mat, MatMut, MatRef, Par, Side};
 use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
 
 /// Into how many pieces products and decompositions are cut, however many threads there are: sums are then
 /// taken in the same order, so that one CPU gives the same bits as eight.
 pub(super) const PIECES: usize = 8;
 
-/// A symmetric matrix that is zero but on its diagonal and beside it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tridiagonal {
-    pub diagonal: Vec<f64>,
-    /// The entry below each of the diagonal but the last.
-    pub beside: Vec<f64>,
-}
-
-/// A symmetric matrix as `B M Bᵀ` with `M` tridiagonal: `M`, and the orthonormal `B` in column order.
-pub(super) fn tridiagonal(mut gram: Mat<f64>) -> Result<(Tridiagonal, Array2<f64>)> {
-    let n = gram.nrows();
-    let mut basis = Array2::zeros((n, n).f());
-    basis.diag_mut().fill(1.0);
-    if n > 1 {
-        let n_together = recommended_block_size::<f64>(n, n);
-        let mut factors = Mat::<f64>::zeros(n_together, n - 1);
-        let mut memory = MemBuffer::new(tridiag_in_place_scratch::<f64>(n, pieces(), Default::default()));
-        let stack = MemStack::new(&mut memory);
-        tridiag_in_place(gram.as_mut(), factors.as_mut(), pieces(), stack, Default::default());
-        let reflectors = gram.as_ref().submatrix(1, 0, n - 1, n - 1);
-        multiply_out((reflectors, factors.as_ref()), view_mut(&mut basis)?);
-    }
-    let diagonal = (0..n).map(|i| gram[(i, i)]).collect();
-    let beside = (1..n).map(|i| gram[(i, i - 1)]).collect();
-    Ok((Tridiagonal { diagonal, beside }, basis))
-}
-
-/// The product of reflectors, each block of which leaves one row and one column more alone; `basis` comes as the
-/// identity, so that a block meets only what lies below and to the right of it.
-fn multiply_out((reflectors, factors): (MatRef<f64>, MatRef<f64>), mut basis: MatMut<f64>) {
-    let (n, n_together) = (reflectors.ncols(), factors.nrows());
-    let scratch = apply_block_householder_on_the_left_in_place_scratch::<f64>(n, n_together, n);
-    let mut memory = MemBuffer::new(scratch);
-    for start in (0..n).step_by(n_together).collect::<Vec<_>>().into_iter().rev() {
-        let (n_left, n_block) = (n - start, n_together.min(n - start));
-        apply_block_householder_on_the_left_in_place_with_conj(
-            reflectors.submatrix(start, start, n_left, n_block),
-            factors.submatrix(0, start, n_block, n_block),
-            Conj::No,
-            basis.as_mut().submatrix_mut(start + 1, start + 1, n_left, n_left),
-            pieces(),
-            MemStack::new(&mut memory),
-        );
-    }
-}
-
-impl Tridiagonal {
-    fn len(&self) -> usize {
-        self.diagonal.len()
-    }
-
-    /// The eigenvalues, ascending; those that are only rounding are 0.
-    pub fn eigenvalues(&self) -> Result<Array1<f64>> {
-        let n = self.len();
-        self.decompose(None, StackReq::all_of(&[temp_mat_scratch::<f64>(n, 1); 2]))
-    }
-
-    /// As [`Tridiagonal::eigenvalues`], and the eigenvectors as columns, `[n, n]`.
-    pub fn eigenvectors(&self) -> Result<(Array1<f64>, Array2<f64>)> {
-        let n = self.len();
-        let mut vectors = Array2::zeros((n, n).f());
-        let room = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, pieces(), Default::default());
-        let values = self.decompose(Some(view_mut(&mut vectors)?), room)?;
-        Ok((values, vectors))
-    }
-
-    fn decompose(&self, vectors: Option<MatMut<f64>>, room: StackReq) -> Result<Array1<f64>> {
-        let mut values = vec![0.0; self.len()];
-        let mut memory = MemBuffer::new(room);
-        tridiagonal_self_adjoint_evd(
-            ColRef::from_slice(&self.diagonal).as_diagonal(),
-            ColRef::from_slice(&self.beside).as_diagonal(),
-            ColMut::from_slice_mut(&mut values).as_diagonal_mut(),
-            vectors,
-            pieces(),
-            MemStack::new(&mut memory),
-            Default::default(),
-        )
-        .map_err(|e| Error::Internal(format!("eigendecomposition of the activations: {e:?}")))?;
-        let largest = values.iter().copied().fold(0.0, f64::max);
-        // Centring takes one dimension away, and copies take more: what is left of them is rounding.
-        let rounding = largest * f64::EPSILON * self.len() as f64;
-        Ok(values.into_iter().map(|s| if s > rounding { s } else { 0.0 }).collect())
-    }
+/// The eigenvalues of a tridiagonal matrix, ascending, those that are only rounding 0, and the eigenvectors as columns,
+/// `[n, n]`; `beside` is as long as the diagonal, and its last not looked at.
+pub(super) fn eigenvectors(diagonal: &[f64], beside: &[f64]) -> Result<(Array1<f64>, Array2<f64>)> {
+    let n = diagonal.len();
+    let mut vectors = Array2::zeros((n, n).f());
+    let mut values = vec![0.0; n];
+    let room = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, pieces(), Default::default());
+    let mut memory = MemBuffer::new(room);
+    tridiagonal_self_adjoint_evd(
+        ColRef::from_slice(diagonal).as_diagonal(),
+        ColRef::from_slice(&beside[..n.saturating_sub(1)]).as_diagonal(),
+        ColMut::from_slice_mut(&mut values).as_diagonal_mut(),
+        Some(view_mut(&mut vectors)?),
+        pieces(),
+        MemStack::new(&mut memory),
+        Default::default(),
+    )
+    .map_err(|e| Error::Internal(format!("eigendecomposition of the activations: {e:?}")))?;
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    // Centring takes one dimension away, and copies take more: what is left of them is rounding.
+    let rounding = largest * f64::EPSILON * n as f64;
+    Ok((values.into_iter().map(|s| if s > rounding { s } else { 0.0 }).collect(), vectors))
 }
 
 pub(super) fn pieces() -> Par {
@@ -164,7 +95,7 @@ pub(super) fn view(x: ArrayView2<f64>) -> Result<MatRef<f64>> {
     }
 }
 
-fn view_mut(x: &mut Array2<f64>) -> Result<MatMut<'_, f64>> {
+pub(super) fn view_mut(x: &mut Array2<f64>) -> Result<MatMut<'_, f64>> {
     let (n, d) = x.dim();
     match (x.is_standard_layout(), x.as_slice_memory_order_mut()) {
         (true, Some(slice)) => Ok(MatMut::from_row_major_slice_mut(slice, n, d)),

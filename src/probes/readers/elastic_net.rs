@@ -102,7 +102,7 @@ impl<'a> Rows<'a> {
 
     /// Each target at the penalty that reads the folds best, learnt from all rows.
     fn fit(&self, folds: &[Vec<usize>], until: Until) -> Result<Fitted> {
-        let problem = Problem::of(&self.moments, &self.stored, self.targets);
+        let problem = Problem::of(&self.moments, &self.stored, self.targets)?;
         let left_out = folds.par_iter().map(|fold| LeftOut::of(self, fold)).collect::<Result<Vec<_>>>()?;
         let targets: Vec<usize> = (0..self.targets.ncols()).collect();
         let found = targets.into_par_iter().map(|t| {
@@ -199,7 +199,7 @@ impl<'a> LeftOut<'a> {
             Some(moments) => moments,
             None => Moments::of(&learnt)?,
         };
-        let problem = Problem::of(&moments, &learnt, &rows.targets.select(Axis(0), &rest));
+        let problem = Problem::of(&moments, &learnt, &rows.targets.select(Axis(0), &rest))?;
         let y = rows.targets.select(Axis(0), fold) - &problem.mean_target;
         Ok(LeftOut { problem, activations: rows.activations, entities, y })
     }
@@ -208,7 +208,7 @@ impl<'a> LeftOut<'a> {
     fn squared_error(&self, t: usize, weights: &Array1<f64>) -> Result<f64> {
         let Problem { mean, spread, .. } = &self.problem;
         let weights = (weights / spread).insert_axis(Axis(0)); // [1, d_model]
-        let read = stored(self.activations.view(), &self.entities)?.read(mean, &weights);
+        let read = stored(self.activations.view(), &self.entities)?.read(mean, &weights)?;
         let errors = &read.column(0) - &self.y.column(t);
         Ok(errors.dot(&errors))
     }
@@ -229,7 +229,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn of(moments: &Moments, stored: &Stored, targets: &Array2<f64>) -> Problem {
+    fn of(moments: &Moments, stored: &Stored, targets: &Array2<f64>) -> Result<Problem> {
         let (d, n) = (moments.mean.len(), moments.n as f64);
         let variances = (0..d).map(|j| moments.gram[(j, j)] / n);
         let spread: Array1<f64> = variances.map(|v| if v > 0.0 { v.sqrt() } else { 1.0 }).collect();
@@ -238,9 +238,9 @@ impl Problem {
         });
         let mean_target = targets.sum_axis(Axis(0)) / n;
         let y = targets - &mean_target;
-        let along = stored.along(&moments.mean, &y).reversed_axes() / n / &spread;
+        let along = stored.along(&moments.mean, &y)?.reversed_axes() / n / &spread;
         let variance = y.map_axis(Axis(0), |y| y.dot(&y) / n);
-        Problem { gram, along, variance, mean: moments.mean.clone(), spread, mean_target }
+        Ok(Problem { gram, along, variance, mean: moments.mean.clone(), spread, mean_target })
     }
 
     /// The least penalty that leaves every column out.

@@ -70,7 +70,7 @@ fn weights_and_those_left_out_equal_those_of_scikit_learn() {
     let mut n_left_out = 0;
     for case in fixture() {
         case.with(|rows| {
-            let problem = Problem::of(&rows.moments, &rows.stored, rows.targets);
+            let problem = Problem::of(&rows.moments, &rows.stored, rows.targets).unwrap();
             for (fit, t) in case.fits.iter().flat_map(|fit| [(fit, 0), (fit, 1)]) {
                 let mut descent = Descent::of(&problem, t);
                 assert!(descent.to(fit.share * problem.highest(t), EXACT));
@@ -92,7 +92,7 @@ fn the_penalty_chosen_equals_that_of_the_same_folds_with_scikit_learn() {
             let n = rows.entities.len();
             let folds: Vec<Vec<usize>> = (0..5).map(|fold| (fold..n).step_by(5).collect()).collect();
             let fit = rows.fit(&folds, EXACT).unwrap();
-            let spread = Problem::of(&rows.moments, &rows.stored, rows.targets).spread;
+            let spread = Problem::of(&rows.moments, &rows.stored, rows.targets).unwrap().spread;
             for (t, (path, chosen)) in fit.paths.iter().zip(&case.chosen).enumerate() {
                 assert_eq!(path.best, chosen.step, "{}", case.name);
                 compare(fit.probe.weights.row(t), &chosen.weights, &spread, &case.name);
@@ -110,7 +110,7 @@ fn columns_that_say_nothing_are_left_out() {
     let y = y + noise((n, 1), 2) * 5.0;
     let all: Vec<usize> = (0..n).collect();
     let rows = Rows::of(x.view(), (&all, &y)).unwrap();
-    let problem = Problem::of(&rows.moments, &rows.stored, &y);
+    let problem = Problem::of(&rows.moments, &rows.stored, &y).unwrap();
     let mut descent = Descent::of(&problem, 0);
     assert!(descent.to(problem.highest(0), UNTIL));
     assert!(descent.weights.iter().all(|w| *w == 0.0));
@@ -135,7 +135,7 @@ fn a_fit_that_would_take_too_long_is_the_last_one_that_did_not() {
                 path.best,
                 path.lowest
             );
-            let problem = Problem::of(&rows.moments, &rows.stored, rows.targets);
+            let problem = Problem::of(&rows.moments, &rows.stored, rows.targets).unwrap();
             let mut there = Descent::of(&problem, t);
             assert!(there.to(path.penalty(path.best), EXACT));
             let weights = &there.weights / &problem.spread;
