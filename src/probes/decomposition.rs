@@ -6,10 +6,10 @@ use super::moments::{Moments, Stored};
 use super::probe::Probe;
 use super::reduction::banded;
 use super::symmetric::{add_gram, inverse, pieces, product, view};
-use super::turn::{Room, Turn};
 use crate::error::{Error, Result};
-use faer::Mat;
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatMut, Par};
+use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -32,6 +32,13 @@ pub struct Decomposition<'a> {
     pub(super) middle: Middle,
     /// The coordinates of the rows along the axes, `[n_rows, n_axes]`.
     scores: Scores<'a>,
+}
+
+/// Memory for a block of rows, as they are and turned to the axes.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    wide: Vec<f64>,
+    turned: Vec<f64>,
 }
 
 /// Where the coordinates of the rows come from.
@@ -137,26 +144,26 @@ impl<'a> Decomposition<'a> {
         }))
     }
 
-    /// What turns blocks of rows to the axes.
-    pub(super) fn turn(&self) -> Result<Turn<'_>> {
-        Turn::to(self.axes.view())
-    }
-
-    /// The coordinates of some rows along the axes, `[n_block, n_axes]`; where they are computed they lie in the room.
+    /// The coordinates of some rows along the axes; where they are computed they lie in the room.
+    ///
+    /// # Shapes
+    /// `[n_block, n_axes]`.
     pub(super) fn scores<'r>(
         &'r self,
-        turn: &Turn,
         block: Range<usize>,
         room: &'r mut Room,
     ) -> Result<ArrayView2<'r, f64>> {
-        match &self.scores {
-            Scores::Held(scores) => Ok(scores.slice(s![block, ..])),
-            Scores::Of(stored) => {
-                let n_rows = block.len();
-                stored.widened(block, &self.mean, &mut room.wide)?;
-                turn.apply(n_rows, room)
-            }
-        }
+        let stored = match &self.scores {
+            Scores::Held(scores) => return Ok(scores.slice(s![block, ..])),
+            Scores::Of(stored) => stored,
+        };
+        let (n_rows, n_axes) = (block.len(), self.axes.ncols());
+        let wide = view(stored.widened(block, &self.mean, &mut room.wide)?)?;
+        room.turned.resize(n_rows * n_axes, 0.0);
+        // The order in which the kernel of the product writes fastest.
+        let turned = MatMut::from_column_major_slice_mut(&mut room.turned, n_rows, n_axes);
+        matmul(turned, Accum::Replace, wide, view(self.axes.view())?, 1.0, Par::Seq);
+        ArrayView2::from_shape((n_rows, n_axes).f(), &room.turned).map_err(|e| Error::Internal(e.to_string()))
     }
 
     /// What some targets have along the axes: the scores' product with them, `[n_axes, n_targets]`.

@@ -1,9 +1,8 @@
 //! The exact leave-one-out error of every row at every penalty, for several sets of targets in one pass over the rows.
 
-use super::decomposition::{Decomposition, check_finite};
+use super::decomposition::{Decomposition, Room, check_finite};
 use super::metrics::mean;
 use super::symmetric::PIECES;
-use super::turn::Room;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
@@ -108,12 +107,11 @@ impl<'a> LeaveOneOut<'a> {
         let y = joined(&truths)?; // [n_rows, n_columns]
         let n_columns = y.ncols();
         let reader = self.decomposition.middle.reader(penalties, &along);
-        let turn = self.decomposition.turn()?;
         let rooms: Vec<_> = (0..rayon::current_num_threads()).map(|_| Mutex::new(Room::default())).collect();
         let block = |start: usize, n_block: usize| -> Result<(Array2<f64>, Array1<f64>)> {
             let room = &rooms[rayon::current_thread_index().unwrap_or(0)];
             let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
-            let t = self.decomposition.scores(&turn, start..start + n_block, &mut room)?; // [n_block, n_axes]
+            let t = self.decomposition.scores(start..start + n_block, &mut room)?; // [n_block, n_axes]
             // [n_block, n_penalties], [n_block, n_penalties * n_columns]
             let (leverages, mut errors) = reader.along(t);
             let mut squares = Array1::<f64>::zeros(errors.ncols());

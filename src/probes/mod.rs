@@ -60,7 +60,6 @@ mod store;
 mod student;
 mod symmetric;
 mod transfer;
-mod turn;
 mod units;
 mod walk;
 
