@@ -85,7 +85,8 @@ impl<'a> Decomposition<'a> {
     /// As [`Decomposition::of`].
     pub fn of_rows(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<Decomposition<'a>> {
         match Decomposition::stored(activations, rows) {
-            Some(stored) => Decomposition::from_moments(Moments::of(&stored)?, stored),
+            // Among the threads that compute, which then need not be woken for each of many small steps.
+            Some(stored) => rayon::scope(|_| Decomposition::from_moments(Moments::of(&stored)?, stored)),
             None => Decomposition::of(activations.select(Axis(0), rows).mapv(f64::from)),
         }
     }
@@ -105,7 +106,7 @@ impl<'a> Decomposition<'a> {
     /// Fewer columns than rows: the axes are those of `XᵀX`.
     fn by_columns(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.ncols(), x.ncols());
-        add_gram(&mut gram, view(x.view())?, 1.0);
+        add_gram(gram.as_mut(), view(x.view())?, 1.0);
         let (axes, middle) = parts(gram)?;
         let scores = Scores::Held(product(x.view(), axes.view(), pieces())?);
         Ok(Decomposition { mean, axes, middle, scores })
@@ -114,7 +115,7 @@ impl<'a> Decomposition<'a> {
     /// Fewer rows than columns: the scores are the eigenvectors of `XXᵀ`, scaled.
     fn by_rows(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.nrows(), x.nrows());
-        add_gram(&mut gram, view(x.t())?, 1.0);
+        add_gram(gram.as_mut(), view(x.t())?, 1.0);
         let (band, basis) = banded(gram, 1)?;
         let (eigenvalues, left) = principal(&band, &basis)?; // [n], [n, n]
         let mut axes = product(x.t(), left.view(), pieces())?; // [d, n]

@@ -14,7 +14,7 @@ const BLOCK_ROWS: usize = 64;
 /// Blocks of them at a time.
 const AT_A_TIME: usize = 64;
 /// Rows that are widened to f64 for one product with themselves, and those of them that one thread widens at a time.
-const GRAM_ROWS: usize = 512;
+const GRAM_ROWS: usize = 384;
 const WIDEN_ROWS: usize = 32;
 /// The least share of the rows' variance that must be left when some are taken away: what is left has that share of
 /// the digits of the whole.
@@ -164,7 +164,7 @@ impl<'a> Stored<'a> {
                 let start = start + at * WIDEN_ROWS;
                 self.widen(start..start + part.len() / self.width, mean, part);
             });
-            add_gram(gram, MatRef::from_row_major_slice(wide, n_block, self.width), times);
+            add_gram(gram.as_mut(), MatRef::from_row_major_slice(wide, n_block, self.width), times);
         }
     }
 }
@@ -236,7 +236,7 @@ impl Moments {
         less.add_gram(&mut gram, &mean_less, -1.0);
         // What stands between the two means goes as well.
         let between = (&self.mean - &mean_less) * (n * n_less / (n - n_less)).sqrt(); // [d_model]
-        add_gram(&mut gram, view(between.view().insert_axis(Axis(0)))?, -1.0);
+        add_gram(gram.as_mut(), view(between.view().insert_axis(Axis(0)))?, -1.0);
         let enough = trace(&gram) > LEAST_LEFT * trace(&self.gram);
         let mean = (&self.mean * n - &(&mean_less * n_less)) / (n - n_less);
         Ok(enough.then_some(Moments { n: self.n - rows.len(), mean, gram }))

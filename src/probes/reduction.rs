@@ -15,9 +15,16 @@ use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, re
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 use ndarray::{Array2, ShapeBuilder};
+use rayon::prelude::*;
 
 /// How many reflectors are multiplied out together at least.
 const TOGETHER: usize = 64;
+
+/// The side of a part of a matrix that is read once for all that a panel has to do with it.
+const TILE: usize = 256;
+
+/// How many columns of a product of reflectors are made at a time.
+const STRIP: usize = 128;
 
 /// A symmetric matrix, of which the lower half is filled, as `B M Bᵀ` with `M` a band of some width: `M`, and the
 /// orthonormal `B` in column order.
@@ -51,19 +58,23 @@ fn to_diagonal(matrix: &mut Mat<f64>) -> Mat<f64> {
 /// To any width, so many columns at a time: all that is left of the matrix is read once for each such panel.
 ///
 /// With `Q = I − V T⁻¹ Vᵀ` what makes a panel triangular below the band, and `Y = A V T⁻¹`, the rest `A` becomes
-/// `QᵀAQ = A − V Wᵀ − W Vᵀ`, where `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`.
+/// `QᵀAQ = A − V Wᵀ − W Vᵀ`, where `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`. What a panel takes from the rest waits until the next one
+/// needs its product with it.
 ///
 /// # Source
 /// Bischof, Lang and Sun 2000, "A framework for symmetric band reduction"; `T` as faer keeps it.
 fn to_band(matrix: &mut Mat<f64>, width: usize) -> Mat<f64> {
     let n = matrix.nrows();
     let mut factors = Mat::<f64>::zeros(width, n - width);
+    let mut waiting = Taken::nothing(n);
     for start in (0..n - width).step_by(width) {
         let n_left = n - width - start;
         let n_panel = width.min(n_left);
         let (left, right) = matrix.as_mut().split_at_col_mut(start + width);
-        let mut panel = left.submatrix_mut(start + width, start, n_left, width);
+        let mut columns = left.submatrix_mut(start, start, n_left + width, width);
         let rest = right.submatrix_mut(start + width, 0, n_left, n_left);
+        waiting.take(columns.as_mut());
+        let mut panel = columns.subrows_mut(width, n_left);
         let mut factor = factors.as_mut().submatrix_mut(0, start, n_panel, n_panel);
         let mut memory =
             MemBuffer::new(qr_in_place_scratch::<f64>(n_left, width, n_panel, Par::Seq, Default::default()));
@@ -75,48 +86,120 @@ fn to_band(matrix: &mut Mat<f64>, width: usize) -> Mat<f64> {
             Default::default(),
         );
         let v = written_out(panel.as_ref().subcols(0, n_panel)); // [n_left, n_panel]
-        turn(rest, (v.as_ref(), factor.as_ref()));
+        let product = waiting.below(width).take_and_multiply(rest, v.as_ref());
+        waiting = Taken::by((v.as_ref(), factor.as_ref()), product);
     }
+    let n_last = waiting.rows.nrows();
+    waiting.take(matrix.as_mut().submatrix_mut(n - n_last, n - n_last, n_last, n_last));
     factors
 }
 
-/// Turns what is left of a matrix by a block of reflectors, from both sides; only the lower half is read and written.
-fn turn(mut rest: MatMut<f64>, (v, factor): (MatRef<f64>, MatRef<f64>)) {
-    let (n, n_panel) = (v.nrows(), v.ncols());
-    let mut both = Mat::<f64>::zeros(n, 2 * n_panel); // W, V
-    both.as_mut().subcols_mut(n_panel, n_panel).copy_from(v);
-    let mut y = both.as_mut().subcols_mut(0, n_panel);
-    times_symmetric(y.as_mut(), rest.as_ref(), v);
-    solve_lower_triangular_in_place(factor.transpose(), y.as_mut().transpose_mut(), Par::Seq);
-    let mut inner = Mat::<f64>::zeros(n_panel, n_panel);
-    matmul(inner.as_mut(), Accum::Replace, v.transpose(), y.as_ref(), 1.0, Par::Seq);
-    solve_lower_triangular_in_place(factor.transpose(), inner.as_mut(), Par::Seq);
-    matmul(y.as_mut(), Accum::Add, v, inner.as_ref(), -0.5, Par::Seq); // W
-    let mut turned = Mat::<f64>::zeros(n, 2 * n_panel); // V, W
-    turned.as_mut().subcols_mut(0, n_panel).copy_from(v);
-    turned.as_mut().subcols_mut(n_panel, n_panel).copy_from(both.as_ref().subcols(0, n_panel));
-    triangular::matmul(
-        rest.as_mut(),
-        BlockStructure::TriangularLower,
-        Accum::Add,
-        both.as_ref(),
-        BlockStructure::Rectangular,
-        turned.as_ref().transpose(),
-        BlockStructure::Rectangular,
-        -1.0,
-        pieces(),
-    );
+/// What is to be taken from a symmetric matrix: `rows · columnsᵀ`.
+struct Taken {
+    rows: Mat<f64>,
+    columns: Mat<f64>,
 }
 
-/// The product of a symmetric matrix, of which the lower half is filled, with some columns.
-fn times_symmetric(mut product: MatMut<f64>, matrix: MatRef<f64>, columns: MatRef<f64>) {
-    let halves = [
-        (Accum::Replace, matrix, BlockStructure::TriangularLower),
-        (Accum::Add, matrix.transpose(), BlockStructure::StrictTriangularUpper),
-    ];
-    for (accum, half, structure) in halves {
-        let all = BlockStructure::Rectangular;
-        triangular::matmul(product.as_mut(), all, accum, half, structure, columns, all, 1.0, pieces());
+impl Taken {
+    fn nothing(n: usize) -> Taken {
+        Taken { rows: Mat::zeros(n, 0), columns: Mat::zeros(n, 0) }
+    }
+
+    /// By reflectors, from what their product with the matrix is.
+    fn by((v, factor): (MatRef<f64>, MatRef<f64>), mut y: Mat<f64>) -> Taken {
+        let (n, n_panel) = (v.nrows(), v.ncols());
+        solve_lower_triangular_in_place(factor.transpose(), y.as_mut().transpose_mut(), Par::Seq);
+        let mut inner = v.transpose() * &y; // [n_panel, n_panel]
+        solve_lower_triangular_in_place(factor.transpose(), inner.as_mut(), Par::Seq);
+        matmul(y.as_mut(), Accum::Add, v, inner.as_ref(), -0.5, Par::Seq); // W
+        let beside = |left: MatRef<f64>, right: MatRef<f64>| {
+            let mut both = Mat::zeros(n, 2 * n_panel);
+            both.as_mut().subcols_mut(0, n_panel).copy_from(left);
+            both.as_mut().subcols_mut(n_panel, n_panel).copy_from(right);
+            both
+        };
+        Taken { rows: beside(y.as_ref(), v), columns: beside(v, y.as_ref()) }
+    }
+
+    /// What is to be taken from the rows and columns after so many.
+    fn below(&self, n: usize) -> TakenBelow<'_> {
+        let n_left = self.rows.nrows() - n;
+        TakenBelow {
+            rows: self.rows.as_ref().subrows(n, n_left),
+            columns: self.columns.as_ref().subrows(n, n_left),
+        }
+    }
+
+    /// Takes it from the first columns, on and below the diagonal.
+    fn take(&self, mut first: MatMut<f64>) {
+        let n = first.ncols();
+        let all = self.below(0);
+        let (on_diagonal, below) = first.as_mut().split_at_row_mut(n);
+        all.take_from(on_diagonal, (0, 0));
+        all.take_from(below, (n, 0));
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TakenBelow<'a> {
+    rows: MatRef<'a, f64>,
+    columns: MatRef<'a, f64>,
+}
+
+impl TakenBelow<'_> {
+    /// Takes it from a part of the matrix that begins at a row and a column; of a part on the diagonal only from the
+    /// lower half.
+    fn take_from(&self, part: MatMut<f64>, (row, column): (usize, usize)) {
+        let rows = self.rows.subrows(row, part.nrows());
+        let columns = self.columns.subrows(column, part.ncols()).transpose();
+        if row == column {
+            let (lower, all) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+            triangular::matmul(part, lower, Accum::Add, rows, all, columns, all, -1.0, Par::Seq);
+        } else {
+            matmul(part, Accum::Add, rows, columns, -1.0, Par::Seq);
+        }
+    }
+
+    /// Takes it from a matrix of which the lower half is filled, and multiplies what is left with some columns: each tile
+    /// is read once for both.
+    fn take_and_multiply(&self, rest: MatMut<f64>, v: MatRef<f64>) -> Mat<f64> {
+        let of_strip = |(at, strip): (usize, MatMut<f64>)| self.of_strip(at * TILE, strip, v);
+        let of_strips: Vec<_> = rest.par_col_chunks_mut(TILE).enumerate().map(of_strip).collect();
+        let mut product = Mat::zeros(v.nrows(), v.ncols());
+        for (at, of_strip) in of_strips.iter().enumerate() {
+            let mut product = product.as_mut().subrows_mut(at * TILE, of_strip.nrows());
+            product += of_strip;
+        }
+        product
+    }
+
+    /// The share that some columns and, as the matrix is symmetric, the same rows have in the product; from row `first`
+    /// on.
+    fn of_strip(&self, first: usize, strip: MatMut<f64>, v: MatRef<f64>) -> Mat<f64> {
+        let (n, n_columns) = (strip.nrows(), strip.ncols());
+        let (all, lower, upper) = (
+            BlockStructure::Rectangular,
+            BlockStructure::TriangularLower,
+            BlockStructure::StrictTriangularUpper,
+        );
+        let (mut diagonal, mut below) = strip.subrows_mut(first, n - first).split_at_row_mut(n_columns);
+        let mut share = Mat::zeros(n - first, v.ncols());
+        let (mut of_diagonal, mut of_below) = share.as_mut().split_at_row_mut(n_columns);
+        let v_diagonal = v.subrows(first, n_columns);
+        self.take_from(diagonal.as_mut(), (first, first));
+        for (half, which) in [(diagonal.as_ref(), lower), (diagonal.as_ref().transpose(), upper)] {
+            let to = of_diagonal.as_mut();
+            triangular::matmul(to, all, Accum::Add, half, which, v_diagonal, all, 1.0, Par::Seq);
+        }
+        for start in (0..below.nrows()).step_by(TILE) {
+            let (n_rows, row) = (TILE.min(below.nrows() - start), first + n_columns + start);
+            let mut tile = below.as_mut().subrows_mut(start, n_rows);
+            self.take_from(tile.as_mut(), (row, first));
+            let (tile, to) = (tile.as_ref(), of_below.as_mut().subrows_mut(start, n_rows));
+            matmul(to, Accum::Add, tile, v_diagonal, 1.0, Par::Seq);
+            matmul(of_diagonal.as_mut(), Accum::Add, tile.transpose(), v.subrows(row, n_rows), 1.0, Par::Seq);
+        }
+        share
     }
 }
 
@@ -131,24 +214,34 @@ fn written_out(reflectors: MatRef<f64>) -> Mat<f64> {
 
 /// The product of reflectors, each block of which leaves one row and one column more alone; `basis` comes as the
 /// identity, so that a block meets only what lies below and to the right of it.
-fn multiply_out(reflectors: MatRef<f64>, factors: MatRef<f64>, mut basis: MatMut<f64>) {
+fn multiply_out(reflectors: MatRef<f64>, factors: MatRef<f64>, basis: MatMut<f64>) {
     let (n, n_kept) = (reflectors.ncols(), factors.nrows());
     let n_together = TOGETHER.next_multiple_of(n_kept).min(n);
-    let scratch = apply_block_householder_on_the_left_in_place_scratch::<f64>(n, n_together, n);
-    let mut memory = MemBuffer::new(scratch);
-    for start in (0..n).step_by(n_together).collect::<Vec<_>>().into_iter().rev() {
+    let joint = |start: usize| {
         let (n_left, n_block) = (n - start, n_together.min(n - start));
         let block = reflectors.submatrix(start, start, n_left, n_block);
-        let factor = joint_factor(block, factors.subcols(start, n_block));
-        apply_block_householder_on_the_left_in_place_with_conj(
-            block,
-            factor.as_ref(),
-            Conj::No,
-            basis.as_mut().submatrix_mut(start, start, n_left, n_left),
-            pieces(),
-            MemStack::new(&mut memory),
-        );
-    }
+        (start, block, joint_factor(block, factors.subcols(start, n_block)))
+    };
+    let blocks: Vec<_> = (0..n).step_by(n_together).collect::<Vec<_>>().into_par_iter().map(joint).collect();
+    // A strip of columns stays in a cache while block after block meets it.
+    basis.par_col_chunks_mut(STRIP).enumerate().for_each(|(at, mut strip)| {
+        let (first, n_columns) = (at * STRIP, strip.ncols());
+        let scratch = apply_block_householder_on_the_left_in_place_scratch::<f64>(n, n_together, n_columns);
+        let mut memory = MemBuffer::new(scratch);
+        for (start, block, factor) in blocks.iter().rev().filter(|(start, ..)| *start < first + n_columns) {
+            let untouched = start.saturating_sub(first);
+            let met = strip.as_mut().submatrix_mut(*start, untouched, n - start, n_columns - untouched);
+            let stack = MemStack::new(&mut memory);
+            apply_block_householder_on_the_left_in_place_with_conj(
+                *block,
+                factor.as_ref(),
+                Conj::No,
+                met,
+                Par::Seq,
+                stack,
+            );
+        }
+    });
 }
 
 /// The factor `T` of many reflectors from those of a few at a time: above the diagonal it is `VᵀV`, and on it what each

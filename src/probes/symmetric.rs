@@ -12,6 +12,9 @@ use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
 /// taken in the same order, so that one CPU gives the same bits as eight.
 pub(super) const PIECES: usize = 8;
 
+/// The largest side of a part of a matrix that a cache is to hold.
+const TILE: usize = 512;
+
 /// The eigenvalues of a tridiagonal matrix, ascending, those that are only rounding 0, and the eigenvectors as columns,
 /// `[n, n]`; `beside` is as long as the diagonal, and its last not looked at.
 pub(super) fn eigenvectors(diagonal: &[f64], beside: &[f64]) -> Result<(Array1<f64>, Array2<f64>)> {
@@ -45,18 +48,43 @@ pub(super) fn pieces() -> Par {
 ///
 /// # Shapes
 /// `rows` is `[n_rows, d]`, `gram` is `[d, d]`.
-pub(super) fn add_gram(gram: &mut Mat<f64>, rows: MatRef<f64>, times: f64) {
-    triangular::matmul(
-        gram.as_mut(),
-        BlockStructure::TriangularLower,
-        Accum::Add,
-        rows.transpose(),
-        BlockStructure::Rectangular,
-        rows,
-        BlockStructure::Rectangular,
-        times,
-        pieces(),
-    );
+pub(super) fn add_gram(gram: MatMut<f64>, rows: MatRef<f64>, times: f64) {
+    // Some of them even where all of it fits a cache, so that several threads have their share.
+    add_lower(gram, rows, (times, (rows.ncols() / 4).clamp(64, TILE)));
+}
+
+fn add_lower(gram: MatMut<f64>, rows: MatRef<f64>, (times, tile): (f64, usize)) {
+    let d = rows.ncols();
+    if d <= tile {
+        let (all, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
+        triangular::matmul(gram, lower, Accum::Add, rows.transpose(), all, rows, all, times, Par::Seq);
+        return;
+    }
+    let how = (times, tile);
+    let (upper_left, _, lower_left, lower_right) = gram.split_at_mut(d / 2, d / 2);
+    let (left, right) = rows.split_at_col(d / 2);
+    let beside = || add_product(lower_left, right.transpose(), left, how);
+    let on_diagonal =
+        || rayon::join(|| add_lower(upper_left, left, how), || add_lower(lower_right, right, how));
+    rayon::join(beside, on_diagonal);
+}
+
+/// Adds so many times a product, tile after tile of what it is added to: a tile stays in a cache while it is added to.
+fn add_product(to: MatMut<f64>, left: MatRef<f64>, right: MatRef<f64>, (times, tile): (f64, usize)) {
+    let (n, m, how) = (to.nrows(), to.ncols(), (times, tile));
+    if n.max(m) <= tile {
+        matmul(to, Accum::Add, left, right, times, Par::Seq);
+    } else if n >= m {
+        let (above, below) = to.split_at_row_mut(n / 2);
+        let (left_above, left_below) = left.split_at_row(n / 2);
+        let above = || add_product(above, left_above, right, how);
+        rayon::join(above, || add_product(below, left_below, right, how));
+    } else {
+        let (before, after) = to.split_at_col_mut(m / 2);
+        let (right_before, right_after) = right.split_at_col(m / 2);
+        let before = || add_product(before, left, right_before, how);
+        rayon::join(before, || add_product(after, left, right_after, how));
+    }
 }
 
 /// A product of two matrices.
