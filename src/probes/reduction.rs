@@ -94,7 +94,7 @@ fn to_band(matrix: &mut Mat<f64>, width: usize) -> Mat<f64> {
     factors
 }
 
-/// What is to be taken from a symmetric matrix: `rows · columnsᵀ`.
+/// What is to be taken from a symmetric matrix: `rows · columns`.
 struct Taken {
     rows: Mat<f64>,
     columns: Mat<f64>,
@@ -102,7 +102,7 @@ struct Taken {
 
 impl Taken {
     fn nothing(n: usize) -> Taken {
-        Taken { rows: Mat::zeros(n, 0), columns: Mat::zeros(n, 0) }
+        Taken { rows: Mat::zeros(n, 0), columns: Mat::zeros(0, n) }
     }
 
     /// By reflectors, from what their product with the matrix is.
@@ -112,13 +112,13 @@ impl Taken {
         let mut inner = v.transpose() * &y; // [n_panel, n_panel]
         solve_lower_triangular_in_place(factor.transpose(), inner.as_mut(), Par::Seq);
         matmul(y.as_mut(), Accum::Add, v, inner.as_ref(), -0.5, Par::Seq); // W
-        let beside = |left: MatRef<f64>, right: MatRef<f64>| {
-            let mut both = Mat::zeros(n, 2 * n_panel);
-            both.as_mut().subcols_mut(0, n_panel).copy_from(left);
-            both.as_mut().subcols_mut(n_panel, n_panel).copy_from(right);
-            both
-        };
-        Taken { rows: beside(y.as_ref(), v), columns: beside(v, y.as_ref()) }
+        let mut rows = Mat::zeros(n, 2 * n_panel);
+        let mut columns = Mat::zeros(2 * n_panel, n);
+        rows.as_mut().subcols_mut(0, n_panel).copy_from(&y);
+        rows.as_mut().subcols_mut(n_panel, n_panel).copy_from(v);
+        columns.as_mut().subrows_mut(0, n_panel).copy_from(v.transpose());
+        columns.as_mut().subrows_mut(n_panel, n_panel).copy_from(y.transpose());
+        Taken { rows, columns }
     }
 
     /// What is to be taken from the rows and columns after so many.
@@ -126,7 +126,7 @@ impl Taken {
         let n_left = self.rows.nrows() - n;
         TakenBelow {
             rows: self.rows.as_ref().subrows(n, n_left),
-            columns: self.columns.as_ref().subrows(n, n_left),
+            columns: self.columns.as_ref().subcols(n, n_left),
         }
     }
 
@@ -151,7 +151,7 @@ impl TakenBelow<'_> {
     /// lower half.
     fn take_from(&self, part: MatMut<f64>, (row, column): (usize, usize)) {
         let rows = self.rows.subrows(row, part.nrows());
-        let columns = self.columns.subrows(column, part.ncols()).transpose();
+        let columns = self.columns.subcols(column, part.ncols());
         if row == column {
             let (lower, all) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
             triangular::matmul(part, lower, Accum::Add, rows, all, columns, all, -1.0, Par::Seq);
