@@ -149,7 +149,7 @@ mod tests {
         (a - b).iter().all(|e| e.abs() < 1e-10)
     }
 
-    const SIZES: [usize; 7] = [1, 2, 7, 16, 17, 40, 153];
+    const SIZES: [usize; 8] = [1, 2, 7, 16, 17, 40, 153, 530];
     const WIDTHS: [usize; 3] = [1, 8, 16];
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn inverses_and_readings_are_those_of_the_matrix_written_out() {
         let penalties = [0.0, 0.3, 100.0];
-        for n in SIZES {
+        for n in SIZES.into_iter().filter(|n| *n < 500) {
             for width in WIDTHS {
                 let (_, band, _) = example(n, width);
                 let middle = Middle::Band(band);

@@ -281,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn the_moments_are_those_of_the_rows_written_out() {
+        // In one tile and in several, with rows and columns that fill no whole block.
+        for (n, d) in [(3, 2), (700, 9), (1063, 301)] {
+            let x = (noise((n, d), 4) + 1.0).mapv(|v| v as f32);
+            let rows: Vec<usize> = (0..n).rev().collect();
+            let found = Moments::of(&Stored::of(x.view(), &rows).unwrap()).unwrap();
+            let x = x.mapv(f64::from);
+            let mean = x.mean_axis(Axis(0)).unwrap();
+            let centred = &x - &mean;
+            let products = centred.t().dot(&centred);
+            let gram = Mat::from_fn(d, d, |i, j| products[[i, j]]);
+            assert!(near(&found, &Moments { n, mean, gram }, 1e-14), "{n}, {d}");
+        }
+    }
+
+    #[test]
     fn what_is_left_has_the_moments_of_its_rows() {
         let x = (noise((1300, 6), 1) + 5.0).mapv(|v| v as f32);
         let all: Vec<usize> = (0..1300).collect();

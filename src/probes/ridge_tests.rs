@@ -103,18 +103,23 @@ fn stored_rows_give_the_probe_that_rows_in_f64_give() {
 }
 
 #[test]
-fn the_tridiagonal_form_fits_what_principal_axes_fit() {
-    let (x, mut y) = planted(200, 12);
-    y += &(noise((200, 2), 3) * 20.0);
-    let tridiagonal = Decomposition::of(x).unwrap();
-    let principal = tridiagonal.principal().unwrap();
-    assert!(matches!(tridiagonal.middle, Middle::Band(_)));
-    assert!(matches!(principal.middle, Middle::Diagonal(_)));
-    let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-9);
-    for grid in [PenaltyGrid::default(), PenaltyGrid::Fixed(vec![0.0]), PenaltyGrid::Fixed(vec![0.3, 30.0])] {
-        let (a, b) = (tridiagonal.solve(&y, &grid).unwrap(), principal.solve(&y, &grid).unwrap());
-        assert!(near(&a.probe.weights, &b.probe.weights) && near(&a.leave_one_out, &b.leave_one_out));
-        a.trials.iter().zip(&b.trials).for_each(|(a, b)| assert!((a.error - b.error).abs() < 1e-12));
+fn a_band_fits_what_principal_axes_fit() {
+    // Of width 1 and of width 8.
+    for (n, d) in [(200, 12), (2300, 1030)] {
+        let (x, mut y) = planted(n, d);
+        y += &(noise((n, 2), 3) * 20.0);
+        let band = Decomposition::of(x).unwrap();
+        let principal = band.principal().unwrap();
+        assert!(matches!(band.middle, Middle::Band(_)));
+        assert!(matches!(principal.middle, Middle::Diagonal(_)));
+        let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-9);
+        for grid in
+            [PenaltyGrid::default(), PenaltyGrid::Fixed(vec![0.0]), PenaltyGrid::Fixed(vec![0.3, 30.0])]
+        {
+            let (a, b) = (band.solve(&y, &grid).unwrap(), principal.solve(&y, &grid).unwrap());
+            assert!(near(&a.probe.weights, &b.probe.weights) && near(&a.leave_one_out, &b.leave_one_out));
+            a.trials.iter().zip(&b.trials).for_each(|(a, b)| assert!((a.error - b.error).abs() < 1e-12));
+        }
     }
 }
 
@@ -266,8 +271,8 @@ fn bad_input_is_refused_by_row_and_column() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Tall and wide, large enough that products and decomposition are cut into pieces.
-    for (n, d) in [(1500, 330), (290, 610)] {
+    // Tall and wide, large enough that products and decomposition are cut into pieces, with a narrow and a wide band.
+    for (n, d) in [(1500, 330), (290, 610), (1100, 1030)] {
         let (x, y) = planted(n, d);
         let fit = || {
             let decomposition = Decomposition::of(x.clone()).unwrap();
