@@ -19,7 +19,7 @@ const MIN_ROWS: usize = 3;
 /// The centred activations, turned to axes along which a penalty is easily put on.
 ///
 /// With `X` the rows less their mean, `XᵀX = B M Bᵀ`: it holds the orthonormal `B` and `M`, and knows the scores
-/// `X B`. Where the columns are independent, `M` is tridiagonal, which every fit can use as it is; else the axes are
+/// `X B`. Where the columns are independent, `M` is a narrow band, which every fit can use as it is; else the axes are
 /// the principal ones and `M` is diagonal. Whichever of the Gram matrices `[d_model, d_model]` and
 /// `[n_rows, n_rows]` is smaller is decomposed.
 #[derive(Debug, Clone)]

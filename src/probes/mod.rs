@@ -1,9 +1,9 @@
 //! Linear readers of the stream: fitting, scoring, baselines, saving.
 //!
 //! - `probe`: the fitted reader: [`Probe`]
-//! - `decomposition`: one decomposition of the activations for everything fitted to them; `moments`, `symmetric` and
-//!   `middle` are what it is made of
-//! - `ridge`: the fit itself, its penalty chosen by `leave_one_out` error
+//! - `decomposition`: one decomposition of the activations for everything fitted to them: `moments` of the rows, whose
+//!   `reduction` to a `band` is `middle` of it; `symmetric` has the products
+//! - `ridge`: the fit itself, its penalty chosen by `leave_one_out` error, which is a `walk` along the band
 //! - `readers`: other readers, one file each
 //! - `metrics`, `kendall`: R², correlations, absolute error
 //! - `geometry`, `points`: great-circle distances, and how many points are nearer than a distance
