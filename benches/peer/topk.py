@@ -4,7 +4,7 @@
     python benches/peer/topk.py --out RESULTS [--shapes 128:2048:16,768:8192:32] [--batch 1024] [--steps 300]
 
 Rows are sums of 8 of 512 planted directions and noise. Both sides take the same number of steps over batches of the same
-rows, each in an order of its own, from random unit directions that read what they write, with Adam at the same rate, the
+rows, each in an order of its own, from random unit directions that read what they write, with Adam at the same rates, the
 decoder's rows brought back to unit norm after each step, and an auxiliary loss that costs nothing as long as no unit is
 dead. The time is the sum of all steps after the first ten, with 2 threads each, one side after the other and that three
 times over; the median of the three stands. Reading the rows is outside the clock.
@@ -23,7 +23,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-THREADS, WARM_UP, REPEATS, RATE = 2, 10, 3, 1e-3
+THREADS, WARM_UP, REPEATS, RATE, RISE = 2, 10, 3, 1e-3, 100
 
 
 def arguments():
@@ -66,8 +66,12 @@ def torch_side(way, path, d_sae, k, batch, steps):
     adam = torch.optim.Adam(leaves, lr=RATE, eps=6.25e-10, fused=True)
     since, order, at = torch.zeros(d_sae, dtype=torch.int64), torch.randperm(len(x)), 0
     seconds, explained = [], []
+    n_steps = -(-steps * batch // len(x)) * -(-len(x) // batch)  # to the end of the last epoch
     for step in range(steps):
         clock = time.perf_counter()
+        rise, fall = (step + 1) / min(RISE, n_steps // 10 + 1), (n_steps - step) / max(n_steps / 5, 1)
+        for group in adam.param_groups:
+            group["lr"] = RATE * min(rise, fall, 1)
         if at + batch > len(x):
             order, at = torch.randperm(len(x)), 0
         rows = x[order[at : at + batch]]
