@@ -2,7 +2,6 @@
 
 use super::decomposition::{Decomposition, Room, check_finite};
 use super::metrics::mean;
-use super::symmetric::PIECES;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
@@ -128,8 +127,8 @@ impl<'a> LeaveOneOut<'a> {
         let mut of_rows = Array2::zeros((n, penalties.len() * n_columns));
         let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
         let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
-        // So many blocks at a time: what they take does not grow with the number of threads.
-        for starts in starts.chunks(PIECES) {
+        // What a few blocks for each thread find is little beside the rooms of the threads.
+        for starts in starts.chunks(4 * rooms.len()) {
             let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
             for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
                 let (errors, of_block) = found?;

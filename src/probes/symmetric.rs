@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
 
 /// Into how many pieces products and decompositions are cut, however many threads there are: sums are then
 /// taken in the same order, so that one CPU gives the same bits as eight.
-pub(super) const PIECES: usize = 8;
+const PIECES: usize = 8;
 
 /// The largest side of a part of a matrix that a cache is to hold.
 const TILE: usize = 512;
