@@ -320,7 +320,9 @@ mod tests {
         let mean = stored.mean().unwrap();
         let centred = x.select(Axis(0), &rows).mapv(f64::from) - &mean;
         assert!(centred.sum_axis(Axis(0)).iter().all(|e| e.abs() < 1e-11));
-        let y = noise((rows.len(), 2), 3);
+        let (y, weights) = (noise((rows.len(), 2), 3), noise((2, 4), 4));
         assert!((stored.along(&mean, &y).unwrap() - centred.t().dot(&y)).iter().all(|e| e.abs() < 1e-11));
+        let read = stored.read(&mean, &weights).unwrap();
+        assert!((read - centred.dot(&weights.t())).iter().all(|e| e.abs() < 1e-12));
     }
 }
