@@ -4,7 +4,7 @@ use super::activation::{exp, tanh};
 use super::affine::slice;
 use super::beginning::{Beginning, n_shared};
 use super::forest::Forest;
-use super::lanes::{add_scaled, dot, sum};
+use super::lanes::{add_scaled, dot, sum, wide_add_scaled, wide_dot};
 use super::spec::Direction;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
@@ -75,6 +75,14 @@ impl Sizes {
     }
 }
 
+/// A row's query at one head.
+struct Asking<'a, S> {
+    simd: S,
+    sizes: Sizes,
+    head: usize,
+    query: &'a [f32],
+}
+
 /// Turns scores into probabilities in place.
 #[inline(always)]
 fn softmax(scores: &mut [f32]) {
@@ -84,8 +92,10 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|s| *s *= scale);
 }
 
-/// Rows that one task takes: head by head, so that the keys they share stay near.
+/// Rows that one task takes: head by head where they begin alike at length, so that the keys they share stay near.
 const ROWS: usize = 32;
+/// Rows that are taken head by head where they do not: then a row's heads are read in the order they lie in.
+const FEW_ROWS: usize = 4;
 
 /// Some of the rows that ask, from `first` on, and what each attends to.
 struct SomeRows<'a> {
@@ -101,7 +111,7 @@ impl WithSimd for SomeRows<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, _: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let (sizes, [_, k, v]) = (self.sizes, self.qkv);
         let n_shared = n_shared(self.paths);
         let shared = self.paths.first().map_or(&[][..], |path| &path[path.len() - n_shared..]);
@@ -111,7 +121,7 @@ impl WithSimd for SomeRows<'_> {
             let beginning = (!shared.is_empty()).then(|| Beginning::gather([k, v], shared, at));
             let n_group = sizes.n_heads / sizes.n_kv_heads;
             for head in kv * n_group..(kv + 1) * n_group {
-                self.head((head, kv), beginning.as_ref(), (shared.len(), &mut room));
+                self.head(simd, (head, kv), beginning.as_ref(), (shared.len(), &mut room));
             }
         }
     }
@@ -131,8 +141,9 @@ struct Room {
 impl SomeRows<'_> {
     /// What each row takes at one head.
     #[inline(always)]
-    fn head(
+    fn head<S: Simd>(
         &mut self,
+        simd: S,
         (head, kv): (usize, usize),
         beginning: Option<&Beginning>,
         (n_shared, room): (usize, &mut Room),
@@ -148,12 +159,13 @@ impl SomeRows<'_> {
             let first = i * n_shared..(i + 1) * n_shared;
             let n_own = path.len() - n_shared;
             let scored = &room.first[first.clone()];
-            self.op.probabilities(&sizes, (head, query(i)), k, (path, scored), &mut room.probs);
+            let asking = Asking { simd, sizes, head, query: query(i) };
+            self.op.probabilities(asking, k, (path, scored), &mut room.probs);
             room.first[first].copy_from_slice(&room.probs[n_own..]);
             let out = &mut self.out[sizes.at(i, sizes.n_heads, head)..][..d_head];
-            for (&node, &p) in path[..n_own].iter().zip(&room.probs) {
-                add_scaled(out, p, &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head]);
-            }
+            let value = |node: u32| &v[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..d_head];
+            let own = path[..n_own].iter().zip(&room.probs);
+            wide_add_scaled(simd, out, own.map(|(&node, &p)| (p, value(node))));
         }
         if let Some(beginning) = beginning {
             beginning.weighted(&room.first, &mut room.taken);
@@ -181,8 +193,11 @@ impl ForestAttention {
         out.par_chunks_mut(ROWS * width).enumerate().for_each(|(chunk, out)| {
             let mut paths = vec![Vec::new(); out.len() / width];
             paths.iter_mut().enumerate().for_each(|(i, path)| self.seen(chunk * ROWS + i, path));
-            let first = chunk * ROWS;
-            arch.dispatch(SomeRows { op: self, sizes, qkv: [q, k, v], first, paths: &paths, out });
+            let at_once = if n_shared(&paths) == 0 { FEW_ROWS } else { ROWS };
+            for (i, (out, paths)) in out.chunks_mut(at_once * width).zip(paths.chunks(at_once)).enumerate() {
+                let first = chunk * ROWS + i * at_once;
+                arch.dispatch(SomeRows { op: self, sizes, qkv: [q, k, v], first, paths, out });
+            }
         });
         out
     }
@@ -200,12 +215,11 @@ impl ForestAttention {
         }
     }
 
-    /// What head `head` gives each node of `path`, the last of which may have their scores.
+    /// What a row gives each node of `path`, the last of which may have their scores.
     #[inline(always)]
-    fn probabilities(
+    fn probabilities<S: Simd>(
         &self,
-        sizes: &Sizes,
-        (head, query): (usize, &[f32]),
+        Asking { simd, sizes, head, query }: Asking<S>,
         k: &[f32],
         (path, scored): (&[u32], &[f32]),
         probs: &mut Vec<f32>,
@@ -217,7 +231,7 @@ impl ForestAttention {
         // A loop: the closure of an iterator that extends a vector is compiled without wide registers.
         for (score, &node) in probs.iter_mut().zip(own) {
             let key = &k[sizes.at(node as usize, sizes.n_kv_heads, kv)..][..sizes.d_head];
-            *score = self.scale * dot(query, key);
+            *score = self.scale * wide_dot(simd, query, key);
         }
         probs.extend_from_slice(scored);
         if let Some(cap) = self.soft_cap {
@@ -242,7 +256,8 @@ impl ForestAttention {
             self.seen(row, &mut path);
             let from = sizes.at(row, sizes.n_heads, head);
             let (query, grad) = (&q[from..][..d], &grad[from..][..d]);
-            self.probabilities(&sizes, (head, query), k, (&path, &[]), &mut probs);
+            let asking = Asking { simd: pulp::Scalar::new(), sizes, head, query };
+            self.probabilities(asking, k, (&path, &[]), &mut probs);
             dp.clear();
             dp.extend(path.iter().map(|&n| dot(grad, &v[sizes.at(n as usize, sizes.n_kv_heads, kv)..][..d])));
             let mean = dot(&probs, &dp);

@@ -1,7 +1,10 @@
 //! Sums over slices, in as many running sums as fill vector registers.
 //!
 //! Called within [`pulp::Arch::dispatch`], each becomes the widest instructions the machine has; the order
-//! of a sum does not depend on them.
+//! of a sum does not depend on them. What is named `wide` is written in those instructions themselves: several sums in one
+//! loop are otherwise compiled to narrow ones. Their order depends on the machine, and on nothing else.
+
+use pulp::Simd;
 
 const LANES: usize = 32;
 
@@ -55,9 +58,90 @@ pub(crate) fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
     }
 }
 
+/// Registers that a wide sum goes through at once: enough to hide how long an addition takes.
+const AT_ONCE: usize = 4;
+
+/// The dot product.
+#[inline(always)]
+pub(super) fn wide_dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    let ((a_fours, a_ones), (b_fours, b_ones)) = (a.as_chunks::<AT_ONCE>(), b.as_chunks::<AT_ONCE>());
+    let mut sums = [simd.splat_f32s(0.0); AT_ONCE];
+    for (a, b) in a_fours.iter().zip(b_fours) {
+        for i in 0..AT_ONCE {
+            sums[i] = simd.mul_add_e_f32s(a[i], b[i], sums[i]);
+        }
+    }
+    for (sum, (a, b)) in sums.iter_mut().zip(a_ones.iter().zip(b_ones)) {
+        *sum = simd.mul_add_e_f32s(*a, *b, *sum);
+    }
+    let [first, second, third, fourth] = sums;
+    let all = simd.add_f32s(simd.add_f32s(first, second), simd.add_f32s(third, fourth));
+    a_rest.iter().zip(b_rest).fold(simd.reduce_sum_f32s(all), |sum, (a, b)| sum + a * b)
+}
+
+/// `to += Σ factor · from` over terms that are as long as `to`, which is read and written once.
+#[inline(always)]
+pub(super) fn wide_add_scaled<'a, S: Simd>(
+    simd: S,
+    to: &mut [f32],
+    terms: impl Iterator<Item = (f32, &'a [f32])> + Clone,
+) {
+    let (wide, rest) = S::as_mut_simd_f32s(to);
+    let n_wide = wide.len();
+    let (fours, ones) = wide.as_chunks_mut::<AT_ONCE>();
+    let n_fours = fours.len();
+    for (block, sums) in fours.iter_mut().enumerate() {
+        let mut held = *sums;
+        for (factor, from) in terms.clone() {
+            let factor = simd.splat_f32s(factor);
+            let from = &S::as_simd_f32s(from).0.as_chunks::<AT_ONCE>().0[block];
+            for i in 0..AT_ONCE {
+                held[i] = simd.mul_add_e_f32s(factor, from[i], held[i]);
+            }
+        }
+        *sums = held;
+    }
+    if ones.is_empty() && rest.is_empty() {
+        return;
+    }
+    for (factor, from) in terms {
+        let (from, from_rest) = S::as_simd_f32s(from);
+        let wide_factor = simd.splat_f32s(factor);
+        for (sum, from) in ones.iter_mut().zip(&from[n_fours * AT_ONCE..n_wide]) {
+            *sum = simd.mul_add_e_f32s(wide_factor, *from, *sum);
+        }
+        rest.iter_mut().zip(from_rest).for_each(|(sum, from)| *sum += factor * from);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pulp::{Arch, WithSimd};
+
+    /// Wide sums of whole numbers, which are exact in any order.
+    struct Wide(usize);
+
+    impl WithSimd for Wide {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            let row = |factor: f32| (0..self.0).map(|i| factor * i as f32).collect::<Vec<f32>>();
+            let (a, b, mut to) = (row(1.0), row(2.0), row(1.0));
+            assert_eq!(wide_dot(simd, &a, &b), a.iter().zip(&b).map(|(a, b)| a * b).sum::<f32>());
+            wide_add_scaled(simd, &mut to, [(3.0, &*a), (-0.5, &*b)].into_iter());
+            assert_eq!(to, row(3.0));
+        }
+    }
+
+    #[test]
+    fn wide_sums_count_every_number_once_at_any_length() {
+        for n in (0..70).chain([100, 127, 128, 256]) {
+            Arch::new().dispatch(Wide(n));
+            Wide(n).with_simd(pulp::Scalar::new());
+        }
+    }
 
     #[test]
     fn every_number_counts_once_at_any_length() {
