@@ -5,6 +5,7 @@ use crate::artefact;
 use crate::error::{Error, Result};
 use candle_core::pickle::PthTensors;
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use safetensors::SafeTensors;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -96,7 +97,7 @@ impl Checkpoint {
 
     /// SHA-256 over the files, in order.
     pub fn sha256(&self) -> String {
-        let hashes: Vec<String> = self.files.iter().map(|file| artefact::hash(&file.bytes)).collect();
+        let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
     }
 

@@ -14,6 +14,8 @@ use super::weights::{Precision, Source, Weights};
 use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// The name of the model inside the binary.
 pub const BUNDLED_MODEL: &str = "atlas";
@@ -104,8 +106,10 @@ impl Model {
     fn load_gguf(path: &Path, held: Held) -> Result<Model> {
         let file = GgufFile::open(path)?;
         let tokenizer = file.tokenizer()?;
-        let hashes = (file.sha256(), file.spec()?.1);
-        let parameters = of_gguf(file, held.precision)?;
+        let config_sha256 = file.spec()?.1;
+        let file = Arc::new(file);
+        let parameters = of_gguf(file.clone(), held.precision)?;
+        let hashes = (Hashing::of(move || file.sha256()), config_sha256);
         let location = Location::Gguf(path.to_path_buf());
         Model::put_together(location, (path, tokenizer), parameters, (held, hashes))
     }
@@ -131,7 +135,7 @@ impl Model {
     /// What is wrong with its files, by file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         if is_gguf(folder) {
-            return of_gguf(GgufFile::open(folder)?, precision);
+            return of_gguf(Arc::new(GgufFile::open(folder)?), precision);
         }
         let path = folder.join("config.json");
         let config = Config::parse(&path, &artefact::load_bytes(&path)?)?;
@@ -175,8 +179,8 @@ impl Model {
     ) -> Result<Model> {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
-        let (spec, load, weights_sha256) = parameters(&config, held.precision, weights)?;
-        let hashes = (weights_sha256, artefact::hash(files.config));
+        let (spec, load, weights) = parameters(&config, held.precision, weights)?;
+        let hashes = (Hashing::of(move || weights.sha256()), artefact::hash(files.config));
         Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (held, hashes))
     }
 
@@ -184,7 +188,7 @@ impl Model {
         location: Location,
         (tokenizer_path, tokenizer): (&Path, Tokenizer),
         (spec, mut load): (Spec, Box<Parameters>),
-        (held, (weights_sha256, config_sha256)): (Held, (String, String)),
+        (held, (weights_sha256, config_sha256)): (Held, (Hashing, String)),
     ) -> Result<Model> {
         if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
             let found = format!("token id {id}");
@@ -210,7 +214,7 @@ impl Model {
             location,
             precision,
             compute,
-            weights_sha256,
+            weights_sha256: weights_sha256.end()?,
             config_sha256,
         })
     }
@@ -221,8 +225,21 @@ impl Model {
     }
 }
 
+/// A hash that is taken while the same weights are read.
+struct Hashing(JoinHandle<String>);
+
+impl Hashing {
+    fn of(hash: impl FnOnce() -> String + Send + 'static) -> Hashing {
+        Hashing(std::thread::spawn(hash))
+    }
+
+    fn end(self) -> Result<String> {
+        self.0.join().map_err(|_| Error::Internal("the weights could not be hashed".into()))
+    }
+}
+
 /// A GGUF file's spec, and its parameters one by one.
-fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+fn of_gguf(file: Arc<GgufFile>, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
     let (spec, _) = file.spec()?;
     let needed = file.weight_bytes(precision) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
@@ -231,22 +248,21 @@ fn of_gguf(file: GgufFile, precision: Precision) -> Result<(Spec, Box<Parameters
     Ok((spec, Box::new(load)))
 }
 
-/// A config's spec, its parameters one by one, and the hash of the weights they come from.
+/// A config's spec, its parameters one by one, and the weights they come from.
 fn parameters(
     config: &Config,
     precision: Precision,
     weights: impl FnOnce() -> Result<Weights>,
-) -> Result<(Spec, Box<Parameters>, String)> {
+) -> Result<(Spec, Box<Parameters>, Arc<Weights>)> {
     let (family, spec) = (config.family()?, config.spec()?);
     let needed = memory::weight_bytes(&spec, precision) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
-    let weights = weights()?;
+    let weights = Arc::new(weights()?);
     let spec = as_stored(config, &weights)?;
-    let (sha256, shape_of) = (weights.sha256(), spec.clone());
-    let load = move |param, shape: &[usize]| {
-        weights.load(param, &source(family, &shape_of, (param, &weights)), shape)
-    };
-    Ok((spec, Box::new(load), sha256))
+    let (shape_of, read) = (spec.clone(), weights.clone());
+    let load =
+        move |param, shape: &[usize]| read.load(param, &source(family, &shape_of, (param, &read)), shape);
+    Ok((spec, Box::new(load), weights))
 }
 
 /// The spec that a config describes, with the head as the checkpoint has it.

@@ -4,7 +4,9 @@ use super::checkpoint::Checkpoint;
 use super::linear::Weight;
 use super::params::{Kind, Param};
 use crate::error::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{CpuStorage, DType, Storage, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Where a parameter lies in a checkpoint.
@@ -222,15 +224,73 @@ fn cut(tensor: Tensor, cut: Cut, shape: &[usize]) -> Result<Tensor> {
 }
 
 pub(super) fn check_finite(path: &Path, (param, name): (Param, &str), tensor: &Tensor) -> Result<()> {
-    // A sum of absolute values is finite only if each value is (f32 weights do not reach its limit).
-    let sum = tensor.to_dtype(DType::F32)?.abs()?.sum_all()?.to_scalar::<f32>()?;
-    if sum.is_finite() {
-        return Ok(());
-    }
+    let (storage, layout) = tensor.storage_and_layout();
+    let found = match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(all)), Some((from, to))) => {
+            not_finite(&all[from..to], |x| x.is_finite(), f64::from)
+        }
+        (Storage::Cpu(CpuStorage::F16(all)), Some((from, to))) => {
+            not_finite(&all[from..to], f16::is_finite, f64::from)
+        }
+        (Storage::Cpu(CpuStorage::BF16(all)), Some((from, to))) => {
+            not_finite(&all[from..to], bf16::is_finite, f64::from)
+        }
+        _ => {
+            return Err(Error::Internal(format!(
+                "tensor `{name}` of {:?} was not looked at",
+                tensor.dtype()
+            )));
+        }
+    };
+    let Some(found) = found else { return Ok(()) };
     Err(Error::NonFinite {
         place: format!("{}: tensor `{name}` ({param})", path.display()),
-        found: f64::from(sum),
+        found,
         advice: "a value in it is infinite or not a number; fetch the weights again, or ask for --dtype f32"
             .into(),
     })
+}
+
+/// The first value that is infinite or not a number.
+fn not_finite<T: Copy + Sync>(
+    values: &[T],
+    is_finite: impl Fn(T) -> bool + Sync,
+    wide: impl Fn(T) -> f64 + Sync,
+) -> Option<f64> {
+    const AT_ONCE: usize = 1 << 16;
+    values.par_chunks(AT_ONCE).find_map_first(|part| {
+        // All are looked at before one is looked for, as a loop that may stop is not compiled to wide registers.
+        let all = part.iter().fold(true, |all, x| all & is_finite(*x));
+        if all { None } else { part.iter().find(|x| !is_finite(**x)).map(|x| wide(*x)) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_number_among_many_that_is_none_is_found_whatever_its_type() {
+        let at = |values: &[f32], dtype| {
+            let tensor = Tensor::new(values, &candle_core::Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let param = crate::model::params::Place::Embed.weight();
+            check_finite(Path::new("model.safetensors"), (param, "embed"), &tensor)
+        };
+        for dtype in [DType::F32, DType::F16, DType::BF16] {
+            let mut values = vec![1f32; 200_000];
+            assert!(at(&values, dtype).is_ok());
+            for (place, bad) in [(199_999, f32::NEG_INFINITY), (70_000, f32::INFINITY), (0, f32::NAN)] {
+                values[place] = bad;
+                match at(&values, dtype).unwrap_err() {
+                    Error::NonFinite { place, found, .. } => {
+                        assert!(place.contains("model.safetensors: tensor `embed`"), "{place}");
+                        assert!(found.is_nan() == bad.is_nan() && (bad.is_nan() || found == f64::from(bad)));
+                    }
+                    other => panic!("{other}"),
+                }
+            }
+        }
+        // Finite in the file, too large for the type that was asked for.
+        assert!(at(&[1e30], DType::F32).is_ok() && at(&[1e30], DType::F16).is_err());
+    }
 }
