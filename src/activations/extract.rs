@@ -84,7 +84,7 @@ pub fn extract(
     points: &[HookPoint],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Extraction> {
-    let division = Division::of(&reader.transformer.spec);
+    let division = Division::of(reader.transformer);
     Work::new(reader, (dataset, prompt), Recording::default(), division)?.extract(points, progress)
 }
 

@@ -1,7 +1,7 @@
 //! Which entities go through the model together, and which of them one machine does.
 
 use crate::error::{Error, Result};
-use crate::model::{Direction, Spec};
+use crate::model::{Direction, Spec, Transformer};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -27,16 +27,20 @@ struct Group {
     n_nodes: usize,
 }
 
-/// Distinct tokens in one pass: enough for dense products, few enough for a small memory.
+/// Distinct tokens in one pass: enough for dense products, few enough for a small memory and, on this machine's
+/// processors, for a part of each product to stay in a core's cache.
 ///
 /// # Units
 /// Tokens, of which each takes about as many bytes as `node_bytes` says.
-pub fn group_nodes(spec: &Spec) -> usize {
-    const MOST: usize = 2048;
+pub fn group_nodes(transformer: &Transformer) -> usize {
+    fitting(&transformer.spec, if transformer.device().is_cpu() { 768 } else { 2048 })
+}
+
+fn fitting(spec: &Spec, most: usize) -> usize {
     const LEAST: usize = 256;
     const BUDGET: usize = 1 << 29;
     let fit = BUDGET / node_bytes(spec);
-    (fit / LEAST * LEAST).clamp(LEAST, MOST)
+    (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
 /// Bytes of a pass that each of its tokens takes: the tensors that are alive at once in the MLP, where
@@ -235,7 +239,7 @@ mod tests {
             d_vocab: 100,
             n_context: 64,
         };
-        let nodes = |sizes: Sizes| group_nodes(&Spec::llama(sizes));
+        let nodes = |sizes: Sizes| fitting(&Spec::llama(sizes), 2048);
         assert_eq!(nodes(sizes(128, 4, 384)), 2048);
         assert_eq!(nodes(sizes(1024, 16, 4096)), 2048);
         let (wide, wider) = (nodes(sizes(4096, 32, 11008)), nodes(sizes(8192, 64, 28672)));

@@ -9,7 +9,7 @@ use crate::artefact::Card;
 use crate::datasets::{Dataset, Prompt};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{FirstBlock, Spec};
+use crate::model::{FirstBlock, Spec, Transformer};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -34,8 +34,8 @@ pub struct Work<'a> {
 
 impl Division {
     /// Passes of the size that suits a model, all of them.
-    pub fn of(spec: &Spec) -> Division {
-        Division { group_nodes: group_nodes(spec), shard: None }
+    pub fn of(transformer: &Transformer) -> Division {
+        Division { group_nodes: group_nodes(transformer), shard: None }
     }
 
     /// Adds to a card what decides the content: the size of a pass may change the last bit of a number.

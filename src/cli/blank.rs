@@ -61,7 +61,7 @@ impl Job<'_> {
     }
 
     fn through(&self, model: &Transformer, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
-        let (text, division) = ((self.dataset, self.prompt), Division::of(self.model.spec()));
+        let (text, division) = ((self.dataset, self.prompt), Division::of(&self.model.transformer));
         let work = Work::new(self.reader(model), text, self.recording, division)?;
         Ok(work.extract(points, &mut |_| ())?.arrays)
     }

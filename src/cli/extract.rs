@@ -116,7 +116,7 @@ impl Extract {
             settings: &Settings::default(),
             from: None,
         };
-        let mut division = Division { shard: self.shard, ..Division::of(model.spec()) };
+        let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
         division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);
         let how =
             if job.record(&points, division)? == Done::Now { "extracted" } else { "found, extracted before" };

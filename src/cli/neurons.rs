@@ -124,7 +124,7 @@ impl Neurons {
     fn find(&self, job: &Job, (folder, card): (&Path, &Card)) -> Result<()> {
         let n_layers = job.model.spec().n_layers;
         let points: Vec<HookPoint> = (0..n_layers).map(HookPoint::MlpPost).collect();
-        job.record(&points, Division::of(job.model.spec()))?;
+        job.record(&points, Division::of(&job.model.transformer))?;
         let probes = ProbeSet::load(&job.probe_folder().join("probes.safetensors"))?;
         let scores: Vec<ScoreRow> = load_rows(&job.probe_folder().join("scores.csv"))?;
         let read = best_point(&scores)?;

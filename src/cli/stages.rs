@@ -115,7 +115,7 @@ impl Job<'_> {
         if let Some(from) = self.from {
             from.extract()?;
         }
-        self.record(&self.points(), Division::of(self.model.spec()))
+        self.record(&self.points(), Division::of(&self.model.transformer))
     }
 
     /// What reads the texts: the model's tokenizer, and a transformer that may be another.

@@ -9,9 +9,10 @@ use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Output columns of one product: what was multiplied is still near when it is finished, and weights in 16
-/// bits take only this many rows of f32.
-const BLOCK: usize = 1024;
+/// Output columns of one product for each of the threads: sums that are taken up again for the next inputs, and finished
+/// in the end, are then still near; weights in 16 bits take only this many rows of f32. Two times as many as the
+/// kernels for AVX-512 take at once.
+const BLOCK: usize = 192;
 
 /// So few rows of `x` that the weights are read once and each of them is used at once: reading them from memory
 /// is then all the time there is, and a kernel made for many rows would only copy them about.
@@ -178,8 +179,9 @@ impl Affine {
         }
         let mut out = vec![0f32; n * d_out];
         let mut wide = Vec::new();
-        for from in (0..d_out).step_by(BLOCK) {
-            let width = BLOCK.min(d_out - from);
+        let block = BLOCK * rayon::current_num_threads();
+        for from in (0..d_out).step_by(block) {
+            let width = block.min(d_out - from);
             let rows = w.f32(from * d_in, (from + width) * d_in, &mut wide);
             let product = MatMut::from_row_major_slice_mut(&mut out, n, d_out).subcols_mut(from, width);
             let (x, w) =

@@ -184,7 +184,7 @@ pub fn listed<'a>(
         settings: &Settings::default(),
         from: None,
     };
-    job.record(&[dictionary.hook_point], Division::of(model.spec()))?;
+    job.record(&[dictionary.hook_point], Division::of(&model.transformer))?;
     let rows = job.activations()?.load(dictionary.hook_point)?;
     let active = Active::of(dictionary, rows.view())?;
     let card = job.card()?.input("dictionary_sha256", fingerprint(dictionary));

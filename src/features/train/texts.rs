@@ -135,7 +135,7 @@ impl<'a> TextRows<'a> {
         shares: bool,
     ) -> TextRows<'a> {
         texts.retain(|text| text.rows.0 < text.rows.1);
-        let (most, mut parts) = (group_nodes(&model.spec), Vec::new());
+        let (most, mut parts) = (group_nodes(model), Vec::new());
         let (mut start, mut n_nodes) = (0, 0);
         for (i, text) in texts.iter().enumerate() {
             let shared = if shares && i > start { alike(&texts[i - 1], text) } else { 0 };
