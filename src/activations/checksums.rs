@@ -4,6 +4,7 @@ use super::files::Files;
 use super::store::{SPANS, point_of};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// The file with the checksums.
@@ -51,12 +52,15 @@ impl Checksums {
         Ok(Checksums { lines })
     }
 
-    /// Takes the checksum of a file that lies there.
-    pub fn take(&mut self, files: &Files, name: &str) -> Result<()> {
-        let bytes = files.size(name)?.unwrap_or(0);
-        let line = Line { file: name.to_string(), bytes, sha256: files.sha256(name)? };
-        self.lines.retain(|line| line.file != name);
-        self.lines.push(line);
+    /// Takes the checksums of files that lie there, several at once.
+    pub fn take(&mut self, named: &[(&Files, String)]) -> Result<()> {
+        let line = |(files, name): &(&Files, String)| {
+            let bytes = files.size(name)?.unwrap_or(0);
+            Ok(Line { file: name.clone(), bytes, sha256: files.sha256(name)? })
+        };
+        let lines = named.par_iter().map(line).collect::<Result<Vec<Line>>>()?;
+        self.lines.retain(|line| named.iter().all(|(_, name)| line.file != *name));
+        self.lines.extend(lines);
         Ok(())
     }
 

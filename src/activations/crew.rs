@@ -16,8 +16,8 @@ use std::time::Duration;
 
 /// Bytes of the passes that are under way at once; there is always one.
 const MEMORY: usize = 1 << 30;
-/// Reads that wait to be taken, so that a worker seldom waits for the disk.
-const WAITING: usize = 4;
+/// Reads that wait to be taken, so that a worker seldom waits for the disk, whose syncs take longest.
+const WAITING: usize = 16;
 /// How long nothing may come until the watch is asked again.
 const PATIENCE: Duration = Duration::from_millis(50);
 

@@ -184,22 +184,19 @@ impl<'a> Partial<'a> {
     /// Gives the files their places, and writes what stands beside them, the card last.
     pub fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
         let Partial { files, folder, tables, .. } = self;
-        let mut checksums = Checksums::load(files)?;
-        for (&point, table) in &tables {
+        let (mut checksums, staging) = (Checksums::load(files)?, Files::new(&folder));
+        // Read on the disk where they were written, before they may go far away.
+        let lies_in = |table: &Option<Table>| if table.is_some() { &staging } else { files };
+        let named = tables.iter().map(|(&point, table)| (lies_in(table), file_name(point)));
+        checksums.take(&named.collect::<Vec<_>>())?;
+        for (&point, _) in tables.iter().filter(|(_, table)| table.is_some()) {
             let name = file_name(point);
-            match table {
-                Some(_) => {
-                    // Read on the disk where it was written, before it may go far away.
-                    checksums.take(&Files::new(&folder), &name)?;
-                    files.adopt(&folder.join(&name), &name)?;
-                }
-                None => checksums.take(files, &name)?,
-            }
+            files.adopt(&folder.join(&name), &name)?;
         }
         if files.size(SPANS)?.is_none() || files.load(SPANS)? != spans {
             files.save(SPANS, spans)?;
         }
-        checksums.take(files, SPANS)?;
+        checksums.take(&[(files, SPANS.into())])?;
         checksums.save(files)?;
         files.save(CARD, &card.to_json()?)?;
         files.sync()?;
