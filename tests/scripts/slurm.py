@@ -325,12 +325,14 @@ def requeued_while_running(check, options, folder):
     """Scenario 1: one task is requeued, one is told that its time is nearly over; both go on, and all ends well."""
     run = Experiment(options, folder / "requeued while running")
     print(run.submit())
-    before = {1: run.in_the_middle(1)}
-    slurm("scontrol", "requeue", run.task(1))
-    before[2] = run.in_the_middle(2)
-    run.signal("USR1", 2)
-    kept = {}
-    for shard in before:
+    before, kept = {}, {}
+    for shard in [1, 2]:
+        before[shard] = run.in_the_middle(shard)
+        if shard == 1:
+            slurm("scontrol", "requeue", run.task(shard))
+        else:
+            run.signal("USR1", shard)
+        # Each is waited for before the next is disturbed: it does not stay in the queue for long.
         wait_for(f"task {shard} in the queue", lambda: record(run.task(shard))["JobState"] == "PENDING", 60)
         kept[shard] = run.journal(shard)
         words = f"task {shard} was disturbed after {before[shard]} groups, is back in the queue, and {kept[shard]} are noted"
