@@ -3,6 +3,7 @@
 //! Each is plain arithmetic without branches or calls, so that a loop over it fills vector registers; the
 //! standard library's `exp` and `tanh` are calls, one number at a time.
 
+use super::lanes::sum;
 use super::spec::Activation;
 use candle_core::{Result, Tensor};
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, PI};
@@ -11,7 +12,7 @@ use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LOG2_E, PI};
 ///
 /// `x = n ln 2 + r`, and `eʳ` is a polynomial fitted for the least relative error over `|r| ≤ ln 2 / 2`.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+fn exp(x: f32) -> f32 {
     // Adding 1.5 · 2²³ rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4; // few bits, so that its product with n is exact
@@ -53,6 +54,15 @@ pub(super) fn tanh(x: f32) -> f32 {
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
+}
+
+/// Turns scores into probabilities in place.
+#[inline(always)]
+pub(super) fn softmax(scores: &mut [f32]) {
+    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    scores.iter_mut().for_each(|s| *s = exp(*s - max));
+    let scale = 1.0 / sum(scores);
+    scores.iter_mut().for_each(|s| *s *= scale);
 }
 
 /// The argument of the hyperbolic tangent in the approximation of gelu, and its slope.

@@ -1,10 +1,10 @@
 //! Attention over a forest: each node attends to itself and its ancestors.
 
-use super::activation::{exp, tanh};
+use super::activation::{softmax, tanh};
 use super::affine::slice;
 use super::beginning::{Beginning, n_shared};
 use super::forest::Forest;
-use super::lanes::{add_scaled, dot, sum, wide_add_scaled, wide_dot};
+use super::lanes::{add_scaled, dot, wide_add_scaled, wide_dot};
 use super::spec::Direction;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use pulp::{Arch, Simd, WithSimd};
@@ -83,15 +83,6 @@ struct Asking<'a, S> {
     query: &'a [f32],
 }
 
-/// Turns scores into probabilities in place.
-#[inline(always)]
-fn softmax(scores: &mut [f32]) {
-    let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|s| *s = exp(*s - max));
-    let scale = 1.0 / sum(scores);
-    scores.iter_mut().for_each(|s| *s *= scale);
-}
-
 /// Rows that one task takes: head by head where they begin alike at length, so that the keys they share stay near.
 const ROWS: usize = 32;
 /// Rows that are taken head by head where they do not: then a row's heads are read in the order they lie in.
@@ -104,6 +95,8 @@ struct SomeRows<'a> {
     qkv: [&'a [f32]; 3],
     first: usize,
     paths: &'a [Vec<u32>],
+    /// How many nodes all of them see first and meet together.
+    n_shared: usize,
     out: &'a mut [f32],
 }
 
@@ -113,8 +106,7 @@ impl WithSimd for SomeRows<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let (sizes, [_, k, v]) = (self.sizes, self.qkv);
-        let n_shared = n_shared(self.paths);
-        let shared = self.paths.first().map_or(&[][..], |path| &path[path.len() - n_shared..]);
+        let shared = self.paths.first().map_or(&[][..], |path| &path[path.len() - self.n_shared..]);
         let mut room = Room::default();
         for kv in 0..sizes.n_kv_heads {
             let at = (kv, sizes.n_kv_heads, sizes.d_head);
@@ -193,10 +185,11 @@ impl ForestAttention {
         out.par_chunks_mut(ROWS * width).enumerate().for_each(|(chunk, out)| {
             let mut paths = vec![Vec::new(); out.len() / width];
             paths.iter_mut().enumerate().for_each(|(i, path)| self.seen(chunk * ROWS + i, path));
-            let at_once = if n_shared(&paths) == 0 { FEW_ROWS } else { ROWS };
+            let n_shared = n_shared(&paths);
+            let at_once = if n_shared == 0 { FEW_ROWS } else { ROWS };
             for (i, (out, paths)) in out.chunks_mut(at_once * width).zip(paths.chunks(at_once)).enumerate() {
                 let first = chunk * ROWS + i * at_once;
-                arch.dispatch(SomeRows { op: self, sizes, qkv: [q, k, v], first, paths, out });
+                arch.dispatch(SomeRows { op: self, sizes, qkv: [q, k, v], first, paths, n_shared, out });
             }
         });
         out
