@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// Writes a file so that a reader finds the old content or the new, never a part.
@@ -49,7 +49,28 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// A digest in hexadecimal.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of a file that is read piece by piece, in hexadecimal.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn hash_file(path: &Path) -> Result<String> {
+    let mut sha256 = Sha256::new();
+    let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece).map_err(Error::io("read", path))? {
+            0 => return Ok(hex(&sha256.finalize())),
+            n => sha256.update(&piece[..n]),
+        }
+    }
 }
 
 /// The run record beside an artefact: what made it, from what.

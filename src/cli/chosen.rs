@@ -4,7 +4,7 @@ use super::hub;
 use clap::Args;
 use mappa::Result;
 use mappa::hub::RepoId;
-use mappa::model::{BUNDLED_MODEL, Compute, Held, Location, Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use std::path::Path;
 
 /// Which model, how its weights lie in memory, and where it computes.
@@ -13,18 +13,26 @@ pub struct ChosenModel {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
-    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
-    #[arg(long, default_value = "f32", value_name = "DTYPE")]
-    pub dtype: Precision,
+    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    #[arg(long, value_name = "DTYPE")]
+    pub dtype: Option<Precision>,
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
-    pub device: Compute,
+    pub device: DeviceChoice,
+    /// In which numbers blocks multiply: f32, or q8 (beside quantised weights the stream in 8 bits, as in llama.cpp).
+    #[arg(long, default_value = "f32", value_name = "NUMBERS")]
+    pub compute: Compute,
 }
 
 impl ChosenModel {
     /// The model, ready to run.
     pub fn load(&self, lab: &Path) -> Result<Model> {
-        load(lab, &self.name, Held { precision: self.dtype, compute: self.device })
+        load(lab, &self.name, self.options())
+    }
+
+    /// How it is loaded.
+    fn options(&self) -> LoadOptions {
+        LoadOptions { precision: self.dtype, device: self.device, compute: self.compute }
     }
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
@@ -44,8 +52,8 @@ impl ChosenModel {
 }
 
 /// A model by name, folder or hub name, ready to run.
-pub fn load(lab: &Path, name: &str, held: Held) -> Result<Model> {
-    Model::open(&find(lab, name)?, held)
+pub fn load(lab: &Path, name: &str, options: LoadOptions) -> Result<Model> {
+    Model::open(&find(lab, name)?, options)
 }
 
 /// Where a model lies: on this machine, else on the hub, from where it is downloaded.

@@ -7,7 +7,8 @@ use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::model::families::{MEASURED, Measured};
-use mappa::model::{BUNDLED_MODEL, Outline, Precision, Spec, count, memory};
+use mappa::model::memory::{self, StoredTypes};
+use mappa::model::{BUNDLED_MODEL, Outline, Precision, Spec, count};
 use mappa::results::parse_rows;
 use std::path::Path;
 
@@ -55,9 +56,9 @@ enum Command {
 struct Inspect {
     /// A model's name, folder or hub name.
     model: String,
-    /// The memory is told for weights in f32, f16, bf16, or auto (two bytes a weight).
-    #[arg(long, default_value = "f32", value_name = "DTYPE")]
-    dtype: Precision,
+    /// The memory is told for weights in f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    #[arg(long, value_name = "DTYPE")]
+    dtype: Option<Precision>,
 }
 
 impl Models {
@@ -121,8 +122,8 @@ impl Inspect {
     fn run(&self, lab: &Path) -> Result<()> {
         let location = chosen::find(lab, &self.model)?;
         let outline = Outline::of(&location)?;
-        let bytes = outline.weight_bytes(&location, self.dtype)?;
-        let Outline { name, spec, tokenizer } = outline;
+        let memory = memory_words(&outline, self.dtype.unwrap_or(outline.precision));
+        let Outline { name, spec, tokenizer, stored, .. } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
@@ -137,17 +138,31 @@ impl Inspect {
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
         line("norm eps", format!("{:e}", spec.norm_eps));
-        line("memory", memory_words(&spec, (self.dtype, bytes)));
+        line("stored", type_words(&stored));
+        line("memory", memory);
         print_hook_points(&spec);
         Ok(())
     }
 }
 
-fn memory_words(spec: &Spec, (dtype, weights): (Precision, u64)) -> String {
-    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 * 1e-6);
-    let pass = memory::pass_bytes(spec);
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 * 1e-6)
+}
+
+/// The types of the matrices in the file, with how much of it each takes.
+fn type_words(stored: &StoredTypes) -> String {
+    let words = stored.iter().map(|(name, bytes)| format!("{} in {name}", megabytes(*bytes)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn memory_words(outline: &Outline, precision: Precision) -> String {
+    let (weights, pass) = (outline.weight_bytes(precision), memory::pass_bytes(&outline.spec));
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
-    format!("{} of weights in {dtype}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
+    let lie = match precision {
+        Precision::AsStored => "as they are stored".to_string(),
+        other => format!("in {other}"),
+    };
+    format!("{} of weights {lie}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
 }
 
 fn print_hook_points(spec: &Spec) {

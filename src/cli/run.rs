@@ -12,7 +12,7 @@ use mappa::artefact;
 use mappa::datasets::{Dataset, Prompt, find};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Compute, Held, Model, Precision};
+use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows};
 use mappa::steering::Layers;
@@ -36,17 +36,24 @@ pub struct Run {
     /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
-    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored). Products are f32 always.
+    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
-    device: Option<Compute>,
+    device: Option<DeviceChoice>,
+    /// In which numbers blocks multiply: f32, or q8 (beside quantised weights the stream in 8 bits, as in llama.cpp).
+    #[arg(long, value_name = "NUMBERS")]
+    compute: Option<Compute>,
 }
 
 impl Run {
-    fn held(&self) -> Held {
-        Held { precision: self.dtype.unwrap_or_default(), compute: self.device.unwrap_or_default() }
+    fn options(&self) -> LoadOptions {
+        LoadOptions {
+            precision: self.dtype,
+            device: self.device.unwrap_or_default(),
+            compute: self.compute.unwrap_or_default(),
+        }
     }
 
     /// Runs the command.
@@ -63,7 +70,7 @@ impl Run {
         experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
         let tasks = tasks(lab, &experiment)?;
         let texts = experiment.texts(&experiment.prompt);
-        let model = texts.set_up(chosen::load(lab, &experiment.model, self.held())?)?;
+        let model = texts.set_up(chosen::load(lab, &experiment.model, self.options())?)?;
         let mut n_new = 0;
         let mut probed: Vec<Probed> = Vec::new();
         for Task { texts, asked, dataset, prompt } in tasks {

@@ -7,7 +7,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, Format, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Compute, Model, Precision, Transformer};
+use mappa::model::{Compute, DeviceChoice, Location, Model, Precision, Transformer};
 use mappa::results::{
     CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
 };
@@ -38,15 +38,20 @@ pub struct Job<'a> {
     pub from: Option<&'a Job<'a>>,
 }
 
-/// Notes in a card how the weights were held, where it was not in f32 and on the CPU.
+/// Notes in a card how weights were held and multiplied, where it was not in f32 and on the CPU.
 pub fn held_weights(model: &Model, card: Card) -> Card {
     let card = match model.precision {
         Precision::F32 => card,
         other => card.input("weights_dtype", other),
     };
-    match model.compute {
-        Compute::Cpu => card,
+    let card = match model.device {
+        DeviceChoice::Cpu => card,
         other => card.input("device", other),
+    };
+    // Cards of GGUF files that do not say it are of versions that rounded the stream to 8 bits.
+    match (model.compute, &model.location) {
+        (Compute::F32, Location::Folder { .. } | Location::Bundled) => card,
+        (compute, _) => card.input("compute", compute),
     }
 }
 

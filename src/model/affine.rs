@@ -1,22 +1,20 @@
 //! `activation(x · wᵀ + b)` over the rows of a stream, perhaps times a gate, in f32 on the CPU.
 
-use super::lanes::dot;
+use super::quantised::Blocks;
 use super::spec::Activation;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
+use super::weight_rows::{FEW, Numbers, Rows, few};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail,
+};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Output columns of one product for each of the threads: sums that are taken up again for the next inputs, and finished
-/// in the end, are then still near; weights in 16 bits take only this many rows of f32. Two times as many as the
+/// in the end, are then still near; weights in fewer bits take only this many rows of f32. Two times as many as the
 /// kernels for AVX-512 take at once.
 const BLOCK: usize = 192;
-
-/// So few rows of `x` that the weights are read once and each of them is used at once: reading them from memory
-/// is then all the time there is, and a kernel made for many rows would only copy them about.
-const FEW: usize = 4;
 
 /// A matrix product with what follows it; products are f32 whatever the weights lie in.
 ///
@@ -37,89 +35,12 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     }
 }
 
-/// The rows of a weight as they lie in memory.
-enum Rows<'a> {
-    F32(&'a [f32]),
-    F16(&'a [half::f16]),
-    Bf16(&'a [half::bf16]),
-}
-
-impl<'a> Rows<'a> {
-    fn of(storage: &'a CpuStorage, layout: &Layout) -> Result<Rows<'a>> {
-        let Some((from, to)) = layout.contiguous_offsets() else { bail!("weights are not contiguous") };
-        Ok(match storage {
-            CpuStorage::F32(all) => Rows::F32(&all[from..to]),
-            CpuStorage::F16(all) => Rows::F16(&all[from..to]),
-            CpuStorage::BF16(all) => Rows::Bf16(&all[from..to]),
-            _ => bail!("weights are f32, f16 or bf16"),
-        })
+/// The same, of a tensor that may lie elsewhere.
+fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match storage {
+        Storage::Cpu(storage) => slice(storage, layout),
+        _ => bail!("found a gate or a bias on another device"),
     }
-
-    /// Some of the numbers in f32: as they lie, or widened into `wide`.
-    fn f32<'b>(&'b self, from: usize, to: usize, wide: &'b mut Vec<f32>) -> &'b [f32] {
-        const AT_ONCE: usize = 1 << 14;
-        wide.resize(to - from, 0.0);
-        match self {
-            Rows::F32(all) => return &all[from..to],
-            Rows::F16(all) => (wide.par_chunks_mut(AT_ONCE).zip(all[from..to].par_chunks(AT_ONCE)))
-                .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
-            Rows::Bf16(all) => (wide.par_chunks_mut(AT_ONCE).zip(all[from..to].par_chunks(AT_ONCE)))
-                .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
-        }
-        wide
-    }
-}
-
-/// Some rows of weights against each of a few rows of `x`.
-struct Dots<'a> {
-    x: &'a [f32],
-    w: &'a Rows<'a>,
-    /// Weights of one row.
-    d_in: usize,
-    /// The first of the rows of weights.
-    first: usize,
-    /// `[rows of weights, rows of x]`.
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Dots<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let (d_in, n) = (self.d_in, self.x.len() / self.d_in);
-        let mut wide = vec![0f32; if matches!(self.w, Rows::F32(_)) { 0 } else { d_in }];
-        for (i, out) in self.out.chunks_exact_mut(n).enumerate() {
-            let from = (self.first + i) * d_in;
-            let row = match self.w {
-                Rows::F32(all) => &all[from..from + d_in],
-                Rows::F16(all) => {
-                    all[from..from + d_in].convert_to_f32_slice(&mut wide);
-                    &wide
-                }
-                Rows::Bf16(all) => {
-                    wide.iter_mut().zip(&all[from..from + d_in]).for_each(|(wide, x)| *wide = x.to_f32());
-                    &wide
-                }
-            };
-            out.iter_mut().zip(self.x.chunks_exact(d_in)).for_each(|(y, x)| *y = dot(x, row));
-        }
-    }
-}
-
-/// The product of a few rows of `x`, `[n, in]`, with weights `[out, in]`.
-fn few((x, n): (&[f32], usize), w: &Rows, (d_out, d_in): (usize, usize)) -> Vec<f32> {
-    // A task of some hundred kilobytes: long against handing it out, short against the whole.
-    let at_once = (100_000 / d_in.max(1)).clamp(1, d_out.max(1));
-    let mut turned = vec![0f32; d_out * n]; // [out, n]
-    let arch = Arch::new();
-    turned.par_chunks_mut(at_once * n).enumerate().for_each(|(task, out)| {
-        arch.dispatch(Dots { x, w, d_in, first: task * at_once, out });
-    });
-    if n == 1 {
-        return turned;
-    }
-    (0..n).flat_map(|row| turned[row..].iter().step_by(n).copied()).collect()
 }
 
 /// Some columns of rows that are `of` wide.
@@ -165,15 +86,15 @@ impl Affine {
     fn forward(
         &self,
         (x, shape): (&[f32], &Layout),
-        (w, of_w): (Rows, &Layout),
+        w: Rows,
         b: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
-        let ((n, d_in), (d_out, d_in_of_w)) = (shape.shape().dims2()?, of_w.shape().dims2()?);
-        if d_in != d_in_of_w {
-            bail!("a stream {d_in} wide meets weights for {d_in_of_w}")
+        let ((n, d_in), d_out) = (shape.shape().dims2()?, w.d_out);
+        if d_in != w.d_in {
+            bail!("a stream {d_in} wide meets weights for {}", w.d_in)
         }
         if (1..=FEW).contains(&n) && d_in > 0 {
-            let mut out = few((x, n), &w, (d_out, d_in));
+            let mut out = few(x, &w);
             self.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b)?;
             return Ok((CpuStorage::F32(out), (n, d_out).into()));
         }
@@ -182,7 +103,7 @@ impl Affine {
         let block = BLOCK * rayon::current_num_threads();
         for from in (0..d_out).step_by(block) {
             let width = block.min(d_out - from);
-            let rows = w.f32(from * d_in, (from + width) * d_in, &mut wide);
+            let rows = w.f32(from..from + width, &mut wide);
             let product = MatMut::from_row_major_slice_mut(&mut out, n, d_out).subcols_mut(from, width);
             let (x, w) =
                 (MatRef::from_row_major_slice(x, n, d_in), MatRef::from_row_major_slice(rows, width, d_in));
@@ -198,9 +119,8 @@ impl Affine {
             return Ok(());
         }
         let held = self.gate.as_ref().map(Tensor::storage_and_layout);
-        let gate = match held.as_ref().map(|(storage, layout)| (&**storage, layout)) {
-            Some((Storage::Cpu(storage), layout)) => slice(storage, layout)?,
-            Some(_) => bail!("found a gate on another device"),
+        let gate = match held.as_ref() {
+            Some((storage, layout)) => on_cpu(storage, layout)?,
             None => &[],
         };
         if !gate.is_empty() && gate.len() != out.len() {
@@ -250,7 +170,7 @@ impl CustomOp2 for Affine {
         w: &CpuStorage,
         of_w: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward((slice(x, of_x)?, of_x), (Rows::of(w, of_w)?, of_w), None)
+        self.forward((slice(x, of_x)?, of_x), Rows::of(w, of_w)?, None)
     }
 
     fn bwd(
@@ -278,7 +198,7 @@ impl CustomOp3 for Affine {
         b: &CpuStorage,
         of_b: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward((slice(x, of_x)?, of_x), (Rows::of(w, of_w)?, of_w), Some(slice(b, of_b)?))
+        self.forward((slice(x, of_x)?, of_x), Rows::of(w, of_w)?, Some(slice(b, of_b)?))
     }
 
     fn bwd(
@@ -292,6 +212,27 @@ impl CustomOp3 for Affine {
         let grad = self.before_activation([x, w], Some(b), grad)?;
         let (of_x, of_w) = gradients([x, w], &grad)?;
         Ok((of_x, of_w, Some(grad.sum(0)?)))
+    }
+}
+
+/// The same with a matrix of quantised blocks; it has no gradient.
+pub(super) struct OfBlocks {
+    pub op: Affine,
+    pub w: Blocks,
+    pub b: Option<Tensor>,
+}
+
+impl CustomOp1 for OfBlocks {
+    fn name(&self) -> &'static str {
+        "affine of blocks"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, of_x: &Layout) -> Result<(CpuStorage, Shape)> {
+        let [d_out, d_in] = self.w.dims();
+        let rows = Rows { numbers: Numbers::Blocks(&self.w), d_out, d_in };
+        let held = self.b.as_ref().map(Tensor::storage_and_layout);
+        let b = held.as_ref().map(|(storage, layout)| on_cpu(storage, layout)).transpose()?;
+        self.op.forward((slice(x, of_x)?, of_x), rows, b)
     }
 }
 

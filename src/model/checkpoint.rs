@@ -1,6 +1,7 @@
 //! A checkpoint's files: safetensors or PyTorch's older pickles, one or several, each tensor by name.
 
 use super::mapped;
+use super::memory::{StoredTypes, stored_types};
 use crate::artefact;
 use crate::error::{Error, Result};
 use candle_core::pickle::PthTensors;
@@ -101,6 +102,16 @@ impl Checkpoint {
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
     }
 
+    /// The types of its matrices.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if a file cannot be read.
+    pub fn stored_types(&self) -> Result<StoredTypes> {
+        let all = self.at.iter().map(|(name, file)| self.files[*file].stored(name));
+        let all = all.collect::<Result<Vec<Option<(String, u64)>>>>()?;
+        Ok(stored_types(all.into_iter().flatten()))
+    }
+
     /// Whether there is a tensor of this name.
     pub fn has(&self, tensor: &str) -> bool {
         self.at.contains_key(tensor)
@@ -152,6 +163,25 @@ impl File {
             Some(pickle) => pickle.tensor_infos()[name].layout.dims().to_vec(),
             None => self.view(name)?.shape().to_vec(),
         })
+    }
+
+    /// The type of a matrix, and its bytes; nothing for a vector.
+    fn stored(&self, name: &str) -> Result<Option<(String, u64)>> {
+        let shape = self.shape(name)?;
+        if shape.len() < 2 {
+            return Ok(None);
+        }
+        let (dtype, bits) = match &self.pickle {
+            Some(pickle) => {
+                let dtype = pickle.tensor_infos()[name].dtype;
+                (dtype.as_str().to_string(), dtype.size_in_bytes() * 8)
+            }
+            None => {
+                let dtype = self.view(name)?.dtype();
+                (dtype.to_string().to_lowercase(), dtype.bitsize())
+            }
+        };
+        Ok(Some((dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
     }
 
     fn view(&self, name: &str) -> Result<safetensors::tensor::TensorView<'_>> {

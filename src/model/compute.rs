@@ -1,70 +1,38 @@
-//! Where a model computes: this machine's processors, or an accelerator that the program was built for.
+//! The numbers in which a model's blocks multiply the stream by their matrices.
 
 use crate::error::{Error, Result};
-use candle_core::Device;
 use std::fmt;
 use std::str::FromStr;
 
-/// A device by the name that a user gives it.
+/// The numbers in which the blocks' matrix products are taken; their sums are f32, and so is all else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compute {
-    /// This machine's processors.
+    /// f32, whatever the weights lie in: a quantised matrix means the numbers that it unpacks to.
     #[default]
-    Cpu,
-    /// An NVIDIA GPU by its number, in a program built with `--features cuda`.
-    Cuda(usize),
-    /// An Apple GPU by its number, in a program built with `--features metal`.
-    Metal(usize),
+    F32,
+    /// The stream rounded to 8 bits beside quantised matrices, as llama.cpp takes their products; f32 beside others.
+    Q8,
 }
 
-impl Compute {
-    /// The device itself.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if the program was not built for it, or the machine has none.
-    pub fn open(self) -> Result<Device> {
-        let (opened, feature, is_built) = match self {
-            Compute::Cpu => return Ok(Device::Cpu),
-            Compute::Cuda(n) => (Device::new_cuda(n), "cuda", candle_core::utils::cuda_is_available()),
-            Compute::Metal(n) => (Device::new_metal(n), "metal", candle_core::utils::metal_is_available()),
-        };
-        opened.map_err(|error| match is_built {
-            true => {
-                let expected = "a device that is there and free; --device cpu works everywhere";
-                Error::invalid("--device", format!("{self}: {error}"), expected)
-            }
-            false => {
-                let expected = format!(
-                    "cpu, as this program was built without {feature}; build it with \
-                     `cargo build --release --features {feature}`"
-                );
-                Error::invalid("--device", self, expected)
-            }
-        })
-    }
-}
+/// Each with its name.
+const NAMES: [(&str, Compute); 2] = [("f32", Compute::F32), ("q8", Compute::Q8)];
 
 impl FromStr for Compute {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Compute> {
-        let (kind, number) = name.split_once(':').unwrap_or((name, "0"));
-        match (kind, number.parse()) {
-            ("cpu", _) if kind == name => Ok(Compute::Cpu),
-            ("cuda", Ok(n)) => Ok(Compute::Cuda(n)),
-            ("metal", Ok(n)) => Ok(Compute::Metal(n)),
-            _ => Err(Error::invalid("device", name, "cpu, cuda, metal, or one by its number such as cuda:1")),
-        }
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        known.map(|(_, compute)| *compute).ok_or_else(|| {
+            let expected = "f32, or q8 (the stream in 8 bits beside quantised weights, as in llama.cpp)";
+            Error::invalid("compute", name, expected)
+        })
     }
 }
 
 impl fmt::Display for Compute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Compute::Cpu => f.write_str("cpu"),
-            Compute::Cuda(n) => write!(f, "cuda:{n}"),
-            Compute::Metal(n) => write!(f, "metal:{n}"),
-        }
+        let name = NAMES.iter().find(|(_, compute)| compute == self).map_or("?", |(name, _)| name);
+        f.write_str(name)
     }
 }
 
@@ -73,23 +41,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_read_as_they_are_written_and_nothing_else_is_one() {
-        for device in [Compute::Cpu, Compute::Cuda(0), Compute::Cuda(3), Compute::Metal(1)] {
-            assert_eq!(device.to_string().parse::<Compute>().unwrap(), device);
+    fn names_are_read_as_they_are_written_and_nothing_else_is_one() {
+        for (_, compute) in NAMES {
+            assert_eq!(compute.to_string().parse::<Compute>().unwrap(), compute);
         }
-        assert_eq!("cuda".parse::<Compute>().unwrap(), Compute::Cuda(0));
-        for bad in ["gpu", "cuda:", "cuda:x", "cpu:1", "cuda:-1", ""] {
-            assert!(bad.parse::<Compute>().unwrap_err().to_string().contains("cuda:1"), "{bad}");
-        }
-    }
-
-    #[cfg(not(any(feature = "cuda", feature = "metal")))]
-    #[test]
-    fn a_device_that_was_not_built_for_says_how_to_build_for_it() {
-        assert!(Compute::Cpu.open().unwrap().is_cpu());
-        for (device, feature) in [(Compute::Cuda(0), "cuda"), (Compute::Metal(0), "metal")] {
-            let message = device.open().unwrap_err().to_string();
-            assert!(message.contains(&format!("--features {feature}")), "{message}");
+        for bad in ["", "F32", "int8"] {
+            assert!(bad.parse::<Compute>().unwrap_err().to_string().contains("q8"), "{bad}");
         }
     }
 }

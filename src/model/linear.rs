@@ -1,11 +1,14 @@
 //! Matrices as they lie in memory, and their product with the stream.
 
-use super::affine::Affine;
+use super::affine::{Affine, OfBlocks};
+use super::compute::Compute;
 use super::elementwise::multiply;
+use super::quantised::Blocks;
 use super::spec::Activation;
 use crate::error::Result;
 use candle_core::quantized::{QMatMul, QStorage, QTensor};
 use candle_core::{DType, Device, Module, Tensor};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A parameter's values.
@@ -13,29 +16,55 @@ use std::sync::Arc;
 pub enum Weight {
     /// Numbers in f32, f16 or bf16; whatever they are, products are taken in f32.
     Dense(Tensor),
-    /// Blocks of quantised numbers, kept so in memory; products round the other side to 8 bits as well,
-    /// as llama.cpp's do.
-    Quantised(Arc<QTensor>),
+    /// Blocks of quantised numbers, kept so in memory; products are taken in f32 with what they unpack to.
+    Quantised(Blocks),
+    /// Blocks of quantised numbers whose products round the other side to 8 bits as well, as llama.cpp's do.
+    Rounding(Arc<QTensor>),
 }
 
 impl Weight {
-    /// The same values where a model computes.
-    pub(super) fn moved_to(self, device: &Device) -> Result<Weight> {
+    /// The same values where a model computes, and as it multiplies by them.
+    pub(super) fn kept(self, device: &Device, compute: Compute) -> Result<Weight> {
+        let blocks = match self {
+            Weight::Quantised(blocks) => blocks,
+            Weight::Dense(tensor) => return Ok(Weight::Dense(tensor.to_device(device)?)),
+            rounding => return Ok(rounding),
+        };
+        if let (Compute::Q8, Some(dtype)) = (compute, blocks.ty().of_candle(blocks.dims()[1])) {
+            let storage = QStorage::from_data(Cow::Borrowed(blocks.bytes()), device, dtype)?;
+            return Ok(Weight::Rounding(Arc::new(QTensor::new(storage, &blocks.dims()[..])?)));
+        }
+        match device.is_cpu() {
+            true => Ok(Weight::Quantised(blocks)),
+            // Only the processor's products unpack as they go.
+            false => Ok(Weight::Dense(blocks.dense()?.to_device(device)?)),
+        }
+    }
+
+    /// Its rows in another order, row `i` being that at `order[i]`; of a vector, its numbers.
+    pub(super) fn with_rows(self, order: &[usize]) -> Result<Weight> {
         Ok(match self {
-            Weight::Dense(tensor) => Weight::Dense(tensor.to_device(device)?),
-            Weight::Quantised(blocks) if device.is_cpu() => Weight::Quantised(blocks),
-            Weight::Quantised(blocks) => {
-                let storage = QStorage::from_data(blocks.data()?, device, blocks.dtype())?;
-                Weight::Quantised(Arc::new(QTensor::new(storage, blocks.shape())?))
+            Weight::Quantised(blocks) => Weight::Quantised(blocks.with_rows(order)?),
+            other => {
+                let index: Vec<u32> = order.iter().map(|at| *at as u32).collect();
+                let values = other.as_stored()?;
+                let index = Tensor::from_vec(index, order.len(), values.device())?;
+                Weight::Dense(values.index_select(&index, 0)?)
             }
         })
     }
 
     /// The values in f32, for parameters that are looked up or added.
     pub(crate) fn dense(self) -> Result<Tensor> {
+        Ok(self.as_stored()?.to_dtype(DType::F32)?)
+    }
+
+    /// The values in their own type, or in f32 where they are quantised.
+    pub(super) fn as_stored(self) -> Result<Tensor> {
         Ok(match self {
-            Weight::Dense(tensor) => tensor.to_dtype(DType::F32)?,
-            Weight::Quantised(blocks) => blocks.dequantize(&blocks.device())?,
+            Weight::Dense(tensor) => tensor,
+            Weight::Quantised(blocks) => blocks.dense()?,
+            Weight::Rounding(blocks) => blocks.dequantize(&blocks.device())?,
         })
     }
 }
@@ -44,14 +73,16 @@ impl Weight {
 #[derive(Debug, Clone)]
 pub(super) enum Matrix {
     Dense(Tensor),
-    Quantised(QMatMul),
+    Quantised(Blocks),
+    Rounding(QMatMul),
 }
 
 impl Matrix {
     pub fn new(weight: Weight) -> Result<Matrix> {
         Ok(match weight {
             Weight::Dense(tensor) => Matrix::Dense(tensor),
-            Weight::Quantised(blocks) => Matrix::Quantised(QMatMul::from_arc(blocks)?),
+            Weight::Quantised(blocks) => Matrix::Quantised(blocks),
+            Weight::Rounding(blocks) => Matrix::Rounding(QMatMul::from_arc(blocks)?),
         })
     }
 
@@ -59,28 +90,19 @@ impl Matrix {
     pub fn device(&self) -> Device {
         match self {
             Matrix::Dense(weight) => weight.device().clone(),
-            Matrix::Quantised(QMatMul::QTensor(blocks)) => blocks.device(),
-            Matrix::Quantised(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
-                weight.device().clone()
-            }
+            Matrix::Quantised(_) => Device::Cpu,
+            Matrix::Rounding(QMatMul::QTensor(blocks)) => blocks.device(),
+            Matrix::Rounding(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => weight.device().clone(),
         }
-    }
-
-    /// # Shapes
-    /// `[n_tokens, in]` to `[n_tokens, out]`.
-    fn product(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Matrix::Dense(weight) => x.matmul(&weight.to_dtype(DType::F32)?.t()?)?,
-            Matrix::Quantised(blocks) => blocks.forward(&x.contiguous()?)?,
-        })
     }
 
     /// All of it in f32.
     pub fn dense(&self) -> Result<Tensor> {
         Ok(match self {
             Matrix::Dense(weight) => weight.to_dtype(DType::F32)?,
-            Matrix::Quantised(QMatMul::QTensor(blocks)) => blocks.dequantize(&candle_core::Device::Cpu)?,
-            Matrix::Quantised(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
+            Matrix::Quantised(blocks) => blocks.dense()?,
+            Matrix::Rounding(QMatMul::QTensor(blocks)) => blocks.dequantize(&Device::Cpu)?,
+            Matrix::Rounding(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
                 weight.to_dtype(DType::F32)?
             }
         })
@@ -93,7 +115,8 @@ impl Matrix {
     pub fn rows(&self, ids: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Matrix::Dense(weight) => weight.index_select(ids, 0)?.to_dtype(DType::F32)?,
-            Matrix::Quantised(blocks) => blocks.embedding(ids)?.to_dtype(DType::F32)?,
+            Matrix::Quantised(blocks) => blocks.rows(ids)?,
+            Matrix::Rounding(blocks) => blocks.embedding(ids)?.to_dtype(DType::F32)?,
         })
     }
 }
@@ -125,28 +148,41 @@ impl Linear {
     /// # Shapes
     /// `[n_tokens, in]` and `[n_tokens, out]` to `[n_tokens, out]`.
     pub fn gated(&self, gate: Tensor, x: &Tensor) -> Result<Tensor> {
-        // A gradient needs the two factors apart.
-        let is_traced = |weight: &Tensor| [&gate, x, weight].iter().any(|tensor| tensor.track_op());
-        if matches!(&self.weight, Matrix::Dense(weight) if x.device().is_cpu() && !is_traced(weight)) {
+        let is_traced = |tensor: &Tensor| tensor.track_op();
+        let takes_a_gate = x.device().is_cpu()
+            && match &self.weight {
+                // A gradient needs the two factors apart.
+                Matrix::Dense(weight) => ![&gate, x, weight].into_iter().any(is_traced),
+                Matrix::Quantised(_) => true,
+                Matrix::Rounding(_) => false,
+            };
+        if takes_a_gate {
             return self.followed_by(Affine { activation: None, gate: Some(gate.contiguous()?) }, x);
         }
         Ok(multiply(&gate, &self.forward(x)?)?)
     }
 
     fn followed_by(&self, op: Affine, x: &Tensor) -> Result<Tensor> {
-        let activation = op.activation;
-        if let (Matrix::Dense(weight), true) = (&self.weight, x.device().is_cpu()) {
-            let x = x.contiguous()?;
-            return Ok(match &self.bias {
-                Some(bias) => x.apply_op3(weight, bias, op)?,
-                None => x.apply_op2(weight, op)?,
-            });
-        }
-        let mut y = self.weight.product(x)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
-        Ok(match activation {
+        let y = match (&self.weight, &self.bias) {
+            (Matrix::Dense(weight), bias) if x.device().is_cpu() => {
+                let x = x.contiguous()?;
+                return Ok(match bias {
+                    Some(bias) => x.apply_op3(weight, bias, op)?,
+                    None => x.apply_op2(weight, op)?,
+                });
+            }
+            (Matrix::Quantised(blocks), bias) => {
+                let op = OfBlocks { op, w: blocks.clone(), b: bias.clone() };
+                return Ok(x.contiguous()?.apply_op1(op)?);
+            }
+            (Matrix::Dense(weight), _) => x.matmul(&weight.to_dtype(DType::F32)?.t()?)?,
+            (Matrix::Rounding(blocks), _) => blocks.forward(&x.contiguous()?)?,
+        };
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        Ok(match op.activation {
             Some(activation) => activation.composed(&y)?,
             None => y,
         })

@@ -1,6 +1,7 @@
 //! A model by folder or by name: config, tokenizer and weights as one.
 
 use super::compute::Compute;
+use super::device::DeviceChoice;
 use super::families::{Config, Family};
 use super::gguf::GgufFile;
 use super::linear::Weight;
@@ -45,6 +46,8 @@ pub struct Model {
     /// How its weights lie in memory.
     pub precision: Precision,
     /// Where it computes.
+    pub device: DeviceChoice,
+    /// In which numbers its blocks' products are taken.
     pub compute: Compute,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
@@ -52,18 +55,26 @@ pub struct Model {
     pub config_sha256: String,
 }
 
-/// How a model's weights are held.
+/// How a model's weights lie in memory, where it computes, and in which numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
-    /// In which numbers.
-    pub precision: Precision,
+pub struct LoadOptions {
+    /// How weights lie in memory; `None` is as they are stored in a GGUF file, and in f32 elsewhere.
+    pub precision: Option<Precision>,
     /// On which device.
+    pub device: DeviceChoice,
+    /// In which numbers the blocks' products are taken.
     pub compute: Compute,
 }
 
-impl From<Precision> for Held {
-    fn from(precision: Precision) -> Held {
-        Held { precision, compute: Compute::Cpu }
+impl LoadOptions {
+    fn precision_of(self, is_gguf: bool) -> Precision {
+        self.precision.unwrap_or(if is_gguf { Precision::AsStored } else { Precision::F32 })
+    }
+}
+
+impl From<Precision> for LoadOptions {
+    fn from(precision: Precision) -> LoadOptions {
+        LoadOptions { precision: Some(precision), ..LoadOptions::default() }
     }
 }
 
@@ -79,12 +90,14 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor, or with the device.
-    pub fn open(location: &Location, held: impl Into<Held>) -> Result<Model> {
-        let held = held.into();
+    pub fn open(location: &Location, options: impl Into<LoadOptions>) -> Result<Model> {
+        let options = options.into();
         match location {
-            Location::Folder { path, name } => Ok(Model { name: name.clone(), ..Model::load(path, held)? }),
-            Location::Gguf(path) => Model::load_gguf(path, held),
-            Location::Bundled => Model::bundled(held),
+            Location::Folder { path, name } => {
+                Ok(Model { name: name.clone(), ..Model::load(path, options)? })
+            }
+            Location::Gguf(path) => Model::load_gguf(path, options),
+            Location::Bundled => Model::bundled(options),
         }
     }
 
@@ -92,40 +105,40 @@ impl Model {
     ///
     /// # Errors
     /// What is wrong with its files, by file and tensor, or with the device.
-    pub fn load(folder: &Path, held: impl Into<Held>) -> Result<Model> {
-        let held = held.into();
+    pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
+        let options = options.into();
         if is_gguf(folder) {
-            return Model::load_gguf(folder, held);
+            return Model::load_gguf(folder, options);
         }
         let config = artefact::load_bytes(&folder.join("config.json"))?;
         let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
         let location = Location::Folder { path: folder.to_path_buf(), name: location::name(folder) };
-        Model::assemble(location, files, held, || Weights::open(folder, held.precision))
+        Model::assemble(location, files, options, |precision| Weights::open(folder, precision))
     }
 
-    fn load_gguf(path: &Path, held: Held) -> Result<Model> {
+    fn load_gguf(path: &Path, options: LoadOptions) -> Result<Model> {
         let file = GgufFile::open(path)?;
         let tokenizer = file.tokenizer()?;
         let config_sha256 = file.spec()?.1;
         let file = Arc::new(file);
-        let parameters = of_gguf(file.clone(), held.precision)?;
+        let parameters = of_gguf(file.clone(), options.precision_of(true))?;
         let hashes = (Hashing::of(move || file.sha256()), config_sha256);
         let location = Location::Gguf(path.to_path_buf());
-        Model::put_together(location, (path, tokenizer), parameters, (held, hashes))
+        Model::put_together(location, (path, tokenizer), parameters, (options, hashes))
     }
 
     /// The model inside the binary.
     ///
     /// # Errors
     /// What is wrong with the device.
-    pub fn bundled(held: impl Into<Held>) -> Result<Model> {
-        let held = held.into();
+    pub fn bundled(options: impl Into<LoadOptions>) -> Result<Model> {
+        let options = options.into();
         let folder = Path::new("models").join(BUNDLED_MODEL);
         let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
         let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), tokenizer)?;
         let files = Files { folder: &folder, config, tokenizer };
-        Model::assemble(Location::Bundled, files, held, || {
-            Weights::bundled(&folder.join(weights_name), weights, held.precision)
+        Model::assemble(Location::Bundled, files, options, |precision| {
+            Weights::bundled(&folder.join(weights_name), weights, precision)
         })
     }
 
@@ -174,21 +187,22 @@ impl Model {
     fn assemble(
         location: Location,
         files: Files,
-        held: Held,
-        weights: impl FnOnce() -> Result<Weights>,
+        options: LoadOptions,
+        weights: impl FnOnce(Precision) -> Result<Weights>,
     ) -> Result<Model> {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
-        let (spec, load, weights) = parameters(&config, held.precision, weights)?;
-        let hashes = (Hashing::of(move || weights.sha256()), artefact::hash(files.config));
-        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (held, hashes))
+        let precision = options.precision_of(false);
+        let (spec, load, weights) = parameters(&config, precision, || weights(precision))?;
+        let hashes = (Hashing::of(move || Ok(weights.sha256())), artefact::hash(files.config));
+        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (options, hashes))
     }
 
     fn put_together(
         location: Location,
         (tokenizer_path, tokenizer): (&Path, Tokenizer),
         (spec, mut load): (Spec, Box<Parameters>),
-        (held, (weights_sha256, config_sha256)): (Held, (Hashing, String)),
+        (options, (weights_sha256, config_sha256)): (LoadOptions, (Hashing, String)),
     ) -> Result<Model> {
         if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
             let found = format!("token id {id}");
@@ -198,21 +212,23 @@ impl Model {
             );
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
-        let device = held.compute.open()?;
-        let mut load = |param, shape: &[usize]| load(param, shape)?.moved_to(&device);
+        let LoadOptions { device, compute, .. } = options;
+        let on = device.open()?;
+        let mut load = |param, shape: &[usize]| load(param, shape)?.kept(&on, compute);
         let transformer = Transformer::new(spec, &mut load)?;
         let name = match &location {
             Location::Folder { name, .. } => name.clone(),
             Location::Gguf(path) => location::stem(path),
             Location::Bundled => BUNDLED_MODEL.into(),
         };
-        let Held { precision, compute } = held;
+        let precision = options.precision_of(matches!(location, Location::Gguf(_)));
         Ok(Model {
             name,
             transformer,
             tokenizer,
             location,
             precision,
+            device,
             compute,
             weights_sha256: weights_sha256.end()?,
             config_sha256,
@@ -226,22 +242,22 @@ impl Model {
 }
 
 /// A hash that is taken while the same weights are read.
-struct Hashing(JoinHandle<String>);
+struct Hashing(JoinHandle<Result<String>>);
 
 impl Hashing {
-    fn of(hash: impl FnOnce() -> String + Send + 'static) -> Hashing {
+    fn of(hash: impl FnOnce() -> Result<String> + Send + 'static) -> Hashing {
         Hashing(std::thread::spawn(hash))
     }
 
     fn end(self) -> Result<String> {
-        self.0.join().map_err(|_| Error::Internal("the weights could not be hashed".into()))
+        self.0.join().map_err(|_| Error::Internal("the weights could not be hashed".into()))?
     }
 }
 
 /// A GGUF file's spec, and its parameters one by one.
 fn of_gguf(file: Arc<GgufFile>, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
     let (spec, _) = file.spec()?;
-    let needed = file.weight_bytes(precision) + memory::pass_bytes(&spec);
+    let needed = memory::weight_bytes(&spec, precision, &file.stored_types()) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
     let shape_of = spec.clone();
     let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
@@ -255,9 +271,10 @@ fn parameters(
     weights: impl FnOnce() -> Result<Weights>,
 ) -> Result<(Spec, Box<Parameters>, Arc<Weights>)> {
     let (family, spec) = (config.family()?, config.spec()?);
-    let needed = memory::weight_bytes(&spec, precision) + memory::pass_bytes(&spec);
-    memory::check(needed, memory::available_bytes())?;
     let weights = Arc::new(weights()?);
+    let stored = weights.stored_types()?;
+    let needed = memory::weight_bytes(&spec, precision, &stored) + memory::pass_bytes(&spec);
+    memory::check(needed, memory::available_bytes())?;
     let spec = as_stored(config, &weights)?;
     let (shape_of, read) = (spec.clone(), weights.clone());
     let load =

@@ -8,15 +8,29 @@ use crate::error::{Error, Result};
 /// Tokens of one pass when entities are extracted; their products are the working memory.
 const PASS_TOKENS: u64 = 4096;
 
-/// Bytes that the weights take in memory.
+/// The types in which a file stores matrices, with the bytes of each; the one with most bytes first.
+pub type StoredTypes = Vec<(String, u64)>;
+
+/// Adds up the bytes of each type.
+pub(super) fn stored_types(matrices: impl Iterator<Item = (String, u64)>) -> StoredTypes {
+    let mut types: StoredTypes = vec![];
+    for (name, bytes) in matrices {
+        match types.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sum)) => *sum += bytes,
+            None => types.push((name, bytes)),
+        }
+    }
+    types.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    types
+}
+
+/// Bytes that the weights take in memory, where their matrices are stored in these types.
 ///
 /// # Units
-/// Bytes; for [`Precision::AsStored`] two a weight, as checkpoints are mostly f16 or bf16.
-pub fn weight_bytes(spec: &Spec, precision: Precision) -> u64 {
-    let each = match precision {
-        Precision::F32 => 4,
-        Precision::F16 | Precision::Bf16 | Precision::AsStored => 2,
-    };
+/// Bytes.
+pub fn weight_bytes(spec: &Spec, precision: Precision, stored: &StoredTypes) -> u64 {
+    let Some(dtype) = precision.dtype() else { return stored.iter().map(|(_, bytes)| bytes).sum() };
+    let each = dtype.size_in_bytes() as u64;
     let sizes = list(spec).into_iter().map(|(param, shape)| {
         let n: usize = shape.iter().product();
         n as u64 * if shape.len() == 1 || param.place.is_norm() { 4 } else { each }

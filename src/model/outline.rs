@@ -4,7 +4,7 @@ use super::families::Config;
 use super::gguf::GgufFile;
 use super::load::{BUNDLED_MODEL, as_stored, bundled_files};
 use super::location::{self, Location};
-use super::memory;
+use super::memory::{self, StoredTypes};
 use super::spec::Spec;
 use super::tokenizer::Tokenizer;
 use super::weights::{Precision, Weights};
@@ -21,6 +21,10 @@ pub struct Outline {
     pub spec: Spec,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// The types in which its matrices are stored.
+    pub stored: StoredTypes,
+    /// How its weights lie in memory where nothing is asked for.
+    pub precision: Precision,
 }
 
 impl Outline {
@@ -37,7 +41,13 @@ impl Outline {
             }
             Location::Gguf(path) => {
                 let file = GgufFile::open(path)?;
-                Ok(Outline { name: location::stem(path), spec: file.spec()?.0, tokenizer: file.tokenizer()? })
+                Ok(Outline {
+                    name: location::stem(path),
+                    spec: file.spec()?.0,
+                    tokenizer: file.tokenizer()?,
+                    stored: file.stored_types(),
+                    precision: Precision::AsStored,
+                })
             }
             Location::Bundled => {
                 let [(_, config), (_, tokenizer), (weights_name, weights)] = bundled_files();
@@ -53,14 +63,8 @@ impl Outline {
     ///
     /// # Units
     /// Bytes.
-    ///
-    /// # Errors
-    /// What is wrong with a GGUF file, whose quantised weights keep their size.
-    pub fn weight_bytes(&self, location: &Location, precision: Precision) -> Result<u64> {
-        match location {
-            Location::Gguf(path) => Ok(GgufFile::open(path)?.weight_bytes(precision)),
-            _ => Ok(memory::weight_bytes(&self.spec, precision)),
-        }
+    pub fn weight_bytes(&self, precision: Precision) -> u64 {
+        memory::weight_bytes(&self.spec, precision, &self.stored)
     }
 
     fn parse(
@@ -70,6 +74,7 @@ impl Outline {
         weights: &Weights,
     ) -> Result<Outline> {
         let spec = as_stored(&Config::parse(&folder.join("config.json"), config)?, weights)?;
-        Ok(Outline { name, spec, tokenizer })
+        let (stored, precision) = (weights.stored_types()?, Precision::F32);
+        Ok(Outline { name, spec, tokenizer, stored, precision })
     }
 }

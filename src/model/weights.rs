@@ -2,6 +2,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::linear::Weight;
+use super::memory::StoredTypes;
 use super::params::{Kind, Param};
 use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Storage, Tensor};
@@ -68,9 +69,7 @@ impl Source {
     }
 }
 
-/// How weights lie in memory; products of dense weights are always taken in f32.
-///
-/// The quantised matrices of a GGUF file stay quantised, whatever is asked for.
+/// How the weights of matrices lie in memory; norms and biases are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Four bytes a weight.
@@ -80,18 +79,18 @@ pub enum Precision {
     F16,
     /// Two bytes a weight, eight bits of it the number's.
     Bf16,
-    /// As the checkpoint stores them.
+    /// As the checkpoint stores them; the quantised matrices of a GGUF file stay quantised.
     AsStored,
 }
 
 impl Precision {
-    /// The type in memory of a matrix that is stored as `stored`.
-    pub(super) fn dtype(self, stored: DType) -> DType {
+    /// The type of a matrix in memory, if it does not stay as it is stored.
+    pub(super) fn dtype(self) -> Option<DType> {
         match self {
-            Precision::F32 => DType::F32,
-            Precision::F16 => DType::F16,
-            Precision::Bf16 => DType::BF16,
-            Precision::AsStored => stored,
+            Precision::F32 => Some(DType::F32),
+            Precision::F16 => Some(DType::F16),
+            Precision::Bf16 => Some(DType::BF16),
+            Precision::AsStored => None,
         }
     }
 }
@@ -149,6 +148,14 @@ impl Weights {
         self.checkpoint.sha256()
     }
 
+    /// The types in which matrices are stored.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if a file cannot be read.
+    pub fn stored_types(&self) -> Result<StoredTypes> {
+        self.checkpoint.stored_types()
+    }
+
     /// Whether the checkpoint has a tensor of this name.
     pub fn contains(&self, tensor: &str) -> bool {
         self.checkpoint.has(tensor)
@@ -182,7 +189,7 @@ impl Weights {
             let dtype = if shape.len() == 1 || param.place.is_norm() {
                 DType::F32
             } else {
-                self.precision.dtype(tensor.dtype())
+                self.precision.dtype().unwrap_or(tensor.dtype())
             };
             let tensor = tensor.to_dtype(dtype)?;
             check_finite(path, (param, name), &tensor)?;

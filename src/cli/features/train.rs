@@ -1,6 +1,7 @@
 //! `mappa features train`: a sparse dictionary of a model's activations.
 
 use super::super::chosen::ChosenModel;
+use super::super::stages::held_weights;
 use super::super::stopping::Stopping;
 use super::super::table::print_columns;
 use super::super::terminal;
@@ -213,10 +214,10 @@ impl Train {
     }
 
     fn card(&self, (model, point): (&Model, HookPoint), texts: &Tokenised, settings: &TrainSettings) -> Card {
-        Card::new()
+        held_weights(model, Card::new())
             .input("model", &model.name)
             .input("weights_sha256", &model.weights_sha256)
-            .input("dtype", self.model.dtype)
+            .input("dtype", model.precision)
             .input("hook_point", point)
             .input("tokens_sha256", texts.sha256())
             .input("held_out", self.held_out)

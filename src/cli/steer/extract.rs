@@ -2,7 +2,7 @@
 
 use super::super::chosen::ChosenModel;
 use super::super::settings::Settings;
-use super::super::stages::Job;
+use super::super::stages::{Job, held_weights};
 use super::super::terminal;
 use super::chosen::load_probes;
 use clap::Args;
@@ -64,7 +64,9 @@ impl Extract {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let model = self.model.load(lab)?;
-        let card = Card::new().input("model", &model.name).input("weights_sha256", &model.weights_sha256);
+        let card = held_weights(&model, Card::new())
+            .input("model", &model.name)
+            .input("weights_sha256", &model.weights_sha256);
         let (vectors, card) = match (&self.probe, &self.class, &self.pairs, &self.positive, &self.negative) {
             (Some(target), ..) => (self.of_probe(lab, &model, target)?, card.input("probe", target)),
             (_, Some(class), ..) => (self.of_class(lab, &model, class)?, card.input("class", class)),

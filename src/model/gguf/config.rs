@@ -18,8 +18,8 @@ pub(super) struct Architecture {
     activation: (&'static str, &'static str),
     /// Whether 1 was added to the weights of the norms, as the family's formula does.
     pub norms_hold_one: bool,
-    /// Whether the rows of query and key were reordered, so that neighbours are rotated together.
-    pub rotates_neighbours: bool,
+    /// Whether the rows of each query and key were reordered, so that those which are rotated together are neighbours.
+    pub pairs_lie_together: bool,
 }
 
 const fn like_llama(name: &'static str) -> Architecture {
@@ -28,7 +28,7 @@ const fn like_llama(name: &'static str) -> Architecture {
         model_type: name,
         activation: ("hidden_act", "silu"),
         norms_hold_one: false,
-        rotates_neighbours: false,
+        pairs_lie_together: false,
     }
 }
 
@@ -38,7 +38,7 @@ const fn like_gemma(name: &'static str, model_type: &'static str) -> Architectur
 }
 
 const ARCHITECTURES: &[Architecture] = &[
-    Architecture { rotates_neighbours: true, ..like_llama("llama") },
+    Architecture { pairs_lie_together: true, ..like_llama("llama") },
     like_llama("qwen2"),
     like_llama("qwen3"),
     like_gemma("gemma2", "gemma2"),

@@ -2,6 +2,7 @@
 
 use super::config::{self, Architecture, Shapes};
 use super::header::{Entry, Header};
+use super::kind::Kind;
 use super::metadata::Metadata;
 use super::tensors::{FREQUENCY_FACTORS, source, unused};
 use super::tokenizer;
@@ -10,27 +11,27 @@ use crate::error::{Error, Result};
 use crate::model::families::Config;
 use crate::model::linear::Weight;
 use crate::model::mapped;
-use crate::model::params::{Param, list};
-use crate::model::rotary::RotaryLayout;
-use crate::model::spec::{Biases, NormKind, Position, Spec};
+use crate::model::memory::{StoredTypes, stored_types};
+use crate::model::params::{Param, Part, Place, list};
+use crate::model::quantised::Blocks;
+use crate::model::spec::{Biases, NormKind, Spec};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::{Precision, Rows, Source, check_finite};
-use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{Device, Tensor};
-use memmap2::Mmap;
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::Mutex;
 
 /// Numbers that are looked at together for one that is none.
 const CHECKED_AT_ONCE: usize = 1 << 22;
 
-/// A GGUF file whose header was read.
+/// A GGUF file whose header was read; tensors are read when they are asked for.
 pub struct GgufFile {
     path: PathBuf,
-    bytes: Mmap,
+    file: Mutex<File>,
     header: Header,
 }
 
@@ -40,14 +41,18 @@ impl GgufFile {
     /// # Errors
     /// [`Error::Io`] or [`Error::BadFile`].
     pub fn open(path: &Path) -> Result<GgufFile> {
-        let bytes = mapped::map(path)?;
-        let header = Header::parse(path, &bytes)?;
-        Ok(GgufFile { path: path.to_path_buf(), bytes, header })
+        // The map is let go with the header: its pages would count beside the tensors that are read.
+        let header = Header::parse(path, &mapped::map(path)?)?;
+        let file = File::open(path).map_err(Error::io("open the weights", path))?;
+        Ok(GgufFile { path: path.to_path_buf(), file: Mutex::new(file), header })
     }
 
     /// SHA-256 of the file.
-    pub fn sha256(&self) -> String {
-        artefact::hash(&self.bytes)
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sha256(&self) -> Result<String> {
+        artefact::hash_file(&self.path)
     }
 
     /// The file's tokenizer, read as the tokenizer.json of a Hugging Face folder and what stands beside it.
@@ -99,24 +104,13 @@ impl GgufFile {
                 norm.kind = NormKind::RmsNorm;
             }
         }
-        if architecture.rotates_neighbours {
-            for layer in &mut spec.layers {
-                if let Position::Rotary(rotary) = &mut layer.position {
-                    rotary.layout = RotaryLayout::Interleaved;
-                }
-            }
-        }
         spec
     }
 
-    /// Bytes that the weights take in memory: quantised tensors as they are, others as asked for.
-    pub fn weight_bytes(&self, precision: Precision) -> u64 {
-        let bytes = |entry: &Entry| {
-            let n = entry.shape.iter().product::<usize>() as u64;
-            let size = |stored| n * precision.dtype(stored).size_in_bytes() as u64;
-            entry.kind.dense().map_or(entry.bytes.len() as u64, size)
-        };
-        self.header.tensors.values().map(bytes).sum()
+    /// The types in which matrices are stored.
+    pub fn stored_types(&self) -> StoredTypes {
+        let matrices = self.header.tensors.values().filter(|entry| entry.shape.len() > 1);
+        stored_types(matrices.map(|entry| (entry.kind.to_string(), entry.bytes.len() as u64)))
     }
 
     fn has(&self, tensor: &str) -> bool {
@@ -140,23 +134,32 @@ impl GgufFile {
         Ok(Some(factors.into_iter().map(f64::from).collect()))
     }
 
+    /// Bytes of the file.
+    fn read(&self, range: Range<usize>) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; range.len()];
+        let mut file = self.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
+        let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
+        read.map_err(Error::io("read the weights", &self.path))?;
+        Ok(bytes)
+    }
+
     /// Rows of a tensor as they are stored; a vector is one row.
     fn part(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
         let size = entry.bytes.len() / entry.rows();
         let from = entry.bytes.start;
-        let bytes = &self.bytes[from + rows.start * size..from + rows.end * size];
-        let shape = match &entry.shape[..] {
-            [width] => vec![*width],
-            shape => [&[rows.len()], &shape[1..]].concat(),
+        let bytes = self.read(from + rows.start * size..from + rows.end * size)?;
+        let (width, n) = (entry.shape[entry.shape.len() - 1], rows.len());
+        let ty = match entry.kind {
+            Kind::Quantised(ty) => ty,
+            Kind::Dense(dtype) => {
+                let shape = if entry.shape.len() == 1 { vec![width] } else { vec![n, width] };
+                return Ok(Weight::Dense(Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu)?));
+            }
         };
-        if let Some(dtype) = entry.kind.dense() {
-            return Ok(Weight::Dense(Tensor::from_raw_buffer(bytes, dtype, &shape, &Device::Cpu)?));
-        }
-        let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, entry.kind.0)?;
-        Ok(Weight::Quantised(Arc::new(QTensor::new(storage, shape)?)))
+        Ok(Weight::Quantised(Blocks::new(bytes, ty, [n, width])?))
     }
 
-    /// A parameter: quantised matrices as they are, others as `precision` asks, norms and biases in f32.
+    /// A parameter: matrices as `precision` asks, norms and biases in f32.
     ///
     /// # Shapes
     /// `shape`, which the spec asks for; matrices are `[out, in]`.
@@ -169,6 +172,20 @@ impl GgufFile {
         (param, shape): (Param, &[usize]),
         precision: Precision,
     ) -> Result<Weight> {
+        let metadata = Metadata::new(&self.path, &self.header.metadata);
+        let weight = self.stored(spec, (param, shape), precision)?;
+        match param.place {
+            Place::Block(_, Part::Query | Part::Key)
+                if config::architecture(&metadata)?.pairs_lie_together =>
+            {
+                weight.with_rows(&halves_apart(shape[0], spec.d_head))
+            }
+            _ => Ok(weight),
+        }
+    }
+
+    /// The same with its rows in the file's order.
+    fn stored(&self, spec: &Spec, (param, shape): (Param, &[usize]), precision: Precision) -> Result<Weight> {
         let Source { tensors, cut } = source(spec, param, &self.header);
         let name = tensors.concat();
         let entry = self.entry(&name)?;
@@ -182,26 +199,57 @@ impl GgufFile {
             return Err(Error::bad_file(&self.path, found, format!("{stored:?}, as its metadata asks")));
         }
         if shape.len() == 1 {
-            let values = self.part(entry, 0..1)?.dense()?.narrow(0, from, shape[0])?.contiguous()?;
+            let values = self.part(entry, 0..1)?.dense()?.flatten_all()?;
+            let values = values.narrow(0, from, shape[0])?.contiguous()?;
             check_finite(&self.path, (param, &name), &values)?;
             return Ok(Weight::Dense(values));
         }
-        let rows = from..from + shape[0];
-        self.check_rows((param, &name), entry, rows.clone())?;
-        Ok(match self.part(entry, rows)? {
-            Weight::Dense(tensor) => Weight::Dense(tensor.to_dtype(precision.dtype(tensor.dtype()))?),
-            blocks if entry.kind.multiplies(entry.shape[1]) => blocks,
-            blocks => Weight::Dense(blocks.dense()?),
-        })
+        let weight = match (self.part(entry, from..from + shape[0])?, precision.dtype()) {
+            (Weight::Quantised(blocks), None) => {
+                self.check_blocks((param, &name), &blocks)?;
+                return Ok(Weight::Quantised(blocks));
+            }
+            (weight, Some(dtype)) => weight.dense()?.to_dtype(dtype)?,
+            (weight, None) => weight.as_stored()?,
+        };
+        check_finite(&self.path, (param, &name), &weight)?;
+        Ok(Weight::Dense(weight))
     }
 
-    /// Whether every number of these rows is one; a part at a time, so that a large matrix needs little room.
-    fn check_rows(&self, what: (Param, &str), entry: &Entry, rows: Range<usize>) -> Result<()> {
-        let step = (CHECKED_AT_ONCE / entry.shape[1]).max(1);
-        for from in rows.clone().step_by(step) {
-            let values = self.part(entry, from..(from + step).min(rows.end))?.dense()?;
-            check_finite(&self.path, what, &values)?;
+    /// Whether every number of some blocks is one; a part at a time, so that a large matrix needs little room.
+    fn check_blocks(&self, what: (Param, &str), blocks: &Blocks) -> Result<()> {
+        let [rows, width] = blocks.dims();
+        let step = (CHECKED_AT_ONCE / width).max(1);
+        for from in (0..rows).step_by(step) {
+            let n = step.min(rows - from);
+            let mut values = vec![0f32; n * width];
+            blocks.unpack(from..from + n, &mut values);
+            check_finite(&self.path, what, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
         }
         Ok(())
+    }
+}
+
+/// Where each row of a family's queries or keys lies in a file in which the two halves of a head are laid one row
+/// between each other.
+fn halves_apart(n_rows: usize, d_head: usize) -> Vec<usize> {
+    let half = d_head / 2;
+    let row = |at: usize| {
+        let (head, within) = (at / d_head, at % d_head);
+        head * d_head + 2 * (within % half) + within / half
+    };
+    (0..n_rows).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_that_lie_between_each_other_come_apart_again() {
+        // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
+        let stored = [0, 2, 1, 3, 4, 6, 5, 7];
+        let back: Vec<usize> = halves_apart(8, 4).into_iter().map(|at| stored[at]).collect();
+        assert_eq!(back, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -256,7 +256,7 @@ impl Reader<'_> {
         let kind = self.u32(&what)?;
         let kind = Kind::from_ggml(kind).map_err(|kind| {
             let found = format!("tensor `{name}` stored as {kind}");
-            let known = Kind::KNOWN;
+            let known = Kind::known();
             self.bad(
                 found,
                 format!(

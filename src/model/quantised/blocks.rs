@@ -1,0 +1,177 @@
+//! A matrix whose rows are stored in quantised blocks.
+
+use super::large::{LARGE, iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
+use super::small::{SMALL, iq4_nl, mxfp4, q4_0, q4_1, q5_0, q5_1, q8_0};
+use super::types::QuantType;
+use candle_core::{Device, Result, Tensor, bail};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Weights that one task unpacks.
+const AT_ONCE: usize = 1 << 14;
+
+/// A matrix `[out, in]` whose rows are whole blocks.
+#[derive(Clone)]
+pub struct Blocks {
+    bytes: Arc<Vec<u8>>,
+    ty: QuantType,
+    rows: usize,
+    width: usize,
+}
+
+impl Blocks {
+    /// The matrix of these bytes, row after row.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    ///
+    /// # Errors
+    /// If the rows are no whole blocks, or the bytes are not as many.
+    pub fn new(bytes: Vec<u8>, ty: QuantType, [rows, width]: [usize; 2]) -> Result<Blocks> {
+        let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
+        if expected != Some(bytes.len()) {
+            bail!("{} bytes are no matrix [{rows}, {width}] of {ty}", bytes.len())
+        }
+        Ok(Blocks { bytes: Arc::new(bytes), ty, rows, width })
+    }
+
+    /// How the weights are stored.
+    pub fn ty(&self) -> QuantType {
+        self.ty
+    }
+
+    /// `[out, in]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.rows, self.width]
+    }
+
+    /// The bytes as they lie in a file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The matrix with its rows in another order, row `i` being that at `order[i]`.
+    ///
+    /// # Errors
+    /// For a number of no row.
+    pub(crate) fn with_rows(&self, order: &[usize]) -> Result<Blocks> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for row in order {
+            self.check_row(*row)?;
+            bytes.extend_from_slice(self.row_bytes(*row..row + 1));
+        }
+        Blocks::new(bytes, self.ty, [order.len(), self.width])
+    }
+
+    fn check_row(&self, row: usize) -> Result<()> {
+        if row >= self.rows {
+            bail!("row {row} of {} was asked for", self.rows)
+        }
+        Ok(())
+    }
+
+    /// All weights in f32.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    ///
+    /// # Errors
+    /// If the tensor cannot be laid out.
+    pub fn dense(&self) -> Result<Tensor> {
+        let mut all = vec![0f32; self.rows * self.width];
+        self.unpack(0..self.rows, &mut all);
+        Tensor::from_vec(all, (self.rows, self.width), &Device::Cpu)
+    }
+
+    /// Some rows in f32, by their numbers.
+    ///
+    /// # Shapes
+    /// `[n_ids]` to `[n_ids, in]`.
+    ///
+    /// # Errors
+    /// For a number of no row.
+    pub(crate) fn rows(&self, ids: &Tensor) -> Result<Tensor> {
+        let ids = ids.to_vec1::<u32>()?;
+        ids.iter().try_for_each(|id| self.check_row(*id as usize))?;
+        let mut all = vec![0f32; ids.len() * self.width];
+        let each = all.chunks_exact_mut(self.width.max(1)).zip(&ids);
+        each.for_each(|(out, id)| self.unpack(*id as usize..*id as usize + 1, out));
+        Tensor::from_vec(all, (ids.len(), self.width), &Device::Cpu)
+    }
+
+    /// Rows in f32, over all threads.
+    pub(crate) fn unpack(&self, rows: Range<usize>, out: &mut [f32]) {
+        let at_once = (AT_ONCE / self.width.max(1)).max(1);
+        out.par_chunks_mut((at_once * self.width).max(1)).enumerate().for_each(|(task, out)| {
+            let first = rows.start + task * at_once;
+            let bytes = self.row_bytes(first..first + out.len() / self.width);
+            Arch::new().dispatch(Unpack { ty: self.ty, bytes, out });
+        });
+    }
+
+    /// One row in f32, in the instructions of whoever asks.
+    #[inline(always)]
+    pub(crate) fn unpack_row(&self, row: usize, out: &mut [f32]) {
+        unpack(self.ty, self.row_bytes(row..row + 1), out);
+    }
+
+    fn row_bytes(&self, rows: Range<usize>) -> &[u8] {
+        let row = self.bytes.len() / self.rows.max(1);
+        &self.bytes[rows.start * row..rows.end * row]
+    }
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blocks([{}, {}], {})", self.rows, self.width, self.ty)
+    }
+}
+
+/// Blocks to numbers.
+struct Unpack<'a> {
+    ty: QuantType,
+    bytes: &'a [u8],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Unpack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        unpack(self.ty, self.bytes, self.out);
+    }
+}
+
+#[inline(always)]
+fn unpack(ty: QuantType, bytes: &[u8], out: &mut [f32]) {
+    match ty {
+        QuantType::Q4_0 => each::<18, SMALL>(bytes, out, q4_0),
+        QuantType::Q4_1 => each::<20, SMALL>(bytes, out, q4_1),
+        QuantType::Q5_0 => each::<22, SMALL>(bytes, out, q5_0),
+        QuantType::Q5_1 => each::<24, SMALL>(bytes, out, q5_1),
+        QuantType::Q8_0 => each::<34, SMALL>(bytes, out, q8_0),
+        QuantType::Q2_K => each::<84, LARGE>(bytes, out, q2_k),
+        QuantType::Q3_K => each::<110, LARGE>(bytes, out, q3_k),
+        QuantType::Q4_K => each::<144, LARGE>(bytes, out, q4_k),
+        QuantType::Q5_K => each::<176, LARGE>(bytes, out, q5_k),
+        QuantType::Q6_K => each::<210, LARGE>(bytes, out, q6_k),
+        QuantType::IQ4_NL => each::<18, SMALL>(bytes, out, iq4_nl),
+        QuantType::IQ4_XS => each::<136, LARGE>(bytes, out, iq4_xs),
+        QuantType::MXFP4 => each::<17, SMALL>(bytes, out, mxfp4),
+    }
+}
+
+/// Every block of `BYTES` to `WEIGHTS` numbers.
+#[inline(always)]
+fn each<const BYTES: usize, const WEIGHTS: usize>(
+    bytes: &[u8],
+    out: &mut [f32],
+    block: impl Fn(&[u8; BYTES], &mut [f32; WEIGHTS]),
+) {
+    let (bytes, out) = (bytes.as_chunks::<BYTES>().0, out.as_chunks_mut::<WEIGHTS>().0);
+    bytes.iter().zip(out).for_each(|(bytes, out)| block(bytes, out));
+}
