@@ -8,7 +8,7 @@ use crate::model::{FirstBlock, Forest, Hook, Picked};
 use candle_core::Tensor;
 
 /// Where a group's rows go, and who may stop the pass.
-pub(super) trait Outlet {
+pub(super) trait Outlet: Send {
     /// Takes the rows at a hook point, those of one entity after the other, `[n_rows, width]`.
     fn put(&mut self, point: HookPoint, values: Vec<f32>) -> Result<()>;
 

@@ -36,7 +36,7 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
 }
 
 /// The same, of a tensor that may lie elsewhere.
-fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match storage {
         Storage::Cpu(storage) => slice(storage, layout),
         _ => bail!("found a gate or a bias on another device"),
@@ -94,7 +94,7 @@ impl Affine {
             bail!("a stream {d_in} wide meets weights for {}", w.d_in)
         }
         if (1..=FEW).contains(&n) && d_in > 0 {
-            let mut out = few(x, &w);
+            let mut out = few(x, &[w]).pop().unwrap_or_default();
             self.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b)?;
             return Ok((CpuStorage::F32(out), (n, d_out).into()));
         }
@@ -111,6 +111,13 @@ impl Affine {
             self.finish(&mut out, Columns { from, to: from + width, of: d_out }, b)?;
         }
         Ok((CpuStorage::F32(out), (n, d_out).into()))
+    }
+
+    /// What follows a product whose every column is there.
+    pub(super) fn finish_all(&self, out: &mut [f32], d_out: usize, b: Option<&Tensor>) -> Result<()> {
+        let held = b.map(Tensor::storage_and_layout);
+        let b = held.as_ref().map(|(storage, layout)| on_cpu(storage, layout)).transpose()?;
+        self.finish(out, Columns { from: 0, to: d_out, of: d_out }, b)
     }
 
     /// Adds the bias to some columns, applies the activation, and multiplies by the gate.

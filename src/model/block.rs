@@ -3,7 +3,7 @@
 use super::alike::Alike;
 use super::attention::ForestAttention;
 use super::cache::Cache;
-use super::elementwise::add;
+use super::elementwise::{add, multiply};
 use super::first_block::ByItself;
 use super::forest::Forest;
 use super::hook::Hook;
@@ -12,7 +12,9 @@ use super::norm::Norm;
 use super::params::{Part, Place};
 use super::rotary::{Rotary, Turns};
 use super::spec::{Alibi, BlockKind, Layer, Placement, Position, QkNormOver, Rounding, Spec};
+use super::together::together;
 use super::transformer::Parts;
+use super::weight_rows::FEW;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use candle_core::Tensor;
@@ -250,12 +252,16 @@ impl Block {
             Some(clip) => x.clamp(-clip, clip),
             None => Ok(x),
         };
-        let (mut q, mut k) = (clip(self.query.forward(asking)?)?, clip(self.key.forward(all)?)?);
+        let [q, k, v] = match asking.id() == all.id() {
+            true => together([(&self.query, None), (&self.key, None), (&self.value, None)], all)?,
+            false => [self.query.forward(asking)?, self.key.forward(all)?, self.value.forward(all)?],
+        };
+        let (mut q, mut k) = (clip(q)?, clip(k)?);
         let over = spec.attention.qk_norm.map(|norm| norm.over);
         if let (Some((of_q, of_k)), Some(QkNormOver::Heads)) = (&self.qk_norms, over) {
             (q, k) = (of_q.forward(&q)?, of_k.forward(&k)?);
         }
-        Ok([q, k, clip(self.value.forward(all)?)?])
+        Ok([q, k, clip(v)?])
     }
 
     /// What attention adds to the stream, as hooks leave it.
@@ -309,6 +315,10 @@ impl Block {
     fn neurons(&self, x: &Tensor, spec: &Spec) -> Result<Tensor> {
         let activation = spec.mlp.activation();
         match &self.gate {
+            Some(gate) if x.dim(0)? <= FEW => {
+                let [gate, up] = together([(gate, Some(activation)), (&self.up, None)], x)?;
+                Ok(multiply(&gate, &up)?)
+            }
             Some(gate) => self.up.gated(gate.activated(activation, x)?, x),
             None => self.up.activated(activation, x),
         }

@@ -7,6 +7,7 @@ use super::sampling::{Sampler, Sampling};
 use super::transformer::Transformer;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How texts are continued.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,9 @@ pub enum Next {
     Stop,
 }
 
+/// Sees every new token with the number of its text, and says whether the text goes on.
+pub type Each<'a> = dyn FnMut(usize, u32) -> Next + Send + 'a;
+
 /// Continues a prompt until the plan's number of tokens, one of its ends, or the model's context is reached.
 ///
 /// # Errors
@@ -77,9 +81,58 @@ pub fn generate(
 /// As [`Transformer::forward`]; [`crate::Error::Invalid`] for a sampling that means nothing.
 pub fn generate_each(
     model: &Transformer,
+    texts: (Forest, Vec<u32>),
+    plan: &Continuation,
+    watched: (&mut dyn Hook, &mut Each),
+) -> Result<Vec<Generation>> {
+    // On one of the threads that share the products: another would hand over each of them and fall asleep until it is done.
+    awake(|| each_step(model, texts, plan, watched))
+}
+
+/// Tells that work is done, also where it panicked.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs work of many short parallel steps on one of the threads that share them, while the others look for steps all
+/// the time: one that fell asleep between two would be woken when the step is nearly over.
+fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    /// Looks for work between two offers of the processor to others.
+    const LOOKS: usize = 64;
+    let is_done = AtomicBool::new(false);
+    rayon::scope(|scope| {
+        for _ in 1..rayon::current_num_threads() {
+            scope.spawn(|_| {
+                let mut n_idle = 0;
+                while !is_done.load(Ordering::Relaxed) {
+                    match rayon::yield_now() {
+                        Some(rayon::Yield::Executed) => n_idle = 0,
+                        _ if n_idle < LOOKS => {
+                            n_idle += 1;
+                            std::hint::spin_loop();
+                        }
+                        _ => {
+                            n_idle = 0;
+                            std::thread::yield_now();
+                        }
+                    }
+                }
+            });
+        }
+        let _end = End(&is_done);
+        work()
+    })
+}
+
+fn each_step(
+    model: &Transformer,
     (mut forest, mut nodes): (Forest, Vec<u32>),
     plan: &Continuation,
-    (hook, each): (&mut dyn Hook, &mut dyn FnMut(usize, u32) -> Next),
+    (hook, each): (&mut dyn Hook, &mut Each),
 ) -> Result<Vec<Generation>> {
     plan.sampling.check()?;
     if !model.generates() {

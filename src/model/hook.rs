@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A look into the forward pass: read the stream, change it, or both.
-pub trait Hook {
+pub trait Hook: Send {
     /// Called once before each pass with the nodes it will compute, so that a hook knows absolute
     /// positions whether or not a cache is used.
     fn begin(&mut self, _forest: &Forest) -> Result<()> {

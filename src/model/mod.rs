@@ -62,6 +62,7 @@ mod sampling;
 mod shuffled;
 mod spec;
 mod streamed;
+mod together;
 mod tokenizer;
 mod tokenizer_files;
 mod transformer;

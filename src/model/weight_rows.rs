@@ -91,31 +91,37 @@ impl WithSimd for Dots<'_> {
                     wide.iter_mut().zip(&numbers[all]).for_each(|(wide, x)| *wide = x.to_f32());
                     &wide
                 }
-                Numbers::Blocks(blocks) => {
-                    blocks.unpack_row(at, &mut wide);
-                    &wide
-                }
+                // They are multiplied as they are unpacked, and never come here.
+                Numbers::Blocks(_) => continue,
             };
             out.iter_mut().zip(self.x.chunks_exact(d_in)).for_each(|(y, x)| *y = dot(x, row));
         }
     }
 }
 
-/// The product of a few rows of `x`, `[n, d_in]`, with weights.
+/// The products of a few rows of `x`, `[n, d_in]`, with several matrices, which are handed out to the threads together.
 ///
 /// # Shapes
-/// `[n, d_out]`.
-pub(super) fn few(x: &[f32], w: &Rows) -> Vec<f32> {
-    let n = x.len() / w.d_in;
+/// `[n, d_out]` of each matrix.
+pub(super) fn few(x: &[f32], matrices: &[Rows]) -> Vec<Vec<f32>> {
     // A task of some hundred kilobytes: long against handing it out, short against the whole.
-    let at_once = (100_000 / w.d_in.max(1)).clamp(1, w.d_out.max(1));
-    let mut turned = vec![0f32; w.d_out * n]; // [d_out, n]
+    const AT_ONCE: usize = 100_000;
+    let n = matrices.first().map_or(1, |w| x.len() / w.d_in.max(1)).max(1);
+    let mut turned: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0f32; w.d_out * n]).collect(); // [d_out, n]
+    let mut tasks = vec![];
+    for (w, out) in matrices.iter().zip(&mut turned) {
+        let at_once = (AT_ONCE / w.d_in.max(1)).clamp(1, w.d_out.max(1));
+        let parts = out.chunks_mut(at_once * n).enumerate();
+        tasks.extend(parts.map(|(task, out)| (w, task * at_once, out)));
+    }
     let arch = Arch::new();
-    turned.par_chunks_mut(at_once * n).enumerate().for_each(|(task, out)| {
-        arch.dispatch(Dots { x, w, first: task * at_once, out });
+    tasks.into_par_iter().for_each(|(w, first, out)| match w.numbers {
+        Numbers::Blocks(blocks) => blocks.products(first..first + out.len() / n, x, out),
+        _ => arch.dispatch(Dots { x, w, first, out }),
     });
     if n == 1 {
         return turned;
     }
-    (0..n).flat_map(|row| turned[row..].iter().step_by(n).copied()).collect()
+    let in_rows = |all: &Vec<f32>| (0..n).flat_map(|row| all[row..].iter().step_by(n).copied()).collect();
+    turned.iter().map(in_rows).collect()
 }

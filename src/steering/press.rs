@@ -8,7 +8,7 @@ use super::reply::divergence;
 use super::steer::{Steer, SteerTexts};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
-use crate::model::{Continuation, Forest, Framed, Hook, Model, Next, generate_each};
+use crate::model::{Continuation, Forest, Framed, Model, Next, generate_each};
 use crate::results::PressRow;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -111,9 +111,9 @@ impl Press<'_> {
         let continuation =
             Continuation { ends: end.into_iter().collect(), ..Continuation::greedy(self.n_tokens) };
         let mut hook = self.hook(model, &framed, op)?;
-        let mut each = |_: usize, _: u32| Next::More;
-        let going = (&mut hook as &mut dyn Hook, &mut each as &mut dyn FnMut(_, _) -> _);
-        let texts = generate_each(&model.transformer, Forest::of_chains(&ids)?, &continuation, going)?;
+        let forest = Forest::of_chains(&ids)?;
+        let texts =
+            generate_each(&model.transformer, forest, &continuation, (&mut hook, &mut |_, _| Next::More))?;
         let named = texts.iter().map(|text| {
             let written = model.tokenizer.decode(text.new_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))

@@ -239,9 +239,9 @@ impl Pass<'_> {
         let ends = end.filter(|_| self.framed[0].encoded.n_special() > 0).into_iter().collect();
         let continuation = Continuation { ends, ..Continuation::greedy(plan.n_tokens) };
         let mut hook = Both(&mut steer, &mut readings);
-        let going =
-            (&mut hook as &mut dyn Hook, &mut (|_: usize, _: u32| Next::More) as &mut dyn FnMut(_, _) -> _);
-        let texts = generate_each(&model.transformer, (forest, last), &continuation, going)?;
+        let start = (forest, last);
+        let texts =
+            generate_each(&model.transformer, start, &continuation, (&mut hook, &mut |_, _| Next::More))?;
         let perplexities = perplexities(model, &texts)?;
         let names = match plan.names {
             Some(set) => {

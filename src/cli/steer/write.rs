@@ -102,7 +102,7 @@ impl How {
         &self,
         (model, prompt): (&Model, &Framed),
         hook: &mut dyn Hook,
-        shown: &mut dyn FnMut(&str),
+        shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
         let ids = &prompt.encoded.ids;
         let texts = Forest::of_texts(&vec![ids.clone(); self.samples.max(1)])?;

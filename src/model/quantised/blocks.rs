@@ -1,10 +1,8 @@
 //! A matrix whose rows are stored in quantised blocks.
 
-use super::large::{LARGE, iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
-use super::small::{SMALL, iq4_nl, mxfp4, q4_0, q4_1, q5_0, q5_1, q8_0};
 use super::types::QuantType;
+use super::unpack::{products, unpack};
 use candle_core::{Device, Result, Tensor, bail};
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::fmt;
 use std::ops::Range;
@@ -107,15 +105,16 @@ impl Blocks {
         let at_once = (AT_ONCE / self.width.max(1)).max(1);
         out.par_chunks_mut((at_once * self.width).max(1)).enumerate().for_each(|(task, out)| {
             let first = rows.start + task * at_once;
-            let bytes = self.row_bytes(first..first + out.len() / self.width);
-            Arch::new().dispatch(Unpack { ty: self.ty, bytes, out });
+            unpack(self.ty, self.row_bytes(first..first + out.len() / self.width), out);
         });
     }
 
-    /// One row in f32, in the instructions of whoever asks.
-    #[inline(always)]
-    pub(crate) fn unpack_row(&self, row: usize, out: &mut [f32]) {
-        unpack(self.ty, self.row_bytes(row..row + 1), out);
+    /// The products of some rows with each of at most four rows of a stream, whose weights are never written to memory.
+    ///
+    /// # Shapes
+    /// `x` `[n, in]`, `out` `[rows, n]`.
+    pub(crate) fn products(&self, rows: Range<usize>, x: &[f32], out: &mut [f32]) {
+        products(self.ty, self.row_bytes(rows), (x, self.width), out);
     }
 
     fn row_bytes(&self, rows: Range<usize>) -> &[u8] {
@@ -128,50 +127,4 @@ impl fmt::Debug for Blocks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Blocks([{}, {}], {})", self.rows, self.width, self.ty)
     }
-}
-
-/// Blocks to numbers.
-struct Unpack<'a> {
-    ty: QuantType,
-    bytes: &'a [u8],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Unpack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        unpack(self.ty, self.bytes, self.out);
-    }
-}
-
-#[inline(always)]
-fn unpack(ty: QuantType, bytes: &[u8], out: &mut [f32]) {
-    match ty {
-        QuantType::Q4_0 => each::<18, SMALL>(bytes, out, q4_0),
-        QuantType::Q4_1 => each::<20, SMALL>(bytes, out, q4_1),
-        QuantType::Q5_0 => each::<22, SMALL>(bytes, out, q5_0),
-        QuantType::Q5_1 => each::<24, SMALL>(bytes, out, q5_1),
-        QuantType::Q8_0 => each::<34, SMALL>(bytes, out, q8_0),
-        QuantType::Q2_K => each::<84, LARGE>(bytes, out, q2_k),
-        QuantType::Q3_K => each::<110, LARGE>(bytes, out, q3_k),
-        QuantType::Q4_K => each::<144, LARGE>(bytes, out, q4_k),
-        QuantType::Q5_K => each::<176, LARGE>(bytes, out, q5_k),
-        QuantType::Q6_K => each::<210, LARGE>(bytes, out, q6_k),
-        QuantType::IQ4_NL => each::<18, SMALL>(bytes, out, iq4_nl),
-        QuantType::IQ4_XS => each::<136, LARGE>(bytes, out, iq4_xs),
-        QuantType::MXFP4 => each::<17, SMALL>(bytes, out, mxfp4),
-    }
-}
-
-/// Every block of `BYTES` to `WEIGHTS` numbers.
-#[inline(always)]
-fn each<const BYTES: usize, const WEIGHTS: usize>(
-    bytes: &[u8],
-    out: &mut [f32],
-    block: impl Fn(&[u8; BYTES], &mut [f32; WEIGHTS]),
-) {
-    let (bytes, out) = (bytes.as_chunks::<BYTES>().0, out.as_chunks_mut::<WEIGHTS>().0);
-    bytes.iter().zip(out).for_each(|(bytes, out)| block(bytes, out));
 }

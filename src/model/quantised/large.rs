@@ -3,10 +3,10 @@
 //! # Source
 //! `ggml-quants.c` of llama.cpp says how the bytes lie; values are held against gguf-py's `dequantize`.
 
-use super::small::{IQ4, half, nibbles};
-
-/// Weights of a block.
-pub(super) const LARGE: usize = 256;
+use super::half::half;
+use super::sink::Sink;
+use super::sixteen::Sixteen;
+use super::small::{IQ4, nibbles};
 
 /// An array of a slice's first numbers.
 #[inline(always)]
@@ -15,35 +15,32 @@ fn first<const N: usize>(from: &[u8]) -> &[u8; N] {
 }
 
 #[inline(always)]
-pub(super) fn q2_k(block: &[u8; 84], out: &mut [f32; LARGE]) {
+pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<L>) {
     let (scales, quants) = (first::<16>(block), &block[16..80]);
     let (d, min) = (half(block[80], block[81]), half(block[82], block[83]));
-    for (part, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+    for part in 0..16 {
         let (dl, ml) = (d * f32::from(scales[part] & 15), min * f32::from(scales[part] >> 4));
         // Halves of 128 weights lie in 32 bytes each, two bits of each byte for every 32 weights.
         let (from, shift) = (part / 8 * 32 + part % 2 * 16, part % 8 / 2 * 2);
-        let quants = first::<16>(&quants[from..]);
-        for j in 0..16 {
-            out[j] = dl * f32::from(quants[j] >> shift & 3) - ml;
-        }
+        let q = lanes.and(lanes.right(lanes.bytes(first(&quants[from..])), shift as u32), 3);
+        sink.put(lanes, part, lanes.plus(lanes.times(lanes.real(q), dl), -ml));
     }
 }
 
 #[inline(always)]
-pub(super) fn q3_k(block: &[u8; 110], out: &mut [f32; LARGE]) {
+pub(super) fn q3_k<L: Sixteen>(lanes: L, block: &[u8; 110], sink: &mut impl Sink<L>) {
     let (high, quants, scales) = (&block[..32], &block[32..96], first::<12>(&block[96..]));
     let d = half(block[108], block[109]);
-    for (part, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+    for part in 0..16 {
         // Four bits of a scale lie in one of eight bytes, two in one of four.
         let low = scales[part % 8] >> (part / 8 * 4) & 15;
         let scale = low | (scales[8 + part % 4] >> (part / 4 * 2) & 3) << 4;
         let dl = d * (f32::from(scale) - 32.0);
         let (from, shift, bit) = (part / 8 * 32 + part % 2 * 16, part % 8 / 2 * 2, part / 2);
-        let (quants, high) = (first::<16>(&quants[from..]), first::<16>(&high[part % 2 * 16..]));
-        for j in 0..16 {
-            let q = (quants[j] >> shift & 3) | (high[j] >> bit & 1) << 2;
-            out[j] = dl * (f32::from(q) - 4.0);
-        }
+        let low = lanes.and(lanes.right(lanes.bytes(first(&quants[from..])), shift as u32), 3);
+        let high = lanes.and(lanes.right(lanes.bytes(first(&high[part % 2 * 16..])), bit as u32), 1);
+        let q = lanes.or(low, lanes.left(high, 2));
+        sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -4.0), dl));
     }
 }
 
@@ -61,61 +58,71 @@ fn scale_and_offset(packed: &[u8; 12], part: usize) -> (f32, f32) {
 }
 
 #[inline(always)]
-pub(super) fn q4_k(block: &[u8; 144], out: &mut [f32; LARGE]) {
+pub(super) fn q4_k<L: Sixteen>(lanes: L, block: &[u8; 144], sink: &mut impl Sink<L>) {
     let (d, min) = (half(block[0], block[1]), half(block[2], block[3]));
     let (scales, quants) = (first::<12>(&block[4..]), &block[16..]);
-    for (part, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-        let (scale, offset) = scale_and_offset(scales, part);
-        let (dl, ml) = (d * scale, min * offset);
-        let (quants, shift) = (first::<32>(&quants[part / 2 * 32..]), part % 2 * 4);
-        for j in 0..32 {
-            out[j] = dl * f32::from(quants[j] >> shift & 15) - ml;
+    // Two parts share 32 bytes: the lower halves are the first part's, the upper the second's.
+    for pair in 0..4 {
+        let sides = [0, 16].map(|side| nibbles(lanes, first(&quants[pair * 32 + side..])));
+        for half in 0..2 {
+            let (scale, offset) = scale_and_offset(scales, 2 * pair + half);
+            let (dl, ml) = (d * scale, min * offset);
+            for side in 0..2 {
+                let weights = lanes.plus(lanes.times(lanes.real(sides[side][half]), dl), -ml);
+                sink.put(lanes, 4 * pair + 2 * half + side, weights);
+            }
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn q5_k(block: &[u8; 176], out: &mut [f32; LARGE]) {
+pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink<L>) {
     let (d, min) = (half(block[0], block[1]), half(block[2], block[3]));
-    let (scales, fifths, quants) = (first::<12>(&block[4..]), first::<32>(&block[16..]), &block[48..]);
-    for (part, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-        let (scale, offset) = scale_and_offset(scales, part);
-        let (dl, ml) = (d * scale, min * offset);
-        let (quants, shift) = (first::<32>(&quants[part / 2 * 32..]), part % 2 * 4);
-        for j in 0..32 {
-            let q = (quants[j] >> shift & 15) | (fifths[j] >> part & 1) << 4;
-            out[j] = dl * f32::from(q) - ml;
+    let (scales, quants) = (first::<12>(&block[4..]), &block[48..]);
+    let fifths = [16, 32].map(|side| lanes.bytes(first(&block[side..])));
+    for pair in 0..4 {
+        let sides = [0, 16].map(|side| nibbles(lanes, first(&quants[pair * 32 + side..])));
+        for half in 0..2 {
+            let part = 2 * pair + half;
+            let (scale, offset) = scale_and_offset(scales, part);
+            let (dl, ml) = (d * scale, min * offset);
+            for side in 0..2 {
+                let fifth = lanes.left(lanes.and(lanes.right(fifths[side], part as u32), 1), 4);
+                let q = lanes.or(sides[side][half], fifth);
+                sink.put(lanes, 2 * part + side, lanes.plus(lanes.times(lanes.real(q), dl), -ml));
+            }
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn q6_k(block: &[u8; 210], out: &mut [f32; LARGE]) {
+pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink<L>) {
     let (low, high, scales) = (&block[..128], &block[128..192], first::<16>(&block[192..]));
     let d = half(block[208], block[209]);
-    for (part, out) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+    for part in 0..16 {
         let dl = d * f32::from(scales[part] as i8);
         // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes, the upper of all four
         // times 32 share 32.
         let (half, quarter, side) = (part / 8, part % 8 / 2, part % 2 * 16);
-        let low = first::<16>(&low[half * 64 + quarter % 2 * 32 + side..]);
-        let high = first::<16>(&high[half * 32 + side..]);
-        let (of_low, of_high) = (quarter / 2 * 4, quarter * 2);
-        for j in 0..16 {
-            let q = (low[j] >> of_low & 15) | (high[j] >> of_high & 3) << 4;
-            out[j] = dl * (f32::from(q) - 32.0);
-        }
+        let low = lanes.bytes(first(&low[half * 64 + quarter % 2 * 32 + side..]));
+        let high = lanes.bytes(first(&high[half * 32 + side..]));
+        let low = lanes.and(lanes.right(low, quarter as u32 / 2 * 4), 15);
+        let high = lanes.and(lanes.right(high, quarter as u32 * 2), 3);
+        let q = lanes.or(low, lanes.left(high, 4));
+        sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -32.0), dl));
     }
 }
 
 #[inline(always)]
-pub(super) fn iq4_xs(block: &[u8; 136], out: &mut [f32; LARGE]) {
+pub(super) fn iq4_xs<L: Sixteen>(lanes: L, block: &[u8; 136], sink: &mut impl Sink<L>) {
     let d = half(block[0], block[1]);
     let (high, low, quants) =
         (u16::from_le_bytes([block[2], block[3]]), first::<4>(&block[4..]), &block[8..]);
-    for (part, out) in out.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+    for part in 0..8 {
         let scale = u16::from(low[part / 2] >> (part % 2 * 4) & 15) | (high >> (2 * part) & 3) << 4;
         let dl = d * (f32::from(scale) - 32.0);
-        nibbles(first::<16>(&quants[part * 16..]), out, |q| dl * IQ4[usize::from(q & 15)]);
+        let [first_half, second_half] = nibbles(lanes, first(&quants[part * 16..]));
+        sink.put(lanes, 2 * part, lanes.times(lanes.pick(&IQ4, first_half), dl));
+        sink.put(lanes, 2 * part + 1, lanes.times(lanes.pick(&IQ4, second_half), dl));
     }
 }

@@ -1,0 +1,170 @@
+//! Rows of blocks to numbers, or to products with a few rows of a stream, on the machine that there is.
+
+use super::large::{iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
+use super::sink::{Dots, Numbers, Sink};
+use super::sixteen::{Plain, Sixteen};
+use super::small::{iq4_nl, mxfp4, q4_0, q4_1, q5_0, q5_1, q8_0};
+use super::types::QuantType;
+use pulp::NullaryFnOnce;
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::{V3, V4};
+
+/// A type's blocks.
+trait Block {
+    const BYTES: usize;
+    /// Its weights, counted in sixteens.
+    const SIXTEENS: usize;
+
+    fn put<L: Sixteen>(lanes: L, bytes: &[u8], sink: &mut impl Sink<L>);
+}
+
+/// Work on blocks of one type.
+trait Work {
+    fn run<B: Block, L: Sixteen>(self, lanes: L);
+}
+
+/// Work with the lanes of the machine, for pulp to compile in its instructions.
+struct On<W, L, B>(W, L, std::marker::PhantomData<B>);
+
+impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for On<W, L, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.0.run::<B, L>(self.1);
+    }
+}
+
+fn on_widest<B: Block>(work: impl Work) {
+    let of = std::marker::PhantomData::<B>;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(lanes) = V4::try_new() {
+        return lanes.vectorize(On(work, lanes, of));
+    } else if let Some(lanes) = V3::try_new() {
+        return lanes.vectorize(On(work, lanes, of));
+    }
+    On(work, Plain, of).call();
+}
+
+/// For each type its blocks, and the choice between them.
+macro_rules! blocks {
+    ($($ty:ident: $put:ident, $bytes:literal, $sixteens:literal;)*) => {
+        $(
+            #[allow(non_camel_case_types)]
+            struct $ty;
+
+            impl Block for $ty {
+                const BYTES: usize = $bytes;
+                const SIXTEENS: usize = $sixteens;
+
+                #[inline(always)]
+                fn put<L: Sixteen>(lanes: L, bytes: &[u8], sink: &mut impl Sink<L>) {
+                    if let Some(bytes) = bytes.first_chunk() {
+                        $put(lanes, bytes, sink);
+                    }
+                }
+            }
+        )*
+
+        fn run(ty: QuantType, work: impl Work) {
+            match ty {
+                $(QuantType::$ty => on_widest::<$ty>(work),)*
+            }
+        }
+
+        #[cfg(test)]
+        const SIZES: &[(QuantType, usize, usize)] = &[$((QuantType::$ty, $bytes, $sixteens),)*];
+    };
+}
+
+blocks! {
+    Q4_0: q4_0, 18, 2;
+    Q4_1: q4_1, 20, 2;
+    Q5_0: q5_0, 22, 2;
+    Q5_1: q5_1, 24, 2;
+    Q8_0: q8_0, 34, 2;
+    Q2_K: q2_k, 84, 16;
+    Q3_K: q3_k, 110, 16;
+    Q4_K: q4_k, 144, 16;
+    Q5_K: q5_k, 176, 16;
+    Q6_K: q6_k, 210, 16;
+    IQ4_NL: iq4_nl, 18, 2;
+    IQ4_XS: iq4_xs, 136, 16;
+    MXFP4: mxfp4, 17, 2;
+}
+
+/// Blocks to numbers.
+pub(super) fn unpack(ty: QuantType, bytes: &[u8], out: &mut [f32]) {
+    run(ty, Unpack { bytes, out });
+}
+
+struct Unpack<'a> {
+    bytes: &'a [u8],
+    out: &'a mut [f32],
+}
+
+impl Work for Unpack<'_> {
+    #[inline(always)]
+    fn run<B: Block, L: Sixteen>(self, lanes: L) {
+        let out = self.out.as_chunks_mut::<16>().0;
+        for (bytes, out) in self.bytes.chunks_exact(B::BYTES).zip(out.chunks_exact_mut(B::SIXTEENS)) {
+            B::put(lanes, bytes, &mut Numbers(out));
+        }
+    }
+}
+
+/// The most rows of a stream that rows of blocks are multiplied with at once.
+const MOST: usize = 4;
+
+/// The products of rows of blocks with each of at most four rows of a stream.
+///
+/// # Shapes
+/// `x` `[n, width]`, `out` `[rows, n]`.
+pub(super) fn products(ty: QuantType, bytes: &[u8], (x, width): (&[f32], usize), out: &mut [f32]) {
+    let x = x.as_chunks::<16>().0;
+    let x: Vec<&[[f32; 16]]> = x.chunks_exact(width / 16).collect();
+    match &x[..] {
+        &[x] => run(ty, Products { bytes, x: [x], n: 1, out }),
+        several => {
+            let x = std::array::from_fn(|row| several[row.min(several.len() - 1)]);
+            run(ty, Products::<MOST> { bytes, x, n: several.len(), out });
+        }
+    }
+}
+
+/// Rows of a stream beyond the `n` first stand there to be counted and no more.
+struct Products<'a, const N: usize> {
+    bytes: &'a [u8],
+    x: [&'a [[f32; 16]]; N],
+    n: usize,
+    out: &'a mut [f32],
+}
+
+impl<const N: usize> Work for Products<'_, N> {
+    #[inline(always)]
+    fn run<B: Block, L: Sixteen>(self, lanes: L) {
+        let row_bytes = self.x[0].len() / B::SIXTEENS * B::BYTES;
+        for (row, out) in self.bytes.chunks_exact(row_bytes).zip(self.out.chunks_exact_mut(self.n)) {
+            let mut dots = Dots { x: self.x, sums: [[lanes.zero(); 2]; N] };
+            for bytes in row.chunks_exact(B::BYTES) {
+                B::put(lanes, bytes, &mut dots);
+                for x in &mut dots.x {
+                    *x = &x[B::SIXTEENS..];
+                }
+            }
+            out.copy_from_slice(&dots.totals(lanes)[..self.n]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_as_large_as_their_types_say() {
+        for (ty, bytes, sixteens) in SIZES {
+            assert_eq!((ty.block_bytes(), ty.block_weights()), (*bytes, 16 * sixteens), "{ty}");
+        }
+    }
+}
