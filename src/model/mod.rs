@@ -5,7 +5,11 @@
 //! - `params`: the parameters a spec asks for, with their shapes; `shuffled`: a model that lost their places
 //! - `checkpoint`: safetensors and older pickles, one file or shards
 //! - `weights`: a checkpoint's tensors as parameters, checked
-//! - `compute`: where a model computes
+//! - `device`: where a model computes
+//! - `quantised`: matrices of blocks, unpacked tile by tile or as they are multiplied
+//! - `weight_rows`: the rows of a matrix, and products with few rows of a stream; `together`: of several matrices at once;
+//!   `prefetch` asks for weights before they are read
+//! - `compute`: the numbers in which blocks multiply
 //! - `linear`: matrices as they lie in memory, dense or quantised
 //! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores; `alike` spares
 //!   them where rows are equal
@@ -56,6 +60,7 @@ pub mod memory;
 mod norm;
 mod outline;
 mod params;
+mod prefetch;
 mod quantised;
 mod rotary;
 mod sampling;

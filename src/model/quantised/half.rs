@@ -5,10 +5,16 @@
 /// Every number in half precision, by its bits.
 static HALVES: [f32; 1 << 16] = halves();
 
-/// The number that lies in two bytes.
+/// The number that lies in the two bytes at a place of a block.
 #[inline(always)]
-pub(super) fn half(low: u8, high: u8) -> f32 {
-    HALVES[u16::from_le_bytes([low, high]) as usize]
+pub(super) fn half<const N: usize>(block: &[u8; N], at: usize) -> f32 {
+    HALVES[u16::from_le_bytes(*first(&block[at..])) as usize]
+}
+
+/// An array of a slice's first bytes.
+#[inline(always)]
+pub(super) fn first<const N: usize>(from: &[u8]) -> &[u8; N] {
+    from.first_chunk().expect("a block's bytes are counted by its type")
 }
 
 #[allow(long_running_const_eval)] // 65,536 times some steps
@@ -45,8 +51,7 @@ mod tests {
     #[test]
     fn every_half_is_read_as_the_library_for_them_reads_it() {
         for bits in 0..=u16::MAX {
-            let [low, high] = bits.to_le_bytes();
-            let (ours, theirs) = (half(low, high), half::f16::from_bits(bits).to_f32());
+            let (ours, theirs) = (half(&bits.to_le_bytes(), 0), half::f16::from_bits(bits).to_f32());
             assert!(ours.to_bits() == theirs.to_bits() || ours.is_nan() && theirs.is_nan(), "{bits:x}");
         }
     }

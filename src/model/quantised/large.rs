@@ -3,21 +3,15 @@
 //! # Source
 //! `ggml-quants.c` of llama.cpp says how the bytes lie; values are held against gguf-py's `dequantize`.
 
-use super::half::half;
+use super::half::{first, half};
 use super::sink::Sink;
 use super::sixteen::Sixteen;
 use super::small::{IQ4, nibbles};
 
-/// An array of a slice's first numbers.
-#[inline(always)]
-fn first<const N: usize>(from: &[u8]) -> &[u8; N] {
-    from.first_chunk().expect("a block's bytes are counted by its type")
-}
-
 #[inline(always)]
 pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<L>) {
     let (scales, quants) = (first::<16>(block), &block[16..80]);
-    let (d, min) = (half(block[80], block[81]), half(block[82], block[83]));
+    let (d, min) = (half(block, 80), half(block, 82));
     for part in 0..16 {
         let (dl, ml) = (d * f32::from(scales[part] & 15), min * f32::from(scales[part] >> 4));
         // Halves of 128 weights lie in 32 bytes each, two bits of each byte for every 32 weights.
@@ -30,7 +24,7 @@ pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<
 #[inline(always)]
 pub(super) fn q3_k<L: Sixteen>(lanes: L, block: &[u8; 110], sink: &mut impl Sink<L>) {
     let (high, quants, scales) = (&block[..32], &block[32..96], first::<12>(&block[96..]));
-    let d = half(block[108], block[109]);
+    let d = half(block, 108);
     for part in 0..16 {
         // Four bits of a scale lie in one of eight bytes, two in one of four.
         let low = scales[part % 8] >> (part / 8 * 4) & 15;
@@ -59,7 +53,7 @@ fn scale_and_offset(packed: &[u8; 12], part: usize) -> (f32, f32) {
 
 #[inline(always)]
 pub(super) fn q4_k<L: Sixteen>(lanes: L, block: &[u8; 144], sink: &mut impl Sink<L>) {
-    let (d, min) = (half(block[0], block[1]), half(block[2], block[3]));
+    let (d, min) = (half(block, 0), half(block, 2));
     let (scales, quants) = (first::<12>(&block[4..]), &block[16..]);
     // Two parts share 32 bytes: the lower halves are the first part's, the upper the second's.
     for pair in 0..4 {
@@ -77,7 +71,7 @@ pub(super) fn q4_k<L: Sixteen>(lanes: L, block: &[u8; 144], sink: &mut impl Sink
 
 #[inline(always)]
 pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink<L>) {
-    let (d, min) = (half(block[0], block[1]), half(block[2], block[3]));
+    let (d, min) = (half(block, 0), half(block, 2));
     let (scales, quants) = (first::<12>(&block[4..]), &block[48..]);
     let fifths = [16, 32].map(|side| lanes.bytes(first(&block[side..])));
     for pair in 0..4 {
@@ -98,7 +92,7 @@ pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink
 #[inline(always)]
 pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink<L>) {
     let (low, high, scales) = (&block[..128], &block[128..192], first::<16>(&block[192..]));
-    let d = half(block[208], block[209]);
+    let d = half(block, 208);
     for part in 0..16 {
         let dl = d * f32::from(scales[part] as i8);
         // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes, the upper of all four
@@ -115,7 +109,7 @@ pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink
 
 #[inline(always)]
 pub(super) fn iq4_xs<L: Sixteen>(lanes: L, block: &[u8; 136], sink: &mut impl Sink<L>) {
-    let d = half(block[0], block[1]);
+    let d = half(block, 0);
     let (high, low, quants) =
         (u16::from_le_bytes([block[2], block[3]]), first::<4>(&block[4..]), &block[8..]);
     for part in 0..8 {

@@ -5,7 +5,7 @@
 //! # Source
 //! `ggml-quants.c` of llama.cpp says how the bytes lie; values are held against gguf-py's `dequantize`.
 
-use super::half::half;
+use super::half::{first, half};
 use super::sink::Sink;
 use super::sixteen::Sixteen;
 
@@ -27,63 +27,61 @@ pub(super) fn nibbles<L: Sixteen>(lanes: L, from: &[u8; 16]) -> [L::Whole; 2] {
 
 /// The same, with a fifth bit for each from 4 bytes of their own.
 #[inline(always)]
-fn fives<L: Sixteen>(lanes: L, fifths: [u8; 4], from: &[u8; 16]) -> [L::Whole; 2] {
+fn fives<L: Sixteen>(lanes: L, [a, b, c, d]: &[u8; 4], from: &[u8; 16]) -> [L::Whole; 2] {
     let [low, high] = nibbles(lanes, from);
-    let [a, b, c, d] = fifths;
     let fifth = |two| lanes.left(lanes.bits(u16::from_le_bytes(two)), 4);
-    [lanes.or(low, fifth([a, b])), lanes.or(high, fifth([c, d]))]
+    [lanes.or(low, fifth([*a, *b])), lanes.or(high, fifth([*c, *d]))]
 }
 
 #[inline(always)]
-pub(super) fn q4_0<L: Sixteen>(lanes: L, [d0, d1, rest @ ..]: &[u8; 18], sink: &mut impl Sink<L>) {
-    let (d, [low, high]) = (half(*d0, *d1), nibbles(lanes, rest));
+pub(super) fn q4_0<L: Sixteen>(lanes: L, block: &[u8; 18], sink: &mut impl Sink<L>) {
+    let (d, [low, high]) = (half(block, 0), nibbles(lanes, first(&block[2..])));
     sink.put(lanes, 0, lanes.times(lanes.plus(lanes.real(low), -8.0), d));
     sink.put(lanes, 1, lanes.times(lanes.plus(lanes.real(high), -8.0), d));
 }
 
 #[inline(always)]
-pub(super) fn q4_1<L: Sixteen>(lanes: L, [d0, d1, m0, m1, rest @ ..]: &[u8; 20], sink: &mut impl Sink<L>) {
-    let (d, m, [low, high]) = (half(*d0, *d1), half(*m0, *m1), nibbles(lanes, rest));
+pub(super) fn q4_1<L: Sixteen>(lanes: L, block: &[u8; 20], sink: &mut impl Sink<L>) {
+    let (d, m, [low, high]) = (half(block, 0), half(block, 2), nibbles(lanes, first(&block[4..])));
     sink.put(lanes, 0, lanes.plus(lanes.times(lanes.real(low), d), m));
     sink.put(lanes, 1, lanes.plus(lanes.times(lanes.real(high), d), m));
 }
 
 #[inline(always)]
 pub(super) fn q5_0<L: Sixteen>(lanes: L, block: &[u8; 22], sink: &mut impl Sink<L>) {
-    let [d0, d1, a, b, c, e, rest @ ..] = block;
-    let (d, [low, high]) = (half(*d0, *d1), fives(lanes, [*a, *b, *c, *e], rest));
+    let (d, [low, high]) = (half(block, 0), fives(lanes, first(&block[2..]), first(&block[6..])));
     sink.put(lanes, 0, lanes.times(lanes.plus(lanes.real(low), -16.0), d));
     sink.put(lanes, 1, lanes.times(lanes.plus(lanes.real(high), -16.0), d));
 }
 
 #[inline(always)]
 pub(super) fn q5_1<L: Sixteen>(lanes: L, block: &[u8; 24], sink: &mut impl Sink<L>) {
-    let [d0, d1, m0, m1, a, b, c, e, rest @ ..] = block;
-    let (d, m, [low, high]) = (half(*d0, *d1), half(*m0, *m1), fives(lanes, [*a, *b, *c, *e], rest));
+    let (d, m) = (half(block, 0), half(block, 2));
+    let [low, high] = fives(lanes, first(&block[4..]), first(&block[8..]));
     sink.put(lanes, 0, lanes.plus(lanes.times(lanes.real(low), d), m));
     sink.put(lanes, 1, lanes.plus(lanes.times(lanes.real(high), d), m));
 }
 
 #[inline(always)]
-pub(super) fn q8_0<L: Sixteen>(lanes: L, [d0, d1, rest @ ..]: &[u8; 34], sink: &mut impl Sink<L>) {
-    let d = half(*d0, *d1);
-    let [first, second] = rest.as_chunks::<16>().0 else { return };
-    sink.put(lanes, 0, lanes.times(lanes.real(lanes.signed_bytes(first)), d));
-    sink.put(lanes, 1, lanes.times(lanes.real(lanes.signed_bytes(second)), d));
+pub(super) fn q8_0<L: Sixteen>(lanes: L, block: &[u8; 34], sink: &mut impl Sink<L>) {
+    let d = half(block, 0);
+    sink.put(lanes, 0, lanes.times(lanes.real(lanes.signed_bytes(first(&block[2..]))), d));
+    sink.put(lanes, 1, lanes.times(lanes.real(lanes.signed_bytes(first(&block[18..]))), d));
 }
 
 #[inline(always)]
-pub(super) fn iq4_nl<L: Sixteen>(lanes: L, [d0, d1, rest @ ..]: &[u8; 18], sink: &mut impl Sink<L>) {
-    let (d, [low, high]) = (half(*d0, *d1), nibbles(lanes, rest));
+pub(super) fn iq4_nl<L: Sixteen>(lanes: L, block: &[u8; 18], sink: &mut impl Sink<L>) {
+    let (d, [low, high]) = (half(block, 0), nibbles(lanes, first(&block[2..])));
     sink.put(lanes, 0, lanes.times(lanes.pick(&IQ4, low), d));
     sink.put(lanes, 1, lanes.times(lanes.pick(&IQ4, high), d));
 }
 
 #[inline(always)]
-pub(super) fn mxfp4<L: Sixteen>(lanes: L, [e, rest @ ..]: &[u8; 17], sink: &mut impl Sink<L>) {
+pub(super) fn mxfp4<L: Sixteen>(lanes: L, block: &[u8; 17], sink: &mut impl Sink<L>) {
+    let e = block[0];
     // Half of 2^(e - 127), as the values are twice as large.
-    let d = f32::from_bits(if *e < 2 { 0x0020_0000 << *e } else { (u32::from(*e) - 1) << 23 });
-    let [low, high] = nibbles(lanes, rest);
+    let d = f32::from_bits(if e < 2 { 0x0020_0000 << e } else { (u32::from(e) - 1) << 23 });
+    let [low, high] = nibbles(lanes, first(&block[1..]));
     sink.put(lanes, 0, lanes.times(lanes.pick(&MX, low), d));
     sink.put(lanes, 1, lanes.times(lanes.pick(&MX, high), d));
 }

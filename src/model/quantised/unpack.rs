@@ -5,6 +5,7 @@ use super::sink::{Dots, Numbers, Sink};
 use super::sixteen::{Plain, Sixteen};
 use super::small::{iq4_nl, mxfp4, q4_0, q4_1, q5_0, q5_1, q8_0};
 use super::types::QuantType;
+use crate::model::prefetch::{AHEAD, prefetch};
 use pulp::NullaryFnOnce;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
@@ -144,13 +145,16 @@ impl<const N: usize> Work for Products<'_, N> {
     #[inline(always)]
     fn run<B: Block, L: Sixteen>(self, lanes: L) {
         let row_bytes = self.x[0].len() / B::SIXTEENS * B::BYTES;
-        for (row, out) in self.bytes.chunks_exact(row_bytes).zip(self.out.chunks_exact_mut(self.n)) {
+        let rows = self.bytes.chunks_exact(row_bytes).enumerate();
+        for ((at, row), out) in rows.zip(self.out.chunks_exact_mut(self.n)) {
+            let ahead = at * row_bytes + AHEAD;
+            prefetch(self.bytes.get(ahead..ahead + row_bytes).unwrap_or(&[]));
             let mut dots = Dots { x: self.x, sums: [[lanes.zero(); 2]; N] };
+            // Pieces whose length is known, so that no look at them is checked.
+            let mut pieces = self.x.map(|x| x.chunks_exact(B::SIXTEENS));
             for bytes in row.chunks_exact(B::BYTES) {
+                dots.x = pieces.each_mut().map(|pieces| pieces.next().unwrap_or(&[]));
                 B::put(lanes, bytes, &mut dots);
-                for x in &mut dots.x {
-                    *x = &x[B::SIXTEENS..];
-                }
             }
             out.copy_from_slice(&dots.totals(lanes)[..self.n]);
         }
