@@ -6,7 +6,7 @@ use super::families::{Config, Family};
 use super::gguf::GgufFile;
 use super::linear::Weight;
 use super::location::{self, Location, is_gguf};
-use super::memory;
+use super::memory::{self, StoredTypes};
 use super::params::{Param, Place};
 use super::spec::{Head, Spec};
 use super::tokenizer::Tokenizer;
@@ -271,10 +271,18 @@ fn parameters(
     weights: impl FnOnce() -> Result<Weights>,
 ) -> Result<(Spec, Box<Parameters>, Arc<Weights>)> {
     let (family, spec) = (config.family()?, config.spec()?);
+    let fits = |stored| {
+        let needed = memory::weight_bytes(&spec, precision, &stored) + memory::pass_bytes(&spec);
+        memory::check(needed, memory::available_bytes())
+    };
+    // Before the files are looked at, unless it is they that tell.
+    if precision.dtype().is_some() {
+        fits(StoredTypes::new())?;
+    }
     let weights = Arc::new(weights()?);
-    let stored = weights.stored_types()?;
-    let needed = memory::weight_bytes(&spec, precision, &stored) + memory::pass_bytes(&spec);
-    memory::check(needed, memory::available_bytes())?;
+    if precision.dtype().is_none() {
+        fits(weights.stored_types()?)?;
+    }
     let spec = as_stored(config, &weights)?;
     let (shape_of, read) = (spec.clone(), weights.clone());
     let load =

@@ -4,7 +4,7 @@
 use mappa::features::Dictionary;
 use mappa::features::train::{Source, Still, Tokenised};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Held, Location, Model};
+use mappa::model::{Capture, LoadOptions, Location, Model};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 const POINT: HookPoint = HookPoint::ResidPost(1);
 
 fn atlas() -> Model {
-    Model::open(&Location::Bundled, Held::default()).unwrap()
+    Model::open(&Location::Bundled, LoadOptions::default()).unwrap()
 }
 
 /// The rows of each distinct beginning of some texts, BOS left out, each text in a pass of its own.

@@ -24,6 +24,7 @@ mod laws;
 mod loading;
 mod parts;
 mod probing;
+mod quantised;
 mod reading;
 mod references;
 mod shards;
