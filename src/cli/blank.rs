@@ -4,7 +4,7 @@ use super::stages::Job;
 use mappa::Result;
 use mappa::activations::{Activations, Division, Work};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Transformer, untrained_up_to};
+use mappa::model::Transformer;
 use mappa::probes::stacked;
 use mappa::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl Job<'_> {
     pub fn blank(&self, blank: Blank, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
         let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
         let model = match blank {
-            Blank::Untrained => untrained_up_to(last, self.model.spec(), self.seed)?,
+            Blank::Untrained => self.model.untrained_up_to(last, self.seed)?,
             Blank::Shuffled => self.model.shuffled_up_to(last, self.seed)?,
         };
         let mut read = self.through(&model, points)?;

@@ -19,7 +19,7 @@ pub struct ChosenModel {
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// In which numbers blocks multiply: f32, or q8 (beside quantised weights the stream in 8 bits, as in llama.cpp).
+    /// In which numbers blocks multiply: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     pub compute: Compute,
 }

@@ -42,7 +42,7 @@ pub struct Run {
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
-    /// In which numbers blocks multiply: f32, or q8 (beside quantised weights the stream in 8 bits, as in llama.cpp).
+    /// In which numbers blocks multiply: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
     #[arg(long, value_name = "NUMBERS")]
     compute: Option<Compute>,
 }

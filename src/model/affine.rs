@@ -1,5 +1,6 @@
 //! `activation(x · wᵀ + b)` over the rows of a stream, perhaps times a gate, in f32 on the CPU.
 
+use super::bf16::PackedBf16;
 use super::quantised::Blocks;
 use super::spec::Activation;
 use super::weight_rows::{FEW, Numbers, Rows, few};
@@ -222,24 +223,40 @@ impl CustomOp3 for Affine {
     }
 }
 
-/// The same with a matrix of quantised blocks; it has no gradient.
-pub(super) struct OfBlocks {
+/// The same with a matrix that is no tensor; it has no gradient.
+pub(super) struct Stored {
     pub op: Affine,
-    pub w: Blocks,
+    pub w: StoredMatrix,
     pub b: Option<Tensor>,
 }
 
-impl CustomOp1 for OfBlocks {
+/// A matrix that is no tensor.
+pub(super) enum StoredMatrix {
+    Blocks(Blocks),
+    Bf16(PackedBf16),
+}
+
+impl CustomOp1 for Stored {
     fn name(&self) -> &'static str {
-        "affine of blocks"
+        "affine of a stored matrix"
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, of_x: &Layout) -> Result<(CpuStorage, Shape)> {
-        let [d_out, d_in] = self.w.dims();
-        let rows = Rows { numbers: Numbers::Blocks(&self.w), d_out, d_in };
+        let x = slice(x, of_x)?;
         let held = self.b.as_ref().map(Tensor::storage_and_layout);
         let b = held.as_ref().map(|(storage, layout)| on_cpu(storage, layout)).transpose()?;
-        self.op.forward((slice(x, of_x)?, of_x), rows, b)
+        match &self.w {
+            StoredMatrix::Blocks(blocks) => {
+                let [d_out, d_in] = blocks.dims();
+                self.op.forward((x, of_x), Rows { numbers: Numbers::Blocks(blocks), d_out, d_in }, b)
+            }
+            StoredMatrix::Bf16(packed) => {
+                let (n, [d_out, _]) = (of_x.shape().dims2()?.0, packed.dims());
+                let mut out = packed.product(x, n)?;
+                self.op.finish(&mut out, Columns { from: 0, to: d_out, of: d_out }, b)?;
+                Ok((CpuStorage::F32(out), (n, d_out).into()))
+            }
+        }
     }
 }
 

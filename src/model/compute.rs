@@ -1,5 +1,7 @@
 //! The numbers in which a model's blocks multiply the stream by their matrices.
 
+use super::bf16::PackedBf16;
+use super::device::DeviceChoice;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -12,10 +14,30 @@ pub enum Compute {
     F32,
     /// The stream rounded to 8 bits beside quantised matrices, as llama.cpp takes their products; f32 beside others.
     Q8,
+    /// bf16, the stream and the blocks' weights rounded to it, where the processor has AVX-512 BF16.
+    Bf16,
 }
 
 /// Each with its name.
-const NAMES: [(&str, Compute); 2] = [("f32", Compute::F32), ("q8", Compute::Q8)];
+const NAMES: [(&str, Compute); 3] = [("f32", Compute::F32), ("bf16", Compute::Bf16), ("q8", Compute::Q8)];
+
+impl Compute {
+    /// Refuses what this machine's processor, or another device, cannot compute in.
+    pub(super) fn check(self, device: DeviceChoice) -> Result<()> {
+        let found = match (self, device) {
+            (Compute::Bf16, DeviceChoice::Cpu) if !PackedBf16::is_supported() => {
+                "bf16 on a processor without AVX-512 BF16".to_string()
+            }
+            (Compute::Bf16, device) if device != DeviceChoice::Cpu => format!("bf16 on {device}"),
+            _ => return Ok(()),
+        };
+        Err(Error::invalid(
+            "--compute",
+            found,
+            "f32, which every machine computes in; --dtype bf16 saves memory",
+        ))
+    }
+}
 
 impl FromStr for Compute {
     type Err = Error;
@@ -23,7 +45,8 @@ impl FromStr for Compute {
     fn from_str(name: &str) -> Result<Compute> {
         let known = NAMES.iter().find(|(known, _)| *known == name);
         known.map(|(_, compute)| *compute).ok_or_else(|| {
-            let expected = "f32, or q8 (the stream in 8 bits beside quantised weights, as in llama.cpp)";
+            let expected = "f32, bf16 (on processors with AVX-512 BF16), or q8 (the stream in 8 bits beside quantised \
+                            weights, as in llama.cpp)";
             Error::invalid("compute", name, expected)
         })
     }

@@ -1,8 +1,10 @@
 //! Matrices as they lie in memory, and their product with the stream.
 
-use super::affine::{Affine, OfBlocks};
+use super::affine::{Affine, Stored, StoredMatrix};
+use super::bf16::PackedBf16;
 use super::compute::Compute;
 use super::elementwise::multiply;
+use super::params::Param;
 use super::quantised::Blocks;
 use super::spec::Activation;
 use crate::error::Result;
@@ -20,15 +22,20 @@ pub enum Weight {
     Quantised(Blocks),
     /// Blocks of quantised numbers whose products round the other side to 8 bits as well, as llama.cpp's do.
     Rounding(Arc<QTensor>),
+    /// Numbers in bf16, by which the other side is multiplied in bf16 too.
+    Bf16(PackedBf16),
 }
 
 impl Weight {
     /// The same values where a model computes, and as it multiplies by them.
-    pub(super) fn kept(self, device: &Device, compute: Compute) -> Result<Weight> {
+    pub(super) fn kept(self, param: Param, device: &Device, compute: Compute) -> Result<Weight> {
+        if compute == Compute::Bf16 && param.is_block_matrix() {
+            return Ok(Weight::Bf16(PackedBf16::new(&self.as_stored()?)?));
+        }
         let blocks = match self {
             Weight::Quantised(blocks) => blocks,
             Weight::Dense(tensor) => return Ok(Weight::Dense(tensor.to_device(device)?)),
-            rounding => return Ok(rounding),
+            Weight::Rounding(_) | Weight::Bf16(_) => return Ok(self),
         };
         if let (Compute::Q8, Some(dtype)) = (compute, blocks.ty().of_candle(blocks.dims()[1])) {
             let storage = QStorage::from_data(Cow::Borrowed(blocks.bytes()), device, dtype)?;
@@ -65,6 +72,7 @@ impl Weight {
             Weight::Dense(tensor) => tensor,
             Weight::Quantised(blocks) => blocks.dense()?,
             Weight::Rounding(blocks) => blocks.dequantize(&blocks.device())?,
+            Weight::Bf16(packed) => packed.dense()?,
         })
     }
 }
@@ -75,6 +83,7 @@ pub(super) enum Matrix {
     Dense(Tensor),
     Quantised(Blocks),
     Rounding(QMatMul),
+    Bf16(PackedBf16),
 }
 
 impl Matrix {
@@ -83,6 +92,7 @@ impl Matrix {
             Weight::Dense(tensor) => Matrix::Dense(tensor),
             Weight::Quantised(blocks) => Matrix::Quantised(blocks),
             Weight::Rounding(blocks) => Matrix::Rounding(QMatMul::from_arc(blocks)?),
+            Weight::Bf16(packed) => Matrix::Bf16(packed),
         })
     }
 
@@ -90,7 +100,7 @@ impl Matrix {
     pub fn device(&self) -> Device {
         match self {
             Matrix::Dense(weight) => weight.device().clone(),
-            Matrix::Quantised(_) => Device::Cpu,
+            Matrix::Quantised(_) | Matrix::Bf16(_) => Device::Cpu,
             Matrix::Rounding(QMatMul::QTensor(blocks)) => blocks.device(),
             Matrix::Rounding(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => weight.device().clone(),
         }
@@ -101,6 +111,7 @@ impl Matrix {
         Ok(match self {
             Matrix::Dense(weight) => weight.to_dtype(DType::F32)?,
             Matrix::Quantised(blocks) => blocks.dense()?,
+            Matrix::Bf16(packed) => packed.dense()?,
             Matrix::Rounding(QMatMul::QTensor(blocks)) => blocks.dequantize(&Device::Cpu)?,
             Matrix::Rounding(QMatMul::Tensor(weight) | QMatMul::TensorF16(weight)) => {
                 weight.to_dtype(DType::F32)?
@@ -116,6 +127,7 @@ impl Matrix {
         Ok(match self {
             Matrix::Dense(weight) => weight.index_select(ids, 0)?.to_dtype(DType::F32)?,
             Matrix::Quantised(blocks) => blocks.rows(ids)?,
+            Matrix::Bf16(packed) => packed.dense()?.index_select(ids, 0)?,
             Matrix::Rounding(blocks) => blocks.embedding(ids)?.to_dtype(DType::F32)?,
         })
     }
@@ -153,7 +165,7 @@ impl Linear {
             && match &self.weight {
                 // A gradient needs the two factors apart.
                 Matrix::Dense(weight) => ![&gate, x, weight].into_iter().any(is_traced),
-                Matrix::Quantised(_) => true,
+                Matrix::Quantised(_) | Matrix::Bf16(_) => true,
                 Matrix::Rounding(_) => false,
             };
         if takes_a_gate {
@@ -172,8 +184,12 @@ impl Linear {
                 });
             }
             (Matrix::Quantised(blocks), bias) => {
-                let op = OfBlocks { op, w: blocks.clone(), b: bias.clone() };
-                return Ok(x.contiguous()?.apply_op1(op)?);
+                let w = StoredMatrix::Blocks(blocks.clone());
+                return Ok(x.contiguous()?.apply_op1(Stored { op, w, b: bias.clone() })?);
+            }
+            (Matrix::Bf16(packed), bias) => {
+                let w = StoredMatrix::Bf16(packed.clone());
+                return Ok(x.contiguous()?.apply_op1(Stored { op, w, b: bias.clone() })?);
             }
             (Matrix::Dense(weight), _) => x.matmul(&weight.to_dtype(DType::F32)?.t()?)?,
             (Matrix::Rounding(blocks), _) => blocks.forward(&x.contiguous()?)?,

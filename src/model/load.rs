@@ -213,8 +213,9 @@ impl Model {
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
         let LoadOptions { device, compute, .. } = options;
+        compute.check(device)?;
         let on = device.open()?;
-        let mut load = |param, shape: &[usize]| load(param, shape)?.kept(&on, compute);
+        let mut load = |param, shape: &[usize]| load(param, shape)?.kept(param, &on, compute);
         let transformer = Transformer::new(spec, &mut load)?;
         let name = match &location {
             Location::Folder { name, .. } => name.clone(),

@@ -9,6 +9,7 @@
 //! - `quantised`: matrices of blocks, unpacked tile by tile or as they are multiplied
 //! - `weight_rows`: the rows of a matrix, and products with few rows of a stream; `together`: of several matrices at once;
 //!   `prefetch` asks for weights before they are read
+//! - `bf16`: matrices and products in bf16
 //! - `compute`: the numbers in which blocks multiply
 //! - `linear`: matrices as they lie in memory, dense or quantised
 //! - `affine`, `activation`, `elementwise`, `lanes`: products and what follows them, over all cores; `alike` spares
@@ -35,6 +36,7 @@ mod affine;
 mod alike;
 mod attention;
 mod beginning;
+mod bf16;
 mod block;
 mod bos;
 mod cache;

@@ -1,5 +1,6 @@
 //! The parameters a spec asks for, their shapes, and random values for them.
 
+use super::compute::Compute;
 use super::linear::Weight;
 use super::spec::{BlockKind, Positions, QkNormOver, Spec};
 use super::transformer::Transformer;
@@ -110,6 +111,13 @@ impl Place {
             Place::Block(_, part) => in_block(part),
             _ => false,
         }
+    }
+}
+
+impl Param {
+    /// Whether it is a matrix of a block.
+    pub(super) fn is_block_matrix(self) -> bool {
+        matches!(self.place, Place::Block(..)) && self.kind == Kind::Weight && !self.place.is_norm()
     }
 }
 
@@ -268,7 +276,7 @@ pub(crate) fn random(spec: &Spec, param: Param, shape: &[usize], rng: &mut impl 
 /// # Errors
 /// [`Error::Tensor`] if the shapes cannot be laid out.
 pub fn untrained(spec: &Spec, seed: u64) -> Result<Transformer> {
-    draw(spec, spec.clone(), seed)
+    draw(spec, spec.clone(), (seed, Compute::F32))
 }
 
 /// The blocks of [`untrained`] up to one of them, with the same weights, and no head.
@@ -276,7 +284,7 @@ pub fn untrained(spec: &Spec, seed: u64) -> Result<Transformer> {
 /// # Errors
 /// As [`untrained`].
 pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transformer> {
-    draw(spec, up_to(layer, spec), seed)
+    draw(spec, up_to(layer, spec), (seed, Compute::F32))
 }
 
 /// The spec of the blocks up to one of them, without a head.
@@ -287,7 +295,9 @@ pub(super) fn up_to(layer: usize, spec: &Spec) -> Spec {
 }
 
 /// The parameters of `part`, drawn as those of the whole: the first of them are the same.
-fn draw(whole: &Spec, part: Spec, seed: u64) -> Result<Transformer> {
+pub(super) fn draw(whole: &Spec, part: Spec, (seed, compute): (u64, Compute)) -> Result<Transformer> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    Transformer::new(part, &mut |param, shape| Ok(Weight::Dense(random(whole, param, shape, &mut rng)?)))
+    Transformer::new(part, &mut |param, shape| {
+        Weight::Dense(random(whole, param, shape, &mut rng)?).kept(param, &Device::Cpu, compute)
+    })
 }

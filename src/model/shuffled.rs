@@ -1,8 +1,8 @@
-//! A model whose weights keep their values and lose their places: the baseline between untrained and trained.
+//! The models that know nothing, beside this one: drawn anew, or its weights in other places.
 
 use super::linear::Weight;
 use super::load::Model;
-use super::params::up_to;
+use super::params::{draw, up_to};
 use super::transformer::Transformer;
 use crate::error::Result;
 use candle_core::{Device, Tensor};
@@ -28,7 +28,16 @@ impl Model {
             rng.set_stream(n_tensors);
             n_tensors += 1;
             values.shuffle(&mut rng);
-            Ok(Weight::Dense(Tensor::from_vec(values, shape, &Device::Cpu)?))
+            let shuffled = Weight::Dense(Tensor::from_vec(values, shape, &Device::Cpu)?);
+            shuffled.kept(param, &Device::Cpu, self.compute)
         })
+    }
+
+    /// The blocks of [`untrained`](super::untrained()) up to one of them, multiplied as this model's are, and no head.
+    ///
+    /// # Errors
+    /// As [`untrained`](super::untrained).
+    pub fn untrained_up_to(&self, layer: usize, seed: u64) -> Result<Transformer> {
+        draw(self.spec(), up_to(layer, self.spec()), (seed, self.compute))
     }
 }

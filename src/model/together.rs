@@ -37,7 +37,7 @@ fn in_one_step(linears: &[(&Linear, Option<Activation>)], x: &Tensor) -> Result<
     let is_traced = |(linear, _): &(&Linear, _)| match &linear.weight {
         Matrix::Dense(weight) => weight.track_op() || !weight.device().is_cpu(),
         Matrix::Quantised(_) => false,
-        Matrix::Rounding(_) => true,
+        Matrix::Rounding(_) | Matrix::Bf16(_) => true,
     };
     if n > FEW || n == 0 || d_in == 0 || x.track_op() || !x.device().is_cpu() || linears.iter().any(is_traced)
     {

@@ -1,0 +1,197 @@
+//! A matrix in bf16, in the order in which the kernel reads it.
+
+use super::kernel::{LINES, Line, Pairs, ROWS, is_there, multiply, round};
+use candle_core::{DType, Device, Result, Tensor, bail};
+use rayon::prelude::*;
+use std::fmt;
+use std::sync::Arc;
+
+/// Columns of a whole panel.
+const PANEL: usize = 16 * LINES;
+/// Pairs between the end of a row and the next: rows whose distance is a power of two would share few places of a cache.
+const GAP: usize = 16;
+
+/// A matrix `[out, in]` in bf16: panels of 48 rows, in which the pairs of all rows at one place lie together.
+#[derive(Clone)]
+pub struct PackedBf16 {
+    panels: Arc<Vec<Vec<Line>>>,
+    d_out: usize,
+    d_in: usize,
+}
+
+impl PackedBf16 {
+    /// Whether this machine's processor multiplies in bf16.
+    pub fn is_supported() -> bool {
+        is_there()
+    }
+
+    /// The matrix rounded to bf16.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    ///
+    /// # Errors
+    /// If it is no matrix of numbers.
+    pub(crate) fn new(weight: &Tensor) -> Result<PackedBf16> {
+        let (d_out, d_in) = weight.dims2()?;
+        let n_pairs = d_in.div_ceil(2);
+        let panel = |first: usize| {
+            let n = PANEL.min(d_out - first);
+            let values = weight.narrow(0, first, n)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+            let (lines, mut pairs) = (n.div_ceil(16), vec![0; n_pairs]);
+            let mut packed = vec![Line::default(); n_pairs * lines];
+            for (row, values) in values.chunks_exact(d_in.max(1)).enumerate() {
+                round(values, &mut pairs);
+                for (at, pair) in pairs.iter().enumerate() {
+                    packed[at * lines + row / 16].0[row % 16] = *pair;
+                }
+            }
+            Ok(packed)
+        };
+        let firsts: Vec<usize> = (0..d_out).step_by(PANEL).collect();
+        let panels = firsts.into_par_iter().map(panel).collect::<Result<_>>()?;
+        Ok(PackedBf16 { panels: Arc::new(panels), d_out, d_in })
+    }
+
+    /// `[out, in]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.d_out, self.d_in]
+    }
+
+    /// All of it in f32.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    pub(crate) fn dense(&self) -> Result<Tensor> {
+        let mut all = vec![0f32; self.d_out * self.d_in];
+        for (row, out) in all.chunks_exact_mut(self.d_in.max(1)).enumerate() {
+            let (panel, lines, within) = self.panel(row / PANEL, row % PANEL);
+            for (at, out) in out.iter_mut().enumerate() {
+                let pair = panel[at / 2 * lines + within / 16].0[within % 16];
+                *out = f32::from_bits(if at % 2 == 0 { pair << 16 } else { pair & 0xffff_0000 });
+            }
+        }
+        Tensor::from_vec(all, (self.d_out, self.d_in), &Device::Cpu)
+    }
+
+    /// A panel, how many registers its columns fill, and the given row of it.
+    fn panel(&self, panel: usize, within: usize) -> (&[Line], usize, usize) {
+        let n = PANEL.min(self.d_out - panel * PANEL);
+        (&self.panels[panel], n.div_ceil(16), within)
+    }
+
+    /// The product of rows, each rounded to bf16, with the matrix; a sum's order does not depend on how many rows there are.
+    ///
+    /// # Shapes
+    /// `[n, in]` to `[n, out]`.
+    pub(crate) fn product(&self, x: &[f32], n: usize) -> Result<Vec<f32>> {
+        if x.len() != n * self.d_in {
+            bail!("{} numbers of a stream meet weights for {n} rows of {}", x.len(), self.d_in)
+        }
+        let stride = self.d_in.div_ceil(2) + GAP;
+        let mut pairs = vec![0u32; n * stride];
+        let rows = pairs.par_chunks_mut(stride).zip(x.par_chunks(self.d_in.max(1)));
+        rows.for_each(|(pairs, row)| round(row, &mut pairs[..self.d_in.div_ceil(2)]));
+        let mut out = vec![0f32; n * self.d_out];
+        if n >= ROWS * rayon::current_num_threads() {
+            let at_once = n.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS);
+            let parts = out.par_chunks_mut(at_once * self.d_out).zip(pairs.par_chunks(at_once * stride));
+            parts.for_each(|(out, pairs)| self.some_rows(pairs, stride, out));
+            return Ok(out);
+        }
+        // Few rows: the panels are handed out, and what each gives is put together.
+        let one = |panel: usize| {
+            let (first, width) = (panel * PANEL, PANEL.min(self.d_out - panel * PANEL));
+            let mut part = vec![0f32; n * width];
+            self.one_panel(panel, (&pairs, stride), Columns { out: &mut part, first: 0, stride: width });
+            (first, width, part)
+        };
+        let parts: Vec<_> = (0..self.panels.len()).into_par_iter().map(one).collect();
+        for (first, width, part) in parts {
+            for (out, part) in out.chunks_exact_mut(self.d_out).zip(part.chunks_exact(width)) {
+                out[first..first + width].copy_from_slice(part);
+            }
+        }
+        Ok(out)
+    }
+
+    fn some_rows(&self, pairs: &[u32], stride: usize, out: &mut [f32]) {
+        for panel in 0..self.panels.len() {
+            let columns = Columns { out: &mut *out, first: panel * PANEL, stride: self.d_out };
+            self.one_panel(panel, (pairs, stride), columns);
+        }
+    }
+
+    fn one_panel(&self, at: usize, (pairs, stride): (&[u32], usize), columns: Columns) {
+        let (panel, lines, _) = self.panel(at, 0);
+        let width = PANEL.min(self.d_out - at * PANEL);
+        let Columns { out, first, stride: of_out } = columns;
+        let mut sums = [[0f32; 16]; ROWS * LINES];
+        let blocks = pairs.chunks(ROWS * stride).zip(out.chunks_mut(ROWS * of_out));
+        for (pairs, out) in blocks {
+            let n = pairs.len() / stride;
+            let sums = &mut sums[..n * lines];
+            multiply(Pairs { all: pairs, n, stride }, panel, lines, sums);
+            for (row, sums) in out.chunks_exact_mut(of_out).zip(sums.chunks_exact(lines)) {
+                row[first..first + width].copy_from_slice(&sums.as_flattened()[..width]);
+            }
+        }
+    }
+}
+
+/// Where a panel's columns go.
+struct Columns<'a> {
+    out: &'a mut [f32],
+    first: usize,
+    /// From one row to the next.
+    stride: usize,
+}
+
+impl fmt::Debug for PackedBf16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedBf16([{}, {}])", self.d_out, self.d_in)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normal(shape: (usize, usize)) -> Tensor {
+        Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap()
+    }
+
+    fn rounded(x: &Tensor) -> Tensor {
+        x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
+    }
+
+    fn values(x: &Tensor) -> Vec<f32> {
+        x.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// Widths that fill registers and panels, and widths that do not; odd ones too.
+    const SHAPES: [(usize, usize); 6] = [(96, 64), (50, 33), (1, 1), (49, 2), (160, 300), (33, 17)];
+
+    #[test]
+    fn products_are_those_of_the_rounded_numbers_and_do_not_depend_on_how_many_rows_there_are() {
+        if !PackedBf16::is_supported() {
+            println!("skipped: this processor has no AVX-512 BF16");
+            return;
+        }
+        for (d_out, d_in) in SHAPES {
+            let (w, x) = (normal((d_out, d_in)), normal((37, d_in)));
+            let packed = PackedBf16::new(&w).unwrap();
+            assert_eq!(values(&packed.dense().unwrap()), values(&rounded(&w)));
+            let ours = packed.product(&values(&x), 37).unwrap();
+            let theirs = values(&rounded(&x).matmul(&rounded(&w).t().unwrap()).unwrap());
+            let largest = theirs.iter().fold(0f32, |most, x| most.max(x.abs()));
+            let worst = ours.iter().zip(&theirs).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(worst < 1e-5 * largest, "{d_out} by {d_in}: {worst} of {largest}");
+            for n in 1..=10 {
+                let some = packed.product(&values(&x)[..n * d_in], n).unwrap();
+                assert_eq!(some, ours[..n * d_out], "{n} rows of {d_out} by {d_in}");
+            }
+        }
+        assert!(PackedBf16::new(&normal((4, 4))).unwrap().product(&[0.0; 7], 2).is_err());
+    }
+}
