@@ -43,19 +43,19 @@ pub(super) fn round(row: &[f32], pairs: &mut [u32]) {
     unreachable!("a model in bf16 is refused where the processor has none");
 }
 
-/// Sums of the products of at most `ROWS` rows with a panel of `lines` registers of columns.
+/// Sums of the products of at most `ROWS` rows with a panel.
 ///
 /// # Shapes
-/// `rows` pairs `[n, stride]`, of which `panel.len() / lines` are the row's; `panel` `[pairs, lines]`;
-/// `sums` `[n, lines]` registers.
-pub(super) fn multiply(rows: Pairs, panel: &[Line], lines: usize, sums: &mut [[f32; 16]]) {
-    assert!(rows.n <= ROWS && (1..=LINES).contains(&lines) && sums.len() == rows.n * lines);
+/// `rows` pairs `[n, stride]`, of which the row's are as many as the panel's; `panel` `[pairs, lines]`.
+pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
+    let lines = columns.width.div_ceil(16);
+    assert!(rows.n <= ROWS && (1..=LINES).contains(&lines));
     let n_pairs = panel.len() / lines;
     assert!(rows.n == 0 || (rows.n - 1) * rows.stride + n_pairs <= rows.all.len());
     #[cfg(target_arch = "x86_64")]
     if is_there() {
         // SAFETY: the instructions were just found to be there, and all sizes fit.
-        return unsafe { x86::multiply(rows, panel, lines, sums) };
+        return unsafe { x86::multiply(rows, panel, columns) };
     }
     unreachable!("a model in bf16 is refused where the processor has none");
 }
@@ -69,36 +69,51 @@ pub(super) struct Pairs<'a> {
     pub stride: usize,
 }
 
+/// Where sums go: some columns of rows.
+pub(super) struct Columns<'a> {
+    pub out: &'a mut [f32],
+    pub first: usize,
+    pub width: usize,
+    /// From one row to the next.
+    pub stride: usize,
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Line, Pairs};
+    use super::{Columns, Line, Pairs};
     use std::arch::x86_64::*;
     use std::mem::transmute;
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub fn round(row: &[f32], pairs: &mut [u32]) {
-        for (numbers, pairs) in row.chunks(16).zip(pairs.chunks_mut(8)) {
-            let mut all = [0f32; 16];
-            all[..numbers.len()].copy_from_slice(numbers);
-            // SAFETY: arrays and registers of one size, any of whose bits are numbers.
-            let rounded: [u32; 8] =
-                unsafe { transmute(_mm512_cvtneps_pbh(transmute::<[f32; 16], __m512>(all))) };
-            let n = pairs.len();
-            pairs.copy_from_slice(&rounded[..n]);
+        let (numbers, rest) = row.as_chunks::<16>();
+        let (whole, last) = pairs.split_at_mut(8 * numbers.len());
+        for (numbers, pairs) in numbers.iter().zip(whole.as_chunks_mut::<8>().0) {
+            *pairs = round_sixteen(*numbers);
         }
+        let mut numbers = [0f32; 16];
+        numbers[..rest.len()].copy_from_slice(rest);
+        let n = rest.len().div_ceil(2);
+        last[..n].copy_from_slice(&round_sixteen(numbers)[..n]);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn round_sixteen(numbers: [f32; 16]) -> [u32; 8] {
+        // SAFETY: arrays and registers of one size, any of whose bits are numbers.
+        unsafe { transmute(_mm512_cvtneps_pbh(transmute::<[f32; 16], __m512>(numbers))) }
     }
 
     /// # Safety
     /// As [`super::multiply`] has checked.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub unsafe fn multiply(rows: Pairs, panel: &[Line], lines: usize, sums: &mut [[f32; 16]]) {
+    pub unsafe fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
         macro_rules! of {
             ($($n:literal)*) => {
-                match (rows.n, lines) {
+                match (rows.n, columns.width) {
                     // SAFETY: the caller has checked that all sizes fit.
-                    $(($n, 1) => unsafe { tile::<$n, 1>(rows, panel, sums) },
-                    ($n, 2) => unsafe { tile::<$n, 2>(rows, panel, sums) },
-                    ($n, _) => unsafe { tile::<$n, 3>(rows, panel, sums) },)*
+                    $(($n, ..=16) => unsafe { tile::<$n, 1>(rows, panel, columns) },
+                    ($n, ..=32) => unsafe { tile::<$n, 2>(rows, panel, columns) },
+                    ($n, _) => unsafe { tile::<$n, 3>(rows, panel, columns) },)*
                     _ => {}
                 }
             };
@@ -109,7 +124,7 @@ mod x86 {
     /// # Safety
     /// As [`super::multiply`] has checked.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn tile<const N: usize, const L: usize>(rows: Pairs, panel: &[Line], sums: &mut [[f32; 16]]) {
+    unsafe fn tile<const N: usize, const L: usize>(rows: Pairs, panel: &[Line], columns: Columns) {
         let mut totals = [[_mm512_setzero_ps(); L]; N];
         let from: [*const u32; N] = std::array::from_fn(|row| rows.all[row * rows.stride..].as_ptr());
         for (pair, lines) in panel.as_chunks::<L>().0.iter().enumerate() {
@@ -124,10 +139,15 @@ mod x86 {
                 }
             }
         }
-        for (row, sums) in totals.iter().zip(sums.as_chunks_mut::<L>().0) {
-            for (total, sums) in row.iter().zip(sums) {
+        let Columns { out, first, width, stride } = columns;
+        for (row, out) in totals.iter().zip(out.chunks_mut(stride)) {
+            for (total, out) in row.iter().zip(out[first..first + width].chunks_mut(16)) {
                 // SAFETY: a register holds sixteen numbers.
-                *sums = unsafe { transmute::<__m512, [f32; 16]>(*total) };
+                let sums = unsafe { transmute::<__m512, [f32; 16]>(*total) };
+                match out.first_chunk_mut::<16>() {
+                    Some(out) => *out = sums,
+                    None => out.copy_from_slice(&sums[..out.len()]),
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A matrix in bf16, in the order in which the kernel reads it.
 
-use super::kernel::{LINES, Line, Pairs, ROWS, is_there, multiply, round};
+use super::kernel::{Columns, LINES, Line, Pairs, ROWS, is_there, multiply, round};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::fmt;
@@ -65,7 +65,8 @@ impl PackedBf16 {
     pub(crate) fn dense(&self) -> Result<Tensor> {
         let mut all = vec![0f32; self.d_out * self.d_in];
         for (row, out) in all.chunks_exact_mut(self.d_in.max(1)).enumerate() {
-            let (panel, lines, within) = self.panel(row / PANEL, row % PANEL);
+            let (panel, lines) = (&self.panels[row / PANEL], self.width(row / PANEL).div_ceil(16));
+            let within = row % PANEL;
             for (at, out) in out.iter_mut().enumerate() {
                 let pair = panel[at / 2 * lines + within / 16].0[within % 16];
                 *out = f32::from_bits(if at % 2 == 0 { pair << 16 } else { pair & 0xffff_0000 });
@@ -74,10 +75,9 @@ impl PackedBf16 {
         Tensor::from_vec(all, (self.d_out, self.d_in), &Device::Cpu)
     }
 
-    /// A panel, how many registers its columns fill, and the given row of it.
-    fn panel(&self, panel: usize, within: usize) -> (&[Line], usize, usize) {
-        let n = PANEL.min(self.d_out - panel * PANEL);
-        (&self.panels[panel], n.div_ceil(16), within)
+    /// How many columns a panel has.
+    fn width(&self, panel: usize) -> usize {
+        PANEL.min(self.d_out - panel * PANEL)
     }
 
     /// The product of rows, each rounded to bf16, with the matrix; a sum's order does not depend on how many rows there are.
@@ -101,9 +101,13 @@ impl PackedBf16 {
         }
         // Few rows: the panels are handed out, and what each gives is put together.
         let one = |panel: usize| {
-            let (first, width) = (panel * PANEL, PANEL.min(self.d_out - panel * PANEL));
+            let (first, width) = (panel * PANEL, self.width(panel));
             let mut part = vec![0f32; n * width];
-            self.one_panel(panel, (&pairs, stride), Columns { out: &mut part, first: 0, stride: width });
+            self.one_panel(
+                panel,
+                (&pairs, stride),
+                Columns { out: &mut part, first: 0, width, stride: width },
+            );
             (first, width, part)
         };
         let parts: Vec<_> = (0..self.panels.len()).into_par_iter().map(one).collect();
@@ -117,34 +121,19 @@ impl PackedBf16 {
 
     fn some_rows(&self, pairs: &[u32], stride: usize, out: &mut [f32]) {
         for panel in 0..self.panels.len() {
-            let columns = Columns { out: &mut *out, first: panel * PANEL, stride: self.d_out };
+            let width = self.width(panel);
+            let columns = Columns { out: &mut *out, first: panel * PANEL, width, stride: self.d_out };
             self.one_panel(panel, (pairs, stride), columns);
         }
     }
 
-    fn one_panel(&self, at: usize, (pairs, stride): (&[u32], usize), columns: Columns) {
-        let (panel, lines, _) = self.panel(at, 0);
-        let width = PANEL.min(self.d_out - at * PANEL);
-        let Columns { out, first, stride: of_out } = columns;
-        let mut sums = [[0f32; 16]; ROWS * LINES];
-        let blocks = pairs.chunks(ROWS * stride).zip(out.chunks_mut(ROWS * of_out));
-        for (pairs, out) in blocks {
-            let n = pairs.len() / stride;
-            let sums = &mut sums[..n * lines];
-            multiply(Pairs { all: pairs, n, stride }, panel, lines, sums);
-            for (row, sums) in out.chunks_exact_mut(of_out).zip(sums.chunks_exact(lines)) {
-                row[first..first + width].copy_from_slice(&sums.as_flattened()[..width]);
-            }
+    fn one_panel(&self, panel: usize, (pairs, stride): (&[u32], usize), columns: Columns) {
+        let Columns { out, first, width, stride: of_out } = columns;
+        for (pairs, out) in pairs.chunks(ROWS * stride).zip(out.chunks_mut(ROWS * of_out)) {
+            let rows = Pairs { all: pairs, n: pairs.len() / stride, stride };
+            multiply(rows, &self.panels[panel], Columns { out, first, width, stride: of_out });
         }
     }
-}
-
-/// Where a panel's columns go.
-struct Columns<'a> {
-    out: &'a mut [f32],
-    first: usize,
-    /// From one row to the next.
-    stride: usize,
 }
 
 impl fmt::Debug for PackedBf16 {
