@@ -97,7 +97,7 @@ def run_mappa(args):
     shutil.rmtree(lab, ignore_errors=True)
     lab.mkdir(parents=True)
     words = [args.mappa, "--lab", lab, "extract", "--model", args.model.resolve(), "--dataset", args.dataset.resolve()]
-    words = [str(word) for word in words] + (["--prompt", args.prompt + "{}"] if args.prompt else [])
+    words = [*map(str, words), "--compute", args.numbers] + (["--prompt", args.prompt + "{}"] if args.prompt else [])
     started = time.monotonic()
     # Nothing large is loaded yet: a child's peak memory begins with what its parent held.
     child = os.posix_spawn(words[0], words, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
@@ -118,6 +118,7 @@ def run_mappa(args):
     return usage, {
         "entities": len(ids),
         "through": through,
+        "numbers": args.numbers,
         "seconds": {"work": seconds, "processors": usage.ru_utime + usage.ru_stime, "process": seconds},
         "vectors": {"at": str(folder), "kept": "files, f32", "bytes": 4 * n_values},
     }
@@ -145,6 +146,7 @@ def main():
     parser.add_argument("--sample", type=int, help="about so many entities, as whole batches evenly spread (not mappa)")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
     parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
+    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="what a way computes in")
     parser.add_argument("--mappa", type=pathlib.Path, default=BUILT, help="the binary (default: target/release/mappa)")
     args = parser.parse_args()
     if args.way == "matmul":

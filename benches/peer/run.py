@@ -3,12 +3,13 @@
     python benches/peer/make_models.py MODELS
     python benches/peer/run.py MODELS --out RESULTS [--limit N] [--sample paper=4096] [--sample best=8192]
         [--workloads world,world_prompt,art,headline] [--models pythia-160m-random,llama-gqa-random]
-        [--methods paper,best,mappa]
+        [--methods paper,best,mappa] [--numbers bf16]
     python benches/peer/run.py --out RESULTS --table
 
 Every way runs in a process of its own with 2 threads; the machine's rate of matrix products is measured before the
 first, between them and after the last. `--sample` takes evenly spread whole batches of a torch way, whose rate stands
-for the whole's. Each outcome is a line of RESULTS/results.jsonl; of the same way, workload and model the last counts.
+for the whole's. Each outcome is a line of RESULTS/results.jsonl; of the same way, workload, model and numbers the
+last counts.
 """
 
 import argparse
@@ -39,6 +40,7 @@ def arguments():
     parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="torch ways: N entities")
     parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
     parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
+    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="what the ways compute in; `paper` as well")
     parser.add_argument("--workloads", default=",".join(texts.WORKLOADS))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--methods", default=",".join(WAYS))
@@ -85,6 +87,7 @@ def run(args, model, workload):
     before, outcomes = matmul_rate(), []
     for way in args.methods.split(","):
         words = [way, "--model", args.folder / model, "--dataset", dataset, "--prompt", prompt, "--out", out]
+        words += ["--numbers", args.numbers]
         if way == "mappa":
             words += ["--mappa", args.mappa]
         if way in args.samples:
@@ -140,20 +143,22 @@ def pace(line):
 
 def table(lines):
     """One row a way; of the same way, workload and model the last line counts."""
-    last = {(line["model"], line["workload"], line["way"]): line for line in lines}
+    of = lambda line: (line["model"], line["workload"], line.get("numbers", "f32"), line["way"])  # noqa: E731
+    last = {of(line): line for line in lines}
     titles = [
-        "model", "workload", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s",
+        "model", "workload", "numbers", "way", "entities", "tokens computed", "seconds", "of processors", "entities/s",
         "mappa is faster by", "at one rate of the machine", "GFLOP/s", "of the machine's", "peak memory", "largest difference",
     ]  # fmt: skip
-    drawn = ["| " + " | ".join(titles) + " |", "|---|---|---|" + "--:|" * (len(titles) - 4) + "---|"]
-    for (model, workload, way), line in last.items():
-        mappa = last.get((model, workload, "mappa"))
+    drawn = ["| " + " | ".join(titles) + " |", "|---|---|---|---|" + "--:|" * (len(titles) - 5) + "---|"]
+    for (model, workload, numbers, way), line in last.items():
+        mappa = last.get((model, workload, numbers, "mappa"))
         faster = f"{mappa['entities_per_second'] / line['entities_per_second']:.1f}" if mappa else "not run"
         evened = f"{pace(mappa) / pace(line):.1f}" if mappa else "not run"
         n, of = line["entities"], line["entities_of_dataset"]
         cells = [
             model,
             workload,
+            numbers,
             f"{way}, {line['batch']}" if "batch" in line else way,
             f"{n:,}" if n == of else f"{n:,} of {of:,}",
             f"{line['tokens']['through']:,}",

@@ -46,8 +46,12 @@ class Clock:
         return time.monotonic() - self.wall, time.process_time() - self.processors
 
 
-def load(auto, folder):
-    return auto.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+# What `--numbers` names: the weights and all that is computed, but for the sums within products.
+NUMBERS = {"f32": torch.float32, "bf16": torch.bfloat16}
+
+
+def load(auto, args):
+    return auto.from_pretrained(args.model, dtype=NUMBERS[args.numbers], attn_implementation="sdpa").eval()
 
 
 def pad(ids):
@@ -77,7 +81,7 @@ def save(args, vectors, entities, kept):
 def paper(args, ids):
     """Causal language model with logits, dataset order, padded batches of 128, all hidden states, f16."""
     started = time.monotonic()
-    model = load(transformers.AutoModelForCausalLM, args.model)
+    model = load(transformers.AutoModelForCausalLM, args)
     loaded = time.monotonic() - started
     size = texts.BATCH_OF_THE_PAPER
     batches = sampled([list(range(at, min(at + size, len(ids)))) for at in range(0, len(ids), size)], args, len(ids))
@@ -100,6 +104,7 @@ def paper(args, ids):
         "entities": len(entities),
         "through": count,
         "batch": f"{size} texts",
+        "numbers": args.numbers,
         "seconds": {"work": worked, "processors": processors, "load": loaded},
         "vectors": save(args, vectors, entities, "f16; last layer after the final norm"),
     }
@@ -120,7 +125,7 @@ class Gathering:
     def keep(self, depth, states):
         states = states[0] if isinstance(states, tuple) else states  # [n, width, d_model]
         if self.entities is not None:
-            self.vectors[depth, self.entities] = states[torch.arange(len(self.last)), self.last]
+            self.vectors[depth, self.entities] = states[torch.arange(len(self.last)), self.last].float()
 
 
 class Packed(torch.nn.Module):
@@ -147,7 +152,7 @@ class Best:
     """The base model with the texts' shared beginning computed."""
 
     def __init__(self, args, ids):
-        self.model = load(transformers.AutoModel, args.model)
+        self.model = load(transformers.AutoModel, args)
         if args.products == "onednn":
             pack(self.model.layers)
         self.gathering = Gathering(self.model, len(ids))
@@ -244,6 +249,7 @@ def best(args, ids):
         "through": count,
         "batch": size.replace("t", " tokens") if size.endswith("t") else f"{size} texts",
         "products": args.products,
+        "numbers": args.numbers,
         "shared_tokens": reader.n_past,
         "tokens_per_second_by_batch": rates,
         "seconds": {"work": worked, "processors": processors, "load": loaded, "search": searched},

@@ -11,7 +11,8 @@ settings() {
     # shellcheck source-path=SCRIPTDIR source=experiment.env
     source "$1"
     export RAYON_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
-    what=(--model "$MODEL" --dtype "$DTYPE" --dataset "$DATASET" --prompt "$PROMPT" "${TOKENS[@]}")
+    what=(--model "$MODEL" ${DTYPE:+--dtype "$DTYPE"} --compute "${COMPUTE:-f32}" --dataset "$DATASET" --prompt "$PROMPT"
+        "${TOKENS[@]}")
     statistics=(--seed "$SEED" --resamples "$RESAMPLES" "${PROBE[@]}")
     say "job $SLURM_JOB_ID, start $((1 + ${SLURM_RESTART_COUNT:-0})), on $(hostname), $RAYON_NUM_THREADS threads"
 }

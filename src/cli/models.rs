@@ -8,7 +8,7 @@ use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
-use mappa::model::{BUNDLED_MODEL, Outline, Precision, Spec, count};
+use mappa::model::{BUNDLED_MODEL, Compute, Outline, Precision, Spec, count};
 use mappa::results::parse_rows;
 use std::path::Path;
 
@@ -59,6 +59,9 @@ struct Inspect {
     /// The memory is told for weights in f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
+    /// In which numbers blocks would multiply: f32, bf16 (whose blocks then lie in bf16), or q8.
+    #[arg(long, default_value = "f32", value_name = "NUMBERS")]
+    compute: Compute,
 }
 
 impl Models {
@@ -122,7 +125,7 @@ impl Inspect {
     fn run(&self, lab: &Path) -> Result<()> {
         let location = chosen::find(lab, &self.model)?;
         let outline = Outline::of(&location)?;
-        let memory = memory_words(&outline, self.dtype.unwrap_or(outline.precision));
+        let memory = memory_words(&outline, (self.dtype.unwrap_or(outline.precision), self.compute));
         let Outline { name, spec, tokenizer, stored, .. } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
@@ -155,12 +158,13 @@ fn type_words(stored: &StoredTypes) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn memory_words(outline: &Outline, precision: Precision) -> String {
-    let (weights, pass) = (outline.weight_bytes(precision), memory::pass_bytes(&outline.spec));
+fn memory_words(outline: &Outline, (precision, compute): (Precision, Compute)) -> String {
+    let (weights, pass) = (outline.weight_bytes(precision, compute), memory::pass_bytes(&outline.spec));
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
-    let lie = match precision {
-        Precision::AsStored => "as they are stored".to_string(),
-        other => format!("in {other}"),
+    let lie = match (compute, precision) {
+        (Compute::Bf16, _) => "with blocks in bf16".to_string(),
+        (_, Precision::AsStored) => "as they are stored".to_string(),
+        (_, other) => format!("in {other}"),
     };
     format!("{} of weights {lie}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
 }

@@ -114,7 +114,7 @@ impl Affine {
         Ok((CpuStorage::F32(out), (n, d_out).into()))
     }
 
-    /// What follows a product whose every column is there.
+    /// Adds bias, activation and gate to a product whose every column is there.
     pub(super) fn finish_all(&self, out: &mut [f32], d_out: usize, b: Option<&Tensor>) -> Result<()> {
         let held = b.map(Tensor::storage_and_layout);
         let b = held.as_ref().map(|(storage, layout)| on_cpu(storage, layout)).transpose()?;

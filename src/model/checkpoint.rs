@@ -165,12 +165,9 @@ impl File {
         })
     }
 
-    /// The type of a matrix, and its bytes; nothing for a vector.
+    /// The type of a matrix of weights, and its bytes; nothing for another tensor.
     fn stored(&self, name: &str) -> Result<Option<(String, u64)>> {
         let shape = self.shape(name)?;
-        if shape.len() < 2 {
-            return Ok(None);
-        }
         let (dtype, bits) = match &self.pickle {
             Some(pickle) => {
                 let dtype = pickle.tensor_infos()[name].dtype;
@@ -181,7 +178,9 @@ impl File {
                 (dtype.to_string().to_lowercase(), dtype.bitsize())
             }
         };
-        Ok(Some((dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
+        // Older checkpoints keep masks and positions as well, in whole numbers or flags.
+        let holds_weights = shape.len() > 1 && (dtype.starts_with('f') || dtype.starts_with("bf"));
+        Ok(holds_weights.then(|| (dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
     }
 
     fn view(&self, name: &str) -> Result<safetensors::tensor::TensorView<'_>> {

@@ -2,6 +2,8 @@
 
 use super::bf16::PackedBf16;
 use super::device::DeviceChoice;
+use super::location::Location;
+use super::weights::Precision;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +14,8 @@ pub enum Compute {
     /// f32, whatever the weights lie in: a quantised matrix means the numbers that it unpacks to.
     #[default]
     F32,
-    /// The stream rounded to 8 bits beside quantised matrices, as llama.cpp takes their products; f32 beside others.
+    /// The stream rounded to 8 bits beside quantised matrices, as llama.cpp takes their products; f32 beside others, and in
+    /// the models that know nothing, whose matrices are not quantised.
     Q8,
     /// bf16, the stream and the blocks' weights rounded to it, where the processor has AVX-512 BF16.
     Bf16,
@@ -22,8 +25,17 @@ pub enum Compute {
 const NAMES: [(&str, Compute); 3] = [("f32", Compute::F32), ("bf16", Compute::Bf16), ("q8", Compute::Q8)];
 
 impl Compute {
-    /// Refuses what this machine's processor, or another device, cannot compute in.
-    pub(super) fn check(self, device: DeviceChoice) -> Result<()> {
+    /// Refuses what this machine's processor, or another device, cannot compute in, and what would change nothing.
+    pub(super) fn check(
+        self,
+        device: DeviceChoice,
+        (location, precision): (&Location, Precision),
+    ) -> Result<()> {
+        let is_quantised = matches!(location, Location::Gguf(_)) && precision == Precision::AsStored;
+        if self == Compute::Q8 && !is_quantised {
+            let expected = "a GGUF file whose weights stay as they are stored; others are multiplied in f32";
+            return Err(Error::invalid("--compute", "q8 without quantised weights", expected));
+        }
         let found = match (self, device) {
             (Compute::Bf16, DeviceChoice::Cpu) if !PackedBf16::is_supported() => {
                 "bf16 on a processor without AVX-512 BF16".to_string()
@@ -31,11 +43,7 @@ impl Compute {
             (Compute::Bf16, device) if device != DeviceChoice::Cpu => format!("bf16 on {device}"),
             _ => return Ok(()),
         };
-        Err(Error::invalid(
-            "--compute",
-            found,
-            "f32, which every machine computes in; --dtype bf16 saves memory",
-        ))
+        Err(Error::invalid("--compute", found, "f32, which every machine computes in"))
     }
 }
 

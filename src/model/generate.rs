@@ -1,5 +1,6 @@
 //! Generation: the same forward pass on a growing forest, with a key/value cache.
 
+use super::awake::on_awake_threads;
 use super::cache::Cache;
 use super::forest::Forest;
 use super::hook::{Both, Hook, Untouched};
@@ -7,7 +8,6 @@ use super::sampling::{Sampler, Sampling};
 use super::transformer::Transformer;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How texts are continued.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +75,8 @@ pub fn generate(
 /// Continues several texts at once, each from its node; texts may share nodes, as samples of one prompt do.
 ///
 /// `each` sees every new token with the number of its text, and says whether the text goes on. What a text
-/// becomes does not depend on the others, but for the rounding of products over more rows.
+/// becomes does not depend on the others, but for the rounding of products over more rows. Hook and `each` are called on
+/// one of rayon's threads.
 ///
 /// # Errors
 /// As [`Transformer::forward`]; [`crate::Error::Invalid`] for a sampling that means nothing.
@@ -85,47 +86,7 @@ pub fn generate_each(
     plan: &Continuation,
     watched: (&mut dyn Hook, &mut Each),
 ) -> Result<Vec<Generation>> {
-    // On one of the threads that share the products: another would hand over each of them and fall asleep until it is done.
-    awake(|| each_step(model, texts, plan, watched))
-}
-
-/// Tells that work is done, also where it panicked.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Runs work of many short parallel steps on one of the threads that share them, while the others look for steps all
-/// the time: one that fell asleep between two would be woken when the step is nearly over.
-fn awake<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    /// Looks for work between two offers of the processor to others.
-    const LOOKS: usize = 64;
-    let is_done = AtomicBool::new(false);
-    rayon::scope(|scope| {
-        for _ in 1..rayon::current_num_threads() {
-            scope.spawn(|_| {
-                let mut n_idle = 0;
-                while !is_done.load(Ordering::Relaxed) {
-                    match rayon::yield_now() {
-                        Some(rayon::Yield::Executed) => n_idle = 0,
-                        _ if n_idle < LOOKS => {
-                            n_idle += 1;
-                            std::hint::spin_loop();
-                        }
-                        _ => {
-                            n_idle = 0;
-                            std::thread::yield_now();
-                        }
-                    }
-                }
-            });
-        }
-        let _end = End(&is_done);
-        work()
-    })
+    on_awake_threads(|| each_step(model, texts, plan, watched))
 }
 
 fn each_step(

@@ -121,7 +121,7 @@ impl Model {
         let tokenizer = file.tokenizer()?;
         let config_sha256 = file.spec()?.1;
         let file = Arc::new(file);
-        let parameters = of_gguf(file.clone(), options.precision_of(true))?;
+        let parameters = of_gguf(file.clone(), (options.precision_of(true), options.compute))?;
         let hashes = (Hashing::of(move || file.sha256()), config_sha256);
         let location = Location::Gguf(path.to_path_buf());
         Model::put_together(location, (path, tokenizer), parameters, (options, hashes))
@@ -148,29 +148,34 @@ impl Model {
     /// What is wrong with its files, by file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         if is_gguf(folder) {
-            return of_gguf(Arc::new(GgufFile::open(folder)?), precision);
+            return of_gguf(Arc::new(GgufFile::open(folder)?), (precision, Compute::F32));
         }
         let path = folder.join("config.json");
         let config = Config::parse(&path, &artefact::load_bytes(&path)?)?;
-        parameters(&config, precision, || Weights::open(folder, precision))
+        parameters(&config, (precision, Compute::F32), || Weights::open(folder, precision))
             .map(|(spec, load, _)| (spec, load))
     }
 
-    /// The parameters of this model one by one, read again from where it lies.
+    /// The parameters of this model one by one, read again from where it lies, with room for them in f32.
     ///
     /// # Errors
-    /// What is wrong with its files, by file and tensor.
+    /// What is wrong with its files, by file and tensor, or with the memory for them.
     pub(super) fn read_again(&self) -> Result<Box<Parameters>> {
+        // As they are stored they are the same numbers in f32, in which they will be held.
+        let precision = match self.precision {
+            Precision::AsStored => Precision::F32,
+            other => other,
+        };
         match &self.location {
             Location::Folder { path, .. } | Location::Gguf(path) => {
-                Model::parameters(path, self.precision).map(|(_, load)| load)
+                Model::parameters(path, precision).map(|(_, load)| load)
             }
             Location::Bundled => {
                 let folder = Path::new("models").join(BUNDLED_MODEL);
                 let [(config_name, config), _, (weights_name, weights)] = bundled_files();
                 let config = Config::parse(&folder.join(config_name), config)?;
-                let weights = || Weights::bundled(&folder.join(weights_name), weights, self.precision);
-                parameters(&config, self.precision, weights).map(|(_, load, _)| load)
+                let weights = || Weights::bundled(&folder.join(weights_name), weights, precision);
+                parameters(&config, (precision, Compute::F32), weights).map(|(_, load, _)| load)
             }
         }
     }
@@ -193,7 +198,7 @@ impl Model {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
         let tokenizer_path = files.folder.join("tokenizer.json");
         let precision = options.precision_of(false);
-        let (spec, load, weights) = parameters(&config, precision, || weights(precision))?;
+        let (spec, load, weights) = parameters(&config, (precision, options.compute), || weights(precision))?;
         let hashes = (Hashing::of(move || Ok(weights.sha256())), artefact::hash(files.config));
         Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (options, hashes))
     }
@@ -213,7 +218,7 @@ impl Model {
             return Err(Error::bad_file(tokenizer_path, found, expected));
         }
         let LoadOptions { device, compute, .. } = options;
-        compute.check(device)?;
+        compute.check(device, (&location, options.precision_of(matches!(location, Location::Gguf(_)))))?;
         let on = device.open()?;
         let mut load = |param, shape: &[usize]| load(param, shape)?.kept(param, &on, compute);
         let transformer = Transformer::new(spec, &mut load)?;
@@ -256,9 +261,13 @@ impl Hashing {
 }
 
 /// A GGUF file's spec, and its parameters one by one.
-fn of_gguf(file: Arc<GgufFile>, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
+fn of_gguf(
+    file: Arc<GgufFile>,
+    (precision, compute): (Precision, Compute),
+) -> Result<(Spec, Box<Parameters>)> {
     let (spec, _) = file.spec()?;
-    let needed = memory::weight_bytes(&spec, precision, &file.stored_types()) + memory::pass_bytes(&spec);
+    let needed =
+        memory::weight_bytes(&spec, (precision, compute), &file.stored_types()) + memory::pass_bytes(&spec);
     memory::check(needed, memory::available_bytes())?;
     let shape_of = spec.clone();
     let load = move |param, shape: &[usize]| file.load(&shape_of, (param, shape), precision);
@@ -268,12 +277,12 @@ fn of_gguf(file: Arc<GgufFile>, precision: Precision) -> Result<(Spec, Box<Param
 /// A config's spec, its parameters one by one, and the weights they come from.
 fn parameters(
     config: &Config,
-    precision: Precision,
+    (precision, compute): (Precision, Compute),
     weights: impl FnOnce() -> Result<Weights>,
 ) -> Result<(Spec, Box<Parameters>, Arc<Weights>)> {
     let (family, spec) = (config.family()?, config.spec()?);
     let fits = |stored| {
-        let needed = memory::weight_bytes(&spec, precision, &stored) + memory::pass_bytes(&spec);
+        let needed = memory::weight_bytes(&spec, (precision, compute), &stored) + memory::pass_bytes(&spec);
         memory::check(needed, memory::available_bytes())
     };
     // Before the files are looked at, unless it is they that tell.

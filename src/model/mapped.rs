@@ -1,4 +1,4 @@
-//! Memory-mapped files: the one place with `unsafe`.
+//! Memory-mapped files: one of the places with `unsafe`.
 //!
 //! Weights can be larger than memory allows to copy; mapping lets the operating system page them in.
 //! Mapping is unsafe because another process may change the file while it is read. That would change

@@ -1,5 +1,6 @@
 //! How much memory a model needs, and whether the machine has it; asked before weights are read.
 
+use super::compute::Compute;
 use super::params::list;
 use super::spec::Spec;
 use super::weights::Precision;
@@ -27,13 +28,21 @@ pub(super) fn stored_types(matrices: impl Iterator<Item = (String, u64)>) -> Sto
 /// Bytes that the weights take in memory, where their matrices are stored in these types.
 ///
 /// # Units
-/// Bytes.
-pub fn weight_bytes(spec: &Spec, precision: Precision, stored: &StoredTypes) -> u64 {
-    let Some(dtype) = precision.dtype() else { return stored.iter().map(|(_, bytes)| bytes).sum() };
-    let each = dtype.size_in_bytes() as u64;
+/// Bytes; for matrices beside bf16 blocks that stay as they are stored, four a weight, which is the most.
+pub fn weight_bytes(spec: &Spec, (precision, compute): (Precision, Compute), stored: &StoredTypes) -> u64 {
+    let each = match (precision.dtype(), compute) {
+        (Some(dtype), _) => dtype.size_in_bytes() as u64,
+        (None, Compute::Bf16) => 4,
+        (None, _) => return stored.iter().map(|(_, bytes)| bytes).sum(),
+    };
     let sizes = list(spec).into_iter().map(|(param, shape)| {
         let n: usize = shape.iter().product();
-        n as u64 * if shape.len() == 1 || param.place.is_norm() { 4 } else { each }
+        n as u64
+            * match compute {
+                _ if shape.len() == 1 || param.place.is_norm() => 4,
+                Compute::Bf16 if param.is_block_matrix() => 2,
+                _ => each,
+            }
     });
     sizes.sum()
 }

@@ -23,6 +23,7 @@
 //! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
 //! - `bos`: the token at the beginning of a text
 //! - `chat`, `chat_date`: texts as the user's turn
+//! - `awake`: threads that stay awake between short steps
 //! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens, `streamed` shows them
 //! - `gguf`: a model from one GGUF file
 //! - `describe`: a spec in words
@@ -35,6 +36,7 @@ mod activation;
 mod affine;
 mod alike;
 mod attention;
+mod awake;
 mod beginning;
 mod bf16;
 mod block;
@@ -76,6 +78,7 @@ mod transformer;
 mod weight_rows;
 mod weights;
 
+pub use bf16::PackedBf16;
 pub use bos::Bos;
 pub use cache::Cache;
 pub use chat_date::ChatDate;

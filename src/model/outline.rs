@@ -1,5 +1,6 @@
 //! What a model is, without its weights in memory: for a look at models larger than that.
 
+use super::compute::Compute;
 use super::families::Config;
 use super::gguf::GgufFile;
 use super::load::{BUNDLED_MODEL, as_stored, bundled_files};
@@ -63,8 +64,8 @@ impl Outline {
     ///
     /// # Units
     /// Bytes.
-    pub fn weight_bytes(&self, precision: Precision) -> u64 {
-        memory::weight_bytes(&self.spec, precision, &self.stored)
+    pub fn weight_bytes(&self, precision: Precision, compute: Compute) -> u64 {
+        memory::weight_bytes(&self.spec, (precision, compute), &self.stored)
     }
 
     fn parse(

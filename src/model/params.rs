@@ -115,7 +115,7 @@ impl Place {
 }
 
 impl Param {
-    /// Whether it is a matrix of a block.
+    /// True for the matrices of a block.
     pub(super) fn is_block_matrix(self) -> bool {
         matches!(self.place, Place::Block(..)) && self.kind == Kind::Weight && !self.place.is_norm()
     }

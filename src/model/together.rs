@@ -9,7 +9,7 @@ use super::weight_rows::{FEW, Numbers, Rows, few};
 use crate::error::Result;
 use candle_core::{Storage, Tensor};
 
-/// What each of several matrices gives, with its bias and perhaps an activation.
+/// The products with each of several matrices, with its bias and perhaps an activation.
 ///
 /// # Shapes
 /// `[n, in]` to `[n, out]` of each.

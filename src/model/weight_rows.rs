@@ -1,7 +1,7 @@
 //! The rows of a matrix as they lie in memory, and their products with few rows of a stream.
 
 use super::lanes::dot;
-use super::quantised::Blocks;
+use super::quantised::{Blocks, MOST_ROWS};
 use candle_core::{CpuStorage, Layout, Result, bail};
 use half::slice::HalfFloatSliceExt;
 use pulp::{Arch, Simd, WithSimd};
@@ -12,6 +12,8 @@ use std::ops::Range;
 /// is then all the time there is, and a kernel made for many rows would only copy them about.
 pub(super) const FEW: usize = 4;
 
+const _: () = assert!(FEW <= MOST_ROWS);
+
 /// A matrix `[d_out, d_in]` row by row.
 pub(super) struct Rows<'a> {
     pub numbers: Numbers<'a>,
@@ -19,7 +21,7 @@ pub(super) struct Rows<'a> {
     pub d_in: usize,
 }
 
-/// What the numbers of a matrix lie in.
+/// A matrix's numbers as they lie in memory.
 pub(super) enum Numbers<'a> {
     F32(&'a [f32]),
     F16(&'a [half::f16]),
@@ -104,8 +106,8 @@ impl WithSimd for Dots<'_> {
 /// # Shapes
 /// `[n, d_out]` of each matrix.
 pub(super) fn few(x: &[f32], matrices: &[Rows]) -> Vec<Vec<f32>> {
-    // A task of some hundred kilobytes: long against handing it out, short against the whole.
-    const AT_ONCE: usize = 100_000;
+    // Some microseconds' work: long against handing it out, and short, so that as much is left for each thread.
+    const AT_ONCE: usize = 32_000;
     let n = matrices.first().map_or(1, |w| x.len() / w.d_in.max(1)).max(1);
     let mut turned: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0f32; w.d_out * n]).collect(); // [d_out, n]
     let mut tasks = vec![];

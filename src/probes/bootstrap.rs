@@ -1,10 +1,13 @@
 //! How far a score could have come out otherwise: percentile intervals over resampled entities or groups.
 
-use super::measure::{Measure, values};
+use super::measure::{Measure, values_of_each};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+
+/// Resamples that are counted together.
+const AT_ONCE: usize = 16;
 
 /// Draws entities with replacement, again and again, from a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,29 +89,30 @@ impl Bootstrap {
     ///
     /// As [`Bootstrap::interval`]; with rows as units both draw the same.
     pub(super) fn intervals(&self, units: &Units, measures: &[Measure]) -> Vec<Interval> {
-        self.intervals_of((units, measures.len()), |counts| values(measures, counts))
+        self.intervals_of((units, measures.len()), |resamples| values_of_each(measures, resamples))
     }
 
-    /// The 95 % percentile interval of each of `n` values that are counted together, given how often each row
-    /// was drawn.
+    /// The 95 % percentile interval of each of `n` values, which are counted for some resamples together, given how often
+    /// each row was drawn in each of them.
     pub(super) fn intervals_of(
         &self,
         (units, n): (&Units, usize),
-        count: impl Fn(&[f64]) -> Vec<f64> + Sync,
+        count: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync,
     ) -> Vec<Interval> {
         if units.n_units() == 0 {
             return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
         }
-        let resamples: Vec<Vec<f64>> = (0..self.n_resamples)
-            .into_par_iter()
-            .map_init(
-                || vec![0; units.n_units()],
-                |drawn, resample| {
-                    self.draw(resample, drawn);
-                    count(&counts(units, drawn))
-                },
-            )
-            .collect();
+        let firsts: Vec<usize> = (0..self.n_resamples).step_by(AT_ONCE).collect();
+        let some = |drawn: &mut Vec<usize>, first: usize| {
+            let resamples = first..(first + AT_ONCE).min(self.n_resamples);
+            let drawn = resamples.map(|resample| {
+                self.draw(resample, drawn);
+                counts(units, drawn)
+            });
+            count(&drawn.collect::<Vec<_>>())
+        };
+        let resamples: Vec<Vec<f64>> =
+            firsts.into_par_iter().map_init(|| vec![0; units.n_units()], some).flatten_iter().collect();
         let of = |measure: usize| {
             let values = resamples.iter().map(|values| values[measure]);
             Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())

@@ -1,7 +1,7 @@
 //! Two ways to read the same entities, held against each other: paired differences of their scores.
 
 use super::bootstrap::{Bootstrap, Units};
-use super::measure::{Metrics, measures, values};
+use super::measure::{Metrics, measures, values, values_of_each};
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::results::{ComparisonRow, PredictionRow};
@@ -42,12 +42,12 @@ pub fn compare(
         measures((kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
     };
     let (of_a, of_b) = (scores(&a)?, scores(&b)?);
-    let both = |counts: &[f64]| (values(&of_a, counts), values(&of_b, counts));
-    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets)?, of_a.len()), |counts| {
-        let (a, b) = both(counts);
-        a.iter().zip(b).map(|(a, b)| a - b).collect()
+    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets)?, of_a.len()), |resamples| {
+        let both = values_of_each(&of_a, resamples).into_iter().zip(values_of_each(&of_b, resamples));
+        both.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect()
     });
-    let (values_a, values_b) = both(&vec![1.0; n]);
+    let once = vec![1.0; n];
+    let (values_a, values_b) = (values(&of_a, &once), values(&of_b, &once));
     let scored = of_a.iter().zip(values_a).zip(values_b).zip(intervals);
     Ok(scored
         .map(|(((measure, a), b), interval)| ComparisonRow {

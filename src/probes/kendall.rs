@@ -43,47 +43,80 @@ impl Kendall {
     /// Rows are taken in ascending order of one side; how many of those taken before lie below and above on
     /// the other is read from sums that are kept as rows are taken.
     pub fn counted(&self, counts: &[f64]) -> f64 {
-        Arch::new().dispatch(Counted { of: self, counts })
+        self.counted_each(&[counts])[0]
+    }
+
+    /// The correlation over each of several resamples; sixteen are taken together, as the rows' order is theirs all.
+    pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
+        let each = resamples.chunks(LANES).flat_map(|some| {
+            let mut counts = vec![[0; LANES]; self.order.len()];
+            for (lane, resample) in some.iter().enumerate() {
+                counts.iter_mut().zip(resample.as_ref()).for_each(|(all, count)| all[lane] = *count as u32);
+            }
+            let all = Arch::new().dispatch(Counted { of: self, counts: &counts });
+            all.into_iter().take(some.len())
+        });
+        each.collect()
     }
 }
 
-/// The correlation over rows that each stand `counts` times.
+/// Resamples that are counted together: they fill one of the widest registers.
+const LANES: usize = 16;
+
+/// The correlations over rows that stand as often as `counts` says, for each of sixteen resamples.
 struct Counted<'a> {
     of: &'a Kendall,
-    counts: &'a [f64],
+    counts: &'a [[u32; LANES]],
 }
 
 impl WithSimd for Counted<'_> {
-    type Output = f64;
+    type Output = [f64; LANES];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
+    fn with_simd<S: Simd>(self, _: S) -> [f64; LANES] {
         let Counted { of, counts } = self;
         let mut taken_below = Sums::new(of.n_places);
-        let mut sizes = vec![0_u32; of.n_places];
-        let (mut start, mut taken) = (0, 0.0);
-        let (mut difference, mut tied_a) = (0.0, 0.0);
+        let mut sizes = vec![[0_u32; LANES]; of.n_places];
+        let (mut start, mut taken) = (0, [0_u32; LANES]);
+        let (mut difference, mut tied_a) = ([0_i64; LANES], [0.0; LANES]);
         for &end in &of.run_ends {
-            let (rows, places) = (&of.order[start..end], &of.places[start..end]);
-            let mut size = 0.0;
-            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
-                let below = f64::from(taken_below.before(place));
-                let above = taken - below - f64::from(sizes[place]);
-                difference += counts[row] * (below - above);
-                size += counts[row];
+            let mut size = [0_u32; LANES];
+            for (&row, &place) in of.order[start..end].iter().zip(&of.places[start..end]) {
+                let (count, below, same) = (&counts[row], taken_below.before(place), &sizes[place]);
+                for i in 0..LANES {
+                    let above = taken[i] - below[i] - same[i];
+                    difference[i] += i64::from(count[i]) * i64::from(below[i] as i32 - above as i32);
+                    size[i] += count[i];
+                }
             }
-            for (&row, &place) in rows.iter().zip(places).filter(|(row, _)| counts[**row] > 0.0) {
-                let count = counts[row] as u32;
-                taken_below.add(place, count);
-                sizes[place] += count;
+            for (&row, &place) in of.order[start..end].iter().zip(&of.places[start..end]) {
+                taken_below.add(place, &counts[row]);
+                add(&mut sizes[place], &counts[row]);
             }
-            tied_a += pairs(size);
-            taken += size;
+            for i in 0..LANES {
+                tied_a[i] += pairs(f64::from(size[i]));
+            }
+            add(&mut taken, &size);
             start = end;
         }
-        let tied_b: f64 = sizes.into_iter().map(|size| pairs(f64::from(size))).sum();
-        let scale = (pairs(taken) - tied_a).sqrt() * (pairs(taken) - tied_b).sqrt();
-        if scale > 0.0 { (difference / scale).clamp(-1.0, 1.0) } else { 0.0 }
+        let mut tied_b = [0.0; LANES];
+        for size in &sizes {
+            for i in 0..LANES {
+                tied_b[i] += pairs(f64::from(size[i]));
+            }
+        }
+        std::array::from_fn(|i| {
+            let all = pairs(f64::from(taken[i]));
+            let scale = (all - tied_a[i]).sqrt() * (all - tied_b[i]).sqrt();
+            if scale > 0.0 { (difference[i] as f64 / scale).clamp(-1.0, 1.0) } else { 0.0 }
+        })
+    }
+}
+
+#[inline(always)]
+fn add(to: &mut [u32; LANES], from: &[u32; LANES]) {
+    for i in 0..LANES {
+        to[i] += from[i];
     }
 }
 
@@ -101,18 +134,17 @@ fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-/// How many children a node of [`Sums`] has: their sums fill some vector registers.
-const WIDTH: usize = 32;
+/// How many children a node of [`Sums`] has.
+const WIDTH: usize = 8;
 /// The same as a shift.
-const SHIFT: usize = 5;
+const SHIFT: usize = 3;
 
 /// Sums over the first of some places, as a tree of which each node keeps what stands before each of its children.
 ///
-/// Reading takes one number a level, and adding some vector additions a level: both a few nanoseconds for all the places
-/// of a large dataset, where a binary tree takes steps that wait for each other.
+/// Reading takes one number a level, and adding some vector additions a level, each for sixteen resamples at once.
 struct Sums {
     /// The nodes of each level, the leaves' parents first; the last level is one node.
-    levels: Vec<Vec<[u32; WIDTH]>>,
+    levels: Vec<Vec<[[u32; LANES]; WIDTH]>>,
 }
 
 impl Sums {
@@ -121,31 +153,31 @@ impl Sums {
         let mut n = n.max(1);
         while levels.is_empty() || n > 1 {
             n = n.div_ceil(WIDTH);
-            levels.push(vec![[0; WIDTH]; n]);
+            levels.push(vec![[[0; LANES]; WIDTH]; n]);
         }
         Sums { levels }
     }
 
     #[inline(always)]
-    fn add(&mut self, mut place: usize, count: u32) {
+    fn add(&mut self, mut place: usize, count: &[u32; LANES]) {
         for level in &mut self.levels {
-            let (node, child) = (place >> SHIFT, (place & (WIDTH - 1)) as u32);
-            for (at, before) in level[node].iter_mut().enumerate() {
-                *before += if at as u32 > child { count } else { 0 };
+            let (node, child) = (place >> SHIFT, place & (WIDTH - 1));
+            for before in &mut level[node][child + 1..] {
+                add(before, count);
             }
             place = node;
         }
     }
 
-    /// The sum over the places before one.
+    /// The sums over the places before one.
     #[inline(always)]
-    fn before(&self, mut place: usize) -> u32 {
-        let mut sum = 0;
+    fn before(&self, mut place: usize) -> [u32; LANES] {
+        let mut sums = [0; LANES];
         for level in &self.levels {
-            sum += level[place >> SHIFT][place & (WIDTH - 1)];
+            add(&mut sums, &level[place >> SHIFT][place & (WIDTH - 1)]);
             place >>= SHIFT;
         }
-        sum
+        sums
     }
 }
 
@@ -191,11 +223,16 @@ mod tests {
             let (mut sums, mut plain) = (Sums::new(n), vec![0; n]);
             for step in 0..200 {
                 let (place, count) = (step * step * 7 % n, (step % 5) as u32);
-                sums.add(place, count);
+                sums.add(place, &std::array::from_fn(|lane| count * lane as u32));
                 plain[place] += count;
             }
             for place in 0..n {
-                assert_eq!(sums.before(place), plain[..place].iter().sum::<u32>(), "{place} of {n}");
+                let before: u32 = plain[..place].iter().sum();
+                assert_eq!(
+                    sums.before(place),
+                    std::array::from_fn(|lane| before * lane as u32),
+                    "{place} of {n}"
+                );
             }
         }
     }
@@ -207,8 +244,15 @@ mod tests {
         let mut counts = vec![0.0; 90];
         rows.iter().for_each(|&row| counts[row] += 1.0);
         let take = |v: &[f64]| rows.iter().map(|&row| v[row]).collect::<Vec<f64>>();
-        let found = Kendall::of(&a, &b).counted(&counts);
-        assert!((found - by_pairs(&take(&a), &take(&b))).abs() < 1e-12);
+        let ranked = Kendall::of(&a, &b);
+        assert!((ranked.counted(&counts) - by_pairs(&take(&a), &take(&b))).abs() < 1e-12);
+        // As many at once as do not fill their registers evenly, each as by itself.
+        let several: Vec<Vec<f64>> = (0..37)
+            .map(|k| counts.iter().enumerate().map(|(i, count)| (count + (i * k % 3) as f64) % 4.0).collect())
+            .collect();
+        let alone: Vec<f64> = several.iter().map(|counts| ranked.counted(counts)).collect();
+        assert_eq!(ranked.counted_each(&several), alone);
+        assert!(alone.iter().any(|found| *found != alone[0]));
     }
 
     #[test]

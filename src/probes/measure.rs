@@ -33,20 +33,36 @@ pub(super) struct Measure {
 /// How a score is counted.
 enum Score {
     Of(OverCounts),
+    /// A correlation that is counted over many resamples at once.
+    Kendall(Kendall),
     /// The mean of so many scores that stand before it, which are not counted twice.
     MeanOfBefore(usize),
 }
 
 /// Every score over rows that each stand `counts` times.
 pub(super) fn values(measures: &[Measure], counts: &[f64]) -> Vec<f64> {
-    let mut values: Vec<f64> = Vec::with_capacity(measures.len());
+    values_of_each(measures, &[counts]).remove(0)
+}
+
+/// Every score over each of several resamples, which say how often each row stands there.
+pub(super) fn values_of_each<C: AsRef<[f64]>>(measures: &[Measure], resamples: &[C]) -> Vec<Vec<f64>> {
+    let mut all = vec![Vec::with_capacity(measures.len()); resamples.len()];
     for measure in measures {
-        values.push(match &measure.score {
-            Score::Of(of) => of(counts),
-            Score::MeanOfBefore(n) => mean(&values[values.len() - n..]),
-        });
+        match &measure.score {
+            Score::Kendall(ranked) => {
+                all.iter_mut()
+                    .zip(ranked.counted_each(resamples))
+                    .for_each(|(values, value)| values.push(value));
+            }
+            Score::Of(of) => {
+                all.iter_mut().zip(resamples).for_each(|(values, counts)| values.push(of(counts.as_ref())));
+            }
+            Score::MeanOfBefore(n) => {
+                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])))
+            }
+        }
     }
-    values
+    all
 }
 
 impl Measure {
@@ -96,9 +112,8 @@ pub(super) fn measures(
         let ranked = Spearman::of(&c.truth, &c.predicted);
         Box::new(move |counts| ranked.counted(counts))
     }));
-    measures.extend(each_and_mean("kendall", &columns, |c| {
-        let ranked = Kendall::of(&c.truth, &c.predicted);
-        Box::new(move |counts| ranked.counted(counts))
+    measures.extend(scored_and_mean("kendall", &columns, |c| {
+        Score::Kendall(Kendall::of(&c.truth, &c.predicted))
     }));
     measures.extend(errors(kind, &columns));
     match kind {
@@ -153,11 +168,12 @@ fn each_and_mean(
     columns: &[Column],
     mut of: impl FnMut(&Column) -> OverCounts,
 ) -> Vec<Measure> {
-    let each = |column: &Column| Measure {
-        metric: metric.into(),
-        target: column.target.clone(),
-        score: Score::Of(of(column)),
-    };
+    scored_and_mean(metric, columns, |column| Score::Of(of(column)))
+}
+
+fn scored_and_mean(metric: &str, columns: &[Column], mut of: impl FnMut(&Column) -> Score) -> Vec<Measure> {
+    let each =
+        |column: &Column| Measure { metric: metric.into(), target: column.target.clone(), score: of(column) };
     let mut measures: Vec<Measure> = columns.iter().map(each).collect();
     let score = Score::MeanOfBefore(columns.len());
     measures.push(Measure { metric: metric.into(), target: MEAN.into(), score });

@@ -261,7 +261,7 @@ fn a_file_in_the_lab_is_found_by_its_name() {
     let outline = Outline::of(&location).unwrap();
     assert_eq!((outline.name.as_str(), outline.tokenizer.len(), outline.spec.family), ("mine", 288, "llama"));
     // Blocks of 32 weights take 34 bytes; the few norms and biases are no matrices.
-    let bytes = |precision| outline.weight_bytes(precision) as f64;
+    let bytes = |precision| outline.weight_bytes(precision, Compute::F32) as f64;
     assert_eq!((outline.stored.len(), outline.stored[0].0.as_str()), (1, "Q8_0"));
     let ratio = bytes(Precision::F32) / bytes(Precision::AsStored);
     assert!((ratio - 4.0 * 32.0 / 34.0).abs() < 0.1 && outline.precision == Precision::AsStored, "{ratio}");

@@ -5,9 +5,12 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Blocks, Cache, Capture, Compute, Forest, LoadOptions, Location, Model, Precision, QuantType, Untouched,
+    Blocks, Cache, Capture, Compute, Forest, LoadOptions, Location, Model, Precision, QuantType, Transformer,
+    Untouched,
 };
 use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
 
 /// Files with a type each, or several.
 const QUANTISED: [&str; 11] = [
@@ -132,16 +135,114 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
 
 #[test]
 fn rounding_to_8_bits_is_a_choice_by_name() {
-    let load = |compute, precision| {
+    let open = |name, compute, precision| {
         let options = LoadOptions { compute, precision, ..LoadOptions::default() };
-        Model::open(&Location::Gguf(fixture("llama3.Q8_0")), options).unwrap()
+        Model::open(&Location::Gguf(fixture(name)), options)
     };
+    let load = |compute, precision| open("llama3.Q8_0", compute, precision).unwrap();
     let exact = load(Compute::F32, None);
     assert_eq!((exact.precision, exact.compute), (Precision::AsStored, Compute::F32));
     let of = |model: &Model| logits(&model.transformer, TEXTS[0]);
     let rounded = super::gguf::relative(&of(&load(Compute::Q8, None)), &of(&exact));
     assert!(rounded > 1e-4 && rounded < 0.1, "{rounded:e}");
-    // Weights that are not quantised in memory are multiplied in f32.
-    let dense = super::gguf::relative(&of(&load(Compute::Q8, Some(Precision::F32))), &of(&exact));
-    assert!(dense < 2e-6, "{dense:e}");
+    // Where no weight would be quantised in memory it changes nothing, and is refused.
+    let dense = open("llama3.Q8_0", Compute::Q8, Some(Precision::F32)).err().unwrap().to_string();
+    let options = LoadOptions { compute: Compute::Q8, ..LoadOptions::default() };
+    let bundled = Model::open(&Location::Bundled, options).err().unwrap().to_string();
+    for refusal in [dense, bundled] {
+        assert!(refusal.contains("q8 without quantised weights"), "{refusal}");
+    }
+}
+
+fn mappa(arguments: &[&str], lab: &Path) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
+    let output = command.args(arguments).arg("--lab").arg(lab).output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.success(), text)
+}
+
+#[test]
+fn the_card_of_a_quantised_file_says_how_it_was_multiplied_and_refuses_another_way() {
+    let lab = tempfile::tempdir().unwrap();
+    let model = fixture("llama3.Q8_0");
+    let model = model.to_str().unwrap();
+    let extract = ["extract", "--model", model, "--dataset", "nyc_place", "--prompt", "{}"];
+    let (done, text) = mappa(&extract, lab.path());
+    assert!(done, "{text}");
+    let card = lab.path().join("activations/llama3.Q8_0/nyc_place/empty/card.json");
+    let card = std::fs::read_to_string(card).unwrap();
+    assert!(card.contains(r#""compute": "f32""#) && card.contains(r#""weights_dtype": "auto""#), "{card}");
+    let (done, text) = mappa(&[&extract[..], &["--compute", "q8"]].concat(), lab.path());
+    assert!(!done && text.contains("compute") && text.contains("q8") && text.contains("card"), "{text}");
+    let (done, text) = mappa(&[&extract[..], &["--compute", "int4"]].concat(), lab.path());
+    assert!(!done && text.contains("f32, bf16"), "{text}");
+    let (_, text) = mappa(&["models", "inspect", model], lab.path());
+    assert!(text.contains("in Q8_0") && text.contains("of weights as they are stored"), "{text}");
+    let (_, text) = mappa(&["models", "inspect", model, "--dtype", "f32"], lab.path());
+    assert!(text.contains("of weights in f32"), "{text}");
+    let (_, text) = mappa(&["models", "inspect", model, "--compute", "bf16"], lab.path());
+    assert!(text.contains("of weights with blocks in bf16"), "{text}");
+}
+
+/// A model that multiplies in bf16, or nothing, said aloud, where the processor cannot.
+fn in_bf16(name: &str) -> Option<Model> {
+    let options = LoadOptions { compute: Compute::Bf16, ..LoadOptions::default() };
+    match Model::open(&Location::Gguf(fixture(name)), options) {
+        Ok(model) => Some(model),
+        Err(refusal) => {
+            let refusal = refusal.to_string();
+            assert!(refusal.contains("AVX-512 BF16") && refusal.contains("f32"), "{refusal}");
+            println!("skipped: {refusal}");
+            None
+        }
+    }
+}
+
+#[test]
+fn in_bf16_a_forest_is_each_text_alone_and_near_what_it_is_in_f32() {
+    for name in ["llama3", "gptneox.Q8_0", "llama_even.Q4_1", "phi2"] {
+        let Some(model) = in_bf16(name) else { return };
+        let exact = load(name, Precision::AsStored);
+        let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| text.to_vec()).collect();
+        let (forest, last) = Forest::of_texts(&texts).unwrap();
+        let together = streams(&model, &forest);
+        for (ours, theirs) in together.iter().zip(&streams(&exact, &forest)) {
+            let error = super::gguf::relative(ours, theirs);
+            assert!(error < 1e-2, "{name}: {error:e}");
+        }
+        assert!(bits(&together[1]) != bits(&streams(&exact, &forest)[1]), "{name}: nothing was rounded");
+        let mut worst = 0f32;
+        for (text, node) in texts.iter().zip(&last) {
+            let alone = streams(&model, &Forest::of_text(text).unwrap());
+            for (all, one) in together.iter().zip(&alone) {
+                let (row, own) = (all.get(*node as usize).unwrap(), one.get(text.len() - 1).unwrap());
+                // Products do not depend on how many rows there are; sums of attention may, and then a number may be
+                // rounded to its other neighbour.
+                let error = super::gguf::relative(&row, &own);
+                worst = worst.max(error);
+            }
+        }
+        println!("{name}: a forest and each text alone differ by {worst:.1e}");
+        assert!(worst < 1e-3, "{name}: {worst:e}");
+    }
+}
+
+#[test]
+fn the_models_that_know_nothing_are_multiplied_as_the_model_is() {
+    let Some(model) = in_bf16("llama3") else { return };
+    let exact = load("llama3", Precision::F32);
+    let forest = Forest::of_text(TEXTS[0]).unwrap();
+    let point = HookPoint::ResidPost(1);
+    let stream = |model: &Transformer| {
+        let mut capture = Capture::all(&[point]);
+        model.forward(&forest, None, &mut capture).unwrap();
+        capture.get(point).unwrap().clone()
+    };
+    for (rounded, whole) in [
+        (model.untrained_up_to(1, 3).unwrap(), exact.untrained_up_to(1, 3).unwrap()),
+        (model.shuffled_up_to(1, 3).unwrap(), exact.shuffled_up_to(1, 3).unwrap()),
+    ] {
+        let error = super::gguf::relative(&stream(&rounded), &stream(&whole));
+        assert!(error > 1e-6 && error < 1e-2, "{error:e}");
+    }
 }

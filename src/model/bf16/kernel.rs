@@ -15,7 +15,7 @@ pub(super) const ROWS: usize = 8;
 /// Registers of columns beside them.
 pub(super) const LINES: usize = 3;
 
-/// Whether the machine has the instructions.
+/// True where the machine has the instructions.
 pub(super) fn is_there() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -29,7 +29,8 @@ pub(super) fn is_there() -> bool {
     false
 }
 
-/// A row as pairs of bf16, rounded to the nearest; an odd last number has zero beside it.
+/// A row as pairs of bf16, rounded to the nearest, and to zero below what has a leading one; an odd last number has zero
+/// beside it.
 ///
 /// # Shapes
 /// `[in]` to at least `[in / 2]`, rounded up.
@@ -69,7 +70,7 @@ pub(super) struct Pairs<'a> {
     pub stride: usize,
 }
 
-/// Where sums go: some columns of rows.
+/// Some columns of rows, for sums to go to.
 pub(super) struct Columns<'a> {
     pub out: &'a mut [f32],
     pub first: usize,

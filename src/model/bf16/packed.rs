@@ -20,7 +20,7 @@ pub struct PackedBf16 {
 }
 
 impl PackedBf16 {
-    /// Whether this machine's processor multiplies in bf16.
+    /// True where this machine's processor multiplies in bf16.
     pub fn is_supported() -> bool {
         is_there()
     }
@@ -181,6 +181,13 @@ mod tests {
                 assert_eq!(some, ours[..n * d_out], "{n} rows of {d_out} by {d_in}");
             }
         }
+        let (w, x) = (normal((100, 70)), normal((133, 70)));
+        let packed = PackedBf16::new(&w).unwrap();
+        let with = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            pool.install(|| packed.product(&values(&x), 133).unwrap())
+        };
+        assert!(with(1) == with(2) && with(2) == with(8) && with(8) == with(40));
         assert!(PackedBf16::new(&normal((4, 4))).unwrap().product(&[0.0; 7], 2).is_err());
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Architecture {
     activation: (&'static str, &'static str),
     /// Whether 1 was added to the weights of the norms, as the family's formula does.
     pub norms_hold_one: bool,
-    /// Whether the rows of each query and key were reordered, so that those which are rotated together are neighbours.
+    /// True where the rows of each query and key were reordered, so that those which are rotated together are neighbours.
     pub pairs_lie_together: bool,
 }
 

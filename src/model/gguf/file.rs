@@ -216,7 +216,7 @@ impl GgufFile {
         Ok(Weight::Dense(weight))
     }
 
-    /// Whether every number of some blocks is one; a part at a time, so that a large matrix needs little room.
+    /// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
     fn check_blocks(&self, what: (Param, &str), blocks: &Blocks) -> Result<()> {
         let [rows, width] = blocks.dims();
         let step = (CHECKED_AT_ONCE / width).max(1);
@@ -230,8 +230,8 @@ impl GgufFile {
     }
 }
 
-/// Where each row of a family's queries or keys lies in a file in which the two halves of a head are laid one row
-/// between each other.
+/// For each row of a family's queries or keys, its place in a file that lays the two halves of a head one row between each
+/// other.
 fn halves_apart(n_rows: usize, d_head: usize) -> Vec<usize> {
     let half = d_head / 2;
     let row = |at: usize| {

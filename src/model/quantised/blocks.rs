@@ -114,7 +114,9 @@ impl Blocks {
     /// # Shapes
     /// `x` `[n, in]`, `out` `[rows, n]`.
     pub(crate) fn products(&self, rows: Range<usize>, x: &[f32], out: &mut [f32]) {
-        products(self.ty, self.row_bytes(rows), (x, self.width), out);
+        // Those behind are asked for while these are multiplied: they are mostly the next.
+        let behind = self.row_bytes(rows.start..self.rows);
+        products(self.ty, (self.row_bytes(rows), behind), (x, self.width), out);
     }
 
     fn row_bytes(&self, rows: Range<usize>) -> &[u8] {

@@ -12,12 +12,15 @@ use super::small::{IQ4, nibbles};
 pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<L>) {
     let (scales, quants) = (first::<16>(block), &block[16..80]);
     let (d, min) = (half(block, 80), half(block, 82));
-    for part in 0..16 {
-        let (dl, ml) = (d * f32::from(scales[part] & 15), min * f32::from(scales[part] >> 4));
-        // Halves of 128 weights lie in 32 bytes each, two bits of each byte for every 32 weights.
-        let (from, shift) = (part / 8 * 32 + part % 2 * 16, part % 8 / 2 * 2);
-        let q = lanes.and(lanes.right(lanes.bytes(first(&quants[from..])), shift as u32), 3);
-        sink.put(lanes, part, lanes.plus(lanes.times(lanes.real(q), dl), -ml));
+    // Halves of 128 weights lie in 32 bytes each, two bits of each byte for every 32 weights.
+    for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let four = lanes.bytes(first(&quants[32 * half + 16 * side..]));
+        for quarter in 0..4 {
+            let part = 8 * half + 2 * quarter + side;
+            let (dl, ml) = (d * f32::from(scales[part] & 15), min * f32::from(scales[part] >> 4));
+            let q = lanes.and(lanes.right(four, 2 * quarter as u32), 3);
+            sink.put(lanes, part, lanes.plus(lanes.times(lanes.real(q), dl), -ml));
+        }
     }
 }
 
@@ -25,16 +28,20 @@ pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<
 pub(super) fn q3_k<L: Sixteen>(lanes: L, block: &[u8; 110], sink: &mut impl Sink<L>) {
     let (high, quants, scales) = (&block[..32], &block[32..96], first::<12>(&block[96..]));
     let d = half(block, 108);
-    for part in 0..16 {
-        // Four bits of a scale lie in one of eight bytes, two in one of four.
-        let low = scales[part % 8] >> (part / 8 * 4) & 15;
-        let scale = low | (scales[8 + part % 4] >> (part / 4 * 2) & 3) << 4;
-        let dl = d * (f32::from(scale) - 32.0);
-        let (from, shift, bit) = (part / 8 * 32 + part % 2 * 16, part % 8 / 2 * 2, part / 2);
-        let low = lanes.and(lanes.right(lanes.bytes(first(&quants[from..])), shift as u32), 3);
-        let high = lanes.and(lanes.right(lanes.bytes(first(&high[part % 2 * 16..])), bit as u32), 1);
-        let q = lanes.or(low, lanes.left(high, 2));
-        sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -4.0), dl));
+    for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let four = lanes.bytes(first(&quants[32 * half + 16 * side..]));
+        let thirds = lanes.right(lanes.bytes(first(&high[16 * side..])), 4 * half as u32);
+        for quarter in 0..4 {
+            let part = 8 * half + 2 * quarter + side;
+            // Four bits of a scale lie in one of eight bytes, two in one of four.
+            let low = scales[part % 8] >> (part / 8 * 4) & 15;
+            let scale = low | (scales[8 + part % 4] >> (part / 4 * 2) & 3) << 4;
+            let dl = d * (f32::from(scale) - 32.0);
+            let low = lanes.and(lanes.right(four, 2 * quarter as u32), 3);
+            let third = lanes.and(lanes.right(thirds, quarter as u32), 1);
+            let q = lanes.or(low, lanes.left(third, 2));
+            sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -4.0), dl));
+        }
     }
 }
 
@@ -93,17 +100,18 @@ pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink
 pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink<L>) {
     let (low, high, scales) = (&block[..128], &block[128..192], first::<16>(&block[192..]));
     let d = half(block, 208);
-    for part in 0..16 {
-        let dl = d * f32::from(scales[part] as i8);
-        // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes, the upper of all four
-        // times 32 share 32.
-        let (half, quarter, side) = (part / 8, part % 8 / 2, part % 2 * 16);
-        let low = lanes.bytes(first(&low[half * 64 + quarter % 2 * 32 + side..]));
-        let high = lanes.bytes(first(&high[half * 32 + side..]));
-        let low = lanes.and(lanes.right(low, quarter as u32 / 2 * 4), 15);
-        let high = lanes.and(lanes.right(high, quarter as u32 * 2), 3);
-        let q = lanes.or(low, lanes.left(high, 4));
-        sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -32.0), dl));
+    // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes, the upper of all four times 32
+    // share 32.
+    for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let from = [0, 32].map(|from| nibbles(lanes, first(&low[64 * half + from + 16 * side..])));
+        let upper = lanes.bytes(first(&high[32 * half + 16 * side..]));
+        for quarter in 0..4 {
+            let part = 8 * half + 2 * quarter + side;
+            let upper = lanes.and(lanes.right(upper, 2 * quarter as u32), 3);
+            let q = lanes.or(from[quarter % 2][quarter / 2], lanes.left(upper, 4));
+            let dl = d * f32::from(scales[part] as i8);
+            sink.put(lanes, part, lanes.times(lanes.plus(lanes.real(q), -32.0), dl));
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! - `small`: blocks of 32 weights; `large`: blocks of 256, whose parts have scales of their own
 //! - `half`: the numbers in half precision that scale them
 //! - `sixteen`: sixteen weights at a time, in the registers that the machine has
-//! - `sink`: where unpacked weights go: into memory, or into sums with rows of a stream
+//! - `sink`: takers of unpacked weights: memory, or sums with rows of a stream
 //! - `unpack`: rows of blocks, by type
 //! - `blocks`: a matrix of blocks
 
@@ -21,3 +21,4 @@ mod unpack;
 
 pub use blocks::Blocks;
 pub use types::QuantType;
+pub(super) use unpack::MOST as MOST_ROWS;

@@ -1,8 +1,8 @@
-//! Where unpacked weights go: into memory, or into sums with rows of a stream.
+//! Takers of unpacked weights: memory, or sums with rows of a stream.
 
 use super::sixteen::Sixteen;
 
-/// Takes a block's weights, sixteen at a time and in order; `at` counts them within the block.
+/// Takes a block's weights, sixteen at a time, each once; `at` counts them within the block.
 pub(super) trait Sink<L: Sixteen> {
     fn put(&mut self, lanes: L, at: usize, weights: L::Real);
 }
@@ -19,7 +19,8 @@ impl<L: Sixteen> Sink<L> for Numbers<'_> {
 
 /// A row's products with `N` rows of a stream.
 ///
-/// Each has two sums, so that an addition need not wait for the one before.
+/// Each has two sums, which parts of blocks take in turn, be their order that of the weights or, as in Q6_K, every second
+/// one's: so an addition need not wait for the one before.
 pub(super) struct Dots<'a, L: Sixteen, const N: usize> {
     /// What of the stream meets the block.
     pub x: [&'a [[f32; 16]]; N],
@@ -30,7 +31,7 @@ impl<L: Sixteen, const N: usize> Sink<L> for Dots<'_, L, N> {
     #[inline(always)]
     fn put(&mut self, lanes: L, at: usize, weights: L::Real) {
         for row in 0..N {
-            let sum = &mut self.sums[row][at % 2];
+            let sum = &mut self.sums[row][(at ^ at >> 1) & 1];
             *sum = lanes.add_product(*sum, weights, &self.x[row][at]);
         }
     }

@@ -16,8 +16,8 @@ pub(super) trait Sixteen: Copy {
 
     fn bytes(self, from: &[u8; 16]) -> Self::Whole;
     fn signed_bytes(self, from: &[u8; 16]) -> Self::Whole;
-    /// The bits of a number, the lowest first, each to the lowest bit of its own.
-    fn bits(self, of: u16) -> Self::Whole;
+    /// `bits` set in each number whose place, from the lowest on, is set in `places`.
+    fn or_where(self, a: Self::Whole, places: u16, bits: u32) -> Self::Whole;
     fn and(self, a: Self::Whole, mask: u32) -> Self::Whole;
     fn or(self, a: Self::Whole, b: Self::Whole) -> Self::Whole;
     fn right(self, a: Self::Whole, by: u32) -> Self::Whole;
@@ -52,8 +52,8 @@ impl Sixteen for Plain {
     }
 
     #[inline(always)]
-    fn bits(self, of: u16) -> [u32; 16] {
-        std::array::from_fn(|i| u32::from(of) >> i & 1)
+    fn or_where(self, a: [u32; 16], places: u16, bits: u32) -> [u32; 16] {
+        std::array::from_fn(|i| a[i] | (u32::from(places) >> i & 1) * bits)
     }
 
     #[inline(always)]
@@ -128,8 +128,8 @@ impl Sixteen for V4 {
     }
 
     #[inline(always)]
-    fn bits(self, of: u16) -> __m512i {
-        self.avx512f._mm512_maskz_set1_epi32(of, 1)
+    fn or_where(self, a: __m512i, places: u16, bits: u32) -> __m512i {
+        self.avx512f._mm512_mask_or_epi32(a, places, a, self.avx512f._mm512_set1_epi32(bits as i32))
     }
 
     #[inline(always)]
@@ -214,10 +214,14 @@ impl Sixteen for V3 {
     }
 
     #[inline(always)]
-    fn bits(self, of: u16) -> [__m256i; 2] {
-        let places: __m256i = cast([0u32, 1, 2, 3, 4, 5, 6, 7]);
-        let eight = |of: u16| self.avx2._mm256_srlv_epi32(self.avx._mm256_set1_epi32(i32::from(of)), places);
-        self.and([eight(of), eight(of >> 8)], 1)
+    fn or_where(self, a: [__m256i; 2], places: u16, bits: u32) -> [__m256i; 2] {
+        let each: __m256i = cast([1u32, 2, 4, 8, 16, 32, 64, 128]);
+        let bits = self.avx._mm256_set1_epi32(bits as i32);
+        let eight = |of: u16| {
+            let found = self.avx2._mm256_and_si256(self.avx._mm256_set1_epi32(i32::from(of)), each);
+            self.avx2._mm256_and_si256(self.avx2._mm256_cmpeq_epi32(found, each), bits)
+        };
+        self.or(a, [eight(places), eight(places >> 8)])
     }
 
     #[inline(always)]
@@ -304,9 +308,9 @@ mod tests {
         vec![
             real(a),
             real(lanes.signed_bytes(&bytes)),
-            real(lanes.bits(0b1010_0110_0001_1111)),
+            real(lanes.or_where(lanes.and(a, 0), 0b1010_0110_0001_1111, 16)),
             real(lanes.and(a, 0x35)),
-            real(lanes.or(a, lanes.bits(0xff0f))),
+            real(lanes.or(a, lanes.left(a, 3))),
             real(lanes.right(a, 3)),
             real(lanes.left(a, 4)),
             lanes.values(lanes.pick(&table, lanes.and(a, 15))),
@@ -320,7 +324,7 @@ mod tests {
     #[test]
     fn every_operation_says_the_same_on_every_machine() {
         let plain = all(Plain);
-        assert_eq!(plain[2][..8], [1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(plain[2][..8], [16.0, 16.0, 16.0, 16.0, 16.0, 0.0, 0.0, 0.0]);
         assert_eq!((plain[1][0], plain[6][0], plain[7][1]), (-56.0, 3200.0, 13.0 * 1.5 - 7.0));
         #[cfg(target_arch = "x86_64")]
         {

@@ -29,8 +29,10 @@ pub(super) fn nibbles<L: Sixteen>(lanes: L, from: &[u8; 16]) -> [L::Whole; 2] {
 #[inline(always)]
 fn fives<L: Sixteen>(lanes: L, [a, b, c, d]: &[u8; 4], from: &[u8; 16]) -> [L::Whole; 2] {
     let [low, high] = nibbles(lanes, from);
-    let fifth = |two| lanes.left(lanes.bits(u16::from_le_bytes(two)), 4);
-    [lanes.or(low, fifth([*a, *b])), lanes.or(high, fifth([*c, *d]))]
+    [
+        lanes.or_where(low, u16::from_le_bytes([*a, *b]), 16),
+        lanes.or_where(high, u16::from_le_bytes([*c, *d]), 16),
+    ]
 }
 
 #[inline(always)]

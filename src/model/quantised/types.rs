@@ -22,7 +22,7 @@ pub enum QuantType {
     MXFP4,
 }
 
-/// What is known of a type.
+/// A type and its facts.
 struct Row {
     ty: QuantType,
     /// The number that stands for the type in a GGUF file.

@@ -74,6 +74,13 @@ macro_rules! blocks {
         }
 
         #[cfg(test)]
+        fn run_with<L: Sixteen>(ty: QuantType, work: impl Work, lanes: L) {
+            match ty {
+                $(QuantType::$ty => work.run::<$ty, L>(lanes),)*
+            }
+        }
+
+        #[cfg(test)]
         const SIZES: &[(QuantType, usize, usize)] = &[$((QuantType::$ty, $bytes, $sixteens),)*];
     };
 }
@@ -115,20 +122,26 @@ impl Work for Unpack<'_> {
 }
 
 /// The most rows of a stream that rows of blocks are multiplied with at once.
-const MOST: usize = 4;
+pub const MOST: usize = 4;
 
-/// The products of rows of blocks with each of at most four rows of a stream.
+/// The products of rows of blocks with each of at most four rows of a stream; `behind` begins with the rows' bytes and goes
+/// on with those that are asked for.
 ///
 /// # Shapes
 /// `x` `[n, width]`, `out` `[rows, n]`.
-pub(super) fn products(ty: QuantType, bytes: &[u8], (x, width): (&[f32], usize), out: &mut [f32]) {
+pub(super) fn products(
+    ty: QuantType,
+    (bytes, behind): (&[u8], &[u8]),
+    (x, width): (&[f32], usize),
+    out: &mut [f32],
+) {
     let x = x.as_chunks::<16>().0;
     let x: Vec<&[[f32; 16]]> = x.chunks_exact(width / 16).collect();
     match &x[..] {
-        &[x] => run(ty, Products { bytes, x: [x], n: 1, out }),
+        &[x] => run(ty, Products { bytes, behind, x: [x], n: 1, out }),
         several => {
             let x = std::array::from_fn(|row| several[row.min(several.len() - 1)]);
-            run(ty, Products::<MOST> { bytes, x, n: several.len(), out });
+            run(ty, Products::<MOST> { bytes, behind, x, n: several.len(), out });
         }
     }
 }
@@ -136,6 +149,7 @@ pub(super) fn products(ty: QuantType, bytes: &[u8], (x, width): (&[f32], usize),
 /// Rows of a stream beyond the `n` first stand there to be counted and no more.
 struct Products<'a, const N: usize> {
     bytes: &'a [u8],
+    behind: &'a [u8],
     x: [&'a [[f32; 16]]; N],
     n: usize,
     out: &'a mut [f32],
@@ -148,7 +162,7 @@ impl<const N: usize> Work for Products<'_, N> {
         let rows = self.bytes.chunks_exact(row_bytes).enumerate();
         for ((at, row), out) in rows.zip(self.out.chunks_exact_mut(self.n)) {
             let ahead = at * row_bytes + AHEAD;
-            prefetch(self.bytes.get(ahead..ahead + row_bytes).unwrap_or(&[]));
+            prefetch(self.behind.get(ahead..ahead + row_bytes).unwrap_or(&[]));
             let mut dots = Dots { x: self.x, sums: [[lanes.zero(); 2]; N] };
             // Pieces whose length is known, so that no look at them is checked.
             let mut pieces = self.x.map(|x| x.chunks_exact(B::SIXTEENS));
@@ -169,6 +183,53 @@ mod tests {
     fn blocks_are_as_large_as_their_types_say() {
         for (ty, bytes, sixteens) in SIZES {
             assert_eq!((ty.block_bytes(), ty.block_weights()), (*bytes, 16 * sixteens), "{ty}");
+        }
+    }
+
+    /// A machine's numbers of some rows, and their products with `n` rows of a stream.
+    fn all<L: Sixteen>(ty: QuantType, (bytes, x): (&[u8], &[f32]), lanes: L) -> [Vec<u32>; 2] {
+        let width = x.len() / 3;
+        let n_weights = bytes.len() / ty.block_bytes() * ty.block_weights();
+        let (mut numbers, mut sums) = (vec![0f32; n_weights], vec![0f32; n_weights / width * 3]);
+        run_with(ty, Unpack { bytes, out: &mut numbers }, lanes);
+        let rows: Vec<&[[f32; 16]]> = x.as_chunks::<16>().0.chunks_exact(width / 16).collect();
+        let x = [rows[0], rows[1], rows[2], rows[2]];
+        run_with(ty, Products { bytes, behind: bytes, x, n: 3, out: &mut sums }, lanes);
+        [numbers, sums].map(|values| values.iter().map(|value| value.to_bits()).collect())
+    }
+
+    #[test]
+    fn every_machine_unpacks_the_same_numbers_and_nearly_the_same_products() {
+        let width = 512;
+        let x: Vec<f32> = (0..3 * width).map(|i| ((i * i % 97) as f32 - 48.0) / 31.0).collect();
+        for (ty, n_bytes, sixteens) in SIZES {
+            let n_blocks = 2 * width / (16 * sixteens);
+            // Bytes below 64: scales without a sign that are numbers.
+            let bytes: Vec<u8> = (0..n_blocks * n_bytes).map(|i| (i * 89 % 59) as u8).collect();
+            let [numbers, sums] = all(*ty, (&bytes, &x), Plain);
+            let real = |bits: &[u32]| bits.iter().map(|bits| f32::from_bits(*bits)).collect::<Vec<f32>>();
+            assert!(real(&numbers).iter().all(|x| x.is_finite()), "{ty}");
+            for (row, sums) in real(&numbers).chunks_exact(width).zip(real(&sums).chunks_exact(3)) {
+                for (x, sum) in x.chunks_exact(width).zip(sums) {
+                    let size: f64 = row.iter().zip(x).map(|(w, x)| f64::from((w * x).abs())).sum();
+                    let exact: f64 = row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                    assert!((f64::from(*sum) - exact).abs() <= 1e-6 * size, "{ty}: {sum} is not {exact}");
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            {
+                let wide = V4::try_new().map(|lanes| all(*ty, (&bytes, &x), lanes));
+                let narrow = V3::try_new().map(|lanes| all(*ty, (&bytes, &x), lanes));
+                for [found, products] in wide.into_iter().chain(narrow) {
+                    assert_eq!(found, numbers, "{ty}");
+                    for (ours, plain) in real(&products).iter().zip(&real(&sums)) {
+                        assert!(
+                            (ours - plain).abs() <= 1e-4 * plain.abs().max(1e-3),
+                            "{ty}: {ours} is not {plain}"
+                        );
+                    }
+                }
+            }
         }
     }
 }

