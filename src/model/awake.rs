@@ -3,8 +3,8 @@
 //! A thread that fell asleep between two products is woken when the next is nearly over, and one from outside the pool would
 //! hand over each product and sleep until it is done: together more than half of the time of decoding.
 
-use std::sync::{Mutex, TryLockError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Looks for work between two offers of the processor to others.

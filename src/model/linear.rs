@@ -30,7 +30,7 @@ impl Weight {
     /// The same values where a model computes, and as it multiplies by them.
     pub(super) fn kept(self, param: Param, device: &Device, compute: Compute) -> Result<Weight> {
         if compute == Compute::Bf16 && param.is_block_matrix() {
-            return Ok(Weight::Bf16(PackedBf16::new(&self.as_stored()?)?));
+            return Ok(Weight::Bf16(PackedBf16::new(&self.into_stored()?)?));
         }
         let blocks = match self {
             Weight::Quantised(blocks) => blocks,
@@ -54,7 +54,7 @@ impl Weight {
             Weight::Quantised(blocks) => Weight::Quantised(blocks.with_rows(order)?),
             other => {
                 let index: Vec<u32> = order.iter().map(|at| *at as u32).collect();
-                let values = other.as_stored()?;
+                let values = other.into_stored()?;
                 let index = Tensor::from_vec(index, order.len(), values.device())?;
                 Weight::Dense(values.index_select(&index, 0)?)
             }
@@ -63,11 +63,11 @@ impl Weight {
 
     /// The values in f32, for parameters that are looked up or added.
     pub(crate) fn dense(self) -> Result<Tensor> {
-        Ok(self.as_stored()?.to_dtype(DType::F32)?)
+        Ok(self.into_stored()?.to_dtype(DType::F32)?)
     }
 
     /// The values in their own type, or in f32 where they are quantised.
-    pub(super) fn as_stored(self) -> Result<Tensor> {
+    pub(super) fn into_stored(self) -> Result<Tensor> {
         Ok(match self {
             Weight::Dense(tensor) => tensor,
             Weight::Quantised(blocks) => blocks.dense()?,

@@ -210,7 +210,7 @@ impl GgufFile {
                 return Ok(Weight::Quantised(blocks));
             }
             (weight, Some(dtype)) => weight.dense()?.to_dtype(dtype)?,
-            (weight, None) => weight.as_stored()?,
+            (weight, None) => weight.into_stored()?,
         };
         check_finite(&self.path, (param, &name), &weight)?;
         Ok(Weight::Dense(weight))

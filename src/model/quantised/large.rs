@@ -65,10 +65,10 @@ pub(super) fn q4_k<L: Sixteen>(lanes: L, block: &[u8; 144], sink: &mut impl Sink
     // Two parts share 32 bytes: the lower halves are the first part's, the upper the second's.
     for pair in 0..4 {
         let sides = [0, 16].map(|side| nibbles(lanes, first(&quants[pair * 32 + side..])));
-        for half in 0..2 {
+        for half in [0, 1] {
             let (scale, offset) = scale_and_offset(scales, 2 * pair + half);
             let (dl, ml) = (d * scale, min * offset);
-            for side in 0..2 {
+            for side in [0, 1] {
                 let weights = lanes.plus(lanes.times(lanes.real(sides[side][half]), dl), -ml);
                 sink.put(lanes, 4 * pair + 2 * half + side, weights);
             }
@@ -83,11 +83,11 @@ pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink
     let fifths = [16, 32].map(|side| lanes.bytes(first(&block[side..])));
     for pair in 0..4 {
         let sides = [0, 16].map(|side| nibbles(lanes, first(&quants[pair * 32 + side..])));
-        for half in 0..2 {
+        for half in [0, 1] {
             let part = 2 * pair + half;
             let (scale, offset) = scale_and_offset(scales, part);
             let (dl, ml) = (d * scale, min * offset);
-            for side in 0..2 {
+            for side in [0, 1] {
                 let fifth = lanes.left(lanes.and(lanes.right(fifths[side], part as u32), 1), 4);
                 let q = lanes.or(sides[side][half], fifth);
                 sink.put(lanes, 2 * part + side, lanes.plus(lanes.times(lanes.real(q), dl), -ml));

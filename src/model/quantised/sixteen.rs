@@ -53,7 +53,7 @@ impl Sixteen for Plain {
 
     #[inline(always)]
     fn or_where(self, a: [u32; 16], places: u16, bits: u32) -> [u32; 16] {
-        std::array::from_fn(|i| a[i] | (u32::from(places) >> i & 1) * bits)
+        std::array::from_fn(|i| a[i] | ((u32::from(places) >> i & 1) * bits))
     }
 
     #[inline(always)]
