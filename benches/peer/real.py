@@ -64,15 +64,20 @@ def requantised(source, target, kind):
         sys.exit(f"{target} could not be made")
 
 
+def files(models):
+    return {"f32": models / "f32", **{kind: models / f"{kind.lower()}.gguf" for kind in ("Q4_1", "Q8_0", "Q4_K_M")}}
+
+
 def prepare(source, models):
-    folder = models / "f32"
-    if not folder.exists():
-        written_out(source, folder)
-    files = {"Q4_1": models / "q4_1.gguf", "Q8_0": models / "q8_0.gguf", "Q4_K_M": models / "q4_k_m.gguf"}
-    for kind, path in files.items():
-        if not path.exists():
-            path.symlink_to(source.resolve()) if kind == "Q4_1" else requantised(source, path, kind)
-    return {"f32": folder, **files}
+    for kind, path in models.items():
+        if path.exists():
+            continue
+        if kind == "f32":
+            written_out(source, path)
+        elif kind == "Q4_1":
+            path.symlink_to(source.resolve())
+        else:
+            requantised(source, path, kind)
 
 
 def processes(words, n_threads=2):
@@ -152,7 +157,7 @@ def decoding(args, models):
     return rates
 
 
-def n_tokens_of(args, dataset, models):
+def n_tokens_of(dataset, models):
     """Distinct beginnings of the names: what a forest computes."""
     import texts
     from tokenizers import Tokenizer
@@ -161,7 +166,8 @@ def n_tokens_of(args, dataset, models):
     return texts.forest([encoding.ids for encoding in tokenizer.encode_batch(texts.names(dataset))]).tokens
 
 
-def print_tables(args, models, rows, rates, n_tokens):
+def print_tables(args, models, measured, n_tokens):
+    rows, rates = measured
     middle = lambda figures: [statistics.median(column) for column in zip(*figures)]  # noqa: E731
     seconds, processors, _ = middle(rows["mappa", "f32", "f32"])
     print(f"\n{args.names} names, {n_tokens:,} tokens in a forest; medians of {args.rounds}")
@@ -195,6 +201,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
     parser.add_argument("--llama", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.llama:
         llama(str(args.file), args.tokens)
@@ -202,11 +209,16 @@ def main():
     if args.out is None:
         parser.error("found no --out; expected a folder for models and labs")
     (args.out / "models").mkdir(parents=True, exist_ok=True)
-    models = prepare(args.file, args.out / "models")
+    if args.prepare:
+        prepare(args.file, files(args.out / "models"))
+        return
+    # In a process of its own: what this one has held counts as memory of those that it starts.
+    subprocess.run([sys.executable, __file__, args.file, "--out", args.out, "--prepare"], check=True)
+    models = files(args.out / "models")
     dataset = args.out / "names.csv"
     dataset.write_text("".join(args.data.open(encoding="utf-8").readlines()[: args.names + 1]), encoding="utf-8")
-    n_tokens = n_tokens_of(args, dataset, models)
-    print_tables(args, models, extraction(args, dataset, models), decoding(args, models), n_tokens)
+    rows, rates = extraction(args, dataset, models), decoding(args, models)
+    print_tables(args, models, (rows, rates), n_tokens_of(dataset, models))
 
 
 if __name__ == "__main__":

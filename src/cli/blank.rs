@@ -4,13 +4,14 @@ use super::stages::Job;
 use mappa::Result;
 use mappa::activations::{Activations, Division, Work};
 use mappa::hook_point::HookPoint;
-use mappa::model::Transformer;
+use mappa::model::{Transformer, memory};
 use mappa::probes::stacked;
 use mappa::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
-/// How many bytes of their activations are held at once; more layers are computed in several passes.
-const BYTES_AT_ONCE: usize = 2 << 30;
+/// Bytes of their activations that are held at once whatever memory there is; more layers than fit are computed in several
+/// passes, each of which begins at the first layer.
+const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
 /// A model of the same shape that knows nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,11 +36,12 @@ impl Blank {
 }
 
 impl Job<'_> {
-    /// How many layers of a model that knows nothing are held at once.
+    /// How many layers of a model that knows nothing are held at once: as many as fit into half of the memory that is free.
     pub fn layers_at_once(&self) -> usize {
+        let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
         let learnt = self.from.map_or(0, |from| from.dataset.entities.len());
         let values = (self.dataset.entities.len() + learnt) * self.model.spec().d_model;
-        (BYTES_AT_ONCE / (values * size_of::<f32>()).max(1)).max(1)
+        (bytes as usize / (values * size_of::<f32>()).max(1)).max(1)
     }
 
     /// The activations of a model that knows nothing, as deep as they are needed; those of the entities that are

@@ -5,8 +5,8 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Blocks, Cache, Capture, Compute, Forest, LoadOptions, Location, Model, Precision, QuantType, Transformer,
-    Untouched,
+    Blocks, Cache, Capture, Compute, DeviceChoice, Forest, LoadOptions, Location, Model, Precision,
+    QuantType, Transformer, Untouched,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -196,6 +196,13 @@ fn in_bf16(name: &str) -> Option<Model> {
             None
         }
     }
+}
+
+#[test]
+fn bf16_on_another_device_is_refused_by_name() {
+    let options = LoadOptions { compute: Compute::Bf16, device: DeviceChoice::Cuda(1), precision: None };
+    let refusal = Model::open(&Location::Bundled, options).err().unwrap().to_string();
+    assert!(refusal.contains("bf16 on cuda:1"), "{refusal}");
 }
 
 #[test]
