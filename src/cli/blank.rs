@@ -36,7 +36,7 @@ impl Blank {
 }
 
 impl Job<'_> {
-    /// How many layers of a model that knows nothing are held at once: as many as fit into half of the memory that is free.
+    /// Layers of a model that knows nothing that are held at once: as many as fit into half of the memory that is free.
     pub fn layers_at_once(&self) -> usize {
         let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
         let learnt = self.from.map_or(0, |from| from.dataset.entities.len());

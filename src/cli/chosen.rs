@@ -13,13 +13,13 @@ pub struct ChosenModel {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
-    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     pub dtype: Option<Precision>,
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// In which numbers blocks multiply: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
+    /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     pub compute: Compute,
 }
@@ -30,7 +30,7 @@ impl ChosenModel {
         load(lab, &self.name, self.options())
     }
 
-    /// How it is loaded.
+    /// Options for loading it.
     fn options(&self) -> LoadOptions {
         LoadOptions { precision: self.dtype, device: self.device, compute: self.compute }
     }

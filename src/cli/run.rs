@@ -36,13 +36,13 @@ pub struct Run {
     /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
-    /// How weights lie in memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
     /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
-    /// In which numbers blocks multiply: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
+    /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
     #[arg(long, value_name = "NUMBERS")]
     compute: Option<Compute>,
 }

@@ -1,4 +1,4 @@
-//! Where a model computes: this machine's processors, or an accelerator that the program was built for.
+//! The device that a model computes on: this machine's processors, or an accelerator that the program was built for.
 
 use crate::error::{Error, Result};
 use candle_core::Device;

@@ -55,10 +55,10 @@ pub struct Model {
     pub config_sha256: String,
 }
 
-/// How a model's weights lie in memory, where it computes, and in which numbers.
+/// The numbers that a model's weights lie in, the device that it computes on, and the numbers that its blocks multiply in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LoadOptions {
-    /// How weights lie in memory; `None` is as they are stored in a GGUF file, and in f32 elsewhere.
+    /// The numbers that matrices lie in; `None` is as they are stored in a GGUF file, and f32 elsewhere.
     pub precision: Option<Precision>,
     /// On which device.
     pub device: DeviceChoice,

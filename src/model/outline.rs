@@ -24,7 +24,7 @@ pub struct Outline {
     pub tokenizer: Tokenizer,
     /// The types in which its matrices are stored.
     pub stored: StoredTypes,
-    /// How its weights lie in memory where nothing is asked for.
+    /// The numbers that its weights lie in where nothing is asked for.
     pub precision: Precision,
 }
 

@@ -75,7 +75,7 @@ impl PackedBf16 {
         Tensor::from_vec(all, (self.d_out, self.d_in), &Device::Cpu)
     }
 
-    /// How many columns a panel has.
+    /// Columns of a panel.
     fn width(&self, panel: usize) -> usize {
         PANEL.min(self.d_out - panel * PANEL)
     }

@@ -36,7 +36,7 @@ impl Blocks {
         Ok(Blocks { bytes: Arc::new(bytes), ty, rows, width })
     }
 
-    /// How the weights are stored.
+    /// The type in which its weights are stored.
     pub fn ty(&self) -> QuantType {
         self.ty
     }

@@ -22,7 +22,7 @@ impl<L: Sixteen> Sink<L> for Numbers<'_> {
 /// Each has two sums, which parts of blocks take in turn, be their order that of the weights or, as in Q6_K, every second
 /// one's: so an addition need not wait for the one before.
 pub(super) struct Dots<'a, L: Sixteen, const N: usize> {
-    /// What of the stream meets the block.
+    /// The part of the stream that meets the block.
     pub x: [&'a [[f32; 16]]; N],
     pub sums: [[L::Real; 2]; N],
 }
