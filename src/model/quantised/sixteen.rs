@@ -3,6 +3,7 @@
 //! Left to the compiler, blocks are unpacked byte by byte at a twentieth of this speed; the instructions are named
 //! here, through pulp's safe functions for them.
 
+#[cfg(target_arch = "x86_64")]
 use pulp::cast;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
