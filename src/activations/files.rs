@@ -174,7 +174,7 @@ impl Files {
 
 /// A finished hash in hexadecimal.
 pub(super) fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    artefact::hex(&hasher.finalize())
 }
 
 /// Makes sure that a folder's names are on disk, where the system lets a folder be synced.

@@ -67,7 +67,8 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
-    fn precision_of(self, is_gguf: bool) -> Precision {
+    /// The numbers that matrices lie in, of a GGUF file or another model.
+    pub(super) fn precision_of(self, is_gguf: bool) -> Precision {
         self.precision.unwrap_or(if is_gguf { Precision::AsStored } else { Precision::F32 })
     }
 }
@@ -159,7 +160,7 @@ impl Model {
     /// The parameters of this model one by one, read again from where it lies, with room for them in f32.
     ///
     /// # Errors
-    /// What is wrong with its files, by file and tensor, or with the memory for them.
+    /// A fault in its files, by file and tensor, or too little memory for them.
     pub(super) fn read_again(&self) -> Result<Box<Parameters>> {
         // As they are stored they are the same numbers in f32, in which they will be held.
         let precision = match self.precision {

@@ -3,7 +3,7 @@
 use super::compute::Compute;
 use super::families::Config;
 use super::gguf::GgufFile;
-use super::load::{BUNDLED_MODEL, as_stored, bundled_files};
+use super::load::{BUNDLED_MODEL, LoadOptions, as_stored, bundled_files};
 use super::location::{self, Location};
 use super::memory::{self, StoredTypes};
 use super::spec::Spec;
@@ -47,7 +47,7 @@ impl Outline {
                     spec: file.spec()?.0,
                     tokenizer: file.tokenizer()?,
                     stored: file.stored_types(),
-                    precision: Precision::AsStored,
+                    precision: LoadOptions::default().precision_of(true),
                 })
             }
             Location::Bundled => {
@@ -75,7 +75,7 @@ impl Outline {
         weights: &Weights,
     ) -> Result<Outline> {
         let spec = as_stored(&Config::parse(&folder.join("config.json"), config)?, weights)?;
-        let (stored, precision) = (weights.stored_types()?, Precision::F32);
+        let (stored, precision) = (weights.stored_types()?, LoadOptions::default().precision_of(false));
         Ok(Outline { name, spec, tokenizer, stored, precision })
     }
 }

@@ -69,7 +69,7 @@ impl Source {
     }
 }
 
-/// How the weights of matrices lie in memory; norms and biases are f32.
+/// The numbers that matrices lie in; norms and biases are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
     /// Four bytes a weight.

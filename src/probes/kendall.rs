@@ -134,7 +134,7 @@ fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-/// How many children a node of [`Sums`] has.
+/// Children of a node of [`Sums`].
 const WIDTH: usize = 8;
 /// The same as a shift.
 const SHIFT: usize = 3;

@@ -97,7 +97,7 @@ fn a_forest_of_a_quantised_file_is_each_text_alone() {
             for (all, one) in together.iter().zip(&alone) {
                 let (row, own) = (all.get(*node as usize).unwrap(), one.get(text.len() - 1).unwrap());
                 let error = super::gguf::relative(&row, &own);
-                assert!(error < 2e-6, "{name}: {error:e}");
+                assert!(error < 2e-6, "{name}: {error:e}"); // measured: 7.8e-7
             }
         }
     }
@@ -128,7 +128,7 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
                 forest = Some(grown);
             }
             let error = super::gguf::relative(&Tensor::cat(&rows, 0).unwrap(), &whole);
-            assert!(error < 2e-6, "{name}, {step} at a time: {error:e}");
+            assert!(error < 2e-6, "{name}, {step} at a time: {error:e}"); // measured: 1.3e-6
         }
     }
 }
@@ -223,14 +223,13 @@ fn in_bf16_a_forest_is_each_text_alone_and_near_what_it_is_in_f32() {
             let alone = streams(&model, &Forest::of_text(text).unwrap());
             for (all, one) in together.iter().zip(&alone) {
                 let (row, own) = (all.get(*node as usize).unwrap(), one.get(text.len() - 1).unwrap());
-                // Products do not depend on how many rows there are; sums of attention may, and then a number may be
-                // rounded to its other neighbour.
+                // Products do not depend on how many rows there are.
                 let error = super::gguf::relative(&row, &own);
                 worst = worst.max(error);
             }
         }
         println!("{name}: a forest and each text alone differ by {worst:.1e}");
-        assert!(worst < 1e-3, "{name}: {worst:e}");
+        assert!(worst < 1e-6, "{name}: {worst:e}"); // measured: 0
     }
 }
 

@@ -73,12 +73,12 @@ impl QuantType {
         TYPES.iter().find(|row| row.ggml == number).map(|row| row.ty)
     }
 
-    /// How many weights a block holds.
+    /// The number of weights that a block holds.
     pub fn block_weights(self) -> usize {
         self.row().weights
     }
 
-    /// How many bytes a block takes.
+    /// The number of bytes that a block takes.
     pub fn block_bytes(self) -> usize {
         self.row().bytes
     }
