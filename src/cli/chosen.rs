@@ -1,6 +1,6 @@
 //! The model that a command works with: its flags, and how it is found.
 
-use super::hub;
+use super::{hub, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::hub::RepoId;
@@ -53,18 +53,31 @@ impl ChosenModel {
 
 /// A model by name, folder or hub name, ready to run.
 pub fn load(lab: &Path, name: &str, options: LoadOptions) -> Result<Model> {
-    Model::open(&find(lab, name)?, options)
+    let model = Model::open(&find(lab, name)?, options)?;
+    if let [first, others @ ..] = &model.unused[..] {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        terminal::note(&format!(
+            "tensors of the model's files that nothing reads: {first}{more}; an adapter's have to be merged first"
+        ));
+    }
+    Ok(model)
 }
 
 /// Where a model lies: on this machine, else on the hub, from where it is downloaded.
 pub fn find(lab: &Path, name: &str) -> Result<Location> {
     let here = Location::find(lab, name);
-    // A path that is there, a bare name, or a single file is never meant for the hub.
-    if here.is_ok() || !name.contains('/') || Path::new(name).exists() || name.ends_with(".gguf") {
+    // A path that is there or a single file is never meant for the hub.
+    if here.is_ok() || Path::new(name).exists() || name.ends_with(".gguf") {
         return here;
     }
-    match name.parse::<RepoId>() {
-        Ok(repo) => Ok(Location::Folder { path: hub::pull(&repo)?.folder, name: repo.short_name() }),
-        Err(_) => here,
+    let Ok(repo) = name.parse::<RepoId>() else { return here };
+    match (hub::pull(&repo), here) {
+        (Ok(found), _) => Ok(Location::Folder { path: found.folder, name: repo.short_name() }),
+        // A name without `org/` is more often one of this lab than one of the hub's oldest repos.
+        (Err(failure), Err(here)) if !name.contains('/') => {
+            terminal::note(&format!("as a repo on the hub: {failure}"));
+            Err(here)
+        }
+        (Err(failure), _) => Err(failure),
     }
 }

@@ -10,7 +10,7 @@ pub fn pull(repo: &RepoId) -> Result<Snapshot> {
     let settings = Settings::from_env()?;
     let found = shown(|progress| hub::snapshot(repo, &settings, progress))?;
     if let Some(reason) = &found.unchecked {
-        eprintln!("note: {repo} is taken from the cache as it was last seen: {reason}");
+        terminal::note(&format!("{repo} is taken from the cache as it was last seen: {reason}"));
     }
     Ok(found)
 }

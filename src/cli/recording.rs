@@ -163,7 +163,7 @@ impl Job<'_> {
             ),
         }
         if let Some(remark) = self.model.tokenizer.remark() {
-            eprintln!("note: {remark}");
+            terminal::note(&format!("{remark}"));
         }
         if !self.unplaced.is_empty() {
             let n = self.unplaced.len();
@@ -192,6 +192,6 @@ pub fn say_filled(name: &str, filled: Filled) {
 /// That nobody is kept out, where the file system has no locks.
 pub fn say_locked(is_locked: bool) {
     if !is_locked {
-        eprintln!("note: this file system has no locks; let no second process write to the same folder");
+        terminal::note("this file system has no locks; let no second process write to the same folder");
     }
 }

@@ -4,7 +4,7 @@ use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
 use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
 use super::texts::Texts;
-use super::{chosen, table};
+use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Recording;
@@ -215,7 +215,11 @@ fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> R
 fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) -> Result<i32> {
     if !model.transformer.generates() && !experiment.sweeps.is_empty() {
         let reason = "it sees both ways or came without a language-model head, so it does not generate";
-        eprintln!("note: the {} sweeps are left out for {}: {reason}", experiment.sweeps.len(), model.name);
+        terminal::note(&format!(
+            "the {} sweeps are left out for {}: {reason}",
+            experiment.sweeps.len(),
+            model.name
+        ));
         return Ok(0);
     }
     let (mut single, mut n_new) = (Vec::new(), 0);

@@ -1,7 +1,9 @@
 //! What the person at the terminal sees besides results: progress and errors, on stderr.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A progress bar with rate and time left.
@@ -35,6 +37,14 @@ pub fn end_quietly_on_closed_pipe() {
         }
         before(panic);
     }));
+}
+
+/// Prints what a user should know of a result, once however often it comes up.
+pub fn note(text: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
+        eprintln!("note: {text}");
+    }
 }
 
 /// Prints an error and what caused it.

@@ -96,6 +96,11 @@ impl Tokenizer {
         Ok(if tokens.is_empty() { "none".into() } else { tokens.join(" ") })
     }
 
+    /// Whether a special token such as BOS stands before a text.
+    pub fn begins(&self) -> bool {
+        self.beginning().is_ok_and(|token| token != "none")
+    }
+
     /// Whether tokenizer_config.json asks for another beginning than transformers gives, as a sentence.
     pub fn remark(&self) -> Option<String> {
         let asked = self.files.add_bos.filter(|_| self.bos.is_none() && self.chat.is_none())?;

@@ -40,6 +40,10 @@ pub(super) struct Checkpoint {
     files: Vec<File>,
     /// Tensor name to the file that holds it.
     at: HashMap<String, usize>,
+    /// Tensors that the index promises and no file holds, each with the shard that should.
+    promised: BTreeMap<String, PathBuf>,
+    /// The file that promises them.
+    index: PathBuf,
 }
 
 /// The names a checkpoint may have in a Hugging Face folder, best first: one file, and an index of shards.
@@ -52,7 +56,8 @@ impl Checkpoint {
     /// The checkpoint in a Hugging Face folder.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if there is none, a shard is missing, or a file is truncated.
+    /// [`Error::BadFile`] if there is none, all shards are missing, or a file is truncated. A shard that is missing is
+    /// an error when a tensor of it is asked for.
     pub fn open(folder: &Path) -> Result<Checkpoint> {
         for (single, index) in NAMES {
             let (single, index) = (folder.join(single), folder.join(index));
@@ -61,7 +66,7 @@ impl Checkpoint {
             }
             if index.is_file() {
                 let files = shards(&index)?.into_iter().map(File::open).collect::<Result<_>>()?;
-                return Checkpoint::of(files)?.complete(&index);
+                return Checkpoint::of(files)?.with_promises(&index);
             }
         }
         let expected =
@@ -80,15 +85,14 @@ impl Checkpoint {
         for (i, file) in files.iter().enumerate() {
             at.extend(file.names()?.into_iter().map(|name| (name, i)));
         }
-        Ok(Checkpoint { files, at })
+        Ok(Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() })
     }
 
-    /// Whether every tensor that the index promises is in the shards.
-    fn complete(self, index: &Path) -> Result<Checkpoint> {
-        match weight_map(index)?.into_iter().find(|(tensor, _)| !self.has(tensor)) {
-            Some((tensor, shard)) => Err(Error::MissingTensor { path: index.with_file_name(shard), tensor }),
-            None => Ok(self),
-        }
+    /// The checkpoint with what the index names and no shard holds; much of that may be needed by nobody.
+    fn with_promises(self, index: &Path) -> Result<Checkpoint> {
+        let promised = weight_map(index)?.into_iter().filter(|(tensor, _)| !self.at.contains_key(tensor));
+        let promised = promised.map(|(tensor, shard)| (tensor, index.with_file_name(shard))).collect();
+        Ok(Checkpoint { promised, index: index.to_path_buf(), ..self })
     }
 
     /// Where the weights lie, for errors.
@@ -112,9 +116,31 @@ impl Checkpoint {
         Ok(stored_types(all.into_iter().flatten()))
     }
 
-    /// Whether there is a tensor of this name.
+    /// Whether there is a tensor of this name, or should be one in a shard that is missing.
     pub fn has(&self, tensor: &str) -> bool {
-        self.at.contains_key(tensor)
+        self.at.contains_key(tensor) || self.promised.get(tensor).is_some_and(|shard| !shard.is_file())
+    }
+
+    /// Whether the index names a tensor that no file holds.
+    pub fn promises(&self, tensor: &str) -> bool {
+        self.promised.contains_key(tensor)
+    }
+
+    /// The names of all tensors that are there, in order.
+    pub fn names(&self) -> BTreeSet<&str> {
+        self.at.keys().map(String::as_str).collect()
+    }
+
+    fn missing(&self, tensor: &str) -> Error {
+        match self.promised.get(tensor) {
+            Some(shard) if !shard.is_file() => {
+                let shard = shard.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let found = format!("the name of `{shard}`, which is not there and has tensor `{tensor}`");
+                Error::bad_file(&self.index, found, "the shard beside it; download or copy it again")
+            }
+            Some(shard) => Error::MissingTensor { path: shard.clone(), tensor: tensor.to_string() },
+            None => Error::MissingTensor { path: self.path().to_path_buf(), tensor: tensor.to_string() },
+        }
     }
 
     /// A tensor as it is stored, once its shape is known to be `shape`, and the file it is in.
@@ -122,8 +148,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::MissingTensor`] or [`Error::TensorShape`].
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, Tensor)> {
-        let missing = || Error::MissingTensor { path: self.path().to_path_buf(), tensor: name.to_string() };
-        let file = &self.files[*self.at.get(name).ok_or_else(missing)?];
+        let file = &self.files[*self.at.get(name).ok_or_else(|| self.missing(name))?];
         let found = file.shape(name)?;
         if found != shape {
             return Err(Error::TensorShape {
@@ -225,14 +250,19 @@ fn weight_map(index: &Path) -> Result<BTreeMap<String, String>> {
     Ok(parsed.weight_map)
 }
 
+/// The shards of an index that are there.
 fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let names: BTreeSet<String> = weight_map(index)?.into_values().collect();
     if names.is_empty() {
         return Err(Error::bad_file(index, "an empty `weight_map`", "the name of a file for each tensor"));
     }
-    if let Some(missing) = names.iter().find(|name| !index.with_file_name(name).is_file()) {
-        let found = format!("the name of `{missing}`, which is not there");
-        return Err(Error::bad_file(index, found, "every shard beside it; download or copy them again"));
+    let shards = names.iter().map(|name| index.with_file_name(name));
+    let shards: Vec<PathBuf> = shards.filter(|shard| shard.is_file()).collect();
+    match names.first() {
+        Some(missing) if shards.is_empty() => {
+            let found = format!("the name of `{missing}`, which is not there");
+            Err(Error::bad_file(index, found, "every shard beside it; download or copy them again"))
+        }
+        _ => Ok(shards),
     }
-    Ok(names.into_iter().map(|name| index.with_file_name(name)).collect())
 }

@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::forest::Forest;
 use super::hook::{Both, Hook, Untouched};
 use super::sampling::{Sampler, Sampling};
+use super::tokenizer::Tokenizer;
 use super::transformer::Transformer;
 use crate::error::{Error, Result};
 use candle_core::Tensor;
@@ -25,6 +26,11 @@ impl Continuation {
     pub fn greedy(n_new: usize) -> Continuation {
         Continuation { n_new, ends: vec![], sampling: Sampling::GREEDY }
     }
+
+    /// The same, up to one of the tokens that end a text of this tokenizer.
+    pub fn until_end(self, tokenizer: &Tokenizer) -> Continuation {
+        Continuation { ends: tokenizer.ends(), ..self }
+    }
 }
 
 /// What was generated.
@@ -36,12 +42,19 @@ pub struct Generation {
     pub n_prompt: usize,
     /// The logits for the first new token; empty if there is none.
     pub first_logits: Vec<f32>,
+    /// Whether the last token is one that ends a text.
+    pub is_ended: bool,
 }
 
 impl Generation {
     /// The new tokens.
     pub fn new_ids(&self) -> &[u32] {
         &self.ids[self.n_prompt..]
+    }
+
+    /// The new tokens without the one that ended the text.
+    pub fn written_ids(&self) -> &[u32] {
+        &self.ids[self.n_prompt..self.ids.len() - usize::from(self.is_ended)]
     }
 }
 
@@ -54,7 +67,7 @@ pub enum Next {
     Stop,
 }
 
-/// Sees every new token with the number of its text, and says whether the text goes on.
+/// Sees every new token but one that ends a text, with the number of its text, and says whether the text goes on.
 pub type Each<'a> = dyn FnMut(usize, u32) -> Next + Send + 'a;
 
 /// Continues a prompt until the plan's number of tokens, one of its ends, or the model's context is reached.
@@ -74,8 +87,8 @@ pub fn generate(
 
 /// Continues several texts at once, each from its node; texts may share nodes, as samples of one prompt do.
 ///
-/// `each` sees every new token with the number of its text, and says whether the text goes on. What a text
-/// becomes does not depend on the others, but for the rounding of products over more rows. Hook and `each` are called on
+/// `each` sees every new token with the number of its text but the one that ends it, and says whether the text goes
+/// on. What a text becomes does not depend on the others, but for the rounding of products over more rows. Hook and `each` are called on
 /// one of rayon's threads.
 ///
 /// # Errors
@@ -105,7 +118,7 @@ fn each_step(
         .iter()
         .map(|&node| {
             let ids = forest.tokens_to(node);
-            Generation { n_prompt: ids.len(), ids, first_logits: vec![] }
+            Generation { n_prompt: ids.len(), ids, first_logits: vec![], is_ended: false }
         })
         .collect();
     let mut samplers: Vec<Sampler> =
@@ -131,7 +144,8 @@ fn each_step(
                 text.first_logits = logits;
             }
             text.ids.push(next);
-            if each(i, next) == Next::More && !plan.ends.contains(&next) && has_room(text) {
+            text.is_ended = plan.ends.contains(&next);
+            if !text.is_ended && each(i, next) == Next::More && has_room(text) {
                 grown.push((node, next));
                 still.push(i);
             }

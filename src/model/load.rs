@@ -49,6 +49,8 @@ pub struct Model {
     pub device: DeviceChoice,
     /// In which numbers its blocks' products are taken.
     pub compute: Compute,
+    /// Tensors of its files that no parameter was made of, but for those that checkpoints usually have beside.
+    pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
     /// SHA-256 of config.json, or of the fields that a GGUF file has in its place.
@@ -125,7 +127,7 @@ impl Model {
         let parameters = of_gguf(file.clone(), (options.precision_of(true), options.compute))?;
         let hashes = (Hashing::of(move || file.sha256()), config_sha256);
         let location = Location::Gguf(path.to_path_buf());
-        Model::put_together(location, (path, tokenizer), parameters, (options, hashes))
+        Model::put_together(location, tokenizer, parameters, (options, hashes))
     }
 
     /// The model inside the binary.
@@ -197,27 +199,20 @@ impl Model {
         weights: impl FnOnce(Precision) -> Result<Weights>,
     ) -> Result<Model> {
         let config = Config::parse(&files.folder.join("config.json"), files.config)?;
-        let tokenizer_path = files.folder.join("tokenizer.json");
         let precision = options.precision_of(false);
         let (spec, load, weights) = parameters(&config, (precision, options.compute), || weights(precision))?;
-        let hashes = (Hashing::of(move || Ok(weights.sha256())), artefact::hash(files.config));
-        Model::put_together(location, (&tokenizer_path, files.tokenizer), (spec, load), (options, hashes))
+        let hashed = weights.clone();
+        let hashes = (Hashing::of(move || Ok(hashed.sha256())), artefact::hash(files.config));
+        let model = Model::put_together(location, files.tokenizer, (spec, load), (options, hashes))?;
+        Ok(Model { unused: weights.unused(), ..model })
     }
 
     fn put_together(
         location: Location,
-        (tokenizer_path, tokenizer): (&Path, Tokenizer),
+        tokenizer: Tokenizer,
         (spec, mut load): (Spec, Box<Parameters>),
         (options, (weights_sha256, config_sha256)): (LoadOptions, (Hashing, String)),
     ) -> Result<Model> {
-        if let Some(id) = tokenizer.largest_id().filter(|id| *id as usize >= spec.d_vocab) {
-            let found = format!("token id {id}");
-            let expected = format!(
-                "ids below {}, the rows of the model's embedding; the tokenizer belongs to another model",
-                spec.d_vocab
-            );
-            return Err(Error::bad_file(tokenizer_path, found, expected));
-        }
         let LoadOptions { device, compute, .. } = options;
         compute.check(device, (&location, options.precision_of(matches!(location, Location::Gguf(_)))))?;
         let on = device.open()?;
@@ -237,6 +232,7 @@ impl Model {
             precision,
             device,
             compute,
+            unused: vec![],
             weights_sha256: weights_sha256.end()?,
             config_sha256,
         })
@@ -330,17 +326,34 @@ fn head(family: &Family, spec: &Spec, weights: &Weights) -> Result<Option<Head>>
     Ok(Some(head).filter(|_| is_whole))
 }
 
+/// Where a checkpoint keeps a parameter; a tied embedding may be there as the head alone.
+fn source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
+    let source = named_source(family, spec, (param, weights));
+    match spec.head {
+        Some(head) if head.tied && param.place == Place::Embed => {
+            let untied = Spec { head: Some(Head { tied: false, ..head }), ..spec.clone() };
+            let of_head = named_source(family, &untied, (Place::Unembed.weight(), weights));
+            let is_there = |source: &Source| source.tensors.iter().all(|tensor| weights.contains(tensor));
+            if !is_there(&source) && is_there(&of_head) { of_head } else { source }
+        }
+        _ => source,
+    }
+}
+
 /// Where a checkpoint keeps a parameter: under the family's name with its prefix or without, or under the
 /// older names of LayerNorm's parameters.
-fn source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
+fn named_source(family: &Family, spec: &Spec, (param, weights): (Param, &Weights)) -> Source {
     let mut source = (family.source)(spec, param);
     for tensor in &mut source.tensors {
         let older =
             tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
         let names = [tensor.clone(), older];
         let prefixed = names.iter().map(|name| format!("{}{name}", family.prefix));
-        if let Some(found) = prefixed.chain(names.clone()).find(|name| weights.contains(name)) {
-            *tensor = found;
+        let names: Vec<String> = prefixed.chain(names.clone()).collect();
+        let found = names.iter().find(|name| weights.contains(name));
+        // What is nowhere is called as the index calls it.
+        if let Some(found) = found.or_else(|| names.iter().find(|name| weights.promises(name))) {
+            tensor.clone_from(found);
         }
     }
     source

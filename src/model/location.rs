@@ -1,8 +1,13 @@
 //! Where a model lies, by the name a user gave.
 
 use super::load::BUNDLED_MODEL;
+use crate::artefact;
 use crate::error::{Error, Result};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// What a folder of an adapter made by peft has, and a model's has not.
+const ADAPTER: &str = "adapter_config.json";
 
 /// Where a model lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,9 @@ impl Location {
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
         let models = lab.join("models");
         let folders = [PathBuf::from(name), models.join(name)];
+        if let Some(adapter) = folders.iter().find(|folder| folder.join(ADAPTER).is_file()) {
+            return Err(is_adapter(adapter));
+        }
         let files = [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))];
         if let Some(path) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
             return Ok(Location::Folder { name: self::name(&path), path });
@@ -46,6 +54,20 @@ impl Location {
         );
         Err(Error::invalid("model", name, expected))
     }
+}
+
+/// An adapter in place of a model, with the way to a model.
+fn is_adapter(folder: &Path) -> Error {
+    let path = folder.join(ADAPTER);
+    let config: Option<Value> =
+        artefact::load_bytes(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
+    let said = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
+    let kind = said("peft_type").unwrap_or_else(|| "PEFT".into());
+    let base = said("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));
+    let found = format!("a {kind} adapter{base}, which is no model by itself");
+    let expected = "a model; merge it into its base with peft: AutoPeftModelForCausalLM.from_pretrained(FOLDER)\
+                    .merge_and_unload().save_pretrained(MERGED), and give MERGED";
+    Error::bad_file(path, found, expected)
 }
 
 /// Whether a path names a GGUF file.

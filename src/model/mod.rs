@@ -21,7 +21,7 @@
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
-//! - `bos`: the token at the beginning of a text
+//! - `bos`: the token at the beginning of a text; `ends`: the tokens that end one
 //! - `chat`, `chat_date`: texts as the user's turn
 //! - `awake`: threads that stay awake between short steps
 //! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens, `streamed` shows them
@@ -49,6 +49,7 @@ mod compute;
 mod describe;
 mod device;
 mod elementwise;
+mod ends;
 pub mod families;
 mod first_block;
 mod forest;

@@ -221,13 +221,9 @@ impl Tokenizer {
         ids
     }
 
-    /// The tokens that end a text or a turn, as the model's files name them.
-    pub fn ends(&self) -> Vec<u32> {
-        let named = ["eos_token", "eot_token"].into_iter().filter_map(|name| self.files.named.get(name));
-        let usual = ["<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"]
-            .into_iter()
-            .filter(|_| self.chat.is_some());
-        named.map(String::as_str).chain(usual).filter_map(|token| self.id(token)).collect()
+    /// Whether a token is special: it stands for no text.
+    pub(super) fn is_special(&self, id: u32) -> bool {
+        self.inner.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
     }
 
     /// The token that stands for what has no token, such as `[UNK]`, if there is one.

@@ -1,5 +1,6 @@
 //! What stands beside a tokenizer.json: its special tokens by name, its chat template, and who puts BOS.
 
+use super::ends;
 use crate::artefact;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -50,6 +51,8 @@ pub(super) struct TokenizerFiles {
     pub named: BTreeMap<String, String>,
     /// Who puts tokens around a text.
     pub around: Around,
+    /// The ids that generation_config.json and config.json give as ends of a text.
+    pub end_ids: Vec<u32>,
     /// What `add_bos_token` says, which transformers does not ask where there is a tokenizer.json.
     pub add_bos: Option<bool>,
     /// The chat template.
@@ -78,6 +81,7 @@ impl TokenizerFiles {
                 .filter_map(|name| Some((name.to_string(), token(fields.get(*name)?)?)))
                 .collect(),
             around: around(family, class),
+            end_ids: ends::stated(folder)?,
             add_bos: fields.get("add_bos_token").and_then(Value::as_bool),
             chat: chat(folder, &path, &fields)?,
         })
@@ -85,7 +89,7 @@ impl TokenizerFiles {
 }
 
 /// The object in a JSON file; empty where there is none.
-fn object(path: &Path) -> Result<Map<String, Value>> {
+pub(super) fn object(path: &Path) -> Result<Map<String, Value>> {
     if !path.is_file() {
         return Ok(Map::new());
     }

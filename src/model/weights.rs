@@ -8,7 +8,9 @@ use crate::error::{Error, Result};
 use candle_core::{CpuStorage, DType, Storage, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Where a parameter lies in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +126,8 @@ impl std::fmt::Display for Precision {
 pub struct Weights {
     checkpoint: Checkpoint,
     precision: Precision,
+    /// The tensors that were asked for so far.
+    used: Mutex<BTreeSet<String>>,
 }
 
 impl Weights {
@@ -132,7 +136,7 @@ impl Weights {
     /// # Errors
     /// [`Error::BadFile`] if there are none, a shard is missing, or a file is truncated.
     pub fn open(folder: &Path, precision: Precision) -> Result<Weights> {
-        Ok(Weights { checkpoint: Checkpoint::open(folder)?, precision })
+        Ok(Weights { checkpoint: Checkpoint::open(folder)?, precision, used: Mutex::default() })
     }
 
     /// Weights that lie in the binary; `path` names them in errors.
@@ -140,7 +144,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::open`].
     pub fn bundled(path: &Path, bytes: &'static [u8], precision: Precision) -> Result<Weights> {
-        Ok(Weights { checkpoint: Checkpoint::bundled(path, bytes)?, precision })
+        Ok(Weights { checkpoint: Checkpoint::bundled(path, bytes)?, precision, used: Mutex::default() })
     }
 
     /// SHA-256 over the files, in order.
@@ -159,6 +163,19 @@ impl Weights {
     /// Whether the checkpoint has a tensor of this name.
     pub fn contains(&self, tensor: &str) -> bool {
         self.checkpoint.has(tensor)
+    }
+
+    /// Whether an index names the tensor though no file holds it.
+    pub fn promises(&self, tensor: &str) -> bool {
+        self.checkpoint.promises(tensor)
+    }
+
+    /// The tensors that no parameter was made of so far, in order: not counted are buffers that older versions of
+    /// transformers saved, and heads for other tasks.
+    pub fn unused(&self) -> Vec<String> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.checkpoint.names().into_iter();
+        names.filter(|name| !used.contains(*name) && !is_spare(name)).map(str::to_string).collect()
     }
 
     /// Whether two tensors of the same shape hold the same numbers.
@@ -183,6 +200,7 @@ impl Weights {
         let each = if source.tensors.len() > 1 { &shape[1..] } else { shape };
         let stored = stored_shape(each, source.cut);
         let mut parts = Vec::with_capacity(source.tensors.len());
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(source.tensors.iter().cloned());
         for name in &source.tensors {
             let (path, tensor) = self.checkpoint.tensor(name, &stored)?;
             let tensor = cut(tensor, source.cut, each)?;
@@ -200,6 +218,23 @@ impl Weights {
             several => Tensor::stack(several, 0)?, // [width] a head -> [n_heads, width]
         }))
     }
+}
+
+/// Whether a tensor is one that checkpoints have beside a model's parameters.
+fn is_spare(name: &str) -> bool {
+    const BUFFERS: [&str; 8] = [
+        ".attn.bias",
+        ".attn.masked_bias",
+        ".attn.attention.bias",
+        ".attn.attention.masked_bias",
+        ".attention.bias",
+        ".attention.masked_bias",
+        "inv_freq",
+        "position_ids",
+    ];
+    const HEADS: [&str; 7] = ["lm_head", "embed_out", "pooler", "classifier", "score", "qa_outputs", "cls"];
+    BUFFERS.iter().any(|buffer| name.ends_with(buffer))
+        || name.split('.').any(|part| HEADS.contains(&part) || part.starts_with("vocab_"))
 }
 
 /// The shape a tensor has in the file when the parameter's is `shape`.

@@ -107,15 +107,13 @@ impl Press<'_> {
         let framed = pressed.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
         let framed = framed.collect::<Result<Vec<Framed>, String>>().map_err(refused)?;
         let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
-        let end = ids[0].first().copied().filter(|_| framed[0].encoded.n_special() > 0);
-        let continuation =
-            Continuation { ends: end.into_iter().collect(), ..Continuation::greedy(self.n_tokens) };
+        let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
         let mut hook = self.hook(model, &framed, op)?;
         let forest = Forest::of_chains(&ids)?;
         let texts =
             generate_each(&model.transformer, forest, &continuation, (&mut hook, &mut |_, _| Next::More))?;
         let named = texts.iter().map(|text| {
-            let written = model.tokenizer.decode(text.new_ids())?;
+            let written = model.tokenizer.decode(text.written_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))
         });
         let prompts: Vec<&str> = pressed.prompts.iter().map(String::as_str).collect();

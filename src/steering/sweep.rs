@@ -235,9 +235,7 @@ impl Pass<'_> {
         let (forest, last) = Forest::of_chains(&ids)?;
         let mut steer = self.hook()?;
         let mut readings = FirstPass { capture: Capture::nodes(&later, &last)?, is_first: true };
-        let end = self.framed[0].encoded.ids.first().copied();
-        let ends = end.filter(|_| self.framed[0].encoded.n_special() > 0).into_iter().collect();
-        let continuation = Continuation { ends, ..Continuation::greedy(plan.n_tokens) };
+        let continuation = Continuation::greedy(plan.n_tokens).until_end(&model.tokenizer);
         let mut hook = Both(&mut steer, &mut readings);
         let start = (forest, last);
         let texts =
@@ -279,7 +277,7 @@ impl Pass<'_> {
         (kl, perplexity, names_log_prob): (f64, Option<f64>, Option<f64>),
     ) -> Result<SweepRow> {
         let (plan, v) = (self.plan, &self.variants[i]);
-        let written = self.model.tokenizer.decode(text.new_ids())?;
+        let written = self.model.tokenizer.decode(text.written_ids())?;
         let target = plan.probes.target(plan.target)?;
         let named = plan.gazetteer.and_then(|gazetteer| gazetteer.read(&written));
         Ok(SweepRow {

@@ -255,11 +255,7 @@ fn a_tokenizer_that_is_none() {
     let folder = copy_of("mistral");
     let path = folder.path().join("tokenizer.json");
     let load = || Model::load(folder.path(), Precision::F32).map(|_| "it loaded");
-    // A tokenizer of 300 tokens over an embedding of 32 rows.
     let json = train_tokenizer(&["Oslo".to_string()], 300).unwrap();
-    std::fs::write(&path, &json).unwrap();
-    let message = load().unwrap_err().to_string();
-    holds(&message, &["tokenizer.json", "token id", "below 32", "belongs to another model"]);
     std::fs::write(&path, &json[..json.len() / 2]).unwrap();
     holds(&load().unwrap_err().to_string(), &["tokenizer.json", "tokenizers library"]);
     std::fs::remove_file(&path).unwrap();
@@ -271,6 +267,26 @@ fn a_tokenizer_that_is_none() {
     });
     std::fs::write(&path, words.to_string()).unwrap();
     assert_eq!(load().unwrap(), "it loaded");
+}
+
+#[test]
+fn a_token_past_the_embedding_is_refused_where_a_text_uses_it() {
+    let folder = copy_of("mistral"); // an embedding of 32 rows
+    let words = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": {"Oslo": 0, "?": 31, "<image>": 32}, "unk_token": "?"},
+    });
+    std::fs::write(folder.path().join("tokenizer.json"), words.to_string()).unwrap();
+    let model = Model::load(folder.path(), Precision::F32).unwrap();
+    let reader = Reader { transformer: &model.transformer, tokenizer: &model.tokenizer };
+    let of = |names: &str| {
+        let points = [HookPoint::ResidPost(0)];
+        extract(reader, (&years("names.csv", names), &Prompt::empty()), &points, &mut |_| {}).map(|_| ())
+    };
+    assert!(of("Oslo,1\n").is_ok());
+    let message = of("Oslo,1\n<image>,2\n").unwrap_err().to_string();
+    holds(&message, &["row 2", "`<image>`", "token id 32", "below 32", "another model"]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub fn dictionary(point: HookPoint, d_in: usize, activation: Activation) -> Arc<
     Arc::new(Dictionary {
         hook_point: point,
         model: None,
+        made_with_bos: None,
         activation,
         b_enc: Array1::zeros(d_in + 1),
         w_dec,

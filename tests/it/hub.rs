@@ -417,6 +417,31 @@ fn the_command_pulls_a_model_that_runs() {
 }
 
 #[test]
+fn a_name_without_an_organisation_is_sought_in_the_cache_and_on_the_hub() {
+    let read = |name: &str| std::fs::read(root("models/atlas").join(name)).unwrap();
+    let hub = Hub::exactly(&[
+        ("config.json", small(&read("config.json"))),
+        ("tokenizer.json", large(&read("tokenizer.json"))),
+        (WEIGHTS, large(&read(WEIGHTS))),
+    ]);
+    hub.state().renamed_from = Some("oldest".into());
+    let (cache, lab) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let inspect = |offline: &str, name: &str| {
+        let mut command = alone(&hub, cache.path());
+        command.env("HF_HUB_OFFLINE", offline).args(["models", "inspect", name, "--lab"]).arg(lab.path());
+        command.output().unwrap()
+    };
+    let unseen = inspect("1", "oldest");
+    assert!(text(&unseen.stderr).contains("models--oldest"), "{}", text(&unseen.stderr));
+    assert!(text(&unseen.stderr).contains("error: model: found oldest"), "{}", text(&unseen.stderr));
+    let found = inspect("0", "oldest");
+    assert!(text(&found.stdout).contains("hook points"), "{}", text(&found.stderr));
+    assert!(cache.path().join("models--oldest/snapshots").join(COMMIT).is_dir());
+    let offline = inspect("1", "oldest");
+    assert!(text(&offline.stdout).starts_with("model       oldest\n"), "{}", text(&offline.stderr));
+}
+
+#[test]
 fn a_kill_loses_nothing() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     hub.state().stall = true;

@@ -3,7 +3,7 @@
 use super::root;
 use candle_core::{DType, Device, Tensor};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Forest, Model, Precision, Transformer, Untouched};
+use mappa::model::{Capture, Forest, Location, Model, Precision, Transformer, Untouched};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -121,6 +121,55 @@ fn a_tied_head_with_values_of_its_own_is_not_tied() {
         candle_core::safetensors::save(&tensors, &path).unwrap();
         let model = Model::load_transformer(folder.path(), Precision::F32).unwrap();
         assert_eq!(model.spec.head.unwrap().tied, is_tied);
+    }
+}
+
+#[test]
+fn a_tied_checkpoint_may_have_kept_its_head_alone() {
+    for name in ["gemma", "gpt2"] {
+        let folder = copy_of(name);
+        let path = folder.path().join("model.safetensors");
+        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        let embed = ["model.embed_tokens.weight", "transformer.wte.weight", "wte.weight"];
+        let embed = embed.into_iter().find_map(|name| tensors.remove(name)).unwrap();
+        tensors.insert("lm_head.weight".into(), embed);
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let [head_alone, whole] = [folder.path(), &fixture(name)].map(|folder| {
+            let model = Model::load_transformer(folder, Precision::F32).unwrap();
+            values(&model.logits(&stream(&model)).unwrap())
+        });
+        assert_eq!(head_alone, whole, "{name}");
+    }
+}
+
+#[test]
+fn tensors_that_nothing_reads_are_told_but_for_the_usual_ones() {
+    let folder = copy_of("mistral");
+    std::fs::copy(root("models/atlas/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let some = Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
+    let adapter = "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight";
+    for name in [adapter, "model.layers.0.self_attn.rotary_emb.inv_freq", "score.weight"] {
+        tensors.insert(name.into(), some.clone());
+    }
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    assert_eq!(Model::load(folder.path(), Precision::F32).unwrap().unused, [adapter]);
+    assert!(Model::bundled(Precision::F32).unwrap().unused.is_empty());
+}
+
+#[test]
+fn an_adapter_is_named_for_what_it_is() {
+    let lab = tempfile::tempdir().unwrap();
+    let folder = lab.path().join("models/lora");
+    std::fs::create_dir_all(&folder).unwrap();
+    let config = r#"{"peft_type": "LORA", "base_model_name_or_path": "org/base"}"#;
+    std::fs::write(folder.join("adapter_config.json"), config).unwrap();
+    for name in ["lora", folder.to_str().unwrap()] {
+        let message = Location::find(lab.path(), name).unwrap_err().to_string();
+        for part in ["adapter_config.json", "LORA adapter of org/base", "merge_and_unload"] {
+            assert!(message.contains(part), "{message}");
+        }
     }
 }
 

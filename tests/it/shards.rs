@@ -59,6 +59,17 @@ fn a_tensor_that_the_index_promises_and_no_shard_has_is_named() {
 }
 
 #[test]
+fn what_only_the_index_names_and_nobody_needs_is_no_fault() {
+    let folder = sharded();
+    let path = folder.path().join(INDEX);
+    let mut index: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    index["weight_map"]["model.layers.0.self_attn.rotary_emb.inv_freq"] = SHARDS[0].into();
+    index["weight_map"]["vision_tower.embed.weight"] = "model-of-images.safetensors".into();
+    std::fs::write(&path, index.to_string()).unwrap();
+    assert_eq!(logits(folder.path()), logits(&root("tests/fixtures/models/mistral")));
+}
+
+#[test]
 fn a_shard_that_is_missing_is_named_with_its_index() {
     let folder = sharded();
     std::fs::remove_file(folder.path().join(SHARDS[1])).unwrap();

@@ -73,6 +73,40 @@ fn joined_layers_do_what_one_change_after_each_of_them_does() {
     assert_ne!(swept(90.0), text(vec![one(3)]), "the first of them counts");
 }
 
+/// The bundled model in a folder of its own, whose generation_config.json ends texts at these tokens.
+fn ending_at(folder: &Path, ends: serde_json::Value) -> Model {
+    let folder = folder.join("atlas");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(super::root("models/atlas").join(name), folder.join(name)).unwrap();
+    }
+    let config = serde_json::json!({ "eos_token_id": ends });
+    std::fs::write(folder.join("generation_config.json"), config.to_string()).unwrap();
+    Model::load(&folder, Precision::F32).unwrap()
+}
+
+#[test]
+fn texts_end_at_the_tokens_that_the_files_name_and_no_reading_goes_past_them() {
+    let (lab, plain) = (tempfile::tempdir().unwrap(), Model::bundled(Precision::F32).unwrap());
+    let prompt = "Vienna is in".to_string();
+    let ids = plain.tokenizer.encode(&prompt).unwrap().ids;
+    let greedy = || Continuation::greedy(8).until_end(&plain.tokenizer);
+    let whole = generate(&plain.transformer, &ids, &greedy(), &mut Steers(vec![])).unwrap();
+    let new = whole.new_ids().to_vec();
+    let n = (1..new.len()).find(|n| !new[..*n].contains(&new[*n])).unwrap();
+    for ends in [serde_json::json!(new[n]), serde_json::json!([287, new[n]])] {
+        let model = ending_at(lab.path(), ends);
+        let continuation = Continuation::greedy(8).until_end(&model.tokenizer);
+        let text = generate(&model.transformer, &ids, &continuation, &mut Steers(vec![])).unwrap();
+        assert_eq!((text.new_ids(), text.written_ids(), text.is_ended), (&new[..=n], &new[..n], true));
+        let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1".parse().unwrap());
+        let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 1.0]), std::slice::from_ref(&prompt));
+        let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+        let swept = &rows.iter().find(|row| row.dose == 0.0).unwrap().text;
+        assert_eq!(*swept, model.tokenizer.decode(&new[..n]).unwrap());
+    }
+}
+
 #[test]
 fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
     let model = Model::bundled(Precision::F32).unwrap();

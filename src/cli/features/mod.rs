@@ -11,6 +11,7 @@ mod train;
 mod unit;
 
 use super::chosen::ChosenModel;
+use super::terminal;
 use super::texts::Texts;
 use clap::Subcommand;
 use mappa::datasets::{Dataset, TargetKind};
@@ -59,7 +60,20 @@ pub fn load(path: &Path, given: Option<HookPoint>, model: &Model) -> Result<Dict
     }
     let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
     if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
-        eprintln!("note: {} was made for `{name}`; it is read on `{}`", path.display(), model.name);
+        terminal::note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
+    }
+    match (dictionary.made_with_bos, model.tokenizer.begins()) {
+        (Some(true), false) => terminal::note(&format!(
+            "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
+            path.display(),
+            model.name
+        )),
+        (Some(false), true) => terminal::note(&format!(
+            "{} was made of texts without BOS, and `{}` is read with it; --bos never leaves it out",
+            path.display(),
+            model.name
+        )),
+        _ => {}
     }
     Ok(dictionary)
 }

@@ -122,6 +122,7 @@ impl Train {
         let seconds = started.elapsed().as_secs_f64();
         let mut dictionary = trainer.dictionary(point)?;
         dictionary.model = Some(model.name.clone());
+        dictionary.made_with_bos = Some(model.tokenizer.begins());
         dictionary.check()?;
         watch.title = "rows kept out";
         let fits = [

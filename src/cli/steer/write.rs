@@ -82,7 +82,7 @@ impl How {
         model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
     }
 
-    fn continuation(&self, model: &Model, prompt: &Framed) -> Continuation {
+    fn continuation(&self, model: &Model) -> Continuation {
         let sampling = Sampling {
             temperature: self.temperature,
             top_k: self.top_k,
@@ -90,9 +90,7 @@ impl How {
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
         };
-        let first = prompt.encoded.ids.first().copied().filter(|_| prompt.encoded.n_special() > 0);
-        let ends = first.into_iter().chain(model.tokenizer.ends()).collect();
-        Continuation { n_new: self.tokens, ends, sampling }
+        Continuation { sampling, ..Continuation::greedy(self.tokens) }.until_end(&model.tokenizer)
     }
 
     /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.
@@ -127,7 +125,7 @@ impl How {
                 }
             }
         };
-        generate_each(&model.transformer, texts, &self.continuation(model, prompt), (hook, &mut each))?;
+        generate_each(&model.transformer, texts, &self.continuation(model), (hook, &mut each))?;
         failed?;
         if let (Some(first), Some(last), true) = (first, last, self.time) {
             let seconds = last.duration_since(first).as_secs_f64();

@@ -31,6 +31,8 @@ pub fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
     Ok(Dictionary {
         hook_point,
         model: None,
+        // Gemma's texts begin with it, and so did those of its dictionaries (Gemma Scope, arXiv 2408.05147).
+        made_with_bos: Some(true),
         activation: Activation::JumpRelu(tensors.vector("threshold", d_sae)?.to_vec()),
         b_enc: tensors.vector("b_enc", d_sae)?,
         w_dec: tensors.matrix("W_dec", (Some(d_sae), Some(d_in)))?,

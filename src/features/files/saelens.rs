@@ -57,6 +57,7 @@ pub fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> 
     let dictionary = Dictionary {
         hook_point: place(&config.path, config.get("hook_name").and_then(Value::as_str), hook_point)?,
         model: config.get("model_name").and_then(Value::as_str).map(String::from),
+        made_with_bos: config.get("prepend_bos").and_then(Value::as_bool),
         activation: match kind {
             Kind::Relu => Activation::Relu,
             Kind::TopK(k) => Activation::TopK(k),
@@ -238,6 +239,7 @@ fn config_of(dictionary: &Dictionary) -> Value {
         "metadata": {
             "sae_lens_version": FORMAT,
             "model_name": dictionary.model,
+            "prepend_bos": dictionary.made_with_bos,
             "hook_name": dictionary.hook_point.to_string(),
         },
     });

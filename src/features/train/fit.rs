@@ -151,6 +151,7 @@ mod tests {
         Dictionary {
             hook_point: HookPoint::ResidPost(0),
             model: None,
+            made_with_bos: None,
             activation: Activation::TopK(1),
             w_enc: Array2::eye(3),
             b_enc: Array1::zeros(3),

@@ -62,6 +62,7 @@ impl Parameters {
         Ok(Dictionary {
             hook_point,
             model: None,
+            made_with_bos: None,
             activation: Activation::TopK(k),
             w_enc,
             b_enc: over(&self.b_enc),

@@ -12,9 +12,11 @@ use std::collections::HashMap;
 const SPACE: &str = "\u{2581}";
 
 /// The keys of special tokens, and what a Hugging Face folder calls those tokens.
-const SPECIAL: [(&str, &str); 6] = [
+const SPECIAL: [(&str, &str); 8] = [
     ("tokenizer.ggml.bos_token_id", "bos_token"),
     ("tokenizer.ggml.eos_token_id", "eos_token"),
+    ("tokenizer.ggml.eot_token_id", "eot_token"),
+    ("tokenizer.ggml.eom_token_id", "eom_token"),
     ("tokenizer.ggml.unknown_token_id", "unk_token"),
     ("tokenizer.ggml.seperator_token_id", "sep_token"),
     ("tokenizer.ggml.padding_token_id", "pad_token"),

@@ -1,0 +1,108 @@
+//! The tokens that end a text: one rule for everything that generates.
+
+use super::tokenizer::Tokenizer;
+use super::tokenizer_files::object;
+use crate::error::{Error, Result};
+use serde_json::Value;
+use std::path::Path;
+
+/// The files of a Hugging Face folder that number the tokens which end a text.
+const FILES: [&str; 2] = ["generation_config.json", "config.json"];
+
+/// Tokens that end a text or a turn by what they are called, whichever file names them.
+///
+/// # Source
+/// The spellings that llama.cpp takes for ends of generation (`llama-vocab.cpp`).
+const SPELLINGS: [&str; 14] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|endofprompt|>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "<|end_of_turn|>",
+    "<|user|>",
+    "<｜end▁of▁sentence｜>",
+];
+
+/// The ids that a folder's configs give as `eos_token_id`, one or several.
+///
+/// # Errors
+/// [`Error::BadFile`] for a value that is no id.
+pub(super) fn stated(folder: &Path) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for name in FILES {
+        let path = folder.join(name);
+        match object(&path)?.get("eos_token_id") {
+            None | Some(Value::Null) => {}
+            Some(value) => {
+                let ids = ids(value).ok_or_else(|| {
+                    let expected = "the id of a token, or a list of them";
+                    Error::bad_file(&path, format!("`eos_token_id`: {value}"), expected)
+                })?;
+                all.extend(ids);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn ids(value: &Value) -> Option<Vec<u32>> {
+    let id = |value: &Value| {
+        // Some configs write -1 for none.
+        let id = value.as_i64()?;
+        Some(u32::try_from(id).ok())
+    };
+    match value {
+        Value::Array(all) => {
+            Some(all.iter().map(id).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+        }
+        one => Some(id(one)?.into_iter().collect()),
+    }
+}
+
+impl Tokenizer {
+    /// The tokens after which a text is at its end, in ascending order.
+    ///
+    /// They are what generation_config.json and config.json number, what the tokenizer's files or the GGUF file name
+    /// as the end of a text or a turn, the special tokens that are spelled as such an end, and the token that begins
+    /// a text, after which another would follow.
+    pub fn ends(&self) -> Vec<u32> {
+        let named = ["eos_token", "eot_token", "eom_token"].into_iter();
+        let named = named.filter_map(|name| self.id(self.files.named.get(name)?));
+        let spelled =
+            SPELLINGS.into_iter().filter_map(|token| self.id(token)).filter(|id| self.is_special(*id));
+        let mut all: Vec<u32> = self.files.end_ids.iter().copied().chain(named).chain(spelled).collect();
+        all.extend(self.bos_token());
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_id_or_several_are_read_from_both_configs() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert!(stated(folder.path()).unwrap().is_empty());
+        write("config.json", r#"{"eos_token_id": 7}"#);
+        assert_eq!(stated(folder.path()).unwrap(), [7]);
+        write("generation_config.json", r#"{"eos_token_id": [3, 4], "pad_token_id": 5}"#);
+        assert_eq!(stated(folder.path()).unwrap(), [3, 4, 7]);
+        write("config.json", r#"{"eos_token_id": null}"#);
+        write("generation_config.json", r#"{"eos_token_id": -1}"#);
+        assert!(stated(folder.path()).unwrap().is_empty());
+        write("generation_config.json", r#"{"eos_token_id": "</s>"}"#);
+        let error = stated(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("generation_config.json") && error.contains("`eos_token_id`"), "{error}");
+    }
+}
