@@ -175,10 +175,25 @@ impl Card {
             let (before, now) = (value(found), value(self));
             if before != now {
                 let path = path.to_path_buf();
-                return Err(Error::CardMismatch { path, field: field.clone(), found: before, expected: now });
+                let (field, way_out) = (field.clone(), way_out(field));
+                return Err(Error::CardMismatch { path, field, found: before, expected: now, way_out });
             }
         }
         Ok(())
+    }
+}
+
+/// What keeps work apart that differs in a field.
+fn way_out(field: &str) -> &'static str {
+    match field {
+        "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {
+            "another model of that name was here: give this one another with --model-name, move the folder away, or \
+             name another lab with --lab"
+        }
+        "dataset_sha256" => {
+            "the dataset is another: give its file another name, move the folder away, or name another lab with --lab"
+        }
+        _ => "move the folder away or name another lab with --lab",
     }
 }
 

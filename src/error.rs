@@ -134,7 +134,7 @@ pub enum Error {
         expected: String,
     },
     /// Saved work that was made from something else than what is now asked for.
-    #[error("{path}: made with {field} {found}, now {expected}; move the folder away or name another lab with --lab", path = .path.display())]
+    #[error("{path}: made with {field} {found}, now {expected}; {way_out}", path = .path.display())]
     CardMismatch {
         /// The card.
         path: PathBuf,
@@ -144,6 +144,8 @@ pub enum Error {
         found: String,
         /// Its value now.
         expected: String,
+        /// What tells the two apart.
+        way_out: &'static str,
     },
     /// A repo or a revision that the hub does not have.
     #[error("{endpoint}: no {what} `{name}`; {advice}")]
@@ -315,6 +317,16 @@ impl Error {
     /// A bad argument: its value, what is allowed.
     pub fn invalid(what: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
         Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
+    }
+
+    /// The same error with another way out, where saved work was made from something else.
+    pub fn with_way_out(self, other: &'static str) -> Error {
+        match self {
+            Error::CardMismatch { path, field, found, expected, .. } => {
+                Error::CardMismatch { path, field, found, expected, way_out: other }
+            }
+            other => other,
+        }
     }
 
     /// Whether the user can mend it (exit code 1), the fault is ours (2), or the program was stopped (130).

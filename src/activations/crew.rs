@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::FirstBlock;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -129,28 +130,35 @@ fn take(
     watch: &mut dyn Watch,
 ) -> Result<()> {
     let (work, groups) = (orders.work, orders.groups);
-    let n_entities = work.n_entities();
-    let mut n_done = n_entities - groups.iter().map(|group| work.group(*group).len()).sum::<usize>();
-    let mut n_ended = 0;
-    while n_ended < groups.len() {
+    let mut done: Vec<usize> = work.groups().filter(|group| !groups.contains(group)).collect();
+    let n_before = done.len();
+    // Hook points that groups under way have passed.
+    let mut under_way: BTreeMap<usize, usize> = BTreeMap::new();
+    while done.len() < n_before + groups.len() {
         if watch.stops() {
-            return Err(Error::Stopped { kept: n_done, of: n_entities });
+            let Progress { n_done: kept, n_entities: of, .. } = work.progress(&done, 0);
+            return Err(Error::Stopped { kept, of });
         }
         match receiver.recv_timeout(PATIENCE) {
-            Ok(Message::Rows { group, point, values }) => sink.put(group, point, &values)?,
+            Ok(Message::Rows { group, point, values }) => {
+                sink.put(group, point, &values)?;
+                *under_way.entry(group).or_default() += 1;
+            }
             Ok(Message::End { group }) => {
                 sink.end(group)?;
-                n_ended += 1;
-                n_done += work.group(group).len();
-                watch.at(Progress { n_done, n_entities });
+                under_way.remove(&group);
+                done.push(group);
             }
             Ok(Message::Failed(error)) => return Err(error),
-            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
-                let found = format!("{n_ended} of {} groups came through the model", groups.len());
-                return Err(Error::Internal(found));
+                let (n, of) = (done.len() - n_before, groups.len());
+                return Err(Error::Internal(format!("{n} of {of} groups came through the model")));
             }
         }
+        let part =
+            |(group, passed): (&usize, &usize)| work.group_tokens(*group) * passed / orders.points.len();
+        watch.at(work.progress(&done, under_way.iter().map(part).sum()));
     }
     Ok(())
 }

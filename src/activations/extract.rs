@@ -27,11 +27,16 @@ pub struct Progress {
     pub n_done: usize,
     /// Entities in all.
     pub n_entities: usize,
+    /// Tokens computed so far, those of groups under way by the hook points that they have passed; in other work than
+    /// passes, as many as entities.
+    pub n_tokens_done: usize,
+    /// Tokens to compute in all.
+    pub n_tokens: usize,
 }
 
 /// Who watches an extraction: told how far it is, and asked whether it shall go on.
 pub trait Watch {
-    /// Told at the beginning where an earlier run left something, and after each group.
+    /// Told at the beginning, where an earlier run may have left something, and after each hook point of a group.
     fn at(&mut self, progress: Progress);
 
     /// Asked many times a group; the groups that are then on their way are dropped.

@@ -1,7 +1,7 @@
 //! Fills a store: each group's rows as they are computed, so that nothing that is done is ever lost.
 
 use super::crew::run;
-use super::extract::{Progress, Sink, Watch};
+use super::extract::{Sink, Watch};
 use super::lock::Lock;
 use super::partial::Partial;
 use super::recording::width;
@@ -47,12 +47,9 @@ impl ActivationStore {
         let Some(mut partial) = self.begin(points, (card, "groups"), &shape)? else {
             return Ok(Filled { locked: lock.is_held(), ..Filled::default() });
         };
-        let kept = work.groups().filter(|group| partial.has(*group)).map(|group| work.group(group).len());
-        let n_done = kept.sum();
-        if n_done > 0 {
-            // Reading them again may take a while: whoever waits sees where it stands.
-            watch.at(Progress { n_done, n_entities: work.n_entities() });
-        }
+        // Reading what is there again may take a while: whoever waits sees where it stands.
+        let kept: Vec<usize> = work.groups().filter(|group| partial.has(*group)).collect();
+        watch.at(work.progress(&kept, 0));
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + work.n_rows(*entity);
         let n_damaged = partial.verify(&|group| work.group(group).iter().map(rows).collect())?;
         let groups: Vec<usize> = work.groups().filter(|group| !partial.has(*group)).collect();

@@ -64,7 +64,7 @@ impl ActivationStore {
                 partial.end(at)?;
             }
             n_done += part.spans.len();
-            watch.at(Progress { n_done, n_entities });
+            watch.at(Progress { n_done, n_entities, n_tokens_done: n_done, n_tokens: n_entities });
         }
         partial.finish(&spans_csv(&spans)?, &self.with_history(&card)?)?;
         Ok(Filled { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })

@@ -1,7 +1,7 @@
 //! Which entities go through the model together, and which of them one machine does.
 
 use crate::error::{Error, Result};
-use crate::model::{Direction, Spec, Transformer};
+use crate::model::{Direction, Spec, Transformer, count};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -33,7 +33,11 @@ struct Group {
 /// # Units
 /// Tokens, of which each takes about as many bytes as `node_bytes` says.
 pub fn group_nodes(transformer: &Transformer) -> usize {
-    fitting(&transformer.spec, if transformer.device().is_cpu() { 768 } else { 2048 })
+    if transformer.device().is_cpu() {
+        fitting(&transformer.spec, 768).min(soon_done(&transformer.spec))
+    } else {
+        fitting(&transformer.spec, 2048)
+    }
 }
 
 fn fitting(spec: &Spec, most: usize) -> usize {
@@ -41,6 +45,15 @@ fn fitting(spec: &Spec, most: usize) -> usize {
     const BUDGET: usize = 1 << 29;
     let fit = BUDGET / node_bytes(spec);
     (fit / LEAST * LEAST).clamp(LEAST, most)
+}
+
+/// Tokens whose pass a slow core, of 50 GFLOP/s, ends within some 20 seconds, so that a kill loses no more; not so few
+/// that reading the weights would take longer than multiplying them.
+fn soon_done(spec: &Spec) -> usize {
+    const FLOPS: usize = 1_000_000_000_000;
+    const LEAST: usize = 64;
+    let in_blocks = count(spec).saturating_sub(spec.d_vocab * spec.d_model).max(1);
+    (FLOPS / (2 * in_blocks) / LEAST * LEAST).max(LEAST)
 }
 
 /// Bytes of a pass that each of its tokens takes: the tensors that are alive at once in the MLP, where
@@ -244,5 +257,13 @@ mod tests {
         assert_eq!(nodes(sizes(1024, 16, 4096)), 2048);
         let (wide, wider) = (nodes(sizes(4096, 32, 11008)), nodes(sizes(8192, 64, 28672)));
         assert!(256 <= wider && wider < wide && wide < 2048, "{wide} and {wider}");
+        let soon = |d_model: usize, n_layers: usize| {
+            let sizes = Sizes { d_model, n_layers, n_heads: 8, d_mlp: 4 * d_model, d_vocab: 8, n_context: 8 };
+            soon_done(&Spec::llama(sizes))
+        };
+        // 0.1, 1.1 and 12.9 thousand million weights.
+        assert!(soon(576, 20) > 768);
+        assert_eq!(soon(2048, 16), 448);
+        assert_eq!(soon(5120, 30), 64);
     }
 }

@@ -1,6 +1,6 @@
 //! One model's work on one dataset: the tokens of every entity, and the passes in which they are computed.
 
-use super::extract::Reader;
+use super::extract::{Progress, Reader};
 use super::placement::{holds_unknown, place_all};
 use super::plan::{Plan, Shard, group_nodes, node_bytes};
 use super::recording::{Recording, hook_points, width};
@@ -86,6 +86,21 @@ impl<'a> Work<'a> {
     /// The entities of a group.
     pub(super) fn group(&self, group: usize) -> &[usize] {
         self.plan.group(group)
+    }
+
+    /// The distinct tokens of a group.
+    pub(super) fn group_tokens(&self, group: usize) -> usize {
+        self.plan.n_nodes(group..group + 1)
+    }
+
+    /// How far the work is when some groups are done, and so many tokens of others.
+    pub(super) fn progress(&self, done: &[usize], n_under_way: usize) -> Progress {
+        Progress {
+            n_done: done.iter().map(|group| self.group(*group).len()).sum(),
+            n_entities: self.n_entities(),
+            n_tokens_done: done.iter().map(|group| self.group_tokens(*group)).sum::<usize>() + n_under_way,
+            n_tokens: self.n_computed(),
+        }
     }
 
     /// Bytes that a group's pass takes beside the weights.

@@ -1,6 +1,7 @@
 //! Models that know nothing, as baselines: their activations, as many layers at a time as fit into memory.
 
 use super::stages::Job;
+use super::terminal;
 use mappa::Result;
 use mappa::activations::{Activations, Division, Work};
 use mappa::hook_point::HookPoint;
@@ -52,9 +53,10 @@ impl Job<'_> {
             Blank::Untrained => self.model.untrained_up_to(last, self.seed)?,
             Blank::Shuffled => self.model.shuffled_up_to(last, self.seed)?,
         };
-        let mut read = self.through(&model, points)?;
+        let title = format!("{}: {}", self.dataset.name, blank.name().replace('_', " "));
+        let mut read = self.through(&model, points, &title)?;
         if let Some(from) = self.from {
-            for (point, learnt) in from.through(&model, points)? {
+            for (point, learnt) in from.through(&model, points, &title)? {
                 let both = stacked(learnt, &read[&point])?;
                 read.insert(point, both);
             }
@@ -62,9 +64,17 @@ impl Job<'_> {
         Ok(read)
     }
 
-    fn through(&self, model: &Transformer, points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Activations>> {
+    fn through(
+        &self,
+        model: &Transformer,
+        points: &[HookPoint],
+        title: &str,
+    ) -> Result<BTreeMap<HookPoint, Activations>> {
         let (text, division) = ((self.dataset, self.prompt), Division::of(&self.model.transformer));
         let work = Work::new(self.reader(model), text, self.recording, division)?;
-        Ok(work.extract(points, &mut |_| ())?.arrays)
+        let bar = terminal::bar(title, work.n_computed() as u64);
+        let read = work.extract(points, &mut |at| bar.set_position(at.n_tokens_done as u64))?;
+        bar.finish_and_clear();
+        Ok(read.arrays)
     }
 }

@@ -1,6 +1,6 @@
 //! The model that a command works with: its flags, and how it is found.
 
-use super::{hub, terminal};
+use super::{hub, suggest, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::hub::RepoId;
@@ -13,6 +13,9 @@ pub struct ChosenModel {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
+    /// What folders and rows of results call the model [default: the name of its folder or file].
+    #[arg(long, value_name = "NAME", value_parser = plain_name)]
+    pub model_name: Option<String>,
     /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     pub dtype: Option<Precision>,
@@ -27,7 +30,14 @@ pub struct ChosenModel {
 impl ChosenModel {
     /// The model, ready to run.
     pub fn load(&self, lab: &Path) -> Result<Model> {
-        load(lab, &self.name, self.options())
+        let model = load(lab, &self.name, self.options())?;
+        Ok(Model { name: self.model_name.clone().unwrap_or(model.name), ..model })
+    }
+
+    /// The flags that are not the usual ones, as they are written.
+    pub fn flags(&self) -> String {
+        let numbers = (self.dtype, self.device, self.compute);
+        suggest::flags((&self.name, self.model_name.as_ref()), numbers)
     }
 
     /// Options for loading it.
@@ -37,6 +47,9 @@ impl ChosenModel {
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
     pub fn folder_name(&self, lab: &Path) -> String {
+        if let Some(name) = &self.model_name {
+            return name.clone();
+        }
         let path = match Location::find(lab, &self.name) {
             Ok(Location::Folder { name, .. }) => return name,
             Ok(Location::Bundled) => return BUNDLED_MODEL.into(),
@@ -51,16 +64,28 @@ impl ChosenModel {
     }
 }
 
+/// A name that a folder may have.
+pub fn plain_name(name: &str) -> Result<String, String> {
+    let is_plain = !name.is_empty()
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_alphanumeric() || "-_.@+ ".contains(c));
+    if is_plain { Ok(name.into()) } else { Err("expected letters, digits, -, _, . and @".into()) }
+}
+
 /// A model by name, folder or hub name, ready to run.
 pub fn load(lab: &Path, name: &str, options: LoadOptions) -> Result<Model> {
-    let model = Model::open(&find(lab, name)?, options)?;
+    let location = find(lab, name)?;
+    let waiting = terminal::spinner(&format!("loading {}", location.name()));
+    let model = Model::open(&location, options);
+    waiting.finish_and_clear();
+    let model = model?;
     if let [first, others @ ..] = &model.unused[..] {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         terminal::note(&format!(
             "tensors of the model's files that nothing reads: {first}{more}; an adapter's have to be merged first"
         ));
     }
-    Ok(model)
+    Ok(Model { given: name.into(), ..model })
 }
 
 /// Where a model lies: on this machine, else on the hub, from where it is downloaded.

@@ -5,7 +5,7 @@ use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
 use super::settings::Settings;
 use super::stages::{Done, Job, activations};
 use super::texts::{Texts, load_prompts};
-use super::{show, terminal};
+use super::{show, suggest, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
 use mappa::datasets::{Dataset, find};
@@ -177,16 +177,16 @@ impl Extract {
 
     /// What may be done with what is there now, as a command line.
     fn next_step(&self, lab: &Path, texts: &Texts) -> String {
-        let mut flags = format!("--model {} --dataset {}", self.model.name, self.dataset);
-        flags += &texts.flags();
-        flags += &self.tokens.flags();
-        if lab != Path::new(".") {
-            flags += &format!(" --lab {}", lab.display());
-        }
+        let dataset = suggest::quoted(&self.dataset);
+        let rest = format!("--dataset {dataset}{}{}", texts.flags(), self.tokens.flags());
+        let command =
+            |verb, more| suggest::command(lab, &self.model.flags(), (verb, &format!("{rest}{more}")));
         match (self.shard, self.tokens.recording().readout) {
-            (Some(shard), _) => format!("when all {} are done, mappa extract {flags} --merge", shard.of()),
+            (Some(shard), _) => {
+                format!("when all {} are done, {}", shard.of(), command("extract", " --merge"))
+            }
             (None, Readout::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
-            (None, _) => format!("mappa probe {flags}"),
+            (None, _) => command("probe", ""),
         }
     }
 }

@@ -176,17 +176,20 @@ impl Job<'_> {
     ) -> Result<()> {
         let title = format!("{}: probes", self.dataset.name);
         let blanks: &[Blank] = if scorer.beside == Beside::Baselines { &Blank::ALL } else { &[] };
-        let bar = terminal::bar(&title, ((1 + blanks.len()) * points.len()) as u64);
         // No more layers of a model that knows nothing are held than fit into memory.
         for some in points.chunks(self.layers_at_once()) {
             let mut beside = vec![Vec::new(); some.len()];
             for blank in blanks {
                 let arrays = self.blank(*blank, some)?;
+                let title = format!("{title} of {}", blank.name().replace('_', " "));
+                let bar = terminal::bar(&title, some.len() as u64);
                 for (rows, point) in beside.iter_mut().zip(some) {
                     rows.extend(scorer.other_model(blank.name(), *point, arrays[point].view())?.rows);
                     bar.inc(1);
                 }
+                bar.finish_and_clear();
             }
+            let bar = terminal::bar(&title, some.len() as u64);
             for (&point, beside) in some.iter().zip(beside) {
                 let scored = scorer.layer(point, self.stacked(point)?.view())?;
                 bar.inc(1);
@@ -194,8 +197,8 @@ impl Job<'_> {
                 let probe = scored.stored();
                 done(Part { point, probe, rows: [scored.rows, beside].concat() })?;
             }
+            bar.finish_and_clear();
         }
-        bar.finish_and_clear();
         Ok(())
     }
 

@@ -20,10 +20,7 @@ pub fn shown<T>(download: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T>) ->
     let mut shown: Option<(String, ProgressBar)> = None;
     let found = download(&mut |at| {
         if shown.as_ref().is_none_or(|(file, _)| file != at.file) {
-            let bar = terminal::byte_bar(at.file, at.total.unwrap_or(0));
-            // What came in an earlier run says nothing about the rate of this one.
-            bar.set_position(at.done);
-            bar.reset_eta();
+            let bar = terminal::byte_bar(at.file, (at.total.unwrap_or(0), at.done));
             if let Some((_, before)) = shown.replace((at.file.to_string(), bar)) {
                 before.finish();
             }

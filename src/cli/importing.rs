@@ -1,6 +1,6 @@
 //! `mappa datasets import` and `pull`: files as datasets of the lab.
 
-use super::hub;
+use super::{hub, suggest};
 use clap::{Args, ValueEnum};
 use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
 use mappa::hub::{Blob, Settings, fetch_blob};
@@ -60,7 +60,8 @@ impl ImportFile {
     pub fn run(&self, lab: &Path) -> Result<()> {
         let imported = self.plan()?.read(&self.file)?;
         save(&imported, lab)?;
-        println!("next: mappa probe --dataset {}", imported.dataset.name);
+        let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
+        println!("next: {}", suggest::command(lab, "", ("probe", &rest)));
         Ok(())
     }
 
@@ -117,7 +118,7 @@ impl Pull {
         let Source::Paper = self.what;
         let files = paper_files(&self.datasets)?;
         files.into_iter().try_for_each(|file| pull(file, &self.from, lab))?;
-        println!("next: mappa run probes/paper.toml --model MODEL --lab {}", lab.display());
+        println!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
         Ok(())
     }
 }

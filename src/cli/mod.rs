@@ -17,6 +17,7 @@
 //! - `table`, `terminal`: what is printed
 
 mod blank;
+mod chat;
 mod chosen;
 mod datasets;
 mod experiment;
@@ -25,11 +26,14 @@ mod features;
 mod figure;
 mod fitting;
 mod found;
+mod generate;
 mod hub;
 mod importing;
 mod models;
 mod neurons;
+mod pace;
 mod probe;
+mod probed;
 mod recording;
 mod run;
 mod settings;
@@ -37,11 +41,13 @@ mod show;
 mod stages;
 mod steer;
 mod stopping;
+mod suggest;
 mod sweeping;
 mod table;
 mod terminal;
 mod texts;
 mod train;
+mod writing;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -76,6 +82,8 @@ enum Command {
     Models(models::Models),
     Extract(extract::Extract),
     Probe(Box<probe::Probe>),
+    Generate(generate::Generate),
+    Chat(chat::Chat),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
     Features(features::Features),
@@ -85,7 +93,7 @@ enum Command {
 
 /// Runs the command and prints any error once.
 pub fn main() -> ExitCode {
-    terminal::end_quietly_on_closed_pipe();
+    terminal::end_well_without_output();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,
         // Help is no error; a flag that is wrong is one that the user can mend.
@@ -101,6 +109,8 @@ pub fn main() -> ExitCode {
         Some(Command::Models(args)) => args.run(&lab),
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
+        Some(Command::Generate(args)) => args.run(&lab),
+        Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),

@@ -102,7 +102,7 @@ fn pull(repo: &RepoId) -> Result<()> {
     // Only the folder goes to stdout, so that a script can take it.
     println!("{}", found.folder.display());
     eprintln!("commit {}", found.commit);
-    eprintln!("next: mappa models inspect {repo}\n      mappa run --model {repo}");
+    eprintln!("next: mappa models inspect {repo}\n      mappa probe --model {repo} --dataset world_place");
     Ok(())
 }
 

@@ -5,12 +5,12 @@ use super::found::Found;
 use super::recording::ChosenTokens;
 use super::settings::{Settings, at_least_two};
 use super::stages::{Done, Job, draw};
-use super::table;
 use super::texts::Texts;
+use super::{suggest, table};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Unplaced;
-use mappa::datasets::{Dataset, Prompt, find};
+use mappa::datasets::{Dataset, Prompt, TargetKind, find};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::load_rows;
@@ -99,12 +99,33 @@ impl Probe {
         let files = draw(lab, &model.name, &job.results(), std::slice::from_ref(&read.dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
-        // Steering looks for the probes of the usual choices.
-        if model.transformer.generates() && job.results() == job.folder() {
-            let name = &read.dataset.name;
-            println!("next: mappa steer --model {} --dataset {name} --prompt …", self.model.name);
+        if model.transformer.generates() {
+            println!("next: {}", self.steer(lab, &job));
         }
         Ok(())
+    }
+
+    /// A command that steers a text about an entity towards where or when another is.
+    fn steer(&self, lab: &Path, job: &Job) -> String {
+        let dataset = job.dataset;
+        let names =
+            |is_test: bool| dataset.entities.iter().filter(move |e| e.is_test == is_test).map(|e| &e.name);
+        let unique =
+            |name: &&String| names(true).chain(names(false)).filter(|other| other == name).count() == 1;
+        let (from, to) = (names(true).find(unique), names(false).find(unique));
+        let mut rest = format!("--dataset {}", suggest::quoted(self.dataset()));
+        if job.results() != Prompt::empty().name {
+            rest += &format!(" --probes {}", suggest::quoted(&job.results()));
+        }
+        if let (Some(from), Some(to)) = (from, to) {
+            let prompt = match dataset.kind {
+                TargetKind::Place => format!("{from} is in the country of"),
+                TargetKind::Year => format!("{from} is from the year"),
+                TargetKind::Quantity(_) => from.clone(),
+            };
+            rest += &format!(" --prompt {} --toward {}", suggest::quoted(&prompt), suggest::quoted(to));
+        }
+        suggest::command(lab, &self.model.flags(), ("steer", &rest))
     }
 
     /// The dataset, which is required where there is no subcommand.

@@ -78,7 +78,7 @@ impl ChosenPoints {
     }
 }
 
-/// A progress bar over entities that Ctrl-C stops.
+/// A progress bar over the tokens of an extraction, which Ctrl-C stops.
 pub struct Bar {
     title: String,
     bar: Option<ProgressBar>,
@@ -94,15 +94,13 @@ impl Bar {
 
 impl Watch for Bar {
     fn at(&mut self, progress: Progress) {
-        let Progress { n_done, n_entities } = progress;
+        let Progress { n_done, n_entities, n_tokens_done, n_tokens } = progress;
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = terminal::bar(&self.title, n_entities as u64);
-            // What an earlier run did says nothing about the rate of this one.
-            bar.set_position(n_done as u64);
-            bar.reset_eta();
-            bar
+            // Where an earlier run ended is where this one begins.
+            terminal::bar_from(&self.title, (n_tokens as u64, n_tokens_done as u64))
         });
-        bar.set_position(n_done as u64);
+        bar.set_position(n_tokens_done as u64);
+        bar.set_message(format!("({n_done} of {n_entities} entities)"));
     }
 
     fn stops(&self) -> bool {
@@ -131,10 +129,11 @@ impl Job<'_> {
         }
         let text = (self.dataset, self.prompt);
         let work = Work::new(self.reader(&self.model.transformer), text, self.recording, division)?;
+        self.say_before(&work)?;
         let mut bar = Bar::new(format!("{}: activations", self.dataset.name))?;
         let filled = store.extract(&work, (points, &card), &mut bar)?;
         drop(bar);
-        self.say(&work, filled)?;
+        self.say(&work, filled);
         Ok(Done::Now)
     }
 
@@ -147,24 +146,29 @@ impl Job<'_> {
         })
     }
 
-    /// What was computed, what begins each text, what was left out, and what the tokenizer does not know.
-    fn say(&self, work: &Work, filled: Filled) -> Result<()> {
-        let (n_tokens, n_computed, n_unknown) = (work.n_tokens(), work.n_computed(), work.n_unknown());
-        let name = &self.dataset.name;
-        say_filled(name, filled);
+    /// What is to be computed, and what begins each text.
+    fn say_before(&self, work: &Work) -> Result<()> {
+        let (name, n_layers) = (&self.dataset.name, self.model.spec().n_layers);
+        let (n_tokens, n_computed) = (work.n_tokens(), work.n_computed());
+        let shared = match n_tokens - n_computed {
+            0 => String::new(),
+            _ => format!(" of {n_tokens}, the rest are shared beginnings"),
+        };
         let bos = match self.model.tokenizer.beginning()?.as_str() {
             "none" => "no BOS".to_string(),
             token => format!("BOS {token}"),
         };
-        match n_tokens - n_computed {
-            0 => eprintln!("{name}: {n_computed} tokens computed; {bos}"),
-            _ => eprintln!(
-                "{name}: {n_computed} tokens of {n_tokens} computed, the rest are shared beginnings; {bos}"
-            ),
-        }
+        eprintln!("{name}: {n_layers} layers, {n_computed} tokens{shared}; {bos}");
         if let Some(remark) = self.model.tokenizer.remark() {
-            terminal::note(&format!("{remark}"));
+            terminal::note(&remark);
         }
+        Ok(())
+    }
+
+    /// What was found of an earlier run, what was left out, and what the tokenizer does not know.
+    fn say(&self, work: &Work, filled: Filled) {
+        let (name, n_unknown) = (&self.dataset.name, work.n_unknown());
+        say_filled(name, filled);
         if !self.unplaced.is_empty() {
             let n = self.unplaced.len();
             eprintln!("{name}: {n} entities left out, which have no place in their texts; see unplaced.csv");
@@ -174,7 +178,6 @@ impl Job<'_> {
                 "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
             );
         }
-        Ok(())
     }
 }
 

@@ -234,6 +234,7 @@ fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) 
         };
         let from = probe_folder(lab, &model.name, &dataset.name, &probed.folder);
         let probes = &ProbeSet::load(&from.join("probes.safetensors"))?;
+        let probes = (probes, &*from);
         let sweeping = Sweeping { model, dataset: &dataset, probes, plan, layers, unit: None };
         let (rows, n_layers) = sweeping.rows(&lab.join("steering").join(&model.name).join(plan.name()))?;
         n_new += n_layers as i32;

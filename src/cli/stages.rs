@@ -146,26 +146,25 @@ pub fn probe_folder(lab: &Path, model: &str, dataset: &str, prompt: &str) -> Pat
     lab.join("probes").join(model).join(dataset).join(prompt)
 }
 
-/// A hook point's leave-one-out R² on the training rows.
-fn layer_choice(rows: &[ScoreRow]) -> f64 {
+/// The leave-one-out R² on the training rows, by hook point.
+pub fn loo_by_point(rows: &[ScoreRow]) -> impl Iterator<Item = (&str, f64)> {
     let chosen = |r: &&ScoreRow| {
         r.method == RIDGE && r.split == "leave-one-out" && r.metric == "r2" && r.target == "mean"
     };
-    rows.iter().find(chosen).map_or(f64::NEG_INFINITY, |r| r.value)
+    rows.iter().filter(chosen).filter(|row| row.value.is_finite()).map(|row| (&*row.hook_point, row.value))
 }
 
 /// The hook point whose probe reads its training rows best when each is left out.
 pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
-    let mut best: Option<&ScoreRow> = None;
-    for row in rows {
-        let counts = layer_choice(std::slice::from_ref(row)).is_finite();
-        if counts && best.is_none_or(|b| row.value > b.value) {
-            best = Some(row);
+    let mut best: Option<(&str, f64)> = None;
+    for (point, r2) in loo_by_point(rows) {
+        if best.is_none_or(|(_, before)| r2 > before) {
+            best = Some((point, r2));
         }
     }
-    let best =
+    let (point, _) =
         best.ok_or_else(|| Error::invalid("scores.csv", "no leave-one-out rows", "scores of a ridge probe"))?;
-    best.hook_point.parse()
+    point.parse()
 }
 
 /// Draws R² against layer for all datasets, and each dataset's predictions; gives the files.

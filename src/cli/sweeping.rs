@@ -21,8 +21,8 @@ pub struct Sweeping<'a> {
     pub model: &'a Model,
     /// The dataset of the probes, whose columns give names and answers.
     pub dataset: &'a Dataset,
-    /// What steers and reads.
-    pub probes: &'a ProbeSet,
+    /// The probes that steer and read, and their folder.
+    pub probes: (&'a ProbeSet, &'a Path),
     /// What is varied.
     pub plan: &'a SweepPlan,
     /// The layers, each alone or joined, one after the other.
@@ -49,7 +49,8 @@ impl Sweeping<'_> {
         let spec = self.model.spec();
         self.layers.iter().try_for_each(|layers| layers.check(spec.n_layers))?;
         let (card, card_file) = (self.card()?, folder.join("card.json"));
-        let mut is_begun = card.is_done(&card_file)?;
+        let way_out = "--called NAME gives this sweep a folder of its own, or move the folder away";
+        let mut is_begun = card.is_done(&card_file).map_err(|e| e.with_way_out(way_out))?;
         let (mut rows, mut n_new): (Vec<SweepRow>, usize) = (Vec::new(), 0);
         for layers in &self.layers {
             let file = folder.join("layers").join(format!("{layers}.csv"));
@@ -75,6 +76,7 @@ impl Sweeping<'_> {
             .input("weights_sha256", &model.weights_sha256)
             .input("tokenizer_sha256", &model.tokenizer.sha256)
             .input("dataset_sha256", &self.dataset.sha256)
+            .input("probes_sha256", artefact::hash_file(&self.probes.1.join("probes.safetensors"))?)
             .input("target", &plan.target)
             .input("doses", format!("{:?}", plan.doses))
             .input("along", format!("{:?}", plan.along))
@@ -122,7 +124,7 @@ impl Sweeping<'_> {
                 TargetKind::Year => "year",
                 TargetKind::Quantity(_) => "quantity",
             },
-            probes: self.probes,
+            probes: self.probes.0,
             target: &plan.target,
             layers,
             ways: &ways,

@@ -1,39 +1,58 @@
 //! What the person at the terminal sees besides results: progress and errors, on stderr.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use super::pace::Pace;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::fmt::Write;
+use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A progress bar with rate and time left.
 pub fn bar(title: &str, n: u64) -> ProgressBar {
-    styled(title, n, "{prefix:<28} {bar:28} {pos}/{len} {per_sec} {eta} left {msg}")
+    bar_from(title, (n, 0))
+}
+
+/// A progress bar over work of which an earlier run did a part, which says nothing about the rate of this one.
+pub fn bar_from(title: &str, (n, done): (u64, u64)) -> ProgressBar {
+    styled(title, (n, done), "{prefix:<28} {bar:28} {pos}/{len} {rate}, {left} left {msg}")
 }
 
 /// A progress bar over bytes, with rate and time left.
-pub fn byte_bar(title: &str, n: u64) -> ProgressBar {
-    styled(title, n, "{prefix:<28} {bar:28} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}")
+pub fn byte_bar(title: &str, (n, done): (u64, u64)) -> ProgressBar {
+    styled(title, (n, done), "{prefix:<28} {bar:28} {bytes}/{total_bytes} {left} left {msg}")
 }
 
-fn styled(title: &str, n: u64, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(n).with_style(style).with_prefix(title.to_string());
+fn styled(title: &str, (n, done): (u64, u64), template: &str) -> ProgressBar {
+    let (left, rate) = (Pace::default(), Pace::default());
+    let style = ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("left", move |state: &ProgressState, to: &mut dyn Write| left.write_left(state, to))
+        .with_key("rate", move |state: &ProgressState, to: &mut dyn Write| rate.write_rate(state, to));
+    let bar = ProgressBar::new(n).with_position(done).with_style(style).with_prefix(title.to_string());
     bar.enable_steady_tick(Duration::from_millis(500));
     bar
 }
 
 /// A sign of life where it is not known how much is to be done.
 pub fn spinner(title: &str) -> ProgressBar {
-    styled(title, 0, "{prefix:<28} {spinner} {elapsed}")
+    styled(title, (0, 0), "{prefix:<28} {spinner} {elapsed}")
 }
 
-/// Lets the program end quietly when nobody reads its output any more, as under `| head`.
-pub fn end_quietly_on_closed_pipe() {
+/// Lets the program end quietly when nobody reads its output any more, as under `| head`, and with one line when its
+/// output cannot be written.
+pub fn end_well_without_output() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str().is_some_and(|text| text.contains("Broken pipe")) {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.contains("Broken pipe") {
             std::process::exit(0);
+        }
+        if let Some(problem) = text.strip_prefix("failed printing to ") {
+            // Standard error may be as full.
+            _ = writeln!(std::io::stderr(), "error: cannot write to {problem}");
+            std::process::exit(1);
         }
         before(panic);
     }));

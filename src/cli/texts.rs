@@ -1,5 +1,6 @@
 //! The flags that decide what the model reads: prompt, names, chat, BOS.
 
+use super::suggest;
 use clap::Args;
 use mappa::activations::{Recording, Unplaced, place_texts};
 use mappa::artefact;
@@ -96,7 +97,7 @@ impl Texts {
     pub fn flags(&self) -> String {
         let mut flags = String::new();
         for (name, value, usual) in [
-            ("prompt", format!("{:?}", self.prompt), format!("{:?}", "empty")),
+            ("prompt", suggest::quoted(&self.prompt), "empty".into()),
             ("names", self.names.to_string(), Names::default().to_string()),
             ("bos", self.bos.to_string(), Bos::default().to_string()),
         ] {

@@ -1,6 +1,6 @@
 //! `mappa train`: the bundled teaching model, made again from the bundled datasets.
 
-use super::terminal;
+use super::{suggest, terminal};
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset, find};
@@ -104,7 +104,7 @@ impl Train {
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
         println!("model: {}", folder.display());
-        println!("next: mappa run --model {}", self.name);
+        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), ("run", "")));
         Ok(())
     }
 

@@ -19,6 +19,37 @@ const PROBE: &str = "Qb7xTextOfTheUserW3k";
 /// Steps that a template may take: thousands of times what a turn needs, and an end to one that has none.
 const MOST_STEPS: u64 = 10_000_000;
 
+/// Who speaks in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Who sets the model up.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// What somebody said in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Who.
+    pub role: Role,
+    /// What.
+    pub text: String,
+}
+
+impl Role {
+    /// The role as templates call it.
+    fn name(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
 /// A chat template, ready to take a user's turn.
 pub(super) struct ChatTemplate {
     environment: Environment<'static>,
@@ -77,10 +108,19 @@ impl ChatTemplate {
 
     /// The chat in which the user says `content` and the model is about to answer.
     fn render(&self, content: &str) -> Result<String, String> {
-        let message = context! { role => "user", content => content };
+        self.conversation(&[Turn { role: Role::User, text: content.into() }])
+    }
+
+    /// A conversation that the model is about to go on with.
+    ///
+    /// # Errors
+    /// What the template refuses, as a sentence.
+    pub fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
+        let message = |turn: &Turn| context! { role => turn.role.name(), content => turn.text.clone() };
+        let messages: Vec<Value> = turns.iter().map(message).collect();
         let named = Value::from(self.tokens.clone());
         let given = context! {
-            messages => vec![message],
+            messages => messages,
             tools => Value::from(()),
             documents => Value::from(()),
             add_generation_prompt => true,

@@ -37,6 +37,8 @@ pub type Parameters = dyn FnMut(Param, &[usize]) -> Result<Weight>;
 pub struct Model {
     /// What folders and result rows call it.
     pub name: String,
+    /// What it was asked for by, and can be again: a name or a path.
+    pub given: String,
     /// The weights, and the forward pass.
     pub transformer: Transformer,
     /// Its tokenizer.
@@ -218,14 +220,15 @@ impl Model {
         let on = device.open()?;
         let mut load = |param, shape: &[usize]| load(param, shape)?.kept(param, &on, compute);
         let transformer = Transformer::new(spec, &mut load)?;
-        let name = match &location {
-            Location::Folder { name, .. } => name.clone(),
-            Location::Gguf(path) => location::stem(path),
-            Location::Bundled => BUNDLED_MODEL.into(),
-        };
+        let name = location.name();
         let precision = options.precision_of(matches!(location, Location::Gguf(_)));
+        let given = match &location {
+            Location::Folder { path, .. } | Location::Gguf(path) => path.to_string_lossy().into_owned(),
+            Location::Bundled => name.clone(),
+        };
         Ok(Model {
             name,
+            given,
             transformer,
             tokenizer,
             location,

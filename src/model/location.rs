@@ -26,6 +26,15 @@ pub enum Location {
 }
 
 impl Location {
+    /// What results call the model.
+    pub fn name(&self) -> String {
+        match self {
+            Location::Folder { name, .. } => name.clone(),
+            Location::Gguf(path) => stem(path),
+            Location::Bundled => BUNDLED_MODEL.into(),
+        }
+    }
+
     /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
     /// else the bundled one.
     ///

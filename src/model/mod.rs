@@ -82,6 +82,7 @@ mod weights;
 pub use bf16::PackedBf16;
 pub use bos::Bos;
 pub use cache::Cache;
+pub use chat::{Role, Turn};
 pub use chat_date::ChatDate;
 pub use compute::Compute;
 pub use device::DeviceChoice;

@@ -1,7 +1,7 @@
 //! Texts to tokens, with each token's place in the text.
 
 use super::bos::Bos;
-use super::chat::ChatTemplate;
+use super::chat::{ChatTemplate, Turn};
 use super::chat_date::ChatDate;
 use super::tokenizer_files::{Around, Chat, TokenizerFiles};
 use crate::artefact;
@@ -137,6 +137,19 @@ impl Tokenizer {
         // The template writes its own BOS, so that the tokenizer may put none.
         let encoded = self.encode_bare(&text, Around::Nothing).map_err(refused)?;
         Ok(Framed { encoded: self.with_bos_settled(encoded), text, part })
+    }
+
+    /// A conversation as the model is given it before it answers.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] without a chat template ([`Tokenizer::with_chat`]), or for what the template refuses.
+    pub fn conversation(&self, turns: &[Turn]) -> Result<Framed> {
+        let refused =
+            |problem: String| Error::invalid("conversation", problem, "turns that the template takes");
+        let chat = self.chat.as_ref().ok_or_else(|| refused("no chat template".into()))?;
+        let text = chat.conversation(turns).map_err(refused)?;
+        let encoded = self.encode_bare(&text, Around::Nothing)?;
+        Ok(Framed { part: 0..text.len(), encoded: self.with_bos_settled(encoded), text })
     }
 
     /// The same tokenizer, with each text in the user's turn of the model's chat template.

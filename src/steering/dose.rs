@@ -1,32 +1,111 @@
-//! What to move and how far, as a user writes it: `lat=35,lon=139`, `year=1850`, `+30 east`, `2 rms`, `clamp 3x`.
+//! Targets and doses as a user writes them: `lat=35,lon=139`, `Tokyo`, `length_km=3000`, `+30 east`, `2 rms`, `clamp 3x`.
 
-use crate::datasets::{Lat, Lon, TargetKind};
+use crate::datasets::{Dataset, Entity, Lat, Lon};
 use crate::error::{Error, Result};
+use crate::probes::ProbeSetAbout;
+use std::fmt;
 use std::str::FromStr;
 
-/// A place or a year to which the probe's reading is set.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Toward {
-    /// Latitude and longitude in degrees.
-    Place(Lat, Lon),
-    /// A decimal year.
-    Year(f64),
+/// What a probe has to read, so that a target or a dose means something to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reads {
+    /// Whatever it is.
+    Anything,
+    /// Latitude and longitude.
+    Place,
+    /// The number of this name, such as `year`.
+    Target(String),
+    /// A number that is counted in this unit.
+    Unit(String),
 }
 
-impl Toward {
-    /// The kind of dataset whose probe can be set so.
-    pub fn kind(self) -> TargetKind {
-        match self {
-            Toward::Place(..) => TargetKind::Place,
-            Toward::Year(_) => TargetKind::Year,
+impl Reads {
+    /// What has a target of this name: both coordinates for one of them.
+    pub fn of_target(name: &str) -> Reads {
+        match name {
+            "latitude" | "longitude" => Reads::Place,
+            other => Reads::Target(other.into()),
         }
     }
 
-    /// The values in the order of the probe's targets.
-    pub fn values(self) -> Vec<f64> {
+    /// Whether probes read that.
+    pub fn suits(&self, about: &ProbeSetAbout) -> bool {
+        match (self, &about.targets[..]) {
+            (Reads::Anything, _) => true,
+            (Reads::Place, [lat, lon]) => lat == "latitude" && lon == "longitude",
+            (Reads::Target(name), [target]) => name == target,
+            (Reads::Unit(unit), [target]) => *unit == about.unit || unit == target,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Toward::Place(lat, lon) => vec![lat.degrees(), lon.degrees()],
-            Toward::Year(year) => vec![year],
+            Reads::Anything => write!(f, "anything"),
+            Reads::Place => write!(f, "latitude and longitude"),
+            Reads::Target(name) => write!(f, "{name}"),
+            Reads::Unit(unit) => write!(f, "a number in {unit}"),
+        }
+    }
+}
+
+/// The reading that a probe is set to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Toward {
+    /// Latitude and longitude in degrees.
+    Place(Lat, Lon),
+    /// A number by the name of its target, such as a decimal `year`.
+    Value(String, f64),
+    /// Where or when this entity of a dataset is.
+    Entity(String),
+}
+
+impl Toward {
+    /// What a probe has to read to be set so.
+    pub fn reads(&self) -> Reads {
+        match self {
+            Toward::Place(..) => Reads::Place,
+            Toward::Value(name, _) => Reads::Target(name.clone()),
+            Toward::Entity(_) => Reads::Anything,
+        }
+    }
+
+    /// The values in the order of the probe's targets; those of an entity are the dataset's.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the dataset has no entity of that name, or several.
+    pub fn values(&self, dataset: Option<&Dataset>) -> Result<Vec<f64>> {
+        match self {
+            Toward::Place(lat, lon) => Ok(vec![lat.degrees(), lon.degrees()]),
+            Toward::Value(_, value) => Ok(vec![*value]),
+            Toward::Entity(name) => {
+                let missing = || Error::invalid("--toward", name, "an entity of the probe's dataset");
+                Ok(named(dataset.ok_or_else(missing)?, name)?.target.values())
+            }
+        }
+    }
+}
+
+/// The one entity of a name, capitals aside.
+fn named<'a>(dataset: &'a Dataset, name: &str) -> Result<&'a Entity> {
+    let lower = name.to_lowercase();
+    let exact: Vec<&Entity> = dataset.entities.iter().filter(|entity| entity.name == name).collect();
+    let all = match exact.len() {
+        0 => dataset.entities.iter().filter(|entity| entity.name.to_lowercase() == lower).collect(),
+        _ => exact,
+    };
+    match &all[..] {
+        [one] => Ok(one),
+        [] => {
+            let expected = format!("a name in {}, `lat=35,lon=139` or `year=1850`", dataset.name);
+            Err(Error::invalid("--toward", name, expected))
+        }
+        several => {
+            let rows: Vec<String> = several.iter().take(5).map(|entity| entity.row.to_string()).collect();
+            let found = format!("{name}, {} rows of {}: {}", several.len(), dataset.name, rows.join(", "));
+            Err(Error::invalid("--toward", found, "a name that one row has, or the values themselves"))
         }
     }
 }
@@ -35,7 +114,15 @@ impl FromStr for Toward {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Toward> {
-        let wrong = || Error::invalid("--toward", text, "`lat=35,lon=139` in degrees, or `year=1850`");
+        let expected =
+            "`lat=35,lon=139` in degrees, `year=1850`, another target with its value, or an entity's name";
+        let wrong = || Error::invalid("--toward", text, expected);
+        if text.trim().is_empty() {
+            return Err(wrong());
+        }
+        if !text.contains('=') {
+            return Ok(Toward::Entity(text.trim().into()));
+        }
         let mut values: Vec<(&str, f64)> = Vec::new();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').ok_or_else(wrong)?;
@@ -47,15 +134,18 @@ impl FromStr for Toward {
         }
         values.sort_by_key(|(name, _)| *name);
         match values[..] {
-            [("lat", lat), ("lon", lon)] => Ok(Toward::Place(Lat::new(lat)?, Lon::new(lon)?)),
-            [("year", year)] => Ok(Toward::Year(year)),
+            [("lat" | "latitude", lat), ("lon" | "longitude", lon)] => {
+                Ok(Toward::Place(Lat::new(lat)?, Lon::new(lon)?))
+            }
+            [("" | "lat" | "latitude" | "lon" | "longitude", _)] => Err(wrong()),
+            [(name, value)] => Ok(Toward::Value(name.into(), value)),
             _ => Err(wrong()),
         }
     }
 }
 
 /// How far to move the stream; every dose has a unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Dose {
     /// Move the probe's readings of latitude and longitude at once.
     Place {
@@ -66,6 +156,8 @@ pub enum Dose {
     },
     /// Move the probe's year reading, in years.
     Years(f64),
+    /// Move the probe's reading of another number, in its unit.
+    Quantity(f64, String),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
     /// Add a file's vector this many times, as long as it is: what llama.cpp calls strength. Of a dictionary's
@@ -87,20 +179,21 @@ pub enum Level {
 }
 
 impl Dose {
-    /// The kind of dataset whose probe gives the unit; `None` for a dose along a direction.
-    pub fn kind(self) -> Option<TargetKind> {
+    /// What a probe has to read to give the unit; `None` for a dose along a direction.
+    pub fn reads(&self) -> Option<Reads> {
         match self {
-            Dose::Place { .. } => Some(TargetKind::Place),
-            Dose::Years(_) => Some(TargetKind::Year),
+            Dose::Place { .. } => Some(Reads::Place),
+            Dose::Years(_) => Some(Reads::Target("year".into())),
+            Dose::Quantity(_, unit) => Some(Reads::Unit(unit.clone())),
             Dose::Rms(_) | Dose::Times(_) | Dose::Activation(_) | Dose::Clamp(_) => None,
         }
     }
 
     /// The change of each of the probe's readings, in the order of its targets.
-    pub fn deltas(self) -> Vec<f64> {
-        match self {
+    pub fn deltas(&self) -> Vec<f64> {
+        match *self {
             Dose::Place { north, east } => vec![north, east],
-            Dose::Years(years) => vec![years],
+            Dose::Years(by) | Dose::Quantity(by, _) => vec![by],
             Dose::Rms(_) | Dose::Times(_) | Dose::Activation(_) | Dose::Clamp(_) => vec![],
         }
     }
@@ -134,7 +227,8 @@ impl Dose {
             "rms" => Dose::Rms(number),
             "x" => Dose::Times(number),
             "activation" => Dose::Activation(number),
-            _ => return None,
+            "" => return None,
+            unit => Dose::Quantity(number, unit.into()),
         })
     }
 }
@@ -143,12 +237,12 @@ impl FromStr for Dose {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Dose> {
-        let expected = "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `2 rms`, `1.5x`, or for a \
-             dictionary's unit `3x`, `4 activation`, `clamp 3x`, `clamp 0 activation`";
+        let expected = "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `1000 km`, `2 rms`, `1.5x`, or for \
+             a dictionary's unit `3x`, `4 activation`, `clamp 3x`, `clamp 0 activation`";
         let wrong = || Error::invalid("--dose", text, expected);
         let parts = text.split(',').map(Dose::single).collect::<Option<Vec<Dose>>>().ok_or_else(wrong)?;
-        match parts[..] {
-            [dose] => Ok(dose),
+        match &parts[..] {
+            [dose] => Ok(dose.clone()),
             [Dose::Place { north: n1, east: e1 }, Dose::Place { north: n2, east: e2 }] => {
                 Ok(Dose::Place { north: n1 + n2, east: e1 + e2 })
             }
@@ -173,19 +267,54 @@ mod tests {
         assert_eq!("clamp 0 activation".parse::<Dose>().unwrap(), Dose::Clamp(Level::Activation(0.0)));
         assert_eq!("-4 activation".parse::<Dose>().unwrap(), Dose::Activation(-4.0));
         assert_eq!("2.5 rms".parse::<Dose>().unwrap(), Dose::Rms(2.5));
-        assert_eq!("lon=139, lat=35".parse::<Toward>().unwrap().values(), [35.0, 139.0]);
-        assert_eq!("year=-44".parse::<Toward>().unwrap(), Toward::Year(-44.0));
+        assert_eq!("1000 km".parse::<Dose>().unwrap(), Dose::Quantity(1000.0, "km".into()));
+        let values = |text: &str| text.parse::<Toward>().unwrap().values(None).unwrap();
+        assert_eq!(values("lon=139, lat=35"), [35.0, 139.0]);
+        assert_eq!("year=-44".parse::<Toward>().unwrap(), Toward::Value("year".into(), -44.0));
+        assert_eq!("length_km=3e3".parse::<Toward>().unwrap(), Toward::Value("length_km".into(), 3000.0));
+        assert_eq!("Tokyo".parse::<Toward>().unwrap(), Toward::Entity("Tokyo".into()));
+    }
+
+    #[test]
+    fn an_entity_is_where_its_dataset_has_it_and_two_of_a_name_are_a_question() {
+        let rows = "name,latitude,longitude\nTokyo,35.7,139.7\nVienna,48.2,16.4\nVienna,38.9,-77.3\n";
+        let dataset = crate::datasets::parse(std::path::Path::new("towns.csv"), rows.as_bytes()).unwrap();
+        let values = |name: &str| name.parse::<Toward>().unwrap().values(Some(&dataset));
+        assert_eq!(values("Tokyo").unwrap(), [35.7, 139.7]);
+        assert_eq!(values("tokyo").unwrap(), [35.7, 139.7]);
+        assert!(values("Vienna").unwrap_err().to_string().contains("2 rows of towns: 2, 3"));
+        assert!(values("Rome").unwrap_err().to_string().contains("a name in towns"));
+    }
+
+    #[test]
+    fn what_a_probe_reads_suits_by_name_or_by_unit() {
+        let about = |targets: &[&str], unit: &str| ProbeSetAbout {
+            dataset: "rivers".into(),
+            model: "m".into(),
+            prompt: "empty".into(),
+            targets: targets.iter().map(|target| target.to_string()).collect(),
+            unit: unit.into(),
+        };
+        let (place, year, river) =
+            (about(&["latitude", "longitude"], ""), about(&["year"], ""), about(&["length"], "km"));
+        let reads = |dose: &str| dose.parse::<Dose>().unwrap().reads().unwrap();
+        let suits = |reads: Reads| [&place, &year, &river].map(|about| reads.suits(about));
+        assert_eq!(suits(reads("+30 east")), [true, false, false]);
+        assert_eq!(suits(reads("-100 years")), [false, true, false]);
+        assert_eq!(suits(reads("1000 km")), [false, false, true]);
+        assert_eq!(suits(reads("1000 length")), [false, false, true]);
+        assert_eq!(suits(reads("30 parsecs")), [false, false, false]);
+        assert_eq!(suits("length=3".parse::<Toward>().unwrap().reads()), [false, false, true]);
     }
 
     #[test]
     fn a_dose_without_a_unit_and_a_place_off_the_earth_are_refused() {
-        for text in
-            ["30", "+30", "30 parsecs", "NaN east", "east", "1 east, 2 years", "x", "clamp 3", "clamp 3 rms"]
+        for text in ["30", "+30", "30 ", "NaN east", "east", "1 east, 2 years", "x", "clamp 3", "clamp 3 rms"]
         {
             assert!(text.parse::<Dose>().unwrap_err().to_string().contains("its unit"), "{text}");
         }
         assert!("lat=91,lon=0".parse::<Toward>().unwrap_err().to_string().contains("-90 to 90"));
-        for text in ["lat=3", "year", "year=x", "lat=1,lat=2", ""] {
+        for text in ["lat=3", "=3", "year=x", "lat=1,lat=2", ""] {
             assert!(text.parse::<Toward>().is_err(), "{text}");
         }
     }

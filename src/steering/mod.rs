@@ -34,7 +34,7 @@ mod sweep;
 mod vectors;
 
 pub use direction::Direction;
-pub use dose::{Dose, Level, Toward};
+pub use dose::{Dose, Level, Reads, Toward};
 pub use gazetteer::Gazetteer;
 pub use layers::Layers;
 pub use lens::raised_and_lowered;

@@ -4,7 +4,7 @@ use super::super::chosen::ChosenModel;
 use super::super::stages::held_weights;
 use super::super::stopping::Stopping;
 use super::super::table::print_columns;
-use super::super::terminal;
+use super::super::{suggest, terminal};
 use clap::Args;
 use indicatif::ProgressBar;
 use mappa::activations::hook_points;
@@ -104,7 +104,8 @@ impl Train {
         let settings = self.settings(model.spec().width_at(point).unwrap_or_default());
         settings.check()?;
         let card = self.card((&model, point), &texts, &settings);
-        if card.is_done(&folder.join("card.json"))? {
+        let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
+        if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
             println!("found, trained before: {}", folder.display());
             return Ok(());
         }
@@ -135,7 +136,10 @@ impl Train {
         ];
         drop(watch);
         dictionary.save(&folder)?;
-        self.finish((card, &folder), (&trainer, seconds), &fits)
+        self.finish((card, &folder), (&trainer, seconds), &fits)?;
+        let verb = format!("features list {}", suggest::quoted(&folder.to_string_lossy()));
+        println!("next: {}", suggest::command(lab, &self.model.flags(), (&verb, "")));
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -312,7 +316,6 @@ impl Train {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         println!("dictionary: {}", folder.display());
-        println!("next: mappa features list {} --model {}", folder.display(), self.model.name);
         Ok(())
     }
 }
@@ -333,9 +336,8 @@ fn show(bar: &ProgressBar, progress: &Progress, smooth: &mut Option<f64>) {
     let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
     if smooth.is_none() {
         // Rows of all steps, as if all had as many as this; what an earlier run did says nothing of the rate.
-        bar.set_length((n_steps * n_rows) as u64);
         bar.set_position(((step - 1) * n_rows) as u64);
-        bar.reset_eta();
+        bar.set_length((n_steps * n_rows) as u64);
     }
     *smooth = Some(fve);
     bar.inc(n_rows as u64);

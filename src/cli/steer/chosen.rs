@@ -1,24 +1,26 @@
 //! The flags that say what is changed, where and how far.
 
-use super::super::stages::probe_folder;
+use super::super::probed::{ChosenProbes, Probed};
 use super::feature::Feature;
+use super::layer;
 use clap::Args;
-use mappa::datasets::{Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Framed, Model};
-use mappa::probes::ProbeSet;
-use mappa::steering::{Along, Direction, Dose, Norm, Op, Positions, Steer, Steers, Toward, Vectors, Where};
+use mappa::steering::{
+    Along, Direction, Dose, Norm, Op, Positions, Reads, Steer, Steers, Toward, Vectors, Where,
+};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What is changed, where and how far.
 #[derive(Args, Clone)]
 pub struct Change {
-    /// Set the probe's reading: lat=35,lon=139 or year=1850; both, given twice.
+    /// Set the probe's reading: lat=35,lon=139, year=1850, another target with its value (length_km=3000), or where or
+    /// when an entity of the dataset is (Tokyo); several, given several times.
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
     pub toward: Vec<Toward>,
     /// Move the probe's reading, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
-    /// "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is). For --feature: "clamp 3x"
+    /// "1000 km" of a target in km, "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is). For --feature: "clamp 3x"
     /// holds the unit at three times its greatest activation on the dataset's entities, "3x" adds so much;
     /// "clamp 40 activation" and "40 activation" say the activation itself.
     #[arg(long, allow_hyphen_values = true)]
@@ -40,7 +42,8 @@ pub struct Change {
     /// (the least change).
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     pub along: Along,
-    /// The blocks whose outputs are changed; several with commas.
+    /// The blocks whose outputs are changed; several with commas [default: those that a sweep found best, else the
+    /// first whose probe reads nearly as well as the best].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     pub layer: Vec<usize>,
     /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
@@ -53,29 +56,63 @@ pub struct Change {
     /// Scale each changed row back to the length it had.
     #[arg(long)]
     pub keep_norm: bool,
-    /// The dataset whose probe reads and steers, and on whose entities a unit's greatest activation is 1x
-    /// [default: world_place or historical_figure].
-    #[arg(long, value_name = "NAME")]
-    pub dataset: Option<String>,
+    #[command(flatten)]
+    pub from: ChosenProbes,
 }
 
 impl Change {
-    /// The kinds of probes that are needed; places where nothing says.
-    pub fn kinds(&self) -> Vec<TargetKind> {
-        let toward = self.toward.iter().map(|toward| toward.kind());
-        let mut kinds: Vec<TargetKind> =
-            toward.chain(self.dose.iter().filter_map(|dose| dose.kind())).collect();
-        kinds.dedup();
-        kinds
+    /// The probes that give the change its meaning; where none does, those that were asked for to look on.
+    pub fn probes(&self, lab: &Path, model: &Model) -> Result<Vec<Probed>> {
+        let mut all = Vec::new();
+        for toward in &self.toward {
+            all.push(self.aim(lab, model, toward)?.0);
+        }
+        for reads in self.dose.iter().filter_map(Dose::reads) {
+            all.push(self.from.newest(lab, model, &reads)?);
+        }
+        if all.is_empty() && self.from.is_said() {
+            // Along a file's direction, the probes only look on.
+            all.extend(self.from.newest(lab, model, &Reads::Anything).ok());
+        }
+        all.dedup_by(|a, b| a.folder == b.folder);
+        Ok(all)
     }
 
-    /// The probes of a kind.
-    pub fn probes(&self, lab: &Path, model: &Model, kind: Option<&TargetKind>) -> Result<ProbeSet> {
-        let dataset = self.dataset.as_deref().unwrap_or(match kind {
-            Some(TargetKind::Year) => "historical_figure",
-            _ => "world_place",
-        });
-        load_probes(lab, model, dataset)
+    /// The probes that a target is set with, and the values that they shall read.
+    fn aim(&self, lab: &Path, model: &Model, toward: &Toward) -> Result<(Probed, Vec<f64>)> {
+        if !matches!(toward, Toward::Entity(_)) {
+            return Ok((self.from.newest(lab, model, &toward.reads())?, toward.values(None)?));
+        }
+        // The first dataset that has the entity.
+        let mut refused = None;
+        for probed in self.from.all(lab, model)? {
+            let Ok(dataset) = self.from.dataset(lab, &probed) else { continue };
+            match toward.values(Some(&dataset)) {
+                Ok(values) => return Ok((probed.fitting(model)?, values)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => Ok((self.from.newest(lab, model, &Reads::Anything)?, toward.values(None)?)),
+        }
+    }
+
+    /// The same change at blocks that are recommended, where neither blocks nor other places are said.
+    pub fn settled(&self, lab: &Path, model: &Model) -> Result<Change> {
+        if !self.layer.is_empty() || self.hook_points.is_some() || self.feature.is_some() {
+            return Ok(self.clone());
+        }
+        if let Some(file) = &self.direction
+            && let [only] = Vectors::load(file, self.shift)?.points().collect::<Vec<_>>()[..]
+        {
+            return Ok(Change { hook_points: Some(only.to_string()), ..self.clone() });
+        }
+        let used = self.probes(lab, model)?.into_iter().next();
+        match used.or_else(|| self.from.newest(lab, model, &Reads::Anything).ok()) {
+            Some(probed) => Ok(Change { layer: layer::recommended(lab, model, &probed)?, ..self.clone() }),
+            None => Ok(self.clone()),
+        }
     }
 
     /// Where the stream is changed.
@@ -128,10 +165,10 @@ impl Change {
             Some(feature) => {
                 let dictionary = feature.dictionary(model, self.said_point(model)?)?;
                 let point = dictionary.hook_point;
-                let dataset = self.dataset.as_deref().unwrap_or("world_place");
-                let pressed = feature.pressed(dictionary, (lab, model, dataset));
+                let dataset = self.from.dataset_name().unwrap_or_else(|| "world_place".into());
+                let pressed = feature.pressed(dictionary, (lab, model, &dataset));
                 for dose in &self.dose {
-                    steer(point, pressed.op(*dose, || self.rms(lab, (model, prompt), point))?)?;
+                    steer(point, pressed.op(dose, || self.rms(lab, (model, prompt), point))?)?;
                 }
             }
             None => {
@@ -154,8 +191,8 @@ impl Change {
     fn ops(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<Vec<Op>> {
         let mut ops = Vec::new();
         for toward in &self.toward {
-            let probes = self.probes(lab, model, Some(&toward.kind()))?;
-            ops.push(Op::set_along(self.along, probes.get(point)?, &toward.values())?);
+            let (probed, values) = self.aim(lab, model, toward)?;
+            ops.push(Op::set_along(self.along, probed.set.get(point)?, &values)?);
         }
         let vectors = match &self.direction {
             Some(file) => Some(Vectors::load(file, self.shift)?),
@@ -166,9 +203,9 @@ impl Change {
             return Ok(vec![Op::Remove(Direction::of(vector)?)]);
         }
         for dose in &self.dose {
-            ops.push(match (*dose, vector) {
+            ops.push(match (dose, vector) {
                 (Dose::Rms(dose), Some(vector)) => {
-                    Op::add(&Direction::of(vector)?, dose, self.rms(lab, (model, prompt), point)?)
+                    Op::add(&Direction::of(vector)?, *dose, self.rms(lab, (model, prompt), point)?)
                 }
                 (Dose::Times(times), Some(vector)) => Op::Add(vector.iter().map(|x| x * times).collect()),
                 (Dose::Activation(_) | Dose::Clamp(_), _) => {
@@ -181,11 +218,11 @@ impl Change {
                 }
                 (_, Some(_)) => {
                     let expected = "a dose in rms or x with --direction";
-                    return Err(Error::invalid("--dose", "a dose in degrees or years", expected));
+                    return Err(Error::invalid("--dose", "a dose of a probe's target", expected));
                 }
                 (dose, None) => {
-                    let probes = self.probes(lab, model, dose.kind().as_ref())?;
-                    Op::shift_along(self.along, probes.get(point)?, &dose.deltas())?
+                    let probed = self.from.newest(lab, model, &dose.reads().unwrap_or(Reads::Anything))?;
+                    Op::shift_along(self.along, probed.set.get(point)?, &dose.deltas())?
                 }
             });
         }
@@ -194,8 +231,8 @@ impl Change {
 
     /// The RMS norm of what passes at a hook point: over a probe's entities, else over the prompt's own tokens.
     fn rms(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<f64> {
-        if let Ok(probes) = self.probes(lab, model, None)
-            && let Ok(stored) = probes.get(point)
+        if let Ok(probed) = self.from.newest(lab, model, &Reads::Anything)
+            && let Ok(stored) = probed.set.get(point)
         {
             return Ok(stored.stream.resid_rms);
         }
@@ -206,28 +243,4 @@ impl Change {
         let squares: f64 = values.iter().map(|x| f64::from(*x).powi(2)).sum();
         Ok((squares / nodes.len().max(1) as f64).sqrt())
     }
-}
-
-/// The probes of a dataset in the lab, of this model.
-pub fn load_probes(lab: &Path, model: &Model, dataset: &str) -> Result<ProbeSet> {
-    let path = probe_folder(lab, &model.name, dataset, &Prompt::empty().name).join("probes.safetensors");
-    if !path.is_file() {
-        let make = format!("probes; make them with `mappa probe --model {} --dataset {dataset}`", model.name);
-        return Err(Error::bad_file(path, "nothing", make));
-    }
-    let probes = ProbeSet::load(&path)?;
-    if probes.about.model != model.name {
-        let found = format!("probes of the model `{}`", probes.about.model);
-        return Err(Error::bad_file(path, found, format!("probes of `{}`, which is steered", model.name)));
-    }
-    for point in probes.points() {
-        let (found, width) = (probes.get(point)?.probe.d_model(), model.spec().width_at(point));
-        if width != Some(found) {
-            let found = format!("a probe of {found} weights at {point}");
-            let expected =
-                width.map_or("no such place in this model".into(), |width| format!("{width} weights"));
-            return Err(Error::bad_file(path, found, format!("{expected}; make the probes anew")));
-        }
-    }
-    Ok(probes)
 }

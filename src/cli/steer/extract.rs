@@ -1,17 +1,17 @@
 //! `mappa steer extract`: a direction of probes, a class or texts, as a file with its card.
 
 use super::super::chosen::ChosenModel;
+use super::super::probed::ChosenProbes;
 use super::super::settings::Settings;
 use super::super::stages::{Job, held_weights};
-use super::super::terminal;
-use super::chosen::load_probes;
+use super::super::{suggest, terminal};
 use clap::Args;
 use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Prompt, find};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::steering::{Along, Contrast, TextPairs, Vectors};
+use mappa::steering::{Along, Contrast, Reads, TextPairs, Vectors};
 use mappa::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,9 +37,8 @@ pub struct Extract {
     /// Entities of the dataset with this value in a column, against all others: country=Japan.
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with_all = ["pairs", "positive"])]
     class: Option<String>,
-    /// The dataset of --probe or --class.
-    #[arg(long, default_value = "world_place", value_name = "NAME")]
-    dataset: String,
+    #[command(flatten)]
+    from: ChosenProbes,
     /// A JSONL file with `positive` and `negative` in each line.
     #[arg(long, value_name = "FILE", conflicts_with = "positive")]
     pairs: Option<PathBuf>,
@@ -67,8 +66,11 @@ impl Extract {
         let card = held_weights(&model, Card::new())
             .input("model", &model.name)
             .input("weights_sha256", &model.weights_sha256);
+        let mut dataset = self.from.dataset.clone().unwrap_or_else(|| "world_place".into());
         let (vectors, card) = match (&self.probe, &self.class, &self.pairs, &self.positive, &self.negative) {
-            (Some(target), ..) => (self.of_probe(lab, &model, target)?, card.input("probe", target)),
+            (Some(target), ..) => {
+                (self.of_probe((lab, &model), target, &mut dataset)?, card.input("probe", target))
+            }
             (_, Some(class), ..) => (self.of_class(lab, &model, class)?, card.input("class", class)),
             (_, _, Some(file), ..) => {
                 let hash = artefact::hash(&artefact::load_bytes(file)?);
@@ -85,16 +87,18 @@ impl Extract {
             }
         };
         vectors.save(&self.out)?;
-        let card = card.input("dataset", &self.dataset).note("vectors", vectors.points().count());
+        let card = card.input("dataset", dataset).note("vectors", vectors.points().count());
         card.save(&self.out.with_extension("json"))?;
         println!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
-        println!("next: mappa steer inspect {}", self.out.display());
+        let verb = format!("steer inspect {}", suggest::quoted(&self.out.to_string_lossy()));
+        println!("next: {}", suggest::command(lab, &self.model.flags(), (&verb, "")));
         Ok(())
     }
 
     /// The vectors that move a target's reading by one unit.
-    fn of_probe(&self, lab: &Path, model: &Model, target: &str) -> Result<Vectors> {
-        let probes = load_probes(lab, model, &self.dataset)?;
+    fn of_probe(&self, (lab, model): (&Path, &Model), target: &str, dataset: &mut String) -> Result<Vectors> {
+        let probes = self.from.newest(lab, model, &Reads::of_target(target))?.set;
+        dataset.clone_from(&probes.about.dataset);
         let row = probes.target(target)?;
         let mut at = BTreeMap::new();
         for point in probes.points().filter(|point| matches!(point, HookPoint::ResidPost(_))) {
@@ -110,7 +114,7 @@ impl Extract {
 
     /// From the mean of all other training entities to the mean of the class's.
     fn of_class(&self, lab: &Path, model: &Model, class: &str) -> Result<Vectors> {
-        let dataset = find(lab, &self.dataset)?;
+        let dataset = find(lab, self.from.dataset.as_deref().unwrap_or("world_place"))?;
         let expected = format!("COLUMN=VALUE with one of {}", dataset.table.columns().join(", "));
         let (column, value) = class
             .split_once('=')

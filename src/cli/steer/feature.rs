@@ -76,10 +76,10 @@ impl Feature {
 
 impl Pressed<'_> {
     /// What a dose does.
-    pub fn op(&self, dose: Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
+    pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
         let add = |activation| Op::add_unit(&self.dictionary, self.unit, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.unit, activation);
-        match dose {
+        match *dose {
             Dose::Times(times) => add(times * self.greatest()?),
             Dose::Activation(activation) => add(activation),
             Dose::Clamp(Level::Times(0.0)) => clamp(0.0),
@@ -90,9 +90,9 @@ impl Pressed<'_> {
                 let length = length.dot(&length).sqrt().max(f32::MIN_POSITIVE);
                 add(rms_times * rms()? / f64::from(length))
             }
-            Dose::Place { .. } | Dose::Years(_) => {
+            Dose::Place { .. } | Dose::Years(_) | Dose::Quantity(..) => {
                 let expected = "`clamp 3x`, `3x`, `4 activation` or `2 rms` with --feature";
-                Err(Error::invalid("--dose", "a dose in degrees or years", expected))
+                Err(Error::invalid("--dose", "a dose of a probe's target", expected))
             }
         }
     }

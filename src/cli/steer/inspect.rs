@@ -1,10 +1,9 @@
 //! `mappa steer inspect`: what a file of vectors is, layer by layer.
 
 use super::super::chosen::ChosenModel;
-use super::chosen::load_probes;
+use super::super::probed::ChosenProbes;
 use clap::Args;
 use mappa::Result;
-use mappa::datasets::BUNDLED;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
@@ -36,8 +35,10 @@ impl Inspect {
     pub fn run(&self, lab: &Path) -> Result<()> {
         let model = self.model.load(lab)?;
         let vectors = Vectors::load(&self.file, self.shift)?;
-        let named = BUNDLED.iter().filter_map(|name| load_probes(lab, &model, name).ok());
-        let probes: Vec<ProbeSet> = named.collect();
+        let mut all = ChosenProbes::default().all(lab, &model)?;
+        all.dedup_by(|a, b| a.set.about.dataset == b.set.about.dataset);
+        let fitting = all.into_iter().filter_map(|probed| probed.fitting(&model).ok());
+        let probes: Vec<ProbeSet> = fitting.map(|probed| probed.set).collect();
         let mut points: Vec<HookPoint> = vectors.points().collect();
         if points.is_empty() {
             points = (0..model.spec().n_layers).map(HookPoint::ResidPost).collect();

@@ -1,7 +1,7 @@
 //! A prompt that asks for texts, and changes what is steered in between.
 
+use super::super::writing::{How, stream};
 use super::chosen::Change;
-use super::write::{How, stream};
 use mappa::model::{Model, Untouched};
 use mappa::steering::{Dose, Toward, Where};
 use mappa::{Error, Result};
@@ -78,6 +78,7 @@ fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &
             if change.toward.is_empty() && change.dose.is_empty() && !change.remove {
                 return stream(how, (model, &prompt), &mut Untouched);
             }
+            *change = change.settled(lab, model)?;
             let mut hook = change.steers(lab, model, &prompt)?;
             stream(how, (model, &prompt), &mut hook)
         }

@@ -1,6 +1,7 @@
 //! `mappa steer`: text with and without a change of the stream, and what changes are made of.
 //!
-//! - `chosen`: the flags that say what is changed, where and how far
+//! - `chosen`: the flags that say what is changed, where and how far; `layer` finds a block where none is said
+//! - `readings`: what the probes read of a prompt, steered and not
 //! - `feature`: a unit of a sparse dictionary among them
 //! - `write`: the text, side by side or as it comes; `interactive` asks for prompts and changes
 //! - `extract`, `inspect`, `convert`: directions as files
@@ -12,6 +13,8 @@ mod extract;
 mod feature;
 mod inspect;
 mod interactive;
+mod layer;
+mod readings;
 mod sweep;
 mod write;
 

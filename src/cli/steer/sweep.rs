@@ -2,16 +2,16 @@
 
 use super::super::chosen::ChosenModel;
 use super::super::experiment::SweepPlan;
+use super::super::probed::{ChosenProbes, Probed};
 use super::super::sweeping::{
     Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
 };
-use super::chosen::load_probes;
 use super::feature::Feature;
 use clap::Args;
-use mappa::datasets::{Dataset, find};
+use mappa::datasets::Dataset;
 use mappa::hook_point::HookPoint;
 use mappa::model::{ChatDate, Model};
-use mappa::steering::{Along, Layers, Where};
+use mappa::steering::{Along, Layers, Reads, Where};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,12 +32,11 @@ use std::time::Instant;
 pub struct Sweep {
     #[command(flatten)]
     model: ChosenModel,
-    /// latitude, longitude or year.
+    /// The target that is moved: latitude, longitude, year or another that was probed.
     #[arg(long)]
     target: String,
-    /// The dataset whose probe steers and reads.
-    #[arg(long, default_value = "world_place", value_name = "NAME")]
-    dataset: String,
+    #[command(flatten)]
+    from: ChosenProbes,
     /// How far, in the target's unit, with 0 among them; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
@@ -98,8 +97,8 @@ impl Sweep {
         if self.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
-        let dataset = find(lab, &self.dataset)?;
-        let probes = load_probes(lab, &model, &self.dataset)?;
+        let probed = self.from.newest(lab, &model, &Reads::of_target(&self.target))?;
+        let dataset = self.from.dataset(lab, &probed)?;
         let plan = self.plan(&dataset)?;
         let unit = self.unit(&model)?;
         let layers = match &unit {
@@ -107,8 +106,9 @@ impl Sweep {
             None if self.layers.is_empty() => (0..model.spec().n_layers).map(Layers::one).collect(),
             None => self.layers.clone(),
         };
-        let (model, dataset, probes, plan) = (&model, &dataset, &probes, &plan);
-        let sweeping = Sweeping { model, dataset, probes, plan, layers, unit };
+        let Probed { folder: from, set: probes, .. } = &probed;
+        let (model, dataset, plan) = (&model, &dataset, &plan);
+        let sweeping = Sweeping { model, dataset, probes: (probes, from), plan, layers, unit };
         let folder = lab.join("steering").join(&model.name).join(plan.name());
         let (rows, _) = sweeping.rows(&folder)?;
         draw_sweep(&rows, &folder)?;
@@ -139,7 +139,7 @@ impl Sweep {
         Ok(SweepPlan {
             called: Some(self.called.clone().unwrap_or_else(|| self.target.clone())),
             kind: String::new(),
-            dataset: self.dataset.clone(),
+            dataset: dataset.name.clone(),
             target: self.target.clone(),
             doses: self.doses.clone(),
             prompts: self.prompts(dataset)?,

@@ -1,0 +1,83 @@
+//! `mappa chat`: a conversation with a model, in the turns of its chat template.
+
+use super::chosen::ChosenModel;
+use super::writing::Tokens;
+use clap::Args;
+use mappa::model::{ChatDate, Forest, Model, Role, Turn, Untouched};
+use mappa::{Error, Result};
+use std::io::{BufRead, Write as _};
+use std::path::Path;
+
+/// Tokens of an answer where no number is asked for.
+const ANSWER: usize = 512;
+
+/// Talk with a model that has a chat template: each line is a turn.
+///
+/// /new begins another conversation, /quit ends. Lines may come from a pipe as well.
+///
+/// Examples:
+///   mappa chat --model SmolLM2-135M-Instruct.Q4_1.gguf
+///   echo "What is the capital of Japan?" | mappa chat --model SmolLM2-135M-Instruct.Q4_1.gguf
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Chat {
+    #[command(flatten)]
+    model: ChosenModel,
+    /// What the model is told before the conversation begins.
+    #[arg(long, value_name = "TEXT")]
+    system: Option<String>,
+    #[command(flatten)]
+    tokens: Tokens,
+}
+
+impl Chat {
+    /// Runs the command.
+    pub fn run(&self, lab: &Path) -> Result<()> {
+        let mut model = self.model.load(lab)?;
+        model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
+        let mut turns = self.begin();
+        let mut lines = std::io::stdin().lock().lines();
+        loop {
+            print!("> ");
+            _ = std::io::stdout().flush();
+            let Some(line) = lines.next() else {
+                println!();
+                return Ok(());
+            };
+            let line = line.map_err(Error::io("read", "standard input"))?;
+            match line.trim() {
+                "" => {}
+                "/quit" => return Ok(()),
+                "/new" => turns = self.begin(),
+                command if command.starts_with('/') => println!("/new or /quit"),
+                said => {
+                    turns.push(Turn { role: Role::User, text: said.into() });
+                    match self.answer(&model, &turns) {
+                        Ok(text) => turns.push(Turn { role: Role::Assistant, text }),
+                        Err(error) => {
+                            println!("{error}");
+                            turns.pop();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&self) -> Vec<Turn> {
+        self.system.iter().map(|text| Turn { role: Role::System, text: text.clone() }).collect()
+    }
+
+    fn answer(&self, model: &Model, turns: &[Turn]) -> Result<String> {
+        let prompt = model.tokenizer.conversation(turns)?;
+        let forest = Forest::of_texts(&[prompt.encoded.ids])?;
+        let mut show = |piece: &str| {
+            print!("{piece}");
+            _ = std::io::stdout().flush();
+        };
+        let tokens = self.tokens.clone().usually(ANSWER);
+        let mut texts = tokens.texts((model, forest), &mut Untouched, &mut show)?;
+        println!();
+        Ok(texts.remove(0))
+    }
+}
