@@ -47,21 +47,25 @@ impl ChosenModel {
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
     pub fn folder_name(&self, lab: &Path) -> String {
-        if let Some(name) = &self.model_name {
-            return name.clone();
-        }
-        let path = match Location::find(lab, &self.name) {
-            Ok(Location::Folder { name, .. }) => return name,
-            Ok(Location::Bundled) => return BUNDLED_MODEL.into(),
-            Ok(Location::Gguf(path)) => path,
-            Err(_) => match self.name.parse::<RepoId>() {
-                Ok(repo) => return repo.short_name(),
-                Err(_) => self.name.clone().into(),
-            },
-        };
-        let last = path.file_name().map_or(self.name.clone(), |name| name.to_string_lossy().into_owned());
-        last.strip_suffix(".gguf").map_or(last.clone(), String::from)
+        self.model_name.clone().unwrap_or_else(|| folder_name(lab, &self.name))
     }
+}
+
+/// What the lab's folders call a model by what it is given as: a name that they have, a path, or a name on the hub.
+pub fn folder_name(lab: &Path, given: &str) -> String {
+    let is_known = |of: &str| !given.contains('/') && lab.join(of).join(given).is_dir();
+    if is_known("probes") || is_known("activations") {
+        return given.into();
+    }
+    let path = match Location::find(lab, given) {
+        Ok(location) => return location.name(),
+        Err(_) => match given.parse::<RepoId>() {
+            Ok(repo) => return repo.short_name(),
+            Err(_) => Path::new(given),
+        },
+    };
+    let last = path.file_name().map_or(given.into(), |name| name.to_string_lossy().into_owned());
+    last.strip_suffix(".gguf").map_or(last.clone(), String::from)
 }
 
 /// A name that a folder may have.

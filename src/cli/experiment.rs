@@ -11,6 +11,7 @@ use mappa::steering::{Along, Layers, Where};
 use mappa::{Error, Result};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -127,6 +128,12 @@ impl SweepPlan {
     /// The texts that are continued, each with what stands around it.
     pub fn texts(&self) -> Vec<String> {
         self.prompts.iter().map(|prompt| self.template.replace("{}", prompt)).collect()
+    }
+
+    /// Where in each text the prompt stands that the template was given.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        let begin = self.template.find("{}").unwrap_or(0);
+        self.prompts.iter().map(|prompt| begin..begin + prompt.len()).collect()
     }
 }
 

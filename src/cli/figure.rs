@@ -1,5 +1,6 @@
 //! `mappa figure`: the figures of saved rows, drawn again.
 
+use super::chosen::folder_name;
 use super::stages::{draw, probe_folder};
 use clap::Args;
 use mappa::datasets::{BUNDLED, Prompt};
@@ -12,7 +13,7 @@ use std::path::Path;
 /// Example: mappa figure --model pythia-160m --dataset world_place
 #[derive(Args)]
 pub struct Figure {
-    /// The model's name, as probes/ has it.
+    /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
     /// Datasets; repeat for several. Default: every bundled one that has scores.
@@ -26,30 +27,31 @@ pub struct Figure {
 impl Figure {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let folder = self.folder(lab)?;
-        let scored = |name: &&str| probe_folder(lab, &self.model, name, &folder).join("scores.csv").is_file();
+        let model = &folder_name(lab, &self.model);
+        let folder = self.folder(lab, model)?;
+        let scored = |name: &&str| probe_folder(lab, model, name, &folder).join("scores.csv").is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),
         };
         if names.is_empty() {
-            let found = format!("no scores in {}", lab.join("probes").join(&self.model).display());
+            let found = format!("no scores in {}", lab.join("probes").join(model).display());
             return Err(Error::invalid(
                 "model",
                 found,
                 "one that was probed; run `mappa probe` or `mappa run` first",
             ));
         }
-        for file in draw(lab, &self.model, &folder, &names)? {
+        for file in draw(lab, model, &folder, &names)? {
             println!("{}", file.display());
         }
         Ok(())
     }
 
     /// The folder that the prompt's results lie in.
-    fn folder(&self, lab: &Path) -> Result<String> {
+    fn folder(&self, lab: &Path, model: &str) -> Result<String> {
         let datasets = BUNDLED.into_iter().chain(self.datasets.iter().map(String::as_str));
-        let mut folders = datasets.map(|name| probe_folder(lab, &self.model, name, &self.prompt));
+        let mut folders = datasets.map(|name| probe_folder(lab, model, name, &self.prompt));
         match folders.any(|folder| folder.is_dir()) {
             true => Ok(self.prompt.clone()),
             false => Prompt::name_of(&self.prompt),

@@ -10,8 +10,8 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::probes::{
-    Beside, Bootstrap, Edge, Leakage, Part, Parts, ProbeSet, ProbeSetAbout, Scored, Scorer, Split, SplitPlan,
-    joined, stacked,
+    Beside, Bootstrap, Edge, Leakage, Near, Part, Parts, ProbeSet, ProbeSetAbout, Scored, Scorer, Split,
+    SplitPlan, joined, stacked,
 };
 use mappa::results::{PredictionRow, RIDGE, ScoreRow, save_rows};
 use std::borrow::Cow;
@@ -221,13 +221,18 @@ impl Job<'_> {
         save_rows(&folder.join("predictions.csv"), &predictions)?;
         save_rows(&folder.join("scores.csv"), &rows)?;
         let leakage = divided.leakage(self.settings.leak_within);
-        self.probe_card()?
+        let card = self
+            .probe_card()?
             .note("n_folds", divided.split.folds.len())
             .note("n_test", leakage.n_test)
-            .note("n_test_with_name_of_train", leakage.n_same_name)
-            .note("n_test_near_train", leakage.n_near)
-            .note("near_is_within", format!("{} {}", leakage.within, leakage.unit))
-            .save(&folder.join("card.json"))
+            .note("n_test_with_name_of_train", leakage.n_same_name);
+        let card = match leakage.near {
+            Some(Near { n, within, unit }) => card
+                .note("n_test_near_train", n)
+                .note("near_is_within", format!("{within} {unit}").trim_end()),
+            None => card,
+        };
+        card.save(&folder.join("card.json"))
     }
 
     /// What is to be known before scores are read: folds, and test entities that the training ones give away.

@@ -1,5 +1,6 @@
 //! `mappa probe compare` and `geometry`: what was found by probing, held against each other.
 
+use super::chosen::folder_name;
 use super::settings::at_least_two;
 use super::stages::{activations, best_point};
 use super::table::print_columns;
@@ -210,7 +211,7 @@ fn store(lab: &Path, folder: &Path) -> Result<ActivationStore> {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct Geometry {
-    /// The model's name, as probes/ has it.
+    /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
     /// Datasets; repeat for several. Default: all that were probed.
@@ -223,7 +224,7 @@ pub struct Geometry {
 
 impl Geometry {
     fn run(&self, lab: &Path) -> Result<()> {
-        let model = lab.join("probes").join(&self.model);
+        let model = lab.join("probes").join(folder_name(lab, &self.model));
         let datasets =
             if self.datasets.is_empty() { probed(&model, &self.prompt)? } else { self.datasets.clone() };
         let folder = |dataset: &String| model.join(dataset).join(&self.prompt);

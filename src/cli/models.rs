@@ -130,7 +130,7 @@ impl Inspect {
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
-        line("parameters", count(&spec).to_string());
+        line("parameters", table::grouped(count(&spec)));
         line("layers", spec.n_layers.to_string());
         line("d_model", spec.d_model.to_string());
         line("d_head", spec.d_head.to_string());
@@ -140,7 +140,7 @@ impl Inspect {
         line("chat", if tokenizer.chats() { "has a template (--chat)".into() } else { "no template".into() });
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
-        line("norm eps", format!("{:e}", spec.norm_eps));
+        line("norm eps", format!("{:e}", spec.norm_eps as f32));
         line("stored", type_words(&stored));
         line("memory", memory);
         print_hook_points(&spec);
@@ -171,9 +171,12 @@ fn memory_words(outline: &Outline, (precision, compute): (Precision, Compute)) -
 
 fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
-    println!("\nhook points, for l from 0 to {l}:");
+    println!("\nhook points, for {{l}} from 0 to {l}, or * for all of them:");
+    println!("  embed (blocks.0.hook_resid_pre)");
     let has = |p: &HookPoint| {
         p.layer() == l && (spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_)))
     };
-    HookPoint::all(spec.n_layers).into_iter().filter(has).for_each(|point| println!("  {point}"));
+    for point in HookPoint::all(spec.n_layers).into_iter().filter(has) {
+        println!("  {}", point.to_string().replacen(&format!(".{l}."), ".{l}.", 1));
+    }
 }

@@ -110,6 +110,18 @@ impl ChosenProbes {
 
     /// That there are no such probes, and the command that makes them.
     fn nothing(&self, lab: &Path, model: &Model, reads: &Reads) -> Error {
+        let there = self.all(lab, model).unwrap_or_default();
+        if !there.is_empty() {
+            let words = |probed: &Probed| {
+                let about = &probed.set.about;
+                let unit = if about.unit.is_empty() { String::new() } else { format!(" in {}", about.unit) };
+                format!("{} ({}{unit})", about.dataset, about.targets.join(", "))
+            };
+            let mut words: Vec<String> = there.iter().map(words).collect();
+            words.dedup();
+            let found = format!("probes of {}", words.join(", "));
+            return Error::invalid("probes", found, format!("probes of {reads}; `mappa probe` makes them"));
+        }
         let dataset = self.dataset.clone().unwrap_or_else(|| match reads {
             Reads::Target(name) if name == "year" => "historical_figure".into(),
             Reads::Target(_) | Reads::Unit(_) => "DATASET".into(),

@@ -45,9 +45,9 @@ pub struct Settings {
     /// Add the distances as the paper's reference code computes them, which takes longitude for latitude.
     #[arg(long)]
     pub paper_metrics: bool,
-    /// How near to a training entity a test entity is reported as leaked: km, or years
-    /// [default: 1 km, or a day].
-    #[arg(long, value_name = "KM|YEARS")]
+    /// How near to a training entity a test entity is reported as leaked: km, or the target's unit
+    /// [default: 1 km; a day where years have parts; equal numbers of another kind are no leak].
+    #[arg(long, value_name = "KM|YEARS|UNITS")]
     pub leak_within: Option<f64>,
 }
 

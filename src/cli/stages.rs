@@ -203,11 +203,11 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
         ("names only", NAMES_ONLY, None),
-        ("centroid", CENTROID, None),
         ("untrained", UNTRAINED, Some(point)),
         ("shuffled weights", SHUFFLED_WEIGHTS, Some(point)),
         ("embed", RIDGE, embed),
         ("shuffled labels", SHUFFLED, Some(point)),
+        ("oracle: the group's mean", CENTROID, None),
     ];
     let words = all.into_iter().filter_map(|(name, method, point)| {
         let score = test_score(scores, method, point, "r2", "mean")?;

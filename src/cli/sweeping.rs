@@ -9,7 +9,7 @@ use mappa::figures::{Format, dose_by_layer, dose_response, effect_by_kl, text_by
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
-use mappa::results::{SweepRow, load_rows, save_rows};
+use mappa::results::{SweepPoint, SweepRow, load_rows, save_rows};
 use mappa::steering::{Direction, Gazetteer, Layers, NameSet, Sweep, Vectors, Way, points, recommend, sweep};
 use mappa::training::age;
 use mappa::{Error, Result};
@@ -130,6 +130,7 @@ impl Sweeping<'_> {
             ways: &ways,
             doses: &plan.doses,
             prompts: &plan.texts(),
+            parts: &plan.parts(),
             at: plan.at.clone(),
             n_random: plan.random,
             n_tokens: plan.tokens,
@@ -207,7 +208,18 @@ pub fn print_recommendation(rows: &[SweepRow], budget: f64) {
                 best.layers, best.dose, best.direction, best.effect_of, best.effect, best.kl
             );
         }
-        None => println!("no dose stays within {budget} nats: take smaller ones, or a larger --budget"),
+        None => {
+            let (points, of) = points(rows);
+            let steered = |p: &&SweepPoint| p.direction != "random" && p.dose != 0.0;
+            match points.iter().filter(steered).any(|p| p.kl <= budget) {
+                true => println!(
+                    "no dose within {budget} nats moves the {of}: take larger ones, other layers or prompts"
+                ),
+                false => {
+                    println!("no dose stays within {budget} nats: take smaller ones, or a larger --budget")
+                }
+            }
+        }
     }
 }
 

@@ -7,6 +7,16 @@ use mappa::results::{
 };
 use mappa::{Error, Result};
 
+/// A whole number in groups of three digits.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let group = |(at, digit): (usize, char)| {
+        let is_begin = at > 0 && (digits.len() - at).is_multiple_of(3);
+        is_begin.then_some(',').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
+}
+
 /// Prints rows under their heads, each column as wide as it needs to be.
 pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
@@ -46,18 +56,18 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     println!();
     let wide = widest(datasets);
     println!(
-        "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
+        "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
         "dataset",
         "layer",
         "R²",
         "95 % interval",
         "names-only",
-        "centroid",
         "untrained",
         "weights",
         "labels",
         "embed",
-        "error (mean)"
+        "error (mean)",
+        "oracle"
     );
     for (dataset, rows) in datasets {
         let point = best_point(rows)?;
@@ -66,24 +76,26 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         println!(
-            "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>8} {:>9} {:>8} {:>8} {:>6}  {:<16}",
+            "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
             dataset,
             point.label(),
             best.value,
             format!("{:.3} to {:.3}", best.low, best.high),
             value(r2(NAMES_ONLY, None)),
-            value(r2(CENTROID, None)),
             value(r2(UNTRAINED, Some(point))),
             value(r2(SHUFFLED_WEIGHTS, Some(point))),
             value(r2(SHUFFLED, Some(point))),
             value(r2(RIDGE, Some(HookPoint::ResidPre(0)))),
             error(rows, point),
+            value(r2(CENTROID, None)),
         );
     }
     print_warnings(datasets)?;
     println!(
         "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
-         weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels."
+         weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels.\n\
+         oracle: the mean of the entity's true group (country, occupation, …), which no reader of a name is told; a bound, \
+         not a baseline."
     );
     Ok(())
 }
@@ -144,18 +156,25 @@ pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     Ok(())
 }
 
-/// Says where a baseline that reads no model does better than the probe.
+/// Says where reading the names does better than the probe, and what an R² below zero means.
 fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     for (dataset, rows) in datasets {
         let point = best_point(rows)?;
         let r2 = |method, point| test_score(rows, method, point, "r2", "mean").map(|r| r.value);
         let Some(probe) = r2(RIDGE, Some(point)) else { continue };
-        for (method, what) in
-            [(NAMES_ONLY, "reading the names alone"), (CENTROID, "the mean of the entity's group")]
-        {
-            if let Some(baseline) = r2(method, None).filter(|baseline| *baseline >= probe) {
-                println!("{dataset}: {what} ({baseline:.2}) does better than the probe ({probe:.2}).");
-            }
+        if let Some(names) = r2(NAMES_ONLY, None).filter(|names| *names >= probe) {
+            println!(
+                "{dataset}: reading the names alone ({names:.2}) does better than the probe ({probe:.2})."
+            );
+        }
+        if probe < 0.0 {
+            let r = test_score(rows, RIDGE, Some(point), "pearson", "mean").map(|r| r.value);
+            let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
+            println!(
+                "{dataset}: an R² below 0 is worse than always reading the test rows' own mean. A probe keeps the mean and \
+                 the spread that it has learnt, so that one which learnt elsewhere may be far off though its order is \
+                 right.{order}"
+            );
         }
     }
     Ok(())
@@ -180,17 +199,27 @@ fn widest(datasets: &[(String, Vec<ScoreRow>)]) -> usize {
 
 /// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.
 pub fn print_curves(datasets: &[(String, Vec<ScoreRow>)]) {
-    println!("\nTest R² from embed to the last layer (each block from 0 to 1), probe and untrained:");
+    let curves =
+        || datasets.iter().flat_map(|(_, rows)| [RIDGE, UNTRAINED].map(|method| curve(rows, method)));
+    let most = curves().flatten().fold(0.0, f64::max);
+    // In steps of a twentieth, so that curves of two runs are drawn alike where they are alike.
+    let top = ((most * 20.0).ceil() / 20.0).clamp(0.05, 1.0);
+    println!("\nTest R² from embed to the last layer (each block from 0 to {top:.2}), probe and untrained:");
     let wide = widest(datasets);
     for (dataset, rows) in datasets {
-        println!("{dataset:<wide$} {}   {}", curve(rows, RIDGE), curve(rows, UNTRAINED));
+        let [probe, untrained] = [RIDGE, UNTRAINED].map(|method| blocks(&curve(rows, method), top));
+        println!("{dataset:<wide$} {probe}   {untrained}");
     }
 }
 
-fn curve(rows: &[ScoreRow], method: &str) -> String {
+/// The test R² at each hook point.
+fn curve(rows: &[ScoreRow], method: &str) -> Vec<f64> {
+    let is_drawn =
+        |r: &&ScoreRow| r.method == method && r.split == "test" && r.metric == "r2" && r.target == "mean";
+    rows.iter().filter(is_drawn).map(|r| r.value).collect()
+}
+
+fn blocks(curve: &[f64], top: f64) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    rows.iter()
-        .filter(|r| r.method == method && r.split == "test" && r.metric == "r2" && r.target == "mean")
-        .map(|r| BLOCKS[((r.value.clamp(0.0, 1.0) * 8.0) as usize).min(7)])
-        .collect()
+    curve.iter().map(|r2| BLOCKS[(((r2 / top).clamp(0.0, 1.0) * 8.0) as usize).min(7)]).collect()
 }

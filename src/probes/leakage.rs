@@ -26,48 +26,54 @@ pub struct Leakage {
     pub n_test: usize,
     /// How many have the name of a training entity, whatever its case.
     pub n_same_name: usize,
-    /// How many lie nearer to a training entity than the threshold.
-    pub n_near: usize,
+    /// How many lie near a training entity, where near has a meaning: of whole years and of other numbers, equal ones
+    /// are no leak, unless a threshold is asked for.
+    pub near: Option<Near>,
+}
+
+/// Test entities next to a training entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Near {
+    /// How many there are.
+    pub n: usize,
     /// The threshold: kilometres for places, else the target's unit.
     pub within: f64,
-    /// The unit of the threshold, in words.
-    pub unit: &'static str,
+    /// The unit of the threshold.
+    pub unit: String,
 }
 
 impl Leakage {
-    /// Looks at every test entity of a split; by default near is a kilometre, or a day.
+    /// Looks at every test entity of a split; by default near is a kilometre, or a day where years have parts.
     pub fn of(dataset: &Dataset, split: &Split, within: Option<f64>) -> Leakage {
-        let (usual, unit) = match dataset.kind {
-            TargetKind::Place => (NEAR_KM, "km"),
-            _ => (NEAR_YEARS, "years"),
+        let has_parts = || dataset.targets().iter().flatten().any(|value| value.fract() != 0.0);
+        let (usual, unit) = match &dataset.kind {
+            TargetKind::Place => (Some(NEAR_KM), "km"),
+            TargetKind::Year => (has_parts().then_some(NEAR_YEARS), "years"),
+            TargetKind::Quantity(quantity) => (None, quantity.unit.as_str()),
         };
-        let within = within.unwrap_or(usual);
+        let within = within.or(usual);
         let names: Vec<String> =
             dataset.entities.iter().map(|entity| entity.name.trim().to_lowercase()).collect();
-        let found: Vec<(usize, usize)> = split
-            .folds
-            .par_iter()
-            .map(|fold| (same_names(&names, fold), near(dataset, fold, within)))
-            .collect();
+        let n_near = |within| split.folds.par_iter().map(|fold| near(dataset, fold, within)).sum();
         Leakage {
             n_test: split.folds.iter().map(|fold| fold.test.len()).sum(),
-            n_same_name: found.iter().map(|(same, _)| same).sum(),
-            n_near: found.iter().map(|(_, near)| near).sum(),
-            within,
-            unit,
+            n_same_name: split.folds.par_iter().map(|fold| same_names(&names, fold)).sum(),
+            near: within.map(|within| Near { n: n_near(within), within, unit: unit.into() }),
         }
     }
 }
 
 impl fmt::Display for Leakage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Leakage { n_test, n_same_name, n_near, within, unit } = self;
-        write!(
-            f,
-            "of {n_test} test entities {n_same_name} have the name of a training entity, \
-             {n_near} lie within {} {unit} of one",
-            (within * 1e4).round() / 1e4
-        )
+        let Leakage { n_test, n_same_name, near } = self;
+        write!(f, "of {n_test} test entities {n_same_name} have the name of a training entity")?;
+        match near {
+            Some(Near { n, within, unit }) => {
+                let within = format!("{} {unit}", (within * 1e4).round() / 1e4);
+                write!(f, ", {n} lie within {} of one", within.trim_end())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -119,6 +125,10 @@ mod tests {
         Split { folds: vec![Fold { train, test }] }
     }
 
+    fn n_near(found: &Leakage) -> Option<usize> {
+        found.near.as_ref().map(|near| near.n)
+    }
+
     #[test]
     fn same_names_and_near_places_are_counted() {
         let places = dataset(
@@ -128,17 +138,25 @@ mod tests {
         );
         let found = Leakage::of(&places, &fold(&places), None);
         // The Louvre is 1.3 km from the middle of Paris, the seam 0.2 km from the other side.
-        assert_eq!((found.n_test, found.n_same_name, found.n_near), (4, 1, 1));
-        assert_eq!(Leakage::of(&places, &fold(&places), Some(2.0)).n_near, 2);
+        assert_eq!((found.n_test, found.n_same_name, n_near(&found)), (4, 1, Some(1)));
+        assert_eq!(n_near(&Leakage::of(&places, &fold(&places), Some(2.0))), Some(2));
         assert!(found.to_string().contains("of 4 test entities 1") && found.to_string().contains("1 km"));
     }
 
     #[test]
     fn near_years_are_counted() {
         let years = dataset("year", &["a,1900", "b,1950.5", "c,2000"], &["d,1900", "e,1950", "f,1930"]);
-        assert_eq!(Leakage::of(&years, &fold(&years), None).n_near, 1);
-        assert_eq!(Leakage::of(&years, &fold(&years), Some(0.6)).n_near, 2);
-        assert_eq!(Leakage::of(&years, &fold(&years), Some(100.0)).n_near, 3);
+        let near = |dataset: &Dataset, within| n_near(&Leakage::of(dataset, &fold(dataset), within));
+        assert_eq!(near(&years, None), Some(1));
+        assert_eq!(near(&years, Some(0.6)), Some(2));
+        assert_eq!(near(&years, Some(100.0)), Some(3));
+        // The year of another event says nothing of this one.
+        let whole = dataset("year", &["a,1900", "b,1950"], &["d,1900"]);
+        assert_eq!(near(&whole, None), None);
+        assert!(!Leakage::of(&whole, &fold(&whole), None).to_string().contains("within"));
+        let rivers = dataset("length [target: km]", &["a,100", "b,200"], &["c,104", "d,300"]);
+        assert_eq!((near(&rivers, None), near(&rivers, Some(5.0))), (None, Some(1)));
+        assert!(Leakage::of(&rivers, &fold(&rivers), Some(5.0)).to_string().contains("1 lie within 5 km"));
     }
 
     #[test]
@@ -157,7 +175,7 @@ mod tests {
         };
         for within in [1.0, 10.0, 30.0] {
             let n = (120..200).filter(|&i| (0..120).any(|j| km(i, j) < within)).count();
-            assert_eq!(Leakage::of(&places, &split, Some(within)).n_near, n);
+            assert_eq!(n_near(&Leakage::of(&places, &split, Some(within))), Some(n));
         }
     }
 }

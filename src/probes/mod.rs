@@ -74,7 +74,7 @@ pub use compare::{Drawn, compare};
 pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
 pub use kendall::{Kendall, kendall};
-pub use leakage::Leakage;
+pub use leakage::{Leakage, Near};
 pub use measure::Metrics;
 pub use metrics::{Spearman, mae, pearson, pearson_counted, r2, r2_by_target, r2_counted, r2_over, spearman};
 pub use names::{NAME_COLUMNS, name_features};

@@ -18,6 +18,8 @@ pub enum Where {
     Last,
     /// The tokens before the text, such as BOS, which nothing else changes.
     Bos,
+    /// The tokens of the part that the text is about, such as the entity in a template.
+    Entity,
     /// The tokens of a phrase, wherever it stands in the prompt.
     Span(String),
     /// The tokens of each of several choices.
@@ -33,6 +35,7 @@ impl Where {
             "all" => Where::All,
             "last" => Where::Last,
             "bos" => Where::Bos,
+            "entity" => Where::Entity,
             other => {
                 let phrase = other.strip_prefix("span:")?.trim_matches('"').trim();
                 (!phrase.is_empty()).then(|| Where::Span(phrase.to_string()))?
@@ -53,7 +56,7 @@ impl FromStr for Where {
         });
         let choices = parts.map(Where::one).collect::<Option<Vec<Where>>>().ok_or_else(|| {
             let expected =
-                "prompt, generated, all, last, bos or span:\"a phrase of the prompt\", several with commas";
+                "prompt, generated, all, last, bos, entity or span:\"a phrase of the prompt\", several with commas";
             Error::invalid("--at", text, expected)
         })?;
         Ok(match <[Where; 1]>::try_from(choices) {
@@ -83,6 +86,7 @@ impl Positions {
             Where::All => one(n_special..usize::MAX),
             Where::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
             Where::Bos => one(0..n_special),
+            Where::Entity => Ok(tokens_of(&prompt.part, prompt).into_iter().collect()),
             Where::Span(phrase) => spans(phrase, prompt),
             Where::Several(choices) => {
                 let each = choices.iter().map(|choice| Ok(Positions::new(choice, prompt)?.ranges));
@@ -107,17 +111,18 @@ impl Positions {
     }
 }
 
+/// The tokens that stand for some of a part of the text.
+fn tokens_of(part: &Range<usize>, prompt: &Framed) -> Option<Range<usize>> {
+    let is_within = |span: &(usize, usize)| span.0 < part.end && part.start < span.1;
+    let first = prompt.encoded.spans.iter().position(is_within)?;
+    let last = prompt.encoded.spans.iter().rposition(is_within)?;
+    Some(first..last + 1)
+}
+
 /// The tokens of each place where a phrase stands.
 fn spans(phrase: &str, prompt: &Framed) -> Result<Vec<Range<usize>>> {
-    let places: Vec<usize> = prompt.text.match_indices(phrase).map(|(at, _)| at).collect();
-    let of_place = |at: &usize| {
-        let (from, to) = (*at, at + phrase.len());
-        let is_within = |span: &(usize, usize)| span.0 < to && from < span.1;
-        let first = prompt.encoded.spans.iter().position(is_within)?;
-        let last = prompt.encoded.spans.iter().rposition(is_within)?;
-        Some(first..last + 1)
-    };
-    let ranges: Vec<Range<usize>> = places.iter().filter_map(of_place).collect();
+    let places = prompt.text.match_indices(phrase).map(|(at, _)| at..at + phrase.len());
+    let ranges: Vec<Range<usize>> = places.filter_map(|part| tokens_of(&part, prompt)).collect();
     if ranges.is_empty() {
         let expected = format!("a phrase of the prompt `{}`", prompt.text);
         return Err(Error::invalid("span", phrase, expected));
@@ -150,6 +155,10 @@ mod tests {
         assert_eq!(taken("bos"), [0]);
         assert_eq!(taken("span:\"Oslo\""), [1, 2, 6]);
         assert_eq!(taken("span:far from"), [4, 5]);
+        let far = Framed { part: 8..16, ..prompt() };
+        let entity = Positions::new(&Where::Entity, &far).unwrap();
+        assert_eq!((0..10).filter(|p| entity.contains(*p)).collect::<Vec<u32>>(), [4, 5]);
+        assert_eq!(taken("entity"), [1, 2, 3, 4, 5, 6], "the whole text where nothing is said of a part");
         assert_eq!(taken("last, span:\"far from\",bos"), [0, 4, 5, 6]);
         assert_eq!(taken("bos,all"), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let with_comma = Where::Several(vec![Where::Span("Oslo, Norway".into()), Where::Last]);

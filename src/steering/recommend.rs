@@ -3,6 +3,9 @@
 use crate::results::{SweepPoint, SweepRow};
 use std::collections::HashMap;
 
+/// An effect below this is printed as 0.00, and is none.
+const LEAST_EFFECT: f64 = 0.005;
+
 /// A layer and a dose, with what they did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
@@ -91,13 +94,22 @@ fn change(row: &SweepRow, (before, after): (f64, f64), of: &str) -> f64 {
     if of == "names" { by } else { by * row.dose.signum() }
 }
 
-/// The point with the greatest effect whose mean divergence is within the budget.
+/// The point with the greatest effect whose mean divergence is within the budget; none where nothing has an effect. A
+/// reading at a layer that was itself steered is no effect: there the probe reads what was set.
 ///
 /// # Units
 /// Nats.
 pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
     let (points, effect_of) = points(rows);
-    let within = |p: &&SweepPoint| p.direction != "random" && p.dose != 0.0 && p.kl <= most_kl;
+    let last = rows.iter().map(|row| row.read_layer).max();
+    let is_read_where_steered = |p: &SweepPoint| {
+        let steered = p.layers.split('+').filter_map(|block| block.parse::<usize>().ok());
+        effect_of == "reading" && steered.max() == last
+    };
+    let within = |p: &&SweepPoint| {
+        let counts = p.direction != "random" && p.dose != 0.0 && !is_read_where_steered(p);
+        counts && p.kl <= most_kl && p.effect >= LEAST_EFFECT
+    };
     let best = points.iter().filter(within).max_by(|a, b| a.effect.total_cmp(&b.effect))?;
     let beside = |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
     Some(Recommendation {
@@ -152,6 +164,12 @@ mod tests {
         assert_eq!((&*best.layers, best.dose, best.effect, best.random), ("2", -30.0, 25.0, Some(-1.0)));
         assert_eq!(recommend(&rows, 5.0).unwrap().effect, 80.0);
         assert_eq!(recommend(&rows, 0.1), None);
+        // The last layer that is read, steered itself, says nothing; nor does what stays as it was.
+        let mut at_last = rows.clone();
+        at_last.iter_mut().for_each(|row| row.layers = row.layers.replace('3', "5"));
+        assert_eq!(recommend(&at_last, 5.0).unwrap().layers, "2");
+        let unmoved: Vec<SweepRow> = rows.iter().map(|r| SweepRow { reading: 10.0, ..r.clone() }).collect();
+        assert_eq!(recommend(&unmoved, 5.0), None);
         // What the text says counts before the reading, the short way round the Earth.
         rows[0].named_value = Some(170.0);
         rows[4].named_value = Some(-170.0);

@@ -17,6 +17,7 @@ use crate::probes::ProbeSet;
 use crate::results::SweepRow;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Texts that are steered in one pass.
 const AT_ONCE: usize = 1024;
@@ -58,6 +59,8 @@ pub struct Sweep<'a> {
     pub doses: &'a [f64],
     /// The texts that are continued.
     pub prompts: &'a [String],
+    /// The part of each text that it is about; where there are none, the whole text.
+    pub parts: &'a [Range<usize>],
     /// Which tokens are changed.
     pub at: Where,
     /// How many random directions stand beside the others.
@@ -183,7 +186,9 @@ impl Sweep<'_> {
 /// prompt cannot be encoded.
 pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
-    let framed = plan.prompts.iter().map(|prompt| framed(model, prompt)).collect::<Result<Vec<Framed>>>()?;
+    let part = |i: usize| plan.parts.get(i).cloned().unwrap_or(0..plan.prompts[i].len());
+    let framed = (0..plan.prompts.len()).map(|i| framed(model, &plan.prompts[i], part(i)));
+    let framed = framed.collect::<Result<Vec<Framed>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
@@ -196,9 +201,9 @@ pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress
 }
 
 /// A prompt as the model is given it.
-fn framed(model: &Model, prompt: &str) -> Result<Framed> {
+fn framed(model: &Model, prompt: &str, part: Range<usize>) -> Result<Framed> {
     let refused = |problem: String| Error::invalid(format!("prompt `{prompt}`"), problem, "another prompt");
-    model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
+    model.tokenizer.frame(prompt, part).map_err(refused)
 }
 
 /// Where readings are taken: from the first steered layer on.

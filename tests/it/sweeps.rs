@@ -31,6 +31,7 @@ fn plan<'a>(
         ways: &[Way::Probe(Along::Pattern)],
         doses,
         prompts,
+        parts: &[],
         at: Where::Prompt,
         n_random: 0,
         n_tokens: 8,

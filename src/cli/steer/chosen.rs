@@ -49,8 +49,8 @@ pub struct Change {
     /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "layer")]
     pub hook_points: Option<String>,
-    /// Which tokens are changed: prompt, generated, all, last (of the prompt), bos, or span:"a phrase"; several
-    /// with commas.
+    /// Which tokens are changed: prompt, generated, all, last (of the prompt), bos, entity (what stands in a
+    /// template's place), or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     pub positions: Where,
     /// Scale each changed row back to the length it had.

@@ -62,7 +62,7 @@ pub struct Sweep {
     /// What a unit of a sparse dictionary writes, in place of the probe's direction.
     #[arg(long, value_name = "DICT:UNIT", conflicts_with = "direction")]
     feature: Option<Feature>,
-    /// Which tokens are changed: prompt, generated, all, last, bos, or span:"a phrase"; several with commas.
+    /// Which tokens are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: Where,
     /// How many random directions stand beside.

@@ -1,0 +1,277 @@
+//! Every command that README and docs print is run: on small data, with the bundled model in the place of larger
+//! ones, and without a network.
+
+use super::root;
+use ndarray::{Array1, Array2};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Commands that need a network.
+const NETWORK: [&str; 2] = ["mappa datasets pull", "mappa models pull"];
+/// Numbers that only make a command slow, and smaller ones.
+const SMALLER: [(&str, &str); 5] = [
+    ("--units 2048", "--units 64"),
+    ("--sentences 24", "--sentences 1"),
+    ("--epochs 3", "--epochs 1"),
+    ("--groups 10", "--groups 1"),
+    ("--groups 13", "--groups 1"),
+];
+/// The commit of the models in the hub's cache.
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A command, and where it is printed.
+#[derive(Debug, Clone)]
+struct Printed {
+    place: String,
+    line: String,
+    /// What is printed below it, where it stands behind a `$`.
+    output: Option<String>,
+}
+
+/// The commands in a document's blocks of code, lines that end in `\` joined.
+fn printed(document: &str) -> Vec<Printed> {
+    let text = std::fs::read_to_string(root(document)).unwrap();
+    let (mut all, mut is_code): (Vec<Printed>, bool) = (Vec::new(), false);
+    let mut goes_on = false;
+    for (line, number) in text.lines().zip(1..) {
+        if line.trim_start().starts_with("```") {
+            (is_code, goes_on) = (!is_code && matches!(line.trim(), "```" | "```sh" | "```console"), false);
+            continue;
+        }
+        if !is_code {
+            continue;
+        }
+        let place = format!("{document}:{number}");
+        let (command, is_shown) = match line.strip_prefix("$ ") {
+            Some(command) => (command, true),
+            None => (line, false),
+        };
+        if goes_on {
+            let last = all.last_mut().unwrap();
+            last.line = format!("{} {}", last.line, line.trim());
+        } else if command.starts_with("mappa") && (command.len() == 5 || command.as_bytes()[5] == b' ') {
+            let output = is_shown.then(String::new);
+            all.push(Printed { place, line: command.into(), output });
+        } else if let Some(Printed { output: Some(output), .. }) = all.last_mut() {
+            *output += &format!("{line}\n");
+            continue;
+        } else {
+            continue;
+        }
+        let last = all.last_mut().unwrap();
+        goes_on = last.line.ends_with('\\');
+        last.line = last.line.trim_end_matches('\\').trim_end().into();
+    }
+    all
+}
+
+fn write(path: &Path, text: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// The bundled model as a folder, with a chat template.
+fn model(folder: &Path) {
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        write(&folder.join(name), std::fs::read(root("models/atlas").join(name)).unwrap());
+    }
+    let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:";
+    write(&folder.join("chat_template.jinja"), template);
+}
+
+/// A dictionary of the bundled model's stream, some of whose units are always active.
+fn dictionary(folder: &Path) {
+    use mappa::features::{Activation, Dictionary};
+    let (d_in, d_sae) = (128, 4096);
+    let axis = |i: usize, j: usize| if (i * 7 + j * 13) % 31 == 0 { 0.2 } else { 0.0 };
+    let w_enc = Array2::from_shape_fn((d_in, d_sae), |(i, j)| axis(i, j));
+    let mut b_enc = Array1::zeros(d_sae);
+    [40, 903, 4021].into_iter().for_each(|unit| b_enc[unit] = 50.0);
+    let dictionary = Dictionary {
+        hook_point: "blocks.3.hook_resid_post".parse().unwrap(),
+        model: None,
+        made_with_bos: None,
+        activation: Activation::TopK(64),
+        w_dec: w_enc.t().to_owned(),
+        w_enc,
+        b_enc,
+        b_dec: Array1::zeros(d_in),
+        subtracts_b_dec: true,
+    };
+    dictionary.save(folder).unwrap();
+}
+
+/// A folder in which the commands find what they name.
+struct Stage {
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for name in mappa::datasets::BUNDLED {
+            let csv = std::fs::read_to_string(root(&format!("datasets/{name}.csv"))).unwrap();
+            let lines: Vec<&str> = csv.lines().collect();
+            let step = (lines.len() / 160).max(1);
+            let some: String = lines[..1]
+                .iter()
+                .chain(lines[1..].iter().step_by(step))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            write(&at(&format!("datasets/{name}.csv")), some);
+        }
+        std::fs::copy(at("datasets/us_place.csv"), at("my_places.csv")).unwrap();
+        for name in ["path/to/gpt2", "path/to/Qwen3-0.6B", "path/to/pythia-160m"] {
+            model(&at(name));
+        }
+        for name in ["SmolLM2-135M-Instruct.Q4_1", "llama-3.2-1b.Q4_K_M"] {
+            let file = format!("{name}.gguf");
+            std::fs::copy(root("tests/fixtures/gguf/llama3.Q8_0.gguf"), at(&file)).unwrap();
+        }
+        let hub = at("hub/models--EleutherAI--pythia-160m");
+        model(&hub.join("snapshots").join(COMMIT));
+        ["main", "step3000"].into_iter().for_each(|name| write(&hub.join("refs").join(name), COMMIT));
+        for name in ["path/to/sae", "DICT", "features/atlas/blocks.3.hook_resid_post.2048.k16"] {
+            dictionary(&at(name));
+        }
+        let towns: String = (0..40).map(|i| format!("town {i},{}\n", 100 + i * i)).collect();
+        write(&at("towns.csv"), format!("name,population\n{towns}"));
+        let pairs: String = ["Oslo", "Rome", "Lima"]
+            .map(|name| format!("{{\"positive\": \"{name} north\", \"negative\": \"{name} south\"}}\n"))
+            .concat();
+        write(&at("pairs.jsonl"), pairs);
+        write(&at("warm.txt"), "Nairobi is warm\nLima is warm\n");
+        write(&at("cold.txt"), "Oslo is cold\nTromsø is cold\n");
+        write(&at("book.txt"), "Vienna is in Austria.\nNairobi is in Kenya.\n");
+        let corpus: String = (0..60).map(|i| format!("Oslo north of Rome {i}.\n")).collect();
+        write(&at("corpus.txt"), corpus);
+        let experiment = "model = \"atlas\"\ndatasets = [\"world_place\"]\nresamples = 20\n\n[[sweep]]\nkind = \"place\"\n\
+                          dataset = \"world_place\"\ntarget = \"longitude\"\ndoses = [0.0, 40.0]\nprompts = [\"Nairobi\"]\n";
+        for name in ["mine", "atlas", "atlas_steering", "smollm2"] {
+            write(&at(&format!("probes/{name}.toml")), experiment);
+        }
+        let stage = Stage { folder };
+        // What a reader has done before, since README's first command does it.
+        for dataset in ["world_place", "historical_figure"] {
+            stage.works(&format!("mappa probe --dataset {dataset} --resamples 20"));
+        }
+        stage.works("mappa steer extract --class country=Japan --out japan.safetensors");
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_mappa")).parent().unwrap();
+        let path = std::env::join_paths([program.to_path_buf(), "/usr/bin".into(), "/bin".into()]).unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(line).current_dir(self.folder.path()).env("PATH", path);
+        command.env("HF_HUB_OFFLINE", "1").env("HF_HUB_CACHE", self.path("hub"));
+        command.stdin(std::process::Stdio::null()).output().unwrap()
+    }
+
+    fn works(&self, line: &str) {
+        let output = self.run(line);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{line}\n{said}");
+    }
+}
+
+/// Runs a document's commands one after the other in one folder; gives how many there were.
+fn all_work(documents: &[&str]) -> usize {
+    let stage = Stage::new();
+    let has_bf16 = has_bf16(&stage);
+    let (mut faults, mut n, mut n_skipped) = (Vec::new(), 0, 0);
+    for Printed { place, line, .. } in documents.iter().flat_map(|document| printed(document)) {
+        let needs_network = NETWORK.iter().any(|begin| line.starts_with(begin));
+        if needs_network || (line.contains("--compute bf16") && !has_bf16) {
+            n_skipped += 1;
+            continue;
+        }
+        let small = SMALLER.iter().fold(line.clone(), |line, (large, small)| line.replace(large, small));
+        let output = stage.run(&small);
+        n += 1;
+        if !output.status.success() || output.stdout.is_empty() {
+            faults.push(format!("{place}: {line}\n    {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+    }
+    println!("{}: {n} commands run, skipped: {n_skipped}", documents.join(", "));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    n
+}
+
+/// Whether this processor multiplies bf16.
+fn has_bf16(stage: &Stage) -> bool {
+    stage.run("mappa generate --prompt Oslo --tokens 1 --compute bf16").status.success()
+}
+
+#[test]
+fn what_readme_prints() {
+    assert!(all_work(&["README.md"]) > 20);
+}
+
+#[test]
+fn what_the_docs_of_steering_print() {
+    assert!(all_work(&["docs/steering.md"]) > 8);
+}
+
+#[test]
+fn what_the_docs_of_features_print() {
+    assert!(all_work(&["docs/features.md"]) > 8);
+}
+
+#[test]
+fn what_the_other_docs_print() {
+    let known = ["features.md", "steering.md"];
+    let docs = std::fs::read_dir(root("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut docs: Vec<String> = docs.map(|name| name.into_string().unwrap()).collect();
+    docs.retain(|name| name.ends_with(".md") && !known.contains(&name.as_str()));
+    docs.sort();
+    let mut documents: Vec<String> = docs.iter().map(|name| format!("docs/{name}")).collect();
+    documents.extend(["datasets/README.md", "notebooks/README.md"].map(String::from));
+    assert!(all_work(&documents.iter().map(String::as_str).collect::<Vec<_>>()) > 2);
+}
+
+#[test]
+fn the_outputs_that_readme_prints_are_the_bundled_models() {
+    let shown: Vec<Printed> = printed("README.md").into_iter().filter(|one| one.output.is_some()).collect();
+    let (real, bundled): (Vec<&Printed>, Vec<&Printed>) =
+        shown.iter().partition(|one| one.line.contains("--model"));
+    println!(
+        "skipped: {} outputs of models that are not bundled; tests/scripts/smollm2.py makes them",
+        real.len()
+    );
+    assert!(!bundled.is_empty());
+    for Printed { place, line, output } in bundled {
+        let words = line.strip_prefix("mappa ").unwrap();
+        let program = env!("CARGO_BIN_EXE_mappa");
+        let shell = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(format!("{program} {words}"))
+            .current_dir(root(""))
+            .output();
+        let found = String::from_utf8(shell.unwrap().stdout).unwrap();
+        assert_eq!(found.trim(), output.as_ref().unwrap().trim(), "{place}: {line}");
+    }
+}
+
+#[test]
+fn commands_are_found_in_blocks_alone_and_joined_where_they_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.md");
+    let text = "mappa in words\n```\nmappa one   # why\nmappa two \\\n  --more\n$ mappa three\nout\n\nput\n```\n\
+                ```python\nmappa no\n```\n```\nmappa\nmappafour\n```\n";
+    std::fs::write(&path, text).unwrap();
+    let found: Vec<(String, Option<String>)> =
+        printed(path.to_str().unwrap()).into_iter().map(|one| (one.line, one.output)).collect();
+    let expected = [
+        ("mappa one   # why", None),
+        ("mappa two --more", None),
+        ("mappa three", Some("out\n\nput\n")),
+        ("mappa", None),
+    ];
+    assert_eq!(found, expected.map(|(line, output)| (line.to_string(), output.map(String::from))));
+}
