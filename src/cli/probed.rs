@@ -105,7 +105,14 @@ impl ChosenProbes {
 
     /// The dataset of some probes: as it was chosen, else by their name.
     pub fn dataset(&self, lab: &Path, probed: &Probed) -> Result<Dataset> {
-        find(lab, self.dataset.as_deref().unwrap_or(&probed.set.about.dataset))
+        let name = &probed.set.about.dataset;
+        match &self.dataset {
+            Some(chosen) => find(lab, chosen),
+            None => find(lab, name).map_err(|_| {
+                let expected = format!("its file, given as --dataset FILE, or {name}.csv in the lab's datasets");
+                Error::invalid("dataset of the probes", format!("{name}, which is not in the lab"), expected)
+            }),
+        }
     }
 
     /// That there are no such probes, and the command that makes them.

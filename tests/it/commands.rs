@@ -31,11 +31,12 @@ struct Printed {
 /// The commands in a document's blocks of code, lines that end in `\` joined.
 fn printed(document: &str) -> Vec<Printed> {
     let text = std::fs::read_to_string(root(document)).unwrap();
-    let (mut all, mut is_code): (Vec<Printed>, bool) = (Vec::new(), false);
-    let mut goes_on = false;
+    let mut all: Vec<Printed> = Vec::new();
+    let (mut is_fenced, mut is_code, mut goes_on) = (false, false, false);
     for (line, number) in text.lines().zip(1..) {
         if line.trim_start().starts_with("```") {
-            (is_code, goes_on) = (!is_code && matches!(line.trim(), "```" | "```sh" | "```console"), false);
+            is_code = !is_fenced && matches!(line.trim(), "```" | "```sh" | "```console");
+            (is_fenced, goes_on) = (!is_fenced, false);
             continue;
         }
         if !is_code {

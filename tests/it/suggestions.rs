@@ -160,7 +160,8 @@ fn a_refused_folder_names_the_flag_that_solves_it() {
     assert!(probe.is_success, "{}", probe.stderr);
     let sweep = |more: &str| {
         desk.shell(&format!(
-            "mappa steer sweep --target longitude --prompts Oslo --layers 2 --random 1 --tokens 2 {more}"
+            "mappa steer sweep --dataset 'towns of mine.csv' --target longitude --prompts Oslo --layers 2 \
+             --random 1 --tokens 2 {more}"
         ))
     };
     assert!(sweep("--doses 0,30").is_success);
