@@ -85,7 +85,7 @@ impl TokenizerFiles {
 }
 
 /// The object in a JSON file; empty where there is none.
-fn object(path: &Path) -> Result<Map<String, Value>> {
+pub(super) fn object(path: &Path) -> Result<Map<String, Value>> {
     if !path.is_file() {
         return Ok(Map::new());
     }

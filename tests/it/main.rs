@@ -36,6 +36,7 @@ mod texts;
 mod texts_binary;
 mod tidy;
 mod tidy_tests;
+mod tokenizers;
 mod training;
 
 use mappa::model::{Sizes, Spec};
