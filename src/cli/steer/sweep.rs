@@ -2,6 +2,7 @@
 
 use super::super::chosen::ChosenModel;
 use super::super::experiment::SweepPlan;
+use super::super::notes;
 use super::super::sweeping::{
     Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
 };
@@ -101,6 +102,7 @@ impl Sweep {
         let dataset = find(lab, &self.dataset)?;
         let probes = load_probes(lab, &model, &self.dataset)?;
         let plan = self.plan(&dataset)?;
+        plan.prompts.iter().for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
         let unit = self.unit(&model)?;
         let layers = match &unit {
             Some(unit) => vec![Layers::one(unit.layer)],

@@ -1,6 +1,7 @@
 //! The text, with and without steering.
 
 use super::super::chosen::ChosenModel;
+use super::super::notes;
 use super::chosen::Change;
 use super::interactive;
 use clap::Args;
@@ -78,6 +79,7 @@ pub struct How {
 impl How {
     /// A prompt as the model is given it.
     pub fn framed(&self, model: &Model, prompt: &str) -> Result<Framed> {
+        notes::doubled_bos(&model.tokenizer, prompt);
         let refused = |problem: String| Error::invalid("--prompt", problem, "a text this model can read");
         model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
     }

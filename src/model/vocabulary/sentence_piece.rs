@@ -105,7 +105,12 @@ impl Source<'_> {
                 .collect()
         };
         let merges = pieces.iter().flat_map(|piece| -> Vec<(String, String)> { splits(piece) }).collect();
-        let vocabulary: Vocab = ids.iter().map(|(text, id)| (text.to_string(), *id)).collect();
+        let renamed = |text: &str, id: u32| match self.settings.added(id) {
+            // A place that was kept free, and has been taken.
+            Some(token) if self.class == Class::Backend && !ids.contains_key(token) => token.to_string(),
+            _ => text.to_string(),
+        };
+        let vocabulary: Vocab = ids.iter().map(|(text, id)| (renamed(text, *id), *id)).collect();
         let builder = BPE::builder().vocab_and_merges(vocabulary, merges);
         let builder = builder.fuse_unk(true).byte_fallback(byte_fallback);
         Ok(match unknown {

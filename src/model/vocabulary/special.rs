@@ -58,6 +58,11 @@ impl Settings {
         Ok(Settings { family, class, fields, added })
     }
 
+    /// The text of the token that the folder puts at an id, if it does.
+    pub fn added(&self, id: u32) -> Option<&str> {
+        self.added.get(&id).map(|token| &token.content[..])
+    }
+
     /// A condition, if it is named.
     pub fn flag(&self, name: &str) -> Option<bool> {
         self.fields.get(name)?.as_bool()
