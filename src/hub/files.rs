@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What every model needs besides weights and a tokenizer.
+/// The file that every model needs besides weights and a tokenizer.
 pub(super) const CONFIG: &str = "config.json";
 
 /// The tokenizer of newer repos.

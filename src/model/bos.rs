@@ -96,8 +96,8 @@ impl Tokenizer {
         Ok(if tokens.is_empty() { "none".into() } else { tokens.join(" ") })
     }
 
-    /// Whether a text writes the token that stands before every text anyway, so that there are two, as a
-    /// sentence; in a chat wherever in the text it is.
+    /// A sentence for a text that writes the token which stands before every text anyway, so that there are two;
+    /// in a chat wherever in the text it is.
     pub fn doubled_bos(&self, text: &str) -> Option<String> {
         let bos = self.bos_token()?;
         let ids = |text: &str| Some(self.frame(text, 0..0).ok()?.encoded.ids);

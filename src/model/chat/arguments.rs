@@ -73,7 +73,7 @@ impl<'a> Arguments<'a> {
         self.optional(at).map(|value| i64::try_from(value.clone()).map_err(|_| wrong(value))).transpose()
     }
 
-    /// Whether a condition was given and holds.
+    /// True for a condition that was given and holds.
     pub fn flag(&self, at: usize) -> bool {
         self.optional(at).is_some_and(Value::is_true)
     }

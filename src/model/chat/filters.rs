@@ -31,7 +31,7 @@ pub(super) fn add(environment: &mut Environment) {
     environment.add_function(super::remainder::FUNCTION, remainder);
 }
 
-/// What Python's `%` gives: a formatted text, or what is left of a division.
+/// Python's `%`: a formatted text, or the rest of a division.
 fn remainder(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
     if left.as_str().is_none() {
         let division = state.env().compile_expression("left % right")?;

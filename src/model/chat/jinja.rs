@@ -11,7 +11,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 /// Steps that a template may take: thousands of times what a turn needs, and an end to one that has none.
 const MOST_STEPS: u64 = 10_000_000;
 
-/// What templates are rendered by; `date` is what they are told if they ask.
+/// The environment of templates; `date` is the one that they are told if they ask.
 pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     let mut environment = Environment::new();
     // The marks are Jinja's own, so that there is nothing to refuse in them.

@@ -70,7 +70,7 @@ impl Style {
         Ok(())
     }
 
-    /// What stands between two brackets, each item by `item`.
+    /// Writes items between two brackets, each by `item`.
     fn list(
         &self,
         out: &mut String,

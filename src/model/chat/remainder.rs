@@ -10,7 +10,7 @@ pub(super) const FUNCTION: &str = "remainder_or_format";
 const BETWEEN: [&str; 14] =
     ["and", "or", "not", "in", "is", "if", "else", "elif", "for", "set", "do", "recursive", "with", "import"];
 
-/// What stands within a tag with a call for each `%`; nothing if there is none.
+/// The inside of a tag with a call for each `%`; nothing if there is none.
 pub(super) fn rewritten(tokens: &[Token]) -> Option<String> {
     tokens.iter().any(|token| token.text == "%").then(|| Rewriter { tokens, at: 0 }.all())
 }

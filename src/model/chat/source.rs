@@ -11,17 +11,17 @@ pub(super) struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// Whether it is a name or a keyword.
+    /// True for a name or a keyword.
     pub fn is_word(&self) -> bool {
         self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
     }
 
-    /// Whether it is a text in quotes.
+    /// True for a text in quotes.
     pub fn is_text(&self) -> bool {
         self.text.starts_with(['"', '\''])
     }
 
-    /// Whether it is a number.
+    /// True for a number.
     pub fn is_number(&self) -> bool {
         self.text.starts_with(|c: char| c.is_ascii_digit())
     }
@@ -146,7 +146,7 @@ fn number(text: &str) -> usize {
     text.len()
 }
 
-/// What stands within a tag, if it is to be changed.
+/// The inside of a tag, if it is to be changed.
 fn tag(tokens: &[Token], is_statement: bool) -> Option<String> {
     let (first, rest) = tokens.split_first()?;
     // A block of its own for names, as Jinja's marks are.

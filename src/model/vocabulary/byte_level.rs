@@ -12,7 +12,7 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 /// The recipe of a class, from the bytes of its two files.
 ///
 /// # Errors
-/// What is wrong with which of the files.
+/// A sentence that names the file and what is wrong with it.
 pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Result<Recipe, Refusal> {
     let vocabulary = vocabulary(files[0])?;
     let merges = std::str::from_utf8(files[1]).map_err(|e| format!("merges.txt: {e}"))?;

@@ -19,7 +19,7 @@ pub(super) enum Class {
     Xglm,
     T5,
     XlmRoberta,
-    /// What transformers takes where no class is named, `TokenizersBackend`.
+    /// `TokenizersBackend`, which transformers takes where no class is named.
     Backend,
 }
 
@@ -79,7 +79,7 @@ impl Class {
         })
     }
 
-    /// What transformers calls it.
+    /// Its name in transformers.
     pub fn name(self) -> &'static str {
         match self {
             Class::Bert => "BertTokenizer",

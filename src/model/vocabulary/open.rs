@@ -59,11 +59,11 @@ pub(in crate::model) fn open(folder: &Path) -> Result<Opened> {
     Ok(Opened { tokenizer, named, sha256: identity(folder, names)? })
 }
 
-/// What to do where nothing here reads a folder.
+/// The way out where nothing here reads a folder.
 const WAY_OUT: &str = "tokenizer.json; with transformers, \
                        `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
 
-/// What was looked for, and what there is instead.
+/// The error of a folder without the files of its class: those that were looked for, and those there are.
 fn lacking(folder: &Path, class: Class) -> Error {
     let sets: Vec<String> = class.files().iter().map(|set| set.join(" with ")).collect();
     let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();

@@ -7,11 +7,11 @@ pub(super) struct Proto {
     pub pieces: Vec<Piece>,
     /// 1 for a unigram model, 2 for BPE.
     pub model_type: u64,
-    /// Whether what has no piece becomes bytes.
+    /// True if text without a piece becomes bytes.
     pub byte_fallback: bool,
     /// The ids of its unknown, first and last piece; below zero for none.
     pub ids: [i64; 3],
-    /// What those pieces are called.
+    /// The names of those pieces.
     pub names: [String; 3],
     /// The table of what characters become, as it is stored.
     pub characters: Vec<u8>,
@@ -38,7 +38,7 @@ impl Proto {
     /// Reads a model.
     ///
     /// # Errors
-    /// What it is not, as a sentence.
+    /// A sentence on bytes that are no model.
     pub fn parse(bytes: &[u8]) -> Result<Proto, String> {
         let mut proto = Proto {
             model_type: 1,

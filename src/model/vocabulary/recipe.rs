@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, Tokenizer};
 
-/// What becomes of a text before and after its words are made tokens.
+/// A model of tokens, and the steps before and after it.
 pub(super) struct Recipe {
     pub model: ModelWrapper,
     pub normalizer: Option<NormalizerWrapper>,
@@ -20,10 +20,10 @@ pub(super) struct Recipe {
     pub extra: Vec<AddedToken>,
 }
 
-/// What stands around a text.
+/// The special tokens around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Around {
-    /// What `add_bos_token` and `add_eos_token` ask for.
+    /// Those that `add_bos_token` and `add_eos_token` ask for.
     AsAsked,
     /// The same, or else nothing, with spaces left in the tokens' places.
     Untrimmed,
@@ -62,7 +62,7 @@ impl Recipe {
     /// The tokenizer with its added tokens.
     ///
     /// # Errors
-    /// What the tokenizers library refuses.
+    /// The refusals of the tokenizers library.
     pub fn build(self, settings: &Settings) -> Result<Built, Refusal> {
         let mut tokenizer = Tokenizer::new(self.model);
         tokenizer.with_normalizer(self.normalizer)?;

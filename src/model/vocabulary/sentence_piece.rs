@@ -20,14 +20,14 @@ struct Source<'a> {
     proto: Proto,
     class: Class,
     settings: &'a Settings,
-    /// Whether the file has the name that transformers looks for in any folder.
+    /// True for the name that transformers looks for in any folder.
     is_plain: bool,
 }
 
 /// The recipe of a class, from the bytes of its file.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// A sentence on a file that cannot be read.
 pub(super) fn recipe(
     class: Class,
     settings: &Settings,
@@ -138,7 +138,7 @@ impl Source<'_> {
         Ok(Some(Sequence::new(characters.into_iter().chain([part(last)?]).collect()).into()))
     }
 
-    /// Whether a space is put before a text.
+    /// True if a space is put before a text.
     fn adds_prefix(&self) -> bool {
         self.settings.flag("add_prefix_space").unwrap_or(true)
     }

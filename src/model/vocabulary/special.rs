@@ -11,7 +11,7 @@ use tokenizers::AddedToken;
 const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// What the JSON files of a folder say of its tokenizer.
+/// The settings of a folder's tokenizer, from its JSON files.
 pub(super) struct Settings {
     /// The `model_type` of config.json.
     pub family: String,
