@@ -297,40 +297,6 @@ fn repos_without_a_model() {
 }
 
 #[test]
-fn older_tokenizers_are_fetched_where_there_is_no_newer_one() {
-    let older = [
-        &["vocab.json", "merges.txt"][..],
-        &["vocab.txt", "added_tokens.json"],
-        &["tokenizer.model"],
-        &["spiece.model"],
-        &["sentencepiece.bpe.model", "tokenizer_config.json"],
-        &["vocab.json", "merges.txt", "tokenizer.model"],
-    ];
-    for names in older {
-        let cache = tempfile::tempdir().unwrap();
-        let mut files = vec![("config.json", small(b"{}")), (WEIGHTS, large(b"x"))];
-        files.extend(names.iter().map(|name| (*name, small(name.as_bytes()))));
-        let hub = Hub::exactly(&files);
-        let found = pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
-        for name in names {
-            assert!(found.folder.join(name).is_file(), "{names:?}: {name}");
-        }
-        // With a tokenizer.json only what may stand beside it is fetched.
-        let cache = tempfile::tempdir().unwrap();
-        let hub = Hub::with(&files[1..]);
-        let found = pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
-        assert!(!found.folder.join(names[0]).exists() && found.folder.join("tokenizer.json").is_file());
-    }
-    let cache = tempfile::tempdir().unwrap();
-    let hub =
-        Hub::exactly(&[("config.json", small(b"{}")), (WEIGHTS, large(b"x")), ("vocab.json", small(b"{}"))]);
-    refused(
-        &hub.settings(cache.path()),
-        &["no tokenizer.json or tokenizer.model", "vocab.json with merges.txt"],
-    );
-}
-
-#[test]
 fn shards_and_pickles() {
     let cache = tempfile::tempdir().unwrap();
     let index = |shards: [&str; 2]| {
