@@ -18,6 +18,7 @@ mod gguf_bad_input;
 mod hub;
 mod hub_blobs;
 mod hub_server;
+mod hub_tokenizers;
 mod import;
 mod kills;
 mod laws;
