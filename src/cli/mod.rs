@@ -14,6 +14,7 @@
 //! - `sweeping`: a sweep in its folder, as `run` and `steer sweep` share it
 //! - `settings`: the flags that say how probes are fitted and scored
 //! - `hub`: downloads with their bars
+//! - `notes`: what a user may not have meant, said once
 //! - `table`, `terminal`: what is printed
 
 mod blank;
@@ -31,6 +32,7 @@ mod hub;
 mod importing;
 mod models;
 mod neurons;
+mod notes;
 mod pace;
 mod probe;
 mod probed;

@@ -109,7 +109,8 @@ impl ChosenProbes {
         match &self.dataset {
             Some(chosen) => find(lab, chosen),
             None => find(lab, name).map_err(|_| {
-                let expected = format!("its file, given as --dataset FILE, or {name}.csv in the lab's datasets");
+                let expected =
+                    format!("its file, given as --dataset FILE, or {name}.csv in the lab's datasets");
                 Error::invalid("dataset of the probes", format!("{name}, which is not in the lab"), expected)
             }),
         }

@@ -1,6 +1,6 @@
 //! The flags that decide what the model reads: prompt, names, chat, BOS.
 
-use super::suggest;
+use super::{notes, suggest};
 use clap::Args;
 use mappa::activations::{Recording, Unplaced, place_texts};
 use mappa::artefact;
@@ -62,7 +62,9 @@ impl Texts {
             true => tokenizer.with_chat(self.chat_date.unwrap_or_default())?,
             false => tokenizer,
         };
-        tokenizer.with_bos(self.bos)
+        let tokenizer = tokenizer.with_bos(self.bos)?;
+        notes::doubled_bos(&tokenizer, &self.prompt);
+        Ok(tokenizer)
     }
 
     /// The prompt for a dataset, under the name that its folders have.

@@ -1,5 +1,6 @@
 //! Text as a model writes it: the flags that choose tokens, and texts as they come.
 
+use super::notes;
 use clap::Args;
 use mappa::model::{Continuation, Forest, Framed, Hook, Model, Next, Sampling, Streamed, generate_each};
 use mappa::{Error, Result};
@@ -57,6 +58,7 @@ pub struct How {
 impl How {
     /// A prompt as the model is given it.
     pub fn framed(&self, model: &Model, prompt: &str) -> Result<Framed> {
+        notes::doubled_bos(&model.tokenizer, prompt);
         let refused = |problem: String| Error::invalid("--prompt", problem, "a text this model can read");
         model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
     }

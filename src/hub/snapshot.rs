@@ -4,7 +4,7 @@ use super::cache::Cache;
 use super::client::{Client, Listing, Remote};
 use super::download::{Progress, download};
 use super::failure::Failure;
-use super::files::{self, OPTIONAL, REQUIRED, WEIGHTS};
+use super::files::{self, CONFIG, OPTIONAL, WEIGHTS};
 use super::repo::RepoId;
 use super::settings::Settings;
 use crate::error::{Error, Result};
@@ -70,11 +70,16 @@ struct Pull<'a> {
 impl Pull<'_> {
     fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         let has = |name: &str| self.listing.siblings.iter().any(|file| file.rfilename == name);
-        if let Some(missing) = REQUIRED.iter().find(|name| !has(name)) {
-            return Err(self.no_model(missing));
+        if !has(CONFIG) {
+            return Err(self.no_model(CONFIG));
+        }
+        let tokenizer = files::tokenizer(has);
+        if tokenizer.is_empty() {
+            return Err(self.no_model(&files::tokenizers()));
         }
         let weights = files::weights(has).ok_or_else(|| self.no_model(&WEIGHTS.join(" or ")))?;
-        let small = REQUIRED.into_iter().chain(OPTIONAL.into_iter().filter(|name| has(name)));
+        let small =
+            [CONFIG].into_iter().chain(tokenizer).chain(OPTIONAL.into_iter().filter(|name| has(name)));
         for name in small.chain([weights]) {
             self.file(name, progress)?;
         }

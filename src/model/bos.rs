@@ -101,6 +101,27 @@ impl Tokenizer {
         self.beginning().is_ok_and(|token| token != "none")
     }
 
+    /// A sentence for a text that writes the token which stands before every text anyway, so that there are two;
+    /// in a chat wherever in the text it is.
+    pub fn doubled_bos(&self, text: &str) -> Option<String> {
+        let bos = self.bos_token()?;
+        let ids = |text: &str| Some(self.frame(text, 0..0).ok()?.encoded.ids);
+        let (with, usual) = (ids(text)?, ids(ANY_TEXT)?);
+        let n = |ids: &[u32]| ids.iter().filter(|id| **id == bos).count();
+        let is_doubled = match self.chat {
+            Some(_) => n(&usual) > 0 && n(&with) > n(&usual),
+            None => usual.first() == Some(&bos) && with.len() > 1 && with[0] == bos && with[1] == bos,
+        };
+        is_doubled.then(|| {
+            let token = self.token(bos);
+            let author = if self.chat.is_some() { "the chat template" } else { "the tokenizer" };
+            format!(
+                "{author} puts {token} before each text, and {text:?} writes it again: two stand there, as in \
+                 transformers; leave it out of the text, or use --bos never where there is that flag"
+            )
+        })
+    }
+
     /// Whether tokenizer_config.json asks for another beginning than transformers gives, as a sentence.
     pub fn remark(&self) -> Option<String> {
         let asked = self.files.add_bos.filter(|_| self.bos.is_none() && self.chat.is_none())?;

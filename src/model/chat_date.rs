@@ -74,15 +74,19 @@ impl fmt::Display for ChatDate {
 
 impl ChatDate {
     fn exists(&self) -> bool {
+        self.year > 0 && (1..=self.days()).contains(&self.day)
+    }
+
+    /// The days of its month; none if there is no such month.
+    fn days(&self) -> u32 {
         let is_leap =
             self.year.is_multiple_of(4) && !self.year.is_multiple_of(100) || self.year.is_multiple_of(400);
-        let days = match self.month {
+        match self.month {
             2 => 28 + u32::from(is_leap),
             4 | 6 | 9 | 11 => 30,
             1..=12 => 31,
             _ => 0,
-        };
-        self.year > 0 && (1..=days).contains(&self.day)
+        }
     }
 
     /// The day of the week, 0 for Sunday (Sakamoto's method).
@@ -91,6 +95,26 @@ impl ChatDate {
         let year = if self.month < 3 { self.year - 1 } else { self.year };
         let days = year + year / 4 - year / 100 + year / 400 + SHIFT[self.month as usize - 1] + self.day;
         days as usize % 7
+    }
+
+    /// The day of the year, 1 for the first of January.
+    fn day_of_year(&self) -> u32 {
+        (1..self.month).map(|month| ChatDate { month, ..*self }.days()).sum::<u32>() + self.day
+    }
+
+    /// The year and the week that ISO 8601 counts: the year is the one with the week's Thursday.
+    fn iso_week(&self) -> (u32, u32) {
+        let to_thursday = 3 - (self.weekday() as i64 + 6) % 7;
+        let thursday = i64::from(self.day_of_year()) + to_thursday;
+        let days = |year: u32| i64::from(ChatDate { year, month: 12, day: 31 }.day_of_year());
+        let (year, day) = if thursday < 1 {
+            (self.year - 1, thursday + days(self.year - 1))
+        } else if thursday > days(self.year) {
+            (self.year + 1, thursday - days(self.year))
+        } else {
+            (self.year, thursday)
+        };
+        (year, (day as u32 - 1) / 7 + 1)
     }
 
     /// The date in a format of C's strftime; the time of day is midnight.
@@ -108,6 +132,8 @@ impl ChatDate {
             let code = letters.next();
             let code =
                 if code == Some('-') { letters.next().map(|c| ('-', c)) } else { code.map(|c| (' ', c)) };
+            let (week_year, week) = self.iso_week();
+            let day = self.day_of_year();
             out += &match code {
                 Some((' ', 'Y')) => format!("{:04}", self.year),
                 Some((' ', 'y')) => format!("{:02}", self.year % 100),
@@ -121,10 +147,33 @@ impl ChatDate {
                 Some((' ', 'A')) => weekday.into(),
                 Some((' ', 'a')) => weekday[..3].into(),
                 Some((' ', 'F')) => self.to_string(),
+                Some((' ', 'j')) => format!("{day:03}"),
+                Some(('-', 'j')) => day.to_string(),
+                Some((' ', 'C')) => format!("{:02}", self.year / 100),
+                Some((' ', 'D' | 'x')) => format!("{:02}/{:02}/{:02}", self.month, self.day, self.year % 100),
+                Some((' ', 'c')) => {
+                    format!("{} {} {:2} 00:00:00 {:04}", &weekday[..3], &month[..3], self.day, self.year)
+                }
+                Some((' ', 'U')) => format!("{:02}", (day + 6 - self.weekday() as u32) / 7),
+                Some((' ', 'W')) => format!("{:02}", (day + 6 - (self.weekday() as u32 + 6) % 7) / 7),
+                Some((' ', 'V')) => format!("{week:02}"),
+                Some((' ', 'G')) => format!("{week_year:04}"),
+                Some((' ', 'g')) => format!("{:02}", week_year % 100),
+                Some((' ', 'w')) => self.weekday().to_string(),
+                Some((' ', 'u')) => ((self.weekday() + 6) % 7 + 1).to_string(),
                 Some((' ', 'H' | 'M' | 'S')) => "00".into(),
-                Some((' ', 'I')) => "12".into(),
+                Some(('-', 'H' | 'M' | 'S')) => "0".into(),
+                Some((' ', 'k')) => " 0".into(),
+                Some((' ' | '-', 'I') | (' ', 'l')) => "12".into(),
                 Some((' ', 'p')) => "AM".into(),
-                Some((' ', 'T')) => "00:00:00".into(),
+                Some((' ', 'f')) => "000000".into(),
+                Some((' ', 'R')) => "00:00".into(),
+                Some((' ', 'T' | 'X')) => "00:00:00".into(),
+                Some((' ', 'r')) => "12:00:00 AM".into(),
+                // A date without a zone, as Python's own.
+                Some((' ', 'Z' | 'z')) => String::new(),
+                Some((' ', 'n')) => "\n".into(),
+                Some((' ', 't')) => "\t".into(),
                 Some((' ', '%')) => "%".into(),
                 _ => return Err(format!("`{format}` holds a part of a date that is not known")),
             };

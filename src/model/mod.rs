@@ -21,6 +21,7 @@
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
 //! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
+//! - `vocabulary`: the tokenizer of a folder without a tokenizer.json
 //! - `bos`: the token at the beginning of a text; `ends`: the tokens that end one
 //! - `chat`, `chat_date`: texts as the user's turn
 //! - `awake`: threads that stay awake between short steps
@@ -76,6 +77,7 @@ mod together;
 mod tokenizer;
 mod tokenizer_files;
 mod transformer;
+mod vocabulary;
 mod weight_rows;
 mod weights;
 

@@ -4,6 +4,7 @@ use super::bos::Bos;
 use super::chat::{ChatTemplate, Turn};
 use super::chat_date::ChatDate;
 use super::tokenizer_files::{Around, Chat, TokenizerFiles};
+use super::vocabulary::{self, Opened};
 use crate::artefact;
 use crate::error::{Error, Result};
 use rand::Rng;
@@ -18,7 +19,7 @@ use tokenizers::{DecoderWrapper, NormalizedString, Normalizer};
 /// The space of SentencePiece.
 const SPACE: char = '\u{2581}';
 
-/// A Hugging Face tokenizer (`tokenizer.json`).
+/// A Hugging Face tokenizer.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     pub(super) inner: tokenizers::Tokenizer,
@@ -27,7 +28,7 @@ pub struct Tokenizer {
     pub(super) bos: Option<(Bos, u32)>,
     pub(super) chat: Option<Arc<ChatTemplate>>,
     unknown: Option<u32>,
-    /// SHA-256 of `tokenizer.json`.
+    /// SHA-256 of `tokenizer.json`, or of the older files that were read.
     pub sha256: String,
 }
 
@@ -71,13 +72,22 @@ impl Encoded {
 }
 
 impl Tokenizer {
-    /// The tokenizer of a Hugging Face folder: tokenizer.json, and what stands beside it.
+    /// The tokenizer of a Hugging Face folder: tokenizer.json or an older vocabulary, and what stands beside it.
     ///
     /// # Errors
     /// [`Error::BadFile`] if there is none, or a file is not what its name says.
     pub fn open(folder: &Path) -> Result<Tokenizer> {
-        let tokenizer = Tokenizer::parse(&folder.join("tokenizer.json"), &tokenizer_json(folder)?)?;
-        Ok(tokenizer.with_files(TokenizerFiles::read(folder)?))
+        let files = TokenizerFiles::read(folder)?;
+        let path = folder.join("tokenizer.json");
+        if !path.is_file() {
+            let Opened { tokenizer, named, sha256 } = vocabulary::open(folder)?;
+            let unknown = named.get("unk_token").and_then(|token| tokenizer.token_to_id(token));
+            // Here what stands around a text is what the files ask for.
+            let files = TokenizerFiles { named, add_bos: None, around: Around::PostProcessor, ..files };
+            return Ok(Tokenizer::from_parts(tokenizer, unknown, sha256).with_files(files));
+        }
+        let tokenizer = Tokenizer::parse(&path, &artefact::load_bytes(&path)?)?;
+        Ok(tokenizer.with_files(files))
     }
 
     /// Reads a tokenizer.json; `path` names it in errors.
@@ -96,8 +106,16 @@ impl Tokenizer {
         let described: Option<Described> = serde_json::from_slice(bytes).ok();
         let unknown = described
             .and_then(|Described { model }| model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)));
-        let (files, bos, chat) = (TokenizerFiles::default(), None, None);
-        Ok(Tokenizer { inner, files, bos, chat, unknown, sha256: artefact::hash(bytes) })
+        Ok(Tokenizer::from_parts(inner, unknown, artefact::hash(bytes)))
+    }
+
+    /// A tokenizer with nothing beside it; `unknown` stands for what has no token.
+    pub(super) fn from_parts(
+        inner: tokenizers::Tokenizer,
+        unknown: Option<u32>,
+        sha256: String,
+    ) -> Tokenizer {
+        Tokenizer { inner, files: TokenizerFiles::default(), bos: None, chat: None, unknown, sha256 }
     }
 
     /// The same tokenizer with what its other files say.
@@ -280,15 +298,4 @@ pub fn draw_tokens(from: &[u32], n: usize, (seed, row): (u64, u64)) -> Vec<u32> 
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(row);
     (0..n).map(|_| from[rng.random_range(0..from.len())]).collect()
-}
-
-/// The tokenizer's file, or the way to make one where only older files are there.
-fn tokenizer_json(folder: &Path) -> Result<Vec<u8>> {
-    let path = folder.join("tokenizer.json");
-    if path.is_file() {
-        return artefact::load_bytes(&path);
-    }
-    let expected = "tokenizer.json; with transformers, \
-                    `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
-    Err(Error::bad_file(folder, "no tokenizer.json", expected))
 }

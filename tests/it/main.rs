@@ -19,6 +19,7 @@ mod gguf_bad_input;
 mod hub;
 mod hub_blobs;
 mod hub_server;
+mod hub_tokenizers;
 mod import;
 mod kills;
 mod laws;
@@ -38,6 +39,7 @@ mod texts;
 mod texts_binary;
 mod tidy;
 mod tidy_tests;
+mod tokenizers;
 mod training;
 
 use mappa::model::{Sizes, Spec};

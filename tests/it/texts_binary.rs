@@ -220,3 +220,19 @@ fn an_experiment_says_what_the_model_reads_and_a_misspelt_field_is_refused() {
         refused(&run(more), &[part]);
     }
 }
+
+#[test]
+fn a_prompt_that_writes_bos_again_is_noted_once() {
+    let lab = tempfile::tempdir().unwrap();
+    let file = towns(lab.path(), 1);
+    let prompt = "<|text|>Where is {}?";
+    let args = ["extract", "--dataset", file.to_str().unwrap(), "--show-texts", "1", "--prompt"];
+    let (_, notes) = done(&mappa(lab.path(), &[&args[..], &[prompt]].concat()));
+    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+    let (_, notes) = done(&mappa(lab.path(), &[&args[..], &["Where is {}?"]].concat()));
+    assert!(!notes.contains("note:"), "{notes}");
+    // Nothing is steered here; the text is made tokens all the same.
+    let steer = ["steer", "--tokens", "1", "--layer", "3", "--dose", "0 east", "--prompt", prompt];
+    let notes = String::from_utf8(mappa(lab.path(), &steer).stderr).unwrap();
+    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+}

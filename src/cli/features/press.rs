@@ -1,5 +1,6 @@
 //! `mappa features press`: whether pressing a unit brings out the names of what it stands for.
 
+use super::super::notes;
 use super::super::table::print_columns;
 use super::super::terminal;
 use super::Source;
@@ -85,7 +86,9 @@ impl Press {
                 at: self.positions.clone(),
                 n_tokens: self.tokens,
             };
-            rows.extend(plan.rows(&model, &self.pressed(&listed, found)?)?);
+            let pressed = self.pressed(&listed, found)?;
+            pressed.prompts.iter().take(1).for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
+            rows.extend(plan.rows(&model, &pressed)?);
             bar.inc(1);
         }
         bar.finish_and_clear();

@@ -2,6 +2,7 @@
 
 use super::super::chosen::ChosenModel;
 use super::super::experiment::SweepPlan;
+use super::super::notes;
 use super::super::probed::{ChosenProbes, Probed};
 use super::super::sweeping::{
     Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
@@ -100,6 +101,7 @@ impl Sweep {
         let probed = self.from.newest(lab, &model, &Reads::of_target(&self.target))?;
         let dataset = self.from.dataset(lab, &probed)?;
         let plan = self.plan(&dataset)?;
+        plan.prompts.iter().for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
         let unit = self.unit(&model)?;
         let layers = match &unit {
             Some(unit) => vec![Layers::one(unit.layer)],

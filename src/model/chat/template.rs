@@ -1,12 +1,11 @@
-//! Chat templates: a text as the user's turn, as the model was taught to see it.
+//! A chat template that takes a user's turn.
 
-use super::chat_date::ChatDate;
+use super::{jinja, source};
 use crate::artefact;
 use crate::error::{Error, Result};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Value};
-use minijinja::{Environment, ErrorKind, context};
-use minijinja_contrib::pycompat::unknown_method_callback;
+use crate::model::chat_date::ChatDate;
+use minijinja::value::Value;
+use minijinja::{Environment, context};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -16,8 +15,6 @@ use std::path::Path;
 const NAME: &str = "chat";
 /// A text that no template holds: where it comes out is where a turn's text stands.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
-/// Steps that a template may take: thousands of times what a turn needs, and an end to one that has none.
-const MOST_STEPS: u64 = 10_000_000;
 
 /// Who speaks in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +48,7 @@ impl Role {
 }
 
 /// A chat template, ready to take a user's turn.
-pub(super) struct ChatTemplate {
+pub(in crate::model) struct ChatTemplate {
     environment: Environment<'static>,
     tokens: BTreeMap<String, String>,
     before: String,
@@ -83,18 +80,8 @@ impl ChatTemplate {
             let expected = "a chat template that takes one turn of the user; run without --chat";
             Error::bad_file(path, found, expected)
         };
-        let mut environment = environment(date);
-        environment
-            .add_template_owned(NAME, without_generation_marks(source))
-            .map_err(|e| wrong(format!("a chat template that cannot be read: {e:#}")))?;
-        let mut template = ChatTemplate {
-            environment,
-            tokens: tokens.clone(),
-            before: String::new(),
-            after: String::new(),
-            sha256: artefact::hash(source.as_bytes()),
-            date: source.contains("strftime_now").then_some(date),
-        };
+        let mut template = ChatTemplate::unprobed(source, tokens, date)
+            .map_err(|problem| wrong(format!("a chat template that cannot be read: {problem}")))?;
         let whole = template.render(PROBE).map_err(|e| wrong(format!("a chat template that fails: {e}")))?;
         match whole.split(PROBE).collect::<Vec<_>>()[..] {
             [before, after] => (template.before, template.after) = (before.into(), after.into()),
@@ -104,6 +91,24 @@ impl ChatTemplate {
             }
         }
         Ok(template)
+    }
+
+    /// A template that nobody has rendered yet.
+    fn unprobed(
+        source: &str,
+        tokens: &BTreeMap<String, String>,
+        date: ChatDate,
+    ) -> Result<ChatTemplate, String> {
+        let mut environment = jinja::environment(date);
+        environment.add_template_owned(NAME, source::adapted(source)).map_err(|e| jinja::sentence(&e))?;
+        Ok(ChatTemplate {
+            environment,
+            tokens: tokens.clone(),
+            before: String::new(),
+            after: String::new(),
+            sha256: artefact::hash(source.as_bytes()),
+            date: source.contains("strftime_now").then_some(date),
+        })
     }
 
     /// The chat in which the user says `content` and the model is about to answer.
@@ -126,8 +131,8 @@ impl ChatTemplate {
             add_generation_prompt => true,
             ..named
         };
-        let template = self.environment.get_template(NAME).map_err(|e| e.to_string())?;
-        template.render(given).map_err(|e| format!("{e:#}"))
+        let template = self.environment.get_template(NAME).map_err(|e| jinja::sentence(&e))?;
+        template.render(given).map_err(|e| jinja::sentence(&e))
     }
 
     /// The chat in which the user says `content`, and where in it a part of the content stands.
@@ -146,64 +151,6 @@ impl ChatTemplate {
         let place = |at: usize| self.before.len() + at - shift;
         Ok((whole, place(part.start)..place(part.end)))
     }
-}
-
-/// Jinja as transformers sets it up for chat templates.
-fn environment(date: ChatDate) -> Environment<'static> {
-    let mut environment = Environment::new();
-    // The marks are Jinja's own, so that there is nothing to refuse in them.
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-        environment.set_syntax(syntax);
-    }
-    environment.set_fuel(Some(MOST_STEPS));
-    environment.set_unknown_method_callback(unknown_method_callback);
-    environment.add_filter("tojson", tojson);
-    environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-        Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-    });
-    environment.add_function("strftime_now", move |format: String| {
-        date.format(&format).map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, e))
-    });
-    environment
-}
-
-/// JSON as Python writes it for a chat: nothing is escaped that JSON itself does not ask for.
-fn tojson(value: &Value, indent: Option<Value>, options: Kwargs) -> Result<String, minijinja::Error> {
-    let safe = minijinja::filters::tojson(value, indent, options)?.to_string();
-    let (mut plain, mut rest) = (String::new(), safe.as_str());
-    while let Some(at) = rest.find('\\') {
-        plain += &rest[..at];
-        let escape = &rest[at..];
-        // A backslash that is itself escaped is taken with the one before it.
-        let (written, length) = match escape.get(..6) {
-            Some("\\u003c") => ("<", 6),
-            Some("\\u003e") => (">", 6),
-            Some("\\u0026") => ("&", 6),
-            Some("\\u0027") => ("'", 6),
-            _ => (&escape[..2], 2),
-        };
-        plain += written;
-        rest = &escape[length..];
-    }
-    Ok(plain + rest)
-}
-
-/// Takes out the marks around what the model writes, which transformers adds to Jinja to mask a loss.
-fn without_generation_marks(source: &str) -> String {
-    let (mut out, mut rest) = (String::new(), source);
-    while let Some(at) = rest.find("{%") {
-        let end = rest[at..].find("%}").map_or(rest.len(), |end| at + end + 2);
-        let tag = &rest[at..end];
-        let word = tag.trim_matches(|c: char| "{}%-+".contains(c) || c.is_whitespace());
-        out += &rest[..at];
-        out += &match word {
-            "generation" => tag.replace(word, "if true"),
-            "endgeneration" => tag.replace(word, "endif"),
-            _ => tag.to_string(),
-        };
-        rest = &rest[end..];
-    }
-    out + rest
 }
 
 #[cfg(test)]
@@ -246,6 +193,49 @@ mod tests {
         let template = parse("{{ messages[0].content.split('|')[0] }}").unwrap();
         template.frame("Oslo", 0..4).unwrap();
         assert!(template.frame("Oslo|Rome", 0..4).unwrap_err().contains("does not leave the text"));
+    }
+
+    #[test]
+    fn constructs_are_rendered_as_transformers_renders_them() {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            template: String,
+            text: String,
+            rendered: Option<String>,
+        }
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/chat/constructs.json");
+        let rows: Vec<Row> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert!(rows.len() > 300, "{}", rows.len());
+        let tokens = [("bos_token", "<s>"), ("eos_token", "</s>")].map(|(k, v)| (k.into(), v.into())).into();
+        for Row { template, text, rendered } in rows {
+            let found = ChatTemplate::unprobed(&template, &tokens, ChatDate::default())
+                .and_then(|template| template.render(&text));
+            match rendered {
+                Some(rendered) => assert_eq!(found, Ok(rendered), "{template}"),
+                // What transformers refuses is refused, and the line is told.
+                None => {
+                    assert!(found.as_ref().is_err_and(|e| e.contains("line 1: ")), "{template}: {found:?}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_what_was_not_understood() {
+        for (source, line, found) in [
+            ("a\n{{ messages[0].content }}\n{{ 'x'.nothing() }}", 3, "nothing"),
+            ("a\n{% for m in messages %}\n\n{{ m.content | unheard_of }}{% endfor %}", 4, "unheard_of"),
+            ("{#\n#}\n{% unheard_of %}", 3, "unheard_of"),
+            (
+                "{% generation %}\n\n{{ 5\n % 3 }}{{ raise_exception('no ' ~ 1 % 2) }}{% endgeneration %}",
+                4,
+                "no 1",
+            ),
+            ("\n{{ messages[0].content }}{{ 'x' + 1 }}", 2, "+"),
+        ] {
+            let error = parse(source).unwrap_err().to_string();
+            assert!(error.contains(&format!("line {line}: ")) && error.contains(found), "{source}: {error}");
+        }
     }
 
     #[test]

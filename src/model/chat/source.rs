@@ -1,0 +1,200 @@
+//! A chat template's text, brought to what minijinja reads.
+
+use super::remainder;
+use std::ops::Range;
+
+/// A word, text, number or sign within a tag, with the white space before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token<'a> {
+    pub gap: &'a str,
+    pub text: &'a str,
+}
+
+impl Token<'_> {
+    /// True for a name or a keyword.
+    pub fn is_word(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+    }
+
+    /// True for a text in quotes.
+    pub fn is_text(&self) -> bool {
+        self.text.starts_with(['"', '\''])
+    }
+
+    /// True for a number.
+    pub fn is_number(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_digit())
+    }
+}
+
+/// The same template without what transformers and Python add to Jinja: the marks around what the model
+/// writes, which mask a loss, and texts formatted by `%`. Lines stay where they are.
+pub(super) fn adapted(source: &str) -> String {
+    // Jinja reads every end of a line as a line feed.
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    let (mut out, mut rest) = (String::new(), &source[..]);
+    while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {
+        out += &rest[..at];
+        rest = &rest[at..];
+        let length = match &rest[..2] {
+            "{#" => rest.find("#}").map_or(rest.len(), |end| end + 2),
+            mark => {
+                let (inner, length) = inside(rest, if mark == "{{" { "}}" } else { "%}" });
+                let tokens = tokens(&rest[inner.clone()]);
+                let is_raw = mark == "{%" && tokens.first().is_some_and(|token| token.text == "raw");
+                let length = if is_raw { length + raw(&rest[length..]) } else { length };
+                out += &rest[..inner.start];
+                out += &tag(&tokens, mark == "{%").unwrap_or_else(|| rest[inner.clone()].to_string());
+                out += &rest[inner.end..length];
+                rest = &rest[length..];
+                continue;
+            }
+        };
+        out += &rest[..length];
+        rest = &rest[length..];
+    }
+    out + rest
+}
+
+/// The bytes within a tag, and its length; it ends where a bracket or a text is not open.
+fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
+    let start = 2 + usize::from(tag[2..].starts_with(['-', '+']));
+    let (mut depth, mut at) = (0_usize, start);
+    while at < tag.len() {
+        let rest = &tag[at..];
+        if depth == 0 {
+            let sign = usize::from(rest.starts_with(['-', '+']));
+            if rest[sign..].starts_with(end) {
+                return (start..at, at + sign + end.len());
+            }
+        }
+        at += match rest.as_bytes()[0] {
+            b'"' | b'\'' => quoted(rest),
+            byte => {
+                depth = match byte {
+                    b'(' | b'[' | b'{' => depth + 1,
+                    b')' | b']' | b'}' => depth.saturating_sub(1),
+                    _ => depth,
+                };
+                rest.chars().next().map_or(1, char::len_utf8)
+            }
+        };
+    }
+    (start..tag.len(), tag.len())
+}
+
+/// The length of a text in quotes.
+fn quoted(rest: &str) -> usize {
+    let mut letters = rest.char_indices();
+    let quote = letters.next().map(|(_, letter)| letter);
+    while let Some((at, letter)) = letters.next() {
+        if letter == '\\' {
+            letters.next();
+        } else if Some(letter) == quote {
+            return at + 1;
+        }
+    }
+    rest.len()
+}
+
+/// The length of a raw part, with the tag that ends it.
+fn raw(rest: &str) -> usize {
+    let mut from = 0;
+    while let Some(at) = rest[from..].find("{%").map(|at| from + at) {
+        let (inner, length) = inside(&rest[at..], "%}");
+        if rest[at..][inner].trim() == "endraw" {
+            return at + length;
+        }
+        from = at + 2;
+    }
+    rest.len()
+}
+
+fn tokens(inner: &str) -> Vec<Token<'_>> {
+    let (mut tokens, mut rest) = (Vec::new(), inner);
+    while !rest.is_empty() {
+        let text = rest.trim_start();
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let first = text.chars().next();
+        let length = match first {
+            None => 0,
+            Some('"' | '\'') => quoted(text),
+            Some(c) if c.is_ascii_digit() => number(text),
+            Some(c) if is_word(c) => text.find(|c| !is_word(c)).unwrap_or(text.len()),
+            Some(_) if ["**", "//", "==", "!=", "<=", ">="].iter().any(|two| text.starts_with(two)) => 2,
+            Some(c) => c.len_utf8(),
+        };
+        let gap = &rest[..rest.len() - text.len()];
+        tokens.push(Token { gap, text: &text[..length] });
+        rest = &text[length..];
+    }
+    tokens
+}
+
+/// The length of a number such as 12, 1.5, 1e-3 or 0xff.
+fn number(text: &str) -> usize {
+    let mut letters = text.char_indices().peekable();
+    let mut last = ' ';
+    while let Some((at, letter)) = letters.next() {
+        let is_point = letter == '.' && letters.peek().is_some_and(|(_, next)| next.is_ascii_digit());
+        let is_sign = "+-".contains(letter) && "eE".contains(last) && !text.starts_with("0x");
+        if !(letter.is_ascii_alphanumeric() || letter == '_' || is_point || is_sign) {
+            return at;
+        }
+        last = letter;
+    }
+    text.len()
+}
+
+/// The inside of a tag, if it is to be changed.
+fn tag(tokens: &[Token], is_statement: bool) -> Option<String> {
+    let (first, rest) = tokens.split_first()?;
+    // A block of its own for names, as Jinja's marks are.
+    let word = match first.text {
+        "generation" if is_statement => Some("with"),
+        "endgeneration" if is_statement => Some("endwith"),
+        _ => None,
+    };
+    if let Some(word) = word {
+        let rest: String = rest.iter().flat_map(|token| [token.gap, token.text]).collect();
+        return Some(format!("{}{word}{rest}", first.gap));
+    }
+    remainder::rewritten(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tags_are_changed() {
+        for same in [
+            "a {{ b }} {# {% generation %} #} {{ '{% generation %}' }}",
+            "{% raw %}{% generation %} {{ 'a' % b }}{% endraw %} c",
+            "{{ {'a': {'b': 1}} }} {{ \"}}\" }} {%- set x = '%}' -%} {{ 'it\\'s' }}",
+            "{{ open",
+            "{% if a %}é{% endif %}",
+        ] {
+            assert_eq!(adapted(same), same);
+        }
+        assert_eq!(adapted("{%- generation -%}a{% endgeneration +%}"), "{%- with -%}a{% endwith +%}");
+        assert_eq!(adapted("a\r\nb\rc"), "a\nb\nc");
+    }
+
+    #[test]
+    fn remainders_are_calls() {
+        let call = |left: &str, right: &str| format!("{}({left},{right})", remainder::FUNCTION);
+        for (source, wanted) in [
+            ("{{ a%b }}", format!("{{{{ {} }}}}", call("a", "b"))),
+            ("{{ 1+a.b['c'] % (d, 2) }}", format!("{{{{ 1+{} }}}}", call("a.b['c']", " (d, 2)"))),
+            ("{% if x % 2 == 0 %}", format!("{{% if {} == 0 %}}", call("x", " 2"))),
+            ("{{ a * b % c|d % e }}", format!("{{{{ {} }}}}", call(&call("a * b", " c|d"), " e"))),
+            ("{{ -a % b }}", format!("{{{{ {} }}}}", call("-a", " b"))),
+            ("{{ a - b % c }}", format!("{{{{ a - {} }}}}", call("b", " c"))),
+            ("{{ f(x % 2, [y % 3]) }}", format!("{{{{ f({}, [{}]) }}}}", call("x", " 2"), call("y", " 3"))),
+            ("{{ x\n % y is even }}", format!("{{{{ {} }}}}", call("x\n", " y is even"))),
+        ] {
+            assert_eq!(adapted(source), wanted, "{source}");
+        }
+    }
+}
