@@ -37,16 +37,14 @@ impl ChosenModel {
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
     pub fn folder_name(&self, lab: &Path) -> String {
-        let path = match Location::find(lab, &self.name) {
-            Ok(Location::Folder { name, .. }) => return name,
-            Ok(Location::Bundled) => return BUNDLED_MODEL.into(),
-            Ok(Location::Gguf(path)) => path,
-            Err(_) => match self.name.parse::<RepoId>() {
-                Ok(repo) => return repo.short_name(),
-                Err(_) => self.name.clone().into(),
-            },
-        };
-        let last = path.file_name().map_or(self.name.clone(), |name| name.to_string_lossy().into_owned());
+        if let Ok(found) = Location::find(lab, &self.name) {
+            return found.name();
+        }
+        if let Ok(repo) = self.name.parse::<RepoId>() {
+            return repo.short_name();
+        }
+        let last = Path::new(&self.name).file_name();
+        let last = last.map_or(self.name.clone(), |name| name.to_string_lossy().into_owned());
         last.strip_suffix(".gguf").map_or(last.clone(), String::from)
     }
 }
