@@ -101,10 +101,12 @@ fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     Err(Error::invalid("model", found, "a folder with one, or the path of one of these files"))
 }
 
-/// The first part of a model in several GGUF files, by the path of all without number and ending.
+/// The first part of a model in several GGUF files, by the path of all without number and ending, or by that of one.
 fn first_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let wanted = if is_gguf(path) { path.file_stem() } else { path.file_name() }?.to_str()?;
+    // A part that is not there stands for its model, which then says so.
+    let wanted = gguf::PartName::of(path).map_or_else(|| wanted.to_string(), |part| part.model);
     let is_wanted = |path: &PathBuf| gguf::PartName::of(path).is_some_and(|part| part.model == wanted);
     all_gguf(folder).into_iter().find(is_wanted)
 }

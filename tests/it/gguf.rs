@@ -86,7 +86,7 @@ fn n_quantised(path: &Path) -> usize {
     n
 }
 
-const WHOLE: [&str; 22] = [
+const WHOLE: [&str; 23] = [
     "llama",
     "llama3",
     "gptneox",
@@ -100,6 +100,7 @@ const WHOLE: [&str; 22] = [
     "phi3_long",
     "gpt2",
     "bert",
+    "roberta",
     "olmo2",
     "smollm3",
     "granite",

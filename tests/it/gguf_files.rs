@@ -151,6 +151,9 @@ fn parts_that_do_not_belong_together() {
         let name = at(missing).file_name().unwrap().to_str().unwrap().to_string();
         let named = at(missing % 3 + 1);
         refused(&named, &["found part", &format!("of 3 without {name}"), "download or copy"]);
+        let location = Location::find(folder.path(), &at(missing).display().to_string()).unwrap();
+        let found = Outline::of(&location).map(|_| ()).unwrap_err().to_string();
+        assert!(found.contains(&format!("of 3 without {name}")), "{found}");
         std::fs::rename(folder.path().join("away"), at(missing)).unwrap();
     }
     let third = "m-00003-of-00003.gguf";
