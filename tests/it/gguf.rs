@@ -86,7 +86,7 @@ fn n_quantised(path: &Path) -> usize {
     n
 }
 
-const WHOLE: [&str; 23] = [
+const WHOLE: [&str; 25] = [
     "llama",
     "llama3",
     "gptneox",
@@ -110,6 +110,8 @@ const WHOLE: [&str; 23] = [
     "falcon",
     "falcon_40b",
     "glm4",
+    "bloom",
+    "olmo",
 ];
 
 /// Files that are not all f32, and how many of their matrices are quantised in memory.

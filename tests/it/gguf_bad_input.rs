@@ -99,7 +99,7 @@ fn metadata_that_is_missing_unknown_or_of_another_type() {
             "general.architecture",
             "`mamba`",
             "without attention",
-            "gpt2, gptneox, granite, llama, olmo2, phi2",
+            "gpt2, gptneox, granite, llama, olmo, olmo2, phi2",
         ],
     );
     for (name, reason) in [
@@ -107,7 +107,7 @@ fn metadata_that_is_missing_unknown_or_of_another_type() {
         ("qwen3moe", "a mixture of experts"),
         ("t5", "an encoder with a decoder"),
         ("flux", "draws images"),
-        ("hieroglyphs", "does not honour; one of bert, falcon"),
+        ("hieroglyphs", "does not honour; one of bert, bloom"),
     ] {
         changed(|p| p.set("general.architecture", text(name)), &[name, reason, "llama", "starcoder2"]);
     }

@@ -175,3 +175,19 @@ fn granite_without_some_of_its_multipliers() {
     let message = load(still).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("granite.rope.scaling.finetuned"), "{message}");
 }
+
+#[test]
+fn what_a_family_always_takes_is_refused_where_a_file_says_otherwise() {
+    let refused = |parts: Parts, key: &str, expected: &str| {
+        let message = load(parts).map(|_| ()).unwrap_err().to_string();
+        assert!(message.contains(key) && message.contains(expected), "{message}");
+    };
+    let key = "olmo.attention.layer_norm_epsilon";
+    refused(Parts::read("olmo").set(key, Value::F32(1e-6)), key, "only 1e-5 is");
+    let key = "bloom.feed_forward_length";
+    refused(Parts::read("bloom").set(key, Value::U32(40)), key, "only 80, four times the stream");
+    let key = "gpt2.attention.head_count_kv";
+    refused(Parts::read("gpt2").set(key, Value::U32(1)), key, "the number of query heads");
+    let key = "gptneox.attention.key_length";
+    refused(Parts::read("gptneox").set(key, Value::U32(16)), key, "only 8, a head's share");
+}

@@ -10,9 +10,9 @@ pub(super) struct Architecture {
     pub name: &'static str,
     /// The family's `model_type`.
     pub model_type: &'static str,
-    /// The non-linearity, which the format does not tell, under the name that the family's config has for it.
+    /// The non-linearity, which the format does not tell, under the name that the family's config has for it, or [`UNSAID`].
     pub activation: (&'static str, &'static str),
-    /// The norms' epsilon: its field, and its key below `attention.`.
+    /// The norms' epsilon: its field, or [`UNSAID`] where the family always takes 1e-5, and its key below `attention.`.
     pub epsilon: (&'static str, &'static str),
     /// Whether 1 was added to the weights of the norms, as the family's formula does.
     pub norms_hold_one: bool,
@@ -47,6 +47,12 @@ const GPT2: &[(&str, &str)] = &[
     ("num_hidden_layers", "n_layer"),
     ("intermediate_size", "n_inner"),
     ("max_position_embeddings", "n_positions"),
+];
+const BLOOM: &[(&str, &str)] = &[
+    ("head_dim", UNSAID),
+    ("num_key_value_heads", UNSAID),
+    ("intermediate_size", UNSAID),
+    ("max_position_embeddings", "seq_length"),
 ];
 const FALCON: &[(&str, &str)] = &[
     ("head_dim", UNSAID),
@@ -84,6 +90,12 @@ const fn like_gpt(name: &'static str, epsilon: &'static str) -> Architecture {
 const ARCHITECTURES: &[Architecture] = &[
     Architecture { rotation: Rotation::No, names: PLAIN_HEADS, ..like_gpt("bert", "layer_norm_eps") },
     Architecture {
+        activation: (UNSAID, "gelu_new"),
+        rotation: Rotation::No,
+        names: BLOOM,
+        ..like_gpt("bloom", "layer_norm_epsilon")
+    },
+    Architecture {
         activation: ("activation", "gelu_new"),
         names: FALCON,
         ..like_gpt("falcon", "layer_norm_epsilon")
@@ -106,6 +118,7 @@ const ARCHITECTURES: &[Architecture] = &[
     },
     Architecture { pairs_lie_together: true, ..like_llama("granite") },
     Architecture { pairs_lie_together: true, ..like_llama("llama") },
+    Architecture { epsilon: (UNSAID, "layer_norm_epsilon"), pairs_lie_together: true, ..like_llama("olmo") },
     like_llama("olmo2"),
     Architecture {
         model_type: "phi",

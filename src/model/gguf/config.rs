@@ -56,6 +56,10 @@ impl Heads {
                     &format!("only {usual}, a head's share of the stream, is"),
                 )
             }
+            "intermediate_size" => {
+                let usual = 4 * self.d_model;
+                keys.only("feed_forward_length", usual, &format!("only {usual}, four times the stream, is"))
+            }
             _ => keys.only("attention.head_count_kv", self.n, "only the number of query heads is"),
         }
     }
@@ -94,15 +98,35 @@ pub(super) fn fields(
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     put("model_type", architecture.model_type.into());
     put("tie_word_embeddings", shapes.tied.into());
-    put(architecture.activation.0, architecture.activation.1.into());
-    let (epsilon, key) = architecture.epsilon;
-    put(epsilon, keys.number(&format!("attention.{key}"))?.into());
+    if architecture.activation.0 != UNSAID {
+        put(architecture.activation.0, architecture.activation.1.into());
+    }
+    match (architecture.epsilon.0, epsilon(&keys, architecture)?) {
+        (UNSAID, _) => {}
+        (field, epsilon) => drop(put(field, epsilon.into())),
+    }
     fields.extend(of_its_own(&keys, heads, &shapes)?);
     if architecture.rotation != Rotation::No {
         fields.extend(rope::fields(&keys, (architecture.rotation, heads.width), shapes.frequency_factors)?);
     }
     metadata.finish(architecture.name)?;
     Ok(fields)
+}
+
+/// What is added to the variance in norms.
+fn epsilon(keys: &Keys, architecture: &Architecture) -> Result<f64> {
+    const USUAL: f32 = 1e-5;
+    let (field, key) = architecture.epsilon;
+    let name = format!("attention.{key}");
+    let found = keys.number(&name)?;
+    if field == UNSAID && found as f32 != USUAL {
+        return Err(keys.metadata.unsupported(
+            &keys.key(&name),
+            &Stored::Float(found),
+            format!("only {USUAL:e} is"),
+        ));
+    }
+    Ok(found)
 }
 
 /// Refuses a model that looks the other way than its family; llama.cpp takes one that says nothing as causal.
@@ -138,6 +162,11 @@ fn of_its_own(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, 
         "falcon" => {
             put("new_decoder_architecture", true.into());
             put("num_ln_in_parallel_attn", if shapes.second_attn_norm { 2 } else { 1 }.into());
+        }
+        "olmo" => {
+            if let Some(clip) = keys.maybe_number("attention.clamp_kqv")?.filter(|clip| *clip != 0.0) {
+                put("clip_qkv", clip.into());
+            }
         }
         "granite" => return granite(keys, heads),
         "gemma2" | "gemma3" => return gemma(keys, heads),
