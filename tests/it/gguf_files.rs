@@ -220,6 +220,9 @@ fn a_folder_with_one_gguf_model() {
     assert!(message.contains("2 GGUF models: one, two"), "{message}");
 }
 
+/// A file's texts by key, its tensors, and two parts of the message.
+type Case = (&'static [(&'static str, &'static str)], &'static [&'static str], [&'static str; 2]);
+
 /// A file with a few texts and small tensors.
 fn no_model(metadata: &[(&str, &str)], tensors: &[&str]) -> Parts {
     let metadata = metadata.iter().map(|(key, text)| (key.to_string(), Value::String(text.to_string())));
@@ -232,7 +235,7 @@ fn no_model(metadata: &[(&str, &str)], tensors: &[&str]) -> Parts {
 fn a_file_that_is_no_model_is_named_for_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.gguf");
-    let cases: [(&[(&str, &str)], &[&str], [&str; 2]); 9] = [
+    let cases: [Case; 9] = [
         (&[("general.architecture", "clip")], &["mm.0.weight"], ["a projector", "the language model"]),
         (
             &[("general.type", "mmproj"), ("general.architecture", "clip")],
