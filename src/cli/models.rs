@@ -8,8 +8,9 @@ use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
-use mappa::model::{BUNDLED_MODEL, Compute, Outline, Precision, Spec, count};
+use mappa::model::{BUNDLED_MODEL, Compute, Location, Outline, Precision, Spec, count};
 use mappa::results::parse_rows;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// List the models, look into one, download one, or see which families are read.
@@ -86,12 +87,16 @@ impl Models {
 
 fn list(lab: &Path) {
     println!("{BUNDLED_MODEL}   (bundled)");
-    let names = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
-    let is_model = |path: &Path| {
-        path.join("config.json").is_file() || path.extension().is_some_and(|extension| extension == "gguf")
-    };
-    for entry in names.filter(|entry| is_model(&entry.path())) {
-        println!("{}   {}", entry.file_name().to_string_lossy(), entry.path().display());
+    let entries = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
+    // Of a folder with several GGUF models, each is asked for by its path.
+    let models = entries.filter_map(|entry| Location::find(lab, &entry.path().to_string_lossy()).ok());
+    let lines = models.map(|location| match &location {
+        Location::Folder { path, .. } | Location::Gguf(path) => (location.name(), path.display().to_string()),
+        Location::Bundled => (location.name(), String::new()),
+    });
+    // The parts of one model are one line.
+    for (name, path) in lines.collect::<BTreeSet<_>>() {
+        println!("{name}   {path}");
     }
     println!("\nA Hugging Face folder or a GGUF file works as well: --model PATH.");
     println!("`mappa models families` shows which families are read.");

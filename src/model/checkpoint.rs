@@ -52,6 +52,11 @@ const NAMES: [(&str, &str); 2] = [
     ("pytorch_model.bin", "pytorch_model.bin.index.json"),
 ];
 
+/// Whether a folder has a checkpoint under one of these names.
+pub(super) fn has_weights(folder: &Path) -> bool {
+    NAMES.iter().any(|(single, index)| folder.join(single).is_file() || folder.join(index).is_file())
+}
+
 impl Checkpoint {
     /// The checkpoint in a Hugging Face folder.
     ///

@@ -14,7 +14,7 @@ use super::transformer::Transformer;
 use super::weights::{Precision, Source, Weights};
 use crate::artefact;
 use crate::error::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -112,8 +112,8 @@ impl Model {
     /// What is wrong with its files, by file and tensor, or with the device.
     pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
-        if is_gguf(folder) {
-            return Model::load_gguf(folder, options);
+        if let Some(file) = gguf_at(folder)? {
+            return Model::load_gguf(&file, options);
         }
         let config = artefact::load_bytes(&folder.join("config.json"))?;
         let files = Files { folder, config: &config, tokenizer: Tokenizer::open(folder)? };
@@ -152,8 +152,8 @@ impl Model {
     /// # Errors
     /// What is wrong with its files, by file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
-        if is_gguf(folder) {
-            return of_gguf(Arc::new(GgufFile::open(folder)?), (precision, Compute::F32));
+        if let Some(file) = gguf_at(folder)? {
+            return of_gguf(Arc::new(GgufFile::open(&file)?), (precision, Compute::F32));
         }
         let path = folder.join("config.json");
         let config = Config::parse(&path, &artefact::load_bytes(&path)?)?;
@@ -258,6 +258,15 @@ impl Hashing {
     fn end(self) -> Result<String> {
         self.0.join().map_err(|_| Error::Internal("the weights could not be hashed".into()))?
     }
+}
+
+/// The GGUF file that a path means, be it there or not: its own, or that of a folder with nothing else.
+fn gguf_at(path: &Path) -> Result<Option<PathBuf>> {
+    Ok(match location::at(path)? {
+        Some(Location::Gguf(file)) => Some(file),
+        Some(_) => None,
+        None => is_gguf(path).then(|| path.to_path_buf()),
+    })
 }
 
 /// A GGUF file's spec, and its parameters one by one.

@@ -26,7 +26,7 @@
 //! - `chat`, `chat_date`: texts as the user's turn
 //! - `awake`: threads that stay awake between short steps
 //! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens, `streamed` shows them
-//! - `gguf`: a model from one GGUF file
+//! - `gguf`: a model from GGUF files
 //! - `describe`: a spec in words
 //! - `memory`: what a model needs and the machine has
 //! - `location`: where a model lies, by the name a user gave

@@ -4,7 +4,7 @@ use super::compute::Compute;
 use super::families::Config;
 use super::gguf::GgufFile;
 use super::load::{BUNDLED_MODEL, LoadOptions, as_stored, bundled_files};
-use super::location::{self, Location};
+use super::location::Location;
 use super::memory::{self, StoredTypes};
 use super::spec::Spec;
 use super::tokenizer::Tokenizer;
@@ -43,7 +43,7 @@ impl Outline {
             Location::Gguf(path) => {
                 let file = GgufFile::open(path)?;
                 Ok(Outline {
-                    name: location::stem(path),
+                    name: location.name(),
                     spec: file.spec()?.0,
                     tokenizer: file.tokenizer()?,
                     stored: file.stored_types(),

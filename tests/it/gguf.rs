@@ -6,8 +6,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Capture, Compute, Forest, LoadOptions, Location, Model, Outline, Precision, Transformer, Untouched,
-    Weight,
+    Capture, Compute, Forest, LoadOptions, Location, Model, Outline, Placement, Precision, Transformer,
+    Untouched, Weight,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,9 +41,11 @@ impl Expected {
     }
 }
 
+/// The logits of a text; of an encoder, which has no head in a GGUF file, the stream after its last block.
 pub fn logits(model: &Transformer, text: &[u32]) -> Tensor {
-    let last = model.forward(&Forest::of_text(text).unwrap(), None, &mut Untouched).unwrap();
-    model.logits(&last).unwrap()
+    let (forest, _) = model.forest(&[text.to_vec()]).unwrap();
+    let last = model.forward(&forest, None, &mut Untouched).unwrap();
+    if model.spec.head.is_none() { last } else { model.logits(&last).unwrap() }
 }
 
 /// The largest difference, relative to the largest value.
@@ -84,11 +86,36 @@ fn n_quantised(path: &Path) -> usize {
     n
 }
 
-const WHOLE: [&str; 10] =
-    ["llama", "llama3", "gptneox", "qwen2", "qwen3", "gemma2", "gemma3", "phi2", "phi3", "phi3_long"];
+const WHOLE: [&str; 25] = [
+    "llama",
+    "llama3",
+    "gptneox",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi2",
+    "phi3",
+    "phi3_long",
+    "gpt2",
+    "bert",
+    "roberta",
+    "olmo2",
+    "smollm3",
+    "granite",
+    "starcoder2",
+    "stablelm",
+    "stablelm_parallel",
+    "falcon",
+    "falcon_40b",
+    "glm4",
+    "bloom",
+    "olmo",
+];
 
 /// Files that are not all f32, and how many of their matrices are quantised in memory.
-const SMALLER: [(&str, usize); 12] = [
+const SMALLER: [(&str, usize); 14] = [
     ("qwen2.F16", 0),
     ("qwen2.BF16", 0),
     ("llama3.Q8_0", 15),
@@ -101,6 +128,8 @@ const SMALLER: [(&str, usize); 12] = [
     ("llama_wide.Q2_K", 8),
     ("gptneox.Q8_0", 14),
     ("phi3.Q8_0", 16),
+    ("falcon_40b.Q8_0", 7),
+    ("glm4.Q8_0", 16),
 ];
 
 #[test]
@@ -161,8 +190,11 @@ fn every_hook_point_is_there_and_resid_post_is_the_sum() {
             let mut capture = Capture::all(&[&sum[..], &others].concat());
             model.forward(&Forest::of_text(&[3, 17, 5, 9, 41, 2]).unwrap(), None, &mut capture).unwrap();
             let [pre, attn, mlp, post] = sum.map(|point| capture.get(point).unwrap().clone());
-            let error = relative(&((pre + attn).unwrap() + mlp).unwrap(), &post);
-            assert!(error < 1e-6, "{name}: layer {l}: {error:e}");
+            // An encoder norms its sums; its rows are compared with llama.cpp's as logits are.
+            if model.spec.placement != Placement::AfterSum {
+                let error = relative(&((pre + attn).unwrap() + mlp).unwrap(), &post);
+                assert!(error < 1e-6, "{name}: layer {l}: {error:e}");
+            }
             let widths = others.map(|point| capture.get(point).unwrap().dim(1).unwrap());
             assert_eq!(widths, [model.spec.n_heads * model.spec.d_head, model.spec.d_mlp], "{name}");
         }
@@ -185,24 +217,38 @@ fn strings() -> Strings {
 
 fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>])) {
     assert_eq!(strings.len(), theirs.len());
+    let drops_spaces = model.spec().family == "bert";
     for (text, theirs) in strings.iter().zip(theirs) {
         let ours = model.tokenizer.encode(text).unwrap();
         assert_eq!(&ours.ids, theirs, "{name}: `{text}`");
         // Tokens lie in the text one after the other, and leave nothing out.
         let mut end = 0;
-        for (id, &(start, stop)) in ours.ids.iter().zip(&ours.spans) {
+        let told =
+            ours.ids.iter().zip(&ours.spans).filter(|(_, (start, stop))| !drops_spaces || start < stop);
+        for (id, &(start, stop)) in told {
             assert!(start <= stop && stop <= text.len() && stop >= end, "{name}: `{text}`: token {id}");
-            assert!(start <= end || start == stop, "{name}: `{text}`: a gap before token {id}");
-            end = stop;
+            let gap = &text[end.min(start)..start];
+            // WordPiece has no token for a space, nor for an accent that stands alone.
+            let is_left_out = drops_spaces && !gap.chars().any(char::is_alphanumeric);
+            assert!(
+                gap.is_empty() || is_left_out || start == stop,
+                "{name}: `{text}`: a gap before token {id}"
+            );
+            end = end.max(stop);
         }
-        assert_eq!(end, text.len(), "{name}: `{text}`: {:?}", ours.spans);
+        let rest = &text[end..];
+        assert!(
+            rest.is_empty() || drops_spaces && rest.trim().is_empty(),
+            "{name}: `{text}`: {:?}",
+            ours.spans
+        );
     }
 }
 
 #[test]
 fn tokenisations_are_llama_cpps() {
     let Strings { strings, files, .. } = strings();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 6);
     for (name, theirs) in &files {
         compare(name, &Model::load(&fixture(name), Precision::F32).unwrap(), (&strings, theirs));
     }
@@ -211,7 +257,7 @@ fn tokenisations_are_llama_cpps() {
 #[test]
 fn pre_tokenizers_are_llama_cpps() {
     let Strings { strings, pre, .. } = strings();
-    assert_eq!(pre.len(), 7);
+    assert_eq!(pre.len(), 10);
     let folder = tempfile::tempdir().unwrap();
     for (name, theirs) in &pre {
         let path = folder.path().join(format!("{name}.gguf"));

@@ -95,12 +95,26 @@ fn metadata_that_is_missing_unknown_or_of_another_type() {
     changed(|p| p.without("general.architecture"), &["no metadata key `general.architecture`"]);
     changed(
         |p| p.set("general.architecture", text("mamba")),
-        &["general.architecture", "`mamba`", "llama, qwen2, qwen3, gemma2, gemma3, phi2, phi3, gptneox"],
+        &[
+            "general.architecture",
+            "`mamba`",
+            "without attention",
+            "gpt2, gptneox, granite, llama, olmo, olmo2, phi2",
+        ],
     );
+    for (name, reason) in [
+        ("nomic-bert", "only embed texts"),
+        ("qwen3moe", "a mixture of experts"),
+        ("t5", "an encoder with a decoder"),
+        ("flux", "draws images"),
+        ("hieroglyphs", "does not honour; one of bert, bloom"),
+    ] {
+        changed(|p| p.set("general.architecture", text(name)), &[name, reason, "llama", "starcoder2"]);
+    }
     changed(|p| p.set("llama.block_count", text("two")), &["llama.block_count", "`two`", "a whole number"]);
     changed(
         |p| p.set("llama.expert_count", Value::U32(8)),
-        &["llama.expert_count", "8", "may change numbers"],
+        &["llama.expert_count", "8", "a mixture of experts"],
     );
     changed(
         |p| p.set("llama.attention.value_length", Value::U32(4)),
@@ -108,6 +122,20 @@ fn metadata_that_is_missing_unknown_or_of_another_type() {
     );
     changed(|p| p.set("llama.rope.scaling.type", text("ntk")), &["llama.rope.scaling.type", "`ntk`", "yarn"]);
     changed(|p| p.set("llama.attention.head_count", Value::U32(0)), &["num_attention_heads", "0"]);
+    let list = |numbers: &[u32]| Value::Array(numbers.iter().map(|n| Value::U32(*n)).collect());
+    for (key, numbers, shown) in [
+        ("llama.attention.head_count_kv", &[2, 4][..], "[2, 4]"),
+        ("llama.feed_forward_length", &[32, 32, 32], "[32, 32, 32]"),
+        ("llama.attention.head_count", &[], "[]"),
+        ("llama.feed_forward_length", &[1, 2, 3, 4, 5, 6, 7, 8, 9], "7, 8, …]"),
+    ] {
+        changed(|p| p.set(key, list(numbers)), &[key, shown, "the same for each of the 2 layers"]);
+    }
+    changed(
+        |p| p.set("llama.attention.causal", Value::Bool(false)),
+        &["llama.attention.causal", "false", "only true is"],
+    );
+    changed(|p| p.set("general.type", text("poem")), &["general.type", "`poem`", "`model`"]);
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod features_binary;
 mod found;
 mod gguf;
 mod gguf_bad_input;
+mod gguf_files;
+mod gguf_oddities;
 mod hub;
 mod hub_blobs;
 mod hub_server;

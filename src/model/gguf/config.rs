@@ -3,50 +3,13 @@
 //! What a family's `spec` makes of it then holds for both. A GGUF file means what llama.cpp computes from it:
 //! where the format keeps silent (gelu's form, a window written and not used), its choice stands here.
 
+use super::architectures::{Architecture, EXPERTS, Rotation, UNSAID};
 use super::header::Value as Stored;
+use super::keys::Keys;
 use super::metadata::Metadata;
+use super::rope;
 use crate::error::Result;
-use serde_json::{Map, Value, json};
-
-/// An architecture that is read, and the family it is.
-pub(super) struct Architecture {
-    /// `general.architecture`.
-    name: &'static str,
-    /// The family's `model_type`.
-    pub model_type: &'static str,
-    /// The non-linearity, which the format does not tell, under the name that the family's config has for it.
-    activation: (&'static str, &'static str),
-    /// Whether 1 was added to the weights of the norms, as the family's formula does.
-    pub norms_hold_one: bool,
-    /// True where the rows of each query and key were reordered, so that those which are rotated together are neighbours.
-    pub pairs_lie_together: bool,
-}
-
-const fn like_llama(name: &'static str) -> Architecture {
-    Architecture {
-        name,
-        model_type: name,
-        activation: ("hidden_act", "silu"),
-        norms_hold_one: false,
-        pairs_lie_together: false,
-    }
-}
-
-const fn like_gemma(name: &'static str, model_type: &'static str) -> Architecture {
-    let activation = ("hidden_activation", "gelu_pytorch_tanh");
-    Architecture { model_type, activation, norms_hold_one: true, ..like_llama(name) }
-}
-
-const ARCHITECTURES: &[Architecture] = &[
-    Architecture { pairs_lie_together: true, ..like_llama("llama") },
-    like_llama("qwen2"),
-    like_llama("qwen3"),
-    like_gemma("gemma2", "gemma2"),
-    like_gemma("gemma3", "gemma3_text"),
-    Architecture { model_type: "phi", activation: ("hidden_act", "gelu_new"), ..like_llama("phi2") },
-    like_llama("phi3"),
-    Architecture { model_type: "gpt_neox", activation: ("hidden_act", "gelu_new"), ..like_llama("gptneox") },
-];
+use serde_json::{Map, Value};
 
 /// What the tensors tell that the metadata does not.
 pub(super) struct Shapes {
@@ -56,49 +19,49 @@ pub(super) struct Shapes {
     pub tied: bool,
     /// Each frequency's own divisor, where the file has them.
     pub frequency_factors: Option<Vec<f64>>,
+    /// Whether the MLP has a norm of its own.
+    pub mlp_norm: bool,
+    /// Whether attention has a norm beside the block's (Falcon).
+    pub second_attn_norm: bool,
+    /// Whether queries and keys have norms.
+    pub qk_norm: bool,
 }
 
-/// The architecture that a file names.
-///
-/// # Errors
-/// [`crate::Error::UnsupportedConfig`] listing those there are.
-pub(super) fn architecture(metadata: &Metadata) -> Result<&'static Architecture> {
-    let key = "general.architecture";
-    let name = metadata.required(key, metadata.text(key))?;
-    ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.name).collect();
-        let found = Stored::Text(name.to_string());
-        metadata.unsupported(key, &found, format!("one of {} is", known.join(", ")))
-    })
+/// The widths and numbers of heads.
+#[derive(Clone, Copy)]
+struct Heads {
+    d_model: usize,
+    n: usize,
+    n_kv: usize,
+    width: usize,
 }
 
-/// The keys of one architecture.
-struct Keys<'a> {
-    metadata: &'a Metadata<'a>,
-    architecture: &'static str,
-}
-
-impl Keys<'_> {
-    fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture)
+impl Heads {
+    fn of(keys: &Keys) -> Result<Heads> {
+        let (d_model, n) = (keys.count("embedding_length")?, keys.count("attention.head_count")?);
+        let n_kv = keys.maybe_count("attention.head_count_kv")?.unwrap_or(n);
+        let width = keys.maybe_count("attention.key_length")?.unwrap_or(d_model / n.max(1));
+        keys.only("attention.value_length", width, &format!("only the width of keys, {width}, is"))?;
+        Ok(Heads { d_model, n, n_kv, width })
     }
 
-    fn count(&self, name: &str) -> Result<usize> {
-        let key = self.key(name);
-        self.metadata.required(&key, self.metadata.count(&key))
-    }
-
-    fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
-        self.metadata.count(&self.key(name))
-    }
-
-    fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
-        self.metadata.number(&self.key(name))
-    }
-
-    fn number(&self, name: &str) -> Result<f64> {
-        let key = self.key(name);
-        self.metadata.required(&key, self.metadata.number(&key))
+    /// Refuses what a family whose config has no field for it could not mean.
+    fn are_usual(&self, keys: &Keys, field: &str) -> Result<()> {
+        match field {
+            "head_dim" => {
+                let usual = self.d_model / self.n.max(1);
+                keys.only(
+                    "attention.key_length",
+                    usual,
+                    &format!("only {usual}, a head's share of the stream, is"),
+                )
+            }
+            "intermediate_size" => {
+                let usual = 4 * self.d_model;
+                keys.only("feed_forward_length", usual, &format!("only {usual}, four times the stream, is"))
+            }
+            _ => keys.only("attention.head_count_kv", self.n, "only the number of query heads is"),
+        }
     }
 }
 
@@ -112,44 +75,73 @@ pub(super) fn fields(
     shapes: Shapes,
 ) -> Result<Map<String, Value>> {
     let keys = Keys { metadata, architecture: architecture.name };
-    let (d_model, n_heads) = (keys.count("embedding_length")?, keys.count("attention.head_count")?);
-    let d_head = keys.maybe_count("attention.key_length")?.unwrap_or(d_model / n_heads.max(1));
-    if let Some(other) = keys.maybe_count("attention.value_length")?.filter(|n| *n != d_head) {
-        let (key, other) = (keys.key("attention.value_length"), Stored::Integer(other as i64));
-        return Err(metadata.unsupported(&key, &other, format!("only the width of keys, {d_head}, is")));
-    }
+    keys.only("expert_count", 0, &format!("only 0 is: {EXPERTS}"))?;
+    causal(&keys)?;
+    let heads = Heads::of(&keys)?;
     let mut fields = Map::new();
+    for (name, value) in [
+        ("hidden_size", heads.d_model),
+        ("num_attention_heads", heads.n),
+        ("num_key_value_heads", heads.n_kv),
+        ("head_dim", heads.width),
+        ("num_hidden_layers", keys.count("block_count")?),
+        ("intermediate_size", keys.count("feed_forward_length")?),
+        ("max_position_embeddings", keys.count("context_length")?),
+        ("vocab_size", shapes.d_vocab),
+    ] {
+        let named = architecture.names.iter().find(|(llamas, _)| *llamas == name);
+        match named.map_or(name, |(_, own)| own) {
+            UNSAID => heads.are_usual(&keys, name)?,
+            own => drop(fields.insert(own.to_string(), value.into())),
+        }
+    }
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     put("model_type", architecture.model_type.into());
-    put("hidden_size", d_model.into());
-    put("num_attention_heads", n_heads.into());
-    if architecture.name != "gptneox" {
-        put("num_key_value_heads", keys.maybe_count("attention.head_count_kv")?.unwrap_or(n_heads).into());
-    }
-    put("num_hidden_layers", keys.count("block_count")?.into());
-    put("intermediate_size", keys.count("feed_forward_length")?.into());
-    put("max_position_embeddings", keys.count("context_length")?.into());
-    put("vocab_size", shapes.d_vocab.into());
     put("tie_word_embeddings", shapes.tied.into());
-    put(architecture.activation.0, architecture.activation.1.into());
-    let is_centred = matches!(architecture.name, "phi2" | "gptneox");
-    let (eps, epsilon) = if is_centred {
-        ("layer_norm_eps", "attention.layer_norm_epsilon")
-    } else {
-        ("rms_norm_eps", "attention.layer_norm_rms_epsilon")
-    };
-    put(eps, keys.number(epsilon)?.into());
-    if !is_centred && architecture.name != "phi3" {
-        put("head_dim", d_head.into());
+    if architecture.activation.0 != UNSAID {
+        put(architecture.activation.0, architecture.activation.1.into());
     }
-    fields.extend(of_its_own(&keys, (d_model, n_heads, d_head))?);
-    fields.extend(rope(&keys, d_head, shapes.frequency_factors)?);
+    match (architecture.epsilon.0, epsilon(&keys, architecture)?) {
+        (UNSAID, _) => {}
+        (field, epsilon) => drop(put(field, epsilon.into())),
+    }
+    fields.extend(of_its_own(&keys, heads, &shapes)?);
+    if architecture.rotation != Rotation::No {
+        fields.extend(rope::fields(&keys, (architecture.rotation, heads.width), shapes.frequency_factors)?);
+    }
     metadata.finish(architecture.name)?;
     Ok(fields)
 }
 
+/// What is added to the variance in norms.
+fn epsilon(keys: &Keys, architecture: &Architecture) -> Result<f64> {
+    const USUAL: f32 = 1e-5;
+    let (field, key) = architecture.epsilon;
+    let name = format!("attention.{key}");
+    let found = keys.number(&name)?;
+    if field == UNSAID && found as f32 != USUAL {
+        return Err(keys.metadata.unsupported(
+            &keys.key(&name),
+            &Stored::Float(found),
+            format!("only {USUAL:e} is"),
+        ));
+    }
+    Ok(found)
+}
+
+/// Refuses a model that looks the other way than its family; llama.cpp takes one that says nothing as causal.
+fn causal(keys: &Keys) -> Result<()> {
+    let (key, is_encoder) = (keys.key("attention.causal"), keys.architecture == "bert");
+    match keys.metadata.flag(&key)?.unwrap_or(true) {
+        found if found == is_encoder => {
+            Err(keys.metadata.unsupported(&key, &Stored::Flag(found), format!("only {} is", !found)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What only one architecture has.
-fn of_its_own(keys: &Keys, (d_model, n_heads, d_head): (usize, usize, usize)) -> Result<Map<String, Value>> {
+fn of_its_own(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     match keys.architecture {
@@ -161,26 +153,70 @@ fn of_its_own(keys: &Keys, (d_model, n_heads, d_head): (usize, usize, usize)) ->
             // Written by the converter, and not used by llama.cpp.
             keys.maybe_count("attention.sliding_window")?;
         }
-        "gemma2" | "gemma3" => {
-            let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
-            // The 27B models scale by a head's share of the stream; the format tells them by depth alone.
-            let is_27b = keys.count("block_count")? == n_layers_of_27b;
-            put("query_pre_attn_scalar", if is_27b { d_model / n_heads } else { d_head }.into());
-            match keys.maybe_count("attention.sliding_window")? {
-                Some(window) if window > 0 => {
-                    put("sliding_window", window.into());
-                    put("layer_types", layer_types(keys, every)?.into());
-                }
-                None if keys.architecture == "gemma2" => {} // 4096, as its family takes it
-                _ => drop(put("sliding_window", Value::Null)),
-            }
-            for name in ["attn_logit_softcapping", "final_logit_softcapping"] {
-                if let Some(cap) = keys.maybe_number(name)? {
-                    put(name, cap.into());
-                }
+        "stablelm" => {
+            // llama.cpp goes by the tensors, whatever is written.
+            keys.metadata.flag(&keys.key("use_parallel_residual"))?;
+            put("use_parallel_residual", (!shapes.mlp_norm).into());
+            put("qk_layernorm", shapes.qk_norm.into());
+        }
+        "falcon" => {
+            put("new_decoder_architecture", true.into());
+            put("num_ln_in_parallel_attn", if shapes.second_attn_norm { 2 } else { 1 }.into());
+        }
+        "olmo" => {
+            if let Some(clip) = keys.maybe_number("attention.clamp_kqv")?.filter(|clip| *clip != 0.0) {
+                put("clip_qkv", clip.into());
             }
         }
+        "granite" => return granite(keys, heads),
+        "gemma2" | "gemma3" => return gemma(keys, heads),
         _ => {}
+    }
+    Ok(fields)
+}
+
+/// Granite's multipliers; of those that are left out or 0, llama.cpp takes what is usual.
+fn granite(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
+    let mut fields = Map::new();
+    let usual = (heads.width as f64).sqrt().recip();
+    for (key, field, usual) in [
+        ("attention.scale", "attention_multiplier", usual),
+        ("embedding_scale", "embedding_multiplier", 1.0),
+        ("residual_scale", "residual_multiplier", 1.0),
+    ] {
+        let found = keys.maybe_number(key)?.filter(|x| *x != 0.0);
+        fields.insert(field.to_string(), found.unwrap_or(usual).into());
+    }
+    fields.insert("logits_scaling".into(), keys.number("logit_scale")?.into());
+    let key = keys.key("rope.scaling.finetuned");
+    match keys.metadata.flag(&key)? {
+        Some(false) => {
+            Err(keys.metadata.unsupported(&key, &Stored::Flag(false), "only true, with rotation, is"))
+        }
+        _ => Ok(fields),
+    }
+}
+
+/// The windows and soft-caps of Gemma 2 and 3.
+fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
+    let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
+    // The 27B models scale by a head's share of the stream; the format tells them by depth alone.
+    let is_27b = keys.count("block_count")? == n_layers_of_27b;
+    put("query_pre_attn_scalar", if is_27b { heads.d_model / heads.n } else { heads.width }.into());
+    match keys.maybe_count("attention.sliding_window")? {
+        Some(window) if window > 0 => {
+            put("sliding_window", window.into());
+            put("layer_types", layer_types(keys, every)?.into());
+        }
+        None if keys.architecture == "gemma2" => {} // 4096, as its family takes it
+        _ => drop(put("sliding_window", Value::Null)),
+    }
+    for name in ["attn_logit_softcapping", "final_logit_softcapping"] {
+        if let Some(cap) = keys.maybe_number(name)? {
+            put(name, cap.into());
+        }
     }
     Ok(fields)
 }
@@ -196,65 +232,4 @@ fn layer_types(keys: &Keys, every: usize) -> Result<Vec<&'static str>> {
         }
     };
     Ok(slides.into_iter().map(|slides| if slides { "sliding_attention" } else { "full_attention" }).collect())
-}
-
-/// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
-fn rope(keys: &Keys, d_head: usize, factors: Option<Vec<f64>>) -> Result<Map<String, Value>> {
-    let mut rope = scaling(keys, factors)?;
-    rope.insert("rope_theta".into(), keys.maybe_number("rope.freq_base")?.unwrap_or(10_000.0).into());
-    let n_rotated = keys.maybe_count("rope.dimension_count")?.unwrap_or(d_head);
-    let rope = if keys.architecture == "gemma3" {
-        let theta = keys.maybe_number("rope.freq_base_swa")?.unwrap_or(10_000.0);
-        let sliding = json!({ "rope_type": "default", "rope_theta": theta });
-        json!({ "full_attention": rope, "sliding_attention": sliding })
-    } else {
-        if n_rotated != d_head {
-            // The share is multiplied back and cut to a whole number, which must not fall below.
-            let share = (n_rotated as f64 + 0.5) / d_head as f64;
-            rope.insert("partial_rotary_factor".into(), share.into());
-        } else if matches!(keys.architecture, "phi2" | "gptneox") {
-            rope.insert("partial_rotary_factor".into(), 1.0.into());
-        }
-        Value::Object(rope)
-    };
-    Ok(Map::from_iter([("rope_parameters".to_string(), rope)]))
-}
-
-/// How frequencies are stretched, under Hugging Face's names.
-fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>> {
-    let key = keys.key("rope.scaling.type");
-    let kind = keys.metadata.text(&key)?.unwrap_or("linear");
-    let factor = keys.maybe_number("rope.scaling.factor")?.or(keys.maybe_number("rope.scale_linear")?);
-    let factor = factor.filter(|x| *x != 0.0 && *x != 1.0);
-    let context = keys.maybe_count("rope.scaling.original_context_length")?;
-    let context = context.map_or_else(|| keys.count("context_length"), Ok)?;
-    let attention = keys.maybe_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
-    if attention != 1.0 && factors.is_none() {
-        let (key, found) = (keys.key("rope.scaling.attn_factor"), Stored::Float(attention));
-        return Err(keys.metadata.unsupported(&key, &found, "only 1 is, without factors of each frequency"));
-    }
-    let fields = match (kind, factors, factor) {
-        ("linear" | "none" | "longrope", Some(factors), None) => json!({
-            "rope_type": "longrope",
-            "short_factor": factors,
-            "long_factor": factors,
-            "attention_factor": attention,
-            "original_max_position_embeddings": context,
-        }),
-        ("linear" | "none", None, None) | ("none", None, _) => json!({ "rope_type": "default" }),
-        ("linear", None, Some(factor)) => json!({ "rope_type": "linear", "factor": factor }),
-        ("yarn", None, factor) => json!({
-            "rope_type": "yarn",
-            "factor": factor.unwrap_or(1.0),
-            "original_max_position_embeddings": context,
-            "beta_fast": keys.maybe_number("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
-            "beta_slow": keys.maybe_number("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
-        }),
-        (other, ..) => {
-            let expected = "one of none, linear, yarn, or longrope with factors of each frequency is";
-            return Err(keys.metadata.unsupported(&key, &Stored::Text(other.to_string()), expected));
-        }
-    };
-    let Value::Object(fields) = fields else { return Ok(Map::new()) };
-    Ok(fields)
 }

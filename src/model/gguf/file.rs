@@ -1,23 +1,24 @@
-//! An open GGUF file: its spec, its parameters, its tokenizer.
+//! An open GGUF model, in one file or several: its spec, its parameters, its tokenizer.
 
-use super::config::{self, Architecture, Shapes};
+use super::architectures::Architecture;
+use super::config::{self, Shapes};
 use super::header::{Entry, Header};
 use super::kind::Kind;
 use super::metadata::Metadata;
-use super::tensors::{FREQUENCY_FACTORS, source, unused};
-use super::tokenizer;
+use super::tensors::{FREQUENCY_FACTORS, TOKEN_TYPES, source, unused};
+use super::{architectures, purpose, split, tokenizer};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::families::Config;
 use crate::model::linear::Weight;
 use crate::model::mapped;
 use crate::model::memory::{StoredTypes, stored_types};
-use crate::model::params::{Param, Part, Place, list};
+use crate::model::params::{self, Param, Place, list};
 use crate::model::quantised::Blocks;
-use crate::model::spec::{Biases, NormKind, Spec};
+use crate::model::spec::{Biases, Direction, NormKind, Spec};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::{Precision, Rows, Source, check_finite};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -28,31 +29,57 @@ use std::sync::Mutex;
 /// Numbers that are looked at together for one that is none.
 const CHECKED_AT_ONCE: usize = 1 << 22;
 
-/// A GGUF file whose header was read; tensors are read when they are asked for.
+/// A GGUF model whose headers were read; tensors are read when they are asked for.
 pub struct GgufFile {
-    path: PathBuf,
-    file: Mutex<File>,
+    /// The files, in order.
+    parts: Vec<Part>,
     header: Header,
 }
 
+/// One of its files.
+struct Part {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
 impl GgufFile {
-    /// Opens a file and reads its header.
+    /// Opens a file and, where it is a part of a model, the others, and reads their headers.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::BadFile`].
+    /// [`Error::Io`], or [`Error::BadFile`] naming a file that is cut short, missing, of another model, or no model.
     pub fn open(path: &Path) -> Result<GgufFile> {
-        // The map is let go with the header: its pages would count beside the tensors that are read.
-        let header = Header::parse(path, &mapped::map(path)?)?;
-        let file = File::open(path).map_err(Error::io("open the weights", path))?;
-        Ok(GgufFile { path: path.to_path_buf(), file: Mutex::new(file), header })
+        // A map is let go with its header: its pages would count beside the tensors that are read.
+        let header = |path: &PathBuf| Header::parse(path, &mapped::map(path)?);
+        let own = header(&path.to_path_buf())?;
+        let paths = split::parts(path, &own)?;
+        let headers =
+            if paths.len() == 1 { vec![own] } else { paths.iter().map(header).collect::<Result<_>>()? };
+        let header = split::merge(&paths, headers)?;
+        purpose::check(&paths[0], &header)?;
+        let open = |path: PathBuf| {
+            let file = File::open(&path).map_err(Error::io("open the weights", &path))?;
+            Ok(Part { path, file: Mutex::new(file) })
+        };
+        Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
     }
 
-    /// SHA-256 of the file.
+    /// The file, or the first, which has the metadata.
+    fn path(&self) -> &Path {
+        &self.parts[0].path
+    }
+
+    fn metadata(&self) -> Metadata<'_> {
+        Metadata::new(self.path(), &self.header.metadata)
+    }
+
+    /// SHA-256 of the file; of several, over those of each, in order.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn sha256(&self) -> Result<String> {
-        artefact::hash_file(&self.path)
+        let hashes = self.parts.iter().map(|part| artefact::hash_file(&part.path));
+        let hashes = hashes.collect::<Result<Vec<String>>>()?;
+        Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
 
     /// The file's tokenizer, read as the tokenizer.json of a Hugging Face folder and what stands beside it.
@@ -60,8 +87,8 @@ impl GgufFile {
     /// # Errors
     /// What is missing or not known, by key.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        let metadata = Metadata::new(&self.path, &self.header.metadata);
-        let tokenizer = Tokenizer::parse(&self.path, &tokenizer::json(&metadata)?)?;
+        let metadata = self.metadata();
+        let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
@@ -70,22 +97,26 @@ impl GgufFile {
     /// # Errors
     /// What is missing or not honoured, by key, or by tensor if one would be left out.
     pub fn spec(&self) -> Result<(Spec, String)> {
-        let metadata = Metadata::new(&self.path, &self.header.metadata);
-        let architecture = config::architecture(&metadata)?;
+        let metadata = self.metadata();
+        let architecture = architectures::of(&metadata)?;
+        let has_in_block = |name: &str| self.has(&format!("blk.0.{name}.weight"));
         let shapes = Shapes {
             d_vocab: self.entry("token_embd.weight")?.shape[0],
             tied: !self.has("output.weight"),
             frequency_factors: self.frequency_factors()?,
+            mlp_norm: has_in_block("ffn_norm"),
+            second_attn_norm: has_in_block("attn_norm_2"),
+            qk_norm: has_in_block("attn_q_norm"),
         };
         let fields = config::fields(&metadata, architecture, shapes)?;
         let sha256 = artefact::hash(serde_json::Value::Object(fields.clone()).to_string().as_bytes());
-        let spec = self.as_stored(architecture, Config::of(&self.path, fields).spec()?);
+        let spec = self.as_stored(architecture, Config::of(self.path(), fields).spec()?);
         let sources = list(&spec).into_iter().map(|(param, _)| source(&spec, param, &self.header));
         let used: BTreeSet<String> = sources.flat_map(|source| source.tensors).collect();
         if let Some(tensor) = unused(&self.header, &used) {
             let found = format!("tensor `{tensor}`, which is no part of a {}", architecture.model_type);
             let expected = "the tensors of its architecture only; what it holds would change numbers";
-            return Err(Error::bad_file(&self.path, found, expected));
+            return Err(Error::bad_file(self.path(), found, expected));
         }
         Ok((spec, sha256))
     }
@@ -104,6 +135,12 @@ impl GgufFile {
                 norm.kind = NormKind::RmsNorm;
             }
         }
+        if spec.attention.direction == Direction::Bidirectional {
+            // llama.cpp keeps of an encoder what stands before its head.
+            spec.head = None;
+            let types = self.header.tensors.get(TOKEN_TYPES);
+            spec.embedding.n_token_types = types.map(|entry| entry.shape[0]);
+        }
         spec
     }
 
@@ -118,7 +155,7 @@ impl GgufFile {
     }
 
     fn entry(&self, tensor: &str) -> Result<&Entry> {
-        let missing = || Error::MissingTensor { path: self.path.clone(), tensor: tensor.to_string() };
+        let missing = || Error::MissingTensor { path: self.path().to_path_buf(), tensor: tensor.to_string() };
         self.header.tensors.get(tensor).ok_or_else(missing)
     }
 
@@ -129,17 +166,22 @@ impl GgufFile {
         let factors = self.part(entry, 0..entry.rows())?.dense()?.flatten_all()?.to_vec1::<f32>()?;
         if let Some(bad) = factors.iter().find(|x| !(x.is_finite() && **x > 0.0)) {
             let found = format!("tensor `{name}` with {bad}");
-            return Err(Error::bad_file(&self.path, found, "numbers above 0; fetch the file again"));
+            return Err(Error::bad_file(self.holding(entry), found, "numbers above 0; fetch the file again"));
         }
         Ok(Some(factors.into_iter().map(f64::from).collect()))
     }
 
-    /// Bytes of the file.
-    fn read(&self, range: Range<usize>) -> Result<Vec<u8>> {
+    /// The file that a tensor lies in.
+    fn holding(&self, entry: &Entry) -> &Path {
+        &self.parts[entry.part].path
+    }
+
+    /// Bytes of a file.
+    fn read(&self, part: &Part, range: Range<usize>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; range.len()];
-        let mut file = self.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
+        let mut file = part.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
         let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
-        read.map_err(Error::io("read the weights", &self.path))?;
+        read.map_err(Error::io("read the weights", &part.path))?;
         Ok(bytes)
     }
 
@@ -147,7 +189,8 @@ impl GgufFile {
     fn part(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
         let size = entry.bytes.len() / entry.rows();
         let from = entry.bytes.start;
-        let bytes = self.read(from + rows.start * size..from + rows.end * size)?;
+        let range = from + rows.start * size..from + rows.end * size;
+        let bytes = self.read(&self.parts[entry.part], range)?;
         let (width, n) = (entry.shape[entry.shape.len() - 1], rows.len());
         let ty = match entry.kind {
             Kind::Quantised(ty) => ty,
@@ -172,11 +215,10 @@ impl GgufFile {
         (param, shape): (Param, &[usize]),
         precision: Precision,
     ) -> Result<Weight> {
-        let metadata = Metadata::new(&self.path, &self.header.metadata);
         let weight = self.stored(spec, (param, shape), precision)?;
         match param.place {
-            Place::Block(_, Part::Query | Part::Key)
-                if config::architecture(&metadata)?.pairs_lie_together =>
+            Place::Block(_, params::Part::Query | params::Part::Key)
+                if architectures::of(&self.metadata())?.pairs_lie_together =>
             {
                 weight.with_rows(&halves_apart(shape[0], spec.d_head))
             }
@@ -196,38 +238,42 @@ impl GgufFile {
         let stored = [&[n_stored], &shape[1..]].concat();
         if entry.shape != stored {
             let found = format!("tensor `{name}` of shape {:?}", entry.shape);
-            return Err(Error::bad_file(&self.path, found, format!("{stored:?}, as its metadata asks")));
+            let expected = format!("{stored:?}, as its metadata asks");
+            return Err(Error::bad_file(self.holding(entry), found, expected));
         }
+        let path = self.holding(entry);
         if shape.len() == 1 {
             let values = self.part(entry, 0..1)?.dense()?.flatten_all()?;
             let values = values.narrow(0, from, shape[0])?.contiguous()?;
-            check_finite(&self.path, (param, &name), &values)?;
+            check_finite(path, (param, &name), &values)?;
             return Ok(Weight::Dense(values));
         }
-        let weight = match (self.part(entry, from..from + shape[0])?, precision.dtype()) {
+        // Norms of each head are a matrix, and stay in f32 as other norms do.
+        let dtype = if param.place.is_norm() { Some(DType::F32) } else { precision.dtype() };
+        let weight = match (self.part(entry, from..from + shape[0])?, dtype) {
             (Weight::Quantised(blocks), None) => {
-                self.check_blocks((param, &name), &blocks)?;
+                check_blocks(path, (param, &name), &blocks)?;
                 return Ok(Weight::Quantised(blocks));
             }
             (weight, Some(dtype)) => weight.dense()?.to_dtype(dtype)?,
             (weight, None) => weight.into_stored()?,
         };
-        check_finite(&self.path, (param, &name), &weight)?;
+        check_finite(path, (param, &name), &weight)?;
         Ok(Weight::Dense(weight))
     }
+}
 
-    /// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
-    fn check_blocks(&self, what: (Param, &str), blocks: &Blocks) -> Result<()> {
-        let [rows, width] = blocks.dims();
-        let step = (CHECKED_AT_ONCE / width).max(1);
-        for from in (0..rows).step_by(step) {
-            let n = step.min(rows - from);
-            let mut values = vec![0f32; n * width];
-            blocks.unpack(from..from + n, &mut values);
-            check_finite(&self.path, what, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
-        }
-        Ok(())
+/// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
+fn check_blocks(path: &Path, what: (Param, &str), blocks: &Blocks) -> Result<()> {
+    let [rows, width] = blocks.dims();
+    let step = (CHECKED_AT_ONCE / width).max(1);
+    for from in (0..rows).step_by(step) {
+        let n = step.min(rows - from);
+        let mut values = vec![0f32; n * width];
+        blocks.unpack(from..from + n, &mut values);
+        check_finite(path, what, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
     }
+    Ok(())
 }
 
 /// For each row of a family's queries or keys, its place in a file that lays the two halves of a head one row between each

@@ -47,6 +47,8 @@ pub struct Entry {
     pub kind: Kind,
     /// Its bytes in the file.
     pub bytes: Range<usize>,
+    /// The file it lies in, of a model in several: 0 is the first.
+    pub part: usize,
 }
 
 impl Entry {
@@ -95,7 +97,7 @@ impl Header {
         let mut tensors = HashMap::new();
         for (name, shape, kind, offset) in found {
             let bytes = place(&reader, &name, (&shape, kind), (start, offset, alignment))?;
-            if tensors.insert(name.clone(), Entry { shape, kind, bytes }).is_some() {
+            if tensors.insert(name.clone(), Entry { shape, kind, bytes, part: 0 }).is_some() {
                 return Err(reader.bad(format!("tensor `{name}` twice"), WHOLE));
             }
         }

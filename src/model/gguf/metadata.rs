@@ -7,7 +7,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 /// Keys of an architecture that change no number here.
-const HARMLESS: &[&str] = &["rope.scaling.finetuned", "tensor_data_layout", "vocab_size"];
+const HARMLESS: &[&str] = &[
+    "classifier.output_labels", // a classifier behind the last block
+    "classifier.pooling_type",
+    "expert_used_count", // of no experts: others are refused
+    "pooling_type",      // what is made of the stream for a text's embedding
+    "rope.scaling.finetuned",
+    "tensor_data_layout",
+    "vocab_size",
+];
+
+/// Values of a list that an error shows.
+const SHOWN: usize = 8;
 
 /// The metadata of one file, and which of its keys were read.
 pub(super) struct Metadata<'a> {
@@ -51,6 +62,28 @@ impl<'a> Metadata<'a> {
             _ => None,
         };
         self.typed(key, of, "a whole number")
+    }
+
+    /// A whole number, if the key is there: one for all layers, or a list with the same one for each.
+    pub fn count_of_layers(&self, key: &str, layers: &str) -> Result<Option<usize>> {
+        let Some(Value::List(values)) = self.value(key) else { return self.count(key) };
+        let n_layers = self.required(layers, self.count(layers))?;
+        let first = values.first().filter(|first| values.iter().all(|value| value == *first));
+        match first {
+            Some(Value::Integer(n)) if *n >= 0 && values.len() == n_layers => Ok(Some(*n as usize)),
+            _ => {
+                let shown: Vec<String> = values.iter().take(SHOWN).map(Value::to_string).collect();
+                let more = if values.len() > SHOWN { ", …" } else { "" };
+                Err(Error::UnsupportedConfig {
+                    path: self.path.to_path_buf(),
+                    field: key.to_string(),
+                    value: format!("[{}{more}]", shown.join(", ")),
+                    expected: format!(
+                        "one whole number is, or a list with the same for each of the {n_layers} layers"
+                    ),
+                })
+            }
+        }
     }
 
     /// A number, if the key is there.

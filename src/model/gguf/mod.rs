@@ -5,22 +5,33 @@
 //!
 //! - `header`: the file's table of contents, with every count checked
 //! - `kind`: how numbers are stored, and which ways are read
-//! - `metadata`: values by key; what is not read is refused
-//! - `config`: metadata to a family's config fields
+//! - `metadata`, `keys`: values by key, and by an architecture's; what is not read is refused
+//! - `split`: the files of a model in several; `purpose`: files that hold no model
+//! - `architectures`: those that are read, and the families they are
+//! - `config`, `rope`: metadata to a family's config fields
 //! - `tensors`: which tensor, and which of its rows, is which parameter
-//! - `tokenizer`, `pre_tokenizer`: vocabulary and merges to a tokenizer.json
+//! - `vocabulary`: tokens by id; `tokenizer`, `pre_tokenizer`, `word_piece`: a tokenizer.json of them
 //! - `control_vector`: vectors that are added to the stream, as llama.cpp keeps them
-//! - `file`: an open file as spec, parameters and tokenizer
+//! - `file`: an open model as spec, parameters and tokenizer
 
+mod architectures;
 mod config;
 mod control_vector;
 mod file;
 mod header;
+mod keys;
 mod kind;
 mod metadata;
 mod pre_tokenizer;
+mod purpose;
+mod rope;
+mod split;
 mod tensors;
 mod tokenizer;
+mod vocabulary;
+mod word_piece;
 
 pub use control_vector::{ByBlock, load_control_vector, save_control_vector};
 pub(super) use file::GgufFile;
+pub(super) use purpose::is_no_model;
+pub(super) use split::{PartName, first as first_part};

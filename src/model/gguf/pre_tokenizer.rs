@@ -47,18 +47,81 @@ const fn plain(names: &'static [&'static str], patterns: &'static [&'static str]
     PreTokenizer { names, patterns, ignores_merges: false, adds_bos: false }
 }
 
+/// BLOOM's: words with the space before them, cut at some signs.
+const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
+
+/// llama.cpp's names; those in one line are cut alike.
 const KNOWN: &[PreTokenizer] = &[
-    plain(&["gpt-2", "phi-2", "olmo", "mpt", "exaone4", "trillion"], &[GPT2]),
+    plain(
+        &[
+            "gpt-2",
+            "phi-2",
+            "olmo",
+            "mpt",
+            "exaone4",
+            "trillion",
+            "jais",
+            "roberta-bpe",
+            "modern-bert",
+            "jina-v1-en",
+            "jina-v2-code",
+            "jina-v2-de",
+            "jina-v2-es",
+            "jina-de",
+            "jina-es",
+            "gigachat",
+            "a.x-4.0",
+            "mellum",
+            "granite-docling",
+        ],
+        &[GPT2],
+    ),
     PreTokenizer {
         ignores_merges: true,
         adds_bos: true,
-        ..plain(&["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"], &[llama3_like!(r"\p{N}{1,3}")])
+        ..plain(
+            &[
+                "llama-bpe",
+                "llama3",
+                "llama-v3",
+                "falcon3",
+                "falcon-h1",
+                "pixtral",
+                "midm-2.0",
+                "lfm2",
+                "jina-v5-nano",
+            ],
+            &[llama3_like!(r"\p{N}{1,3}")],
+        )
     },
-    plain(&["dbrx", "smaug-bpe"], &[llama3_like!(r"\p{N}{1,3}")]),
-    plain(&["qwen2", "deepseek-r1-qwen", "megrez", "stablelm2"], &[llama3_like!(r"\p{N}")]),
-    plain(&["smollm", "starcoder", "refact", "command-r", "codeshell"], &[r"\p{N}", GPT2]),
+    plain(&["dbrx", "smaug-bpe", "chatglm-bpe"], &[llama3_like!(r"\p{N}{1,3}")]),
+    PreTokenizer { ignores_merges: true, ..plain(&["glm4", "glm5"], &[llama3_like!(r"\p{N}{1,3}")]) },
+    plain(
+        &[
+            "qwen2",
+            "deepseek-r1-qwen",
+            "kormo",
+            "f2llmv2",
+            "megrez",
+            "stablelm2",
+            "hunyuan",
+            "solar-open",
+            "grok-2",
+        ],
+        &[llama3_like!(r"\p{N}")],
+    ),
+    plain(
+        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
+        &[r"\p{N}", GPT2],
+    ),
+    plain(&["falcon"], &[r"[\p{P}\$\+<=>\^~\|`]+", GPT2, "[0-9][0-9][0-9]"]),
+    plain(&["bloom", "poro-chat", "gpt3-finnish"], &[BLOOM]),
+    plain(&["viking"], &[BLOOM, r"\p{N}"]),
     PreTokenizer { ignores_merges: true, adds_bos: true, ..plain(&["tekken"], &[cased!("", r"\p{N}")]) },
-    plain(&["gpt-4o", "llama4"], &[cased!("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", r"\p{N}{1,3}")]),
+    plain(
+        &["gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"],
+        &[cased!("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", r"\p{N}{1,3}")],
+    ),
     plain(&["default"], &[r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", "[0-9][0-9][0-9]"]),
 ];
 

@@ -2,16 +2,27 @@
 
 use super::header::Header;
 use crate::model::params::{Kind, Param, Part, Place};
-use crate::model::spec::Spec;
+use crate::model::spec::{BlockKind, Placement, Spec};
 use crate::model::weights::{Rows, Source};
 use std::collections::BTreeSet;
 
 /// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the first context.
 pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_factors_short.weight"];
 
-/// Tensors that hold no parameter: they are read elsewhere, or for texts beyond the first context, which are
-/// refused.
-const NO_PARAMETERS: [&str; 3] = [FREQUENCY_FACTORS[0], FREQUENCY_FACTORS[1], "rope_factors_long.weight"];
+/// An encoder's token types; not every file has them.
+pub(super) const TOKEN_TYPES: &str = "token_types.weight";
+
+/// Tensors that hold no parameter: they are read elsewhere, for texts beyond the first context, which are
+/// refused, or by a classifier behind an encoder's last block.
+const NO_PARAMETERS: [&str; 7] = [
+    FREQUENCY_FACTORS[0],
+    FREQUENCY_FACTORS[1],
+    "rope_factors_long.weight",
+    "cls.weight",
+    "cls.bias",
+    "cls.output.weight",
+    "cls.output.bias",
+];
 
 /// Where a parameter lies.
 pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> Source {
@@ -19,6 +30,9 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> Source {
         Place::Block(l, part) => (l, part),
         Place::FinalNorm => return Source::whole("output_norm", param),
         Place::Unembed => return Source::whole("output", param),
+        Place::Positions => return Source::whole("position_embd", param),
+        Place::TokenTypes => return Source::named(TOKEN_TYPES.into(), Rows::All),
+        Place::EmbedNorm => return Source::whole("token_embd_norm", param),
         _ => return Source::whole("token_embd", param),
     };
     let kind = if param.kind == Kind::Bias { "bias" } else { "weight" };
@@ -26,9 +40,21 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> Source {
     // What has no tensor of its own lies in one with others.
     let (stem, rows) = match fused(spec, part) {
         Some((own, together, rows)) if !has(own) && has(together) => (together, rows),
-        _ => (alone(part), Rows::All),
+        _ => (norm(spec, part).unwrap_or(alone(part)), Rows::All),
     };
     Source::rows(format!("blk.{l}.{stem}"), param, rows)
+}
+
+/// The name of a norm in architectures that have names of their own.
+fn norm(spec: &Spec, part: Part) -> Option<&'static str> {
+    let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
+    match part {
+        Part::AttnNorm if spec.placement == Placement::AfterSum => Some("attn_output_norm"),
+        Part::MlpNorm if spec.placement == Placement::AfterSum => Some("layer_output_norm"),
+        Part::AttnNorm if has_two => Some("attn_norm_2"),
+        Part::MlpNorm if has_two => Some("attn_norm"),
+        _ => None,
+    }
 }
 
 /// The name of a part that has a tensor to itself.

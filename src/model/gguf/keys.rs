@@ -1,0 +1,43 @@
+//! The metadata keys of one architecture.
+
+use super::header::Value;
+use super::metadata::Metadata;
+use crate::error::Result;
+
+/// The keys of one architecture.
+pub(super) struct Keys<'a> {
+    pub metadata: &'a Metadata<'a>,
+    pub architecture: &'static str,
+}
+
+impl Keys<'_> {
+    pub fn key(&self, name: &str) -> String {
+        format!("{}.{name}", self.architecture)
+    }
+
+    /// A whole number; of a list with one for each layer, the one that all layers share.
+    pub fn count(&self, name: &str) -> Result<usize> {
+        self.metadata.required(&self.key(name), self.maybe_count(name))
+    }
+
+    pub fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
+        self.metadata.count_of_layers(&self.key(name), &self.key("block_count"))
+    }
+
+    pub fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
+        self.metadata.number(&self.key(name))
+    }
+
+    pub fn number(&self, name: &str) -> Result<f64> {
+        let key = self.key(name);
+        self.metadata.required(&key, self.metadata.number(&key))
+    }
+
+    /// Refuses a number that is not the one honoured; left out is as good.
+    pub fn only(&self, name: &str, honoured: usize, why: &str) -> Result<()> {
+        match self.maybe_count(name)?.filter(|n| *n != honoured) {
+            Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), why)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! BERT's WordPiece as a tokenizer.json.
+//!
+//! llama.cpp marks the beginning of a word by a space before it, where BERT marks what goes on with a word by `##`.
+
+use super::metadata::Metadata;
+use super::vocabulary::{Vocabulary, class};
+use crate::error::Result;
+use serde_json::{Map, Value, json};
+
+/// `tokenizer.ggml.model` of these vocabularies.
+pub(super) const MODEL: &str = "bert";
+/// The mark of a word's beginning.
+const SPACE: char = '\u{2581}';
+/// BERT's mark of what goes on with a word.
+const GOES_ON: &str = "##";
+/// The ids that llama.cpp takes where a file names none: BERT's own.
+const UNKNOWN: usize = 100;
+const BEGINNING: usize = 101;
+const END: usize = 102;
+
+/// BERT's own text of a token.
+pub(super) fn without_phantom(token: String, of: u32) -> String {
+    match token.strip_prefix(SPACE) {
+        _ if of == class::CONTROL => token,
+        Some(word) => word.to_string(),
+        None => format!("{GOES_ON}{token}"),
+    }
+}
+
+/// The fields of the tokenizer.json.
+///
+/// # Errors
+/// What is missing or of another type, by key.
+pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String, Value>> {
+    let special = |key: &str, usual| vocabulary.special(metadata, key, Some(usual));
+    let unknown = special("tokenizer.ggml.unknown_token_id", UNKNOWN)?;
+    let first = special("tokenizer.ggml.bos_token_id", BEGINNING)?;
+    let last = special("tokenizer.ggml.seperator_token_id", END)?;
+    let lowercase = metadata.flag("tokenizer.ggml.normalizer.lowercase")?.unwrap_or(true);
+    let strips = metadata.flag("tokenizer.ggml.normalizer.strip_accents")?.unwrap_or(lowercase);
+    let normalizer = json!({
+        "type": "BertNormalizer",
+        "clean_text": true,
+        "handle_chinese_chars": true,
+        "strip_accents": strips,
+        "lowercase": lowercase,
+    });
+    let model = json!({
+        "type": "WordPiece",
+        "unk_token": vocabulary.tokens[unknown],
+        "continuing_subword_prefix": GOES_ON,
+        "max_input_chars_per_word": 100,
+        "vocab": vocabulary.json(),
+    });
+    Ok(Map::from_iter([
+        ("normalizer".to_string(), normalizer),
+        ("pre_tokenizer".to_string(), json!({ "type": "BertPreTokenizer" })),
+        ("model".to_string(), model),
+        ("post_processor".to_string(), vocabulary.around(Some(first), Some(last))),
+        ("decoder".to_string(), json!({ "type": "WordPiece", "prefix": GOES_ON, "cleanup": true })),
+    ]))
+}
