@@ -173,9 +173,7 @@ impl Experiment {
 
     /// Reads an experiment file.
     pub fn load(path: &Path) -> Result<Experiment> {
-        let bytes = artefact::load_bytes(path)?;
-        let text = String::from_utf8(bytes).map_err(|e| Error::bad_file(path, e, "UTF-8 text"))?;
-        Experiment::parse(path, &text)
+        Experiment::parse(path, &artefact::load_text(path)?)
     }
 
     /// The prompts of a dataset, given as the experiment names it.

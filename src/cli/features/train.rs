@@ -191,8 +191,7 @@ impl Train {
             texts.extend(Corpus::new(&datasets, self.seed).stanzas(self.sentences).into_iter().flatten());
         }
         for path in &self.files {
-            let text = String::from_utf8(artefact::load_bytes(path)?)
-                .map_err(|e| Error::bad_file(path, e, "texts in UTF-8, one a line"))?;
+            let text = artefact::load_text(path)?;
             texts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(String::from));
         }
         let bar = terminal::bar("tokens", texts.len() as u64);
