@@ -1,7 +1,7 @@
 //! One process at a time writes to a store: a lock that ends with the process, and says whose it is.
 
-use crate::artefact::date_now;
 use crate::artefact;
+use crate::artefact::date_now;
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};

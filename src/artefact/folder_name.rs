@@ -21,7 +21,8 @@ const LONGEST: usize = 200;
 /// ```
 pub fn folder_name(what: &str, name: &str) -> Result<String> {
     // Marks that turn the direction of writing show another name than there is.
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_bad = |c: char| c.is_control() || turns(c) || "/\\\u{feff}".contains(c);
     let is_safe =
         !name.trim().is_empty() && name.len() <= LONGEST && !name.starts_with('.') && !name.contains(is_bad);

@@ -50,7 +50,9 @@ fn other_kind(bytes: &[u8]) -> Option<(String, String)> {
         // Before UTF-16: its mark begins this one.
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => save_as("UTF-32", "UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => save_as("UTF-16", "UTF-16"),
-        [0x1f, 0x8b, ..] => Some(("a gzip file".into(), "a text; unpack it, for example with `gunzip FILE`".into())),
+        [0x1f, 0x8b, ..] => {
+            Some(("a gzip file".into(), "a text; unpack it, for example with `gunzip FILE`".into()))
+        }
         [b'P', b'K', 3, 4, ..] => Some((
             "a zip archive, such as an Excel workbook".into(),
             "a text; unpack it, or save the sheet as \"CSV UTF-8\"".into(),
@@ -80,7 +82,8 @@ fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Error {
     let begin = bytes[..at].iter().rposition(|byte| b"\r\n".contains(byte)).map_or(0, |end| end + 1);
     let before = String::from_utf8_lossy(&bytes[begin..at]);
     let n_before = before.chars().count();
-    let before: String = before.chars().skip(n_before.saturating_sub(20)).filter(|c| !c.is_control()).collect();
+    let before: String =
+        before.chars().skip(n_before.saturating_sub(20)).filter(|c| !c.is_control()).collect();
     let found = format!("a byte that is not UTF-8 (0x{:02x}, after `{before}`) in line {line}", bytes[at]);
     let expected = "UTF-8: save it so; where it is Latin-1 or Windows-1252, with \
                     `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`";
@@ -114,7 +117,9 @@ mod tests {
     #[test]
     fn other_encodings_are_told_by_line_with_the_way_out() {
         let utf16 = |text: &str, big: bool| -> Vec<u8> {
-            text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+            text.encode_utf16()
+                .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                .collect()
         };
         for (bytes, parts) in [
             (utf16("\u{feff}name,year", false), ["in UTF-16", "iconv -f UTF-16 -t UTF-8"]),

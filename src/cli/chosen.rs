@@ -3,6 +3,7 @@
 use super::hub;
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::folder_name;
 use mappa::hub::RepoId;
 use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use std::path::Path;
@@ -36,18 +37,18 @@ impl ChosenModel {
     }
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
-    pub fn folder_name(&self, lab: &Path) -> String {
+    pub fn folder_name(&self, lab: &Path) -> Result<String> {
         let path = match Location::find(lab, &self.name) {
-            Ok(Location::Folder { name, .. }) => return name,
-            Ok(Location::Bundled) => return BUNDLED_MODEL.into(),
+            Ok(Location::Folder { name, .. }) => return Ok(name),
+            Ok(Location::Bundled) => return Ok(BUNDLED_MODEL.into()),
             Ok(Location::Gguf(path)) => path,
             Err(_) => match self.name.parse::<RepoId>() {
-                Ok(repo) => return repo.short_name(),
+                Ok(repo) => return Ok(repo.short_name()),
                 Err(_) => self.name.clone().into(),
             },
         };
         let last = path.file_name().map_or(self.name.clone(), |name| name.to_string_lossy().into_owned());
-        last.strip_suffix(".gguf").map_or(last.clone(), String::from)
+        folder_name("model", last.strip_suffix(".gguf").unwrap_or(&last))
     }
 }
 

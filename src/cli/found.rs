@@ -5,6 +5,7 @@ use super::stages::{activations, best_point};
 use super::table::print_columns;
 use clap::{Args, Subcommand};
 use mappa::activations::ActivationStore;
+use mappa::artefact::folder_name;
 use mappa::datasets::TargetKind;
 use mappa::hook_point::HookPoint;
 use mappa::model::BUNDLED_MODEL;
@@ -223,10 +224,14 @@ pub struct Geometry {
 
 impl Geometry {
     fn run(&self, lab: &Path) -> Result<()> {
+        for (what, name) in [("--model", &self.model), ("--prompt", &self.prompt)] {
+            folder_name(what, name)?;
+        }
         let model = lab.join("probes").join(&self.model);
         let datasets =
             if self.datasets.is_empty() { probed(&model, &self.prompt)? } else { self.datasets.clone() };
         let folder = |dataset: &String| model.join(dataset).join(&self.prompt);
+        datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
         let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
         if let Some(dataset) = datasets.iter().find(missing) {
             let found = format!("no probes in {}", folder(dataset).display());

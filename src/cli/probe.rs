@@ -1,6 +1,7 @@
 //! `mappa probe`: probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
+use super::dataset::find;
 use super::found::Found;
 use super::recording::ChosenTokens;
 use super::settings::{Settings, at_least_two};
@@ -10,7 +11,7 @@ use super::texts::Texts;
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Unplaced;
-use mappa::datasets::{Dataset, Prompt, find};
+use mappa::datasets::{Dataset, Prompt};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::load_rows;

@@ -94,9 +94,11 @@ fn token_in(file: &Path) -> Result<Option<Token>> {
     match artefact::load_text(file) {
         Ok(text) => Ok(Token::new(&text)),
         // The fault would show what stands in the file, which is secret.
-        Err(Error::BadFile { .. }) => {
-            Err(Error::bad_file(file, "a token that is not in UTF-8", "a text file in UTF-8; log in again, or save it so"))
-        }
+        Err(Error::BadFile { .. }) => Err(Error::bad_file(
+            file,
+            "a token that is not in UTF-8",
+            "a text file in UTF-8; log in again, or save it so",
+        )),
         Err(_) => Ok(None),
     }
 }

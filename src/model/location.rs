@@ -1,6 +1,7 @@
 //! Where a model lies, by the name a user gave.
 
 use super::load::BUNDLED_MODEL;
+use crate::artefact::{folder_name, folder_name_of};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -31,9 +32,14 @@ impl Location {
         let folders = [PathBuf::from(name), models.join(name)];
         let files = [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))];
         if let Some(path) = folders.into_iter().find(|folder| folder.join("config.json").is_file()) {
-            return Ok(Location::Folder { name: self::name(&path), path });
+            let name = folder_name(
+                &format!("name of the model in {:?}", path.display().to_string()),
+                &self::name(&path),
+            )?;
+            return Ok(Location::Folder { name, path });
         }
         if let Some(file) = files.into_iter().find(|path| is_gguf(path) && path.is_file()) {
+            folder_name_of("name of the model", &file)?;
             return Ok(Location::Gguf(file));
         }
         if name == BUNDLED_MODEL {

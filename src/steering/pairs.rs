@@ -50,7 +50,9 @@ impl TextPairs {
     /// [`Error::BadRow`] naming the line.
     pub fn load(path: &Path) -> Result<TextPairs> {
         let mut pairs = TextPairs { positive: vec![], negative: vec![] };
-        for (line, row) in artefact::load_text(path)?.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty()) {
+        for (line, row) in
+            artefact::load_text(path)?.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty())
+        {
             let bad = |problem: String| Error::BadRow { path: path.to_path_buf(), row, problem };
             let value: serde_json::Value =
                 serde_json::from_str(line).map_err(|e| bad(format!("{e}; expected {LINE}")))?;

@@ -32,6 +32,7 @@ mod source;
 mod steering;
 mod stores;
 mod sweeps;
+mod tables;
 mod texts;
 mod texts_binary;
 mod tidy;

@@ -1,6 +1,7 @@
 //! `mappa features train`: a sparse dictionary of a model's activations.
 
 use super::super::chosen::ChosenModel;
+use super::super::dataset::find;
 use super::super::stages::held_weights;
 use super::super::stopping::Stopping;
 use super::super::table::print_columns;
@@ -9,7 +10,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use mappa::activations::hook_points;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{BUNDLED, Dataset, Prompt, find};
+use mappa::datasets::{BUNDLED, Dataset, Prompt};
 use mappa::features::train::{
     Fit, Progress, Source, TextRows, Tokenised, TrainSettings, Trainer, Watch, fit, principal_components,
     random,
@@ -144,11 +145,7 @@ impl Train {
         if !(self.memory.is_finite() && self.memory > 0.0) {
             return Err(Error::invalid("--memory", self.memory, "GiB, more than 0"));
         }
-        if let Some(name) = self.called.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\']))
-        {
-            return Err(Error::invalid("--name", format!("`{name}`"), "a folder's name, without / and \\"));
-        }
-        Ok(())
+        self.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
     }
 
     /// The one hook point that is meant.

@@ -3,7 +3,7 @@
 use super::super::stages::probe_folder;
 use super::feature::Feature;
 use clap::Args;
-use mappa::datasets::{Prompt, TargetKind};
+use mappa::datasets::{Prompt, TargetKind, name_of};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Framed, Model};
 use mappa::probes::ProbeSet;
@@ -210,7 +210,8 @@ impl Change {
 
 /// The probes of a dataset in the lab, of this model.
 pub fn load_probes(lab: &Path, model: &Model, dataset: &str) -> Result<ProbeSet> {
-    let path = probe_folder(lab, &model.name, dataset, &Prompt::empty().name).join("probes.safetensors");
+    let path =
+        probe_folder(lab, &model.name, &name_of(dataset), &Prompt::empty().name).join("probes.safetensors");
     if !path.is_file() {
         let make = format!("probes; make them with `mappa probe --model {} --dataset {dataset}`", model.name);
         return Err(Error::bad_file(path, "nothing", make));

@@ -1,6 +1,7 @@
 //! `mappa steer sweep`: layers × doses × prompts × directions, and which of them to take.
 
 use super::super::chosen::ChosenModel;
+use super::super::dataset::find;
 use super::super::experiment::SweepPlan;
 use super::super::sweeping::{
     Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
@@ -8,7 +9,8 @@ use super::super::sweeping::{
 use super::chosen::load_probes;
 use super::feature::Feature;
 use clap::Args;
-use mappa::datasets::{Dataset, find};
+use mappa::artefact::folder_name;
+use mappa::datasets::Dataset;
 use mappa::hook_point::HookPoint;
 use mappa::model::{ChatDate, Model};
 use mappa::steering::{Along, Layers, Where};
@@ -109,7 +111,7 @@ impl Sweep {
         };
         let (model, dataset, probes, plan) = (&model, &dataset, &probes, &plan);
         let sweeping = Sweeping { model, dataset, probes, plan, layers, unit };
-        let folder = lab.join("steering").join(&model.name).join(plan.name());
+        let folder = lab.join("steering").join(&model.name).join(folder_name("--called", plan.name())?);
         let (rows, _) = sweeping.rows(&folder)?;
         draw_sweep(&rows, &folder)?;
         print_points(&rows);
