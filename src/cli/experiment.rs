@@ -23,7 +23,7 @@ const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 pub struct Experiment {
     /// A model's name or folder.
     pub model: String,
-    /// Names of datasets or CSV files.
+    /// Names of datasets, or files.
     pub datasets: Vec<String>,
     /// A template, or the name of one of the paper's prompts, which all the datasets must have.
     #[serde(default)]

@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 pub struct Extract {
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]

@@ -51,7 +51,7 @@ const LISTED: [(&str, usize, By); 3] = [
 pub struct Neurons {
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]

@@ -43,7 +43,7 @@ pub struct Probe {
     command: Option<Found>,
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, visible_alias = "test", value_name = "NAME|FILE", required = true)]
     dataset: Option<String>,
     #[command(flatten)]

@@ -144,7 +144,8 @@ const UNSAFE: [&str; 3] = ["src/model/bf16/kernel.rs", "src/model/mapped.rs", "s
 
 /// Ways to read a text around `artefact::load_text` and `artefact::text_of`, which take the byte order mark off and tell
 /// other encodings.
-const AROUND: [&str; 4] = ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
+const AROUND: [&str; 4] =
+    ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
 /// The file of those two, and those whose bytes are no text file's: parts of binary files, and answers of the hub.
 const NO_TEXT_FILES: [&str; 5] = [
@@ -170,7 +171,7 @@ pub fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     if trusts && !UNSAFE.contains(&path.as_str()) {
         faults.push(format!("{path}: `unsafe` belongs to {} alone", UNSAFE.join(", ")));
     }
-    let is_around = |word: &&str| words(&source.shipped, word).next().is_some();
+    let is_around = |word: &&&str| words(&source.shipped, word).next().is_some();
     if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
         faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
     }

@@ -24,6 +24,8 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     for record in reader.records() {
         let record = record.map_err(|e| bad_row(path, rows.len() as u64, e))?;
         let at = record.position().map_or(0, |position| position.byte() as usize);
+        // The reader begins a row at the blank lines before it.
+        let at = at + text[at..].bytes().take_while(|byte| b"\r\n".contains(byte)).count();
         rows.push((lines.line(at) + before, record.iter().map(str::to_string).collect()));
     }
     let commas = if sign == b';' { Commas::Either } else { Commas::DotIsDecimal };
