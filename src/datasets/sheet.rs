@@ -50,7 +50,10 @@ impl Sheet<'_> {
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if stem.is_empty() || stem.starts_with('-') || !stem.chars().all(is_plain) {
-            command += " --name my_dataset";
+            let words: Vec<&str> = stem.split(|c| !is_plain(c)).filter(|word| !word.is_empty()).collect();
+            let name = words.join("_");
+            let name = name.trim_start_matches('-');
+            command += &format!(" --name {}", if name.is_empty() { "my_dataset" } else { name });
         }
         let known = NAME.find(self.headings);
         let name = match &known {

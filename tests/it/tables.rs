@@ -196,6 +196,7 @@ fn columns_of_one_name_are_refused_wherever_they_come_from() {
     let plan = Import { name: "own".into(), ..Import::default() };
     for (name, text, parts) in [
         ("t.csv", "name,year,year\nA,1,2\n", ["two columns `year`", "the 2nd and the 3rd"]),
+        ("t.csv", "name,,year,,year\nA,,1,,2\n", ["two columns `year`", "the 3rd and the 5th"]),
         ("t.tsv", "name\tyear\tname\nA\t1\t2\n", ["two columns `name`", "the 1st and the 3rd"]),
         ("t.csv", "name,year [group], year \nA,1,2\n", ["two columns `year`", "the 2nd and the 3rd"]),
         (

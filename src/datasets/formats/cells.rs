@@ -50,13 +50,7 @@ pub(in crate::datasets) enum Commas {
 impl Cells {
     /// Refuses two columns of one name, and a table without rows.
     pub fn check(&self, path: &Path) -> Result<()> {
-        let mut seen: HashMap<&str, usize> = HashMap::new();
-        for (column, place) in self.columns.iter().zip(1..) {
-            if let Some(before) = seen.insert(column, place) {
-                let found = format!("two columns `{column}`, the {} and the {}", nth(before), nth(place));
-                return Err(Error::bad_file(path, found, "another name for each column"));
-            }
-        }
+        check_names(path, &self.columns)?;
         if self.rows.is_empty() {
             return Err(Error::bad_file(path, "no rows", "a header and one entity a row"));
         }
@@ -95,6 +89,18 @@ impl Cells {
             _ => bad_row(path, row, problem),
         }
     }
+}
+
+/// Refuses two columns of one name by their places; columns without a name may be several.
+pub(super) fn check_names(path: &Path, columns: &[String]) -> Result<()> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (column, place) in columns.iter().zip(1..).filter(|(column, _)| !column.is_empty()) {
+        if let Some(before) = seen.insert(column, place) {
+            let found = format!("two columns `{column}`, the {} and the {}", nth(before), nth(place));
+            return Err(Error::bad_file(path, found, "another name for each column"));
+        }
+    }
+    Ok(())
 }
 
 /// A number as a place in an order: `1st`, `2nd`.

@@ -1,6 +1,6 @@
 //! Rows whose cells are set apart by a sign: CSV with quoting, TSV without.
 
-use super::cells::{Cells, Commas, bad_row};
+use super::cells::{Cells, Commas, bad_row, check_names};
 use super::quotes::{self, is_line_end};
 use super::separator;
 use crate::error::Result;
@@ -55,6 +55,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
     let mut rows = rows.into_iter().filter(|(_, row)| !row.iter().all(is_blank));
     let Some((_, header)) = rows.next() else { return Ok(Cells::default()) };
     let mut columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
+    check_names(path, &columns)?;
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     for ((line, mut row), n) in rows.zip(1u64..) {
         // Excel writes fewer or more of the cells at a row's end that nothing is in.

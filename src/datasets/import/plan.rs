@@ -73,7 +73,7 @@ impl Import {
         if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
             return Err(Error::invalid(
                 "name of a dataset",
-                &self.name,
+                format!("{:?}", self.name),
                 "letters, digits, _ and -; choose one with --name",
             ));
         }
