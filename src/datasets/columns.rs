@@ -30,7 +30,7 @@ const GROUP_COLUMNS: [&str; 9] = [
 /// Numbers of which larger ones are mistakes: the largest that can be computed with.
 const LARGEST: f64 = f32::MAX as f64;
 
-/// Where name, target, groups and split of each entity stand, and how its numbers are written.
+/// The places of name, target, groups and split, and the decimal mark of the target.
 pub(super) struct Columns {
     /// The name's column.
     pub name: usize,

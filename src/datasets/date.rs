@@ -23,7 +23,7 @@ fn month_days(year: i32, month: u32) -> u32 {
 pub fn date_to_year(text: &str) -> Result<f64, String> {
     let wrong = || format!("`{text}` is not a date; expected year-month-day such as 1969-07-20");
     let (day_part, time) = text.split_once([' ', 'T']).unwrap_or((text, ""));
-    if !time.chars().all(|c| c.is_ascii_digit() || ":.,+- ZUTC".contains(c)) {
+    if !time.chars().all(|c| c.is_ascii_digit() || ":.,+- ZUTCGAPMapm".contains(c)) {
         return Err(wrong());
     }
     let (negative, digits) = match day_part.strip_prefix('-') {

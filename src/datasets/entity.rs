@@ -154,7 +154,7 @@ pub struct Dataset {
     pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// What a reader of the file should know, such as columns that were left out; a sentence each.
+    /// Remarks for a reader of the file, such as columns that were left out; a sentence each.
     pub notes: Vec<String>,
 }
 

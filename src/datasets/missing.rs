@@ -7,12 +7,12 @@ const NOTHING: [&str; 20] = [
     "1.#qnan", "-1.#qnan", "\\n", "-", "–", "—", "?", "−",
 ];
 
-/// Whether a cell is blank.
+/// Tells if a cell is blank.
 pub(super) fn is_blank(cell: &str) -> bool {
     cell.trim().is_empty()
 }
 
-/// Whether a cell says that it holds no number. Nan is a town in Thailand: no name says so.
+/// Tells if a cell says that it holds no number. Nan is a town in Thailand: no name says so.
 pub(super) fn is_nothing(cell: &str) -> bool {
     is_blank(cell) || NOTHING.contains(&cell.trim().to_lowercase().as_str())
 }

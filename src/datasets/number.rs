@@ -50,10 +50,9 @@ pub(super) fn read(text: &str, mark: Mark) -> Option<f64> {
         Some(at) => {
             let apart = whole[at..].chars().next()?;
             let groups: Vec<&str> = whole.split(apart).collect();
-            let is_group = |group: &&str| group.len() == 3 && is_digits(group);
             let is_first =
                 (1..=3).contains(&groups[0].len()) && is_digits(groups[0]) && !groups[0].starts_with('0');
-            if !is_first || !groups[1..].iter().all(|group| is_group(group)) {
+            if !is_first || !groups[1..].iter().all(|group| group.len() == 3 && is_digits(group)) {
                 return None;
             }
             groups.concat()
@@ -66,7 +65,7 @@ pub(super) fn read(text: &str, mark: Mark) -> Option<f64> {
     Some(value).filter(|value| value.is_finite())
 }
 
-/// What the cells of some columns say about their decimal mark.
+/// The rows of some columns that tell their decimal mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Evidence {
     /// A row with a number only under a decimal point.
@@ -77,7 +76,7 @@ pub(super) struct Evidence {
     pub either: Option<u64>,
     /// A row of that kind that has a comma in it.
     pub either_with_comma: Option<u64>,
-    /// Whether a cell is no number under any mark.
+    /// Some cell is no number under any mark.
     pub has_others: bool,
 }
 

@@ -30,7 +30,12 @@ impl Sheet<'_> {
     /// The error about a column that is not there.
     pub fn missing(&self, column: String) -> Error {
         let headings: Vec<String> = self.headings.iter().map(Heading::to_string).collect();
-        let found = format!("{}; {}", headings.join(", "), self.way_out());
+        let left_out: Vec<String> = self.cells.left_out.iter().map(ToString::to_string).collect();
+        let left_out = match left_out.is_empty() {
+            true => String::new(),
+            false => format!(", and without texts {}", left_out.join(", ")),
+        };
+        let found = format!("{}{left_out}; {}", headings.join(", "), self.way_out());
         Error::MissingColumn { path: self.path.to_path_buf(), column, found }
     }
 
@@ -88,7 +93,7 @@ impl Sheet<'_> {
         format!("say which column is what, for example `{command}`")
     }
 
-    /// Whether a column's cells may be names: all there, no numbers, most of them different.
+    /// Tells if a column's cells may be names: all there, no numbers, most of them different.
     fn is_name(&self, place: usize) -> bool {
         let mut names = HashSet::new();
         let cells = || self.cells.rows.iter().map(|row| row[place].as_str());
@@ -97,7 +102,7 @@ impl Sheet<'_> {
         }) && cells().filter(|cell| names.insert(*cell)).count() * 2 > self.cells.rows.len()
     }
 
-    /// Whether all of a column's cells are of a kind, and not all the same.
+    /// Tells if all of a column's cells are of a kind, and not all the same.
     fn differs(&self, place: usize, is_one: impl Fn(&str) -> bool) -> bool {
         let cells = || self.cells.rows.iter().map(|row| row[place].as_str());
         let first = cells().next().unwrap_or_default();

@@ -36,7 +36,7 @@ pub(super) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,
 ) -> Result<(), (u64, String)> {
-    let (mut compact, mut plain): (Option<(u64, &str)>, Option<(u64, &str)>) = (None, None);
+    let (mut compact, mut plain) = (None, None);
     for (row, cell) in cells {
         let found = match compact_to_iso(cell) {
             Some(_) => &mut compact,

@@ -161,6 +161,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_file_of_a_windows_editor_is_read_or_refused_without_showing_it() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("token");
+        let variables = || {
+            let folder = home.path().to_str().unwrap().to_string();
+            Settings::from_variables(|name| (name == "HF_HOME").then(|| folder.clone()), None)
+        };
+        std::fs::write(&file, "\u{feff}hf_secret\r\n").unwrap();
+        assert_eq!(variables().unwrap().token, Token::new("hf_secret"));
+        for bytes in [
+            b"hf_secret\xe9\n".to_vec(),
+            "\u{feff}hf_secret".encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let error = variables().unwrap_err().to_string();
+            assert!(error.contains("token that is not in UTF-8") && !error.contains("hf_secret"), "{error}");
+        }
+    }
+
+    #[test]
     fn offline_and_the_endpoint() {
         for (value, offline) in
             [("1", true), ("YES", true), ("on", true), ("True", true), ("0", false), ("no", false)]

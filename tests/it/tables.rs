@@ -165,6 +165,7 @@ fn what_is_imported_is_read_the_same_again() {
 fn rows_are_never_swallowed() {
     for (text, parts) in [
         ("name,year\nA,1\n\"B,2\nC,3\n", &["quoted cell that begins in line 3 and does not end", ".tsv"][..]),
+        ("sep=;\nname;year\n\"A\"x;1\n", &["`x` behind the closing quote sign", "in line 3"]),
         ("name,year\n\"A\"x,1\n", &["`x` behind the closing quote sign", "in line 2"]),
         ("name,year\n\"A\" ,1\n", &["behind the closing quote sign", "line 2"]),
         ("name,year\n\"B,2\nC,3\n\"D,4\n", &["`D` behind", "begins in line 2", "in line 4"]),

@@ -18,7 +18,7 @@ pub(in crate::datasets) struct Cells {
     pub left_out: Vec<LeftOut>,
     /// The meaning of a comma in a number, as far as the format tells it.
     pub commas: Commas,
-    /// Something in the cells that a reader should know.
+    /// A remark on the cells for their reader.
     pub note: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub(in crate::datasets) struct Cells {
 pub(in crate::datasets) struct LeftOut {
     /// The column's name.
     pub column: String,
-    /// What it holds, such as `lists or records`.
+    /// Its content, such as `lists or records`.
     pub holds: String,
 }
 
@@ -57,7 +57,7 @@ impl Cells {
         Ok(())
     }
 
-    /// What a reader of the file should know, such as the columns that are left out; a sentence each.
+    /// Remarks for a reader of the file, such as the columns that are left out; a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let columns: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
         let left_out = (!columns.is_empty()).then(|| format!("left out: columns {}", columns.join(", ")));

@@ -13,7 +13,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
         None => (None, text, 0),
     };
     let sign = declared.map_or_else(|| separator::find(path, text), Ok)?;
-    quotes::check(path, text, sign)?;
+    quotes::check(path, text, (sign, before + 1))?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(sign)
         .flexible(true)

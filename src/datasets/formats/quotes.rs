@@ -6,42 +6,32 @@ use std::path::Path;
 const EXPECTED: &str = "cells between quote signs only where both are there, and \"\" for a quote sign within one; \
                         a file without quoting may be called .tsv, with tabs between cells";
 
-/// Refuses a quoted cell that never ends, and text behind a cell's closing quote sign, by their lines.
+/// Refuses a quoted cell that never ends, and text behind a cell's closing quote sign, by their lines, of which
+/// the text's first is `line`.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the lines.
-pub(super) fn check(path: &Path, text: &str, separator: u8) -> Result<()> {
+pub(super) fn check(path: &Path, text: &str, (separator, mut line): (u8, usize)) -> Result<()> {
     let bytes = text.as_bytes();
-    let (mut at, mut line) = (0, 1);
-    let mut is_start = true;
+    let (mut at, mut is_start) = (0, true);
     while at < bytes.len() {
-        match bytes[at] {
-            b'"' if is_start => {
-                let began = line;
-                at = closing(bytes, at + 1, &mut line).ok_or_else(|| {
-                    bad(path, format!("a quoted cell that begins in line {began} and does not end"))
-                })?;
-                is_start = false;
-                at += 1;
-                let is_end = |byte: &u8| *byte == separator || b"\r\n".contains(byte);
-                if let Some(next) = text[at..].chars().next().filter(|_| !is_end(&bytes[at])) {
-                    let begin =
-                        if began == line { String::new() } else { format!(", which begins in line {began}") };
-                    let found =
-                        format!("`{next}` behind the closing quote sign of a cell{begin}, in line {line}");
-                    return Err(bad(path, found));
-                }
-                continue;
-            }
-            byte if byte == separator => is_start = true,
-            byte if is_line_end(bytes, at) => {
-                (line, is_start) = (line + 1, true);
-                debug_assert!(b"\r\n".contains(&byte));
-            }
-            b'\r' => is_start = true,
-            _ => is_start = false,
+        if bytes[at] != b'"' || !is_start {
+            is_start = bytes[at] == separator || b"\r\n".contains(&bytes[at]);
+            line += usize::from(is_line_end(bytes, at));
+            at += 1;
+            continue;
         }
-        at += 1;
+        let began = line;
+        let Some(end) = closing(bytes, at + 1, &mut line) else {
+            return Err(bad(path, format!("a quoted cell that begins in line {began} and does not end")));
+        };
+        (at, is_start) = (end + 1, false);
+        let is_end = |next: &char| next.is_ascii() && (*next as u8 == separator || "\r\n".contains(*next));
+        if let Some(next) = text[at..].chars().next().filter(|next| !is_end(next)) {
+            let begin = if began == line { String::new() } else { format!(", which begins in line {began}") };
+            let found = format!("`{next}` behind the closing quote sign of a cell{begin}, in line {line}");
+            return Err(bad(path, found));
+        }
     }
     Ok(())
 }
@@ -63,12 +53,12 @@ fn closing(bytes: &[u8], mut at: usize, line: &mut usize) -> Option<usize> {
     None
 }
 
-/// Whether a line ends at this byte: at `\n`, or at a `\r` without one.
+/// Tells if a line ends at this byte: at `\n`, or at a `\r` without one.
 pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// Whether a row holds a quoted cell that swallowed the rows between two stray quote signs: its first line would be
+/// Tells if a row holds a quoted cell that swallowed the rows between two stray quote signs: its first line would be
 /// a row of the same kinds of cells.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();

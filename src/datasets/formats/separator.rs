@@ -42,7 +42,7 @@ pub(super) fn find(path: &Path, text: &str) -> Result<u8> {
     }
 }
 
-/// How many cells each of the first rows has, if all have as many and more than one.
+/// The number of cells of each of the first rows, if all have as many and more than one.
 fn cells(text: &str, sign: u8) -> Option<usize> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(sign)

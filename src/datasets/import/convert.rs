@@ -23,7 +23,7 @@ pub struct Imported {
     pub n_repeated: usize,
     /// Columns that were left out, since they hold no texts.
     pub columns_left_out: Vec<String>,
-    /// What a reader of the file should know, a sentence each.
+    /// Remarks for a reader of the file, a sentence each.
     pub notes: Vec<String>,
     csv: Vec<u8>,
     card: Card,
