@@ -333,9 +333,7 @@ fn texts_of_every_kind_are_read_without_a_byte_order_mark() {
         let args = [&["steer", "extract", "--model", model, "--out", "v.safetensors"], args].concat();
         let output = mappa(lab.path(), &args);
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        for name in ["v.json"] {
-            std::fs::remove_file(lab.path().join(name)).unwrap();
-        }
+        std::fs::remove_file(lab.path().join("v.json")).unwrap();
         std::fs::read(lab.path().join("v.safetensors")).unwrap()
     };
     let plain = vectors("atlas", &["--positive", "plain.txt", "--negative", "cold.txt"]);
