@@ -2,7 +2,7 @@
 
 use super::formats::Cells;
 use super::heading::{Heading, Role};
-use super::known::{LATITUDE, LONGITUDE, NAME, Several, YEAR};
+use super::known::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
 use super::missing::{is_blank, is_nothing};
 use super::number::{self, Mark};
 use super::year::year;
@@ -35,7 +35,8 @@ impl Sheet<'_> {
             true => String::new(),
             false => format!(", and without texts {}", left_out.join(", ")),
         };
-        let found = format!("{}{left_out}; {}", headings.join(", "), self.way_out());
+        let headings = headings.join(", ").replace(char::is_control, " ");
+        let found = format!("{headings}{left_out}; {}", self.way_out());
         Error::MissingColumn { path: self.path.to_path_buf(), column, found }
     }
 
@@ -78,19 +79,35 @@ impl Sheet<'_> {
             (Ok(Some(_)), Ok(Some(_)))
         );
         if !is_given(is_target) && !is_place && !matches!(YEAR.find(self.headings), Ok(Some(_))) {
-            let others = || (0..self.headings.len()).filter(|place| Some(*place) != name);
-            let number =
-                others().find(|place| self.differs(*place, |cell| number::read(cell, Mark::Point).is_some()));
-            let date = others().find(|place| self.differs(*place, |cell| year(cell, Mark::Point).is_ok()));
-            command += &match (number, date) {
-                (Some(place), _) => format!(" --target {}", quoted(&self.headings[place].name)),
-                (None, Some(place)) => {
-                    format!(" --target {} --unit years", quoted(&self.headings[place].name))
-                }
-                (None, None) => " --target COLUMN".into(),
-            };
+            command += &self.target_flags(name);
         }
         format!("say which column is what, for example `{command}`")
+    }
+
+    /// The flags for a column that may be the target, beside that of the names.
+    fn target_flags(&self, name: Option<usize>) -> String {
+        let word = |place: &usize| key(&self.headings[*place].name);
+        let others = || (0..self.headings.len()).filter(|place| Some(*place) != name);
+        let is_number = |cell: &str| number::read(cell, Mark::Point).is_some();
+        let is_year = |cell: &str| year(cell, Mark::Point).is_ok();
+        let called = ["year", "date", "born", "died"];
+        let time = others()
+            .filter(|place| called.iter().any(|name| word(place).contains(name)))
+            .find(|place| self.differs(*place, is_year));
+        // A number of the row is no target.
+        let number = others()
+            .filter(|place| !["id", "unnamed_0", "index"].contains(&word(place).as_str()))
+            .find(|place| self.differs(*place, is_number));
+        let date = || others().find(|place| self.differs(*place, is_year));
+        let (place, unit) = match (time, number) {
+            (Some(place), _) => (Some(place), " --unit years"),
+            (None, Some(place)) => (Some(place), ""),
+            (None, None) => (date(), " --unit years"),
+        };
+        let Some(place) = place else { return " --target COLUMN".into() };
+        let is_complete = self.column(place).count() == self.cells.rows.len();
+        let skip = if is_complete { "" } else { " --skip-incomplete" };
+        format!(" --target {}{unit}{skip}", quoted(&self.headings[place].name))
     }
 
     /// Tells if a column's cells may be names: all there, no numbers, most of them different.
@@ -102,9 +119,9 @@ impl Sheet<'_> {
         }) && cells().filter(|cell| names.insert(*cell)).count() * 2 > self.cells.rows.len()
     }
 
-    /// Tells if all of a column's cells are of a kind, and not all the same.
+    /// Tells if all of a column's cells that hold something are of a kind, and not all the same.
     fn differs(&self, place: usize, is_one: impl Fn(&str) -> bool) -> bool {
-        let cells = || self.cells.rows.iter().map(|row| row[place].as_str());
+        let cells = || self.column(place).map(|(_, cell)| cell);
         let first = cells().next().unwrap_or_default();
         cells().all(&is_one) && cells().any(|cell| cell != first)
     }

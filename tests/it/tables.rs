@@ -257,6 +257,7 @@ fn where_a_choice_is_needed_the_command_that_is_named_works() {
             "{\"who\":\"A\",\"born\":\"1900-01-02\"}\n{\"who\":\"B\",\"born\":\"1901-01-02\"}\n",
         ),
         ("t.tsv", "city\tperson\tyear\nA\tC\t1\nB\tD\t2\n"),
+        ("imdb.tsv", "title\tstartYear\nA\t1999\nB\t\\N\nC\t2001\n"),
         ("it's.csv", "name,how high\nA,3\nB,4\n"),
     ] {
         std::fs::write(lab.path().join(name), text).unwrap();
