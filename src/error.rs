@@ -19,20 +19,20 @@ pub enum Error {
         /// The operating system's answer.
         source: std::io::Error,
     },
-    /// A CSV row that cannot be read as an entity or a result.
+    /// A row that cannot be read as an entity or a result.
     #[error("{path}: row {row}: {problem}", path = .path.display())]
     BadRow {
-        /// The CSV file.
+        /// The file.
         path: PathBuf,
         /// The row, counted from 1 without the header.
         row: u64,
         /// What was found and what was expected.
         problem: String,
     },
-    /// A CSV file without a column it needs.
+    /// A file without a column it needs.
     #[error("{path}: no column `{column}`; found {found}", path = .path.display())]
     MissingColumn {
-        /// The CSV file.
+        /// The file.
         path: PathBuf,
         /// The column, or the columns of which one is needed.
         column: String,

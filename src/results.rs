@@ -387,7 +387,7 @@ pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 /// # Errors
 /// [`Error::BadRow`] naming file and row.
 pub fn parse_rows<R: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
-    csv::Reader::from_reader(bytes)
+    csv::Reader::from_reader(artefact::text_of(path, bytes)?.as_bytes())
         .deserialize()
         .zip(1..)
         .map(|(row, number)| {

@@ -2,6 +2,7 @@
 
 use super::files::Files;
 use super::store::{SPANS, point_of};
+use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use rayon::prelude::*;
@@ -44,7 +45,8 @@ impl Checksums {
             return Ok(Checksums::default());
         }
         let bytes = files.load(CHECKSUMS)?;
-        let rows = csv::Reader::from_reader(bytes.as_slice()).into_deserialize();
+        let rows = csv::Reader::from_reader(artefact::text_of(&files.path(CHECKSUMS), &bytes)?.as_bytes())
+            .into_deserialize();
         let lines = rows.collect::<Result<Vec<Line>, csv::Error>>().map_err(|e| {
             let expected = "checksums as mappa extract writes them; move the folder away and extract again";
             Error::bad_file(files.path(CHECKSUMS), e, expected)

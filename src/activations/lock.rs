@@ -1,5 +1,6 @@
 //! One process at a time writes to a store: a lock that ends with the process, and says whose it is.
 
+use crate::artefact;
 use crate::artefact::date_now;
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -36,7 +37,7 @@ impl Lock {
                     return Ok(Lock { path, held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let owner = std::fs::read_to_string(&path).unwrap_or_default();
+                    let owner = artefact::load_text(&path).unwrap_or_default();
                     let owner = Some(owner.trim().to_string()).filter(|owner| !owner.is_empty());
                     let owner = owner.unwrap_or_else(|| "another process".into());
                     return Err(Error::InUse { path: folder.to_path_buf(), owner });

@@ -6,6 +6,7 @@ use super::files::{BLOCK, Files};
 use super::plan::Shard;
 use super::span::SpanRow;
 use super::table::Finished;
+use crate::artefact;
 use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -145,7 +146,8 @@ impl ActivationStore {
     /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
         let bytes = self.files.load(SPANS)?;
-        let rows = csv::Reader::from_reader(bytes.as_slice()).into_deserialize();
+        let rows = csv::Reader::from_reader(artefact::text_of(&self.files.path(SPANS), &bytes)?.as_bytes())
+            .into_deserialize();
         rows.collect::<Result<_, csv::Error>>().map_err(|e| {
             let expected = "spans as mappa extract writes them; move the folder away and extract again";
             Error::bad_file(self.files.path(SPANS), e, expected)

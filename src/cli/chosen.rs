@@ -3,6 +3,7 @@
 use super::{hub, suggest, terminal};
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::folder_name;
 use mappa::hub::RepoId;
 use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use std::path::Path;
@@ -14,7 +15,7 @@ pub struct ChosenModel {
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
     /// What folders and rows of results call the model [default: the name of its folder or file].
-    #[arg(long, value_name = "NAME", value_parser = plain_name)]
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     pub model_name: Option<String>,
     /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
@@ -46,13 +47,14 @@ impl ChosenModel {
     }
 
     /// What the lab's folders call the model, which need not be there: nothing is read or downloaded.
-    pub fn folder_name(&self, lab: &Path) -> String {
-        self.model_name.clone().unwrap_or_else(|| folder_name(lab, &self.name))
+    pub fn folder_name(&self, lab: &Path) -> Result<String> {
+        let name = self.model_name.clone().unwrap_or_else(|| name_in_lab(lab, &self.name));
+        folder_name("model", &name)
     }
 }
 
 /// What the lab's folders call a model by what it is given as: a name that they have, a path, or a name on the hub.
-pub fn folder_name(lab: &Path, given: &str) -> String {
+pub fn name_in_lab(lab: &Path, given: &str) -> String {
     let is_known = |of: &str| !given.contains('/') && lab.join(of).join(given).is_dir();
     if is_known("probes") || is_known("activations") {
         return given.into();
@@ -66,14 +68,6 @@ pub fn folder_name(lab: &Path, given: &str) -> String {
     };
     let last = path.file_name().map_or(given.into(), |name| name.to_string_lossy().into_owned());
     last.strip_suffix(".gguf").map_or(last.clone(), String::from)
-}
-
-/// A name that a folder may have.
-pub fn plain_name(name: &str) -> Result<String, String> {
-    let is_plain = !name.is_empty()
-        && !name.starts_with('.')
-        && name.chars().all(|c| c.is_alphanumeric() || "-_.@+ ".contains(c));
-    if is_plain { Ok(name.into()) } else { Err("expected letters, digits, -, _, . and @".into()) }
 }
 
 /// A model by name, folder or hub name, ready to run.

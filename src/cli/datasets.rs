@@ -1,8 +1,9 @@
 //! `mappa datasets`: what there is, whether the facts agree with another source, and new ones.
 
+use super::dataset::find;
 use super::importing::{ImportFile, Pull};
 use clap::{Args, Subcommand};
-use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, find, known_exceptions, load, tolerance};
+use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, known_exceptions, load, tolerance};
 use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

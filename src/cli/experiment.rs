@@ -24,7 +24,7 @@ const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 pub struct Experiment {
     /// A model's name or folder.
     pub model: String,
-    /// Names of datasets or CSV files.
+    /// Names of datasets, or files.
     pub datasets: Vec<String>,
     /// A template, or the name of one of the paper's prompts, which all the datasets must have.
     #[serde(default)]
@@ -180,9 +180,7 @@ impl Experiment {
 
     /// Reads an experiment file.
     pub fn load(path: &Path) -> Result<Experiment> {
-        let bytes = artefact::load_bytes(path)?;
-        let text = String::from_utf8(bytes).map_err(|e| Error::bad_file(path, e, "UTF-8 text"))?;
-        Experiment::parse(path, &text)
+        Experiment::parse(path, &artefact::load_text(path)?)
     }
 
     /// The prompts of a dataset, given as the experiment names it.
@@ -235,6 +233,8 @@ impl Experiment {
             }
         }
         for sweep in &experiment.sweeps {
+            let fault = |e: Error| Error::bad_file(path, e, "a sweep with another `called`");
+            artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
                 return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));

@@ -1,6 +1,7 @@
 //! `mappa extract`: what a model makes of each entity, at every layer.
 
 use super::chosen::{self, ChosenModel};
+use super::dataset::find;
 use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
 use super::settings::Settings;
 use super::stages::{Done, Job, activations};
@@ -8,7 +9,7 @@ use super::texts::{Texts, load_prompts};
 use super::{show, suggest, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
-use mappa::datasets::{Dataset, find};
+use mappa::datasets::Dataset;
 use mappa::model::{Model, Outline};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ use std::path::{Path, PathBuf};
 pub struct Extract {
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]
@@ -130,7 +131,7 @@ impl Extract {
     /// The store that the flags name, without the model.
     fn store(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<ActivationStore> {
         let folder = self.tokens.recording().folder(&texts.folder()?);
-        activations(lab, (&self.model.folder_name(lab), &dataset.name, &folder))
+        activations(lab, (&self.model.folder_name(lab)?, &dataset.name, &folder))
     }
 
     fn merge(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<()> {

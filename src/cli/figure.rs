@@ -1,6 +1,6 @@
 //! `mappa figure`: the figures of saved rows, drawn again.
 
-use super::chosen::folder_name;
+use super::chosen::name_in_lab;
 use super::stages::{draw, probe_folder};
 use clap::Args;
 use mappa::datasets::{BUNDLED, Prompt};
@@ -27,7 +27,7 @@ pub struct Figure {
 impl Figure {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = &folder_name(lab, &self.model);
+        let model = &name_in_lab(lab, &self.model);
         let folder = self.folder(lab, model)?;
         let scored = |name: &&str| probe_folder(lab, model, name, &folder).join("scores.csv").is_file();
         let names: Vec<String> = match &self.datasets[..] {

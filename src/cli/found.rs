@@ -1,11 +1,12 @@
 //! `mappa probe compare` and `geometry`: what was found by probing, held against each other.
 
-use super::chosen::folder_name;
+use super::chosen::name_in_lab;
 use super::settings::at_least_two;
 use super::stages::{activations, best_point};
 use super::table::print_columns;
 use clap::{Args, Subcommand};
 use mappa::activations::ActivationStore;
+use mappa::artefact::folder_name;
 use mappa::datasets::TargetKind;
 use mappa::hook_point::HookPoint;
 use mappa::model::BUNDLED_MODEL;
@@ -224,10 +225,15 @@ pub struct Geometry {
 
 impl Geometry {
     fn run(&self, lab: &Path) -> Result<()> {
-        let model = lab.join("probes").join(folder_name(lab, &self.model));
+        let model = name_in_lab(lab, &self.model);
+        for (what, name) in [("--model", &model), ("--prompt", &self.prompt)] {
+            folder_name(what, name)?;
+        }
+        let model = lab.join("probes").join(model);
         let datasets =
             if self.datasets.is_empty() { probed(&model, &self.prompt)? } else { self.datasets.clone() };
         let folder = |dataset: &String| model.join(dataset).join(&self.prompt);
+        datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
         let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
         if let Some(dataset) = datasets.iter().find(missing) {
             let found = format!("no probes in {}", folder(dataset).display());

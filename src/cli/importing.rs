@@ -8,13 +8,17 @@ use mappa::{Error, Result};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Make a dataset of the lab from a CSV, TSV, JSONL or Parquet file.
+/// Make a dataset of the lab from a CSV, TSV, JSON or Parquet file.
 ///
 /// Checks every row, and writes datasets/NAME.csv with a card, datasets/NAME.json: the file's hash, the columns
 /// chosen, what was counted. All columns are kept, so that prompts may name them; in the headings stands what
 /// each is for, such as `population [target: people]`. Then every command takes it as --dataset NAME.
 ///
-/// Without --target, latitude and longitude, or death_year, release_date, pub_date or year are looked for.
+/// Without --target, latitude and longitude (lat; lon, lng or long), or death_year, release_date, pub_date, year,
+/// date or when are looked for. Case and spaces in headings do not matter.
+///
+/// Cells of a .csv file may be set apart by commas, semicolons (with decimal commas), tabs or bars, and stand between
+/// quote signs; a .tsv file has no quoting.
 ///
 /// Examples:
 ///   mappa datasets import cities.csv --target population --unit people --group country
@@ -23,13 +27,13 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct ImportFile {
-    /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson or .parquet.
+    /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// What the dataset is called [default: the file's name without its ending].
     #[arg(long)]
     name: Option<String>,
-    /// The column with the entities' names [default: name, title, headline or entity].
+    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town, place, person, event, work].
     #[arg(long, value_name = "COLUMN")]
     entity: Option<String>,
     /// The column with the number that probes read.
@@ -176,8 +180,6 @@ pub fn save(imported: &Imported, lab: &Path) -> Result<()> {
     if imported.n_repeated > 0 {
         println!("note: {} rows have a name that stood in a row before", imported.n_repeated);
     }
-    if !imported.columns_left_out.is_empty() {
-        println!("left out: columns with lists or records: {}", imported.columns_left_out.join(", "));
-    }
+    imported.notes.iter().for_each(|note| println!("{note}"));
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! - `features`: sparse dictionaries: their units, and what pressing one does
 //! - `train`: the bundled model, made again
 //! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
+//! - `dataset`: a dataset by name, with its notes; `drawing`: figures as files
 //! - `recording`: the flags that say what is recorded, and the extraction
 //! - `show`: texts and their tokens, to look at before a run
 //! - `stopping`: Ctrl-C
@@ -20,7 +21,9 @@
 mod blank;
 mod chat;
 mod chosen;
+mod dataset;
 mod datasets;
+mod drawing;
 mod experiment;
 mod extract;
 mod features;

@@ -1,15 +1,16 @@
 //! `mappa neurons`: MLP units that follow a target, and what happens without them.
 
 use super::chosen::ChosenModel;
+use super::dataset::find;
+use super::drawing::save_figure;
 use super::settings::{Settings, at_least_two};
-use super::stages::{FORMATS, Job, best_point};
+use super::stages::{Job, best_point};
 use super::table::print_columns;
 use super::terminal;
 use super::texts::Texts;
 use clap::Args;
 use mappa::activations::{Division, Recording, Span, place_texts};
-use mappa::artefact::{self, Card};
-use mappa::datasets::find;
+use mappa::artefact::Card;
 use mappa::figures::{Caption, neurons};
 use mappa::hook_point::HookPoint;
 use mappa::probes::{
@@ -50,7 +51,7 @@ const LISTED: [(&str, usize, By); 3] = [
 pub struct Neurons {
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]
@@ -109,13 +110,12 @@ impl Neurons {
             print_ablations(&ablations, target);
         }
         println!("\nunits, ablations: {}", folder.display());
-        for (format, ending) in FORMATS {
-            let title = format!("{}, {}: MLP units", dataset.name.replace('_', " "), model.name);
-            let subtitle = "rank correlation with the target, training entities";
-            let caption = Caption { title: &title, subtitle, baselines: "" };
-            let file = lab.join("figures").join(&model.name).join(job.results());
-            let file = file.join(format!("{}_neurons.{ending}", dataset.name));
-            artefact::save_bytes(&file, &neurons(&units, &caption, format)?)?;
+        let title = format!("{}, {}: MLP units", dataset.name.replace('_', " "), model.name);
+        let subtitle = "rank correlation with the target, training entities";
+        let caption = Caption { title: &title, subtitle, baselines: "" };
+        let folder = lab.join("figures").join(&model.name).join(job.results());
+        let name = format!("{}_neurons", dataset.name);
+        for file in save_figure((&folder, &name), |format| neurons(&units, &caption, format))? {
             println!("figure: {}", file.display());
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! `mappa probe`: probes at every layer, their scores and their baselines.
 
 use super::chosen::ChosenModel;
+use super::dataset::find;
 use super::found::Found;
 use super::recording::ChosenTokens;
 use super::settings::{Settings, at_least_two};
@@ -10,7 +11,7 @@ use super::{suggest, table};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Unplaced;
-use mappa::datasets::{Dataset, Prompt, TargetKind, find};
+use mappa::datasets::{Dataset, Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::load_rows;
@@ -42,7 +43,7 @@ pub struct Probe {
     command: Option<Found>,
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, visible_alias = "test", value_name = "NAME|FILE", required = true)]
     dataset: Option<String>,
     #[command(flatten)]

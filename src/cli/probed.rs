@@ -1,9 +1,10 @@
 //! Probes that were fitted before, found in the lab by what they read.
 
+use super::dataset::find;
 use super::suggest;
 use clap::Args;
 use mappa::artefact::Card;
-use mappa::datasets::{BUNDLED, Dataset, Prompt, find};
+use mappa::datasets::{BUNDLED, Dataset, Prompt, name_of};
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
 use mappa::steering::Reads;
@@ -44,11 +45,7 @@ impl ChosenProbes {
 
     /// The name of the dataset, if one was chosen: of a file, without folder and ending.
     pub fn dataset_name(&self) -> Option<String> {
-        let dataset = Path::new(self.dataset.as_ref()?);
-        match dataset.extension() {
-            Some(_) => dataset.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
-            None => self.dataset.clone(),
-        }
+        self.dataset.as_deref().map(name_of)
     }
 
     /// The newest probes of a model that read what is asked for, of the first dataset that has some.

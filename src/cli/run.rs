@@ -1,15 +1,16 @@
 //! `mappa run`: the whole line for one experiment; what is done already is found again.
 
+use super::dataset::find;
+use super::drawing::{figure_files, save_figure};
 use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, FORMATS, Job, best_point, draw, probe_folder};
+use super::stages::{Done, Job, best_point, draw, probe_folder};
 use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
 use super::texts::Texts;
 use super::{chosen, table, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Recording;
-use mappa::artefact;
-use mappa::datasets::{Dataset, Prompt, find};
+use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
 use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Model, Precision};
@@ -251,12 +252,9 @@ fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) 
         }
     }
     let Some(first) = probed.first().filter(|_| !single.is_empty()) else { return Ok(n_new) };
-    for (format, ending) in FORMATS {
-        let file =
-            lab.join("figures").join(&model.name).join(&first.folder).join(format!("dose_response.{ending}"));
-        if n_new > 0 || !file.is_file() {
-            artefact::save_bytes(&file, &dose_response(&single, format)?)?;
-        }
+    let (folder, name) = (lab.join("figures").join(&model.name).join(&first.folder), "dose_response");
+    if n_new > 0 || figure_files(&folder, name).iter().any(|file| !file.is_file()) {
+        save_figure((&folder, name), |format| dose_response(&single, format))?;
     }
     Ok(n_new)
 }

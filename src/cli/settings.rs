@@ -163,8 +163,7 @@ impl Settings {
 
 /// A dataset's name, or the name of its file without folder and ending.
 fn stem(dataset: &str) -> String {
-    let path = std::path::Path::new(dataset);
-    path.file_stem().map_or_else(|| dataset.into(), |stem| stem.to_string_lossy().into_owned())
+    mappa::datasets::name_of(dataset)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
 //! The stages of the line as the commands run them: each is done once, saved, and found again.
 
+use super::drawing::save_figure;
 use super::settings::Settings;
 use super::table::test_score;
 use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
 use mappa::artefact::Card;
+use mappa::artefact::folder_name;
 use mappa::datasets::{Dataset, Prompt};
-use mappa::figures::{Caption, Format, predictions, r2_by_layer};
+use mappa::figures::{Caption, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Compute, DeviceChoice, Location, Model, Precision, Transformer};
 use mappa::results::{
     CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
 };
-use mappa::{Error, Result, artefact};
+use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// One model on one dataset with one prompt, in a lab.
@@ -134,6 +136,9 @@ pub const ACTIVATIONS: &str = "MAPPA_ACTIVATIONS";
 
 /// Where the activations of a model, dataset and prompt lie: in the lab, or where the environment says.
 pub fn activations(lab: &Path, (model, dataset, prompt): (&str, &str, &str)) -> Result<ActivationStore> {
+    for (what, name) in [("model", model), ("dataset", dataset), ("prompt", prompt)] {
+        folder_name(what, name)?;
+    }
     let store = ActivationStore::new(lab, model, dataset, prompt);
     match std::env::var(ACTIVATIONS) {
         Ok(address) if !address.is_empty() => store.kept_at(&address),
@@ -169,10 +174,14 @@ pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
 
 /// Draws R² against layer for all datasets, and each dataset's predictions; gives the files.
 pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Result<Vec<PathBuf>> {
+    for (what, name) in [("--model", model), ("--prompt", prompt)] {
+        folder_name(what, name)?;
+    }
     let folder = lab.join("figures").join(model).join(prompt);
     let mut files = Vec::new();
     let mut all = Vec::new();
     for dataset in datasets {
+        folder_name("--dataset", dataset)?;
         let from = probe_folder(lab, model, dataset, prompt);
         let scores: Vec<ScoreRow> = load_rows(&from.join("scores.csv"))?;
         let rows: Vec<PredictionRow> = load_rows(&from.join("predictions.csv"))?;
@@ -183,18 +192,10 @@ pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Resul
             format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
         });
         let caption = Caption { title: &title, subtitle: &subtitle, baselines: &baselines(&scores, point) };
-        for (format, ending) in FORMATS {
-            let file = folder.join(format!("{dataset}.{ending}"));
-            artefact::save_bytes(&file, &predictions(&rows, &caption, format)?)?;
-            files.push(file);
-        }
+        files.extend(save_figure((&folder, dataset), |format| predictions(&rows, &caption, format))?);
         all.extend(scores);
     }
-    for (format, ending) in FORMATS {
-        let file = folder.join(format!("r2_by_layer.{ending}"));
-        artefact::save_bytes(&file, &r2_by_layer(&all, format)?)?;
-        files.push(file);
-    }
+    files.extend(save_figure((&folder, "r2_by_layer"), |format| r2_by_layer(&all, format))?);
     Ok(files)
 }
 
@@ -215,6 +216,3 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     });
     words.collect::<Vec<String>>().join(", ")
 }
-
-/// Both formats and their endings.
-pub const FORMATS: [(Format, &str); 2] = [(Format::Svg, "svg"), (Format::Png, "png")];

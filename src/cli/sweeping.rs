@@ -1,11 +1,12 @@
 //! A sweep in its folder: layers that are done are found again, then rows, figures and a recommendation.
 
+use super::drawing::save_figure;
 use super::experiment::SweepPlan;
-use super::stages::{FORMATS, held_weights};
+use super::stages::held_weights;
 use super::terminal;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Entity, TargetKind};
-use mappa::figures::{Format, dose_by_layer, dose_response, effect_by_kl, text_by_dose};
+use mappa::figures::{dose_by_layer, dose_response, effect_by_kl, text_by_dose};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
@@ -161,21 +162,14 @@ pub fn draw_sweep(rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>> {
         rows.iter().filter(|r| r.direction == "probe" || r.direction == "random").cloned().collect();
     let has_probe = drawn.iter().any(|row| row.direction == "probe");
     let mut files = Vec::new();
-    let mut save = |name: &str, ending: &str, bytes: Vec<u8>| {
-        files.push(folder.join(format!("{name}.{ending}")));
-        artefact::save_bytes(&files[files.len() - 1], &bytes)
-    };
-    let mut all = |(format, ending): (Format, &str)| {
-        if has_probe {
-            save("dose_response", ending, dose_response(&drawn, format)?)?;
-        }
-        if has_probe && of == "text" {
-            save("text_by_dose", ending, text_by_dose(&drawn, format)?)?;
-        }
-        save("dose_by_layer", ending, dose_by_layer(&points, &what, format)?)?;
-        save("effect_by_kl", ending, effect_by_kl(&points, &what, format)?)
-    };
-    FORMATS.into_iter().try_for_each(&mut all)?;
+    if has_probe {
+        files.extend(save_figure((folder, "dose_response"), |format| dose_response(&drawn, format))?);
+    }
+    if has_probe && of == "text" {
+        files.extend(save_figure((folder, "text_by_dose"), |format| text_by_dose(&drawn, format))?);
+    }
+    files.extend(save_figure((folder, "dose_by_layer"), |format| dose_by_layer(&points, &what, format))?);
+    files.extend(save_figure((folder, "effect_by_kl"), |format| effect_by_kl(&points, &what, format))?);
     Ok(files)
 }
 

@@ -148,8 +148,7 @@ impl Texts {
 /// What is wrong with the file, by prompt.
 pub fn load_prompts(path: &Path, flags: &Texts) -> Result<Vec<Texts>> {
     let expected = "lines such as where = \"Where is {}?\"";
-    let text = String::from_utf8(artefact::load_bytes(path)?)
-        .map_err(|e| Error::bad_file(path, e, "prompts in UTF-8"))?;
+    let text = artefact::load_text(path)?;
     let table: toml::Table =
         toml::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string().trim(), expected))?;
     if table.is_empty() {

@@ -1,9 +1,10 @@
 //! `mappa train`: the bundled teaching model, made again from the bundled datasets.
 
+use super::dataset::find;
 use super::{suggest, terminal};
 use clap::Args;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{BUNDLED, Dataset, find};
+use mappa::datasets::{BUNDLED, Dataset};
 use mappa::model::{Model, Precision, Sizes, Spec, Tokenizer};
 use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
@@ -64,7 +65,7 @@ pub struct Train {
 impl Train {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
-        let folder = lab.join("models").join(&self.name);
+        let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;

@@ -1,6 +1,7 @@
 //! The six datasets inside the binary.
 
 use super::entity::Dataset;
+use super::formats::{ENDINGS, Format};
 use super::load::{load, parse};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -30,13 +31,28 @@ pub fn bundled(name: &str) -> Result<Dataset> {
     parse(Path::new(&format!("datasets/{name}.csv")), bytes)
 }
 
-/// A dataset by path or name: a CSV file, else `datasets/NAME.csv` in the lab, else a bundled one.
+/// The name that results give the dataset which [`find`] makes of a path or name: a file's stem, else the name.
+pub fn name_of(name: &str) -> String {
+    let file = Path::new(name);
+    match (Format::of(file), file.file_stem()) {
+        (Some(_), Some(stem)) => stem.to_string_lossy().into_owned(),
+        _ => name.to_string(),
+    }
+}
+
+/// A dataset by path or name: a file by its ending, else `datasets/NAME.csv` in the lab, else a bundled one.
 ///
 /// # Errors
 /// As [`load`]; [`Error::Invalid`] if there is neither file nor bundled dataset of that name.
 pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
-    if name.ends_with(".csv") {
-        return load(Path::new(name));
+    let file = Path::new(name);
+    if Format::of(file).is_some() {
+        return load(file);
+    }
+    if file.is_file() {
+        let expected =
+            format!("a name that ends in {ENDINGS}; save a workbook as \"CSV UTF-8\", rename a text file");
+        return Err(Error::invalid("dataset", name, expected));
     }
     let path = lab.join("datasets").join(format!("{name}.csv"));
     if path.is_file() {
@@ -44,7 +60,7 @@ pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
     }
     bundled(name).map_err(|_| {
         let expected = format!(
-            "a CSV file, a file in {}, or one of {}",
+            "a CSV, TSV, JSON or Parquet file, a file in {}, or one of {}",
             lab.join("datasets").display(),
             BUNDLED.join(", ")
         );

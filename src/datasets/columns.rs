@@ -1,17 +1,18 @@
-//! Which of a file's columns hold what: by their headings' marks, else by their names.
+//! The columns of a file by their use, and the entity that a row's cells make.
 
-use super::date::date_to_year;
+use super::date::compact_to_iso;
 use super::entity::{Entity, Lat, Lon, Quantity, Target, TargetKind};
-use super::heading::{Heading, Role};
+use super::heading::Role;
+use super::known::{NAME, key};
+use super::marks::mark;
+use super::missing::is_nothing;
+use super::number::{self, Mark};
+use super::sheet::Sheet;
+use super::targets::TargetColumns;
+use super::year::{self, year};
 use crate::artefact;
-use crate::error::{Error, Result};
-use std::collections::HashMap;
-use std::path::Path;
+use crate::error::Result;
 
-/// Columns that may hold the name, in order of preference.
-pub(super) const NAME_COLUMNS: [&str; 4] = ["name", "title", "headline", "entity"];
-/// Columns that may hold a time, in order of preference.
-pub(super) const YEAR_COLUMNS: [&str; 4] = ["death_year", "release_date", "pub_date", "year"];
 /// Columns that group entities; the first that a file has serves the centroid baseline, unless headings name
 /// others.
 const GROUP_COLUMNS: [&str; 9] = [
@@ -26,174 +27,144 @@ const GROUP_COLUMNS: [&str; 9] = [
     "decade",
 ];
 
-enum TargetColumns {
-    Place { lat: usize, lon: usize },
-    Year(usize),
-    Date(usize),
-    YearOrDate(usize),
-    Quantity(Quantity, usize),
-}
+/// Numbers of which larger ones are mistakes: the largest that can be computed with.
+const LARGEST: f64 = f32::MAX as f64;
 
-/// Where name, target, groups and split of each entity stand.
+/// The places of name, target, groups and split, and the decimal mark of the target.
 pub(super) struct Columns {
     /// The name's column.
     pub name: usize,
     creator: Option<usize>,
     target: TargetColumns,
+    mark: Mark,
     /// Names and places of the group columns.
     pub groups: Vec<(String, usize)>,
     is_test: Option<usize>,
 }
 
 impl Columns {
-    /// The columns of a file with these headings; `path` names it in errors.
-    pub fn of(path: &Path, headings: &[Heading]) -> Result<Columns> {
-        let at: HashMap<&str, usize> = headings.iter().map(|h| h.name.as_str()).zip(0..).collect();
+    /// The columns of a file.
+    pub fn of(sheet: &Sheet) -> Result<Columns> {
+        let headings = sheet.headings;
         let marked = |role: &Role| headings.iter().position(|h| h.role.as_ref() == Some(role));
-        let by_name = || NAME_COLUMNS.iter().find_map(|c| at.get(c).copied());
-        let name = marked(&Role::Name)
-            .or_else(by_name)
-            .ok_or_else(|| missing(path, headings, NAME_COLUMNS.join("` or `")))?;
-        let target = match marked_target(path, headings)? {
-            Some(target) => target,
-            None => named_target(path, headings, &at)?,
+        let name = match marked(&Role::Name) {
+            Some(name) => name,
+            None => NAME
+                .find(headings)
+                .map_err(|several| sheet.several("name", &several))?
+                .ok_or_else(|| sheet.missing(NAME.names()))?,
         };
-        let is_group = |h: &&Heading| h.role == Some(Role::Group);
-        let mut groups: Vec<(String, usize)> =
-            headings.iter().filter(is_group).map(|h| (h.name.clone(), at[h.name.as_str()])).collect();
-        for column in GROUP_COLUMNS {
-            let is_free = |i: &&usize| headings[**i].role.is_none();
-            groups.extend(at.get(column).filter(is_free).map(|&i| (column.to_string(), i)));
-        }
+        let target = TargetColumns::find(sheet)?;
+        let by_key = |name: &str| headings.iter().position(|h| h.name == name || key(&h.name) == name);
+        let is_group = |i: &usize| headings[*i].role == Some(Role::Group);
+        let mut groups: Vec<usize> = (0..headings.len()).filter(is_group).collect();
+        let named = GROUP_COLUMNS.iter().filter_map(|column| by_key(column));
+        groups.extend(named.filter(|i| headings[*i].role.is_none()));
         // A name that a heading marks is meant as it stands.
-        let creator = at.get("creator").copied().filter(|_| headings[name].role.is_none());
+        let creator = by_key("creator").filter(|_| headings[name].role.is_none());
         Ok(Columns {
             name,
             creator,
+            mark: mark_of(sheet, &target)?,
             target,
-            groups,
-            is_test: marked(&Role::Test).or_else(|| at.get("is_test").copied()),
+            groups: groups.into_iter().map(|i| (headings[i].name.clone(), i)).collect(),
+            is_test: marked(&Role::Test).or_else(|| by_key("is_test")),
         })
     }
 
     /// The kind of the targets.
     pub fn kind(&self) -> TargetKind {
-        match &self.target {
-            TargetColumns::Place { .. } => TargetKind::Place,
-            TargetColumns::Quantity(quantity, _) => TargetKind::Quantity(quantity.clone()),
-            _ => TargetKind::Year,
-        }
+        self.target.kind()
     }
 
-    /// The columns that an entity must have something in: its name's, then its target's.
-    pub fn needed(&self) -> Vec<usize> {
-        match self.target {
-            TargetColumns::Place { lat, lon } => vec![self.name, lat, lon],
-            TargetColumns::Year(i)
-            | TargetColumns::Date(i)
-            | TargetColumns::YearOrDate(i)
-            | TargetColumns::Quantity(_, i) => vec![self.name, i],
+    /// The column that an entity must have something in but has not: its name's, or one of its target's.
+    pub fn missing(&self, row: &[String]) -> Option<usize> {
+        if row[self.name].trim().is_empty() {
+            return Some(self.name);
         }
+        self.target.places().into_iter().find(|i| is_nothing(&row[*i]))
     }
 
     /// The entity of a row, or what is wrong with it.
-    pub fn entity(&self, record: &csv::StringRecord, row: u64) -> Result<Entity, String> {
-        let title = record[self.name].trim();
+    pub fn entity(&self, cells: &[String], row: u64) -> Result<Entity, String> {
+        let title = cells[self.name].trim();
         if title.is_empty() {
             return Err("the name is empty".into());
         }
-        let name = match self.creator.map(|c| record[c].trim()) {
+        let name = match self.creator.map(|c| cells[c].trim()) {
             Some(creator) if !creator.is_empty() => format!("{creator}'s {title}"),
             _ => title.to_string(),
         };
         Ok(Entity {
             row,
             name,
-            target: self.target(record)?,
-            groups: self
-                .groups
-                .iter()
-                .map(|(_, i)| record[*i].replace('_', " ").trim().to_string())
-                .collect(),
+            target: self.target(cells)?,
+            groups: self.groups.iter().map(|(_, i)| cells[*i].replace('_', " ").trim().to_string()).collect(),
             is_test: match self.is_test {
-                Some(column) => flag(&record[column])?,
+                Some(column) => flag(&cells[column])?,
                 None => hashed_fifth(title),
             },
         })
     }
 
-    fn target(&self, record: &csv::StringRecord) -> Result<Target, String> {
+    fn target(&self, cells: &[String]) -> Result<Target, String> {
+        let number = |column: usize, what: &str| {
+            let cell = cells[column].trim();
+            number::read(cell, self.mark).ok_or_else(|| format!("{what}: found `{cell}`; expected a number"))
+        };
+        let degrees = |column: usize, what: &str, example: &str| {
+            number(column, what).map_err(|problem| format!("{problem} of degrees, such as {example}"))
+        };
         Ok(match &self.target {
             TargetColumns::Place { lat, lon } => Target::Place {
-                lat: Lat::new(number(&record[*lat], "latitude")?).map_err(|e| e.to_string())?,
-                lon: Lon::new(number(&record[*lon], "longitude")?).map_err(|e| e.to_string())?,
+                lat: Lat::new(degrees(*lat, "latitude", "-33.92")?).map_err(|e| e.to_string())?,
+                lon: Lon::new(degrees(*lon, "longitude", "18.42")?).map_err(|e| e.to_string())?,
             },
-            TargetColumns::Year(column) => Target::Year(number(&record[*column], "year")?),
-            TargetColumns::Date(column) => Target::Year(date_to_year(record[*column].trim())?),
-            TargetColumns::YearOrDate(column) => {
-                let text = record[*column].trim();
-                let year = number(text, "year").or_else(|_| date_to_year(text));
-                Target::Year(year.map_err(|problem| format!("year: {problem}, or a year as a number"))?)
+            TargetColumns::Year(column) => {
+                Target::Year(year(&cells[*column], self.mark).map_err(|problem| format!("year: {problem}"))?)
             }
-            TargetColumns::Quantity(Quantity { name, .. }, column) => {
-                Target::Quantity(number(&record[*column], name)?)
-            }
+            TargetColumns::Quantity(Quantity { name, .. }, column) => match number(*column, name)? {
+                value if value.abs() <= LARGEST => Target::Quantity(value),
+                value => {
+                    return Err(format!(
+                        "{name}: found {value:e}; expected at most {LARGEST:.1e} either way"
+                    ));
+                }
+            },
         })
     }
-}
 
-fn missing(path: &Path, headings: &[Heading], column: String) -> Error {
-    let found = headings.iter().map(Heading::to_string).collect::<Vec<_>>().join(", ");
-    Error::MissingColumn { path: path.to_path_buf(), column, found }
-}
-
-/// The target by the names that columns usually have.
-fn named_target(path: &Path, headings: &[Heading], at: &HashMap<&str, usize>) -> Result<TargetColumns> {
-    match (at.get("latitude"), at.get("longitude")) {
-        (Some(&lat), Some(&lon)) => Ok(TargetColumns::Place { lat, lon }),
-        (Some(_), None) => Err(missing(path, headings, "longitude".into())),
-        (None, Some(_)) => Err(missing(path, headings, "latitude".into())),
-        (None, None) => {
-            let years = YEAR_COLUMNS.join("` or `");
-            let column = YEAR_COLUMNS.iter().find(|c| at.contains_key(*c)).ok_or_else(|| {
-                missing(path, headings, format!("latitude` and `longitude`, or a year: `{years}"))
-            })?;
-            let is_date = column.ends_with("_date");
-            Ok(if is_date { TargetColumns::Date(at[column]) } else { TargetColumns::Year(at[column]) })
+    /// A row's cells with its target written so that every program reads it: a decimal point, no thousands apart,
+    /// dates with `-`.
+    pub fn plain(&self, cells: &[String]) -> Vec<String> {
+        let mut plain = cells.to_vec();
+        for column in self.target.places() {
+            let cell = &mut plain[column];
+            if let Some(iso) = compact_to_iso(cell).filter(|_| matches!(self.target, TargetColumns::Year(_)))
+            {
+                *cell = iso;
+            } else if let Some(value) = number::read(cell, self.mark)
+                && cell.trim().parse::<f64>() != Ok(value)
+            {
+                *cell = value.to_string();
+            }
         }
+        plain
     }
 }
 
-/// The target that headings mark, if they do.
-fn marked_target(path: &Path, headings: &[Heading]) -> Result<Option<TargetColumns>> {
-    let is_target = |h: &Heading| {
-        matches!(&h.role, Some(Role::Latitude | Role::Longitude | Role::Year | Role::Target { .. }))
-    };
-    let marked: Vec<(usize, &Heading)> = headings.iter().enumerate().filter(|(_, h)| is_target(h)).collect();
-    let place = |role: Role| marked.iter().find(|(_, h)| h.role.as_ref() == Some(&role)).map(|(i, _)| *i);
-    let found = || marked.iter().map(|(_, h)| format!("`{h}`")).collect::<Vec<_>>().join(", ");
-    match &marked[..] {
-        [] => Ok(None),
-        [(i, Heading { role: Some(Role::Year), .. })] => Ok(Some(TargetColumns::YearOrDate(*i))),
-        [(i, Heading { name, role: Some(Role::Target { unit }) })] => {
-            let quantity = Quantity { name: name.clone(), unit: unit.clone() };
-            Ok(Some(TargetColumns::Quantity(quantity, *i)))
+/// The decimal mark of the target's numbers; a column of compact dates and years is refused.
+fn mark_of(sheet: &Sheet, target: &TargetColumns) -> Result<Mark> {
+    let columns = target.places();
+    match target {
+        TargetColumns::Place { .. } => mark(sheet, &columns, |value| value.abs() <= 180.0),
+        TargetColumns::Quantity(..) => mark(sheet, &columns, |_| true),
+        TargetColumns::Year(column) => {
+            let mark = mark(sheet, &columns, |_| true)?;
+            let bad = |(row, problem)| sheet.cells.bad_row(sheet.path, row, format!("year: {problem}"));
+            year::check(sheet.column(*column), mark).map_err(bad)?;
+            Ok(mark)
         }
-        [_, _] => match (place(Role::Latitude), place(Role::Longitude)) {
-            (Some(lat), Some(lon)) => Ok(Some(TargetColumns::Place { lat, lon })),
-            _ => Err(Error::bad_file(path, found(), ONE_TARGET)),
-        },
-        _ => Err(Error::bad_file(path, found(), ONE_TARGET)),
-    }
-}
-
-const ONE_TARGET: &str =
-    "one target: [target], [year], or [latitude] with [longitude]; a dataset of its own for each";
-
-fn number(text: &str, what: &str) -> Result<f64, String> {
-    match text.trim().parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(format!("{what}: found `{text}`; expected a number")),
     }
 }
 

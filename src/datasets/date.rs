@@ -22,7 +22,10 @@ fn month_days(year: i32, month: u32) -> u32 {
 /// ```
 pub fn date_to_year(text: &str) -> Result<f64, String> {
     let wrong = || format!("`{text}` is not a date; expected year-month-day such as 1969-07-20");
-    let day_part = text.split([' ', 'T']).next().unwrap_or_default();
+    let (day_part, time) = text.split_once([' ', 'T']).unwrap_or((text, ""));
+    if !time.chars().all(|c| c.is_ascii_digit() || ":.,+- ZUTCGAPMapm".contains(c)) {
+        return Err(wrong());
+    }
     let (negative, digits) = match day_part.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, day_part),
@@ -36,6 +39,21 @@ pub fn date_to_year(text: &str) -> Result<f64, String> {
     }
     let before: u32 = (1..month).map(|m| month_days(year, m)).sum::<u32>() + day - 1;
     Ok(f64::from(year) + f64::from(before) / if is_leap(year) { 366.0 } else { 365.0 })
+}
+
+/// The ISO date of a compact one, `19690720`, of the years 1000 to 2999; none of what is another number.
+pub(super) fn compact_to_iso(text: &str) -> Option<String> {
+    let text = text.trim();
+    // A column of numbers that lacks some is one of floats for other programs.
+    let digits = text.strip_suffix(".0").unwrap_or(text);
+    if digits.len() != 8
+        || !digits.bytes().all(|byte| byte.is_ascii_digit())
+        || !digits.starts_with(['1', '2'])
+    {
+        return None;
+    }
+    let iso = format!("{}-{}-{}", &digits[..4], &digits[4..6], &digits[6..]);
+    date_to_year(&iso).is_ok().then_some(iso)
 }
 
 /// The ISO date of a day counted from 1970-01-01.
@@ -89,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn compact_dates_are_those_of_the_calendar() {
+        assert_eq!(compact_to_iso(" 19690720 ").as_deref(), Some("1969-07-20"));
+        assert_eq!(compact_to_iso("20000229.0").as_deref(), Some("2000-02-29"));
+        for text in
+            ["19001301", "19000229", "09690720", "30000101", "1969072", "196907200", "-9690720", "1969-7-2"]
+        {
+            assert_eq!(compact_to_iso(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn days_are_counted_from_1970() {
         // Python: datetime.date(1970, 1, 1) + datetime.timedelta(days).
         for (day, date) in [
@@ -107,7 +136,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_date_is_refused() {
-        for text in ["", "1969", "1969-13-01", "2001-02-29", "1969-07-xx", "20 July 1969"] {
+        for text in ["", "1969", "1969-13-01", "2001-02-29", "1969-07-xx", "20 July 1969", "1969-07-20 or so"]
+        {
             assert!(date_to_year(text).unwrap_err().contains("not a date"), "{text}");
         }
     }

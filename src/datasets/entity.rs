@@ -154,6 +154,8 @@ pub struct Dataset {
     pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// Remarks for a reader of the file, such as columns that were left out; a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {

@@ -2,20 +2,24 @@
 
 use super::columns::Columns;
 use super::entity::Dataset;
+use super::formats::{Cells, Format};
 use super::heading::Heading;
+use super::sheet::Sheet;
 use super::table::Table;
-use crate::artefact;
-use crate::error::{Error, Result};
+use crate::artefact::folder_name_of;
+use crate::error::Result;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads a dataset from a CSV file; its name is the file's stem.
+/// Reads a dataset from a CSV, TSV, JSON or Parquet file; its name is the file's stem.
 ///
 /// # Errors
-/// [`Error::MissingColumn`] or [`Error::BadRow`], naming the file and the row; a file with one bad
+/// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row; a file with one bad
 /// row is refused whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
-    parse(path, &artefact::load_bytes(path)?)
+    folder_name_of("dataset", path)?;
+    let (cells, sha256) = Cells::load(path, path)?;
+    dataset(path, cells, sha256)
 }
 
 /// Reads a dataset from the bytes of a CSV file; `path` names it in errors.
@@ -23,37 +27,37 @@ pub fn load(path: &Path) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header = reader.headers().map_err(|e| bad_row(path, 0, e))?.clone();
-    let headings: Vec<Heading> = header.iter().map(Heading::parse).collect();
-    let columns = Columns::of(path, &headings)?;
-    let mut table = Table::new(headings.iter().map(|heading| heading.name.clone()).collect());
-    let mut entities = Vec::new();
-    for (record, row) in reader.records().zip(1..) {
-        let record = record.map_err(|e| bad_row(path, row, e))?;
-        if record.len() != header.len() {
-            let problem = format!("{} fields where the header has {}", record.len(), header.len());
-            return Err(bad_row(path, row, problem));
-        }
-        entities.push(columns.entity(&record, row).map_err(|problem| bad_row(path, row, problem))?);
-        table.push(record);
-    }
-    if entities.is_empty() {
-        return Err(Error::bad_file(path, "no rows", "a CSV file with one entity a row"));
+    let (cells, sha256) = Cells::parse(path, Format::Csv, bytes)?;
+    dataset(path, cells, sha256)
+}
+
+fn dataset(path: &Path, mut cells: Cells, sha256: String) -> Result<Dataset> {
+    let headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
+    cells.columns = headings.iter().map(|heading| heading.name.clone()).collect();
+    // Names may only now be alike: `year [group]`, `year`.
+    cells.check(path)?;
+    let sheet = Sheet { path, headings: &headings, cells: &cells };
+    let columns = Columns::of(&sheet)?;
+    let mut table = Table::new(cells.columns.clone());
+    let mut entities = Vec::with_capacity(cells.rows.len());
+    for (row, number) in cells.rows.iter().zip(1..) {
+        let entity = columns.entity(row, number).map_err(|problem| {
+            let way_out = columns.missing(row).map_or(String::new(), |_| format!("; {}", sheet.skipping()));
+            cells.bad_row(path, number, format!("{problem}{way_out}"))
+        })?;
+        entities.push(entity);
+        table.push(csv::StringRecord::from(row.as_slice()));
     }
     Ok(Dataset {
-        name: path.file_stem().map_or_else(|| "dataset".into(), |s| s.to_string_lossy().into_owned()),
+        name: folder_name_of("dataset", path)?,
         kind: columns.kind(),
         group_columns: columns.groups.iter().map(|(name, _)| name.clone()).collect(),
         entities,
         name_column: headings[columns.name].name.clone(),
         table: Arc::new(table),
-        sha256: artefact::hash(bytes),
+        sha256,
+        notes: cells.notes(),
     })
-}
-
-fn bad_row(path: &Path, row: u64, problem: impl ToString) -> Error {
-    Error::BadRow { path: path.to_path_buf(), row, problem: problem.to_string() }
 }
 
 #[cfg(test)]

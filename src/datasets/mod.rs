@@ -1,9 +1,11 @@
 //! Entities with a place, a year or another number: loading, the bundled six, checking against other files.
 //!
 //! - `entity`: the types: [`Entity`], [`Target`], [`Lat`], [`Lon`]
-//! - `load`: one CSV loader for the bundled files, the paper's and the user's own
-//! - `heading`: columns that say what they are for
-//! - `columns`: which of a file's columns hold what
+//! - `load`: one loader for the bundled files, the paper's and the user's own
+//! - `formats`: CSV, TSV, JSON and Parquet files as cells
+//! - `heading`, `known`: columns that say what they are for, and those whose names do
+//! - `sheet`, `targets`, `columns`: which of a file's columns hold what, and what it lacks
+//! - `number`, `marks`, `year`, `missing`: what cells mean: decimal points and commas, dates, no value
 //! - `import`: anybody's CSV, TSV, JSONL or Parquet file as a dataset of the lab
 //! - `date`: calendar dates to decimal years and back
 //! - `bundled`: the six datasets inside the binary
@@ -16,13 +18,21 @@ mod check;
 mod columns;
 mod date;
 mod entity;
+mod formats;
 mod heading;
 mod import;
+mod known;
 mod load;
+mod marks;
+mod missing;
+mod number;
 mod prompts;
+mod sheet;
 mod table;
+mod targets;
+mod year;
 
-pub use bundled::{BUNDLED, bundled, find};
+pub use bundled::{BUNDLED, bundled, find, name_of};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use date::{date_to_year, year_to_date};
 pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};

@@ -4,6 +4,7 @@
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use epaint_default_fonts::UBUNTU_LIGHT;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 fn font() -> Option<&'static FontRef<'static>> {
@@ -15,6 +16,14 @@ fn font() -> Option<&'static FontRef<'static>> {
 pub(super) fn width(text: &str, size: f64) -> f64 {
     // Without the font only the letters' number is known; half an em each is about right.
     lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
+}
+
+/// The letters in an SVG that the font of a PNG lacks, for which it has empty boxes.
+pub fn letters_without_glyph(svg: &[u8]) -> BTreeSet<char> {
+    let Some(font) = font() else { return BTreeSet::new() };
+    let is_missing =
+        |letter: &char| !letter.is_whitespace() && !letter.is_control() && font.glyph_id(*letter).0 == 0;
+    String::from_utf8_lossy(svg).chars().filter(is_missing).collect()
 }
 
 /// Each pixel that a text covers, right of and below the start of its baseline, and how much of it.
@@ -56,6 +65,15 @@ mod tests {
         for letter in "R²°−…·%,()ABCabc0123456789".chars() {
             assert_ne!(font.glyph_id(letter).0, 0, "{letter}");
         }
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_named_and_no_others() {
+        let of = |text: &str| letters_without_glyph(text.as_bytes()).into_iter().collect::<String>();
+        assert_eq!(of("<text>世界, Zürich</text>"), "世界");
+        assert_eq!(of("Россия, Ελλάδα, R² −3°"), "", "Cyrillic and Greek are there");
+        assert_eq!(of("יער"), of("ריע"));
+        assert!(!of("القاهرة").is_empty() && !of("भारत").is_empty() && !of("한국").is_empty());
     }
 
     #[test]

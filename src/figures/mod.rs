@@ -36,6 +36,7 @@ mod text_by_dose;
 
 pub use format::{Caption, Format};
 pub use layers::r2_by_layer;
+pub use letters::letters_without_glyph;
 pub use neurons::neurons;
 pub use predictions::predictions;
 pub use sweep::dose_response;

@@ -71,7 +71,7 @@ impl Cache {
         if let Some(commit) = repo.commit() {
             return Some(commit.to_string());
         }
-        let text = std::fs::read_to_string(self.repo().join("refs").join(repo.revision())).ok()?;
+        let text = artefact::load_text(&self.repo().join("refs").join(repo.revision())).ok()?;
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 

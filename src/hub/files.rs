@@ -68,7 +68,7 @@ pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>> {
         weight_map: BTreeMap<String, String>,
     }
     let expected = "a `weight_map` from each tensor to a file beside it";
-    let parsed: Index = serde_json::from_slice(&artefact::load_bytes(index)?)
+    let parsed: Index = serde_json::from_str(&artefact::load_text(index)?)
         .map_err(|e| Error::bad_file(index, e, expected))?;
     let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

@@ -1,5 +1,6 @@
 //! What the environment says about the hub: read once, by the names that Python's `huggingface_hub` reads.
 
+use crate::artefact;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -74,16 +75,31 @@ impl Settings {
                 Error::invalid("HF_HOME", "nothing, and no home folder", "a folder for the cache")
             })?;
         let token_file = folder(&["HF_TOKEN_PATH"]).or_else(|| Some(hf_home?.join("token")));
-        let in_file = || Token::new(&std::fs::read_to_string(token_file?).ok()?);
+        let in_file = || token_file.map_or(Ok(None), |file| token_in(&file));
+        let given = get(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).and_then(|t| Token::new(&t));
         Ok(Settings {
             cache,
             endpoint: endpoint(get(&["HF_ENDPOINT"]))?,
-            token: get(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).and_then(|t| Token::new(&t)).or_else(in_file),
+            token: if given.is_some() { given } else { in_file()? },
             offline: get(&["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]).is_some_and(|value| is_true(&value)),
             certificates: folder(&["SSL_CERT_FILE"]),
             proxy: None,
             retry_wait: Duration::from_millis(500),
         })
+    }
+}
+
+/// The token in a file, if there is one that can be read.
+fn token_in(file: &Path) -> Result<Option<Token>> {
+    match artefact::load_text(file) {
+        Ok(text) => Ok(Token::new(&text)),
+        // The fault would show what stands in the file, which is secret.
+        Err(Error::BadFile { .. }) => Err(Error::bad_file(
+            file,
+            "a token that is not in UTF-8",
+            "a text file in UTF-8; log in again, or save it so",
+        )),
+        Err(_) => Ok(None),
     }
 }
 
@@ -142,6 +158,26 @@ mod tests {
         assert_eq!(settings.token.as_ref().unwrap().bearer(), "Bearer in_variable");
         assert!(!format!("{settings:?}").contains("in_variable"));
         assert_eq!(read(&[("HF_TOKEN", " ")]).token, None);
+    }
+
+    #[test]
+    fn a_token_file_of_a_windows_editor_is_read_or_refused_without_showing_it() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("token");
+        let variables = || {
+            let folder = home.path().to_str().unwrap().to_string();
+            Settings::from_variables(|name| (name == "HF_HOME").then(|| folder.clone()), None)
+        };
+        std::fs::write(&file, "\u{feff}hf_secret\r\n").unwrap();
+        assert_eq!(variables().unwrap().token, Token::new("hf_secret"));
+        for bytes in [
+            b"hf_secret\xe9\n".to_vec(),
+            "\u{feff}hf_secret".encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            let error = variables().unwrap_err().to_string();
+            assert!(error.contains("token that is not in UTF-8") && !error.contains("hf_secret"), "{error}");
+        }
     }
 
     #[test]

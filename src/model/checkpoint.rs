@@ -250,7 +250,7 @@ fn weight_map(index: &Path) -> Result<BTreeMap<String, String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let parsed: Index = serde_json::from_slice(&artefact::load_bytes(index)?)
+    let parsed: Index = serde_json::from_str(&artefact::load_text(index)?)
         .map_err(|e| Error::bad_file(index, e, "an index with a `weight_map`"))?;
     Ok(parsed.weight_map)
 }

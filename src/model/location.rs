@@ -3,7 +3,7 @@
 use super::checkpoint::has_weights;
 use super::gguf;
 use super::load::BUNDLED_MODEL;
-use crate::artefact;
+use crate::artefact::{self, folder_name};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ impl Location {
         }
         for path in [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))] {
             if let Some(found) = at(&path)? {
+                let what = format!("name of the model in {:?}", path.display().to_string());
+                folder_name(&what, &found.name())?;
                 return Ok(found);
             }
         }
@@ -124,7 +126,7 @@ fn first_of(path: &Path) -> Option<PathBuf> {
 fn is_adapter(folder: &Path) -> Error {
     let path = folder.join(ADAPTER);
     let config: Option<Value> =
-        artefact::load_bytes(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        artefact::load_text(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
     let said = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
     let kind = said("peft_type").unwrap_or_else(|| "PEFT".into());
     let base = said("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));

@@ -95,7 +95,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::BadFile`] if it is not one.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| {
+        let text = artefact::text_of(path, bytes)?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| {
             Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library")
         })?;
         // Some files ask for padding or cutting; a probe needs each text whole and nothing else.
@@ -103,7 +104,7 @@ impl Tokenizer {
         inner
             .with_truncation(None)
             .map_err(|e| Error::bad_file(path, e, "a tokenizer without truncation"))?;
-        let described: Option<Described> = serde_json::from_slice(bytes).ok();
+        let described: Option<Described> = serde_json::from_str(text).ok();
         let unknown = described
             .and_then(|Described { model }| model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)));
         Ok(Tokenizer::from_parts(inner, unknown, artefact::hash(bytes)))

@@ -94,7 +94,7 @@ pub(super) fn object(path: &Path) -> Result<Map<String, Value>> {
         return Ok(Map::new());
     }
     let expected = "a JSON object; fetch the file again";
-    match serde_json::from_slice(&artefact::load_bytes(path)?) {
+    match serde_json::from_str(&artefact::load_text(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) => Err(Error::bad_file(path, "JSON of another kind", expected)),
         Err(e) => Err(Error::bad_file(path, e, expected)),
@@ -118,8 +118,7 @@ fn around(family: &str, class: Option<&str>) -> Around {
 fn chat(folder: &Path, path: &Path, fields: &Map<String, Value>) -> Result<Chat> {
     let own = folder.join(CHAT_TEMPLATE);
     if own.is_file() {
-        let text = String::from_utf8(artefact::load_bytes(&own)?)
-            .map_err(|e| Error::bad_file(&own, e, "a chat template in UTF-8"))?;
+        let text = artefact::load_text(&own)?;
         return Ok(Chat::Template(own, text));
     }
     let path = path.to_path_buf();

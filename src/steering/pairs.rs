@@ -50,7 +50,9 @@ impl TextPairs {
     /// [`Error::BadRow`] naming the line.
     pub fn load(path: &Path) -> Result<TextPairs> {
         let mut pairs = TextPairs { positive: vec![], negative: vec![] };
-        for (line, row) in lines(path)?.iter().zip(1..) {
+        for (line, row) in
+            artefact::load_text(path)?.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty())
+        {
             let bad = |problem: String| Error::BadRow { path: path.to_path_buf(), row, problem };
             let value: serde_json::Value =
                 serde_json::from_str(line).map_err(|e| bad(format!("{e}; expected {LINE}")))?;
@@ -96,9 +98,7 @@ impl TextPairs {
 }
 
 fn lines(path: &Path) -> Result<Vec<String>> {
-    let text = String::from_utf8(artefact::load_bytes(path)?)
-        .map_err(|e| Error::bad_file(path, e, "texts in UTF-8, one a line"))?;
-    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect())
+    Ok(artefact::load_text(path)?.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect())
 }
 
 /// What passes at each text's last token.

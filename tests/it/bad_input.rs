@@ -198,7 +198,7 @@ fn bad_datasets() {
         holds(&message, &["towns.csv"]);
     }
     std::fs::write(&path, b"name,year\nA,1\n\xff\xfe,2\n").unwrap();
-    holds(&load(&path).unwrap_err().to_string(), &["towns.csv: row 2"]);
+    holds(&load(&path).unwrap_err().to_string(), &["towns.csv", "line 3", "iconv"]);
     holds(&load(&folder.path().join("none.csv")).unwrap_err().to_string(), &["none.csv", "cannot read"]);
 }
 

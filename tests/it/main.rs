@@ -37,6 +37,7 @@ mod steering;
 mod stores;
 mod suggestions;
 mod sweeps;
+mod tables;
 mod texts;
 mod texts_binary;
 mod tidy;

@@ -142,6 +142,20 @@ const MAX_FUNCTION: usize = 60;
 /// The files that may hold `unsafe`, each for one measured gain.
 const UNSAFE: [&str; 3] = ["src/model/bf16/kernel.rs", "src/model/mapped.rs", "src/model/prefetch.rs"];
 
+/// Ways to read a text around `artefact::load_text` and `artefact::text_of`, which take the byte order mark off and tell
+/// other encodings.
+const AROUND: [&str; 4] =
+    ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
+
+/// The file of those two, and those whose bytes are no text file's: parts of binary files, and answers of the hub.
+const NO_TEXT_FILES: [&str; 5] = [
+    "src/artefact/text.rs",
+    "src/activations/table.rs",
+    "src/datasets/formats/parquet.rs",
+    "src/hub/client.rs",
+    "src/model/gguf/header.rs",
+];
+
 /// What is wrong with a file, each a sentence that names it.
 pub fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let Source { path, text, code, .. } = source;
@@ -156,6 +170,10 @@ pub fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let trusts = ["unsafe", "unsafe_code"].iter().any(|word| words(code, word).next().is_some());
     if trusts && !UNSAFE.contains(&path.as_str()) {
         faults.push(format!("{path}: `unsafe` belongs to {} alone", UNSAFE.join(", ")));
+    }
+    let is_around = |word: &&&str| words(&source.shipped, word).next().is_some();
+    if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
+        faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
     }
     let Some(module) = source.module() else { return faults };
     for (name, lines) in source.functions().into_iter().filter(|(_, lines)| *lines > MAX_FUNCTION) {

@@ -34,6 +34,21 @@ fn an_arrow_against_the_line_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_text_that_is_read_around_the_one_function_is_found() {
+    for text in [
+        "fn f() { let x = std::fs::read_to_string(path); }",
+        "fn f() { let x = String::from_utf8(bytes); }",
+        "fn f() { let x = std::str::from_utf8(bytes); }",
+        "fn f() { let x: Value = serde_json::from_slice(&bytes); }",
+    ] {
+        assert!(only("src/datasets/load.rs", text).contains("load_text"), "{text}");
+        assert_eq!(of("src/model/gguf/header.rs", text), Vec::<String>::new(), "{text}");
+    }
+    let allowed = "fn f() { let x = String::from_utf8_lossy(b); }\n#[cfg(test)]\nmod tests { fn f() { std::fs::read_to_string(p); } }";
+    assert_eq!(of("src/datasets/load.rs", allowed), Vec::<String>::new());
+}
+
+#[test]
 fn arrows_with_the_line_and_within_a_module_are_allowed() {
     for (path, text) in [
         ("src/datasets/load.rs", "use super::model; use crate::datasets::parse; use crate::Result;"),

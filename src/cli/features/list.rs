@@ -1,5 +1,6 @@
 //! `mappa features list`: each unit by the entities on which it is active, and the group it tells.
 
+use super::super::dataset::find;
 use super::super::settings::Settings;
 use super::super::stages::Job;
 use super::super::table::print_columns;
@@ -7,7 +8,7 @@ use super::{Source, folder, groups, tokens, unit, usual_column};
 use clap::Args;
 use mappa::activations::{Division, Recording};
 use mappa::artefact::{Card, hash};
-use mappa::datasets::{Dataset, find};
+use mappa::datasets::Dataset;
 use mappa::features::{Activation, Active, Dictionary, Groups, Match};
 use mappa::model::Model;
 use mappa::results::{FeatureGroupRow, FeatureRow, save_rows};

@@ -86,7 +86,7 @@ pub struct Source {
     dictionary: PathBuf,
     #[command(flatten)]
     model: ChosenModel,
-    /// A dataset's name or CSV file.
+    /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]

@@ -12,8 +12,7 @@ const AROUND: usize = 8;
 /// The top tokens of every unit in a text file.
 pub fn top(listed: &Listed, (file, n): (&Path, usize)) -> Result<Vec<FeatureTokenRow>> {
     let model = listed.model;
-    let text = String::from_utf8(artefact::load_bytes(file)?)
-        .map_err(|e| Error::bad_file(file, e, "a text in UTF-8"))?;
+    let text = artefact::load_text(file)?;
     let windows = Windows::of_lines(model, &text).map_err(|e| Error::bad_file(file, e, "lines of text"))?;
     let top = windows.top(model, listed.dictionary, n)?;
     let alive = top.iter().filter(|tokens| !tokens.is_empty()).count();

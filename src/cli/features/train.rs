@@ -1,6 +1,7 @@
 //! `mappa features train`: a sparse dictionary of a model's activations.
 
 use super::super::chosen::ChosenModel;
+use super::super::dataset::find;
 use super::super::stages::held_weights;
 use super::super::stopping::Stopping;
 use super::super::table::print_columns;
@@ -9,7 +10,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use mappa::activations::hook_points;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{BUNDLED, Dataset, Prompt, find};
+use mappa::datasets::{BUNDLED, Dataset, Prompt};
 use mappa::features::train::{
     Fit, Progress, Source, TextRows, Tokenised, TrainSettings, Trainer, Watch, fit, principal_components,
     random,
@@ -149,11 +150,7 @@ impl Train {
         if !(self.memory.is_finite() && self.memory > 0.0) {
             return Err(Error::invalid("--memory", self.memory, "GiB, more than 0"));
         }
-        if let Some(name) = self.called.as_ref().filter(|name| name.is_empty() || name.contains(['/', '\\']))
-        {
-            return Err(Error::invalid("--name", format!("`{name}`"), "a folder's name, without / and \\"));
-        }
-        Ok(())
+        self.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
     }
 
     /// The one hook point that is meant.
@@ -196,8 +193,7 @@ impl Train {
             texts.extend(Corpus::new(&datasets, self.seed).stanzas(self.sentences).into_iter().flatten());
         }
         for path in &self.files {
-            let text = String::from_utf8(artefact::load_bytes(path)?)
-                .map_err(|e| Error::bad_file(path, e, "texts in UTF-8, one a line"))?;
+            let text = artefact::load_text(path)?;
             texts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(String::from));
         }
         let bar = terminal::bar("tokens", texts.len() as u64);

@@ -1,6 +1,7 @@
 //! `mappa steer extract`: a direction of probes, a class or texts, as a file with its card.
 
 use super::super::chosen::ChosenModel;
+use super::super::dataset::find;
 use super::super::probed::ChosenProbes;
 use super::super::settings::Settings;
 use super::super::stages::{Job, held_weights};
@@ -8,7 +9,7 @@ use super::super::{suggest, terminal};
 use clap::Args;
 use mappa::activations::Recording;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{Prompt, find};
+use mappa::datasets::Prompt;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::steering::{Along, Contrast, Reads, TextPairs, Vectors};

@@ -9,6 +9,7 @@ use super::super::sweeping::{
 };
 use super::feature::Feature;
 use clap::Args;
+use mappa::artefact::folder_name;
 use mappa::datasets::Dataset;
 use mappa::hook_point::HookPoint;
 use mappa::model::{ChatDate, Model};
@@ -111,7 +112,7 @@ impl Sweep {
         let Probed { folder: from, set: probes, .. } = &probed;
         let (model, dataset, plan) = (&model, &dataset, &plan);
         let sweeping = Sweeping { model, dataset, probes: (probes, from), plan, layers, unit };
-        let folder = lab.join("steering").join(&model.name).join(plan.name());
+        let folder = lab.join("steering").join(&model.name).join(folder_name("--called", plan.name())?);
         let (rows, _) = sweeping.rows(&folder)?;
         draw_sweep(&rows, &folder)?;
         print_points(&rows);

@@ -1,18 +1,16 @@
 //! The rows that are kept, as a CSV file of the lab.
 
-use super::cells::{Cells, bad_row};
 use super::plan::{Import, Incomplete, TargetOf};
 use crate::artefact::{self, Card};
 use crate::datasets::columns::Columns;
 use crate::datasets::entity::Dataset;
+use crate::datasets::formats::Cells;
 use crate::datasets::heading::Heading;
 use crate::datasets::load::parse;
+use crate::datasets::sheet::Sheet;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-
-/// What stands for no number in other people's files, beside a blank cell.
-const NOTHING: [&str; 5] = ["na", "n/a", "nan", "null", "none"];
 
 /// A file that was read and checked, ready to be written into a lab.
 #[derive(Debug, Clone)]
@@ -23,8 +21,10 @@ pub struct Imported {
     pub n_left_out: usize,
     /// Rows whose name stood in a row before.
     pub n_repeated: usize,
-    /// Columns that were left out, since they hold more than one value a row.
+    /// Columns that were left out, since they hold no texts.
     pub columns_left_out: Vec<String>,
+    /// Remarks for a reader of the file, a sentence each.
+    pub notes: Vec<String>,
     csv: Vec<u8>,
     card: Card,
 }
@@ -35,29 +35,25 @@ pub(super) fn convert(
     (path, sha256): (&Path, &str),
     (cells, headings): (Cells, Vec<Heading>),
 ) -> Result<Imported> {
-    let columns = Columns::of(path, &headings)?;
+    let sheet = Sheet { path, headings: &headings, cells: &cells };
+    let columns = Columns::of(&sheet)?;
     let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dataset: {e}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(headings.iter().map(Heading::to_string)).map_err(|e| fault(&e))?;
     let (mut n_left_out, mut names) = (0, HashSet::new());
-    for (cells, row) in cells.rows.iter().zip(1..) {
-        let missing = columns
-            .needed()
-            .into_iter()
-            .find(|&i| is_blank(&cells[i]) || (i != columns.name && is_nothing(&cells[i])));
-        if let Some(column) = missing {
+    for (record, row) in cells.rows.iter().zip(1..) {
+        if let Some(column) = columns.missing(record) {
             if plan.incomplete == Incomplete::LeftOut {
                 n_left_out += 1;
                 continue;
             }
-            let (name, found) = (&headings[column].name, &cells[column]);
+            let (name, found) = (&headings[column].name, &record[column]);
             let problem = format!("{name}: found `{found}`; --skip-incomplete leaves such rows out");
-            return Err(bad_row(path, row, problem));
+            return Err(cells.bad_row(path, row, problem));
         }
-        let record = csv::StringRecord::from(cells.as_slice());
-        let entity = columns.entity(&record, row).map_err(|problem| bad_row(path, row, problem))?;
+        let entity = columns.entity(record, row).map_err(|problem| cells.bad_row(path, row, problem))?;
         names.insert(entity.name);
-        writer.write_record(&record).map_err(|e| fault(&e))?;
+        writer.write_record(columns.plain(record)).map_err(|e| fault(&e))?;
     }
     let csv = writer.into_inner().map_err(|e| fault(&e))?;
     if n_left_out == cells.rows.len() {
@@ -67,22 +63,13 @@ pub(super) fn convert(
     let dataset = parse(Path::new(&format!("{}.csv", plan.name)), &csv)?;
     check_targets(path, &dataset)?;
     let n_repeated = dataset.entities.len() - names.len();
+    let columns_left_out: Vec<String> = cells.left_out.iter().map(|left| left.column.clone()).collect();
     let card = card(plan, (path, sha256), &dataset)
         .note("n_rows_read", cells.rows.len())
         .note("n_rows_left_out", n_left_out)
         .note("n_repeated_names", n_repeated)
-        .note("columns_left_out", cells.left_out.join(", "));
-    Ok(Imported { dataset, n_left_out, n_repeated, columns_left_out: cells.left_out, csv, card })
-}
-
-/// Whether a cell is blank.
-fn is_blank(cell: &str) -> bool {
-    cell.trim().is_empty()
-}
-
-/// Whether a cell says that it holds no number. Nan is a town in Thailand: no name says so.
-fn is_nothing(cell: &str) -> bool {
-    NOTHING.contains(&cell.trim().to_lowercase().as_str())
+        .note("columns_left_out", columns_left_out.join(", "));
+    Ok(Imported { dataset, n_left_out, n_repeated, columns_left_out, notes: cells.notes(), csv, card })
 }
 
 /// Refuses targets that are all the same: there is nothing to read.

@@ -1,7 +1,7 @@
 //! Which columns of a file are what, as the user says it.
 
-use super::cells::Cells;
 use super::convert::{Imported, convert};
+use crate::datasets::formats::Cells;
 use crate::datasets::heading::{Heading, Role};
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -58,7 +58,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// Reads a CSV, TSV, JSONL or Parquet file.
+    /// Reads a CSV, TSV, JSON, JSONL or Parquet file.
     ///
     /// # Errors
     /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a
@@ -71,7 +71,11 @@ impl Import {
     pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
-            return Err(Error::invalid("name of a dataset", &self.name, "letters, digits, _ and -"));
+            return Err(Error::invalid(
+                "name of a dataset",
+                format!("{:?}", self.name),
+                "letters, digits, _ and -; choose one with --name",
+            ));
         }
         let (cells, sha256) = Cells::load(path, file)?;
         let headings = self.headings(path, &cells)?;

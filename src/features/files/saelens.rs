@@ -122,7 +122,7 @@ impl Config {
     fn load(path: PathBuf) -> Result<Config> {
         let bad =
             |found: &dyn std::fmt::Display| Error::bad_file(&path, found, "a config as SAELens saves it");
-        let fields: Value = serde_json::from_slice(&artefact::load_bytes(&path)?).map_err(|e| bad(&e))?;
+        let fields: Value = serde_json::from_str(&artefact::load_text(&path)?).map_err(|e| bad(&e))?;
         if !fields.is_object() {
             return Err(bad(&"no object"));
         }

@@ -1,6 +1,7 @@
 //! A config.json, read field by field; what changes numbers and is not read is refused by name.
 
 use super::harmless;
+use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::spec::Activation;
 use serde_json::{Map, Value};
@@ -25,7 +26,7 @@ impl Config {
     /// # Errors
     /// [`Error::BadFile`] if it is not a JSON object.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
-        let fields = serde_json::from_slice(bytes)
+        let fields = serde_json::from_str(artefact::text_of(path, bytes)?)
             .map_err(|e| Error::bad_file(path, e, "a Hugging Face config.json"))?;
         Ok(Config::of(path, fields))
     }

@@ -1,77 +1,11 @@
-//! Artefacts on disk: written whole or not at all, each with a card that says what made it.
+//! The run record beside an artefact: what made it, from what.
 
+use super::files::{load_bytes, save_bytes};
+use super::text::text_of;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::Path;
-
-/// Writes a file so that a reader finds the old content or the new, never a part.
-///
-/// # Errors
-/// [`Error::Io`] if the folder cannot be made or the file cannot be written.
-pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(Error::io("write in the folder", folder))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    file.as_file().sync_all().map_err(Error::io("sync", path))?;
-    make_readable(file.as_file(), path)?;
-    file.persist(path).map_err(|e| Error::io("rename into place", path)(e.error))?;
-    Ok(())
-}
-
-/// Temporary files are private by default; an artefact is for everyone the folder is for.
-#[cfg(unix)]
-fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-        .map_err(Error::io("set permissions of", path))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &std::fs::File, _: &Path) -> Result<()> {
-    Ok(())
-}
-
-/// Reads a whole file.
-///
-/// # Errors
-/// [`Error::Io`] naming the file.
-pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io("read", path))
-}
-
-/// The SHA-256 of some bytes, in hexadecimal.
-pub fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// A digest in hexadecimal.
-pub(crate) fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The SHA-256 of a file that is read piece by piece, in hexadecimal.
-///
-/// # Errors
-/// [`Error::Io`] naming the file.
-pub fn hash_file(path: &Path) -> Result<String> {
-    let mut sha256 = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut piece).map_err(Error::io("read", path))? {
-            0 => return Ok(hex(&sha256.finalize())),
-            n => sha256.update(&piece[..n]),
-        }
-    }
-}
 
 /// The run record beside an artefact: what made it, from what.
 ///
@@ -150,7 +84,7 @@ impl Card {
     /// # Errors
     /// [`Error::BadFile`] if they are not a card.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Card> {
-        serde_json::from_slice(bytes).map_err(|e| {
+        serde_json::from_str(text_of(path, bytes)?).map_err(|e| {
             Error::bad_file(path, e, "a card written by mappa; move the folder away to make it anew")
         })
     }
@@ -234,21 +168,5 @@ mod tests {
         assert!(fewer.contains("prompt empty, now (nothing)"), "{fewer}");
         let error = card.input("dataset_sha256", "bb").is_done(&path).unwrap_err().to_string();
         assert!(error.contains("dataset_sha256") && error.contains("aa") && error.contains("bb"), "{error}");
-    }
-
-    #[test]
-    fn saving_replaces_whole_files_and_leaves_no_temporary() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deep/rows.csv");
-        save_bytes(&path, b"old").unwrap();
-        save_bytes(&path, b"new").unwrap();
-        assert_eq!(load_bytes(&path).unwrap(), b"new");
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn hash_is_sha256() {
-        // The well-known digest of the empty message (FIPS 180-4).
-        assert_eq!(hash(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -1,0 +1,17 @@
+//! Artefacts on disk: written whole or not at all, each with a card that says what made it; and how texts are read.
+//!
+//! - `files`: whole files and their hashes
+//! - `text`: texts of any file, without a byte order mark, in UTF-8 or refused: [`load_text`], [`text_of`]
+//! - `folder_name`: names that may be a folder's
+//! - `card`: the run record beside an artefact: [`Card`]
+
+mod card;
+mod files;
+mod folder_name;
+mod text;
+
+pub use card::{Card, date_now};
+pub(crate) use files::hex;
+pub use files::{hash, hash_file, load_bytes, save_bytes};
+pub use folder_name::{folder_name, folder_name_of};
+pub use text::{load_text, text_of};

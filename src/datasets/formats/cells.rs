@@ -1,0 +1,120 @@
+//! A table's cells as texts, whatever the format of its file.
+
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+
+/// A file's columns and rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::datasets) struct Cells {
+    /// The columns' names, in file order.
+    pub columns: Vec<String>,
+    /// The rows' cells; a cell without a value is empty.
+    pub rows: Vec<Vec<String>>,
+    /// The line of the file that each row begins in; empty where a format has no lines.
+    pub lines: Vec<usize>,
+    /// Columns whose values cannot be told as texts, such as lists.
+    pub left_out: Vec<LeftOut>,
+    /// The meaning of a comma in a number, as far as the format tells it.
+    pub commas: Commas,
+    /// A remark on the cells for their reader.
+    pub note: Option<String>,
+}
+
+/// A column that is no part of the table, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::datasets) struct LeftOut {
+    /// The column's name.
+    pub column: String,
+    /// Its content, such as `lists or records`.
+    pub holds: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.column, self.holds)
+    }
+}
+
+/// The meaning of a comma in a number, as far as a file's format tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::datasets) enum Commas {
+    /// A dot is the decimal mark wherever that can be.
+    #[default]
+    DotIsDecimal,
+    /// Either may be the decimal mark: cells are set apart by `;`.
+    Either,
+}
+
+impl Cells {
+    /// Refuses two columns of one name, and a table without rows.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        check_names(path, &self.columns)?;
+        if self.rows.is_empty() {
+            return Err(Error::bad_file(path, "no rows", "a header and one entity a row"));
+        }
+        Ok(())
+    }
+
+    /// Remarks for a reader of the file, such as the columns that are left out; a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let columns: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
+        let left_out = (!columns.is_empty()).then(|| format!("left out: columns {}", columns.join(", ")));
+        left_out.into_iter().chain(self.note.clone()).collect()
+    }
+
+    /// The place of a column.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] listing those that are there.
+    pub fn column(&self, path: &Path, name: &str) -> Result<usize> {
+        self.columns.iter().position(|column| column == name).ok_or_else(|| {
+            let column = match self.left_out.iter().find(|left| left.column == name) {
+                Some(left) => format!("{name}` with one value a row, but {}; no column `{name}", left.holds),
+                None => name.into(),
+            };
+            Error::MissingColumn { path: path.to_path_buf(), column, found: self.columns.join(", ") }
+        })
+    }
+
+    /// An error about a row, counted from 1, with its line where another one would be expected.
+    pub fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
+        let place = usize::try_from(row).unwrap_or_default();
+        let usual = place + usize::from(self.lines.first().is_none_or(|first| *first > 1));
+        match self.lines.get(place.saturating_sub(1)) {
+            Some(line) if *line != usual => {
+                bad_row(path, row, format!("line {line}: {}", problem.to_string()))
+            }
+            _ => bad_row(path, row, problem),
+        }
+    }
+}
+
+/// Refuses two columns of one name by their places; columns without a name may be several.
+pub(super) fn check_names(path: &Path, columns: &[String]) -> Result<()> {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (column, place) in columns.iter().zip(1..).filter(|(column, _)| !column.is_empty()) {
+        if let Some(before) = seen.insert(column, place) {
+            let found = format!("two columns `{column}`, the {} and the {}", nth(before), nth(place));
+            return Err(Error::bad_file(path, found, "another name for each column"));
+        }
+    }
+    Ok(())
+}
+
+/// A number as a place in an order: `1st`, `2nd`.
+fn nth(place: usize) -> String {
+    let ending = match (place % 10, place % 100) {
+        (1, n) if n != 11 => "st",
+        (2, n) if n != 12 => "nd",
+        (3, n) if n != 13 => "rd",
+        _ => "th",
+    };
+    format!("{place}{ending}")
+}
+
+/// An error about a row, counted from 1 without the header.
+pub(super) fn bad_row(path: &Path, row: u64, problem: impl ToString) -> Error {
+    Error::BadRow { path: path.to_path_buf(), row, problem: problem.to_string() }
+}

@@ -1,0 +1,77 @@
+//! The format of a file by the ending of its name, in any case.
+
+use super::cells::Cells;
+use super::{delimited, json, parquet};
+use crate::artefact;
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The endings of the names of files that are read.
+pub(in crate::datasets) const ENDINGS: &str = ".csv, .tsv, .jsonl, .ndjson, .json or .parquet";
+
+/// A file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::datasets) enum Format {
+    Csv,
+    Tsv,
+    JsonLines,
+    Json,
+    Parquet,
+}
+
+impl Format {
+    /// The format that a name's ending tells.
+    pub fn of(path: &Path) -> Option<Format> {
+        // A file that is called `.csv` has no ending for `Path`.
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        match name.rsplit_once('.')?.1 {
+            "csv" => Some(Format::Csv),
+            "tsv" | "tab" => Some(Format::Tsv),
+            "jsonl" | "ndjson" => Some(Format::JsonLines),
+            "json" => Some(Format::Json),
+            "parquet" | "pq" => Some(Format::Parquet),
+            _ => None,
+        }
+    }
+
+    /// The cells of a file's text in this format; none for Parquet, which is no text.
+    fn read(self, path: &Path, text: &str) -> Option<Result<Cells>> {
+        Some(match self {
+            Format::Csv => delimited::csv(path, text),
+            Format::Tsv => delimited::tsv(path, text),
+            Format::JsonLines => json::lines(path, text),
+            Format::Json => json::whole(path, text),
+            Format::Parquet => return None,
+        })
+    }
+}
+
+impl Cells {
+    /// Reads a file, its format told by the ending of `path`, which also stands in errors; gives the file's
+    /// SHA-256 as well.
+    ///
+    /// # Errors
+    /// Another ending, two columns of one name, no rows; what is wrong with a row, by its number.
+    pub fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
+        match Format::of(path) {
+            Some(Format::Parquet) => {
+                let cells = parquet::read(path, file)?;
+                cells.check(path)?;
+                Ok((cells, artefact::hash_file(file)?))
+            }
+            Some(format) => Cells::parse(path, format, &artefact::load_bytes(file)?),
+            None => Err(Error::invalid("file", path.display(), format!("a name that ends in {ENDINGS}"))),
+        }
+    }
+
+    /// Reads the bytes of a text file in a format; gives their SHA-256 as well.
+    ///
+    /// # Errors
+    /// As [`Cells::load`].
+    pub fn parse(path: &Path, format: Format, bytes: &[u8]) -> Result<(Cells, String)> {
+        let cells = format.read(path, artefact::text_of(path, bytes)?);
+        let cells = cells.unwrap_or_else(|| Err(Error::bad_file(path, "no text", "a text file")))?;
+        cells.check(path)?;
+        Ok((cells, artefact::hash(bytes)))
+    }
+}

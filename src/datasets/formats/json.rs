@@ -1,0 +1,103 @@
+//! JSON objects, one a line or in one array; their fields are the columns.
+
+use super::cells::{Cells, LeftOut, bad_row};
+use crate::error::{Error, Result};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::Value;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::path::Path;
+
+/// A row's fields, none of them twice.
+struct Object(HashMap<String, Value>, Vec<String>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Object, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let (mut fields, mut order) = (HashMap::new(), Vec::new());
+                while let Some((field, value)) = map.next_entry::<String, Value>()? {
+                    order.push(field.clone());
+                    if fields.insert(field.clone(), value).is_some() {
+                        let first = order.iter().position(|other| *other == field).unwrap_or_default() + 1;
+                        let found =
+                            format!("two fields `{field}`, number {first} and number {}", order.len());
+                        return Err(A::Error::custom(found));
+                    }
+                }
+                Ok(Object(fields, order))
+            }
+        }
+        from.deserialize_map(Fields)
+    }
+}
+
+/// Reads a file of an object a line; blank lines are no rows, a field that an object lacks is empty there.
+pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let written = text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let (mut objects, mut lines) = (Vec::new(), Vec::new());
+    for ((line, n), row) in written.zip(1u64..) {
+        let problem = |e: serde_json::Error| {
+            let place = if n as u64 == row { String::new() } else { format!("line {n}: ") };
+            bad_row(path, row, format!("{place}{}; expected a JSON object a line", without_line(&e)))
+        };
+        objects.push(serde_json::from_str(line).map_err(problem)?);
+        lines.push(n);
+    }
+    Ok(Cells { lines, ..table(&objects) })
+}
+
+/// Reads a file with an array of objects, or with an object a line.
+pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
+    let expected =
+        "an array of objects, `[{\"name\": …, …}, …]` (pandas: orient=\"records\"), or an object a line";
+    match text.trim_start().chars().next() {
+        Some('[') => {
+            let objects: Vec<Object> =
+                serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
+            Ok(table(&objects))
+        }
+        // pandas' usual form and GeoJSON are one object, whose fields are no columns.
+        Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
+            Err(Error::bad_file(path, "one JSON object", expected))
+        }
+        Some('{') => lines(path, text),
+        _ => Err(Error::bad_file(path, "no array and no object", expected)),
+    }
+}
+
+/// A fault of one line without serde's own count of lines, which would be 1.
+fn without_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column", " at column")
+}
+
+/// The objects' fields as columns; those with lists or objects are left out.
+fn table(objects: &[Object]) -> Cells {
+    let (mut columns, mut seen, mut nested) = (Vec::new(), HashSet::new(), BTreeSet::new());
+    for (field, value) in objects.iter().flat_map(|one| one.1.iter().map(|field| (field, &one.0[field]))) {
+        if value.is_array() || value.is_object() {
+            nested.insert(field.clone());
+        }
+        if seen.insert(field) {
+            columns.push(field.clone());
+        }
+    }
+    columns.retain(|column| !nested.contains(column));
+    let cell = |object: &Object, column: &String| match object.0.get(column) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let rows =
+        objects.iter().map(|object| columns.iter().map(|column| cell(object, column)).collect()).collect();
+    let left = |column: String| LeftOut { column, holds: "lists or records".into() };
+    Cells { columns, rows, left_out: nested.into_iter().map(left).collect(), ..Cells::default() }
+}

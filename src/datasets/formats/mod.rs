@@ -1,0 +1,18 @@
+//! Files of tables as cells: CSV, TSV, JSON and Parquet.
+//!
+//! - `cells`: columns, rows and lines, whatever the format: [`Cells`]
+//! - `format`: the format by the ending of a file's name, and the reader for it
+//! - `delimited`: CSV and TSV; `separator` tells what is between the cells, `quotes` refuses unpaired quote signs
+//! - `json`: an object a line, or an array of objects
+//! - `parquet`: column by column
+
+mod cells;
+mod delimited;
+mod format;
+mod json;
+mod parquet;
+mod quotes;
+mod separator;
+
+pub(super) use cells::{Cells, Commas};
+pub(super) use format::{ENDINGS, Format};

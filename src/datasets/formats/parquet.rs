@@ -1,0 +1,98 @@
+//! Parquet files, column by column, by the row interface of the `parquet` crate, which needs no Arrow.
+
+use super::cells::{Cells, LeftOut};
+use crate::datasets::date::day_to_iso;
+use crate::error::{Error, Result};
+use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use parquet::schema::types::{Type, TypePtr};
+use std::fs::File;
+use std::path::Path;
+
+const READABLE: &str = "a whole Parquet file, its pages plain or compressed with snappy or zstd";
+const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
+
+/// Reads the columns that hold one value a row that can be told as a text; each other one is left out by itself.
+pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
+    let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
+    let file = File::open(file).map_err(Error::io("open", file))?;
+    let reader = SerializedFileReader::new(file).map_err(bad)?;
+    let metadata = reader.metadata().file_metadata();
+    let n_rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
+    let mut cells = Cells { rows: vec![Vec::new(); n_rows], ..Cells::default() };
+    let fields = metadata.schema().get_fields();
+    for field in fields {
+        match column(&reader, field, n_rows) {
+            Ok(texts) => {
+                cells.columns.push(field.name().to_string());
+                cells.rows.iter_mut().zip(texts).for_each(|(row, text)| row.push(text));
+            }
+            Err(holds) => cells.left_out.push(LeftOut { column: field.name().to_string(), holds }),
+        }
+    }
+    match &cells.left_out[..] {
+        // Where nothing can be read the file is at fault, not a column.
+        [first, ..] if cells.columns.is_empty() => {
+            Err(Error::bad_file(path, format!("no column that can be read; {first}"), READABLE))
+        }
+        _ => Ok(cells),
+    }
+}
+
+/// The values of one column as texts, or what it holds where they are none.
+fn column(
+    reader: &SerializedFileReader<File>,
+    field: &TypePtr,
+    n_rows: usize,
+) -> Result<Vec<String>, String> {
+    let info = field.get_basic_info();
+    if !field.is_primitive() || (info.has_repetition() && info.repetition() == Repetition::REPEATED) {
+        return Err("lists or records".into());
+    }
+    if info.converted_type() == ConvertedType::INTERVAL {
+        return Err("intervals".into());
+    }
+    let unreadable = |e: parquet::errors::ParquetError| format!("cannot be read: {e}; expected {READABLE}");
+    let name = reader.metadata().file_metadata().schema().name();
+    let projection =
+        Type::group_type_builder(name).with_fields(vec![field.clone()]).build().map_err(unreadable)?;
+    let mut texts = Vec::with_capacity(n_rows);
+    for record in reader.get_row_iter(Some(projection)).map_err(unreadable)? {
+        let record = record.map_err(unreadable)?;
+        let (_, value) = record.get_column_iter().next().ok_or("no values")?;
+        texts.push(text(value, field)?);
+    }
+    match texts.len() == n_rows {
+        true => Ok(texts),
+        false => Err(format!("{} values for {n_rows} rows", texts.len())),
+    }
+}
+
+/// A value as other formats write it: numbers as short as they can be read back, dates as ISO dates.
+fn text(value: &Field, column: &TypePtr) -> Result<String, String> {
+    Ok(match value {
+        Field::Null => String::new(),
+        Field::Float(value) => value.to_string(),
+        Field::Double(value) => value.to_string(),
+        Field::Str(text) => text.clone(),
+        // Writers of old leave out that a column of bytes is text.
+        Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).map_err(|_| "bytes".to_string())?,
+        Field::Date(day) => day_to_iso(i64::from(*day)),
+        Field::TimestampMillis(time) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY / 1_000_000)),
+        Field::TimestampMicros(time) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY / 1_000)),
+        Field::Long(time) if is_nanoseconds(column) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY)),
+        Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
+            return Err("lists or records".into());
+        }
+        // Without places behind the point the crate leaves the point.
+        Field::Decimal(_) => value.to_string().trim_end_matches('.').to_string(),
+        other => other.to_string(),
+    })
+}
+
+/// Times in nanoseconds come as plain numbers; only the column tells them.
+fn is_nanoseconds(column: &TypePtr) -> bool {
+    let kind = column.get_basic_info().logical_type_ref();
+    matches!(kind, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)
+}
