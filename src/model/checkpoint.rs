@@ -112,6 +112,11 @@ impl Checkpoint {
         Ok(stored_types(all.into_iter().flatten()))
     }
 
+    /// The names of all tensors, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.at.keys().map(String::as_str)
+    }
+
     /// Whether there is a tensor of this name.
     pub fn has(&self, tensor: &str) -> bool {
         self.at.contains_key(tensor)

@@ -198,6 +198,8 @@ fn layer_types(keys: &Keys, every: usize) -> Result<Vec<&'static str>> {
     Ok(slides.into_iter().map(|slides| if slides { "sliding_attention" } else { "full_attention" }).collect())
 }
 
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
 fn rope(keys: &Keys, d_head: usize, factors: Option<Vec<f64>>) -> Result<Map<String, Value>> {
     let mut rope = scaling(keys, factors)?;
@@ -217,7 +219,9 @@ fn rope(keys: &Keys, d_head: usize, factors: Option<Vec<f64>>) -> Result<Map<Str
         }
         Value::Object(rope)
     };
-    Ok(Map::from_iter([("rope_parameters".to_string(), rope)]))
+    let first = rope.get(ORIGINAL).cloned(); // where Phi-3 has it
+    let first = first.map(|first| (ORIGINAL.to_string(), first));
+    Ok([("rope_parameters".to_string(), rope)].into_iter().chain(first).collect())
 }
 
 /// How frequencies are stretched, under Hugging Face's names.
