@@ -130,6 +130,7 @@ const STRICTER: &[(&str, &str)] = &[
     ("xglm: pad_token_id=2", "pad_token_id"),
     ("xglm: pad_token_id=7", "pad_token_id"),
     ("gpt2: num_hidden_layers+True", "n_layer"),
+    ("gpt_neo: window_size=0", "window_size"),
 ];
 
 #[test]

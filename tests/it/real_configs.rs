@@ -1,8 +1,9 @@
 //! The configs of models that researchers use most, as they stand on the hub (fixtures: models/real_configs.py).
 
 use super::root;
+use candle_core::{DType, Device, Tensor};
 use mappa::model::families::{Config, FAMILIES};
-use mappa::model::{Positions, Spec, count};
+use mappa::model::{Model, Positions, Precision, Spec, count};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -117,4 +118,25 @@ fn a_roberta_counts_its_positions_from_the_row_after_padding() {
     let mut without = config_of("FacebookAI/roberta-base");
     without.insert("pad_token_id".into(), Value::Null);
     assert!(spec(&without).unwrap_err().contains("pad_token_id"));
+}
+
+#[test]
+fn weights_that_mlx_packed_are_refused_and_a_copy_of_its_config_is_not() {
+    let from = root("tests/fixtures/models/llama_linear");
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = std::fs::read(from.join("config.json")).unwrap();
+    let mut config: Map<String, Value> = serde_json::from_slice(&bytes).unwrap();
+    config.insert("quantization".into(), json!({"group_size": 64, "bits": 4}));
+    std::fs::write(folder.path().join("config.json"), serde_json::to_vec(&config).unwrap()).unwrap();
+    let weights = folder.path().join("model.safetensors");
+    std::fs::copy(from.join("model.safetensors"), &weights).unwrap();
+    Model::load_transformer(folder.path(), Precision::F32).unwrap();
+
+    let mut tensors = candle_core::safetensors::load(&weights, &Device::Cpu).unwrap();
+    let scales = Tensor::ones((24, 1), DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("model.layers.0.self_attn.q_proj.scales".into(), scales);
+    candle_core::safetensors::save(&tensors, &weights).unwrap();
+    let refusal = Model::load_transformer(folder.path(), Precision::F32).err().unwrap().to_string();
+    assert!(refusal.contains("`quantization`") && refusal.contains("MLX"), "{refusal}");
+    assert!(refusal.contains("q_proj.scales") && refusal.contains("GGUF"), "{refusal}");
 }

@@ -51,6 +51,8 @@ WORDS = {
     "activation_function": ["gelu", "gelu_new", "relu", "silu"],
     "activation": ["gelu", "gelu_new", "relu"],
     "layer_types": [["full_attention"] * 2, ["sliding_attention"] * 2, ["sliding_attention", "full_attention"]],
+    "attention_layers": [["local", "local"], ["local", "global"]],
+    "attention_types": [[[["local"], 2]], [[["global"], 1], [["local"], 1]]],
     "no_rope_layers": [[0, 0], [1, 1], [0, 1]],
     "position_embedding_type": ["relative_key"],
     "head_dim": [4, 6],
@@ -303,6 +305,7 @@ KEPT = {
     "mistral": ["sliding_window", "layer_types+"],
     "mpt": ["attn_config.clip_qkv", "attn_config.softmax_scale"],
     "bloom": [],
+    "gpt_neo": ["attention_types", "attention_layers", "window_size", "num_hidden_layers+"],
 }
 
 if __name__ == "__main__":

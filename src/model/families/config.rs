@@ -136,6 +136,21 @@ impl Config {
         self.typed(name, texts, "a list of words")
     }
 
+    /// Lists of words, each with how often it follows itself, multiplied out (GPT-Neo), if the field is there.
+    pub fn runs_of_words(&self, name: &str) -> Result<Option<Vec<String>>> {
+        let runs = self.typed(
+            name,
+            |value| value.as_array().cloned(),
+            "a list of lists of words, each with a whole number",
+        )?;
+        let Some(runs) = runs else { return Ok(None) };
+        let words: Option<Vec<Vec<&str>>> = runs.iter().map(run_of_words).collect();
+        let refused =
+            || self.unsupported(name, "another list", "lists of words, each with a whole number, are");
+        let words = words.ok_or_else(refused)?;
+        Ok(Some(words.concat().into_iter().map(str::to_string).collect()))
+    }
+
     /// The activation that a field names, or the family's own.
     pub fn activation(&self, name: &str, default: Activation) -> Result<Activation> {
         let Some(found) = self.maybe_text(name)? else { return Ok(default) };
@@ -243,4 +258,13 @@ impl Config {
         let meant = known.iter().find(is_left_out).filter(|_| !harmless::is_harmless(name))?;
         Some(format!("nobody reads it: write `{meant}`, which is left out, or take it out of config.json"))
     }
+}
+
+/// A list of words and how often it follows itself.
+fn run_of_words(value: &Value) -> Option<Vec<&str>> {
+    const MOST: u64 = 10_000; // far more than any model has layers
+    let [words, times] = value.as_array()?.as_slice() else { return None };
+    let words: Option<Vec<&str>> = words.as_array()?.iter().map(Value::as_str).collect();
+    let times = times.as_u64().filter(|times| *times <= MOST)?;
+    Some(words?.repeat(times as usize))
 }

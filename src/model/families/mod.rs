@@ -22,6 +22,7 @@ mod gemma3;
 mod glm;
 mod glm4;
 mod gpt2;
+mod gpt_neo;
 mod gpt_neox;
 mod gptj;
 mod granite;
@@ -98,6 +99,7 @@ pub const FAMILIES: &[Family] = &[
     glm::FAMILY,
     glm4::FAMILY,
     gpt2::FAMILY,
+    gpt_neo::FAMILY,
     gpt_neox::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
