@@ -37,15 +37,17 @@ pub(super) fn alias(model_type: &str, field: &str) -> Option<&'static str> {
     aliases.iter().find(|(_, meant)| *meant == field).map(|(alias, _)| alias.as_str())
 }
 
-/// Whether two names differ in one letter, or in two neighbours that changed places.
+/// Whether two names differ in one letter, or in one that stands elsewhere.
 pub(super) fn is_slip(written: &str, meant: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (written.chars().collect(), meant.chars().collect());
     let n_same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[n_same..], &b[n_same..]);
-    match (a, b) {
-        ([_, x @ ..], [_, y @ ..]) if x == y => true,
-        ([_, x @ ..], y) | (y, [_, x @ ..]) if x == y => true,
-        ([p, q, x @ ..], [r, s, y @ ..]) => (p, q) == (s, r) && x == y,
+    let n_same = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[..a.len() - n_same], &b[..b.len() - n_same]);
+    let is_moved = |x: &[char], y: &[char]| x[1..] == y[..y.len() - 1] && x[0] == y[y.len() - 1];
+    match (a.len(), b.len()) {
+        (1, 0) | (0, 1) | (1, 1) => true,
+        (n, m) if n == m && n > 1 => is_moved(a, b) || is_moved(b, a),
         _ => false,
     }
 }
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_one_letter_or_two_that_changed_places() {
+    fn a_slip_is_one_letter_or_one_that_stands_elsewhere() {
         for written in ["rope_tetha", "rope_thet", "rope_thetaa", "rope_tjeta", "ropetheta"] {
             assert!(is_slip(written, "rope_theta"), "{written}");
         }
