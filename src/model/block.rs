@@ -110,6 +110,7 @@ impl Alibi {
     fn terms(&self, n_positions: usize, scale: f32) -> Vec<Vec<f32>> {
         let term = |slope: f32, position: usize| match self.rounding {
             Rounding::F32 => slope * position as f32,
+            Rounding::F32FromEnd => slope * (position as f32 + 1.0 - n_positions as f32),
             Rounding::Bf16 => {
                 let rounded = |x: f32| half::bf16::from_f32(x).to_f32();
                 scale * rounded(rounded(slope) * rounded(position as f32))

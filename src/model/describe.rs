@@ -51,6 +51,7 @@ impl Spec {
             Positions::Nothing => {}
             Positions::Learned { offset: 0 } => words.push("learned".into()),
             Positions::Learned { offset } => words.push(format!("learned, from row {offset}")),
+            Positions::AfterPadding { padding } => words.push(format!("learned, from row {}", padding + 1)),
             Positions::Sinusoidal { offset } => words.push(format!("sinusoidal, from row {offset}")),
         }
         let mut kinds: Vec<(&Layer, usize)> = Vec::new();
@@ -129,7 +130,7 @@ impl Spec {
 }
 
 fn rotary_words(rotary: &Rotary, d_head: usize) -> String {
-    let share = match (rotary.n_rotated, d_head) {
+    let share = match (2 * rotary.n_pairs(), d_head) {
         (n, d) if n == d => "rotary".to_string(),
         (n, d) => format!("rotary on {n} of {d}"),
     };

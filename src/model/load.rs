@@ -299,6 +299,7 @@ fn parameters(
         fits(StoredTypes::new())?;
     }
     let weights = Arc::new(weights()?);
+    config.is_not_packed(&weights)?;
     if precision.dtype().is_none() {
         fits(weights.stored_types()?)?;
     }

@@ -200,7 +200,12 @@ impl Listed<'_> {
         if let Some(d_embed) = embedding.d_embed {
             self.weight(Place::ProjectIn, &[d_model, d_embed]);
         }
-        if let Positions::Learned { offset } = embedding.positions {
+        let offset = match embedding.positions {
+            Positions::Learned { offset } => Some(offset),
+            Positions::AfterPadding { padding } => Some(padding + 1),
+            Positions::Nothing | Positions::Sinusoidal { .. } => None,
+        };
+        if let Some(offset) = offset {
             self.weight(Place::Positions, &[offset + self.spec.n_context, d_model]);
         }
         if let Some(n) = embedding.n_token_types {

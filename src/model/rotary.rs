@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// Queries and keys are rotated by an angle that grows with the position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotary {
-    /// How many of a head's dimensions are rotated, from the first.
+    /// How many of a head's dimensions are rotated, from the first; an odd number is rounded up to whole
+    /// pairs, and still divides the exponents of the frequencies.
     pub n_rotated: usize,
     /// The base of the frequencies.
     pub theta: f64,
@@ -72,11 +73,15 @@ impl Rotary {
         Rotary { n_rotated: d_head, theta, layout: RotaryLayout::Half, scaling: RotaryScaling::Nothing }
     }
 
+    /// The number of pairs that are turned.
+    pub fn n_pairs(&self) -> usize {
+        self.n_rotated.div_ceil(2)
+    }
+
     /// Radians a position, for each pair; f32 steps, as Hugging Face takes them.
     pub fn frequencies(&self) -> Vec<f32> {
-        let n_pairs = self.n_rotated / 2;
         let period = |i: usize| (self.theta as f32).powf((2 * i) as f32 / self.n_rotated as f32);
-        (0..n_pairs)
+        (0..self.n_pairs())
             .map(|i| match &self.scaling {
                 RotaryScaling::Nothing => 1.0 / period(i),
                 RotaryScaling::Linear { factor } => 1.0 / period(i) / *factor as f32,

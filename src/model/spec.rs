@@ -131,6 +131,12 @@ pub enum Positions {
         /// Rows before the first position's.
         offset: usize,
     },
+    /// One learned vector a position, counted from the row after padding's; a padding token has padding's
+    /// row and is not counted (RoBERTa).
+    AfterPadding {
+        /// The id of the padding token, and its row.
+        padding: usize,
+    },
     /// Fixed sines and then cosines; position 0 is counted as `offset` (XGLM).
     Sinusoidal {
         /// What is added to the position.
@@ -209,15 +215,17 @@ pub enum Position {
 pub struct Alibi {
     /// One slope a head.
     pub slopes: Vec<f32>,
-    /// Whether `slope · position` is rounded to bf16, as Falcon does.
+    /// How `slope · position` is rounded.
     pub rounding: Rounding,
 }
 
 /// How an ALiBi term is rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounding {
-    /// As f32 is.
+    /// As f32 is, positions counted from the text's beginning (BLOOM).
     F32,
+    /// As f32 is, positions counted back from the last, so that it is finest there (MPT).
+    F32FromEnd,
     /// To bf16, then scaled as the scores are (Falcon).
     Bf16,
 }

@@ -228,11 +228,7 @@ impl Transformer {
             stream = project_in.forward(&stream)?; // [n_new, d_embed] -> [n_new, d_model]
         }
         if let Some(table) = &self.positions {
-            let offset = match embedding.positions {
-                Positions::Learned { offset } | Positions::Sinusoidal { offset } => offset as u32,
-                Positions::Nothing => 0,
-            };
-            let rows: Vec<u32> = forest.new_positions().iter().map(|position| position + offset).collect();
+            let rows = position_rows(embedding.positions, forest);
             stream = (stream + table.index_select(&ids(&rows)?, 0)?)?;
         }
         if let Some(row) = &self.token_type {
@@ -315,6 +311,28 @@ impl HeadParts {
             unembed: Linear { weight, bias },
         })
     }
+}
+
+/// The row of the table of positions for each new token.
+fn position_rows(positions: Positions, forest: &Forest) -> Vec<u32> {
+    let offset = match positions {
+        Positions::Learned { offset } | Positions::Sinusoidal { offset } => offset as u32,
+        Positions::AfterPadding { padding } => return rows_after_padding(padding as u32, forest),
+        Positions::Nothing => 0,
+    };
+    forest.new_positions().iter().map(|position| position + offset).collect()
+}
+
+/// Rows counted over a text's tokens that are not padding.
+fn rows_after_padding(padding: u32, forest: &Forest) -> Vec<u32> {
+    let is_padding: Vec<bool> = forest.new_tokens().iter().map(|token| *token == padding).collect();
+    let mut n_counted: Vec<u32> = Vec::with_capacity(is_padding.len());
+    for (node, is_padding) in is_padding.iter().enumerate() {
+        let before = forest.parent(node as u32).map_or(0, |parent| n_counted[parent as usize]);
+        n_counted.push(before + u32::from(!is_padding));
+    }
+    let row = |(is_padding, n): (&bool, u32)| if *is_padding { padding } else { padding + n };
+    is_padding.iter().zip(n_counted).map(row).collect()
 }
 
 /// Fixed positions: half of each row sines, half cosines, of geometric frequencies.

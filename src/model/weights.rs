@@ -160,6 +160,11 @@ impl Weights {
         self.checkpoint.stored_types()
     }
 
+    /// The first tensor's name, by the alphabet, that is of a kind.
+    pub fn find(&self, is_of_kind: impl Fn(&str) -> bool) -> Option<&str> {
+        self.checkpoint.names().into_iter().find(|name| is_of_kind(name))
+    }
+
     /// Whether the checkpoint has a tensor of this name.
     pub fn contains(&self, tensor: &str) -> bool {
         self.checkpoint.has(tensor)
@@ -197,7 +202,9 @@ impl Weights {
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::TensorShape`], or [`Error::NonFinite`] naming the tensor.
     pub fn load(&self, param: Param, source: &Source, shape: &[usize]) -> Result<Weight> {
-        let each = if source.tensors.len() > 1 { &shape[1..] } else { shape };
+        // A norm of each head's own is a tensor a head, be there one head.
+        let is_stack = source.tensors.len() > 1 || (param.place.is_norm() && shape.len() > 1);
+        let each = if is_stack { &shape[1..] } else { shape };
         let stored = stored_shape(each, source.cut);
         let mut parts = Vec::with_capacity(source.tensors.len());
         self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(source.tensors.iter().cloned());
@@ -214,7 +221,7 @@ impl Weights {
             parts.push(tensor);
         }
         Ok(Weight::Dense(match &parts[..] {
-            [one] => one.clone(),
+            [one] if !is_stack => one.clone(),
             several => Tensor::stack(several, 0)?, // [width] a head -> [n_heads, width]
         }))
     }

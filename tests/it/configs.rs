@@ -29,13 +29,18 @@ fn unknown() -> [(&'static str, Value); 6] {
 }
 
 #[test]
-fn an_unknown_field_is_refused_by_name_in_every_family() {
+fn what_transformers_passes_over_changes_nothing_but_where_a_checkpoint_has_its_own_code() {
     for checkpoint in &checkpoints() {
         let whole = fields(checkpoint);
-        spec(&whole).unwrap();
+        let before = spec(&whole).unwrap();
         for (name, value) in unknown() {
             let mut changed = whole.clone();
             changed.insert(name.into(), value);
+            if checkpoint != "chatglm" {
+                assert_eq!(spec(&changed).unwrap(), before, "{checkpoint}: `{name}`");
+            }
+            // The file's own code may read what transformers does not.
+            changed.insert("auto_map".into(), json!({"AutoModelForCausalLM": "modeling_own.Own"}));
             let refusal = spec(&changed).expect_err(checkpoint);
             assert!(refusal.contains(&format!("`{name}`")) && refusal.contains("config.json"), "{refusal}");
             // What is null says nothing.
@@ -45,16 +50,93 @@ fn an_unknown_field_is_refused_by_name_in_every_family() {
     }
 }
 
+/// For each family the fields that transformers reads, as its code was searched.
+fn read_by_transformers() -> Value {
+    let bytes = std::fs::read(root("src/model/families/reference_fields.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Fields that transformers takes up and does not use: of a rotation where there is none, or of other names.
+const TAKEN_UP: &[(&str, &[&str])] = &[
+    (
+        "falcon_rw",
+        &["rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor", "original_max"],
+    ),
+    ("gpt_neox", &["rope_theta", "partial_rotary_factor"]),
+];
+
 #[test]
-fn an_unknown_field_of_the_rotation_is_refused_by_name() {
+fn no_field_that_transformers_reads_is_passed_over() {
+    let reference = read_by_transformers();
+    let (mut n_checked, mut passed_over) = (0, Vec::new());
+    for checkpoint in &checkpoints() {
+        let whole = fields(checkpoint);
+        let family = whole["model_type"].as_str().unwrap();
+        let Some(known) = reference["families"].get(family) else { continue };
+        let is_taken_up = |name: &str| {
+            let of = TAKEN_UP.iter().filter(|(start, _)| checkpoint.starts_with(start));
+            of.flat_map(|(_, names)| *names).any(|start| name.starts_with(start))
+        };
+        for name in known.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
+            // No field takes both, so that whoever reads it refuses one.
+            let refusals = [json!({"no_such": {"value": 1}}), json!("no such value")].map(|value| {
+                let mut changed = whole.clone();
+                changed.insert(name.into(), value);
+                spec(&changed).err()
+            });
+            let own = reference["aliases"][family][name].as_str().unwrap_or(name);
+            n_checked += 1;
+            match refusals.into_iter().flatten().next() {
+                Some(refusal) if refusal.contains(name) || refusal.contains(own) => {}
+                None if is_taken_up(name) => {}
+                found => passed_over.push(format!("{checkpoint}: {name}: {found:?}")),
+            }
+        }
+    }
+    assert!(n_checked > 700, "{n_checked}");
+    assert!(passed_over.is_empty(), "{passed_over:#?}");
+}
+
+#[test]
+fn a_slip_of_the_pen_is_refused_with_what_was_meant() {
+    for (checkpoint, meant, written) in [
+        ("llama_biased_tied", "rms_norm_eps", "rms_nrom_eps"),
+        ("mistral", "sliding_window", "sliding_windows"),
+        ("granite", "residual_multiplier", "residual_multipler"),
+        ("gpt2", "layer_norm_epsilon", "layer_norm_epsilom"),
+    ] {
+        let mut changed = fields(checkpoint);
+        let value = changed.remove(meant).unwrap();
+        changed.insert(written.into(), value);
+        let refusal = spec(&changed).expect_err(written);
+        assert!(refusal.contains(written) && refusal.contains(&format!("`{meant}`")), "{refusal}");
+        // Beside the field itself it says nothing that anybody reads.
+        changed.insert(meant.into(), fields(checkpoint)[meant].clone());
+        assert_eq!(spec(&changed).unwrap(), spec(&fields(checkpoint)).unwrap());
+    }
+}
+
+#[test]
+fn of_a_rotation_what_no_scaling_reads_is_passed_over_but_not_that_of_single_layers() {
     let mut n_checked = 0;
     for checkpoint in &checkpoints() {
-        for object in ["rope_parameters", "rope_scaling", "attn_config"] {
-            let mut changed = fields(checkpoint);
-            let Some(inner) = changed.get_mut(object).and_then(Value::as_object_mut) else { continue };
-            inner.insert("mrope_section".into(), json!([2, 2]));
-            let refusal = spec(&changed).expect_err(checkpoint);
-            assert!(refusal.contains(&format!("`{object}.mrope_section`")), "{checkpoint}: {refusal}");
+        for object in ["rope_parameters", "rope_scaling"] {
+            let whole = fields(checkpoint);
+            if !whole.get(object).is_some_and(Value::is_object) {
+                continue;
+            }
+            let with = |name: &str, value: Value| {
+                let mut changed = whole.clone();
+                changed[object].as_object_mut().unwrap().insert(name.into(), value);
+                spec(&changed)
+            };
+            assert_eq!(with("mrope_section", json!([2, 2])).unwrap(), spec(&whole).unwrap(), "{checkpoint}");
+            if !checkpoint.starts_with("falcon_rw") {
+                let refusal = with("chunked_attention", json!({"rope_theta": 5.0})).expect_err(checkpoint);
+                assert!(refusal.contains(&format!("`{object}.chunked_attention`")), "{refusal}");
+                let refusal = with("truncat", json!(false)).expect_err(checkpoint);
+                assert!(refusal.contains("`truncate`"), "{refusal}");
+            }
             n_checked += 1;
         }
     }

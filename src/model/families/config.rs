@@ -1,6 +1,6 @@
 //! A config.json, read field by field; what changes numbers and is not read is refused by name.
 
-use super::harmless;
+use super::{harmless, reference};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::spec::Activation;
@@ -17,6 +17,8 @@ pub struct Config {
     /// Before a field's name in errors, where the config is an object inside another.
     within: String,
     fields: Map<String, Value>,
+    /// Whether the checkpoint brings code of its own, which may read what transformers passes over.
+    has_own_code: bool,
     read: RefCell<BTreeSet<String>>,
 }
 
@@ -33,7 +35,10 @@ impl Config {
 
     /// A config from its fields; `path` names it in errors.
     pub fn of(path: &Path, fields: Map<String, Value>) -> Config {
-        Config { path: path.to_path_buf(), within: String::new(), fields, read: RefCell::default() }
+        let is_model = |map: &Map<String, Value>| map.keys().any(|class| class.starts_with("AutoModel"));
+        let has_own_code = fields.get("auto_map").and_then(Value::as_object).is_some_and(is_model);
+        let (path, within) = (path.to_path_buf(), String::new());
+        Config { path, within, fields, has_own_code, read: RefCell::default() }
     }
 
     /// The file it came from.
@@ -41,10 +46,20 @@ impl Config {
         &self.path
     }
 
-    /// A field that is there, noted as read.
+    /// A field that is there under its own name or the family's other one, noted as read.
     fn field(&self, name: &str) -> Option<&Value> {
-        self.read.borrow_mut().insert(name.to_string());
-        self.fields.get(name).filter(|value| !value.is_null())
+        let there = |name: &str| {
+            self.read.borrow_mut().insert(name.to_string());
+            self.fields.get(name).filter(|value| !value.is_null())
+        };
+        let own = there(name);
+        reference::alias(self.model_type(), name).and_then(there).or(own)
+    }
+
+    /// The family's name where this is a whole config.json, else nothing.
+    fn model_type(&self) -> &str {
+        let name = self.fields.get("model_type").and_then(Value::as_str);
+        name.filter(|_| self.within.is_empty()).unwrap_or_default()
     }
 
     fn typed<T>(&self, name: &str, as_type: fn(&Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
@@ -122,6 +137,21 @@ impl Config {
         self.typed(name, texts, "a list of words")
     }
 
+    /// Lists of words, each with how often it follows itself, multiplied out (GPT-Neo), if the field is there.
+    pub fn runs_of_words(&self, name: &str) -> Result<Option<Vec<String>>> {
+        let runs = self.typed(
+            name,
+            |value| value.as_array().cloned(),
+            "a list of lists of words, each with a whole number",
+        )?;
+        let Some(runs) = runs else { return Ok(None) };
+        let words: Option<Vec<Vec<&str>>> = runs.iter().map(run_of_words).collect();
+        let refused =
+            || self.unsupported(name, "another list", "lists of words, each with a whole number, are");
+        let words = words.ok_or_else(refused)?;
+        Ok(Some(words.concat().into_iter().map(str::to_string).collect()))
+    }
+
     /// The activation that a field names, or the family's own.
     pub fn activation(&self, name: &str, default: Activation) -> Result<Activation> {
         let Some(found) = self.maybe_text(name)? else { return Ok(default) };
@@ -133,7 +163,8 @@ impl Config {
     pub fn object(&self, name: &str) -> Result<Option<Config>> {
         let fields = self.typed(name, |value| value.as_object().cloned(), "an object")?;
         let within = format!("{}{name}.", self.within);
-        Ok(fields.map(|fields| Config { within, ..Config::of(&self.path, fields) }))
+        let has_own_code = self.has_own_code;
+        Ok(fields.map(|fields| Config { within, has_own_code, ..Config::of(&self.path, fields) }))
     }
 
     /// Refuses a field whose value is not the one that is honoured; left out is as good.
@@ -147,6 +178,17 @@ impl Config {
             Some(value) if !same(value) => Err(self.unsupported(name, value, format!("only {honoured} is"))),
             _ => Ok(()),
         }
+    }
+
+    /// Whether it has no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Whether a field stands in the file and is `null`.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.read.borrow_mut().insert(name.to_string());
+        self.fields.get(name).is_some_and(Value::is_null)
     }
 
     /// Whether a field stands in the file, be it `null`.
@@ -169,22 +211,61 @@ impl Config {
         }
     }
 
-    /// Refuses every field that was not read and is not known to change no number.
+    /// Refuses every field that was not read and may change numbers.
+    ///
+    /// Those are the fields that transformers reads in this family. What it passes over changes no number,
+    /// unless the checkpoint brings code of its own: then only what is known to be harmless is passed over.
     ///
     /// # Errors
     /// [`Error::UnsupportedConfig`] naming the first such field.
     pub fn finish(&self) -> Result<()> {
         let read = self.read.borrow();
-        let unread = |(name, value): &(&String, &Value)| {
-            !read.contains(*name) && !value.is_null() && !harmless::is_harmless(name)
-        };
-        match self.fields.iter().find(unread) {
-            Some((name, value)) => {
-                let expected = "nothing is known of this field, so it may change numbers; \
-                                take it out of config.json if you know that it does not";
-                Err(self.unsupported(name, value, expected))
+        for (name, value) in &self.fields {
+            if read.contains(name) || value.is_null() {
+                continue;
             }
-            None => Ok(()),
+            if let Some(reason) = self.why_refused(name, value) {
+                return Err(self.unsupported(name, value, reason));
+            }
         }
+        Ok(())
     }
+
+    fn why_refused(&self, name: &str, value: &Value) -> Option<String> {
+        let is_rotation = self.within.starts_with("rope_");
+        let known =
+            if is_rotation { reference::of_rotation() } else { reference::of_family(self.model_type()) };
+        let unknown = "nothing is known of this field, so it may change numbers; \
+                       take it out of config.json if you know that it does not";
+        let Some(known) = known.filter(|_| !self.has_own_code) else {
+            return (!harmless::is_harmless(name)).then(|| unknown.into());
+        };
+        if is_rotation {
+            // Its numbers and lists are read as its kind of scaling takes them; objects are of layers.
+            let is_of_layers =
+                value.is_object().then(|| "one rotation for all layers is, in this family".into());
+            return is_of_layers.or_else(|| self.slip(name, known));
+        }
+        if known.contains(name) {
+            return Some("transformers reads it in this family, and mappa does not".into());
+        }
+        self.slip(name, known)
+    }
+
+    /// The field that may have been meant by one that nobody reads.
+    fn slip(&self, name: &str, known: &BTreeSet<String>) -> Option<String> {
+        let is_left_out =
+            |meant: &&String| !self.fields.contains_key(*meant) && reference::is_slip(name, meant);
+        let meant = known.iter().find(is_left_out).filter(|_| !harmless::is_harmless(name))?;
+        Some(format!("nobody reads it: write `{meant}`, which is left out, or take it out of config.json"))
+    }
+}
+
+/// A list of words and how often it follows itself.
+fn run_of_words(value: &Value) -> Option<Vec<&str>> {
+    const MOST: u64 = 10_000; // far more than any model has layers
+    let [words, times] = value.as_array()?.as_slice() else { return None };
+    let words: Option<Vec<&str>> = words.as_array()?.iter().map(Value::as_str).collect();
+    let times = times.as_u64().filter(|times| *times <= MOST)?;
+    Some(words?.repeat(times as usize))
 }

@@ -1,7 +1,7 @@
 //! Falcon, both generations and the RefinedWeb models: multi-query, parallel, rotary or ALiBi.
 
-use super::rope::{WHOLE, rotary};
-use super::{Config, Family, alibi};
+use super::rope::WHOLE;
+use super::{Config, Family, alibi, rope};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{
@@ -12,24 +12,25 @@ use crate::model::weights::{Rows, Source};
 pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.only("apply_residual_connection_post_layernorm", false)?;
+    config.only("apply_residual_connection_post_layernorm", false)?; // what the family's first code reads
     config.unread(&["ff_factor"]);
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
     let d_head = d_model / n_heads;
+    config.only("head_dim", d_head)?;
     let is_new = config.flag_or("new_decoder_architecture", false)?;
-    let is_multi_query = config.flag_or("multi_query", true)?;
+    let is_multi_query = !config.is_null("multi_query") && config.flag_or("multi_query", true)?;
     let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
     let n_kv_heads = match (is_new, is_multi_query) {
         (true, _) => stated,
         (false, true) => 1, // whatever `num_kv_heads` says
         (false, false) => n_heads,
     };
-    let turned = rotary(config, d_head, WHOLE)?;
     let position = if config.flag_or("alibi", false)? {
+        config.unread(&rope::FIELDS);
         Position::Alibi(Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::Bf16 })
     } else {
-        Position::Rotary(turned)
+        Position::Rotary(rope::rotary(config, d_head, WHOLE)?)
     };
     let bias = config.flag_or("bias", false)?;
     let sizes = Sizes {
@@ -53,7 +54,8 @@ fn spec(config: &Config) -> Result<Spec> {
 }
 
 fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
-    let is_parallel = config.flag_or("parallel_attn", true)?;
+    // `null` is as good as false, as transformers asks for truth alone.
+    let is_parallel = !config.is_null("parallel_attn") && config.flag_or("parallel_attn", true)?;
     let n_norms = config.maybe_count("num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
     match (is_parallel, is_new, n_norms) {
         (false, false, _) => Ok(BlockKind::Sequential),

@@ -4,7 +4,7 @@ use super::gemma::d_head;
 use super::gemma2::{sandwich, source};
 use super::layers::slides;
 use super::{Config, Family, rope};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::rotary::Rotary;
 use crate::model::spec::{Attention, Head, Layer, NormKind, Position, QkNorm, QkNormOver, Spec};
 
@@ -37,17 +37,27 @@ fn spec(config: &Config) -> Result<Spec> {
 /// The rotation of layers that see all, and of those that slide.
 fn rotations(config: &Config) -> Result<(Rotary, Rotary)> {
     let d_head = d_head(config)?;
-    let (full, sliding) = (Rotary::plain(d_head, 1_000_000.0), Rotary::plain(d_head, 10_000.0));
+    let plain = |name, usual| Ok::<_, Error>(Rotary::plain(d_head, config.number_or(name, usual)?));
+    let (full, sliding) = (plain("rope_theta", 1_000_000.0)?, plain("rope_local_base_freq", 10_000.0)?);
+    let older = config.object("rope_scaling")?.filter(|older| !older.is_empty());
     if let Some(both) = config.object("rope_parameters")? {
+        if older.is_some() {
+            // transformers writes its fields over those of full attention: two tellings of one rotation.
+            return Err(config.unsupported("rope_scaling", "there", "one of it and rope_parameters is"));
+        }
         let kind = |name: &str, usual: Rotary| match both.object(name)? {
-            Some(kind) => rope::rotary_of_kind(config, &kind, usual),
+            Some(kind) => rope::rotary_of_kind(config, &kind, &both, usual),
             None => Ok(usual),
         };
         let found = (kind("full_attention", full)?, kind("sliding_attention", sliding)?);
         both.finish()?;
         return Ok(found);
     }
-    let theta = config.number_or("rope_local_base_freq", 10_000.0)?;
-    let usual = rope::Usual { theta: 1_000_000.0, ..rope::WHOLE };
-    Ok((rope::rotary(config, d_head, usual)?, Rotary { theta, ..sliding }))
+    let Some(older) = older else { return Ok((full, sliding)) };
+    let full = Rotary { theta: older.number_or("rope_theta", full.theta)?, ..full };
+    if !older.has("rope_type") {
+        return Ok((full, sliding)); // transformers does not look at the older `type` here
+    }
+    let usual = rope::Usual { theta: full.theta, ..rope::WHOLE };
+    Ok((rope::rotary(config, d_head, usual)?, sliding))
 }

@@ -1,6 +1,6 @@
 //! GLM: a Llama with half of each head rotated in interleaved pairs, and gate and up in one matrix.
 
-use super::rope::Usual;
+use super::rope::{Usual, WHOLE};
 use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
@@ -17,7 +17,7 @@ fn spec(config: &Config) -> Result<Spec> {
 /// What GLM and GLM-4 have in common.
 pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
     config.count("head_dim")?; // 128 where it is left out, not d_model / n_heads: never guessed
-    let usual = Usual { layout: RotaryLayout::Interleaved, theta: 10_000.0, share: Some(0.5) };
+    let usual = Usual { layout: RotaryLayout::Interleaved, share: Some(0.5), ..WHOLE };
     let spec = llama::alike(config, family, usual)?;
     Ok(Spec {
         norm_eps: config.number_or("rms_norm_eps", 1.5625e-7)?,

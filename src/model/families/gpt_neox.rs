@@ -13,9 +13,10 @@ fn spec(config: &Config) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let n_layers = config.count("num_hidden_layers")?;
     let d_head = d_model / n_heads;
-    config.only("rope_theta", 10_000.0)?; // transformers reads `rotary_emb_base` instead
-    let rotary = rotary(config, d_head, Usual { share: Some(0.25), ..WHOLE })?;
-    config.unread(&["is_decoder"]);
+    config.only("head_dim", d_head)?;
+    let names = ["rotary_emb_base", "rotary_pct"];
+    let rotary = rotary(config, d_head, Usual { share: Some(0.25), names, ..WHOLE })?;
+    config.unread(&["rope_theta", "partial_rotary_factor"]); // the family has its own names for them
     let is_parallel = config.flag_or("use_parallel_residual", true)?;
     let bias = config.flag_or("attention_bias", true)?;
     let sizes = Sizes {

@@ -1,4 +1,4 @@
-//! Config fields that change no number of a forward pass over one text.
+//! Config fields that change no number of a forward pass over one text, whoever computes it.
 
 /// Names, in alphabetical order.
 const NAMES: &[&str] = &[
@@ -8,6 +8,7 @@ const NAMES: &[&str] = &[
     "_commit_hash",
     "_flash_attn_2_enabled",
     "_name_or_path",
+    "_num_labels",
     "_sliding_window_pattern",
     "apply_query_key_layer_scaling",
     "architectures",
@@ -54,6 +55,7 @@ const NAMES: &[&str] = &[
     "init_std",
     "initializer_factor",
     "initializer_range",
+    "is_decoder",
     "keys_to_ignore_at_inference",
     "label2id",
     "language",
@@ -67,7 +69,9 @@ const NAMES: &[&str] = &[
     "model_max_length",
     "model_type",
     "n_ctx",
+    "n_special",
     "name_or_path",
+    "neftune_noise_alpha",
     "no_repeat_ngram_size",
     "num_assistant_tokens",
     "num_beam_groups",
@@ -85,6 +89,7 @@ const NAMES: &[&str] = &[
     "pooler_num_fc_layers",
     "pooler_size_per_head",
     "pooler_type",
+    "predict_special_tokens",
     "prefix",
     "pretraining_tp",
     "problem_type",

@@ -3,8 +3,9 @@
 //! To add one: a file here that reads its config as a [`Spec`] and names its tensors; a line in
 //! [`FAMILIES`]; a fixture made by transformers.
 //!
-//! - `config`: a config.json read field by field; what is not read is refused
-//! - `harmless`: the fields that need not be read
+//! - `config`: a config.json read field by field; what is not read and may change numbers is refused
+//! - `reference`: the fields that transformers reads, and so may change numbers
+//! - `harmless`: the fields that need not be read where a checkpoint brings code of its own
 //! - `rope`, `alibi`, `layers`: what several families say of positions and windows
 //! - `refused`: families that are known and not taken, with the reason
 
@@ -21,6 +22,7 @@ mod gemma3;
 mod glm;
 mod glm4;
 mod gpt2;
+mod gpt_neo;
 mod gpt_neox;
 mod gptj;
 mod granite;
@@ -36,6 +38,7 @@ mod phi;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod reference;
 mod refused;
 mod roberta;
 mod rope;
@@ -47,8 +50,8 @@ mod xglm;
 pub use config::Config;
 
 use super::params::Param;
-use super::spec::Spec;
-use super::weights::Source;
+use super::spec::{Position, Spec};
+use super::weights::{Source, Weights};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +99,7 @@ pub const FAMILIES: &[Family] = &[
     glm::FAMILY,
     glm4::FAMILY,
     gpt2::FAMILY,
+    gpt_neo::FAMILY,
     gpt_neox::FAMILY,
     gptj::FAMILY,
     granite::FAMILY,
@@ -150,7 +154,8 @@ impl Config {
         for (name, honoured) in EVERYWHERE {
             self.only(name, *honoured)?;
         }
-        for name in ["quantization_config", "per_layer_config", "pruned_heads"] {
+        self.is_not_quantised()?;
+        for name in ["per_layer_config", "pruned_heads"] {
             if let Some(object) = self.object(name)? {
                 object.finish()?;
             }
@@ -164,7 +169,51 @@ impl Config {
             let expected = format!("at least as many as the {} heads is", spec.n_heads);
             return Err(self.unsupported("hidden_size", spec.d_model, expected));
         }
+        let too_wide = spec.layers.iter().find_map(|layer| match &layer.position {
+            Position::Rotary(rotary) => Some(2 * rotary.n_pairs()).filter(|n| *n > spec.d_head),
+            _ => None,
+        });
+        if let Some(n) = too_wide {
+            let expected = format!("a head wide enough for the {n} dimensions that are rotated in pairs is");
+            return Err(self.unsupported("head_dim", spec.d_head, expected));
+        }
         self.finish()?;
         Ok(spec)
+    }
+
+    /// Refuses weights that are packed into fewer bits, by the name of what packed them.
+    fn is_not_quantised(&self) -> Result<()> {
+        let name = "quantization_config";
+        let Some(object) = self.object(name)?.filter(|object| !object.is_empty()) else { return Ok(()) };
+        let is_of_bits = object.has("load_in_4bit") || object.has("load_in_8bit");
+        let usual = match (is_of_bits, object.has("group_size")) {
+            (true, _) => "bitsandbytes",
+            (false, true) => "MLX",
+            (false, false) => "an unnamed method",
+        };
+        let method = object.maybe_text("quant_method")?.unwrap_or_else(|| usual.into());
+        Err(self.unsupported(
+            name,
+            method,
+            "quantised weights are read from GGUF files alone: \
+            take one of those, or the model before it was quantised",
+        ))
+    }
+
+    /// Refuses weights that MLX packed: its configs are also copied to models that are not quantised.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedConfig`] naming a packed tensor.
+    pub fn is_not_packed(&self, weights: &Weights) -> Result<()> {
+        let name = "quantization";
+        match weights.find(|tensor| tensor.ends_with(".scales")).filter(|_| self.has(name)) {
+            Some(scales) => Err(self.unsupported(
+                name,
+                format!("MLX's, with {scales}"),
+                "weights as they were before MLX \
+                packed them are, or a GGUF file of the model",
+            )),
+            None => Ok(()),
+        }
     }
 }

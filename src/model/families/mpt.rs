@@ -18,7 +18,7 @@ fn spec(config: &Config) -> Result<Spec> {
     }
     let (d_model, n_heads) = (config.count("d_model")?, config.count("n_heads")?);
     let n_layers = config.count("n_layers")?;
-    let alibi = Alibi { slopes: alibi::interleaved(n_heads), rounding: Rounding::F32 };
+    let alibi = Alibi { slopes: alibi::interleaved(n_heads), rounding: Rounding::F32FromEnd };
     let sizes = Sizes {
         d_model,
         n_layers,

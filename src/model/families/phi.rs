@@ -1,7 +1,7 @@
 //! Phi-1, 1.5 and 2: parallel blocks with one norm, partial rotation, biases everywhere.
 
 use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::{Config, Family, llama, rope};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{
@@ -13,6 +13,7 @@ pub(super) const FAMILY: Family = Family { model_type: "phi", spec, source, pref
 
 fn spec(config: &Config) -> Result<Spec> {
     let spec = llama::alike(config, "phi", Usual { share: Some(0.5), ..WHOLE })?;
+    rope::check_even(config, &spec)?;
     let of_heads = QkNorm { kind: NormKind::LayerNorm, over: QkNormOver::Head };
     Ok(Spec {
         attention: Attention {

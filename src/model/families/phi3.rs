@@ -16,7 +16,6 @@ fn spec(config: &Config) -> Result<Spec> {
     for name in ["full_attn_mod", "interpolate_factor"] {
         config.only(name, 1)?;
     }
-    config.maybe_number("original_max_position_embeddings")?;
     let mut spec = llama::alike(config, "phi3", Usual { share: Some(1.0), ..WHOLE })?;
     let window = config.maybe_count("sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);

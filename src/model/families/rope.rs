@@ -3,14 +3,15 @@
 use super::config::Config;
 use crate::error::Result;
 use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
+use crate::model::spec::{Layer, Position, Spec};
 use std::f64::consts::PI;
-
-/// The names under which configs keep the base and the rotated share of a head.
-const THETA: [&str; 2] = ["rotary_emb_base", "rope_theta"];
-const SHARE: [&str; 2] = ["partial_rotary_factor", "rotary_pct"];
 
 /// The kinds of scaling that [`scaling`] knows.
 const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is";
+
+/// The fields that tell of a rotation.
+pub(super) const FIELDS: [&str; 5] =
+    ["rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor", ORIGINAL];
 
 /// How a family rotates where its config says nothing.
 #[derive(Clone, Copy)]
@@ -19,45 +20,90 @@ pub(super) struct Usual {
     pub theta: f64,
     /// The rotated share of a head; `None` where transformers rotates the whole of it whatever is said.
     pub share: Option<f64>,
+    /// The names of base and share outside of `rope_parameters`.
+    pub names: [&'static str; 2],
 }
 
 /// The whole head, halves paired, base 10,000.
-pub(super) const WHOLE: Usual = Usual { layout: RotaryLayout::Half, theta: 10_000.0, share: None };
+pub(super) const WHOLE: Usual = Usual {
+    layout: RotaryLayout::Half,
+    theta: 10_000.0,
+    share: None,
+    names: ["rope_theta", "partial_rotary_factor"],
+};
+
+/// What a scaling needs to know besides its own object.
+#[derive(Clone, Copy)]
+struct Contexts {
+    /// The context the model was first made for, in tokens.
+    first: f64,
+    /// `max_position_embeddings`.
+    whole: f64,
+    /// Whether YaRN's bounds are whole numbers.
+    truncate: bool,
+}
 
 /// The rotation that a config describes.
 pub(super) fn rotary(config: &Config, d_head: usize, usual: Usual) -> Result<Rotary> {
-    let (inside, older) = (config.object("rope_parameters")?, config.object("rope_scaling")?);
-    let first = |names: &[&str], default: f64| -> Result<f64> {
-        for object in inside.iter().chain([config]) {
-            for name in names {
-                if let Some(found) = object.maybe_number(name)? {
-                    return Ok(found);
-                }
-            }
-        }
-        Ok(default)
+    let object = described(config)?;
+    config.maybe_number(ORIGINAL)?;
+    let either = |inner: &str, outer: &str| -> Result<Option<f64>> {
+        let inside = object.as_ref().map(|object| object.maybe_number(inner)).transpose()?.flatten();
+        Ok(inside.or(config.maybe_number(outer)?))
     };
-    let (theta, share) = (first(&THETA, usual.theta)?, first(&SHARE, usual.share.unwrap_or(1.0))?);
+    let theta = either("rope_theta", usual.names[0])?.unwrap_or(usual.theta);
+    let share = either("partial_rotary_factor", usual.names[1])?.or(usual.share).unwrap_or(1.0);
+    let is_plain = match &object {
+        Some(object) => kind(config, object)? == "default",
+        None => true,
+    };
+    // Of a whole rotation, only scaled frequencies read the share, and then they do not fit the head.
+    let share = if usual.share.is_none() && is_plain { 1.0 } else { share };
     if usual.share.is_none() && share != 1.0 {
         return Err(config.unsupported("partial_rotary_factor", share, "only 1 is, in this family"));
     }
     let n_rotated = (d_head as f64 * share) as usize;
     let mut rotary = Rotary { n_rotated, theta, layout: usual.layout, scaling: RotaryScaling::Nothing };
-    // The older field stands above, as transformers takes it; both are rarely there.
-    if let Some(object) = older.or(inside) {
-        THETA.iter().chain(&SHARE).try_for_each(|name| object.maybe_number(name).map(|_| ()))?;
-        rotary.scaling = scaling(config, &object, &rotary)?;
+    if let Some(object) = object {
+        let whole = max_positions(config)?;
+        let first = original(config, &object)?.unwrap_or(whole);
+        let contexts = Contexts { first, whole, truncate: object.flag_or("truncate", true)? };
+        rotary.scaling = scaling(config, (&object, contexts), &rotary)?;
         object.finish()?;
     }
     Ok(rotary)
 }
 
 /// The rotation of one kind of layer, where `rope_parameters` has an object for each (Gemma 3).
-pub(super) fn rotary_of_kind(config: &Config, kind: &Config, mut rotary: Rotary) -> Result<Rotary> {
+///
+/// transformers looks for YaRN's `truncate` beside those objects, not in them.
+pub(super) fn rotary_of_kind(
+    config: &Config,
+    kind: &Config,
+    both: &Config,
+    mut rotary: Rotary,
+) -> Result<Rotary> {
     rotary.theta = kind.number_or("rope_theta", rotary.theta)?;
-    rotary.scaling = scaling(config, kind, &rotary)?;
+    let whole = max_positions(config)?;
+    let first = kind.maybe_number(ORIGINAL)?.unwrap_or(whole);
+    let contexts = Contexts { first, whole, truncate: both.flag_or("truncate", true)? };
+    rotary.scaling = scaling(config, (kind, contexts), &rotary)?;
+    if rotary.scaling != RotaryScaling::Nothing {
+        kind.only("partial_rotary_factor", 1.0)?;
+    }
     kind.finish()?;
     Ok(rotary)
+}
+
+/// Refuses an odd number of rotated dimensions, where a family cuts its heads there: transformers fails.
+pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
+    let is_odd =
+        |layer: &&Layer| matches!(&layer.position, Position::Rotary(r) if !r.n_rotated.is_multiple_of(2));
+    let Some(Layer { position: Position::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd) else {
+        return Ok(());
+    };
+    let found = format!("a share that rotates {} of {} dimensions", rotary.n_rotated, spec.d_head);
+    Err(config.unsupported("partial_rotary_factor", found, "an even number is, in this family"))
 }
 
 /// The longest text whose frequencies do not depend on how long it is.
@@ -65,36 +111,59 @@ pub(super) fn rotary_of_kind(config: &Config, kind: &Config, mut rotary: Rotary)
 /// Dynamic and LongRoPE scaling change every token's frequencies once a text is longer than the first
 /// context, so the same beginning would no longer give the same numbers; such texts are refused.
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
-    let Some(object) = config.object("rope_scaling")?.or(config.object("rope_parameters")?) else {
-        return Ok(max_positions);
-    };
-    let original = original(config, &object)?;
-    Ok(match kind(&object)?.as_str() {
-        "longrope" | "su" => original.unwrap_or(max_positions as f64) as usize,
+    let Some(object) = described(config)? else { return Ok(max_positions) };
+    Ok(match kind(config, &object)?.as_str() {
+        "longrope" => original(config, &object)?.unwrap_or(max_positions as f64) as usize,
         _ => max_positions,
     })
 }
 
-fn kind(object: &Config) -> Result<String> {
+/// The object that describes the rotation: the older `rope_scaling` stands above `rope_parameters`, as
+/// transformers takes it, and then nothing is read of the newer one.
+fn described(config: &Config) -> Result<Option<Config>> {
+    let inside = config.object("rope_parameters")?;
+    Ok(config.object("rope_scaling")?.filter(|older| !older.is_empty()).or(inside))
+}
+
+/// The name of the scaling; in Phi-3's first configs LongRoPE has other names.
+fn kind(config: &Config, object: &Config) -> Result<String> {
     let (new, old) = (object.maybe_text("rope_type")?, object.maybe_text("type")?);
-    Ok(new.or(old).unwrap_or_else(|| "default".into()))
+    let kind = new.or(old).unwrap_or_else(|| "default".into());
+    Ok(match kind.as_str() {
+        "su" => "longrope".into(),
+        "yarn" if is_phi3(config)? => "longrope".into(),
+        _ => kind,
+    })
 }
 
+const ORIGINAL: &str = "original_max_position_embeddings";
+
+/// The first context, as the config states it: outside before inside.
 fn original(config: &Config, object: &Config) -> Result<Option<f64>> {
-    let (inside, outside) = (
-        object.maybe_number("original_max_position_embeddings")?,
-        config.maybe_number("original_max_position_embeddings")?,
-    );
-    // Where both are there, transformers takes the outer one.
-    Ok(outside.or(inside))
+    let (inside, outside) = (object.maybe_number(ORIGINAL)?, config.maybe_number(ORIGINAL)?);
+    // Phi-3's configuration always has the outer one.
+    let usual = if is_phi3(config)? { Some(4096.0) } else { None };
+    Ok(outside.or(usual).or(inside))
 }
 
-fn scaling(config: &Config, object: &Config, rotary: &Rotary) -> Result<RotaryScaling> {
-    let context = original(config, object)?;
-    let max = || {
-        Ok::<_, crate::error::Error>(config.maybe_count("max_position_embeddings")?.unwrap_or(2048) as f64)
-    };
-    Ok(match kind(object)?.as_str() {
+fn is_phi3(config: &Config) -> Result<bool> {
+    Ok(config.maybe_text("model_type")?.is_some_and(|name| name == "phi3"))
+}
+
+fn max_positions(config: &Config) -> Result<f64> {
+    Ok(config.maybe_count("max_position_embeddings")?.unwrap_or(2048) as f64)
+}
+
+fn scaling(
+    config: &Config,
+    (object, contexts): (&Config, Contexts),
+    rotary: &Rotary,
+) -> Result<RotaryScaling> {
+    let kind = kind(config, object)?;
+    if is_phi3(config)? && !matches!(kind.as_str(), "default" | "longrope") {
+        return Err(object.unsupported("rope_type", kind, "default or longrope is, in this family"));
+    }
+    Ok(match kind.as_str() {
         "default" => RotaryScaling::Nothing,
         // Until a text is longer than the context, which is refused, the factor has no effect.
         "dynamic" => {
@@ -106,18 +175,26 @@ fn scaling(config: &Config, object: &Config, rotary: &Rotary) -> Result<RotarySc
             factor: object.number("factor")?,
             low: object.number("low_freq_factor")?,
             high: object.number("high_freq_factor")?,
-            context: context.map_or_else(max, Ok)?,
+            context: contexts.first,
         },
-        "yarn" => yarn(object, rotary, (context.map_or_else(max, Ok)?, max()?))?,
-        "longrope" | "su" => longrope(object, rotary, (context.map_or_else(max, Ok)?, max()?))?,
+        "yarn" => yarn(object, rotary, contexts)?,
+        "longrope" => longrope(object, rotary, contexts)?,
         other => return Err(object.unsupported("rope_type", other, KNOWN)),
     })
 }
 
 /// # Source
 /// Peng et al., "YaRN", arXiv 2309.00071; the attention factor as transformers 5.23 takes it.
-fn yarn(object: &Config, rotary: &Rotary, (context, max): (f64, f64)) -> Result<RotaryScaling> {
-    let factor = object.maybe_number("factor")?.unwrap_or(max / context);
+fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
+    let Contexts { first: context, whole, truncate } = contexts;
+    if !rotary.n_rotated.is_multiple_of(2) {
+        return Err(object.unsupported(
+            "rope_type",
+            "yarn",
+            "an even number of rotated dimensions is, for YaRN",
+        ));
+    }
+    let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
     let magnitude = |weight: f64| if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 };
     let scales = (object.maybe_number("mscale")?, object.maybe_number("mscale_all_dim")?);
     let usual = match scales {
@@ -128,10 +205,12 @@ fn yarn(object: &Config, rotary: &Rotary, (context, max): (f64, f64)) -> Result<
     let n = rotary.n_rotated as f64;
     // The dimension whose wave turns this often over the first context.
     let dimension = |turns: f64| n * (context / (turns * 2.0 * PI)).ln() / (2.0 * rotary.theta.ln());
-    let first = dimension(object.number_or("beta_fast", 32.0)?);
-    let second = dimension(object.number_or("beta_slow", 1.0)?);
-    let (first, second) =
-        if object.flag_or("truncate", true)? { (first.floor(), second.ceil()) } else { (first, second) };
+    let turns = |name, usual| {
+        let stated = object.maybe_number(name)?.filter(|turns| *turns != 0.0);
+        Ok::<_, crate::error::Error>(dimension(stated.unwrap_or(usual)))
+    };
+    let (first, second) = (turns("beta_fast", 32.0)?, turns("beta_slow", 1.0)?);
+    let (first, second) = if truncate { (first.floor(), second.ceil()) } else { (first, second) };
     let bounds = (first.max(0.0), second.min(n - 1.0));
     Ok(RotaryScaling::Yarn { factor, bounds, attention_factor })
 }
@@ -139,14 +218,15 @@ fn yarn(object: &Config, rotary: &Rotary, (context, max): (f64, f64)) -> Result<
 /// # Source
 /// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the first context are
 /// refused.
-fn longrope(object: &Config, rotary: &Rotary, (context, max): (f64, f64)) -> Result<RotaryScaling> {
+fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
+    let Contexts { first: context, whole, .. } = contexts;
     object.maybe_numbers("long_factor")?;
     let factors = object.maybe_numbers("short_factor")?.unwrap_or_default();
-    if factors.len() != rotary.n_rotated / 2 {
-        let expected = format!("a list of {} numbers is", rotary.n_rotated / 2);
+    if factors.len() != rotary.n_pairs() {
+        let expected = format!("a list of {} numbers is", rotary.n_pairs());
         return Err(object.unsupported("short_factor", format!("a list of {}", factors.len()), expected));
     }
-    let factor = object.maybe_number("factor")?.unwrap_or(max / context);
+    let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
     let usual = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / context.ln()).sqrt() };
     let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(usual);
     Ok(RotaryScaling::EachOwn { factors, attention_factor })

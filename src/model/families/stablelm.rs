@@ -1,7 +1,7 @@
 //! StableLM: a Llama with LayerNorm, partial rotation, perhaps parallel blocks and a norm a head.
 
 use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::{Config, Family, llama, rope};
 use crate::error::Result;
 use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{Attention, Biases, BlockKind, NormKind, QkNorm, QkNormOver, Spec};
@@ -11,6 +11,7 @@ pub(super) const FAMILY: Family = Family { model_type: "stablelm", spec, source,
 
 fn spec(config: &Config) -> Result<Spec> {
     let spec = llama::alike(config, "stablelm", Usual { share: Some(0.25), ..WHOLE })?;
+    rope::check_even(config, &spec)?;
     let own = QkNorm { kind: NormKind::LayerNormNoBias, over: QkNormOver::OwnHead };
     let is_parallel = config.flag_or("use_parallel_residual", false)?;
     Ok(Spec {

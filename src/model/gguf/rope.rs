@@ -6,6 +6,8 @@ use super::keys::Keys;
 use crate::error::Result;
 use serde_json::{Map, Value, json};
 
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
 ///
 /// # Errors
@@ -32,7 +34,9 @@ pub(super) fn fields(
         }
         Value::Object(rope)
     };
-    Ok(Map::from_iter([("rope_parameters".to_string(), rope)]))
+    let first = rope.get(ORIGINAL).cloned(); // where Phi-3 has it
+    let first = first.map(|first| (ORIGINAL.to_string(), first));
+    Ok([("rope_parameters".to_string(), rope)].into_iter().chain(first).collect())
 }
 
 /// How frequencies are stretched, under Hugging Face's names.

@@ -1,0 +1,76 @@
+//! GPT-Neo: GPT-2 with scores that are not scaled, every other layer a window, no biases on queries, keys, values.
+
+use super::{Config, Family};
+use crate::error::Result;
+use crate::model::params::{Param, Part, Place};
+use crate::model::spec::{
+    Activation, Attention, Biases, Embedding, Head, Layer, Mlp, Position, Positions, Sizes, Spec,
+};
+use crate::model::weights::Source;
+
+pub(super) const FAMILY: Family = Family { model_type: "gpt_neo", spec, source, prefix: "transformer." };
+
+fn spec(config: &Config) -> Result<Spec> {
+    let (d_model, n_layers) = (config.count("hidden_size")?, config.count("num_layers")?);
+    let sizes = Sizes {
+        d_model,
+        n_layers,
+        n_heads: config.count("num_heads")?,
+        d_mlp: config.maybe_count("intermediate_size")?.unwrap_or(4 * d_model),
+        d_vocab: config.count("vocab_size")?,
+        n_context: config.count("max_position_embeddings")?,
+    };
+    let window = config.maybe_count("window_size")?.unwrap_or(256);
+    let layer = |slides: bool| Layer { window: slides.then_some(window), position: Position::Nothing };
+    let plain = Spec::plain("gpt_neo", sizes);
+    Ok(Spec {
+        embedding: Embedding { positions: Positions::Learned { offset: 0 }, ..Embedding::PLAIN },
+        attention: Attention { scale: 1.0, ..plain.attention },
+        layers: slides(config, n_layers)?.into_iter().map(layer).collect(),
+        norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
+        mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
+        biases: Biases { qkv: false, ..Biases::ALL },
+        head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
+        ..plain
+    })
+}
+
+/// For each layer whether it looks at a window: `attention_layers`, or what `attention_types` multiplies out to.
+fn slides(config: &Config, n_layers: usize) -> Result<Vec<bool>> {
+    let multiplied = config.runs_of_words("attention_types")?;
+    let stated = config.maybe_texts("attention_layers")?.or(multiplied);
+    let usual = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
+    let names = stated.unwrap_or_else(usual);
+    if names.len() != n_layers {
+        let expected = format!("a list of {n_layers}, one a layer, is");
+        return Err(config.unsupported("attention_layers", format!("a list of {}", names.len()), expected));
+    }
+    let kind = |name: &String| match name.as_str() {
+        "global" => Ok(false),
+        "local" => Ok(true),
+        other => Err(config.unsupported("attention_layers", other, "global or local is")),
+    };
+    names.iter().map(kind).collect()
+}
+
+fn source(_: &Spec, param: Param) -> Source {
+    use Part::*;
+    let (l, part) = match param.place {
+        Place::Positions => return Source::whole("wpe", param),
+        Place::FinalNorm => return Source::whole("ln_f", param),
+        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Block(l, part) => (l, part),
+        _ => return Source::whole("wte", param),
+    };
+    let stem = match part {
+        AttnNorm => "ln_1",
+        MlpNorm => "ln_2",
+        Query => "attn.attention.q_proj",
+        Key => "attn.attention.k_proj",
+        Value => "attn.attention.v_proj",
+        AttnOut => "attn.attention.out_proj",
+        Down => "mlp.c_proj",
+        _ => "mlp.c_fc",
+    };
+    Source::whole(format!("h.{l}.{stem}"), param)
+}

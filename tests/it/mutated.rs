@@ -1,0 +1,180 @@
+//! Configs changed in one field: where transformers' numbers move, mappa's move alike, or it refuses by name.
+//!
+//! The fixture holds what was found by tests/scripts/mutate_configs.py; `MAPPA_MUTATIONS` names a folder of many more.
+
+use super::root;
+use candle_core::{Device, Tensor};
+use mappa::hook_point::HookPoint;
+use mappa::model::{Capture, Forest, Model, Precision};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Largest difference allowed, relative to the reference's largest value.
+const TOLERANCE: f32 = 5e-5;
+const TEXT: [u32; 9] = [7, 7, 7, 11, 30, 12, 5, 2, 19];
+
+/// A changed config, and why transformers does not run it, if it does not.
+#[derive(Deserialize)]
+struct Case {
+    id: usize,
+    name: String,
+    checkpoint: String,
+    n_tokens: usize,
+    /// Fields of the checkpoint's config that are not there.
+    left_out: Vec<String>,
+    /// Fields that are there besides, or with another value.
+    set: Map<String, Value>,
+    reason: Option<String>,
+}
+
+enum Outcome {
+    Same,
+    Differs(f32),
+    Refused(String),
+    /// mappa runs what transformers does not.
+    Looser(String),
+    /// Both refuse.
+    Neither,
+}
+
+/// The short text, or one of any length, as tests/scripts/mutate_configs.py makes it.
+fn text(n_tokens: usize) -> Vec<u32> {
+    let any = |i: u32| (5 * i + i * i / 3) % 29 + 3;
+    if n_tokens == TEXT.len() { TEXT.to_vec() } else { (0..n_tokens as u32).map(any).collect() }
+}
+
+/// The rows of stream and logits at the ends of a text's thirds.
+fn numbers(folder: &Path, n_tokens: usize) -> Result<[Tensor; 2], String> {
+    let model = Model::load_transformer(folder, Precision::F32).map_err(|error| error.to_string())?;
+    let point = HookPoint::ResidPost(model.spec.n_layers - 1);
+    let mut capture = Capture::all(&[point]);
+    let forest = Forest::of_text(&text(n_tokens)).unwrap();
+    let last = model.forward(&forest, None, &mut capture).map_err(|error| error.to_string())?;
+    let logits = model.logits(&last).map_err(|error| error.to_string())?;
+    let rows = [1, 2, 3].map(|third| (n_tokens * third / 3 - 1) as u32);
+    let rows = Tensor::from_slice(&rows, 3, &Device::Cpu).unwrap();
+    Ok([capture.get(point).unwrap().clone(), logits].map(|t| t.index_select(&rows, 0).unwrap()))
+}
+
+fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
+    if ours.dims() != theirs.dims() {
+        return f32::INFINITY;
+    }
+    let scalar = |t: Tensor| t.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    scalar((ours - theirs).unwrap()) / scalar(theirs.clone())
+}
+
+fn config(case: &Case) -> Map<String, Value> {
+    let path = root("tests/fixtures/models").join(&case.checkpoint).join("config.json");
+    let mut config: Map<String, Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    config.retain(|name, _| !case.left_out.contains(name));
+    config.extend(case.set.clone());
+    config
+}
+
+fn outcome(case: &Case, expected: &HashMap<String, Tensor>, folder: &Path) -> Outcome {
+    std::fs::write(folder.join("config.json"), serde_json::to_vec(&config(case)).unwrap()).unwrap();
+    match (numbers(folder, case.n_tokens), &case.reason) {
+        (Err(_), Some(_)) => Outcome::Neither,
+        (Ok(_), Some(reason)) => Outcome::Looser(reason.clone()),
+        (Err(refusal), None) => Outcome::Refused(refusal),
+        (Ok(ours), None) => {
+            let theirs = ["stream", "logits"].map(|kind| &expected[&format!("{}.{kind}", case.id)]);
+            let error = ours.iter().zip(theirs).map(|(a, b)| relative(a, b)).fold(0f32, f32::max);
+            // Not a number is no agreement.
+            if error < TOLERANCE { Outcome::Same } else { Outcome::Differs(error) }
+        }
+    }
+}
+
+/// A copy of a checkpoint without its config.
+fn weights_of(checkpoint: &str, folder: &Path) -> PathBuf {
+    let (from, to) = (root("tests/fixtures/models").join(checkpoint), folder.join(checkpoint));
+    if !to.is_dir() {
+        std::fs::create_dir(&to).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_name() != "config.json" && entry.file_name() != "expected.safetensors" {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    to
+}
+
+fn outcomes(cases: &Path) -> Vec<(String, Outcome)> {
+    let expected = candle_core::safetensors::load(cases.join("expected.safetensors"), &Device::Cpu).unwrap();
+    let text = std::fs::read_to_string(cases.join("cases.jsonl")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let read = |line: &str| -> (String, Outcome) {
+        let case: Case = serde_json::from_str(line).unwrap();
+        let folder = weights_of(&case.checkpoint, scratch.path());
+        let outcome = outcome(&case, &expected, &folder);
+        (case.name, outcome)
+    };
+    text.lines().map(read).collect()
+}
+
+/// What transformers runs and mappa refuses, with a word of the reason.
+const STRICTER: &[(&str, &str)] = &[
+    // A text beyond the first context, whose beginning would no longer have the same numbers.
+    ("phi3_longrope: original_max_position_embeddings=4", "context"),
+    // Padding tokens take no row of the table, so that it would last for more than it says.
+    ("roberta: pad_token_id=7", "context"),
+    // One dimension, which transformers multiplies by two frequencies, or by none.
+    ("gpt_neox: both {'rope_type': 'yarn'", "even number"),
+    ("stablelm: rope_parameters.partial_rotary_factor left out", "even number"),
+    ("stablelm: rope_parameters=None", "even number"),
+    ("xglm: pad_token_id=2", "pad_token_id"),
+    ("xglm: pad_token_id=7", "pad_token_id"),
+    ("gpt2: num_hidden_layers+True", "n_layer"),
+    ("gpt_neo: window_size=0", "window_size"),
+];
+
+#[test]
+fn changed_configs_move_the_numbers_as_they_move_those_of_transformers() {
+    let all = outcomes(&root("tests/fixtures/models/mutated"));
+    let (mut n_same, mut wrong) = (0, Vec::new());
+    for (name, outcome) in &all {
+        let stricter = STRICTER.iter().find(|(start, _)| name.starts_with(start)).map(|(_, word)| *word);
+        match (outcome, stricter) {
+            (Outcome::Same, None) => n_same += 1,
+            (Outcome::Differs(error), _) => wrong.push(format!("{name}: {error:e}")),
+            (Outcome::Refused(refusal), Some(word)) if refusal.contains(word) => {}
+            (Outcome::Refused(refusal), _) => wrong.push(format!("{name}: transformers runs it; {refusal}")),
+            (Outcome::Same, Some(_)) => wrong.push(format!("{name}: is not refused")),
+            (Outcome::Looser(_) | Outcome::Neither, _) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    println!("{n_same} of {} changed configs: the same numbers", all.len());
+    assert!(n_same > 150, "{n_same}");
+}
+
+#[test]
+fn the_mutations_of_a_folder_are_told_one_by_one() {
+    let Some(folder) = std::env::var_os("MAPPA_MUTATIONS") else {
+        println!("1 skipped: MAPPA_MUTATIONS names no folder of tests/scripts/mutate_configs.py");
+        return;
+    };
+    let (mut n, mut n_differ) = ([0; 5], 0);
+    for (name, outcome) in outcomes(Path::new(&folder)) {
+        let (index, words) = match outcome {
+            Outcome::Same => (0, None),
+            Outcome::Neither => (1, None),
+            Outcome::Differs(error) => (2, Some(format!("DIFFERS {name}: {error:.1e}"))),
+            Outcome::Refused(refusal) => (3, Some(format!("REFUSED {name}: {refusal}"))),
+            Outcome::Looser(reason) => (4, Some(format!("LOOSER  {name}: {reason}"))),
+        };
+        n[index] += 1;
+        n_differ += usize::from(index == 2);
+        words.into_iter().for_each(|words| println!("{words}"));
+    }
+    println!(
+        "{} alike, {} refused by both, {} differ, {} refused by mappa alone, {} by transformers alone",
+        n[0], n[1], n[2], n[3], n[4]
+    );
+    assert_eq!(n_differ, 0);
+}
