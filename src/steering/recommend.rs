@@ -173,8 +173,7 @@ mod tests {
         // What the text says counts before the reading, the short way round the Earth.
         rows[0].named_value = Some(170.0);
         rows[4].named_value = Some(-170.0);
-        let best = recommend(&rows, 1.0).unwrap();
-        assert_eq!((best.effect_of, best.effect), ("text", 0.0));
+        assert_eq!((recommend(&rows, 1.0), points(&rows).1), (None, "text"));
         // From 170 to −170 is eastwards; a dose westwards does not want that. The others name nothing.
         let counts = |p: &SweepPoint| (p.n, p.along, p.against, p.nothing);
         let (all, _) = points(&rows);
