@@ -107,7 +107,10 @@ fn a_missing_tensor() {
 fn an_unknown_family() {
     let folder = copy_of("mistral");
     configure(folder.path(), "model_type", "cortex".into());
-    holds(&refused(folder.path()), &["config.json", "`cortex`", "gemma3_text, glm, glm4, gpt2, gpt_neox"]);
+    holds(
+        &refused(folder.path()),
+        &["config.json", "`cortex`", "gemma3_text, glm, glm4, gpt2, gpt_neo, gpt_neox"],
+    );
     for (known, reason) in [("mixtral", "mixture of experts"), ("mamba", "attention"), ("t5", "encoder")] {
         configure(folder.path(), "model_type", known.into());
         holds(&refused(folder.path()), &["config.json", "`model_type` is", known, reason]);

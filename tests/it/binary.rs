@@ -154,7 +154,7 @@ fn families_are_shown_with_their_measured_errors_and_a_model_is_looked_into() {
         stdout(&mappa(lab.path(), &["models", "inspect", folder.to_str().unwrap(), "--dtype", "bf16"]));
     for part in [
         "gpt_neox",
-        "14208",
+        "14,208",
         "rotary on 2 of 8",
         "in bf16",
         "blocks.1.hook_resid_post",

@@ -3,6 +3,7 @@
 
 use super::root;
 use ndarray::{Array1, Array2};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -84,8 +85,10 @@ fn model(folder: &Path) {
 fn dictionary(folder: &Path) {
     use mappa::features::{Activation, Dictionary};
     let (d_in, d_sae) = (128, 4096);
-    let axis = |i: usize, j: usize| if (i * 7 + j * 13) % 31 == 0 { 0.2 } else { 0.0 };
-    let w_enc = Array2::from_shape_fn((d_in, d_sae), |(i, j)| axis(i, j));
+    let noise =
+        |at: usize| (at as u32).wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);
+    let at = |(i, j): (usize, usize)| (noise(i * d_sae + j) >> 8) as f32 / (1 << 24) as f32 - 0.5;
+    let w_enc = Array2::from_shape_fn((d_in, d_sae), at);
     let mut b_enc = Array1::zeros(d_sae);
     [40, 903, 4021].into_iter().for_each(|unit| b_enc[unit] = 50.0);
     let dictionary = Dictionary {
@@ -102,6 +105,27 @@ fn dictionary(folder: &Path) {
     dictionary.save(folder).unwrap();
 }
 
+/// Some of a dataset's rows: of its most frequent groups where it has countries, so that groups stay large enough.
+fn fewer(csv: &str) -> String {
+    const OF_GROUP: usize = 14;
+    const GROUPS: usize = 12;
+    let lines: Vec<&str> = csv.lines().collect();
+    let country = lines[0].split(',').position(|heading| heading == "country");
+    let Some(country) = country.filter(|_| !csv.contains('"')) else {
+        let step = (lines.len() / (OF_GROUP * GROUPS)).max(1);
+        let some = lines[..1].iter().chain(lines[1..].iter().step_by(step));
+        return some.map(|line| format!("{line}\n")).collect();
+    };
+    let of = |line: &str| line.split(',').nth(country).unwrap().to_string();
+    let mut rows: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    lines[1..].iter().for_each(|line| rows.entry(of(line)).or_default().push(line));
+    let mut groups: Vec<(String, Vec<&str>)> = rows.into_iter().collect();
+    groups
+        .sort_by_key(|(name, rows)| (!["Japan", "France"].contains(&&**name), std::cmp::Reverse(rows.len())));
+    let some = groups.iter().take(GROUPS).flat_map(|(_, rows)| rows.iter().take(OF_GROUP));
+    std::iter::once(&lines[0]).chain(some).map(|line| format!("{line}\n")).collect()
+}
+
 /// A folder in which the commands find what they name.
 struct Stage {
     folder: tempfile::TempDir,
@@ -113,14 +137,7 @@ impl Stage {
         let at = |path: &str| folder.path().join(path);
         for name in mappa::datasets::BUNDLED {
             let csv = std::fs::read_to_string(root(&format!("datasets/{name}.csv"))).unwrap();
-            let lines: Vec<&str> = csv.lines().collect();
-            let step = (lines.len() / 160).max(1);
-            let some: String = lines[..1]
-                .iter()
-                .chain(lines[1..].iter().step_by(step))
-                .map(|line| format!("{line}\n"))
-                .collect();
-            write(&at(&format!("datasets/{name}.csv")), some);
+            write(&at(&format!("datasets/{name}.csv")), fewer(&csv));
         }
         std::fs::copy(at("datasets/us_place.csv"), at("my_places.csv")).unwrap();
         for name in ["path/to/gpt2", "path/to/Qwen3-0.6B", "path/to/pythia-160m"] {
@@ -154,8 +171,8 @@ impl Stage {
         }
         let stage = Stage { folder };
         // What a reader has done before, since README's first command does it.
-        for dataset in ["world_place", "historical_figure"] {
-            stage.works(&format!("mappa probe --dataset {dataset} --resamples 20"));
+        for dataset in ["world_place", "historical_figure", "art"] {
+            stage.works(&format!("mappa probe --dataset {dataset}"));
         }
         stage.works("mappa steer extract --class country=Japan --out japan.safetensors");
         stage

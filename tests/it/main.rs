@@ -20,6 +20,7 @@ mod gguf_files;
 mod gguf_oddities;
 mod hub;
 mod hub_blobs;
+mod hub_commands;
 mod hub_server;
 mod hub_tokenizers;
 mod import;

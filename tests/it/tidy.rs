@@ -148,12 +148,13 @@ const AROUND: [&str; 4] =
     ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
 /// The file of those two, and those whose bytes are no text file's: parts of binary files, and answers of the hub.
-const NO_TEXT_FILES: [&str; 5] = [
+const NO_TEXT_FILES: [&str; 6] = [
     "src/artefact/text.rs",
     "src/activations/table.rs",
     "src/datasets/formats/parquet.rs",
     "src/hub/client.rs",
     "src/model/gguf/header.rs",
+    "src/model/vocabulary/proto.rs",
 ];
 
 /// What is wrong with a file, each a sentence that names it.

@@ -218,7 +218,11 @@ impl Change {
                 }
                 (_, Some(_)) => {
                     let expected = "a dose in rms or x with --direction";
-                    return Err(Error::invalid("--dose", "a dose of a probe's target", expected));
+                    return Err(Error::invalid(
+                        "--dose",
+                        "a dose in the unit of a probe, such as degrees",
+                        expected,
+                    ));
                 }
                 (dose, None) => {
                     let probed = self.from.newest(lab, model, &dose.reads().unwrap_or(Reads::Anything))?;

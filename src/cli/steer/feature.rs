@@ -92,7 +92,7 @@ impl Pressed<'_> {
             }
             Dose::Place { .. } | Dose::Years(_) | Dose::Quantity(..) => {
                 let expected = "`clamp 3x`, `3x`, `4 activation` or `2 rms` with --feature";
-                Err(Error::invalid("--dose", "a dose of a probe's target", expected))
+                Err(Error::invalid("--dose", "a dose in the unit of a probe, such as degrees", expected))
             }
         }
     }

@@ -53,7 +53,13 @@ fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers
 
 /// The first block whose probe reads nearly as well as the best, two blocks before the last at the latest.
 fn of_scores(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
-    let rows: Vec<ScoreRow> = load_rows(&probed.folder.join("scores.csv"))?;
+    let expected = || format!("--layer with blocks from 0 to {}", model.spec().n_layers - 1);
+    let file = probed.folder.join("scores.csv");
+    if !file.is_file() {
+        let found = format!("none, nor scores that say one: no {}", file.display());
+        return Err(Error::invalid("place to steer at", found, expected()));
+    }
+    let rows: Vec<ScoreRow> = load_rows(&file)?;
     let latest = model.spec().n_layers.saturating_sub(3);
     let mut blocks: Vec<(usize, f64)> = Vec::new();
     for (point, r2) in loo_by_point(&rows) {
@@ -64,10 +70,10 @@ fn of_scores(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
     blocks.sort_by_key(|(block, _)| *block);
     let best = blocks.iter().map(|(_, r2)| *r2).fold(f64::NEG_INFINITY, f64::max);
     let nearly = if best > 0.0 { NEARLY * best } else { best };
-    let (block, _) = blocks.iter().find(|(_, r2)| *r2 >= nearly).ok_or_else(|| {
-        let expected = format!("--layer with blocks from 0 to {}", model.spec().n_layers - 1);
-        Error::invalid("place to steer at", "none, nor scores that say one", expected)
-    })?;
+    let (block, _) = blocks
+        .iter()
+        .find(|(_, r2)| *r2 >= nearly)
+        .ok_or_else(|| Error::invalid("place to steer at", "none, nor scores that say one", expected()))?;
     let why =
         "the first whose probe reads nearly as well as the best; `mappa steer sweep` looks for a better one";
     Ok((Layers::one((*block).min(latest)), why.into()))

@@ -3,7 +3,9 @@
 use super::class::Class;
 use super::recipe::{Around, Recipe, Refusal, part, usual};
 use super::special::Settings;
+use crate::artefact;
 use serde_json::{Value, json};
+use std::path::Path;
 use tokenizers::models::bpe::{BPE, Vocab};
 
 /// Qwen2's words, which transformers keeps in its code.
@@ -15,7 +17,7 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 /// A sentence that names the file and what is wrong with it.
 pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Result<Recipe, Refusal> {
     let vocabulary = vocabulary(files[0])?;
-    let merges = std::str::from_utf8(files[1]).map_err(|e| format!("merges.txt: {e}"))?;
+    let merges = artefact::text_of(Path::new("merges.txt"), files[1]).map_err(|e| e.to_string())?;
     let merges = merges.lines().filter(|line| !line.starts_with("#version")).enumerate();
     let pair = |(at, line): (usize, &str)| match line.split(' ').collect::<Vec<_>>()[..] {
         [left, right] => Ok((left.to_string(), right.to_string())),
