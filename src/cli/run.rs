@@ -6,14 +6,15 @@ use super::experiment::{Experiment, SweepPlan};
 use super::stages::{Done, Job, best_point, draw, probe_folder};
 use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
 use super::texts::Texts;
-use super::{chosen, table, terminal};
+use super::{chosen, suggest, table, terminal};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Recording;
-use mappa::datasets::{Dataset, Prompt};
+use mappa::artefact::folder_name;
+use mappa::datasets::{Dataset, Prompt, TargetKind};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
-use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Model, Precision};
+use mappa::model::{Compute, DeviceChoice, LoadOptions, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows};
 use mappa::steering::Layers;
@@ -37,6 +38,9 @@ pub struct Run {
     /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
+    /// What folders and rows of results call the model [default: the name of its folder or file].
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
+    model_name: Option<String>,
     /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
@@ -71,7 +75,10 @@ impl Run {
         experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
         let tasks = tasks(lab, &experiment)?;
         let texts = experiment.texts(&experiment.prompt);
-        let model = texts.set_up(chosen::load(lab, &experiment.model, self.options())?)?;
+        let mut model = texts.set_up(chosen::load(lab, &experiment.model, self.options())?)?;
+        if let Some(name) = &self.model_name {
+            model.name.clone_from(name);
+        }
         let mut n_new = 0;
         let mut probed: Vec<Probed> = Vec::new();
         for Task { texts, asked, dataset, prompt } in tasks {
@@ -94,13 +101,13 @@ impl Run {
             };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
             let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
-            probed.push(Probed { dataset: dataset.name.clone(), asked, folder: job.results(), scores });
+            let (name, kind) = (dataset.name.clone(), dataset.kind.clone());
+            probed.push(Probed { dataset: name, kind, asked, folder: job.results(), scores });
         }
         draw_all((lab, &model.name), &probed, n_new)?;
         n_new += steer(lab, &model, &experiment, &probed)?;
         report(&labelled(&probed), n_new, started)?;
-        let folder = probed.first().map_or("*", |first| first.folder.as_str());
-        next_steps(lab, &experiment.model, (&model, folder));
+        next_steps(lab, &model, &probed);
         Ok(())
     }
 }
@@ -117,6 +124,7 @@ struct Task {
 /// A dataset and prompt with its scores.
 struct Probed {
     dataset: String,
+    kind: TargetKind,
     /// The prompt as the experiment names it.
     asked: String,
     /// What the prompt's folders are called.
@@ -162,8 +170,9 @@ fn labelled(probed: &[Probed]) -> Vec<(String, Vec<ScoreRow>)> {
     probed.iter().map(|one| (label(one), one.scores.clone())).collect()
 }
 
-/// Where everything is, and what may be tried with this model; `named` is what the user called it.
-fn next_steps(lab: &Path, named: &str, (model, folder): (&Model, &str)) {
+/// Where everything is, and what may be tried with this model.
+fn next_steps(lab: &Path, model: &Model, probed: &[Probed]) {
+    let folder = probed.first().map_or("*", |first| first.folder.as_str());
     let show = |parts: &[&str]| {
         parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
     };
@@ -174,20 +183,15 @@ fn next_steps(lab: &Path, named: &str, (model, folder): (&Model, &str)) {
     }
     println!("activations {}", show(&["activations", &model.name]));
     println!("\nTry next:");
-    if model.transformer.generates() {
-        let mut flags = String::new();
-        if named != BUNDLED_MODEL {
-            flags += &format!("--model {named} ");
+    let steers = |kind: TargetKind, rest: &str| {
+        // Only where a probe reads it, after the middle block, where the bundled model's text follows.
+        if model.transformer.generates() && probed.iter().any(|one| one.kind == kind) {
+            let rest = format!("{rest} --layer {}", model.spec().n_layers / 2);
+            println!("  {}", suggest::command(lab, &suggest::of_model(model), ("steer", &rest)));
         }
-        if lab != Path::new(".") {
-            flags += &format!("--lab {} ", lab.display());
-        }
-        let layer = model.spec().n_layers / 2;
-        println!("  mappa steer {flags}--prompt Nairobi --toward lat=35,lon=139 --layer {layer}");
-        println!(
-            "  mappa steer {flags}--prompt \"Plutarch is from the age of\" --toward year=1500 --layer {layer}"
-        );
-    }
+    };
+    steers(TargetKind::Place, "--prompt Nairobi --toward lat=35,lon=139");
+    steers(TargetKind::Year, "--prompt 'Plutarch is from the age of' --toward year=1500");
     println!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
     println!("  mappa models families       which of them are read");
 }
