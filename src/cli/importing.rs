@@ -57,13 +57,17 @@ pub struct ImportFile {
     /// Leave out rows without a name or a target, and count them.
     #[arg(long)]
     skip_incomplete: bool,
+    /// Write over a dataset of that name in the lab.
+    #[arg(long)]
+    replace: bool,
 }
 
 impl ImportFile {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let imported = self.plan()?.read(&self.file)?;
-        save(&imported, lab)?;
+        let saved = if self.replace { imported.replace(lab)? } else { imported.save(lab)? };
+        say(&imported, &saved);
         let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
         println!("next: {}", suggest::command(lab, "", ("probe", &rest)));
         Ok(())
@@ -155,19 +159,19 @@ fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
     let blob = Blob { name, url: file.url(address), id: file.blob.into() };
     let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
     let downloaded = hub::shown(|progress| fetch_blob(&blob, &folder, &settings, progress))?;
-    save(&file.import(&downloaded)?, lab)?;
+    let imported = file.import(&downloaded)?;
+    say(&imported, &imported.save(lab)?);
     // Its rows are in the lab now.
     std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))
 }
 
-/// Writes an import into the lab, and says what it is and what was left out.
-pub fn save(imported: &Imported, lab: &Path) -> Result<()> {
-    let (file, is_new) = imported.save(lab)?;
+/// Says what was written, or found, and what was left out of it.
+fn say(imported: &Imported, (file, is_new): &(PathBuf, bool)) {
     let dataset = &imported.dataset;
     let n_test = dataset.entities.iter().filter(|entity| entity.is_test).count();
     let unit =
         if dataset.kind.unit().is_empty() { String::new() } else { format!(" ({})", dataset.kind.unit()) };
-    let how = if is_new { "imported" } else { "found, imported before" };
+    let how = if *is_new { "imported" } else { "found, imported before" };
     println!(
         "{how}: {}: {} entities, {n_test} of them test; target {}{unit}",
         file.display(),
@@ -181,5 +185,4 @@ pub fn save(imported: &Imported, lab: &Path) -> Result<()> {
         println!("note: {} rows have a name that stood in a row before", imported.n_repeated);
     }
     imported.notes.iter().for_each(|note| println!("{note}"));
-    Ok(())
 }

@@ -157,7 +157,7 @@ fn families_are_shown_with_their_measured_errors_and_a_model_is_looked_into() {
         "14,208",
         "rotary on 2 of 8",
         "in bf16",
-        "blocks.1.hook_resid_post",
+        "blocks.{l}.hook_resid_post",
         "300 in the tokenizer",
     ] {
         assert!(pythia.contains(part), "`{part}` is not in: {pythia}");

@@ -164,7 +164,7 @@ impl Stage {
         write(&at("book.txt"), "Vienna is in Austria.\nNairobi is in Kenya.\n");
         let corpus: String = (0..60).map(|i| format!("Oslo north of Rome {i}.\n")).collect();
         write(&at("corpus.txt"), corpus);
-        let experiment = "model = \"atlas\"\ndatasets = [\"world_place\"]\nresamples = 20\n\n[[sweep]]\nkind = \"place\"\n\
+        let experiment = "model = \"atlas\"\ndatasets = [\"world_place\"]\n\n[[sweep]]\nkind = \"place\"\n\
                           dataset = \"world_place\"\ntarget = \"longitude\"\ndoses = [0.0, 40.0]\nprompts = [\"Nairobi\"]\n";
         for name in ["mine", "atlas", "atlas_steering", "smollm2"] {
             write(&at(&format!("probes/{name}.toml")), experiment);
@@ -250,7 +250,7 @@ fn what_the_other_docs_print() {
     docs.sort();
     let mut documents: Vec<String> = docs.iter().map(|name| format!("docs/{name}")).collect();
     documents.extend(["datasets/README.md", "notebooks/README.md"].map(String::from));
-    assert!(all_work(&documents.iter().map(String::as_str).collect::<Vec<_>>()) > 2);
+    assert!(all_work(&documents.iter().map(String::as_str).collect::<Vec<_>>()) > 1);
 }
 
 #[test]

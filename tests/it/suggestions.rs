@@ -139,7 +139,12 @@ fn a_number_of_ones_own_steers_by_its_unit_and_its_name() {
         rivers += &format!("{},{km}\n", cells[name]);
     }
     std::fs::write(desk.path("rivers.csv"), rivers).unwrap();
-    let lines = desk.follow("mappa datasets import rivers.csv --target length --unit km");
+    let import = "mappa datasets import rivers.csv --target length --unit km";
+    let lines = desk.follow(import);
+    let other = desk.shell("mappa datasets import rivers.csv --target length --unit miles");
+    assert!(other.stderr.contains("--replace writes over it"), "{}", other.stderr);
+    assert!(desk.shell("mappa datasets import rivers.csv --target length --unit miles --replace").is_success);
+    assert!(desk.shell(&format!("{import} --replace")).is_success);
     assert_eq!(verbs(&lines), ["datasets", "probe", "steer"], "{lines:?}");
     for (flags, parts) in [
         ("--dose '100 km'", &["length"][..]),

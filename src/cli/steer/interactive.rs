@@ -46,11 +46,15 @@ fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &
             Ok(())
         }
         "/dose" => {
-            (change.dose, change.toward) = (vec![rest.parse::<Dose>()?], vec![]);
+            let wanted = Change { dose: vec![rest.parse::<Dose>()?], toward: vec![], ..change.clone() };
+            wanted.probes(lab, model)?;
+            *change = wanted;
             Ok(())
         }
         "/toward" => {
-            (change.toward, change.dose) = (vec![rest.parse::<Toward>()?], vec![]);
+            let wanted = Change { toward: vec![rest.parse::<Toward>()?], dose: vec![], ..change.clone() };
+            wanted.probes(lab, model)?;
+            *change = wanted;
             Ok(())
         }
         "/off" => {

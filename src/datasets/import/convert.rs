@@ -123,10 +123,9 @@ impl Imported {
     /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if a dataset
     /// lies there that was not imported or was changed since: nothing is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
-        let folder = lab.join("datasets");
-        let name = &self.dataset.name;
-        let (file, card) = (folder.join(format!("{name}.csv")), folder.join(format!("{name}.json")));
-        let is_done = self.card.is_done(&card)?;
+        let (file, card) = self.places(lab);
+        let way_out = "--replace writes over it, --name gives this one another name";
+        let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
             if is_done && lies_there == self.dataset.sha256 {
@@ -136,11 +135,26 @@ impl Imported {
             return Err(Error::bad_file(
                 file,
                 found,
-                "nothing; choose another --name or another lab with --lab",
+                "nothing; --replace writes over it, --name gives this one another name",
             ));
         }
+        self.replace(lab)
+    }
+
+    /// Writes both files over whatever lies there; as [`Imported::save`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn replace(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        let (file, card) = self.places(lab);
         artefact::save_bytes(&file, &self.csv)?;
         self.card.save(&card)?;
         Ok((file, true))
+    }
+
+    /// The dataset's file and its card in a lab.
+    fn places(&self, lab: &Path) -> (PathBuf, PathBuf) {
+        let (folder, name) = (lab.join("datasets"), &self.dataset.name);
+        (folder.join(format!("{name}.csv")), folder.join(format!("{name}.json")))
     }
 }
