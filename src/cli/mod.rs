@@ -65,12 +65,13 @@ use std::process::ExitCode;
 #[command(
     version,
     about,
-    after_help = "Examples:
+    after_help = r#"Examples:
   mappa                                                   the bundled experiment, start to end
   mappa extract --model path/to/pythia-160m --dataset world_place
   mappa extract --dataset art --prompt release --show-texts 3
   mappa probe --model path/to/pythia-160m --dataset world_place
-  mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3"
+  mappa steer --prompt "Vienna is in" --toward Tokyo --layer 0,1,2
+  mappa generate --prompt "Vienna is in""#
 )]
 struct Cli {
     /// The lab: the folder under which all artefacts lie.

@@ -120,11 +120,13 @@ impl Probe {
         }
         if let (Some(from), Some(to)) = (from, to) {
             let prompt = match dataset.kind {
-                TargetKind::Place => format!("{from} is in the country of"),
-                TargetKind::Year => format!("{from} is from the year"),
+                TargetKind::Place => format!("I know that {from} is in the country of"),
+                TargetKind::Year => format!("I know that {from} is from the year"),
                 TargetKind::Quantity(_) => from.clone(),
             };
-            rest += &format!(" --prompt {} --toward {}", suggest::quoted(&prompt), suggest::quoted(to));
+            let at = suggest::quoted(&format!("span:\"{from}\""));
+            rest +=
+                &format!(" --prompt {} --toward {} --at {at}", suggest::quoted(&prompt), suggest::quoted(to));
         }
         suggest::command(lab, &self.model.flags(), ("steer", &rest))
     }

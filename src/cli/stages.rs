@@ -152,7 +152,7 @@ pub fn probe_folder(lab: &Path, model: &str, dataset: &str, prompt: &str) -> Pat
 }
 
 /// The leave-one-out R² on the training rows, by hook point.
-pub fn loo_by_point(rows: &[ScoreRow]) -> impl Iterator<Item = (&str, f64)> {
+fn loo_by_point(rows: &[ScoreRow]) -> impl Iterator<Item = (&str, f64)> {
     let chosen = |r: &&ScoreRow| {
         r.method == RIDGE && r.split == "leave-one-out" && r.metric == "r2" && r.target == "mean"
     };

@@ -23,7 +23,7 @@ const BELOW: f64 = 26.0;
 
 /// What is drawn, in drawing order: the method, its words, its line.
 const METHODS: [(&str, &str, Stroke); 6] = [
-    (CENTROID, "group centroid (reads no model)", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
+    (CENTROID, "oracle: mean of the true group", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
     (NAMES_ONLY, "names only (reads no model)", Stroke::dashed(GREEN, 2.2, LONG_DASH)),
     (SHUFFLED, "shuffled labels", Stroke::dashed(GREY, 2.2, DOTS)),
     (SHUFFLED_WEIGHTS, "shuffled weights", Stroke::dashed(PURPLE, 2.2, DOTS)),

@@ -81,6 +81,27 @@ fn model(folder: &Path) {
     write(&folder.join("chat_template.jinja"), template);
 }
 
+/// A model of thirty layers, in the place of a real one: the bundled model's, over and over.
+fn deep_model(folder: &Path) {
+    const LAYERS: usize = 30;
+    model(folder);
+    let path = folder.join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    write(&path, text.replace("\"num_hidden_layers\": 6", &format!("\"num_hidden_layers\": {LAYERS}")));
+    let path = folder.join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &candle_core::Device::Cpu).unwrap();
+    let of_blocks: Vec<String> = tensors.keys().filter(|name| name.contains(".layers.")).cloned().collect();
+    for name in of_blocks {
+        let (before, rest) = name.split_once(".layers.").unwrap();
+        let (layer, rest) = rest.split_once('.').unwrap();
+        for again in (layer.parse::<usize>().unwrap()..LAYERS).step_by(6) {
+            let tensor = tensors[&name].clone();
+            tensors.insert(format!("{before}.layers.{again}.{rest}"), tensor);
+        }
+    }
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+}
+
 /// A dictionary of the bundled model's stream, some of whose units are always active.
 fn dictionary(folder: &Path) {
     use mappa::features::{Activation, Dictionary};
@@ -143,10 +164,8 @@ impl Stage {
         for name in ["path/to/gpt2", "path/to/Qwen3-0.6B", "path/to/pythia-160m"] {
             model(&at(name));
         }
-        for name in ["SmolLM2-135M-Instruct.Q4_1", "llama-3.2-1b.Q4_K_M"] {
-            let file = format!("{name}.gguf");
-            std::fs::copy(root("tests/fixtures/gguf/llama3.Q8_0.gguf"), at(&file)).unwrap();
-        }
+        deep_model(&at("SmolLM2-135M-Instruct.Q4_1.gguf"));
+        std::fs::copy(root("tests/fixtures/gguf/llama3.Q8_0.gguf"), at("llama-3.2-1b.Q4_K_M.gguf")).unwrap();
         let hub = at("hub/models--EleutherAI--pythia-160m");
         model(&hub.join("snapshots").join(COMMIT));
         ["main", "step3000"].into_iter().for_each(|name| write(&hub.join("refs").join(name), COMMIT));
@@ -159,6 +178,8 @@ impl Stage {
             .map(|name| format!("{{\"positive\": \"{name} north\", \"negative\": \"{name} south\"}}\n"))
             .concat();
         write(&at("pairs.jsonl"), pairs);
+        write(&at("joy.txt"), "I am so happy today!\nThis is the best day of my life.\n");
+        write(&at("sad.txt"), "I am so sad today.\nThis is the worst day of my life.\n");
         write(&at("warm.txt"), "Nairobi is warm\nLima is warm\n");
         write(&at("cold.txt"), "Oslo is cold\nTromsø is cold\n");
         write(&at("book.txt"), "Vienna is in Austria.\nNairobi is in Kenya.\n");

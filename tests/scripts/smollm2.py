@@ -42,7 +42,7 @@ OPENINGS = (
 )
 EXAMPLES = [
     ["--prompt", "I was born in Paris and I speak", "--toward", "lat=35,lon=139", "--layer", "6,8,10", "--at", 'span:"Paris"'],
-    ["--prompt", "I live in Rome, which is in the country of", "--toward", "Tokyo", "--layer", "6,8,10", "--at", 'span:"Rome"'],
+    ["--prompt", "I know that Madrid is in the country of", "--toward", "Tokyo", "--at", 'span:"Madrid"'],
     ["--prompt", "My favourite city is", "--direction", "japan.safetensors", "--dose", "1x", "--layer", "10"],
     ["--prompt", "How was your day?", "--chat", "--direction", "joy.safetensors", "--dose", "1x", "--layer", "12"],
     ["--prompt", "How was your day?", "--chat", "--direction", "joy.safetensors", "--dose=-1x", "--layer", "12"],
@@ -110,7 +110,7 @@ def steer(args, lab):
         run(args, lab, ["steer", *given, *example])
     sweep = ["steer", "sweep", *given, "--target", "longitude", "--read", "country", "--tokens", "6"]
     east = ["--prompts", CITIES, "--template", "I live in {}, which is in the country of", "--at", "entity"]
-    east += ["--doses=-120,-60,0,60,120", "--layers", "6,8,10,6+8+10", "--called", "east"]
+    east += ["--doses=-120,-60,0,60,120", "--layers", "6,8,10,6+8+10,2+4+6+8+10", "--called", "east"]
     run(args, lab, [*sweep, *east])
     japan = ["--prompts", OPENINGS, "--direction", "japan.safetensors", "--doses", "0,0.5,1,2"]
     japan += ["--layers", "6,8,10", "--names", "country=Japan", "--called", "japan"]

@@ -42,8 +42,8 @@ pub struct Change {
     /// (the least change).
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     pub along: Along,
-    /// The blocks whose outputs are changed; several with commas [default: those that a sweep found best, else the
-    /// first whose probe reads nearly as well as the best].
+    /// The blocks whose outputs are changed; several with commas [default: those that a sweep found best, else a
+    /// guess: five up to a third of the depth].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     pub layer: Vec<usize>,
     /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.

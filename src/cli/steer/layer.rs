@@ -1,29 +1,25 @@
-//! The blocks to steer at where none is said: those that a sweep found best, else one whose probe reads well early.
+//! The blocks to steer at where none is said: those that a sweep found best, else a guess.
 
 use super::super::probed::Probed;
-use super::super::stages::loo_by_point;
 use super::super::terminal;
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::results::{ScoreRow, SweepRow, load_rows};
+use mappa::results::{SweepRow, load_rows};
 use mappa::steering::{Layers, recommend};
 use mappa::{Error, Result};
 use std::path::Path;
 
 /// Divergence of the next token that a sweep's best dose may cost, in nats.
 const BUDGET: f64 = 2.0;
-/// How much of the best leave-one-out R² the probe of a block must reach to be taken before it.
-const NEARLY: f64 = 0.9;
-
 /// The blocks after which to steer, with a note of where that comes from.
 ///
 /// # Errors
-/// [`Error::Invalid`] if neither sweeps nor scores say anything.
+/// [`Error::Invalid`] if no sweep says anything and no probe is where a block would be guessed.
 pub fn recommended(lab: &Path, model: &Model, probed: &Probed) -> Result<Vec<usize>> {
     let (layers, why) = match of_sweep(lab, model, probed)? {
         Some(found) => found,
-        None => of_scores(model, probed)?,
+        None => guessed(model, probed)?,
     };
     terminal::note(&format!("steering after block {layers}, {why}; --layer takes others"));
     Ok(layers.blocks().to_vec())
@@ -51,30 +47,24 @@ fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers
     Ok(newest.map(|(_, layers, why)| (layers, why)))
 }
 
-/// The first block whose probe reads nearly as well as the best, two blocks before the last at the latest.
-fn of_scores(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
-    let expected = || format!("--layer with blocks from 0 to {}", model.spec().n_layers - 1);
-    let file = probed.folder.join("scores.csv");
-    if !file.is_file() {
-        let found = format!("none, nor scores that say one: no {}", file.display());
-        return Err(Error::invalid("place to steer at", found, expected()));
+/// Five blocks up to a third of the depth, which have probes: a guess.
+///
+/// What is written there early and again is carried on, while a single late block's change is taken back or breaks the
+/// text: so it is with the bundled model and with SmolLM2 (docs/steering.md, docs/smollm2.md).
+fn guessed(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
+    let n = model.spec().n_layers;
+    let mut blocks: Vec<usize> = (1..=5).map(|fifteenths| fifteenths * n / 15).collect();
+    blocks.dedup();
+    blocks.retain(|block| probed.set.get(HookPoint::ResidPost(*block)).is_ok());
+    if blocks.is_empty() {
+        let expected = format!("--layer with blocks from 0 to {}", n - 1);
+        return Err(Error::invalid(
+            "place to steer at",
+            "none, nor probes where one would be guessed",
+            expected,
+        ));
     }
-    let rows: Vec<ScoreRow> = load_rows(&file)?;
-    let latest = model.spec().n_layers.saturating_sub(3);
-    let mut blocks: Vec<(usize, f64)> = Vec::new();
-    for (point, r2) in loo_by_point(&rows) {
-        if let HookPoint::ResidPost(block) = point.parse()? {
-            blocks.push((block, r2));
-        }
-    }
-    blocks.sort_by_key(|(block, _)| *block);
-    let best = blocks.iter().map(|(_, r2)| *r2).fold(f64::NEG_INFINITY, f64::max);
-    let nearly = if best > 0.0 { NEARLY * best } else { best };
-    let (block, _) = blocks
-        .iter()
-        .find(|(_, r2)| *r2 >= nearly)
-        .ok_or_else(|| Error::invalid("place to steer at", "none, nor scores that say one", expected()))?;
-    let why =
-        "the first whose probe reads nearly as well as the best; `mappa steer sweep` looks for a better one";
-    Ok((Layers::one((*block).min(latest)), why.into()))
+    let written: Vec<String> = blocks.iter().map(usize::to_string).collect();
+    let why = "a guess from the depth; `mappa steer sweep` looks for better ones";
+    Ok((written.join("+").parse()?, why.into()))
 }

@@ -25,10 +25,11 @@ use std::path::Path;
 /// Generate with and without a change of the stream, side by side, with the probe's readings.
 ///
 /// Examples:
+///   mappa steer --prompt "Vienna is in" --toward Tokyo --layer 0,1,2
 ///   mappa steer --prompt Nairobi --toward lat=35,lon=139 --layer 3
 ///   mappa steer --prompt "Plutarch is from the age of" --toward year=1500 --layer 3
 ///   mappa steer --prompt Nairobi --dose "+30 east" --layer 3 --samples 3 --temperature 0.8
-///   mappa steer --prompt Nairobi --direction steering/japan.safetensors --dose "2 rms" --layer 3
+///   mappa steer --prompt "Nairobi is in" --direction steering/japan.safetensors --dose 1x --layer 3
 ///   mappa steer --prompt "Vienna is in" --feature features/atlas/DICT:40 --dose "clamp 3x"
 ///   mappa steer --interactive --toward lat=35,lon=139 --layer 3
 #[derive(Args)]
