@@ -93,7 +93,7 @@ impl<'a> Work<'a> {
         self.plan.n_nodes(group..group + 1)
     }
 
-    /// How far the work is when some groups are done, and so many tokens of others.
+    /// The progress of the work when some groups are done, and so many tokens of others.
     pub(super) fn progress(&self, done: &[usize], n_under_way: usize) -> Progress {
         Progress {
             n_done: done.iter().map(|group| self.group(*group).len()).sum(),

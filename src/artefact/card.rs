@@ -117,7 +117,7 @@ impl Card {
     }
 }
 
-/// What keeps work apart that differs in a field.
+/// The way to keep two pieces of work apart that differ in a field.
 fn way_out(field: &str) -> &'static str {
     match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {

@@ -23,7 +23,7 @@ const ANSWER: usize = 512;
 pub struct Chat {
     #[command(flatten)]
     model: ChosenModel,
-    /// What the model is told before the conversation begins.
+    /// A system message, before the conversation begins.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     #[command(flatten)]

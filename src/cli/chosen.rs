@@ -14,7 +14,7 @@ pub struct ChosenModel {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
-    /// What folders and rows of results call the model [default: the name of its folder or file].
+    /// The model's name in folders and rows of results [default: that of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     pub model_name: Option<String>,
     /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
@@ -53,7 +53,7 @@ impl ChosenModel {
     }
 }
 
-/// What the lab's folders call a model by what it is given as: a name that they have, a path, or a name on the hub.
+/// The name of a model's folders in the lab, of a model that is given by that name, a path, or a name on the hub.
 pub fn name_in_lab(lab: &Path, given: &str) -> String {
     let is_known = |of: &str| !given.contains('/') && lab.join(of).join(given).is_dir();
     if is_known("probes") || is_known("activations") {

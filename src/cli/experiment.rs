@@ -130,7 +130,7 @@ impl SweepPlan {
         self.prompts.iter().map(|prompt| self.template.replace("{}", prompt)).collect()
     }
 
-    /// Where in each text the prompt stands that the template was given.
+    /// The place in each text of the prompt that the template was given.
     pub fn parts(&self) -> Vec<Range<usize>> {
         let begin = self.template.find("{}").unwrap_or(0);
         self.prompts.iter().map(|prompt| begin..begin + prompt.len()).collect()

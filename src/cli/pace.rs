@@ -6,9 +6,9 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What stands where nothing is known yet.
+/// A mark for what is not known yet.
 const UNKNOWN: &str = "–";
-/// How long work must have been seen before anything is told of it.
+/// The least time of work after which a rate is told.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The positions of a bar that were seen.

@@ -38,7 +38,7 @@ pub struct Probed {
 }
 
 impl ChosenProbes {
-    /// Whether anything was chosen.
+    /// True if anything was chosen.
     pub fn is_said(&self) -> bool {
         self.dataset.is_some() || self.probes.is_some()
     }

@@ -146,7 +146,7 @@ impl Job<'_> {
         })
     }
 
-    /// What is to be computed, and what begins each text.
+    /// Prints the work to do and the token that begins each text.
     fn say_before(&self, work: &Work) -> Result<()> {
         let (name, n_layers) = (&self.dataset.name, self.model.spec().n_layers);
         let (n_tokens, n_computed) = (work.n_tokens(), work.n_computed());
@@ -165,7 +165,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What was found of an earlier run, what was left out, and what the tokenizer does not know.
+    /// Prints what an earlier run had left, what was left out, and what the tokenizer does not know.
     fn say(&self, work: &Work, filled: Filled) {
         let (name, n_unknown) = (&self.dataset.name, work.n_unknown());
         say_filled(name, filled);

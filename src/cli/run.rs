@@ -38,7 +38,7 @@ pub struct Run {
     /// Another model than the experiment's: a name, a folder, or a hub name.
     #[arg(long)]
     model: Option<String>,
-    /// What folders and rows of results call the model [default: the name of its folder or file].
+    /// The model's name in folders and rows of results [default: that of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     model_name: Option<String>,
     /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
