@@ -11,10 +11,11 @@ use super::{suggest, table};
 use clap::Args;
 use mappa::Result;
 use mappa::activations::Unplaced;
-use mappa::datasets::{Dataset, Prompt, TargetKind};
+use mappa::datasets::{Dataset, Entity, Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::load_rows;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Fit probes at every layer and score them beside their baselines.
@@ -106,27 +107,30 @@ impl Probe {
         Ok(())
     }
 
-    /// A command that steers a text about an entity towards where or when another is.
+    /// A command that steers a text about a test entity towards where or when another is, far from it.
     fn steer(&self, lab: &Path, job: &Job) -> String {
         let dataset = job.dataset;
-        let names =
-            |is_test: bool| dataset.entities.iter().filter(move |e| e.is_test == is_test).map(|e| &e.name);
-        let unique =
-            |name: &&String| names(true).chain(names(false)).filter(|other| other == name).count() == 1;
-        let (from, to) = (names(true).find(unique), names(false).find(unique));
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
+        let unique = || dataset.entities.iter().filter(|entity| counts[&*entity.name] == 1);
         let mut rest = format!("--dataset {}", suggest::quoted(self.dataset()));
         if job.results() != Prompt::empty().name {
             rest += &format!(" --probes {}", suggest::quoted(&job.results()));
         }
-        if let (Some(from), Some(to)) = (from, to) {
+        let from = unique().find(|entity| entity.is_test);
+        let far = |a: &Entity, b: &Entity| {
+            let both = a.target.values().into_iter().zip(b.target.values());
+            both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
+        };
+        let to = from.and_then(|from| unique().max_by(|a, b| far(from, a).total_cmp(&far(from, b))));
+        if let (Some(Entity { name: from, .. }), Some(to)) = (from, to) {
             let prompt = match dataset.kind {
                 TargetKind::Place => format!("I know that {from} is in the country of"),
                 TargetKind::Year => format!("I know that {from} is from the year"),
                 TargetKind::Quantity(_) => from.clone(),
             };
-            let at = suggest::quoted(&format!("span:\"{from}\""));
-            rest +=
-                &format!(" --prompt {} --toward {} --at {at}", suggest::quoted(&prompt), suggest::quoted(to));
+            let (at, to) = (suggest::quoted(&format!("span:\"{from}\"")), suggest::quoted(&to.name));
+            rest += &format!(" --prompt {} --toward {to} --at {at}", suggest::quoted(&prompt));
         }
         suggest::command(lab, &self.model.flags(), ("steer", &rest))
     }

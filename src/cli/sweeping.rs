@@ -165,7 +165,9 @@ pub fn draw_sweep(rows: &[SweepRow], folder: &Path) -> Result<Vec<PathBuf>> {
     if has_probe {
         files.extend(save_figure((folder, "dose_response"), |format| dose_response(&drawn, format))?);
     }
-    if has_probe && of == "text" {
+    // Where no unsteered text names anything, there is nothing to move from.
+    let is_named = |row: &SweepRow| row.dose == 0.0 && row.named_value.is_some();
+    if has_probe && of == "text" && drawn.iter().any(is_named) {
         files.extend(save_figure((folder, "text_by_dose"), |format| text_by_dose(&drawn, format))?);
     }
     files.extend(save_figure((folder, "dose_by_layer"), |format| dose_by_layer(&points, &what, format))?);

