@@ -140,7 +140,7 @@ fn the_r2_figure_says_what_it_shows() {
         "untrained model",
         "shuffled labels",
         "names only",
-        "group centroid",
+        "oracle: mean of the true group",
         "R² below −0.1",
         "R² on the test rows",
         "layer",

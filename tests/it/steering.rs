@@ -97,7 +97,8 @@ fn wrong_input_gets_its_error() {
     let with = |more: &[&'static str]| [&["--prompt", "Nairobi"][..], more].concat();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "9"]), &["--layer", "9", "0 to 5"]);
     refused(lab.path(), &with(&["--layer", "3"]), &["no change"]);
-    refused(lab.path(), &with(&["--dose", "30 east"]), &["place to steer at", "--layer"]);
+    let guessed = done(lab.path(), &with(&["--dose", "30 east", "--tokens", "2"]));
+    assert!(guessed.contains("blocks.0.hook_resid_post") && guessed.contains("blocks.2."), "{guessed}");
     refused(lab.path(), &with(&["--dose", "2 rms", "--layer", "3"]), &["--direction"]);
     for dose in ["30", "30 ", "NaN east", "east", "1e999 east"] {
         refused(lab.path(), &with(&["--layer", "3", "--dose", dose]), &["its unit", dose]);
@@ -252,9 +253,11 @@ fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
 fn the_interactive_prompt_takes_changes_between_texts_and_survives_wrong_ones() {
     let lab = tempfile::tempdir().unwrap();
     let text = |more: &[&str]| {
-        let usual = ["--prompt", "Vienna is in", "--tokens", "8", "--stream", "--layer", "2"];
-        done(lab.path(), &[&usual[..], more].concat()).trim_end().to_string()
+        let usual = ["--prompt", "Vienna is in", "--tokens", "8", "--stream"];
+        let layer = if more.contains(&"--layer") { &[][..] } else { &["--layer", "2"] };
+        done(lab.path(), &[&usual[..], layer, more].concat()).trim_end().to_string()
     };
+    let guessed = text(&["--dose", "180 east", "--layer", "0,1,2"]);
     let (plain, east) = (text(&["--dose", "0 east"]), text(&["--dose", "180 east"]));
     let (tokyo, last) = (
         text(&["--toward", "lat=35,lon=139"]),
@@ -264,7 +267,7 @@ fn the_interactive_prompt_takes_changes_between_texts_and_survives_wrong_ones() 
     let lines = [
         ("Vienna is in", plain.as_str()),
         ("/dose 180 east", ""),
-        ("Vienna is in", "place to steer at"),
+        ("Vienna is in", &guessed),
         ("/layer 9", "0 to 5"),
         ("/layer two", "blocks with commas"),
         ("/layer 2", ""),
