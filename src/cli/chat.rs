@@ -34,6 +34,10 @@ impl Chat {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
         let mut model = self.model.load(lab)?;
+        if !model.tokenizer.chats() {
+            let expected = "one with a chat template; `mappa generate` continues plain text";
+            return Err(Error::invalid("model to chat with", &model.name, expected));
+        }
         model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         let mut turns = self.begin();
         let mut lines = std::io::stdin().lock().lines();

@@ -70,6 +70,7 @@ impl ImportFile {
         say(&imported, &saved);
         let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
         println!("next: {}", suggest::command(lab, "", ("probe", &rest)));
+        println!("      with --model PATH for another than the bundled model");
         Ok(())
     }
 

@@ -68,6 +68,9 @@ pub struct Probe {
     merge: bool,
 }
 
+/// The share of the greatest squared distance that a suggested target has at least.
+const FAR_ENOUGH: f64 = 0.1;
+
 impl Probe {
     /// Runs the command.
     pub fn run(&self, lab: &Path) -> Result<()> {
@@ -101,8 +104,14 @@ impl Probe {
         let files = draw(lab, &model.name, &job.results(), std::slice::from_ref(&read.dataset.name))?;
         println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
-        if model.transformer.generates() {
-            println!("next: {}", self.steer(lab, &job));
+        if !model.transformer.generates() {
+            return Ok(());
+        }
+        match table::best_test_r2(&scores[0].1)? {
+            r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &job)),
+            _ => println!(
+                "Nothing of the target is read on the test rows, so that there is nothing to steer along."
+            ),
         }
         Ok(())
     }
@@ -122,7 +131,11 @@ impl Probe {
             let both = a.target.values().into_iter().zip(b.target.values());
             both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
         };
-        let to = from.and_then(|from| unique().max_by(|a, b| far(from, a).total_cmp(&far(from, b))));
+        // The first that is far enough, as the farthest of all is mostly a place that nobody knows.
+        let to = from.and_then(|from| {
+            let farthest = unique().map(|entity| far(from, entity)).fold(0.0, f64::max);
+            unique().find(|entity| far(from, entity) >= FAR_ENOUGH * farthest)
+        });
         if let (Some(Entity { name: from, .. }), Some(to)) = (from, to) {
             let prompt = match dataset.kind {
                 TargetKind::Place => format!("I know that {from} is in the country of"),

@@ -125,7 +125,14 @@ impl ChosenProbes {
             let mut words: Vec<String> = there.iter().map(words).collect();
             words.dedup();
             let found = format!("probes of {}", words.join(", "));
-            return Error::invalid("probes", found, format!("probes of {reads}; `mappa probe` makes them"));
+            let expected = match reads {
+                Reads::Unit(unit) => format!(
+                    "one that reads a number in {unit}: say it in the unit of one of these or by its target's name \
+                     (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
+                ),
+                other => format!("probes of {other}; `mappa probe` makes them"),
+            };
+            return Error::invalid("probes", found, expected);
         }
         let dataset = self.dataset.clone().unwrap_or_else(|| match reads {
             Reads::Target(name) if name == "year" => "historical_figure".into(),

@@ -51,6 +51,12 @@ pub fn test_score<'a>(
     })
 }
 
+/// The ridge probe's test R² at the layer that is reported; not a number where there is none.
+pub fn best_test_r2(rows: &[ScoreRow]) -> Result<f64> {
+    let point = best_point(rows)?;
+    Ok(test_score(rows, RIDGE, Some(point), "r2", "mean").map_or(f64::NAN, |row| row.value))
+}
+
 /// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
 pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     println!();

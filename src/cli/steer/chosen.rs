@@ -108,6 +108,9 @@ impl Change {
         {
             return Ok(Change { hook_points: Some(only.to_string()), ..self.clone() });
         }
+        if self.direction.is_some() {
+            return Ok(Change { layer: vec![layer::of_direction(model)], ..self.clone() });
+        }
         let used = self.probes(lab, model)?.into_iter().next();
         match used.or_else(|| self.from.newest(lab, model, &Reads::Anything).ok()) {
             Some(probed) => Ok(Change { layer: layer::recommended(lab, model, &probed)?, ..self.clone() }),

@@ -93,6 +93,11 @@ impl Extract {
         println!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
         let verb = format!("steer inspect {}", suggest::quoted(&self.out.to_string_lossy()));
         println!("next: {}", suggest::command(lab, &self.model.flags(), (&verb, "")));
+        if model.transformer.generates() {
+            let file = suggest::quoted(&self.out.to_string_lossy());
+            let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");
+            println!("      {}", suggest::command(lab, &self.model.flags(), ("steer", &rest)));
+        }
         Ok(())
     }
 

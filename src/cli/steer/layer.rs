@@ -68,3 +68,10 @@ fn guessed(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
     let why = "a guess from the depth; `mappa steer sweep` looks for better ones";
     Ok((written.join("+").parse()?, why.into()))
 }
+
+/// The block for a direction of a file, which is mostly made to be added once: a third of the depth, a guess.
+pub fn of_direction(model: &Model) -> usize {
+    let block = model.spec().n_layers / 3;
+    terminal::note(&format!("steering after block {block}, a guess from the depth; --layer takes others"));
+    block
+}
