@@ -51,7 +51,7 @@ fn printed(document: &str) -> Vec<Printed> {
         if goes_on {
             let last = all.last_mut().unwrap();
             last.line = format!("{} {}", last.line, line.trim());
-        } else if command.starts_with("mappa") && (command.len() == 5 || command.as_bytes()[5] == b' ') {
+        } else if is_command(command) {
             let output = is_shown.then(String::new);
             all.push(Printed { place, line: command.into(), output });
         } else if let Some(Printed { output: Some(output), .. }) = all.last_mut() {
@@ -65,6 +65,12 @@ fn printed(document: &str) -> Vec<Printed> {
         last.line = last.line.trim_end_matches('\\').trim_end().into();
     }
     all
+}
+
+/// Whether a line runs the program, be it at the end of a pipe.
+fn is_command(line: &str) -> bool {
+    let begins = |line: &str| line == "mappa" || line.starts_with("mappa ");
+    begins(line) || (line.starts_with("echo ") && line.split("| ").skip(1).any(begins))
 }
 
 fn write(path: &Path, text: impl AsRef<[u8]>) {
@@ -301,13 +307,14 @@ fn the_outputs_that_readme_prints_are_the_bundled_models() {
 fn commands_are_found_in_blocks_alone_and_joined_where_they_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.md");
-    let text = "mappa in words\n```\nmappa one   # why\nmappa two \\\n  --more\n$ mappa three\nout\n\nput\n```\n\
+    let text = "mappa in words\n```\nmappa one   # why\necho a | mappa b\nmappa two \\\n  --more\n$ mappa three\nout\n\nput\n```\n\
                 ```python\nmappa no\n```\n```\nmappa\nmappafour\n```\n";
     std::fs::write(&path, text).unwrap();
     let found: Vec<(String, Option<String>)> =
         printed(path.to_str().unwrap()).into_iter().map(|one| (one.line, one.output)).collect();
     let expected = [
         ("mappa one   # why", None),
+        ("echo a | mappa b", None),
         ("mappa two --more", None),
         ("mappa three", Some("out\n\nput\n")),
         ("mappa", None),
