@@ -144,7 +144,7 @@ pub enum Error {
         found: String,
         /// Its value now.
         expected: String,
-        /// What tells the two apart.
+        /// The way to keep the two apart.
         way_out: &'static str,
     },
     /// A repo or a revision that the hub does not have.

@@ -170,7 +170,7 @@ fn labelled(probed: &[Probed]) -> Vec<(String, Vec<ScoreRow>)> {
     probed.iter().map(|one| (label(one), one.scores.clone())).collect()
 }
 
-/// Where everything is, and what may be tried with this model.
+/// Prints the folders of the results, and commands to try with this model.
 fn next_steps(lab: &Path, model: &Model, probed: &[Probed]) {
     let folder = probed.first().map_or("*", |first| first.folder.as_str());
     let show = |parts: &[&str]| {

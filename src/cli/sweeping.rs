@@ -87,6 +87,7 @@ impl Sweeping<'_> {
             .input("names", plan.names.as_deref().unwrap_or_default())
             .input("read", plan.read.as_deref().unwrap_or_default())
             .input("chat", model.tokenizer.chat_sha256().is_some())
+            .input("template", &plan.template)
             .input("prompts", plan.texts().join(" | "));
         let card = match &self.unit {
             Some(unit) => card.input("feature", &unit.name),

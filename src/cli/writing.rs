@@ -13,7 +13,7 @@ const FEW: usize = 24;
 /// The choice of tokens: how many, how bold, and what ends a text.
 #[derive(Args, Clone)]
 pub struct Tokens {
-    /// How many tokens to generate [default: 24, in a conversation 512].
+    /// Number of tokens to generate [default: 24, in a conversation 512].
     #[arg(long)]
     tokens: Option<usize>,
     /// Sample at this temperature; 0 takes the most probable token.
@@ -44,7 +44,7 @@ pub struct Tokens {
 pub struct How {
     #[command(flatten)]
     pub tokens: Tokens,
-    /// How many texts to write.
+    /// Number of texts to write.
     #[arg(long, default_value_t = 1)]
     pub samples: usize,
     /// Put the prompt in the user's turn of the model's chat template.

@@ -29,7 +29,7 @@ pub struct Dictionary {
     pub hook_point: HookPoint,
     /// The model whose rows it was made for, if that is known.
     pub model: Option<String>,
-    /// Whether BOS stood before the texts that it was made of, if that is known.
+    /// True if BOS stood before the texts that it was made of; `None` where that is not known.
     pub made_with_bos: Option<bool>,
     /// What becomes of the units' readings.
     pub activation: Activation,

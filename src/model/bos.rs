@@ -96,7 +96,7 @@ impl Tokenizer {
         Ok(if tokens.is_empty() { "none".into() } else { tokens.join(" ") })
     }
 
-    /// Whether a special token such as BOS stands before a text.
+    /// True if a special token such as BOS stands before a text.
     pub fn begins(&self) -> bool {
         self.beginning().is_ok_and(|token| token != "none")
     }

@@ -49,7 +49,7 @@ fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers
 
 /// Five blocks up to a third of the depth, which have probes: a guess.
 ///
-/// What is written there early and again is carried on, while a single late block's change is taken back or breaks the
+/// A change that is written early and again is carried on, while a single late block's change is taken back or breaks the
 /// text: so it is with the bundled model and with SmolLM2 (docs/steering.md, docs/smollm2.md).
 fn guessed(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
     let n = model.spec().n_layers;

@@ -16,10 +16,10 @@ const NAME: &str = "chat";
 /// A text that no template holds: where it comes out is where a turn's text stands.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
 
-/// Who speaks in a chat.
+/// A speaker in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Who sets the model up.
+    /// The instruction before the conversation.
     System,
     /// The person.
     User,
@@ -27,12 +27,12 @@ pub enum Role {
     Assistant,
 }
 
-/// What somebody said in a chat.
+/// A speaker's words in a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Who.
+    /// The speaker.
     pub role: Role,
-    /// What.
+    /// The words.
     pub text: String,
 }
 
