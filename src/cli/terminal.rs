@@ -60,9 +60,14 @@ pub fn end_well_without_output() {
 
 /// Prints what a user should know of a result, once however often it comes up.
 pub fn note(text: &str) {
+    once(&format!("note: {text}"));
+}
+
+/// Prints a line to standard error, unless it was printed before.
+pub fn once(line: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
-        eprintln!("note: {text}");
+    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_string()) {
+        eprintln!("{line}");
     }
 }
 
