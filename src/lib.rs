@@ -12,6 +12,7 @@
 //! - [`steering`]: directions added back while the model generates
 //! - [`results`]: the rows that probes and steering write
 //! - [`figures`]: pictures of saved rows
+//! - [`progress`]: observation of long work
 //! - [`training`]: the corpus and the trainer behind the bundled model
 
 pub mod activations;
@@ -24,6 +25,7 @@ pub mod hook_point;
 pub mod hub;
 pub mod model;
 pub mod probes;
+pub mod progress;
 pub mod results;
 pub mod steering;
 pub mod training;

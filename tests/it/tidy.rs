@@ -12,7 +12,8 @@ const ARROWS: &[Arrows] = &[
     ("error", &[], &["candle_core", "linfa", "thiserror"]),
     ("hook_point", &["error"], &[]),
     ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
-    ("hub", &["error", "artefact"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
+    ("progress", &[], &[]),
+    ("hub", &["error", "artefact", "progress"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
     ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
@@ -40,7 +41,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "activations",
-        &["error", "hook_point", "artefact", "datasets", "model"],
+        &["error", "hook_point", "artefact", "progress", "datasets", "model"],
         &[
             "candle_core",
             "csv",
@@ -61,7 +62,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "probes",
-        &["error", "hook_point", "artefact", "results", "datasets", "activations"],
+        &["error", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
         &[
             "faer",
             "linfa",
@@ -79,7 +80,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "features",
-        &["error", "hook_point", "artefact", "datasets", "activations", "model"],
+        &["error", "hook_point", "artefact", "progress", "datasets", "activations", "model"],
         &[
             "candle_core",
             "faer",
@@ -95,13 +96,23 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "steering",
-        &["error", "hook_point", "artefact", "results", "datasets", "model", "probes", "features"],
+        &[
+            "error",
+            "hook_point",
+            "artefact",
+            "progress",
+            "results",
+            "datasets",
+            "model",
+            "probes",
+            "features",
+        ],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (
         "training",
-        &["error", "artefact", "datasets", "model"],
+        &["error", "artefact", "progress", "datasets", "model"],
         &[
             "candle_core",
             "half",
@@ -121,6 +132,7 @@ const ARROWS: &[Arrows] = &[
             "error",
             "hook_point",
             "artefact",
+            "progress",
             "results",
             "datasets",
             "model",

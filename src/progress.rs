@@ -1,0 +1,49 @@
+//! Observation of long work: one trait for every stage.
+
+/// The state of one stage of long work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The stage as a person reads it: a dataset and what is done with it, or a file's name.
+    pub stage: &'a str,
+    /// Units done, those of an earlier run included.
+    pub done: u64,
+    /// Units in all; 0 if unknown.
+    pub total: u64,
+    /// The unit of both.
+    pub unit: ProgressUnit,
+    /// Further detail in a few words, such as `12 of 40 entities`; may be empty.
+    pub detail: &'a str,
+}
+
+/// The unit that progress is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressUnit {
+    /// Tokens, rows, steps, hook points: anything that is counted.
+    Count,
+    /// Bytes.
+    Bytes,
+}
+
+/// Observes long work: receives progress and remarks, may request a stop.
+pub trait Observer {
+    /// Receives the state of a stage: at its beginning, where an earlier run may have done a part, and again and again until
+    /// `done` is `total`.
+    fn progress(&mut self, _progress: &Progress) {}
+
+    /// Receives a line about the work that is under way.
+    fn info(&mut self, _line: &str) {}
+
+    /// Receives a remark that a reader of the result should know.
+    fn note(&mut self, _text: &str) {}
+
+    /// Returns true if the work should stop; asked often, and what is complete by then is kept.
+    fn should_stop(&self) -> bool {
+        false
+    }
+}
+
+/// An observer that ignores everything and never stops the work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}
