@@ -3,7 +3,8 @@
 use super::chosen::ChosenModel;
 use super::writing::Tokens;
 use clap::Args;
-use mappa::model::{ChatDate, Forest, Model, Role, Turn, Untouched};
+use mappa::model::{Forest, Model, Untouched};
+use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 use std::path::Path;

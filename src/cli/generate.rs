@@ -4,7 +4,8 @@ use super::chosen::ChosenModel;
 use super::writing::{How, stream};
 use clap::Args;
 use mappa::Result;
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::Untouched;
+use mappa::tokenizer::ChatDate;
 use std::path::Path;
 
 /// Continue a text, without any change.

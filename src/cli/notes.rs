@@ -1,7 +1,7 @@
 //! Notes on what a user may not have meant, each given once.
 
 use super::terminal;
-use mappa::model::Tokenizer;
+use mappa::tokenizer::Tokenizer;
 
 /// Says that a prompt writes the token which the tokenizer puts before it as well.
 pub fn doubled_bos(tokenizer: &Tokenizer, prompt: &str) {

@@ -159,7 +159,7 @@ impl Job<'_> {
             token => format!("BOS {token}"),
         };
         eprintln!("{name}: {n_layers} layers, {n_computed} tokens{shared}; {bos}");
-        if let Some(remark) = self.model.tokenizer.remark() {
+        if let Some(remark) = self.model.tokenizer.bos_conflict() {
             terminal::note(&remark);
         }
         Ok(())

@@ -4,7 +4,8 @@ use super::texts::Texts;
 use mappa::Result;
 use mappa::activations::{Placed, Recording, Span, Unplaced, place_texts};
 use mappa::datasets::Dataset;
-use mappa::model::{Direction, Outline, Tokenizer};
+use mappa::model::{Direction, Outline};
+use mappa::tokenizer::Tokenizer;
 
 /// How many of the entities without a place are listed.
 const MOST_UNPLACED: usize = 20;
@@ -19,7 +20,7 @@ pub fn texts(texts: &Texts, outline: &Outline, (dataset, n): (&Dataset, usize)) 
     let n_tokens: usize = spans.iter().map(|span| span.seen(direction).len()).sum();
     println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
     println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
-    if let Some(remark) = tokenizer.remark() {
+    if let Some(remark) = tokenizer.bos_conflict() {
         println!("note: {remark}");
     }
     for span in spans.iter().take(n) {

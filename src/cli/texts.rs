@@ -5,7 +5,8 @@ use clap::Args;
 use mappa::activations::{Recording, Unplaced, place_texts};
 use mappa::artefact;
 use mappa::datasets::{Dataset, Names, Prompt, paper_prompts};
-use mappa::model::{Bos, ChatDate, Model, Spec, Tokenizer};
+use mappa::model::{Model, Spec};
+use mappa::tokenizer::{Bos, ChatDate, Tokenizer};
 use mappa::{Error, Result};
 use std::path::Path;
 

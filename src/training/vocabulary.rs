@@ -52,7 +52,7 @@ pub fn train_tokenizer(lines: &[String], d_vocab: usize) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tokenizer;
+    use crate::tokenizer::Tokenizer;
     use std::path::Path;
 
     #[test]
@@ -65,7 +65,7 @@ mod tests {
         let within = tokenizer.encode("Bergen is near Oslo").unwrap();
         assert_eq!(alone.ids[0], 0);
         assert!(within.ids.ends_with(&alone.ids[1..]));
-        assert_eq!(within.spans.last().unwrap().1, "Bergen is near Oslo".len());
+        assert_eq!(within.offsets.last().unwrap().1, "Bergen is near Oslo".len());
         assert_eq!(tokenizer.decode(&alone.ids).unwrap().trim(), "Oslo");
         assert_eq!(tokenizer.decode(&tokenizer.encode("Łódź").unwrap().ids).unwrap().trim(), "Łódź");
     }

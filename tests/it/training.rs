@@ -3,7 +3,7 @@
 use super::tiny_spec;
 use candle_core::Tensor;
 use mappa::datasets::{Dataset, bundled};
-use mappa::model::Tokenizer;
+use mappa::tokenizer::Tokenizer;
 use mappa::training::{Corpus, Trainer, TrainingSettings, train_tokenizer};
 use std::path::Path;
 

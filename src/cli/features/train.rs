@@ -16,7 +16,8 @@ use mappa::features::train::{
     random,
 };
 use mappa::hook_point::HookPoint;
-use mappa::model::{Bos, Encoded, Model, Tokenizer};
+use mappa::model::Model;
+use mappa::tokenizer::{Bos, Encoded, Tokenizer};
 use mappa::training::Corpus;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};

@@ -5,10 +5,11 @@ use super::feature::Feature;
 use super::layer;
 use clap::Args;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Forest, Framed, Model};
+use mappa::model::{Capture, Forest, Model};
 use mappa::steering::{
     Along, Direction, Dose, Norm, Op, Positions, Reads, Steer, Steers, Toward, Vectors, Where,
 };
+use mappa::tokenizer::EncodedPrompt;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -156,7 +157,7 @@ impl Change {
     }
 
     /// The hook for a prompt.
-    pub fn steers(&self, lab: &Path, model: &Model, prompt: &Framed) -> Result<Steers> {
+    pub fn steers(&self, lab: &Path, model: &Model, prompt: &EncodedPrompt) -> Result<Steers> {
         let mut steers = Vec::new();
         let norm = if self.keep_norm { Norm::Kept } else { Norm::Free };
         let mut steer = |point, op| {
@@ -191,7 +192,12 @@ impl Change {
     }
 
     /// What is done at a hook point.
-    fn ops(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<Vec<Op>> {
+    fn ops(
+        &self,
+        lab: &Path,
+        (model, prompt): (&Model, &EncodedPrompt),
+        point: HookPoint,
+    ) -> Result<Vec<Op>> {
         let mut ops = Vec::new();
         for toward in &self.toward {
             let (probed, values) = self.aim(lab, model, toward)?;
@@ -237,7 +243,7 @@ impl Change {
     }
 
     /// The RMS norm of what passes at a hook point: over a probe's entities, else over the prompt's own tokens.
-    fn rms(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<f64> {
+    fn rms(&self, lab: &Path, (model, prompt): (&Model, &EncodedPrompt), point: HookPoint) -> Result<f64> {
         if let Ok(probed) = self.from.newest(lab, model, &Reads::Anything)
             && let Ok(stored) = probed.set.get(point)
         {

@@ -6,8 +6,9 @@ use super::chosen::Change;
 use super::{interactive, readings};
 use clap::Args;
 use mappa::Result;
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::Untouched;
 use mappa::steering::NextLogits;
+use mappa::tokenizer::ChatDate;
 use std::path::{Path, PathBuf};
 
 /// What is written, and how.

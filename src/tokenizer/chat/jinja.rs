@@ -1,8 +1,8 @@
 //! Jinja as transformers sets it up for chat templates.
 
 use super::arguments::refused;
+use super::date::ChatDate;
 use super::{filters, json, sequences, strings};
-use crate::model::chat_date::ChatDate;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};

@@ -1,9 +1,9 @@
 //! A chat template that takes a user's turn.
 
+use super::date::ChatDate;
 use super::{jinja, source};
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::chat_date::ChatDate;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ impl Role {
 }
 
 /// A chat template, ready to take a user's turn.
-pub(in crate::model) struct ChatTemplate {
+pub(in crate::tokenizer) struct ChatTemplate {
     environment: Environment<'static>,
     tokens: BTreeMap<String, String>,
     before: String,

@@ -25,7 +25,7 @@ const KNOWN: [&str; 9] = [
 ];
 
 /// A tokenizer of older files.
-pub(in crate::model) struct Opened {
+pub(in crate::tokenizer) struct Opened {
     pub tokenizer: tokenizers::Tokenizer,
     /// Its special tokens by what they are for.
     pub named: BTreeMap<String, String>,
@@ -37,7 +37,7 @@ pub(in crate::model) struct Opened {
 ///
 /// # Errors
 /// [`Error::BadFile`] if the files of its class are not there, or are not what their names say.
-pub(in crate::model) fn open(folder: &Path) -> Result<Opened> {
+pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
     let settings = Settings::read(folder)?;
     let class = Class::of(&settings).map_err(|class| {
         let found = format!("no tokenizer.json, and a tokenizer of the class {class}");

@@ -1,7 +1,7 @@
 //! Special and added tokens, and the other settings of a folder's JSON files.
 
 use crate::error::{Error, Result};
-use crate::model::tokenizer_files::object;
+use crate::tokenizer::json_object;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,8 +38,8 @@ impl Settings {
     /// [`Error::BadFile`] for a file that is not what its name says.
     pub fn read(folder: &Path) -> Result<Settings> {
         let path = folder.join("tokenizer_config.json");
-        let mut fields = object(&path)?;
-        let config = object(&folder.join("config.json"))?;
+        let mut fields = json_object::read(&path)?;
+        let config = json_object::read(&folder.join("config.json"))?;
         let text = |fields: &Map<String, Value>, key: &str| fields.get(key)?.as_str().map(String::from);
         let class = text(&fields, "tokenizer_class").or_else(|| text(&config, "tokenizer_class"));
         let family = text(&config, "model_type").unwrap_or_default();
@@ -52,7 +52,7 @@ impl Settings {
                 added.insert(id, token(value, false).ok_or_else(wrong)?);
             }
         } else {
-            fields.extend(object(&folder.join("special_tokens_map.json"))?);
+            fields.extend(json_object::read(&folder.join("special_tokens_map.json"))?);
             added = older(&folder.join("added_tokens.json"), &fields)?;
         }
         Ok(Settings { family, class, fields, added })
@@ -139,7 +139,7 @@ fn older(path: &Path, fields: &Map<String, Value>) -> Result<BTreeMap<u32, Added
     let named = NAMED.iter().filter_map(|name| fields.get(*name));
     let special: Vec<AddedToken> = named.chain(listed).filter_map(|value| token(value, true)).collect();
     let mut added = BTreeMap::new();
-    for (content, id) in object(path)? {
+    for (content, id) in json_object::read(path)? {
         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
         let id =
             id.ok_or_else(|| Error::bad_file(path, format!("`{content}` without an id"), "ids by tokens"))?;

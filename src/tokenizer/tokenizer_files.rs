@@ -1,8 +1,8 @@
-//! What stands beside a tokenizer.json: its special tokens by name, its chat template, and who puts BOS.
+//! The files beside a tokenizer.json: special tokens by name, the chat template, and whether special tokens are added.
 
-use super::ends;
+use super::{end_tokens, json_object};
 use crate::artefact;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,30 @@ use std::path::{Path, PathBuf};
 const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// The file of a chat template that has one of its own.
+/// The file that holds a chat template alone.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
-/// The class of tokenizers that transformers builds anew without what its tokenizer.json puts around a text.
+/// The class of tokenizers that transformers rebuilds without the post-processor of its tokenizer.json.
 const REBUILT: &str = "GPTNeoXTokenizer";
-/// Families whose tokenizer is of that class where nothing else is said (transformers 5.23.0).
+/// Families whose default class this is (transformers 5.23.0).
 const REBUILT_FAMILIES: [&str; 3] = ["gpt_neox", "mpt", "olmo"];
-/// Families whose tokenizer.json transformers takes as it is, whatever class is named (transformers 5.23.0).
+/// Families whose tokenizer.json transformers reads unchanged, whatever class is named (transformers 5.23.0).
 const GENERIC_FAMILIES: [&str; 8] =
     ["glm", "glm4", "granite", "mistral", "olmo2", "phi3", "qwen2", "stablelm"];
 
-/// Who puts tokens such as BOS around a text.
+/// The special tokens, such as BOS, that are added around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Around {
-    /// The post-processor of tokenizer.json.
+pub(crate) enum SpecialTokens {
+    /// Those of tokenizer.json's post-processor.
     #[default]
-    PostProcessor,
-    /// Nobody.
-    Nothing,
+    ByPostProcessor,
+    /// None.
+    Unadded,
 }
 
-/// A chat template as it lies on disk.
+/// The chat template in a model's files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum Chat {
+pub(crate) enum ChatSource {
     /// There is none.
     #[default]
     Missing,
@@ -44,34 +44,34 @@ pub(super) enum Chat {
     Template(PathBuf, String),
 }
 
-/// What a tokenizer's other files say.
+/// The settings in a tokenizer's other files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct TokenizerFiles {
-    /// Special tokens by what they are for, such as `bos_token`.
+pub(crate) struct TokenizerFiles {
+    /// Special tokens by their purpose, such as `bos_token`.
     pub named: BTreeMap<String, String>,
-    /// Who puts tokens around a text.
-    pub around: Around,
-    /// The ids that generation_config.json and config.json give as ends of a text.
+    /// The special tokens that are added around a text.
+    pub added: SpecialTokens,
+    /// The ids of tokens that end a text, in generation_config.json and config.json.
     pub end_ids: Vec<u32>,
-    /// What `add_bos_token` says, which transformers does not ask where there is a tokenizer.json.
+    /// The value of `add_bos_token`, which transformers ignores if there is a tokenizer.json.
     pub add_bos: Option<bool>,
     /// The chat template.
-    pub chat: Chat,
+    pub chat: ChatSource,
 }
 
 impl TokenizerFiles {
-    /// Reads what is there of a Hugging Face folder.
+    /// Reads the files that a Hugging Face folder has.
     ///
     /// # Errors
     /// [`Error::BadFile`] for a file that is not JSON or not text.
     pub fn read(folder: &Path) -> Result<TokenizerFiles> {
         let path = folder.join("tokenizer_config.json");
-        let mut fields = object(&path)?;
-        // Older folders name their tokens in a file of their own; what is newer lists them all.
+        let mut fields = json_object::read(&path)?;
+        // Older folders name their tokens in special_tokens_map.json; newer ones list all in added_tokens_decoder.
         if !fields.contains_key("added_tokens_decoder") {
-            fields.extend(object(&folder.join("special_tokens_map.json"))?);
+            fields.extend(json_object::read(&folder.join("special_tokens_map.json"))?);
         }
-        let config = Value::Object(object(&folder.join("config.json"))?);
+        let config = Value::Object(json_object::read(&folder.join("config.json"))?);
         let class = fields.get("tokenizer_class").and_then(Value::as_str);
         let class = class.or(config["tokenizer_class"].as_str());
         let family = config["model_type"].as_str().unwrap_or_default();
@@ -80,60 +80,47 @@ impl TokenizerFiles {
                 .iter()
                 .filter_map(|name| Some((name.to_string(), token(fields.get(*name)?)?)))
                 .collect(),
-            around: around(family, class),
-            end_ids: ends::stated(folder)?,
+            added: added(family, class),
+            end_ids: end_tokens::stated(folder)?,
             add_bos: fields.get("add_bos_token").and_then(Value::as_bool),
             chat: chat(folder, &path, &fields)?,
         })
     }
 }
 
-/// The object in a JSON file; empty where there is none.
-pub(super) fn object(path: &Path) -> Result<Map<String, Value>> {
-    if !path.is_file() {
-        return Ok(Map::new());
-    }
-    let expected = "a JSON object; fetch the file again";
-    match serde_json::from_str(&artefact::load_text(path)?) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Error::bad_file(path, "JSON of another kind", expected)),
-        Err(e) => Err(Error::bad_file(path, e, expected)),
-    }
-}
-
-/// A token's text, which stands alone or with its properties.
+/// A token's text, alone or from an object with the token's properties.
 fn token(value: &Value) -> Option<String> {
     value.as_str().or_else(|| value["content"].as_str()).map(String::from)
 }
 
-fn around(family: &str, class: Option<&str>) -> Around {
+fn added(family: &str, class: Option<&str>) -> SpecialTokens {
     let is_rebuilt = match class.map(|class| class.strip_suffix("Fast").unwrap_or(class)) {
         Some(class) => class == REBUILT && !GENERIC_FAMILIES.contains(&family),
         None => REBUILT_FAMILIES.contains(&family),
     };
-    if is_rebuilt { Around::Nothing } else { Around::PostProcessor }
+    if is_rebuilt { SpecialTokens::Unadded } else { SpecialTokens::ByPostProcessor }
 }
 
-/// The chat template: its own file first, as transformers has it.
-fn chat(folder: &Path, path: &Path, fields: &Map<String, Value>) -> Result<Chat> {
+/// The chat template: first chat_template.jinja, as in transformers.
+fn chat(folder: &Path, path: &Path, fields: &Map<String, Value>) -> Result<ChatSource> {
     let own = folder.join(CHAT_TEMPLATE);
     if own.is_file() {
         let text = artefact::load_text(&own)?;
-        return Ok(Chat::Template(own, text));
+        return Ok(ChatSource::Template(own, text));
     }
     let path = path.to_path_buf();
     Ok(match fields.get("chat_template") {
-        Some(Value::String(text)) => Chat::Template(path, text.clone()),
+        Some(Value::String(text)) => ChatSource::Template(path, text.clone()),
         Some(Value::Array(all)) => {
             let text = |one: &Value, key: &str| one[key].as_str().map(String::from);
             let named: BTreeMap<String, String> =
                 all.iter().filter_map(|one| text(one, "name").zip(text(one, "template"))).collect();
             match named.get("default") {
-                Some(template) => Chat::Template(path, template.clone()),
-                None => Chat::Several(path, named.into_keys().collect()),
+                Some(template) => ChatSource::Template(path, template.clone()),
+                None => ChatSource::Several(path, named.into_keys().collect()),
             }
         }
-        _ => Chat::Missing,
+        _ => ChatSource::Missing,
     })
 }
 
@@ -170,11 +157,15 @@ mod tests {
         let one = ("tokenizer_config.json", r#"{"chat_template": "one"}"#);
         let two = r#"{"chat_template": [{"name": "tools", "template": "t"}, {"name": "default", "template": "d"}]}"#;
         let none = ("tokenizer_config.json", &two.replace("default", "rag")[..]);
-        assert!(matches!(text(&[one]), Chat::Template(_, text) if text == "one"));
-        assert!(matches!(text(&[one, (CHAT_TEMPLATE, "own")]), Chat::Template(_, text) if text == "own"));
-        assert!(matches!(text(&[("tokenizer_config.json", two)]), Chat::Template(_, text) if text == "d"));
-        assert!(matches!(text(&[none]), Chat::Several(_, names) if names == ["rag", "tools"]));
-        assert_eq!(text(&[]), Chat::Missing);
+        assert!(matches!(text(&[one]), ChatSource::Template(_, text) if text == "one"));
+        assert!(
+            matches!(text(&[one, (CHAT_TEMPLATE, "own")]), ChatSource::Template(_, text) if text == "own")
+        );
+        assert!(
+            matches!(text(&[("tokenizer_config.json", two)]), ChatSource::Template(_, text) if text == "d")
+        );
+        assert!(matches!(text(&[none]), ChatSource::Several(_, names) if names == ["rag", "tools"]));
+        assert_eq!(text(&[]), ChatSource::Missing);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Text as its tokens come: whole characters, and nothing beyond a stop string.
 
-use super::tokenizer::Tokenizer;
+use super::hf_tokenizer::Tokenizer;
 use crate::error::Result;
 
 /// What a decoder writes for bytes that are no character yet.
 const UNFINISHED: char = '\u{fffd}';
 
 /// Turns tokens into text one by one.
-pub struct Streamed<'a> {
+pub struct StreamingDecoder<'a> {
     tokenizer: &'a Tokenizer,
     stops: &'a [String],
     ids: Vec<u32>,
@@ -20,13 +20,22 @@ pub struct Streamed<'a> {
     is_stopped: bool,
 }
 
-impl<'a> Streamed<'a> {
+impl<'a> StreamingDecoder<'a> {
     /// The text after a prompt, up to the first of some strings.
-    pub fn new(tokenizer: &'a Tokenizer, prompt: &[u32], stops: &'a [String]) -> Streamed<'a> {
+    pub fn new(tokenizer: &'a Tokenizer, prompt: &[u32], stops: &'a [String]) -> StreamingDecoder<'a> {
         // One token before the new ones, so that a space at their beginning is kept.
         let ids = prompt[prompt.len().saturating_sub(1)..].to_vec();
         let to = ids.len();
-        Streamed { tokenizer, stops, ids, from: 0, to, text: String::new(), n_told: 0, is_stopped: false }
+        StreamingDecoder {
+            tokenizer,
+            stops,
+            ids,
+            from: 0,
+            to,
+            text: String::new(),
+            n_told: 0,
+            is_stopped: false,
+        }
     }
 
     /// Takes a token and gives what may be shown now that it is there.
@@ -64,7 +73,7 @@ impl<'a> Streamed<'a> {
     /// What was held back, now that nothing more comes.
     ///
     /// # Errors
-    /// As [`Streamed::push`].
+    /// As [`StreamingDecoder::push`].
     pub fn finish(&mut self) -> Result<String> {
         if !self.is_stopped {
             let known = self.tokenizer.decode(&self.ids[self.from..self.to])?;
@@ -98,9 +107,8 @@ impl<'a> Streamed<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load::Model;
-    use super::super::weights::Precision;
     use super::*;
+    use crate::model::{Model, Precision};
 
     #[test]
     fn pieces_are_the_whole_and_characters_are_never_cut() {
@@ -109,7 +117,7 @@ mod tests {
             let ids = tokenizer.encode(text).unwrap().ids;
             let whole = tokenizer.decode(&ids).unwrap();
             let (prompt, new) = ids.split_at(1); // BOS
-            let mut streamed = Streamed::new(&tokenizer, prompt, &[]);
+            let mut streamed = StreamingDecoder::new(&tokenizer, prompt, &[]);
             let mut pieces = String::new();
             for id in new {
                 let piece = streamed.push(*id).unwrap();
@@ -127,7 +135,7 @@ mod tests {
         let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
         let ids = tokenizer.encode("Oslo north of Rome. Paris").unwrap().ids;
         let stops = ["Rome. P".to_string(), "Lima".to_string()];
-        let mut streamed = Streamed::new(&tokenizer, &ids[..1], &stops);
+        let mut streamed = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
         let mut shown = String::new();
         for id in &ids[1..] {
             shown += &streamed.push(*id).unwrap();
@@ -137,7 +145,7 @@ mod tests {
         assert!(streamed.is_stopped());
         assert_eq!((shown + &streamed.finish().unwrap()).as_str(), " Oslo north of ");
         // What only looked like a stop string is shown at the end.
-        let mut streamed = Streamed::new(&tokenizer, &ids[..1], &stops);
+        let mut streamed = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
         let cut = &tokenizer.encode("to Rome").unwrap().ids[1..];
         let mut shown: String = cut.iter().map(|id| streamed.push(*id).unwrap()).collect();
         assert_eq!(shown, " to ");

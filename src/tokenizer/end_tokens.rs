@@ -1,19 +1,22 @@
-//! The tokens that end a text: one rule for everything that generates.
+//! The tokens that end a text, as files and conventions name them. `Tokenizer::end_tokens` is the one rule for everything
+//! that generates.
 
-use super::tokenizer::Tokenizer;
-use super::tokenizer_files::object;
+use super::json_object;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::Path;
 
-/// The files of a Hugging Face folder that number the tokens which end a text.
+/// The files of a Hugging Face folder with the ids of the tokens that end a text.
 const FILES: [&str; 2] = ["generation_config.json", "config.json"];
 
-/// Tokens that end a text or a turn by what they are called, whichever file names them.
+/// The names of the tokens that end a text, a turn or a message in a tokenizer's files.
+pub(super) const NAMED: [&str; 3] = ["eos_token", "eot_token", "eom_token"];
+
+/// Spellings of tokens that end a text or a turn, in any tokenizer.
 ///
 /// # Source
-/// The spellings that llama.cpp takes for ends of generation (`llama-vocab.cpp`).
-const SPELLINGS: [&str; 14] = [
+/// llama.cpp's list of ends of generation (`llama-vocab.cpp`).
+pub(super) const SPELLINGS: [&str; 14] = [
     "<|eot_id|>",
     "<|im_end|>",
     "<|end|>",
@@ -38,7 +41,7 @@ pub(super) fn stated(folder: &Path) -> Result<Vec<u32>> {
     let mut all = Vec::new();
     for name in FILES {
         let path = folder.join(name);
-        match object(&path)?.get("eos_token_id") {
+        match json_object::read(&path)?.get("eos_token_id") {
             None | Some(Value::Null) => {}
             Some(value) => {
                 let ids = ids(value).ok_or_else(|| {
@@ -63,25 +66,6 @@ fn ids(value: &Value) -> Option<Vec<u32>> {
             Some(all.iter().map(id).collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
         }
         one => Some(id(one)?.into_iter().collect()),
-    }
-}
-
-impl Tokenizer {
-    /// The tokens after which a text is at its end, in ascending order.
-    ///
-    /// They are what generation_config.json and config.json number, what the tokenizer's files or the GGUF file name
-    /// as the end of a text or a turn, the special tokens that are spelled as such an end, and the token that begins
-    /// a text, after which another would follow.
-    pub fn ends(&self) -> Vec<u32> {
-        let named = ["eos_token", "eot_token", "eom_token"].into_iter();
-        let named = named.filter_map(|name| self.id(self.files.named.get(name)?));
-        let spelled =
-            SPELLINGS.into_iter().filter_map(|token| self.id(token)).filter(|id| self.is_special(*id));
-        let mut all: Vec<u32> = self.files.end_ids.iter().copied().chain(named).chain(spelled).collect();
-        all.extend(self.bos_token());
-        all.sort_unstable();
-        all.dedup();
-        all
     }
 }
 

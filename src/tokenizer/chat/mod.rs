@@ -9,6 +9,7 @@
 //! - `json`: the filter `tojson`
 
 mod arguments;
+mod date;
 mod filters;
 mod jinja;
 mod json;
@@ -18,5 +19,6 @@ mod source;
 mod strings;
 mod template;
 
+pub use date::ChatDate;
 pub(super) use template::ChatTemplate;
 pub use template::{Role, Turn};
