@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::entity::Dataset;
-use super::formats::{Cells, Format};
+use super::formats::{self, Cells, Format};
 use super::heading::Heading;
 use super::sheet::Sheet;
 use super::table::Table;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// row is refused whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
     folder_name_of("dataset", path)?;
-    let (cells, sha256) = Cells::load(path, path)?;
+    let (cells, sha256) = formats::load(path, path)?;
     dataset(path, cells, sha256)
 }
 
@@ -27,7 +27,7 @@ pub fn load(path: &Path) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
-    let (cells, sha256) = Cells::parse(path, Format::Csv, bytes)?;
+    let (cells, sha256) = formats::parse(path, Format::Csv, bytes)?;
     dataset(path, cells, sha256)
 }
 

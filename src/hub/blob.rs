@@ -2,8 +2,8 @@
 
 use super::address::origin;
 use super::cache::Cache;
-use super::client::{Client, Remote};
-use super::download::{Check, Progress, download};
+use super::client::{Check, Client, Remote};
+use super::download::{Progress, download};
 use super::repo::RepoId;
 use super::settings::Settings;
 use crate::error::{Error, Result};

@@ -1,7 +1,6 @@
 //! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
 
 use super::address::{joined, origin, quoted};
-use super::download::Check;
 use super::failure::{Failure, Retries, failure};
 use super::repo::{RepoId, is_commit};
 use super::settings::Settings;
@@ -51,6 +50,25 @@ pub(super) struct Remote {
     pub size: Option<u64>,
     /// How its content is held against its etag.
     pub check: Check,
+}
+
+/// The check of a file's content against its etag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// The etag is the SHA-256 of the content.
+    Sha256,
+    /// The etag is git's hash of the content.
+    GitBlob,
+    /// The etag cannot be checked.
+    Nothing,
+}
+
+impl Check {
+    /// The check for an etag of the hub, which is a SHA-256 for large files.
+    pub fn of(etag: &str) -> Check {
+        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_sha256 { Check::Sha256 } else { Check::Nothing }
+    }
 }
 
 /// Asks the hub about one repo.

@@ -1,7 +1,7 @@
 //! One file from the hub: gathered in a part file, gone on with after a break, checked, renamed into place.
 
 use super::cache::{Cache, Lock};
-use super::client::{Client, Remote, Response};
+use super::client::{Check, Client, Remote, Response};
 use super::failure::{Failure, Retries};
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -24,25 +24,6 @@ pub struct Progress<'a> {
     pub done: u64,
     /// The bytes there shall be, where the hub says it.
     pub total: Option<u64>,
-}
-
-/// How a file's content is held against its etag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// The etag is the SHA-256 of the content.
-    Sha256,
-    /// The etag is what git calls the content.
-    GitBlob,
-    /// The etag says nothing that can be checked.
-    Nothing,
-}
-
-impl Check {
-    /// What an etag of the hub says of the content: SHA-256 for large files.
-    pub fn of(etag: &str) -> Check {
-        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_sha256 { Check::Sha256 } else { Check::Nothing }
-    }
 }
 
 /// Brings a file's content into the cache, unless it is there.

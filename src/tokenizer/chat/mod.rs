@@ -18,6 +18,7 @@ mod sequences;
 mod source;
 mod strings;
 mod template;
+mod token;
 
 pub use date::ChatDate;
 pub(super) use template::ChatTemplate;

@@ -1,7 +1,7 @@
 //! The operator `%` of Python, which divides numbers and formats texts: minijinja has it for numbers alone, so
 //! that a call stands in its place.
 
-use super::source::Token;
+use super::token::Token;
 
 /// The function that stands for the operator.
 pub(super) const FUNCTION: &str = "remainder_or_format";

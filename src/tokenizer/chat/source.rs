@@ -1,34 +1,11 @@
 //! A chat template's text, brought to what minijinja reads.
 
 use super::remainder;
+use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
-/// A word, text, number or sign within a tag, with the white space before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token<'a> {
-    pub gap: &'a str,
-    pub text: &'a str,
-}
-
-impl Token<'_> {
-    /// True for a name or a keyword.
-    pub fn is_word(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-    }
-
-    /// True for a text in quotes.
-    pub fn is_text(&self) -> bool {
-        self.text.starts_with(['"', '\''])
-    }
-
-    /// True for a number.
-    pub fn is_number(&self) -> bool {
-        self.text.starts_with(|c: char| c.is_ascii_digit())
-    }
-}
-
-/// The same template without what transformers and Python add to Jinja: the marks around what the model
-/// writes, which mask a loss, and texts formatted by `%`. Lines stay where they are.
+/// The same template without the additions of transformers and Python to Jinja: the marks around the model's text, which
+/// mask a loss, and texts formatted by `%`. Lines keep their numbers.
 pub(super) fn adapted(source: &str) -> String {
     // Jinja reads every end of a line as a line feed.
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
@@ -83,20 +60,6 @@ fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
     (start..tag.len(), tag.len())
 }
 
-/// The length of a text in quotes.
-fn quoted(rest: &str) -> usize {
-    let mut letters = rest.char_indices();
-    let quote = letters.next().map(|(_, letter)| letter);
-    while let Some((at, letter)) = letters.next() {
-        if letter == '\\' {
-            letters.next();
-        } else if Some(letter) == quote {
-            return at + 1;
-        }
-    }
-    rest.len()
-}
-
 /// The length of a raw part, with the tag that ends it.
 fn raw(rest: &str) -> usize {
     let mut from = 0;
@@ -108,42 +71,6 @@ fn raw(rest: &str) -> usize {
         from = at + 2;
     }
     rest.len()
-}
-
-fn tokens(inner: &str) -> Vec<Token<'_>> {
-    let (mut tokens, mut rest) = (Vec::new(), inner);
-    while !rest.is_empty() {
-        let text = rest.trim_start();
-        let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        let first = text.chars().next();
-        let length = match first {
-            None => 0,
-            Some('"' | '\'') => quoted(text),
-            Some(c) if c.is_ascii_digit() => number(text),
-            Some(c) if is_word(c) => text.find(|c| !is_word(c)).unwrap_or(text.len()),
-            Some(_) if ["**", "//", "==", "!=", "<=", ">="].iter().any(|two| text.starts_with(two)) => 2,
-            Some(c) => c.len_utf8(),
-        };
-        let gap = &rest[..rest.len() - text.len()];
-        tokens.push(Token { gap, text: &text[..length] });
-        rest = &text[length..];
-    }
-    tokens
-}
-
-/// The length of a number such as 12, 1.5, 1e-3 or 0xff.
-fn number(text: &str) -> usize {
-    let mut letters = text.char_indices().peekable();
-    let mut last = ' ';
-    while let Some((at, letter)) = letters.next() {
-        let is_point = letter == '.' && letters.peek().is_some_and(|(_, next)| next.is_ascii_digit());
-        let is_sign = "+-".contains(letter) && "eE".contains(last) && !text.starts_with("0x");
-        if !(letter.is_ascii_alphanumeric() || letter == '_' || is_point || is_sign) {
-            return at;
-        }
-        last = letter;
-    }
-    text.len()
 }
 
 /// The inside of a tag, if it is to be changed.
