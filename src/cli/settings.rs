@@ -2,8 +2,8 @@
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use mappa::datasets::Dataset;
-use mappa::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
+use mappa::datasets::{Dataset, labels};
+use mappa::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
 

@@ -5,14 +5,13 @@ use super::experiment::SweepPlan;
 use super::stages::held_weights;
 use super::terminal;
 use mappa::artefact::{self, Card};
-use mappa::datasets::{Dataset, Entity, TargetKind};
+use mappa::datasets::{Dataset, Entity, TargetKind, column_values};
 use mappa::figures::{dose_by_layer, dose_response, effect_by_kl, text_by_dose};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
 use mappa::results::{SweepPoint, SweepRow, load_rows, save_rows};
 use mappa::steering::{Direction, Gazetteer, Layers, NameSet, Sweep, Vectors, Way, points, recommend, sweep};
-use mappa::training::age;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -119,7 +118,7 @@ impl Sweeping<'_> {
     fn layer(&self, layers: &Layers) -> Result<Vec<SweepRow>> {
         let (dataset, plan, ways) = (self.dataset, self.plan, self.ways(layers)?);
         let names = plan.names.as_ref().map(|choice| name_set(dataset, choice)).transpose()?;
-        let gazetteer = plan.read.as_ref().map(|column| gazetteer(dataset, column)).transpose()?;
+        let gazetteer = plan.read.as_ref().map(|column| Gazetteer::of_column(dataset, column)).transpose()?;
         let whole = Sweep {
             kind: match dataset.kind {
                 TargetKind::Place => "place",
@@ -220,32 +219,15 @@ pub fn print_recommendation(rows: &[SweepRow], budget: f64) {
     }
 }
 
-/// The group that an entity belongs to.
-type Group<'a> = Box<dyn Fn(&Entity) -> &'a str + 'a>;
-
-/// What each entity has in a column, or the age of its year.
-fn groups<'a>(dataset: &'a Dataset, column: &str) -> Result<Group<'a>> {
-    if let ("age", TargetKind::Year) = (column, &dataset.kind) {
-        return Ok(Box::new(|entity| age(&dataset.name, entity.target.values()[0])));
-    }
-    match dataset.table.column(column) {
-        Some(place) => Ok(Box::new(move |entity| dataset.table.cell(entity.row, place).unwrap_or_default())),
-        None => {
-            let age = if dataset.kind == TargetKind::Year { ", or age" } else { "" };
-            let expected = format!("one of {}{age}", dataset.table.columns().join(", "));
-            Err(Error::invalid(format!("column of {}", dataset.name), column, expected))
-        }
-    }
-}
-
 /// The names of a dataset's entities that have a value in a column, and are wanted.
 pub fn entities(dataset: &Dataset, choice: &str, is_wanted: impl Fn(&Entity) -> bool) -> Result<Vec<String>> {
     let Some((column, value)) = choice.split_once('=') else {
         return Err(Error::invalid("entities", choice, "COLUMN=VALUE, such as country=Japan or age=Roman"));
     };
-    let group = groups(dataset, column.trim())?;
-    let meant = dataset.entities.iter().filter(|entity| is_wanted(entity) && group(entity) == value.trim());
-    let names: Vec<String> = meant.map(|entity| entity.name.clone()).collect();
+    let values = column_values(dataset, column.trim())?;
+    let meant = dataset.entities.iter().zip(values);
+    let meant = meant.filter(|(entity, found)| is_wanted(entity) && found == value.trim());
+    let names: Vec<String> = meant.map(|(entity, _)| entity.name.clone()).collect();
     if names.is_empty() {
         let expected = format!("a value that rows of {} have there", dataset.name);
         return Err(Error::invalid(format!("entities {choice}"), "none", expected));
@@ -258,8 +240,4 @@ fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
     let mut names = entities(dataset, choice, |_| true)?;
     names.extend(choice.split_once('=').map(|(_, value)| value.trim().to_string()));
     NameSet::new(names)
-}
-
-fn gazetteer(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
-    Gazetteer::of_groups(dataset, groups(dataset, column)?)
 }

@@ -9,10 +9,11 @@
 //! - `import`: anybody's CSV, TSV, JSONL or Parquet file as a dataset of the lab
 //! - `date`: calendar dates to decimal years and back
 //! - `bundled`: the six datasets inside the binary
-//! - `table`: all cells of a file
+//! - `table`: all cells of a file; `labels`: groups of entities by a column; `ages`: named spans of years
 //! - `prompts`: how an entity becomes a text
 //! - `check`: holds one folder of datasets against another
 
+mod ages;
 mod bundled;
 mod check;
 mod columns;
@@ -22,6 +23,7 @@ mod formats;
 mod heading;
 mod import;
 mod known;
+mod labels;
 mod load;
 mod marks;
 mod missing;
@@ -32,11 +34,16 @@ mod table;
 mod targets;
 mod year;
 
+pub use ages::age;
+#[cfg(test)]
+pub(crate) use ages::age_names;
 pub use bundled::{BUNDLED, bundled, find, name_of};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use date::{date_to_year, year_to_date};
 pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};
 pub use import::{ImportPlan, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+pub(crate) use labels::numbered;
+pub use labels::{column_values, labels};
 pub use load::{load, parse};
 pub use prompts::{Names, PaperPrompt, Prompt, PromptTexts, PromptedEntity, RandomTokens, paper_prompts};
 pub use table::Table;

@@ -15,7 +15,7 @@ mod relations;
 mod trainer;
 mod vocabulary;
 
-pub use corpus::{Corpus, Stanza, age};
+pub use corpus::{Corpus, Stanza};
 pub use export::export;
 pub use trainer::{Progress, Trainer, TrainingSettings};
 pub use vocabulary::train_tokenizer;

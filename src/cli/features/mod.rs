@@ -14,12 +14,10 @@ use super::chosen::ChosenModel;
 use super::terminal;
 use super::texts::Texts;
 use clap::Subcommand;
-use mappa::datasets::{Dataset, TargetKind};
+use mappa::datasets::{Dataset, TargetKind, labels};
 use mappa::features::{Dictionary, Groups};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::probes::labels;
-use mappa::training::age;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -119,17 +117,9 @@ fn folder(lab: &Path, (path, point): (&Path, HookPoint), of: (&str, &str, &str))
     lab.join("features").join(of.0).join(name).join(of.1).join(of.2)
 }
 
-/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
+/// The groups of a dataset by a column, with the entities that are for testing.
 fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
-    let is_year = matches!(dataset.kind, TargetKind::Year);
-    let labels = match column {
-        "age" if is_year && dataset.table.column("age").is_none() => {
-            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
-            ages.collect()
-        }
-        _ => labels(dataset, column)?,
-    };
-    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
+    Ok(Groups::new(&labels(dataset, column)?, dataset.entities.iter().map(|entity| entity.is_test).collect()))
 }
 
 /// The column that stands where none is asked for.

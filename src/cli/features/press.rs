@@ -63,10 +63,8 @@ impl Press {
         let (model, dictionary) = self.source.load(lab)?;
         let dictionary = Arc::new(dictionary);
         let (listed, _) = listed(lab, (&model, &dictionary), &self.source, self.smallest)?;
-        let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
-            let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
-            place.map_or("", |place| listed.groups.name_of(place))
-        })?;
+        let names = (0..listed.dataset.entities.len()).map(|entity| listed.groups.name_of(entity));
+        let gazetteer = Gazetteer::of_groups(&listed.dataset, &names.collect::<Vec<&str>>())?;
         let mut seen = BTreeSet::new();
         let best = listed.matches.iter().filter(|found| seen.insert(found.group)).take(self.groups);
         let best: Vec<&Match> = best.collect();
