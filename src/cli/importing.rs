@@ -1,9 +1,10 @@
 //! `mappa datasets import` and `pull`: files as datasets of the lab.
 
-use super::{hub, suggest};
+use super::observer::TerminalObserver;
+use super::suggest;
 use clap::{Args, ValueEnum};
 use mappa::datasets::{ImportPlan, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
-use mappa::hub::{Blob, Settings, fetch_blob};
+use mappa::hub::{Blob, HubSettings, fetch_blob};
 use mappa::{Error, Result};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -158,8 +159,8 @@ fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
     }
     let name = format!("{}.csv", file.name);
     let blob = Blob { name, url: file.url(address), id: file.blob.into() };
-    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
-    let downloaded = hub::shown(|progress| fetch_blob(&blob, &folder, &settings, progress))?;
+    let (folder, settings) = (lab.join("datasets/.downloads"), HubSettings::from_env()?);
+    let downloaded = fetch_blob(&blob, &folder, &settings, &mut TerminalObserver::default())?;
     let imported = file.import(&downloaded)?;
     say(&imported, &imported.save(lab)?);
     // Its rows are in the lab now.

@@ -36,6 +36,7 @@ mod importing;
 mod models;
 mod neurons;
 mod notes;
+mod observer;
 mod pace;
 mod probe;
 mod probed;
