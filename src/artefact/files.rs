@@ -47,11 +47,12 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(Sha256::digest(bytes))
 }
 
 /// A digest in hexadecimal.
-pub(crate) fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: impl AsRef<[u8]>) -> String {
+    let digest = digest.as_ref();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -65,7 +66,7 @@ pub fn hash_file(path: &Path) -> Result<String> {
     let mut piece = vec![0; 1 << 20];
     loop {
         match file.read(&mut piece).map_err(Error::io("read", path))? {
-            0 => return Ok(hex(&sha256.finalize())),
+            0 => return Ok(hex(sha256.finalize())),
             n => sha256.update(&piece[..n]),
         }
     }

@@ -14,7 +14,7 @@
 //!   models that know nothing
 //! - `sweeping`: a sweep in its folder, as `run` and `steer sweep` share it
 //! - `settings`: the flags that say how probes are fitted and scored
-//! - `hub`: downloads with their bars
+//! - `hub`: downloads; `observer`: bars, lines and notes of long work
 //! - `notes`: what a user may not have meant, said once
 //! - `table`, `terminal`: what is printed
 

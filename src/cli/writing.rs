@@ -2,9 +2,9 @@
 
 use super::notes;
 use clap::Args;
+use mappa::Result;
 use mappa::model::{Continuation, Forest, Hook, Model, Next, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use mappa::{Error, Result};
 use std::io::Write as _;
 use std::time::Instant;
 
@@ -60,8 +60,7 @@ impl How {
     /// A prompt as the model is given it.
     pub fn framed(&self, model: &Model, prompt: &str) -> Result<EncodedPrompt> {
         notes::doubled_bos(&model.tokenizer, prompt);
-        let refused = |problem: String| Error::invalid("--prompt", problem, "a text this model can read");
-        model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
+        model.tokenizer.encode_prompt(prompt, 0..prompt.len())
     }
 
     /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.

@@ -182,7 +182,7 @@ impl<'a> Part<'a> {
         let etag = &self.remote.etag;
         let found = match self.remote.check {
             Check::Nothing => None,
-            Check::Sha256 => Some(("sha256", artefact::hex(&self.hasher.clone().finalize()))),
+            Check::Sha256 => Some(("sha256", artefact::hex(self.hasher.clone().finalize()))),
             Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
         };
         if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
@@ -197,7 +197,7 @@ impl<'a> Part<'a> {
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);
-    artefact::hex(&hasher.finalize())
+    artefact::hex(hasher.finalize())
 }
 
 /// The first byte of a partial answer.

@@ -104,9 +104,8 @@ impl Press<'_> {
         (pressed, names): (&Pressed, &[NameSet]),
         op: Option<&Op>,
     ) -> Result<Outcome> {
-        let refused = |problem: String| Error::invalid("prompt", problem, "another prompt");
-        let framed = pressed.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
-        let framed = framed.collect::<Result<Vec<EncodedPrompt>, String>>().map_err(refused)?;
+        let framed = pressed.prompts.iter().map(|text| model.tokenizer.encode_prompt(text, 0..text.len()));
+        let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
         let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
         let mut hook = self.hook(model, &framed, op)?;

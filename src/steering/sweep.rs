@@ -188,7 +188,7 @@ impl Sweep<'_> {
 pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
     let part = |i: usize| plan.parts.get(i).cloned().unwrap_or(0..plan.prompts[i].len());
-    let framed = (0..plan.prompts.len()).map(|i| framed(model, &plan.prompts[i], part(i)));
+    let framed = (0..plan.prompts.len()).map(|i| model.tokenizer.encode_prompt(&plan.prompts[i], part(i)));
     let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
@@ -199,12 +199,6 @@ pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress
         progress(SweepProgress { n_done: rows.len() / later(plan, model).len(), n: plan.len() });
     }
     Ok(rows)
-}
-
-/// A prompt as the model is given it.
-fn framed(model: &Model, prompt: &str, part: Range<usize>) -> Result<EncodedPrompt> {
-    let refused = |problem: String| Error::invalid(format!("prompt `{prompt}`"), problem, "another prompt");
-    model.tokenizer.frame(prompt, part).map_err(refused)
 }
 
 /// Where readings are taken: from the first steered layer on.

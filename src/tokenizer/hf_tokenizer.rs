@@ -129,6 +129,16 @@ impl Tokenizer {
         Ok(EncodedPrompt { encoded: self.with_bos_settled(encoded), text, part })
     }
 
+    /// A user's prompt as the model receives it, with the place of a part of it; as [`Tokenizer::frame`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the prompt.
+    pub fn encode_prompt(&self, text: &str, part: Range<usize>) -> Result<EncodedPrompt> {
+        self.frame(text, part).map_err(|problem| {
+            Error::invalid(format!("prompt `{text}`"), problem, "a text that this model can read")
+        })
+    }
+
     /// A conversation as the model receives it before it answers.
     ///
     /// # Errors

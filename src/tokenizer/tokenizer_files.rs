@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The special tokens that a chat template may name.
-const NAMED: [&str; 7] =
+/// The names of special tokens in a tokenizer's files, in the order in which transformers adds them.
+pub(super) const SPECIAL_TOKEN_NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// The file that holds a chat template alone.
@@ -76,7 +76,7 @@ impl TokenizerFiles {
         let class = class.or(config["tokenizer_class"].as_str());
         let family = config["model_type"].as_str().unwrap_or_default();
         Ok(TokenizerFiles {
-            named: NAMED
+            named: SPECIAL_TOKEN_NAMES
                 .iter()
                 .filter_map(|name| Some((name.to_string(), token(fields.get(*name)?)?)))
                 .collect(),

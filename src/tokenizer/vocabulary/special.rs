@@ -2,14 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::tokenizer::json_object;
+use crate::tokenizer::tokenizer_files::SPECIAL_TOKEN_NAMES;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use tokenizers::AddedToken;
-
-/// The special tokens that have a name of their own, in the order in which they are added.
-const NAMED: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /// The settings of a folder's tokenizer, from its JSON files.
 pub(super) struct Settings {
@@ -85,8 +82,8 @@ impl Settings {
     pub fn special(&self, usual: &[(&str, &str)], extra: Vec<AddedToken>) -> Special {
         let mut special = Special { named: BTreeMap::new(), tokens: self.added.values().cloned().collect() };
         let others = self.fields.keys().map(String::as_str);
-        let others = others.filter(|name| name.ends_with("_token") && !NAMED.contains(name));
-        for name in NAMED.into_iter().chain(others) {
+        let others = others.filter(|name| name.ends_with("_token") && !SPECIAL_TOKEN_NAMES.contains(name));
+        for name in SPECIAL_TOKEN_NAMES.into_iter().chain(others) {
             let Some(text) = self.text(name, usual) else { continue };
             let own = self.fields.get(name).and_then(|value| token(value, true));
             special.named.insert(name.into(), text.clone());
@@ -136,7 +133,7 @@ fn token(value: &Value, is_special: bool) -> Option<AddedToken> {
 fn older(path: &Path, fields: &Map<String, Value>) -> Result<BTreeMap<u32, AddedToken>> {
     let listed = ["extra_special_tokens", "additional_special_tokens"];
     let listed = listed.iter().filter_map(|name| fields.get(*name)?.as_array()).flatten();
-    let named = NAMED.iter().filter_map(|name| fields.get(*name));
+    let named = SPECIAL_TOKEN_NAMES.iter().filter_map(|name| fields.get(*name));
     let special: Vec<AddedToken> = named.chain(listed).filter_map(|value| token(value, true)).collect();
     let mut added = BTreeMap::new();
     for (content, id) in json_object::read(path)? {
