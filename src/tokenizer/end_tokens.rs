@@ -33,10 +33,10 @@ pub(super) const SPELLINGS: [&str; 14] = [
     "<｜end▁of▁sentence｜>",
 ];
 
-/// The ids that a folder's configs give as `eos_token_id`, one or several.
+/// The ids in `eos_token_id` of a folder's configs, one or several.
 ///
 /// # Errors
-/// [`Error::BadFile`] for a value that is no id.
+/// [`Error::BadFile`] for a value that is not an id.
 pub(super) fn stated(folder: &Path) -> Result<Vec<u32>> {
     let mut all = Vec::new();
     for name in FILES {

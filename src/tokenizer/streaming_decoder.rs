@@ -1,29 +1,29 @@
-//! Text as its tokens come: whole characters, and nothing beyond a stop string.
+//! Incremental decoding: text while its tokens are generated, in whole characters, up to a stop string.
 
 use super::hf_tokenizer::Tokenizer;
 use crate::error::Result;
 
-/// What a decoder writes for bytes that are no character yet.
+/// The decoder's output for bytes that do not complete a character yet.
 const UNFINISHED: char = '\u{fffd}';
 
-/// Turns tokens into text one by one.
+/// Decodes tokens one by one.
 pub struct StreamingDecoder<'a> {
     tokenizer: &'a Tokenizer,
     stops: &'a [String],
     ids: Vec<u32>,
-    /// Tokens before this one are no longer decoded.
+    /// The first token that is still decoded.
     from: usize,
-    /// Tokens before this one are in `text`.
+    /// The first token that is not in `text` yet.
     to: usize,
     text: String,
-    n_told: usize,
+    n_shown: usize,
     is_stopped: bool,
 }
 
 impl<'a> StreamingDecoder<'a> {
-    /// The text after a prompt, up to the first of some strings.
+    /// A decoder for the text after a prompt, up to the first of some stop strings.
     pub fn new(tokenizer: &'a Tokenizer, prompt: &[u32], stops: &'a [String]) -> StreamingDecoder<'a> {
-        // One token before the new ones, so that a space at their beginning is kept.
+        // Decoding starts one token before the new ones, so that a space at their beginning is kept.
         let ids = prompt[prompt.len().saturating_sub(1)..].to_vec();
         let to = ids.len();
         StreamingDecoder {
@@ -33,12 +33,12 @@ impl<'a> StreamingDecoder<'a> {
             from: 0,
             to,
             text: String::new(),
-            n_told: 0,
+            n_shown: 0,
             is_stopped: false,
         }
     }
 
-    /// Takes a token and gives what may be shown now that it is there.
+    /// Takes a token and returns the text that can be shown now.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] if the tokenizer does not know it.
@@ -62,15 +62,15 @@ impl<'a> StreamingDecoder<'a> {
             self.text.truncate(at);
             self.is_stopped = true;
         }
-        Ok(self.tell(self.text.len() - if self.is_stopped { 0 } else { self.held_back() }))
+        Ok(self.show_to(self.text.len() - if self.is_stopped { 0 } else { self.held_back() }))
     }
 
-    /// Whether a stop string came.
+    /// True after a stop string.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
-    /// What was held back, now that nothing more comes.
+    /// Ends the text and returns the rest that was held back.
     ///
     /// # Errors
     /// As [`StreamingDecoder::push`].
@@ -81,21 +81,22 @@ impl<'a> StreamingDecoder<'a> {
             self.text += longer.get(known.len()..).unwrap_or_default();
             self.to = self.ids.len();
         }
-        Ok(self.tell(self.text.len()))
+        Ok(self.show_to(self.text.len()))
     }
 
-    /// All text so far.
+    /// The whole text so far.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    fn tell(&mut self, end: usize) -> String {
-        let told = self.text.get(self.n_told..end).unwrap_or_default().to_string();
-        self.n_told = self.n_told.max(end);
-        told
+    /// The text up to a place that was not shown yet.
+    fn show_to(&mut self, end: usize) -> String {
+        let new = self.text.get(self.n_shown..end).unwrap_or_default().to_string();
+        self.n_shown = self.n_shown.max(end);
+        new
     }
 
-    /// How many bytes at the end may be the beginning of a stop string.
+    /// The number of bytes at the end that may begin a stop string.
     fn held_back(&self) -> usize {
         let begun = |stop: &String| {
             let parts = stop.char_indices().map(|(at, c)| at + c.len_utf8());
@@ -117,15 +118,15 @@ mod tests {
             let ids = tokenizer.encode(text).unwrap().ids;
             let whole = tokenizer.decode(&ids).unwrap();
             let (prompt, new) = ids.split_at(1); // BOS
-            let mut streamed = StreamingDecoder::new(&tokenizer, prompt, &[]);
+            let mut decoder = StreamingDecoder::new(&tokenizer, prompt, &[]);
             let mut pieces = String::new();
             for id in new {
-                let piece = streamed.push(*id).unwrap();
+                let piece = decoder.push(*id).unwrap();
                 assert!(!piece.contains(UNFINISHED), "{text}: {piece}");
                 pieces += &piece;
             }
-            pieces += &streamed.finish().unwrap();
-            assert_eq!((pieces.as_str(), streamed.text()), (whole.as_str(), whole.as_str()));
+            pieces += &decoder.finish().unwrap();
+            assert_eq!((pieces.as_str(), decoder.text()), (whole.as_str(), whole.as_str()));
             assert_eq!(whole.trim_start(), text.trim_start());
         }
     }
@@ -135,21 +136,21 @@ mod tests {
         let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
         let ids = tokenizer.encode("Oslo north of Rome. Paris").unwrap().ids;
         let stops = ["Rome. P".to_string(), "Lima".to_string()];
-        let mut streamed = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
+        let mut decoder = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
         let mut shown = String::new();
         for id in &ids[1..] {
-            shown += &streamed.push(*id).unwrap();
+            shown += &decoder.push(*id).unwrap();
             // The tokenizer puts a space before a text.
             assert!(" Oslo north of ".starts_with(&shown), "{shown}");
         }
-        assert!(streamed.is_stopped());
-        assert_eq!((shown + &streamed.finish().unwrap()).as_str(), " Oslo north of ");
+        assert!(decoder.is_stopped());
+        assert_eq!((shown + &decoder.finish().unwrap()).as_str(), " Oslo north of ");
         // What only looked like a stop string is shown at the end.
-        let mut streamed = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
+        let mut decoder = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
         let cut = &tokenizer.encode("to Rome").unwrap().ids[1..];
-        let mut shown: String = cut.iter().map(|id| streamed.push(*id).unwrap()).collect();
+        let mut shown: String = cut.iter().map(|id| decoder.push(*id).unwrap()).collect();
         assert_eq!(shown, " to ");
-        shown += &streamed.finish().unwrap();
+        shown += &decoder.finish().unwrap();
         assert_eq!(shown, " to Rome");
     }
 }

@@ -44,7 +44,7 @@ pub(crate) enum ChatSource {
     Template(PathBuf, String),
 }
 
-/// The settings in a tokenizer's other files.
+/// The settings in the files beside a tokenizer.json.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TokenizerFiles {
     /// Special tokens by their purpose, such as `bos_token`.

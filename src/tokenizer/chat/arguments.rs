@@ -1,4 +1,4 @@
-//! Arguments of a call in a template, as Python takes them: by place or by name.
+//! Arguments of a call in a template, positional or by keyword as in Python.
 
 use minijinja::value::{Kwargs, Value};
 use minijinja::{Error, ErrorKind};
@@ -9,13 +9,13 @@ pub(super) struct Arguments<'a> {
     values: Vec<Option<Value>>,
 }
 
-/// An error that says what a template did wrong.
+/// An error about a template's call.
 pub(super) fn refused(sentence: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, sentence.into())
 }
 
 impl<'a> Arguments<'a> {
-    /// Sorts what was given by the names of a function's parameters.
+    /// Assigns the given arguments to a function's parameters.
     pub fn new(given: &[Value], names: &'a [&'a str]) -> Result<Arguments<'a>, Error> {
         let (by_place, by_name) = match given.split_last() {
             Some((last, rest)) if last.is_kwargs() => (rest, Some(Kwargs::try_from(last.clone())?)),
@@ -36,44 +36,44 @@ impl<'a> Arguments<'a> {
         Ok(Arguments { names, values })
     }
 
-    /// An argument that need not be given; None stands for the default, as it mostly does in Python.
+    /// An optional argument; None means the default, as mostly in Python.
     pub fn optional(&self, at: usize) -> Option<&Value> {
         self.values[at].as_ref().filter(|value| !value.is_none())
     }
 
-    /// An argument as it was given, if it was.
+    /// An argument if it was given, even as None.
     pub fn given(&self, at: usize) -> Option<&Value> {
         self.values[at].as_ref()
     }
 
-    /// An argument that must be given.
+    /// A required argument.
     pub fn required(&self, at: usize) -> Result<&Value, Error> {
         self.values[at].as_ref().ok_or_else(|| {
             Error::new(ErrorKind::MissingArgument, format!("`{}` is not given", self.names[at]))
         })
     }
 
-    /// A text that must be given.
+    /// A required text.
     pub fn text(&self, at: usize) -> Result<&str, Error> {
         self.required(at)?;
         self.optional_text(at)?.ok_or_else(|| refused(format!("`{}` is none, not a text", self.names[at])))
     }
 
-    /// A text that need not be given.
+    /// An optional text.
     pub fn optional_text(&self, at: usize) -> Result<Option<&str>, Error> {
         let wrong =
             |value: &Value| refused(format!("`{}` is a {}, not a text", self.names[at], value.kind()));
         self.optional(at).map(|value| value.as_str().ok_or_else(|| wrong(value))).transpose()
     }
 
-    /// A whole number that need not be given.
+    /// An optional integer.
     pub fn number(&self, at: usize) -> Result<Option<i64>, Error> {
         let wrong =
             |value: &Value| refused(format!("`{}` is a {}, not a number", self.names[at], value.kind()));
         self.optional(at).map(|value| i64::try_from(value.clone()).map_err(|_| wrong(value))).transpose()
     }
 
-    /// True for a condition that was given and holds.
+    /// True for an argument that was given and is true.
     pub fn flag(&self, at: usize) -> bool {
         self.optional(at).is_some_and(Value::is_true)
     }

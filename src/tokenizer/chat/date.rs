@@ -1,4 +1,4 @@
-//! The date that chat templates are told: chosen, not today's, so that a run can be repeated.
+//! The date that chat templates receive: chosen, not today's, so that a run is reproducible.
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -31,7 +31,7 @@ pub struct ChatDate {
 }
 
 impl Default for ChatDate {
-    /// The date that the templates of Llama 3 fall back to where nobody tells them one.
+    /// The default date in the templates of Llama 3.
     fn default() -> ChatDate {
         ChatDate { year: 2024, month: 7, day: 26 }
     }
@@ -77,7 +77,7 @@ impl ChatDate {
         self.year > 0 && (1..=self.days()).contains(&self.day)
     }
 
-    /// The days of its month; none if there is no such month.
+    /// The number of days in its month; 0 for a month that does not exist.
     fn days(&self) -> u32 {
         let is_leap =
             self.year.is_multiple_of(4) && !self.year.is_multiple_of(100) || self.year.is_multiple_of(400);
@@ -102,7 +102,7 @@ impl ChatDate {
         (1..self.month).map(|month| ChatDate { month, ..*self }.days()).sum::<u32>() + self.day
     }
 
-    /// The year and the week that ISO 8601 counts: the year is the one with the week's Thursday.
+    /// Year and week by ISO 8601; the year is that of the week's Thursday.
     fn iso_week(&self) -> (u32, u32) {
         let to_thursday = 3 - (self.weekday() as i64 + 6) % 7;
         let thursday = i64::from(self.day_of_year()) + to_thursday;
@@ -120,7 +120,7 @@ impl ChatDate {
     /// The date in a format of C's strftime; the time of day is midnight.
     ///
     /// # Errors
-    /// A sentence naming a part of the format that is not known.
+    /// A sentence naming an unknown part of the format.
     pub(super) fn format(&self, format: &str) -> Result<String, String> {
         let (mut out, mut letters) = (String::new(), format.chars());
         let (month, weekday) = (MONTHS[self.month as usize - 1], WEEKDAYS[self.weekday()]);
@@ -170,7 +170,7 @@ impl ChatDate {
                 Some((' ', 'R')) => "00:00".into(),
                 Some((' ', 'T' | 'X')) => "00:00:00".into(),
                 Some((' ', 'r')) => "12:00:00 AM".into(),
-                // A date without a zone, as Python's own.
+                // A date without a time zone, as in Python.
                 Some((' ', 'Z' | 'z')) => String::new(),
                 Some((' ', 'n')) => "\n".into(),
                 Some((' ', 't')) => "\t".into(),

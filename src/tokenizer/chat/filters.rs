@@ -1,4 +1,4 @@
-//! Filters and functions of Jinja that minijinja has with fewer arguments, or not at all.
+//! Filters and functions of Jinja that minijinja lacks, or has with fewer arguments.
 
 use super::arguments::{Arguments, refused};
 use super::strings::{centred, room};
@@ -6,7 +6,7 @@ use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, State, context};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Sets up what templates may call by name.
+/// Adds the filters, tests and functions to an environment.
 pub(super) fn add(environment: &mut Environment) {
     environment.add_filter("default", default);
     environment.add_filter("d", default);
@@ -19,7 +19,7 @@ pub(super) fn add(environment: &mut Environment) {
     environment.add_filter("forceescape", minijinja::filters::escape);
     environment
         .add_test("iterable", |value: &Value| !value.is_none() && minijinja::tests::is_iterable(value));
-    // Python asks for a length and for items by key, which a text and a map have too.
+    // Jinja's test asks for a length and for items by key, which texts and maps have too.
     environment.add_test("sequence", |value: &Value| {
         matches!(value.kind(), ValueKind::String | ValueKind::Seq | ValueKind::Map)
     });
@@ -31,7 +31,7 @@ pub(super) fn add(environment: &mut Environment) {
     environment.add_function(super::remainder::FUNCTION, remainder);
 }
 
-/// Python's `%`: a formatted text, or the rest of a division.
+/// Python's `%`: a formatted text, or the remainder of a division.
 fn remainder(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
     if left.as_str().is_none() {
         let division = state.env().compile_expression("left % right")?;
@@ -84,7 +84,7 @@ fn indent(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<St
 fn center(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = given.into_values();
     let arguments = Arguments::new(&given, &["width"])?;
-    centred(state, &value.to_string(), (arguments.number(0)?.unwrap_or(80), ' '))
+    centred(state, &value.to_string(), arguments.number(0)?.unwrap_or(80), ' ')
 }
 
 fn truncate(text: &str, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
@@ -106,7 +106,7 @@ fn truncate(text: &str, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     Ok(format!("{words}{end}"))
 }
 
-/// A function that gives nothing at first and the separator ever after.
+/// A function that returns an empty text at its first call and the separator later.
 fn joiner(separator: Option<String>) -> Value {
     let (separator, is_later) = (separator.unwrap_or_else(|| ", ".into()), AtomicBool::new(false));
     Value::from_function(move || match is_later.swap(true, Ordering::Relaxed) {
@@ -115,7 +115,7 @@ fn joiner(separator: Option<String>) -> Value {
     })
 }
 
-/// A map from another map or from pairs, and from arguments by name.
+/// A map from another map or from pairs, and from keyword arguments.
 fn dict(given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let given = given.into_values();
     let (by_place, by_name) = match given.split_last() {

@@ -8,13 +8,13 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-/// Steps that a template may take: thousands of times what a turn needs, and an end to one that has none.
+/// The limit of steps: thousands of times the need of a turn, so that only an endless template reaches it.
 const MOST_STEPS: u64 = 10_000_000;
 
-/// The environment of templates; `date` is the one that they are told if they ask.
+/// The environment of templates; `date` is returned to templates that ask for the present date.
 pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     let mut environment = Environment::new();
-    // The marks are Jinja's own, so that there is nothing to refuse in them.
+    // These delimiters are Jinja's defaults, so that building cannot fail.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
@@ -29,10 +29,10 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     environment
 }
 
-/// A method of Python: ours where minijinja's own lacks it or takes fewer arguments.
+/// Calls a method of Python: ours, or minijinja's if we have none.
 fn method(state: &mut State, value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
     let ours = match value.as_str() {
-        Some(text) => strings::method(state, text, (name, given)),
+        Some(text) => strings::method(state, text, name, given),
         None => sequences::method(value, name, given),
     };
     match ours {
@@ -43,11 +43,11 @@ fn method(state: &mut State, value: &Value, name: &str, given: &[Value]) -> Resu
     }
 }
 
-/// An error with the line of the template and what was not understood there.
+/// An error as a sentence, with the line of the template.
 pub(super) fn sentence(error: &Error) -> String {
     let line = error.line().map_or(String::new(), |line| format!("line {line}: "));
     match error.detail() {
-        // What was raised or refused says it all.
+        // The detail of these errors is a whole sentence.
         Some(detail) if error.kind() == ErrorKind::InvalidOperation => format!("{line}{detail}"),
         Some(detail) => format!("{line}{}: {detail}", error.kind()),
         None => format!("{line}{}", error.kind()),

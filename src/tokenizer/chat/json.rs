@@ -1,11 +1,11 @@
-//! The filter `tojson`, as transformers defines it: what Python's `json.dumps` writes.
+//! The filter `tojson` as transformers defines it, with the output of Python's `json.dumps`.
 
 use super::arguments::{Arguments, refused};
 use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, State};
 use std::fmt::Write;
 
-/// The choices of a call.
+/// The options of a call.
 struct Style {
     only_ascii: bool,
     sorts_keys: bool,
@@ -14,7 +14,14 @@ struct Style {
     after_key: String,
 }
 
-/// A value as JSON: nothing is escaped that JSON itself does not ask for.
+/// The form of a list or map: its brackets, its number of items, its depth within others.
+struct List {
+    brackets: [&'static str; 2],
+    n: usize,
+    depth: usize,
+}
+
+/// A value as JSON; only characters are escaped that JSON requires.
 pub(super) fn tojson(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = given.into_values();
     let arguments = Arguments::new(&given, &["ensure_ascii", "indent", "separators", "sort_keys"])?;
@@ -50,16 +57,16 @@ impl Style {
             ValueKind::String => self.text(out, value.as_str().unwrap_or_default()),
             ValueKind::Seq => {
                 let items: Vec<Value> = value.try_iter()?.collect();
-                self.list(out, ("[", "]"), (items.len(), depth), |style, out, at| {
-                    style.write(out, &items[at], depth + 1)
-                })?;
+                let list = List { brackets: ["[", "]"], n: items.len(), depth };
+                self.list(out, list, |style, out, at| style.write(out, &items[at], depth + 1))?;
             }
             ValueKind::Map => {
                 let mut keys: Vec<Value> = value.try_iter()?.collect();
                 if self.sorts_keys {
                     keys.sort();
                 }
-                self.list(out, ("{", "}"), (keys.len(), depth), |style, out, at| {
+                let list = List { brackets: ["{", "}"], n: keys.len(), depth };
+                self.list(out, list, |style, out, at| {
                     style.text(out, &key(&keys[at])?);
                     out.push_str(&style.after_key);
                     style.write(out, &value.get_item(&keys[at])?, depth + 1)
@@ -74,10 +81,10 @@ impl Style {
     fn list(
         &self,
         out: &mut String,
-        (open, close): (&str, &str),
-        (n, depth): (usize, usize),
+        list: List,
         item: impl Fn(&Style, &mut String, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let List { brackets: [open, close], n, depth } = list;
         out.push_str(open);
         for at in 0..n {
             if at > 0 {
@@ -124,7 +131,7 @@ impl Style {
     }
 }
 
-/// A key, which JSON has as text.
+/// A key, which must be a text in JSON.
 fn key(key: &Value) -> Result<String, Error> {
     match key.kind() {
         ValueKind::None => Ok("null".into()),

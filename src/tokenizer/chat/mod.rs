@@ -1,9 +1,9 @@
-//! Chat templates: a text as the user's turn, as the model was taught to see it.
+//! Chat templates: a text as the user's turn, in the format that the model was trained on.
 //!
-//! - `template`: a template that takes a user's turn
-//! - `jinja`: Jinja as transformers sets it up
-//! - `source`: a template's text, brought to what minijinja reads; `remainder` rewrites the operator `%`
-//! - `arguments`: arguments by place or by name
+//! - `template`: a chat template, ready to take turns; `date`: the date that it receives
+//! - `jinja`: Jinja as transformers configures it
+//! - `source`: a template's text, rewritten for minijinja; `remainder` rewrites the operator `%`, `token` reads tags
+//! - `arguments`: positional and keyword arguments
 //! - `strings`, `sequences`: methods of Python's strings, lists and maps
 //! - `filters`: filters and functions that differ from minijinja's own
 //! - `json`: the filter `tojson`

@@ -1,21 +1,21 @@
-//! The operator `%` of Python, which divides numbers and formats texts: minijinja has it for numbers alone, so
-//! that a call stands in its place.
+//! Python's operator `%`, which divides numbers and formats texts. minijinja has it for numbers only, so that it is rewritten
+//! as a call.
 
 use super::token::Token;
 
-/// The function that stands for the operator.
+/// The function that replaces the operator.
 pub(super) const FUNCTION: &str = "remainder_or_format";
 
-/// Words between operands.
+/// Keywords, which are no operands.
 const BETWEEN: [&str; 14] =
     ["and", "or", "not", "in", "is", "if", "else", "elif", "for", "set", "do", "recursive", "with", "import"];
 
-/// The inside of a tag with a call for each `%`; nothing if there is none.
+/// The inside of a tag with a call in place of each `%`; none if there is no `%`.
 pub(super) fn rewritten(tokens: &[Token]) -> Option<String> {
     tokens.iter().any(|token| token.text == "%").then(|| Rewriter { tokens, at: 0 }.all())
 }
 
-/// A walk over the tokens of a tag, or of what stands between two brackets.
+/// Rewrites the tokens of a tag, or those between two brackets.
 struct Rewriter<'a> {
     tokens: &'a [Token<'a>],
     at: usize,
@@ -55,7 +55,7 @@ impl<'a> Rewriter<'a> {
         })
     }
 
-    /// Operands with `*`, `/`, `//` and `%` between them, from the left.
+    /// Operands joined by `*`, `/`, `//` and `%`, from the left.
     fn products(&mut self) -> String {
         let mut out = self.power();
         loop {
@@ -64,7 +64,7 @@ impl<'a> Rewriter<'a> {
                     let mut sign = String::new();
                     self.take(&mut sign);
                     let lines = "\n".repeat(sign.matches('\n').count());
-                    // The call begins where its first operand does.
+                    // The white space before the first operand stays before the call.
                     let start = out.len() - out.trim_start().len();
                     let right = self.power();
                     out = format!("{}{FUNCTION}({}{lines},{right})", &out[..start], &out[start..]);
@@ -87,7 +87,7 @@ impl<'a> Rewriter<'a> {
         out
     }
 
-    /// One operand with its signs, and what follows it: attributes, items, calls, filters and tests.
+    /// One operand with its signs, attributes, items, calls, filters and tests.
     fn operand(&mut self) -> String {
         let mut out = String::new();
         while matches!(self.peek(), "-" | "+") {
@@ -111,7 +111,7 @@ impl<'a> Rewriter<'a> {
                         self.take(&mut out);
                     }
                     self.take(&mut out);
-                    // A test's one argument may stand without brackets.
+                    // The one argument of a test needs no brackets.
                     if self.is_operand() && !matches!(self.peek(), "(" | "[" | "{") {
                         self.take(&mut out);
                     }
@@ -121,7 +121,7 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    /// A token; with a bracket all that it encloses.
+    /// Takes a token; for a bracket, everything up to its closing one.
     fn group_or_token(&mut self, out: &mut String) {
         if !matches!(self.peek(), "(" | "[" | "{") {
             return self.take(out);

@@ -1,4 +1,4 @@
-//! Methods of Python's lists, tuples and maps that chat templates call, beside those of minijinja's own.
+//! Methods of Python's lists, tuples and maps that chat templates call and minijinja lacks.
 
 use super::arguments::{Arguments, refused};
 use minijinja::value::{Value, ValueKind};

@@ -1,4 +1,4 @@
-//! A chat template's text, brought to what minijinja reads.
+//! A chat template's text, rewritten for minijinja.
 
 use super::remainder;
 use super::token::{Token, quoted, tokens};
@@ -7,7 +7,7 @@ use std::ops::Range;
 /// The same template without the additions of transformers and Python to Jinja: the marks around the model's text, which
 /// mask a loss, and texts formatted by `%`. Lines keep their numbers.
 pub(super) fn adapted(source: &str) -> String {
-    // Jinja reads every end of a line as a line feed.
+    // Jinja reads every line end as a line feed.
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let (mut out, mut rest) = (String::new(), &source[..]);
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {
@@ -33,7 +33,7 @@ pub(super) fn adapted(source: &str) -> String {
     out + rest
 }
 
-/// The bytes within a tag, and its length; it ends where a bracket or a text is not open.
+/// The byte range of a tag's inside, and the tag's length. An end mark within brackets or quotes does not end the tag.
 fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
     let start = 2 + usize::from(tag[2..].starts_with(['-', '+']));
     let (mut depth, mut at) = (0_usize, start);
@@ -60,7 +60,7 @@ fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
     (start..tag.len(), tag.len())
 }
 
-/// The length of a raw part, with the tag that ends it.
+/// The length of a raw part, including its end tag.
 fn raw(rest: &str) -> usize {
     let mut from = 0;
     while let Some(at) = rest[from..].find("{%").map(|at| from + at) {
@@ -73,10 +73,10 @@ fn raw(rest: &str) -> usize {
     rest.len()
 }
 
-/// The inside of a tag, if it is to be changed.
+/// The new inside of a tag; none if it stays.
 fn tag(tokens: &[Token], is_statement: bool) -> Option<String> {
     let (first, rest) = tokens.split_first()?;
-    // A block of its own for names, as Jinja's marks are.
+    // `with` opens a scope for names, as these tags do.
     let word = match first.text {
         "generation" if is_statement => Some("with"),
         "endgeneration" if is_statement => Some("endwith"),

@@ -5,7 +5,7 @@ use minijinja::value::{Tuple, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
 /// Calls a method by its name.
-pub(super) fn method(state: &State, text: &str, (name, given): (&str, &[Value])) -> Result<Value, Error> {
+pub(super) fn method(state: &State, text: &str, name: &str, given: &[Value]) -> Result<Value, Error> {
     match name {
         "partition" | "rpartition" => partition(text, given, name == "rpartition"),
         "find" | "rfind" | "index" | "rindex" => find(text, given, name),
@@ -15,7 +15,7 @@ pub(super) fn method(state: &State, text: &str, (name, given): (&str, &[Value]))
         "splitlines" => split_lines(text, given),
         "removeprefix" => cut(text, given, |text, end| text.strip_prefix(end)),
         "removesuffix" => cut(text, given, |text, end| text.strip_suffix(end)),
-        "center" | "ljust" | "rjust" => justified(state, text, (name, given)),
+        "center" | "ljust" | "rjust" => justified(state, text, name, given),
         "zfill" => filled_with_zeros(state, text, given),
         "title" => Arguments::new(given, &[]).map(|_| title(text).into()),
         "swapcase" => {
@@ -35,23 +35,23 @@ pub(super) fn method(state: &State, text: &str, (name, given): (&str, &[Value]))
     }
 }
 
-/// A number of spaces, paid for before they are there.
+/// A number of spaces; the fuel for them is consumed before they are allocated.
 pub(super) fn room(state: &State, n: i64) -> Result<String, Error> {
     let n = n.max(0) as u64;
     state.consume_fuel(n / 64)?;
     Ok(" ".repeat(n as usize))
 }
 
-/// A text in the middle of a width, as `str.center` places it.
-pub(super) fn centred(state: &State, text: &str, (width, fill): (i64, char)) -> Result<String, Error> {
+/// A text centred in a width, as `str.center` does it.
+pub(super) fn centred(state: &State, text: &str, width: i64, fill: char) -> Result<String, Error> {
     let missing = width - text.chars().count() as i64;
-    // Python gives an odd one to the left if the width is odd.
+    // Python adds an odd character on the left if the width is odd.
     let left = missing.max(0) / 2 + (missing.max(0) & width & 1);
     let fill = |n: i64| Ok::<String, Error>(room(state, n)?.replace(' ', fill.encode_utf8(&mut [0; 4])));
     Ok(fill(left)? + text + &fill(missing - left)?)
 }
 
-fn justified(state: &State, text: &str, (name, given): (&str, &[Value])) -> Result<Value, Error> {
+fn justified(state: &State, text: &str, name: &str, given: &[Value]) -> Result<Value, Error> {
     let arguments = Arguments::new(given, &["width", "fillchar"])?;
     arguments.required(0)?;
     let width = arguments.number(0)?.unwrap_or_default();
@@ -61,7 +61,7 @@ fn justified(state: &State, text: &str, (name, given): (&str, &[Value])) -> Resu
         return Err(refused(format!("`{fill}` is not one character to fill with")));
     };
     if name == "center" {
-        return centred(state, text, (width, fill)).map(Value::from);
+        return centred(state, text, width, fill).map(Value::from);
     }
     let missing = room(state, width - text.chars().count() as i64)?;
     let missing = missing.replace(' ', fill.encode_utf8(&mut [0; 4]));
@@ -102,14 +102,14 @@ fn separator(text: &str) -> Result<&str, Error> {
     if text.is_empty() { Err(refused("an empty separator")) } else { Ok(text) }
 }
 
-/// The part of a text from one character to another, in bytes; Python counts from the end below zero.
+/// The byte range between two characters; negative numbers count from the end, as in Python.
 fn bounds(text: &str, arguments: &Arguments) -> Result<(usize, usize), Error> {
     let n = text.chars().count() as i64;
     let place = |at: i64| if at < 0 { (n + at).max(0) } else { at };
     let byte = |at: i64| text.char_indices().nth(at as usize).map_or(text.len(), |(byte, _)| byte);
     let start = place(arguments.number(1)?.unwrap_or(0));
     let end = place(arguments.number(2)?.unwrap_or(n));
-    // Behind the end there is nothing, not even an empty text.
+    // Beyond the end, not even an empty text is found.
     Ok((if start > n { usize::MAX } else { byte(start) }, byte(end)))
 }
 
@@ -159,7 +159,7 @@ fn begins_or_ends(text: &str, given: &[Value], at_the_start: bool) -> Result<Val
 
 fn split(text: &str, given: &[Value], from_the_end: bool) -> Result<Value, Error> {
     let arguments = Arguments::new(given, &["sep", "maxsplit"])?;
-    // One part more than the splits; without a limit as many as there are.
+    // There is one part more than splits; without a limit, all.
     let most = arguments.number(1)?.filter(|most| *most >= 0).map_or(usize::MAX, |most| most as usize + 1);
     let mut parts: Vec<&str> = match arguments.optional_text(0)? {
         Some(by) if from_the_end => text.rsplitn(most, separator(by)?).collect(),
@@ -172,7 +172,7 @@ fn split(text: &str, given: &[Value], from_the_end: bool) -> Result<Value, Error
     Ok(parts.into_iter().collect())
 }
 
-/// The words of a text from one of its ends, and the rest as it stands.
+/// The first `most - 1` words of a text from one of its ends, and the rest as one part.
 fn words(text: &str, most: usize, from_the_end: bool) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::new(), text.trim());
     while !rest.is_empty() {
@@ -205,7 +205,7 @@ fn split_lines(text: &str, given: &[Value]) -> Result<Value, Error> {
     Ok(lines.into_iter().collect())
 }
 
-/// Each word's first letter large, and the others small; anything but letters begins a word.
+/// A text in title case; a word begins after any character that is no letter.
 fn title(text: &str) -> String {
     let mut out = String::new();
     let mut is_in_word = false;

@@ -1,4 +1,4 @@
-//! A chat template that takes a user's turn.
+//! A chat template, ready to take turns.
 
 use super::date::ChatDate;
 use super::{jinja, source};
@@ -11,15 +11,15 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// What the template is called in its environment.
+/// The template's name in its environment.
 const NAME: &str = "chat";
-/// A text that no template holds: where it comes out is where a turn's text stands.
+/// A text that no template contains; its place in the output is the place of a turn's text.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
 
 /// A speaker in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The instruction before the conversation.
+    /// The instructions before the conversation.
     System,
     /// The person.
     User,
@@ -27,17 +27,17 @@ pub enum Role {
     Assistant,
 }
 
-/// A speaker's words in a chat.
+/// One message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The speaker.
     pub role: Role,
-    /// The words.
+    /// The message.
     pub text: String,
 }
 
 impl Role {
-    /// The role as templates call it.
+    /// The role's name in templates.
     fn name(self) -> &'static str {
         match self {
             Role::System => "system",
@@ -47,7 +47,7 @@ impl Role {
     }
 }
 
-/// A chat template, ready to take a user's turn.
+/// A chat template, ready to take turns.
 pub(in crate::tokenizer) struct ChatTemplate {
     environment: Environment<'static>,
     tokens: BTreeMap<String, String>,
@@ -55,7 +55,7 @@ pub(in crate::tokenizer) struct ChatTemplate {
     after: String,
     /// SHA-256 of the template's text.
     pub sha256: String,
-    /// The date that it is told, if it asks for one.
+    /// The date that it receives, if it asks for one.
     pub date: Option<ChatDate>,
 }
 
@@ -66,10 +66,10 @@ impl fmt::Debug for ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// Reads a template, which `path` names in errors; `tokens` are what it knows as `bos_token` and so on.
+    /// Reads a template, which `path` names in errors; `tokens` are its variables `bos_token` and so on.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if it is none, if it fails, or if the user's text does not stand in it once.
+    /// [`Error::BadFile`] if it cannot be parsed, if it fails, or if it does not contain the user's text exactly once.
     pub fn parse(
         path: &Path,
         source: &str,
@@ -93,7 +93,7 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// A template that nobody has rendered yet.
+    /// A template that was not rendered yet: its text before and after a turn is unknown.
     fn unprobed(
         source: &str,
         tokens: &BTreeMap<String, String>,
@@ -111,15 +111,15 @@ impl ChatTemplate {
         })
     }
 
-    /// The chat in which the user says `content` and the model is about to answer.
+    /// A chat with one turn of the user, up to the beginning of the model's answer.
     fn render(&self, content: &str) -> Result<String, String> {
         self.conversation(&[Turn { role: Role::User, text: content.into() }])
     }
 
-    /// A conversation that the model is about to go on with.
+    /// A conversation, up to the beginning of the model's answer.
     ///
     /// # Errors
-    /// What the template refuses, as a sentence.
+    /// The template's fault, as a sentence.
     pub fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
         let message = |turn: &Turn| context! { role => turn.role.name(), content => turn.text.clone() };
         let messages: Vec<Value> = turns.iter().map(message).collect();
@@ -135,11 +135,10 @@ impl ChatTemplate {
         template.render(given).map_err(|e| jinja::sentence(&e))
     }
 
-    /// The chat in which the user says `content`, and where in it a part of the content stands.
+    /// A chat with one turn of the user, and the place of a part of the turn in it.
     ///
     /// # Errors
-    /// What the template did to the text, as a sentence, if it is no longer there as it was; white space
-    /// around it may be cut.
+    /// A sentence if the template changes the text; only white space around it may be removed.
     pub fn frame(&self, content: &str, part: Range<usize>) -> Result<(String, Range<usize>), String> {
         let whole = self.render(content).map_err(|e| format!("the chat template fails: {e}"))?;
         let said = whole.strip_prefix(&self.before).and_then(|rest| rest.strip_suffix(&self.after));

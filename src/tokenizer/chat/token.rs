@@ -1,6 +1,6 @@
 //! The tokens of a template's tag.
 
-/// A word, text, number or sign within a tag, with the white space before it.
+/// A word, quoted text, number or sign within a tag, with the white space before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub gap: &'a str,
@@ -61,7 +61,7 @@ fn number(text: &str) -> usize {
     text.len()
 }
 
-/// The length of a text in quotes.
+/// The length of a quoted text.
 pub(super) fn quoted(rest: &str) -> usize {
     let mut letters = rest.char_indices();
     let quote = letters.next().map(|(_, letter)| letter);

@@ -1,20 +1,20 @@
 //! Byte-level BPE: vocab.json and merges.txt.
 
 use super::class::Class;
-use super::recipe::{Around, Recipe, Refusal, part, usual};
+use super::recipe::{PostProcessor, Recipe, Refusal, default_tokens, part};
 use super::special::Settings;
 use crate::artefact;
 use serde_json::{Value, json};
 use std::path::Path;
 use tokenizers::models::bpe::{BPE, Vocab};
 
-/// Qwen2's words, which transformers keeps in its code.
+/// Qwen2's split into words, as in the code of transformers.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// The recipe of a class, from the bytes of its two files.
 ///
 /// # Errors
-/// A sentence that names the file and what is wrong with it.
+/// A sentence that names the file and its fault.
 pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Result<Recipe, Refusal> {
     let vocabulary = vocabulary(files[0])?;
     let merges = artefact::text_of(Path::new("merges.txt"), files[1]).map_err(|e| e.to_string())?;
@@ -46,12 +46,12 @@ pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Re
             _ => byte_level(true),
         }),
         decoder: json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true }),
-        around: match class {
-            Class::Roberta => Around::Roberta,
-            Class::CodeGen => Around::Untrimmed,
-            _ => Around::AsAsked,
+        post_processor: match class {
+            Class::Roberta => PostProcessor::Roberta,
+            Class::CodeGen => PostProcessor::Untrimmed,
+            _ => PostProcessor::AsAsked,
         },
-        usual: usual(class),
+        defaults: default_tokens(class),
         extra: Vec::new(),
     })
 }

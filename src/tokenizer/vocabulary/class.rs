@@ -1,11 +1,11 @@
-//! The class that transformers 5.23.0 takes for a folder, and the files that it reads.
+//! The tokenizer class that transformers 5.23.0 chooses for a folder, and the files that it reads.
 
 use super::special::Settings;
 
-/// Families whose registered class comes before the one that a folder names.
+/// Families whose registered class has precedence over the one that a folder names.
 const FORCED: [&str; 2] = ["phi3", "qwen2"];
 
-/// A class of tokenizers; those that differ in nothing are one.
+/// A class of tokenizers; classes without a difference are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Bert,
@@ -19,7 +19,7 @@ pub(super) enum Class {
     Xglm,
     T5,
     XlmRoberta,
-    /// `TokenizersBackend`, which transformers takes where no class is named.
+    /// `TokenizersBackend`, which transformers takes if no class is named.
     Backend,
 }
 
@@ -27,7 +27,7 @@ impl Class {
     /// The class for a folder.
     ///
     /// # Errors
-    /// The name of a class that is not known here.
+    /// The name of an unknown class.
     pub fn of(settings: &Settings) -> Result<Class, String> {
         let family = settings.family.as_str();
         let registered = Class::registered(family);
@@ -64,7 +64,7 @@ impl Class {
         })
     }
 
-    /// The class of a family, where transformers has one.
+    /// The registered class of a family, if transformers has one.
     fn registered(family: &str) -> Option<Class> {
         Some(match family {
             "bert" | "distilbert" => Class::Bert,
@@ -97,7 +97,7 @@ impl Class {
         }
     }
 
-    /// The files that it reads, the first set that is there.
+    /// The sets of files that it may read, in order of preference.
     pub fn files(self) -> &'static [&'static [&'static str]] {
         match self {
             Class::Bert => &[&["vocab.txt"]],
@@ -110,7 +110,7 @@ impl Class {
         }
     }
 
-    /// Its special tokens where the folder names no others.
+    /// Its default special tokens, by name.
     pub fn tokens(self) -> &'static [(&'static str, &'static str)] {
         const END: &str = "<|endoftext|>";
         match self {

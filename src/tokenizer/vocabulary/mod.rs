@@ -1,12 +1,11 @@
-//! Tokenizers of folders without a tokenizer.json: the files that stood there before, read as transformers
-//! 5.23.0 reads them.
+//! Tokenizers of folders without a tokenizer.json: older files, read as transformers 5.23.0 reads them.
 //!
-//! - `open`: a folder to a tokenizer
-//! - `class`: the class that transformers takes, and the files that it reads
+//! - `open`: the tokenizer of a folder
+//! - `class`: the class that transformers chooses, and its files
 //! - `special`: special and added tokens, as the folder's JSON files name them
-//! - `recipe`: a model with all that stands around it, made a tokenizer
+//! - `recipe`: a tokenizer from its model, normaliser, pre-tokenizer, decoder and special tokens
 //! - `byte_level`: vocab.json and merges.txt; `word_piece`: vocab.txt
-//! - `sentence_piece`: SentencePiece's model, which `proto` reads
+//! - `sentence_piece`: a SentencePiece model, which `proto` parses
 
 mod byte_level;
 mod class;

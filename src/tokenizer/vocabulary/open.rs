@@ -1,4 +1,4 @@
-//! A folder to a tokenizer.
+//! Reads the tokenizer of a folder without a tokenizer.json.
 
 use super::class::Class;
 use super::recipe::{Built, Refusal};
@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Files beside a vocabulary that say which tokens there are.
+/// Files beside a vocabulary that add or name tokens.
 const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
-/// Vocabularies that a folder may have, for an error.
+/// The files of a tokenizer that a folder may have, for an error.
 const KNOWN: [&str; 9] = [
     "vocab.json",
     "merges.txt",
@@ -27,13 +27,13 @@ const KNOWN: [&str; 9] = [
 /// A tokenizer of older files.
 pub(in crate::tokenizer) struct Opened {
     pub tokenizer: tokenizers::Tokenizer,
-    /// Its special tokens by what they are for.
+    /// Its special tokens by their purpose.
     pub named: BTreeMap<String, String>,
     /// SHA-256 of the files that were read, each with its name and length.
     pub sha256: String,
 }
 
-/// The tokenizer of a folder without a tokenizer.json.
+/// Reads the tokenizer of a folder without a tokenizer.json.
 ///
 /// # Errors
 /// [`Error::BadFile`] if the files of its class are not there, or are not what their names say.
@@ -53,17 +53,17 @@ pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
     let recipe = match (class, &files[..]) {
         (Class::Bert, [vocabulary]) => word_piece::recipe(&settings, vocabulary),
         (_, [vocabulary, merges]) => byte_level::recipe(class, &settings, [vocabulary, merges]),
-        (_, files) => sentence_piece::recipe(class, &settings, (names[0], &files[0])),
+        (_, files) => sentence_piece::recipe(class, &settings, names[0], &files[0]),
     };
     let Built { tokenizer, named } = recipe.and_then(|recipe| recipe.build(&settings)).map_err(refused)?;
     Ok(Opened { tokenizer, named, sha256: identity(folder, names)? })
 }
 
-/// The way out where nothing here reads a folder.
+/// The way out for a folder that cannot be read.
 const WAY_OUT: &str = "tokenizer.json; with transformers, \
                        `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
 
-/// The error of a folder without the files of its class: those that were looked for, and those there are.
+/// The error for a folder without the files of its class, with the files expected and the files found.
 fn lacking(folder: &Path, class: Class) -> Error {
     let sets: Vec<String> = class.files().iter().map(|set| set.join(" with ")).collect();
     let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();

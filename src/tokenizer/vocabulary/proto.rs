@@ -1,4 +1,4 @@
-//! A SentencePiece model: the few fields of its protocol buffer that a tokenizer is made of.
+//! A SentencePiece model: the few fields of its protocol buffer that a tokenizer needs.
 
 /// A SentencePiece model.
 #[derive(Debug, Default)]
@@ -7,13 +7,13 @@ pub(super) struct Proto {
     pub pieces: Vec<Piece>,
     /// 1 for a unigram model, 2 for BPE.
     pub model_type: u64,
-    /// True if text without a piece becomes bytes.
+    /// True if text without a piece is encoded as bytes.
     pub byte_fallback: bool,
-    /// The ids of its unknown, first and last piece; below zero for none.
+    /// The ids of its unknown, BOS and EOS piece; negative for none.
     pub ids: [i64; 3],
     /// The names of those pieces.
     pub names: [String; 3],
-    /// The table of what characters become, as it is stored.
+    /// The compiled table of character normalisation, as stored.
     pub characters: Vec<u8>,
 }
 
@@ -22,11 +22,11 @@ pub(super) struct Proto {
 pub(super) struct Piece {
     pub text: String,
     pub score: f32,
-    /// 3 for one that stands for no text, 4 for one that a user defined.
+    /// The type in the file: 3 is a control piece, without text; 4 is user-defined.
     pub class: u64,
 }
 
-/// A field's number and what it holds.
+/// The value of a field.
 enum Field<'a> {
     Number(u64),
     Bytes(&'a [u8]),
@@ -38,7 +38,7 @@ impl Proto {
     /// Reads a model.
     ///
     /// # Errors
-    /// A sentence on bytes that are no model.
+    /// The fault, as a sentence.
     pub fn parse(bytes: &[u8]) -> Result<Proto, String> {
         let mut proto = Proto {
             model_type: 1,
@@ -98,18 +98,18 @@ fn text(bytes: &[u8]) -> Result<String, String> {
     String::from_utf8(bytes.to_vec()).map_err(|e| e.to_string())
 }
 
-/// Goes through the fields of a message.
+/// Calls a function for each field of a message.
 fn each(mut bytes: &[u8], mut take: impl FnMut(u64, Field) -> Result<(), String>) -> Result<(), String> {
     while !bytes.is_empty() {
-        let key = variable(&mut bytes)?;
+        let key = varint(&mut bytes)?;
         let field = match key & 7 {
-            0 => Field::Number(variable(&mut bytes)?),
+            0 => Field::Number(varint(&mut bytes)?),
             1 => {
                 split(&mut bytes, 8)?;
                 Field::Other
             }
             2 => {
-                let length = variable(&mut bytes)?;
+                let length = varint(&mut bytes)?;
                 Field::Bytes(split(&mut bytes, usize::try_from(length).unwrap_or(usize::MAX))?)
             }
             5 => {
@@ -123,15 +123,15 @@ fn each(mut bytes: &[u8], mut take: impl FnMut(u64, Field) -> Result<(), String>
     Ok(())
 }
 
-/// The next bytes.
+/// Takes the next bytes.
 fn split<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], String> {
     let (head, rest) = bytes.split_at_checked(n).ok_or("an end in the middle of a field")?;
     *bytes = rest;
     Ok(head)
 }
 
-/// A number in seven bits a byte, the lowest first.
-fn variable(bytes: &mut &[u8]) -> Result<u64, String> {
+/// Reads a varint: seven bits a byte, the lowest first.
+fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = split(bytes, 1)?[0];

@@ -1,4 +1,4 @@
-//! A model of tokens with all that stands around it, made a tokenizer.
+//! A tokenizer from its parts: model, normaliser, pre-tokenizer, decoder, special tokens.
 
 use super::class::Class;
 use super::special::{Settings, Special};
@@ -7,35 +7,35 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, Tokenizer};
 
-/// A model of tokens, and the steps before and after it.
+/// The parts of a tokenizer.
 pub(super) struct Recipe {
     pub model: ModelWrapper,
     pub normalizer: Option<NormalizerWrapper>,
     pub pre_tokenizer: Option<Value>,
     pub decoder: Value,
-    pub around: Around,
-    /// The special tokens where the folder names no others.
-    pub usual: Vec<(&'static str, String)>,
-    /// Tokens that the model itself says are to be added.
+    pub post_processor: PostProcessor,
+    /// The default special tokens, by name.
+    pub defaults: Vec<(&'static str, String)>,
+    /// Tokens that the model itself adds.
     pub extra: Vec<AddedToken>,
 }
 
 /// The special tokens around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Around {
-    /// Those that `add_bos_token` and `add_eos_token` ask for.
+pub(super) enum PostProcessor {
+    /// As `add_bos_token` and `add_eos_token` ask.
     AsAsked,
-    /// The same, or else nothing, with spaces left in the tokens' places.
+    /// The same; if neither is set, nothing is added and offsets include a leading space.
     Untrimmed,
-    /// RoBERTa's two ends.
+    /// RoBERTa's tokens before and after a text.
     Roberta,
-    /// BERT's two ends.
+    /// BERT's tokens before and after a text.
     Bert,
     /// EOS before the text.
     EosBefore,
     /// EOS after the text.
     EosAfter,
-    /// BOS before and EOS after it.
+    /// BOS before and EOS after the text.
     Both,
 }
 
@@ -45,24 +45,24 @@ pub(super) struct Built {
     pub named: BTreeMap<String, String>,
 }
 
-/// A refusal of the tokenizers library, as a sentence.
+/// An error of the tokenizers library, or a sentence.
 pub(super) type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
-/// A part of a tokenizer as its JSON describes it.
+/// Parses a part of a tokenizer from JSON.
 pub(super) fn part<T: DeserializeOwned>(json: Value) -> Result<T, Refusal> {
     Ok(serde_json::from_value(json)?)
 }
 
-/// The special tokens of a class, as texts.
-pub(super) fn usual(class: Class) -> Vec<(&'static str, String)> {
+/// The default special tokens of a class.
+pub(super) fn default_tokens(class: Class) -> Vec<(&'static str, String)> {
     class.tokens().iter().map(|(name, text)| (*name, text.to_string())).collect()
 }
 
 impl Recipe {
-    /// The tokenizer with its added tokens.
+    /// Builds the tokenizer, with its added tokens.
     ///
     /// # Errors
-    /// The refusals of the tokenizers library.
+    /// Errors of the tokenizers library.
     pub fn build(self, settings: &Settings) -> Result<Built, Refusal> {
         let mut tokenizer = Tokenizer::new(self.model);
         tokenizer.with_normalizer(self.normalizer)?;
@@ -70,34 +70,35 @@ impl Recipe {
             tokenizer.with_pre_tokenizer(Some(part::<tokenizers::PreTokenizerWrapper>(pre_tokenizer)?));
         }
         tokenizer.with_decoder(Some(part::<tokenizers::DecoderWrapper>(self.decoder)?));
-        let usual: Vec<(&str, &str)> = self.usual.iter().map(|(name, text)| (*name, &text[..])).collect();
-        let Special { named, tokens } = settings.special(&usual, self.extra);
+        let defaults: Vec<(&str, &str)> =
+            self.defaults.iter().map(|(name, text)| (*name, &text[..])).collect();
+        let Special { named, tokens } = settings.special(&defaults, self.extra);
         tokenizer.add_tokens(tokens)?;
         let built = Built { tokenizer, named };
-        let around = built.around(self.around, settings)?;
+        let post_processor = built.post_processor(self.post_processor, settings)?;
         let Built { mut tokenizer, named } = built;
-        tokenizer.with_post_processor(Some(part::<tokenizers::PostProcessorWrapper>(around)?));
+        tokenizer.with_post_processor(Some(part::<tokenizers::PostProcessorWrapper>(post_processor)?));
         Ok(Built { tokenizer, named })
     }
 }
 
 impl Built {
     /// The post-processor.
-    fn around(&self, around: Around, settings: &Settings) -> Result<Value, Refusal> {
+    fn post_processor(&self, kind: PostProcessor, settings: &Settings) -> Result<Value, Refusal> {
         let asked = ["add_bos_token", "add_eos_token"].map(|name| settings.flag(name));
         let is_asked = |at: usize| asked[at] == Some(true);
-        match around {
-            Around::Untrimmed if asked == [None, None] => Ok(json!({
+        match kind {
+            PostProcessor::Untrimmed if asked == [None, None] => Ok(json!({
                 "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true
             })),
-            Around::AsAsked | Around::Untrimmed => {
-                // Where there is no such token, none can be asked for.
+            PostProcessor::AsAsked | PostProcessor::Untrimmed => {
+                // A token that does not exist cannot be added.
                 let end = |at: usize, name: &'static str| {
                     (is_asked(at) && self.named.contains_key(name)).then_some(name)
                 };
                 self.template(end(0, "bos_token"), end(1, "eos_token"))
             }
-            Around::Roberta => {
+            PostProcessor::Roberta => {
                 let prefix = settings.flag("add_prefix_space").unwrap_or(false);
                 let trims = settings.flag("trim_offsets").unwrap_or(true);
                 let (sep, cls) = (self.token("sep_token")?, self.token("cls_token")?);
@@ -106,10 +107,10 @@ impl Built {
                     "trim_offsets": trims, "add_prefix_space": prefix,
                 }))
             }
-            Around::Bert => self.template(Some("cls_token"), Some("sep_token")),
-            Around::EosBefore => self.template(Some("eos_token"), None),
-            Around::EosAfter => self.template(None, Some("eos_token")),
-            Around::Both => self.template(Some("bos_token"), Some("eos_token")),
+            PostProcessor::Bert => self.template(Some("cls_token"), Some("sep_token")),
+            PostProcessor::EosBefore => self.template(Some("eos_token"), None),
+            PostProcessor::EosAfter => self.template(None, Some("eos_token")),
+            PostProcessor::Both => self.template(Some("bos_token"), Some("eos_token")),
         }
     }
 

@@ -1,8 +1,8 @@
-//! SentencePiece's model: unigram or BPE, as each class of transformers takes it.
+//! A SentencePiece model, unigram or BPE, as each class of transformers reads it.
 
 use super::class::Class;
 use super::proto::{Piece, Proto};
-use super::recipe::{Around, Recipe, Refusal, part, usual};
+use super::recipe::{PostProcessor, Recipe, Refusal, default_tokens, part};
 use super::special::Settings;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -15,47 +15,43 @@ use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper};
 /// The space of SentencePiece.
 const SPACE: &str = "\u{2581}";
 
-/// A model with the class that reads it.
-struct Source<'a> {
+/// A model and the class that reads it.
+struct SentencePieceModel<'a> {
     proto: Proto,
     class: Class,
     settings: &'a Settings,
-    /// True for the name that transformers looks for in any folder.
+    /// True for `tokenizer.model`, the file name that transformers expects for every class.
     is_plain: bool,
 }
 
 /// The recipe of a class, from the bytes of its file.
 ///
 /// # Errors
-/// A sentence on a file that cannot be read.
-pub(super) fn recipe(
-    class: Class,
-    settings: &Settings,
-    (name, bytes): (&str, &[u8]),
-) -> Result<Recipe, Refusal> {
+/// The fault, as a sentence.
+pub(super) fn recipe(class: Class, settings: &Settings, name: &str, bytes: &[u8]) -> Result<Recipe, Refusal> {
     let proto =
         Proto::parse(bytes).map_err(|problem| format!("{name}: no SentencePiece model: {problem}"))?;
     if !(1..=2).contains(&proto.model_type) {
         return Err(format!("{name}: a model of words or characters, not unigram or BPE").into());
     }
-    let source = Source { proto, class, settings, is_plain: name == "tokenizer.model" };
+    let model = SentencePieceModel { proto, class, settings, is_plain: name == "tokenizer.model" };
     Ok(Recipe {
-        model: source.model()?,
-        normalizer: source.normalizer()?,
-        pre_tokenizer: source.pre_tokenizer(),
-        decoder: source.decoder(),
-        around: match class {
-            Class::Xglm => Around::EosBefore,
-            Class::T5 => Around::EosAfter,
-            Class::XlmRoberta => Around::Both,
-            _ => Around::AsAsked,
+        model: model.model()?,
+        normalizer: model.normalizer()?,
+        pre_tokenizer: model.pre_tokenizer(),
+        decoder: model.decoder(),
+        post_processor: match class {
+            Class::Xglm => PostProcessor::EosBefore,
+            Class::T5 => PostProcessor::EosAfter,
+            Class::XlmRoberta => PostProcessor::Both,
+            _ => PostProcessor::AsAsked,
         },
-        usual: source.usual(),
-        extra: source.extra(),
+        defaults: model.defaults(),
+        extra: model.extra(),
     })
 }
 
-impl Source<'_> {
+impl SentencePieceModel<'_> {
     fn model(&self) -> Result<ModelWrapper, Refusal> {
         let unknown = self.settings.text("unk_token", Class::Gemma.tokens());
         match self.class {
@@ -73,7 +69,7 @@ impl Source<'_> {
         }
     }
 
-    /// The pieces with their scores, in the order of a class.
+    /// The pieces with their scores, in the order that the class expects.
     fn scored(&self) -> Vec<(String, f64)> {
         let score = |piece: &Piece| (piece.text.clone(), f64::from(piece.score));
         let after = |n: usize| self.proto.pieces.iter().skip(n).map(score);
@@ -84,7 +80,7 @@ impl Source<'_> {
                 after(0).chain(self.sentinels().into_iter().rev().map(|token| (token, 0.0))).collect()
             }
             Class::XlmRoberta => first.chain(after(3)).chain([named("mask_token")]).collect(),
-            // The ids of fairseq, which the released weights have.
+            // The released weights have the ids of fairseq.
             Class::Xglm if !self.is_plain => {
                 first.chain(after(3)).chain(made_up().map(|token| (token, 0.0))).collect()
             }
@@ -92,7 +88,7 @@ impl Source<'_> {
         }
     }
 
-    /// A BPE whose merges are all pairs of pieces that joined are a piece, the lowest id first.
+    /// A BPE model; its merges are all pairs of pieces whose concatenation is a piece, the lowest id first.
     fn pairs(&self, unknown: Option<String>, byte_fallback: bool) -> Result<ModelWrapper, Refusal> {
         let pieces = &self.proto.pieces;
         let ids: HashMap<&str, u32> = pieces.iter().map(|piece| &piece.text[..]).zip(0..).collect();
@@ -138,7 +134,7 @@ impl Source<'_> {
         Ok(Some(Sequence::new(characters.into_iter().chain([part(last)?]).collect()).into()))
     }
 
-    /// True if a space is put before a text.
+    /// True if a space is added before a text.
     fn adds_prefix(&self) -> bool {
         self.settings.flag("add_prefix_space").unwrap_or(true)
     }
@@ -181,16 +177,16 @@ impl Source<'_> {
         json!({ "type": "Sequence", "decoders": decoders })
     }
 
-    /// The special tokens where the folder names no others: a class's own, or the model's.
-    fn usual(&self) -> Vec<(&'static str, String)> {
+    /// The default special tokens: those of the class, or the model's.
+    fn defaults(&self) -> Vec<(&'static str, String)> {
         if self.class != Class::Backend {
-            return usual(self.class);
+            return default_tokens(self.class);
         }
         let names = ["unk_token", "bos_token", "eos_token"].into_iter().zip(self.proto.names.iter().cloned());
         names.zip(self.proto.ids).filter(|(_, id)| *id >= 0).map(|(named, _)| named).collect()
     }
 
-    /// Pieces that stand for no text or that a user defined, and what a class adds.
+    /// Control and user-defined pieces, and the tokens that the class adds.
     fn extra(&self) -> Vec<AddedToken> {
         let pieces = self.proto.pieces.iter().filter(|piece| matches!(piece.class, 3 | 4));
         let token = |piece: &Piece| AddedToken {
@@ -208,14 +204,14 @@ impl Source<'_> {
         }
     }
 
-    /// The tokens of T5 that stand for what is left out.
+    /// T5's sentinel tokens, which mark omitted spans.
     fn sentinels(&self) -> Vec<String> {
         let n = self.settings.count("extra_ids").unwrap_or(100);
         (0..n).map(|at| format!("<extra_id_{at}>")).collect()
     }
 }
 
-/// The tokens with which XGLM fills its vocabulary.
+/// The tokens that pad XGLM's vocabulary.
 fn made_up() -> impl Iterator<Item = String> {
     (0..7).map(|at| format!("<madeupword{at}>"))
 }

@@ -14,22 +14,22 @@ pub(super) struct Settings {
     pub family: String,
     /// The class that tokenizer_config.json or config.json names.
     pub class: Option<String>,
-    /// The fields of tokenizer_config.json, with those of special_tokens_map.json where that is asked.
+    /// The fields of tokenizer_config.json, and in older folders those of special_tokens_map.json.
     fields: Map<String, Value>,
-    /// Tokens by their ids: `added_tokens_decoder`, or added_tokens.json.
+    /// Added tokens by id, from `added_tokens_decoder` or added_tokens.json.
     added: BTreeMap<u32, AddedToken>,
 }
 
 /// The tokens that are added to a vocabulary.
 pub(super) struct Special {
-    /// Special tokens by what they are for.
+    /// Special tokens by their purpose.
     pub named: BTreeMap<String, String>,
-    /// All that are added, in order.
+    /// All added tokens, in order.
     pub tokens: Vec<AddedToken>,
 }
 
 impl Settings {
-    /// Reads what is there of a folder.
+    /// Reads the JSON files that a folder has.
     ///
     /// # Errors
     /// [`Error::BadFile`] for a file that is not what its name says.
@@ -55,48 +55,48 @@ impl Settings {
         Ok(Settings { family, class, fields, added })
     }
 
-    /// The text of the token that the folder puts at an id, if it does.
+    /// The text of the added token with an id, if there is one.
     pub fn added(&self, id: u32) -> Option<&str> {
         self.added.get(&id).map(|token| &token.content[..])
     }
 
-    /// A condition, if it is named.
+    /// The value of a boolean setting, if it is given.
     pub fn flag(&self, name: &str) -> Option<bool> {
         self.fields.get(name)?.as_bool()
     }
 
-    /// A whole number, if it is named.
+    /// The value of an integer setting, if it is given.
     pub fn count(&self, name: &str) -> Option<usize> {
         self.fields.get(name)?.as_u64().map(|n| n as usize)
     }
 
-    /// The text of a special token: the folder's, else the usual one; nothing if the folder says that there is none.
-    pub fn text(&self, name: &str, usual: &[(&str, &str)]) -> Option<String> {
+    /// The text of a special token: the folder's, else the default; none if the folder sets it to null.
+    pub fn text(&self, name: &str, defaults: &[(&str, &str)]) -> Option<String> {
         match self.fields.get(name) {
             Some(value) => token(value, true).map(|token| token.content),
-            None => usual.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_string()),
+            None => defaults.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_string()),
         }
     }
 
-    /// The tokens to add; `usual` are a class's own, and `extra` those of a SentencePiece model.
-    pub fn special(&self, usual: &[(&str, &str)], extra: Vec<AddedToken>) -> Special {
+    /// The tokens to add; `defaults` are the defaults of the class, `extra` the tokens of a SentencePiece model.
+    pub fn special(&self, defaults: &[(&str, &str)], extra: Vec<AddedToken>) -> Special {
         let mut special = Special { named: BTreeMap::new(), tokens: self.added.values().cloned().collect() };
         let others = self.fields.keys().map(String::as_str);
         let others = others.filter(|name| name.ends_with("_token") && !SPECIAL_TOKEN_NAMES.contains(name));
         for name in SPECIAL_TOKEN_NAMES.into_iter().chain(others) {
-            let Some(text) = self.text(name, usual) else { continue };
+            let Some(text) = self.text(name, defaults) else { continue };
             let own = self.fields.get(name).and_then(|value| token(value, true));
             special.named.insert(name.into(), text.clone());
             special.add(own.unwrap_or_else(|| AddedToken::from(text, true)), true);
         }
-        // The folder's list comes in place of the model's.
+        // The folder's list replaces the model's.
         for token in self.extra().unwrap_or(extra) {
             special.add(token, false);
         }
         special
     }
 
-    /// The list of further special tokens, under its new name or its old one.
+    /// The list of further special tokens, under its new or its old name.
     fn extra(&self) -> Option<Vec<AddedToken>> {
         let list = |name: &str| self.fields.get(name)?.as_array();
         let list = list("extra_special_tokens").or_else(|| list("additional_special_tokens"))?;
@@ -107,14 +107,14 @@ impl Settings {
 impl Special {
     fn add(&mut self, token: AddedToken, is_named: bool) {
         match self.tokens.iter_mut().find(|known| known.content == token.content) {
-            // What was added by its id keeps its properties, but a named token is special.
+            // A token with an id keeps its properties, but a named token is special.
             Some(known) => known.special |= is_named,
             None => self.tokens.push(AddedToken { special: token.special || is_named, ..token }),
         }
     }
 }
 
-/// A token, which stands alone or with its properties.
+/// A token, from its text alone or from an object with its properties.
 fn token(value: &Value, is_special: bool) -> Option<AddedToken> {
     let flag = |name: &str| value[name].as_bool();
     let content = value.as_str().or_else(|| value["content"].as_str())?;
@@ -129,7 +129,7 @@ fn token(value: &Value, is_special: bool) -> Option<AddedToken> {
     })
 }
 
-/// The tokens of added_tokens.json: those that are named elsewhere are special.
+/// The tokens of added_tokens.json; those named in other files are special.
 fn older(path: &Path, fields: &Map<String, Value>) -> Result<BTreeMap<u32, AddedToken>> {
     let listed = ["extra_special_tokens", "additional_special_tokens"];
     let listed = listed.iter().filter_map(|name| fields.get(*name)?.as_array()).flatten();

@@ -1,7 +1,7 @@
 //! BERT's WordPiece: vocab.txt.
 
 use super::class::Class;
-use super::recipe::{Around, Recipe, Refusal, part, usual};
+use super::recipe::{PostProcessor, Recipe, Refusal, default_tokens, part};
 use super::special::Settings;
 use serde_json::json;
 use tokenizers::models::wordpiece::WordPiece;
@@ -9,7 +9,7 @@ use tokenizers::models::wordpiece::WordPiece;
 /// The recipe of BERT, from the bytes of vocab.txt.
 ///
 /// # Errors
-/// A sentence on a file that cannot be read.
+/// The fault, as a sentence.
 pub(super) fn recipe(settings: &Settings, vocabulary: &[u8]) -> Result<Recipe, Refusal> {
     let vocabulary = WordPiece::read_bytes(vocabulary).map_err(|e| format!("vocab.txt: {e}"))?;
     let unknown = settings.text("unk_token", Class::Bert.tokens()).ok_or("no `unk_token`")?;
@@ -22,14 +22,14 @@ pub(super) fn recipe(settings: &Settings, vocabulary: &[u8]) -> Result<Recipe, R
             "type": "BertNormalizer",
             "clean_text": true,
             "handle_chinese_chars": settings.flag("tokenize_chinese_chars").unwrap_or(true),
-            // Without a word on accents, they go with the capitals.
+            // Unless `strip_accents` is given, accents are removed if letters are lowercased.
             "strip_accents": settings.flag("strip_accents"),
             "lowercase": settings.flag("do_lower_case").unwrap_or(true),
         }))?),
         pre_tokenizer: Some(json!({ "type": "BertPreTokenizer" })),
         decoder: json!({ "type": "WordPiece", "prefix": "##", "cleanup": true }),
-        around: Around::Bert,
-        usual: usual(Class::Bert),
+        post_processor: PostProcessor::Bert,
+        defaults: default_tokens(Class::Bert),
         extra: Vec::new(),
     })
 }
