@@ -1,10 +1,8 @@
 //! One loader for the bundled files, the paper's and the user's own: columns decide what a file is.
 
-use super::columns::Columns;
+use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
 use super::formats::{self, Cells, Format};
-use super::heading::Heading;
-use super::sheet::Sheet;
 use super::table::Table;
 use crate::artefact::folder_name_of;
 use crate::error::Result;

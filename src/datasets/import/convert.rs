@@ -2,12 +2,10 @@
 
 use super::plan::{ImportPlan, Incomplete, TargetOf};
 use crate::artefact::{self, Card};
-use crate::datasets::columns::Columns;
+use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
 use crate::datasets::formats::{self, Cells};
-use crate::datasets::heading::Heading;
 use crate::datasets::load::parse;
-use crate::datasets::sheet::Sheet;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

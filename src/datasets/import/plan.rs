@@ -1,7 +1,7 @@
 //! Which columns of a file are what, as the user says it.
 
+use crate::datasets::columns::{ColumnRole, Heading};
 use crate::datasets::formats::Cells;
-use crate::datasets::heading::{Heading, Role};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -60,7 +60,7 @@ impl ImportPlan {
     /// The columns' headings, with what each is for where the user said it.
     pub(super) fn headings(&self, path: &Path, cells: &Cells) -> Result<Vec<Heading>> {
         let mut headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
-        let mut mark = |column: &str, role: Role| {
+        let mut mark = |column: &str, role: ColumnRole| {
             let heading = &mut headings[cells.column(path, column)?];
             match &heading.role {
                 Some(before) if *before != role => {
@@ -76,19 +76,19 @@ impl ImportPlan {
             }
         };
         if let Some(column) = &self.entity {
-            mark(column, Role::Name)?;
+            mark(column, ColumnRole::Name)?;
         }
         match &self.target {
             TargetOf::Usual => {}
             TargetOf::Place { latitude, longitude } => {
-                mark(latitude, Role::Latitude)?;
-                mark(longitude, Role::Longitude)?;
+                mark(latitude, ColumnRole::Latitude)?;
+                mark(longitude, ColumnRole::Longitude)?;
             }
-            TargetOf::Year(column) => mark(column, Role::Year)?,
-            TargetOf::Quantity { column, unit } => mark(column, Role::Target { unit: unit.clone() })?,
+            TargetOf::Year(column) => mark(column, ColumnRole::Year)?,
+            TargetOf::Quantity { column, unit } => mark(column, ColumnRole::Target { unit: unit.clone() })?,
         }
-        self.groups.iter().try_for_each(|column| mark(column, Role::Group))?;
-        self.test.iter().try_for_each(|column| mark(column, Role::Test))?;
+        self.groups.iter().try_for_each(|column| mark(column, ColumnRole::Group))?;
+        self.test.iter().try_for_each(|column| mark(column, ColumnRole::Test))?;
         Ok(headings)
     }
 }

@@ -1,16 +1,16 @@
 //! The columns of a file by their use, and the entity that a row's cells make.
 
-use super::date::compact_to_iso;
-use super::entity::{Entity, Lat, Lon, Quantity, Target, TargetKind};
-use super::heading::Role;
-use super::known::{NAME, key};
-use super::marks::mark;
-use super::missing::is_nothing;
-use super::number::{self, Mark};
+use super::decimal_mark::mark;
+use super::heading::ColumnRole;
+use super::known_headings::{NAME, key};
 use super::sheet::Sheet;
 use super::targets::TargetColumns;
-use super::year::{self, year};
 use crate::artefact;
+use crate::datasets::entity::{Entity, Lat, Lon, Quantity, Target, TargetKind};
+use crate::datasets::values::compact_to_iso;
+use crate::datasets::values::missing::is_nothing;
+use crate::datasets::values::number::{self, Mark};
+use crate::datasets::values::year::{self, year};
 use crate::error::Result;
 
 /// Columns that group entities; the first that a file has serves the centroid baseline, unless headings name
@@ -31,7 +31,7 @@ const GROUP_COLUMNS: [&str; 9] = [
 const LARGEST: f64 = f32::MAX as f64;
 
 /// The places of name, target, groups and split, and the decimal mark of the target.
-pub(super) struct Columns {
+pub(in crate::datasets) struct Columns {
     /// The name's column.
     pub name: usize,
     creator: Option<usize>,
@@ -46,8 +46,8 @@ impl Columns {
     /// The columns of a file.
     pub fn of(sheet: &Sheet) -> Result<Columns> {
         let headings = sheet.headings;
-        let marked = |role: &Role| headings.iter().position(|h| h.role.as_ref() == Some(role));
-        let name = match marked(&Role::Name) {
+        let marked = |role: &ColumnRole| headings.iter().position(|h| h.role.as_ref() == Some(role));
+        let name = match marked(&ColumnRole::Name) {
             Some(name) => name,
             None => NAME
                 .find(headings)
@@ -56,7 +56,7 @@ impl Columns {
         };
         let target = TargetColumns::find(sheet)?;
         let by_key = |name: &str| headings.iter().position(|h| h.name == name || key(&h.name) == name);
-        let is_group = |i: &usize| headings[*i].role == Some(Role::Group);
+        let is_group = |i: &usize| headings[*i].role == Some(ColumnRole::Group);
         let mut groups: Vec<usize> = (0..headings.len()).filter(is_group).collect();
         let named = GROUP_COLUMNS.iter().filter_map(|column| by_key(column));
         groups.extend(named.filter(|i| headings[*i].role.is_none()));
@@ -68,7 +68,7 @@ impl Columns {
             mark: mark_of(sheet, &target)?,
             target,
             groups: groups.into_iter().map(|i| (headings[i].name.clone(), i)).collect(),
-            is_test: marked(&Role::Test).or_else(|| by_key("is_test")),
+            is_test: marked(&ColumnRole::Test).or_else(|| by_key("is_test")),
         })
     }
 

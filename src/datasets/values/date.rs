@@ -42,7 +42,7 @@ pub fn date_to_year(text: &str) -> Result<f64, String> {
 }
 
 /// The ISO date of a compact one, `19690720`, of the years 1000 to 2999; none of what is another number.
-pub(super) fn compact_to_iso(text: &str) -> Option<String> {
+pub(in crate::datasets) fn compact_to_iso(text: &str) -> Option<String> {
     let text = text.trim();
     // A column of numbers that lacks some is one of floats for other programs.
     let digits = text.strip_suffix(".0").unwrap_or(text);
@@ -57,7 +57,7 @@ pub(super) fn compact_to_iso(text: &str) -> Option<String> {
 }
 
 /// The ISO date of a day counted from 1970-01-01.
-pub(super) fn day_to_iso(day: i64) -> String {
+pub(in crate::datasets) fn day_to_iso(day: i64) -> String {
     // 400 years are 146,097 days; 719,528 lie between the first day of year 0 and 1970.
     let (mut left, mut year) =
         ((day + 719_528).rem_euclid(146_097), (day + 719_528).div_euclid(146_097) * 400);

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 const YEARS: RangeInclusive<f64> = -1_000_000.0..=9_999.0;
 
 /// The decimal year that a cell means, or what is wrong with it.
-pub(super) fn year(text: &str, mark: Mark) -> Result<f64, String> {
+pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     let text = text.trim();
     if let Some(iso) = compact_to_iso(text) {
         return date_to_year(&iso);
@@ -32,7 +32,7 @@ pub(super) fn year(text: &str, mark: Mark) -> Result<f64, String> {
 }
 
 /// Refuses a column of compact dates and plain years: its numbers may be either. Gives a row and what is wrong.
-pub(super) fn check<'a>(
+pub(in crate::datasets) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,
 ) -> Result<(), (u64, String)> {

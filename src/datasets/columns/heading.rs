@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a column is for, where its heading says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::datasets) enum ColumnRole {
     /// The entity's name as a text writes it: `[name]`.
     Name,
     /// Degrees north: `[latitude]`.
@@ -25,22 +25,22 @@ pub(super) enum Role {
 }
 
 /// The roles that are one word.
-const WORDS: [(&str, Role); 6] = [
-    ("name", Role::Name),
-    ("latitude", Role::Latitude),
-    ("longitude", Role::Longitude),
-    ("year", Role::Year),
-    ("group", Role::Group),
-    ("test", Role::Test),
+const WORDS: [(&str, ColumnRole); 6] = [
+    ("name", ColumnRole::Name),
+    ("latitude", ColumnRole::Latitude),
+    ("longitude", ColumnRole::Longitude),
+    ("year", ColumnRole::Year),
+    ("group", ColumnRole::Group),
+    ("test", ColumnRole::Test),
 ];
 
 /// A heading such as `population [target: people]` or `region [group]`, or a name alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Heading {
+pub(in crate::datasets) struct Heading {
     /// The column's name.
     pub name: String,
     /// What it is for.
-    pub role: Option<Role>,
+    pub role: Option<ColumnRole>,
 }
 
 impl Heading {
@@ -54,11 +54,11 @@ impl Heading {
     }
 }
 
-fn role(mark: &str) -> Option<Role> {
+fn role(mark: &str) -> Option<ColumnRole> {
     let word = WORDS.iter().find(|(word, _)| *word == mark).map(|(_, role)| role.clone());
     word.or_else(|| {
         let unit = if mark == "target" { "" } else { mark.strip_prefix("target:")? };
-        Some(Role::Target { unit: unit.trim().into() })
+        Some(ColumnRole::Target { unit: unit.trim().into() })
     })
 }
 
@@ -67,8 +67,8 @@ impl fmt::Display for Heading {
         f.write_str(&self.name)?;
         match &self.role {
             None => Ok(()),
-            Some(Role::Target { unit }) if unit.is_empty() => f.write_str(" [target]"),
-            Some(Role::Target { unit }) => write!(f, " [target: {unit}]"),
+            Some(ColumnRole::Target { unit }) if unit.is_empty() => f.write_str(" [target]"),
+            Some(ColumnRole::Target { unit }) => write!(f, " [target: {unit}]"),
             Some(role) => {
                 let word = WORDS.iter().find(|(_, known)| known == role).map_or("", |(word, _)| word);
                 write!(f, " [{word}]")
@@ -90,7 +90,10 @@ mod tests {
         }
         assert!(marked.iter().all(|text| Heading::parse(text).role.is_some()));
         let unit = Heading::parse(" mass [target:kg] ");
-        assert_eq!(unit, Heading { name: "mass".into(), role: Some(Role::Target { unit: "kg".into() }) });
+        assert_eq!(
+            unit,
+            Heading { name: "mass".into(), role: Some(ColumnRole::Target { unit: "kg".into() }) }
+        );
         assert_eq!(Heading::parse("speed [km/h]"), Heading { name: "speed [km/h]".into(), role: None });
         assert_eq!(Heading::parse("group]").role, None);
     }

@@ -3,7 +3,7 @@
 use super::heading::Heading;
 
 /// Names that a column of one use may have.
-pub(super) struct Known {
+pub(in crate::datasets) struct Known {
     /// The usual names, in order of preference.
     pub usual: &'static [&'static str],
     /// Further names, of which a file may have one.
@@ -11,23 +11,23 @@ pub(super) struct Known {
 }
 
 /// Columns that may hold the name.
-pub(super) const NAME: Known = Known {
+pub(in crate::datasets) const NAME: Known = Known {
     usual: &["name", "title", "headline", "entity"],
     others: &["city", "city_name", "town", "place", "place_name", "person", "event", "work"],
 };
 /// Columns that may hold degrees north.
-pub(super) const LATITUDE: Known =
+pub(in crate::datasets) const LATITUDE: Known =
     Known { usual: &["latitude"], others: &["lat", "decimallatitude", "decimal_latitude"] };
 /// Columns that may hold degrees east.
-pub(super) const LONGITUDE: Known =
+pub(in crate::datasets) const LONGITUDE: Known =
     Known { usual: &["longitude"], others: &["lon", "lng", "long", "decimallongitude", "decimal_longitude"] };
 /// Columns that may hold a time.
-pub(super) const YEAR: Known =
+pub(in crate::datasets) const YEAR: Known =
     Known { usual: &["death_year", "release_date", "pub_date", "year"], others: &["date", "when"] };
 
 /// Several columns that may equally be meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Several(pub Vec<usize>);
+pub(in crate::datasets) struct Several(pub Vec<usize>);
 
 impl Known {
     /// The place of the column that has one of the names.
@@ -66,7 +66,7 @@ impl Known {
 }
 
 /// A heading in small letters, each run of other signs as `_`, none at its ends.
-pub(super) fn key(name: &str) -> String {
+pub(in crate::datasets) fn key(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }

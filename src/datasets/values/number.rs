@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The decimal mark of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Mark {
+pub(in crate::datasets) enum Mark {
     /// `8,336,817.5`
     #[default]
     Point,
@@ -25,7 +25,7 @@ impl fmt::Display for Mark {
 ///
 /// Thousands may be apart by the other mark, by spaces or by apostrophes, in groups of three and never alone with
 /// a leading zero.
-pub(super) fn read(text: &str, mark: Mark) -> Option<f64> {
+pub(in crate::datasets) fn read(text: &str, mark: Mark) -> Option<f64> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {
         Some(rest) => ("-", rest),
@@ -67,7 +67,7 @@ pub(super) fn read(text: &str, mark: Mark) -> Option<f64> {
 
 /// The rows of some columns that tell their decimal mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Evidence {
+pub(in crate::datasets) struct Evidence {
     /// A row with a number only under a decimal point.
     pub point: Option<u64>,
     /// A row with a number only under a decimal comma.

@@ -1,14 +1,14 @@
 //! The columns of a file's target: by their headings' marks, else by their names.
 
-use super::entity::{Quantity, TargetKind};
-use super::heading::{Heading, Role};
-use super::known::{LATITUDE, LONGITUDE, YEAR};
+use super::heading::{ColumnRole, Heading};
+use super::known_headings::{LATITUDE, LONGITUDE, YEAR};
 use super::sheet::Sheet;
+use crate::datasets::entity::{Quantity, TargetKind};
 use crate::error::{Error, Result};
 use std::path::Path;
 
 /// The columns that hold the target.
-pub(super) enum TargetColumns {
+pub(in crate::datasets) enum TargetColumns {
     /// Degrees north and degrees east.
     Place { lat: usize, lon: usize },
     /// Years or dates.
@@ -49,7 +49,7 @@ impl TargetColumns {
 
 /// The target by the names that columns usually have.
 fn named(sheet: &Sheet) -> Result<TargetColumns> {
-    let find = |known: &super::known::Known, what: &str| {
+    let find = |known: &super::known_headings::Known, what: &str| {
         known.find(sheet.headings).map_err(|several| sheet.several(what, &several))
     };
     let is_usual = |name: &str| sheet.headings.iter().any(|heading| heading.name == name);
@@ -69,19 +69,23 @@ fn named(sheet: &Sheet) -> Result<TargetColumns> {
 /// The target that headings mark, if they do.
 fn marked(path: &Path, headings: &[Heading]) -> Result<Option<TargetColumns>> {
     let is_target = |h: &Heading| {
-        matches!(&h.role, Some(Role::Latitude | Role::Longitude | Role::Year | Role::Target { .. }))
+        matches!(
+            &h.role,
+            Some(ColumnRole::Latitude | ColumnRole::Longitude | ColumnRole::Year | ColumnRole::Target { .. })
+        )
     };
     let marked: Vec<(usize, &Heading)> = headings.iter().enumerate().filter(|(_, h)| is_target(h)).collect();
-    let place = |role: Role| marked.iter().find(|(_, h)| h.role.as_ref() == Some(&role)).map(|(i, _)| *i);
+    let place =
+        |role: ColumnRole| marked.iter().find(|(_, h)| h.role.as_ref() == Some(&role)).map(|(i, _)| *i);
     let found = || marked.iter().map(|(_, h)| format!("`{h}`")).collect::<Vec<_>>().join(", ");
     match &marked[..] {
         [] => Ok(None),
-        [(i, Heading { role: Some(Role::Year), .. })] => Ok(Some(TargetColumns::Year(*i))),
-        [(i, Heading { name, role: Some(Role::Target { unit }) })] => {
+        [(i, Heading { role: Some(ColumnRole::Year), .. })] => Ok(Some(TargetColumns::Year(*i))),
+        [(i, Heading { name, role: Some(ColumnRole::Target { unit }) })] => {
             let quantity = Quantity { name: name.clone(), unit: unit.clone() };
             Ok(Some(TargetColumns::Quantity(quantity, *i)))
         }
-        [_, _] => match (place(Role::Latitude), place(Role::Longitude)) {
+        [_, _] => match (place(ColumnRole::Latitude), place(ColumnRole::Longitude)) {
             (Some(lat), Some(lon)) => Ok(Some(TargetColumns::Place { lat, lon })),
             _ => Err(Error::bad_file(path, found(), ONE_TARGET)),
         },

@@ -8,11 +8,11 @@ const NOTHING: [&str; 20] = [
 ];
 
 /// Tells if a cell is blank.
-pub(super) fn is_blank(cell: &str) -> bool {
+pub(in crate::datasets) fn is_blank(cell: &str) -> bool {
     cell.trim().is_empty()
 }
 
 /// Tells if a cell says that it holds no number. Nan is a town in Thailand: no name says so.
-pub(super) fn is_nothing(cell: &str) -> bool {
+pub(in crate::datasets) fn is_nothing(cell: &str) -> bool {
     is_blank(cell) || NOTHING.contains(&cell.trim().to_lowercase().as_str())
 }

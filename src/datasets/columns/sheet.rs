@@ -1,17 +1,17 @@
 //! A file with its headings: what it lacks to be a dataset, and the command that says it.
 
-use super::formats::Cells;
-use super::heading::{Heading, Role};
-use super::known::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
-use super::missing::{is_blank, is_nothing};
-use super::number::{self, Mark};
-use super::year::year;
+use super::heading::{ColumnRole, Heading};
+use super::known_headings::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
+use crate::datasets::formats::Cells;
+use crate::datasets::values::missing::{is_blank, is_nothing};
+use crate::datasets::values::number::{self, Mark};
+use crate::datasets::values::year::year;
 use crate::error::Error;
 use std::collections::HashSet;
 use std::path::Path;
 
 /// A file's cells and what its headings say.
-pub(super) struct Sheet<'a> {
+pub(in crate::datasets) struct Sheet<'a> {
     /// The file.
     pub path: &'a Path,
     /// Its headings.
@@ -51,7 +51,7 @@ impl Sheet<'_> {
     /// The command that imports the file with its columns named, as far as their cells tell what they are.
     fn way_out(&self) -> String {
         let is_given =
-            |role: fn(&Role) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
+            |role: fn(&ColumnRole) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
         let mut command = format!("mappa datasets import {}", quoted(&self.path.display().to_string()));
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
@@ -67,13 +67,18 @@ impl Sheet<'_> {
             Err(Several(several)) => several.first().copied(),
             Ok(None) => (0..self.headings.len()).find(|place| self.is_name(*place)),
         };
-        if !is_given(|role| *role == Role::Name) && known != Ok(name) || (known == Ok(None) && name.is_none())
+        if !is_given(|role| *role == ColumnRole::Name) && known != Ok(name)
+            || (known == Ok(None) && name.is_none())
         {
             let name = name.map_or("COLUMN".into(), |place| quoted(&self.headings[place].name));
             command += &format!(" --entity {name}");
         }
-        let is_target =
-            |role: &Role| matches!(role, Role::Latitude | Role::Longitude | Role::Year | Role::Target { .. });
+        let is_target = |role: &ColumnRole| {
+            matches!(
+                role,
+                ColumnRole::Latitude | ColumnRole::Longitude | ColumnRole::Year | ColumnRole::Target { .. }
+            )
+        };
         let is_place = matches!(
             (LATITUDE.find(self.headings), LONGITUDE.find(self.headings)),
             (Ok(Some(_)), Ok(Some(_)))

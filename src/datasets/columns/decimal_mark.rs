@@ -1,8 +1,8 @@
 //! The decimal mark of a file's target, by all that its cells say.
 
-use super::formats::Commas;
-use super::number::{Evidence, Mark, read};
 use super::sheet::Sheet;
+use crate::datasets::formats::Commas;
+use crate::datasets::values::number::{Evidence, Mark, read};
 use crate::error::Result;
 
 /// The mark that the numbers of some columns have in common.
@@ -11,7 +11,11 @@ use crate::error::Result;
 ///
 /// # Errors
 /// [`crate::Error::BadRow`] where rows contradict each other, or where thousands and decimals cannot be told apart.
-pub(super) fn mark(sheet: &Sheet, columns: &[usize], is_possible: impl Fn(f64) -> bool) -> Result<Mark> {
+pub(in crate::datasets) fn mark(
+    sheet: &Sheet,
+    columns: &[usize],
+    is_possible: impl Fn(f64) -> bool,
+) -> Result<Mark> {
     let cells = || columns.iter().flat_map(|place| sheet.column(*place));
     let evidence = Evidence::of(cells());
     if let (Some(point), Some(comma)) = (evidence.point, evidence.comma) {
