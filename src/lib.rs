@@ -5,6 +5,7 @@
 //!
 //! - [`datasets`]: entities with a place or a year
 //! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! - [`tokenizer`]: texts to tokens, and back
 //! - [`hub`]: models fetched from the Hugging Face hub, in the cache that Python shares
 //! - [`activations`]: every layer's stream at each entity's last token
 //! - [`probes`]: linear readers of the stream, their scores and baselines
@@ -29,6 +30,7 @@ pub mod probes;
 pub mod progress;
 pub mod results;
 pub mod steering;
+pub mod tokenizer;
 pub mod training;
 
 pub use error::{Error, Result};

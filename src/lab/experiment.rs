@@ -152,7 +152,7 @@ impl Experiment {
 mod tests {
     use super::*;
     use crate::datasets::{Names, PAPER_FILES, bundled, paper_prompts};
-    use crate::model::Bos;
+    use crate::tokenizer::Bos;
 
     #[test]
     fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {

@@ -241,7 +241,7 @@ impl<'a> Extraction<'a> {
             token => format!("BOS {token}"),
         };
         observer.info(&format!("{name}: {n_layers} layers, {n_computed} tokens{shared}; {bos}"));
-        if let Some(remark) = self.model.tokenizer.remark() {
+        if let Some(remark) = self.model.tokenizer.bos_conflict() {
             observer.note(&remark);
         }
         Ok(())

@@ -5,8 +5,9 @@ use crate::activations::{Recording, place_texts};
 use crate::artefact;
 use crate::datasets::{Dataset, Names, Prompt, paper_prompts};
 use crate::error::{Error, Result};
-use crate::model::{Bos, ChatDate, Model, Spec, Tokenizer};
+use crate::model::{Model, Spec};
 use crate::progress::Observer;
+use crate::tokenizer::{Bos, ChatDate, Tokenizer};
 use serde::Deserialize;
 use std::path::Path;
 

@@ -7,8 +7,8 @@ use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
-use mappa::model::ChatDate;
 use mappa::steering::{Along, Layers, Where};
+use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 

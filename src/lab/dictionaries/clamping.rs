@@ -50,10 +50,8 @@ pub fn clamp_groups(
 ) -> Result<ClampReport> {
     let (dataset, model) = (listing.dataset(), listing.model);
     let dictionary = Arc::new(listing.dictionary.clone());
-    let gazetteer = Gazetteer::of_groups(dataset, |entity| {
-        let place = dataset.entities.iter().position(|other| other.row == entity.row);
-        place.map_or("", |place| listing.groups.name_of(place))
-    })?;
+    let names: Vec<&str> = (0..dataset.entities.len()).map(|at| listing.groups.name_of(at)).collect();
+    let gazetteer = Gazetteer::of_groups(dataset, &names)?;
     let mut seen = BTreeSet::new();
     let best = listing.matches.iter().filter(|found| seen.insert(found.group)).take(settings.groups);
     let best: Vec<Match> = best.cloned().collect();

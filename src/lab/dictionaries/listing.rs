@@ -5,15 +5,14 @@ use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use crate::activations::{Division, Recording};
 use crate::artefact::{Card, hash};
+use crate::datasets::labels;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::features::{Activation, Active, Dictionary, Groups, Match};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
-use crate::probes::labels;
 use crate::progress::Observer;
 use crate::results::{FeatureGroupRow, FeatureRow, save_rows};
-use crate::training::age;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -188,17 +187,9 @@ fn dictionary_name(path: &Path, point: HookPoint) -> String {
     if is_npz { format!("{point}.{name}") } else { name }
 }
 
-/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
+/// The groups of a dataset by a column.
 fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
-    let is_year = matches!(dataset.kind, TargetKind::Year);
-    let labels = match column {
-        "age" if is_year && dataset.table.column("age").is_none() => {
-            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
-            ages.collect()
-        }
-        _ => labels(dataset, column)?,
-    };
-    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
+    Ok(Groups::new(&labels(dataset, column)?, dataset.entities.iter().map(|entity| entity.is_test).collect()))
 }
 
 /// The default column.

@@ -10,8 +10,9 @@ use crate::features::train::{
     self, Fit, Source, TextRows, Tokenised, TrainSettings, Trainer, fit, principal_components, random,
 };
 use crate::hook_point::HookPoint;
-use crate::model::{Bos, Model};
+use crate::model::Model;
 use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::tokenizer::Bos;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,10 @@
 //! Settings of probing: readers, split, penalties, baselines, intervals.
 
 use super::super::written::written;
+use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
+use crate::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 

@@ -5,11 +5,12 @@ use super::latent::{Latent, LoadedLatent};
 use super::recommended_layers as recommended;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Forest, Framed, Model};
+use crate::model::{Capture, Forest, Model};
 use crate::progress::Observer;
 use crate::steering::{
     Along, Direction, Dose, Norm, Op, Positions, Reads, Steer, Steers, Toward, Vectors, Where,
 };
+use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -64,7 +65,7 @@ impl Default for Change {
 /// The prompt that is steered, and the probes that may steer it.
 struct Site<'a> {
     finder: &'a ProbeFinder<'a>,
-    prompt: &'a Framed,
+    prompt: &'a EncodedPrompt,
     point: HookPoint,
 }
 
@@ -208,7 +209,7 @@ impl Change {
     pub fn steers(
         &self,
         finder: &ProbeFinder,
-        prompt: &Framed,
+        prompt: &EncodedPrompt,
         observer: &mut dyn Observer,
     ) -> Result<Steers> {
         let (model, mut steers) = (finder.model(), Vec::new());
