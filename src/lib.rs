@@ -15,6 +15,7 @@
 //! - [`figures`]: pictures of saved rows
 //! - [`progress`]: observation of long work
 //! - [`training`]: the corpus and the trainer behind the bundled model
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
 pub mod artefact;
