@@ -2,11 +2,13 @@
 
 use super::stages::Job;
 use super::terminal;
+use indicatif::ProgressBar;
 use mappa::Result;
-use mappa::activations::{Activations, Division, Work};
+use mappa::activations::{Activations, Division, Prepared, PromptedDataset};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Transformer, memory};
 use mappa::probes::stacked;
+use mappa::progress::{Observer, Progress};
 use mappa::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
@@ -70,11 +72,21 @@ impl Job<'_> {
         points: &[HookPoint],
         title: &str,
     ) -> Result<BTreeMap<HookPoint, Activations>> {
-        let (text, division) = ((self.dataset, self.prompt), Division::of(&self.model.transformer));
-        let work = Work::new(self.reader(model), text, self.recording, division)?;
-        let bar = terminal::bar(title, work.n_computed() as u64);
-        let read = work.extract(points, &mut |at| bar.set_position(at.n_tokens_done as u64))?;
+        let texts = PromptedDataset { dataset: self.dataset, prompt: self.prompt };
+        let division = Division::of(&self.model.transformer);
+        let prepared = Prepared::new(self.text_model(model), texts, self.recording, division)?;
+        let bar = terminal::bar(title, prepared.n_computed() as u64);
+        let read = prepared.extract(points, &mut Position(&bar))?;
         bar.finish_and_clear();
         Ok(read.arrays)
+    }
+}
+
+/// An observer that moves a bar, without messages.
+struct Position<'a>(&'a ProgressBar);
+
+impl Observer for Position<'_> {
+    fn progress(&mut self, progress: &Progress) {
+        self.0.set_position(progress.done);
     }
 }

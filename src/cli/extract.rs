@@ -8,7 +8,7 @@ use super::stages::{Done, Job, activations};
 use super::texts::{Texts, load_prompts};
 use super::{show, suggest, terminal};
 use clap::Args;
-use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
+use mappa::activations::{ActivationStore, Division, Pooling, Shard, Verdict};
 use mappa::datasets::Dataset;
 use mappa::model::{Model, Outline};
 use mappa::{Error, Result};
@@ -118,7 +118,7 @@ impl Extract {
             from: None,
         };
         let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
-        division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);
+        division.batch_tokens = self.group_nodes.map_or(division.batch_tokens, |n| n as usize);
         let how =
             if job.record(&points, division)? == Done::Now { "extracted" } else { "found, extracted before" };
         let store = job.store(division)?;
@@ -182,11 +182,11 @@ impl Extract {
         let rest = format!("--dataset {dataset}{}{}", texts.flags(), self.tokens.flags());
         let command =
             |verb, more| suggest::command(lab, &self.model.flags(), (verb, &format!("{rest}{more}")));
-        match (self.shard, self.tokens.recording().readout) {
+        match (self.shard, self.tokens.recording().pooling) {
             (Some(shard), _) => {
                 format!("when all {} are done, {}", shard.of(), command("extract", " --merge"))
             }
-            (None, Readout::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
+            (None, Pooling::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
             (None, _) => command("probe", ""),
         }
     }

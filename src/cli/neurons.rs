@@ -9,7 +9,7 @@ use super::table::print_columns;
 use super::terminal;
 use super::texts::Texts;
 use clap::Args;
-use mappa::activations::{Division, Recording, Span, place_texts};
+use mappa::activations::{Division, PromptedDataset, Recording, Span, place_texts};
 use mappa::artefact::Card;
 use mappa::figures::{Caption, neurons};
 use mappa::hook_point::HookPoint;
@@ -272,8 +272,9 @@ impl<'a> Ablation<'a> {
     fn new(job: &Job, (point, probe): (HookPoint, &'a StoredProbe), split: &Split) -> Result<Ablation<'a>> {
         let test = &split.folds[0].test;
         let tokenizer = &job.model.tokenizer;
-        let placed = place_texts((tokenizer, job.model.spec()), (job.dataset, job.prompt), job.recording)?;
-        let spans = placed.all_of(job.dataset)?;
+        let texts = PromptedDataset { dataset: job.dataset, prompt: job.prompt };
+        let placed = place_texts(tokenizer, job.model.spec(), texts, job.recording)?;
+        let spans = placed.require_all(job.dataset)?;
         let tests = test.iter().map(|&i| spans[i].clone()).collect();
         let truth = job.dataset.targets().iter().map(|t| test.iter().map(|&i| t[i]).collect()).collect();
         let control = CONTROL.lines().map(|line| Ok(tokenizer.encode(line)?.ids)).collect::<Result<_>>()?;

@@ -5,11 +5,12 @@ use super::{stopping, terminal};
 use clap::Args;
 use indicatif::ProgressBar;
 use mappa::activations::{
-    ActivationStore, Division, Filled, Progress, Readout, Recording, Scope, Stored, Watch, Work, hook_points,
-    save_unplaced,
+    ActivationStore, Division, FillSummary, Pooling, Prepared, PromptedDataset, Recording, StoredDtype,
+    TokenScope, hook_points, save_unplaced,
 };
 use mappa::hook_point::HookPoint;
 use mappa::model::Spec;
+use mappa::progress::{Observer, Progress};
 use mappa::{Error, Result};
 
 /// Which tokens are read, and in which numbers they are stored.
@@ -17,13 +18,13 @@ use mappa::{Error, Result};
 pub struct ChosenTokens {
     /// What is read of the tokens: last, first, mean, max, or every (a row each).
     #[arg(long, default_value = "last", value_name = "TOKENS")]
-    read: Readout,
+    read: Pooling,
     /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.
     #[arg(long, default_value = "entity", value_name = "entity|text")]
-    over: Scope,
+    over: TokenScope,
     /// The numbers that are stored: f32, f16 or bf16. A value too large for them is an error.
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
-    store: Stored,
+    store: StoredDtype,
 }
 
 /// Which hook points are recorded.
@@ -38,13 +39,13 @@ pub struct ChosenPoints {
 impl ChosenTokens {
     /// What the flags say.
     pub fn recording(&self) -> Recording {
-        Recording { readout: self.read, scope: self.over, stored: self.store }
+        Recording { pooling: self.read, scope: self.over, dtype: self.store }
     }
 
     /// What the flags say, for a command that needs one row an entity.
     pub fn one_row(&self) -> Result<Recording> {
         match self.read {
-            Readout::Every => {
+            Pooling::Every => {
                 Err(Error::invalid("--read", "every", "one row an entity: last, first, mean or max"))
             }
             _ => Ok(self.recording()),
@@ -56,9 +57,9 @@ impl ChosenTokens {
         let usual = Recording::default();
         let mut flags = String::new();
         for (name, value, usual) in [
-            ("read", self.read.to_string(), usual.readout.to_string()),
+            ("read", self.read.to_string(), usual.pooling.to_string()),
             ("over", self.over.to_string(), usual.scope.to_string()),
-            ("store", self.store.to_string(), usual.stored.to_string()),
+            ("store", self.store.to_string(), usual.dtype.to_string()),
         ] {
             if value != usual {
                 flags += &format!(" --{name} {value}");
@@ -78,7 +79,7 @@ impl ChosenPoints {
     }
 }
 
-/// A progress bar over the tokens of an extraction, which Ctrl-C stops.
+/// An observer with a progress bar over the tokens of an extraction, stopped by Ctrl-C.
 pub struct Bar {
     title: String,
     bar: Option<ProgressBar>,
@@ -92,18 +93,17 @@ impl Bar {
     }
 }
 
-impl Watch for Bar {
-    fn at(&mut self, progress: Progress) {
-        let Progress { n_done, n_entities, n_tokens_done, n_tokens } = progress;
+impl Observer for Bar {
+    fn progress(&mut self, progress: &Progress) {
         let bar = self.bar.get_or_insert_with(|| {
             // Where an earlier run ended is where this one begins.
-            terminal::bar_from(&self.title, (n_tokens as u64, n_tokens_done as u64))
+            terminal::bar_from(&self.title, (progress.total, progress.done))
         });
-        bar.set_position(n_tokens_done as u64);
-        bar.set_message(format!("({n_done} of {n_entities} entities)"));
+        bar.set_position(progress.done);
+        bar.set_message(format!("({})", progress.detail));
     }
 
-    fn stops(&self) -> bool {
+    fn should_stop(&self) -> bool {
         self.stopping.is_asked()
     }
 }
@@ -120,20 +120,21 @@ impl Job<'_> {
         let store = self.store(division)?;
         let card = division.describe(self.card()?);
         if store.is_done(&card, points)? {
-            store.sweep()?;
+            store.clean_up()?;
             return Ok(Done::Before);
         }
         if !self.unplaced.is_empty() {
             // Beside the whole store, for shards too: none of them is about these.
             save_unplaced(&self.activations()?.folder.join("unplaced.csv"), self.unplaced)?;
         }
-        let text = (self.dataset, self.prompt);
-        let work = Work::new(self.reader(&self.model.transformer), text, self.recording, division)?;
-        self.say_before(&work)?;
+        let texts = PromptedDataset { dataset: self.dataset, prompt: self.prompt };
+        let model = self.text_model(&self.model.transformer);
+        let prepared = Prepared::new(model, texts, self.recording, division)?;
+        self.say_before(&prepared)?;
         let mut bar = Bar::new(format!("{}: activations", self.dataset.name))?;
-        let filled = store.extract(&work, (points, &card), &mut bar)?;
+        let filled = store.extract(&prepared, points, &card, &mut bar)?;
         drop(bar);
-        self.say(&work, filled);
+        self.say(&prepared, filled);
         Ok(Done::Now)
     }
 
@@ -147,9 +148,9 @@ impl Job<'_> {
     }
 
     /// Prints the work to do and the token that begins each text.
-    fn say_before(&self, work: &Work) -> Result<()> {
+    fn say_before(&self, prepared: &Prepared) -> Result<()> {
         let (name, n_layers) = (&self.dataset.name, self.model.spec().n_layers);
-        let (n_tokens, n_computed) = (work.n_tokens(), work.n_computed());
+        let (n_tokens, n_computed) = (prepared.n_tokens(), prepared.n_computed());
         let shared = match n_tokens - n_computed {
             0 => String::new(),
             _ => format!(" of {n_tokens}, the rest are shared beginnings"),
@@ -166,8 +167,8 @@ impl Job<'_> {
     }
 
     /// Prints what an earlier run had left, what was left out, and what the tokenizer does not know.
-    fn say(&self, work: &Work, filled: Filled) {
-        let (name, n_unknown) = (&self.dataset.name, work.n_unknown());
+    fn say(&self, prepared: &Prepared, filled: FillSummary) {
+        let (name, n_unknown) = (&self.dataset.name, prepared.n_unknown());
         say_filled(name, filled);
         if !self.unplaced.is_empty() {
             let n = self.unplaced.len();
@@ -182,7 +183,7 @@ impl Job<'_> {
 }
 
 /// What an earlier run had left, and whether other processes were kept out.
-pub fn say_filled(name: &str, filled: Filled) {
+pub fn say_filled(name: &str, filled: FillSummary) {
     if filled.n_kept > 0 {
         eprintln!("{name}: {} groups were kept from an earlier run", filled.n_kept);
     }

@@ -3,7 +3,7 @@
 use super::drawing::save_figure;
 use super::settings::Settings;
 use super::table::test_score;
-use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
+use mappa::activations::{ActivationStore, Division, Recording, TextModel, Unplaced};
 use mappa::artefact::Card;
 use mappa::artefact::folder_name;
 use mappa::datasets::{Dataset, Prompt};
@@ -125,9 +125,9 @@ impl Job<'_> {
         self.record(&self.points(), Division::of(&self.model.transformer))
     }
 
-    /// What reads the texts: the model's tokenizer, and a transformer that may be another.
-    pub fn reader<'m>(&'m self, transformer: &'m Transformer) -> Reader<'m> {
-        Reader { transformer, tokenizer: &self.model.tokenizer }
+    /// The model's tokenizer with a transformer, which may be another.
+    pub fn text_model<'m>(&'m self, transformer: &'m Transformer) -> TextModel<'m> {
+        TextModel { transformer, tokenizer: &self.model.tokenizer }
     }
 }
 

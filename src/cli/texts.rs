@@ -2,7 +2,7 @@
 
 use super::{notes, suggest};
 use clap::Args;
-use mappa::activations::{Recording, Unplaced, place_texts};
+use mappa::activations::{PromptedDataset, Recording, Unplaced, place_texts};
 use mappa::artefact;
 use mappa::datasets::{Dataset, Names, Prompt, paper_prompts};
 use mappa::model::{Bos, ChatDate, Model, Spec, Tokenizer};
@@ -130,7 +130,8 @@ impl Texts {
         if !self.skip_unplaced {
             return Ok((dataset, Vec::new()));
         }
-        let unplaced = place_texts((tokenizer, spec), (&dataset, prompt), recording)?.unplaced;
+        let texts = PromptedDataset { dataset: &dataset, prompt };
+        let unplaced = place_texts(tokenizer, spec, texts, recording)?.unplaced;
         if unplaced.len() == dataset.entities.len() {
             let found = format!("{} entities and no place for any of them", unplaced.len());
             let advice = unplaced.first().map_or("entities", |first| first.problem.as_str());

@@ -1,11 +1,12 @@
 //! Laws of extraction and probing: groups equal single passes, and what was planted is found.
 
 use super::tiny_spec;
-use mappa::activations::{Extraction, Reader, SpanRow, extract};
+use mappa::activations::{Extraction, PromptedDataset, SpanRow, TextModel, extract};
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Tokenizer, Transformer, untrained};
 use mappa::probes::Scorer;
+use mappa::progress::{Observer, Progress};
 use mappa::results::{RIDGE, SHUFFLED};
 use mappa::steering::Direction;
 use mappa::training::train_tokenizer;
@@ -21,16 +22,29 @@ fn points() -> Vec<HookPoint> {
     points
 }
 
-/// What was extracted, and in how many groups.
+/// Counts the reports of an extraction, and keeps the last one's detail.
+#[derive(Default)]
+struct Reports {
+    n: usize,
+    last: String,
+}
+
+impl Observer for Reports {
+    fn progress(&mut self, progress: &Progress) {
+        self.n += 1;
+        self.last = progress.detail.to_string();
+    }
+}
+
+/// An extraction, and the number of its reports.
 fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> (Extraction, usize) {
-    let (mut n_groups, mut n_done) = (0, 0);
-    let (reader, prompt) = (Reader { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
-    let extraction = extract(reader, (dataset, &prompt), &points(), &mut |progress| {
-        n_groups += 1;
-        n_done = progress.n_done;
-    });
-    assert_eq!(n_done, dataset.entities.len());
-    (extraction.unwrap(), n_groups)
+    let (model, prompt) = (TextModel { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
+    let mut reports = Reports::default();
+    let texts = PromptedDataset { dataset, prompt: &prompt };
+    let extraction = extract(model, texts, &points(), &mut reports).unwrap();
+    let n = dataset.entities.len();
+    assert_eq!(reports.last, format!("{n} of {n} entities"));
+    (extraction, reports.n)
 }
 
 /// Some names that share beginnings, and a model and tokenizer for them.

@@ -1,7 +1,7 @@
 //! Every token of some texts as a row: what a model's stream is there, at one hook point.
 
 use super::source::{Source, Watch};
-use crate::activations::group_nodes;
+use crate::activations::batch_tokens;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -135,7 +135,7 @@ impl<'a> TextRows<'a> {
         shares: bool,
     ) -> TextRows<'a> {
         texts.retain(|text| text.rows.0 < text.rows.1);
-        let (most, mut parts) = (group_nodes(model), Vec::new());
+        let (most, mut parts) = (batch_tokens(model), Vec::new());
         let (mut start, mut n_nodes) = (0, 0);
         for (i, text) in texts.iter().enumerate() {
             let shared = if shares && i > start { alike(&texts[i - 1], text) } else { 0 };

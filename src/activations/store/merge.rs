@@ -1,23 +1,25 @@
-//! Shards put together: the very bytes that one run would have written, without the model.
+//! Merges shards to the very bytes that one run would have written, without the model.
 
+use super::activation_store::ActivationStore;
+use super::array_file::{ArrayReader, Shape};
 use super::checksums::Checksums;
-use super::extract::{Progress, Watch};
-use super::files::{BLOCK, hex};
-use super::fill::Filled;
+use super::files::hex;
+use super::layout::{CARD, SHARDS, SPANS, file_name};
 use super::lock::Lock;
-use super::partial::Partial;
-use super::plan::Shard;
-use super::span::SpanRow;
-use super::store::{ActivationStore, CARD, SHARDS, SPANS, file_name, spans_csv};
-use super::table::{Finished, Shape};
+use super::object_store::BLOCK;
+use super::spans_file;
+use super::staging::Staging;
+use super::writer::FillSummary;
+use crate::activations::extract::{Shard, SpanRow};
 use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::progress::{Observer, Progress, ProgressUnit};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// The field of a shard's card that says which it is.
+/// The field of a shard's card with its number.
 const SHARD: &str = "shard";
 
 /// One finished shard.
@@ -25,54 +27,60 @@ struct Part {
     store: ActivationStore,
     card: Card,
     spans: Vec<SpanRow>,
-    /// For each of its entities the rows in the merged files.
+    /// The rows of each of its entities in the merged files.
     rows: Vec<Range<usize>>,
 }
 
 impl ActivationStore {
-    /// Puts the shards beside this store together; they stay where they are.
+    /// Merges the shards beside this store, which stay where they are.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if one is not there, not finished, or changed since; [`Error::CardMismatch`] if
+    /// [`Error::BadFile`] if one is missing, not finished, or has changed; [`Error::CardMismatch`] if
     /// they were made from different inputs; those of [`ActivationStore::extract`] about files.
-    pub fn merge(&self, watch: &mut dyn Watch) -> Result<Filled> {
+    pub fn merge(&self, observer: &mut dyn Observer) -> Result<FillSummary> {
         let mut parts = self.parts()?;
         let points = same_points(&parts)?;
         let spans = placed(&mut parts)?;
         let n_rows = spans.iter().map(|span| span.n_rows).sum();
         let mut shapes = BTreeMap::new();
         for &point in &points {
-            let first = Finished::open(&parts[0].store.files, &file_name(point))?;
+            let first = ArrayReader::open(&parts[0].store.files, &file_name(point))?;
             shapes.insert(point, Shape { n_rows, ..first.shape() });
         }
         let card = merged_card(&parts)?;
         let lock = Lock::take(&self.folder)?;
         let made_of = format!("{} shards", parts.len());
-        let Some(mut partial) = self.begin(&points, (&card, &made_of), &|point| shapes[&point])? else {
-            return Ok(Filled { locked: lock.is_held(), ..Filled::default() });
+        let Some(mut staging) = self.begin(&points, &card, &made_of, &|point| shapes[&point])? else {
+            return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
-        let n_damaged = partial.verify(&|part| parts[part].rows.clone())?;
-        let n_kept = (0..parts.len()).filter(|part| partial.has(*part)).count();
-        let points = partial.points();
+        let n_damaged = staging.verify(&|part| parts[part].rows.clone())?;
+        let n_kept = (0..parts.len()).filter(|part| staging.has(*part)).count();
+        let points = staging.points();
         let (mut n_done, n_entities) = (0, spans.len());
         for (at, part) in parts.iter().enumerate() {
-            if !partial.has(at) {
-                if watch.stops() {
+            if !staging.has(at) {
+                if observer.should_stop() {
                     return Err(Error::Stopped { kept: n_done, of: n_entities });
                 }
-                points.iter().try_for_each(|point| part.copy(at, (*point, shapes[point]), &mut partial))?;
-                partial.end(at)?;
+                points.iter().try_for_each(|point| part.copy(at, *point, shapes[point], &mut staging))?;
+                staging.end(at)?;
             }
             n_done += part.spans.len();
-            watch.at(Progress { n_done, n_entities, n_tokens_done: n_done, n_tokens: n_entities });
+            observer.progress(&Progress {
+                stage: "shards",
+                done: n_done as u64,
+                total: n_entities as u64,
+                unit: ProgressUnit::Count,
+                detail: &format!("{n_done} of {n_entities} entities"),
+            });
         }
-        partial.finish(&spans_csv(&spans)?, &self.with_history(&card)?)?;
-        Ok(Filled { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
+        staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
+        Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
 
-    /// The shards beside this store, all of them and of the same inputs.
+    /// The shards beside this store: a complete set, made from the same inputs.
     fn parts(&self) -> Result<Vec<Part>> {
-        let shards: Vec<Shard> = self.whole_set()?;
+        let shards: Vec<Shard> = self.complete_set()?;
         let mut parts: Vec<Part> = Vec::new();
         for shard in shards {
             let store = self.of_shard(shard);
@@ -80,18 +88,18 @@ impl ActivationStore {
             let Some(card) = store.files.card(CARD)? else {
                 return Err(Error::Internal(format!("{} is gone", path.display())));
             };
-            // The first one's inputs are everyone's, but for which of them it is.
+            // All cards agree with the first, apart from the shard's number.
             let like = parts.first().map_or(&card, |first| &first.card);
             like.clone().input(SHARD, shard).agrees_with(&card, &path)?;
-            Checksums::load(&store.files)?.check(&store.files, (SPANS, &store.files.sha256(SPANS)?))?;
+            Checksums::load(&store.files)?.check(&store.files, SPANS, &store.files.sha256(SPANS)?)?;
             let spans = store.spans()?;
             parts.push(Part { store, card, spans, rows: vec![] });
         }
         Ok(parts)
     }
 
-    /// The shards of a set that is finished.
-    fn whole_set(&self) -> Result<Vec<Shard>> {
+    /// The shards of a complete set.
+    fn complete_set(&self) -> Result<Vec<Shard>> {
         let files = self.files.below(SHARDS);
         let found: Vec<Shard> = files.names()?.iter().filter_map(|name| Shard::from_folder(name)).collect();
         let sizes: BTreeSet<usize> = found.iter().map(|shard| shard.of()).collect();
@@ -121,10 +129,10 @@ impl ActivationStore {
 }
 
 impl Part {
-    /// Copies a hook point's rows to their places, and holds the file against its checksum meanwhile.
-    fn copy(&self, part: usize, (point, shape): (HookPoint, Shape), partial: &mut Partial) -> Result<()> {
+    /// Copies a hook point's rows to their places, and compares the file with its checksum.
+    fn copy(&self, part: usize, point: HookPoint, shape: Shape, staging: &mut Staging) -> Result<()> {
         let (files, name) = (&self.store.files, file_name(point));
-        let file = Finished::open(files, &name)?;
+        let file = ArrayReader::open(files, &name)?;
         let n_rows = self.rows.iter().map(Range::len).sum();
         if file.shape() != (Shape { n_rows, ..shape }) {
             let found = format!("{:?}", file.shape());
@@ -145,12 +153,12 @@ impl Part {
             let mut rest = bytes.as_slice();
             for rows in &self.rows[begin..entity] {
                 let (own, after) = rest.split_at(rows.len() * row_bytes);
-                partial.put(part, (point, rows.start), own)?;
+                staging.put(part, point, rows.start, own)?;
                 rest = after;
             }
             first += n;
         }
-        Checksums::load(files)?.check(files, (&name, &hex(hasher)))
+        Checksums::load(files)?.check(files, &name, &hex(hasher))
     }
 }
 
@@ -172,7 +180,7 @@ fn same_points(parts: &[Part]) -> Result<Vec<HookPoint>> {
     Ok(points)
 }
 
-/// The spans of all shards in dataset order, their rows counted through; each part learns its own.
+/// The spans of all shards in dataset order, their rows numbered; also sets the rows of each part.
 fn placed(parts: &mut [Part]) -> Result<Vec<SpanRow>> {
     let places = |(at, part): (usize, &Part)| (0..part.spans.len()).map(move |i| (at, i)).collect::<Vec<_>>();
     let mut order: Vec<(usize, usize)> = parts.iter().enumerate().flat_map(places).collect();
@@ -192,7 +200,7 @@ fn placed(parts: &mut [Part]) -> Result<Vec<SpanRow>> {
     Ok(spans)
 }
 
-/// The card of the whole: the shards' inputs, and their counts added up.
+/// The card of the merged store: the shards' inputs, and the sums of their counts.
 fn merged_card(parts: &[Part]) -> Result<Card> {
     let mut card = Card { inputs: parts[0].card.inputs.clone(), ..Card::new() };
     card.inputs.remove(SHARD);

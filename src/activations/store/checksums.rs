@@ -1,15 +1,12 @@
-//! The checksums beside a store's files, by which they can be told whole years later.
+//! The checksums beside a store's files, which prove years later that they are unchanged.
 
 use super::files::Files;
-use super::store::{SPANS, point_of};
+use super::layout::{CHECKSUMS, SPANS, point_of};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-
-/// The file with the checksums.
-const CHECKSUMS: &str = "checksums.csv";
 
 /// A line of `checksums.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,16 +16,16 @@ struct Line {
     sha256: String,
 }
 
-/// What became of a file since its checksum was taken.
+/// The state of a file, compared with its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing.
+    /// Unchanged.
     Whole,
-    /// It is another.
+    /// Other bytes than those of the checksum.
     Changed,
-    /// It is gone.
+    /// Listed, but not there.
     Missing,
-    /// It is there without a checksum.
+    /// There, but without a checksum.
     Unlisted,
 }
 
@@ -39,7 +36,7 @@ pub(super) struct Checksums {
 }
 
 impl Checksums {
-    /// Reads them; none if there are none yet.
+    /// Reads the checksums; an empty list without the file.
     pub fn load(files: &Files) -> Result<Checksums> {
         if files.size(CHECKSUMS)?.is_none() {
             return Ok(Checksums::default());
@@ -54,8 +51,8 @@ impl Checksums {
         Ok(Checksums { lines })
     }
 
-    /// Takes the checksums of files that lie there, several at once.
-    pub fn take(&mut self, named: &[(&Files, String)]) -> Result<()> {
+    /// Computes the checksums of files, several at once, in place of earlier ones.
+    pub fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
         let line = |(files, name): &(&Files, String)| {
             let bytes = files.size(name)?.unwrap_or(0);
             Ok(Line { file: name.clone(), bytes, sha256: files.sha256(name)? })
@@ -66,7 +63,7 @@ impl Checksums {
         Ok(())
     }
 
-    /// Writes them: hook points in the order of the pass, then the spans.
+    /// Writes the checksums: hook points in the order of the pass, then the spans.
     pub fn save(&mut self, files: &Files) -> Result<()> {
         self.lines.sort_by_key(|line| point_of(&line.file).map_or((1, None), |p| (0, Some((p.layer(), p)))));
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -76,7 +73,7 @@ impl Checksums {
         files.save(CHECKSUMS, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
     }
 
-    /// The hook points that are listed and whose files are there, in the order of the pass.
+    /// The hook points that are listed and have their files, in the order of the pass.
     pub fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
         let mut points = Vec::new();
         for line in &self.lines {
@@ -88,8 +85,8 @@ impl Checksums {
         Ok(points)
     }
 
-    /// Refuses a file that is not the one whose checksum was taken; `sha256` is what was read.
-    pub fn check(&self, files: &Files, (name, sha256): (&str, &str)) -> Result<()> {
+    /// Refuses a file if `sha256`, as it was read, differs from its listed checksum.
+    pub fn check(&self, files: &Files, name: &str, sha256: &str) -> Result<()> {
         match self.lines.iter().find(|line| line.file == name) {
             Some(line) if line.sha256 == sha256 => Ok(()),
             Some(line) => {
@@ -102,8 +99,8 @@ impl Checksums {
         }
     }
 
-    /// Reads every file again; `seen` is told each verdict.
-    pub fn verify(&self, files: &Files, seen: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+    /// Reads every file again, and reports each verdict.
+    pub fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         for line in &self.lines {
             let verdict = match files.size(&line.file)? {
                 None => Verdict::Missing,
@@ -112,12 +109,12 @@ impl Checksums {
                 }
                 Some(_) => Verdict::Changed,
             };
-            seen(&line.file, verdict);
+            report(&line.file, verdict);
         }
         for name in files.names()? {
             let is_data = point_of(&name).is_some() || name == SPANS;
             if is_data && !self.lines.iter().any(|line| line.file == name) {
-                seen(&name, Verdict::Unlisted);
+                report(&name, Verdict::Unlisted);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Which tokens of a text are the entity's: by the tokens' places in the text, never by counting.
+//! The span of an entity: its tokens in its text, found by their character offsets, never by counting.
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
@@ -11,14 +11,14 @@ use std::ops::Range;
 pub struct Span {
     /// The entity's index in its dataset; 0 for one that was placed alone.
     pub entity: usize,
-    /// The whole text's tokens, with what the tokenizer puts before and after it.
+    /// The whole text's tokens, with the special ones that the tokenizer adds before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
     pub first: usize,
     /// Index of the entity's last token.
     pub last: usize,
-    /// The tokens from the first to the last that stand for some of the text: without BOS, `[CLS]`, `[SEP]`
-    /// and their like.
+    /// The tokens from the first to the last that stand for a part of the text: without BOS, `[CLS]`, `[SEP]`
+    /// and other special ones.
     pub text: Range<usize>,
 }
 
@@ -28,8 +28,8 @@ impl Span {
         &self.ids[self.first..=self.last]
     }
 
-    /// The tokens that have a part in the state of the entity's last one.
-    pub fn seen(&self, direction: Direction) -> &[u32] {
+    /// The tokens on which the state of the entity's last one depends.
+    pub fn context(&self, direction: Direction) -> &[u32] {
         match direction {
             Direction::Causal => &self.ids[..=self.last],
             Direction::Bidirectional => &self.ids,
@@ -48,21 +48,21 @@ pub struct SpanRow {
     pub token_ids: String,
     /// Those tokens as text.
     pub decoded: String,
-    /// How many they are.
+    /// Their number.
     pub n_tokens: usize,
     /// Position of the last of them in the text, from 0.
     pub position: usize,
     /// The first of the entity's rows in the arrays, from 0.
     pub first_row: usize,
-    /// How many rows it has: one, or one a token.
+    /// The number of its rows: one, or one a token.
     pub n_rows: usize,
 }
 
-/// Finds the entity's tokens in its text, and how many tokens such as BOS stand before all text.
+/// Finds the entity's tokens in its text, and the number of special tokens, such as BOS, before all text.
 ///
 /// # Errors
-/// What stands in the way, as a sentence: a token mixes the entity with what stands beside it, or some of
-/// the entity is in no token although the tokenizer does not clean it away.
+/// The problem as a sentence: a token mixes the entity with the text beside it, or a part of the entity
+/// is in no token although the tokenizer does not remove it.
 pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<(Span, usize), String> {
     let Framed { text, part, encoded } = tokenizer.frame(&prompted.text, prompted.start..prompted.end)?;
     let inside = |&(start, end): &(usize, usize)| start < end && start < part.end && end > part.start;
@@ -70,7 +70,7 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
     let last = encoded.spans.iter().rposition(inside).unwrap_or(first);
     let (from, to) = (encoded.spans[first].0, encoded.spans[last].1);
     let spell = |ids: &[u32]| tokenizer.spell(ids).map_err(|error| error.to_string());
-    // Spaces before it may belong to the first token; anything else beside the name may not.
+    // Only spaces before the name may belong to its first token.
     let before = text.get(from..part.start).unwrap_or_default();
     if before.chars().any(|c| c != ' ') {
         let token = spell(&encoded.ids[first..=first])?;
@@ -83,8 +83,8 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
     let ids = &encoded.ids[first..=last];
     let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
     if tokenizer.decodes_exactly() && knows_all {
-        is_spelled(tokenizer, &text[part], &spell(ids)?)?;
-    } else if !is_whole(tokenizer, (&text, part), &encoded.spans[first..=last]).map_err(message)? {
+        check_spelling(tokenizer, &text[part], &spell(ids)?)?;
+    } else if !is_whole(tokenizer, &text, part, &encoded.spans[first..=last]).map_err(message)? {
         return Err(format!("the tokenizer loses letters: its tokens are `{}`", spell(ids)?));
     }
     let stands_for_text = |&(start, end): &(usize, usize)| start < end;
@@ -98,9 +98,9 @@ fn message(error: Error) -> String {
     error.to_string()
 }
 
-/// Whether tokens spell a name: its letters as the tokenizer cleans or composes them, spaces before it, and
-/// nothing else. Places alone do not say so: they may leave out white space, or an accent that joined a letter.
-fn is_spelled(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<(), String> {
+/// Checks that tokens spell a name: its letters as the tokenizer cleans or composes them, spaces before it, and
+/// nothing else. Offsets do not prove it: they may leave out white space, or an accent that joined a letter.
+fn check_spelling(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<(), String> {
     if spelled.ends_with(char::is_whitespace) {
         return Err(format!("its tokens {spelled:?} also hold white space that follows it"));
     }
@@ -119,11 +119,12 @@ fn is_spelled(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<(), St
     ))
 }
 
-/// Whether all of the entity is in its tokens: a tokenizer may clean away control characters and accents,
-/// or join an accent to its letter, but without one of its letters it would be read as another name.
+/// True if all of the entity is in its tokens: a tokenizer may remove control characters and accents,
+/// or join an accent to its letter, but without one of its letters the model would read another name.
 fn is_whole(
     tokenizer: &Tokenizer,
-    (text, part): (&str, Range<usize>),
+    text: &str,
+    part: Range<usize>,
     spans: &[(usize, usize)],
 ) -> Result<bool, Error> {
     let name = &text[part.clone()];
@@ -157,16 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn the_span_is_the_entity_and_nothing_after_it() {
+    fn the_span_is_the_entity_alone() {
         let tokenizer = tokenizer(&["Where is New Oslo now"; 3], 400);
         for (template, name) in [("", "New Oslo"), ("Where is {} now", "Oslo"), ("Where is {}", "Łódź (old)")]
         {
             let (span, text) = placed(&tokenizer, template, name);
             let span = span.unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
-            let seen = tokenizer.decode(span.seen(Direction::Causal)).unwrap();
-            assert!(seen.trim().ends_with(name), "{seen}");
-            let whole = tokenizer.decode(span.seen(Direction::Bidirectional)).unwrap();
+            let context = tokenizer.decode(span.context(Direction::Causal)).unwrap();
+            assert!(context.trim().ends_with(name), "{context}");
+            let whole = tokenizer.decode(span.context(Direction::Bidirectional)).unwrap();
             assert_eq!(whole.trim(), text);
         }
     }

@@ -1,12 +1,12 @@
-//! Activations in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
+//! A finished store in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
 
-use super::bucket::Bucket;
+use super::array_file::ArrayReader;
 use super::checksums::{Checksums, Verdict};
-use super::files::{BLOCK, Files};
-use super::plan::Shard;
-use super::span::SpanRow;
-use super::table::Finished;
-use crate::artefact;
+use super::files::Files;
+use super::layout::{CARD, SHARDS, file_name};
+use super::object_store::{BLOCK, ObjectFolder};
+use super::spans_file;
+use crate::activations::extract::{Shard, SpanRow};
 use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -14,18 +14,10 @@ use ndarray::Array2;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The file that says what made the others, from what.
-pub(super) const CARD: &str = "card.json";
-/// The file with each entity's tokens.
-pub(super) const SPANS: &str = "spans.csv";
-/// The folder with the parts that are to be merged.
-pub(super) const SHARDS: &str = ".shards";
-const ENDING: &str = ".safetensors";
-
 /// The folder of one model, dataset and prompt.
 #[derive(Debug, Clone)]
 pub struct ActivationStore {
-    /// Where the files are put together, and where they lie if not in an object store.
+    /// The folder of unfinished files; of finished ones too, unless they lie in an object store.
     pub folder: PathBuf,
     pub(super) files: Files,
 }
@@ -33,18 +25,8 @@ pub struct ActivationStore {
 /// All rows of one hook point, `[n_rows, width]`: one an entity in dataset order, or one a token.
 pub type Activations = Array2<f32>;
 
-/// The file of a hook point.
-pub(super) fn file_name(point: HookPoint) -> String {
-    format!("{point}{ENDING}")
-}
-
-/// The hook point whose file has this name.
-pub(super) fn point_of(name: &str) -> Option<HookPoint> {
-    name.strip_suffix(ENDING)?.parse().ok()
-}
-
 impl ActivationStore {
-    /// The folder in a lab; `prompt` is the name of the prompt with what [`super::Recording::folder`] adds.
+    /// The store in a lab; `prompt` is the folder's name, from [`Recording::folder`](crate::activations::Recording::folder).
     pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
         ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
     }
@@ -53,24 +35,24 @@ impl ActivationStore {
         ActivationStore { files: Files::new(&folder), folder }
     }
 
-    /// The same store, but its finished files lie in an object store: under an address such as
-    /// `s3://bucket/folder`, as they would under the lab's `activations/`.
+    /// The same store with its finished files in an object store: under an address such as
+    /// `s3://bucket/folder`, as they would be under the lab's `activations/`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address that is none.
+    /// [`Error::Invalid`] for a malformed address.
     pub fn kept_at(self, address: &str) -> Result<ActivationStore> {
         let mut below: Vec<_> = self.folder.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
         below.reverse(); // model, dataset, prompt
-        let bucket = Bucket::open(address)?.below(&below.join("/"));
+        let bucket = ObjectFolder::open(address)?.below(&below.join("/"));
         Ok(ActivationStore { files: self.files.kept_in(bucket), ..self })
     }
 
-    /// Where the finished files lie: a folder, or an address.
+    /// The place of the finished files: a folder, or an address.
     pub fn place(&self) -> PathBuf {
         self.files.path("")
     }
 
-    /// The store of one part of the entities, beside the files that it will be merged into.
+    /// The store of one shard, beside the files that it will be merged into.
     pub fn of_shard(&self, shard: Shard) -> ActivationStore {
         let below = Path::new(SHARDS).join(shard.folder());
         let files = self.files.below(SHARDS).below(&shard.folder());
@@ -85,15 +67,15 @@ impl ActivationStore {
         Checksums::load(&self.files)?.recorded(&self.files)
     }
 
-    /// Whether these hook points were recorded from the same inputs.
+    /// True if these hook points are recorded, from the same inputs.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if the folder holds work made from other inputs.
+    /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
     pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
         Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
     }
 
-    /// Those of some hook points that are not recorded; `None` if nothing is.
+    /// The hook points that are not recorded; `None` if the store is empty.
     pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
         let Some(found) = self.files.card(CARD)? else { return Ok(None) };
         card.agrees_with(&found, &self.files.path(CARD))?;
@@ -105,9 +87,9 @@ impl ActivationStore {
     /// Reads the array of one hook point.
     ///
     /// # Errors
-    /// [`Error::Io`] if it was not extracted; [`Error::BadFile`] if the file is not whole.
+    /// [`Error::Io`] if it was not extracted; [`Error::BadFile`] if the file is damaged.
     pub fn load(&self, point: HookPoint) -> Result<Activations> {
-        let file = Finished::open(&self.files, &file_name(point))?;
+        let file = ArrayReader::open(&self.files, &file_name(point))?;
         self.read(&file, 0..file.shape().n_rows)
     }
 
@@ -116,7 +98,7 @@ impl ActivationStore {
     /// # Errors
     /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
     pub fn load_rows(&self, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
-        let file = Finished::open(&self.files, &file_name(point))?;
+        let file = ArrayReader::open(&self.files, &file_name(point))?;
         let n_rows = file.shape().n_rows;
         if rows.start > rows.end || rows.end > n_rows {
             return Err(Error::invalid(
@@ -128,14 +110,14 @@ impl ActivationStore {
         self.read(&file, rows)
     }
 
-    /// Some rows, read in blocks so that no more than the values themselves is held.
-    fn read(&self, file: &Finished, rows: Range<usize>) -> Result<Activations> {
+    /// Reads rows block by block, so that memory holds little more than their values.
+    fn read(&self, file: &ArrayReader, rows: Range<usize>) -> Result<Activations> {
         let shape = file.shape();
         let block = (BLOCK / shape.row_bytes().max(1)).max(1);
         let mut values = Vec::with_capacity(rows.len() * shape.width);
         for first in rows.clone().step_by(block) {
             let bytes = file.read_rows(&(first..rows.end.min(first + block)))?;
-            values.extend(shape.stored.decode(&bytes));
+            values.extend(shape.dtype.decode(&bytes));
         }
         Array2::from_shape_vec((rows.len(), shape.width), values).map_err(|e| Error::Internal(e.to_string()))
     }
@@ -145,34 +127,19 @@ impl ActivationStore {
     /// # Errors
     /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
-        let bytes = self.files.load(SPANS)?;
-        let rows = csv::Reader::from_reader(artefact::text_of(&self.files.path(SPANS), &bytes)?.as_bytes())
-            .into_deserialize();
-        rows.collect::<Result<_, csv::Error>>().map_err(|e| {
-            let expected = "spans as mappa extract writes them; move the folder away and extract again";
-            Error::bad_file(self.files.path(SPANS), e, expected)
-        })
+        spans_file::load(&self.files)
     }
 
-    /// Reads every file again and holds it against its checksum; `seen` is told each verdict.
+    /// Reads every file again, compares it with its checksum, and reports each verdict.
     ///
     /// # Errors
     /// [`Error::BadFile`] if there are no checksums; [`Error::Io`] naming a file that cannot be read.
-    pub fn verify(&self, seen: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+    pub fn verify(&self, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         let checksums = Checksums::load(&self.files)?;
         if checksums == Checksums::default() {
             let expected = "a store with checksums.csv, as `mappa extract` leaves it when all is there";
             return Err(Error::bad_file(self.place(), "no checksums", expected));
         }
-        checksums.verify(&self.files, seen)
+        checksums.verify(&self.files, report)
     }
-}
-
-/// The bytes of `spans.csv`.
-pub(super) fn spans_csv(spans: &[SpanRow]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in spans {
-        writer.serialize(row).map_err(|e| Error::Internal(e.to_string()))?;
-    }
-    writer.into_inner().map_err(|e| Error::Internal(e.to_string()))
 }

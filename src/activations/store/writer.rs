@@ -1,104 +1,107 @@
-//! Fills a store: each group's rows as they are computed, so that nothing that is done is ever lost.
+//! Fills a store: each batch's rows as they are computed, so that no finished batch is ever lost.
 
-use super::crew::run;
-use super::extract::{Sink, Watch};
+use super::activation_store::ActivationStore;
+use super::array_file::Shape;
+use super::layout::CARD;
 use super::lock::Lock;
-use super::partial::Partial;
-use super::recording::width;
-use super::store::{ActivationStore, CARD, spans_csv};
-use super::table::Shape;
-use super::work::Work;
+use super::spans_file;
+use super::staging::Staging;
+use crate::activations::extract::{Jobs, Prepared, Sink, run, width};
 use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::progress::Observer;
 use std::collections::BTreeMap;
 
-/// How a store was filled.
+/// The parts that a run added to a store, and those of an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Filled {
-    /// Hook points that were recorded now; those that lay there already are not counted.
+pub struct FillSummary {
+    /// Hook points recorded by this run.
     pub n_points: usize,
-    /// Parts that an earlier run had recorded: groups of entities, or shards.
+    /// Parts recorded by an earlier run: batches of entities, or shards.
     pub n_kept: usize,
-    /// Parts that an earlier run had recorded and that were found changed, so that they were done again.
+    /// Parts of an earlier run that had changed on the disk, and were done again.
     pub n_damaged: usize,
-    /// Whether the file system kept other processes out.
+    /// True if the file system kept other processes out.
     pub locked: bool,
 }
 
 impl ActivationStore {
-    /// Records hook points that are not recorded yet, going on where an earlier run ended.
+    /// Records the hook points that are missing, and resumes where an earlier run ended.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if the folder holds something else; [`Error::InUse`] naming another process;
+    /// [`Error::CardMismatch`] if the folder was made from other inputs; [`Error::InUse`] naming another process;
     /// [`Error::DiskFull`]; [`Error::NonFinite`] naming hook point, entity and token, or a value that does
-    /// not fit the stored numbers; [`Error::Stopped`] if the watch stops.
+    /// not fit the stored numbers; [`Error::Stopped`] if the observer requests it.
     pub fn extract(
         &self,
-        work: &Work,
-        (points, card): (&[HookPoint], &Card),
-        watch: &mut dyn Watch,
-    ) -> Result<Filled> {
-        work.check(points)?;
-        let first_rows = work.first_rows();
-        let n_rows = first_rows.keys().map(|&entity| work.n_rows(entity)).sum();
-        let shape = |point| Shape { n_rows, width: width(work.spec(), point), stored: work.recording.stored };
+        prepared: &Prepared,
+        points: &[HookPoint],
+        card: &Card,
+        observer: &mut dyn Observer,
+    ) -> Result<FillSummary> {
+        prepared.check(points)?;
+        let first_rows = prepared.first_rows();
+        let n_rows = first_rows.keys().map(|&entity| prepared.n_rows(entity)).sum();
+        let dtype = prepared.recording.dtype;
+        let shape = |point| Shape { n_rows, width: width(prepared.spec(), point), dtype };
         let lock = Lock::take(&self.folder)?;
-        let Some(mut partial) = self.begin(points, (card, "groups"), &shape)? else {
-            return Ok(Filled { locked: lock.is_held(), ..Filled::default() });
+        let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
+            return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
-        // Reading what is there again may take a while: whoever waits sees where it stands.
-        let kept: Vec<usize> = work.groups().filter(|group| partial.has(*group)).collect();
-        watch.at(work.progress(&kept, 0));
-        let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + work.n_rows(*entity);
-        let n_damaged = partial.verify(&|group| work.group(group).iter().map(rows).collect())?;
-        let groups: Vec<usize> = work.groups().filter(|group| !partial.has(*group)).collect();
-        let n_kept = work.groups().len() - groups.len();
-        let points = partial.points();
-        let mut sink = Disk { work, first_rows: &first_rows, partial, bytes: Vec::new() };
-        run(work, (&points, &groups), &mut sink, watch)?;
+        // Reading an earlier run's rows again may take a while: the progress is shown before.
+        let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
+        prepared.report(&kept, 0, observer);
+        let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
+        let n_damaged = staging.verify(&|batch| prepared.batch(batch).iter().map(rows).collect())?;
+        let batches: Vec<usize> = prepared.batches().filter(|batch| !staging.has(*batch)).collect();
+        let n_kept = prepared.batches().len() - batches.len();
+        let points = staging.points();
+        let mut sink = Disk { prepared, first_rows: &first_rows, staging, bytes: Vec::new() };
+        run(prepared, &Jobs { points: &points, batches: &batches }, &mut sink, observer)?;
         let card = (self.with_history(card)?)
-            .note("n_entities", work.n_entities())
-            .note("n_tokens", work.n_tokens())
-            .note("n_tokens_computed", work.n_computed())
-            .note("n_entities_with_unknown_tokens", work.n_unknown());
-        sink.partial.finish(&spans_csv(&work.span_rows()?)?, &card)?;
-        Ok(Filled { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
+            .note("n_entities", prepared.n_entities())
+            .note("n_tokens", prepared.n_tokens())
+            .note("n_tokens_computed", prepared.n_computed())
+            .note("n_entities_with_unknown_tokens", prepared.n_unknown());
+        sink.staging.finish(&spans_file::bytes_of(&prepared.span_rows()?)?, &card)?;
+        Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
 
-    /// Removes what a run left that was ended after all was recorded, unless another process is at work.
+    /// Removes the temporary files of a run that was killed after all was recorded, unless another process is writing.
     ///
     /// # Errors
     /// [`Error::Io`] naming the folder.
-    pub fn sweep(&self) -> Result<()> {
-        if !self.files.staging().exists() && !Lock::is_there(&self.folder) {
+    pub fn clean_up(&self) -> Result<()> {
+        if !self.files.staging().exists() && !Lock::exists(&self.folder) {
             return Ok(());
         }
         match Lock::take(&self.folder) {
-            Ok(_lock) => Partial::sweep(&self.files),
+            Ok(_lock) => Staging::clean_up(&self.files),
             Err(Error::InUse { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens what is to be written of some hook points; `None` if all of them are there. The lock is held.
+    /// Opens the staging of the hook points that are missing; `None` if none is. The caller holds the lock.
     pub(super) fn begin(
         &self,
         points: &[HookPoint],
-        (card, parts): (&Card, &str),
+        card: &Card,
+        parts: &str,
         shape: &dyn Fn(HookPoint) -> Shape,
-    ) -> Result<Option<Partial<'_>>> {
-        Partial::sweep(&self.files)?;
+    ) -> Result<Option<Staging<'_>>> {
+        Staging::clean_up(&self.files)?;
         let missing = self.missing(card, points)?.unwrap_or_else(|| points.to_vec());
         if missing.is_empty() {
             return Ok(None);
         }
         let shapes: BTreeMap<HookPoint, Shape> =
             missing.into_iter().map(|point| (point, shape(point))).collect();
-        Partial::open(&self.files, (card, parts), &shapes).map(Some)
+        Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// A card that also tells of the runs that recorded other hook points of the same store before.
+    /// A card that also has the records of earlier runs, which recorded other hook points of the same store.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {
@@ -111,39 +114,39 @@ impl ActivationStore {
     }
 }
 
-/// Files on a disk.
+/// A sink of files on a disk.
 struct Disk<'a> {
-    work: &'a Work<'a>,
+    prepared: &'a Prepared<'a>,
     first_rows: &'a BTreeMap<usize, usize>,
-    partial: Partial<'a>,
+    staging: Staging<'a>,
     bytes: Vec<u8>,
 }
 
 impl Sink for Disk<'_> {
-    fn put(&mut self, group: usize, point: HookPoint, values: &[f32]) -> Result<()> {
-        let stored = self.work.recording.stored;
-        for (entity, values) in self.work.by_entity(group, (point, values)) {
+    fn put(&mut self, batch: usize, point: HookPoint, values: &[f32]) -> Result<()> {
+        let dtype = self.prepared.recording.dtype;
+        for (entity, values) in self.prepared.by_entity(batch, point, values) {
             self.bytes.clear();
-            stored.encode(values, &mut self.bytes).map_err(|found| Error::NonFinite {
-                place: format!("{point} of {}", self.work.entity_words(entity)),
+            dtype.encode(values, &mut self.bytes).map_err(|found| Error::NonFinite {
+                place: format!("{point} of {}", self.prepared.entity_words(entity)),
                 found: found.into(),
-                advice: format!("{stored} holds at most {:e}; store bf16 or f32", stored.largest()),
+                advice: format!("{dtype} holds at most {:e}; store bf16 or f32", dtype.largest()),
             })?;
-            self.partial.put(group, (point, self.first_rows[&entity]), &self.bytes)?;
+            self.staging.put(batch, point, self.first_rows[&entity], &self.bytes)?;
         }
         Ok(())
     }
 
-    fn end(&mut self, group: usize) -> Result<()> {
-        self.partial.end(group)
+    fn end(&mut self, batch: usize) -> Result<()> {
+        self.staging.end(batch)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::files::Files;
-    use super::super::recording::Stored;
     use super::*;
+    use crate::activations::extract::StoredDtype;
     use std::path::Path;
 
     const N_ROWS: usize = 30;
@@ -151,7 +154,7 @@ mod tests {
     const SPANS: &[u8] = b"row,name\n1,Oslo\n";
 
     fn shape(_: HookPoint) -> Shape {
-        Shape { n_rows: N_ROWS, width: 2, stored: Stored::F32 }
+        Shape { n_rows: N_ROWS, width: 2, dtype: StoredDtype::F32 }
     }
 
     fn card() -> Card {
@@ -163,27 +166,23 @@ mod tests {
         (part..N_ROWS).step_by(3).map(|row| row..row + 1).collect()
     }
 
-    fn open<'a>(store: &'a ActivationStore, points: &[HookPoint]) -> Option<Partial<'a>> {
-        store.begin(points, (&card(), "thirds"), &shape).unwrap()
+    fn open<'a>(store: &'a ActivationStore, points: &[HookPoint]) -> Option<Staging<'a>> {
+        store.begin(points, &card(), "thirds", &shape).unwrap()
     }
 
-    /// Writes the parts that are not there; answers how many.
-    fn write(partial: &mut Partial) -> usize {
-        let new: Vec<usize> = (0..3).filter(|part| !partial.has(*part)).collect();
+    /// Writes the missing parts; returns their number.
+    fn write(staging: &mut Staging) -> usize {
+        let new: Vec<usize> = (0..3).filter(|part| !staging.has(*part)).collect();
         for &part in &new {
-            for point in partial.points() {
+            for point in staging.points() {
                 for row in rows(part) {
                     let value = (point.layer() + row.start) as f32;
-                    partial
-                        .put(
-                            part,
-                            (point, row.start),
-                            &[value.to_le_bytes(), (-value).to_le_bytes()].concat(),
-                        )
+                    staging
+                        .put(part, point, row.start, &[value.to_le_bytes(), (-value).to_le_bytes()].concat())
                         .unwrap();
                 }
             }
-            partial.end(part).unwrap();
+            staging.end(part).unwrap();
         }
         new.len()
     }
@@ -193,7 +192,7 @@ mod tests {
         ActivationStore::new(lab, "m", "d", "p")
     }
 
-    /// All files by name, and whether a staging folder is left.
+    /// All files by name, and true if a staging folder is left.
     fn content(store: &ActivationStore) -> (BTreeMap<String, Vec<u8>>, bool) {
         let names = store.files.names().unwrap();
         let is_staged = names.iter().any(|name| name == ".partial");
@@ -203,14 +202,14 @@ mod tests {
 
     fn finished(lab: &Path) -> ActivationStore {
         let store = store(lab);
-        let mut partial = open(&store, &POINTS).unwrap();
-        assert_eq!(write(&mut partial), 3);
-        partial.finish(SPANS, &card()).unwrap();
+        let mut staging = open(&store, &POINTS).unwrap();
+        assert_eq!(write(&mut staging), 3);
+        staging.finish(SPANS, &card()).unwrap();
         store
     }
 
     #[test]
-    fn wherever_a_run_ends_while_it_finishes_the_next_one_ends_alike() {
+    fn a_run_killed_at_any_step_of_its_end_is_completed_by_the_next() {
         let lab = tempfile::tempdir().unwrap();
         let (reference, is_staged) = content(&finished(lab.path()));
         assert!(!is_staged && reference.len() == POINTS.len() + 3, "{:?}", reference.keys());
@@ -229,10 +228,10 @@ mod tests {
                     name => store.files.save(name, &reference[name]).unwrap(),
                 }
             }
-            if let Some(mut partial) = open(&store, &POINTS) {
-                assert_eq!(partial.verify(&rows).unwrap(), 0);
-                assert_eq!(write(&mut partial), 0, "done again after {n_steps} steps");
-                partial.finish(SPANS, &card()).unwrap();
+            if let Some(mut staging) = open(&store, &POINTS) {
+                assert_eq!(staging.verify(&rows).unwrap(), 0);
+                assert_eq!(write(&mut staging), 0, "done again after {n_steps} steps");
+                staging.finish(SPANS, &card()).unwrap();
             }
             let (found, is_staged) = content(&store);
             assert!(found == reference, "after {n_steps} steps: {:?}", found.keys());
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_whose_rows_changed_is_done_again_and_a_torn_journal_costs_a_part() {
+    fn a_part_with_changed_rows_is_done_again_and_a_cut_journal_costs_one_part() {
         let lab = tempfile::tempdir().unwrap();
         let (reference, _) = content(&finished(lab.path()));
         type Spoil = fn(&Files, &Path);
@@ -249,7 +248,7 @@ mod tests {
             (|_, _| (), 0, 0),
             (|_, file| change(file), 1, 1),
             (|files, _| cut(&files.staging().join("journal.csv")), 0, 1),
-            // Without one of its files, nothing of an unfinished store is worth anything.
+            // Without one of its files, an unfinished store is of no use.
             (|_, file| std::fs::remove_file(file).unwrap(), 0, 3),
         ];
         for (spoil, n_damaged, n_again) in spoils {
@@ -257,10 +256,10 @@ mod tests {
             let store = store(lab.path());
             write(&mut open(&store, &POINTS).unwrap());
             spoil(&store.files, &store.files.staging().join(format!("{}.safetensors", POINTS[1])));
-            let mut partial = open(&store, &POINTS).unwrap();
-            assert_eq!(partial.verify(&rows).unwrap(), n_damaged);
-            assert_eq!(write(&mut partial), n_again);
-            partial.finish(SPANS, &card()).unwrap();
+            let mut staging = open(&store, &POINTS).unwrap();
+            assert_eq!(staging.verify(&rows).unwrap(), n_damaged);
+            assert_eq!(write(&mut staging), n_again);
+            staging.finish(SPANS, &card()).unwrap();
             assert!(content(&store).0 == reference);
         }
     }
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_store_of_something_else_is_refused_by_field() {
+    fn an_unfinished_store_of_other_inputs_is_refused_by_field() {
         let lab = tempfile::tempdir().unwrap();
         let store = store(lab.path());
         drop(open(&store, &POINTS));
@@ -288,18 +287,18 @@ mod tests {
             (&POINTS[..], card(), "halves", "parts"),
             (&POINTS[..], card().input("dataset", "cities"), "thirds", "dataset"),
         ] {
-            let error = store.begin(points, (&card, parts), &shape).map(|_| "it began").unwrap_err();
+            let error = store.begin(points, &card, parts, &shape).map(|_| "it began").unwrap_err();
             assert!(matches!(&error, Error::CardMismatch { field: found, .. } if found == field), "{error}");
             assert!(error.to_string().contains(".partial"), "{error}");
         }
     }
 
     #[test]
-    fn what_cannot_fit_is_refused_before_anything_is_computed_and_leaves_nothing() {
+    fn arrays_larger_than_the_disk_are_refused_before_anything_is_computed_and_leave_no_file() {
         let lab = tempfile::tempdir().unwrap();
         let store = store(lab.path());
-        let huge = |_| Shape { n_rows: 1 << 40, width: 1 << 10, stored: Stored::F32 };
-        let error = store.begin(&POINTS, (&card(), "thirds"), &huge).map(|_| "it began").unwrap_err();
+        let huge = |_| Shape { n_rows: 1 << 40, width: 1 << 10, dtype: StoredDtype::F32 };
+        let error = store.begin(&POINTS, &card(), "thirds", &huge).map(|_| "it began").unwrap_err();
         assert!(matches!(error, Error::DiskFull { .. }), "{error}");
         let needed = (3u64 << 52).to_string();
         assert!(error.to_string().contains(&needed[..4]) && error.to_string().contains("free"), "{error}");

@@ -1,49 +1,52 @@
-//! Files in an object store: `s3://`, `gs://`, `az://`, or a `file://` that stands for one.
+//! A folder of an object store: `s3://`, `gs://`, `az://`, or `file://` for tests.
 
-use super::files::BLOCK;
 use crate::error::{Error, Result};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use std::fs::File;
 use std::future::Future;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Parts of a file that are on their way at once.
+/// Bytes of a file that are held in memory while it is read through.
+pub(super) const BLOCK: usize = 1 << 23;
+
+/// Parts of a file that are uploaded at once.
 const AT_ONCE: usize = 4;
 
-/// A folder in an object store. An object is there whole or not at all.
+/// A folder in an object store. An object is there completely or not at all.
 #[derive(Clone)]
-pub(super) struct Bucket {
+pub(super) struct ObjectFolder {
     store: Arc<dyn ObjectStore>,
     runtime: Arc<Runtime>,
     folder: Key,
-    /// The same as a user writes it.
+    /// The folder as a user writes it.
     address: String,
 }
 
-impl std::fmt::Debug for Bucket {
+impl std::fmt::Debug for ObjectFolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.address)
     }
 }
 
-impl Bucket {
-    /// The folder at an address; keys, regions and endpoints come from the environment, under the names that
+impl ObjectFolder {
+    /// Opens the folder at an address; keys, regions and endpoints come from the environment, under the names that
     /// the providers' own tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an address that is none, or a key that cannot be used.
-    pub fn open(address: &str) -> Result<Bucket> {
+    /// [`Error::Invalid`] for a malformed address, or an unusable key.
+    pub fn open(address: &str) -> Result<ObjectFolder> {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
             Error::invalid("address of activations", format!("{address}: {found}"), expected)
         };
-        // Whoever calls may have chosen one already.
+        // Fails if the calling program has installed one already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -54,21 +57,21 @@ impl Bucket {
             object_store::parse_url_opts(&url, options).map_err(|e| wrong(e.to_string()))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| wrong(e.to_string()))?;
         let address = address.trim_end_matches('/').to_string();
-        Ok(Bucket { store: Arc::from(store), runtime: Arc::new(runtime), folder, address })
+        Ok(ObjectFolder { store: Arc::from(store), runtime: Arc::new(runtime), folder, address })
     }
 
-    /// A folder below.
-    pub fn below(&self, folder: &str) -> Bucket {
+    /// A folder within this one.
+    pub fn below(&self, folder: &str) -> ObjectFolder {
         let below = folder.split('/').fold(self.folder.clone(), |key, part| key.join(part));
-        Bucket { folder: below, address: format!("{}/{folder}", self.address), ..self.clone() }
+        ObjectFolder { folder: below, address: format!("{}/{folder}", self.address), ..self.clone() }
     }
 
-    /// Where an object lies, for messages.
+    /// The place of an object, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.address.clone().into() } else { format!("{}/{name}", self.address).into() }
     }
 
-    /// The names of objects and folders that lie here.
+    /// The names of the objects and folders in this one, in order.
     pub fn names(&self) -> Result<Vec<String>> {
         let listed = self.wait(self.store.list_with_delimiter(Some(&self.folder)));
         let listed = listed.map_err(|e| self.failed("list", "", e))?;
@@ -81,7 +84,7 @@ impl Bucket {
         Ok(names)
     }
 
-    /// The length of an object, or `None` where there is none.
+    /// The length of an object; `None` if there is none.
     pub fn size(&self, name: &str) -> Result<Option<u64>> {
         match self.wait(self.store.head(&self.folder.clone().join(name))) {
             Ok(found) => Ok(Some(found.size)),
@@ -90,17 +93,17 @@ impl Bucket {
         }
     }
 
-    /// A whole object.
+    /// Reads a whole object.
     pub fn load(&self, name: &str) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
         let read = self.wait(async { self.store.get(&key).await?.bytes().await });
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
-    /// Some bytes of an object, from one that it has; fewer where it ends before.
-    pub fn load_part(&self, name: &str, (start, length): (u64, usize)) -> Result<Vec<u8>> {
+    /// Reads a range of an object's bytes, which begins before its end; fewer bytes where it ends earlier.
+    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
-        let read = self.wait(self.store.get_range(&key, start..start + length as u64));
+        let read = self.wait(self.store.get_range(&key, range));
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
@@ -112,7 +115,7 @@ impl Bucket {
     }
 
     /// Writes a file as an object, part by part.
-    pub fn send(&self, from: &Path, name: &str) -> Result<()> {
+    pub fn upload(&self, from: &Path, name: &str) -> Result<()> {
         let mut file = File::open(from).map_err(Error::io("read", from))?;
         let key = self.folder.clone().join(name);
         let failed = |e| self.failed("write", name, e);
@@ -125,7 +128,7 @@ impl Bucket {
                 let read = file.by_ref().take(BLOCK as u64).read_to_end(&mut block);
                 let ready = writer.wait_for_capacity(AT_ONCE).await;
                 if let Err(error) = read.map_err(Error::io("read", from)).and(ready.map_err(failed)) {
-                    // What was sent is of no use; the store drops it some day even where this fails.
+                    // Where this fails, the store drops the parts some day by its own rules.
                     let _ = writer.abort().await;
                     return Err(error);
                 }

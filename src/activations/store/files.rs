@@ -1,64 +1,60 @@
-//! Where a store's files lie, in a folder or in an object store: the one way to them.
+//! The files of a store, in a folder or in an object store: the one way to them.
 //!
-//! What is still being written is staged in a folder on a disk, as its rows come in any order; a finished
-//! file is adopted whole.
+//! Unfinished files are staged in a folder on a disk, as their rows come in any order; a finished
+//! file is moved to its place.
 
-use super::bucket::Bucket;
+use super::layout::STAGING;
+use super::object_store::{BLOCK, ObjectFolder};
 use crate::artefact::{self, Card};
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// How much of a file is held in memory while it is read through.
-pub(super) const BLOCK: usize = 1 << 23;
-
-/// The folder where what is not finished lies.
-const STAGING: &str = ".partial";
-
-/// A folder of finished files, and the folder on a disk where they are put together.
+/// A folder of finished files, and the folder on a disk where they are staged.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     root: PathBuf,
-    /// Where finished files lie, if not in the folder itself.
-    bucket: Option<Bucket>,
+    /// The place of finished files, if not the folder itself.
+    objects: Option<ObjectFolder>,
 }
 
 impl Files {
-    /// The files in a folder, which need not be there yet.
+    /// The files of a folder, which need not exist yet.
     pub fn new(root: &Path) -> Files {
-        Files { root: root.to_path_buf(), bucket: None }
+        Files { root: root.to_path_buf(), objects: None }
     }
 
-    /// The same, but finished files lie in an object store.
-    pub fn kept_in(self, bucket: Bucket) -> Files {
-        Files { bucket: Some(bucket), ..self }
+    /// The same files, the finished ones in an object store.
+    pub fn kept_in(self, objects: ObjectFolder) -> Files {
+        Files { objects: Some(objects), ..self }
     }
 
-    /// Where a file lies, for messages.
+    /// The place of a file, for messages.
     pub fn path(&self, name: &str) -> PathBuf {
-        match &self.bucket {
-            Some(bucket) => bucket.path(name),
+        match &self.objects {
+            Some(objects) => objects.path(name),
             None if name.is_empty() => self.root.clone(),
             None => self.root.join(name),
         }
     }
 
-    /// The folder on a disk where files are put together.
+    /// The folder of unfinished files, on a disk.
     pub fn staging(&self) -> PathBuf {
         self.root.join(STAGING)
     }
 
-    /// The files of a folder below.
+    /// The files of a folder within this one.
     pub fn below(&self, folder: &str) -> Files {
-        Files { root: self.root.join(folder), bucket: self.bucket.as_ref().map(|b| b.below(folder)) }
+        Files { root: self.root.join(folder), objects: self.objects.as_ref().map(|o| o.below(folder)) }
     }
 
-    /// The names of what lies here, in order; none if there is nothing.
+    /// The names of the files and folders in this one, in order; none if it does not exist.
     pub fn names(&self) -> Result<Vec<String>> {
-        if let Some(bucket) = &self.bucket {
-            return bucket.names();
+        if let Some(objects) = &self.objects {
+            return objects.names();
         }
         let entries = match std::fs::read_dir(&self.root) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
@@ -73,10 +69,10 @@ impl Files {
         Ok(names)
     }
 
-    /// Removes what a program left that was killed while it gave a file its place.
-    pub fn sweep(&self) -> Result<()> {
-        if self.bucket.is_some() {
-            return Ok(()); // There an object is whole or not at all.
+    /// Removes the temporary files of a program that was killed while it moved a file to its place.
+    pub fn clean_up(&self) -> Result<()> {
+        if self.objects.is_some() {
+            return Ok(()); // An object store has no partial objects.
         }
         for name in self.names()?.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp")) {
             let path = self.path(name);
@@ -85,10 +81,10 @@ impl Files {
         Ok(())
     }
 
-    /// The length of a file, or `None` where there is none.
+    /// The length of a file; `None` if there is none.
     pub fn size(&self, name: &str) -> Result<Option<u64>> {
-        if let Some(bucket) = &self.bucket {
-            return bucket.size(name);
+        if let Some(objects) = &self.objects {
+            return objects.size(name);
         }
         match std::fs::metadata(self.path(name)) {
             Ok(found) if found.is_file() => Ok(Some(found.len())),
@@ -98,15 +94,15 @@ impl Files {
         }
     }
 
-    /// A whole file.
+    /// Reads a whole file.
     pub fn load(&self, name: &str) -> Result<Vec<u8>> {
-        match &self.bucket {
-            Some(bucket) => bucket.load(name),
+        match &self.objects {
+            Some(objects) => objects.load(name),
             None => artefact::load_bytes(&self.path(name)),
         }
     }
 
-    /// A card, or `None` where there is none.
+    /// Reads a card; `None` if there is none.
     pub fn card(&self, name: &str) -> Result<Option<Card>> {
         match self.size(name)? {
             Some(_) => Card::parse(&self.path(name), &self.load(name)?).map(Some),
@@ -114,25 +110,26 @@ impl Files {
         }
     }
 
-    /// Some bytes of a file, from one that it has; fewer where it ends before.
-    pub fn load_part(&self, name: &str, (start, length): (u64, usize)) -> Result<Vec<u8>> {
-        if let Some(bucket) = &self.bucket {
-            return bucket.load_part(name, (start, length));
+    /// Reads a range of a file's bytes, which begins before its end; fewer bytes where it ends earlier.
+    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        if let Some(objects) = &self.objects {
+            return objects.load_part(name, range);
         }
         let path = self.path(name);
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
-        file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &path))?;
-        let mut bytes = Vec::with_capacity(length);
-        file.take(length as u64).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
+        file.seek(SeekFrom::Start(range.start)).map_err(Error::io("read", &path))?;
+        let length = range.end - range.start;
+        let mut bytes = Vec::with_capacity(length as usize);
+        file.take(length).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
         Ok(bytes)
     }
 
     /// The SHA-256 of a file, in hexadecimal.
     pub fn sha256(&self, name: &str) -> Result<String> {
-        // Some object stores refuse a part that begins behind the end, so the end is not asked for.
+        // Some object stores refuse a range that begins at the end, so none is requested there.
         let (mut hasher, mut at, size) = (Sha256::new(), 0, self.size(name)?);
         loop {
-            let bytes = self.load_part(name, (at, BLOCK))?; // an error where there is no file
+            let bytes = self.load_part(name, at..at + BLOCK as u64)?; // an error if there is no file
             at += bytes.len() as u64;
             hasher.update(&bytes);
             if bytes.is_empty() || size.is_none_or(|size| at >= size) {
@@ -141,10 +138,10 @@ impl Files {
         }
     }
 
-    /// Writes a small file, whole or not at all.
+    /// Writes a small file, completely or not at all.
     pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        if let Some(bucket) = &self.bucket {
-            return bucket.save(name, bytes);
+        if let Some(objects) = &self.objects {
+            return objects.save(name, bytes);
         }
         artefact::save_bytes(&self.path(name), bytes).map_err(|error| match error {
             Error::Io { action, path, source } => write_error(action, &path, bytes.len() as u64)(source),
@@ -152,10 +149,10 @@ impl Files {
         })
     }
 
-    /// Gives a staged file its place.
+    /// Moves a staged file to its place.
     pub fn adopt(&self, staged: &Path, name: &str) -> Result<()> {
-        if let Some(bucket) = &self.bucket {
-            bucket.send(staged, name)?;
+        if let Some(objects) = &self.objects {
+            objects.upload(staged, name)?;
             return std::fs::remove_file(staged).map_err(Error::io("remove", staged));
         }
         let path = self.path(name);
@@ -163,9 +160,9 @@ impl Files {
         self.sync()
     }
 
-    /// Makes sure that the names of finished files are on the disk.
+    /// Syncs the names of finished files to the disk.
     pub fn sync(&self) -> Result<()> {
-        match &self.bucket {
+        match &self.objects {
             Some(_) => Ok(()),
             None => sync_folder(&self.root),
         }
@@ -177,7 +174,7 @@ pub(super) fn hex(hasher: Sha256) -> String {
     artefact::hex(&hasher.finalize())
 }
 
-/// Makes sure that a folder's names are on disk, where the system lets a folder be synced.
+/// Syncs a folder's names to the disk, where the system can sync a folder.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     match File::open(folder) {
         Ok(opened) => match opened.sync_all() {
@@ -190,7 +187,7 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// What went wrong with a write: a full disk with its figures, anything else as the system says it.
+/// The error of a write: a full disk with the bytes needed and free, anything else in the system's words.
 pub(super) fn write_error(
     action: &'static str,
     path: &Path,
@@ -207,7 +204,7 @@ pub(super) fn write_error(
     }
 }
 
-/// The disk that holds `path` has no room for `needed` more bytes.
+/// The error of a disk without room for `needed` more bytes at `path`.
 pub(super) fn disk_full(path: &Path, needed: u64) -> Error {
     let free = path.parent().and_then(|folder| fs4::available_space(folder).ok());
     Error::DiskFull {

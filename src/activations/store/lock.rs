@@ -1,5 +1,6 @@
-//! One process at a time writes to a store: a lock that ends with the process, and says whose it is.
+//! The lock of a folder: one process at a time writes there; the lock ends with the process and names it.
 
+use super::layout::LOCK;
 use crate::artefact;
 use crate::artefact::date_now;
 use crate::error::{Error, Result};
@@ -7,28 +8,26 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-const NAME: &str = ".lock";
-
-/// A folder that nobody else writes to while this lives.
+/// A folder's lock: no other process writes there while this value lives.
 pub struct Lock {
     path: PathBuf,
-    /// `None` where the file system has no locks.
+    /// `None` if the file system has no locks.
     held: Option<File>,
 }
 
 impl Lock {
-    /// Takes the lock of a folder, which is made if it is not there.
+    /// Takes the lock of a folder, which is created if it does not exist.
     ///
     /// # Errors
-    /// [`Error::InUse`] naming the process that has it.
+    /// [`Error::InUse`] naming the process that holds it.
     pub fn take(folder: &Path) -> Result<Lock> {
         std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-        let path = folder.join(NAME);
+        let path = folder.join(LOCK);
         loop {
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let mut file = opened.map_err(Error::io("open", &path))?;
             match file.try_lock() {
-                // Whoever had it may have removed the file after it was opened here.
+                // The process that held it may have removed the file after it was opened here.
                 Ok(()) if !is_at(&file, &path) => continue,
                 Ok(()) => {
                     let owner = owner();
@@ -50,12 +49,12 @@ impl Lock {
         }
     }
 
-    /// Whether some process has or had the lock of a folder.
-    pub fn is_there(folder: &Path) -> bool {
-        folder.join(NAME).exists()
+    /// True if a process holds the lock of a folder, or was killed while it did.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(LOCK).exists()
     }
 
-    /// Whether others are really kept out.
+    /// True if the file system keeps other processes out.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
@@ -63,7 +62,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is still held, so that nobody's lock is removed but this one. If it stays, the
+        // Removed while it is still held, so that no other process's lock is removed. If it stays, the
         // next process takes it over.
         if cfg!(unix) && self.held.is_some() {
             let _ = std::fs::remove_file(&self.path);
@@ -77,7 +76,7 @@ fn owner() -> String {
     format!("process {} on {host}, since {}", std::process::id(), date_now())
 }
 
-/// Whether a file is the one that lies at a path.
+/// True if an open file is the one at a path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_is_refused_by_the_firsts_name_until_it_lets_go() {
+    fn a_second_process_is_refused_by_the_name_of_the_first_until_that_ends() {
         let lab = tempfile::tempdir().unwrap();
         let folder = lab.path().join("a/b");
         let first = Lock::take(&folder).unwrap();
@@ -108,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_dead_process_left_is_no_obstacle() {
+    fn the_lock_of_a_dead_process_is_taken_over() {
         let lab = tempfile::tempdir().unwrap();
-        std::fs::write(lab.path().join(NAME), "process 1 on moon, since 1969-07-20T20:17:40Z, and more")
+        std::fs::write(lab.path().join(LOCK), "process 1 on moon, since 1969-07-20T20:17:40Z, and more")
             .unwrap();
         let lock = Lock::take(lab.path()).unwrap();
-        let text = std::fs::read_to_string(lab.path().join(NAME)).unwrap();
+        let text = std::fs::read_to_string(lab.path().join(LOCK)).unwrap();
         assert!(text.contains(&std::process::id().to_string()) && !text.contains("moon"), "{text}");
         drop(lock);
     }

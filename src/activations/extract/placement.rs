@@ -1,25 +1,25 @@
-//! All of a dataset's entities in their tokenised texts, and those that have no place there.
+//! The spans of all of a dataset's entities, and the entities that have none.
 
-use super::extract::Reader;
 use super::recording::Recording;
 use super::span::{Span, place};
+use super::text_model::{PromptedDataset, TextModel};
 use crate::artefact;
-use crate::datasets::{Dataset, Entity, Prompt};
+use crate::datasets::{Dataset, Entity};
 use crate::error::{Error, Result};
 use crate::model::{Spec, Tokenizer, draw_tokens};
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Where a dataset's entities stand in the tokens of their texts.
+/// The spans of a dataset's entities in the tokens of their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
-    /// The spans that were found, in dataset order.
+    /// The spans found, in dataset order.
     pub spans: Vec<Span>,
     /// The entities that have none, in dataset order.
     pub unplaced: Vec<Unplaced>,
 }
 
-/// An entity that cannot be placed, or whose text the model cannot read.
+/// An entity without a span, or with a text that the model cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaced {
     /// Its index among the dataset's entities.
@@ -30,7 +30,7 @@ pub struct Unplaced {
     pub name: String,
     /// The whole text.
     pub text: String,
-    /// What stood in the way.
+    /// The problem as a sentence.
     pub problem: String,
 }
 
@@ -38,23 +38,21 @@ pub struct Unplaced {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a prompt that does not suit the dataset; an entity without a place is no error here.
-pub fn place_all(
-    reader: Reader,
-    (dataset, prompt): (&Dataset, &Prompt),
-    recording: Recording,
-) -> Result<Placed> {
-    place_texts((reader.tokenizer, &reader.transformer.spec), (dataset, prompt), recording)
+pub fn place_all(model: TextModel, texts: PromptedDataset, recording: Recording) -> Result<Placed> {
+    place_texts(model.tokenizer, &model.transformer.spec, texts, recording)
 }
 
-/// Finds every entity of a dataset in its text, for a model whose weights need not be there.
+/// Finds every entity of a dataset in its text, without the model's weights.
 ///
 /// # Errors
 /// As [`place_all`].
 pub fn place_texts(
-    (tokenizer, spec): (&Tokenizer, &Spec),
-    (dataset, prompt): (&Dataset, &Prompt),
+    tokenizer: &Tokenizer,
+    spec: &Spec,
+    texts: PromptedDataset,
     recording: Recording,
 ) -> Result<Placed> {
+    let PromptedDataset { dataset, prompt } = texts;
     let texts = prompt.texts(dataset)?;
     let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary()));
     let place_one = |entity: &Entity| -> Result<Span, (String, String)> {
@@ -66,7 +64,7 @@ pub fn place_texts(
             None => span,
         });
         let readable =
-            |span: Span| fits(spec, recording.seen(&span, spec.attention.direction)).map(|()| span);
+            |span: Span| fits(spec, recording.context(&span, spec.attention.direction)).map(|()| span);
         span.and_then(readable).map_err(|problem| (prompted.text, problem))
     };
     let found: Vec<_> = dataset.entities.par_iter().map(place_one).collect();
@@ -82,7 +80,7 @@ pub fn place_texts(
     Ok(placed)
 }
 
-/// A text's tokens with others before them, but behind those at `begin`, such as BOS.
+/// A text's tokens with others before them, but after the special ones, such as BOS, that end at `begin`.
 fn after_tokens(mut span: Span, begin: usize, tokens: &[u32]) -> Span {
     span.ids.splice(begin..begin, tokens.iter().copied());
     span.first += tokens.len();
@@ -96,7 +94,7 @@ impl Placed {
     ///
     /// # Errors
     /// [`Error::EntityNotPlaced`] for the first entity without one, with the rows of the others.
-    pub fn all_of(self, dataset: &Dataset) -> Result<Vec<Span>> {
+    pub fn require_all(self, dataset: &Dataset) -> Result<Vec<Span>> {
         let Some((first, others)) = self.unplaced.split_first() else { return Ok(self.spans) };
         let also = if others.is_empty() { String::new() } else { format!("; {}", also(others)) };
         Err(Error::EntityNotPlaced {
@@ -109,7 +107,7 @@ impl Placed {
     }
 }
 
-/// How many more rows have no place, and which, at least the first of them.
+/// The number of further rows without a place, and the first of them, in words.
 fn also(others: &[Unplaced]) -> String {
     const SHOWN: usize = 10;
     let list: Vec<String> = others.iter().take(SHOWN).map(|other| other.row.to_string()).collect();
@@ -117,20 +115,20 @@ fn also(others: &[Unplaced]) -> String {
     format!("nor can {} more be placed, rows {}{more}", others.len(), list.join(", "))
 }
 
-/// Whether a span holds the token that stands for what has none.
+/// True if a span holds the token for unknown text, such as `[UNK]`.
 pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
     tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
-/// Whether the model can read the tokens of a text; asked before the first pass, so that a long run does not end at
+/// Checks that the model can read the tokens of a text, before the first pass, so that a long run does not end at
 /// one entity.
-fn fits(spec: &Spec, seen: &[u32]) -> Result<(), String> {
+fn fits(spec: &Spec, context: &[u32]) -> Result<(), String> {
     let Spec { n_context, d_vocab, .. } = *spec;
-    if seen.len() > n_context {
-        let n = seen.len();
+    if context.len() > n_context {
+        let n = context.len();
         return Err(format!("found {n} tokens; expected at most {n_context}, the model's context"));
     }
-    match seen.iter().find(|id| **id as usize >= d_vocab) {
+    match context.iter().find(|id| **id as usize >= d_vocab) {
         Some(id) => {
             let advice = "the tokenizer may belong to another model";
             Err(format!("found token id {id}; expected below {d_vocab}; {advice}"))

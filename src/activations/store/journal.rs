@@ -1,4 +1,4 @@
-//! The journal of a store that is being written: a line for each part that is on the disk.
+//! The journal of an unfinished store: a line for each part that is on the disk.
 
 use super::files::{sync_folder, write_error};
 use crate::artefact;
@@ -16,7 +16,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Reads what is there; a line that broke off is dropped, and its part is done again.
+    /// Opens the journal; an incomplete last line is dropped, and its part is done again.
     pub fn open(path: &Path) -> Result<Journal> {
         let text = match std::fs::read(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
@@ -38,7 +38,7 @@ impl Journal {
         &self.lines
     }
 
-    /// Notes a part, and returns when the line is on the disk.
+    /// Adds a part; its line is on the disk when this returns.
     pub fn append(&mut self, part: usize, checksum: &str) -> Result<()> {
         let line = line(part, checksum);
         let mut write = || {
@@ -50,8 +50,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Strikes parts out, so that they are done again.
-    pub fn strike(&mut self, parts: &[usize]) -> Result<()> {
+    /// Removes parts, so that they are done again.
+    pub fn remove(&mut self, parts: &[usize]) -> Result<()> {
         if parts.is_empty() {
             return Ok(());
         }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_broke_off_anywhere_is_dropped_and_the_next_is_whole() {
+    fn a_line_cut_anywhere_is_dropped_and_the_next_is_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.csv");
         let sums: Vec<String> = (0..4).map(|i| artefact::hash(&[i])).collect();
@@ -109,12 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_struck_out_stays_out() {
+    fn removed_parts_stay_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.csv");
         let mut journal = Journal::open(&path).unwrap();
         (0..5).for_each(|part| journal.append(part, &artefact::hash(&[9])).unwrap());
-        journal.strike(&[1, 3]).unwrap();
+        journal.remove(&[1, 3]).unwrap();
         journal.append(7, &artefact::hash(&[8])).unwrap();
         let kept: Vec<usize> = Journal::open(&path).unwrap().lines().keys().copied().collect();
         assert_eq!(kept, [0, 2, 4, 7]);

@@ -1,7 +1,7 @@
-//! One array in a safetensors file, written and read by rows.
+//! The file of one array: safetensors, written and read by rows.
 
 use super::files::{Files, write_error};
-use super::recording::Stored;
+use crate::activations::extract::StoredDtype;
 use crate::error::{Error, Result};
 use safetensors::tensor::Metadata;
 use std::fs::{File, OpenOptions};
@@ -12,32 +12,32 @@ use std::path::{Path, PathBuf};
 /// Name of the one tensor in each file.
 const TENSOR: &str = "activations";
 
-/// What an array is.
+/// The shape and number format of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Rows.
+    /// The number of rows.
     pub n_rows: usize,
-    /// Values of a row.
+    /// The number of values of a row.
     pub width: usize,
-    /// The numbers.
-    pub stored: Stored,
+    /// The number format.
+    pub dtype: StoredDtype,
 }
 
-/// An array that is being written.
-pub(super) struct Table {
+/// Writes an array's rows in any order.
+pub(super) struct ArrayWriter {
     path: PathBuf,
     file: File,
     layout: Layout,
 }
 
-/// A finished array.
-pub(super) struct Finished<'a> {
+/// Reads a finished array.
+pub(super) struct ArrayReader<'a> {
     files: &'a Files,
     name: String,
     layout: Layout,
 }
 
-/// An array and where in its file it begins.
+/// An array and the byte of its file at which its rows begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Layout {
     shape: Shape,
@@ -47,16 +47,16 @@ struct Layout {
 impl Shape {
     /// Bytes of a row.
     pub fn row_bytes(self) -> usize {
-        self.width * self.stored.size()
+        self.width * self.dtype.size()
     }
 
     fn n_bytes(self) -> u64 {
         self.n_rows as u64 * self.row_bytes() as u64
     }
 
-    /// What stands in the file before the values: a length and a description, padded to eight bytes.
+    /// The bytes of the file before the values: a length and a description, padded to eight bytes.
     fn header(self) -> Vec<u8> {
-        let dtype = self.stored.to_string().to_uppercase();
+        let dtype = self.dtype.to_string().to_uppercase();
         let mut text = format!(
             r#"{{"__metadata__":{{"made_by":"mappa"}},"{TENSOR}":{{"dtype":"{dtype}","shape":[{},{}],"data_offsets":[0,{}]}}}}"#,
             self.n_rows,
@@ -80,117 +80,123 @@ impl Layout {
         Layout { shape, start: shape.header().len() as u64 }
     }
 
-    /// Where some rows lie in the file.
-    fn range(self, rows: &Range<usize>) -> (u64, usize) {
+    /// The bytes of some rows in the file.
+    fn bytes_of(self, rows: &Range<usize>) -> Range<u64> {
         let row = self.shape.row_bytes();
-        (self.start + (rows.start * row) as u64, rows.len() * row)
+        let start = self.start + (rows.start * row) as u64;
+        start..start + (rows.len() * row) as u64
     }
 }
 
-impl Table {
-    /// Makes the file in its full length, so that a full disk is known before anything is computed.
-    pub fn create(path: &Path, shape: Shape) -> Result<Table> {
+impl ArrayWriter {
+    /// Creates the file in its full length, so that a full disk is reported before anything is computed.
+    pub fn create(path: &Path, shape: Shape) -> Result<ArrayWriter> {
         let length = shape.file_bytes();
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let mut file = opened.map_err(write_error("open", path, length))?;
         match fs4::FileExt::allocate(&file, length) {
-            // A file system that cannot reserve room still tells of a full disk at the first write.
+            // A file system that cannot reserve room still reports a full disk at the first write.
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported) => Ok(()),
             allocated => allocated.map_err(write_error("reserve room for", path, length)),
         }?;
         file.set_len(length).map_err(write_error("reserve room for", path, length))?;
         file.write_all(&shape.header()).map_err(write_error("write", path, length))?;
         file.sync_all().map_err(write_error("sync", path, length))?;
-        Ok(Table { path: path.to_path_buf(), file, layout: Layout::of(shape) })
+        Ok(ArrayWriter { path: path.to_path_buf(), file, layout: Layout::of(shape) })
     }
 
-    /// The file as an earlier run left it; `None` if there is none of this shape.
-    pub fn open(path: &Path, shape: Shape) -> Result<Option<Table>> {
+    /// Opens the file of an earlier run; `None` if there is none of this shape.
+    pub fn open(path: &Path, shape: Shape) -> Result<Option<ArrayWriter>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(Error::io("open", path))?,
         };
         let length = file.metadata().map_err(Error::io("read", path))?.len();
-        let mut table = Table { path: path.to_path_buf(), file, layout: Layout::of(shape) };
+        let mut writer = ArrayWriter { path: path.to_path_buf(), file, layout: Layout::of(shape) };
         let header = shape.header();
-        let is_ours = length == shape.file_bytes() && table.read(0, header.len())? == header;
-        Ok(is_ours.then_some(table))
+        let is_ours = length == shape.file_bytes() && writer.read(0..header.len() as u64)? == header;
+        Ok(is_ours.then_some(writer))
     }
 
-    /// Writes some rows from a row on.
+    /// Writes rows, the first of which has the number `first`.
     pub fn write_rows(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
-        let (start, _) = self.layout.range(&(first..first));
+        let start = self.layout.bytes_of(&(first..first)).start;
         let failed = |e| write_error("write", &self.path, bytes.len() as u64)(e);
         self.file.seek(SeekFrom::Start(start)).map_err(Error::io("write", &self.path))?;
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Some rows as they were written.
+    /// Reads rows back, encoded.
     pub fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
-        let (start, length) = self.layout.range(rows);
-        self.read(start, length)
+        self.read(self.layout.bytes_of(rows))
     }
 
-    fn read(&mut self, start: u64, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
+    fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; (range.end - range.start) as usize];
         let mut read = || {
-            self.file.seek(SeekFrom::Start(start))?;
+            self.file.seek(SeekFrom::Start(range.start))?;
             self.file.read_exact(&mut bytes)
         };
         read().map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 
-    /// Returns when all that was written is on the disk.
+    /// Syncs the file: all rows written so far are then on the disk.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(write_error("sync", &self.path, self.layout.shape.file_bytes()))
     }
 }
 
-impl<'a> Finished<'a> {
-    /// An array in a finished file.
+impl<'a> ArrayReader<'a> {
+    /// Opens a finished file.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is none; [`Error::BadFile`] if it is not whole.
-    pub fn open(files: &'a Files, name: &str) -> Result<Finished<'a>> {
+    /// [`Error::Io`] if there is none; [`Error::BadFile`] if it is damaged.
+    pub fn open(files: &'a Files, name: &str) -> Result<ArrayReader<'a>> {
         let wrong = |found: String| {
             let expected = "activations as mappa extract writes them; move the file away and extract again";
             Error::bad_file(files.path(name), found, expected)
         };
         let length = files.size(name)?;
-        let head = files.load_part(name, (0, 8))?;
+        let head = files.load_part(name, 0..8)?;
         let n = head.as_chunks::<8>().0.first().map(|n| u64::from_le_bytes(*n));
         let header = n.filter(|n| *n < 1 << 20).ok_or_else(|| wrong("no header".into()))?;
-        let text = files.load_part(name, (8, header as usize))?;
+        let text = files.load_part(name, 8..8 + header)?;
         let metadata: Metadata = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
         let info = metadata.info(TENSOR).ok_or_else(|| wrong(format!("no tensor `{TENSOR}`")))?;
-        let (Some(stored), &[n_rows, width]) = (Stored::of(info.dtype), info.shape.as_slice()) else {
+        let (Some(dtype), &[n_rows, width]) =
+            (StoredDtype::of_safetensors(info.dtype), info.shape.as_slice())
+        else {
             return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
         };
-        let layout = Layout { shape: Shape { n_rows, width, stored }, start: 8 + header };
+        let layout = Layout { shape: Shape { n_rows, width, dtype }, start: 8 + header };
         let whole = layout.start + layout.shape.n_bytes();
         if length != Some(whole) {
-            return Err(wrong(format!("{} bytes, where its header tells of {whole}", length.unwrap_or(0))));
+            return Err(wrong(format!("{} bytes, where its header expects {whole}", length.unwrap_or(0))));
         }
-        Ok(Finished { files, name: name.to_string(), layout })
+        Ok(ArrayReader { files, name: name.to_string(), layout })
     }
 
-    /// What the array is.
+    /// The array's shape and number format.
     pub fn shape(&self) -> Shape {
         self.layout.shape
     }
 
-    /// What stands in the file before the rows.
+    /// The bytes of the file before the rows.
     pub fn header(&self) -> Result<Vec<u8>> {
-        self.files.load_part(&self.name, (0, self.layout.start as usize))
+        self.files.load_part(&self.name, 0..self.layout.start)
     }
 
-    /// Some rows as they were written.
+    /// Reads rows, encoded.
     pub fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
-        let bytes = self.files.load_part(&self.name, self.layout.range(rows))?;
+        let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;
         if bytes.len() < rows.len() * self.shape().row_bytes() {
             let found = format!("an end before row {}", rows.end);
-            return Err(Error::bad_file(self.files.path(&self.name), found, "a file that nobody shortens"));
+            return Err(Error::bad_file(
+                self.files.path(&self.name),
+                found,
+                "a file that no other program shortens",
+            ));
         }
         Ok(bytes)
     }
@@ -203,38 +209,41 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
-    fn a_file_is_the_one_that_safetensors_writes() {
+    fn the_bytes_are_those_that_safetensors_writes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
-        for (stored, n_rows, width) in
-            [(Stored::F32, 5, 3), (Stored::F16, 0, 7), (Stored::Bf16, 1, 1), (Stored::F32, 123_456, 1)]
-        {
-            let shape = Shape { n_rows, width, stored };
+        for (dtype, n_rows, width) in [
+            (StoredDtype::F32, 5, 3),
+            (StoredDtype::F16, 0, 7),
+            (StoredDtype::Bf16, 1, 1),
+            (StoredDtype::F32, 123_456, 1),
+        ] {
+            let shape = Shape { n_rows, width, dtype };
             let bytes: Vec<u8> = (0..n_rows * shape.row_bytes()).map(|i| (i % 251) as u8).collect();
-            let mut table = Table::create(&path, shape).unwrap();
+            let mut writer = ArrayWriter::create(&path, shape).unwrap();
             for row in (0..n_rows).rev() {
-                table
+                writer
                     .write_rows(row, &bytes[row * shape.row_bytes()..(row + 1) * shape.row_bytes()])
                     .unwrap();
             }
-            let view = TensorView::new(stored.dtype(), vec![n_rows, width], &bytes).unwrap();
+            let view = TensorView::new(dtype.safetensors(), vec![n_rows, width], &bytes).unwrap();
             let metadata = HashMap::from([("made_by".to_string(), "mappa".to_string())]);
             let theirs = safetensors::serialize([(TENSOR, view)], Some(metadata)).unwrap();
             assert!(std::fs::read(&path).unwrap() == theirs, "{shape:?}");
-            assert!(Table::open(&path, shape).unwrap().is_some());
-            assert!(Table::open(&path, Shape { width: width + 1, ..shape }).unwrap().is_none());
+            assert!(ArrayWriter::open(&path, shape).unwrap().is_some());
+            assert!(ArrayWriter::open(&path, Shape { width: width + 1, ..shape }).unwrap().is_none());
             let files = Files::new(folder.path());
-            let finished = Finished::open(&files, "x.safetensors").unwrap();
+            let finished = ArrayReader::open(&files, "x.safetensors").unwrap();
             assert_eq!(finished.shape(), shape);
             assert!(finished.read_rows(&(0..n_rows)).unwrap() == bytes);
         }
     }
 
     #[test]
-    fn a_file_that_is_none_is_refused_by_name() {
+    fn a_damaged_file_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.safetensors");
-        Table::create(&path, Shape { n_rows: 4, width: 2, stored: Stored::F32 }).unwrap();
+        ArrayWriter::create(&path, Shape { n_rows: 4, width: 2, dtype: StoredDtype::F32 }).unwrap();
         let whole = std::fs::read(&path).unwrap();
         let files = Files::new(folder.path());
         for spoilt in [
@@ -246,12 +255,13 @@ mod tests {
         ] {
             std::fs::write(&path, spoilt).unwrap();
             let message =
-                Finished::open(&files, "x.safetensors").map(|_| "it opened").unwrap_err().to_string();
+                ArrayReader::open(&files, "x.safetensors").map(|_| "it opened").unwrap_err().to_string();
             assert!(message.contains("x.safetensors") && message.contains("extract again"), "{message}");
         }
         let other = TensorView::new(safetensors::Dtype::F64, vec![1, 1], &[0; 8]).unwrap();
         std::fs::write(&path, safetensors::serialize([(TENSOR, other)], None).unwrap()).unwrap();
-        let message = Finished::open(&files, "x.safetensors").map(|_| "it opened").unwrap_err().to_string();
+        let message =
+            ArrayReader::open(&files, "x.safetensors").map(|_| "it opened").unwrap_err().to_string();
         assert!(message.contains("F64"), "{message}");
     }
 }
