@@ -1,14 +1,12 @@
 //! Models that know nothing, as baselines: their activations, as many layers at a time as fit into memory.
 
 use super::stages::Job;
-use super::terminal;
-use indicatif::ProgressBar;
+use super::terminal::{self, Position};
 use mappa::Result;
 use mappa::activations::{Activations, Division, Prepared, PromptedDataset};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Transformer, memory};
 use mappa::probes::stacked;
-use mappa::progress::{Observer, Progress};
 use mappa::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
@@ -79,14 +77,5 @@ impl Job<'_> {
         let read = prepared.extract(points, &mut Position(&bar))?;
         bar.finish_and_clear();
         Ok(read.arrays)
-    }
-}
-
-/// An observer that moves a bar, without messages.
-struct Position<'a>(&'a ProgressBar);
-
-impl Observer for Position<'_> {
-    fn progress(&mut self, progress: &Progress) {
-        self.0.set_position(progress.done);
     }
 }

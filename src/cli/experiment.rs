@@ -7,7 +7,7 @@ use mappa::artefact;
 use mappa::datasets::Names;
 use mappa::model::{Bos, ChatDate};
 use mappa::probes::SplitPlan;
-use mappa::steering::{Along, Layers, Where};
+use mappa::steering::{Basis, LayerSet, TokenChoice};
 use mappa::{Error, Result};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -98,15 +98,15 @@ pub struct SweepPlan {
     pub layer: Option<usize>,
     /// In place of one block: several, one after the other; together with `+` between them.
     #[serde(default, deserialize_with = "each")]
-    pub layers: Vec<Layers>,
+    pub layers: Vec<LayerSet>,
     /// Along the probe's pattern, its weights, or both.
     #[serde(default = "pattern", deserialize_with = "each")]
-    pub along: Vec<Along>,
+    pub along: Vec<Basis>,
     /// A file of vectors in place of the probe's direction.
     pub direction: Option<PathBuf>,
     /// Which tokens are changed.
     #[serde(default = "all", deserialize_with = "written")]
-    pub at: Where,
+    pub at: TokenChoice,
     /// How many random directions stand beside.
     #[serde(default = "three")]
     pub random: u64,
@@ -141,12 +141,12 @@ fn bare() -> String {
     "{}".into()
 }
 
-fn pattern() -> Vec<Along> {
-    vec![Along::Pattern]
+fn pattern() -> Vec<Basis> {
+    vec![Basis::Pattern]
 }
 
-fn all() -> Where {
-    Where::All
+fn all() -> TokenChoice {
+    TokenChoice::All
 }
 
 fn three() -> u64 {

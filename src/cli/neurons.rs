@@ -17,7 +17,7 @@ use mappa::probes::{
     ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2, unit_means,
 };
 use mappa::results::{AblationRow, NeuronRow, ScoreRow, load_rows, save_rows};
-use mappa::steering::{Ablate, Held, mean_loss, random_units, readings};
+use mappa::steering::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
 use mappa::{Error, Result};
 use std::path::Path;
 
@@ -173,11 +173,11 @@ impl Neurons {
         choices.insert(1, ("correlated", 0, correlated));
         let bar = terminal::bar(&format!("{target}: held units"), choices.len() as u64);
         let row = |(units, seed, chosen): (&str, u64, Vec<(usize, usize)>)| {
-            let held: Vec<Held> = chosen
+            let held: Vec<HeldNeuron> = chosen
                 .iter()
-                .map(|&(layer, unit)| Held { layer, unit, value: found.means[layer][unit] })
+                .map(|&(layer, unit)| HeldNeuron { layer, unit, value: found.means[layer][unit] })
                 .collect();
-            let (r2, entity_loss, control_loss) = ablation.measure(job, t, &Ablate::new(&held))?;
+            let (r2, entity_loss, control_loss) = ablation.measure(job, t, &AblationHook::new(&held))?;
             bar.inc(1);
             Ok(AblationRow {
                 dataset: job.dataset.name.clone(),
@@ -283,10 +283,11 @@ impl<'a> Ablation<'a> {
 
     /// R² of a target, and the losses on entity texts and on control sentences; no losses where the model has
     /// no language-model head or sees both ways.
-    fn measure(&self, job: &Job, target: usize, ablate: &Ablate) -> Result<(f64, f64, f64)> {
+    fn measure(&self, job: &Job, target: usize, ablate: &AblationHook) -> Result<(f64, f64, f64)> {
         let transformer = &job.model.transformer;
         let texts: Vec<(&[u32], usize)> = self.tests.iter().map(|span| (&span.ids[..], span.last)).collect();
-        let read = readings(transformer, &texts, (self.point, &self.probe.probe), ablate)?;
+        let read =
+            readings(transformer, &texts, ProbeAt { point: self.point, probe: &self.probe.probe }, ablate)?;
         let score = r2(&self.truth[target], &read.column(target).to_vec());
         if !transformer.generates() {
             return Ok((score, f64::NAN, f64::NAN));

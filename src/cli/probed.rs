@@ -7,7 +7,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{BUNDLED, Dataset, Prompt, name_of};
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
-use mappa::steering::Reads;
+use mappa::steering::RequiredTarget;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ impl ChosenProbes {
     }
 
     /// The newest probes of a model that read what is asked for, of the first dataset that has some.
-    pub fn newest(&self, lab: &Path, model: &Model, reads: &Reads) -> Result<Probed> {
+    pub fn newest(&self, lab: &Path, model: &Model, reads: &RequiredTarget) -> Result<Probed> {
         let mut all = self.all(lab, model)?;
         all.retain(|probed| reads.suits(&probed.set.about));
         all.into_iter().next().ok_or_else(|| self.nothing(lab, model, reads))?.fitting(model)
@@ -114,7 +114,7 @@ impl ChosenProbes {
     }
 
     /// That there are no such probes, and the command that makes them.
-    fn nothing(&self, lab: &Path, model: &Model, reads: &Reads) -> Error {
+    fn nothing(&self, lab: &Path, model: &Model, reads: &RequiredTarget) -> Error {
         let there = self.all(lab, model).unwrap_or_default();
         if !there.is_empty() {
             let words = |probed: &Probed| {
@@ -126,7 +126,7 @@ impl ChosenProbes {
             words.dedup();
             let found = format!("probes of {}", words.join(", "));
             let expected = match reads {
-                Reads::Unit(unit) => format!(
+                RequiredTarget::Unit(unit) => format!(
                     "one that reads a number in {unit}: say it in the unit of one of these or by its target's name \
                      (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
                 ),
@@ -135,9 +135,9 @@ impl ChosenProbes {
             return Error::invalid("probes", found, expected);
         }
         let dataset = self.dataset.clone().unwrap_or_else(|| match reads {
-            Reads::Target(name) if name == "year" => "historical_figure".into(),
-            Reads::Target(_) | Reads::Unit(_) => "DATASET".into(),
-            Reads::Anything | Reads::Place => "world_place".into(),
+            RequiredTarget::Target(name) if name == "year" => "historical_figure".into(),
+            RequiredTarget::Target(_) | RequiredTarget::Unit(_) => "DATASET".into(),
+            RequiredTarget::Anything | RequiredTarget::Place => "world_place".into(),
         });
         let rest = format!("--dataset {}", suggest::quoted(&dataset));
         let make = suggest::command(lab, &suggest::of_model(model), ("probe", &rest));

@@ -17,7 +17,7 @@ use mappa::hook_point::HookPoint;
 use mappa::model::{Compute, DeviceChoice, LoadOptions, Model, Precision};
 use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, load_rows};
-use mappa::steering::Layers;
+use mappa::steering::LayerSet;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -233,8 +233,8 @@ fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) 
         // A dataset's first prompt is the one that steers.
         let Some(probed) = probed.iter().find(|one| one.dataset == dataset.name) else { continue };
         let layers = match (&plan.layers[..], plan.layer) {
-            ([], Some(layer)) => vec![Layers::one(layer)],
-            ([], None) => vec![Layers::one(default_layer(&probed.scores, model)?)],
+            ([], Some(layer)) => vec![LayerSet::one(layer)],
+            ([], None) => vec![LayerSet::one(default_layer(&probed.scores, model)?)],
             (several, _) => several.to_vec(),
         };
         let from = probe_folder(lab, &model.name, &dataset.name, &probed.folder);
@@ -281,7 +281,7 @@ fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
 }
 
 /// What the first prompt became at each dose of the probe's direction.
-fn print_sweep(plan: &SweepPlan, layer: &Layers, rows: &[SweepRow]) {
+fn print_sweep(plan: &SweepPlan, layer: &LayerSet, rows: &[SweepRow]) {
     let Some(prompt) = &plan.texts().first().cloned() else { return };
     println!(
         "\nSteering \"{prompt}\" along {} after block {layer} (dose, reading at the last layer, text):",

@@ -3,7 +3,7 @@
 use super::drawing::save_figure;
 use super::experiment::SweepPlan;
 use super::stages::held_weights;
-use super::terminal;
+use super::terminal::{self, Position};
 use mappa::artefact::{self, Card};
 use mappa::datasets::{Dataset, Entity, TargetKind};
 use mappa::figures::{dose_by_layer, dose_response, effect_by_kl, text_by_dose};
@@ -11,7 +11,9 @@ use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
 use mappa::results::{SweepPoint, SweepRow, load_rows, save_rows};
-use mappa::steering::{Direction, Gazetteer, Layers, NameSet, Sweep, Vectors, Way, points, recommend, sweep};
+use mappa::steering::{
+    DoseSweep, Gazetteer, LayerSet, NameSet, SweepDirection, UnitDirection, Vectors, points, recommend, sweep,
+};
 use mappa::training::age;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -27,7 +29,7 @@ pub struct Sweeping<'a> {
     /// What is varied.
     pub plan: &'a SweepPlan,
     /// The layers, each alone or joined, one after the other.
-    pub layers: Vec<Layers>,
+    pub layers: Vec<LayerSet>,
     /// A unit of a dictionary in place of the probe's direction.
     pub unit: Option<UnitVector>,
 }
@@ -100,27 +102,33 @@ impl Sweeping<'_> {
     }
 
     /// The directions at some layers.
-    fn ways(&self, layers: &Layers) -> Result<Vec<Way>> {
+    fn directions(&self, layers: &LayerSet) -> Result<Vec<SweepDirection>> {
         if let Some(unit) = &self.unit {
-            return Ok(vec![Way::Along("probe".into(), [(unit.layer, Direction::of(&unit.vector)?)].into())]);
+            return Ok(vec![SweepDirection::Named(
+                "probe".into(),
+                [(unit.layer, UnitDirection::of(&unit.vector)?)].into(),
+            )]);
         }
         let Some(file) = &self.plan.direction else {
-            return Ok(self.plan.along.iter().map(|along| Way::Probe(*along)).collect());
+            return Ok(self.plan.along.iter().map(|along| SweepDirection::Probe(*along)).collect());
         };
         let vectors = Vectors::load(file, 0)?;
         let at_block = |&block: &usize| {
             let vector = vectors.get(self.model.spec(), HookPoint::ResidPost(block))?;
-            Ok((block, Direction::of(vector)?))
+            Ok((block, UnitDirection::of(vector)?))
         };
-        Ok(vec![Way::Along("probe".into(), layers.blocks().iter().map(at_block).collect::<Result<_>>()?)])
+        Ok(vec![SweepDirection::Named(
+            "probe".into(),
+            layers.blocks().iter().map(at_block).collect::<Result<_>>()?,
+        )])
     }
 
     /// The rows of one layer, or of several that are moved together.
-    fn layer(&self, layers: &Layers) -> Result<Vec<SweepRow>> {
-        let (dataset, plan, ways) = (self.dataset, self.plan, self.ways(layers)?);
+    fn layer(&self, layers: &LayerSet) -> Result<Vec<SweepRow>> {
+        let (dataset, plan, directions) = (self.dataset, self.plan, self.directions(layers)?);
         let names = plan.names.as_ref().map(|choice| name_set(dataset, choice)).transpose()?;
         let gazetteer = plan.read.as_ref().map(|column| gazetteer(dataset, column)).transpose()?;
-        let whole = Sweep {
+        let whole = DoseSweep {
             kind: match dataset.kind {
                 TargetKind::Place => "place",
                 TargetKind::Year => "year",
@@ -129,7 +137,7 @@ impl Sweeping<'_> {
             probes: self.probes.0,
             target: &plan.target,
             layers,
-            ways: &ways,
+            directions: &directions,
             doses: &plan.doses,
             prompts: &plan.texts(),
             parts: &plan.parts(),
@@ -140,7 +148,7 @@ impl Sweeping<'_> {
             gazetteer: gazetteer.as_ref(),
         };
         let bar = terminal::bar(&format!("layer {layers}"), whole.len() as u64);
-        let rows = sweep(self.model, &whole, &mut |p| bar.set_position(p.n_done as u64))?;
+        let rows = sweep(self.model, &whole, &mut Position(&bar))?;
         bar.finish_and_clear();
         Ok(rows)
     }

@@ -8,7 +8,7 @@ use mappa::model::{Tokenizer, Transformer, untrained};
 use mappa::probes::Scorer;
 use mappa::progress::{Observer, Progress};
 use mappa::results::{RIDGE, SHUFFLED};
-use mappa::steering::Direction;
+use mappa::steering::UnitDirection;
 use mappa::training::train_tokenizer;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -94,7 +94,8 @@ fn forest_groups_equal_one_entity_at_a_time() {
 /// Noise with each target planted along a direction of its own, seeded by the target's place.
 fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let directions: Vec<Direction> = (0..2).map(|seed| Direction::random(d_model, seed).unwrap()).collect();
+    let directions: Vec<UnitDirection> =
+        (0..2).map(|seed| UnitDirection::random(d_model, seed).unwrap()).collect();
     let noise = || rng.sample::<f32, _>(StandardNormal);
     let mut activations = Array2::from_shape_simple_fn((dataset.entities.len(), d_model), noise);
     for (mut row, entity) in activations.rows_mut().into_iter().zip(&dataset.entities) {
@@ -141,7 +142,7 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
         assert!(shuffled.iter().all(|r2| *r2 < 0.15), "{}: {shuffled:?}", dataset.name);
         // How the stream moves with a target is the direction that was planted, sign included.
         for (pattern, seed) in scored.stream.pattern.rows().into_iter().zip(0..) {
-            let planted = Direction::random(d_model, seed).unwrap();
+            let planted = UnitDirection::random(d_model, seed).unwrap();
             let along: f64 = pattern.iter().zip(planted.unit()).map(|(a, b)| a * b).sum();
             let cosine = along / pattern.dot(&pattern).sqrt();
             assert!(cosine > 0.98, "{}: target {seed}: cosine {cosine}", dataset.name);

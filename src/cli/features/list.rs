@@ -9,7 +9,7 @@ use clap::Args;
 use mappa::activations::{Division, Recording};
 use mappa::artefact::{Card, hash};
 use mappa::datasets::Dataset;
-use mappa::features::{Activation, Active, Dictionary, Groups, Match};
+use mappa::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivation};
 use mappa::model::Model;
 use mappa::results::{FeatureGroupRow, FeatureRow, save_rows};
 use mappa::{Error, Result};
@@ -67,7 +67,7 @@ pub struct Listed<'a> {
     /// Where what is found lies.
     pub folder: PathBuf,
     /// What its units do on the dataset's entities.
-    pub active: Active,
+    pub active: ActivationIndex,
     /// The column.
     pub column: String,
     /// Its groups.
@@ -115,7 +115,7 @@ impl List {
             .filter(|row| row.chosen_for == "unit")
             .take(self.units)
             .map(|row| {
-                let top = active.of_unit(row.unit).iter().take(NAMED);
+                let top = active.of_latent(row.unit).iter().take(NAMED);
                 let top: Vec<&str> =
                     top.map(|(entity, _)| listed.dataset.entities[*entity].name.as_str()).collect();
                 let mut cells = vec![
@@ -187,7 +187,7 @@ pub fn listed<'a>(
     };
     job.record(&[dictionary.hook_point], Division::of(&model.transformer))?;
     let rows = job.activations()?.load(dictionary.hook_point)?;
-    let active = Active::of(dictionary, rows.view())?;
+    let active = ActivationIndex::of(dictionary, rows.view())?;
     let card = job.card()?.input("dictionary_sha256", fingerprint(dictionary));
     let matches = groups.matches(&active, smallest);
     let of = (&*model.name, &*dataset.name, &*prompt.name);
@@ -199,7 +199,7 @@ pub fn listed<'a>(
 fn fingerprint(dictionary: &Dictionary) -> String {
     let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
     let thresholds: &[f32] = match activation {
-        Activation::JumpRelu(each) => each,
+        SparseActivation::JumpRelu(each) => each,
         _ => &[],
     };
     let all = w_enc.iter().chain(b_enc).chain(w_dec).chain(b_dec).chain(thresholds);
@@ -211,9 +211,9 @@ fn fingerprint(dictionary: &Dictionary) -> String {
 
 fn kind(dictionary: &Dictionary) -> String {
     match &dictionary.activation {
-        Activation::Relu => "relu".into(),
-        Activation::TopK(k) => format!("topk, k {k}"),
-        Activation::JumpRelu(_) => "jumprelu".into(),
+        SparseActivation::Relu => "relu".into(),
+        SparseActivation::TopK(k) => format!("topk, k {k}"),
+        SparseActivation::JumpRelu(_) => "jumprelu".into(),
     }
 }
 
@@ -232,7 +232,7 @@ fn print_summary(listed: &Listed) {
         active.n_rows(),
         dataset.name,
         active.alive().len(),
-        active.n_units() - active.alive().len(),
+        active.n_latents() - active.alive().len(),
         active.per_row(),
         100.0 * active.explained()
     );
@@ -241,7 +241,7 @@ fn print_summary(listed: &Listed) {
 fn unit_rows(listed: &Listed, top: usize) -> Vec<FeatureRow> {
     let active = &listed.active;
     let of_unit = |unit: usize| {
-        active.of_unit(unit).iter().take(top).zip(1..).map(move |((entity, activation), rank)| FeatureRow {
+        active.of_latent(unit).iter().take(top).zip(1..).map(move |((entity, activation), rank)| FeatureRow {
             unit,
             density: active.density(unit),
             greatest: f64::from(active.greatest(unit)),
@@ -258,7 +258,7 @@ pub fn group_rows(listed: &Listed) -> Vec<FeatureGroupRow> {
     let (mut units, mut groups) = (BTreeSet::new(), BTreeSet::new());
     let mut rows = Vec::new();
     for found in &listed.matches {
-        let firsts = [("unit", units.insert(found.unit)), ("group", groups.insert(found.group))];
+        let firsts = [("unit", units.insert(found.latent)), ("group", groups.insert(found.group))];
         let firsts = firsts.into_iter().filter(|(_, is_first)| *is_first);
         rows.extend(firsts.map(|(chosen_for, _)| FeatureGroupRow {
             chosen_for: chosen_for.into(),
@@ -273,7 +273,7 @@ pub fn group_row(listed: &Listed, found: &Match) -> FeatureGroupRow {
     let test = listed.groups.test(&listed.active, found);
     FeatureGroupRow {
         chosen_for: String::new(),
-        unit: found.unit,
+        unit: found.latent,
         column: listed.column.clone(),
         group: listed.groups.names()[found.group].clone(),
         threshold: f64::from(found.threshold),

@@ -8,7 +8,7 @@ use super::list::{Listed, group_row, listed};
 use clap::Args;
 use mappa::features::Match;
 use mappa::results::{PressRow, save_rows};
-use mappa::steering::{Gazetteer, Press as Plan, Pressed, Where, other_units};
+use mappa::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -51,7 +51,7 @@ pub struct Press {
     random: usize,
     /// Which tokens are changed.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
-    positions: Where,
+    positions: TokenChoice,
     /// How many tokens are generated.
     #[arg(long, default_value_t = 8)]
     tokens: usize,
@@ -77,8 +77,8 @@ impl Press {
         let bar = terminal::bar("pressing", best.len() as u64);
         let mut rows = Vec::new();
         for (found, seed) in best.iter().zip(0..) {
-            let random = other_units(&listed.active.alive(), found.unit, (self.random, seed));
-            let plan = Plan {
+            let random = other_latents(&listed.active.alive(), found.latent, self.random, seed);
+            let plan = ClampTrial {
                 dictionary: dictionary.clone(),
                 gazetteer: &gazetteer,
                 times: &self.times,
@@ -100,7 +100,7 @@ impl Press {
     }
 
     /// The unit and the prompts: test entities of other groups, evenly over the dataset.
-    fn pressed(&self, listed: &Listed, found: &Match) -> Result<Pressed> {
+    fn pressed(&self, listed: &Listed, found: &Match) -> Result<ClampedLatent> {
         let group = &listed.groups.names()[found.group];
         let is_other = |place: &usize| {
             let name = listed.groups.name_of(*place);
@@ -116,8 +116,8 @@ impl Press {
             let entity = &listed.dataset.entities[others[i * others.len() / n]];
             self.template.replace("{}", &entity.name)
         });
-        let greatest = f64::from(listed.active.greatest(found.unit));
-        Ok(Pressed { unit: found.unit, greatest, group: group.clone(), prompts: prompts.collect() })
+        let greatest = f64::from(listed.active.greatest(found.latent));
+        Ok(ClampedLatent { latent: found.latent, greatest, group: group.clone(), prompts: prompts.collect() })
     }
 
     fn print(&self, listed: &Listed, (best, rows): (&[&Match], &[PressRow])) {

@@ -12,11 +12,12 @@ use mappa::activations::hook_points;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset, Prompt};
 use mappa::features::train::{
-    Fit, Progress, Source, TextRows, Tokenised, TrainSettings, Trainer, Watch, fit, principal_components,
-    random,
+    DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
+    explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use mappa::hook_point::HookPoint;
 use mappa::model::{Bos, Encoded, Model, Tokenizer};
+use mappa::progress::{Observer, Progress};
 use mappa::training::Corpus;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ impl Train {
         let model = self.model.load(lab)?;
         let tokenizer = model.tokenizer.clone().with_bos(self.bos)?;
         let point = self.point(&model)?;
-        let texts = Tokenised::new(model.spec(), self.encoded(lab, &tokenizer)?);
+        let texts = TokenizedTexts::new(model.spec(), self.encoded(lab, &tokenizer)?);
         let name = self.called.clone().unwrap_or_else(|| format!("{point}.{}.k{}", self.units, self.k));
         let folder = lab.join("features").join(&model.name).join(name);
         let settings = self.settings(model.spec().width_at(point).unwrap_or_default());
@@ -111,31 +112,31 @@ impl Train {
             return Ok(());
         }
         say_texts(&texts);
-        let (rows, kept_out) = texts.split((&model.transformer, point), (self.held_out, self.seed))?;
+        let (rows, kept_out) = texts.split(&model.transformer, point, self.held_out, self.seed)?;
         eprintln!(
             "{} rows to learn from, {} of texts kept out, {} wide",
             rows.n_rows(),
             kept_out.n_rows(),
             rows.width()
         );
-        let mut watch = Looking { title: "rows", bar: None, stopping: Stopping::begin()? };
+        let mut observer = Looking { title: "rows", bar: None, stopping: Stopping::begin()? };
         let started = Instant::now();
-        let mut trainer = self.train((&rows, settings), (&folder, &card), &mut watch)?;
+        let mut trainer = self.train((&rows, settings), (&folder, &card), &mut observer)?;
         let seconds = started.elapsed().as_secs_f64();
         let mut dictionary = trainer.dictionary(point)?;
         dictionary.model = Some(model.name.clone());
         dictionary.made_with_bos = Some(model.tokenizer.begins());
         dictionary.check()?;
-        watch.title = "rows kept out";
+        observer.title = "rows kept out";
         let fits = [
-            ("this dictionary", fit(&dictionary, &kept_out, &mut watch)?),
+            ("this dictionary", explained_by_dictionary(&dictionary, &kept_out, &mut observer)?),
             (
                 "principal components",
-                principal_components((trainer.rows(&mut watch)?, self.k), &kept_out, &mut watch)?,
+                explained_by_components(trainer.rows(&mut observer)?, self.k, &kept_out, &mut observer)?,
             ),
-            ("random directions", random(&trainer.untrained(point)?, &kept_out, &mut watch)?),
+            ("random directions", explained_by_random(&trainer.untrained(point)?, &kept_out, &mut observer)?),
         ];
-        drop(watch);
+        drop(observer);
         dictionary.save(&folder)?;
         self.finish((card, &folder), (&trainer, seconds), &fits)?;
         let verb = format!("features list {}", suggest::quoted(&folder.to_string_lossy()));
@@ -214,7 +215,12 @@ impl Train {
         }
     }
 
-    fn card(&self, (model, point): (&Model, HookPoint), texts: &Tokenised, settings: &TrainSettings) -> Card {
+    fn card(
+        &self,
+        (model, point): (&Model, HookPoint),
+        texts: &TokenizedTexts,
+        settings: &TrainSettings,
+    ) -> Card {
         held_weights(model, Card::new())
             .input("model", &model.name)
             .input("weights_sha256", &model.weights_sha256)
@@ -237,33 +243,33 @@ impl Train {
         &self,
         (rows, settings): (&'a TextRows, TrainSettings),
         (folder, card): (&Path, &Card),
-        watch: &mut Looking,
-    ) -> Result<Trainer<'a>> {
+        observer: &mut Looking,
+    ) -> Result<DictionaryTrainer<'a>> {
         let (path, path_of_card) = (folder.join("checkpoint.safetensors"), folder.join("checkpoint.json"));
         let mut trainer = match card.is_done(&path_of_card)? && path.is_file() {
-            true => Trainer::resume(rows, settings, &path)?,
-            false => Trainer::begin(rows, settings, watch)?,
+            true => DictionaryTrainer::resume(rows, settings, &path)?,
+            false => DictionaryTrainer::begin(rows, settings, observer)?,
         };
         card.save(&path_of_card)?;
         let (done, n_steps) = trainer.steps();
         if done > 0 {
             eprintln!("going on from step {done}");
         }
-        if !trainer.holds_all() {
+        if !trainer.has_all_rows() {
             eprintln!("the rows do not fit into --memory {}: each epoch computes them again", self.memory);
         }
         let bar = terminal::bar("rows learnt", 0);
         let (mut smooth, mut saved) = (None, Instant::now());
         loop {
             let stopped = || Error::StoppedTraining { kept: trainer.steps().0, of: n_steps };
-            if watch.stops() {
+            if observer.should_stop() {
                 trainer.save(&path)?;
                 bar.finish_and_clear();
                 return Err(stopped());
             }
-            match trainer.step(watch) {
+            match trainer.step(observer) {
                 Ok(None) => break,
-                Ok(Some(progress)) => show(&bar, &progress, &mut smooth),
+                Ok(Some(step)) => show(&bar, &step, &mut smooth),
                 // Stopped while rows were computed: the next turn saves and tells.
                 Err(Error::StoppedTraining { .. }) => continue,
                 Err(error) => return Err(error),
@@ -282,8 +288,8 @@ impl Train {
     fn finish(
         &self,
         (card, folder): (Card, &Path),
-        (trainer, seconds): (&Trainer, f64),
-        fits: &[(&str, Fit); 3],
+        (trainer, seconds): (&DictionaryTrainer, f64),
+        fits: &[(&str, Explained); 3],
     ) -> Result<()> {
         let n_dead = trainer.dead().len();
         let number = |x: f64| format!("{x:.4}");
@@ -294,7 +300,7 @@ impl Train {
         }
         card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
         card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
-        let line = |(name, fit): &(&str, Fit)| {
+        let line = |(name, fit): &(&str, Explained)| {
             let active =
                 if *name == "principal components" { "–".into() } else { fit.n_active.to_string() };
             vec![name.to_string(), number(fit.fve), format!("{:.1}", fit.l0), active]
@@ -316,7 +322,7 @@ impl Train {
     }
 }
 
-fn say_texts(texts: &Tokenised) {
+fn say_texts(texts: &TokenizedTexts) {
     eprintln!("{} distinct texts", texts.len());
     if texts.n_repeated > 0 {
         eprintln!("left out: {} texts that repeat others or have no tokens", texts.n_repeated);
@@ -327,8 +333,8 @@ fn say_texts(texts: &Tokenised) {
 }
 
 /// Tells how far it is; FVE is that of the last batches, on the whole.
-fn show(bar: &ProgressBar, progress: &Progress, smooth: &mut Option<f64>) {
-    let Progress { step, n_steps, n_rows, fve, l0, n_dead } = *progress;
+fn show(bar: &ProgressBar, of: &StepStatistics, smooth: &mut Option<f64>) {
+    let StepStatistics { step, n_steps, n_rows, fve, l0, n_dead } = *of;
     let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
     if smooth.is_none() {
         // Rows of all steps, as if all had as many as this; what an earlier run did says nothing of the rate.
@@ -343,25 +349,25 @@ fn show(bar: &ProgressBar, progress: &Progress, smooth: &mut Option<f64>) {
     }
 }
 
-/// A bar over rows that are computed, and Ctrl-C.
+/// An observer with a bar over rows that are computed, stopped by Ctrl-C.
 struct Looking {
     title: &'static str,
     bar: Option<ProgressBar>,
     stopping: Stopping,
 }
 
-impl Watch for Looking {
-    fn rows(&mut self, n_done: usize, n: usize) {
+impl Observer for Looking {
+    fn progress(&mut self, progress: &Progress) {
         let title = self.title;
-        let bar = self.bar.get_or_insert_with(|| terminal::bar(title, n as u64));
-        bar.set_position(n_done as u64);
-        if n_done == n {
+        let bar = self.bar.get_or_insert_with(|| terminal::bar(title, progress.total));
+        bar.set_position(progress.done);
+        if progress.done == progress.total {
             bar.finish_and_clear();
             self.bar = None;
         }
     }
 
-    fn stops(&self) -> bool {
+    fn should_stop(&self) -> bool {
         self.stopping.is_asked()
     }
 }

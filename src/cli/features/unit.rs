@@ -13,7 +13,7 @@ pub fn print(listed: &Listed, unit: usize, top: usize) -> Result<()> {
     let (active, dataset) = (&listed.active, &listed.dataset);
     println!(
         "\nunit {unit}: active on {} entities (density {:.4}), greatest activation {:.3}",
-        active.of_unit(unit).len(),
+        active.of_latent(unit).len(),
         active.density(unit),
         active.greatest(unit)
     );
@@ -26,9 +26,9 @@ pub fn print(listed: &Listed, unit: usize, top: usize) -> Result<()> {
             if is_test { "test".into() } else { "train".into() },
         ]
     };
-    let rows: Vec<Vec<String>> = active.of_unit(unit).iter().take(top).map(cells).collect();
+    let rows: Vec<Vec<String>> = active.of_latent(unit).iter().take(top).map(cells).collect();
     print_columns(&["activation", "entity", &listed.column, "part"], &rows);
-    let of_unit = listed.matches.iter().filter(|found| found.unit == unit).take(SHOWN);
+    let of_unit = listed.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
     let rows: Vec<Vec<String>> = of_unit.map(|found| cells_of(&group_row(listed, found))).collect();
     println!("\nwhat it tells: threshold chosen on training entities, measured on test entities");
     print_columns(&HEADS, &rows);

@@ -7,7 +7,8 @@ use clap::Args;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Framed, Model};
 use mappa::steering::{
-    Along, Direction, Dose, Norm, Op, Positions, Reads, Steer, Steers, Toward, Vectors, Where,
+    Basis, Dose, Norm, Op, RequiredTarget, SteerHook, SteerHooks, TargetReading, TokenChoice, TokenPositions,
+    UnitDirection, Vectors,
 };
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub struct Change {
     /// Set the probe's reading: lat=35,lon=139, year=1850, another target with its value (length_km=3000), or where or
     /// when an entity of the dataset is (Tokyo); several, given several times.
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
-    pub toward: Vec<Toward>,
+    pub toward: Vec<TargetReading>,
     /// Move the probe's reading, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
     /// "1000 km" of a target in km, "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is). For --feature: "clamp 3x"
     /// holds the unit at three times its greatest activation on the dataset's entities, "3x" adds so much;
@@ -41,7 +42,7 @@ pub struct Change {
     /// Move the reading along the probe's pattern (as the stream moves with the target) or its weights
     /// (the least change).
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
-    pub along: Along,
+    pub along: Basis,
     /// The blocks whose outputs are changed; several with commas [default: those that a sweep found best, else a
     /// guess: five up to a third of the depth].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
@@ -52,7 +53,7 @@ pub struct Change {
     /// Which tokens are changed: prompt, generated, all, last (of the prompt), bos, entity (what stands in a
     /// template's place), or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
-    pub positions: Where,
+    pub positions: TokenChoice,
     /// Scale each changed row back to the length it had.
     #[arg(long)]
     pub keep_norm: bool,
@@ -72,15 +73,15 @@ impl Change {
         }
         if all.is_empty() && self.from.is_said() {
             // Along a file's direction, the probes only look on.
-            all.extend(self.from.newest(lab, model, &Reads::Anything).ok());
+            all.extend(self.from.newest(lab, model, &RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
         Ok(all)
     }
 
     /// The probes that a target is set with, and the values that they shall read.
-    fn aim(&self, lab: &Path, model: &Model, toward: &Toward) -> Result<(Probed, Vec<f64>)> {
-        if !matches!(toward, Toward::Entity(_)) {
+    fn aim(&self, lab: &Path, model: &Model, toward: &TargetReading) -> Result<(Probed, Vec<f64>)> {
+        if !matches!(toward, TargetReading::Entity(_)) {
             return Ok((self.from.newest(lab, model, &toward.reads())?, toward.values(None)?));
         }
         // The first dataset that has the entity.
@@ -94,7 +95,7 @@ impl Change {
         }
         match refused {
             Some(error) => Err(error),
-            None => Ok((self.from.newest(lab, model, &Reads::Anything)?, toward.values(None)?)),
+            None => Ok((self.from.newest(lab, model, &RequiredTarget::Anything)?, toward.values(None)?)),
         }
     }
 
@@ -112,7 +113,7 @@ impl Change {
             return Ok(Change { layer: vec![layer::of_direction(model)], ..self.clone() });
         }
         let used = self.probes(lab, model)?.into_iter().next();
-        match used.or_else(|| self.from.newest(lab, model, &Reads::Anything).ok()) {
+        match used.or_else(|| self.from.newest(lab, model, &RequiredTarget::Anything).ok()) {
             Some(probed) => Ok(Change { layer: layer::recommended(lab, model, &probed)?, ..self.clone() }),
             None => Ok(self.clone()),
         }
@@ -156,12 +157,12 @@ impl Change {
     }
 
     /// The hook for a prompt.
-    pub fn steers(&self, lab: &Path, model: &Model, prompt: &Framed) -> Result<Steers> {
+    pub fn steers(&self, lab: &Path, model: &Model, prompt: &Framed) -> Result<SteerHooks> {
         let mut steers = Vec::new();
         let norm = if self.keep_norm { Norm::Kept } else { Norm::Free };
         let mut steer = |point, op| {
-            let positions = Positions::new(&self.positions, prompt)?;
-            steers.push(Steer::new(model.spec(), (point, op), norm, positions)?);
+            let positions = TokenPositions::new(&self.positions, prompt)?;
+            steers.push(SteerHook::new(model.spec(), point, op, positions)?.with_norm(norm));
             Ok::<(), Error>(())
         };
         match &self.feature {
@@ -187,7 +188,7 @@ impl Change {
                 "--toward, --dose, --feature with --dose, or --direction with --remove",
             ));
         }
-        Ok(Steers(steers))
+        Ok(SteerHooks(steers))
     }
 
     /// What is done at a hook point.
@@ -203,12 +204,12 @@ impl Change {
         };
         let vector = vectors.as_ref().map(|vectors| vectors.get(model.spec(), point)).transpose()?;
         if let (Some(vector), true) = (vector, self.remove) {
-            return Ok(vec![Op::Remove(Direction::of(vector)?)]);
+            return Ok(vec![Op::Remove(UnitDirection::of(vector)?)]);
         }
         for dose in &self.dose {
             ops.push(match (dose, vector) {
                 (Dose::Rms(dose), Some(vector)) => {
-                    Op::add(&Direction::of(vector)?, *dose, self.rms(lab, (model, prompt), point)?)
+                    Op::add(&UnitDirection::of(vector)?, *dose, self.rms(lab, (model, prompt), point)?)
                 }
                 (Dose::Times(times), Some(vector)) => Op::Add(vector.iter().map(|x| x * times).collect()),
                 (Dose::Activation(_) | Dose::Clamp(_), _) => {
@@ -228,7 +229,8 @@ impl Change {
                     ));
                 }
                 (dose, None) => {
-                    let probed = self.from.newest(lab, model, &dose.reads().unwrap_or(Reads::Anything))?;
+                    let probed =
+                        self.from.newest(lab, model, &dose.reads().unwrap_or(RequiredTarget::Anything))?;
                     Op::shift_along(self.along, probed.set.get(point)?, &dose.deltas())?
                 }
             });
@@ -238,7 +240,7 @@ impl Change {
 
     /// The RMS norm of what passes at a hook point: over a probe's entities, else over the prompt's own tokens.
     fn rms(&self, lab: &Path, (model, prompt): (&Model, &Framed), point: HookPoint) -> Result<f64> {
-        if let Ok(probed) = self.from.newest(lab, model, &Reads::Anything)
+        if let Ok(probed) = self.from.newest(lab, model, &RequiredTarget::Anything)
             && let Ok(stored) = probed.set.get(point)
         {
             return Ok(stored.stream.resid_rms);

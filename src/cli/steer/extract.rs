@@ -12,7 +12,7 @@ use mappa::artefact::{self, Card};
 use mappa::datasets::Prompt;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::steering::{Along, Contrast, Reads, TextPairs, Vectors};
+use mappa::steering::{Basis, ContrastMethod, ContrastPairs, RequiredTarget, Vectors};
 use mappa::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ pub struct Extract {
     probe: Option<String>,
     /// For --probe: along its pattern or its weights.
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
-    along: Along,
+    along: Basis,
     /// Entities of the dataset with this value in a column, against all others: country=Japan.
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with_all = ["pairs", "positive"])]
     class: Option<String>,
@@ -51,7 +51,7 @@ pub struct Extract {
     negative: Option<PathBuf>,
     /// For texts: mean (difference of means) or pca (first principal component of paired differences).
     #[arg(long, default_value = "mean", value_name = "mean|pca")]
-    method: Contrast,
+    method: ContrastMethod,
     /// Other places than the blocks' outputs, for texts.
     #[arg(long, default_value = "blocks.*.hook_resid_post", value_name = "NAMES|GLOBS")]
     hook_points: String,
@@ -75,10 +75,10 @@ impl Extract {
             (_, Some(class), ..) => (self.of_class(lab, &model, class)?, card.input("class", class)),
             (_, _, Some(file), ..) => {
                 let hash = artefact::hash(&artefact::load_bytes(file)?);
-                (self.of_texts(&model, &TextPairs::load(file)?)?, card.input("pairs_sha256", hash))
+                (self.of_texts(&model, &ContrastPairs::load(file)?)?, card.input("pairs_sha256", hash))
             }
             (_, _, _, Some(positive), Some(negative)) => {
-                let pairs = TextPairs::load_two(positive, negative)?;
+                let pairs = ContrastPairs::load_two(positive, negative)?;
                 let both = [artefact::load_bytes(positive)?, artefact::load_bytes(negative)?].concat();
                 (self.of_texts(&model, &pairs)?, card.input("texts_sha256", artefact::hash(&both)))
             }
@@ -103,15 +103,15 @@ impl Extract {
 
     /// The vectors that move a target's reading by one unit.
     fn of_probe(&self, (lab, model): (&Path, &Model), target: &str, dataset: &mut String) -> Result<Vectors> {
-        let probes = self.from.newest(lab, model, &Reads::of_target(target))?.set;
+        let probes = self.from.newest(lab, model, &RequiredTarget::of_target(target))?.set;
         dataset.clone_from(&probes.about.dataset);
         let row = probes.target(target)?;
         let mut at = BTreeMap::new();
         for point in probes.points().filter(|point| matches!(point, HookPoint::ResidPost(_))) {
             let stored = probes.get(point)?;
             let vector = match self.along {
-                Along::Pattern => stored.stream.pattern.row(row).to_vec(),
-                Along::Weights => stored.probe.least_changes()?.row(row).to_vec(),
+                Basis::Pattern => stored.stream.pattern.row(row).to_vec(),
+                Basis::Weights => stored.probe.least_changes()?.row(row).to_vec(),
             };
             at.insert(point, vector);
         }
@@ -152,14 +152,14 @@ impl Extract {
         let mut at = BTreeMap::new();
         for point in (0..model.spec().n_layers).map(HookPoint::ResidPost) {
             let rows = job.activations()?.load(point)?;
-            at.insert(point, Contrast::MeanDifference.of_rows(rows.view(), &members, &others)?);
+            at.insert(point, ContrastMethod::MeanDifference.of_rows(rows.view(), &members, &others)?);
             bar.inc(1);
         }
         bar.finish_and_clear();
         Ok(Vectors::new(at))
     }
 
-    fn of_texts(&self, model: &Model, pairs: &TextPairs) -> Result<Vectors> {
+    fn of_texts(&self, model: &Model, pairs: &ContrastPairs) -> Result<Vectors> {
         let spec = model.spec();
         let mut present = HookPoint::all(spec.n_layers);
         present.retain(|point| spec.width_at(*point).is_some());

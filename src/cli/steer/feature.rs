@@ -6,7 +6,7 @@ use mappa::datasets::Prompt;
 use mappa::features::Dictionary;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::steering::{Dose, Level, Op};
+use mappa::steering::{ClampLevel, Dose, Op};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -58,7 +58,7 @@ impl Feature {
     /// What the unit writes, and where.
     pub fn vector(&self, model: &Model, given: Option<HookPoint>) -> Result<(HookPoint, Vec<f64>)> {
         let dictionary = self.dictionary(model, given)?;
-        match Op::add_unit(&dictionary, self.unit, 1.0)? {
+        match Op::add_latent(&dictionary, self.unit, 1.0)? {
             Op::Add(vector) => Ok((dictionary.hook_point, vector)),
             other => Err(Error::Internal(format!("{other:?} in place of a vector"))),
         }
@@ -77,14 +77,14 @@ impl Feature {
 impl Pressed<'_> {
     /// What a dose does.
     pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
-        let add = |activation| Op::add_unit(&self.dictionary, self.unit, activation);
+        let add = |activation| Op::add_latent(&self.dictionary, self.unit, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.unit, activation);
         match *dose {
             Dose::Times(times) => add(times * self.greatest()?),
             Dose::Activation(activation) => add(activation),
-            Dose::Clamp(Level::Times(0.0)) => clamp(0.0),
-            Dose::Clamp(Level::Times(times)) => clamp(times * self.greatest()?),
-            Dose::Clamp(Level::Activation(activation)) => clamp(activation),
+            Dose::Clamp(ClampLevel::Times(0.0)) => clamp(0.0),
+            Dose::Clamp(ClampLevel::Times(times)) => clamp(times * self.greatest()?),
+            Dose::Clamp(ClampLevel::Activation(activation)) => clamp(activation),
             Dose::Rms(rms_times) => {
                 let length = self.dictionary.direction(self.unit);
                 let length = length.dot(&length).sqrt().max(f32::MIN_POSITIVE);

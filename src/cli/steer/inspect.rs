@@ -7,7 +7,7 @@ use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::probes::ProbeSet;
-use mappa::steering::{Direction, Vectors, raised_and_lowered};
+use mappa::steering::{UnitDirection, Vectors, raised_and_lowered};
 use std::path::{Path, PathBuf};
 
 /// Show a file of vectors: length, cosine with the probes, and the tokens it raises and lowers.
@@ -75,11 +75,11 @@ fn rms_share(probes: &[ProbeSet], point: HookPoint, length: f64) -> String {
 
 fn cosines(probes: &[ProbeSet], point: HookPoint, vector: &[f64]) -> Result<Vec<(String, f64)>> {
     let mut all = Vec::new();
-    let unit = Direction::of(vector)?;
+    let unit = UnitDirection::of(vector)?;
     for set in probes {
         let Ok(stored) = set.get(point) else { continue };
         for (target, pattern) in set.about.targets.iter().zip(stored.stream.pattern.rows()) {
-            let pattern = Direction::of(&pattern.to_vec())?;
+            let pattern = UnitDirection::of(&pattern.to_vec())?;
             let cosine = unit.unit().iter().zip(pattern.unit()).map(|(a, b)| a * b).sum();
             all.push((format!("{} {target}", set.about.dataset), cosine));
         }

@@ -3,7 +3,7 @@
 use super::super::writing::{How, stream};
 use super::chosen::Change;
 use mappa::model::{Model, Untouched};
-use mappa::steering::{Dose, Toward, Where};
+use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 use std::path::Path;
@@ -52,7 +52,8 @@ fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &
             Ok(())
         }
         "/toward" => {
-            let wanted = Change { toward: vec![rest.parse::<Toward>()?], dose: vec![], ..change.clone() };
+            let wanted =
+                Change { toward: vec![rest.parse::<TargetReading>()?], dose: vec![], ..change.clone() };
             wanted.probes(lab, model)?;
             *change = wanted;
             Ok(())
@@ -71,7 +72,7 @@ fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &
             Ok(())
         }
         "/at" => {
-            change.positions = rest.parse::<Where>()?;
+            change.positions = rest.parse::<TokenChoice>()?;
             Ok(())
         }
         _ if command.starts_with('/') => {

@@ -6,7 +6,7 @@ use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
 use mappa::results::{SweepRow, load_rows};
-use mappa::steering::{Layers, recommend};
+use mappa::steering::{LayerSet, recommend};
 use mappa::{Error, Result};
 use std::path::Path;
 
@@ -26,9 +26,9 @@ pub fn recommended(lab: &Path, model: &Model, probed: &Probed) -> Result<Vec<usi
 }
 
 /// The blocks that the newest sweep along one of the probes' targets found best.
-fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers, String)>> {
+fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(LayerSet, String)>> {
     let folder = lab.join("steering").join(&model.name);
-    let mut newest: Option<(String, Layers, String)> = None;
+    let mut newest: Option<(String, LayerSet, String)> = None;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let file = entry.path().join("sweep.csv");
         if !file.is_file() {
@@ -51,7 +51,7 @@ fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers
 ///
 /// A change that is written early and again is carried on, while a single late block's change is taken back or breaks the
 /// text: so it is with the bundled model and with SmolLM2 (docs/steering.md, docs/smollm2.md).
-fn guessed(model: &Model, probed: &Probed) -> Result<(Layers, String)> {
+fn guessed(model: &Model, probed: &Probed) -> Result<(LayerSet, String)> {
     let n = model.spec().n_layers;
     let mut blocks: Vec<usize> = (1..=5).map(|fifteenths| fifteenths * n / 15).collect();
     blocks.dedup();

@@ -5,13 +5,13 @@ use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Both, Capture, Forest, Framed, Hook, Model, Untouched};
 use mappa::probes::StoredProbe;
-use mappa::steering::Positions;
+use mappa::steering::TokenPositions;
 use std::path::Path;
 
 /// Prints what the probes that steer read at the last token of the prompt that is changed, where it is changed and
 /// after the last block; nothing where no probe has to do with the change.
 pub fn print(lab: &Path, (model, prompt): (&Model, &Framed), change: &Change) -> Result<()> {
-    let positions = Positions::new(&change.positions, prompt)?;
+    let positions = TokenPositions::new(&change.positions, prompt)?;
     let ids = &prompt.encoded.ids;
     let Some(token) = (0..ids.len() as u32).rev().find(|position| positions.contains(*position)) else {
         return Ok(());

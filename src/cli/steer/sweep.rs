@@ -13,7 +13,7 @@ use mappa::artefact::folder_name;
 use mappa::datasets::Dataset;
 use mappa::hook_point::HookPoint;
 use mappa::model::{ChatDate, Model};
-use mappa::steering::{Along, Layers, Reads, Where};
+use mappa::steering::{Basis, LayerSet, RequiredTarget, TokenChoice};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -45,7 +45,7 @@ pub struct Sweep {
     /// The blocks whose outputs are moved, one after the other; together with + between them: 0,3,0+1+2
     /// [default: each; with --feature, the dictionary's].
     #[arg(long, value_delimiter = ',')]
-    layers: Vec<Layers>,
+    layers: Vec<LayerSet>,
     /// The texts to continue, with commas between them.
     #[arg(long, value_delimiter = ',')]
     prompts: Vec<String>,
@@ -57,7 +57,7 @@ pub struct Sweep {
     template: String,
     /// Along the probe's pattern, its weights, or both with a comma.
     #[arg(long, value_delimiter = ',', default_value = "pattern")]
-    along: Vec<Along>,
+    along: Vec<Basis>,
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
@@ -66,7 +66,7 @@ pub struct Sweep {
     feature: Option<Feature>,
     /// Which tokens are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
-    positions: Where,
+    positions: TokenChoice,
     /// How many random directions stand beside.
     #[arg(long, default_value_t = 3)]
     random: u64,
@@ -99,14 +99,14 @@ impl Sweep {
         if self.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
-        let probed = self.from.newest(lab, &model, &Reads::of_target(&self.target))?;
+        let probed = self.from.newest(lab, &model, &RequiredTarget::of_target(&self.target))?;
         let dataset = self.from.dataset(lab, &probed)?;
         let plan = self.plan(&dataset)?;
         plan.prompts.iter().for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
         let unit = self.unit(&model)?;
         let layers = match &unit {
-            Some(unit) => vec![Layers::one(unit.layer)],
-            None if self.layers.is_empty() => (0..model.spec().n_layers).map(Layers::one).collect(),
+            Some(unit) => vec![LayerSet::one(unit.layer)],
+            None if self.layers.is_empty() => (0..model.spec().n_layers).map(LayerSet::one).collect(),
             None => self.layers.clone(),
         };
         let Probed { folder: from, set: probes, .. } = &probed;

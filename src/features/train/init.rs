@@ -1,6 +1,6 @@
-//! The first parameters: random directions that read what they write, about the rows' geometric median.
+//! The first parameters: random directions, the same in encoder and decoder, about the rows' geometric median.
 
-use super::adam::Unit;
+use super::adam::UnitLength;
 use super::parameters::Parameters;
 use super::settings::TrainSettings;
 use pulp::Arch;
@@ -8,24 +8,24 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// How rows are brought to a common size, and where their middle is.
+/// The scale and the centre of rows.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Middle {
-    /// What rows are multiplied by, so that a number of theirs varies by 1 on average.
-    pub scale: f32,
+pub(super) struct RowScale {
+    /// The factor by which rows are multiplied, so that their values have variance 1 on average.
+    pub factor: f32,
     /// The geometric median of the unscaled rows.
     pub median: Vec<f32>,
 }
 
-/// Rows from which the middle is taken.
+/// The number of rows from which scale and centre are estimated.
 pub(super) const SAMPLE: usize = 16_384;
 
-impl Middle {
-    /// The middle of rows, `[n, d_in]`; `None` where they do not differ.
+impl RowScale {
+    /// The scale of rows, `[n, d_in]`; `None` if they do not differ.
     ///
     /// # Source
     /// Weiszfeld 1937: the mean of the rows, each counted by one over its distance, again and again.
-    pub fn of(rows: &[f32], d: usize) -> Option<Middle> {
+    pub fn of(rows: &[f32], d: usize) -> Option<RowScale> {
         let n = (rows.len() / d) as f64;
         let mut mean = vec![0f64; d];
         for row in rows.chunks_exact(d) {
@@ -38,7 +38,7 @@ impl Middle {
             |from: &[f64]| rows.chunks_exact(d).map(|row| away(row, from)).sum::<f64>() / (n * d as f64);
         let variance = spread(&mean);
         if variance <= 1e-12 * spread(&vec![0.0; d]) {
-            return None; // what there is is rounding
+            return None; // only rounding errors
         }
         let mut median = mean;
         for _ in 0..32 {
@@ -50,21 +50,21 @@ impl Middle {
             }
             median = sums.into_iter().map(|sum| sum / total).collect();
         }
-        let scale = (1.0 / variance.sqrt()) as f32;
+        let factor = (1.0 / variance.sqrt()) as f32;
         let median = median.into_iter().map(|x| x as f32).collect();
-        (scale.is_finite() && scale > 0.0).then_some(Middle { scale, median })
+        (factor.is_finite() && factor > 0.0).then_some(RowScale { factor, median })
     }
 
-    /// A dictionary that knows nothing yet.
-    pub fn begin(&self, settings: &TrainSettings) -> Parameters {
+    /// The parameters before the first step.
+    pub fn initial(&self, settings: &TrainSettings) -> Parameters {
         let d = self.median.len();
         let mut params = Parameters::zeros(d, settings.d_sae);
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
         params.w_dec.iter_mut().for_each(|x| *x = StandardNormal.sample(&mut rng));
         let arch = Arch::new();
-        params.w_dec.chunks_exact_mut(d).for_each(|row| arch.dispatch(Unit { row }));
+        params.w_dec.chunks_exact_mut(d).for_each(|row| arch.dispatch(UnitLength { row }));
         params.w_enc.clone_from(&params.w_dec);
-        params.b_dec = self.median.iter().map(|x| x * self.scale).collect();
+        params.b_dec = self.median.iter().map(|x| x * self.factor).collect();
         params
     }
 }
@@ -74,17 +74,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_does_not_follow_one_row_far_away_and_the_scale_makes_rows_vary_by_one() {
+    fn the_median_ignores_one_distant_row_and_the_scale_gives_unit_variance() {
         let mut rows = Vec::new();
         for i in 0..100 {
             let angle = i as f32;
             rows.extend([3.0 + 4.0 * angle.sin(), -1.0 + 4.0 * angle.cos()]);
         }
-        let near = Middle::of(&rows, 2).unwrap();
-        assert!((near.scale * 8f32.sqrt() - 1.0).abs() < 0.02, "{near:?}");
+        let near = RowScale::of(&rows, 2).unwrap();
+        assert!((near.factor * 8f32.sqrt() - 1.0).abs() < 0.02, "{near:?}");
         rows.extend([1e4, 1e4]);
-        let far = Middle::of(&rows, 2).unwrap();
+        let far = RowScale::of(&rows, 2).unwrap();
         assert!((far.median[0] - 3.0).abs() < 0.3 && (far.median[1] + 1.0).abs() < 0.3, "{far:?}");
-        assert_eq!(Middle::of(&[0.1, 2.3].repeat(70), 2), None);
+        assert_eq!(RowScale::of(&[0.1, 2.3].repeat(70), 2), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Blocks whose outputs are changed together.
+//! A layer set: blocks whose outputs are changed together.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -6,18 +6,18 @@ use std::str::FromStr;
 
 /// One block, or several that are steered together; written `3`, or `0+1+2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layers {
-    /// Rising, each once, at least one.
+pub struct LayerSet {
+    /// Ascending, each once, at least one.
     blocks: Vec<usize>,
 }
 
-impl Layers {
+impl LayerSet {
     /// One block.
-    pub fn one(block: usize) -> Layers {
-        Layers { blocks: vec![block] }
+    pub fn one(block: usize) -> LayerSet {
+        LayerSet { blocks: vec![block] }
     }
 
-    /// The blocks, rising.
+    /// The blocks, ascending.
     pub fn blocks(&self) -> &[usize] {
         &self.blocks
     }
@@ -27,7 +27,7 @@ impl Layers {
         self.blocks[0]
     }
 
-    /// Whether a model of so many layers has them all.
+    /// Checks that a model of so many layers has all the blocks.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the block that it lacks.
@@ -41,21 +41,21 @@ impl Layers {
     }
 }
 
-impl FromStr for Layers {
+impl FromStr for LayerSet {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Layers> {
+    fn from_str(text: &str) -> Result<LayerSet> {
         let wrong = || Error::invalid("--layers", text, "a block such as 3, or several that differ: 0+1+2");
         let blocks = text.split('+').map(|block| block.trim().parse().map_err(|_| wrong()));
         let mut blocks = blocks.collect::<Result<Vec<usize>>>()?;
         let n_written = blocks.len();
         blocks.sort_unstable();
         blocks.dedup();
-        if blocks.len() == n_written { Ok(Layers { blocks }) } else { Err(wrong()) }
+        if blocks.len() == n_written { Ok(LayerSet { blocks }) } else { Err(wrong()) }
     }
 }
 
-impl fmt::Display for Layers {
+impl fmt::Display for LayerSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<String> = self.blocks.iter().map(ToString::to_string).collect();
         f.write_str(&words.join("+"))
@@ -67,15 +67,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_what_is_printed_with_rising_blocks() {
+    fn a_layer_set_prints_as_it_is_written_with_ascending_blocks() {
         for (text, printed) in [("3", "3"), ("0+1+2", "0+1+2"), ("12 + 4", "4+12")] {
-            assert_eq!(text.parse::<Layers>().unwrap().to_string(), printed);
+            assert_eq!(text.parse::<LayerSet>().unwrap().to_string(), printed);
         }
         for wrong in ["", "+", "1+", "1+1", "-1", "1,2", "x"] {
-            assert!(wrong.parse::<Layers>().unwrap_err().to_string().contains("0+1+2"), "{wrong}");
+            assert!(wrong.parse::<LayerSet>().unwrap_err().to_string().contains("0+1+2"), "{wrong}");
         }
-        let layers: Layers = "2+9".parse().unwrap();
+        let layers: LayerSet = "2+9".parse().unwrap();
         assert!(layers.check(10).is_ok() && layers.check(6).unwrap_err().to_string().contains("0 to 5"));
-        assert_eq!((Layers::one(4), layers.first()), ("4".parse().unwrap(), 2));
+        assert_eq!((LayerSet::one(4), layers.first()), ("4".parse().unwrap(), 2));
     }
 }

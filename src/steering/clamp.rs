@@ -1,11 +1,11 @@
-//! Pressing units of a sparse dictionary: whether the names of what they stand for, and no others, come out.
+//! Latents of a sparse dictionary clamped: the probability of their groups' names in the model's texts, and of others.
 
 use super::gazetteer::Gazetteer;
-use super::names::NameSet;
-use super::op::{Norm, Op};
-use super::positions::{Positions, Where};
-use super::reply::divergence;
-use super::steer::{Steer, SteerTexts};
+use super::name_set::NameSet;
+use super::op::Op;
+use super::positions::{TokenChoice, TokenPositions};
+use super::steer::{SteerHook, SteerTexts};
+use super::text_stats::divergence;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::model::{Continuation, Forest, Framed, Model, Next, generate_each};
@@ -15,11 +15,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
-/// A unit and the group it is said to stand for.
+/// A latent and the group that it represents.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pressed {
-    /// The unit.
-    pub unit: usize,
+pub struct ClampedLatent {
+    /// The latent.
+    pub latent: usize,
     /// Its greatest activation on the dataset.
     pub greatest: f64,
     /// The group's name.
@@ -28,58 +28,59 @@ pub struct Pressed {
     pub prompts: Vec<String>,
 }
 
-/// What is pressed, how far, and what is looked at.
+/// A trial: the levels at which latents are clamped, and the names that are observed.
 #[derive(Debug, Clone)]
-pub struct Press<'a> {
+pub struct ClampTrial<'a> {
     /// The dictionary.
     pub dictionary: Arc<Dictionary>,
-    /// The groups whose names are followed, and read out of texts.
+    /// The groups whose names are observed, by probability and in texts.
     pub gazetteer: &'a Gazetteer,
-    /// Multiples of each unit's greatest activation.
+    /// Multiples of each latent's greatest activation.
     pub times: &'a [f64],
-    /// Other units that stand beside, their directions as long as the clamp's change.
+    /// Other latents as a baseline, their directions as long as the clamp's change.
     pub random: &'a [usize],
-    /// Which tokens are changed.
-    pub at: Where,
-    /// How many tokens are generated.
+    /// The tokens that are changed.
+    pub at: TokenChoice,
+    /// The number of tokens that are generated.
     pub n_tokens: usize,
 }
 
-/// What one way of pressing made of all prompts.
+/// The outcome of one change for all prompts.
 struct Outcome {
     /// Log-probability of each group's name after each prompt, `[n_prompts][n_groups]`.
     log_probs: Vec<Vec<f64>>,
-    /// The group that each text names first.
+    /// The first group that each text names.
     named: Vec<Option<String>>,
     first_logits: Vec<Vec<f32>>,
 }
 
-impl Press<'_> {
-    /// Presses one unit at each strength, and the random ones beside it: a row each.
+impl ClampTrial<'_> {
+    /// Clamps one latent at each level, and adds the random ones as a baseline: a row each.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the group is none of the gazetteer's, or a prompt cannot be encoded.
-    pub fn rows(&self, model: &Model, pressed: &Pressed) -> Result<Vec<PressRow>> {
+    /// [`Error::Invalid`] if the gazetteer lacks the group, or a prompt cannot be encoded.
+    pub fn rows(&self, model: &Model, clamped: &ClampedLatent) -> Result<Vec<PressRow>> {
         let names = self.gazetteer.entries().iter().map(|(name, _)| NameSet::new(vec![name.clone()]));
         let names = names.collect::<Result<Vec<NameSet>>>()?;
-        let own = self.gazetteer.entries().iter().position(|(name, _)| *name == pressed.group);
-        let own = own.ok_or_else(|| Error::invalid("group", &pressed.group, "one that texts may name"))?;
-        let plain = self.outcome(model, (pressed, &names), None)?;
+        let own = self.gazetteer.entries().iter().position(|(name, _)| *name == clamped.group);
+        let own = own.ok_or_else(|| Error::invalid("group", &clamped.group, "one that texts may name"))?;
+        let plain = self.outcome(model, clamped, &names, None)?;
         let mut rows = Vec::new();
         for &times in self.times {
-            let target = times * pressed.greatest;
-            let direction = self.dictionary.direction(pressed.unit);
+            let target = times * clamped.greatest;
+            let direction = self.dictionary.direction(clamped.latent);
             let length = target * f64::from(direction.dot(&direction)).sqrt();
-            let mut ways = vec![("unit", pressed.unit, Op::clamp(&self.dictionary, pressed.unit, target)?)];
-            for &unit in self.random {
-                let direction = self.dictionary.direction(unit);
+            let mut changes =
+                vec![("unit", clamped.latent, Op::clamp(&self.dictionary, clamped.latent, target)?)];
+            for &latent in self.random {
+                let direction = self.dictionary.direction(latent);
                 let of_one = f64::from(direction.dot(&direction)).sqrt().max(f64::MIN_POSITIVE);
-                ways.push(("random", unit, Op::add_unit(&self.dictionary, unit, length / of_one)?));
+                changes.push(("random", latent, Op::add_latent(&self.dictionary, latent, length / of_one)?));
             }
-            for (way, unit, op) in ways {
-                let outcome = self.outcome(model, (pressed, &names), Some(&op))?;
-                let row = row(pressed, own, (&plain, &outcome));
-                rows.push(PressRow { way: way.into(), unit, times, ..row });
+            for (way, latent, op) in changes {
+                let outcome = self.outcome(model, clamped, &names, Some(&op))?;
+                let row = row(clamped, own, &plain, &outcome);
+                rows.push(PressRow { way: way.into(), unit: latent, times, ..row });
             }
         }
         Ok(rows)
@@ -89,9 +90,8 @@ impl Press<'_> {
         let one = |framed: &Framed| match op {
             None => Ok(vec![]),
             Some(op) => {
-                let what = (self.dictionary.hook_point, op.clone());
-                let positions = Positions::new(&self.at, framed)?;
-                Ok(vec![Steer::new(model.spec(), what, Norm::Free, positions)?])
+                let positions = TokenPositions::new(&self.at, framed)?;
+                Ok(vec![SteerHook::new(model.spec(), self.dictionary.hook_point, op.clone(), positions)?])
             }
         };
         Ok(SteerTexts::new(framed.iter().map(one).collect::<Result<_>>()?))
@@ -100,11 +100,12 @@ impl Press<'_> {
     fn outcome(
         &self,
         model: &Model,
-        (pressed, names): (&Pressed, &[NameSet]),
+        clamped: &ClampedLatent,
+        names: &[NameSet],
         op: Option<&Op>,
     ) -> Result<Outcome> {
         let refused = |problem: String| Error::invalid("prompt", problem, "another prompt");
-        let framed = pressed.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
+        let framed = clamped.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
         let framed = framed.collect::<Result<Vec<Framed>, String>>().map_err(refused)?;
         let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
@@ -116,19 +117,19 @@ impl Press<'_> {
             let written = model.tokenizer.decode(text.written_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))
         });
-        let prompts: Vec<&str> = pressed.prompts.iter().map(String::as_str).collect();
+        let prompts: Vec<&str> = clamped.prompts.iter().map(String::as_str).collect();
         let hook = self.hook(model, &framed, op)?;
         Ok(Outcome {
             named: named.collect::<Result<_>>()?,
-            log_probs: NameSet::log_probs_of(names, (model, &prompts), &hook)?,
+            log_probs: NameSet::log_probs_of(names, model, &prompts, &hook)?,
             first_logits: texts.into_iter().map(|text| text.first_logits).collect(),
         })
     }
 }
 
-/// What changed from the plain outcome to another.
-fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) -> PressRow {
-    let n_prompts = pressed.prompts.len();
+/// The row of an outcome, compared with the plain one.
+fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> PressRow {
+    let n_prompts = clamped.prompts.len();
     let n_groups = plain.log_probs[0].len();
     let mean = |values: &mut dyn Iterator<Item = f64>, n: usize| values.sum::<f64>() / n.max(1) as f64;
     let change = |group: usize| {
@@ -138,13 +139,13 @@ fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) ->
     let changes: Vec<f64> = (0..n_groups).map(change).collect();
     let others = changes.iter().enumerate().filter(|(group, _)| *group != own).map(|(_, change)| *change);
     let names_it = |outcome: &Outcome| {
-        let hits = outcome.named.iter().filter(|name| name.as_ref() == Some(&pressed.group)).count();
+        let hits = outcome.named.iter().filter(|name| name.as_ref() == Some(&clamped.group)).count();
         hits as f64 / n_prompts.max(1) as f64
     };
     let kl = outcome.first_logits.iter().zip(&plain.first_logits).map(|(p, q)| divergence(p, q));
     PressRow {
-        group: pressed.group.clone(),
-        unit: pressed.unit,
+        group: clamped.group.clone(),
+        unit: clamped.latent,
         way: String::new(),
         times: 0.0,
         own: changes[own],
@@ -158,9 +159,9 @@ fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) ->
     }
 }
 
-/// `n` units of some, drawn at random but for one, seeded; all of them where there are no more.
-pub fn other_units(among: &[usize], unit: usize, (n, seed): (usize, u64)) -> Vec<usize> {
-    let mut others: Vec<usize> = among.iter().copied().filter(|other| *other != unit).collect();
+/// `n` latents of some, without `latent`, drawn with a seed; all of them if there are no more.
+pub fn other_latents(among: &[usize], latent: usize, n: usize, seed: u64) -> Vec<usize> {
+    let mut others: Vec<usize> = among.iter().copied().filter(|other| *other != latent).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     others.partial_shuffle(&mut rng, n).0.to_vec()
 }

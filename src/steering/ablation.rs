@@ -1,4 +1,4 @@
-//! MLP units held at a value: what a probe reads then, and what the model loses.
+//! Ablation of MLP units: held at a value, with the readings of a probe then, and the model's loss.
 
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 /// Tokens in one pass.
 const PASS: usize = 4096;
 
-/// One unit of a block's MLP and the value it is held at.
+/// One unit of a block's MLP, and the value at which it is held.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Held {
+pub struct HeldNeuron {
     /// The block.
     pub layer: usize,
     /// The unit, from 0.
@@ -25,22 +25,31 @@ pub struct Held {
     pub value: f32,
 }
 
-/// The hook that holds units at values, at every token.
-#[derive(Debug, Clone, Default)]
-pub struct Ablate {
-    by_layer: BTreeMap<usize, Vec<Held>>,
+/// A probe, and the hook point that it reads.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeAt<'a> {
+    /// The hook point.
+    pub point: HookPoint,
+    /// The probe.
+    pub probe: &'a Probe,
 }
 
-impl Ablate {
+/// The hook that holds units at values, at every token.
+#[derive(Debug, Clone, Default)]
+pub struct AblationHook {
+    by_layer: BTreeMap<usize, Vec<HeldNeuron>>,
+}
+
+impl AblationHook {
     /// Holds these units.
-    pub fn new(held: &[Held]) -> Ablate {
-        let mut by_layer: BTreeMap<usize, Vec<Held>> = BTreeMap::new();
+    pub fn new(held: &[HeldNeuron]) -> AblationHook {
+        let mut by_layer: BTreeMap<usize, Vec<HeldNeuron>> = BTreeMap::new();
         held.iter().for_each(|one| by_layer.entry(one.layer).or_default().push(*one));
-        Ablate { by_layer }
+        AblationHook { by_layer }
     }
 }
 
-impl Hook for Ablate {
+impl Hook for AblationHook {
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
         let HookPoint::MlpPost(layer) = point else { return Ok(stream) };
         let Some(held) = self.by_layer.get(&layer) else { return Ok(stream) };
@@ -53,9 +62,9 @@ impl Hook for Ablate {
     }
 }
 
-/// Random units, as many of each block as there are among `like`, none of them among those.
+/// Random units, none of `like`, but as many of each block as there.
 ///
-/// `widths` says how many units each block has; a block that has no more gives none.
+/// `widths` has each block's number of units; a block without free units gives none.
 pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec<(usize, usize)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut chosen = Vec::with_capacity(like.len());
@@ -68,7 +77,7 @@ pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec
     chosen
 }
 
-/// What a probe reads of each text at one of its tokens while units are held.
+/// A probe's readings of each text at one of its tokens, while units are held.
 ///
 /// # Shapes
 /// `[n_texts, n_targets]`.
@@ -78,14 +87,15 @@ pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec
 pub fn readings(
     transformer: &Transformer,
     texts: &[(&[u32], usize)],
-    (point, probe): (HookPoint, &Probe),
-    ablate: &Ablate,
+    probe: ProbeAt,
+    ablation: &AblationHook,
 ) -> Result<Array2<f64>> {
+    let ProbeAt { point, probe } = probe;
     let mut values = Vec::with_capacity(texts.len() * probe.n_targets());
     for batch in batches(texts) {
-        let (forest, last) = transformer.forest(&seen(transformer, batch))?;
+        let (forest, last) = transformer.forest(&contexts(transformer, batch))?;
         let mut capture = Capture::nodes(&[point], &read_nodes(transformer, batch, &last))?;
-        transformer.forward(&forest, None, &mut Both(&mut ablate.clone(), &mut capture))?;
+        transformer.forward(&forest, None, &mut Both(&mut ablation.clone(), &mut capture))?;
         for row in capture.get(point)?.to_vec2::<f32>()? {
             values.extend(probe.read_row(&row));
         }
@@ -94,8 +104,8 @@ pub fn readings(
     Array2::from_shape_vec(shape, values).map_err(|e| crate::Error::Internal(e.to_string()))
 }
 
-/// The tokens of each text that have a part in what is read: a causal model needs none behind it.
-fn seen(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32>> {
+/// The tokens of each text on which the reading depends: in a causal model none after it.
+fn contexts(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32>> {
     let cut = |(ids, read): &(&[u32], usize)| match transformer.spec.attention.direction {
         Direction::Causal => ids[..=*read].to_vec(),
         Direction::Bidirectional => ids.to_vec(),
@@ -107,14 +117,14 @@ fn seen(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32>> {
 fn read_nodes(transformer: &Transformer, texts: &[(&[u32], usize)], last: &[u32]) -> Vec<u32> {
     match transformer.spec.attention.direction {
         Direction::Causal => last.to_vec(),
-        // The texts of an encoder share no nodes: a text's stand in a row.
+        // The texts of an encoder share no nodes: a text's are consecutive.
         Direction::Bidirectional => {
             texts.iter().zip(last).map(|((ids, read), last)| last - (ids.len() - 1 - read) as u32).collect()
         }
     }
 }
 
-/// Texts that go through the model together.
+/// Divides texts into those that go through the model together.
 fn batches<'t, 'a>(texts: &'t [(&'a [u32], usize)]) -> Vec<&'t [(&'a [u32], usize)]> {
     let (mut all, mut start, mut n_tokens) = (Vec::new(), 0, 0);
     for (i, (ids, _)) in texts.iter().enumerate() {
@@ -130,20 +140,23 @@ fn batches<'t, 'a>(texts: &'t [(&'a [u32], usize)]) -> Vec<&'t [(&'a [u32], usiz
     all
 }
 
-/// The mean over all tokens but each text's first of what the model loses there: the negative logarithm of the
-/// probability that it gave to the token.
+/// The mean loss over all tokens but each text's first: the negative logarithm of the token's probability.
 ///
 /// # Units
 /// Nats a token.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] if the model has no language-model head.
-pub fn mean_loss(transformer: &Transformer, texts: &[&[u32]], ablate: Option<&Ablate>) -> Result<f64> {
+pub fn mean_loss(
+    transformer: &Transformer,
+    texts: &[&[u32]],
+    ablation: Option<&AblationHook>,
+) -> Result<f64> {
     let (mut sum, mut n) = (0.0, 0);
     for ids in texts.iter().filter(|ids| ids.len() > 1) {
         let forest = Forest::of_text(&ids[..ids.len() - 1])?;
-        let stream = match ablate {
-            Some(ablate) => transformer.forward(&forest, None, &mut ablate.clone())?,
+        let stream = match ablation {
+            Some(ablation) => transformer.forward(&forest, None, &mut ablation.clone())?,
             None => transformer.forward(&forest, None, &mut Untouched)?,
         };
         let logits = transformer.logits(&stream)?.to_vec2::<f32>()?; // [n_tokens - 1, d_vocab]
@@ -182,14 +195,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_held_changes_nothing_and_each_unit_adds_its_own_weights() {
+    fn no_units_change_nothing_and_each_unit_adds_its_output_weights() {
         let (model, probe, point) = (model(), probe(), HookPoint::ResidPost(1));
         let texts = [(TEXTS[0], 3)];
-        let plain = readings(&model, &texts, (point, &probe), &Ablate::default()).unwrap();
-        // In the last block nothing else depends on the unit: the stream moves by its change times its weights.
+        let plain =
+            readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::default()).unwrap();
+        // In the last block nothing else depends on the unit: the stream changes by its output weights times its change.
         let before = mlp_post(&model, 1)[3][5];
-        let held = Held { layer: 1, unit: 5, value: before + 2.0 };
-        let moved = readings(&model, &texts, (point, &probe), &Ablate::new(&[held])).unwrap();
+        let held = HeldNeuron { layer: 1, unit: 5, value: before + 2.0 };
+        let moved =
+            readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::new(&[held])).unwrap();
         let (reads, writes) = model.mlp_weights(1).unwrap();
         assert_eq!((reads.dims(), writes.dims()), (&[24, 16][..], &[24, 16][..]));
         let out: Vec<f64> = writes.to_vec2::<f32>().unwrap()[5].iter().map(|w| f64::from(*w)).collect();
@@ -198,15 +213,16 @@ mod tests {
             let found = moved[[0, target]] - plain[[0, target]];
             assert!((found - expected[target]).abs() < 1e-4, "{found} and not {}", expected[target]);
         }
-        let as_it_was: Vec<Held> =
-            (0..24).map(|unit| Held { layer: 1, unit, value: mlp_post(&model, 1)[3][unit] }).collect();
-        let same = readings(&model, &texts, (point, &probe), &Ablate::new(&as_it_was)).unwrap();
+        let as_it_was: Vec<HeldNeuron> =
+            (0..24).map(|unit| HeldNeuron { layer: 1, unit, value: mlp_post(&model, 1)[3][unit] }).collect();
+        let same = readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::new(&as_it_was))
+            .unwrap();
         assert!((&same - &plain).iter().all(|e| e.abs() < 1e-5));
         assert!(model.mlp_weights(2).unwrap_err().to_string().contains("0 to 1"));
     }
 
     #[test]
-    fn random_units_are_others_of_the_same_blocks() {
+    fn random_units_are_other_units_of_the_same_blocks() {
         let like = [(0, 3), (2, 1), (2, 5), (2, 0)];
         let drawn = random_units(&like, &[10, 10, 6], 4);
         let of = |units: &[(usize, usize)], layer| units.iter().filter(|one| one.0 == layer).count();
@@ -217,23 +233,26 @@ mod tests {
     }
 
     #[test]
-    fn many_texts_read_as_each_alone_and_the_loss_is_the_mean_of_theirs() {
+    fn texts_together_have_the_readings_of_each_alone_and_the_mean_of_their_losses() {
         let (model, probe, point) = (model(), probe(), HookPoint::ResidPost(0));
-        let ablate =
-            Ablate::new(&[Held { layer: 0, unit: 3, value: 0.7 }, Held { layer: 1, unit: 1, value: 0.0 }]);
+        let ablation = AblationHook::new(&[
+            HeldNeuron { layer: 0, unit: 3, value: 0.7 },
+            HeldNeuron { layer: 1, unit: 1, value: 0.0 },
+        ]);
         let texts: Vec<(&[u32], usize)> = TEXTS.iter().map(|ids| (*ids, ids.len() - 2)).collect();
-        let all = readings(&model, &texts, (point, &probe), &ablate).unwrap();
+        let all = readings(&model, &texts, ProbeAt { point, probe: &probe }, &ablation).unwrap();
         for (i, text) in texts.iter().enumerate() {
-            let alone = readings(&model, &[*text], (point, &probe), &ablate).unwrap();
+            let alone = readings(&model, &[*text], ProbeAt { point, probe: &probe }, &ablation).unwrap();
             assert!((&alone.row(0) - &all.row(i)).iter().all(|e| e.abs() < 1e-5));
         }
-        let each: Vec<f64> = TEXTS.iter().map(|t| mean_loss(&model, &[t], Some(&ablate)).unwrap()).collect();
+        let each: Vec<f64> =
+            TEXTS.iter().map(|t| mean_loss(&model, &[t], Some(&ablation)).unwrap()).collect();
         let weights: Vec<f64> = TEXTS.iter().map(|t| t.len() as f64 - 1.0).collect();
         let mean = each.iter().zip(&weights).map(|(e, w)| e * w).sum::<f64>() / weights.iter().sum::<f64>();
-        assert!((mean_loss(&model, &TEXTS, Some(&ablate)).unwrap() - mean).abs() < 1e-12);
+        assert!((mean_loss(&model, &TEXTS, Some(&ablation)).unwrap() - mean).abs() < 1e-12);
         let plain = mean_loss(&model, &TEXTS, None).unwrap();
-        assert_eq!(plain, mean_loss(&model, &TEXTS, Some(&Ablate::default())).unwrap());
-        // An untrained model knows nothing: about ln 50 nats.
+        assert_eq!(plain, mean_loss(&model, &TEXTS, Some(&AblationHook::default())).unwrap());
+        // An untrained model is near a uniform distribution: ln 50 nats.
         assert!(plain > 2.0 && plain < 8.0, "{plain}");
     }
 }

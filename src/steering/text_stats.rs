@@ -1,14 +1,14 @@
-//! What a model makes of texts, as numbers: log-probabilities, divergence, repetition.
+//! Statistics of texts: log-probabilities under a model, divergence, repetition.
 
 use crate::error::Result;
 use crate::model::{Forest, Hook, Transformer};
 use candle_core::Tensor;
 use std::collections::{BTreeSet, HashSet};
 
-/// Rows whose logits are held at once.
+/// Rows whose logits are in memory at once.
 const ROWS: usize = 1024;
 
-/// The log-probability of each token after its node, both in one pass over a forest.
+/// The log-probability of each wanted token after its node, in one pass over a forest.
 ///
 /// # Units
 /// Nats.
@@ -42,7 +42,7 @@ pub(super) fn log_probs_after(
     Ok(answers)
 }
 
-/// The logarithm of the sum of exponentials.
+/// The logarithm of the sum of the exponentials.
 fn log_sum(logits: &[f32]) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     f64::from(most) + logits.iter().map(|x| f64::from(x - most).exp()).sum::<f64>().ln()
@@ -58,7 +58,7 @@ pub(super) fn divergence(p: &[f32], q: &[f32]) -> f64 {
     p.iter().zip(q).map(term).sum::<f64>().max(0.0)
 }
 
-/// Share of token pairs that stood before in the same text.
+/// The share of token pairs that occurred earlier in the same text.
 pub(super) fn repetition(ids: &[u32]) -> f64 {
     let pairs: Vec<&[u32]> = ids.windows(2).collect();
     let distinct: HashSet<&&[u32]> = pairs.iter().collect();
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn divergence_is_zero_of_itself_and_positive_else() {
+    fn divergence_is_zero_from_itself_and_positive_otherwise() {
         let (p, q) = ([1.0, 2.0, 3.0], [3.0, 1.0, 0.5]);
         assert_eq!(divergence(&p, &p), 0.0);
         assert!(divergence(&p, &q) > 0.1);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn repetition_counts_pairs_that_return() {
+    fn repetition_counts_pairs_that_occur_again() {
         assert_eq!(repetition(&[1, 2, 3, 4]), 0.0);
         assert!((repetition(&[1, 2, 1, 2, 1]) - 0.5).abs() < 1e-12);
         assert_eq!(repetition(&[1]), 0.0);

@@ -1,30 +1,31 @@
-//! How much of the rows' variance a dictionary explains, beside principal components and a random dictionary.
+//! The fraction of rows' variance that a dictionary explains, beside principal components and a random dictionary.
 
-use super::source::{Source, Watch, as_rows};
+use super::row_source::{RowSource, as_rows};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
+use crate::progress::Observer;
 use faer::{Mat, Side};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 /// Rows of a product at a time.
 const BLOCK: usize = 1024;
-/// Rows from which principal components are taken, at most.
+/// The greatest number of rows from which principal components are computed.
 const MOST: usize = 262_144;
 
-/// How rows are explained.
+/// The variance of rows explained by a reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fit {
+pub struct Explained {
     /// The fraction of the rows' variance about their mean that is explained.
     pub fve: f64,
-    /// Active units of a row, on average.
+    /// The mean number of active latents of a row.
     pub l0: f64,
-    /// Units that are active on any row.
+    /// The number of latents that are active on some row.
     pub n_active: usize,
-    /// The rows.
+    /// The number of rows.
     pub n_rows: usize,
 }
 
-/// Sums over rows less a centre, `x`, and what stands for them, `y`.
+/// Sums over rows less a centre, `x`, and their reconstructions, `y`.
 struct Sums {
     n: usize,
     x: Array1<f64>,
@@ -52,36 +53,48 @@ impl Sums {
         1.0 - left / (self.xx - self.x.dot(&self.x) / self.n as f64)
     }
 
-    /// The factor that explains most.
-    fn best(&self) -> f64 {
+    /// The factor that explains most variance.
+    fn best_factor(&self) -> f64 {
         if self.yy > 0.0 { self.xy / self.yy } else { 0.0 }
     }
 }
 
-/// How a dictionary explains the rows of a source.
+/// The variance of a source's rows that a dictionary explains.
 ///
 /// # Errors
-/// [`Error::Invalid`] for rows of another width; what the source answers.
-pub fn fit(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<Fit> {
-    Ok(explain(dictionary, source, watch)?.1)
+/// [`Error::Invalid`] for rows of another width; as [`RowSource::read`].
+pub fn explained_by_dictionary(
+    dictionary: &Dictionary,
+    source: &dyn RowSource,
+    observer: &mut dyn Observer,
+) -> Result<Explained> {
+    Ok(explain(dictionary, source, observer)?.1)
 }
 
-/// How a dictionary of random directions explains the rows, once all it writes is multiplied by the one factor that
-/// suits these rows best: its activations were never fitted to add up.
+/// The variance that a dictionary of random directions explains, its reconstructions multiplied by the one factor that
+/// is best for these rows, as its activations were never trained.
 ///
 /// # Errors
-/// As [`fit`].
-pub fn random(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<Fit> {
-    let (sums, fit) = explain(dictionary, source, watch)?;
-    Ok(Fit { fve: sums.explained(sums.best()), ..fit })
+/// As [`explained_by_dictionary`].
+pub fn explained_by_random(
+    dictionary: &Dictionary,
+    source: &dyn RowSource,
+    observer: &mut dyn Observer,
+) -> Result<Explained> {
+    let (sums, plain) = explain(dictionary, source, observer)?;
+    Ok(Explained { fve: sums.explained(sums.best_factor()), ..plain })
 }
 
-fn explain(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) -> Result<(Sums, Fit)> {
+fn explain(
+    dictionary: &Dictionary,
+    source: &dyn RowSource,
+    observer: &mut dyn Observer,
+) -> Result<(Sums, Explained)> {
     let mut sums = Sums::new(source.width());
     let mut n_active = Array1::<u64>::zeros(dictionary.d_sae());
     let centre = dictionary.b_dec.mapv(f64::from);
     for part in 0..source.parts().len() {
-        let rows = as_rows(source.read(&[part], watch)?, source.width())?;
+        let rows = as_rows(source.read(&[part], observer)?, source.width())?;
         for rows in rows.axis_chunks_iter(Axis(0), BLOCK) {
             let active = dictionary.encode(rows)?; // [block, d_sae]
             n_active += &active.mapv(|a| u64::from(a > 0.0)).sum_axis(Axis(0));
@@ -91,20 +104,21 @@ fn explain(dictionary: &Dictionary, source: &dyn Source, watch: &mut dyn Watch) 
     }
     let l0 = n_active.sum() as f64 / sums.n as f64;
     let n_active = n_active.iter().filter(|n| **n > 0).count();
-    let fit = Fit { fve: sums.explained(1.0), l0, n_active, n_rows: sums.n };
-    Ok((sums, fit))
+    let plain = Explained { fve: sums.explained(1.0), l0, n_active, n_rows: sums.n };
+    Ok((sums, plain))
 }
 
-/// How the first `k` principal components of some rows explain those of a source: as many numbers a row, but the
-/// same directions for all.
+/// The variance of a source's rows that the first `k` principal components of other rows explain: as many numbers a row
+/// as a dictionary's, but the same directions for all rows.
 ///
 /// # Errors
-/// [`Error::Internal`] if the decomposition fails; what the source answers.
-pub fn principal_components(
-    (rows, k): (ArrayView2<f32>, usize),
-    source: &dyn Source,
-    watch: &mut dyn Watch,
-) -> Result<Fit> {
+/// [`Error::Internal`] if the decomposition fails; as [`RowSource::read`].
+pub fn explained_by_components(
+    rows: ArrayView2<f32>,
+    k: usize,
+    source: &dyn RowSource,
+    observer: &mut dyn Observer,
+) -> Result<Explained> {
     let every = rows.nrows().div_ceil(MOST).max(1);
     let rows: Vec<_> = rows.axis_iter(Axis(0)).step_by(every).collect();
     let d = source.width();
@@ -118,30 +132,30 @@ pub fn principal_components(
     let eigen = Mat::from_fn(d, d, |i, j| gram[[i, j]])
         .self_adjoint_eigen(Side::Lower)
         .map_err(|e| Error::Internal(format!("eigendecomposition of the rows: {e:?}")))?;
-    // Eigenvalues rise: the last columns are the first components.
+    // Eigenvalues ascend: the last columns are the first components.
     let k = k.min(d);
     let axes = Array2::from_shape_fn((d, k), |(i, j)| eigen.U()[(i, d - 1 - j)]);
     let mut sums = Sums::new(d);
     for part in 0..source.parts().len() {
-        let rows = as_rows(source.read(&[part], watch)?, d)?;
+        let rows = as_rows(source.read(&[part], observer)?, d)?;
         for rows in rows.axis_chunks_iter(Axis(0), BLOCK) {
             let x = rows.mapv(f64::from) - &mean;
             let y = x.dot(&axes).dot(&axes.t()); // [block, k] -> [block, d_in]
             sums.add(&x, &y);
         }
     }
-    Ok(Fit { fve: sums.explained(1.0), l0: k as f64, n_active: k, n_rows: sums.n })
+    Ok(Explained { fve: sums.explained(1.0), l0: k as f64, n_active: k, n_rows: sums.n })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::source::Still;
     use super::*;
-    use crate::features::Activation;
+    use crate::features::SparseActivation;
     use crate::hook_point::HookPoint;
+    use crate::progress::Silent;
     use ndarray::array;
 
-    /// Rows of which each is a number times one of three axes, about a centre.
+    /// Rows that are each a multiple of one of three axes, about a centre.
     fn rows() -> Array2<f32> {
         let on = |i: usize, j: usize| if i % 3 == j { 1.0 + (i / 3) as f32 } else { 0.0 };
         Array2::from_shape_fn((30, 3), |(i, j)| on(i, j) + [5.0, -2.0, 1.0][j])
@@ -152,7 +166,7 @@ mod tests {
             hook_point: HookPoint::ResidPost(0),
             model: None,
             made_with_bos: None,
-            activation: Activation::TopK(1),
+            activation: SparseActivation::TopK(1),
             w_enc: Array2::eye(3),
             b_enc: Array1::zeros(3),
             w_dec: Array2::eye(3),
@@ -162,31 +176,31 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_that_is_the_rows_explains_all_and_one_component_does_not() {
+    fn a_dictionary_of_the_rows_axes_explains_all_and_one_component_does_not() {
         let rows = rows();
         let source = rows.view();
-        let all = fit(&axes(), &source, &mut Still).unwrap();
+        let all = explained_by_dictionary(&axes(), &source, &mut Silent).unwrap();
         assert!(
             (all.fve - 1.0).abs() < 1e-6 && all.l0 == 1.0 && (all.n_active, all.n_rows) == (3, 30),
             "{all:?}"
         );
-        let one = principal_components((rows.view(), 1), &source, &mut Still).unwrap();
+        let one = explained_by_components(rows.view(), 1, &source, &mut Silent).unwrap();
         assert!(one.fve > 0.3 && one.fve < 0.8, "{one:?}");
-        let three = principal_components((rows.view(), 3), &source, &mut Still).unwrap();
+        let three = explained_by_components(rows.view(), 3, &source, &mut Silent).unwrap();
         assert!((three.fve - 1.0).abs() < 1e-9, "{three:?}");
     }
 
     #[test]
-    fn half_of_what_should_be_written_is_worth_three_quarters_unless_a_factor_is_fitted() {
+    fn half_a_reconstruction_explains_three_quarters_unless_a_factor_is_fitted() {
         let rows = rows();
         let half = Dictionary { w_dec: Array2::eye(3) * 0.5, ..axes() };
         let centred = &rows - &half.b_dec;
-        // About the centre, left is a quarter of the squares; the variance is that about the mean.
+        // A quarter of the squares about the centre is left; the variance is that about the mean.
         let squares = centred.mapv(|x| x * x).sum();
         let mean = centred.mean_axis(Axis(0)).unwrap();
         let expected = 1.0 - 0.25 * squares / (squares - 30.0 * mean.dot(&mean));
-        let found = fit(&half, &rows.view(), &mut Still).unwrap().fve;
+        let found = explained_by_dictionary(&half, &rows.view(), &mut Silent).unwrap().fve;
         assert!((found - f64::from(expected)).abs() < 1e-5, "{found} {expected}");
-        assert!((random(&half, &rows.view(), &mut Still).unwrap().fve - 1.0).abs() < 1e-6);
+        assert!((explained_by_random(&half, &rows.view(), &mut Silent).unwrap().fve - 1.0).abs() < 1e-6);
     }
 }

@@ -1,4 +1,4 @@
-//! Directions from texts: pairs that differ in one thing, or two sets of them.
+//! Contrast pairs: directions from texts that differ in one thing, in pairs or in two sets.
 
 use super::vectors::Vectors;
 use crate::artefact;
@@ -10,31 +10,31 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Texts of two kinds; the `i`-th of both are a pair where there are as many.
+/// Texts of two kinds; the `i`-th of each are a pair, if both have the same number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextPairs {
-    /// What is moved to.
+pub struct ContrastPairs {
+    /// The texts toward which the direction points.
     pub positive: Vec<String>,
-    /// What is moved from.
+    /// The texts from which it points away.
     pub negative: Vec<String>,
 }
 
-/// How a direction is made of two sets of rows.
+/// The method that computes a direction from two sets of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contrast {
+pub enum ContrastMethod {
     /// The difference of their means.
     MeanDifference,
     /// The first principal component of the paired differences, uncentred, as long as the mean difference along it.
     FirstComponent,
 }
 
-impl FromStr for Contrast {
+impl FromStr for ContrastMethod {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Contrast> {
+    fn from_str(text: &str) -> Result<ContrastMethod> {
         match text {
-            "mean" => Ok(Contrast::MeanDifference),
-            "pca" => Ok(Contrast::FirstComponent),
+            "mean" => Ok(ContrastMethod::MeanDifference),
+            "pca" => Ok(ContrastMethod::FirstComponent),
             _ => Err(Error::invalid("--method", text, "mean or pca")),
         }
     }
@@ -43,13 +43,13 @@ impl FromStr for Contrast {
 /// A line of a file of pairs.
 const LINE: &str = "lines such as {\"positive\": \"…\", \"negative\": \"…\"}";
 
-impl TextPairs {
-    /// Pairs from a JSONL file with `positive` and `negative` in each line.
+impl ContrastPairs {
+    /// Loads pairs from a JSONL file with `positive` and `negative` in each line.
     ///
     /// # Errors
     /// [`Error::BadRow`] naming the line.
-    pub fn load(path: &Path) -> Result<TextPairs> {
-        let mut pairs = TextPairs { positive: vec![], negative: vec![] };
+    pub fn load(path: &Path) -> Result<ContrastPairs> {
+        let mut pairs = ContrastPairs { positive: vec![], negative: vec![] };
         for (line, row) in
             artefact::load_text(path)?.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty())
         {
@@ -66,26 +66,26 @@ impl TextPairs {
         pairs.checked(path)
     }
 
-    /// Texts from two files, one a line.
+    /// Loads texts from two files, one a line.
     ///
     /// # Errors
     /// [`Error::BadFile`] for a file without lines.
-    pub fn load_two(positive: &Path, negative: &Path) -> Result<TextPairs> {
-        TextPairs { positive: lines(positive)?, negative: lines(negative)? }.checked(negative)
+    pub fn load_two(positive: &Path, negative: &Path) -> Result<ContrastPairs> {
+        ContrastPairs { positive: lines(positive)?, negative: lines(negative)? }.checked(negative)
     }
 
-    fn checked(self, path: &Path) -> Result<TextPairs> {
+    fn checked(self, path: &Path) -> Result<ContrastPairs> {
         if self.positive.is_empty() || self.negative.is_empty() {
             return Err(Error::bad_file(path, "no texts", "at least one text of each kind"));
         }
         Ok(self)
     }
 
-    /// The direction from negative to positive at each hook point, read at each text's last token.
+    /// The direction from negative to positive at each hook point, at each text's last token.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a first component of texts that are no pairs, or texts that are all alike.
-    pub fn vectors(&self, model: &Model, points: &[HookPoint], contrast: Contrast) -> Result<Vectors> {
+    /// [`Error::Invalid`] for a first component of texts without pairs, or texts that do not differ.
+    pub fn vectors(&self, model: &Model, points: &[HookPoint], contrast: ContrastMethod) -> Result<Vectors> {
         let (positive, negative) =
             (read(model, &self.positive, points)?, read(model, &self.negative, points)?);
         let mut at = BTreeMap::new();
@@ -101,7 +101,7 @@ fn lines(path: &Path) -> Result<Vec<String>> {
     Ok(artefact::load_text(path)?.lines().filter(|line| !line.trim().is_empty()).map(String::from).collect())
 }
 
-/// What passes at each text's last token.
+/// The activations at each text's last token.
 ///
 /// # Shapes
 /// `[n_texts, width]` a hook point.
@@ -125,14 +125,14 @@ fn read(model: &Model, texts: &[String], points: &[HookPoint]) -> Result<BTreeMa
     Ok(all)
 }
 
-impl Contrast {
+impl ContrastMethod {
     /// The vector from some rows of activations to others: a class against the rest.
     ///
     /// # Shapes
     /// `[n_rows, width]` and row numbers, to `[width]`.
     ///
     /// # Errors
-    /// As [`Contrast::of`].
+    /// As [`ContrastMethod::of`].
     pub fn of_rows(self, rows: ArrayView2<f32>, to: &[usize], from: &[usize]) -> Result<Vec<f64>> {
         let of = |chosen: &[usize]| rows.select(Axis(0), chosen).mapv(f64::from);
         Ok(self.of(of(to).view(), of(from).view())?.to_vec())
@@ -144,13 +144,13 @@ impl Contrast {
     /// `[n, width]` each, to `[width]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for rows that are no pairs where pairs are needed, or that do not differ.
+    /// [`Error::Invalid`] for rows without pairs where pairs are needed, or rows that do not differ.
     pub fn of(self, positive: ArrayView2<f64>, negative: ArrayView2<f64>) -> Result<Array1<f64>> {
         let mean = |rows: ArrayView2<f64>| rows.sum_axis(Axis(0)) / rows.nrows() as f64;
         let difference = mean(positive) - mean(negative);
         let vector = match self {
-            Contrast::MeanDifference => difference,
-            Contrast::FirstComponent => {
+            ContrastMethod::MeanDifference => difference,
+            ContrastMethod::FirstComponent => {
                 if positive.nrows() != negative.nrows() {
                     let found = format!("{} and {}", positive.nrows(), negative.nrows());
                     return Err(Error::invalid(
@@ -185,7 +185,7 @@ fn first_component(rows: &Array2<f64>) -> Array1<f64> {
         let length = v.dot(&v).sqrt();
         if length > 0.0 { v / length } else { v }
     };
-    // The mean is a good beginning, and never at right angles to what it is the mean of.
+    // The mean is a good start, as it is never orthogonal to all of the rows.
     let mut at = unit(rows.sum_axis(Axis(0)) + 1e-9);
     for _ in 0..1000 {
         let next = unit(rows.t().dot(&rows.dot(&at)));
@@ -207,27 +207,29 @@ mod tests {
     fn both_contrasts_point_from_negative_to_positive() {
         let positive = array![[5.0, 1.0, 0.1], [7.0, -1.0, 0.0], [6.0, 0.0, -0.1]];
         let negative = array![[1.0, 0.9, 0.0], [-1.0, -1.1, 0.0], [0.0, 0.2, 0.0]];
-        let mean = Contrast::MeanDifference.of(positive.view(), negative.view()).unwrap();
-        let component = Contrast::FirstComponent.of(positive.view(), negative.view()).unwrap();
+        let mean = ContrastMethod::MeanDifference.of(positive.view(), negative.view()).unwrap();
+        let component = ContrastMethod::FirstComponent.of(positive.view(), negative.view()).unwrap();
         assert!((mean[0] - 6.0).abs() < 1e-12 && (component[0] - 6.0).abs() < 0.01, "{mean} {component}");
         assert!(component[1].abs() < 0.05);
-        let back = Contrast::FirstComponent.of(negative.view(), positive.view()).unwrap();
+        let back = ContrastMethod::FirstComponent.of(negative.view(), positive.view()).unwrap();
         assert!((&back + &component).iter().all(|x| x.abs() < 1e-9));
-        assert!(Contrast::MeanDifference.of(positive.view(), positive.view()).is_err());
-        assert!(Contrast::FirstComponent.of(positive.view(), negative.slice(ndarray::s![..2, ..])).is_err());
+        assert!(ContrastMethod::MeanDifference.of(positive.view(), positive.view()).is_err());
+        assert!(
+            ContrastMethod::FirstComponent.of(positive.view(), negative.slice(ndarray::s![..2, ..])).is_err()
+        );
     }
 
     #[test]
-    fn files_that_are_no_pairs_are_refused_by_line() {
+    fn files_without_pairs_are_refused_by_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pairs.jsonl");
         std::fs::write(&path, "{\"positive\": \"a\", \"negative\": \"b\"}\n{\"positive\": \"a\"}\n").unwrap();
-        let error = TextPairs::load(&path).unwrap_err().to_string();
+        let error = ContrastPairs::load(&path).unwrap_err().to_string();
         assert!(error.contains("pairs.jsonl: row 2") && error.contains("negative"), "{error}");
         std::fs::write(&path, "\n").unwrap();
-        assert!(TextPairs::load(&path).is_err());
+        assert!(ContrastPairs::load(&path).is_err());
         let empty = folder.path().join("none.txt");
         std::fs::write(&empty, "").unwrap();
-        assert!(TextPairs::load_two(&path, &empty).unwrap_err().to_string().contains("none.txt"));
+        assert!(ContrastPairs::load_two(&path, &empty).unwrap_err().to_string().contains("none.txt"));
     }
 }

@@ -1,25 +1,25 @@
-//! How likely a text goes on with one of some names: whole names, not their first tokens.
+//! The probability that a text continues with one of some names: whole names, not their first tokens.
 
-use super::reply::log_probs_after;
 use super::steer::SteerTexts;
+use super::text_stats::log_probs_after;
 use crate::error::{Error, Result};
 use crate::model::{Forest, Model};
 use std::collections::HashMap;
 
-/// Names of which a text may go on with one: a country and its cities, the words for an age.
+/// Names with which a text may continue: a country and its cities, the words for an age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameSet {
     names: Vec<String>,
 }
 
-/// Nodes of a pass, about: more would not be faster, and take memory.
+/// The approximate number of nodes of a pass: more would not be faster, and take memory.
 const NODES: usize = 2048;
 
 /// The tokens of each name of a set after a text.
 type Tokens = Vec<Vec<u32>>;
 /// A text's tokens, and those of each set's names after it.
 type Followed = (Vec<u32>, Vec<Tokens>);
-/// One text's nodes for the names of a set: for each name, which of the wanted log-probabilities it is made of.
+/// One text's nodes for the names of a set: for each name the indices of its tokens' log-probabilities.
 type Parts = Vec<Vec<usize>>;
 
 impl NameSet {
@@ -42,7 +42,7 @@ impl NameSet {
         &self.names
     }
 
-    /// The tokens of each name after a text; a name that begins with another whole one is part of that.
+    /// The tokens of each name after a text; a name that begins with another whole name is included in that.
     fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
@@ -53,7 +53,7 @@ impl NameSet {
             }
         }
         if all.is_empty() {
-            let expected = "names whose tokens do not melt into the text's last one";
+            let expected = "names whose tokens do not merge with the text's last one";
             return Err(Error::invalid(format!("names after `{text}`"), "none", expected));
         }
         all.sort_unstable();
@@ -61,7 +61,7 @@ impl NameSet {
         Ok(all)
     }
 
-    /// The log-probability that each text goes on with one of the names, each text steered its own way.
+    /// The log-probability that each text continues with one of the names, each text steered in its own way.
     ///
     /// # Units
     /// Nats.
@@ -69,11 +69,11 @@ impl NameSet {
     /// # Errors
     /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] where no name can follow a text.
     pub fn log_probs(&self, model: &Model, texts: &[&str], steers: &SteerTexts) -> Result<Vec<f64>> {
-        let each = NameSet::log_probs_of(std::slice::from_ref(self), (model, texts), steers)?;
+        let each = NameSet::log_probs_of(std::slice::from_ref(self), model, texts, steers)?;
         Ok(each.into_iter().map(|of_text| of_text[0]).collect())
     }
 
-    /// The same for several sets, some texts to a pass.
+    /// The same for several sets, several texts in one pass.
     ///
     /// # Shapes
     /// `[n_texts][n_sets]`.
@@ -82,7 +82,8 @@ impl NameSet {
     /// As [`NameSet::log_probs`].
     pub fn log_probs_of(
         sets: &[NameSet],
-        (model, texts): (&Model, &[&str]),
+        model: &Model,
+        texts: &[&str],
         steers: &SteerTexts,
     ) -> Result<Vec<Vec<f64>>> {
         let mut known: HashMap<&str, Followed> = HashMap::new();
@@ -104,14 +105,14 @@ impl NameSet {
     }
 }
 
-/// The log-probability that each text goes on with one of the names of each set, all of them in one pass.
+/// The log-probability that each text continues with one of the names of each set, in one pass.
 fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Result<Vec<Vec<f64>>> {
     let prompts: Vec<Vec<u32>> = followed.iter().map(|(prompt, _)| prompt.clone()).collect();
     let (mut forest, last) = Forest::of_chains(&prompts)?;
     let mut wanted = Vec::new();
     let mut parts: Vec<Vec<Parts>> = Vec::new();
     for ((_, sets), &last) in followed.iter().zip(&last) {
-        // Names that begin alike share their nodes; what follows a name's last token is not asked for.
+        // Names with a common prefix share its nodes; a name's last token needs no node, as nothing follows it.
         let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
         let mut one = |name: &Vec<u32>| {
