@@ -171,7 +171,7 @@ pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>
     if has_probe {
         files.extend(canvas.save("dose_response", |format| dose_response(&drawn, format))?);
     }
-    // Where no unsteered text names anything, there is nothing to move from.
+    // TokenChoice no unsteered text names anything, there is nothing to move from.
     let is_named = |row: &SweepRow| row.dose == 0.0 && row.named_value.is_some();
     if has_probe && of == "text" && drawn.iter().any(is_named) {
         files.extend(canvas.save("text_by_dose", |format| text_by_dose(&drawn, format))?);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::probes::ProbeSet;
 use crate::progress::Observer;
-use crate::steering::Reads;
+use crate::steering::RequiredTarget;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -77,7 +77,7 @@ impl<'a> ProbeFinder<'a> {
     ///
     /// # Errors
     /// [`Error::BadFile`] with the command that makes such probes, or if they do not fit the model.
-    pub fn newest(&self, targets: &Reads) -> Result<Rc<SavedProbes>> {
+    pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
         saved.check_fits(self.model)?;
@@ -156,7 +156,7 @@ impl<'a> ProbeFinder<'a> {
     }
 
     /// The error that there are no such probes, with the command that makes them.
-    fn nothing(&self, targets: &Reads) -> Error {
+    fn nothing(&self, targets: &RequiredTarget) -> Error {
         let there = self.all().unwrap_or_default();
         if !there.is_empty() {
             let words = |saved: &Rc<SavedProbes>| {
@@ -168,7 +168,7 @@ impl<'a> ProbeFinder<'a> {
             words.dedup();
             let found = format!("probes of {}", words.join(", "));
             let expected = match targets {
-                Reads::Unit(unit) => format!(
+                RequiredTarget::Unit(unit) => format!(
                     "one that reads a number in {unit}: say it in the unit of one of these or by its target's name \
                      (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
                 ),
@@ -177,9 +177,9 @@ impl<'a> ProbeFinder<'a> {
             return Error::invalid("probes", found, expected);
         }
         let dataset = self.choice.dataset.clone().unwrap_or_else(|| match targets {
-            Reads::Target(name) if name == "year" => "historical_figure".into(),
-            Reads::Target(_) | Reads::Unit(_) => "DATASET".into(),
-            Reads::Anything | Reads::Place => "world_place".into(),
+            RequiredTarget::Target(name) if name == "year" => "historical_figure".into(),
+            RequiredTarget::Target(_) | RequiredTarget::Unit(_) => "DATASET".into(),
+            RequiredTarget::Anything | RequiredTarget::Place => "world_place".into(),
         });
         let rest = format!("--dataset {}", suggest::quoted(&dataset));
         let make = suggest::command(self.lab, &suggest::of_model(self.model), "probe", &rest);

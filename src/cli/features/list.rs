@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 /// recall, F1 and average precision are counted on test entities. Rows lie in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT: units.csv, by_COLUMN.csv, tokens.csv.
 ///
-/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma Scope .npz.
+/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma TokenScope .npz.
 ///
 /// Examples:
 ///   mappa features list features/atlas/blocks.3.hook_resid_post.2048.k16 --dataset world_place --column country
@@ -97,7 +97,7 @@ impl List {
             .filter(|row| row.chosen_for == "unit")
             .take(self.units)
             .map(|row| {
-                let top = active.of_unit(row.unit).iter().take(NAMED);
+                let top = active.of_latent(row.unit).iter().take(NAMED);
                 let top: Vec<&str> =
                     top.map(|(entity, _)| listing.dataset().entities[*entity].name.as_str()).collect();
                 let mut cells = vec![
@@ -137,7 +137,7 @@ fn print_summary(listing: &Listing) {
         active.n_rows(),
         dataset.name,
         active.alive().len(),
-        active.n_units() - active.alive().len(),
+        active.n_latents() - active.alive().len(),
         active.per_row(),
         100.0 * active.explained()
     );

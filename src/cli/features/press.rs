@@ -7,7 +7,7 @@ use clap::Args;
 use mappa::Result;
 use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_groups, group_row, list};
 use mappa::results::PressRow;
-use mappa::steering::Where;
+use mappa::steering::TokenChoice;
 
 /// Press units that stand for a group, and see whether its name comes out, and no other's.
 ///
@@ -46,7 +46,7 @@ pub struct Press {
     random: usize,
     /// Which tokens are changed.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
-    positions: Where,
+    positions: TokenChoice,
     /// How many tokens are generated.
     #[arg(long, default_value_t = 8)]
     tokens: usize,
