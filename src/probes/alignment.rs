@@ -1,7 +1,7 @@
 //! The geometry of what was found: how many components it lies in, and how probes lie to each other.
 
-use super::decomposition::Decomposition;
 use super::probe::Probe;
+use super::ridge::Decomposition;
 use super::store::{ProbeSet, StoredProbe};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -29,7 +29,8 @@ pub fn cosine(a: ArrayView1<f64>, b: ArrayView1<f64>) -> f64 {
 impl Decomposition<'_> {
     /// How many principal components the stream lies in, as a participation ratio.
     pub fn participation(&self) -> f64 {
-        ratio(self.middle.trace(), self.middle.sum_of_squares())
+        let (sum, squares) = self.eigenvalue_sums();
+        ratio(sum, squares)
     }
 
     /// How many principal components each reading of a probe is made of: the participation ratio of the
@@ -38,13 +39,8 @@ impl Decomposition<'_> {
     /// # Errors
     /// As [`Decomposition::principal`].
     pub fn participation_of(&self, probe: &Probe) -> Result<Vec<f64>> {
-        let all = self.principal()?;
-        let eigenvalues = all.middle.eigenvalues()?;
-        let along = probe.weights.dot(&all.axes); // [n_targets, n_axes]
-        let of_target = |row: ArrayView1<f64>| {
-            participation(row.iter().zip(eigenvalues).map(|(w, s)| w * w * s).collect::<Vec<f64>>())
-        };
-        Ok(along.rows().into_iter().map(of_target).collect())
+        let squares = self.principal_squares(probe)?;
+        Ok(squares.rows().into_iter().map(|row| participation(row.iter().copied())).collect())
     }
 }
 

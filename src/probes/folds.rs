@@ -1,7 +1,6 @@
 //! The decomposition of each fold's training rows: of many folds, what is common to them is computed once.
 
-use super::decomposition::Decomposition;
-use super::moments::{Moments, Stored};
+use super::ridge::{ActivationRows, Decomposition, Moments};
 use super::split::{Fold, Split};
 use crate::error::Result;
 use ndarray::ArrayView2;
@@ -14,7 +13,7 @@ pub(super) struct Folds<'a> {
     activations: ArrayView2<'a, f32>,
     /// What the kept probe learns from; with several folds, all entities.
     entities: &'a [usize],
-    whole: Option<(Moments, Stored<'a>)>,
+    whole: Option<(Moments, ActivationRows<'a>)>,
 }
 
 impl<'a> Folds<'a> {

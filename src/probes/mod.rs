@@ -1,9 +1,7 @@
 //! Linear readers of the stream: fitting, scoring, baselines, saving.
 //!
 //! - `probe`: the fitted reader: [`Probe`]
-//! - `decomposition`: one decomposition of the activations for everything fitted to them: `moments` of the rows, whose
-//!   `reduction` to a `band` is `middle` of it; `symmetric` has the products
-//! - `ridge`: the fit itself, its penalty chosen by `leave_one_out` error, which is a `walk` along the band
+//! - `ridge/`: the fit itself, its penalty chosen by leave-one-out error
 //! - `readers`: other readers, one file each
 //! - `metrics`, `kendall`: R², correlations, absolute error
 //! - `geometry`, `points`: great-circle distances, and how many points are nearer than a distance
@@ -24,32 +22,26 @@
 //! - `part`: hook points fitted apart, until they are merged: [`Parts`]
 
 mod alignment;
-mod band;
 mod blind;
 mod bootstrap;
 mod centroid;
 mod classes;
 mod columns;
 mod compare;
-mod decomposition;
 #[cfg(test)]
 mod fixture;
 mod folds;
 mod geometry;
 mod kendall;
 mod leakage;
-mod leave_one_out;
 mod measure;
 mod metrics;
-mod middle;
-mod moments;
 mod names;
 mod paper;
 mod part;
 mod points;
 mod probe;
 mod readers;
-mod reduction;
 mod ridge;
 mod rows;
 mod score;
@@ -58,10 +50,8 @@ mod sparse_ridge;
 mod split;
 mod store;
 mod student;
-mod symmetric;
 mod transfer;
 mod units;
-mod walk;
 
 pub use alignment::{
     cosine, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation, participation_rows,
@@ -71,7 +61,6 @@ pub use centroid::Centroids;
 pub use classes::Classes;
 pub use columns::labels;
 pub use compare::{Drawn, compare};
-pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
 pub use kendall::{Kendall, kendall};
 pub use leakage::{Leakage, Near};
@@ -81,7 +70,7 @@ pub use names::{NAME_COLUMNS, name_features};
 pub use part::{Part, Parts};
 pub use probe::Probe;
 pub use readers::{CLASSIFIERS, ClassTraining, Classifier, Fact, Method, READERS, Reader, Reading, Training};
-pub use ridge::{Edge, PenaltyGrid, Ridge, Solution, Trial};
+pub use ridge::{Decomposition, Edge, PenaltyGrid, Ridge, Solution, Trial};
 pub use score::{Baseline, Beside, Scored, Scorer};
 pub use sparse::SparseRows;
 pub use sparse_ridge::{SparseProbe, SparseRidge};

@@ -2,12 +2,11 @@
 
 use super::bootstrap::Bootstrap;
 use super::classes::Classes;
-use super::decomposition::Decomposition;
 use super::folds::Folds;
 use super::measure::Metrics;
 use super::probe::Probe;
 use super::readers::{Classifier, Fact, Reader, Training};
-use super::ridge::{Edge, PenaltyGrid, Solution, Trial};
+use super::ridge::{Decomposition, Edge, PenaltyGrid, Solution, Trial};
 use super::sparse_ridge::SparseRidge;
 use super::split::{Fold, Split};
 use super::store::{StoredProbe, StreamMoments};

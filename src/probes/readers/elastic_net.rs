@@ -2,8 +2,8 @@
 
 use super::{Fact, Reader, Reading, Training};
 use crate::error::{Error, Result};
-use crate::probes::moments::{Moments, Stored};
 use crate::probes::probe::Probe;
+use crate::probes::ridge::{ActivationRows, Moments};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -77,7 +77,7 @@ impl Reader for ElasticNet {
 
 /// What is learnt from.
 struct Rows<'a> {
-    stored: Stored<'a>,
+    stored: ActivationRows<'a>,
     entities: &'a [usize],
     targets: &'a Array2<f64>,
     activations: ArrayView2<'a, f32>,
@@ -121,8 +121,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn stored<'a>(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<Stored<'a>> {
-    Stored::of(activations, rows)
+fn stored<'a>(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<ActivationRows<'a>> {
+    ActivationRows::of(activations, rows)
         .ok_or_else(|| Error::Internal("activations do not lie row after row".into()))
 }
 
@@ -208,7 +208,7 @@ impl<'a> LeftOut<'a> {
     fn squared_error(&self, t: usize, weights: &Array1<f64>) -> Result<f64> {
         let Problem { mean, spread, .. } = &self.problem;
         let weights = (weights / spread).insert_axis(Axis(0)); // [1, d_model]
-        let read = stored(self.activations.view(), &self.entities)?.read(mean, &weights)?;
+        let read = stored(self.activations.view(), &self.entities)?.times_weights(mean, &weights)?;
         let errors = &read.column(0) - &self.y.column(t);
         Ok(errors.dot(&errors))
     }
@@ -229,7 +229,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn of(moments: &Moments, stored: &Stored, targets: &Array2<f64>) -> Result<Problem> {
+    fn of(moments: &Moments, stored: &ActivationRows, targets: &Array2<f64>) -> Result<Problem> {
         let (d, n) = (moments.mean.len(), moments.n as f64);
         let variances = (0..d).map(|j| moments.gram[(j, j)] / n);
         let spread: Array1<f64> = variances.map(|v| if v > 0.0 { v.sqrt() } else { 1.0 }).collect();
@@ -238,7 +238,7 @@ impl Problem {
         });
         let mean_target = targets.sum_axis(Axis(0)) / n;
         let y = targets - &mean_target;
-        let along = stored.along(&moments.mean, &y)?.reversed_axes() / n / &spread;
+        let along = stored.transposed_times(&moments.mean, &y)?.reversed_axes() / n / &spread;
         let variance = y.map_axis(Axis(0), |y| y.dot(&y) / n);
         Ok(Problem { gram, along, variance, mean: moments.mean.clone(), spread, mean_target })
     }

@@ -19,9 +19,8 @@ mod ols;
 mod rank;
 mod sphere;
 
-use super::decomposition::Decomposition;
 use super::probe::Probe;
-use super::ridge::PenaltyGrid;
+use super::ridge::{Decomposition, PenaltyGrid};
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2};

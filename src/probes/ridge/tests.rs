@@ -1,9 +1,9 @@
-//! What ridge regression must satisfy, and what scikit-learn and linfa make of the same data.
+//! Laws of ridge regression, and equality with scikit-learn and linfa on the same data.
 
-use super::super::fixture::{Fixture, RidgeFit, assert_close, assert_relative, noise};
-use super::super::metrics::{mean, r2};
-use super::super::middle::Middle;
+use super::super::gram::InnerGram;
 use super::*;
+use crate::probes::fixture::{Fixture, RidgeFit, assert_close, assert_relative, noise};
+use crate::probes::metrics::{mean, r2};
 use linfa::Dataset;
 use linfa::traits::Predict;
 use ndarray::{Axis, concatenate, s};
@@ -70,7 +70,7 @@ fn leave_one_out_equals_refitting_without_each_row() {
 
 #[test]
 fn both_sides_of_the_gram_matrix_give_the_same_probe() {
-    // Copied columns leave the readings of all rows as they are, and put the other side to work.
+    // Copied columns leave all predictions unchanged, but make the rows the smaller side.
     let (x, y) = planted(10, 6);
     let narrow = solve(&x, &y, PenaltyGrid::Fixed(vec![0.5]));
     let wide = concatenate![Axis(1), x, x];
@@ -79,7 +79,7 @@ fn both_sides_of_the_gram_matrix_give_the_same_probe() {
 }
 
 #[test]
-fn stored_rows_give_the_probe_that_rows_in_f64_give() {
+fn stored_rows_and_rows_in_f64_give_the_same_probe() {
     for (n, d) in [(2600, 9), (20, 30)] {
         let (x, mut y) = planted(n, d);
         y += &noise((n, 2), 3);
@@ -103,15 +103,15 @@ fn stored_rows_give_the_probe_that_rows_in_f64_give() {
 }
 
 #[test]
-fn a_band_fits_what_principal_axes_fit() {
-    // Of width 1 and of width 8.
+fn a_band_and_principal_axes_give_the_same_fit() {
+    // Bands of width 1 and of width 8.
     for (n, d) in [(200, 12), (2300, 1030)] {
         let (x, mut y) = planted(n, d);
         y += &(noise((n, 2), 3) * 20.0);
         let band = Decomposition::of(x).unwrap();
         let principal = band.principal().unwrap();
-        assert!(matches!(band.middle, Middle::Band(_)));
-        assert!(matches!(principal.middle, Middle::Diagonal(_)));
+        assert!(matches!(band.gram, InnerGram::Band(_)));
+        assert!(matches!(principal.gram, InnerGram::Diagonal(_)));
         let near = |a: &Array2<f64>, b: &Array2<f64>| (a - b).iter().all(|e| e.abs() < 1e-9);
         for grid in
             [PenaltyGrid::default(), PenaltyGrid::Fixed(vec![0.0]), PenaltyGrid::Fixed(vec![0.3, 30.0])]
@@ -124,7 +124,7 @@ fn a_band_fits_what_principal_axes_fit() {
 }
 
 #[test]
-fn sets_of_targets_are_fitted_as_if_each_were_alone() {
+fn several_sets_of_targets_are_fitted_as_each_alone() {
     let (x, y) = planted(300, 15);
     let (y, chance, one) = (y + noise((300, 2), 3), noise((300, 2), 4), noise((300, 1), 5));
     let decomposition = Decomposition::of(x).unwrap();
@@ -146,21 +146,21 @@ fn sets_of_targets_are_fitted_as_if_each_were_alone() {
 fn a_planted_direction_is_found() {
     for (n, d) in [(300, 20), (60, 80)] {
         let (x, y) = planted(n + 100, d);
-        let (seen, unseen) = (s![..n, ..], s![n.., ..]);
-        let found = solve(&x.slice(seen).to_owned(), &y.slice(seen).to_owned(), PenaltyGrid::default());
-        let readings: Array2<f64> = found.probe.predict(&x.slice(unseen).to_owned());
+        let (train, test) = (s![..n, ..], s![n.., ..]);
+        let found = solve(&x.slice(train).to_owned(), &y.slice(train).to_owned(), PenaltyGrid::default());
+        let readings: Array2<f64> = found.probe.predict(&x.slice(test).to_owned());
         if n > d {
-            assert!(r2_by_target(y.slice(unseen), readings.view()).iter().all(|r| *r > 0.999_999));
+            assert!(r2_by_target(y.slice(test), readings.view()).iter().all(|r| *r > 0.999_999));
             assert!(found.loo_r2.iter().all(|r| *r > 0.999_999));
         } else {
             // Sixty rows span three quarters of the eighty dimensions.
-            assert!(mean(&r2_by_target(y.slice(unseen), readings.view())) > 0.4);
+            assert!(mean(&r2_by_target(y.slice(test), readings.view())) > 0.4);
         }
     }
 }
 
 #[test]
-fn targets_of_chance_are_not_read() {
+fn random_targets_are_not_predicted() {
     let x = noise((400, 30), 1);
     let y = noise((400, 2), 9);
     let found = solve(&x, &y, PenaltyGrid::default());
@@ -192,7 +192,7 @@ fn without_penalty_it_is_linfas_least_squares() {
 }
 
 #[test]
-fn the_grid_grows_until_the_best_is_inside_or_says_so() {
+fn the_grid_grows_until_the_best_is_inside_or_reports_the_edge() {
     let (x, y) = planted(200, 5);
     let narrow = PenaltyGrid::Decades { from: 1, to: 2, floor: -20, ceiling: 5 };
     let grown = solve(&x, &y, narrow);
@@ -211,7 +211,7 @@ fn the_grid_grows_until_the_best_is_inside_or_says_so() {
 }
 
 #[test]
-fn penalties_are_read_as_they_are_written() {
+fn penalties_are_parsed() {
     let PenaltyGrid::Fixed(paper) = "paper".parse().unwrap() else { panic!("fixed penalties") };
     // numpy.logspace(0.8, 4.1, 12)
     assert_eq!(paper.len(), 12);
@@ -228,7 +228,7 @@ fn penalties_are_read_as_they_are_written() {
 }
 
 #[test]
-fn a_constant_target_or_stream_is_read_by_the_bias() {
+fn a_constant_target_or_stream_is_fitted_by_the_bias() {
     let x = noise((20, 3), 1);
     let y = concatenate![Axis(1), Array2::from_elem((20, 1), 5.0), x.slice(s![.., ..1])];
     let found = solve(&x, &y, PenaltyGrid::default());
@@ -240,7 +240,7 @@ fn a_constant_target_or_stream_is_read_by_the_bias() {
 }
 
 #[test]
-fn the_pattern_moves_one_reading_by_one_unit() {
+fn the_pattern_moves_one_prediction_by_one_unit() {
     for (n, d) in [(100, 8), (12, 30)] {
         let (x, y) = planted(n, d);
         let decomposition = Decomposition::of(x.clone()).unwrap();
@@ -271,7 +271,7 @@ fn bad_input_is_refused_by_row_and_column() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Tall and wide, large enough that products and decomposition are cut into pieces, with a narrow and a wide band.
+    // Tall and wide, large enough that products are cut into pieces; a narrow and a wide band.
     for (n, d) in [(1500, 330), (290, 610), (1100, 1030)] {
         let (x, y) = planted(n, d);
         let fit = || {

@@ -1,32 +1,34 @@
-//! Symmetric matrices that are zero far from the diagonal: products, factors with a penalty on, eigenvectors.
+//! Symmetric band matrices: products, and the LDLᵀ factors of `M + λ`.
+//!
+//! A band matrix `M` of width `w` has `M_ij = 0` for `|i − j| > w`. With a penalty it factors as `M + λ = L D Lᵀ`, where `L`
+//! has ones on its diagonal and the same width: `D_j = M_jj + λ − Σ_k L_jk² D_k` and
+//! `L_jk = (M_jk − Σ_m L_jm D_m L_km) / D_k`, the sums over at most `w` earlier columns. So `(M + λ)⁻¹ a` is one forward and
+//! one backward substitution, of `O(n w)` steps.
 
-use super::reduction::banded;
-use super::symmetric::{eigenvectors, pieces, product};
-use crate::error::Result;
 use faer::Mat;
-use ndarray::{Array1, Array2, ArrayViewMut1};
+use ndarray::{Array2, ArrayViewMut1};
 
 /// A symmetric matrix that is zero more than `width` places from its diagonal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Band {
-    /// The entry so many places below each of the diagonal; 0 where the matrix ends, `[n, width + 1]`.
+    /// `entries[[j, k]]` is `M[j + k, j]`, or 0 beyond the last row, `[n, width + 1]`.
     entries: Array2<f64>,
 }
 
 impl Band {
-    /// The band of a matrix of which the lower half is filled.
+    /// The band of a matrix; only its lower triangle is read.
     pub fn of(matrix: &Mat<f64>, width: usize) -> Band {
         let n = matrix.nrows();
         let entry = |(j, below)| if j + below < n { matrix[(j + below, j)] } else { 0.0 };
         Band { entries: Array2::from_shape_fn((n, width + 1), entry) }
     }
 
-    /// How many rows and columns there are.
+    /// The number of rows, which is that of columns.
     pub fn len(&self) -> usize {
         self.entries.nrows()
     }
 
-    /// How far from the diagonal the last entries are that may not be 0.
+    /// The greatest distance from the diagonal at which an entry may differ from 0.
     pub fn width(&self) -> usize {
         self.entries.ncols() - 1
     }
@@ -42,7 +44,7 @@ impl Band {
         self.entries.rows().into_iter().map(of_row).sum()
     }
 
-    /// The product with rows from the left.
+    /// The product `rows · M`.
     ///
     /// # Shapes
     /// `[n_rows, n]` in and out.
@@ -55,89 +57,93 @@ impl Band {
         })
     }
 
-    /// Whether all eigenvalues are surely more than rounding.
+    /// Returns true if every eigenvalue is certainly above rounding.
     pub fn is_definite(&self) -> bool {
         let n = self.len();
-        let mut sums = self.entries.column(0).mapv(f64::abs); // of the absolute values of each row
+        let mut sums = self.entries.column(0).mapv(f64::abs); // absolute row sums
         for ((j, below), entry) in self.entries.indexed_iter().filter(|((_, below), _)| *below > 0) {
             if j + below < n {
                 sums[j] += entry.abs();
                 sums[j + below] += entry.abs();
             }
         }
-        // No eigenvalue is larger than the largest of these sums.
+        // The largest absolute row sum bounds every eigenvalue.
         let rounding = sums.iter().copied().fold(0.0, f64::max) * f64::EPSILON * n as f64;
-        Factors::of(self, -rounding).over_pivots.iter().all(|over| *over > 0.0 && over.is_finite())
+        Factors::of(self, -rounding)
+            .inverse_pivots
+            .iter()
+            .all(|inverse| *inverse > 0.0 && inverse.is_finite())
     }
 
-    /// The eigenvalues, ascending, those that are only rounding 0, and the eigenvectors as columns, `[n, n]`.
-    pub fn eigenvectors(&self) -> Result<(Array1<f64>, Array2<f64>)> {
-        if self.width() == 1 {
-            return eigenvectors(&self.entries.column(0).to_vec(), &self.entries.column(1).to_vec());
-        }
+    /// The entries `distance` places below the diagonal, padded to the number of rows.
+    pub fn below_diagonal(&self, distance: usize) -> Vec<f64> {
+        self.entries.column(distance).to_vec()
+    }
+
+    /// The matrix in full, of which only the lower triangle is filled.
+    pub fn to_lower(&self) -> Mat<f64> {
         let n = self.len();
         let mut whole = Mat::zeros(n, n);
         for ((j, below), entry) in self.entries.indexed_iter().filter(|((j, below), _)| j + below < n) {
             whole[(j + below, j)] = *entry;
         }
-        let (narrow, basis) = banded(whole, 1)?;
-        let (values, vectors) = narrow.eigenvectors()?;
-        Ok((values, product(basis.view(), vectors.view(), pieces())?))
+        whole
     }
 }
 
-/// `M + λ = L D Lᵀ` of a band `M`, with ones on the diagonal of `L`.
+/// The factors of `M + λ = L D Lᵀ`, with ones on the diagonal of `L`.
 pub(super) struct Factors {
-    /// One over each of `D`.
-    pub over_pivots: Vec<f64>,
-    /// What stands so many places, and one, before the diagonal in each row of `L`, `[n, width]`.
-    pub before: Array2<f64>,
+    /// The inverse of each entry of `D`, `[n]`.
+    pub inverse_pivots: Vec<f64>,
+    /// `lower[[j, k]]` is `L[j, j − 1 − k]`, `[n, width]`.
+    pub lower: Array2<f64>,
 }
 
 impl Factors {
-    /// The matrix is positive definite, so that no pivot comes near 0.
+    /// Factors `M + λ`, which must be positive definite, so that no pivot is near 0.
     pub fn of(band: &Band, penalty: f64) -> Factors {
         let (n, width) = (band.len(), band.width());
-        let mut before = Array2::<f64>::zeros((n, width));
-        let mut over_pivots = Vec::with_capacity(n);
-        let mut scaled = vec![0.0; width]; // a row of L D
+        let mut lower = Array2::<f64>::zeros((n, width));
+        let mut inverse_pivots = Vec::with_capacity(n);
+        let mut scaled = vec![0.0; width]; // one row of L D
         for j in 0..n {
             let mut pivot = band.entries[[j, 0]] + penalty;
             for back in (1..=width.min(j)).rev() {
                 let i = j - back;
-                let shared = (back + 1..=width.min(j)).map(|b| scaled[b - 1] * before[[i, b - back - 1]]);
+                let shared = (back + 1..=width.min(j)).map(|b| scaled[b - 1] * lower[[i, b - back - 1]]);
                 let value = band.entries[[i, back]] - shared.sum::<f64>();
                 scaled[back - 1] = value;
-                before[[j, back - 1]] = value * over_pivots[i];
-                pivot -= value * before[[j, back - 1]];
+                lower[[j, back - 1]] = value * inverse_pivots[i];
+                pivot -= value * lower[[j, back - 1]];
             }
-            over_pivots.push(1.0 / pivot);
+            inverse_pivots.push(1.0 / pivot);
         }
-        Factors { over_pivots, before }
+        Factors { inverse_pivots, lower }
     }
 
-    /// Turns a column into the inverse's product with it.
+    /// Replaces a column `a` by `(M + λ)⁻¹ a`.
     pub fn solve(&self, mut column: ArrayViewMut1<f64>) {
         self.solve_lower(&mut column);
         for j in (0..column.len()).rev() {
-            column[j] *= self.over_pivots[j];
+            column[j] *= self.inverse_pivots[j];
             let after = (1..=self.width().min(column.len() - 1 - j))
-                .map(|k| self.before[[j + k, k - 1]] * column[j + k])
+                .map(|k| self.lower[[j + k, k - 1]] * column[j + k])
                 .sum::<f64>();
             column[j] -= after;
         }
     }
 
-    /// Turns a column into `L⁻¹` times it.
+    /// Replaces a column `a` by `L⁻¹ a`.
     pub fn solve_lower(&self, column: &mut ArrayViewMut1<f64>) {
         for j in 1..column.len() {
-            let taken =
-                (1..=self.width().min(j)).map(|k| self.before[[j, k - 1]] * column[j - k]).sum::<f64>();
-            column[j] -= taken;
+            let known =
+                (1..=self.width().min(j)).map(|k| self.lower[[j, k - 1]] * column[j - k]).sum::<f64>();
+            column[j] -= known;
         }
     }
 
+    /// The width of the band.
     pub fn width(&self) -> usize {
-        self.before.ncols()
+        self.lower.ncols()
     }
 }
