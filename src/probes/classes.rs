@@ -1,7 +1,7 @@
 //! Classes instead of numbers: which country, which kind; their scores and their baselines.
 
 use super::columns::{labels, numbered};
-use super::measure::Measure;
+use super::metrics::{CLASS_METRICS, PredictedClasses};
 use super::names::name_features;
 use super::readers::ClassTraining;
 use super::rows::Heading;
@@ -156,71 +156,20 @@ impl Scorer<'_> {
 
     fn class_scores(&self, heading: &Heading, classes: &Classes, read: Vec<usize>) -> Vec<ScoreRow> {
         let test = self.split.test();
-        let measures = measures(&classes.column, classes.names.len(), (classes.select(&test), read));
-        self.score_rows(heading, &test, measures)
-    }
-}
-
-/// The share that is right, the mean over classes of that share, and the mean over classes of F1.
-fn measures(column: &str, n_classes: usize, (truth, read): (Vec<usize>, Vec<usize>)) -> Vec<Measure> {
-    let is_right: Vec<f64> = truth.iter().zip(&read).map(|(t, r)| f64::from(u8::from(t == r))).collect();
-    let both = Arc::new((truth, read));
-    let again = both.clone();
-    vec![
-        Measure::new("accuracy", column, move |counts| super::metrics::mean_counted(&is_right, counts)),
-        Measure::new("balanced_accuracy", column, move |counts| {
-            let hits = Hits::of(n_classes, &both, counts);
-            let shares = (0..n_classes).filter(|&c| hits.there[c] > 0.0);
-            super::metrics::mean(&shares.map(|c| hits.right[c] / hits.there[c]).collect::<Vec<f64>>())
-        }),
-        Measure::new("macro_f1", column, move |counts| {
-            let hits = Hits::of(n_classes, &again, counts);
-            let any = (0..n_classes).filter(|&c| hits.there[c] + hits.named[c] > 0.0);
-            let f1 = |c: usize| 2.0 * hits.right[c] / (hits.there[c] + hits.named[c]);
-            super::metrics::mean(&any.map(f1).collect::<Vec<f64>>())
-        }),
-    ]
-}
-
-/// By class: how many there are, how many were named so, and how many of them rightly.
-struct Hits {
-    there: Vec<f64>,
-    named: Vec<f64>,
-    right: Vec<f64>,
-}
-
-impl Hits {
-    fn of(n_classes: usize, (truth, read): &(Vec<usize>, Vec<usize>), counts: &[f64]) -> Hits {
-        let zeros = vec![0.0; n_classes];
-        let mut hits = Hits { there: zeros.clone(), named: zeros.clone(), right: zeros };
-        for ((&truth, &read), count) in truth.iter().zip(read).zip(counts) {
-            hits.there[truth] += count;
-            hits.named[read] += count;
-            if truth == read {
-                hits.right[truth] += count;
-            }
-        }
-        hits
+        let predicted = PredictedClasses {
+            column: classes.column.clone(),
+            n_classes: classes.names.len(),
+            truth: Arc::new(classes.select(&test)),
+            predicted: Arc::new(read),
+        };
+        self.score_rows(heading, &test, CLASS_METRICS.iter().map(|metric| metric(&predicted)).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Fixture, assert_close};
     use super::*;
     use crate::datasets::bundled;
-
-    #[test]
-    fn scores_equal_those_of_scikit_learn() {
-        for case in Fixture::load().classes {
-            let truth = case.labels[case.n_train..].to_vec();
-            let counts = vec![1.0; truth.len()];
-            let measures = measures("kind", 4, (truth, case.logistic.clone()));
-            let expected = [case.accuracy, case.balanced_accuracy, case.macro_f1];
-            let found = crate::probes::measure::values(&measures, &counts);
-            found.into_iter().zip(expected).for_each(|(found, expected)| assert_close(found, expected));
-        }
-    }
 
     #[test]
     fn one_class_only_is_refused() {

@@ -1,7 +1,6 @@
 //! Two ways to read the same entities, held against each other: paired differences of their scores.
 
-use super::bootstrap::{Bootstrap, Units};
-use super::measure::{Metrics, measures, values, values_of_each};
+use super::metrics::{Bootstrap, METRICS, Metrics, Predicted, SamplingUnits, values, values_of_each};
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::results::{ComparisonRow, PredictionRow};
@@ -39,10 +38,10 @@ pub fn compare(
     };
     let truth = column(&a, |row| row.truth);
     let scores = |rows: &[&PredictionRow]| {
-        measures((kind, Metrics::Usual), &truth, &column(rows, |row| row.prediction))
+        Predicted::of(kind, Metrics::Usual, &truth, &column(rows, |row| row.prediction)).scores(&METRICS)
     };
     let (of_a, of_b) = (scores(&a)?, scores(&b)?);
-    let intervals = bootstrap.intervals_of((&units(drawn, &a, n_targets)?, of_a.len()), |resamples| {
+    let intervals = bootstrap.intervals_of(&units(drawn, &a, n_targets)?, of_a.len(), |resamples| {
         let both = values_of_each(&of_a, resamples).into_iter().zip(values_of_each(&of_b, resamples));
         both.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect()
     });
@@ -101,10 +100,10 @@ fn check_turns(kind: &TargetKind, rows: &[&PredictionRow]) -> Result<()> {
 }
 
 /// What is drawn; refuses a single group, of which every resample is the same.
-fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Result<Units> {
+fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Result<SamplingUnits> {
     let n = rows.len() / n_targets;
     if drawn == Drawn::Entities {
-        return Ok(Units::Rows(n));
+        return Ok(SamplingUnits::Rows(n));
     }
     let mut known: HashMap<&str, usize> = HashMap::new();
     let of: Vec<usize> = (0..n)
@@ -118,7 +117,7 @@ fn units(drawn: Drawn, rows: &[&PredictionRow], n_targets: usize) -> Result<Unit
         let expected = "two groups or more among the test entities; draw single entities instead";
         return Err(Error::invalid("groups to draw", found, expected));
     }
-    Ok(Units::Groups(of, known.len()))
+    Ok(SamplingUnits::Groups(of, known.len()))
 }
 
 #[cfg(test)]

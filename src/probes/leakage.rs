@@ -1,7 +1,6 @@
 //! What of the test entities stands in the training entities already: the same name, or a place or time next to it.
 
-use super::geometry::EARTH_RADIUS_KM;
-use super::points::{Point, Points, point_of};
+use super::metrics::{EARTH_RADIUS_KM, KdTree, Point, point_of};
 use super::split::{Fold, Split};
 use crate::datasets::{Dataset, Target, TargetKind};
 use rayon::prelude::*;
@@ -92,7 +91,7 @@ fn near(dataset: &Dataset, fold: &Fold, within: f64) -> usize {
                 })
                 .collect()
         };
-        let known = Points::of(&points(&fold.train));
+        let known = KdTree::of(&points(&fold.train));
         let km = |squared_chord: f64| 2.0 * EARTH_RADIUS_KM * (squared_chord.sqrt() / 2.0).min(1.0).asin();
         return points(&fold.test).iter().filter(|point| km(known.nearest(point)) < within).count();
     }
@@ -171,7 +170,7 @@ mod tests {
             let (Target::Place { lat, lon }, Target::Place { lat: lat2, lon: lon2 }) = (a, b) else {
                 panic!()
             };
-            super::super::geometry::great_circle_km(lat, lon, lat2, lon2)
+            super::super::great_circle_km(lat, lon, lat2, lon2)
         };
         for within in [1.0, 10.0, 30.0] {
             let n = (120..200).filter(|&i| (0..120).any(|j| km(i, j) < within)).count();

@@ -3,11 +3,7 @@
 //! - `probe`: the fitted reader: [`Probe`]
 //! - `ridge/`: the fit itself, its penalty chosen by leave-one-out error
 //! - `readers`: other readers, one file each
-//! - `metrics`, `kendall`: R², correlations, absolute error
-//! - `geometry`, `points`: great-circle distances, and how many points are nearer than a distance
-//! - `paper`: the distances of the paper's reference code, for comparison
-//! - `measure`: the scores that a kind of target asks for
-//! - `bootstrap`: 95 % intervals, over entities or groups of them
+//! - `metrics/`: scores and their intervals
 //! - `split`, `folds`, `columns`: training and test entities; what is fitted to each fold's; what entities have in a
 //!   column
 //! - `transfer`: learning from one dataset or prompt, and reading another
@@ -23,7 +19,6 @@
 
 mod alignment;
 mod blind;
-mod bootstrap;
 mod centroid;
 mod classes;
 mod columns;
@@ -31,15 +26,10 @@ mod compare;
 #[cfg(test)]
 mod fixture;
 mod folds;
-mod geometry;
-mod kendall;
 mod leakage;
-mod measure;
 mod metrics;
 mod names;
-mod paper;
 mod part;
-mod points;
 mod probe;
 mod readers;
 mod ridge;
@@ -56,16 +46,16 @@ mod units;
 pub use alignment::{
     cosine, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation, participation_rows,
 };
-pub use bootstrap::{Bootstrap, Interval, Units};
 pub use centroid::Centroids;
 pub use classes::Classes;
 pub use columns::labels;
 pub use compare::{Drawn, compare};
-pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};
-pub use kendall::{Kendall, kendall};
 pub use leakage::{Leakage, Near};
-pub use measure::Metrics;
-pub use metrics::{Spearman, mae, pearson, pearson_counted, r2, r2_by_target, r2_counted, r2_over, spearman};
+pub use metrics::{
+    Bootstrap, EARTH_RADIUS_KM, Interval, Kendall, Metrics, SamplingUnits, Spearman, great_circle_km,
+    kendall, mae, mean_km, median_km, pearson, pearson_counted, place_of_prediction, r2, r2_by_target,
+    r2_counted, r2_over, spearman,
+};
 pub use names::{NAME_COLUMNS, name_features};
 pub use part::{Part, Parts};
 pub use probe::Probe;

@@ -1,8 +1,9 @@
 //! Result rows from what was read: each score with its interval.
 
-use super::bootstrap::{Interval, Units, once};
 use super::columns::numbered;
-use super::measure::{MEAN, Measure, measures, selectivity, values};
+use super::metrics::{
+    Interval, MEAN, METRICS, Predicted, SamplingUnits, TargetScore, once, selectivity, values,
+};
 use super::ridge::Solution;
 use super::score::{HeldOut, Scorer, baseline_name, tried};
 use crate::error::Result;
@@ -31,8 +32,8 @@ impl Scorer<'_> {
             rows.extend(self.rows(&heading, &test, &predicted)?);
             if let Some(shuffled) = held_out.get(&baseline_name(method, SHUFFLED)) {
                 let shuffled = shuffled.select(Axis(0), &test);
-                let measures = selectivity(&self.dataset.kind, &truth, (&predicted, &shuffled));
-                rows.extend(self.score_rows(&heading, &test, measures));
+                let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, &predicted);
+                rows.extend(self.score_rows(&heading, &test, selectivity(&predicted, &shuffled)));
             }
         }
         rows.extend(held_out.facts.iter().map(|(method, fact)| {
@@ -71,8 +72,9 @@ impl Scorer<'_> {
         entities: &[usize],
         predicted: &Array2<f64>,
     ) -> Result<Vec<ScoreRow>> {
-        let measures = measures((&self.dataset.kind, self.metrics), &self.targets(entities), predicted)?;
-        Ok(self.score_rows(heading, entities, measures))
+        let truth = self.targets(entities);
+        let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, predicted);
+        Ok(self.score_rows(heading, entities, predicted.scores(&METRICS)?))
     }
 
     /// Scores with their intervals; the score on what was fitted estimates nothing beyond it and has none.
@@ -80,27 +82,27 @@ impl Scorer<'_> {
         &self,
         heading: &Heading,
         entities: &[usize],
-        measures: Vec<Measure>,
+        scores: Vec<TargetScore>,
     ) -> Vec<ScoreRow> {
         let units = self.units(entities);
         let counts = once(&units);
-        let values = values(&measures, &counts);
+        let values = values(&scores, &counts);
         let intervals = match heading.split {
             "train" => values.iter().map(|&value| Interval { low: value, high: value }).collect(),
-            _ => self.bootstrap.intervals(&units, &measures),
+            _ => self.bootstrap.intervals(&units, &scores),
         };
-        let scores = measures.iter().zip(values.into_iter().zip(intervals));
-        scores.map(|(m, score)| self.row(heading, (&m.metric, &m.target), score)).collect()
+        let scored = scores.iter().zip(values.into_iter().zip(intervals));
+        scored.map(|(m, score)| self.row(heading, (&m.metric, &m.target), score)).collect()
     }
 
     /// What of some entities is drawn as a whole.
-    fn units(&self, entities: &[usize]) -> Units {
+    fn units(&self, entities: &[usize]) -> SamplingUnits {
         match &self.clusters {
-            None => Units::Rows(entities.len()),
+            None => SamplingUnits::Rows(entities.len()),
             Some(clusters) => {
                 let labels: Vec<String> = entities.iter().map(|&i| clusters[i].to_string()).collect();
                 let (of, names) = numbered(&labels);
-                Units::Groups(of, names.len())
+                SamplingUnits::Groups(of, names.len())
             }
         }
     }

@@ -1,9 +1,8 @@
 //! Scores of a probe at one hook point, and of the other readers and baselines beside it.
 
-use super::bootstrap::Bootstrap;
 use super::classes::Classes;
 use super::folds::Folds;
-use super::measure::Metrics;
+use super::metrics::{Bootstrap, Metrics};
 use super::probe::Probe;
 use super::readers::{Classifier, Fact, Reader, Training};
 use super::ridge::{Decomposition, Edge, PenaltyGrid, Solution, Trial};

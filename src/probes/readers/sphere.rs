@@ -3,7 +3,7 @@
 use super::{Reader, Reading, Training};
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
-use crate::probes::points::on_sphere;
+use crate::probes::metrics::on_sphere;
 use ndarray::{Array2, ArrayView1};
 
 /// Ridge to the three coordinates of a place on the unit sphere; the reading is the direction of the point.

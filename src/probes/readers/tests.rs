@@ -115,8 +115,9 @@ fn the_sphere_has_no_seam() {
         let values = &example.read(name)[0].values;
         let truth = example.y.slice(ndarray::s![400.., ..]);
         let chord = |i: usize| {
-            let on = |row: ndarray::ArrayView1<f64>| crate::probes::points::on_sphere(row[0], row[1]);
-            crate::probes::points::squared_chord(&on(values.row(i)), &on(truth.row(i))).sqrt()
+            let on = |row: ndarray::ArrayView1<f64>| crate::probes::metrics::on_sphere(row[0], row[1]);
+            let (a, b) = (on(values.row(i)), on(truth.row(i)));
+            (0..3).map(|axis| (a[axis] - b[axis]).powi(2)).sum::<f64>().sqrt()
         };
         (0..200).map(chord).fold(0.0, f64::max)
     };

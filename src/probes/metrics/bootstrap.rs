@@ -1,20 +1,19 @@
-//! How far a score could have come out otherwise: percentile intervals over resampled entities or groups.
+//! Bootstrap: percentile intervals of scores over resampled entities or groups.
 
-use super::measure::{Measure, values_of_each};
-
+use super::score::{TargetScore, values_of_each};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Resamples that are counted together.
+/// Resamples that are computed together.
 const AT_ONCE: usize = 16;
 
-/// Draws entities with replacement, again and again, from a seed.
+/// Resamples entities with replacement, from a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// How many resamples are drawn.
+    /// The number of resamples.
     pub n_resamples: usize,
-    /// The seed; the same seed draws the same resamples on any number of threads.
+    /// The seed; it gives the same resamples on any number of threads.
     pub seed: u64,
 }
 
@@ -24,31 +23,30 @@ impl Default for Bootstrap {
     }
 }
 
-/// What is drawn as a whole: single rows, or groups of them.
+/// The units that are resampled: single rows, or groups of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Units {
-    /// Each of so many rows by itself.
+pub enum SamplingUnits {
+    /// This number of single rows.
     Rows(usize),
-    /// All rows of a group together: the group of each row, and how many groups there are.
+    /// Whole groups: the group of each row, and the number of groups.
     ///
-    /// Rows of one group are alike. Drawn one by one they make an interval that is too narrow for the
-    /// question how a score would come out on other groups.
+    /// Rows of one group are alike. Resampled singly, they give an interval that is too narrow for scores on other groups.
     Groups(Vec<usize>, usize),
 }
 
-impl Units {
-    /// How many rows there are.
+impl SamplingUnits {
+    /// The number of rows.
     fn n_rows(&self) -> usize {
         match self {
-            Units::Rows(n) => *n,
-            Units::Groups(of, _) => of.len(),
+            SamplingUnits::Rows(n) => *n,
+            SamplingUnits::Groups(of, _) => of.len(),
         }
     }
 
-    /// How many units are drawn from.
+    /// The number of units.
     fn n_units(&self) -> usize {
         match self {
-            Units::Rows(n) | Units::Groups(_, n) => *n,
+            SamplingUnits::Rows(n) | SamplingUnits::Groups(_, n) => *n,
         }
     }
 }
@@ -65,8 +63,8 @@ pub struct Interval {
 impl Bootstrap {
     /// The 95 % percentile interval of a metric over `n` entities.
     ///
-    /// The metric is given the indices of the entities drawn, which may repeat. Resamples on which it
-    /// is not finite do not count; where none is left, both ends are not a number.
+    /// The metric receives the indices of the drawn entities, which may repeat. Resamples on which it is not finite are
+    /// ignored; if none is left, both ends are not a number.
     pub fn interval(&self, n: usize, metric: impl Fn(&[usize]) -> f64 + Sync) -> Interval {
         if n == 0 {
             return Interval { low: f64::NAN, high: f64::NAN };
@@ -85,19 +83,24 @@ impl Bootstrap {
         Interval::of(&mut values)
     }
 
-    /// The 95 % percentile interval of each of some scores; one resample serves all of them.
+    /// The 95 % percentile interval of each score; all scores share the resamples.
     ///
-    /// As [`Bootstrap::interval`]; with rows as units both draw the same.
-    pub(super) fn intervals(&self, units: &Units, measures: &[Measure]) -> Vec<Interval> {
-        self.intervals_of((units, measures.len()), |resamples| values_of_each(measures, resamples))
+    /// With rows as units the resamples are those of [`Bootstrap::interval`].
+    pub(in crate::probes) fn intervals(
+        &self,
+        units: &SamplingUnits,
+        scores: &[TargetScore],
+    ) -> Vec<Interval> {
+        self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
     }
 
-    /// The 95 % percentile interval of each of `n` values, which are counted for some resamples together, given how often
-    /// each row was drawn in each of them.
-    pub(super) fn intervals_of(
+    /// The 95 % percentile interval of each of `n` values, which are computed for several resamples at once from the counts of
+    /// the rows in each.
+    pub(in crate::probes) fn intervals_of(
         &self,
-        (units, n): (&Units, usize),
-        count: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync,
+        units: &SamplingUnits,
+        n: usize,
+        compute: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync,
     ) -> Vec<Interval> {
         if units.n_units() == 0 {
             return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
@@ -109,20 +112,21 @@ impl Bootstrap {
                 self.draw(resample, drawn);
                 counts(units, drawn)
             });
-            count(&drawn.collect::<Vec<_>>())
+            compute(&drawn.collect::<Vec<_>>())
         };
         let resamples: Vec<Vec<f64>> =
             firsts.into_par_iter().map_init(|| vec![0; units.n_units()], some).flatten_iter().collect();
-        let of = |measure: usize| {
-            let values = resamples.iter().map(|values| values[measure]);
+        let of = |score: usize| {
+            let values = resamples.iter().map(|values| values[score]);
             Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())
         };
         (0..n).map(of).collect()
     }
 
+    /// Draws the units of one resample.
     fn draw(&self, resample: usize, indices: &mut [usize]) {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        // A stream of its own makes each resample independent of the thread that draws it.
+        // Each resample has its own stream, so that it does not depend on the thread that draws it.
         rng.set_stream(resample as u64);
         let n = indices.len() as u64;
         for index in indices {
@@ -139,22 +143,22 @@ impl Interval {
     }
 }
 
-/// How often each row stands in what was drawn.
-fn counts(units: &Units, drawn: &[usize]) -> Vec<f64> {
+/// The count of each row in a resample.
+fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
     let mut of_units = vec![0.0; units.n_units()];
     drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
     match units {
-        Units::Rows(_) => of_units,
-        Units::Groups(of, _) => of.iter().map(|&group| of_units[group]).collect(),
+        SamplingUnits::Rows(_) => of_units,
+        SamplingUnits::Groups(of, _) => of.iter().map(|&group| of_units[group]).collect(),
     }
 }
 
-/// The counts of all rows as they are.
-pub(super) fn once(units: &Units) -> Vec<f64> {
+/// Counts of 1: the rows without resampling.
+pub(in crate::probes) fn once(units: &SamplingUnits) -> Vec<f64> {
     vec![1.0; units.n_rows()]
 }
 
-/// A percentile of sorted values, between neighbours in proportion.
+/// A percentile of sorted values, interpolated between neighbours.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let position = share * last as f64;
@@ -165,6 +169,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::counted::mean_counted;
     use super::*;
 
     fn mean_of(values: &[f64]) -> impl Fn(&[usize]) -> f64 + Sync {
@@ -192,41 +197,41 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_does_not_count() {
+    fn values_that_are_not_finite_are_ignored() {
         let bootstrap = Bootstrap::default();
         assert!(bootstrap.interval(3, |_| f64::NAN).low.is_nan());
         assert!(bootstrap.interval(0, |_| 1.0).high.is_nan());
         assert_eq!(bootstrap.interval(3, |_| 1.5), Interval { low: 1.5, high: 1.5 });
     }
 
-    fn mean_measure(values: &[f64]) -> Measure {
+    fn mean_score(values: &[f64]) -> TargetScore {
         let values = values.to_vec();
-        Measure::new("mean", "value", move |counts| super::super::metrics::mean_counted(&values, counts))
+        TargetScore::new("mean", "value", move |counts| mean_counted(&values, counts))
     }
 
     #[test]
-    fn rows_counted_and_rows_listed_have_the_same_interval() {
+    fn counted_rows_and_listed_rows_have_the_same_interval() {
         let values: Vec<f64> = (0..80).map(|i| f64::from(i * i % 53)).collect();
         let bootstrap = Bootstrap { n_resamples: 100, seed: 4 };
         let listed = bootstrap.interval(80, mean_of(&values));
-        let counted = bootstrap.intervals(&Units::Rows(80), &[mean_measure(&values)])[0];
+        let counted = bootstrap.intervals(&SamplingUnits::Rows(80), &[mean_score(&values)])[0];
         assert!((listed.low - counted.low).abs() < 1e-12 && (listed.high - counted.high).abs() < 1e-12);
     }
 
     #[test]
     fn alike_rows_drawn_as_groups_have_a_wider_interval() {
-        // Twenty groups of fifty equal rows hold no more than twenty values.
+        // Twenty groups of fifty equal rows contain only twenty values.
         let values: Vec<f64> = (0..1000).map(|i| f64::from(i / 50 * 7 % 20)).collect();
-        let groups = Units::Groups((0..1000).map(|i| i / 50).collect(), 20);
+        let groups = SamplingUnits::Groups((0..1000).map(|i| i / 50).collect(), 20);
         let bootstrap = Bootstrap { n_resamples: 2000, seed: 1 };
         let width = |interval: Interval| interval.high - interval.low;
-        let by_group = width(bootstrap.intervals(&groups, &[mean_measure(&values)])[0]);
-        let by_row = width(bootstrap.intervals(&Units::Rows(1000), &[mean_measure(&values)])[0]);
+        let by_group = width(bootstrap.intervals(&groups, &[mean_score(&values)])[0]);
+        let by_row = width(bootstrap.intervals(&SamplingUnits::Rows(1000), &[mean_score(&values)])[0]);
         let of_twenty: Vec<f64> = (0..20).map(|group| values[group * 50]).collect();
         let of_groups = width(bootstrap.interval(20, mean_of(&of_twenty)));
         assert!((by_group / of_groups - 1.0).abs() < 1e-9, "{by_group} {of_groups}");
         assert!((by_group / by_row / 50f64.sqrt() - 1.0).abs() < 0.1, "{by_group} {by_row}");
-        let none = bootstrap.intervals(&Units::Groups(vec![], 0), &[mean_measure(&[])]);
+        let none = bootstrap.intervals(&SamplingUnits::Groups(vec![], 0), &[mean_score(&[])]);
         assert!(none[0].low.is_nan());
     }
 

@@ -1,9 +1,20 @@
-//! Kendall's rank correlation, ties counted, over all rows or any resample.
+//! Kendall's rank correlation τ-b, over all rows or over sixteen resamples at once.
 
-use super::metrics::every;
+use super::predicted::Predicted;
+use super::ranks::RankOrder;
+use super::score::{Formula, TargetScore};
+use crate::error::Result;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Kendall's τ-b: concordant less discordant pairs, corrected for ties; 0 where a side is constant.
+/// The correlation of each target, and its mean over the targets.
+pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
+    Ok(predicted.each_and_mean_by("kendall", |column| {
+        let ranked = Kendall::of(&column.truth, &column.predicted);
+        Formula::Batched(Box::new(move |resamples| ranked.counted_each(resamples)))
+    }))
+}
+
+/// Kendall's τ-b: concordant less discordant pairs, corrected for ties; 0 if a side is constant.
 ///
 /// # Source
 /// Kendall 1945, "The treatment of ties in ranking problems".
@@ -11,14 +22,12 @@ pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
     Kendall::of(a, b).counted(&vec![1.0; a.len()])
 }
 
-/// Kendall's τ-b prepared for many resamples: the values are sorted once.
+/// Kendall's τ-b for many resamples: the values are sorted once.
 #[derive(Debug, Clone)]
 pub struct Kendall {
     /// The rows in ascending order of the first side.
-    order: Vec<usize>,
-    /// Where each run of equal values of the first side ends in `order`.
-    run_ends: Vec<usize>,
-    /// For each of `order`, the place of the row's value among the distinct values of the second side, from 0.
+    by_a: RankOrder,
+    /// For each row in that order, the rank of its value among the distinct values of the second side, from 0.
     places: Vec<usize>,
     n_places: usize,
 }
@@ -26,30 +35,29 @@ pub struct Kendall {
 impl Kendall {
     /// Sorts both sides.
     pub fn of(a: &[f64], b: &[f64]) -> Kendall {
-        let (order, run_ends) = runs(a);
-        let (by_b, ends) = runs(b);
+        let (by_a, by_b) = (RankOrder::of(a), RankOrder::of(b));
         let mut places = vec![0; b.len()];
         let mut start = 0;
-        for (place, &end) in ends.iter().enumerate() {
-            by_b[start..end].iter().for_each(|&row| places[row] = place);
+        for (place, &end) in by_b.run_ends.iter().enumerate() {
+            by_b.order[start..end].iter().for_each(|&row| places[row] = place);
             start = end;
         }
-        let places = order.iter().map(|&row| places[row]).collect();
-        Kendall { order, run_ends, places, n_places: ends.len() }
+        let places = by_a.order.iter().map(|&row| places[row]).collect();
+        Kendall { by_a, places, n_places: by_b.run_ends.len() }
     }
 
-    /// The correlation over rows that each stand `counts` times, a whole number.
+    /// The correlation over rows that each count `counts` times, a whole number.
     ///
-    /// Rows are taken in ascending order of one side; how many of those taken before lie below and above on
-    /// the other is read from sums that are kept as rows are taken.
+    /// Rows are visited in ascending order of one side; the numbers of visited rows below and above on the other side come
+    /// from prefix sums that are updated at each row.
     pub fn counted(&self, counts: &[f64]) -> f64 {
         self.counted_each(&[counts])[0]
     }
 
-    /// The correlation over each of several resamples; sixteen are taken together, as the rows' order is theirs all.
+    /// The correlation over each of several resamples, sixteen at a time, as all share the order of the rows.
     pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
         let each = resamples.chunks(LANES).flat_map(|some| {
-            let mut counts = vec![[0; LANES]; self.order.len()];
+            let mut counts = vec![[0; LANES]; self.by_a.order.len()];
             for (lane, resample) in some.iter().enumerate() {
                 counts.iter_mut().zip(resample.as_ref()).for_each(|(all, count)| all[lane] = *count as u32);
             }
@@ -60,10 +68,10 @@ impl Kendall {
     }
 }
 
-/// Resamples that are counted together: they fill one of the widest registers.
+/// Resamples that are computed together: they fill one of the widest vector registers.
 const LANES: usize = 16;
 
-/// The correlations over rows that stand as often as `counts` says, for each of sixteen resamples.
+/// Computes the correlation of each of sixteen resamples, given by the count of each row.
 struct Counted<'a> {
     of: &'a Kendall,
     counts: &'a [[u32; LANES]],
@@ -75,13 +83,14 @@ impl WithSimd for Counted<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> [f64; LANES] {
         let Counted { of, counts } = self;
-        let mut taken_below = Sums::new(of.n_places);
+        let mut taken_below = PrefixSums::new(of.n_places);
+        let RankOrder { order, run_ends } = &of.by_a;
         let mut sizes = vec![[0_u32; LANES]; of.n_places];
         let (mut start, mut taken) = (0, [0_u32; LANES]);
         let (mut difference, mut tied_a) = ([0_i64; LANES], [0.0; LANES]);
-        for &end in &of.run_ends {
+        for &end in run_ends {
             let mut size = [0_u32; LANES];
-            for (&row, &place) in of.order[start..end].iter().zip(&of.places[start..end]) {
+            for (&row, &place) in order[start..end].iter().zip(&of.places[start..end]) {
                 let (count, below, same) = (&counts[row], taken_below.before(place), &sizes[place]);
                 for i in 0..LANES {
                     let above = taken[i] - below[i] - same[i];
@@ -89,7 +98,7 @@ impl WithSimd for Counted<'_> {
                     size[i] += count[i];
                 }
             }
-            for (&row, &place) in of.order[start..end].iter().zip(&of.places[start..end]) {
+            for (&row, &place) in order[start..end].iter().zip(&of.places[start..end]) {
                 taken_below.add(place, &counts[row]);
                 add(&mut sizes[place], &counts[row]);
             }
@@ -120,44 +129,36 @@ fn add(to: &mut [u32; LANES], from: &[u32; LANES]) {
     }
 }
 
-/// The rows in ascending order of their values, and where each run of equal values ends.
-fn runs(values: &[f64]) -> (Vec<usize>, Vec<usize>) {
-    let mut order = every(values.len());
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
-    let ends = (1..=order.len())
-        .filter(|&end| end == order.len() || values[order[end]] != values[order[end - 1]])
-        .collect();
-    (order, ends)
-}
-
+/// The number of pairs among `n` rows.
 fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-/// Children of a node of [`Sums`].
+/// Children of a node of [`PrefixSums`].
 const WIDTH: usize = 8;
-/// The same as a shift.
+/// The base-2 logarithm of [`WIDTH`].
 const SHIFT: usize = 3;
 
-/// Sums over the first of some places, as a tree of which each node keeps what stands before each of its children.
+/// Prefix sums over places as a tree: each node holds, for each child, the sum of the children before it.
 ///
-/// Reading takes one number a level, and adding some vector additions a level, each for sixteen resamples at once.
-struct Sums {
-    /// The nodes of each level, the leaves' parents first; the last level is one node.
+/// A query reads one number a level and an update adds some vectors a level, each for sixteen resamples at once.
+struct PrefixSums {
+    /// The nodes of each level, lowest first; the last level is one node.
     levels: Vec<Vec<[[u32; LANES]; WIDTH]>>,
 }
 
-impl Sums {
-    fn new(n: usize) -> Sums {
+impl PrefixSums {
+    fn new(n: usize) -> PrefixSums {
         let mut levels = Vec::new();
         let mut n = n.max(1);
         while levels.is_empty() || n > 1 {
             n = n.div_ceil(WIDTH);
             levels.push(vec![[[0; LANES]; WIDTH]; n]);
         }
-        Sums { levels }
+        PrefixSums { levels }
     }
 
+    /// Adds a count at a place.
     #[inline(always)]
     fn add(&mut self, mut place: usize, count: &[u32; LANES]) {
         for level in &mut self.levels {
@@ -183,10 +184,10 @@ impl Sums {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Fixture, assert_close};
     use super::*;
+    use crate::probes::fixture::{Fixture, assert_close};
 
-    /// Every pair looked at.
+    /// The correlation by its definition, over all pairs.
     fn by_pairs(a: &[f64], b: &[f64]) -> f64 {
         let (mut difference, mut left, mut right) = (0.0, 0.0, 0.0);
         for i in 0..a.len() {
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn it_equals_scipys_ties_included() {
+    fn it_equals_scipys_with_ties() {
         for case in Fixture::load().scores {
             // Measured: within 3e-16.
             assert_close(kendall(&case.truth, &case.predicted), case.kendall);
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn sums_are_those_of_the_places_before() {
         for n in [1, 31, 32, 33, 1024, 1025, 3000] {
-            let (mut sums, mut plain) = (Sums::new(n), vec![0; n]);
+            let (mut sums, mut plain) = (PrefixSums::new(n), vec![0; n]);
             for step in 0..200 {
                 let (place, count) = (step * step * 7 % n, (step % 5) as u32);
                 sums.add(place, &std::array::from_fn(|lane| count * lane as u32));
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resample_scores_as_its_rows_written_out() {
+    fn a_resample_scores_as_its_rows_listed() {
         let (a, b) = example();
         let rows: Vec<usize> = (0..90).map(|i| i * i * 7 % 90).collect();
         let mut counts = vec![0.0; 90];
@@ -246,7 +247,7 @@ mod tests {
         let take = |v: &[f64]| rows.iter().map(|&row| v[row]).collect::<Vec<f64>>();
         let ranked = Kendall::of(&a, &b);
         assert!((ranked.counted(&counts) - by_pairs(&take(&a), &take(&b))).abs() < 1e-12);
-        // As many at once as do not fill their registers evenly, each as by itself.
+        // Resamples that do not fill the last register give the same as one at a time.
         let several: Vec<Vec<f64>> = (0..37)
             .map(|k| counts.iter().enumerate().map(|(i, count)| (count + (i * k % 3) as f64) % 4.0).collect())
             .collect();
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_sides_and_rising_scales_are_as_they_should_be() {
+    fn constant_sides_and_monotone_scales_are_defined() {
         let (a, b) = example();
         assert_eq!(kendall(&a, &vec![1.0; 90]), 0.0);
         assert!((kendall(&a, &a) - 1.0).abs() < 1e-15);

@@ -1,6 +1,7 @@
-//! Distances on the Earth.
+//! Great-circle distances on the Earth.
 
-use super::metrics::mean;
+use super::counted::mean;
+use super::median::median;
 use crate::datasets::{Lat, Lon};
 use crate::error::Result;
 
@@ -22,18 +23,18 @@ pub fn great_circle_km(lat1: Lat, lon1: Lon, lat2: Lat, lon2: Lon) -> f64 {
     let half_lat = ((phi2 - phi1) / 2.0).sin();
     let half_lon = ((lon2.degrees() - lon1.degrees()).to_radians() / 2.0).sin();
     let haversine = half_lat * half_lat + phi1.cos() * phi2.cos() * half_lon * half_lon;
-    // The arc tangent keeps its digits near the antipode, where the arc sine loses them.
+    // The arc tangent is exact near the antipode, where the arc sine loses digits.
     2.0 * EARTH_RADIUS_KM * haversine.sqrt().atan2((1.0 - haversine).max(0.0).sqrt())
 }
 
-/// The place that a probe's reading names: latitude clamped to ±90°, longitude wrapped to ±180°.
+/// The place of a prediction: latitude clamped to ±90°, longitude wrapped to ±180°.
 ///
-/// A linear reader knows no pole and no seam; a reading beyond the pole is held at the pole.
+/// A linear probe may predict beyond the pole or the 180° meridian.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] if either is not a number.
-pub fn place_of_reading(latitude: f64, longitude: f64) -> Result<(Lat, Lon)> {
-    // Only what lies outside is wrapped, so that a reading in range keeps its last digit.
+/// [`crate::Error::Invalid`] if either value is not a number.
+pub fn place_of_prediction(latitude: f64, longitude: f64) -> Result<(Lat, Lon)> {
+    // A prediction in range is not wrapped, so that it keeps its last digit.
     let wrapped =
         if longitude.abs() <= 180.0 { longitude } else { (longitude + 180.0).rem_euclid(360.0) - 180.0 };
     Ok((Lat::new(latitude.clamp(-90.0, 90.0))?, Lon::new(wrapped)?))
@@ -49,25 +50,10 @@ pub fn median_km(distances: &[f64]) -> f64 {
     median(&mut distances.to_vec())
 }
 
-/// The median, reordering the values.
-pub(super) fn median(values: &mut [f64]) -> f64 {
-    if values.is_empty() {
-        return f64::NAN;
-    }
-    let middle = values.len() / 2;
-    let even = values.len().is_multiple_of(2);
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    if even {
-        let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        return (lower + *upper) / 2.0;
-    }
-    *upper
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
     use super::*;
+    use crate::probes::fixture::Fixture;
 
     fn place(latitude: f64, longitude: f64) -> (Lat, Lon) {
         (Lat::new(latitude).unwrap(), Lon::new(longitude).unwrap())
@@ -78,8 +64,8 @@ mod tests {
         for [lat1, lon1, lat2, lon2, radians] in Fixture::load().great_circles {
             let ((lat1, lon1), (lat2, lon2)) = (place(lat1, lon1), place(lat2, lon2));
             let km = great_circle_km(lat1, lon1, lat2, lon2);
-            // Measured: within 4e-12 km; 6e-5 km beside the antipode, where an arc sine such as
-            // scikit-learn's has half of its digits left (half the circumference is 20,015 km).
+            // Measured: within 4e-12 km; near the antipode within 6e-5 km, where the arc sine of scikit-learn loses half of its
+            // digits (half the circumference is 20,015 km).
             let allowed = if radians > 3.0 { 1e-3 } else { 1e-6 };
             assert!((km - radians * EARTH_RADIUS_KM).abs() < allowed, "{km}");
             assert_eq!(km, great_circle_km(lat2, lon2, lat1, lon1));
@@ -105,15 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn readings_outside_the_map_come_back_to_it() {
-        assert_eq!(place_of_reading(95.0, 190.0).unwrap(), place(90.0, -170.0));
-        assert_eq!(place_of_reading(-95.0, -541.0).unwrap(), place(-90.0, 179.0));
-        assert_eq!(place_of_reading(12.5, 180.0).unwrap(), place(12.5, 180.0));
-        assert!(place_of_reading(f64::NAN, 0.0).is_err());
+    fn predictions_outside_the_map_are_clamped_or_wrapped() {
+        assert_eq!(place_of_prediction(95.0, 190.0).unwrap(), place(90.0, -170.0));
+        assert_eq!(place_of_prediction(-95.0, -541.0).unwrap(), place(-90.0, 179.0));
+        assert_eq!(place_of_prediction(12.5, 180.0).unwrap(), place(12.5, 180.0));
+        assert!(place_of_prediction(f64::NAN, 0.0).is_err());
     }
 
     #[test]
-    fn the_median_stands_in_the_middle() {
+    fn mean_and_median_of_distances() {
         assert_eq!(median_km(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median_km(&[4.0, 1.0, 3.0, 2.0]), 2.5);
         assert_eq!(mean_km(&[4.0, 1.0, 3.0, 2.0]), 2.5);
