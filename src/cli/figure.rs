@@ -5,6 +5,7 @@ use super::stages::{draw, probe_folder};
 use clap::Args;
 use mappa::datasets::{BUNDLED, Prompt};
 use mappa::model::BUNDLED_MODEL;
+use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 use std::path::Path;
 
@@ -29,7 +30,7 @@ impl Figure {
     pub fn run(&self, lab: &Path) -> Result<()> {
         let model = &name_in_lab(lab, &self.model);
         let folder = self.folder(lab, model)?;
-        let scored = |name: &&str| probe_folder(lab, model, name, &folder).join("scores.csv").is_file();
+        let scored = |name: &&str| probe_folder(lab, model, name, &folder).join(SCORES_FILE).is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),

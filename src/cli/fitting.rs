@@ -2,7 +2,7 @@
 
 use super::blank::Blank;
 use super::recording::say_locked;
-use super::stages::{Done, Job, best_point};
+use super::stages::{Done, Job};
 use super::terminal;
 use mappa::Result;
 use mappa::activations::{Activations, Lock};
@@ -10,10 +10,10 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::probes::{
-    Beside, Bootstrap, Edge, Leakage, Near, Part, Parts, ProbeSet, ProbeSetAbout, Scored, Scorer, Split,
-    SplitPlan, joined, stacked,
+    Baselines, Bootstrap, Edge, Leakage, Near, PROBES_FILE, PartialProbe, PartialProbes, ProbeSet,
+    ProbeSetAbout, ScoredProbe, Scorer, Split, SplitDataset, SplitPlan, best_point, joined, stacked,
 };
-use mappa::results::{PredictionRow, RIDGE, ScoreRow, save_rows};
+use mappa::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -33,14 +33,14 @@ impl Divided<'_> {
 impl Job<'_> {
     fn probe_card(&self) -> Result<Card> {
         let split = match &self.settings.split {
-            SplitPlan::Official => "is_test column".to_string(),
+            SplitPlan::Dataset => "is_test column".to_string(),
             other => other.to_string(),
         };
-        let baselines = match self.settings.beside() {
-            Beside::Baselines => {
+        let baselines = match self.settings.baselines() {
+            Baselines::Included => {
                 "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
             }
-            Beside::Nothing => "none",
+            Baselines::Omitted => "none",
         };
         let mut card = self
             .card()?
@@ -71,8 +71,8 @@ impl Job<'_> {
     }
 
     /// The parts that are fitted apart.
-    pub fn parts(&self) -> Result<Parts> {
-        Ok(Parts::new(&self.probe_folder(), self.probe_card()?))
+    pub fn parts(&self) -> Result<PartialProbes> {
+        Ok(PartialProbes::new(&self.probe_folder(), self.probe_card()?))
     }
 
     fn is_probed(&self) -> Result<bool> {
@@ -146,14 +146,14 @@ impl Job<'_> {
         let Some(from) = self.from else {
             return Ok(Divided { dataset: Cow::Borrowed(self.dataset), split });
         };
-        let learnt = (from.dataset, &self.settings.split.divide(from.dataset)?);
-        let both = joined(learnt, (self.dataset, &split))?;
+        let train = SplitDataset { dataset: from.dataset, split: &self.settings.split.divide(from.dataset)? };
+        let both = joined(train, SplitDataset { dataset: self.dataset, split: &split })?;
         Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
     fn scorer<'d>(&self, divided: &'d Divided) -> Result<Scorer<'d>> {
-        let names = (self.model.name.as_str(), self.prompt.name.as_str());
-        let mut scorer = Scorer::on(divided.split.clone(), &divided.dataset, names)?;
+        let split = divided.split.clone();
+        let mut scorer = Scorer::new(split, &divided.dataset, &self.model.name, &self.prompt.name)?;
         scorer.bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
         self.settings.set_up(scorer, (self.from.map(|from| from.dataset), self.dataset))
     }
@@ -172,10 +172,10 @@ impl Job<'_> {
         &self,
         scorer: &Scorer,
         points: &[HookPoint],
-        done: &mut dyn FnMut(Part) -> Result<()>,
+        done: &mut dyn FnMut(PartialProbe) -> Result<()>,
     ) -> Result<()> {
         let title = format!("{}: probes", self.dataset.name);
-        let blanks: &[Blank] = if scorer.beside == Beside::Baselines { &Blank::ALL } else { &[] };
+        let blanks: &[Blank] = if scorer.baselines == Baselines::Included { &Blank::ALL } else { &[] };
         // No more layers of a model that knows nothing are held than fit into memory.
         for some in points.chunks(self.layers_at_once()) {
             let mut beside = vec![Vec::new(); some.len()];
@@ -191,11 +191,11 @@ impl Job<'_> {
             }
             let bar = terminal::bar(&title, some.len() as u64);
             for (&point, beside) in some.iter().zip(beside) {
-                let scored = scorer.layer(point, self.stacked(point)?.view())?;
+                let scored = scorer.fit_and_score(point, self.stacked(point)?.view())?;
                 bar.inc(1);
                 bar.suspend(|| say_edge(point, &scored));
                 let probe = scored.stored();
-                done(Part { point, probe, rows: [scored.rows, beside].concat() })?;
+                done(PartialProbe { point, probe, rows: [scored.rows, beside].concat() })?;
             }
             bar.finish_and_clear();
         }
@@ -203,7 +203,7 @@ impl Job<'_> {
     }
 
     /// Adds the baselines that read no model and the readings at the best layer, and writes all; the card last.
-    fn finish(&self, (scorer, divided): (&Scorer, &Divided), parts: Vec<Part>) -> Result<()> {
+    fn finish(&self, (scorer, divided): (&Scorer, &Divided), parts: Vec<PartialProbe>) -> Result<()> {
         let folder = self.probe_folder();
         let mut set = ProbeSet::new(self.about());
         let mut rows = Vec::new();
@@ -212,14 +212,12 @@ impl Job<'_> {
             rows.extend(part.rows);
         }
         let predictions = self.predictions(scorer, &set, &rows)?;
-        if scorer.beside == Beside::Baselines {
-            rows.extend(scorer.names_only()?.rows);
-            rows.extend(scorer.centroid()?.rows);
-            rows.extend(scorer.class_baselines()?);
+        if scorer.baselines == Baselines::Included {
+            rows.extend(scorer.baselines_without_model()?);
         }
-        set.save(&folder.join("probes.safetensors"))?;
-        save_rows(&folder.join("predictions.csv"), &predictions)?;
-        save_rows(&folder.join("scores.csv"), &rows)?;
+        set.save(&folder.join(PROBES_FILE))?;
+        save_rows(&folder.join(PREDICTIONS_FILE), &predictions)?;
+        save_rows(&folder.join(SCORES_FILE), &rows)?;
         let leakage = divided.leakage(self.settings.leak_within);
         let card = self
             .probe_card()?
@@ -248,11 +246,11 @@ impl Job<'_> {
     /// The readings at the layer to draw, which is chosen without a look at the test rows.
     fn predictions(&self, scorer: &Scorer, set: &ProbeSet, rows: &[ScoreRow]) -> Result<Vec<PredictionRow>> {
         let point = best_point(rows)?;
-        let readings = scorer.readings(&set.get(point)?.probe, self.stacked(point)?.view())?;
+        let readings = scorer.predictions(&set.get(point)?.probe, self.stacked(point)?.view())?;
         let mut rows = scorer.prediction_rows(point, readings.view());
         if self.from.is_some() {
             // What was learnt from belongs to another dataset or prompt.
-            rows.retain(|row| row.split == "test");
+            rows.retain(|row| row.split == TEST);
         }
         Ok(rows)
     }
@@ -272,7 +270,7 @@ impl Job<'_> {
 }
 
 /// Says where the search for the penalty ended at the end of its grid.
-fn say_edge(point: HookPoint, scored: &Scored) {
+fn say_edge(point: HookPoint, scored: &ScoredProbe) {
     let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == "penalty");
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
     let grown = match scored.n_grown {

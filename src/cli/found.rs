@@ -2,7 +2,7 @@
 
 use super::chosen::name_in_lab;
 use super::settings::at_least_two;
-use super::stages::{activations, best_point};
+use super::stages::activations;
 use super::table::print_columns;
 use clap::{Args, Subcommand};
 use mappa::activations::ActivationStore;
@@ -11,10 +11,13 @@ use mappa::datasets::TargetKind;
 use mappa::hook_point::HookPoint;
 use mappa::model::BUNDLED_MODEL;
 use mappa::probes::{
-    Bootstrap, Decomposition, Drawn, ProbeSet, compare, cosines_of_datasets, cosines_of_layers,
-    cosines_of_targets, participation_rows,
+    Bootstrap, Decomposition, PROBES_FILE, ProbeSet, ResampledUnits, Resampling, best_point, compare,
+    cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation_rows,
 };
-use mappa::results::{ComparisonRow, CosineRow, ParticipationRow, PredictionRow, load_rows, save_rows};
+use mappa::results::{
+    ComparisonRow, CosineRow, DATASET_COSINES_FILE, LAYER_COSINES_FILE, PARTICIPATION_FILE, PREDICTIONS_FILE,
+    ParticipationRow, PredictionRow, SCORES_FILE, TARGET_COSINES_FILE, load_rows, save_rows,
+};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -72,7 +75,7 @@ pub struct Compare {
 impl Compare {
     fn run(&self, lab: &Path) -> Result<()> {
         let (a, b) = (Side::find(lab, &self.a)?, Side::find(lab, &self.b)?);
-        let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
+        let units = if self.by_group { ResampledUnits::Groups } else { ResampledUnits::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
         let (kind, other) = (a.probes.about.kind()?, b.probes.about.kind()?);
         if kind != other {
@@ -80,7 +83,8 @@ impl Compare {
             let found = format!("{} in A, {} in B", told(&kind), told(&other));
             return Err(Error::invalid("probes to compare", found, "probes of the same targets"));
         }
-        let rows = compare(&kind, (&a.predictions(lab)?, &b.predictions(lab)?), drawn, bootstrap)?;
+        let rows =
+            compare(&kind, &a.predictions(lab)?, &b.predictions(lab)?, Resampling { units, bootstrap })?;
         println!("A  {}, {}", a.folder.display(), a.point);
         println!("B  {}, {}\n", b.folder.display(), b.point);
         print_columns(
@@ -121,11 +125,11 @@ impl Side {
     fn find(lab: &Path, text: &str) -> Result<Side> {
         let probed = |path: &str| {
             let folders = [lab.join("probes").join(path), PathBuf::from(path)];
-            folders.into_iter().find(|folder| folder.join("predictions.csv").is_file())
+            folders.into_iter().find(|folder| folder.join(PREDICTIONS_FILE).is_file())
         };
         // A revision may stand behind an @ as well: a folder that is there is meant as it is.
         if let Some(folder) = probed(text) {
-            let point = best_point(&load_rows(&folder.join("scores.csv"))?)?;
+            let point = best_point(&load_rows(&folder.join(SCORES_FILE))?)?;
             let probes = probes(&folder)?;
             return Ok(Side { folder, point, probes });
         }
@@ -148,14 +152,14 @@ impl Side {
 
     /// The readings of the hook point: as they were saved, or from the activations.
     fn predictions(&self, lab: &Path) -> Result<Vec<PredictionRow>> {
-        let file = self.folder.join("predictions.csv");
+        let file = self.folder.join(PREDICTIONS_FILE);
         let rows: Vec<PredictionRow> = load_rows(&file)?;
         let name = self.point.to_string();
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
         let layer = store(lab, &self.folder)?.load(self.point)?;
-        let readings = self.probes.get(self.point)?.probe.readings(layer.view());
+        let readings = self.probes.get(self.point)?.probe.predict_all(layer.view());
         let n_targets = self.probes.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
@@ -170,7 +174,7 @@ impl Side {
 }
 
 fn probes(folder: &Path) -> Result<ProbeSet> {
-    ProbeSet::load(&folder.join("probes.safetensors"))
+    ProbeSet::load(&folder.join(PROBES_FILE))
 }
 
 /// The activations that the probes of a folder were fitted to.
@@ -234,7 +238,7 @@ impl Geometry {
             if self.datasets.is_empty() { probed(&model, &self.prompt)? } else { self.datasets.clone() };
         let folder = |dataset: &String| model.join(dataset).join(&self.prompt);
         datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
-        let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
+        let missing = |dataset: &&String| !folder(dataset).join(PROBES_FILE).is_file();
         if let Some(dataset) = datasets.iter().find(missing) {
             let found = format!("no probes in {}", folder(dataset).display());
             let expected = format!("one that was probed; run `mappa probe --dataset {dataset}` first");
@@ -249,10 +253,10 @@ impl Geometry {
                 others.extend(cosines_of_datasets(set, other)?);
             }
             let targets = cosines_of_targets(set)?;
-            save_rows(&out.join("participation.csv"), &participation)?;
-            save_rows(&out.join("layers.csv"), &cosines_of_layers(set)?)?;
-            save_rows(&out.join("targets.csv"), &targets)?;
-            save_rows(&out.join("datasets.csv"), &others)?;
+            save_rows(&out.join(PARTICIPATION_FILE), &participation)?;
+            save_rows(&out.join(LAYER_COSINES_FILE), &cosines_of_layers(set)?)?;
+            save_rows(&out.join(TARGET_COSINES_FILE), &targets)?;
+            save_rows(&out.join(DATASET_COSINES_FILE), &others)?;
             print(dataset, &participation, &targets);
             println!("cosines and participation: {}", out.display());
         }
@@ -262,7 +266,7 @@ impl Geometry {
 
 /// The datasets of a model that have probes under a prompt.
 fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
-    let has_probes = |path: &PathBuf| path.join(prompt).join("probes.safetensors").is_file();
+    let has_probes = |path: &PathBuf| path.join(prompt).join(PROBES_FILE).is_file();
     let entries = match model.is_dir() {
         true => Some(std::fs::read_dir(model).map_err(Error::io("read the folder", model))?),
         false => None,

@@ -4,7 +4,7 @@ use super::chosen::ChosenModel;
 use super::dataset::find;
 use super::drawing::save_figure;
 use super::settings::{Settings, at_least_two};
-use super::stages::{Job, best_point};
+use super::stages::Job;
 use super::table::print_columns;
 use super::terminal;
 use super::texts::Texts;
@@ -14,9 +14,12 @@ use mappa::artefact::Card;
 use mappa::figures::{Caption, neurons};
 use mappa::hook_point::HookPoint;
 use mappa::probes::{
-    ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2, unit_means,
+    PROBES_FILE, ProbeSet, RankCorrelation, Split, StoredProbe, best_point, correlate_units, cosine,
+    false_discovery, r2, unit_means,
 };
-use mappa::results::{AblationRow, NeuronRow, ScoreRow, load_rows, save_rows};
+use mappa::results::{
+    ABLATIONS_FILE, AblationRow, NeuronRow, SCORES_FILE, ScoreRow, UNITS_FILE, load_rows, save_rows,
+};
 use mappa::steering::{Ablate, Held, mean_loss, random_units, readings};
 use mappa::{Error, Result};
 use std::path::Path;
@@ -103,8 +106,8 @@ impl Neurons {
         if !card.is_done(&folder.join("card.json"))? {
             self.find(&job, (&folder, &card))?;
         }
-        let units: Vec<NeuronRow> = load_rows(&folder.join("units.csv"))?;
-        let ablations: Vec<AblationRow> = load_rows(&folder.join("ablations.csv"))?;
+        let units: Vec<NeuronRow> = load_rows(&folder.join(UNITS_FILE))?;
+        let ablations: Vec<AblationRow> = load_rows(&folder.join(ABLATIONS_FILE))?;
         for target in dataset.kind.names() {
             print_units(&units, target);
             print_ablations(&ablations, target);
@@ -125,22 +128,22 @@ impl Neurons {
         let n_layers = job.model.spec().n_layers;
         let points: Vec<HookPoint> = (0..n_layers).map(HookPoint::MlpPost).collect();
         job.record(&points, Division::of(&job.model.transformer))?;
-        let probes = ProbeSet::load(&job.probe_folder().join("probes.safetensors"))?;
-        let scores: Vec<ScoreRow> = load_rows(&job.probe_folder().join("scores.csv"))?;
+        let probes = ProbeSet::load(&job.probe_folder().join(PROBES_FILE))?;
+        let scores: Vec<ScoreRow> = load_rows(&job.probe_folder().join(SCORES_FILE))?;
         let read = best_point(&scores)?;
         let HookPoint::ResidPost(last) = read else {
             let found = format!("the best probe at {read}, before any unit");
             return Err(Error::invalid(&job.dataset.name, found, "a target that a later layer reads better"));
         };
-        let split = Split::official(job.dataset)?;
+        let split = Split::of_dataset(job.dataset)?;
         let found = Units::of(job, &probes, &split)?;
         let ablation = Ablation::new(job, (read, probes.get(read)?), &split)?;
         let mut rows = Vec::new();
         for (t, target) in job.dataset.kind.names().into_iter().enumerate() {
             rows.extend(self.ablations((job, &ablation), (&found, last), (t, target))?);
         }
-        save_rows(&folder.join("units.csv"), &found.rows)?;
-        save_rows(&folder.join("ablations.csv"), &rows)?;
+        save_rows(&folder.join(UNITS_FILE), &found.rows)?;
+        save_rows(&folder.join(ABLATIONS_FILE), &rows)?;
         card.save(&folder.join("card.json"))
     }
 
@@ -222,7 +225,7 @@ impl Units {
             for (t, target) in names.iter().enumerate() {
                 let truth: Vec<f64> = train.iter().map(|&i| targets[t][i]).collect();
                 for (unit, RankCorrelation { rho, p }) in
-                    correlate_units((all.view(), train), &truth).into_iter().enumerate()
+                    correlate_units(all.view(), train, &truth).into_iter().enumerate()
                 {
                     rows.push(NeuronRow {
                         dataset: job.dataset.name.clone(),

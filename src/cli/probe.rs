@@ -14,7 +14,8 @@ use mappa::activations::Unplaced;
 use mappa::datasets::{Dataset, Entity, Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::results::load_rows;
+use mappa::probes::best_test_r2;
+use mappa::results::{SCORES_FILE, load_rows};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -94,7 +95,7 @@ impl Probe {
         if done == Done::Before {
             println!("found, probed before");
         }
-        let scores = vec![(read.dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
+        let scores = vec![(read.dataset.name.clone(), load_rows(&job.probe_folder().join(SCORES_FILE))?)];
         table::print_scores(&scores)?;
         table::print_others(&scores)?;
         table::print_curves(&scores);
@@ -107,7 +108,7 @@ impl Probe {
         if !model.transformer.generates() {
             return Ok(());
         }
-        match table::best_test_r2(&scores[0].1)? {
+        match best_test_r2(&scores[0].1)? {
             r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &job)),
             _ => println!(
                 "Nothing of the target is read on the test rows, so that there is nothing to steer along."

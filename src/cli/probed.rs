@@ -6,13 +6,12 @@ use clap::Args;
 use mappa::artefact::Card;
 use mappa::datasets::{BUNDLED, Dataset, Prompt, name_of};
 use mappa::model::Model;
-use mappa::probes::ProbeSet;
+use mappa::probes::{PROBES_FILE, ProbeSet};
 use mappa::steering::Reads;
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// The file of a folder of probes.
-const FILE: &str = "probes.safetensors";
 
 /// The probes that are meant, where there are several.
 #[derive(Args, Clone, Debug, Default)]
@@ -71,7 +70,8 @@ impl ChosenProbes {
             if self.dataset_name().is_some_and(|wanted| Some(wanted) != name) {
                 continue;
             }
-            let with_probes = folders(&dataset).into_iter().filter(|folder| folder.join(FILE).is_file());
+            let with_probes =
+                folders(&dataset).into_iter().filter(|folder| folder.join(PROBES_FILE).is_file());
             all.extend(with_probes.map(Probed::open).collect::<Result<Vec<_>>>()?);
         }
         let place = |name: &str| BUNDLED.iter().position(|known| *known == name).unwrap_or(BUNDLED.len());
@@ -97,7 +97,7 @@ impl ChosenProbes {
             None => folders(&of_model).into_iter().map(|dataset| dataset.join(probes)).collect(),
         };
         let places = [probes.clone(), lab.join("probes").join(probes), of_model.join(probes)];
-        places.into_iter().chain(below).find(|folder| folder.join(FILE).is_file())
+        places.into_iter().chain(below).find(|folder| folder.join(PROBES_FILE).is_file())
     }
 
     /// The dataset of some probes: as it was chosen, else by their name.
@@ -148,7 +148,7 @@ impl ChosenProbes {
 
 impl Probed {
     fn open(folder: PathBuf) -> Result<Probed> {
-        let set = ProbeSet::load(&folder.join(FILE))?;
+        let set = ProbeSet::load(&folder.join(PROBES_FILE))?;
         let card = Card::load(&folder.join("card.json"))?;
         let date = card.and_then(|card| card.record.get("date").cloned()).unwrap_or_default();
         Ok(Probed { folder, set, date })
@@ -156,7 +156,7 @@ impl Probed {
 
     /// The same probes, once they are known to be of this model and as wide as its stream.
     pub fn fitting(self, model: &Model) -> Result<Probed> {
-        let (path, set) = (self.folder.join(FILE), &self.set);
+        let (path, set) = (self.folder.join(PROBES_FILE), &self.set);
         if set.about.model != model.name {
             let found = format!("probes of the model `{}`", set.about.model);
             return Err(Error::bad_file(

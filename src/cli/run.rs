@@ -3,7 +3,7 @@
 use super::dataset::find;
 use super::drawing::{figure_files, save_figure};
 use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, Job, best_point, draw, probe_folder};
+use super::stages::{Done, Job, draw, probe_folder};
 use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
 use super::texts::Texts;
 use super::{chosen, suggest, table, terminal};
@@ -15,8 +15,8 @@ use mappa::datasets::{Dataset, Prompt, TargetKind};
 use mappa::figures::dose_response;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Compute, DeviceChoice, LoadOptions, Model, Precision};
-use mappa::probes::ProbeSet;
-use mappa::results::{ScoreRow, SweepRow, load_rows};
+use mappa::probes::{PROBES_FILE, ProbeSet, best_point};
+use mappa::results::{SCORES_FILE, SWEEP_FILE, ScoreRow, SweepRow, load_rows};
 use mappa::steering::Layers;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -100,7 +100,7 @@ impl Run {
                 from: None,
             };
             n_new += i32::from(job.probe_after_extraction()? == Done::Now);
-            let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
+            let scores = load_rows(&job.probe_folder().join(SCORES_FILE))?;
             let (name, kind) = (dataset.name.clone(), dataset.kind.clone());
             probed.push(Probed { dataset: name, kind, asked, folder: job.results(), scores });
         }
@@ -177,9 +177,9 @@ fn next_steps(lab: &Path, model: &Model, probed: &[Probed]) {
         parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
     };
     println!("\nfigures     {}", show(&["figures", &model.name, folder]));
-    println!("scores      {}", show(&["probes", &model.name, "*", folder, "scores.csv"]));
+    println!("scores      {}", show(&["probes", &model.name, "*", folder, SCORES_FILE]));
     if lab.join("steering").join(&model.name).is_dir() {
-        println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
+        println!("sweeps      {}", show(&["steering", &model.name, "*", SWEEP_FILE]));
     }
     println!("activations {}", show(&["activations", &model.name]));
     println!("\nTry next:");
@@ -238,7 +238,7 @@ fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) 
             (several, _) => several.to_vec(),
         };
         let from = probe_folder(lab, &model.name, &dataset.name, &probed.folder);
-        let probes = &ProbeSet::load(&from.join("probes.safetensors"))?;
+        let probes = &ProbeSet::load(&from.join(PROBES_FILE))?;
         let probes = (probes, &*from);
         let sweeping = Sweeping { model, dataset: &dataset, probes, plan, layers, unit: None };
         let (rows, n_layers) = sweeping.rows(&lab.join("steering").join(&model.name).join(plan.name()))?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use mappa::datasets::Dataset;
-use mappa::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
+use mappa::probes::{Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
 
@@ -80,8 +80,8 @@ impl Settings {
     }
 
     /// Whether baselines are wanted.
-    pub fn beside(&self) -> Beside {
-        if self.no_baselines { Beside::Nothing } else { Beside::Baselines }
+    pub fn baselines(&self) -> Baselines {
+        if self.no_baselines { Baselines::Omitted } else { Baselines::Included }
     }
 
     /// Refuses what cannot be, before anything is computed.
@@ -129,7 +129,7 @@ impl Settings {
         let mut scorer = Scorer {
             grid: self.grid()?,
             metrics: if self.paper_metrics { Metrics::WithPaper } else { Metrics::Usual },
-            beside: self.beside(),
+            baselines: self.baselines(),
             ..scorer
         };
         if let Some(column) = &self.classes {
@@ -153,7 +153,7 @@ impl Settings {
         for method in self.methods()? {
             match method {
                 Method::Ridge => {}
-                Method::Reader(reader) => scorer.readers.push(reader),
+                Method::Regressor(regressor) => scorer.regressors.push(regressor),
                 Method::Classifier(classifier) => scorer.classifiers.push(classifier),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::drawing::save_figure;
 use super::settings::Settings;
-use super::table::test_score;
+use mappa::Result;
 use mappa::activations::{ActivationStore, Division, Reader, Recording, Unplaced};
 use mappa::artefact::Card;
 use mappa::artefact::folder_name;
@@ -10,10 +10,11 @@ use mappa::datasets::{Dataset, Prompt};
 use mappa::figures::{Caption, predictions, r2_by_layer};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Compute, DeviceChoice, Location, Model, Precision, Transformer};
+use mappa::probes::{best_point, test_r2};
 use mappa::results::{
-    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
+    CENTROID, NAMES_ONLY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS,
+    ScoreRow, UNTRAINED, load_rows,
 };
-use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// One model on one dataset with one prompt, in a lab.
@@ -151,27 +152,6 @@ pub fn probe_folder(lab: &Path, model: &str, dataset: &str, prompt: &str) -> Pat
     lab.join("probes").join(model).join(dataset).join(prompt)
 }
 
-/// The leave-one-out R² on the training rows, by hook point.
-fn loo_by_point(rows: &[ScoreRow]) -> impl Iterator<Item = (&str, f64)> {
-    let chosen = |r: &&ScoreRow| {
-        r.method == RIDGE && r.split == "leave-one-out" && r.metric == "r2" && r.target == "mean"
-    };
-    rows.iter().filter(chosen).filter(|row| row.value.is_finite()).map(|row| (&*row.hook_point, row.value))
-}
-
-/// The hook point whose probe reads its training rows best when each is left out.
-pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
-    let mut best: Option<(&str, f64)> = None;
-    for (point, r2) in loo_by_point(rows) {
-        if best.is_none_or(|(_, before)| r2 > before) {
-            best = Some((point, r2));
-        }
-    }
-    let (point, _) =
-        best.ok_or_else(|| Error::invalid("scores.csv", "no leave-one-out rows", "scores of a ridge probe"))?;
-    point.parse()
-}
-
 /// Draws R² against layer for all datasets, and each dataset's predictions; gives the files.
 pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Result<Vec<PathBuf>> {
     for (what, name) in [("--model", model), ("--prompt", prompt)] {
@@ -183,10 +163,10 @@ pub fn draw(lab: &Path, model: &str, prompt: &str, datasets: &[String]) -> Resul
     for dataset in datasets {
         folder_name("--dataset", dataset)?;
         let from = probe_folder(lab, model, dataset, prompt);
-        let scores: Vec<ScoreRow> = load_rows(&from.join("scores.csv"))?;
-        let rows: Vec<PredictionRow> = load_rows(&from.join("predictions.csv"))?;
+        let scores: Vec<ScoreRow> = load_rows(&from.join(SCORES_FILE))?;
+        let rows: Vec<PredictionRow> = load_rows(&from.join(PREDICTIONS_FILE))?;
         let point = best_point(&scores)?;
-        let r2 = test_score(&scores, RIDGE, Some(point), "r2", "mean");
+        let r2 = test_r2(&scores, RIDGE, Some(point));
         let title = format!("{dataset}, {model}, {point}");
         let subtitle = r2.map_or(String::new(), |r| {
             format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
@@ -211,7 +191,7 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
         ("oracle: the group's mean", CENTROID, None),
     ];
     let words = all.into_iter().filter_map(|(name, method, point)| {
-        let score = test_score(scores, method, point, "r2", "mean")?;
+        let score = test_r2(scores, method, point)?;
         Some(format!("{name} {:.2}", score.value).replace('-', "−"))
     });
     words.collect::<Vec<String>>().join(", ")

@@ -9,8 +9,8 @@ use mappa::datasets::{Dataset, Entity, TargetKind};
 use mappa::figures::{dose_by_layer, dose_response, effect_by_kl, text_by_dose};
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::probes::ProbeSet;
-use mappa::results::{SweepPoint, SweepRow, load_rows, save_rows};
+use mappa::probes::{PROBES_FILE, ProbeSet};
+use mappa::results::{SWEEP_FILE, SweepPoint, SweepRow, load_rows, save_rows};
 use mappa::steering::{Direction, Gazetteer, Layers, NameSet, Sweep, Vectors, Way, points, recommend, sweep};
 use mappa::training::age;
 use mappa::{Error, Result};
@@ -66,7 +66,7 @@ impl Sweeping<'_> {
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }
-        save_rows(&folder.join("sweep.csv"), &rows)?;
+        save_rows(&folder.join(SWEEP_FILE), &rows)?;
         Ok((rows, n_new))
     }
 
@@ -77,7 +77,7 @@ impl Sweeping<'_> {
             .input("weights_sha256", &model.weights_sha256)
             .input("tokenizer_sha256", &model.tokenizer.sha256)
             .input("dataset_sha256", &self.dataset.sha256)
-            .input("probes_sha256", artefact::hash_file(&self.probes.1.join("probes.safetensors"))?)
+            .input("probes_sha256", artefact::hash_file(&self.probes.1.join(PROBES_FILE))?)
             .input("target", &plan.target)
             .input("doses", format!("{:?}", plan.doses))
             .input("along", format!("{:?}", plan.along))

@@ -1,9 +1,10 @@
 //! Result tables and small curves in characters, on stdout.
 
-use super::stages::best_point;
 use mappa::hook_point::HookPoint;
+use mappa::probes::{best_point, test_r2};
 use mappa::results::{
-    CENTROID, MAJORITY, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED,
+    CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
+    UNTRAINED,
 };
 use mappa::{Error, Result};
 
@@ -33,30 +34,6 @@ pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| print(row));
 }
 
-/// A test score of a method, at a hook point or (for methods that read no model) at none.
-pub fn test_score<'a>(
-    rows: &'a [ScoreRow],
-    method: &str,
-    point: Option<HookPoint>,
-    metric: &str,
-    target: &str,
-) -> Option<&'a ScoreRow> {
-    let name = point.map(|p| p.to_string()).unwrap_or_default();
-    rows.iter().find(|r| {
-        r.method == method
-            && r.split == "test"
-            && r.metric == metric
-            && r.target == target
-            && r.hook_point == name
-    })
-}
-
-/// The ridge probe's test R² at the layer that is reported; not a number where there is none.
-pub fn best_test_r2(rows: &[ScoreRow]) -> Result<f64> {
-    let point = best_point(rows)?;
-    Ok(test_score(rows, RIDGE, Some(point), "r2", "mean").map_or(f64::NAN, |row| row.value))
-}
-
 /// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
 pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     println!();
@@ -77,7 +54,7 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     );
     for (dataset, rows) in datasets {
         let point = best_point(rows)?;
-        let r2 = |method, point| test_score(rows, method, point, "r2", "mean");
+        let r2 = |method, point| test_r2(rows, method, point);
         let best = r2(RIDGE, Some(point))
             .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
@@ -109,27 +86,23 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
 /// Prints the other readers at the layer that the ridge probe chose, each beside its own baselines.
 pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     for (dataset, rows) in datasets {
-        let point = best_point(rows)?.to_string();
+        let best = best_point(rows)?;
+        let point = best.to_string();
         let is_other = |r: &&ScoreRow| {
-            let is_main = (r.metric == "r2" && r.target == "mean") || r.metric == "accuracy";
-            is_main && r.split == "test" && r.hook_point == point && !r.method.contains('/')
+            let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
+            is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline =
             |r: &&ScoreRow| [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&r.method.as_str());
         let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
-        let beside = |row: &ScoreRow, method: String, point: &str| {
-            let is = |r: &&ScoreRow| {
-                r.method == method
-                    && r.split == "test"
-                    && r.hook_point == point
-                    && (&r.metric, &r.target) == (&row.metric, &row.target)
-            };
-            rows.iter().find(is).map_or("–".to_string(), |r| format!("{:.2}", r.value))
+        let beside = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
+            let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);
+            found.map_or("–".to_string(), |r| format!("{:.2}", r.value))
         };
         let line = |row: &ScoreRow| {
-            let of_method = |baseline: &str| beside(row, format!("{}/{baseline}", row.method), &point);
-            let what = if row.metric == "r2" { "R²".into() } else { format!("accuracy, {}", row.target) };
-            let blind = |method: &str| beside(row, method.into(), "");
+            let of_method = |baseline: &str| beside(row, &format!("{}/{baseline}", row.method), Some(best));
+            let what = if row.metric == R2 { "R²".into() } else { format!("accuracy, {}", row.target) };
+            let blind = |method: &str| beside(row, method, None);
             vec![
                 row.method.clone(),
                 what,
@@ -166,7 +139,7 @@ pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
 fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
     for (dataset, rows) in datasets {
         let point = best_point(rows)?;
-        let r2 = |method, point| test_score(rows, method, point, "r2", "mean").map(|r| r.value);
+        let r2 = |method, point| test_r2(rows, method, point).map(|r| r.value);
         let Some(probe) = r2(RIDGE, Some(point)) else { continue };
         if let Some(names) = r2(NAMES_ONLY, None).filter(|names| *names >= probe) {
             println!(
@@ -174,7 +147,7 @@ fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             );
         }
         if probe < 0.0 {
-            let r = test_score(rows, RIDGE, Some(point), "pearson", "mean").map(|r| r.value);
+            let r = ScoreKey::test(RIDGE, "pearson", MEAN).at(rows, Some(point)).map(|r| r.value);
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
             println!(
                 "{dataset}: an R² below 0 is worse than always reading the test rows' own mean. A probe keeps the mean and \
@@ -187,12 +160,12 @@ fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
 }
 
 fn error(rows: &[ScoreRow], point: HookPoint) -> String {
-    if let Some(km) = test_score(rows, RIDGE, Some(point), "mean_km", "great-circle") {
+    if let Some(km) = ScoreKey::test(RIDGE, "mean_km", "great-circle").at(rows, Some(point)) {
         return if km.value < 100.0 { format!("{:.1} km", km.value) } else { format!("{:.0} km", km.value) };
     }
     let name = point.to_string();
     let is_mae = |r: &&ScoreRow| {
-        r.method == RIDGE && r.split == "test" && r.hook_point == name && r.metric.starts_with("mae")
+        r.method == RIDGE && r.split == TEST && r.hook_point == name && r.metric.starts_with("mae")
     };
     let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
     rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
@@ -220,9 +193,7 @@ pub fn print_curves(datasets: &[(String, Vec<ScoreRow>)]) {
 
 /// The test R² at each hook point.
 fn curve(rows: &[ScoreRow], method: &str) -> Vec<f64> {
-    let is_drawn =
-        |r: &&ScoreRow| r.method == method && r.split == "test" && r.metric == "r2" && r.target == "mean";
-    rows.iter().filter(is_drawn).map(|r| r.value).collect()
+    ScoreKey::test_r2(method).all(rows).map(|r| r.value).collect()
 }
 
 fn blocks(curve: &[f64], top: f64) -> String {

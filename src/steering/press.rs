@@ -9,7 +9,7 @@ use super::steer::{Steer, SteerTexts};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::model::{Continuation, Forest, Framed, Model, Next, generate_each};
-use crate::results::PressRow;
+use crate::results::ClampRow;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -59,7 +59,7 @@ impl Press<'_> {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the group is none of the gazetteer's, or a prompt cannot be encoded.
-    pub fn rows(&self, model: &Model, pressed: &Pressed) -> Result<Vec<PressRow>> {
+    pub fn rows(&self, model: &Model, pressed: &Pressed) -> Result<Vec<ClampRow>> {
         let names = self.gazetteer.entries().iter().map(|(name, _)| NameSet::new(vec![name.clone()]));
         let names = names.collect::<Result<Vec<NameSet>>>()?;
         let own = self.gazetteer.entries().iter().position(|(name, _)| *name == pressed.group);
@@ -79,7 +79,7 @@ impl Press<'_> {
             for (way, unit, op) in ways {
                 let outcome = self.outcome(model, (pressed, &names), Some(&op))?;
                 let row = row(pressed, own, (&plain, &outcome));
-                rows.push(PressRow { way: way.into(), unit, times, ..row });
+                rows.push(ClampRow { way: way.into(), unit, times, ..row });
             }
         }
         Ok(rows)
@@ -127,7 +127,7 @@ impl Press<'_> {
 }
 
 /// What changed from the plain outcome to another.
-fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) -> PressRow {
+fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) -> ClampRow {
     let n_prompts = pressed.prompts.len();
     let n_groups = plain.log_probs[0].len();
     let mean = |values: &mut dyn Iterator<Item = f64>, n: usize| values.sum::<f64>() / n.max(1) as f64;
@@ -142,7 +142,7 @@ fn row(pressed: &Pressed, own: usize, (plain, outcome): (&Outcome, &Outcome)) ->
         hits as f64 / n_prompts.max(1) as f64
     };
     let kl = outcome.first_logits.iter().zip(&plain.first_logits).map(|(p, q)| divergence(p, q));
-    PressRow {
+    ClampRow {
         group: pressed.group.clone(),
         unit: pressed.unit,
         way: String::new(),

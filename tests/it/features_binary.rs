@@ -3,7 +3,7 @@
 use super::features::dictionary;
 use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
-use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, SweepRow, load_rows};
+use mappa::results::{ClampRow, FeatureGroupRow, FeatureRow, SweepRow, load_rows};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,10 +60,10 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
         ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
     assert!(pressed.contains("text names it"), "{pressed}");
-    let pressed: Vec<PressRow> = load_rows(&rows.join("press_country.csv")).unwrap();
+    let pressed: Vec<ClampRow> = load_rows(&rows.join("press_country.csv")).unwrap();
     assert_eq!(pressed.len(), 6);
     // An activation of 0 added is no steering; one of twice the greatest is.
-    let random: Vec<&PressRow> = pressed.iter().filter(|row| row.way == "random").collect();
+    let random: Vec<&ClampRow> = pressed.iter().filter(|row| row.way == "random").collect();
     assert!(random.iter().all(|row| (row.own == 0.0 && row.kl == 0.0) == (row.times == 0.0)), "{random:?}");
 
     for (refused, parts) in [

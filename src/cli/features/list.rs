@@ -11,7 +11,7 @@ use mappa::artefact::{Card, hash};
 use mappa::datasets::Dataset;
 use mappa::features::{Activation, Active, Dictionary, Groups, Match};
 use mappa::model::Model;
-use mappa::results::{FeatureGroupRow, FeatureRow, save_rows};
+use mappa::results::{FeatureGroupRow, FeatureRow, TOKENS_FILE, UNITS_FILE, save_rows};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -87,14 +87,14 @@ impl List {
         let folder = &listed.folder;
         card.is_done(&folder.join("card.json"))?;
         card.save(&folder.join("card.json"))?;
-        save_rows(&folder.join("units.csv"), &unit_rows(&listed, self.top))?;
+        save_rows(&folder.join(UNITS_FILE), &unit_rows(&listed, self.top))?;
         save_rows(&folder.join(format!("by_{}.csv", listed.column)), &group_rows(&listed))?;
         let text = match &self.text {
             Some(file) => Some(tokens::top(&listed, (file, self.top))?),
             None => None,
         };
         if let Some(rows) = &text {
-            save_rows(&folder.join("tokens.csv"), rows)?;
+            save_rows(&folder.join(TOKENS_FILE), rows)?;
         }
         print_summary(&listed);
         match self.unit {

@@ -7,7 +7,7 @@ use super::Source;
 use super::list::{Listed, group_row, listed};
 use clap::Args;
 use mappa::features::Match;
-use mappa::results::{PressRow, save_rows};
+use mappa::results::{ClampRow, save_rows};
 use mappa::steering::{Gazetteer, Press as Plan, Pressed, Where, other_units};
 use mappa::{Error, Result};
 use std::collections::BTreeSet;
@@ -120,7 +120,7 @@ impl Press {
         Ok(Pressed { unit: found.unit, greatest, group: group.clone(), prompts: prompts.collect() })
     }
 
-    fn print(&self, listed: &Listed, (best, rows): (&[&Match], &[PressRow])) {
+    fn print(&self, listed: &Listed, (best, rows): (&[&Match], &[ClampRow])) {
         println!(
             "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: mean \
              of {} units",
@@ -134,9 +134,9 @@ impl Press {
                 let of = |way: &str| {
                     rows.iter().filter(|r| r.group == *group && r.times == *times && r.way == way).collect()
                 };
-                let (unit, random): (Vec<&PressRow>, Vec<&PressRow>) = (of("unit"), of("random"));
+                let (unit, random): (Vec<&ClampRow>, Vec<&ClampRow>) = (of("unit"), of("random"));
                 let Some(unit) = unit.first() else { continue };
-                let mean = |value: fn(&PressRow) -> f64| {
+                let mean = |value: fn(&ClampRow) -> f64| {
                     random.iter().map(|row| value(row)).sum::<f64>() / random.len() as f64
                 };
                 table.push(vec![
@@ -174,12 +174,12 @@ impl Press {
     }
 
     /// What pressing did on average over the groups, and what random units did.
-    fn print_means(&self, rows: &[PressRow]) {
+    fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {
             for way in ["unit", "random"] {
-                let of: Vec<&PressRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
-                let mean = |value: fn(&PressRow) -> f64| {
+                let of: Vec<&ClampRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
+                let mean = |value: fn(&ClampRow) -> f64| {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
                 println!(

@@ -5,7 +5,7 @@ use super::super::terminal;
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::Model;
-use mappa::results::{SweepRow, load_rows};
+use mappa::results::{SWEEP_FILE, SweepRow, load_rows};
 use mappa::steering::{Layers, recommend};
 use mappa::{Error, Result};
 use std::path::Path;
@@ -30,7 +30,7 @@ fn of_sweep(lab: &Path, model: &Model, probed: &Probed) -> Result<Option<(Layers
     let folder = lab.join("steering").join(&model.name);
     let mut newest: Option<(String, Layers, String)> = None;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.path().join("sweep.csv");
+        let file = entry.path().join(SWEEP_FILE);
         if !file.is_file() {
             continue;
         }

@@ -47,5 +47,5 @@ fn reading(
 ) -> Result<Vec<f64>> {
     let mut capture = Capture::nodes(&[at], &[token])?;
     model.transformer.forward(&Forest::of_text(ids)?, None, &mut Both(hook, &mut capture))?;
-    Ok(stored.probe.read_row(&capture.get(at)?.squeeze(0)?.to_vec1::<f32>()?))
+    Ok(stored.probe.predict_row(&capture.get(at)?.squeeze(0)?.to_vec1::<f32>()?))
 }

@@ -42,7 +42,7 @@ pub use predicted::Metrics;
 pub(super) use predicted::{Metric, Predicted};
 pub(super) use r2::selectivity;
 pub use r2::{r2, r2_by_target, r2_counted, r2_over};
-pub(super) use score::{MEAN, TargetScore, values, values_of_each};
+pub(super) use score::{TargetScore, values, values_of_each};
 pub use spearman::{Spearman, spearman};
 pub(super) use unit_sphere::{Point, on_sphere, point_of};
 

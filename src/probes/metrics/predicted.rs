@@ -1,10 +1,11 @@
 //! Truth and predictions of the targets of some entities, from which every metric is computed.
 
 use super::great_circle::place_of_prediction;
-use super::score::{Formula, MEAN, OverCounts, TargetScore};
+use super::score::{Formula, OverCounts, TargetScore};
 use super::unit_sphere::{Point, point_of};
 use crate::datasets::{Lat, Lon, TargetKind};
 use crate::error::Result;
+use crate::results::MEAN;
 use ndarray::Array2;
 use std::sync::Arc;
 

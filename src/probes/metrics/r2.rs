@@ -4,12 +4,13 @@ use super::counted::{every, sums};
 use super::predicted::Predicted;
 use super::score::TargetScore;
 use crate::error::Result;
+use crate::results::R2;
 use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
 
 /// The R² of each target, and its mean over the targets.
 pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
-    Ok(predicted.each_and_mean("r2", |column| {
+    Ok(predicted.each_and_mean(R2, |column| {
         let (truth, predicted) = (column.truth.clone(), column.predicted.clone());
         Box::new(move |counts| r2_counted(&truth, &predicted, counts))
     }))

@@ -2,8 +2,6 @@
 
 use super::counted::{mean, mean_counted};
 
-/// The target name of scores averaged over the targets.
-pub(in crate::probes) const MEAN: &str = "mean";
 /// The target name of scores of latitude and longitude together.
 pub(super) const GREAT_CIRCLE: &str = "great-circle";
 
