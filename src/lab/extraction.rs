@@ -189,7 +189,7 @@ impl<'a> Extraction<'a> {
         }
         let unplaced = &self.prompted.unplaced;
         if !unplaced.is_empty() {
-            // Beside the whole store, for shards too: none of them is about these.
+            // Baselines the whole store, for shards too: none of them is about these.
             save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
         }
         let prepared = self.prepared(&self.model.transformer, division)?;

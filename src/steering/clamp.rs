@@ -9,7 +9,7 @@ use super::text_stats::divergence;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::model::{Continuation, Forest, Model, Next, generate_each};
-use crate::results::PressRow;
+use crate::results::ClampRow;
 use crate::tokenizer::EncodedPrompt;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -60,7 +60,7 @@ impl ClampTrial<'_> {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the gazetteer lacks the group, or a prompt cannot be encoded.
-    pub fn rows(&self, model: &Model, clamped: &ClampedLatent) -> Result<Vec<PressRow>> {
+    pub fn rows(&self, model: &Model, clamped: &ClampedLatent) -> Result<Vec<ClampRow>> {
         let names = self.gazetteer.entries().iter().map(|(name, _)| NameSet::new(vec![name.clone()]));
         let names = names.collect::<Result<Vec<NameSet>>>()?;
         let own = self.gazetteer.entries().iter().position(|(name, _)| *name == clamped.group);
@@ -81,7 +81,7 @@ impl ClampTrial<'_> {
             for (way, latent, op) in changes {
                 let outcome = self.outcome(model, clamped, &names, Some(&op))?;
                 let row = row(clamped, own, &plain, &outcome);
-                rows.push(PressRow { way: way.into(), unit: latent, times, ..row });
+                rows.push(ClampRow { way: way.into(), unit: latent, times, ..row });
             }
         }
         Ok(rows)
@@ -128,7 +128,7 @@ impl ClampTrial<'_> {
 }
 
 /// The row of an outcome, compared with the plain one.
-fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> PressRow {
+fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> ClampRow {
     let n_prompts = clamped.prompts.len();
     let n_groups = plain.log_probs[0].len();
     let mean = |values: &mut dyn Iterator<Item = f64>, n: usize| values.sum::<f64>() / n.max(1) as f64;
@@ -143,7 +143,7 @@ fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) 
         hits as f64 / n_prompts.max(1) as f64
     };
     let kl = outcome.first_logits.iter().zip(&plain.first_logits).map(|(p, q)| divergence(p, q));
-    PressRow {
+    ClampRow {
         group: clamped.group.clone(),
         unit: clamped.latent,
         way: String::new(),

@@ -265,7 +265,7 @@ impl Pass<'_> {
 
     fn reading(&self, at: HookPoint, activation: &[f32]) -> Result<f64> {
         let target = self.plan.probes.target(self.plan.target)?;
-        Ok(self.plan.probes.get(at)?.probe.read_row(activation)[target])
+        Ok(self.plan.probes.get(at)?.probe.predict_row(activation)[target])
     }
 
     /// A text's row, without its readings.

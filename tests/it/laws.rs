@@ -49,7 +49,7 @@ fn probe(d_model: usize) -> Probe {
 }
 
 fn read(probe: &Probe, row: &[f32]) -> Vec<f64> {
-    probe.read(Array1::from_vec(widen(row)).view()).to_vec()
+    probe.predict_one(Array1::from_vec(widen(row)).view()).to_vec()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -6,7 +6,7 @@ use super::cells::{HEADS, cells_of};
 use super::{Source, latent};
 use clap::Args;
 use mappa::lab::{Lab, ListedOn, Listing, TopTokens, group_rows, kind_of, list, top_tokens};
-use mappa::results::{FeatureTokenRow, save_rows};
+use mappa::results::{FeatureTokenRow, TOKENS_FILE, save_rows};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -65,7 +65,7 @@ impl List {
         print_summary(&listing);
         let tokens = self.text.as_ref().map(|file| top_tokens(&listing, file, self.top)).transpose()?;
         if let (Some(found), Some(file)) = (&tokens, &self.text) {
-            save_rows(&listing.folder.join("tokens.csv"), &found.rows)?;
+            save_rows(&listing.folder.join(TOKENS_FILE), &found.rows)?;
             let (n, active) = (found.n_tokens, found.n_active);
             println!("on the {n} tokens of {}: {active} units are active on some", file.display());
         }

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
 ///
-/// Beside the probe's direction stand random ones of the same length. Layers with + between them are steered
+/// Baselines the probe's direction stand random ones of the same length. Layers with + between them are steered
 /// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line
 /// says which layer and dose have the most effect at a budget of divergence.
 ///

@@ -4,7 +4,7 @@ use super::listing::Listing;
 use crate::error::{Error, Result};
 use crate::features::Match;
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PressRow, save_rows};
+use crate::results::{ClampRow, save_rows};
 use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct ClampReport {
     /// The best match of each group, the best groups first.
     pub best: Vec<Match>,
     /// One row a group, dose and latent.
-    pub rows: Vec<PressRow>,
+    pub rows: Vec<ClampRow>,
     /// The file of the rows.
     pub file: PathBuf,
 }

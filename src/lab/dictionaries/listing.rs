@@ -12,7 +12,7 @@ use crate::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivati
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{FeatureGroupRow, FeatureRow, save_rows};
+use crate::results::{FeatureGroupRow, FeatureRow, UNITS_FILE, save_rows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ impl Listing<'_> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
         self.card.save(&folder.join("card.json"))?;
-        save_rows(&folder.join("units.csv"), &self.latent_rows(top))?;
+        save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
         save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
     }
 

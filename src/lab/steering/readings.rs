@@ -94,6 +94,6 @@ impl Token<'_> {
         let mut capture = Capture::nodes(&[self.point], &[self.position])?;
         let forest = Forest::of_text(self.ids)?;
         self.model.transformer.forward(&forest, None, &mut Both(hook, &mut capture))?;
-        Ok(self.stored.probe.read_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
+        Ok(self.stored.probe.predict_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
     }
 }
