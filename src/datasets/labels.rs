@@ -1,4 +1,4 @@
-//! The values of entities in a column of their file, or in one that follows from their years; they group entities.
+//! The values of entities in a column, which group them: a column of their file, or one derived from their years.
 
 use super::ages::age;
 use super::entity::{Dataset, Target};

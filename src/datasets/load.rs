@@ -1,4 +1,4 @@
-//! One loader for the bundled files, the paper's and the user's own: columns decide what a file is.
+//! One loader for the bundled files, the paper's and the user's own: the columns decide on the kind of a dataset.
 
 use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// Reads a dataset from a CSV, TSV, JSON or Parquet file; its name is the file's stem.
 ///
 /// # Errors
-/// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row; a file with one bad
-/// row is refused whole, so that nothing is left out silently.
+/// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row. A file with one bad row is
+/// refused as a whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
     folder_name_of("dataset", path)?;
     let (cells, sha256) = formats::load(path, path)?;
@@ -32,7 +32,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
 fn dataset(path: &Path, mut cells: Cells, sha256: String) -> Result<Dataset> {
     let headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
     cells.columns = headings.iter().map(|heading| heading.name.clone()).collect();
-    // Names may only now be alike: `year [group]`, `year`.
+    // Without their marks two names may be equal: `year [group]`, `year`.
     cells.check(path)?;
     let sheet = Sheet { path, headings: &headings, cells: &cells };
     let columns = Columns::of(&sheet)?;

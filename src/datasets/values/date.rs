@@ -13,7 +13,7 @@ fn month_days(year: i32, month: u32) -> u32 {
 /// The decimal year of an ISO date: `2001-07-02` is about 2001.5. The time of day, if any, is ignored.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the text.
+/// The text's fault, as a sentence.
 ///
 /// # Examples
 /// ```
@@ -41,10 +41,10 @@ pub fn date_to_year(text: &str) -> Result<f64, String> {
     Ok(f64::from(year) + f64::from(before) / if is_leap(year) { 366.0 } else { 365.0 })
 }
 
-/// The ISO date of a compact one, `19690720`, of the years 1000 to 2999; none of what is another number.
+/// The ISO date of a compact date such as `19690720`, of the years 1000 to 2999; none for any other number.
 pub(in crate::datasets) fn compact_to_iso(text: &str) -> Option<String> {
     let text = text.trim();
-    // A column of numbers that lacks some is one of floats for other programs.
+    // Other programs write a column of integers with missing values as floats.
     let digits = text.strip_suffix(".0").unwrap_or(text);
     if digits.len() != 8
         || !digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -56,7 +56,7 @@ pub(in crate::datasets) fn compact_to_iso(text: &str) -> Option<String> {
     date_to_year(&iso).is_ok().then_some(iso)
 }
 
-/// The ISO date of a day counted from 1970-01-01.
+/// The ISO date of a day, counted from 1970-01-01.
 pub(in crate::datasets) fn day_to_iso(day: i64) -> String {
     // 400 years are 146,097 days; 719,528 lie between the first day of year 0 and 1970.
     let (mut left, mut year) =

@@ -1,13 +1,13 @@
-//! Years as cells have them: numbers, ISO dates, and compact dates such as `19690720`.
+//! Years in cells: numbers, ISO dates, and compact dates such as `19690720`.
 
 use super::date::{compact_to_iso, date_to_year};
 use super::number::{self, Mark};
 use std::ops::RangeInclusive;
 
-/// Years that a dataset may have: beyond them a number is another thing, such as a compact date.
+/// The years that are accepted; a number outside is something else, such as a compact date.
 const YEARS: RangeInclusive<f64> = -1_000_000.0..=9_999.0;
 
-/// The decimal year that a cell means, or what is wrong with it.
+/// The decimal year in a cell, or the cell's fault as a sentence.
 pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     let text = text.trim();
     if let Some(iso) = compact_to_iso(text) {
@@ -31,7 +31,7 @@ pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     }
 }
 
-/// Refuses a column of compact dates and plain years: its numbers may be either. Gives a row and what is wrong.
+/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row and its fault.
 pub(in crate::datasets) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,
