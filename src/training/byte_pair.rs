@@ -1,4 +1,4 @@
-//! A byte-pair tokenizer small enough that names split into several tokens.
+//! A byte-pair tokenizer with so small a vocabulary that names split into several tokens.
 
 use crate::error::{Error, Result};
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
@@ -9,9 +9,9 @@ use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 /// The token that begins and ends a text; its id is 0.
 pub const BOUNDARY: &str = "<|text|>";
 
-/// Trains a byte-level BPE tokenizer on some lines and gives its tokenizer.json.
+/// Trains a byte-level BPE tokenizer on some lines and returns its tokenizer.json.
 ///
-/// A name has the same tokens at the beginning of a text as within it, and BOS stands before each text.
+/// A name has the same tokens at the beginning of a text as within it, and BOS comes before each text.
 ///
 /// # Errors
 /// [`Error::Internal`] if the tokenizers library refuses the lines.
