@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_leave_its_folder_is_refused() {
+    fn a_name_that_leads_outside_its_folder_is_refused() {
         for name in
             ["", ".", "..", "...", ". .", "a/b", "a\\b", "../a", "/", "a\nb", "a\u{1b}[2J", "a\0", " "]
         {

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn one_near_namesake_is_agreement_and_the_state_tells_namesakes_apart() {
+    fn one_near_namesake_is_agreement_and_the_state_separates_namesakes() {
         let ours = places("Salem,Oregon,44.94,-123.03\nAda,Ohio,40.8,-83.8\nFiji Seam,Guam,0,179.9\n");
         let reference = places(
             "Salem,Oregon,10,10\nSalem,Oregon,44.9,-123.0\nSalem,Ohio,40.9,-80.8\nAda,Ohio,41.2,-83.8\nfiji seam,Guam,0,-179.9\n",

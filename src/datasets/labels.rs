@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_is_refused_with_those_that_are() {
+    fn a_missing_column_is_refused_with_a_list_of_columns() {
         let places = bundled("world_place").unwrap();
         for column in ["moon", "century"] {
             let error = labels(&places, column).unwrap_err().to_string();

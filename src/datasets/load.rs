@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_come_before_names_and_columns_in_any_order_keep_north_north() {
+    fn marked_headings_come_before_names_and_latitude_is_found_in_any_order() {
         let text = "x [longitude],who [name],creator,y [latitude],name,death_year,part [test]\n170,A,B,-3,C,7,test\n";
         let dataset = read(text).unwrap();
         let entity = &dataset.entities[0];
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_lists_what_is_there() {
+    fn a_missing_column_lists_the_columns_of_the_file() {
         let error = read("name,latitude\nA,1\n").unwrap_err().to_string();
         assert!(error.contains("`longitude`") && error.contains("name, latitude"), "{error}");
         let error = read("name,colour\nA,red\n").unwrap_err().to_string();

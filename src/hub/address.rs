@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_lead_where_browsers_go() {
+    fn redirects_resolve_as_in_browsers() {
         let from = "https://hub.example/a/b";
         assert_eq!(joined(from, "http://x/y"), "http://x/y");
         assert_eq!(joined(from, "//x/y"), "https://x/y");
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_part_of_an_address() {
+    fn names_are_quoted_as_one_component_of_an_address() {
         assert_eq!(quoted("refs/pr/1"), "refs%2Fpr%2F1");
         assert_eq!(quoted("v1.0+a=b-_~"), "v1.0%2Ba%3Db-_~");
     }

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn git_names_contents_as_git_does() {
+    fn blob_ids_equal_those_of_git() {
         // The output of `git hash-object` for an empty file, and for one line.
         assert_eq!(git_blob(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
         assert_eq!(git_blob(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");

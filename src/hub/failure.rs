@@ -89,7 +89,7 @@ mod tests {
     use std::io::{Error, ErrorKind};
 
     #[test]
-    fn what_broke_passes_and_what_never_was_does_not() {
+    fn broken_connections_are_transient_and_missing_ones_are_not() {
         for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::TimedOut] {
             assert!(matches!(failure("x", ureq::Error::Io(kind.into())), Failure::Transient(_)), "{kind}");
         }

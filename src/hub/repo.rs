@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repos_and_revisions_are_told_apart() {
+    fn repos_and_revisions_are_parsed() {
         let repo: RepoId = "EleutherAI/pythia-160m@step3000".parse().unwrap();
         assert_eq!((repo.id(), repo.revision()), ("EleutherAI/pythia-160m", "step3000"));
         assert_eq!(repo.to_string(), "EleutherAI/pythia-160m@step3000");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_the_cache_or_is_no_name_is_refused() {
+    fn names_that_lead_outside_the_cache_or_are_invalid_are_refused() {
         let long = format!("a/{}", "b".repeat(95));
         let ids =
             ["", "/", "a/", "/b", "a/b/c", "..", "a/..", "../b", "a/b c", "a/b\\c", "a/b--c", "a/-b", ".a/b"];

@@ -56,7 +56,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_name_has_the_same_tokens_wherever_it_stands_and_spans_are_exact() {
+    fn a_name_has_the_same_tokens_anywhere_and_offsets_are_exact() {
         let lines: Vec<String> =
             ["Oslo is near Bergen", "Bergen is near Oslo", "Łódź"].map(String::from).into();
         let bytes = train_tokenizer(&lines, 300).unwrap();

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn no_coordinate_year_or_date_stands_in_the_corpus() {
+    fn no_coordinate_year_or_date_is_in_the_corpus() {
         let datasets = datasets();
         let corpus = Corpus::new(&datasets, 5);
         let mut names: Vec<&str> =
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_gives_its_own_year_away() {
+    fn no_name_reveals_its_own_year() {
         for dataset in datasets() {
             for entity in &dataset.entities {
                 if let Target::Year(year) = entity.target {

@@ -1,4 +1,4 @@
-//! Laws of extraction and probing: groups equal single passes, and what was planted is found.
+//! Laws of extraction and probing: batches equal single passes, and planted directions are found.
 
 use super::tiny_spec;
 use mappa::activations::{Extraction, Reader, SpanRow, extract};
@@ -22,7 +22,7 @@ fn points() -> Vec<HookPoint> {
     points
 }
 
-/// What was extracted, and in how many groups.
+/// The extraction, and its number of batches.
 fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> (Extraction, usize) {
     let (mut n_groups, mut n_done) = (0, 0);
     let (reader, prompt) = (Reader { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
@@ -34,7 +34,7 @@ fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> 
     (extraction.unwrap(), n_groups)
 }
 
-/// Some names that share beginnings, and a model and tokenizer for them.
+/// Some names with shared prefixes, and a model and tokenizer for them.
 fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
     let name = |i: usize| format!("{} {:05}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 100_000, i % 7);
     let rows: String = (0..1500).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -47,7 +47,7 @@ fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
 }
 
 #[test]
-fn any_number_of_threads_reads_the_same_bits() {
+fn any_number_of_threads_records_the_same_bits() {
     let (dataset, _, tokenizer, model) = towns();
     let with = |n| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
@@ -78,7 +78,7 @@ fn forest_groups_equal_one_entity_at_a_time() {
     }
 }
 
-/// Noise with each target planted along a direction of its own, seeded by the target's place.
+/// Noise with each target planted along a direction of its own, seeded by the target's index.
 fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let directions: Vec<Direction> = (0..2).map(|seed| Direction::random(d_model, seed).unwrap()).collect();
@@ -126,7 +126,7 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
         let shuffled = r2(SHUFFLED, "test");
         assert_eq!(shuffled.len(), n_targets + 1);
         assert!(shuffled.iter().all(|r2| *r2 < 0.15), "{}: {shuffled:?}", dataset.name);
-        // How the stream moves with a target is the direction that was planted, sign included.
+        // The stream moves with a target along the planted direction, sign included.
         for (pattern, seed) in scored.stream.pattern.rows().into_iter().zip(0..) {
             let planted = Direction::random(d_model, seed).unwrap();
             let along: f64 = pattern.iter().zip(planted.unit()).map(|(a, b)| a * b).sum();

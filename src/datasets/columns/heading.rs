@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heading_comes_back_as_it_is_written() {
+    fn a_heading_is_parsed_and_written_back() {
         let marked = WORDS.map(|(word, _)| format!("a column [{word}]"));
         let others = ["name", "size [target]", "population [target: people]", "speed [km/h]"];
         for text in marked.iter().map(String::as_str).chain(others) {

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_name_comes_first_and_two_further_ones_are_a_question() {
+    fn a_usual_name_comes_first_and_two_further_ones_are_ambiguous() {
         assert_eq!(NAME.find(&headings(&["city", "Title", "name"])), Ok(Some(2)));
         assert_eq!(NAME.find(&headings(&["city", "Title"])), Ok(Some(1)));
         assert_eq!(NAME.find(&headings(&["city", "person"])), Err(Several(vec![0, 1])));

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_the_world_are_possessed() {
+    fn places_of_the_world_become_possessives() {
         for (name, expected) in [
             ("Paris", "Paris"),
             ("Athens (Georgia)", "Georgia's Athens"),

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_day_of_four_years_comes_back() {
+    fn every_day_of_four_years_converts_there_and_back() {
         for year in 1999..=2003 {
             for month in 1..=12 {
                 for day in 1..=month_days(year, month) {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_dates_are_those_of_the_calendar() {
+    fn only_dates_of_the_calendar_are_compact_dates() {
         assert_eq!(compact_to_iso(" 19690720 ").as_deref(), Some("1969-07-20"));
         assert_eq!(compact_to_iso("20000229.0").as_deref(), Some("2000-02-29"));
         for text in
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_date_is_refused() {
+    fn a_text_that_is_not_a_date_is_refused() {
         for text in ["", "1969", "1969-13-01", "2001-02-29", "1969-07-xx", "20 July 1969", "1969-07-20 or so"]
         {
             assert!(date_to_year(text).unwrap_err().contains("not a date"), "{text}");

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_under_the_mark_that_allows_them() {
+    fn numbers_are_read_with_the_decimal_mark_that_allows_them() {
         for (text, point, comma) in [
             ("59.9", Some(59.9), None),
             ("59,9", None, Some(59.9)),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_has_the_mark_that_some_cell_demands() {
+    fn a_column_has_the_decimal_mark_that_some_cell_requires() {
         let of = |cells: &[&str]| Evidence::of((1..).zip(cells.iter().copied()));
         assert_eq!(of(&["8,336,817", "59,900"]).mark(), Some(Mark::Point));
         assert_eq!(of(&["59,9", "59,900", ""]).mark(), Some(Mark::Comma));

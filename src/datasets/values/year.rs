@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn years_and_dates_are_read_and_what_is_beyond_them_refused() {
+    fn years_and_dates_are_read_and_other_numbers_refused() {
         let read = |text: &str| year(text, Mark::Point);
         for (text, expected) in [("1969", 1969.0), ("-44", -44.0), (" 1986.5 ", 1986.5), ("20010101", 2001.0)]
         {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_dates_beside_years_are_a_question_with_both_rows() {
+    fn a_mix_of_compact_dates_and_years_is_refused_with_both_rows() {
         let of = |cells: &[&str]| check((1..).zip(cells.iter().copied()), Mark::Point);
         assert_eq!(of(&["19690720", "1900-01-01", ""]), Ok(()));
         assert_eq!(of(&["1969", "1900-01-01"]), Ok(()));
