@@ -15,6 +15,7 @@
 //! - [`figures`]: pictures of saved rows
 //! - [`progress`]: observation of long work
 //! - [`training`]: the corpus and the trainer behind the bundled model
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
 pub mod artefact;
@@ -24,6 +25,7 @@ pub mod features;
 pub mod figures;
 pub mod hook_point;
 pub mod hub;
+pub mod lab;
 pub mod model;
 pub mod probes;
 pub mod progress;
@@ -33,3 +35,4 @@ pub mod tokenizer;
 pub mod training;
 
 pub use error::{Error, Result};
+pub use lab::Lab;

@@ -62,10 +62,10 @@ impl<'a> PromptTexts<'a> {
             match part {
                 Part::Text(literal) => text += literal,
                 Part::Group(column) => {
-                    text += self.value(*column, entity.groups.get(*column).map(String::as_str))?
+                    text += self.value(*column, entity.groups.get(*column).map(String::as_str))?;
                 }
                 Part::Cell(column) => {
-                    text += self.cell(*column, self.dataset.table.cell(entity.row, *column))?
+                    text += self.cell(*column, self.dataset.table.cell(entity.row, *column))?;
                 }
                 Part::Entity | Part::Name => {
                     let Phrase { lead, name } = self.phrase(entity);

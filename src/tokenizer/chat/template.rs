@@ -213,7 +213,7 @@ mod tests {
                 Some(rendered) => assert_eq!(found, Ok(rendered), "{template}"),
                 // What transformers refuses is refused, and the line is told.
                 None => {
-                    assert!(found.as_ref().is_err_and(|e| e.contains("line 1: ")), "{template}: {found:?}")
+                    assert!(found.as_ref().is_err_and(|e| e.contains("line 1: ")), "{template}: {found:?}");
                 }
             }
         }
