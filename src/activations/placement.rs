@@ -57,7 +57,7 @@ pub fn place_texts(
     recording: Recording,
 ) -> Result<Placed> {
     let texts = prompt.texts(dataset)?;
-    let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary()));
+    let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary_tokens()));
     let place_one = |entity: &Entity| -> Result<Span, (String, String)> {
         let prompted = texts.of(entity).map_err(|problem| (prompt.written(), problem))?;
         let span = place(tokenizer, &prompted).map(|(span, begin)| match &random {
@@ -120,7 +120,7 @@ fn also(others: &[Unplaced]) -> String {
 
 /// Whether a span holds the token that stands for what has none.
 pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
-    tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
+    tokenizer.unknown_token().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
 /// Whether the model can read the tokens of a text; asked before the first pass, so that a long run does not end at

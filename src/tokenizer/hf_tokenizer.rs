@@ -173,7 +173,7 @@ impl Tokenizer {
     }
 
     /// True if the model has a chat template.
-    pub fn chats(&self) -> bool {
+    pub fn has_chat_template(&self) -> bool {
         self.files.chat != ChatSource::Missing
     }
 
@@ -235,7 +235,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the tokenizer refuses a letter.
-    pub fn beginning(&self) -> Result<String> {
+    pub fn special_prefix(&self) -> Result<String> {
         let ids = match &self.chat {
             None => {
                 let encoded = self.encode(ANY_TEXT)?;
@@ -252,8 +252,8 @@ impl Tokenizer {
     }
 
     /// True if a special token such as BOS comes before a text.
-    pub fn begins(&self) -> bool {
-        self.beginning().is_ok_and(|token| token != "none")
+    pub fn has_special_prefix(&self) -> bool {
+        self.special_prefix().is_ok_and(|token| token != "none")
     }
 
     /// A warning for a text that contains the BOS which is added before every text anyway, so that there are two;
@@ -344,7 +344,7 @@ impl Tokenizer {
     }
 
     /// The vocabulary without special tokens, in ascending order.
-    pub fn ordinary(&self) -> Vec<u32> {
+    pub fn ordinary_tokens(&self) -> Vec<u32> {
         let added = self.inner.get_added_tokens_decoder();
         let is_special = |id: &u32| added.get(id).is_some_and(|token| token.special);
         let mut ids: Vec<u32> =
@@ -359,7 +359,7 @@ impl Tokenizer {
     }
 
     /// The unknown token, such as `[UNK]`, if there is one.
-    pub fn unknown(&self) -> Option<u32> {
+    pub fn unknown_token(&self) -> Option<u32> {
         self.unknown
     }
 

@@ -2,7 +2,7 @@
 
 use super::root;
 use mappa::artefact::Card;
-use mappa::datasets::{ImportPlan, Imported, Incomplete, Quantity, TargetKind, TargetOf, find};
+use mappa::datasets::{ImportPlan, Imported, IncompleteRows, Quantity, TargetChoice, TargetKind, find};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -10,18 +10,18 @@ fn fixture(name: &str) -> PathBuf {
     root("tests/fixtures/import").join(name)
 }
 
-fn quantity(column: &str, unit: &str) -> TargetOf {
-    TargetOf::Quantity { column: column.into(), unit: unit.into() }
+fn quantity(column: &str, unit: &str) -> TargetChoice {
+    TargetChoice::Quantity { column: column.into(), unit: unit.into() }
 }
 
-fn people(target: TargetOf) -> ImportPlan {
+fn people(target: TargetChoice) -> ImportPlan {
     ImportPlan {
         name: "people".into(),
         entity: Some("who".into()),
         target,
         groups: vec!["town".into()],
         test: Some("part".into()),
-        incomplete: Incomplete::LeftOut,
+        incomplete: IncompleteRows::LeftOut,
     }
 }
 
@@ -55,7 +55,7 @@ fn four_formats_give_the_same_dataset() {
 #[test]
 fn dates_are_years_in_each_format_and_times_in_nanoseconds_too() {
     let years = |name: &str, column: &str| {
-        people(TargetOf::Year(column.into())).read(&fixture(name)).unwrap().dataset.targets()
+        people(TargetChoice::Year(column.into())).read(&fixture(name)).unwrap().dataset.targets()
     };
     let expected = years("people.csv", "born");
     assert_eq!(expected[0][0], 1890.0);
@@ -114,7 +114,7 @@ fn latitude_and_longitude_follow_the_plan() {
     std::fs::write(&path, "x,name,y\n170,Wellington,-41\n12,Rome,42\n").unwrap();
     let place = |latitude: &str, longitude: &str| ImportPlan {
         name: "towns".into(),
-        target: TargetOf::Place { latitude: latitude.into(), longitude: longitude.into() },
+        target: TargetChoice::Place { latitude: latitude.into(), longitude: longitude.into() },
         ..ImportPlan::default()
     };
     assert_eq!(place("y", "x").read(&path).unwrap().dataset.targets(), [[-41.0, 42.0], [170.0, 12.0]]);

@@ -1,7 +1,7 @@
 //! Tables as other programs write them: read as by pandas with stated options, or refused with a way out.
 
 use super::root;
-use mappa::datasets::{Dataset, ImportPlan, Incomplete, TargetOf, load};
+use mappa::datasets::{Dataset, ImportPlan, IncompleteRows, TargetChoice, load};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -34,8 +34,8 @@ fn holds(message: &str, parts: &[&str]) {
 
 /// A plan with one column for the target and one for the names.
 fn import(path: &Path, (entity, target): (&str, &str)) -> Dataset {
-    let target = TargetOf::Quantity { column: target.into(), unit: String::new() };
-    let (entity, incomplete) = (Some(entity.into()), Incomplete::LeftOut);
+    let target = TargetChoice::Quantity { column: target.into(), unit: String::new() };
+    let (entity, incomplete) = (Some(entity.into()), IncompleteRows::LeftOut);
     let plan = ImportPlan { name: "own".into(), entity, target, incomplete, ..ImportPlan::default() };
     plan.read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).dataset
 }
@@ -121,7 +121,7 @@ fn numbers_are_read_only_if_one_meaning_fits() {
     assert_eq!(places.targets(), [[59.913, 48.208], [10.752, 16.373]], "nowhere is 59,913 degrees north");
     let plan = ImportPlan {
         name: "own".into(),
-        target: TargetOf::Quantity { column: "size".into(), unit: String::new() },
+        target: TargetChoice::Quantity { column: "size".into(), unit: String::new() },
         ..ImportPlan::default()
     };
     for (text, parts) in [
@@ -143,12 +143,12 @@ fn an_imported_file_is_read_back_unchanged() {
     for (text, target) in [
         (
             "name;size\nA;8.336.817\nB;65.283\n",
-            TargetOf::Quantity { column: "size".into(), unit: "m".into() },
+            TargetChoice::Quantity { column: "size".into(), unit: "m".into() },
         ),
-        ("name;size\nA;19690720\nB;1900-01-01\n", TargetOf::Year("size".into())),
+        ("name;size\nA;19690720\nB;1900-01-01\n", TargetChoice::Year("size".into())),
         (
             "name;size;x\nA;59,913;10,752\nB;-3,5;1\n",
-            TargetOf::Place { latitude: "size".into(), longitude: "x".into() },
+            TargetChoice::Place { latitude: "size".into(), longitude: "x".into() },
         ),
     ] {
         let (folder, path) = file("s.csv", text.as_bytes());

@@ -325,7 +325,7 @@ fn an_entity_is_found_in_its_chat() {
         .with_chat(ChatDate::default())
         .and(Tokenizer::open(&root("tests/fixtures/bos")).unwrap().with_chat(ChatDate::default()));
     assert!(error.unwrap_err().to_string().contains("a model without a chat template"));
-    assert!(phi3.chats());
+    assert!(phi3.has_chat_template());
 }
 
 #[test]
@@ -365,10 +365,10 @@ fn special_tokens_around_a_text_equal_those_of_transformers() {
         assert_eq!(ours[1..], [&bare[..], &after].concat(), "{row}");
         let bos = before.first().copied().unwrap_or(ours[0]);
         assert_eq!(ours[0], bos, "{row}");
-        assert_eq!(always.beginning().unwrap(), always.token(bos));
+        assert_eq!(always.special_prefix().unwrap(), always.token(bos));
         let never = tokenizer.with_bos(Bos::Never).unwrap();
         assert_eq!(never.encode("Oslo").unwrap().ids, [&bare[..], &after].concat(), "{row}");
-        assert_eq!(never.beginning().unwrap(), "none");
+        assert_eq!(never.special_prefix().unwrap(), "none");
     }
 }
 
@@ -381,7 +381,7 @@ fn a_tokenizer_without_bos_uses_the_token_between_documents_and_one_without_eith
             .unwrap();
         std::fs::write(folder.path().join("tokenizer_config.json"), named).unwrap();
         let tokenizer = Tokenizer::open(folder.path()).unwrap().with_bos(Bos::Always)?;
-        Ok::<String, mappa::Error>(tokenizer.beginning().unwrap())
+        Ok::<String, mappa::Error>(tokenizer.special_prefix().unwrap())
     };
     assert_eq!(bos(r#"{"bos_token": "<s>", "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<s>");
     assert_eq!(bos(r#"{"bos_token": null, "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<|endoftext|>");
@@ -403,7 +403,7 @@ fn random_tokens_come_after_bos_and_depend_on_seed_and_row_alone() {
     let [first, again, other] = ["random", "random:0", "random:1"].map(|prompt| spans(prompt, &dataset));
     assert_eq!(first, again);
     let drawn = |span: &Span| span.ids[1..11].to_vec();
-    let ordinary = tokenizer.ordinary();
+    let ordinary = tokenizer.ordinary_tokens();
     assert!(!ordinary.contains(&0), "BOS is among the tokens that are drawn from");
     let mut counts = vec![0; 1 + *ordinary.last().unwrap() as usize];
     for ((plain, first), other) in plain.iter().zip(&first).zip(&other) {

@@ -62,9 +62,9 @@ fn tokens_spell_their_texts() {
         assert_eq!(tokenizer.bos_conflict(), None, "{folder}");
     }
     let opt = Tokenizer::open(&fixtures().join("opt")).unwrap();
-    assert_eq!((opt.beginning().unwrap().as_str(), opt.bos_token()), ("</s>", opt.id("</s>")));
+    assert_eq!((opt.special_prefix().unwrap().as_str(), opt.bos_token()), ("</s>", opt.id("</s>")));
     let bert = Tokenizer::open(&fixtures().join("bert")).unwrap();
-    assert_eq!(bert.unknown(), bert.id("[UNK]"));
+    assert_eq!(bert.unknown_token(), bert.id("[UNK]"));
 }
 
 /// A folder with copies of some files, and other given files.

@@ -1,6 +1,6 @@
 //! The kept rows of a file, as a CSV file of the lab.
 
-use super::plan::{ImportPlan, Incomplete, TargetOf};
+use super::plan::{ImportPlan, IncompleteRows, TargetChoice};
 use crate::artefact::{self, Card};
 use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
@@ -71,7 +71,7 @@ fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Hea
     let (mut n_left_out, mut names) = (0, HashSet::new());
     for (record, row) in cells.rows.iter().zip(1..) {
         if let Some(column) = columns.missing(record) {
-            if plan.incomplete == Incomplete::LeftOut {
+            if plan.incomplete == IncompleteRows::LeftOut {
                 n_left_out += 1;
                 continue;
             }
@@ -113,9 +113,9 @@ fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
 
 fn card(plan: &ImportPlan, file: SourceFile, dataset: &Dataset) -> Card {
     let target = match &plan.target {
-        TargetOf::Usual | TargetOf::Quantity { .. } => dataset.kind.names().join(", "),
-        TargetOf::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
-        TargetOf::Year(column) => format!("year {column}"),
+        TargetChoice::Usual | TargetChoice::Quantity { .. } => dataset.kind.names().join(", "),
+        TargetChoice::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
+        TargetChoice::Year(column) => format!("year {column}"),
     };
     let source = file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut card = Card::new()
@@ -125,7 +125,10 @@ fn card(plan: &ImportPlan, file: SourceFile, dataset: &Dataset) -> Card {
         .input("unit", dataset.kind.unit())
         .input("groups", dataset.group_columns.join(", "))
         .input("test_column", plan.test.as_deref().unwrap_or("is_test, else by name"))
-        .input("incomplete_rows", if plan.incomplete == Incomplete::Refused { "refused" } else { "left out" })
+        .input(
+            "incomplete_rows",
+            if plan.incomplete == IncompleteRows::Refused { "refused" } else { "left out" },
+        )
         .note("sha256", &dataset.sha256)
         .note("n_entities", dataset.entities.len())
         .note("n_test", dataset.entities.iter().filter(|entity| entity.is_test).count());

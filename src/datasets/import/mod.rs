@@ -10,4 +10,4 @@ mod plan;
 
 pub use convert::Imported;
 pub use paper::{PAPER_ADDRESS, PAPER_FILES, PaperFile};
-pub use plan::{ImportPlan, Incomplete, TargetOf};
+pub use plan::{ImportPlan, IncompleteRows, TargetChoice};

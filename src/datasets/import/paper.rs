@@ -1,7 +1,7 @@
 //! The paper's six files, pinned at a commit of their authors' repository.
 
 use super::convert::Imported;
-use super::plan::{ImportPlan, Incomplete};
+use super::plan::{ImportPlan, IncompleteRows};
 use crate::artefact::{self, Card};
 use crate::error::Result;
 use std::path::Path;
@@ -56,8 +56,11 @@ impl PaperFile {
     /// # Errors
     /// As [`ImportPlan::read`].
     pub fn import(&self, downloaded: &Path) -> Result<Imported> {
-        let plan =
-            ImportPlan { name: self.name.into(), incomplete: Incomplete::LeftOut, ..ImportPlan::default() };
+        let plan = ImportPlan {
+            name: self.name.into(),
+            incomplete: IncompleteRows::LeftOut,
+            ..ImportPlan::default()
+        };
         let imported = plan.read_as(Path::new(&format!("{}.csv", self.name)), downloaded)?;
         Ok(imported.noted(GIT_BLOB, self.blob))
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The target of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum TargetOf {
+pub enum TargetChoice {
     /// `latitude` and `longitude`, or a year by one of its usual names.
     #[default]
     Usual,
@@ -31,7 +31,7 @@ pub enum TargetOf {
 
 /// The treatment of a row without a name or without its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Incomplete {
+pub enum IncompleteRows {
     /// An error.
     #[default]
     Refused,
@@ -47,13 +47,13 @@ pub struct ImportPlan {
     /// The column with the entities' names; by default `name`, `title`, `headline` or `entity`.
     pub entity: Option<String>,
     /// The target.
-    pub target: TargetOf,
+    pub target: TargetChoice,
     /// Columns that group entities, the first for the centroid baseline; others are found by their names.
     pub groups: Vec<String>,
     /// The column that marks the test split; by default `is_test`, else a fifth is chosen by name.
     pub test: Option<String>,
     /// The treatment of incomplete rows.
-    pub incomplete: Incomplete,
+    pub incomplete: IncompleteRows,
 }
 
 impl ImportPlan {
@@ -79,13 +79,15 @@ impl ImportPlan {
             mark(column, ColumnRole::Name)?;
         }
         match &self.target {
-            TargetOf::Usual => {}
-            TargetOf::Place { latitude, longitude } => {
+            TargetChoice::Usual => {}
+            TargetChoice::Place { latitude, longitude } => {
                 mark(latitude, ColumnRole::Latitude)?;
                 mark(longitude, ColumnRole::Longitude)?;
             }
-            TargetOf::Year(column) => mark(column, ColumnRole::Year)?,
-            TargetOf::Quantity { column, unit } => mark(column, ColumnRole::Target { unit: unit.clone() })?,
+            TargetChoice::Year(column) => mark(column, ColumnRole::Year)?,
+            TargetChoice::Quantity { column, unit } => {
+                mark(column, ColumnRole::Target { unit: unit.clone() })?
+            }
         }
         self.groups.iter().try_for_each(|column| mark(column, ColumnRole::Group))?;
         self.test.iter().try_for_each(|column| mark(column, ColumnRole::Test))?;
