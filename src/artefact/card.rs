@@ -9,8 +9,8 @@ use std::path::Path;
 
 /// The run record beside an artefact: its inputs, its origin, its counts.
 ///
-/// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date, version)
-/// and `notes` may differ.
+/// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date,
+/// version) and `notes` may differ.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Card {
     /// The inputs that decide the content, by name.

@@ -33,7 +33,8 @@ pub fn folder_name(what: &str, name: &str) -> Result<String> {
     Err(Error::invalid(what, format!("{name:?}"), expected))
 }
 
-/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without a name.
+/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without
+/// a name.
 ///
 /// # Errors
 /// As [`folder_name`], naming the file.

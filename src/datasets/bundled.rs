@@ -40,7 +40,8 @@ pub fn name_of(name: &str) -> String {
     }
 }
 
-/// Loads a dataset by path or name: a file with a known ending, else `datasets/NAME.csv` in the lab, else a bundled one.
+/// Loads a dataset by path or name: a file with a known ending, else `datasets/NAME.csv` in the lab, else a bundled
+/// one.
 ///
 /// # Errors
 /// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 /// Columns that a dataset of years has even if its file does not.
 const DERIVED: [&str; 3] = ["century", "decade", "age"];
 
-/// The value of each entity in a column, in dataset order: any column of the file; for years also `century` and `decade`,
-/// which are the first year of each, such as `1900`, and `age`, such as `Roman`.
+/// The value of each entity in a column, in dataset order: any column of the file; for years also `century` and
+/// `decade`, which are the first year of each, such as `1900`, and `age`, such as `Roman`.
 ///
 /// # Errors
 /// [`Error::Invalid`] listing the columns of the dataset.

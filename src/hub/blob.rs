@@ -21,13 +21,14 @@ pub struct Blob {
     pub id: String,
 }
 
-/// Downloads a file into a folder, resumably as the hub's files, and checks its content; returns its path, named by its hash.
+/// Downloads a file into a folder, resumably as the hub's files, and checks its content; returns its path, named by
+/// its hash.
 ///
 /// Of the settings, certificates, proxy, offline mode and the retry wait are used; no token is sent.
 ///
 /// # Errors
-/// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if there is no such file, [`Error::DownloadDiffers`] for other
-/// content, and all faults of a download.
+/// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if there is no such file, [`Error::DownloadDiffers`]
+/// for other content, and all faults of a download.
 pub fn fetch_blob(
     blob: &Blob,
     folder: &Path,

@@ -8,8 +8,8 @@
 //! .locks/models--org--name/ETAG.lock              held by the process that downloads the blob
 //! ```
 //!
-//! Python's `trees/` are not written: a tree names every file of a repo, and if there is one, Python takes a snapshot with
-//! only a model's files for a broken one.
+//! Python's `trees/` are not written: a tree names every file of a repo, and if there is one, Python takes a snapshot
+//! with only a model's files for a broken one.
 
 use super::files;
 use super::repo::{RepoId, is_commit};

@@ -156,7 +156,8 @@ impl<'a> Client<'a> {
         Ok(Remote { name: name.into(), url, etag, size, check })
     }
 
-    /// Requests a file from a byte on. The response may be a part (206), the whole file (200), or 416 if there is no such byte.
+    /// Requests a file from a byte on. The response may be a part (206), the whole file (200), or 416 if there is no
+    /// such byte.
     pub fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
         self.send(&Method::GET, &remote.url, from)
     }

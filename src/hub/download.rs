@@ -92,7 +92,8 @@ impl<'a> Part<'a> {
         Error::DiskFull { path: self.path.clone(), needed, free, advice }
     }
 
-    /// Downloads until the file is complete. After a break it waits and retries; several breaks in a row without progress end it.
+    /// Downloads until the file is complete. After a break it waits and retries; several breaks in a row without
+    /// progress end it.
     fn gather(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut retries, mut furthest) = (client.retries(), self.length);
         loop {

@@ -23,7 +23,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// The failure for an error of the transport: transient for a broken connection, unreachable for one that was never made.
+/// The failure for an error of the transport: transient for a broken connection, unreachable for one that was never
+/// made.
 pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
     use std::io::ErrorKind as Kind;
     // Unknown host names and untrusted certificates are errors of other kinds.

@@ -32,8 +32,8 @@ pub(super) const WEIGHTS: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// The files of the tokenizer: tokenizer.json, else every complete vocabulary, since the class in the config decides which
-/// one is read.
+/// The files of the tokenizer: tokenizer.json, else every complete vocabulary, since the class in the config decides
+/// which one is read.
 pub(super) fn tokenizer(has: impl Fn(&str) -> bool) -> Vec<&'static str> {
     if has(TOKENIZER) {
         return vec![TOKENIZER];

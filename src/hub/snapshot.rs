@@ -24,8 +24,8 @@ pub struct Snapshot {
 
 /// Downloads a model's files, unless the cache has them.
 ///
-/// A full commit that is complete in the cache needs no request; a branch or tag needs one. If the hub refuses or cannot be
-/// reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
+/// A full commit that is complete in the cache needs no request; a branch or tag needs one. If the hub refuses or
+/// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
 ///
 /// # Errors
 /// All faults of requests and files, with the way out.

@@ -113,7 +113,8 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
-    /// A text as the model receives it (in the user's turn of a chat, if one was chosen), with the place of a part of it.
+    /// A text as the model receives it (in the user's turn of a chat, if one was chosen), with the place of a part of
+    /// it.
     ///
     /// # Errors
     /// The obstacle, as a sentence.
@@ -292,9 +293,9 @@ impl Tokenizer {
 
     /// The tokens that end a text, in ascending order.
     ///
-    /// They are the ids in generation_config.json and config.json, the end of a text or a turn that the tokenizer's files
-    /// or the GGUF file name, the special tokens with the spelling of such an end, and the token that begins a text, since
-    /// another text would follow it.
+    /// They are the ids in generation_config.json and config.json, the end of a text or a turn that the tokenizer's
+    /// files or the GGUF file name, the special tokens with the spelling of such an end, and the token that begins a
+    /// text, since another text would follow it.
     pub fn end_tokens(&self) -> Vec<u32> {
         let named = end_tokens::NAMED.into_iter();
         let named = named.filter_map(|name| self.id(self.files.named.get(name)?));
@@ -338,7 +339,8 @@ impl Tokenizer {
         Ok(without_spaces(normalized.get()))
     }
 
-    /// True if tokens decode to exactly the letters of their text. Without a decoder, or with one that tidies, they may not.
+    /// True if tokens decode to exactly the letters of their text. Without a decoder, or with one that tidies, they
+    /// may not.
     pub fn decodes_exactly(&self) -> bool {
         self.inner.get_decoder().is_some_and(|decoder| !matches!(decoder, DecoderWrapper::WordPiece(_)))
     }

@@ -1,10 +1,11 @@
 //! Relations as sentences: the training corpus of the bundled model.
 //!
-//! No coordinate, year or date of an entity is ever written: only neighbours, directions, order in time, countries and ages.
+//! No coordinate, year or date of an entity is ever written: only neighbours, directions, order in time, countries
+//! and ages.
 //!
-//! Most sentences are as short as telegrams: the relation follows the name directly, so that the model must know the entity's
-//! place or time at the name's last token. (With a verb between, the knowledge appeared one token too late for a probe on the
-//! name: test R² stayed below 0.05.)
+//! Most sentences are as short as telegrams: the relation follows the name directly, so that the model must know the
+//! entity's place or time at the name's last token. (With a verb between, the knowledge appeared one token too late
+//! for a probe on the name: test R² stayed below 0.05.)
 
 use super::relations::Relations;
 use crate::datasets::{Dataset, Target, TargetKind, age};

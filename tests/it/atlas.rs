@@ -1,5 +1,5 @@
-//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py), and the
-//! README's tables of its probes.
+//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py), and
+//! the README's tables of its probes.
 
 use super::root;
 use candle_core::{Device, Tensor};

@@ -133,8 +133,8 @@ impl Columns {
         })
     }
 
-    /// A row's cells, with the target in the form that every program reads: decimal points, no thousands separators, dates
-    /// with `-`.
+    /// A row's cells, with the target in the form that every program reads: decimal points, no thousands separators,
+    /// dates with `-`.
     pub fn plain(&self, cells: &[String]) -> Vec<String> {
         let mut plain = cells.to_vec();
         for column in self.target.places() {

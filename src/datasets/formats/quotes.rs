@@ -6,7 +6,8 @@ use std::path::Path;
 const EXPECTED: &str = "cells between quote signs only where both are there, and \"\" for a quote sign within one; \
                         a file without quoting may be called .tsv, with tabs between cells";
 
-/// Refuses a quoted cell that never ends, and text after a cell's closing quote sign; `first_line` is the number of the text's first line.
+/// Refuses a quoted cell that never ends, and text after a cell's closing quote sign; `first_line` is the number of
+/// the text's first line.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the lines.
@@ -57,8 +58,8 @@ pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// True if a row has a quoted cell that swallowed the rows between two stray quote signs: its first line has the same kinds
-/// of cells as the row.
+/// True if a row has a quoted cell that swallowed the rows between two stray quote signs: its first line has the same
+/// kinds of cells as the row.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     row.iter().enumerate().any(|(place, cell)| {

@@ -38,8 +38,8 @@ impl ImportPlan {
     /// Reads a CSV, TSV, JSON, JSONL or Parquet file.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a name that is not
-    /// allowed; [`Error::BadFile`] for targets that are all equal.
+    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a name that
+    /// is not allowed; [`Error::BadFile`] for targets that are all equal.
     pub fn read(&self, path: &Path) -> Result<Imported> {
         self.read_as(path, path)
     }
@@ -147,12 +147,12 @@ impl Imported {
         self
     }
 
-    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is there; returns the file, and true if it
-    /// was written now.
+    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is there; returns the file, and
+    /// true if it was written now.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if there is a dataset that was
-    /// not imported or was changed later: nothing is overwritten.
+    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if there is a dataset
+    /// that was not imported or was changed later: nothing is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
         let (file, card) = self.places(lab);
         let way_out = "--replace writes over it, --name gives this one another name";

@@ -111,7 +111,8 @@ pub(super) fn find(text: &str, dataset: &Dataset) -> Result<Option<Prompt>> {
 }
 
 impl PaperPrompt {
-    /// True if the prompt serves a dataset: one of the paper's for this prompt, or the user's own with the same kind of target.
+    /// True if the prompt serves a dataset: one of the paper's for this prompt, or the user's own with the same kind
+    /// of target.
     fn serves(&self, dataset: &Dataset) -> bool {
         let is_own = !BUNDLED.contains(&dataset.name.as_str());
         self.datasets.is_empty()

@@ -87,8 +87,8 @@ impl Template {
         self.pieces.iter().map(write).collect()
     }
 
-    /// A name for folders and result rows, unique to the template: its words, and a few digits of its hash if the words are
-    /// ambiguous (capitals, punctuation, text after the entity).
+    /// A name for folders and result rows, unique to the template: its words, and a few digits of its hash if the
+    /// words are ambiguous (capitals, punctuation, text after the entity).
     pub fn name(&self, is_taken: impl Fn(&str) -> bool) -> String {
         if self.pieces == [Piece::Entity] {
             return "empty".into();

@@ -23,8 +23,8 @@ impl fmt::Display for Mark {
 
 /// The number in a text, given the decimal mark; none if it is no finite number.
 ///
-/// Thousands may be separated by the other mark, by spaces or by apostrophes, in groups of three; the first group has no
-/// leading zero.
+/// Thousands may be separated by the other mark, by spaces or by apostrophes, in groups of three; the first group has
+/// no leading zero.
 pub(in crate::datasets) fn read(text: &str, mark: Mark) -> Option<f64> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {

@@ -31,7 +31,8 @@ pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     }
 }
 
-/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row and its fault.
+/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row and
+/// its fault.
 pub(in crate::datasets) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,
