@@ -211,7 +211,7 @@ mod tests {
                 .and_then(|template| template.render(&text));
             match rendered {
                 Some(rendered) => assert_eq!(found, Ok(rendered), "{template}"),
-                // What transformers refuses is refused, and the line is told.
+                // An error in transformers is an error here, with its line.
                 None => {
                     assert!(found.as_ref().is_err_and(|e| e.contains("line 1: ")), "{template}: {found:?}");
                 }
