@@ -9,7 +9,7 @@ use mappa::model::{
     BlockKind, Capture, Direction, Forest, Model, Positions as Embedded, Precision, Spec, Transformer,
     Untouched,
 };
-use mappa::steering::{self, Norm, Op, Positions, Steer, SteerTexts};
+use mappa::steering::{self, Op, SteerHook, SteerTexts, TokenPositions};
 use std::collections::BTreeSet;
 
 /// Enough rows for like ones to be looked for, of seven tokens.
@@ -70,16 +70,16 @@ fn one_text_steered_in_block_0_leaves_the_rows_that_were_like_its_own() {
             continue; // an encoder is not steered
         }
         let (forest, last) = Forest::of_chains(&texts()).unwrap();
-        let run = |of_text: Vec<Vec<Steer>>| {
+        let run = |of_text: Vec<Vec<SteerHook>>| {
             let stream = model.forward(&forest, None, &mut SteerTexts::new(of_text)).unwrap();
             stream.to_vec2::<f32>().unwrap()
         };
         let plain = run(vec![vec![]; N_TEXTS]);
         for point in points(&model.spec).into_iter().filter(|point| point.layer() == 0) {
             let width = model.spec.width_at(point).unwrap();
-            let push = steering::Direction::random(width, 3).unwrap().times(30.0);
+            let push = steering::UnitDirection::random(width, 3).unwrap().times(30.0);
             let op = (point, Op::Add(push));
-            let steer = Steer::new(&model.spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+            let steer = SteerHook::new(&model.spec, op.0, op.1, TokenPositions::span(0..usize::MAX)).unwrap();
             let mut of_text = vec![vec![]; N_TEXTS];
             of_text[1] = vec![steer];
             let steered = run(of_text);
@@ -130,9 +130,9 @@ fn what_block_0_makes_of_a_token_may_be_known_before_and_changes_no_bit() {
             }
         }
         let (forest, _) = model.forest(&known).unwrap();
-        let push = steering::Direction::random(spec.d_model, 3).unwrap().times(30.0);
+        let push = steering::UnitDirection::random(spec.d_model, 3).unwrap().times(30.0);
         let op = (HookPoint::ResidPre(0), Op::Add(push));
-        let steer = Steer::new(spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+        let steer = SteerHook::new(spec, op.0, op.1, TokenPositions::span(0..usize::MAX)).unwrap();
         let plain = model.forward(&forest, None, &mut steer.clone()).unwrap();
         let knowing = model.forward_knowing((&forest, Some(&first)), &mut steer.clone()).unwrap();
         let quiet = model.forward_knowing((&forest, Some(&first)), &mut Untouched).unwrap();
