@@ -83,7 +83,7 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
         return Err(format!("its last token {token:?} also holds {after:?}, which follows it"));
     }
     let ids = &encoded.ids[first..=last];
-    let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
+    let knows_all = tokenizer.unknown_token().is_none_or(|unknown| !ids.contains(&unknown));
     if tokenizer.decodes_exactly() && knows_all {
         check_spelling(tokenizer, &text[part], &spell(ids)?)?;
     } else if !is_whole(tokenizer, &text, part, &encoded.offsets[first..=last]).map_err(message)? {
