@@ -8,7 +8,7 @@ use super::recorder::{Outlet, Recorder};
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::FirstBlock;
+use crate::model::TokenCache;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ struct Orders<'a> {
     work: &'a Work<'a>,
     points: &'a [HookPoint],
     groups: &'a [usize],
-    first: Option<FirstBlock>,
+    first: Option<TokenCache>,
     next: AtomicUsize,
     stop: AtomicBool,
 }
@@ -99,7 +99,7 @@ pub(super) fn run(
 ) -> Result<()> {
     keep_pages();
     let crew = crew(work, groups)?;
-    let first = if groups.is_empty() { None } else { work.first_block(points)? };
+    let first = if groups.is_empty() { None } else { work.token_cache(points)? };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let orders = Orders { work, points, groups, first, next, stop };
     let (sender, receiver) = sync_channel(WAITING);

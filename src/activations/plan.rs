@@ -1,7 +1,7 @@
 //! Which entities go through the model together, and which of them one machine does.
 
 use crate::error::{Error, Result};
-use crate::model::{Direction, Spec, Transformer, count};
+use crate::model::{AttentionDirection, Spec, Transformer, count};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -121,14 +121,14 @@ impl fmt::Display for Shard {
 impl Plan {
     /// Sorts the texts by tokens, so that those that begin alike stand together, and cuts them where a
     /// group would have more than `group_nodes` distinct tokens.
-    pub fn new(seen: &[&[u32]], direction: Direction, group_nodes: usize) -> Plan {
+    pub fn new(seen: &[&[u32]], direction: AttentionDirection, group_nodes: usize) -> Plan {
         let mut order: Vec<usize> = (0..seen.len()).collect();
         order.sort_by(|a, b| seen[*a].cmp(seen[*b]).then(a.cmp(b)));
         let mut groups: Vec<Group> = Vec::new();
         for (at, &entity) in order.iter().enumerate() {
             let ids = seen[entity];
             let shared = match at.checked_sub(1) {
-                Some(before) if direction == Direction::Causal => {
+                Some(before) if direction == AttentionDirection::Causal => {
                     seen[order[before]].iter().zip(ids).take_while(|(a, b)| a == b).count()
                 }
                 _ => 0,
@@ -189,14 +189,14 @@ mod tests {
         for (seed, group_nodes) in [(1, 1), (2, 7), (3, 50), (4, 10_000)] {
             let texts = texts(seed);
             let seen: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-            for direction in [Direction::Causal, Direction::Bidirectional] {
+            for direction in [AttentionDirection::Causal, AttentionDirection::Bidirectional] {
                 let plan = Plan::new(&seen, direction, group_nodes);
                 let mut entities: Vec<usize> = Vec::new();
                 for g in plan.part(None) {
                     let group: Vec<Vec<u32>> = plan.group(g).iter().map(|&i| texts[i].clone()).collect();
                     let (forest, _) = match direction {
-                        Direction::Causal => Forest::of_texts(&group).unwrap(),
-                        Direction::Bidirectional => Forest::of_chains(&group).unwrap(),
+                        AttentionDirection::Causal => Forest::of_texts(&group).unwrap(),
+                        AttentionDirection::Bidirectional => Forest::of_chains(&group).unwrap(),
                     };
                     assert_eq!(plan.n_nodes(g..g + 1), forest.len());
                     assert!(forest.len() <= group_nodes || group.len() == 1);
@@ -213,7 +213,7 @@ mod tests {
         let texts = texts(5);
         let seen: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         for group_nodes in [3, 20, 10_000] {
-            let plan = Plan::new(&seen, Direction::Bidirectional, group_nodes);
+            let plan = Plan::new(&seen, AttentionDirection::Bidirectional, group_nodes);
             let n_groups = plan.part(None).end;
             for of in [1, 2, 3, 7, 50] {
                 let parts: Vec<_> = (1..=of).map(|i| plan.part(Some(Shard::new(i, of).unwrap()))).collect();

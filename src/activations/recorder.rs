@@ -4,7 +4,7 @@ use super::recording::Readout;
 use super::work::Work;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{FirstBlock, Forest, Hook, Picked};
+use crate::model::{Forest, Hook, RowSelection, TokenCache};
 use candle_core::Tensor;
 
 /// Where a group's rows go, and who may stop the pass.
@@ -24,7 +24,7 @@ pub(super) struct Recorder<'a> {
     entities: &'a [usize],
     forest: Forest,
     /// The nodes that are read, ascending, each once.
-    kept: Picked,
+    kept: RowSelection,
     /// For each entity the places of its tokens among them.
     places: Vec<Vec<usize>>,
     outlet: &'a mut dyn Outlet,
@@ -48,14 +48,14 @@ impl<'a> Recorder<'a> {
         let kept: Vec<u32> = (0..forest.len() as u32).filter(|&node| place[node as usize] == 0).collect();
         kept.iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
         let places = nodes.iter().map(|nodes| nodes.iter().map(|&n| place[n as usize]).collect()).collect();
-        let kept = Picked::new(&kept)?;
+        let kept = RowSelection::new(&kept)?;
         Ok(Recorder { work, points, entities, forest, kept, places, outlet, n_points: 0 })
     }
 
     /// The pass itself, with what is known of block 0.
-    pub fn pass(&mut self, first: Option<&FirstBlock>) -> Result<()> {
+    pub fn pass(&mut self, first: Option<&TokenCache>) -> Result<()> {
         let forest = self.forest.clone();
-        self.work.reader.transformer.forward_knowing((&forest, first), self)?;
+        self.work.reader.transformer.forward_with_cache(&forest, first, self)?;
         if self.n_points == self.points.len() {
             return Ok(());
         }

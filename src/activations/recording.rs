@@ -4,7 +4,7 @@ use super::span::Span;
 use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Direction, Spec};
+use crate::model::{AttentionDirection, Spec};
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 use std::fmt;
@@ -170,10 +170,10 @@ impl Recording {
     }
 
     /// The tokens that have a part in what is read.
-    pub(super) fn seen(self, span: &Span, direction: Direction) -> &[u32] {
+    pub(super) fn seen(self, span: &Span, direction: AttentionDirection) -> &[u32] {
         match direction {
-            Direction::Causal => &span.ids[..self.tokens(span).end],
-            Direction::Bidirectional => &span.ids,
+            AttentionDirection::Causal => &span.ids[..self.tokens(span).end],
+            AttentionDirection::Bidirectional => &span.ids,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
-use crate::model::{Direction, Framed, Tokenizer, without_spaces};
+use crate::model::{AttentionDirection, Framed, Tokenizer, without_spaces};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -29,10 +29,10 @@ impl Span {
     }
 
     /// The tokens that have a part in the state of the entity's last one.
-    pub fn seen(&self, direction: Direction) -> &[u32] {
+    pub fn seen(&self, direction: AttentionDirection) -> &[u32] {
         match direction {
-            Direction::Causal => &self.ids[..=self.last],
-            Direction::Bidirectional => &self.ids,
+            AttentionDirection::Causal => &self.ids[..=self.last],
+            AttentionDirection::Bidirectional => &self.ids,
         }
     }
 }
@@ -164,9 +164,9 @@ mod tests {
             let (span, text) = placed(&tokenizer, template, name);
             let span = span.unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
-            let seen = tokenizer.decode(span.seen(Direction::Causal)).unwrap();
+            let seen = tokenizer.decode(span.seen(AttentionDirection::Causal)).unwrap();
             assert!(seen.trim().ends_with(name), "{seen}");
-            let whole = tokenizer.decode(span.seen(Direction::Bidirectional)).unwrap();
+            let whole = tokenizer.decode(span.seen(AttentionDirection::Bidirectional)).unwrap();
             assert_eq!(whole.trim(), text);
         }
     }

@@ -9,7 +9,7 @@ use crate::artefact::Card;
 use crate::datasets::{Dataset, Prompt};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{FirstBlock, Spec, Transformer};
+use crate::model::{Spec, TokenCache, Transformer};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -110,13 +110,13 @@ impl<'a> Work<'a> {
 
     /// What block 0 makes of the tokens of all entities, be they done here or not, so that every part of the work
     /// has the same; nothing where that does not help.
-    pub(super) fn first_block(&self, points: &[HookPoint]) -> Result<Option<FirstBlock>> {
+    pub(super) fn token_cache(&self, points: &[HookPoint]) -> Result<Option<TokenCache>> {
         let sees_neurons = points.contains(&HookPoint::MlpPost(0));
         if sees_neurons || points.iter().all(|point| point.layer() == 0) {
             return Ok(None);
         }
         let tokens = (0..self.spans.len()).flat_map(|entity| self.seen(entity)).copied();
-        self.reader.transformer.first_block(tokens)
+        self.reader.transformer.token_cache(tokens)
     }
 
     /// Whether the passes run on this machine's processors.

@@ -3,7 +3,7 @@
 use super::chosen::ChosenModel;
 use super::writing::Tokens;
 use clap::Args;
-use mappa::model::{ChatDate, Forest, Model, Role, Turn, Untouched};
+use mappa::model::{ChatDate, Forest, Model, NoHook, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 use std::path::Path;
@@ -80,7 +80,7 @@ impl Chat {
             _ = std::io::stdout().flush();
         };
         let tokens = self.tokens.clone().usually(ANSWER);
-        let mut texts = tokens.texts((model, forest), &mut Untouched, &mut show)?;
+        let mut texts = tokens.texts((model, forest), &mut NoHook, &mut show)?;
         println!();
         Ok(texts.remove(0))
     }

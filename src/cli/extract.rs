@@ -10,7 +10,7 @@ use super::{show, suggest, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
 use mappa::datasets::Dataset;
-use mappa::model::{Model, Outline};
+use mappa::model::{Model, ModelInfo};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -89,7 +89,7 @@ impl Extract {
         // A prompt that does not suit the dataset is known before the first weights are read.
         all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
         if let Some(n) = self.show_texts {
-            let outline = Outline::of(&chosen::find(lab, &self.model.name)?)?;
+            let outline = ModelInfo::of(&chosen::find(lab, &self.model.name)?)?;
             return all.iter().try_for_each(|texts| show::texts(texts, &outline, (&dataset, n)));
         }
         let mut model = self.model.load(lab)?;

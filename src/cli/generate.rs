@@ -4,7 +4,7 @@ use super::chosen::ChosenModel;
 use super::writing::{How, stream};
 use clap::Args;
 use mappa::Result;
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::{ChatDate, NoHook};
 use std::path::Path;
 
 /// Continue a text, without any change.
@@ -32,6 +32,6 @@ impl Generate {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
         let prompt = self.how.framed(&model, &self.prompt)?;
-        stream(&self.how, (&model, &prompt), &mut Untouched)
+        stream(&self.how, (&model, &prompt), &mut NoHook)
     }
 }

@@ -8,7 +8,7 @@ use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
-use mappa::model::{BUNDLED_MODEL, Compute, Location, Outline, Precision, Spec, count};
+use mappa::model::{BUNDLED_MODEL, Compute, Location, ModelInfo, Precision, Spec, count};
 use mappa::results::parse_rows;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Models {
             Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect(inspect) => inspect.run(lab),
             Command::HookPoints { model, points } => {
-                let spec = Outline::of(&chosen::find(lab, model)?)?.spec;
+                let spec = ModelInfo::of(&chosen::find(lab, model)?)?.spec;
                 points.of(&spec)?.iter().for_each(|point| println!("{point}"));
                 Ok(())
             }
@@ -129,9 +129,9 @@ impl Inspect {
     /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Path) -> Result<()> {
         let location = chosen::find(lab, &self.model)?;
-        let outline = Outline::of(&location)?;
+        let outline = ModelInfo::of(&location)?;
         let memory = memory_words(&outline, (self.dtype.unwrap_or(outline.precision), self.compute));
-        let Outline { name, spec, tokenizer, stored, .. } = outline;
+        let ModelInfo { name, spec, tokenizer, stored, .. } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
@@ -163,7 +163,7 @@ fn type_words(stored: &StoredTypes) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn memory_words(outline: &Outline, (precision, compute): (Precision, Compute)) -> String {
+fn memory_words(outline: &ModelInfo, (precision, compute): (Precision, Compute)) -> String {
     let (weights, pass) = (outline.weight_bytes(precision, compute), memory::pass_bytes(&outline.spec));
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
     let lie = match (compute, precision) {

@@ -4,13 +4,13 @@ use super::texts::Texts;
 use mappa::Result;
 use mappa::activations::{Placed, Recording, Span, Unplaced, place_texts};
 use mappa::datasets::Dataset;
-use mappa::model::{Direction, Outline, Tokenizer};
+use mappa::model::{AttentionDirection, ModelInfo, Tokenizer};
 
 /// How many of the entities without a place are listed.
 const MOST_UNPLACED: usize = 20;
 
 /// Shows the first texts of a dataset, and which entities have no place in theirs.
-pub fn texts(texts: &Texts, outline: &Outline, (dataset, n): (&Dataset, usize)) -> Result<()> {
+pub fn texts(texts: &Texts, outline: &ModelInfo, (dataset, n): (&Dataset, usize)) -> Result<()> {
     let prompt = texts.prompt(dataset)?;
     let tokenizer = texts.tokenizer(outline.tokenizer.clone())?;
     let direction = outline.spec.attention.direction;
@@ -49,10 +49,10 @@ fn marked(tokenizer: &Tokenizer, span: &Span) -> String {
     span.ids.iter().enumerate().map(token).collect::<Vec<_>>().join(" ")
 }
 
-fn read_at(tokenizer: &Tokenizer, span: &Span, direction: Direction) -> String {
+fn read_at(tokenizer: &Tokenizer, span: &Span, direction: AttentionDirection) -> String {
     let token = tokenizer.token(span.ids[span.last]).escape_debug().to_string();
     match direction {
-        Direction::Causal if span.last + 1 < span.ids.len() => {
+        AttentionDirection::Causal if span.last + 1 < span.ids.len() => {
             format!("{token}; what follows it is not seen")
         }
         _ => token,

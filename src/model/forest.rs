@@ -11,7 +11,7 @@ const ROOT: u32 = u32::MAX;
 
 /// Tokens with their parents: a parent is the token before in the same text.
 ///
-/// The first `n_past` nodes were computed by an earlier pass and live in a [`super::Cache`]; the
+/// The first `n_past` nodes were computed by an earlier pass and live in a [`super::KvCache`]; the
 /// others are computed by the next pass. Parents always stand before their children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forest {

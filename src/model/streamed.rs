@@ -99,7 +99,7 @@ impl<'a> Streamed<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::load::Model;
-    use super::super::weights::Precision;
+    use super::super::precision::Precision;
     use super::*;
 
     #[test]

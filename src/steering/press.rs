@@ -8,7 +8,7 @@ use super::reply::divergence;
 use super::steer::{Steer, SteerTexts};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
-use crate::model::{Continuation, Forest, Framed, Model, Next, generate_each};
+use crate::model::{Callbacks, Continuation, Forest, Framed, Model, Prompts, generate_each};
 use crate::results::PressRow;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -109,9 +109,9 @@ impl Press<'_> {
         let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
         let mut hook = self.hook(model, &framed, op)?;
-        let forest = Forest::of_chains(&ids)?;
-        let texts =
-            generate_each(&model.transformer, forest, &continuation, (&mut hook, &mut |_, _| Next::More))?;
+        let (forest, last) = Forest::of_chains(&ids)?;
+        let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
+        let texts = generate_each(&model.transformer, prompts, &continuation, callbacks)?;
         let named = texts.iter().map(|text| {
             let written = model.tokenizer.decode(text.written_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))

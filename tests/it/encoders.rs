@@ -4,8 +4,8 @@ use mappa::activations::{Extraction, Reader, Recording, Span, extract, place_tex
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Activation, Attention, Biases, BlockKind, Capture, Direction, Embedding, Forest, Head, Layer, Mlp,
-    NormKind, Placement, Position, Positions, Spec, Tokenizer, Transformer, untrained,
+    ActivationFn, Attention, AttentionDirection, Biases, BlockKind, Capture, Embedding, Forest, Head, Layer,
+    Mlp, NormKind, Placement, PositionEmbedding, PositionEncoding, Spec, Tokenizer, Transformer, untrained,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 const POINTS: [HookPoint; 3] = [HookPoint::ResidPre(0), HookPoint::ResidPost(0), HookPoint::ResidPost(1)];
 
 /// The smallest BERT that has everything: two blocks, two heads, norms after each sum.
-fn spec(d_vocab: usize, direction: Direction) -> Spec {
+fn spec(d_vocab: usize, direction: AttentionDirection) -> Spec {
     Spec {
         family: "bert",
         d_model: 16,
@@ -25,21 +25,21 @@ fn spec(d_vocab: usize, direction: Direction) -> Spec {
         d_vocab,
         n_context: 64,
         embedding: Embedding {
-            positions: Positions::Learned { offset: 0 },
+            positions: PositionEmbedding::Learned { offset: 0 },
             n_token_types: Some(2),
             norm: true,
             ..Embedding::PLAIN
         },
         attention: Attention { direction, ..Attention::causal(8) },
-        layers: Layer::all(2, Position::Nothing),
+        layers: Layer::all(2, PositionEncoding::Nothing),
         norm: NormKind::LayerNorm,
         placement: Placement::AfterSum,
         norm_eps: 1e-12,
         block: BlockKind::Sequential,
-        mlp: Mlp::Plain(Activation::Gelu),
+        mlp: Mlp::Plain(ActivationFn::Gelu),
         biases: Biases::ALL,
         residual_scale: 1.0,
-        head: Some(Head { norm: false, transform: Some(Activation::Gelu), ..Head::plain(true) }),
+        head: Some(Head { norm: false, transform: Some(ActivationFn::Gelu), ..Head::plain(true) }),
     }
 }
 
@@ -98,7 +98,7 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
 /// A name's tokens in a template; the dataset is `towns`, and the name stands in its fourth row.
 fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
     let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
-    let (spec, prompt) = (spec(tokenizer.len(), Direction::Bidirectional), Prompt::new(template)?);
+    let (spec, prompt) = (spec(tokenizer.len(), AttentionDirection::Bidirectional), Prompt::new(template)?);
     Ok(place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default())?
         .all_of(&dataset)?
         .remove(0))
@@ -138,8 +138,8 @@ fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
         for (template, n_before) in [("{}", 1), ("東京 or {} now", 5), ("({}), then", 2)] {
             let span = place(&tokenizer, template, name).unwrap();
             assert_eq!((span.tokens(), span.first), (&ids[..], n_before), "{name} in {template}");
-            assert_eq!(span.seen(Direction::Causal).len(), n_before + ids.len());
-            let whole = span.seen(Direction::Bidirectional);
+            assert_eq!(span.seen(AttentionDirection::Causal).len(), n_before + ids.len());
+            let whole = span.seen(AttentionDirection::Bidirectional);
             assert_eq!(whole.last(), tokenizer.id("[SEP]").as_ref(), "{name} was cut or padded");
             assert_eq!(whole.first(), tokenizer.id("[CLS]").as_ref());
         }
@@ -182,7 +182,7 @@ fn letters_that_vanish_are_refused_and_accents_that_join_their_letter_are_not() 
 #[test]
 fn all_entities_that_cannot_be_placed_are_named_at_once() {
     let tokenizer = forgetful(Value::Null);
-    let transformer = untrained(&spec(7, Direction::Bidirectional), 1).unwrap();
+    let transformer = untrained(&spec(7, AttentionDirection::Bidirectional), 1).unwrap();
     let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
     let dataset = towns(["Oslo", "Łslo", "sol", "Oxo", "Ox"].map(String::from));
     let error = extract(reader, (&dataset, &Prompt::empty()), &POINTS, &mut |_| {}).unwrap_err().to_string();
@@ -194,7 +194,7 @@ fn all_entities_that_cannot_be_placed_are_named_at_once() {
 #[test]
 fn an_encoders_vector_is_that_of_its_text_alone() {
     let tokenizer = bert();
-    let transformer = untrained(&spec(tokenizer.len(), Direction::Bidirectional), 1).unwrap();
+    let transformer = untrained(&spec(tokenizer.len(), AttentionDirection::Bidirectional), 1).unwrap();
     let (template, n_before) = ("now {} then", 2);
     let dataset =
         towns((0..900).map(|i| format!("{} {}", SPELLED[i % 8].0, "Aa".repeat(i % 5) + &i.to_string())));
@@ -231,7 +231,7 @@ fn an_encoders_vector_is_that_of_its_text_alone() {
 fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
     let (whole, bare) = (bert(), word_piece(&[]));
     let dataset = towns(["São Tomé".to_string()]);
-    for direction in [Direction::Bidirectional, Direction::Causal] {
+    for direction in [AttentionDirection::Bidirectional, AttentionDirection::Causal] {
         let model = untrained(&spec(whole.len(), direction), 1).unwrap();
         let now = read((&model, &whole), &dataset, "{} now");
         let then = read((&model, &whole), &dataset, "{} then");
@@ -241,12 +241,14 @@ fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
             for point in &POINTS[1..] {
                 let apart = apart(a, b, *point);
                 match direction {
-                    Direction::Bidirectional => assert!(apart > 1e-3, "{point}: {what} was not seen"),
-                    Direction::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
+                    AttentionDirection::Bidirectional => {
+                        assert!(apart > 1e-3, "{point}: {what} was not seen")
+                    }
+                    AttentionDirection::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
                 }
             }
         }
-        let n_seen = if direction == Direction::Causal { 4 } else { 5 };
+        let n_seen = if direction == AttentionDirection::Causal { 4 } else { 5 };
         assert_eq!((with.n_tokens, without.n_tokens), (n_seen, 4));
     }
 }
@@ -256,9 +258,9 @@ fn the_whole_text_must_fit_an_encoder() {
     let tokenizer = bert();
     let dataset = towns(["abc".to_string()]);
     for (n_context, direction, fits) in [
-        (5, Direction::Bidirectional, true),
-        (4, Direction::Bidirectional, false),
-        (4, Direction::Causal, true),
+        (5, AttentionDirection::Bidirectional, true),
+        (4, AttentionDirection::Bidirectional, false),
+        (4, AttentionDirection::Causal, true),
     ] {
         let model = untrained(&Spec { n_context, ..spec(tokenizer.len(), direction) }, 1).unwrap();
         let reader = Reader { transformer: &model, tokenizer: &tokenizer };

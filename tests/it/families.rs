@@ -4,7 +4,9 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::families::{FAMILIES, Measured};
-use mappa::model::{Cache, Capture, Direction, Forest, Model, Placement, Precision, Transformer, Untouched};
+use mappa::model::{
+    AttentionDirection, Capture, Forest, KvCache, Model, NoHook, Placement, Precision, Transformer,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Largest difference allowed, relative to the reference's largest value.
@@ -50,7 +52,7 @@ impl Reference {
     }
 
     fn is_causal(&self) -> bool {
-        self.model.spec.attention.direction == Direction::Causal
+        self.model.spec.attention.direction == AttentionDirection::Causal
     }
 
     fn last_layer(&self) -> HookPoint {
@@ -209,13 +211,13 @@ fn the_forest_is_each_text_alone_and_transformers_padded_batch() {
 fn an_encoder_refuses_shared_beginnings_and_a_cache() {
     let reference = Reference::open("bert");
     let (shared, _) = Forest::of_texts(&reference.texts).unwrap();
-    let refused = reference.model.forward(&shared, None, &mut Untouched).unwrap_err().to_string();
+    let refused = reference.model.forward(&shared, None, &mut NoHook).unwrap_err().to_string();
     assert!(refused.contains("an encoder does not generate"), "{refused}");
     let mut grown = Forest::of_text(&reference.texts[0]).unwrap();
-    let mut cache = Cache::default();
-    reference.model.forward(&grown, Some(&mut cache), &mut Untouched).unwrap();
+    let mut cache = KvCache::default();
+    reference.model.forward(&grown, Some(&mut cache), &mut NoHook).unwrap();
     grown.grow(1);
-    assert!(reference.model.forward(&grown, Some(&mut cache), &mut Untouched).is_err());
+    assert!(reference.model.forward(&grown, Some(&mut cache), &mut NoHook).is_err());
 }
 
 #[test]
@@ -304,13 +306,13 @@ fn cached_equals_uncached() {
             continue;
         }
         let text = &reference.texts[2];
-        let whole = reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut Untouched).unwrap();
+        let whole = reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut NoHook).unwrap();
         let mut forest = Forest::of_text(&text[..3]).unwrap();
-        let mut cache = Cache::default();
-        let mut rows = vec![reference.model.forward(&forest, Some(&mut cache), &mut Untouched).unwrap()];
+        let mut cache = KvCache::default();
+        let mut rows = vec![reference.model.forward(&forest, Some(&mut cache), &mut NoHook).unwrap()];
         for &token in &text[3..] {
             forest.grow(token);
-            rows.push(reference.model.forward(&forest, Some(&mut cache), &mut Untouched).unwrap());
+            rows.push(reference.model.forward(&forest, Some(&mut cache), &mut NoHook).unwrap());
         }
         let cached = Tensor::cat(&rows, 0).unwrap();
         assert!(relative(&cached, &whole) < 1e-5, "{checkpoint}: {:e}", relative(&cached, &whole));

@@ -6,8 +6,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Capture, Compute, Forest, LoadOptions, Location, Model, Outline, Placement, Precision, Transformer,
-    Untouched, Weight,
+    Capture, Compute, Forest, LoadOptions, Location, Model, ModelInfo, NoHook, Placement, Precision,
+    Transformer, Weight,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Expected {
 /// The logits of a text; of an encoder, which has no head in a GGUF file, the stream after its last block.
 pub fn logits(model: &Transformer, text: &[u32]) -> Tensor {
     let (forest, _) = model.forest(&[text.to_vec()]).unwrap();
-    let last = model.forward(&forest, None, &mut Untouched).unwrap();
+    let last = model.forward(&forest, None, &mut NoHook).unwrap();
     if model.spec.head.is_none() { last } else { model.logits(&last).unwrap() }
 }
 
@@ -304,7 +304,7 @@ fn a_file_in_the_lab_is_found_by_its_name() {
     std::fs::copy(fixture("llama3.Q8_0"), &file).unwrap();
     let location = Location::find(lab.path(), "mine").unwrap();
     assert_eq!(location, Location::Gguf(file));
-    let outline = Outline::of(&location).unwrap();
+    let outline = ModelInfo::of(&location).unwrap();
     assert_eq!((outline.name.as_str(), outline.tokenizer.len(), outline.spec.family), ("mine", 288, "llama"));
     // Blocks of 32 weights take 34 bytes; the few norms and biases are no matrices.
     let bytes = |precision| outline.weight_bytes(precision, Compute::F32) as f64;

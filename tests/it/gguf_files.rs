@@ -4,7 +4,9 @@ use super::gguf::{Parts, fixture, logits};
 use super::root;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
-use mappa::model::{ByBlock, Compute, LoadOptions, Location, Model, Outline, Precision, save_control_vector};
+use mappa::model::{
+    Compute, ControlVector, LoadOptions, Location, Model, ModelInfo, Precision, save_control_vector,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -79,7 +81,7 @@ fn a_model_in_parts_is_the_whole_one_whichever_part_is_named() {
     assert!(hashes.len() == 1 && hashes[0] != whole.weights_sha256, "{hashes:?}");
     // What the memory is told from: the same matrices in the same types.
     let (parts, one) = (Location::Gguf(first), Location::Gguf(fixture("llama3.Q8_0")));
-    assert_eq!(Outline::of(&parts).unwrap().stored, Outline::of(&one).unwrap().stored);
+    assert_eq!(ModelInfo::of(&parts).unwrap().stored, ModelInfo::of(&one).unwrap().stored);
     for compute in [Compute::Q8, Compute::F32] {
         let options = LoadOptions { compute, ..LoadOptions::default() };
         let [a, b] = [&parts, &one].map(|at| rows(&Model::open(at, options).unwrap()));
@@ -152,7 +154,7 @@ fn parts_that_do_not_belong_together() {
         let named = at(missing % 3 + 1);
         refused(&named, &["found part", &format!("of 3 without {name}"), "download or copy"]);
         let location = Location::find(folder.path(), &at(missing).display().to_string()).unwrap();
-        let found = Outline::of(&location).map(|_| ()).unwrap_err().to_string();
+        let found = ModelInfo::of(&location).map(|_| ()).unwrap_err().to_string();
         assert!(found.contains(&format!("of 3 without {name}")), "{found}");
         std::fs::rename(folder.path().join("away"), at(missing)).unwrap();
     }
@@ -277,7 +279,7 @@ fn a_file_that_is_no_model_is_named_for_what_it_is() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(1) && said.contains(expected[0]), "{said}");
     }
-    save_control_vector(&path, &ByBlock::from([(1, vec![0.5; 32])]), "llama").unwrap();
+    save_control_vector(&path, &ControlVector::from([(1, vec![0.5; 32])]), "llama").unwrap();
     refused(&path, &["a control vector"]);
 }
 

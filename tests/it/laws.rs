@@ -6,8 +6,9 @@ use super::root;
 use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Both, Cache, Capture, Continuation, Encoded, Forest, Framed, Hook, Kind, Model, Param, Part, Place,
-    Precision, Sampling, Spec, Transformer, Untouched, Weight, generate, generate_each,
+    BlockPart, Callbacks, Capture, Chain, Continuation, Encoded, Forest, Framed, Hook, KvCache, Model,
+    NoHook, Param, ParamKind, Place, Precision, Prompts, Sampling, Spec, Transformer, Weight, generate,
+    generate_each,
 };
 use mappa::probes::Probe;
 use mappa::steering::{Direction, Norm, Op, Positions, Steer, SteerTexts, Steers, Where};
@@ -27,7 +28,7 @@ struct Pass {
 fn pass(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Pass {
     let points = HookPoint::stream(model.spec.n_layers);
     let mut capture = Capture::all(&points);
-    let last = model.forward(&Forest::of_text(ids).unwrap(), None, &mut Both(hook, &mut capture)).unwrap();
+    let last = model.forward(&Forest::of_text(ids).unwrap(), None, &mut Chain(hook, &mut capture)).unwrap();
     let stream = points.iter().map(|p| capture.get(*p).unwrap().to_vec2().unwrap()).collect();
     Pass { stream, logits: model.logits(&last).unwrap().to_vec2().unwrap() }
 }
@@ -94,7 +95,7 @@ fn greedy(model: &Transformer, hook: &mut dyn Hook) -> Vec<u32> {
 fn dose_0_is_no_steering_to_the_bit() {
     for (name, model) in models() {
         let d_model = model.spec.d_model;
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let samplings = [Sampling::GREEDY, Sampling { top_p: 0.9, ..Sampling::at(1.0, 4) }];
         for op in [
             Op::add(&Direction::random(d_model, 3).unwrap(), 0.0, 2.5),
@@ -109,7 +110,7 @@ fn dose_0_is_no_steering_to_the_bit() {
                 for sampling in samplings {
                     let plan = Continuation { sampling, ..Continuation::greedy(8) };
                     let steered = generate(&model, &TEXT, &plan, &mut steer).unwrap();
-                    let plain = generate(&model, &TEXT, &plan, &mut Untouched).unwrap();
+                    let plain = generate(&model, &TEXT, &plan, &mut NoHook).unwrap();
                     assert_eq!(steered, plain, "{name}");
                 }
             }
@@ -120,12 +121,12 @@ fn dose_0_is_no_steering_to_the_bit() {
 #[test]
 fn a_push_and_its_opposite_restore_the_stream() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let there = push(model.spec.d_model);
         let back: Vec<f64> = there.iter().map(|x| -x).collect();
         let (mut there, mut back) = (all(&model.spec, Op::Add(there), 0), all(&model.spec, Op::Add(back), 0));
         let moved = pass(&model, &TEXT, &mut there);
-        let restored = pass(&model, &TEXT, &mut Both(&mut there, &mut back));
+        let restored = pass(&model, &TEXT, &mut Chain(&mut there, &mut back));
         for depth in 1..plain.stream.len() {
             assert!(apart(&moved.stream[depth], &plain.stream[depth]) > 0.1, "{name}: {depth} did not move");
             assert!(
@@ -140,7 +141,7 @@ fn a_push_and_its_opposite_restore_the_stream() {
 #[test]
 fn each_layer_of_each_family_feels_the_push() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         for l in 0..model.spec.n_layers {
             let steered = pass(&model, &TEXT, &mut all(&model.spec, Op::Add(push(model.spec.d_model)), l));
             let moved = apart(&steered.logits[N_SPECIAL..], &plain.logits[N_SPECIAL..]);
@@ -152,7 +153,7 @@ fn each_layer_of_each_family_feels_the_push() {
 #[test]
 fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let (vector, first, end) = (push(model.spec.d_model), 3, 5);
         for l in 0..model.spec.n_layers {
             let op = Op::Add(vector.clone());
@@ -181,7 +182,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
 fn set_makes_the_probe_read_the_target_there() {
     for (name, model) in models() {
         let (probe, target) = (probe(model.spec.d_model), [35.0, 139.0]);
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::set(&probe, &target).unwrap(), 1));
         for row in N_SPECIAL..TEXT.len() {
             for (t, target) in target.iter().enumerate() {
@@ -205,7 +206,7 @@ fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
         let along = dot(&b, first.unit());
         let rest: Vec<f64> = b.iter().zip(first.unit()).map(|(b, d)| b - along * d).collect();
         let basis = [first, Direction::of(&rest).unwrap()];
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::shift(&probe, &deltas).unwrap(), 1));
         for row in N_SPECIAL..TEXT.len() {
             let (h, moved) = (&before.stream[2][row], &after.stream[2][row]);
@@ -225,7 +226,7 @@ fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
 fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
     for (name, model) in models() {
         let direction = Direction::random(model.spec.d_model, 8).unwrap();
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::Remove(direction.clone()), 1));
         let mut most = 0f64; // of the row, that lies along the direction
         for row in N_SPECIAL..TEXT.len() {
@@ -246,7 +247,7 @@ fn a_kept_norm_is_kept_and_the_row_still_turns() {
         let op = Op::Add(push(model.spec.d_model));
         let what = (HookPoint::ResidPost(1), op);
         let mut steer = Steer::new(&model.spec, what, Norm::Kept, everywhere()).unwrap();
-        let (before, after) = (pass(&model, &TEXT, &mut Untouched), pass(&model, &TEXT, &mut steer));
+        let (before, after) = (pass(&model, &TEXT, &mut NoHook), pass(&model, &TEXT, &mut steer));
         for row in N_SPECIAL..TEXT.len() {
             let (h, turned) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
             let (was, is) = (dot(&h, &h).sqrt(), dot(&turned, &turned).sqrt());
@@ -270,7 +271,7 @@ fn without_cache(model: &Transformer, hook: impl Fn() -> Steer) -> (Vec<u32>, Ve
 /// The logits at each of some tokens, one token a pass with a cache.
 fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<f32>> {
     let mut forest = Forest::of_text(&ids[..TEXT.len()]).unwrap();
-    let mut cache = Cache::default();
+    let mut cache = KvCache::default();
     let mut all = vec![];
     for next in &ids[TEXT.len()..] {
         let stream = model.forward(&forest, Some(&mut cache), hook).unwrap();
@@ -283,7 +284,7 @@ fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<
 #[test]
 fn steered_generation_is_the_same_with_and_without_a_cache() {
     for (name, model) in models() {
-        let plain = greedy(&model, &mut Untouched);
+        let plain = greedy(&model, &mut NoHook);
         // The last new token is never read again.
         let (prompt, new) = (TEXT.len() - N_SPECIAL, 7);
         let span = Where::Span("cd".into());
@@ -321,7 +322,7 @@ fn points(spec: &Spec) -> impl Iterator<Item = HookPoint> {
 #[test]
 fn every_op_acts_at_every_hook_point_of_each_family() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         for point in points(&model.spec) {
             let width = model.spec.width_at(point).unwrap();
             let direction = Direction::random(width, 3).unwrap();
@@ -354,7 +355,7 @@ fn set_at_every_hook_point_makes_the_reading_the_target() {
             let mut steer = at(&model.spec, Op::set(&probe, &target).unwrap(), point);
             let mut capture = Capture::all(&[point]);
             let forest = Forest::of_text(&TEXT).unwrap();
-            model.forward(&forest, None, &mut Both(&mut steer, &mut capture)).unwrap();
+            model.forward(&forest, None, &mut Chain(&mut steer, &mut capture)).unwrap();
             let rows: Vec<Vec<f32>> = capture.get(point).unwrap().to_vec2().unwrap();
             for row in &rows[N_SPECIAL..] {
                 for (is, target) in read(&probe, row).iter().zip(target) {
@@ -402,7 +403,7 @@ fn several_changes_at_several_layers_act_together() {
             both.iter().zip(Direction::random(spec.d_model, 3).unwrap().times(5.0)).map(|(a, b)| a + b);
         let (mut first, mut second) = (all(spec, op(1, 9.0), 0), all(spec, Op::Add(both.collect()), 1));
         let ours = pass(&model, &TEXT, &mut together);
-        let theirs = pass(&model, &TEXT, &mut Both(&mut first, &mut second));
+        let theirs = pass(&model, &TEXT, &mut Chain(&mut first, &mut second));
         assert!(apart(&ours.logits, &theirs.logits) < 1e-4, "{name}");
         assert_eq!(together.n_changed(), 3 * (TEXT.len() - N_SPECIAL));
     }
@@ -420,7 +421,7 @@ fn biased(at: Option<(usize, &[f64])>) -> Transformer {
     Transformer::new(spec, &mut |param: Param, shape: &[usize]| {
         let mut values: Vec<f32> = (0..shape.iter().product()).map(|_| draw()).collect();
         if let Some((l, vector)) = at
-            && param == (Param { place: Place::Block(l, Part::Down), kind: Kind::Bias })
+            && param == (Param { place: Place::Block(l, BlockPart::Down), kind: ParamKind::Bias })
         {
             values.iter_mut().zip(vector).for_each(|(x, v)| *x += *v as f32);
         }
@@ -438,8 +439,8 @@ fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
         let what = (HookPoint::ResidPost(l), Op::Add(vector.clone()));
         let mut steer = Steer::new(&model.spec, what, Norm::Free, all_positions).unwrap();
         let steered = pass(&model, &TEXT, &mut steer);
-        let written = pass(&biased(Some((l, &vector))), &TEXT, &mut Untouched);
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let written = pass(&biased(Some((l, &vector))), &TEXT, &mut NoHook);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         assert!(apart(&steered.logits, &plain.logits) > 0.1);
         assert!(apart(&steered.logits, &written.logits) < 1e-4, "layer {l}");
     }
@@ -449,7 +450,7 @@ fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
 fn a_hook_that_only_reads_does_not_change_what_is_generated() {
     for (name, model) in models() {
         let mut capture = Capture::all(&[HookPoint::ResidPost(0)]);
-        assert_eq!(greedy(&model, &mut capture), greedy(&model, &mut Untouched), "{name}");
+        assert_eq!(greedy(&model, &mut capture), greedy(&model, &mut NoHook), "{name}");
     }
 }
 
@@ -459,15 +460,15 @@ fn texts_side_by_side_become_what_each_becomes_alone() {
     for (name, model) in models() {
         for sampling in [Sampling::GREEDY, Sampling { top_k: Some(9), ..Sampling::at(0.8, 3) }] {
             let plan = Continuation { sampling, ..Continuation::greedy(6) };
-            let forest = Forest::of_texts(&texts).unwrap();
-            let each = &mut |_: usize, _: u32| mappa::model::Next::More;
-            let ours = generate_each(&model, forest, &plan, (&mut Untouched, each)).unwrap();
-            let alone = generate(&model, &texts[0], &plan, &mut Untouched).unwrap();
+            let (forest, last) = Forest::of_texts(&texts).unwrap();
+            let callbacks = Callbacks { hook: &mut NoHook, on_token: None };
+            let ours = generate_each(&model, Prompts { forest, last }, &plan, callbacks).unwrap();
+            let alone = generate(&model, &texts[0], &plan, &mut NoHook).unwrap();
             assert_eq!(ours[0].ids, alone.ids, "{name}");
             assert_eq!((ours[1].n_prompt, ours[1].ids.len()), (3, 9));
             if sampling == Sampling::GREEDY {
                 assert_eq!(ours[0].ids, ours[2].ids, "{name}");
-                let third = generate(&model, &texts[3], &plan, &mut Untouched).unwrap();
+                let third = generate(&model, &texts[3], &plan, &mut NoHook).unwrap();
                 assert_eq!(ours[3].ids, third.ids, "{name}");
             } else {
                 assert_ne!(ours[0].ids, ours[2].ids, "{name}: two samples are alike");
@@ -496,12 +497,13 @@ fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
         assert!(apart(&one[of_text(1)], &alone) < 1e-5, "{name}");
         // With a cache, each goes on in its own way.
         let plan = Continuation::greedy(6);
-        let each = &mut |_: usize, _: u32| mappa::model::Next::More;
         let mut hook = SteerTexts::new(vec![vec![], steer(), vec![]]);
-        let ours = generate_each(&model, (forest.clone(), last), &plan, (&mut hook, each)).unwrap();
+        let prompts = Prompts { forest: forest.clone(), last };
+        let callbacks = Callbacks { hook: &mut hook, on_token: None };
+        let ours = generate_each(&model, prompts, &plan, callbacks).unwrap();
         let alone = generate(&model, &texts[1], &plan, &mut steer()[0]).unwrap();
         assert_eq!(ours[1].ids, alone.ids, "{name}");
-        let other = generate(&model, &texts[2], &plan, &mut Untouched).unwrap();
+        let other = generate(&model, &texts[2], &plan, &mut NoHook).unwrap();
         assert_eq!(ours[2].ids, other.ids, "{name}");
     }
 }
@@ -513,7 +515,7 @@ fn a_steered_forest_is_each_steered_text() {
     for (name, model) in models() {
         let steer = || all(&model.spec, Op::Add(push(model.spec.d_model)), 1);
         let (forest, _) = Forest::of_texts(&texts).unwrap();
-        let last = model.forward(&forest, Some(&mut Cache::default()), &mut steer()).unwrap();
+        let last = model.forward(&forest, Some(&mut KvCache::default()), &mut steer()).unwrap();
         let logits: Vec<Vec<f32>> = model.logits(&last).unwrap().to_vec2().unwrap();
         for (text, nodes) in texts.iter().zip(nodes) {
             let alone = pass(&model, text, &mut steer()).logits;

@@ -3,7 +3,7 @@
 use super::root;
 use candle_core::{DType, Device, Tensor};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Forest, Location, Model, Precision, Transformer, Untouched};
+use mappa::model::{Capture, Forest, Location, Model, NoHook, Precision, Transformer};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ fn copy_of(checkpoint: &str) -> TempDir {
 }
 
 fn stream(model: &Transformer) -> Tensor {
-    model.forward(&Forest::of_text(&TEXT).unwrap(), None, &mut Untouched).unwrap()
+    model.forward(&Forest::of_text(&TEXT).unwrap(), None, &mut NoHook).unwrap()
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {

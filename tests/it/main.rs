@@ -1,6 +1,5 @@
 //! Integration tests: laws, references, bad input, and the shape of the source itself.
 
-mod alike;
 mod atlas;
 mod bad_input;
 mod binary;
@@ -34,6 +33,7 @@ mod quantised;
 mod reading;
 mod real_configs;
 mod references;
+mod row_dedup;
 mod shards;
 mod source;
 mod steering;

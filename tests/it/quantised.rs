@@ -5,8 +5,8 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Blocks, Cache, Capture, Compute, DeviceChoice, Forest, LoadOptions, Location, Model, Precision,
-    QuantType, Transformer, Untouched,
+    Blocks, Capture, Compute, DeviceChoice, Forest, KvCache, LoadOptions, Location, Model, NoHook, Precision,
+    QuantType, Transformer,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -110,7 +110,7 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
         let whole = logits(&model, TEXTS[0]);
         // A token a step, and steps of two and four rows, which are multiplied together.
         for step in [1, 2, 4] {
-            let (mut cache, mut forest, mut rows) = (Cache::default(), None::<Forest>, vec![]);
+            let (mut cache, mut forest, mut rows) = (KvCache::default(), None::<Forest>, vec![]);
             for tokens in TEXTS[0].chunks(step) {
                 let grown = match forest.take() {
                     None => Forest::of_text(tokens).unwrap(),
@@ -123,7 +123,7 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
                         forest
                     }
                 };
-                let stream = model.forward(&grown, Some(&mut cache), &mut Untouched).unwrap();
+                let stream = model.forward(&grown, Some(&mut cache), &mut NoHook).unwrap();
                 rows.push(model.logits(&stream).unwrap());
                 forest = Some(grown);
             }

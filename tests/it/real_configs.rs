@@ -3,7 +3,7 @@
 use super::root;
 use candle_core::{DType, Device, Tensor};
 use mappa::model::families::{Config, FAMILIES};
-use mappa::model::{Model, Positions, Precision, Spec, count};
+use mappa::model::{Model, PositionEmbedding, Precision, Spec, count};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -114,7 +114,10 @@ fn a_second_name_of_a_field_is_read_as_transformers_reads_it() {
 #[test]
 fn a_roberta_counts_its_positions_from_the_row_after_padding() {
     let read = spec(&config_of("FacebookAI/roberta-base")).unwrap();
-    assert_eq!((read.embedding.positions, read.n_context), (Positions::AfterPadding { padding: 1 }, 512));
+    assert_eq!(
+        (read.embedding.positions, read.n_context),
+        (PositionEmbedding::AfterPadding { padding: 1 }, 512)
+    );
     let mut without = config_of("FacebookAI/roberta-base");
     without.insert("pad_token_id".into(), Value::Null);
     assert!(spec(&without).unwrap_err().contains("pad_token_id"));

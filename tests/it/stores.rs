@@ -9,7 +9,7 @@ use mappa::activations::{
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Direction, Place, Spec, Tokenizer, Transformer, untrained};
+use mappa::model::{AttentionDirection, Place, Spec, Tokenizer, Transformer, untrained};
 use mappa::training::train_tokenizer;
 use ndarray::{Axis, s};
 use rand::{Rng, SeedableRng};
@@ -29,7 +29,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new(direction: Direction) -> Bench {
+    pub fn new(direction: AttentionDirection) -> Bench {
         let name =
             |i: usize| format!("{} {:04}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 10_000, i % 7);
         let rows: String = (0..N_ENTITIES).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -139,7 +139,7 @@ fn every_recording(stored: Stored) -> Vec<Recording> {
 
 #[test]
 fn a_store_holds_what_memory_holds_and_16_bits_hold_it_rounded() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     for stored in [Stored::F32, Stored::F16, Stored::Bf16] {
         for recording in every_recording(stored) {
             let lab = tempfile::tempdir().unwrap();
@@ -167,7 +167,7 @@ fn a_store_holds_what_memory_holds_and_16_bits_hold_it_rounded() {
 
 #[test]
 fn every_token_agrees_with_last_first_mean_and_max() {
-    for direction in [Direction::Causal, Direction::Bidirectional] {
+    for direction in [AttentionDirection::Causal, AttentionDirection::Bidirectional] {
         let bench = Bench::new(direction);
         let points = bench.points();
         for scope in [Scope::Entity, Scope::Text] {
@@ -200,7 +200,7 @@ fn every_token_agrees_with_last_first_mean_and_max() {
 
 #[test]
 fn hook_points_that_are_added_later_make_the_same_bytes() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let recording = Recording::default();
     let points = bench.points();
@@ -224,9 +224,9 @@ fn hook_points_that_are_added_later_make_the_same_bytes() {
 #[test]
 fn shards_are_merged_to_the_bytes_of_one_run() {
     for (direction, readout, parts) in [
-        (Direction::Causal, Readout::Last, &[1, 3, 60][..]),
-        (Direction::Bidirectional, Readout::Mean, &[3]),
-        (Direction::Causal, Readout::Every, &[3]),
+        (AttentionDirection::Causal, Readout::Last, &[1, 3, 60][..]),
+        (AttentionDirection::Bidirectional, Readout::Mean, &[3]),
+        (AttentionDirection::Causal, Readout::Every, &[3]),
     ] {
         let bench = Bench::new(direction);
         let recording = Recording { readout, ..Recording::default() };
@@ -264,7 +264,7 @@ fn shards_are_merged_to_the_bytes_of_one_run() {
 
 #[test]
 fn shards_that_do_not_belong_together_are_refused() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
@@ -305,7 +305,7 @@ fn shards_that_do_not_belong_together_are_refused() {
 
 #[test]
 fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bytes() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let recording = Recording { readout: Readout::Max, scope: Scope::Text, stored: Stored::Bf16 };
     let points = bench.points();
     let lab = tempfile::tempdir().unwrap();
@@ -369,7 +369,7 @@ fn spoilt(bench: &mut Bench, token: u32, value: f32) {
 #[test]
 fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
     for (bad, scope) in [(f32::NAN, Scope::Entity), (f32::INFINITY, Scope::Text)] {
-        let mut bench = Bench::new(Direction::Causal);
+        let mut bench = Bench::new(AttentionDirection::Causal);
         let clean = Recording { readout: Readout::Every, scope, stored: Stored::F32 };
         // A token of the last name in the order of the dataset, which stands in few others.
         let spans = bench.work(clean, None).extract(&[HookPoint::ResidPre(0)], &mut |_| ()).unwrap().spans;
@@ -410,7 +410,7 @@ fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
 
 #[test]
 fn a_value_too_large_for_16_bits_is_named_and_not_stored() {
-    let mut bench = Bench::new(Direction::Causal);
+    let mut bench = Bench::new(AttentionDirection::Causal);
     let points = [HookPoint::ResidPre(0)];
     let spans = bench.work(Recording::default(), None).extract(&points, &mut |_| ()).unwrap().spans;
     spoilt(&mut bench, spans[0].token_ids.split(' ').next().unwrap().parse().unwrap(), 1e5);
@@ -430,7 +430,7 @@ fn a_value_too_large_for_16_bits_is_named_and_not_stored() {
 
 #[test]
 fn other_inputs_are_refused_by_field_finished_or_not() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
@@ -456,7 +456,7 @@ fn other_inputs_are_refused_by_field_finished_or_not() {
 
 #[test]
 fn a_store_is_held_against_its_checksums_and_mended_by_the_same_command() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let whole = filled(lab.path(), &bench, recording, &points);

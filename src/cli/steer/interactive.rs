@@ -2,7 +2,7 @@
 
 use super::super::writing::{How, stream};
 use super::chosen::Change;
-use mappa::model::{Model, Untouched};
+use mappa::model::{Model, NoHook};
 use mappa::steering::{Dose, Toward, Where};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
@@ -80,7 +80,7 @@ fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &
         _ => {
             let prompt = how.framed(model, line)?;
             if change.toward.is_empty() && change.dose.is_empty() && !change.remove {
-                return stream(how, (model, &prompt), &mut Untouched);
+                return stream(how, (model, &prompt), &mut NoHook);
             }
             *change = change.settled(lab, model)?;
             let mut hook = change.steers(lab, model, &prompt)?;

@@ -3,7 +3,7 @@
 use super::chosen::Change;
 use mappa::Result;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Both, Capture, Forest, Framed, Hook, Model, Untouched};
+use mappa::model::{Capture, Chain, Forest, Framed, Hook, Model, NoHook};
 use mappa::probes::StoredProbe;
 use mappa::steering::Positions;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub fn print(lab: &Path, (model, prompt): (&Model, &Framed), change: &Change) ->
         println!("\n{title:<52} {:>10} {:>10}", "unsteered", "steered");
         for &at in &points {
             let Ok(stored) = probed.set.get(at) else { continue };
-            let plain = reading(model, (ids, token), (at, stored), &mut Untouched)?;
+            let plain = reading(model, (ids, token), (at, stored), &mut NoHook)?;
             let mut hook = change.steers(lab, model, prompt)?;
             let steered = reading(model, (ids, token), (at, stored), &mut hook)?;
             for (t, name) in about.targets.iter().enumerate() {
@@ -46,6 +46,6 @@ fn reading(
     hook: &mut dyn Hook,
 ) -> Result<Vec<f64>> {
     let mut capture = Capture::nodes(&[at], &[token])?;
-    model.transformer.forward(&Forest::of_text(ids)?, None, &mut Both(hook, &mut capture))?;
+    model.transformer.forward(&Forest::of_text(ids)?, None, &mut Chain(hook, &mut capture))?;
     Ok(stored.probe.read_row(&capture.get(at)?.squeeze(0)?.to_vec1::<f32>()?))
 }

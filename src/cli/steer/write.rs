@@ -6,7 +6,7 @@ use super::chosen::Change;
 use super::{interactive, readings};
 use clap::Args;
 use mappa::Result;
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::{ChatDate, NoHook};
 use mappa::steering::NextLogits;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ impl Write {
         if self.how.stream {
             return stream(&self.how, (&model, &prompt), &mut hook);
         }
-        let before = self.how.texts((&model, &prompt), &mut Untouched, &mut |_| ())?;
+        let before = self.how.texts((&model, &prompt), &mut NoHook, &mut |_| ())?;
         let after = self.how.texts((&model, &prompt), &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
             eprintln!(

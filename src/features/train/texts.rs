@@ -5,7 +5,7 @@ use crate::activations::group_nodes;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Direction, Encoded, Spec, Transformer};
+use crate::model::{AttentionDirection, Capture, Encoded, Spec, Transformer};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -49,7 +49,7 @@ impl Tokenised {
             texts.into_iter().map(one).filter(|text| text.rows.0 < text.rows.1).collect();
         texts.sort();
         texts.dedup();
-        let shares = spec.attention.direction == Direction::Causal;
+        let shares = spec.attention.direction == AttentionDirection::Causal;
         Tokenised { n_repeated: n - texts.len(), texts, shares, n_cut }
     }
 

@@ -3,7 +3,7 @@
 use super::{harmless, reference};
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::spec::Activation;
+use crate::model::spec::ActivationFn;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -153,10 +153,10 @@ impl Config {
     }
 
     /// The activation that a field names, or the family's own.
-    pub fn activation(&self, name: &str, default: Activation) -> Result<Activation> {
+    pub fn activation(&self, name: &str, default: ActivationFn) -> Result<ActivationFn> {
         let Some(found) = self.maybe_text(name)? else { return Ok(default) };
-        let known = || self.unsupported(name, &found, format!("one of {} is", Activation::KNOWN));
-        Activation::from_hugging_face(&found).ok_or_else(known)
+        let known = || self.unsupported(name, &found, format!("one of {} is", ActivationFn::KNOWN));
+        ActivationFn::from_hugging_face(&found).ok_or_else(known)
     }
 
     /// An object within the config, if it is there; its fields are refused like any others.

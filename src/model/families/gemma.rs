@@ -3,8 +3,8 @@
 use super::rope::{WHOLE, rotary};
 use super::{Config, Family, llama};
 use crate::error::Result;
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Activation, Biases, Embedding, Head, Mlp, NormKind, Spec};
+use crate::model::spec::Rotary;
+use crate::model::spec::{ActivationFn, Biases, Embedding, Head, Mlp, NormKind, Spec};
 
 pub(super) const FAMILY: Family =
     Family { model_type: "gemma", spec, source: llama::source, prefix: "model." };
@@ -14,8 +14,8 @@ fn spec(config: &Config) -> Result<Spec> {
     let spec = alike(config, "gemma", rotary(config, d_head, WHOLE)?)?;
     config.unread(&["hidden_activation"]);
     // Early configs say `gelu` and mean its tanh approximation.
-    let activation = match config.activation("hidden_act", Activation::GeluTanh)? {
-        Activation::Gelu => Activation::GeluTanh,
+    let activation = match config.activation("hidden_act", ActivationFn::GeluTanh)? {
+        ActivationFn::Gelu => ActivationFn::GeluTanh,
         other => other,
     };
     Ok(Spec { mlp: Mlp::Gated(activation), ..spec })

@@ -4,10 +4,10 @@ use super::layers::slides;
 use super::rope::{WHOLE, rotary};
 use super::{Config, Family, gemma, llama};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Activation, Attention, Head, Mlp, Placement, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::Rotary;
+use crate::model::spec::{ActivationFn, Attention, Head, Mlp, Placement, Spec};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "gemma2", spec, source, prefix: "model." };
 
@@ -44,16 +44,16 @@ pub(super) fn sandwich(config: &Config, family: &'static str, rotary: Rotary) ->
     Ok(Spec {
         attention: Attention { scale, ..spec.attention },
         placement: Placement::Both,
-        mlp: Mlp::Gated(config.activation("hidden_activation", Activation::GeluTanh)?),
+        mlp: Mlp::Gated(config.activation("hidden_activation", ActivationFn::GeluTanh)?),
         ..spec
     })
 }
 
 /// Llama's names but for the norm before the MLP, whose Llama name the norm after attention has.
-pub(super) fn source(spec: &Spec, param: Param) -> Source {
+pub(super) fn source(spec: &Spec, param: Param) -> TensorSource {
     match param.place {
-        Place::Block(l, Part::MlpNorm) => {
-            Source::whole(format!("layers.{l}.pre_feedforward_layernorm"), param)
+        Place::Block(l, BlockPart::MlpNorm) => {
+            TensorSource::whole(format!("layers.{l}.pre_feedforward_layernorm"), param)
         }
         _ => llama::source(spec, param),
     }

@@ -5,8 +5,8 @@ use super::gemma2::{sandwich, source};
 use super::layers::slides;
 use super::{Config, Family, rope};
 use crate::error::{Error, Result};
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Attention, Head, Layer, NormKind, Position, QkNorm, QkNormOver, Spec};
+use crate::model::spec::Rotary;
+use crate::model::spec::{Attention, Head, Layer, NormKind, PositionEncoding, QkNorm, QkNormOver, Spec};
 
 pub(super) const FAMILY: Family = Family { model_type: "gemma3_text", spec, source, prefix: "model." };
 
@@ -19,7 +19,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let slides = slides(config, spec.n_layers, |l| !(l + 1).is_multiple_of(every))?;
     let layer = |slides: bool| Layer {
         window: window.filter(|_| slides),
-        position: Position::Rotary(if slides { sliding.clone() } else { full.clone() }),
+        position: PositionEncoding::Rotary(if slides { sliding.clone() } else { full.clone() }),
     };
     spec.layers = slides.into_iter().map(layer).collect();
     if let Some(cap) = config.maybe_number("attn_logit_softcapping")? {

@@ -3,10 +3,10 @@
 use super::rope::{Usual, WHOLE};
 use super::{Config, Family, llama};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::RotaryLayout;
+use crate::model::spec::RotaryLayout;
 use crate::model::spec::{Biases, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "glm", spec, source, prefix: "model." };
 
@@ -26,12 +26,14 @@ pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
     })
 }
 
-pub(super) fn source(spec: &Spec, param: Param) -> Source {
-    let rows = |from| Rows::after(from, 2 * spec.d_mlp);
+pub(super) fn source(spec: &Spec, param: Param) -> TensorSource {
+    let rows = |from| SliceRows::after(from, 2 * spec.d_mlp);
     match param.place {
-        Place::Block(l, Part::Gate) => Source::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(0)),
-        Place::Block(l, Part::Up) => {
-            Source::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(spec.d_mlp))
+        Place::Block(l, BlockPart::Gate) => {
+            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(0))
+        }
+        Place::Block(l, BlockPart::Up) => {
+            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(spec.d_mlp))
         }
         _ => llama::source(spec, param),
     }

@@ -3,10 +3,12 @@
 use super::rope::{Usual, WHOLE, n_context, rotary};
 use super::{Config, Family};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Activation, Attention, Biases, Head, Layer, Mlp, NormKind, Position, Sizes, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::Rotary;
+use crate::model::spec::{
+    ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,
+};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 use serde::Serialize;
 
 pub(super) const FAMILY: Family = Family { model_type: "llama", spec, source, prefix: "model." };
@@ -44,10 +46,10 @@ pub(super) fn turned(
         n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(sizes.n_heads),
         d_head,
         attention: Attention::causal(d_head),
-        layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(sizes.n_layers, PositionEncoding::Rotary(rotary)),
         norm: NormKind::RmsNorm,
         norm_eps: config.number_or("rms_norm_eps", 1e-6)?,
-        mlp: Mlp::Gated(config.activation("hidden_act", Activation::Silu)?),
+        mlp: Mlp::Gated(config.activation("hidden_act", ActivationFn::Silu)?),
         biases: Biases::NONE,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
         ..Spec::plain(family, sizes)
@@ -60,9 +62,9 @@ impl Spec {
         let plain = Spec::plain("llama", sizes);
         let rotary = Rotary::plain(plain.d_head, 10_000.0);
         Spec {
-            layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
+            layers: Layer::all(sizes.n_layers, PositionEncoding::Rotary(rotary)),
             norm: NormKind::RmsNorm,
-            mlp: Mlp::Gated(Activation::Silu),
+            mlp: Mlp::Gated(ActivationFn::Silu),
             biases: Biases::NONE,
             ..plain
         }
@@ -70,13 +72,13 @@ impl Spec {
 }
 
 /// Tensor names of Llama and the many that took them over.
-pub(super) fn source(_: &Spec, param: Param) -> Source {
-    use Part::*;
+pub(super) fn source(_: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("norm", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::FinalNorm => return TensorSource::whole("norm", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embed_tokens", param),
+        _ => return TensorSource::whole("embed_tokens", param),
     };
     let stem = match part {
         AttnNorm => "input_layernorm",
@@ -92,7 +94,7 @@ pub(super) fn source(_: &Spec, param: Param) -> Source {
         Up => "mlp.up_proj",
         Down => "mlp.down_proj",
     };
-    Source::whole(format!("layers.{l}.{stem}"), param)
+    TensorSource::whole(format!("layers.{l}.{stem}"), param)
 }
 /// The config.json of a Llama, as mappa writes it for the models that it trains.
 #[derive(Serialize)]
@@ -122,7 +124,7 @@ impl WrittenConfig {
     /// The config of a spec that [`spec`] would read back; token 0 begins and ends a text.
     pub(crate) fn of(spec: &Spec) -> WrittenConfig {
         let theta = match spec.layers.first().map(|layer| &layer.position) {
-            Some(Position::Rotary(rotary)) => rotary.theta,
+            Some(PositionEncoding::Rotary(rotary)) => rotary.theta,
             _ => 10_000.0,
         };
         WrittenConfig {

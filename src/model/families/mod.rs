@@ -49,9 +49,8 @@ mod xglm;
 
 pub use config::Config;
 
-use super::params::Param;
-use super::spec::{Position, Spec};
-use super::weights::{Source, Weights};
+use super::spec::{PositionEncoding, Spec};
+use super::weights::{Param, TensorSource, Weights};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +61,7 @@ pub struct Family {
     /// The spec that a config describes.
     pub spec: fn(&Config) -> Result<Spec>,
     /// Where a parameter lies in the checkpoint.
-    pub source: fn(&Spec, Param) -> Source,
+    pub source: fn(&Spec, Param) -> TensorSource,
     /// What some checkpoints of the family write before every tensor name but the head's, and others
     /// leave out.
     pub prefix: &'static str,
@@ -170,7 +169,7 @@ impl Config {
             return Err(self.unsupported("hidden_size", spec.d_model, expected));
         }
         let too_wide = spec.layers.iter().find_map(|layer| match &layer.position {
-            Position::Rotary(rotary) => Some(2 * rotary.n_pairs()).filter(|n| *n > spec.d_head),
+            PositionEncoding::Rotary(rotary) => Some(2 * rotary.n_pairs()).filter(|n| *n > spec.d_head),
             _ => None,
         });
         if let Some(n) = too_wide {

@@ -2,8 +2,8 @@
 
 use super::config::Config;
 use crate::error::Result;
-use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{Layer, Position, Spec};
+use crate::model::spec::{Layer, PositionEncoding, Spec};
+use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 use std::f64::consts::PI;
 
 /// The kinds of scaling that [`scaling`] knows.
@@ -97,9 +97,9 @@ pub(super) fn rotary_of_kind(
 
 /// Refuses an odd number of rotated dimensions, where a family cuts its heads there: transformers fails.
 pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
-    let is_odd =
-        |layer: &&Layer| matches!(&layer.position, Position::Rotary(r) if !r.n_rotated.is_multiple_of(2));
-    let Some(Layer { position: Position::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd) else {
+    let is_odd = |layer: &&Layer| matches!(&layer.position, PositionEncoding::Rotary(r) if !r.n_rotated.is_multiple_of(2));
+    let Some(Layer { position: PositionEncoding::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd)
+    else {
         return Ok(());
     };
     let found = format!("a share that rotates {} of {} dimensions", rotary.n_rotated, spec.d_head);

@@ -4,7 +4,7 @@ use super::layers::slides;
 use super::rope::{Usual, WHOLE};
 use super::{Config, Family, llama};
 use crate::error::Result;
-use crate::model::spec::{Biases, Head, Position, Spec};
+use crate::model::spec::{Biases, Head, PositionEncoding, Spec};
 
 pub(super) const FAMILY: Family =
     Family { model_type: "smollm3", spec, source: llama::source, prefix: "model." };
@@ -28,7 +28,7 @@ fn spec(config: &Config) -> Result<Spec> {
     for (l, layer) in spec.layers.iter_mut().enumerate() {
         layer.window = window.filter(|_| slides[l]);
         if !rotates[l] {
-            layer.position = Position::Nothing;
+            layer.position = PositionEncoding::Nothing;
         }
     }
     let bias = config.flag_or("attention_bias", false)?;

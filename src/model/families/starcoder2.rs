@@ -3,9 +3,9 @@
 use super::rope::WHOLE;
 use super::{Config, Family, llama};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Biases, Head, Mlp, NormKind, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::{ActivationFn, Biases, Head, Mlp, NormKind, Spec};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "starcoder2", spec, source, prefix: "model." };
 
@@ -20,17 +20,17 @@ fn spec(config: &Config) -> Result<Spec> {
     Ok(Spec {
         norm: NormKind::LayerNorm,
         norm_eps: config.number_or("norm_epsilon", 1e-5)?,
-        mlp: Mlp::Plain(config.activation("hidden_act", Activation::GeluTanh)?),
+        mlp: Mlp::Plain(config.activation("hidden_act", ActivationFn::GeluTanh)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: bias },
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
         ..spec
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
+fn source(spec: &Spec, param: Param) -> TensorSource {
     match param.place {
-        Place::Block(l, Part::Up) => Source::whole(format!("layers.{l}.mlp.c_fc"), param),
-        Place::Block(l, Part::Down) => Source::whole(format!("layers.{l}.mlp.c_proj"), param),
+        Place::Block(l, BlockPart::Up) => TensorSource::whole(format!("layers.{l}.mlp.c_fc"), param),
+        Place::Block(l, BlockPart::Down) => TensorSource::whole(format!("layers.{l}.mlp.c_proj"), param),
         _ => llama::source(spec, param),
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// What the tensors tell that the metadata does not.
 pub(super) struct Shapes {
-    /// Rows of the embedding.
+    /// SliceRows of the embedding.
     pub d_vocab: usize,
     /// Whether there is no unembedding of its own.
     pub tied: bool,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Vectors by the block whose output they are added to.
-pub type ByBlock = BTreeMap<usize, Vec<f32>>;
+pub type ControlVector = BTreeMap<usize, Vec<f32>>;
 
 /// The version of the format that is written.
 const VERSION: u32 = 3;
@@ -27,7 +27,7 @@ const EXPECTED: &str =
 ///
 /// # Errors
 /// [`Error::Invalid`] for a vector of block 0, which the format cannot address; [`Error::Io`].
-pub fn save_control_vector(path: &Path, vectors: &ByBlock, architecture: &str) -> Result<()> {
+pub fn save_control_vector(path: &Path, vectors: &ControlVector, architecture: &str) -> Result<()> {
     if vectors.is_empty() || vectors.contains_key(&0) {
         let expected = "vectors of blocks from 1 on: llama.cpp cannot add to the output of block 0";
         return Err(Error::invalid("control vector", format!("blocks {:?}", vectors.keys()), expected));
@@ -72,10 +72,10 @@ fn text(text: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the tensor that is none of it.
-pub fn load_control_vector(path: &Path) -> Result<ByBlock> {
+pub fn load_control_vector(path: &Path) -> Result<ControlVector> {
     let bytes = artefact::load_bytes(path)?;
     let header = Header::parse(path, &bytes)?;
-    let mut vectors = ByBlock::new();
+    let mut vectors = ControlVector::new();
     for (name, entry) in &header.tensors {
         let bad = |found: String| Error::bad_file(path, found, EXPECTED);
         let block = name.strip_prefix("direction.").and_then(|block| block.parse::<usize>().ok());
@@ -100,10 +100,10 @@ mod tests {
     fn vectors_come_back_and_block_0_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.gguf");
-        let vectors = ByBlock::from([(1, vec![0.5, -1.0, 2.0]), (3, vec![1e-20, 7.0, f32::MIN])]);
+        let vectors = ControlVector::from([(1, vec![0.5, -1.0, 2.0]), (3, vec![1e-20, 7.0, f32::MIN])]);
         save_control_vector(&path, &vectors, "llama").unwrap();
         assert_eq!(load_control_vector(&path).unwrap(), vectors);
-        let error = save_control_vector(&path, &ByBlock::from([(0, vec![1.0])]), "llama").unwrap_err();
+        let error = save_control_vector(&path, &ControlVector::from([(0, vec![1.0])]), "llama").unwrap_err();
         assert!(error.to_string().contains("block 0"), "{error}");
         let cut = &std::fs::read(&path).unwrap()[..200];
         std::fs::write(&path, cut).unwrap();

@@ -3,21 +3,21 @@
 use super::architectures::Architecture;
 use super::config::{self, Shapes};
 use super::header::{Entry, Header};
-use super::kind::Kind;
 use super::metadata::Metadata;
+use super::tensor_type::GgmlType;
 use super::tensors::{FREQUENCY_FACTORS, TOKEN_TYPES, source, unused};
 use super::{architectures, purpose, split, tokenizer};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::families::Config;
-use crate::model::linear::Weight;
-use crate::model::mapped;
-use crate::model::memory::{StoredTypes, stored_types};
-use crate::model::params::{self, Param, Place, list};
-use crate::model::quantised::Blocks;
-use crate::model::spec::{Biases, Direction, NormKind, Spec};
+use crate::model::kernels::{Blocks, Weight};
+use crate::model::precision::Precision;
+use crate::model::spec::{AttentionDirection, Biases, NormKind, Spec};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::weights::{Precision, Rows, Source, check_finite};
+use crate::model::weights::memory::{StoredTypes, stored_types};
+use crate::model::weights::{
+    BlockPart, Origin, Param, Place, SliceRows, TensorSource, check_finite, list, mmap,
+};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,12 +32,12 @@ const CHECKED_AT_ONCE: usize = 1 << 22;
 /// A GGUF model whose headers were read; tensors are read when they are asked for.
 pub struct GgufFile {
     /// The files, in order.
-    parts: Vec<Part>,
+    parts: Vec<PartFile>,
     header: Header,
 }
 
 /// One of its files.
-struct Part {
+struct PartFile {
     path: PathBuf,
     file: Mutex<File>,
 }
@@ -49,7 +49,7 @@ impl GgufFile {
     /// [`Error::Io`], or [`Error::BadFile`] naming a file that is cut short, missing, of another model, or no model.
     pub fn open(path: &Path) -> Result<GgufFile> {
         // A map is let go with its header: its pages would count beside the tensors that are read.
-        let header = |path: &PathBuf| Header::parse(path, &mapped::map(path)?);
+        let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
         let paths = split::parts(path, &own)?;
         let headers =
@@ -58,7 +58,7 @@ impl GgufFile {
         purpose::check(&paths[0], &header)?;
         let open = |path: PathBuf| {
             let file = File::open(&path).map_err(Error::io("open the weights", &path))?;
-            Ok(Part { path, file: Mutex::new(file) })
+            Ok(PartFile { path, file: Mutex::new(file) })
         };
         Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
     }
@@ -135,7 +135,7 @@ impl GgufFile {
                 norm.kind = NormKind::RmsNorm;
             }
         }
-        if spec.attention.direction == Direction::Bidirectional {
+        if spec.attention.direction == AttentionDirection::Bidirectional {
             // llama.cpp keeps of an encoder what stands before its head.
             spec.head = None;
             let types = self.header.tensors.get(TOKEN_TYPES);
@@ -177,7 +177,7 @@ impl GgufFile {
     }
 
     /// Bytes of a file.
-    fn read(&self, part: &Part, range: Range<usize>) -> Result<Vec<u8>> {
+    fn read(&self, part: &PartFile, range: Range<usize>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; range.len()];
         let mut file = part.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
         let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
@@ -185,7 +185,7 @@ impl GgufFile {
         Ok(bytes)
     }
 
-    /// Rows of a tensor as they are stored; a vector is one row.
+    /// SliceRows of a tensor as they are stored; a vector is one row.
     fn part(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
         let size = entry.bytes.len() / entry.rows();
         let from = entry.bytes.start;
@@ -193,8 +193,8 @@ impl GgufFile {
         let bytes = self.read(&self.parts[entry.part], range)?;
         let (width, n) = (entry.shape[entry.shape.len() - 1], rows.len());
         let ty = match entry.kind {
-            Kind::Quantised(ty) => ty,
-            Kind::Dense(dtype) => {
+            GgmlType::Quantised(ty) => ty,
+            GgmlType::Dense(dtype) => {
                 let shape = if entry.shape.len() == 1 { vec![width] } else { vec![n, width] };
                 return Ok(Weight::Dense(Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu)?));
             }
@@ -209,15 +209,10 @@ impl GgufFile {
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] naming the tensor.
-    pub fn load(
-        &self,
-        spec: &Spec,
-        (param, shape): (Param, &[usize]),
-        precision: Precision,
-    ) -> Result<Weight> {
-        let weight = self.stored(spec, (param, shape), precision)?;
+    pub fn load(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
+        let weight = self.stored(spec, param, shape, precision)?;
         match param.place {
-            Place::Block(_, params::Part::Query | params::Part::Key)
+            Place::Block(_, BlockPart::Query | BlockPart::Key)
                 if architectures::of(&self.metadata())?.pairs_lie_together =>
             {
                 weight.with_rows(&halves_apart(shape[0], spec.d_head))
@@ -227,13 +222,13 @@ impl GgufFile {
     }
 
     /// The same with its rows in the file's order.
-    fn stored(&self, spec: &Spec, (param, shape): (Param, &[usize]), precision: Precision) -> Result<Weight> {
-        let Source { tensors, cut } = source(spec, param, &self.header);
+    fn stored(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
+        let TensorSource { tensors, slice } = source(spec, param, &self.header);
         let name = tensors.concat();
         let entry = self.entry(&name)?;
-        let (from, n_stored) = match cut.rows {
-            Rows::All => (0, shape[0]),
-            Rows::Of { of, from, .. } => (from, of),
+        let (from, n_stored) = match slice.rows {
+            SliceRows::All => (0, shape[0]),
+            SliceRows::Of { of, from, .. } => (from, of),
         };
         let stored = [&[n_stored], &shape[1..]].concat();
         if entry.shape != stored {
@@ -241,37 +236,37 @@ impl GgufFile {
             let expected = format!("{stored:?}, as its metadata asks");
             return Err(Error::bad_file(self.holding(entry), found, expected));
         }
-        let path = self.holding(entry);
+        let origin = Origin { path: self.holding(entry), param, tensor: &name };
         if shape.len() == 1 {
             let values = self.part(entry, 0..1)?.dense()?.flatten_all()?;
             let values = values.narrow(0, from, shape[0])?.contiguous()?;
-            check_finite(path, (param, &name), &values)?;
+            check_finite(origin, &values)?;
             return Ok(Weight::Dense(values));
         }
         // Norms of each head are a matrix, and stay in f32 as other norms do.
         let dtype = if param.place.is_norm() { Some(DType::F32) } else { precision.dtype() };
         let weight = match (self.part(entry, from..from + shape[0])?, dtype) {
             (Weight::Quantised(blocks), None) => {
-                check_blocks(path, (param, &name), &blocks)?;
+                check_blocks(origin, &blocks)?;
                 return Ok(Weight::Quantised(blocks));
             }
             (weight, Some(dtype)) => weight.dense()?.to_dtype(dtype)?,
             (weight, None) => weight.into_stored()?,
         };
-        check_finite(path, (param, &name), &weight)?;
+        check_finite(origin, &weight)?;
         Ok(Weight::Dense(weight))
     }
 }
 
 /// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
-fn check_blocks(path: &Path, what: (Param, &str), blocks: &Blocks) -> Result<()> {
+fn check_blocks(origin: Origin, blocks: &Blocks) -> Result<()> {
     let [rows, width] = blocks.dims();
     let step = (CHECKED_AT_ONCE / width).max(1);
     for from in (0..rows).step_by(step) {
         let n = step.min(rows - from);
         let mut values = vec![0f32; n * width];
         blocks.unpack(from..from + n, &mut values);
-        check_finite(path, what, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
+        check_finite(origin, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! panics on an alignment of zero or on a shape whose size overflows; a file from elsewhere must do neither.
 //! Every count is held against the bytes that are left before anything is allocated for it.
 
-use super::kind::Kind;
+use super::tensor_type::GgmlType;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
@@ -41,10 +41,10 @@ impl fmt::Display for Value {
 /// Where a tensor lies and how it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Rows first, as elsewhere in mappa; GGUF itself writes the row's width first.
+    /// SliceRows first, as elsewhere in mappa; GGUF itself writes the row's width first.
     pub shape: Vec<usize>,
     /// How its numbers are stored.
-    pub kind: Kind,
+    pub kind: GgmlType,
     /// Its bytes in the file.
     pub bytes: Range<usize>,
     /// The file it lies in, of a model in several: 0 is the first.
@@ -121,7 +121,7 @@ fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize
 fn place(
     reader: &Reader,
     name: &str,
-    (shape, kind): (&[usize], Kind),
+    (shape, kind): (&[usize], GgmlType),
     (start, offset, alignment): (usize, u64, usize),
 ) -> Result<Range<usize>> {
     let size = kind.size(shape).ok_or_else(|| {
@@ -241,7 +241,7 @@ impl Reader<'_> {
     }
 
     /// A line of the table of tensors: name, shape, type, and offset.
-    fn entry(&mut self) -> Result<(String, Vec<usize>, Kind, u64)> {
+    fn entry(&mut self) -> Result<(String, Vec<usize>, GgmlType, u64)> {
         let name = self.text("the name of a tensor")?;
         let what = format!("the entry of tensor `{name}`");
         let rank = self.u32(&what)? as usize;
@@ -256,9 +256,9 @@ impl Reader<'_> {
             shape.insert(0, n);
         }
         let kind = self.u32(&what)?;
-        let kind = Kind::from_ggml(kind).map_err(|kind| {
+        let kind = GgmlType::from_ggml(kind).map_err(|kind| {
             let found = format!("tensor `{name}` stored as {kind}");
-            let known = Kind::known();
+            let known = GgmlType::known();
             self.bad(
                 found,
                 format!(

@@ -4,7 +4,7 @@
 //! tokenizer.json, and tensors by name. Quantised matrices stay quantised.
 //!
 //! - `header`: the file's table of contents, with every count checked
-//! - `kind`: how numbers are stored, and which ways are read
+//! - `tensor_type`: the types in which values are stored
 //! - `metadata`, `keys`: values by key, and by an architecture's; what is not read is refused
 //! - `split`: the files of a model in several; `purpose`: files that hold no model
 //! - `architectures`: those that are read, and the families they are
@@ -20,18 +20,18 @@ mod control_vector;
 mod file;
 mod header;
 mod keys;
-mod kind;
 mod metadata;
 mod pre_tokenizer;
 mod purpose;
 mod rope;
 mod split;
+mod tensor_type;
 mod tensors;
 mod tokenizer;
 mod vocabulary;
 mod word_piece;
 
-pub use control_vector::{ByBlock, load_control_vector, save_control_vector};
-pub(super) use file::GgufFile;
-pub(super) use purpose::is_no_model;
-pub(super) use split::{PartName, first as first_part};
+pub use control_vector::{ControlVector, load_control_vector, save_control_vector};
+pub(crate) use file::GgufFile;
+pub(crate) use purpose::is_no_model;
+pub(crate) use split::{PartName, first as first_part};

@@ -3,7 +3,7 @@
 use super::header::{Header, Value};
 use super::split::PartName;
 use crate::error::{Error, Result};
-use crate::model::mapped;
+use crate::model::weights::mmap;
 use std::path::Path;
 
 /// The purpose of a file that is no model, and what to do.
@@ -50,7 +50,7 @@ pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
 
 /// Whether a file that can be read says that it is no model.
 pub fn is_no_model(path: &Path) -> bool {
-    let header = mapped::map(path).and_then(|bytes| Header::parse(path, &bytes));
+    let header = mmap::map(path).and_then(|bytes| Header::parse(path, &bytes));
     // A later part has neither metadata nor, perhaps, tensors.
     header.is_ok_and(|header| PartName::of(path).is_none() && other(&header).is_some())
 }

@@ -1,0 +1,132 @@
+//! A matrix whose rows are stored in quantised blocks.
+
+use super::types::QuantType;
+use super::unpack::{products, unpack};
+use candle_core::{Device, Result, Tensor, bail};
+use rayon::prelude::*;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Weights that one task unpacks.
+const AT_ONCE: usize = 1 << 14;
+
+/// A matrix `[out, in]` whose rows are whole blocks.
+#[derive(Clone)]
+pub struct Blocks {
+    bytes: Arc<Vec<u8>>,
+    ty: QuantType,
+    rows: usize,
+    width: usize,
+}
+
+impl Blocks {
+    /// The matrix of these bytes, row after row.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    ///
+    /// # Errors
+    /// If the rows are no whole blocks, or the bytes are not as many.
+    pub fn new(bytes: Vec<u8>, ty: QuantType, [rows, width]: [usize; 2]) -> Result<Blocks> {
+        let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
+        if expected != Some(bytes.len()) {
+            bail!("{} bytes are no matrix [{rows}, {width}] of {ty}", bytes.len())
+        }
+        Ok(Blocks { bytes: Arc::new(bytes), ty, rows, width })
+    }
+
+    /// The type in which its weights are stored.
+    pub fn ty(&self) -> QuantType {
+        self.ty
+    }
+
+    /// `[out, in]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.rows, self.width]
+    }
+
+    /// The bytes as they lie in a file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The matrix with its rows in another order, row `i` being that at `order[i]`.
+    ///
+    /// # Errors
+    /// For a number of no row.
+    pub(crate) fn with_rows(&self, order: &[usize]) -> Result<Blocks> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for row in order {
+            self.check_row(*row)?;
+            bytes.extend_from_slice(self.row_bytes(*row..row + 1));
+        }
+        Blocks::new(bytes, self.ty, [order.len(), self.width])
+    }
+
+    fn check_row(&self, row: usize) -> Result<()> {
+        if row >= self.rows {
+            bail!("row {row} of {} was asked for", self.rows)
+        }
+        Ok(())
+    }
+
+    /// All weights in f32.
+    ///
+    /// # Shapes
+    /// `[out, in]`.
+    ///
+    /// # Errors
+    /// If the tensor cannot be laid out.
+    pub fn dense(&self) -> Result<Tensor> {
+        let mut all = vec![0f32; self.rows * self.width];
+        self.unpack(0..self.rows, &mut all);
+        Tensor::from_vec(all, (self.rows, self.width), &Device::Cpu)
+    }
+
+    /// Some rows in f32, by their numbers.
+    ///
+    /// # Shapes
+    /// `[n_ids]` to `[n_ids, in]`.
+    ///
+    /// # Errors
+    /// For a number of no row.
+    pub(crate) fn rows(&self, ids: &Tensor) -> Result<Tensor> {
+        let ids = ids.to_vec1::<u32>()?;
+        ids.iter().try_for_each(|id| self.check_row(*id as usize))?;
+        let mut all = vec![0f32; ids.len() * self.width];
+        let each = all.chunks_exact_mut(self.width.max(1)).zip(&ids);
+        each.for_each(|(out, id)| self.unpack(*id as usize..*id as usize + 1, out));
+        Tensor::from_vec(all, (ids.len(), self.width), &Device::Cpu)
+    }
+
+    /// WeightRows in f32, over all threads.
+    pub(crate) fn unpack(&self, rows: Range<usize>, out: &mut [f32]) {
+        let at_once = (AT_ONCE / self.width.max(1)).max(1);
+        out.par_chunks_mut((at_once * self.width).max(1)).enumerate().for_each(|(task, out)| {
+            let first = rows.start + task * at_once;
+            unpack(self.ty, self.row_bytes(first..first + out.len() / self.width), out);
+        });
+    }
+
+    /// The products of some rows with each of at most four rows of a stream, whose weights are never written to memory.
+    ///
+    /// # Shapes
+    /// `x` `[n, in]`, `out` `[rows, n]`.
+    pub(crate) fn products(&self, rows: Range<usize>, x: &[f32], out: &mut [f32]) {
+        // Those behind are asked for while these are multiplied: they are mostly the next.
+        let behind = self.row_bytes(rows.start..self.rows);
+        products(self.ty, (self.row_bytes(rows), behind), (x, self.width), out);
+    }
+
+    fn row_bytes(&self, rows: Range<usize>) -> &[u8] {
+        let row = self.bytes.len() / self.rows.max(1);
+        &self.bytes[rows.start * row..rows.end * row]
+    }
+}
+
+impl fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blocks([{}, {}], {})", self.rows, self.width, self.ty)
+    }
+}
