@@ -1,6 +1,7 @@
 //! BERT: an encoder; norms after each sum, token types, a masked-language head.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Attention, AttentionDirection, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes,
@@ -12,11 +13,11 @@ use crate::model::weights::{SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "bert", spec, source, prefix: "bert." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    alike(config, "bert", 0)
+    common_spec(config, "bert", 0)
 }
 
-/// What BERT and RoBERTa have in common; positions begin at row `offset` of their table.
-pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Result<Spec> {
+/// The common part of BERT and RoBERTa; positions begin at row `offset` of their table.
+pub(super) fn common_spec(config: &Config, family: &'static str, offset: usize) -> Result<Spec> {
     config.only("is_decoder", false)?;
     config.only("position_embedding_type", "absolute")?;
     let activation = config.activation("hidden_act", ActivationFn::Gelu)?;
@@ -39,8 +40,8 @@ pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Res
     })
 }
 
-/// The plainest encoder: learned positions, a norm on the embedding and after each sum, and a head that
-/// turns each row before it is unembedded.
+/// The simplest encoder: learned positions, a norm on the embedding and after each sum, and a head with a transformation
+/// before the unembedding.
 pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: ActivationFn, tied: bool) -> Spec {
     let plain = Spec::plain(family, sizes);
     Spec {
@@ -71,7 +72,7 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
     }
 }
 
-/// Names of the encoder, which RoBERTa shares.
+/// The tensor names of the encoder, which RoBERTa shares.
 pub(super) fn encoder_source(param: Param) -> TensorSource {
     use BlockPart::*;
     let (l, part) = match param.place {

@@ -1,6 +1,8 @@
-//! BLOOM: ALiBi, a norm on the embeddings, fused `query_key_value` a head.
+//! BLOOM: ALiBi, a norm on the embeddings, fused `query_key_value` per head.
 
-use super::{Config, Family, alibi};
+use super::alibi;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Alibi, Embedding, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,

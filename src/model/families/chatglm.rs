@@ -1,6 +1,7 @@
-//! ChatGLM3 and GLM-4-9b as their own repositories keep them: GLM under other names.
+//! ChatGLM3 and GLM-4-9b in their own repositories' format: GLM with other names.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,

@@ -1,6 +1,8 @@
 //! DistilBERT: BERT without token types, under its own names.
 
-use super::{Config, Family, bert};
+use super::bert;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Sizes, Spec};
 use crate::model::weights::TensorSource;

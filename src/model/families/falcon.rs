@@ -1,7 +1,9 @@
 //! Falcon, both generations and the RefinedWeb models: multi-query, parallel, rotary or ALiBi.
 
+use super::config::Config;
+use super::family::Family;
 use super::rope::WHOLE;
-use super::{Config, Family, alibi, rope};
+use super::{alibi, rope};
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Alibi, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,
@@ -12,7 +14,7 @@ use crate::model::weights::{SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.only("apply_residual_connection_post_layernorm", false)?; // what the family's first code reads
+    config.only("apply_residual_connection_post_layernorm", false)?; // read by the family's first code
     config.unread(&["ff_factor"]);
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
@@ -54,7 +56,7 @@ fn spec(config: &Config) -> Result<Spec> {
 }
 
 fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
-    // `null` is as good as false, as transformers asks for truth alone.
+    // `null` is false, as transformers tests for truth.
     let is_parallel = !config.is_null("parallel_attn") && config.flag_or("parallel_attn", true)?;
     let n_norms = config.maybe_count("num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
     match (is_parallel, is_new, n_norms) {
@@ -78,7 +80,7 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
         Place::Block(l, part) => (l, part),
         _ => return TensorSource::whole("word_embeddings", param),
     };
-    // Each key/value head stands after its queries; one for all is the case of a single group.
+    // Each key/value head follows its queries; one for all queries is the case of a single group.
     let (d, group) = (spec.d_head, spec.n_heads / spec.n_kv_heads);
     let fused = |from| SliceRows::Of { groups: spec.n_kv_heads, of: (group + 2) * d, from };
     let (stem, rows) = match part {

@@ -1,6 +1,8 @@
 //! GLM-4: GLM with norms after attention and MLP as well.
 
-use super::{Config, Family, glm};
+use super::config::Config;
+use super::family::Family;
+use super::glm;
 use crate::error::Result;
 use crate::model::spec::{Placement, Spec};
 use crate::model::weights::TensorSource;
@@ -9,7 +11,7 @@ use crate::model::weights::{BlockPart, Param, Place};
 pub(super) const FAMILY: Family = Family { model_type: "glm4", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    Ok(Spec { placement: Placement::Both, ..glm::alike(config, "glm4")? })
+    Ok(Spec { placement: Placement::Both, ..glm::common_spec(config, "glm4")? })
 }
 
 fn source(spec: &Spec, param: Param) -> TensorSource {

@@ -1,6 +1,7 @@
 //! GPT-2: learned positions, LayerNorm, fused `c_attn` stored `[in, out]`.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Embedding, Head, Mlp, PositionEmbedding, Sizes, Spec};
 use crate::model::weights::{BlockPart, Param, Place};
@@ -10,7 +11,7 @@ pub(super) const FAMILY: Family = Family { model_type: "gpt2", spec, source, pre
 
 fn spec(config: &Config) -> Result<Spec> {
     let d_model = config.count("n_embd")?;
-    config.maybe_count("n_ctx")?; // what older configs call n_positions
+    config.maybe_count("n_ctx")?; // the older name of n_positions
     config.only("scale_attn_weights", true)?;
     config.only("scale_attn_by_inverse_layer_idx", false)?;
     config.only("reorder_and_upcast_attn", false)?;

@@ -1,6 +1,7 @@
-//! GPT-Neo: GPT-2 with scores that are not scaled, every other layer a window, no biases on queries, keys, values.
+//! GPT-Neo: GPT-2 with unscaled scores, a window in every other layer, no biases on queries, keys, values.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Attention, Biases, Embedding, Head, Layer, Mlp, PositionEmbedding, PositionEncoding, Sizes,
@@ -37,12 +38,12 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-/// For each layer whether it looks at a window: `attention_layers`, or what `attention_types` multiplies out to.
+/// For each layer, true if its attention has a window: by `attention_layers`, or by the expanded `attention_types`.
 fn slides(config: &Config, n_layers: usize) -> Result<Vec<bool>> {
-    let multiplied = config.runs_of_words("attention_types")?;
-    let stated = config.maybe_texts("attention_layers")?.or(multiplied);
-    let usual = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
-    let names = stated.unwrap_or_else(usual);
+    let expanded = config.runs_of_words("attention_types")?;
+    let stated = config.maybe_texts("attention_layers")?.or(expanded);
+    let default = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
+    let names = stated.unwrap_or_else(default);
     if names.len() != n_layers {
         let expected = format!("a list of {n_layers}, one a layer, is");
         return Err(config.unsupported("attention_layers", format!("a list of {}", names.len()), expected));

@@ -1,7 +1,8 @@
-//! GPT-NeoX (Pythia): partial rotary, parallel blocks with two norms, fused `query_key_value` a head.
+//! GPT-NeoX (Pythia): partial rotary, parallel blocks with two norms, fused `query_key_value` per head.
 
-use super::rope::{Usual, WHOLE, rotary};
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE, rotary};
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
 use crate::model::weights::{BlockPart, Param, Place};
@@ -15,8 +16,8 @@ fn spec(config: &Config) -> Result<Spec> {
     let d_head = d_model / n_heads;
     config.only("head_dim", d_head)?;
     let names = ["rotary_emb_base", "rotary_pct"];
-    let rotary = rotary(config, d_head, Usual { share: Some(0.25), names, ..WHOLE })?;
-    config.unread(&["rope_theta", "partial_rotary_factor"]); // the family has its own names for them
+    let rotary = rotary(config, d_head, Defaults { share: Some(0.25), names, ..WHOLE })?;
+    config.unread(&["rope_theta", "partial_rotary_factor"]); // the family has other names for them
     let is_parallel = config.flag_or("use_parallel_residual", true)?;
     let bias = config.flag_or("attention_bias", true)?;
     let sizes = Sizes {

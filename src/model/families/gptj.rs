@@ -1,6 +1,7 @@
 //! GPT-J: parallel blocks with one norm, part of each head rotated in interleaved pairs.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};

@@ -1,7 +1,8 @@
 //! Llama: rotary positions, RMSNorm, gated MLP, grouped-query attention.
 
-use super::rope::{Usual, WHOLE, n_context, rotary};
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE, n_context, rotary};
 use crate::error::Result;
 use crate::model::spec::Rotary;
 use crate::model::spec::{
@@ -18,21 +19,22 @@ fn spec(config: &Config) -> Result<Spec> {
     config.unread(&["is_llama_config"]);
     let bias = config.flag_or("attention_bias", false)?;
     let mlp = config.flag_or("mlp_bias", false)?;
-    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama", WHOLE)? })
+    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..common_spec(config, "llama", WHOLE)? })
 }
 
-/// The spec of a model that is a Llama but for what its family changes: no biases, untied.
-pub(super) fn alike(config: &Config, family: &'static str, usual: Usual) -> Result<Spec> {
+/// The spec of a Llama without biases and with an untied head, of which a family changes some fields.
+pub(super) fn common_spec(config: &Config, family: &'static str, defaults: Defaults) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
-    turned(config, family, (d_head, rotary(config, d_head, usual)?))
+    rotated_spec(config, family, d_head, rotary(config, d_head, defaults)?)
 }
 
-/// As [`alike`], with a head's width and its rotation given.
-pub(super) fn turned(
+/// The same as [`common_spec`], for a given width and rotation of the heads.
+pub(super) fn rotated_spec(
     config: &Config,
     family: &'static str,
-    (d_head, rotary): (usize, Rotary),
+    d_head: usize,
+    rotary: Rotary,
 ) -> Result<Spec> {
     let sizes = Sizes {
         d_model: config.count("hidden_size")?,
@@ -57,7 +59,7 @@ pub(super) fn turned(
 }
 
 impl Spec {
-    /// The Llama that `mappa train` makes: as many key and value heads as query heads, no biases, tied.
+    /// The Llama that `mappa train` trains: as many key and value heads as query heads, no biases, tied.
     pub fn llama(sizes: Sizes) -> Spec {
         let plain = Spec::plain("llama", sizes);
         let rotary = Rotary::plain(plain.d_head, 10_000.0);
@@ -71,7 +73,7 @@ impl Spec {
     }
 }
 
-/// Tensor names of Llama and the many that took them over.
+/// The tensor names of Llama and the many families that use the same.
 pub(super) fn source(_: &Spec, param: Param) -> TensorSource {
     use BlockPart::*;
     let (l, part) = match param.place {
@@ -96,7 +98,8 @@ pub(super) fn source(_: &Spec, param: Param) -> TensorSource {
     };
     TensorSource::whole(format!("layers.{l}.{stem}"), param)
 }
-/// The config.json of a Llama, as mappa writes it for the models that it trains.
+
+/// The config.json of a Llama that mappa trained.
 #[derive(Serialize)]
 pub(crate) struct WrittenConfig {
     architectures: [&'static str; 1],
@@ -121,7 +124,7 @@ pub(crate) struct WrittenConfig {
 }
 
 impl WrittenConfig {
-    /// The config of a spec that [`spec`] would read back; token 0 begins and ends a text.
+    /// The config from which [`spec`] reads the same spec; token 0 begins and ends a text.
     pub(crate) fn of(spec: &Spec) -> WrittenConfig {
         let theta = match spec.layers.first().map(|layer| &layer.position) {
             Some(PositionEncoding::Rotary(rotary)) => rotary.theta,

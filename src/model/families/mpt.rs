@@ -1,6 +1,8 @@
 //! MPT: ALiBi, norms without bias, no biases at all, clipped queries, keys and values.
 
-use super::{Config, Family, alibi};
+use super::alibi;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     Alibi, Attention, Biases, Head, Layer, NormKind, PositionEncoding, Rounding, Sizes, Spec,
@@ -41,8 +43,8 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-fn attention(config: &Config, usual: Attention) -> Result<Attention> {
-    let Some(inner) = config.object("attn_config")? else { return Ok(usual) };
+fn attention(config: &Config, default: Attention) -> Result<Attention> {
+    let Some(inner) = config.object("attn_config")? else { return Ok(default) };
     inner.only("alibi", true)?;
     inner.only("alibi_bias_max", 8)?;
     inner.only("attn_type", "multihead_attention")?;
@@ -50,10 +52,10 @@ fn attention(config: &Config, usual: Attention) -> Result<Attention> {
         inner.only(name, false)?;
     }
     inner.unread(&["model_type", "tie_word_embeddings"]);
-    let scale = inner.maybe_number("softmax_scale")?.unwrap_or(usual.scale);
+    let scale = inner.maybe_number("softmax_scale")?.unwrap_or(default.scale);
     let clip = inner.maybe_number("clip_qkv")?.filter(|clip| *clip != 0.0);
     inner.finish()?;
-    Ok(Attention { scale, clip, ..usual })
+    Ok(Attention { scale, clip, ..default })
 }
 
 fn source(spec: &Spec, param: Param) -> TensorSource {

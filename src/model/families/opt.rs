@@ -1,6 +1,7 @@
-//! OPT: relu, learned positions from row 2 on; the 350m has an embedding of its own width and norms after.
+//! OPT: relu, learned positions from row 2 on; the 350m has an embedding of another width, and norms after the sums.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Biases, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes, Spec,
@@ -54,7 +55,7 @@ fn source(_: &Spec, param: Param) -> TensorSource {
     TensorSource::whole(format!("decoder.layers.{l}.{}", fairseq_part(part)), param)
 }
 
-/// A block's names as fairseq's decoders have them.
+/// The tensor names of a block in fairseq's decoders.
 pub(super) fn fairseq_part(part: BlockPart) -> &'static str {
     match part {
         BlockPart::AttnNorm => "self_attn_layer_norm",

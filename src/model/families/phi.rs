@@ -1,7 +1,9 @@
 //! Phi-1, 1.5 and 2: parallel blocks with one norm, partial rotation, biases everywhere.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama, rope};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE};
+use super::{llama, rope};
 use crate::error::Result;
 use crate::model::spec::{
     ActivationFn, Attention, Biases, BlockKind, Head, Mlp, NormKind, QkNorm, QkNormOver, Spec,
@@ -12,7 +14,7 @@ use crate::model::weights::{BlockPart, Param, Place};
 pub(super) const FAMILY: Family = Family { model_type: "phi", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "phi", Usual { share: Some(0.5), ..WHOLE })?;
+    let spec = llama::common_spec(config, "phi", Defaults { share: Some(0.5), ..WHOLE })?;
     rope::check_even(config, &spec)?;
     let of_heads = QkNorm { kind: NormKind::LayerNorm, over: QkNormOver::Head };
     Ok(Spec {

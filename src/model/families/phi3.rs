@@ -1,7 +1,9 @@
 //! Phi-3 and Phi-4: a Llama with fused matrices, a window, and LongRoPE.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::config::Config;
+use super::family::Family;
+use super::llama;
+use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
 use crate::model::spec::Spec;
 use crate::model::weights::{BlockPart, Param, Place};
@@ -16,7 +18,7 @@ fn spec(config: &Config) -> Result<Spec> {
     for name in ["full_attn_mod", "interpolate_factor"] {
         config.only(name, 1)?;
     }
-    let mut spec = llama::alike(config, "phi3", Usual { share: Some(1.0), ..WHOLE })?;
+    let mut spec = llama::common_spec(config, "phi3", Defaults { share: Some(1.0), ..WHOLE })?;
     let window = config.maybe_count("sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     Ok(Spec { norm_eps: config.number_or("rms_norm_eps", 1e-5)?, ..spec })

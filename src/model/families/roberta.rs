@@ -1,6 +1,8 @@
-//! RoBERTa: BERT with positions counted from the row after padding's, and a head of its own.
+//! RoBERTa: BERT with positions counted from the row after padding's, and another head.
 
-use super::{Config, Family, bert};
+use super::bert;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Embedding, Head, PositionEmbedding, Spec};
 use crate::model::weights::{Param, ParamKind, Place};
@@ -20,9 +22,9 @@ fn spec(config: &Config) -> Result<Spec> {
             ));
         }
     };
-    let spec = bert::alike(config, "roberta", padding + 1)?;
+    let spec = bert::common_spec(config, "roberta", padding + 1)?;
     let embedding = Embedding { positions: PositionEmbedding::AfterPadding { padding }, ..spec.embedding };
-    // The head's activation is exact gelu whatever `hidden_act` says.
+    // The head's activation is exact gelu for every `hidden_act`.
     let head = spec.head.map(|head| Head { transform: Some(ActivationFn::Gelu), ..head });
     Ok(Spec { embedding, head, ..spec })
 }

@@ -1,7 +1,9 @@
-//! StableLM: a Llama with LayerNorm, partial rotation, perhaps parallel blocks and a norm a head.
+//! StableLM: a Llama with LayerNorm, partial rotation, perhaps with parallel blocks and a norm per head.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama, rope};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE};
+use super::{llama, rope};
 use crate::error::Result;
 use crate::model::spec::{Attention, Biases, BlockKind, NormKind, QkNorm, QkNormOver, Spec};
 use crate::model::weights::{BlockPart, Param, Place};
@@ -10,7 +12,7 @@ use crate::model::weights::{Slice, SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "stablelm", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "stablelm", Usual { share: Some(0.25), ..WHOLE })?;
+    let spec = llama::common_spec(config, "stablelm", Defaults { share: Some(0.25), ..WHOLE })?;
     rope::check_even(config, &spec)?;
     let own = QkNorm { kind: NormKind::LayerNormNoBias, over: QkNormOver::OwnHead };
     let is_parallel = config.flag_or("use_parallel_residual", false)?;

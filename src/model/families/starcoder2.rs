@@ -1,7 +1,9 @@
 //! StarCoder2: Llama's attention with LayerNorm, a plain MLP, biases and a window.
 
+use super::config::Config;
+use super::family::Family;
+use super::llama;
 use super::rope::WHOLE;
-use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Biases, Head, Mlp, NormKind, Spec};
 use crate::model::weights::TensorSource;
@@ -13,7 +15,7 @@ fn spec(config: &Config) -> Result<Spec> {
     config.only("norm_type", "layer_norm")?;
     config.only("mlp_type", "default")?;
     config.unread(&["scale_attn_weights"]);
-    let mut spec = llama::alike(config, "starcoder2", WHOLE)?;
+    let mut spec = llama::common_spec(config, "starcoder2", WHOLE)?;
     let window = config.maybe_count("sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     let bias = config.flag_or("use_bias", true)?;

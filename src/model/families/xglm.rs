@@ -1,7 +1,8 @@
 //! XGLM: scaled embeddings, fixed sinusoidal positions counted from 2.
 
+use super::config::Config;
+use super::family::Family;
 use super::opt::fairseq_part;
-use super::{Config, Family};
 use crate::error::Result;
 use crate::model::spec::{ActivationFn, Embedding, Head, Mlp, PositionEmbedding, Sizes, Spec};
 use crate::model::weights::TensorSource;
@@ -10,7 +11,7 @@ use crate::model::weights::{Param, Place};
 pub(super) const FAMILY: Family = Family { model_type: "xglm", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    // The table's row for padding is zero; below row 2 no token meets it.
+    // The table's row for padding is zero; no token uses a row below 2.
     let pad = config.maybe_number("pad_token_id")?.unwrap_or(1.0);
     if pad >= 2.0 {
         return Err(config.unsupported("pad_token_id", pad, "0 or 1 is"));
