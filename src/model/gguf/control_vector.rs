@@ -1,4 +1,4 @@
-//! Control vectors as GGUF files, as llama.cpp and repeng know them.
+//! Control vectors as GGUF files, in the format of llama.cpp and repeng.
 //!
 //! The tensor `direction.k` is added to the output of block `k`, counted from 0; llama.cpp refuses `direction.0`, so
 //! that the output of block 0 cannot be addressed.
@@ -12,18 +12,18 @@ use std::path::Path;
 /// Vectors by the block whose output they are added to.
 pub type ControlVector = BTreeMap<usize, Vec<f32>>;
 
-/// The version of the format that is written.
+/// The version of the written format.
 const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
-/// ggml's numbers for a text, a 32-bit count, and f32 tensors.
+/// ggml's codes for a text, a 32-bit count, and f32 tensors.
 const TEXT: u32 = 8;
 const COUNT: u32 = 4;
 const F32: u32 = 0;
-/// What a control vector is, for errors.
+/// The description of a control vector, for errors.
 const EXPECTED: &str =
     "a control vector: f32 tensors direction.1, direction.2, … as llama.cpp and repeng write them";
 
-/// Writes vectors as a control vector; `architecture` is what models of theirs are called in GGUF files.
+/// Writes vectors as a control vector; `architecture` is the name of their model's architecture in GGUF files.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a vector of block 0, which the format cannot address; [`Error::Io`].
@@ -63,7 +63,7 @@ pub fn save_control_vector(path: &Path, vectors: &ControlVector, architecture: &
     artefact::save_bytes(path, &bytes)
 }
 
-/// A length and the bytes of a text.
+/// A text's length and bytes.
 fn text(text: &str) -> Vec<u8> {
     (text.len() as u64).to_le_bytes().into_iter().chain(text.bytes()).collect()
 }
@@ -71,7 +71,7 @@ fn text(text: &str) -> Vec<u8> {
 /// Reads a control vector.
 ///
 /// # Errors
-/// [`Error::BadFile`] naming the tensor that is none of it.
+/// [`Error::BadFile`] with the name of a tensor that does not belong to one.
 pub fn load_control_vector(path: &Path) -> Result<ControlVector> {
     let bytes = artefact::load_bytes(path)?;
     let header = Header::parse(path, &bytes)?;

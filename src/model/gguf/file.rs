@@ -26,10 +26,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Numbers that are looked at together for one that is none.
-const CHECKED_AT_ONCE: usize = 1 << 22;
+/// Values that are unpacked and checked at a time.
+const CHECK_CHUNK: usize = 1 << 22;
 
-/// A GGUF model whose headers were read; tensors are read when they are asked for.
+/// A GGUF model whose headers are read; tensors are read when they are loaded.
 pub struct GgufFile {
     /// The files, in order.
     parts: Vec<PartFile>,
@@ -43,12 +43,12 @@ struct PartFile {
 }
 
 impl GgufFile {
-    /// Opens a file and, where it is a part of a model, the others, and reads their headers.
+    /// Opens a file and, if it is a part of a model, the other parts, and reads their headers.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::BadFile`] naming a file that is cut short, missing, of another model, or no model.
+    /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or no model.
     pub fn open(path: &Path) -> Result<GgufFile> {
-        // A map is let go with its header: its pages would count beside the tensors that are read.
+        // A mapping is released with its header: its pages would count besides the tensors that are read.
         let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
         let paths = split::parts(path, &own)?;
@@ -63,7 +63,7 @@ impl GgufFile {
         Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
     }
 
-    /// The file, or the first, which has the metadata.
+    /// The file, or the first of several, which has the metadata.
     fn path(&self) -> &Path {
         &self.parts[0].path
     }
@@ -72,7 +72,7 @@ impl GgufFile {
         Metadata::new(self.path(), &self.header.metadata)
     }
 
-    /// SHA-256 of the file; of several, over those of each, in order.
+    /// SHA-256 of the file; for several files, of their hashes, in order.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -82,20 +82,20 @@ impl GgufFile {
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
 
-    /// The file's tokenizer, read as the tokenizer.json of a Hugging Face folder and what stands beside it.
+    /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and the files besides it.
     ///
     /// # Errors
-    /// What is missing or not known, by key.
+    /// A value that is missing or unknown, by key.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
-    /// The spec, and the SHA-256 of the metadata that it follows from.
+    /// The spec, and the SHA-256 of the metadata from which it follows.
     ///
     /// # Errors
-    /// What is missing or not honoured, by key, or by tensor if one would be left out.
+    /// A value that is missing or not supported, by key; or the name of a tensor that would not be used.
     pub fn spec(&self) -> Result<(Spec, String)> {
         let metadata = self.metadata();
         let architecture = architectures::of(&metadata)?;
@@ -121,7 +121,7 @@ impl GgufFile {
         Ok((spec, sha256))
     }
 
-    /// The family's spec, changed to how this format stores the same model.
+    /// The family's spec, adapted to this format's storage of the same model.
     fn as_stored(&self, architecture: &Architecture, mut spec: Spec) -> Spec {
         let has_bias = |names: [&str; 2]| names.iter().any(|name| self.has(&format!("blk.0.{name}.bias")));
         spec.biases = Biases {
@@ -136,7 +136,7 @@ impl GgufFile {
             }
         }
         if spec.attention.direction == AttentionDirection::Bidirectional {
-            // llama.cpp keeps of an encoder what stands before its head.
+            // llama.cpp stores an encoder without its head.
             spec.head = None;
             let types = self.header.tensors.get(TOKEN_TYPES);
             spec.embedding.n_token_types = types.map(|entry| entry.shape[0]);
@@ -144,7 +144,7 @@ impl GgufFile {
         spec
     }
 
-    /// The types in which matrices are stored.
+    /// The number formats of the stored matrices.
     pub fn stored_types(&self) -> StoredTypes {
         let matrices = self.header.tensors.values().filter(|entry| entry.shape.len() > 1);
         stored_types(matrices.map(|entry| (entry.kind.to_string(), entry.bytes.len() as u64)))
@@ -159,20 +159,20 @@ impl GgufFile {
         self.header.tensors.get(tensor).ok_or_else(missing)
     }
 
-    /// The divisors of the rotary frequencies, where the file has them.
+    /// The divisors of the rotary frequencies, if the file has them.
     fn frequency_factors(&self) -> Result<Option<Vec<f64>>> {
         let Some(name) = FREQUENCY_FACTORS.into_iter().find(|name| self.has(name)) else { return Ok(None) };
         let entry = self.entry(name)?;
-        let factors = self.part(entry, 0..entry.rows())?.dense()?.flatten_all()?.to_vec1::<f32>()?;
+        let factors = self.rows(entry, 0..entry.rows())?.dense()?.flatten_all()?.to_vec1::<f32>()?;
         if let Some(bad) = factors.iter().find(|x| !(x.is_finite() && **x > 0.0)) {
             let found = format!("tensor `{name}` with {bad}");
-            return Err(Error::bad_file(self.holding(entry), found, "numbers above 0; fetch the file again"));
+            return Err(Error::bad_file(self.path_of(entry), found, "numbers above 0; fetch the file again"));
         }
         Ok(Some(factors.into_iter().map(f64::from).collect()))
     }
 
-    /// The file that a tensor lies in.
-    fn holding(&self, entry: &Entry) -> &Path {
+    /// The path of a tensor's file.
+    fn path_of(&self, entry: &Entry) -> &Path {
         &self.parts[entry.part].path
     }
 
@@ -185,8 +185,8 @@ impl GgufFile {
         Ok(bytes)
     }
 
-    /// SliceRows of a tensor as they are stored; a vector is one row.
-    fn part(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
+    /// Rows of a tensor in its stored type; a vector is one row.
+    fn rows(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
         let size = entry.bytes.len() / entry.rows();
         let from = entry.bytes.start;
         let range = from + rows.start * size..from + rows.end * size;
@@ -202,26 +202,26 @@ impl GgufFile {
         Ok(Weight::Quantised(Blocks::new(bytes, ty, [n, width])?))
     }
 
-    /// A parameter: matrices as `precision` asks, norms and biases in f32.
+    /// A parameter: matrices in the format of `precision`, norms and biases in f32.
     ///
     /// # Shapes
-    /// `shape`, which the spec asks for; matrices are `[out, in]`.
+    /// `shape`, which the spec requires; matrices are `[out, in]`.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] naming the tensor.
+    /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] with the tensor's name.
     pub fn load(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
         let weight = self.stored(spec, param, shape, precision)?;
         match param.place {
             Place::Block(_, BlockPart::Query | BlockPart::Key)
-                if architectures::of(&self.metadata())?.pairs_lie_together =>
+                if architectures::of(&self.metadata())?.pairs_are_adjacent =>
             {
-                weight.with_rows(&halves_apart(shape[0], spec.d_head))
+                weight.with_rows(&deinterleave(shape[0], spec.d_head))
             }
             _ => Ok(weight),
         }
     }
 
-    /// The same with its rows in the file's order.
+    /// The same as [`GgufFile::load`], with the rows in the file's order.
     fn stored(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
         let TensorSource { tensors, slice } = source(spec, param, &self.header);
         let name = tensors.concat();
@@ -234,18 +234,18 @@ impl GgufFile {
         if entry.shape != stored {
             let found = format!("tensor `{name}` of shape {:?}", entry.shape);
             let expected = format!("{stored:?}, as its metadata asks");
-            return Err(Error::bad_file(self.holding(entry), found, expected));
+            return Err(Error::bad_file(self.path_of(entry), found, expected));
         }
-        let origin = Origin { path: self.holding(entry), param, tensor: &name };
+        let origin = Origin { path: self.path_of(entry), param, tensor: &name };
         if shape.len() == 1 {
-            let values = self.part(entry, 0..1)?.dense()?.flatten_all()?;
+            let values = self.rows(entry, 0..1)?.dense()?.flatten_all()?;
             let values = values.narrow(0, from, shape[0])?.contiguous()?;
             check_finite(origin, &values)?;
             return Ok(Weight::Dense(values));
         }
-        // Norms of each head are a matrix, and stay in f32 as other norms do.
+        // Norms per head are a matrix, but are f32 like other norms.
         let dtype = if param.place.is_norm() { Some(DType::F32) } else { precision.dtype() };
-        let weight = match (self.part(entry, from..from + shape[0])?, dtype) {
+        let weight = match (self.rows(entry, from..from + shape[0])?, dtype) {
             (Weight::Quantised(blocks), None) => {
                 check_blocks(origin, &blocks)?;
                 return Ok(Weight::Quantised(blocks));
@@ -258,10 +258,10 @@ impl GgufFile {
     }
 }
 
-/// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
+/// Refuses blocks with a non-finite value; checked in chunks, so that a large matrix needs little memory.
 fn check_blocks(origin: Origin, blocks: &Blocks) -> Result<()> {
     let [rows, width] = blocks.dims();
-    let step = (CHECKED_AT_ONCE / width).max(1);
+    let step = (CHECK_CHUNK / width).max(1);
     for from in (0..rows).step_by(step) {
         let n = step.min(rows - from);
         let mut values = vec![0f32; n * width];
@@ -271,9 +271,8 @@ fn check_blocks(origin: Origin, blocks: &Blocks) -> Result<()> {
     Ok(())
 }
 
-/// For each row of a family's queries or keys, its place in a file that lays the two halves of a head one row between each
-/// other.
-fn halves_apart(n_rows: usize, d_head: usize) -> Vec<usize> {
+/// For each row of a family's queries or keys, its row in a file that interleaves the two halves of each head.
+fn deinterleave(n_rows: usize, d_head: usize) -> Vec<usize> {
     let half = d_head / 2;
     let row = |at: usize| {
         let (head, within) = (at / d_head, at % d_head);
@@ -290,7 +289,7 @@ mod tests {
     fn halves_that_lie_between_each_other_come_apart_again() {
         // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
         let stored = [0, 2, 1, 3, 4, 6, 5, 7];
-        let back: Vec<usize> = halves_apart(8, 4).into_iter().map(|at| stored[at]).collect();
+        let back: Vec<usize> = deinterleave(8, 4).into_iter().map(|at| stored[at]).collect();
         assert_eq!(back, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

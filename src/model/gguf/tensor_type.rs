@@ -1,24 +1,24 @@
-//! How a GGUF file stores a tensor's numbers.
+//! The types in which a GGUF file stores a tensor's values.
 
 use crate::model::kernels::QuantType;
 use candle_core::DType;
 use std::fmt;
 
-/// A type that is read.
+/// A supported type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GgmlType {
-    /// Each number stands alone.
+    /// Separate values.
     Dense(DType),
-    /// The numbers of a row are stored in blocks.
+    /// Values in quantised blocks.
     Quantised(QuantType),
 }
 
-/// ggml's number for each type whose numbers stand alone, and its name.
+/// ggml's code and name for each type of separate values.
 const DENSE: &[(u32, DType, &str)] =
     &[(0, DType::F32, "F32"), (1, DType::F16, "F16"), (30, DType::BF16, "BF16")];
 
-/// ggml's number for each type that is not read, so that an error can name it.
-const UNREAD: &[(u32, &str)] = &[
+/// ggml's code for each unsupported type, so that an error can name it.
+const UNSUPPORTED: &[(u32, &str)] = &[
     (9, "Q8_1"),
     (15, "Q8_K"),
     (16, "IQ2_XXS"),
@@ -38,10 +38,10 @@ const UNREAD: &[(u32, &str)] = &[
 ];
 
 impl GgmlType {
-    /// The type of ggml's number; if it is not read, its name.
+    /// The type with ggml's code.
     ///
     /// # Errors
-    /// The name of the type, or its number.
+    /// The name of an unsupported type, or its code.
     pub fn from_ggml(number: u32) -> Result<GgmlType, String> {
         if let Some((_, dtype, _)) = DENSE.iter().find(|(n, ..)| *n == number) {
             return Ok(GgmlType::Dense(*dtype));
@@ -49,18 +49,18 @@ impl GgmlType {
         if let Some(ty) = QuantType::from_ggml(number) {
             return Ok(GgmlType::Quantised(ty));
         }
-        let unread = UNREAD.iter().find(|(n, _)| *n == number);
+        let unread = UNSUPPORTED.iter().find(|(n, _)| *n == number);
         Err(unread.map_or_else(|| format!("type {number}"), |(_, name)| (*name).to_string()))
     }
 
-    /// The names of the types that are read.
+    /// The names of the supported types.
     pub fn known() -> String {
         let quantised = QuantType::all().map(GgmlType::Quantised);
         let all = DENSE.iter().map(|(_, dtype, _)| GgmlType::Dense(*dtype)).chain(quantised);
         all.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// How many numbers a block holds.
+    /// The number of values in a block.
     pub fn block(self) -> usize {
         match self {
             GgmlType::Dense(_) => 1,
@@ -68,7 +68,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of one row of `width` numbers; none if it is no whole number of blocks.
+    /// The bytes of a row of `width` values; `None` if it is not a multiple of the block.
     fn row(self, width: usize) -> Option<usize> {
         match self {
             GgmlType::Dense(dtype) => width.checked_mul(dtype.size_in_bytes()),
@@ -76,7 +76,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of a tensor; none if it is empty, its rows are no whole blocks, or memory could not hold it.
+    /// The bytes of a tensor; `None` if it is empty, its rows are not a multiple of the block, or the size overflows.
     pub fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
         rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)

@@ -1,4 +1,4 @@
-//! Where a GGUF file keeps each parameter: names that all architectures share.
+//! The tensors of a GGUF file by parameter: names that all architectures share.
 
 use super::header::Header;
 use crate::model::spec::{BlockKind, Placement, Spec};
@@ -12,8 +12,8 @@ pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_fact
 /// An encoder's token types; not every file has them.
 pub(super) const TOKEN_TYPES: &str = "token_types.weight";
 
-/// Tensors that hold no parameter: they are read elsewhere, for texts beyond the first context, which are
-/// refused, or by a classifier behind an encoder's last block.
+/// Tensors that are not parameters: they are read elsewhere, belong to texts beyond the first context, which are
+/// refused, or to a classifier after an encoder's last block.
 const NO_PARAMETERS: [&str; 7] = [
     FREQUENCY_FACTORS[0],
     FREQUENCY_FACTORS[1],
@@ -24,7 +24,7 @@ const NO_PARAMETERS: [&str; 7] = [
     "cls.output.bias",
 ];
 
-/// Where a parameter lies.
+/// The tensor of a parameter, and its rows.
 pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource {
     let (l, part) = match param.place {
         Place::Block(l, part) => (l, part),
@@ -37,15 +37,15 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource
     };
     let kind = if param.kind == ParamKind::Bias { "bias" } else { "weight" };
     let has = |name: &str| header.tensors.contains_key(&format!("blk.{l}.{name}.{kind}"));
-    // What has no tensor of its own lies in one with others.
+    // A parameter without a separate tensor is part of a fused one.
     let (stem, rows) = match fused(spec, part) {
-        Some((own, together, rows)) if !has(own) && has(together) => (together, rows),
-        _ => (norm(spec, part).unwrap_or(alone(part)), SliceRows::All),
+        Some((own, fused, rows)) if !has(own) && has(fused) => (fused, rows),
+        _ => (norm(spec, part).unwrap_or(separate(part)), SliceRows::All),
     };
     TensorSource::rows(format!("blk.{l}.{stem}"), param, rows)
 }
 
-/// The name of a norm in architectures that have names of their own.
+/// The name of a norm in architectures with other names.
 fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
     match part {
@@ -57,8 +57,8 @@ fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     }
 }
 
-/// The name of a part that has a tensor to itself.
-fn alone(part: BlockPart) -> &'static str {
+/// The name of a part with a separate tensor.
+fn separate(part: BlockPart) -> &'static str {
     use BlockPart::*;
     match part {
         AttnNorm => "attn_norm",
@@ -77,8 +77,7 @@ fn alone(part: BlockPart) -> &'static str {
     }
 }
 
-/// For a part that may lie together with others: the tensor whose absence tells, the one that then holds them
-/// all, and which of its rows are the part's.
+/// For a part that may be fused with others: its separate tensor, the fused one, and the part's rows in that.
 fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, SliceRows)> {
     let (q, kv, m) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head, spec.d_mlp);
     let qkv = |from| Some(("attn_q", "attn_qkv", SliceRows::after(from, q + 2 * kv)));
@@ -92,8 +91,8 @@ fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, Sl
     }
 }
 
-/// A tensor that is none of `used`, and would be left out of the numbers.
+/// A tensor that is not in `used` and would not affect the numbers.
 pub(super) fn unused<'a>(header: &'a Header, used: &BTreeSet<String>) -> Option<&'a String> {
-    let is_left = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
-    header.tensors.keys().filter(is_left).min()
+    let is_unused = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
+    header.tensors.keys().filter(is_unused).min()
 }
