@@ -1,4 +1,4 @@
-//! A spec's choices in words, for tables and for `mappa models inspect`.
+//! A spec in words, for tables and for `mappa models inspect`.
 
 use crate::model::spec::{
     ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, NormKind, Placement, PositionEmbedding,
@@ -7,7 +7,7 @@ use crate::model::spec::{
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 
 impl Spec {
-    /// The choices that tell the model's family apart: what each is about, and what was chosen.
+    /// The choices that distinguish the model's family: the name of each, and its value in words.
     pub fn choices(&self) -> Vec<(&'static str, String)> {
         vec![
             ("attention", self.attention_words()),

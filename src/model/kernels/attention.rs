@@ -60,12 +60,8 @@ impl Dims {
         let n_new = op.forest.len() - op.forest.n_past();
         let expected = op.query_rows.as_ref().map_or(n_new, |rows| rows.len());
         if dims.n_nodes != op.forest.len() || dims.n_queries != expected {
-            bail!(
-                "attention of {expected} among {} got {} keys, {} queries",
-                op.forest.len(),
-                n_nodes,
-                n_queries
-            )
+            let n = op.forest.len();
+            bail!("attention of {expected} among {n} got {n_nodes} keys, {n_queries} queries")
         }
         Ok(dims)
     }
@@ -393,8 +389,8 @@ mod tests {
     use super::*;
     use candle_core::Var;
 
-    /// The same attention with dense matrices and a mask.
-    fn dense(forest: &Forest, q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> Tensor {
+    /// The same attention with dense matrices, a mask and a scale of 0.3.
+    fn dense(forest: &Forest, q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
         let n = forest.len();
         let mut mask = vec![f32::NEG_INFINITY; n * n];
         for node in 0..n {
@@ -408,7 +404,7 @@ mod tests {
             let pick =
                 |t: &Tensor, h: usize| t.narrow(1, h, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
             let (q, k, v) = (pick(q, h), pick(k, h / groups), pick(v, h / groups));
-            let scores = (q.matmul(&k.t().unwrap()).unwrap() * scale).unwrap().broadcast_add(&mask).unwrap();
+            let scores = (q.matmul(&k.t().unwrap()).unwrap() * 0.3).unwrap().broadcast_add(&mask).unwrap();
             candle_nn::ops::softmax(&scores, 1).unwrap().matmul(&v).unwrap()
         });
         Tensor::stack(&heads.collect::<Vec<_>>(), 1).unwrap()
@@ -451,7 +447,7 @@ mod tests {
             bias: None,
         };
         let ours = q.apply_op3(&k, &v, op).unwrap();
-        let theirs = dense(&forest, &q, &k, &v, 0.3);
+        let theirs = dense(&forest, &q, &k, &v);
         let ours_grads = (&ours * &weights).unwrap().sum_all().unwrap().backward().unwrap();
         let their_grads = (&theirs * &weights).unwrap().sum_all().unwrap().backward().unwrap();
         let worst = |a: &Tensor, b: &Tensor| -> f32 {

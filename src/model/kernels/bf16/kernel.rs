@@ -1,22 +1,22 @@
-//! The product of a few rows with a panel of a matrix, in AVX-512 BF16: one of the places with `unsafe`.
+//! The product of a few rows with a panel of a matrix, in AVX-512 BF16: one of the files with `unsafe`.
 //!
-//! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice what the same unit does in f32; no library
-//! that takes products of dense matrices in Rust has it. 8 rows by 48 columns of sums stay in registers; weights are read
-//! once for 8 rows, and a pair of numbers of a row once for 48 columns.
+//! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice the rate of the same unit in f32; no Rust
+//! library for dense matrix products uses it. Sums for 8 rows and 48 columns stay in registers; weights are read once for
+//! 8 rows, and a pair of a row's values once for 48 columns.
 #![allow(unsafe_code)]
 
-/// Pairs of bf16, the first in the lower half of each, that fill a register.
+/// Pairs of bf16, the first in the lower half, that fill a register.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub [u32; 16]);
 
-/// WeightRows whose sums stay in registers.
+/// Rows whose sums stay in registers.
 pub(super) const ROWS: usize = 8;
-/// Registers of columns beside them.
+/// Registers of columns per row.
 pub(super) const LINES: usize = 3;
 
-/// True where the machine has the instructions.
-pub(super) fn is_there() -> bool {
+/// True if the processor has the instructions.
+pub(super) fn is_supported() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         let needed = [
@@ -29,33 +29,32 @@ pub(super) fn is_there() -> bool {
     false
 }
 
-/// A row as pairs of bf16, rounded to the nearest, and to zero below what has a leading one; an odd last number has zero
-/// beside it.
+/// Rounds a row to pairs of bf16, to the nearest, and subnormal values to zero; an odd last value is paired with zero.
 ///
 /// # Shapes
 /// `[in]` to at least `[in / 2]`, rounded up.
 pub(super) fn round(row: &[f32], pairs: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
-    if is_there() {
-        // SAFETY: the instructions were just found to be there.
+    if is_supported() {
+        // SAFETY: the instructions are supported, as checked above.
         return unsafe { x86::round(row, pairs) };
     }
     let _ = (row, pairs);
     unreachable!("a model in bf16 is refused where the processor has none");
 }
 
-/// Sums of the products of at most `ROWS` rows with a panel.
+/// The products of at most `ROWS` rows with a panel.
 ///
 /// # Shapes
-/// `rows` pairs `[n, stride]`, of which the row's are as many as the panel's; `panel` `[pairs, lines]`.
+/// `rows` `[n, stride]` pairs, of which as many as the panel's belong to a row; `panel` `[pairs, lines]`.
 pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
     let lines = columns.width.div_ceil(16);
     assert!(rows.n <= ROWS && (1..=LINES).contains(&lines));
     let n_pairs = panel.len() / lines;
     assert!(rows.n == 0 || (rows.n - 1) * rows.stride + n_pairs <= rows.all.len());
     #[cfg(target_arch = "x86_64")]
-    if is_there() {
-        // SAFETY: the instructions were just found to be there, and all sizes fit.
+    if is_supported() {
+        // SAFETY: the instructions are supported and all sizes fit, as checked above.
         return unsafe { x86::multiply(rows, panel, columns) };
     }
     unreachable!("a model in bf16 is refused where the processor has none");
@@ -64,19 +63,19 @@ pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
 /// Some rows as pairs of bf16.
 #[derive(Clone, Copy)]
 pub(super) struct Pairs<'a> {
-    pub all: &'a [u32],
-    pub n: usize,
-    /// From one row to the next.
-    pub stride: usize,
+    pub(super) all: &'a [u32],
+    pub(super) n: usize,
+    /// Distance from one row to the next.
+    pub(super) stride: usize,
 }
 
-/// Some columns of rows, for sums to go to.
+/// Some columns of the output.
 pub(super) struct Columns<'a> {
-    pub out: &'a mut [f32],
-    pub first: usize,
-    pub width: usize,
-    /// From one row to the next.
-    pub stride: usize,
+    pub(super) out: &'a mut [f32],
+    pub(super) first: usize,
+    pub(super) width: usize,
+    /// Distance from one row to the next.
+    pub(super) stride: usize,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -100,12 +99,14 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn round_sixteen(numbers: [f32; 16]) -> [u32; 8] {
-        // SAFETY: arrays and registers of one size, any of whose bits are numbers.
+        // SAFETY: arrays and registers have the same size, and all bit patterns are valid.
         unsafe { transmute(_mm512_cvtneps_pbh(transmute::<[f32; 16], __m512>(numbers))) }
     }
 
+    /// Dispatches to the tile of the number of rows and columns.
+    ///
     /// # Safety
-    /// As [`super::multiply`] has checked.
+    /// The sizes must fit, as [`super::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub unsafe fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
         macro_rules! of {
@@ -122,14 +123,16 @@ mod x86 {
         of!(1 2 3 4 5 6 7 8);
     }
 
+    /// The product of `N` rows with `L` registers of columns.
+    ///
     /// # Safety
-    /// As [`super::multiply`] has checked.
+    /// The sizes must fit, as [`super::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
     unsafe fn tile<const N: usize, const L: usize>(rows: Pairs, panel: &[Line], columns: Columns) {
         let mut totals = [[_mm512_setzero_ps(); L]; N];
         let from: [*const u32; N] = std::array::from_fn(|row| rows.all[row * rows.stride..].as_ptr());
         for (pair, lines) in panel.as_chunks::<L>().0.iter().enumerate() {
-            // SAFETY: lines and registers have one size, and lines are aligned.
+            // SAFETY: lines and registers have the same size, and lines are aligned.
             let w: [__m512bh; L] =
                 unsafe { std::array::from_fn(|l| transmute(_mm512_load_si512(lines[l].0.as_ptr().cast()))) };
             for row in 0..N {
@@ -143,7 +146,7 @@ mod x86 {
         let Columns { out, first, width, stride } = columns;
         for (row, out) in totals.iter().zip(out.chunks_mut(stride)) {
             for (total, out) in row.iter().zip(out[first..first + width].chunks_mut(16)) {
-                // SAFETY: a register holds sixteen numbers.
+                // SAFETY: a register has sixteen values.
                 let sums = unsafe { transmute::<__m512, [f32; 16]>(*total) };
                 match out.first_chunk_mut::<16>() {
                     Some(out) => *out = sums,

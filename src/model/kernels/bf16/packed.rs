@@ -1,6 +1,6 @@
-//! A matrix in bf16, in the order in which the kernel reads it.
+//! A matrix in bf16, in the kernel's order.
 
-use super::kernel::{Columns, LINES, Line, Pairs, ROWS, is_there, multiply, round};
+use super::kernel::{Columns, LINES, Line, Pairs, ROWS, is_supported, multiply, round};
 use candle_core::{DType, Device, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 /// Columns of a whole panel.
 const PANEL: usize = 16 * LINES;
-/// Pairs between the end of a row and the next: rows whose distance is a power of two would share few places of a cache.
+/// Pairs between a row and the next: rows at a distance of a power of two would compete for the same cache lines.
 const GAP: usize = 16;
 
-/// A matrix `[out, in]` in bf16: panels of 48 rows, in which the pairs of all rows at one place lie together.
+/// A matrix `[out, in]` in bf16: panels of 48 rows, in which the pairs of all rows at one position are neighbours.
 #[derive(Clone)]
 pub struct PackedBf16 {
     panels: Arc<Vec<Vec<Line>>>,
@@ -20,9 +20,9 @@ pub struct PackedBf16 {
 }
 
 impl PackedBf16 {
-    /// True where this machine's processor multiplies in bf16.
+    /// True if this machine's processor multiplies in bf16.
     pub fn is_supported() -> bool {
-        is_there()
+        is_supported()
     }
 
     /// The matrix rounded to bf16.
@@ -31,7 +31,7 @@ impl PackedBf16 {
     /// `[out, in]`.
     ///
     /// # Errors
-    /// If it is no matrix of numbers.
+    /// If it is not a matrix of numbers.
     pub(crate) fn new(weight: &Tensor) -> Result<PackedBf16> {
         let (d_out, d_in) = weight.dims2()?;
         let n_pairs = d_in.div_ceil(2);
@@ -58,7 +58,7 @@ impl PackedBf16 {
         [self.d_out, self.d_in]
     }
 
-    /// All of it in f32.
+    /// The whole matrix in f32.
     ///
     /// # Shapes
     /// `[out, in]`.
@@ -75,12 +75,12 @@ impl PackedBf16 {
         Tensor::from_vec(all, (self.d_out, self.d_in), &Device::Cpu)
     }
 
-    /// Columns of a panel.
+    /// The number of columns of a panel.
     fn width(&self, panel: usize) -> usize {
         PANEL.min(self.d_out - panel * PANEL)
     }
 
-    /// The product of rows, each rounded to bf16, with the matrix; a sum's order does not depend on how many rows there are.
+    /// The product of rows, each rounded to bf16, with the matrix; the order of a sum does not depend on the number of rows.
     ///
     /// # Shapes
     /// `[n, in]` to `[n, out]`.
@@ -94,20 +94,19 @@ impl PackedBf16 {
         rows.for_each(|(pairs, row)| round(row, &mut pairs[..self.d_in.div_ceil(2)]));
         let mut out = vec![0f32; n * self.d_out];
         if n >= ROWS * rayon::current_num_threads() {
-            let at_once = n.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS);
-            let parts = out.par_chunks_mut(at_once * self.d_out).zip(pairs.par_chunks(at_once * stride));
-            parts.for_each(|(out, pairs)| self.some_rows(pairs, stride, out));
+            let chunk = n.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS);
+            let parts = out.par_chunks_mut(chunk * self.d_out).zip(pairs.par_chunks(chunk * stride));
+            parts.for_each(|(out, pairs)| {
+                self.some_rows(Pairs { all: pairs, n: pairs.len() / stride, stride }, out);
+            });
             return Ok(out);
         }
-        // Few rows: the panels are handed out, and what each gives is put together.
+        // Few rows: each task computes a panel, and the results are assembled.
         let one = |panel: usize| {
             let (first, width) = (panel * PANEL, self.width(panel));
             let mut part = vec![0f32; n * width];
-            self.one_panel(
-                panel,
-                (&pairs, stride),
-                Columns { out: &mut part, first: 0, width, stride: width },
-            );
+            let columns = Columns { out: &mut part, first: 0, width, stride: width };
+            self.one_panel(panel, Pairs { all: &pairs, n, stride }, columns);
             (first, width, part)
         };
         let parts: Vec<_> = (0..self.panels.len()).into_par_iter().map(one).collect();
@@ -119,17 +118,20 @@ impl PackedBf16 {
         Ok(out)
     }
 
-    fn some_rows(&self, pairs: &[u32], stride: usize, out: &mut [f32]) {
+    /// The products of some rows with all panels.
+    fn some_rows(&self, rows: Pairs, out: &mut [f32]) {
         for panel in 0..self.panels.len() {
             let width = self.width(panel);
             let columns = Columns { out: &mut *out, first: panel * PANEL, width, stride: self.d_out };
-            self.one_panel(panel, (pairs, stride), columns);
+            self.one_panel(panel, rows, columns);
         }
     }
 
-    fn one_panel(&self, panel: usize, (pairs, stride): (&[u32], usize), columns: Columns) {
+    /// The products of some rows with one panel.
+    fn one_panel(&self, panel: usize, rows: Pairs, columns: Columns) {
+        let Pairs { all, stride, .. } = rows;
         let Columns { out, first, width, stride: of_out } = columns;
-        for (pairs, out) in pairs.chunks(ROWS * stride).zip(out.chunks_mut(ROWS * of_out)) {
+        for (pairs, out) in all.chunks(ROWS * stride).zip(out.chunks_mut(ROWS * of_out)) {
             let rows = Pairs { all: pairs, n: pairs.len() / stride, stride };
             multiply(rows, &self.panels[panel], Columns { out, first, width, stride: of_out });
         }
@@ -158,11 +160,11 @@ mod tests {
         x.flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    /// Widths that fill registers and panels, and widths that do not; odd ones too.
+    /// Widths that fill registers and panels, and widths that do not, also odd ones.
     const SHAPES: [(usize, usize); 6] = [(96, 64), (50, 33), (1, 1), (49, 2), (160, 300), (33, 17)];
 
     #[test]
-    fn products_are_those_of_the_rounded_numbers_and_do_not_depend_on_how_many_rows_there_are() {
+    fn products_equal_those_of_the_rounded_values_for_any_number_of_rows() {
         if !PackedBf16::is_supported() {
             println!("skipped: this processor has no AVX-512 BF16");
             return;

@@ -1,7 +1,7 @@
-//! A matrix whose rows are stored in quantised blocks.
+//! A matrix whose rows consist of quantised blocks.
 
 use super::types::QuantType;
-use super::unpack::{products, unpack};
+use super::unpack::{BlockRows, StreamRows, products, unpack};
 use candle_core::{Device, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::fmt;
@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Weights that one task unpacks.
-const AT_ONCE: usize = 1 << 14;
+const TASK_WEIGHTS: usize = 1 << 14;
 
-/// A matrix `[out, in]` whose rows are whole blocks.
+/// A matrix `[out, in]` whose rows consist of whole blocks.
 #[derive(Clone)]
 pub struct Blocks {
     bytes: Arc<Vec<u8>>,
@@ -21,14 +21,15 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// The matrix of these bytes, row after row.
+    /// The matrix from its bytes, row after row.
     ///
     /// # Shapes
     /// `[out, in]`.
     ///
     /// # Errors
-    /// If the rows are no whole blocks, or the bytes are not as many.
-    pub fn new(bytes: Vec<u8>, ty: QuantType, [rows, width]: [usize; 2]) -> Result<Blocks> {
+    /// If the rows are not whole blocks, or the number of bytes differs.
+    pub fn new(bytes: Vec<u8>, ty: QuantType, dims: [usize; 2]) -> Result<Blocks> {
+        let [rows, width] = dims;
         let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
         if expected != Some(bytes.len()) {
             bail!("{} bytes are no matrix [{rows}, {width}] of {ty}", bytes.len())
@@ -36,7 +37,7 @@ impl Blocks {
         Ok(Blocks { bytes: Arc::new(bytes), ty, rows, width })
     }
 
-    /// The type in which its weights are stored.
+    /// The type of its blocks.
     pub fn ty(&self) -> QuantType {
         self.ty
     }
@@ -46,15 +47,15 @@ impl Blocks {
         [self.rows, self.width]
     }
 
-    /// The bytes as they lie in a file.
+    /// The bytes, in the order of the file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The matrix with its rows in another order, row `i` being that at `order[i]`.
+    /// The matrix with its rows reordered: row `i` is the row at `order[i]`.
     ///
     /// # Errors
-    /// For a number of no row.
+    /// If a row does not exist.
     pub(crate) fn with_rows(&self, order: &[usize]) -> Result<Blocks> {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         for row in order {
@@ -77,20 +78,20 @@ impl Blocks {
     /// `[out, in]`.
     ///
     /// # Errors
-    /// If the tensor cannot be laid out.
+    /// If the tensor cannot be created.
     pub fn dense(&self) -> Result<Tensor> {
         let mut all = vec![0f32; self.rows * self.width];
         self.unpack(0..self.rows, &mut all);
         Tensor::from_vec(all, (self.rows, self.width), &Device::Cpu)
     }
 
-    /// Some rows in f32, by their numbers.
+    /// The rows with these ids in f32.
     ///
     /// # Shapes
     /// `[n_ids]` to `[n_ids, in]`.
     ///
     /// # Errors
-    /// For a number of no row.
+    /// If a row does not exist.
     pub(crate) fn rows(&self, ids: &Tensor) -> Result<Tensor> {
         let ids = ids.to_vec1::<u32>()?;
         ids.iter().try_for_each(|id| self.check_row(*id as usize))?;
@@ -100,23 +101,24 @@ impl Blocks {
         Tensor::from_vec(all, (ids.len(), self.width), &Device::Cpu)
     }
 
-    /// WeightRows in f32, over all threads.
+    /// Rows in f32, over all threads.
     pub(crate) fn unpack(&self, rows: Range<usize>, out: &mut [f32]) {
-        let at_once = (AT_ONCE / self.width.max(1)).max(1);
-        out.par_chunks_mut((at_once * self.width).max(1)).enumerate().for_each(|(task, out)| {
-            let first = rows.start + task * at_once;
+        let n_rows = (TASK_WEIGHTS / self.width.max(1)).max(1);
+        out.par_chunks_mut((n_rows * self.width).max(1)).enumerate().for_each(|(task, out)| {
+            let first = rows.start + task * n_rows;
             unpack(self.ty, self.row_bytes(first..first + out.len() / self.width), out);
         });
     }
 
-    /// The products of some rows with each of at most four rows of a stream, whose weights are never written to memory.
+    /// The products of some rows with each of at most four rows of a stream; the unpacked weights are not written to memory.
     ///
     /// # Shapes
     /// `x` `[n, in]`, `out` `[rows, n]`.
     pub(crate) fn products(&self, rows: Range<usize>, x: &[f32], out: &mut [f32]) {
-        // Those behind are asked for while these are multiplied: they are mostly the next.
-        let behind = self.row_bytes(rows.start..self.rows);
-        products(self.ty, (self.row_bytes(rows), behind), (x, self.width), out);
+        // The rows after these are prefetched during the products: they are usually next.
+        let bytes =
+            BlockRows { bytes: self.row_bytes(rows.start..self.rows), len: self.row_bytes(rows).len() };
+        products(self.ty, bytes, StreamRows { x, width: self.width }, out);
     }
 
     fn row_bytes(&self, rows: Range<usize>) -> &[u8] {

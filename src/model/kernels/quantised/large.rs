@@ -1,7 +1,7 @@
-//! Blocks of 256 weights, in parts of 16 or 32 whose own scales have a few bits.
+//! Blocks of 256 weights, in parts of 16 or 32 that have their own scales of a few bits.
 //!
 //! # Source
-//! `ggml-quants.c` of llama.cpp says how the bytes lie; values are held against gguf-py's `dequantize`.
+//! The layout of the bytes is that of `ggml-quants.c` in llama.cpp; tests compare the values with gguf-py's `dequantize`.
 
 use super::half::{first, half};
 use super::sink::Sink;
@@ -12,7 +12,7 @@ use super::small::{IQ4, nibbles};
 pub(super) fn q2_k<L: Sixteen>(lanes: L, block: &[u8; 84], sink: &mut impl Sink<L>) {
     let (scales, quants) = (first::<16>(block), &block[16..80]);
     let (d, min) = (half(block, 80), half(block, 82));
-    // Halves of 128 weights lie in 32 bytes each, two bits of each byte for every 32 weights.
+    // Each half of 128 weights takes 32 bytes; two bits of each byte belong to one of its quarters of 32 weights.
     for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let four = lanes.bytes(first(&quants[32 * half + 16 * side..]));
         for quarter in 0..4 {
@@ -33,7 +33,7 @@ pub(super) fn q3_k<L: Sixteen>(lanes: L, block: &[u8; 110], sink: &mut impl Sink
         let thirds = lanes.right(lanes.bytes(first(&high[16 * side..])), 4 * half as u32);
         for quarter in 0..4 {
             let part = 8 * half + 2 * quarter + side;
-            // Four bits of a scale lie in one of eight bytes, two in one of four.
+            // Four bits of a scale are in one of eight bytes, two bits in one of four bytes.
             let low = scales[part % 8] >> (part / 8 * 4) & 15;
             let scale = low | (scales[8 + part % 4] >> (part / 4 * 2) & 3) << 4;
             let dl = d * (f32::from(scale) - 32.0);
@@ -45,7 +45,7 @@ pub(super) fn q3_k<L: Sixteen>(lanes: L, block: &[u8; 110], sink: &mut impl Sink
     }
 }
 
-/// The 6 bits of a part's scale and of its offset, as Q4_K and Q5_K pack them.
+/// The 6-bit scale and the 6-bit offset of a part, in the packing of Q4_K and Q5_K.
 #[inline(always)]
 fn scale_and_offset(packed: &[u8; 12], part: usize) -> (f32, f32) {
     let (scale, offset) = match part {
@@ -62,7 +62,7 @@ fn scale_and_offset(packed: &[u8; 12], part: usize) -> (f32, f32) {
 pub(super) fn q4_k<L: Sixteen>(lanes: L, block: &[u8; 144], sink: &mut impl Sink<L>) {
     let (d, min) = (half(block, 0), half(block, 2));
     let (scales, quants) = (first::<12>(&block[4..]), &block[16..]);
-    // Two parts share 32 bytes: the lower halves are the first part's, the upper the second's.
+    // Two parts share 32 bytes: the lower half-bytes belong to the first part, the upper ones to the second.
     for pair in 0..4 {
         let sides = [0, 16].map(|side| nibbles(lanes, first(&quants[pair * 32 + side..])));
         for half in [0, 1] {
@@ -100,8 +100,8 @@ pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink
 pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink<L>) {
     let (low, high, scales) = (&block[..128], &block[128..192], first::<16>(&block[192..]));
     let d = half(block, 208);
-    // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes, the upper of all four times 32
-    // share 32.
+    // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes; the upper bits of all four quarters
+    // share 32 bytes.
     for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let from = [0, 32].map(|from| nibbles(lanes, first(&low[64 * half + from + 16 * side..])));
         let upper = lanes.bytes(first(&high[32 * half + 16 * side..]));

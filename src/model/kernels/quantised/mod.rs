@@ -1,12 +1,12 @@
-//! Quantised matrices: blocks of a few bits a weight, as llama.cpp's files hold them.
+//! Quantised matrices: blocks of a few bits per weight, in llama.cpp's formats.
 //!
-//! A block means the f32 numbers that it unpacks to, and every product is taken with those.
+//! A block stands for the f32 values that it unpacks to, and every product is taken with these.
 //!
-//! - `types`: the types that are read, and the size of their blocks
-//! - `small`: blocks of 32 weights; `large`: blocks of 256, whose parts have scales of their own
-//! - `half`: the numbers in half precision that scale them
-//! - `sixteen`: sixteen weights at a time, in the registers that the machine has
-//! - `sink`: takers of unpacked weights: memory, or sums with rows of a stream
+//! - `types`: the supported types, and the sizes of their blocks
+//! - `small`: blocks of 32 weights; `large`: blocks of 256, whose parts have their own scales
+//! - `half`: the scales, in half precision
+//! - `sixteen`: SIMD operations on sixteen weights at a time
+//! - `sink`: consumers of unpacked weights: memory, or dot products with rows of a stream
 //! - `unpack`: rows of blocks, by type
 //! - `blocks`: a matrix of blocks
 

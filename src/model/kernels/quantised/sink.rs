@@ -1,30 +1,30 @@
-//! Takers of unpacked weights: memory, or sums with rows of a stream.
+//! Consumers of unpacked weights: memory, or dot products with rows of a stream.
 
 use super::sixteen::Sixteen;
 
-/// Takes a block's weights, sixteen at a time, each once; `at` counts them within the block.
+/// Consumes a block's weights, sixteen at a time, each once; `at` is the number of the sixteen within the block.
 pub(super) trait Sink<L: Sixteen> {
     fn put(&mut self, lanes: L, at: usize, weights: L::Real);
 }
 
-/// A block's weights to memory.
-pub(super) struct Numbers<'a>(pub &'a mut [[f32; 16]]);
+/// Writes a block's weights to memory.
+pub(super) struct ToMemory<'a>(pub &'a mut [[f32; 16]]);
 
-impl<L: Sixteen> Sink<L> for Numbers<'_> {
+impl<L: Sixteen> Sink<L> for ToMemory<'_> {
     #[inline(always)]
     fn put(&mut self, lanes: L, at: usize, weights: L::Real) {
         self.0[at] = lanes.values(weights);
     }
 }
 
-/// A row's products with `N` rows of a stream.
+/// Adds a row's dot products with `N` rows of a stream.
 ///
-/// Each has two sums, which parts of blocks take in turn, be their order that of the weights or, as in Q6_K, every second
-/// one's: so an addition need not wait for the one before.
+/// Each product has two partial sums, which alternate between the parts of a block, in the order of the weights or, as in
+/// Q6_K, of every second part: so an addition does not wait for the previous one.
 pub(super) struct Dots<'a, L: Sixteen, const N: usize> {
-    /// The part of the stream that meets the block.
-    pub x: [&'a [[f32; 16]]; N],
-    pub sums: [[L::Real; 2]; N],
+    /// The part of the stream that is multiplied with the block.
+    pub(super) x: [&'a [[f32; 16]]; N],
+    pub(super) sums: [[L::Real; 2]; N],
 }
 
 impl<L: Sixteen, const N: usize> Sink<L> for Dots<'_, L, N> {
@@ -38,9 +38,9 @@ impl<L: Sixteen, const N: usize> Sink<L> for Dots<'_, L, N> {
 }
 
 impl<L: Sixteen, const N: usize> Dots<'_, L, N> {
-    /// Each row's whole sum.
+    /// The total of each row.
     #[inline(always)]
-    pub fn totals(&self, lanes: L) -> [f32; N] {
+    pub(super) fn totals(&self, lanes: L) -> [f32; N] {
         std::array::from_fn(|row| {
             let [a, b] = self.sums[row];
             let (mut sums, b) = (lanes.values(a), lanes.values(b));

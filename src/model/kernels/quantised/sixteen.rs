@@ -1,7 +1,7 @@
-//! Sixteen weights at a time, in the registers that the machine has.
+//! SIMD operations on sixteen weights at a time.
 //!
-//! Left to the compiler, blocks are unpacked byte by byte at a twentieth of this speed; the instructions are named
-//! here, through pulp's safe functions for them.
+//! The compiler alone unpacks blocks byte by byte at a twentieth of this speed; this file uses the instructions explicitly,
+//! through pulp's safe functions.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::cast;
@@ -10,20 +10,20 @@ use pulp::x86::{V3, V4};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m128i, __m256, __m256i, __m512, __m512i};
 
-/// Sixteen whole numbers, and sixteen of f32.
+/// Operations on sixteen integers and sixteen f32 values.
 pub(super) trait Sixteen: Copy {
     type Whole: Copy;
     type Real: Copy;
 
     fn bytes(self, from: &[u8; 16]) -> Self::Whole;
     fn signed_bytes(self, from: &[u8; 16]) -> Self::Whole;
-    /// `bits` set in each number whose place, from the lowest on, is set in `places`.
+    /// Sets `bits` in each number whose bit in `places` is set, from the lowest on.
     fn or_where(self, a: Self::Whole, places: u16, bits: u32) -> Self::Whole;
     fn and(self, a: Self::Whole, mask: u32) -> Self::Whole;
     fn or(self, a: Self::Whole, b: Self::Whole) -> Self::Whole;
     fn right(self, a: Self::Whole, by: u32) -> Self::Whole;
     fn left(self, a: Self::Whole, by: u32) -> Self::Whole;
-    /// Entries of a table, by numbers below 16.
+    /// Table entries by indices below 16.
     fn pick(self, table: &[f32; 16], at: Self::Whole) -> Self::Real;
     fn real(self, a: Self::Whole) -> Self::Real;
     fn times(self, a: Self::Real, by: f32) -> Self::Real;
@@ -34,7 +34,7 @@ pub(super) trait Sixteen: Copy {
     fn values(self, a: Self::Real) -> [f32; 16];
 }
 
-/// On any machine.
+/// The operations without SIMD, for any machine.
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
 
@@ -189,7 +189,7 @@ impl Sixteen for V4 {
     }
 }
 
-/// The two halves of sixteen bytes, each at the beginning of a register.
+/// The two halves of sixteen bytes, each in the lower part of a register.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn halves(from: &[u8; 16]) -> [__m128i; 2] {
@@ -251,14 +251,14 @@ impl Sixteen for V3 {
     #[inline(always)]
     fn pick(self, table: &[f32; 16], at: [__m256i; 2]) -> [__m256; 2] {
         let [low, high]: [__m256; 2] = cast(*table);
-        // The fourth bit of a place is brought where a choice between the two halves looks for it.
-        let which: [__m256; 2] = cast(self.left(at, 28));
-        let eight = |at, which| {
+        // The fourth bit of an index is moved to the sign bit, by which the blend chooses between the two halves.
+        let choice: [__m256; 2] = cast(self.left(at, 28));
+        let eight = |at, choice| {
             let (low, high) =
                 (self.avx2._mm256_permutevar8x32_ps(low, at), self.avx2._mm256_permutevar8x32_ps(high, at));
-            self.avx._mm256_blendv_ps(low, high, which)
+            self.avx._mm256_blendv_ps(low, high, choice)
         };
-        [eight(at[0], which[0]), eight(at[1], which[1])]
+        [eight(at[0], choice[0]), eight(at[1], choice[1])]
     }
 
     #[inline(always)]
@@ -299,7 +299,7 @@ impl Sixteen for V3 {
 mod tests {
     use super::*;
 
-    /// Every operation on the same numbers.
+    /// The results of all operations on the same inputs.
     fn all<L: Sixteen>(lanes: L) -> Vec<[f32; 16]> {
         let bytes: [u8; 16] = std::array::from_fn(|i| (i * 37 + 200) as u8);
         let table: [f32; 16] = std::array::from_fn(|i| i as f32 * 1.5 - 7.0);
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_says_the_same_on_every_machine() {
+    fn every_operation_gives_the_same_with_every_instruction_set() {
         let plain = all(Plain);
         assert_eq!(plain[2][..8], [16.0, 16.0, 16.0, 16.0, 16.0, 0.0, 0.0, 0.0]);
         assert_eq!((plain[1][0], plain[6][0], plain[7][1]), (-56.0, 3200.0, 13.0 * 1.5 - 7.0));

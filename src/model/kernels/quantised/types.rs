@@ -1,11 +1,11 @@
-//! The quantised types that are read: llama.cpp's numbers and names for them, and the size of their blocks.
+//! The supported quantised types: llama.cpp's codes and names, and the sizes of their blocks.
 
 use candle_core::quantized::GgmlDType;
 use std::fmt;
 
-/// A way to store several weights in one block of bytes.
+/// A quantised type: several weights are stored in one block of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)] // llama.cpp's own names
+#[allow(missing_docs, non_camel_case_types)] // llama.cpp's names
 pub enum QuantType {
     Q4_0,
     Q4_1,
@@ -22,27 +22,27 @@ pub enum QuantType {
     MXFP4,
 }
 
-/// A type and its facts.
+/// The properties of a type.
 struct Row {
     ty: QuantType,
-    /// The number that stands for the type in a GGUF file.
+    /// The type's code in a GGUF file.
     ggml: u32,
     name: &'static str,
-    /// Weights of a block.
+    /// Weights per block.
     weights: usize,
-    /// Bytes of a block.
+    /// Bytes per block.
     bytes: usize,
-    /// The same type in candle, whose products round the stream to 8 bits as llama.cpp's do.
+    /// The same type in candle, whose products round the stream to 8 bits, as llama.cpp does.
     candle: Option<GgmlDType>,
 }
 
-const fn row(
-    ty: QuantType,
-    (ggml, name): (u32, &'static str),
-    (weights, bytes): (usize, usize),
-    candle: Option<GgmlDType>,
-) -> Row {
-    Row { ty, ggml, name, weights, bytes, candle }
+/// A code and a name of llama.cpp.
+type Ggml = (u32, &'static str);
+/// Weights and bytes of a block.
+type Block = (usize, usize);
+
+const fn row(ty: QuantType, ggml: Ggml, block: Block, candle: Option<GgmlDType>) -> Row {
+    Row { ty, ggml: ggml.0, name: ggml.1, weights: block.0, bytes: block.1, candle }
 }
 
 /// In the order of [`QuantType`].
@@ -63,33 +63,33 @@ const TYPES: [Row; 13] = [
 ];
 
 impl QuantType {
-    /// Every type.
+    /// All types.
     pub fn all() -> impl Iterator<Item = QuantType> {
         TYPES.iter().map(|row| row.ty)
     }
 
-    /// The type of llama.cpp's number.
+    /// The type with llama.cpp's code.
     pub fn from_ggml(number: u32) -> Option<QuantType> {
         TYPES.iter().find(|row| row.ggml == number).map(|row| row.ty)
     }
 
-    /// The number of weights that a block holds.
+    /// The number of weights in a block.
     pub fn block_weights(self) -> usize {
         self.row().weights
     }
 
-    /// The number of bytes that a block takes.
+    /// The number of bytes of a block.
     pub fn block_bytes(self) -> usize {
         self.row().bytes
     }
 
-    /// The bytes of `width` weights; none if they are no whole number of blocks.
+    /// The bytes of `width` weights; `None` if they are not a multiple of the block.
     pub fn bytes_of(self, width: usize) -> Option<usize> {
         let whole = width.is_multiple_of(self.block_weights());
         whole.then(|| (width / self.block_weights()).checked_mul(self.block_bytes()))?
     }
 
-    /// The type in candle, if candle multiplies rows of this width: of some types, only pairs of blocks.
+    /// The type in candle, if candle multiplies rows of this width: for some types, only pairs of blocks.
     pub(crate) fn candle_type(self, width: usize) -> Option<GgmlDType> {
         let in_pairs = matches!(self, QuantType::Q4_1 | QuantType::Q5_0 | QuantType::Q5_1);
         let fits = !in_pairs || width.is_multiple_of(2 * self.block_weights());
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_in_the_order_of_the_types_and_agree_with_candle() {
+    fn rows_are_in_the_order_of_the_types_and_agree_with_candle() {
         for (i, row) in TYPES.iter().enumerate() {
             assert_eq!(row.ty as usize, i, "{}", row.name);
             if let Some(candle) = row.candle {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_whole_blocks_and_candle_takes_some_in_pairs() {
+    fn rows_are_whole_blocks_and_candle_needs_pairs_of_some() {
         assert_eq!(QuantType::Q4_1.bytes_of(64), Some(40));
         assert_eq!(QuantType::Q4_K.bytes_of(64), None);
         assert_eq!(QuantType::Q8_0.bytes_of(usize::MAX - 31), None);

@@ -1,7 +1,7 @@
-//! WeightRows of blocks to numbers, or to products with a few rows of a stream, on the machine that there is.
+//! Unpacking of rows of blocks to values, or to products with a few rows of a stream, in the machine's widest registers.
 
 use super::large::{iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
-use super::sink::{Dots, Numbers, Sink};
+use super::sink::{Dots, Sink, ToMemory};
 use super::sixteen::{Plain, Sixteen};
 use super::small::{iq4_nl, mxfp4, q4_0, q4_1, q5_0, q5_1, q8_0};
 use super::types::QuantType;
@@ -10,10 +10,10 @@ use pulp::NullaryFnOnce;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
 
-/// A type's blocks.
+/// The blocks of one type.
 trait Block {
     const BYTES: usize;
-    /// Its weights, counted in sixteens.
+    /// Number of weights, divided by sixteen.
     const SIXTEENS: usize;
 
     fn put<L: Sixteen>(lanes: L, bytes: &[u8], sink: &mut impl Sink<L>);
@@ -24,10 +24,10 @@ trait Work {
     fn run<B: Block, L: Sixteen>(self, lanes: L);
 }
 
-/// Work with the lanes of the machine, for pulp to compile in its instructions.
-struct On<W, L, B>(W, L, std::marker::PhantomData<B>);
+/// Work with the machine's SIMD registers, for pulp to compile with its instructions.
+struct WithLanes<W, L, B>(W, L, std::marker::PhantomData<B>);
 
-impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for On<W, L, B> {
+impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for WithLanes<W, L, B> {
     type Output = ();
 
     #[inline(always)]
@@ -36,18 +36,19 @@ impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for On<W, L, B> {
     }
 }
 
+/// Runs work in the widest registers of the machine.
 fn on_widest<B: Block>(work: impl Work) {
     let of = std::marker::PhantomData::<B>;
     #[cfg(target_arch = "x86_64")]
     if let Some(lanes) = V4::try_new() {
-        return lanes.vectorize(On(work, lanes, of));
+        return lanes.vectorize(WithLanes(work, lanes, of));
     } else if let Some(lanes) = V3::try_new() {
-        return lanes.vectorize(On(work, lanes, of));
+        return lanes.vectorize(WithLanes(work, lanes, of));
     }
-    On(work, Plain, of).call();
+    WithLanes(work, Plain, of).call();
 }
 
-/// For each type its blocks, and the choice between them.
+/// The blocks of each type, and the dispatch to them.
 macro_rules! blocks {
     ($($ty:ident: $put:ident, $bytes:literal, $sixteens:literal;)*) => {
         $(
@@ -101,7 +102,7 @@ blocks! {
     MXFP4: mxfp4, 17, 2;
 }
 
-/// Blocks to numbers.
+/// Unpacks blocks to values.
 pub(super) fn unpack(ty: QuantType, bytes: &[u8], out: &mut [f32]) {
     run(ty, Unpack { bytes, out });
 }
@@ -116,40 +117,50 @@ impl Work for Unpack<'_> {
     fn run<B: Block, L: Sixteen>(self, lanes: L) {
         let out = self.out.as_chunks_mut::<16>().0;
         for (bytes, out) in self.bytes.chunks_exact(B::BYTES).zip(out.chunks_exact_mut(B::SIXTEENS)) {
-            B::put(lanes, bytes, &mut Numbers(out));
+            B::put(lanes, bytes, &mut ToMemory(out));
         }
     }
 }
 
-/// The most rows of a stream that rows of blocks are multiplied with at once.
+/// Maximum number of a stream's rows in one product with rows of blocks.
 pub(crate) const MAX_ROWS: usize = 4;
 
-/// The products of rows of blocks with each of at most four rows of a stream; `behind` begins with the rows' bytes and goes
-/// on with those that are asked for.
+/// Rows of blocks, and the following rows, which are prefetched.
+#[derive(Clone, Copy)]
+pub(super) struct BlockRows<'a> {
+    /// The rows and all that follow.
+    pub(super) bytes: &'a [u8],
+    /// Bytes of the rows alone.
+    pub(super) len: usize,
+}
+
+/// Rows of a stream, `[n, width]`.
+#[derive(Clone, Copy)]
+pub(super) struct StreamRows<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) width: usize,
+}
+
+/// The products of rows of blocks with each of at most four rows of a stream.
 ///
 /// # Shapes
-/// `x` `[n, width]`, `out` `[rows, n]`.
-pub(super) fn products(
-    ty: QuantType,
-    (bytes, behind): (&[u8], &[u8]),
-    (x, width): (&[f32], usize),
-    out: &mut [f32],
-) {
+/// `out` `[rows, n]`.
+pub(super) fn products(ty: QuantType, rows: BlockRows, stream: StreamRows, out: &mut [f32]) {
+    let StreamRows { x, width } = stream;
     let x = x.as_chunks::<16>().0;
     let x: Vec<&[[f32; 16]]> = x.chunks_exact(width / 16).collect();
     match &x[..] {
-        &[x] => run(ty, Products { bytes, behind, x: [x], n: 1, out }),
+        &[x] => run(ty, Products { rows, x: [x], n: 1, out }),
         several => {
             let x = std::array::from_fn(|row| several[row.min(several.len() - 1)]);
-            run(ty, Products::<MAX_ROWS> { bytes, behind, x, n: several.len(), out });
+            run(ty, Products::<MAX_ROWS> { rows, x, n: several.len(), out });
         }
     }
 }
 
-/// WeightRows of a stream beyond the `n` first stand there to be counted and no more.
+/// Products with `n` rows of a stream; the other `N − n` rows are placeholders.
 struct Products<'a, const N: usize> {
-    bytes: &'a [u8],
-    behind: &'a [u8],
+    rows: BlockRows<'a>,
     x: [&'a [[f32; 16]]; N],
     n: usize,
     out: &'a mut [f32],
@@ -159,12 +170,13 @@ impl<const N: usize> Work for Products<'_, N> {
     #[inline(always)]
     fn run<B: Block, L: Sixteen>(self, lanes: L) {
         let row_bytes = self.x[0].len() / B::SIXTEENS * B::BYTES;
-        let rows = self.bytes.chunks_exact(row_bytes).enumerate();
+        let BlockRows { bytes, len } = self.rows;
+        let rows = bytes[..len].chunks_exact(row_bytes).enumerate();
         for ((at, row), out) in rows.zip(self.out.chunks_exact_mut(self.n)) {
             let ahead = at * row_bytes + AHEAD;
-            prefetch(self.behind.get(ahead..ahead + row_bytes).unwrap_or(&[]));
+            prefetch(bytes.get(ahead..ahead + row_bytes).unwrap_or(&[]));
             let mut dots = Dots { x: self.x, sums: [[lanes.zero(); 2]; N] };
-            // Pieces whose length is known, so that no look at them is checked.
+            // Pieces of known length, so that their indices need no bounds checks.
             let mut pieces = self.x.map(|x| x.chunks_exact(B::SIXTEENS));
             for bytes in row.chunks_exact(B::BYTES) {
                 dots.x = pieces.each_mut().map(|pieces| pieces.next().unwrap_or(&[]));
@@ -180,33 +192,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_as_large_as_their_types_say() {
+    fn blocks_have_the_sizes_of_their_types() {
         for (ty, bytes, sixteens) in SIZES {
             assert_eq!((ty.block_bytes(), ty.block_weights()), (*bytes, 16 * sixteens), "{ty}");
         }
     }
 
-    /// A machine's numbers of some rows, and their products with `n` rows of a stream.
-    fn all<L: Sixteen>(ty: QuantType, (bytes, x): (&[u8], &[f32]), lanes: L) -> [Vec<u32>; 2] {
+    /// The unpacked values of some rows, and their products with three rows of a stream.
+    fn all<L: Sixteen>(ty: QuantType, bytes: &[u8], x: &[f32], lanes: L) -> [Vec<u32>; 2] {
         let width = x.len() / 3;
         let n_weights = bytes.len() / ty.block_bytes() * ty.block_weights();
         let (mut numbers, mut sums) = (vec![0f32; n_weights], vec![0f32; n_weights / width * 3]);
         run_with(ty, Unpack { bytes, out: &mut numbers }, lanes);
         let rows: Vec<&[[f32; 16]]> = x.as_chunks::<16>().0.chunks_exact(width / 16).collect();
         let x = [rows[0], rows[1], rows[2], rows[2]];
-        run_with(ty, Products { bytes, behind: bytes, x, n: 3, out: &mut sums }, lanes);
+        run_with(
+            ty,
+            Products { rows: BlockRows { bytes, len: bytes.len() }, x, n: 3, out: &mut sums },
+            lanes,
+        );
         [numbers, sums].map(|values| values.iter().map(|value| value.to_bits()).collect())
     }
 
     #[test]
-    fn every_machine_unpacks_the_same_numbers_and_nearly_the_same_products() {
+    fn all_instruction_sets_unpack_the_same_values_and_nearly_the_same_products() {
         let width = 512;
         let x: Vec<f32> = (0..3 * width).map(|i| ((i * i % 97) as f32 - 48.0) / 31.0).collect();
         for (ty, n_bytes, sixteens) in SIZES {
             let n_blocks = 2 * width / (16 * sixteens);
-            // Bytes below 64: scales without a sign that are numbers.
+            // Bytes below 64: positive finite scales.
             let bytes: Vec<u8> = (0..n_blocks * n_bytes).map(|i| (i * 89 % 59) as u8).collect();
-            let [numbers, sums] = all(*ty, (&bytes, &x), Plain);
+            let [numbers, sums] = all(*ty, &bytes, &x, Plain);
             let real = |bits: &[u32]| bits.iter().map(|bits| f32::from_bits(*bits)).collect::<Vec<f32>>();
             assert!(real(&numbers).iter().all(|x| x.is_finite()), "{ty}");
             for (row, sums) in real(&numbers).chunks_exact(width).zip(real(&sums).chunks_exact(3)) {
@@ -218,8 +234,8 @@ mod tests {
             }
             #[cfg(target_arch = "x86_64")]
             {
-                let wide = V4::try_new().map(|lanes| all(*ty, (&bytes, &x), lanes));
-                let narrow = V3::try_new().map(|lanes| all(*ty, (&bytes, &x), lanes));
+                let wide = V4::try_new().map(|lanes| all(*ty, &bytes, &x, lanes));
+                let narrow = V3::try_new().map(|lanes| all(*ty, &bytes, &x, lanes));
                 for [found, products] in wide.into_iter().chain(narrow) {
                     assert_eq!(found, numbers, "{ty}");
                     for (ours, plain) in real(&products).iter().zip(&real(&sums)) {
