@@ -7,7 +7,8 @@ use super::work::{Division, Work};
 use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Tokenizer, Transformer};
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
 use ndarray::{Array2, ArrayView2, s};
 use std::collections::BTreeMap;
 

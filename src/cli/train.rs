@@ -1,12 +1,15 @@
 //! `mappa train`: the bundled teaching model, made again from the bundled datasets.
 
-use super::dataset::find;
-use super::{suggest, terminal};
+use super::observer::TerminalObserver;
+use super::terminal;
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset};
-use mappa::model::{Model, Precision, Sizes, Spec, Tokenizer};
-use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
+use mappa::lab::{Lab, find_dataset, suggest};
+use mappa::model::{Model, Precision, Sizes, Spec};
+use mappa::tokenizer::Tokenizer;
+use mappa::training::ModelTrainer;
+use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -64,11 +67,13 @@ pub struct Train {
 
 impl Train {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
         let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
-        let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        let datasets =
+            names.iter().map(|name| find_dataset(lab, name, observer)).collect::<Result<Vec<Dataset>>>()?;
         if let Some(small) = datasets.iter().find(|d| d.entities.len() < 3) {
             let found = format!("{} entities", small.entities.len());
             return Err(Error::invalid(
@@ -92,9 +97,9 @@ impl Train {
         let mut trainer = match &self.from {
             Some(from) => {
                 let (spec, mut first) = Model::parameters(from, Precision::F32)?;
-                Trainer::from_parameters(spec, &mut *first, stanzas, settings)?
+                ModelTrainer::from_parameters(spec, &mut *first, stanzas, settings)?
             }
-            None => Trainer::new(self.spec()?, stanzas, settings)?,
+            None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
         let n_tokens = self.train(&mut trainer, &card, (&folder, &tokenizer))?;
@@ -105,7 +110,7 @@ impl Train {
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
         println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), ("run", "")));
+        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 
@@ -167,7 +172,7 @@ impl Train {
 
     fn train(
         &self,
-        trainer: &mut Trainer,
+        trainer: &mut ModelTrainer,
         card: &Card,
         (folder, tokenizer): (&Path, &[u8]),
     ) -> Result<usize> {

@@ -59,7 +59,7 @@ impl Windows {
     /// What stands before a token, `n` tokens at most, the token, and what stands after it.
     ///
     /// # Errors
-    /// As [`crate::model::Tokenizer::decode`].
+    /// As [`crate::tokenizer::Tokenizer::decode`].
     pub fn around(&self, model: &Model, token: &TopToken, n: usize) -> Result<[String; 3]> {
         let (ids, at) = (&self.ids[token.window], token.at);
         let from = at.saturating_sub(n).max(self.n_special.min(at));

@@ -8,17 +8,9 @@
 //! - `location`: a model from the name that a user gave; `load`: a [`Model`] from its files; `model_info`: its metadata
 //! - `precision`, `device`: number formats and devices
 //! - `untrained`, `shuffled`: models with random or shuffled weights
-//! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files`: the files besides tokenizer.json
-//! - `vocabulary`: the tokenizer of a folder without a tokenizer.json
-//! - `bos`: the token at the beginning of a text; `ends`: the tokens that end one; `streamed`: incremental decoding
-//! - `chat`, `chat_date`: texts as the user's turn
 
-mod bos;
-mod chat;
-mod chat_date;
 mod describe;
 mod device;
-mod ends;
 pub mod families;
 mod forest;
 mod forward;
@@ -30,16 +22,9 @@ mod model_info;
 mod precision;
 mod shuffled;
 mod spec;
-mod streamed;
-mod tokenizer;
-mod tokenizer_files;
 mod untrained;
-mod vocabulary;
 mod weights;
 
-pub use bos::Bos;
-pub use chat::{Role, Turn};
-pub use chat_date::ChatDate;
 pub use device::DeviceChoice;
 pub use forest::Forest;
 pub use forward::{
@@ -58,9 +43,6 @@ pub use spec::{
     NormKind, Placement, PositionEmbedding, PositionEncoding, QkNorm, QkNormOver, Rotary, RotaryLayout,
     RotaryScaling, Rounding, Sizes, Spec,
 };
-pub use streamed::Streamed;
-pub(crate) use tokenizer::without_spaces;
-pub use tokenizer::{Encoded, Framed, Tokenizer, draw_tokens};
 pub(crate) use untrained::random_param;
 pub use untrained::{untrained, untrained_up_to};
 pub use weights::{

@@ -6,11 +6,11 @@ use super::load::{LoadOptions, bundled_files, bundled_weights, spec_of_checkpoin
 use super::location::{BUNDLED_MODEL, Location};
 use super::precision::{Compute, Precision};
 use super::spec::Spec;
-use super::tokenizer::Tokenizer;
 use super::weights::Weights;
 use super::weights::memory::{self, StoredTypes};
 use crate::artefact;
 use crate::error::Result;
+use crate::tokenizer::Tokenizer;
 use std::path::Path;
 
 /// A model's name, spec and tokenizer, read from its small files and the names of its tensors.

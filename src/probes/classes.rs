@@ -1,13 +1,12 @@
 //! Classes instead of numbers: which country, which kind; their scores and their baselines.
 
-use super::columns::{labels, numbered};
 use super::measure::Measure;
 use super::names::name_features;
 use super::readers::ClassTraining;
 use super::rows::Heading;
 use super::score::{Beside, Scorer};
 use super::sparse_ridge::SparseRidge;
-use crate::datasets::Dataset;
+use crate::datasets::{Dataset, labels, numbered};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::results::{MAJORITY, NAMES_ONLY, SHUFFLED, ScoreRow};

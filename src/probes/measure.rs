@@ -58,7 +58,7 @@ pub(super) fn values_of_each<C: AsRef<[f64]>>(measures: &[Measure], resamples: &
                 all.iter_mut().zip(resamples).for_each(|(values, counts)| values.push(of(counts.as_ref())));
             }
             Score::MeanOfBefore(n) => {
-                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])))
+                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])));
             }
         }
     }
@@ -121,7 +121,7 @@ pub(super) fn measures(
         _ => {
             measures.extend(columns.iter().map(|c| {
                 Measure::mean_of("proximity", &c.target, share_nearer_on_line(&c.predicted, &c.truth))
-            }))
+            }));
         }
     }
     if metrics == Metrics::WithPaper {

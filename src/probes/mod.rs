@@ -10,8 +10,7 @@
 //! - `paper`: the distances of the paper's reference code, for comparison
 //! - `measure`: the scores that a kind of target asks for
 //! - `bootstrap`: 95 % intervals, over entities or groups of them
-//! - `split`, `folds`, `columns`: training and test entities; what is fitted to each fold's; what entities have in a
-//!   column
+//! - `split`, `folds`: training and test entities; what is fitted to each fold's
 //! - `transfer`: learning from one dataset or prompt, and reading another
 //! - `leakage`: test entities that stand in the training entities already
 //! - `names`, `centroid`, `blind`: the baselines that read no model
@@ -29,7 +28,6 @@ mod blind;
 mod bootstrap;
 mod centroid;
 mod classes;
-mod columns;
 mod compare;
 mod decomposition;
 #[cfg(test)]
@@ -69,7 +67,6 @@ pub use alignment::{
 pub use bootstrap::{Bootstrap, Interval, Units};
 pub use centroid::Centroids;
 pub use classes::Classes;
-pub use columns::labels;
 pub use compare::{Drawn, compare};
 pub use decomposition::Decomposition;
 pub use geometry::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_reading};

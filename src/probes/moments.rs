@@ -149,7 +149,7 @@ impl<'a> Stored<'a> {
             product(self.widened(block, mean, room)?, weights.t(), Par::Seq)
         };
         self.each_block(BLOCK_ROWS, of_block, |block, of_block| {
-            read.slice_mut(s![block, ..]).assign(&of_block)
+            read.slice_mut(s![block, ..]).assign(&of_block);
         })?;
         Ok(read)
     }

@@ -1,10 +1,10 @@
 //! Result rows from what was read: each score with its interval.
 
 use super::bootstrap::{Interval, Units, once};
-use super::columns::numbered;
 use super::measure::{MEAN, Measure, measures, selectivity, values};
 use super::ridge::Solution;
 use super::score::{HeldOut, Scorer, baseline_name, tried};
+use crate::datasets::numbered;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::results::{RIDGE, SHUFFLED, ScoreRow, hook_columns};

@@ -1,7 +1,6 @@
 //! Which entities a probe learns from and which it is scored on.
 
-use super::columns::{labels, numbered};
-use crate::datasets::{Dataset, Target};
+use crate::datasets::{Dataset, Target, labels, numbered};
 use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

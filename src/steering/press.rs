@@ -8,8 +8,9 @@ use super::reply::divergence;
 use super::steer::{Steer, SteerTexts};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
-use crate::model::{Callbacks, Continuation, Forest, Framed, Model, Prompts, generate_each};
+use crate::model::{Callbacks, Continuation, Forest, Model, Prompts, generate_each};
 use crate::results::PressRow;
+use crate::tokenizer::EncodedPrompt;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -85,8 +86,8 @@ impl Press<'_> {
         Ok(rows)
     }
 
-    fn hook(&self, model: &Model, framed: &[Framed], op: Option<&Op>) -> Result<SteerTexts> {
-        let one = |framed: &Framed| match op {
+    fn hook(&self, model: &Model, framed: &[EncodedPrompt], op: Option<&Op>) -> Result<SteerTexts> {
+        let one = |framed: &EncodedPrompt| match op {
             None => Ok(vec![]),
             Some(op) => {
                 let what = (self.dictionary.hook_point, op.clone());
@@ -103,9 +104,8 @@ impl Press<'_> {
         (pressed, names): (&Pressed, &[NameSet]),
         op: Option<&Op>,
     ) -> Result<Outcome> {
-        let refused = |problem: String| Error::invalid("prompt", problem, "another prompt");
-        let framed = pressed.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
-        let framed = framed.collect::<Result<Vec<Framed>, String>>().map_err(refused)?;
+        let framed = pressed.prompts.iter().map(|text| model.tokenizer.encode_prompt(text, 0..text.len()));
+        let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
         let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
         let mut hook = self.hook(model, &framed, op)?;

@@ -11,11 +11,11 @@ use super::steer::{Steer, SteerTexts};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{
-    Callbacks, Capture, Chain, Continuation, Forest, Framed, Generation, Hook, Model, NoHook, Prompts,
-    generate_each,
+    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::results::SweepRow;
+use crate::tokenizer::EncodedPrompt;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -188,8 +188,8 @@ impl Sweep<'_> {
 pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
     let part = |i: usize| plan.parts.get(i).cloned().unwrap_or(0..plan.prompts[i].len());
-    let framed = (0..plan.prompts.len()).map(|i| framed(model, &plan.prompts[i], part(i)));
-    let framed = framed.collect::<Result<Vec<Framed>>>()?;
+    let framed = (0..plan.prompts.len()).map(|i| model.tokenizer.encode_prompt(&plan.prompts[i], part(i)));
+    let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
@@ -201,12 +201,6 @@ pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress
     Ok(rows)
 }
 
-/// A prompt as the model is given it.
-fn framed(model: &Model, prompt: &str, part: Range<usize>) -> Result<Framed> {
-    let refused = |problem: String| Error::invalid(format!("prompt `{prompt}`"), problem, "another prompt");
-    model.tokenizer.frame(prompt, part).map_err(refused)
-}
-
 /// Where readings are taken: from the first steered layer on.
 fn later(plan: &Sweep, model: &Model) -> Vec<HookPoint> {
     (plan.layers.first()..model.spec().n_layers).map(HookPoint::ResidPost).collect()
@@ -216,7 +210,7 @@ fn later(plan: &Sweep, model: &Model) -> Vec<HookPoint> {
 struct Pass<'a> {
     model: &'a Model,
     plan: &'a Sweep<'a>,
-    framed: &'a [Framed],
+    framed: &'a [EncodedPrompt],
     variants: &'a [Variant<'a>],
 }
 

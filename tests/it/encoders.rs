@@ -5,8 +5,9 @@ use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     ActivationFn, Attention, AttentionDirection, Biases, BlockKind, Capture, Embedding, Forest, Head, Layer,
-    Mlp, NormKind, Placement, PositionEmbedding, PositionEncoding, Spec, Tokenizer, Transformer, untrained,
+    Mlp, NormKind, Placement, PositionEmbedding, PositionEncoding, Spec, Transformer, untrained,
 };
+use mappa::tokenizer::Tokenizer;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -6,12 +6,12 @@ use super::root;
 use mappa::features::Activation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    BlockPart, Callbacks, Capture, Chain, Continuation, Encoded, Forest, Framed, Hook, KvCache, Model,
-    NoHook, Param, ParamKind, Place, Precision, Prompts, Sampling, Spec, Transformer, Weight, generate,
-    generate_each,
+    BlockPart, Callbacks, Capture, Chain, Continuation, Forest, Hook, KvCache, Model, NoHook, Param,
+    ParamKind, Place, Precision, Prompts, Sampling, Spec, Transformer, Weight, generate, generate_each,
 };
 use mappa::probes::Probe;
 use mappa::steering::{Direction, Norm, Op, Positions, Steer, SteerTexts, Steers, Where};
+use mappa::tokenizer::{Encoded, EncodedPrompt};
 use ndarray::{Array1, Array2};
 
 const CHECKPOINTS: [&str; 6] = ["llama", "gpt2", "gpt_neox", "gemma2", "olmo2", "falcon_7b"];
@@ -69,10 +69,10 @@ fn push(d_model: usize) -> Vec<f64> {
 }
 
 fn positions(at: &Where) -> Positions {
-    let spans = (0..TEXT.len()).map(|i| (i.saturating_sub(1), i)).collect();
+    let offsets = (0..TEXT.len()).map(|i| (i.saturating_sub(1), i)).collect();
     let text = "abcdef".to_string();
-    let encoded = Encoded { ids: TEXT.to_vec(), spans };
-    Positions::new(at, &Framed { part: 0..text.len(), text, encoded }).unwrap()
+    let encoded = Encoded { ids: TEXT.to_vec(), offsets };
+    Positions::new(at, &EncodedPrompt { part: 0..text.len(), text, encoded }).unwrap()
 }
 
 fn everywhere() -> Positions {

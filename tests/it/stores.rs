@@ -9,7 +9,8 @@ use mappa::activations::{
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{AttentionDirection, Place, Spec, Tokenizer, Transformer, untrained};
+use mappa::model::{AttentionDirection, Place, Spec, Transformer, untrained};
+use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use ndarray::{Axis, s};
 use rand::{Rng, SeedableRng};

@@ -7,7 +7,7 @@ use super::transformer::Transformer;
 use crate::error::{Error, Result};
 use crate::model::forest::Forest;
 use crate::model::kernels::on_awake_threads;
-use crate::model::tokenizer::Tokenizer;
+use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
 use std::ops::ControlFlow;
 
@@ -30,7 +30,7 @@ impl Continuation {
 
     /// The same, up to one of the tokens that end a text of this tokenizer.
     pub fn until_end(self, tokenizer: &Tokenizer) -> Continuation {
-        Continuation { ends: tokenizer.ends(), ..self }
+        Continuation { ends: tokenizer.end_tokens(), ..self }
     }
 }
 

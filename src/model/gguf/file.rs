@@ -13,11 +13,11 @@ use crate::model::families::Config;
 use crate::model::kernels::{Blocks, Weight};
 use crate::model::precision::Precision;
 use crate::model::spec::{AttentionDirection, Biases, NormKind, Spec};
-use crate::model::tokenizer::Tokenizer;
 use crate::model::weights::memory::{StoredTypes, stored_types};
 use crate::model::weights::{
     BlockPart, Origin, Param, Place, SliceRows, TensorSource, check_finite, list, mmap,
 };
+use crate::tokenizer::Tokenizer;
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -3,7 +3,7 @@
 //! In decoding, every weight is read once, in order, by a loop that is as fast as memory; the processor prefetches by
 //! itself, but not beyond a page of 4 KB, and then waits. With prefetching one page ahead, decoding SmolLM2 in 4 bits is a
 //! quarter faster.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "prefetches, as the module says above")]
 
 /// Distance in bytes between the read and the prefetched position.
 pub(super) const AHEAD: usize = 4096;

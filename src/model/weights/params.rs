@@ -14,7 +14,7 @@ pub struct Param {
 
 /// The weight or the bias of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // each name is its own plain sentence
+#[allow(missing_docs, reason = "each name explains itself")]
 pub enum ParamKind {
     Weight,
     Bias,

@@ -3,7 +3,7 @@
 //! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice the rate of the same unit in f32; no Rust
 //! library for dense matrix products uses it. Sums for 8 rows and 48 columns stay in registers; weights are read once for
 //! 8 rows, and a pair of a row's values once for 48 columns.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "uses the processor's instructions, as the module says above")]
 
 /// Pairs of bf16, the first in the lower half, that fill a register.
 #[derive(Debug, Clone, Copy, Default)]
@@ -114,7 +114,9 @@ mod x86 {
                 match (rows.n, columns.width) {
                     // SAFETY: the caller has checked that all sizes fit.
                     $(($n, ..=16) => unsafe { tile::<$n, 1>(rows, panel, columns) },
+                    // SAFETY: as above.
                     ($n, ..=32) => unsafe { tile::<$n, 2>(rows, panel, columns) },
+                    // SAFETY: as above.
                     ($n, _) => unsafe { tile::<$n, 3>(rows, panel, columns) },)*
                     _ => {}
                 }

@@ -1,0 +1,36 @@
+//! Entities by a value of a column, and answers read out of texts.
+
+use crate::datasets::{Dataset, Entity, column_values};
+use crate::error::{Error, Result};
+use crate::steering::{Gazetteer, NameSet};
+
+/// The names of a dataset's entities that have a value in a column, and are wanted.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the choice, if it is not `COLUMN=VALUE` or no entity has the value.
+pub fn entities(dataset: &Dataset, choice: &str, is_wanted: impl Fn(&Entity) -> bool) -> Result<Vec<String>> {
+    let Some((column, value)) = choice.split_once('=') else {
+        return Err(Error::invalid("entities", choice, "COLUMN=VALUE, such as country=Japan or age=Roman"));
+    };
+    let values = column_values(dataset, column.trim())?;
+    let is_meant = |(entity, of): &(&Entity, _)| is_wanted(entity) && *of == value.trim();
+    let meant = dataset.entities.iter().zip(values).filter(is_meant);
+    let names: Vec<String> = meant.map(|(entity, _)| entity.name.clone()).collect();
+    if names.is_empty() {
+        let expected = format!("a value that rows of {} have there", dataset.name);
+        return Err(Error::invalid(format!("entities {choice}"), "none", expected));
+    }
+    Ok(names)
+}
+
+/// A value of a column and the names of all entities that have it.
+pub fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
+    let mut names = entities(dataset, choice, |_| true)?;
+    names.extend(choice.split_once('=').map(|(_, value)| value.trim().to_string()));
+    NameSet::new(names)
+}
+
+/// The gazetteer of a column's values.
+pub fn gazetteer(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
+    Gazetteer::of_column(dataset, column)
+}
