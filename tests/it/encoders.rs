@@ -1,4 +1,4 @@
-//! Encoders: each reads its whole text, and what it knows of an entity is taken at the entity's last token.
+//! Encoders: each reads its whole text, and an entity's activations are taken at its last token.
 
 use mappa::activations::{Extraction, Reader, Recording, Span, extract, place_texts};
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
@@ -13,7 +13,7 @@ use std::path::Path;
 
 const POINTS: [HookPoint; 3] = [HookPoint::ResidPre(0), HookPoint::ResidPost(0), HookPoint::ResidPost(1)];
 
-/// The smallest BERT that has everything: two blocks, two heads, norms after each sum.
+/// A minimal BERT: two blocks, two heads, norms after each sum.
 fn spec(d_vocab: usize, direction: AttentionDirection) -> Spec {
     Spec {
         family: "bert",
@@ -44,8 +44,8 @@ fn spec(d_vocab: usize, direction: AttentionDirection) -> Spec {
     }
 }
 
-/// A tokenizer.json as sentence encoders have it, cutting and padding included: words of single letters,
-/// a few whole ones, lower case without accents, `[CLS]` before and `ends` after each text.
+/// A tokenizer.json of sentence encoders, with truncation and padding: words as single letters, a few whole words,
+/// lower case without accents, `[CLS]` before and `ends` after each text.
 fn word_piece(ends: &[&str]) -> Tokenizer {
     let mut words: Vec<String> =
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sao", "tom", "##e", "st", "john", "東", "京", "now", "then"]
@@ -96,7 +96,7 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
     parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap()
 }
 
-/// A name's tokens in a template; the dataset is `towns`, and the name stands in its fourth row.
+/// A name's tokens in a template; the dataset is `towns`, and the name is in its fourth row.
 fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
     let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
     let (spec, prompt) = (spec(tokenizer.len(), AttentionDirection::Bidirectional), Prompt::new(template)?);
@@ -119,7 +119,7 @@ fn apart(a: &Extraction, b: &Extraction, point: HookPoint) -> f32 {
     a.arrays[&point].iter().zip(&b.arrays[&point]).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// The tokens of a name as a WordPiece tokenizer spells them, written out by hand.
+/// The tokens of a name in WordPiece, written by hand.
 const SPELLED: [(&str, &str); 8] = [
     ("São Tomé", "sao tom ##e"),
     ("Łódź", "ł ##o ##d ##z"),
@@ -132,7 +132,7 @@ const SPELLED: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
+fn a_word_piece_span_is_the_entity_after_any_normalisation() {
     let tokenizer = bert();
     for (name, spelled) in SPELLED {
         let ids: Vec<u32> = spelled.split(' ').map(|token| tokenizer.id(token).unwrap()).collect();
@@ -148,16 +148,16 @@ fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
 }
 
 #[test]
-fn what_a_tokenizer_cleans_away_is_not_missed_at_the_edges_of_a_name() {
+fn characters_that_a_tokenizer_removes_may_be_at_the_edges_of_a_name() {
     let tokenizer = bert();
-    // A control character, a space of no width, an accent by itself: BERT drops each.
+    // A control character, a zero-width space, a separate accent: BERT removes each.
     for name in ["\u{92}Market\u{92}", "\u{200b}\u{200b}Market", "Market\u{301}", "Ma\u{301}rket"] {
         let span = place(&tokenizer, "{}", name).unwrap();
         assert_eq!(tokenizer.spell(span.tokens()).unwrap(), "market", "{name:?}");
     }
 }
 
-/// Byte pairs of single letters without a token for what is unknown: such letters vanish.
+/// Byte pairs of single letters without an unknown token: unknown letters vanish.
 fn forgetful(normalizer: Value) -> Tokenizer {
     let vocab = json!({"o": 0, "s": 1, "l": 2, "O": 3, " ": 4, "é": 5, "e": 6});
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
@@ -193,7 +193,7 @@ fn all_entities_that_cannot_be_placed_are_named_at_once() {
 }
 
 #[test]
-fn an_encoders_vector_is_that_of_its_text_alone() {
+fn an_encoders_vector_equals_that_of_its_text_alone() {
     let tokenizer = bert();
     let transformer = untrained(&spec(tokenizer.len(), AttentionDirection::Bidirectional), 1).unwrap();
     let (template, n_before) = ("now {} then", 2);
@@ -208,7 +208,7 @@ fn an_encoders_vector_is_that_of_its_text_alone() {
         let ids = tokenizer.encode(&template.replace("{}", &entity.name)).unwrap().ids;
         n_tokens += ids.len();
         let row = &together.spans[i];
-        // `then` and [SEP] stand after the name.
+        // `then` and [SEP] follow the name.
         assert_eq!((row.position, row.n_tokens), (ids.len() - 3, ids.len() - 2 - n_before), "{}", row.name);
         if i % 37 > 0 {
             continue;
@@ -229,7 +229,7 @@ fn an_encoders_vector_is_that_of_its_text_alone() {
 }
 
 #[test]
-fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
+fn text_after_the_entity_affects_an_encoder_and_not_a_causal_model() {
     let (whole, bare) = (bert(), word_piece(&[]));
     let dataset = towns(["São Tomé".to_string()]);
     for direction in [AttentionDirection::Bidirectional, AttentionDirection::Causal] {

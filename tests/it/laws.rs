@@ -1,5 +1,5 @@
-//! Laws of steering, for each family: what moves, by how much, and what stays as it was to the bit.
-// long because: every law runs on the same families, with the same text and the same probe
+//! Laws of steering, for each family: the rows that change, by how much, and those that stay equal to the bit.
+// long because: all laws run on the same families, with the same text and the same probe
 
 use super::features::dictionary;
 use super::root;
@@ -39,7 +39,7 @@ fn models() -> impl Iterator<Item = (&'static str, Transformer)> {
     CHECKPOINTS.into_iter().map(move |name| (name, load(name)))
 }
 
-/// A probe of two targets, seeded.
+/// A random probe of two targets, from a seed.
 fn probe(d_model: usize) -> Probe {
     let rows = [1, 2].map(|seed| Direction::random(d_model, seed).unwrap().times(3.0 * seed as f64));
     let weights = Array2::from_shape_fn((2, d_model), |(t, i)| rows[t][i]);
@@ -63,7 +63,7 @@ fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// A push longer than the fixtures' rows, so that no effect hides in rounding.
+/// A vector longer than the fixtures' rows, so that no effect is hidden by rounding.
 fn push(d_model: usize) -> Vec<f64> {
     Direction::random(d_model, 3).unwrap().times(30.0)
 }
@@ -92,7 +92,7 @@ fn greedy(model: &Transformer, hook: &mut dyn Hook) -> Vec<u32> {
 }
 
 #[test]
-fn dose_0_is_no_steering_to_the_bit() {
+fn dose_0_changes_no_bit() {
     for (name, model) in models() {
         let d_model = model.spec.d_model;
         let plain = pass(&model, &TEXT, &mut NoHook);
@@ -119,7 +119,7 @@ fn dose_0_is_no_steering_to_the_bit() {
 }
 
 #[test]
-fn a_push_and_its_opposite_restore_the_stream() {
+fn adding_and_subtracting_a_vector_restores_the_stream() {
     for (name, model) in models() {
         let plain = pass(&model, &TEXT, &mut NoHook);
         let there = push(model.spec.d_model);
@@ -139,7 +139,7 @@ fn a_push_and_its_opposite_restore_the_stream() {
 }
 
 #[test]
-fn each_layer_of_each_family_feels_the_push() {
+fn steering_has_an_effect_in_each_layer_of_each_family() {
     for (name, model) in models() {
         let plain = pass(&model, &TEXT, &mut NoHook);
         for l in 0..model.spec.n_layers {
@@ -160,7 +160,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
             let what = (HookPoint::ResidPost(l), op);
             let mut steer = Steer::new(&model.spec, what, Norm::Free, Positions::span(first..end)).unwrap();
             let steered = pass(&model, &TEXT, &mut steer);
-            // Depth 0 is `embed`, so the stream after block `l` stands at `l + 1`.
+            // Depth 0 is `embed`, so the stream after block `l` has depth `l + 1`.
             assert_eq!(steered.stream[..=l], plain.stream[..=l], "{name}: a stream before layer {l}");
             for (row, h) in plain.stream[l + 1].iter().enumerate() {
                 let add = |(h, v): (&f32, &f64)| (f64::from(*h) + v) as f32;
@@ -171,7 +171,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
             for depth in l + 2..plain.stream.len() {
                 let (after, before) = (&steered.stream[depth], &plain.stream[depth]);
                 assert_eq!(after[..first], before[..first], "{name}: the past was changed");
-                // What comes later reads the changed rows through attention.
+                // Later tokens read the changed rows through attention.
                 assert!(apart(&after[end..], &before[end..]) > 1e-4, "{name}: {depth}: later rows are blind");
             }
         }
@@ -179,7 +179,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
 }
 
 #[test]
-fn set_makes_the_probe_read_the_target_there() {
+fn after_set_the_probe_predicts_the_target() {
     for (name, model) in models() {
         let (probe, target) = (probe(model.spec.d_model), [35.0, 139.0]);
         let before = pass(&model, &TEXT, &mut NoHook);
@@ -197,10 +197,10 @@ fn set_makes_the_probe_read_the_target_there() {
 }
 
 #[test]
-fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
+fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
     for (name, model) in models() {
         let (probe, deltas) = (probe(model.spec.d_model), [7.0, -20.0]);
-        // An orthonormal basis of the probe's two rows, made here and not by the code under test.
+        // An orthonormal basis of the probe's two rows, computed here, not by the tested code.
         let (a, b) = (probe.weights.row(0).to_vec(), probe.weights.row(1).to_vec());
         let first = Direction::of(&a).unwrap();
         let along = dot(&b, first.unit());
@@ -223,12 +223,12 @@ fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
 }
 
 #[test]
-fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
+fn remove_takes_the_component_along_the_direction_and_nothing_else() {
     for (name, model) in models() {
         let direction = Direction::random(model.spec.d_model, 8).unwrap();
         let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::Remove(direction.clone()), 1));
-        let mut most = 0f64; // of the row, that lies along the direction
+        let mut most = 0f64; // largest component along the direction
         for row in N_SPECIAL..TEXT.len() {
             let (h, left) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
             let along = dot(&h, direction.unit());
@@ -242,7 +242,7 @@ fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
 }
 
 #[test]
-fn a_kept_norm_is_kept_and_the_row_still_turns() {
+fn with_a_kept_norm_the_row_rotates() {
     for (name, model) in models() {
         let op = Op::Add(push(model.spec.d_model));
         let what = (HookPoint::ResidPost(1), op);
@@ -257,7 +257,7 @@ fn a_kept_norm_is_kept_and_the_row_still_turns() {
     }
 }
 
-/// The most probable tokens and the logits that chose them, one whole pass a token.
+/// The most probable tokens and their logits, with a whole pass per token.
 fn without_cache(model: &Transformer, hook: impl Fn() -> Steer) -> (Vec<u32>, Vec<Vec<f32>>) {
     let (mut ids, mut chosen_by) = (TEXT.to_vec(), vec![]);
     for _ in 0..8 {
@@ -268,7 +268,7 @@ fn without_cache(model: &Transformer, hook: impl Fn() -> Steer) -> (Vec<u32>, Ve
     (ids, chosen_by)
 }
 
-/// The logits at each of some tokens, one token a pass with a cache.
+/// The logits after each of some tokens, one token per pass with a cache.
 fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<f32>> {
     let mut forest = Forest::of_text(&ids[..TEXT.len()]).unwrap();
     let mut cache = KvCache::default();
@@ -285,7 +285,7 @@ fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<
 fn steered_generation_is_the_same_with_and_without_a_cache() {
     for (name, model) in models() {
         let plain = greedy(&model, &mut NoHook);
-        // The last new token is never read again.
+        // The last new token is never an input.
         let (prompt, new) = (TEXT.len() - N_SPECIAL, 7);
         let span = Where::Span("cd".into());
         for (place, n_changed) in [
@@ -306,8 +306,8 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
             assert_eq!(steer.n_changed(), n_changed, "{name}: {place:?}");
             let (ids, logits) = without_cache(&model, hook);
             assert_eq!(cached, ids, "{name}: {place:?}");
-            let may_be_alike = matches!(place, Where::Bos | Where::Span(_)); // a push far back may leave the best token
-            assert!(may_be_alike || cached != plain, "{name}: {place:?}: steering changed nothing");
+            let may_be_equal = matches!(place, Where::Bos | Where::Span(_)); // a change far back may leave the best token
+            assert!(may_be_equal || cached != plain, "{name}: {place:?}: steering changed nothing");
             let error = apart(&with_cache(&model, &ids, &mut hook()), &logits);
             assert!(error < 1e-5, "{name}: {place:?}: {error}");
         }
@@ -348,7 +348,7 @@ fn every_op_acts_at_every_hook_point_of_each_family() {
 }
 
 #[test]
-fn set_at_every_hook_point_makes_the_reading_the_target() {
+fn set_at_every_hook_point_makes_the_prediction_the_target() {
     for (name, model) in models() {
         for point in points(&model.spec) {
             let (probe, target) = (probe(model.spec.width_at(point).unwrap()), [35.0, -139.0]);
@@ -367,7 +367,7 @@ fn set_at_every_hook_point_makes_the_reading_the_target() {
 }
 
 #[test]
-fn what_cannot_be_steered_is_refused_and_never_passed_over() {
+fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
     for (name, model) in models() {
         let spec = &model.spec;
         let refuse =
@@ -409,7 +409,7 @@ fn several_changes_at_several_layers_act_together() {
     }
 }
 
-/// A model of the fixtures' kind with biases at its outputs, once more with a vector added to one of them.
+/// A model like the fixtures with biases at its outputs; optionally with a vector added to one of them.
 fn biased(at: Option<(usize, &[f64])>) -> Transformer {
     let folder = root("tests/fixtures/models/gpt2");
     let spec = Model::load_transformer(&folder, Precision::F32).unwrap().spec;
@@ -431,7 +431,7 @@ fn biased(at: Option<(usize, &[f64])>) -> Transformer {
 }
 
 #[test]
-fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
+fn adding_a_vector_equals_adding_it_to_the_bias_of_the_blocks_output() {
     let model = biased(None);
     for l in 0..model.spec.n_layers {
         let vector = push(model.spec.d_model);
@@ -447,7 +447,7 @@ fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
 }
 
 #[test]
-fn a_hook_that_only_reads_does_not_change_what_is_generated() {
+fn a_hook_that_only_reads_does_not_change_the_generated_text() {
     for (name, model) in models() {
         let mut capture = Capture::all(&[HookPoint::ResidPost(0)]);
         assert_eq!(greedy(&model, &mut capture), greedy(&model, &mut NoHook), "{name}");
@@ -455,7 +455,7 @@ fn a_hook_that_only_reads_does_not_change_what_is_generated() {
 }
 
 #[test]
-fn texts_side_by_side_become_what_each_becomes_alone() {
+fn texts_generated_together_equal_each_generated_alone() {
     let texts = [vec![0, 5, 9, 23], vec![0, 5, 9], vec![0, 5, 9, 23], vec![0, 7]];
     for (name, model) in models() {
         for sampling in [Sampling::GREEDY, Sampling { top_k: Some(9), ..Sampling::at(0.8, 3) }] {
@@ -471,14 +471,14 @@ fn texts_side_by_side_become_what_each_becomes_alone() {
                 let third = generate(&model, &texts[3], &plan, &mut NoHook).unwrap();
                 assert_eq!(ours[3].ids, third.ids, "{name}");
             } else {
-                assert_ne!(ours[0].ids, ours[2].ids, "{name}: two samples are alike");
+                assert_ne!(ours[0].ids, ours[2].ids, "{name}: two samples are equal");
             }
         }
     }
 }
 
 #[test]
-fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
+fn steering_one_text_of_a_forest_changes_no_bit_of_the_others() {
     let texts = vec![vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     for (name, model) in models() {
         let (forest, last) = Forest::of_chains(&texts).unwrap();
@@ -492,10 +492,10 @@ fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
         let of_text = |i: usize| if i == 0 { 0 } else { last[i - 1] as usize + 1 }..last[i] as usize + 1;
         assert_eq!((&one[of_text(0)], &one[of_text(2)]), (&plain[of_text(0)], &plain[of_text(2)]), "{name}");
         assert!(apart(&one[of_text(1)], &plain[of_text(1)]) > 0.01, "{name}");
-        // And the steered text is what it is alone.
+        // The steered text equals the same text alone.
         let alone = pass(&model, &texts[1], &mut steer()[0]).logits;
         assert!(apart(&one[of_text(1)], &alone) < 1e-5, "{name}");
-        // With a cache, each goes on in its own way.
+        // With a cache, each continues independently.
         let plan = Continuation::greedy(6);
         let mut hook = SteerTexts::new(vec![vec![], steer(), vec![]]);
         let prompts = Prompts { forest: forest.clone(), last };
@@ -509,7 +509,7 @@ fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
 }
 
 #[test]
-fn a_steered_forest_is_each_steered_text() {
+fn a_steered_forest_equals_each_steered_text() {
     let texts = [vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     let nodes: [&[usize]; 3] = [&[0, 1, 2, 3], &[0, 1, 2, 4, 5], &[0, 6]];
     for (name, model) in models() {

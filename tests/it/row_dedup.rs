@@ -1,5 +1,4 @@
-//! Many texts of few tokens: rows that are alike are computed once, and nothing of it is to be seen; no more is it where
-//! what block 0 makes of a token is known before.
+//! Many texts of few tokens: deduplicated rows, and cached outputs of block 0, change no result.
 
 use super::families::checkpoints;
 use super::root;
@@ -12,9 +11,9 @@ use mappa::model::{
 use mappa::steering::{self, Norm, Op, Positions, Steer, SteerTexts};
 use std::collections::BTreeSet;
 
-/// Enough rows for like ones to be looked for, of seven tokens.
+/// Enough rows for deduplication, with seven distinct tokens.
 const N_TEXTS: usize = 40;
-/// As for a forest against each text alone elsewhere.
+/// The same limit as in other comparisons of a forest with each text alone.
 const TOLERANCE: f32 = 5e-5;
 
 fn texts() -> Vec<Vec<u32>> {
@@ -36,7 +35,7 @@ fn worst(a: &Tensor, b: &Tensor) -> f32 {
 }
 
 #[test]
-fn many_texts_at_once_are_each_text_alone_at_every_hook_point() {
+fn many_texts_at_once_equal_each_text_alone_at_every_hook_point() {
     let mut worst_of_all = 0f32;
     for name in checkpoints() {
         let model = model(&name);
@@ -63,7 +62,7 @@ fn many_texts_at_once_are_each_text_alone_at_every_hook_point() {
 }
 
 #[test]
-fn one_text_steered_in_block_0_leaves_the_rows_that_were_like_its_own() {
+fn steering_one_text_in_block_0_changes_no_equal_row_of_another() {
     for name in checkpoints() {
         let model = model(&name);
         if model.spec.attention.direction == AttentionDirection::Bidirectional {
@@ -102,7 +101,7 @@ fn bits(of: &Tensor) -> Vec<u32> {
 }
 
 #[test]
-fn what_block_0_makes_of_a_token_may_be_known_before_and_changes_no_bit() {
+fn cached_outputs_of_block_0_change_no_bit() {
     let mut n_known = 0;
     for name in checkpoints() {
         let model = model(&name);
