@@ -101,8 +101,8 @@ fn length_unsafe_and_the_opening_line_are_found() {
     assert!(fault.contains("fn one has 62 lines"), "{fault}");
     assert_eq!(of("src/results.rs", "trait A {\n    fn one();\n}\n"), [""; 0]);
 
-    assert!(only("tests/it/x.rs", "fn f() { unsafe { g() } }").contains("mapped.rs"));
-    assert!(only("src/results.rs", "#![allow(unsafe_code)]").contains("mapped.rs"));
+    assert!(only("tests/it/x.rs", "fn f() { unsafe { g() } }").contains("mmap.rs"));
+    assert!(only("src/results.rs", "#![allow(unsafe_code)]").contains("mmap.rs"));
     assert_eq!(of("src/model/weights/mmap.rs", "#![allow(unsafe_code)]\nfn f() { unsafe { g() } }"), [""; 0]);
     assert_eq!(of("src/results.rs", "// unsafe\nconst A: &str = \"unsafe\";"), [""; 0]);
 

@@ -25,7 +25,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
     let n_kv_heads = match (is_new, is_multi_query) {
         (true, _) => stated,
-        (false, true) => 1, // whatever `num_kv_heads` says
+        (false, true) => 1, // for any `num_kv_heads`
         (false, false) => n_heads,
     };
     let position = if config.flag_or("alibi", false)? {

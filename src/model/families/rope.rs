@@ -76,7 +76,7 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
 
 /// The rotation of one kind of layer, if `rope_parameters` has an object for each (Gemma 3).
 ///
-/// transformers reads YaRN's `truncate` beside these objects, not inside them.
+/// transformers reads YaRN's `truncate` next to these objects, not inside them.
 pub(super) fn rotary_of_kind(
     config: &Config,
     kind: &Config,

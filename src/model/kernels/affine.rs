@@ -17,7 +17,7 @@ use rayon::prelude::*;
 /// kernels take at once.
 const BLOCK: usize = 192;
 
-/// A matrix product with the operations after it; products are taken in f32 in whatever type the weights are stored.
+/// A matrix product with the operations after it; products are in f32 for weights of every type.
 ///
 /// # Shapes
 /// `x` `[n, in]`, `w` `[out, in]`, `b` `[out]`; the result is `[n, out]`.

@@ -17,7 +17,7 @@ pub(super) fn prefetch<T: Copy>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for line in values.chunks(LINE / size_of::<T>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the pointer is a slice's own, and the instruction changes caches only, whatever it points to.
+        // SAFETY: the pointer is a slice's own, and the instruction changes caches only, for any pointer.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -106,7 +106,7 @@ impl WithSimd for Dots<'_> {
 /// # Shapes
 /// `[n, d_out]` of each matrix.
 pub(super) fn products_of_few(x: &[f32], matrices: &[WeightRows]) -> Vec<Vec<f32>> {
-    // Some microseconds of work: long beside the cost of a task, and short enough for an even load on all threads.
+    // Some microseconds of work: long compared with the cost of a task, and short enough for an even load on all threads.
     const TASK_WEIGHTS: usize = 32_000;
     let n = matrices.first().map_or(1, |w| x.len() / w.d_in.max(1)).max(1);
     let mut transposed: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0f32; w.d_out * n]).collect(); // [d_out, n]
