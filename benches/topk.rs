@@ -4,7 +4,8 @@
 //! `cargo bench --bench topk -- IN.safetensors UNITS K BATCH STEPS`
 #![allow(clippy::expect_used, clippy::panic, reason = "bad input ends a benchmark")]
 
-use mappa::features::train::{Still, TrainSettings, Trainer};
+use mappa::features::train::{DictionaryTrainer, TrainSettings};
+use mappa::progress::Silent;
 use ndarray::Array2;
 use safetensors::tensor::SafeTensors;
 use std::time::Instant;
@@ -30,11 +31,11 @@ fn main() {
     let settings =
         TrainSettings { n_epochs, batch, memory: usize::MAX, ..TrainSettings::of(rows.ncols(), d_sae, k) };
     let source = rows.view();
-    let mut trainer = Trainer::begin(&source, settings, &mut Still).expect("settings that serve");
+    let mut trainer = DictionaryTrainer::begin(&source, settings, &mut Silent).expect("settings in range");
     let (mut seconds, mut fve, mut n_dead) = (Vec::new(), Vec::new(), 0);
     for step in 0..n_steps {
         let clock = Instant::now();
-        let Some(progress) = trainer.step(&mut Still).expect("a step") else { break };
+        let Some(progress) = trainer.step(&mut Silent).expect("a step") else { break };
         if step >= WARM_UP {
             seconds.push(clock.elapsed().as_secs_f64());
         }

@@ -6,7 +6,7 @@ use super::prompt_flags::{self, PromptFlags};
 use super::token_flags::{self, PointFlags, TokenFlags};
 use super::{show_texts, terminal};
 use clap::Args;
-use mappa::activations::{ActivationStore, Division, Readout, Shard, Verdict};
+use mappa::activations::{ActivationStore, Division, Pooling, Shard, Verdict};
 use mappa::datasets::Dataset;
 use mappa::lab::{
     Done, Extraction, ExtractionSettings, Lab, Prompting, find_dataset, find_model, load_prompts,
@@ -71,7 +71,7 @@ pub struct Extract {
     /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
     /// on it, so a store is not gone on with under another; it is here for tests.
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    group_nodes: Option<u32>,
+    batch_tokens: Option<u32>,
 }
 
 impl Extract {
@@ -121,7 +121,7 @@ impl Extract {
         let points = settings.points(model.spec())?;
         let extraction = Extraction { lab, model, prompted, recording: settings.recording() };
         let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
-        division.group_nodes = self.group_nodes.map_or(division.group_nodes, |n| n as usize);
+        division.batch_tokens = self.batch_tokens.map_or(division.batch_tokens, |n| n as usize);
         let how = match extraction.record(&points, division, observer)? {
             Done::Now => "extracted",
             Done::Before => "found, extracted before",
@@ -189,7 +189,7 @@ impl Extract {
             (Some(shard), _) => {
                 format!("when all {} are done, {}", shard.of(), command("extract", " --merge"))
             }
-            (None, Readout::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
+            (None, Pooling::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
             (None, _) => command("probe", ""),
         }
     }

@@ -5,6 +5,7 @@ use clap::Args;
 use mappa::datasets::{BUNDLED, Prompt};
 use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab};
 use mappa::model::BUNDLED_MODEL;
+use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 
 /// Draw R² by layer and predictions again from saved scores; nothing is computed.
@@ -28,7 +29,7 @@ impl Figure {
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let model = &name_in_lab(lab, &self.model);
         let folder = self.folder(lab, model)?;
-        let scored = |name: &&str| lab.probes(model, name, &folder).join("scores.csv").is_file();
+        let scored = |name: &&str| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),

@@ -5,7 +5,6 @@ use super::table;
 use super::token_flags::PointFlags;
 use clap::{Args, Subcommand};
 use mappa::Result;
-use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::lab::{Lab, find_model, pull_model};
 use mappa::model::families::{MEASURED, Measured};
@@ -129,7 +128,7 @@ fn families() -> Result<()> {
 }
 
 impl Inspect {
-    /// Reads no weights, so that a model which does not fit can be looked into.
+    /// RequiredTarget no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = ModelInfo::of(&location)?;
@@ -181,10 +180,7 @@ fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
     println!("\nhook points, for {{l}} from 0 to {l}, or * for all of them:");
     println!("  embed (blocks.0.hook_resid_pre)");
-    let has = |p: &HookPoint| {
-        p.layer() == l && (spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_)))
-    };
-    for point in HookPoint::all(spec.n_layers).into_iter().filter(has) {
+    for point in spec.hook_points().into_iter().filter(|point| point.layer() == l) {
         println!("  {}", point.to_string().replacen(&format!(".{l}."), ".{l}.", 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::observer::TerminalObserver;
 use mappa::Result;
-use mappa::activations::{Placed, Recording, Span, Unplaced, place_texts};
+use mappa::activations::{Placed, PromptedDataset, Recording, Span, Unplaced, place_texts};
 use mappa::datasets::Dataset;
 use mappa::lab::Prompting;
 use mappa::model::{AttentionDirection, ModelInfo};
@@ -16,9 +16,13 @@ pub fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize)
     let prompt = texts.prompt(dataset)?;
     let tokenizer = texts.tokenizer(outline.tokenizer.clone(), &mut TerminalObserver::default())?;
     let direction = outline.spec.attention.direction;
-    let Placed { spans, unplaced } =
-        place_texts((&tokenizer, &outline.spec), (dataset, &prompt), Recording::default())?;
-    let n_tokens: usize = spans.iter().map(|span| span.seen(direction).len()).sum();
+    let Placed { spans, unplaced } = place_texts(
+        &tokenizer,
+        &outline.spec,
+        PromptedDataset { dataset, prompt: &prompt },
+        Recording::default(),
+    )?;
+    let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
     println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
     println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
     if let Some(remark) = tokenizer.bos_conflict() {

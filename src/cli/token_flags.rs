@@ -1,7 +1,7 @@
 //! The flags of tokens and hook points.
 
 use clap::Args;
-use mappa::activations::{Readout, Scope, Stored};
+use mappa::activations::{Pooling, StoredDtype, TokenScope};
 use mappa::lab::{ExtractionSettings, Prompting};
 
 /// Tokens, pooling, and stored numbers.
@@ -9,13 +9,13 @@ use mappa::lab::{ExtractionSettings, Prompting};
 pub struct TokenFlags {
     /// What is read of the tokens: last, first, mean, max, or every (a row each).
     #[arg(long, default_value = "last", value_name = "TOKENS")]
-    read: Readout,
+    read: Pooling,
     /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.
     #[arg(long, default_value = "entity", value_name = "entity|text")]
-    over: Scope,
+    over: TokenScope,
     /// The numbers that are stored: f32, f16 or bf16. A value too large for them is an error.
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
-    store: Stored,
+    store: StoredDtype,
 }
 
 /// Hook points to record.

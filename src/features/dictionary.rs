@@ -1,4 +1,4 @@
-//! A sparse dictionary: rows of activations as sums of few of its directions.
+//! A sparse dictionary (sparse autoencoder): rows of activations as sums of few of its directions.
 
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -8,40 +8,40 @@ use rayon::prelude::*;
 /// Rows that one thread encodes at a time.
 const BLOCK: usize = 256;
 
-/// What becomes of the units' readings.
+/// The activation function of a dictionary, applied to its pre-activations.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Activation {
-    /// What is below zero becomes zero.
+pub enum SparseActivation {
+    /// Values below zero become zero.
     Relu,
-    /// Of each row, this many greatest readings stay, those of them below zero as zero.
+    /// Of each row only this many greatest values stay, those of them below zero as zero.
     TopK(usize),
-    /// A reading stays where it is above its unit's threshold and above zero.
+    /// A value stays where it is above its latent's threshold and above zero.
     JumpRelu(Vec<f32>),
 }
 
-/// A sparse dictionary (sparse autoencoder) of what passes at one hook point.
+/// A sparse dictionary of the activations at one hook point.
 ///
 /// A row `x` has the activations `a = activation((x − b_dec) · w_enc + b_enc)`, without `b_dec` where
 /// `subtracts_b_dec` is false, and is approximately `a · w_dec + b_dec`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dictionary {
-    /// Where its rows are read.
+    /// The hook point of its rows.
     pub hook_point: HookPoint,
-    /// The model whose rows it was made for, if that is known.
+    /// The model that it was trained on, if known.
     pub model: Option<String>,
-    /// True if BOS stood before the texts that it was made of; `None` where that is not known.
+    /// True if its training texts began with BOS; `None` if unknown.
     pub made_with_bos: Option<bool>,
-    /// What becomes of the units' readings.
-    pub activation: Activation,
-    /// What reads the units, `[d_in, d_sae]`.
+    /// The activation function.
+    pub activation: SparseActivation,
+    /// The encoder, `[d_in, d_sae]`.
     pub w_enc: Array2<f32>,
-    /// Added to the readings, `[d_sae]`.
+    /// The encoder's bias, `[d_sae]`.
     pub b_enc: Array1<f32>,
-    /// What the units write, `[d_sae, d_in]`.
+    /// The decoder: each latent's direction, `[d_sae, d_in]`.
     pub w_dec: Array2<f32>,
-    /// What stands where no unit is active, `[d_in]`.
+    /// The decoder's bias, `[d_in]`.
     pub b_dec: Array1<f32>,
-    /// Whether `b_dec` is taken off a row before it is read.
+    /// True if `b_dec` is subtracted from a row before encoding.
     pub subtracts_b_dec: bool,
 }
 
@@ -51,15 +51,15 @@ impl Dictionary {
         self.w_enc.nrows()
     }
 
-    /// The number of units.
+    /// The number of latents.
     pub fn d_sae(&self) -> usize {
         self.w_enc.ncols()
     }
 
-    /// Whether its arrays fit each other.
+    /// Checks that the shapes of its arrays agree.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the one that does not, or a k that is no number of units.
+    /// [`Error::Invalid`] naming the array that does not fit, or a k outside the number of latents.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
         let shapes = [
@@ -74,17 +74,17 @@ impl Dictionary {
             }
         }
         match &self.activation {
-            Activation::TopK(k) if !(1..=d_sae).contains(k) => {
+            SparseActivation::TopK(k) if !(1..=d_sae).contains(k) => {
                 Err(Error::invalid("k", k, format!("1 to {d_sae}, the number of units")))
             }
-            Activation::JumpRelu(each) if each.len() != d_sae => {
-                Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one a unit")))
+            SparseActivation::JumpRelu(each) if each.len() != d_sae => {
+                Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one a latent")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The activations of rows.
+    /// Encodes rows to activations.
     ///
     /// # Shapes
     /// `[n, d_in]` to `[n, d_sae]`.
@@ -109,57 +109,57 @@ impl Dictionary {
         Ok(all)
     }
 
-    /// The rows that activations stand for.
+    /// Decodes activations to rows.
     ///
     /// # Shapes
     /// `[n, d_sae]` to `[n, d_in]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for activations of another number of units.
+    /// [`Error::Invalid`] for activations of another number of latents.
     pub fn decode(&self, activations: ArrayView2<f32>) -> Result<Array2<f32>> {
         if activations.ncols() != self.d_sae() {
             let expected = format!("{}, the dictionary's units", self.d_sae());
-            return Err(Error::invalid("units to decode", activations.ncols(), expected));
+            return Err(Error::invalid("latents to decode", activations.ncols(), expected));
         }
         Ok(activations.dot(&self.w_dec) + &self.b_dec)
     }
 
-    /// A unit's activation on one row, as [`Dictionary::encode`] has it but in f64.
-    pub fn encode_unit(&self, row: &[f32], unit: usize) -> f64 {
-        let reading = self.reading(row, unit);
-        let stays = reading > 0.0
+    /// A latent's activation on one row, as in [`Dictionary::encode`] but in f64.
+    pub fn encode_latent(&self, row: &[f32], latent: usize) -> f64 {
+        let value = self.pre_activation(row, latent);
+        let stays = value > 0.0
             && match &self.activation {
-                Activation::Relu => true,
-                Activation::JumpRelu(thresholds) => reading > f64::from(thresholds[unit]),
-                Activation::TopK(k) => {
-                    // As the sort in `activate` has it: of equal readings, the first unit's stays.
+                SparseActivation::Relu => true,
+                SparseActivation::JumpRelu(thresholds) => value > f64::from(thresholds[latent]),
+                SparseActivation::TopK(k) => {
+                    // As in `activate`: of equal values, the first latent's stays.
                     let above = |other: &usize| {
-                        let its = self.reading(row, *other);
-                        its > reading || (its == reading && *other < unit)
+                        let its = self.pre_activation(row, *other);
+                        its > value || (its == value && *other < latent)
                     };
                     (0..self.d_sae()).filter(above).nth(k - 1).is_none()
                 }
             };
-        if stays { reading } else { 0.0 }
+        if stays { value } else { 0.0 }
     }
 
-    /// What a unit writes when its activation is 1.
+    /// A latent's direction in the stream, at activation 1.
     ///
     /// # Shapes
     /// `[d_in]`.
-    pub fn direction(&self, unit: usize) -> ArrayView1<'_, f32> {
-        self.w_dec.row(unit)
+    pub fn direction(&self, latent: usize) -> ArrayView1<'_, f32> {
+        self.w_dec.row(latent)
     }
 
-    fn reading(&self, row: &[f32], unit: usize) -> f64 {
+    fn pre_activation(&self, row: &[f32], latent: usize) -> f64 {
         let off = |i: usize| if self.subtracts_b_dec { f64::from(self.b_dec[i]) } else { 0.0 };
-        let weights = self.w_enc.column(unit);
+        let weights = self.w_enc.column(latent);
         let products = row.iter().zip(weights).enumerate();
         let sum: f64 = products.map(|(i, (x, w))| (f64::from(*x) - off(i)) * f64::from(*w)).sum();
-        sum + f64::from(self.b_enc[unit])
+        sum + f64::from(self.b_enc[latent])
     }
 
-    /// `b_enc`, less what `b_dec` reads where it is taken off each row: `[d_sae]`.
+    /// `b_enc`, less the encoding of `b_dec` if that is subtracted from rows: `[d_sae]`.
     fn bias(&self) -> Array1<f32> {
         match self.subtracts_b_dec {
             true => &self.b_enc - &self.b_dec.dot(&self.w_enc),
@@ -167,27 +167,27 @@ impl Dictionary {
         }
     }
 
-    /// A row's readings as activations.
-    fn activate(&self, readings: &mut [f32]) {
+    /// Applies the activation function to a row.
+    fn activate(&self, values: &mut [f32]) {
         match &self.activation {
-            Activation::Relu => {}
-            Activation::TopK(k) => {
-                let mut order: Vec<usize> = (0..readings.len()).collect();
-                let by_reading = |a: &usize, b: &usize| readings[*b].total_cmp(&readings[*a]).then(a.cmp(b));
+            SparseActivation::Relu => {}
+            SparseActivation::TopK(k) => {
+                let mut order: Vec<usize> = (0..values.len()).collect();
+                let by_value = |a: &usize, b: &usize| values[*b].total_cmp(&values[*a]).then(a.cmp(b));
                 if *k < order.len() {
-                    order.select_nth_unstable_by(*k, by_reading);
-                    order[*k..].iter().for_each(|unit| readings[*unit] = 0.0);
+                    order.select_nth_unstable_by(*k, by_value);
+                    order[*k..].iter().for_each(|latent| values[*latent] = 0.0);
                 }
             }
-            Activation::JumpRelu(thresholds) => {
-                let too_low = |(reading, threshold): (&mut f32, &f32)| {
-                    if *reading <= *threshold {
-                        *reading = 0.0;
+            SparseActivation::JumpRelu(thresholds) => {
+                let too_low = |(value, threshold): (&mut f32, &f32)| {
+                    if *value <= *threshold {
+                        *value = 0.0;
                     }
                 };
-                readings.iter_mut().zip(thresholds).for_each(too_low);
+                values.iter_mut().zip(thresholds).for_each(too_low);
             }
         }
-        readings.iter_mut().for_each(|reading| *reading = reading.max(0.0));
+        values.iter_mut().for_each(|value| *value = value.max(0.0));
     }
 }

@@ -1,19 +1,19 @@
-//! Sparse features: dictionaries of directions, of which few are active at a time.
+//! Sparse dictionaries: directions of the stream, of which few are active at a time.
 //!
-//! - `dictionary`: encoding and decoding
-//! - `active`: which units are active on which rows; `groups`: how well they tell a group of entities
-//! - `tokens`: where in texts units are most active
+//! - `dictionary`: a sparse autoencoder: encoding and decoding
+//! - `activation_index`: the rows on which each latent is active; `groups`: latents that detect a group of entities
+//! - `tokens`: the tokens on which latents are most active
 //! - `files`: dictionaries as SAELens and Gemma Scope save them
-//! - `train`: learning one from rows of activations
+//! - `train`: training on rows of activations
 
-mod active;
+mod activation_index;
 mod dictionary;
 mod files;
 mod groups;
 mod tokens;
 pub mod train;
 
-pub use active::Active;
-pub use dictionary::{Activation, Dictionary};
+pub use activation_index::ActivationIndex;
+pub use dictionary::{Dictionary, SparseActivation};
 pub use groups::{Groups, Match, TestMatch};
 pub use tokens::{TopToken, Windows};

@@ -1,4 +1,4 @@
-//! Where in texts the units of a dictionary are most active.
+//! The tokens of texts on which the latents of a dictionary are most active.
 
 use super::dictionary::Dictionary;
 use crate::error::{Error, Result};
@@ -12,27 +12,27 @@ const AT_ONCE: usize = 4096;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Windows {
     ids: Vec<Vec<u32>>,
-    /// Tokens at the beginning of each that stand for no text.
+    /// Special tokens, such as BOS, at the beginning of each.
     n_special: usize,
 }
 
-/// A window's number and a place in it.
+/// A window's number and a position in it.
 type Place = (usize, usize);
 
-/// A token of a text and a unit's activation there.
+/// A token of a text and a latent's activation there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopToken {
     /// The window's number.
     pub window: usize,
-    /// The token's place in it.
+    /// The token's position in it.
     pub at: usize,
     /// The activation.
     pub activation: f32,
 }
 
 impl Windows {
-    /// The lines of a text; a line with more tokens than the model's context is cut into several windows, each with
-    /// the tokens (such as BOS) that begin a text.
+    /// The windows of a text's lines; a line with more tokens than the model's context is divided into several, each
+    /// with the special tokens (such as BOS) that begin a text.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a text without words.
@@ -51,12 +51,12 @@ impl Windows {
         }
     }
 
-    /// The number of tokens that stand for text.
+    /// The number of tokens, without special ones.
     pub fn n_tokens(&self) -> usize {
         self.ids.iter().map(|ids| ids.len() - self.n_special).sum()
     }
 
-    /// What stands before a token, `n` tokens at most, the token, and what stands after it.
+    /// A token in its context: at most `n` tokens before it, the token, at most `n` tokens after it.
     ///
     /// # Errors
     /// As [`crate::tokenizer::Tokenizer::decode`].
@@ -68,7 +68,7 @@ impl Windows {
         Ok([before?, token?, after?])
     }
 
-    /// For each unit the `n` tokens at which it is most active, the greatest activation first.
+    /// For each latent the `n` tokens on which it is most active, the greatest activation first.
     ///
     /// # Errors
     /// As [`crate::model::Transformer::forward`] and [`Dictionary::encode`].
@@ -83,13 +83,13 @@ impl Windows {
                 after += 1;
             }
             let (places, activations) = self.encode(model, dictionary, first..after)?;
-            for ((row, unit), activation) in activations.indexed_iter().filter(|(_, a)| **a > 0.0) {
-                let of_unit = &mut top[unit];
-                let place = of_unit.partition_point(|other| other.activation >= *activation);
+            for ((row, latent), activation) in activations.indexed_iter().filter(|(_, a)| **a > 0.0) {
+                let of_latent = &mut top[latent];
+                let place = of_latent.partition_point(|other| other.activation >= *activation);
                 if place < n {
                     let (window, at) = places[row];
-                    of_unit.insert(place, TopToken { window, at, activation: *activation });
-                    of_unit.truncate(n);
+                    of_latent.insert(place, TopToken { window, at, activation: *activation });
+                    of_latent.truncate(n);
                 }
             }
             first = after;
@@ -97,7 +97,7 @@ impl Windows {
         Ok(top)
     }
 
-    /// Window and place of each token of some windows, and the activations there, `[n_tokens, d_sae]`.
+    /// Window and position of each token of some windows, and the activations, `[n_tokens, d_sae]`.
     fn encode(
         &self,
         model: &Model,

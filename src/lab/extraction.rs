@@ -6,15 +6,15 @@ use super::prompted::Prompted;
 use super::prompting::Prompting;
 use super::written::written;
 use crate::activations::{
-    self, ActivationStore, Activations, Division, Filled, Reader, Readout, Recording, Scope, Stored, Watch,
-    Work, hook_points, save_unplaced,
+    ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, Recording, StoredDtype,
+    TextModel, TokenScope, save_unplaced,
 };
 use crate::artefact::Card;
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Model, Spec, Transformer};
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::Observer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ pub struct ExtractionSettings {
     pub prompting: Prompting,
     /// Pooling over the tokens.
     #[serde(deserialize_with = "written")]
-    pub read: Readout,
+    pub read: Pooling,
     /// The tokens that are pooled.
     #[serde(deserialize_with = "written")]
-    pub over: Scope,
+    pub over: TokenScope,
     /// The numbers that are stored.
     #[serde(deserialize_with = "written")]
-    pub store: Stored,
+    pub store: StoredDtype,
     /// Hook points by name or glob; by default the residual stream at every depth.
     pub hook_points: Vec<String>,
 }
@@ -41,7 +41,7 @@ pub struct ExtractionSettings {
 impl ExtractionSettings {
     /// The pooling of these settings.
     pub fn recording(&self) -> Recording {
-        Recording { readout: self.read, scope: self.over, stored: self.store }
+        Recording { pooling: self.read, scope: self.over, dtype: self.store }
     }
 
     /// The pooling, where probes need one row an entity.
@@ -50,7 +50,7 @@ impl ExtractionSettings {
     /// [`Error::Invalid`] if every token has a row.
     pub fn one_row(&self) -> Result<Recording> {
         match self.read {
-            Readout::Every => {
+            Pooling::Every => {
                 Err(Error::invalid("--read", "every", "one row an entity: last, first, mean or max"))
             }
             _ => Ok(self.recording()),
@@ -64,7 +64,7 @@ impl ExtractionSettings {
     pub fn points(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
         match self.hook_points.is_empty() {
             true => Ok(HookPoint::stream(spec.n_layers)),
-            false => HookPoint::choose(&self.hook_points.join(","), &hook_points(spec)),
+            false => HookPoint::choose(&self.hook_points.join(","), &spec.hook_points()),
         }
     }
 
@@ -184,21 +184,18 @@ impl<'a> Extraction<'a> {
         let store = self.store(division)?;
         let card = division.describe(self.card()?);
         if store.is_done(&card, points)? {
-            store.sweep()?;
+            store.clean_up()?;
             return Ok(Done::Before);
         }
-        let Prompted { dataset, unplaced, prompt } = self.prompted;
+        let unplaced = &self.prompted.unplaced;
         if !unplaced.is_empty() {
-            // Beside the whole store, for shards too: none of them is about these.
+            // Baselines the whole store, for shards too: none of them is about these.
             save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
         }
-        let reader = self.reader(&self.model.transformer);
-        let work = Work::new(reader, (dataset, prompt), self.recording, division)?;
-        self.report_work(&work, observer)?;
-        let stage = format!("{}: activations", dataset.name);
-        let mut watch = Watched { stage, observer };
-        let filled = store.extract(&work, (points, &card), &mut watch)?;
-        self.report_result(&work, filled, watch.observer);
+        let prepared = self.prepared(&self.model.transformer, division)?;
+        self.report_work(&prepared, observer)?;
+        let filled = store.extract(&prepared, points, &card, observer)?;
+        self.report_result(&prepared, filled, observer);
         Ok(Done::Now)
     }
 
@@ -213,25 +210,23 @@ impl<'a> Extraction<'a> {
         stage: &str,
         observer: &mut dyn Observer,
     ) -> Result<BTreeMap<HookPoint, Activations>> {
-        let Prompted { dataset, prompt, .. } = self.prompted;
-        let division = Division::of(&self.model.transformer);
-        let work = Work::new(self.reader(model), (dataset, prompt), self.recording, division)?;
-        let mut watch = Watched { stage: stage.into(), observer };
-        Ok(work.extract(points, &mut |at| watch.show(at, false))?.arrays)
+        let prepared = self.prepared(model, Division::of(&self.model.transformer))?;
+        Ok(prepared.with_stage(stage).extract(points, observer)?.arrays)
     }
 
-    /// The model's tokenizer with a transformer that may be another.
-    fn reader<'m>(&self, transformer: &'m Transformer) -> Reader<'m>
+    /// The dataset's texts for a transformer that may be another than the model's.
+    fn prepared<'m>(&self, transformer: &'m Transformer, division: Division) -> Result<Prepared<'m>>
     where
         'a: 'm,
     {
-        Reader { transformer, tokenizer: &self.model.tokenizer }
+        let model = TextModel { transformer, tokenizer: &self.model.tokenizer };
+        Prepared::new(model, self.prompted.texts(), self.recording, division)
     }
 
     /// Reports the size of the work, and the token that begins each text.
-    fn report_work(&self, work: &Work, observer: &mut dyn Observer) -> Result<()> {
+    fn report_work(&self, prepared: &Prepared, observer: &mut dyn Observer) -> Result<()> {
         let (name, n_layers) = (&self.dataset().name, self.model.spec().n_layers);
-        let (n_tokens, n_computed) = (work.n_tokens(), work.n_computed());
+        let (n_tokens, n_computed) = (prepared.n_tokens(), prepared.n_computed());
         let shared = match n_tokens - n_computed {
             0 => String::new(),
             _ => format!(" of {n_tokens}, the rest are shared beginnings"),
@@ -248,8 +243,8 @@ impl<'a> Extraction<'a> {
     }
 
     /// Reports what an earlier run had left, entities left out, and names with unknown characters.
-    fn report_result(&self, work: &Work, filled: Filled, observer: &mut dyn Observer) {
-        let (name, n_unknown) = (&self.dataset().name, work.n_unknown());
+    fn report_result(&self, prepared: &Prepared, filled: FillSummary, observer: &mut dyn Observer) {
+        let (name, n_unknown) = (&self.dataset().name, prepared.n_unknown());
         report_filled(name, filled, observer);
         if !self.prompted.unplaced.is_empty() {
             let n = self.prompted.unplaced.len();
@@ -266,7 +261,7 @@ impl<'a> Extraction<'a> {
 }
 
 /// Reports what an earlier run had left, and a file system without locks.
-pub fn report_filled(name: &str, filled: Filled, observer: &mut dyn Observer) {
+pub fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
         observer.info(&format!("{name}: {} groups were kept from an earlier run", filled.n_kept));
     }
@@ -288,41 +283,8 @@ pub fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
 ///
 /// # Errors
 /// Those of [`ActivationStore::merge`].
-pub fn merge_shards(store: &ActivationStore, observer: &mut dyn Observer) -> Result<Filled> {
-    let mut watch = Watched { stage: "shards".into(), observer };
-    let filled = store.merge(&mut watch)?;
-    report_filled("merge", filled, watch.observer);
+pub fn merge_shards(store: &ActivationStore, observer: &mut dyn Observer) -> Result<FillSummary> {
+    let filled = store.merge(observer)?;
+    report_filled("merge", filled, observer);
     Ok(filled)
-}
-
-/// Passes the progress of an extraction on to an observer.
-struct Watched<'a> {
-    stage: String,
-    observer: &'a mut dyn Observer,
-}
-
-impl Watched<'_> {
-    fn show(&mut self, at: activations::Progress, with_entities: bool) {
-        let detail = match with_entities {
-            true => format!("({} of {} entities)", at.n_done, at.n_entities),
-            false => String::new(),
-        };
-        self.observer.progress(&Progress {
-            stage: &self.stage,
-            done: at.n_tokens_done as u64,
-            total: at.n_tokens as u64,
-            unit: ProgressUnit::Count,
-            detail: &detail,
-        });
-    }
-}
-
-impl Watch for Watched<'_> {
-    fn at(&mut self, progress: activations::Progress) {
-        self.show(progress, true);
-    }
-
-    fn stops(&self) -> bool {
-        self.observer.should_stop()
-    }
 }

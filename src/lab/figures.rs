@@ -1,7 +1,6 @@
 //! Figures as files: each in both formats, drawn from saved or computed rows.
 
 use super::folders::Lab;
-use super::selection::{best_point, test_score};
 use crate::artefact::{self, folder_name};
 use crate::error::Result;
 use crate::figures::{
@@ -9,10 +8,11 @@ use crate::figures::{
     r2_by_layer, text_by_dose,
 };
 use crate::hook_point::HookPoint;
+use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    CENTROID, NAMES_ONLY, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNTRAINED,
-    load_rows,
+    CENTROID, NAMES_ONLY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS,
+    ScoreRow, SweepRow, UNTRAINED, load_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -76,8 +76,8 @@ impl Drawn {
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
         Ok(Drawn {
             dataset: dataset.into(),
-            scores: load_rows(&folder.join("scores.csv"))?,
-            predictions: load_rows(&folder.join("predictions.csv"))?,
+            scores: load_rows(&folder.join(SCORES_FILE))?,
+            predictions: load_rows(&folder.join(PREDICTIONS_FILE))?,
         })
     }
 }
@@ -90,7 +90,7 @@ pub fn draw_probes(model: &str, datasets: &[Drawn], canvas: &mut Canvas) -> Resu
     let mut files = Vec::new();
     for Drawn { dataset, scores, predictions: rows } in datasets {
         let point = best_point(scores)?;
-        let r2 = test_score(scores, RIDGE, Some(point), "r2", "mean");
+        let r2 = test_r2(scores, RIDGE, Some(point));
         let title = format!("{dataset}, {model}, {point}");
         let subtitle = r2.map_or(String::new(), |r| {
             format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
@@ -142,7 +142,7 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
         ("oracle: the group's mean", CENTROID, None),
     ];
     let words = all.into_iter().filter_map(|(name, method, point)| {
-        let score = test_score(scores, method, point, "r2", "mean")?;
+        let score = test_r2(scores, method, point)?;
         Some(format!("{name} {:.2}", score.value).replace('-', "−"))
     });
     words.collect::<Vec<String>>().join(", ")
@@ -171,7 +171,7 @@ pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>
     if has_probe {
         files.extend(canvas.save("dose_response", |format| dose_response(&drawn, format))?);
     }
-    // Where no unsteered text names anything, there is nothing to move from.
+    // TokenChoice no unsteered text names anything, there is nothing to move from.
     let is_named = |row: &SweepRow| row.dose == 0.0 && row.named_value.is_some();
     if has_probe && of == "text" && drawn.iter().any(is_named) {
         files.extend(canvas.save("text_by_dose", |format| text_by_dose(&drawn, format))?);

@@ -1,7 +1,7 @@
 //! The text around an entity: prompt, names, chat template, BOS.
 
 use super::prompted::Prompted;
-use crate::activations::{Recording, place_texts};
+use crate::activations::{PromptedDataset, Recording, place_texts};
 use crate::artefact;
 use crate::datasets::{Dataset, Names, Prompt, paper_prompts};
 use crate::error::{Error, Result};
@@ -121,7 +121,8 @@ impl Prompting {
         if !self.skip_unplaced {
             return Ok(Prompted { dataset, unplaced: Vec::new(), prompt });
         }
-        let unplaced = place_texts((tokenizer, spec), (&dataset, &prompt), recording)?.unplaced;
+        let texts = PromptedDataset { dataset: &dataset, prompt: &prompt };
+        let unplaced = place_texts(tokenizer, spec, texts, recording)?.unplaced;
         if unplaced.len() == dataset.entities.len() {
             let found = format!("{} entities and no place for any of them", unplaced.len());
             let advice = unplaced.first().map_or("entities", |first| first.problem.as_str());
@@ -132,7 +133,7 @@ impl Prompting {
     }
 }
 
-/// Reads a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
+/// RequiredTarget a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
 /// prompts; all other settings are those of `base`.
 ///
 /// # Errors

@@ -17,7 +17,7 @@ use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
 use crate::results::SweepRow;
-use crate::steering::Layers;
+use crate::steering::LayerSet;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -167,9 +167,9 @@ fn steer(
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
         let latent = latent(settings, model, observer)?;
         let layers = match (&settings.layers[..], settings.layer, &latent) {
-            (_, _, Some(latent)) => vec![Layers::one(latent.layer)],
-            ([], Some(layer), _) => vec![Layers::one(layer)],
-            ([], None, _) => vec![Layers::one(default_layer(probes, model))],
+            (_, _, Some(latent)) => vec![LayerSet::one(latent.layer)],
+            ([], Some(layer), _) => vec![LayerSet::one(layer)],
+            ([], None, _) => vec![LayerSet::one(default_layer(probes, model))],
             (several, ..) => several.to_vec(),
         };
         let settings = SweepSettings { prompts: prompts(settings, &dataset)?, ..settings.clone() };

@@ -14,7 +14,7 @@ use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::steering::{Along, Contrast, Reads, TextPairs, Vectors};
+use crate::steering::{Basis, ContrastMethod, ContrastPairs, RequiredTarget, Vectors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone)]
 pub enum VectorSource {
     /// A target of a probe, along its pattern or its weights.
-    Probe(String, Along),
+    Probe(String, Basis),
     /// Entities with a value in a column, `COLUMN=VALUE`, against all others.
     Class(String),
     /// A JSONL file of pairs of texts.
@@ -39,7 +39,7 @@ pub struct VectorSettings {
     /// The probes, or the dataset of the class.
     pub probes: ProbeChoice,
     /// For texts: difference of means, or first principal component.
-    pub method: Contrast,
+    pub method: ContrastMethod,
     /// For texts: the hook points, by name or glob.
     pub hook_points: String,
 }
@@ -61,7 +61,7 @@ pub fn make_vectors(
     let (vectors, card) = match &settings.source {
         VectorSource::Probe(target, along) => {
             let finder = ProbeFinder::new(lab, model, &settings.probes);
-            let saved = finder.newest(&Reads::of_target(target))?;
+            let saved = finder.newest(&RequiredTarget::of_target(target))?;
             dataset.clone_from(&saved.set.about.dataset);
             (of_probe(&saved.set, target, *along)?, card.input("probe", target))
         }
@@ -70,10 +70,10 @@ pub fn make_vectors(
         }
         VectorSource::Pairs(file) => {
             let hash = artefact::hash(&artefact::load_bytes(file)?);
-            (of_texts(model, &TextPairs::load(file)?, settings)?, card.input("pairs_sha256", hash))
+            (of_texts(model, &ContrastPairs::load(file)?, settings)?, card.input("pairs_sha256", hash))
         }
         VectorSource::Texts(positive, negative) => {
-            let pairs = TextPairs::load_two(positive, negative)?;
+            let pairs = ContrastPairs::load_two(positive, negative)?;
             let both = [artefact::load_bytes(positive)?, artefact::load_bytes(negative)?].concat();
             (of_texts(model, &pairs, settings)?, card.input("texts_sha256", artefact::hash(&both)))
         }
@@ -83,14 +83,14 @@ pub fn make_vectors(
 }
 
 /// The vectors that move a target's prediction by one unit.
-fn of_probe(probes: &ProbeSet, target: &str, along: Along) -> Result<Vectors> {
+fn of_probe(probes: &ProbeSet, target: &str, along: Basis) -> Result<Vectors> {
     let row = probes.target(target)?;
     let mut at = BTreeMap::new();
     for point in probes.points().filter(|point| matches!(point, HookPoint::ResidPost(_))) {
         let stored = probes.get(point)?;
         let vector = match along {
-            Along::Pattern => stored.stream.pattern.row(row).to_vec(),
-            Along::Weights => stored.probe.least_changes()?.row(row).to_vec(),
+            Basis::Pattern => stored.stream.pattern.row(row).to_vec(),
+            Basis::Weights => stored.probe.least_changes()?.row(row).to_vec(),
         };
         at.insert(point, vector);
     }
@@ -131,17 +131,15 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
         show(layer as u64);
         let point = HookPoint::ResidPost(layer);
         let rows = extraction.activations()?.load(point)?;
-        at.insert(point, Contrast::MeanDifference.of_rows(rows.view(), &members, &others)?);
+        at.insert(point, ContrastMethod::MeanDifference.of_rows(rows.view(), &members, &others)?);
     }
     show(total);
     Ok(Vectors::new(at))
 }
 
-fn of_texts(model: &Model, pairs: &TextPairs, settings: &VectorSettings) -> Result<Vectors> {
-    let spec = model.spec();
-    let mut present = HookPoint::all(spec.n_layers);
-    present.retain(|point| spec.width_at(*point).is_some());
-    pairs.vectors(model, &HookPoint::choose(&settings.hook_points, &present)?, settings.method)
+fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
+    let points = HookPoint::choose(&settings.hook_points, &model.spec().hook_points())?;
+    pairs.vectors(model, &points, settings.method)
 }
 
 /// Loads vectors that are each as wide as their hook point in a model.

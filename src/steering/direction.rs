@@ -6,16 +6,16 @@ use rand_distr::{Distribution, StandardNormal};
 
 /// A unit vector in the stream; the larger target or the positive class is `+`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Direction {
+pub struct UnitDirection {
     unit: Vec<f64>,
 }
 
-impl Direction {
+impl UnitDirection {
     /// The direction of a vector.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a vector of length zero or with a value that is not finite.
-    pub fn of(vector: &[f64]) -> Result<Direction> {
+    pub fn of(vector: &[f64]) -> Result<UnitDirection> {
         let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
         if !(length.is_finite() && length > 0.0) {
             return Err(Error::invalid(
@@ -24,17 +24,17 @@ impl Direction {
                 "a vector of positive length",
             ));
         }
-        Ok(Direction { unit: vector.iter().map(|x| x / length).collect() })
+        Ok(UnitDirection { unit: vector.iter().map(|x| x / length).collect() })
     }
 
-    /// A direction drawn uniformly, seeded: what any direction's effect is held against.
+    /// A direction drawn uniformly, seeded: the baseline of any direction's effect.
     ///
     /// # Errors
     /// [`Error::Invalid`] if `d_model` is 0.
-    pub fn random(d_model: usize, seed: u64) -> Result<Direction> {
+    pub fn random(d_model: usize, seed: u64) -> Result<UnitDirection> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let vector: Vec<f64> = (0..d_model).map(|_| StandardNormal.sample(&mut rng)).collect();
-        Direction::of(&vector)
+        UnitDirection::of(&vector)
     }
 
     /// The unit vector.
@@ -54,16 +54,16 @@ mod tests {
 
     #[test]
     fn directions_have_length_one_and_keep_their_sign() {
-        let direction = Direction::of(&[3.0, -4.0]).unwrap();
+        let direction = UnitDirection::of(&[3.0, -4.0]).unwrap();
         assert_eq!(direction.unit(), [0.6, -0.8]);
         assert_eq!(direction.times(10.0), [6.0, -8.0]);
-        assert!(Direction::of(&[0.0, 0.0]).is_err() && Direction::of(&[f64::NAN]).is_err());
+        assert!(UnitDirection::of(&[0.0, 0.0]).is_err() && UnitDirection::of(&[f64::NAN]).is_err());
     }
 
     #[test]
     fn random_directions_are_seeded_and_nearly_orthogonal() {
-        let (a, b) = (Direction::random(4000, 1).unwrap(), Direction::random(4000, 2).unwrap());
-        assert_eq!(a, Direction::random(4000, 1).unwrap());
+        let (a, b) = (UnitDirection::random(4000, 1).unwrap(), UnitDirection::random(4000, 2).unwrap());
+        assert_eq!(a, UnitDirection::random(4000, 1).unwrap());
         let dot: f64 = a.unit().iter().zip(b.unit()).map(|(x, y)| x * y).sum();
         assert!(dot.abs() < 0.08, "{dot}");
     }

@@ -6,69 +6,69 @@ use crate::probes::ProbeSetAbout;
 use std::fmt;
 use std::str::FromStr;
 
-/// What a probe has to read, so that a target or a dose means something to it.
+/// The target that a probe must have, so that a dose or a target reading applies to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reads {
-    /// Whatever it is.
+pub enum RequiredTarget {
+    /// Any target.
     Anything,
     /// Latitude and longitude.
     Place,
     /// The number of this name, such as `year`.
     Target(String),
-    /// A number that is counted in this unit.
+    /// A number in this unit.
     Unit(String),
 }
 
-impl Reads {
-    /// What has a target of this name: both coordinates for one of them.
-    pub fn of_target(name: &str) -> Reads {
+impl RequiredTarget {
+    /// The requirement of a target's name: both coordinates for one of them.
+    pub fn of_target(name: &str) -> RequiredTarget {
         match name {
-            "latitude" | "longitude" => Reads::Place,
-            other => Reads::Target(other.into()),
+            "latitude" | "longitude" => RequiredTarget::Place,
+            other => RequiredTarget::Target(other.into()),
         }
     }
 
-    /// Whether probes read that.
+    /// True if a probe set meets the requirement.
     pub fn suits(&self, about: &ProbeSetAbout) -> bool {
         match (self, &about.targets[..]) {
-            (Reads::Anything, _) => true,
-            (Reads::Place, [lat, lon]) => lat == "latitude" && lon == "longitude",
-            (Reads::Target(name), [target]) => name == target,
-            (Reads::Unit(unit), [target]) => *unit == about.unit || unit == target,
+            (RequiredTarget::Anything, _) => true,
+            (RequiredTarget::Place, [lat, lon]) => lat == "latitude" && lon == "longitude",
+            (RequiredTarget::Target(name), [target]) => name == target,
+            (RequiredTarget::Unit(unit), [target]) => *unit == about.unit || unit == target,
             _ => false,
         }
     }
 }
 
-impl fmt::Display for Reads {
+impl fmt::Display for RequiredTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reads::Anything => write!(f, "anything"),
-            Reads::Place => write!(f, "latitude and longitude"),
-            Reads::Target(name) => write!(f, "{name}"),
-            Reads::Unit(unit) => write!(f, "a number in {unit}"),
+            RequiredTarget::Anything => write!(f, "anything"),
+            RequiredTarget::Place => write!(f, "latitude and longitude"),
+            RequiredTarget::Target(name) => write!(f, "{name}"),
+            RequiredTarget::Unit(unit) => write!(f, "a number in {unit}"),
         }
     }
 }
 
-/// The reading that a probe is set to.
+/// The reading to which a probe is set.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Toward {
+pub enum TargetReading {
     /// Latitude and longitude in degrees.
     Place(Lat, Lon),
     /// A number by the name of its target, such as a decimal `year`.
     Value(String, f64),
-    /// Where or when this entity of a dataset is.
+    /// The place or time of this entity of a dataset.
     Entity(String),
 }
 
-impl Toward {
-    /// What a probe has to read to be set so.
-    pub fn reads(&self) -> Reads {
+impl TargetReading {
+    /// The target that the probe must have.
+    pub fn reads(&self) -> RequiredTarget {
         match self {
-            Toward::Place(..) => Reads::Place,
-            Toward::Value(name, _) => Reads::Target(name.clone()),
-            Toward::Entity(_) => Reads::Anything,
+            TargetReading::Place(..) => RequiredTarget::Place,
+            TargetReading::Value(name, _) => RequiredTarget::Target(name.clone()),
+            TargetReading::Entity(_) => RequiredTarget::Anything,
         }
     }
 
@@ -78,9 +78,9 @@ impl Toward {
     /// [`Error::Invalid`] if the dataset has no entity of that name, or several.
     pub fn values(&self, dataset: Option<&Dataset>) -> Result<Vec<f64>> {
         match self {
-            Toward::Place(lat, lon) => Ok(vec![lat.degrees(), lon.degrees()]),
-            Toward::Value(_, value) => Ok(vec![*value]),
-            Toward::Entity(name) => {
+            TargetReading::Place(lat, lon) => Ok(vec![lat.degrees(), lon.degrees()]),
+            TargetReading::Value(_, value) => Ok(vec![*value]),
+            TargetReading::Entity(name) => {
                 let missing = || Error::invalid("--toward", name, "an entity of the probe's dataset");
                 Ok(named(dataset.ok_or_else(missing)?, name)?.target.values())
             }
@@ -88,7 +88,7 @@ impl Toward {
     }
 }
 
-/// The one entity of a name, capitals aside.
+/// The one entity of a name, ignoring case where no entity has the exact name.
 fn named<'a>(dataset: &'a Dataset, name: &str) -> Result<&'a Entity> {
     let lower = name.to_lowercase();
     let exact: Vec<&Entity> = dataset.entities.iter().filter(|entity| entity.name == name).collect();
@@ -110,10 +110,10 @@ fn named<'a>(dataset: &'a Dataset, name: &str) -> Result<&'a Entity> {
     }
 }
 
-impl FromStr for Toward {
+impl FromStr for TargetReading {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Toward> {
+    fn from_str(text: &str) -> Result<TargetReading> {
         let expected =
             "`lat=35,lon=139` in degrees, `year=1850`, another target with its value, or an entity's name";
         let wrong = || Error::invalid("--toward", text, expected);
@@ -121,7 +121,7 @@ impl FromStr for Toward {
             return Err(wrong());
         }
         if !text.contains('=') {
-            return Ok(Toward::Entity(text.trim().into()));
+            return Ok(TargetReading::Entity(text.trim().into()));
         }
         let mut values: Vec<(&str, f64)> = Vec::new();
         for part in text.split(',') {
@@ -135,19 +135,19 @@ impl FromStr for Toward {
         values.sort_by_key(|(name, _)| *name);
         match values[..] {
             [("lat" | "latitude", lat), ("lon" | "longitude", lon)] => {
-                Ok(Toward::Place(Lat::new(lat)?, Lon::new(lon)?))
+                Ok(TargetReading::Place(Lat::new(lat)?, Lon::new(lon)?))
             }
             [("" | "lat" | "latitude" | "lon" | "longitude", _)] => Err(wrong()),
-            [(name, value)] => Ok(Toward::Value(name.into(), value)),
+            [(name, value)] => Ok(TargetReading::Value(name.into(), value)),
             _ => Err(wrong()),
         }
     }
 }
 
-/// How far to move the stream; every dose has a unit.
+/// The size of a change of the stream; every dose has a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dose {
-    /// Move the probe's readings of latitude and longitude at once.
+    /// Move the probe's readings of latitude and longitude together.
     Place {
         /// Degrees north.
         north: f64,
@@ -160,31 +160,31 @@ pub enum Dose {
     Quantity(f64, String),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
-    /// Add a file's vector this many times, as long as it is: what llama.cpp calls strength. Of a dictionary's
-    /// unit, add what it writes at this many times its greatest activation on a dataset.
+    /// Add a file's vector this many times (llama.cpp's strength). Of a dictionary's latent, add its direction at this
+    /// many times its greatest activation on a dataset.
     Times(f64),
-    /// Add what a dictionary's unit writes at this activation.
+    /// Add the direction of a dictionary's latent at this activation.
     Activation(f64),
-    /// Clamp a dictionary's unit.
-    Clamp(Level),
+    /// Clamp a dictionary's latent.
+    Clamp(ClampLevel),
 }
 
-/// An activation of a dictionary's unit.
+/// The activation at which a dictionary's latent is clamped.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Level {
-    /// As many times its greatest activation on a dataset.
+pub enum ClampLevel {
+    /// This many times its greatest activation on a dataset.
     Times(f64),
-    /// In the unit's own measure.
+    /// The activation itself.
     Activation(f64),
 }
 
 impl Dose {
-    /// What a probe has to read to give the unit; `None` for a dose along a direction.
-    pub fn reads(&self) -> Option<Reads> {
+    /// The target that the probe must have; `None` for a dose along a direction.
+    pub fn reads(&self) -> Option<RequiredTarget> {
         match self {
-            Dose::Place { .. } => Some(Reads::Place),
-            Dose::Years(_) => Some(Reads::Target("year".into())),
-            Dose::Quantity(_, unit) => Some(Reads::Unit(unit.clone())),
+            Dose::Place { .. } => Some(RequiredTarget::Place),
+            Dose::Years(_) => Some(RequiredTarget::Target("year".into())),
+            Dose::Quantity(_, unit) => Some(RequiredTarget::Unit(unit.clone())),
             Dose::Rms(_) | Dose::Times(_) | Dose::Activation(_) | Dose::Clamp(_) => None,
         }
     }
@@ -198,13 +198,13 @@ impl Dose {
         }
     }
 
-    /// One number and its unit.
+    /// Parses one number and its unit.
     fn single(text: &str) -> Option<Dose> {
         let text = text.trim();
         if let Some(level) = text.strip_prefix("clamp ") {
             return match Dose::single(level)? {
-                Dose::Times(times) => Some(Dose::Clamp(Level::Times(times))),
-                Dose::Activation(activation) => Some(Dose::Clamp(Level::Activation(activation))),
+                Dose::Times(times) => Some(Dose::Clamp(ClampLevel::Times(times))),
+                Dose::Activation(activation) => Some(Dose::Clamp(ClampLevel::Activation(activation))),
                 _ => None,
             };
         }
@@ -256,30 +256,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_users_write_is_understood() {
+    fn doses_and_target_readings_parse_as_users_write_them() {
         let place = |north, east| Dose::Place { north, east };
         assert_eq!("+30 east".parse::<Dose>().unwrap(), place(0.0, 30.0));
         assert_eq!("30° west".parse::<Dose>().unwrap(), place(0.0, -30.0));
         assert_eq!("5 south, 30 east".parse::<Dose>().unwrap(), place(-5.0, 30.0));
         assert_eq!("-1.5x".parse::<Dose>().unwrap(), Dose::Times(-1.5));
         assert_eq!("-100 years".parse::<Dose>().unwrap(), Dose::Years(-100.0));
-        assert_eq!("clamp 3x".parse::<Dose>().unwrap(), Dose::Clamp(Level::Times(3.0)));
-        assert_eq!("clamp 0 activation".parse::<Dose>().unwrap(), Dose::Clamp(Level::Activation(0.0)));
+        assert_eq!("clamp 3x".parse::<Dose>().unwrap(), Dose::Clamp(ClampLevel::Times(3.0)));
+        assert_eq!("clamp 0 activation".parse::<Dose>().unwrap(), Dose::Clamp(ClampLevel::Activation(0.0)));
         assert_eq!("-4 activation".parse::<Dose>().unwrap(), Dose::Activation(-4.0));
         assert_eq!("2.5 rms".parse::<Dose>().unwrap(), Dose::Rms(2.5));
         assert_eq!("1000 km".parse::<Dose>().unwrap(), Dose::Quantity(1000.0, "km".into()));
-        let values = |text: &str| text.parse::<Toward>().unwrap().values(None).unwrap();
+        let values = |text: &str| text.parse::<TargetReading>().unwrap().values(None).unwrap();
         assert_eq!(values("lon=139, lat=35"), [35.0, 139.0]);
-        assert_eq!("year=-44".parse::<Toward>().unwrap(), Toward::Value("year".into(), -44.0));
-        assert_eq!("length_km=3e3".parse::<Toward>().unwrap(), Toward::Value("length_km".into(), 3000.0));
-        assert_eq!("Tokyo".parse::<Toward>().unwrap(), Toward::Entity("Tokyo".into()));
+        assert_eq!("year=-44".parse::<TargetReading>().unwrap(), TargetReading::Value("year".into(), -44.0));
+        assert_eq!(
+            "length_km=3e3".parse::<TargetReading>().unwrap(),
+            TargetReading::Value("length_km".into(), 3000.0)
+        );
+        assert_eq!("Tokyo".parse::<TargetReading>().unwrap(), TargetReading::Entity("Tokyo".into()));
     }
 
     #[test]
-    fn an_entity_is_where_its_dataset_has_it_and_two_of_a_name_are_a_question() {
+    fn an_entity_has_its_datasets_values_and_an_ambiguous_name_is_refused() {
         let rows = "name,latitude,longitude\nTokyo,35.7,139.7\nVienna,48.2,16.4\nVienna,38.9,-77.3\n";
         let dataset = crate::datasets::parse(std::path::Path::new("towns.csv"), rows.as_bytes()).unwrap();
-        let values = |name: &str| name.parse::<Toward>().unwrap().values(Some(&dataset));
+        let values = |name: &str| name.parse::<TargetReading>().unwrap().values(Some(&dataset));
         assert_eq!(values("Tokyo").unwrap(), [35.7, 139.7]);
         assert_eq!(values("tokyo").unwrap(), [35.7, 139.7]);
         assert!(values("Vienna").unwrap_err().to_string().contains("2 rows of towns: 2, 3"));
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_probe_reads_suits_by_name_or_by_unit() {
+    fn a_probe_meets_a_requirement_by_target_or_by_unit() {
         let about = |targets: &[&str], unit: &str| ProbeSetAbout {
             dataset: "rivers".into(),
             model: "m".into(),
@@ -298,24 +301,24 @@ mod tests {
         let (place, year, river) =
             (about(&["latitude", "longitude"], ""), about(&["year"], ""), about(&["length"], "km"));
         let reads = |dose: &str| dose.parse::<Dose>().unwrap().reads().unwrap();
-        let suits = |reads: Reads| [&place, &year, &river].map(|about| reads.suits(about));
+        let suits = |reads: RequiredTarget| [&place, &year, &river].map(|about| reads.suits(about));
         assert_eq!(suits(reads("+30 east")), [true, false, false]);
         assert_eq!(suits(reads("-100 years")), [false, true, false]);
         assert_eq!(suits(reads("1000 km")), [false, false, true]);
         assert_eq!(suits(reads("1000 length")), [false, false, true]);
         assert_eq!(suits(reads("30 parsecs")), [false, false, false]);
-        assert_eq!(suits("length=3".parse::<Toward>().unwrap().reads()), [false, false, true]);
+        assert_eq!(suits("length=3".parse::<TargetReading>().unwrap().reads()), [false, false, true]);
     }
 
     #[test]
-    fn a_dose_without_a_unit_and_a_place_off_the_earth_are_refused() {
+    fn a_dose_without_a_unit_and_coordinates_out_of_range_are_refused() {
         for text in ["30", "+30", "30 ", "NaN east", "east", "1 east, 2 years", "x", "clamp 3", "clamp 3 rms"]
         {
             assert!(text.parse::<Dose>().unwrap_err().to_string().contains("its unit"), "{text}");
         }
-        assert!("lat=91,lon=0".parse::<Toward>().unwrap_err().to_string().contains("-90 to 90"));
+        assert!("lat=91,lon=0".parse::<TargetReading>().unwrap_err().to_string().contains("-90 to 90"));
         for text in ["lat=3", "=3", "year=x", "lat=1,lat=2", ""] {
-            assert!(text.parse::<Toward>().is_err(), "{text}");
+            assert!(text.parse::<TargetReading>().is_err(), "{text}");
         }
     }
 }

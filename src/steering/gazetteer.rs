@@ -1,17 +1,17 @@
-//! Where or when a text says that something is: the first name in it whose place or time is known.
+//! The gazetteer: names with their places or times, and the first of them in a text.
 
 use crate::datasets::{Dataset, TargetKind, column_values};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Names, and where or when they are: countries at the middle of their places, ages at that of their people.
+/// Names with their places or times: a country at the centre of its places, an age at the mean of its people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gazetteer {
     entries: Vec<(String, Vec<f64>)>,
 }
 
 impl Gazetteer {
-    /// The groups that a column of a dataset makes, each at the middle of its entities.
+    /// The groups of a dataset's column, each at the centre of its entities.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the dataset has no such column, or none of its cells is filled.
@@ -32,13 +32,13 @@ impl Gazetteer {
         if members.is_empty() {
             return Err(Error::invalid(format!("groups of {}", dataset.name), "none", "at least one name"));
         }
-        let middle = |values: Vec<Vec<f64>>| match dataset.kind {
-            TargetKind::Place => middle_on_earth(&values),
+        let centre = |values: Vec<Vec<f64>>| match dataset.kind {
+            TargetKind::Place => centre_on_earth(&values),
             TargetKind::Year | TargetKind::Quantity(_) => {
                 vec![values.iter().map(|v| v[0]).sum::<f64>() / values.len() as f64]
             }
         };
-        let entries = members.into_iter().map(|(name, values)| (name.to_string(), middle(values))).collect();
+        let entries = members.into_iter().map(|(name, values)| (name.to_string(), centre(values))).collect();
         Ok(Gazetteer { entries })
     }
 
@@ -52,7 +52,7 @@ impl Gazetteer {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
     }
 
-    /// The name that stands first in a text as whole words; of two at one place the longer.
+    /// The first name in a text, as whole words; of two at one position the longer.
     pub fn read(&self, text: &str) -> Option<(&str, &[f64])> {
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let first_place = |name: &str| {
@@ -67,11 +67,11 @@ impl Gazetteer {
     }
 }
 
-/// The middle of places as points of a sphere, so that no seam cuts through a country.
+/// The centre of places as points of a sphere, so that the date line divides no country.
 ///
 /// # Units
 /// Latitudes and longitudes in degrees.
-fn middle_on_earth(places: &[Vec<f64>]) -> Vec<f64> {
+fn centre_on_earth(places: &[Vec<f64>]) -> Vec<f64> {
     let mut sum = [0f64; 3];
     for place in places {
         let (lat, lon) = (place[0].to_radians(), place[1].to_radians());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_whole_name_is_read() {
+    fn the_first_whole_name_is_found() {
         let gazetteer = gazetteer();
         let read = |text: &str| gazetteer.read(text).map(|(name, _)| name.to_string());
         assert_eq!(read("Nigeria Africa. Niger"), Some("Nigeria".into()));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_country_across_the_seam_lies_on_it() {
+    fn the_centre_of_a_country_across_the_date_line_is_on_it() {
         let gazetteer = gazetteer();
         let fiji = gazetteer.get("Fiji").unwrap();
         assert!((fiji[1].abs() - 180.0).abs() < 0.2 && (fiji[0] + 17.0).abs() < 0.2, "{fiji:?}");

@@ -1,51 +1,51 @@
-//! Steering: moving the stream while the model reads or generates.
+//! Steering: changes of the stream while the model reads or generates.
 //!
-//! - `dose`: what to move and how far, as a user writes it
-//! - `direction`: unit vectors in the stream, of a vector or by chance
-//! - `vectors`: vectors by hook point, on disk; `pairs` makes them of texts
+//! - `dose`: targets and doses as a user writes them
+//! - `direction`: unit vectors in the stream, from a vector or random
+//! - `vectors`: vectors by hook point, on disk; `contrast_pairs` computes them from texts
 //! - `op`: the change at one row of the stream
-//! - `layers`: blocks that are changed together
-//! - `positions`: which tokens are changed, by their absolute place
+//! - `layer_set`: blocks that are changed together
+//! - `positions`: the tokens that are changed, by their absolute positions
 //! - `steer`: the hooks that change them
-//! - `neurons`: MLP units held at a value, what is read then, and the loss
+//! - `ablation`: MLP units held at a value, the readings of a probe then, and the loss
 //! - `sweep`: dose and response, beside random directions of the same length
-//! - `press`: units of a sparse dictionary, and whether what they stand for comes out
-//! - `reply`, `names`, `gazetteer`: what a model makes of texts, as numbers
-//! - `lens`: the tokens that a vector raises by itself
+//! - `clamp`: latents of a sparse dictionary clamped, and the names in the model's texts then
+//! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and their places
+//! - `logit_lens`: the tokens that a vector raises by itself
 //! - `next_logits`: the logits after a text, steered and not, as a file
-//! - `recommend`: what a sweep says is the best layer and dose
+//! - `recommend`: the best layer and dose of a sweep
 
+mod ablation;
+mod clamp;
+mod contrast_pairs;
 mod direction;
 mod dose;
 mod gazetteer;
-mod layers;
-mod lens;
-mod names;
-mod neurons;
+mod layer_set;
+mod logit_lens;
+mod name_set;
 mod next_logits;
 mod op;
-mod pairs;
 mod positions;
-mod press;
 mod recommend;
-mod reply;
 mod steer;
 mod sweep;
+mod text_stats;
 mod vectors;
 
-pub use direction::Direction;
-pub use dose::{Dose, Level, Reads, Toward};
+pub use ablation::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
+pub use clamp::{ClampTrial, ClampedLatent, other_latents};
+pub use contrast_pairs::{ContrastMethod, ContrastPairs};
+pub use direction::UnitDirection;
+pub use dose::{ClampLevel, Dose, RequiredTarget, TargetReading};
 pub use gazetteer::Gazetteer;
-pub use layers::Layers;
-pub use lens::raised_and_lowered;
-pub use names::NameSet;
-pub use neurons::{Ablate, Held, mean_loss, random_units, readings};
+pub use layer_set::LayerSet;
+pub use logit_lens::raised_and_lowered;
+pub use name_set::NameSet;
 pub use next_logits::NextLogits;
-pub use op::{Along, Norm, Op};
-pub use pairs::{Contrast, TextPairs};
-pub use positions::{Positions, Where};
-pub use press::{Press, Pressed, other_units};
+pub use op::{Basis, Norm, Op};
+pub use positions::{TokenChoice, TokenPositions};
 pub use recommend::{Recommendation, points, recommend};
-pub use steer::{Steer, SteerTexts, Steers};
-pub use sweep::{Sweep, SweepProgress, Way, sweep};
+pub use steer::{SteerHook, SteerHooks, SteerTexts};
+pub use sweep::{DoseSweep, SweepDirection, sweep};
 pub use vectors::Vectors;

@@ -1,4 +1,4 @@
-//! The logits after a text, with and without steering, as a file that other programs can be held against.
+//! The logits after a text, with and without steering, as a file for comparison with other programs.
 
 use super::vectors::save_tensors;
 use crate::error::{Error, Result};
@@ -14,12 +14,12 @@ pub struct NextLogits {
     pub ids: Vec<u32>,
     /// One a token of the vocabulary.
     pub unsteered: Vec<f32>,
-    /// The same with the change.
+    /// The same, steered.
     pub steered: Vec<f32>,
 }
 
 impl NextLogits {
-    /// Reads the text twice: as it is, and with a hook that changes the stream.
+    /// Computes the logits twice: without a hook, and with one that changes the stream.
     ///
     /// # Errors
     /// As [`Transformer::forward`]; [`Error::Invalid`] for an encoder or a text without tokens.
@@ -56,7 +56,7 @@ impl NextLogits {
 
 /// The logits after the last token.
 fn last(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Result<Vec<f32>> {
-    // A hook that only reads may stop a pass early; the logits need every block.
+    // A hook that only captures may stop a pass early; the logits need every block.
     let mut untouched = NoHook;
     let stream = model.forward(&Forest::of_text(ids)?, None, &mut Chain(hook, &mut untouched))?;
     let row = stream.narrow(0, ids.len() - 1, 1)?; // [n_tokens, d_model] -> [1, d_model]

@@ -1,6 +1,6 @@
-//! The change at one row of the stream.
+//! The operations on one row of the stream.
 
-use super::direction::Direction;
+use super::direction::UnitDirection;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::hook_point::HookPoint;
@@ -8,61 +8,61 @@ use crate::probes::{Probe, StoredProbe};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// What is done to a row `h` of the stream.
+/// An operation on a row `h` of the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// `h + vector`.
     Add(Vec<f64>),
-    /// A change after which the probe reads `target`: `h + Σ (target_t − reading_t(h)) · basis_t`.
+    /// Sets the probe's readings to `target`: `h + Σ (target_t − reading_t(h)) · basis_t`.
     Set {
         /// The probe.
         probe: Probe,
-        /// Vectors that each move one reading by one unit, `[n_targets][d_model]`.
+        /// Vectors that each move one reading by 1, `[n_targets][d_model]`.
         basis: Vec<Vec<f64>>,
-        /// What it shall read, one value a target.
+        /// The readings to set, one value a target.
         target: Vec<f64>,
     },
     /// `h − d dᵀ h`: the stream without its part along the direction.
-    Remove(Direction),
-    /// A unit of a sparse dictionary clamped: `h + (target − activation(h)) · direction`. What the dictionary does
-    /// not explain of `h` stays as it is.
+    Remove(UnitDirection),
+    /// Clamps a latent of a sparse dictionary: `h + (target − activation(h)) · direction`. The error of the
+    /// dictionary's reconstruction of `h` stays.
     Clamp {
         /// The dictionary.
         dictionary: Arc<Dictionary>,
-        /// Its unit.
-        unit: usize,
-        /// The activation that the unit shall have.
+        /// The latent.
+        latent: usize,
+        /// The activation at which it is clamped.
         target: f64,
     },
 }
 
-/// Along which vectors a probe's readings are moved.
+/// The vectors along which a probe's readings are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Along {
+pub enum Basis {
     /// The least change: `Wᵀ(WWᵀ)⁻¹δ`.
     Weights,
     /// The probe's pattern: as the stream itself moves when the target does.
     Pattern,
 }
 
-impl FromStr for Along {
+impl FromStr for Basis {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Along> {
+    fn from_str(text: &str) -> Result<Basis> {
         match text {
-            "weights" => Ok(Along::Weights),
-            "pattern" => Ok(Along::Pattern),
+            "weights" => Ok(Basis::Weights),
+            "pattern" => Ok(Basis::Pattern),
             _ => Err(Error::invalid("--along", text, "weights or pattern")),
         }
     }
 }
 
-/// What happens to a row's length.
+/// The length of a row after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Norm {
-    /// The change decides.
+    /// As the change makes it.
     Free,
-    /// The row is scaled back to the length it had.
+    /// The row's length before the change, by scaling.
     Kept,
 }
 
@@ -70,71 +70,75 @@ impl Op {
     /// The least change that moves the probe's readings by `deltas`: `h + Wᵀ(WWᵀ)⁻¹ δ`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is not one change a target, or the targets are read alike.
+    /// [`Error::Invalid`] if the number of deltas is not that of the targets, or the targets' weights are linearly dependent.
     pub fn shift(probe: &Probe, deltas: &[f64]) -> Result<Op> {
-        Ok(shift(&basis(probe, deltas.len())?, deltas))
+        Ok(shift(&least_changes(probe, deltas.len())?, deltas))
     }
 
-    /// The least change after which the probe reads `target`.
+    /// The least change that sets the probe's readings to `target`.
     ///
     /// # Errors
     /// As [`Op::shift`].
     pub fn set(probe: &Probe, target: &[f64]) -> Result<Op> {
-        Ok(Op::Set { basis: basis(probe, target.len())?, probe: probe.clone(), target: target.to_vec() })
+        Ok(Op::Set {
+            basis: least_changes(probe, target.len())?,
+            probe: probe.clone(),
+            target: target.to_vec(),
+        })
     }
 
     /// Moves the probe's readings by `deltas` along its weights or its pattern.
     ///
-    /// Both move the readings alike; the pattern moves the rest of the stream as the data does.
+    /// Both move the readings by the same amount; the pattern moves the rest of the stream as the data does.
     ///
     /// # Source
     /// Haufe et al. 2014, "On the interpretation of weight vectors of linear models".
     ///
     /// # Errors
     /// As [`Op::shift`].
-    pub fn shift_along(along: Along, stored: &StoredProbe, deltas: &[f64]) -> Result<Op> {
-        Ok(shift(&basis_along(along, stored, deltas.len())?, deltas))
+    pub fn shift_along(basis: Basis, stored: &StoredProbe, deltas: &[f64]) -> Result<Op> {
+        Ok(shift(&vectors_of(basis, stored, deltas.len())?, deltas))
     }
 
     /// Sets the probe's readings to `target` along its weights or its pattern.
     ///
     /// # Errors
     /// As [`Op::shift`].
-    pub fn set_along(along: Along, stored: &StoredProbe, target: &[f64]) -> Result<Op> {
-        let basis = basis_along(along, stored, target.len())?;
+    pub fn set_along(basis: Basis, stored: &StoredProbe, target: &[f64]) -> Result<Op> {
+        let basis = vectors_of(basis, stored, target.len())?;
         Ok(Op::Set { basis, probe: stored.probe.clone(), target: target.to_vec() })
     }
 
     /// `h + dose · rms · direction`, the dose in multiples of the layer's residual RMS norm.
-    pub fn add(direction: &Direction, dose: f64, resid_rms: f64) -> Op {
+    pub fn add(direction: &UnitDirection, dose: f64, resid_rms: f64) -> Op {
         Op::Add(direction.times(dose * resid_rms))
     }
 
-    /// A unit of a sparse dictionary clamped to an activation.
+    /// Clamps a latent of a sparse dictionary to an activation.
     ///
-    /// A unit whose encoder reads `c` of its own direction then reads `r + (target − a) c`, where `r` is its reading
-    /// before the activation function and `a` its activation: the target itself where it was active and `c` is 1.
+    /// If the latent's encoder gives `c` for its own direction, its pre-activation becomes `r + (target − a) c`, where `r`
+    /// was its pre-activation and `a` its activation: the target itself if it was active and `c` is 1.
     ///
     /// # Source
     /// Bricken et al. 2023, "Towards Monosemanticity": the error of the reconstruction is kept.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a unit that the dictionary does not have.
-    pub fn clamp(dictionary: &Arc<Dictionary>, unit: usize, target: f64) -> Result<Op> {
-        check_unit(dictionary, unit)?;
-        Ok(Op::Clamp { dictionary: dictionary.clone(), unit, target })
+    /// [`Error::Invalid`] for a latent that the dictionary lacks.
+    pub fn clamp(dictionary: &Arc<Dictionary>, latent: usize, target: f64) -> Result<Op> {
+        check_latent(dictionary, latent)?;
+        Ok(Op::Clamp { dictionary: dictionary.clone(), latent, target })
     }
 
-    /// What a unit of a sparse dictionary writes, added as by this activation.
+    /// Adds the direction of a sparse dictionary's latent at an activation.
     ///
     /// # Errors
     /// As [`Op::clamp`].
-    pub fn add_unit(dictionary: &Dictionary, unit: usize, activation: f64) -> Result<Op> {
-        check_unit(dictionary, unit)?;
-        Ok(Op::Add(dictionary.direction(unit).iter().map(|x| activation * f64::from(*x)).collect()))
+    pub fn add_latent(dictionary: &Dictionary, latent: usize, activation: f64) -> Result<Op> {
+        check_latent(dictionary, latent)?;
+        Ok(Op::Add(dictionary.direction(latent).iter().map(|x| activation * f64::from(*x)).collect()))
     }
 
-    /// The length of what is added, where it is the same for every row.
+    /// The length of the change, if it is the same for every row.
     pub fn length(&self) -> Option<f64> {
         match self {
             Op::Add(vector) => Some(vector.iter().map(|x| x * x).sum::<f64>().sqrt()),
@@ -142,12 +146,12 @@ impl Op {
         }
     }
 
-    /// Whether the op leaves every row as it is, to the bit.
+    /// True if every row stays as it is, to the bit.
     pub fn is_identity(&self) -> bool {
         self.length() == Some(0.0)
     }
 
-    /// The width of the rows that it changes.
+    /// The width of the rows.
     pub fn width(&self) -> usize {
         match self {
             Op::Add(vector) => vector.len(),
@@ -157,7 +161,7 @@ impl Op {
         }
     }
 
-    /// Whether all its numbers are numbers.
+    /// Checks that all its values are finite.
     ///
     /// # Errors
     /// [`Error::NonFinite`] naming the hook point and the value.
@@ -166,7 +170,7 @@ impl Op {
             Op::Add(vector) => (vec![vector], &[]),
             Op::Set { basis, target, .. } => (basis.iter().map(Vec::as_slice).collect(), target),
             Op::Remove(direction) => (vec![direction.unit()], &[]),
-            // Its own numbers were looked at when it was read.
+            // A dictionary's own numbers are checked when it is loaded.
             Op::Clamp { target, .. } => (vec![], std::slice::from_ref(target)),
         };
         let all = vectors.into_iter().flatten().chain(values);
@@ -186,7 +190,7 @@ impl Op {
         match self {
             Op::Add(vector) => add(row, 1.0, vector),
             Op::Set { probe, basis, target } => {
-                let reading = probe.read_row(row);
+                let reading = probe.predict_row(row);
                 for ((row_of_basis, target), reading) in basis.iter().zip(target).zip(reading) {
                     add(row, target - reading, row_of_basis);
                 }
@@ -195,9 +199,9 @@ impl Op {
                 let along: f64 = row.iter().zip(direction.unit()).map(|(h, d)| f64::from(*h) * d).sum();
                 add(row, -along, direction.unit());
             }
-            Op::Clamp { dictionary, unit, target } => {
-                let change = target - dictionary.encode_unit(row, *unit);
-                for (h, d) in row.iter_mut().zip(dictionary.direction(*unit)) {
+            Op::Clamp { dictionary, latent, target } => {
+                let change = target - dictionary.encode_latent(row, *latent);
+                for (h, d) in row.iter_mut().zip(dictionary.direction(*latent)) {
                     *h = (f64::from(*h) + change * f64::from(*d)) as f32;
                 }
             }
@@ -209,10 +213,10 @@ impl Op {
     }
 }
 
-fn check_unit(dictionary: &Dictionary, unit: usize) -> Result<()> {
-    match unit < dictionary.d_sae() {
+fn check_latent(dictionary: &Dictionary, latent: usize) -> Result<()> {
+    match latent < dictionary.d_sae() {
         true => Ok(()),
-        false => Err(Error::invalid("unit", unit, format!("0 to {}", dictionary.d_sae() - 1))),
+        false => Err(Error::invalid("unit", latent, format!("0 to {}", dictionary.d_sae() - 1))),
     }
 }
 
@@ -234,10 +238,10 @@ fn shift(basis: &[Vec<f64>], deltas: &[f64]) -> Op {
     Op::Add(vector)
 }
 
-fn basis_along(along: Along, stored: &StoredProbe, n: usize) -> Result<Vec<Vec<f64>>> {
-    match along {
-        Along::Weights => basis(&stored.probe, n),
-        Along::Pattern => {
+fn vectors_of(basis: Basis, stored: &StoredProbe, n: usize) -> Result<Vec<Vec<f64>>> {
+    match basis {
+        Basis::Weights => least_changes(&stored.probe, n),
+        Basis::Pattern => {
             check_targets(&stored.probe, n)?;
             Ok(stored.stream.pattern.rows().into_iter().map(|row| row.to_vec()).collect())
         }
@@ -252,7 +256,7 @@ fn check_targets(probe: &Probe, n: usize) -> Result<()> {
     Err(Error::invalid("values to steer to", n, expected))
 }
 
-fn basis(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
+fn least_changes(probe: &Probe, n: usize) -> Result<Vec<Vec<f64>>> {
     check_targets(probe, n)?;
     Ok(probe.least_changes()?.rows().into_iter().map(|row| row.to_vec()).collect())
 }

@@ -1,13 +1,13 @@
-//! Which tokens are changed, by their absolute place in the text.
+//! The tokens that are changed, by their absolute positions in the text.
 
 use crate::error::{Error, Result};
 use crate::tokenizer::EncodedPrompt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Which tokens of a text are changed.
+/// The choice of the tokens that are changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Where {
+pub enum TokenChoice {
     /// The prompt's tokens.
     Prompt,
     /// The tokens that were generated.
@@ -16,80 +16,80 @@ pub enum Where {
     All,
     /// The prompt's last token.
     Last,
-    /// The tokens before the text, such as BOS, which nothing else changes.
+    /// The special tokens before the text, such as BOS, which no other choice includes.
     Bos,
     /// The tokens of the part that the text is about, such as the entity in a template.
     Entity,
-    /// The tokens of a phrase, wherever it stands in the prompt.
+    /// The tokens of a phrase, at each of its occurrences in the prompt.
     Span(String),
-    /// The tokens of each of several choices.
-    Several(Vec<Where>),
+    /// The tokens of several choices together.
+    Several(Vec<TokenChoice>),
 }
 
-impl Where {
-    /// One choice, without a comma outside quotes.
-    fn one(text: &str) -> Option<Where> {
+impl TokenChoice {
+    /// Parses one choice, without a comma outside quotes.
+    fn one(text: &str) -> Option<TokenChoice> {
         Some(match text.trim() {
-            "prompt" => Where::Prompt,
-            "generated" => Where::Generated,
-            "all" => Where::All,
-            "last" => Where::Last,
-            "bos" => Where::Bos,
-            "entity" => Where::Entity,
+            "prompt" => TokenChoice::Prompt,
+            "generated" => TokenChoice::Generated,
+            "all" => TokenChoice::All,
+            "last" => TokenChoice::Last,
+            "bos" => TokenChoice::Bos,
+            "entity" => TokenChoice::Entity,
             other => {
                 let phrase = other.strip_prefix("span:")?.trim_matches('"').trim();
-                (!phrase.is_empty()).then(|| Where::Span(phrase.to_string()))?
+                (!phrase.is_empty()).then(|| TokenChoice::Span(phrase.to_string()))?
             }
         })
     }
 }
 
-impl FromStr for Where {
+impl FromStr for TokenChoice {
     type Err = Error;
 
-    /// One choice, or several with commas; a phrase with a comma stands in double quotes.
-    fn from_str(text: &str) -> Result<Where> {
+    /// Parses one choice, or several with commas; a phrase with a comma needs double quotes.
+    fn from_str(text: &str) -> Result<TokenChoice> {
         let mut is_quoted = false;
         let parts = text.split(|c| {
             is_quoted ^= c == '"';
             c == ',' && !is_quoted
         });
-        let choices = parts.map(Where::one).collect::<Option<Vec<Where>>>().ok_or_else(|| {
+        let choices = parts.map(TokenChoice::one).collect::<Option<Vec<TokenChoice>>>().ok_or_else(|| {
             let expected =
                 "prompt, generated, all, last, bos, entity or span:\"a phrase of the prompt\", several with commas";
             Error::invalid("--at", text, expected)
         })?;
-        Ok(match <[Where; 1]>::try_from(choices) {
+        Ok(match <[TokenChoice; 1]>::try_from(choices) {
             Ok([one]) => one,
-            Err(several) => Where::Several(several),
+            Err(several) => TokenChoice::Several(several),
         })
     }
 }
 
-/// The absolute positions that are changed; the same whether or not decoding uses a cache.
+/// The absolute positions that are changed; the same with and without a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Positions {
+pub struct TokenPositions {
     ranges: Vec<Range<usize>>,
 }
 
-impl Positions {
-    /// The positions that are meant in a prompt and what follows it.
+impl TokenPositions {
+    /// The positions of a choice in a prompt and its continuation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a phrase does not stand in the prompt, or nothing is left of a choice.
-    pub fn new(at: &Where, prompt: &EncodedPrompt) -> Result<Positions> {
+    /// [`Error::Invalid`] if a phrase does not occur in the prompt, or the choice has no tokens.
+    pub fn new(at: &TokenChoice, prompt: &EncodedPrompt) -> Result<TokenPositions> {
         let (n_prompt, n_special) = (prompt.encoded.ids.len(), prompt.encoded.n_special());
         let one = |range: Range<usize>| Ok(std::iter::once(range).collect());
         let ranges: Vec<Range<usize>> = match at {
-            Where::Prompt => one(n_special..n_prompt),
-            Where::Generated => one(n_prompt..usize::MAX),
-            Where::All => one(n_special..usize::MAX),
-            Where::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
-            Where::Bos => one(0..n_special),
-            Where::Entity => Ok(tokens_of(&prompt.part, prompt).into_iter().collect()),
-            Where::Span(phrase) => spans(phrase, prompt),
-            Where::Several(choices) => {
-                let each = choices.iter().map(|choice| Ok(Positions::new(choice, prompt)?.ranges));
+            TokenChoice::Prompt => one(n_special..n_prompt),
+            TokenChoice::Generated => one(n_prompt..usize::MAX),
+            TokenChoice::All => one(n_special..usize::MAX),
+            TokenChoice::Last => one(n_special.max(n_prompt.saturating_sub(1))..n_prompt),
+            TokenChoice::Bos => one(0..n_special),
+            TokenChoice::Entity => Ok(tokens_of(&prompt.part, prompt).into_iter().collect()),
+            TokenChoice::Span(phrase) => spans(phrase, prompt),
+            TokenChoice::Several(choices) => {
+                let each = choices.iter().map(|choice| Ok(TokenPositions::new(choice, prompt)?.ranges));
                 Ok(each.collect::<Result<Vec<_>>>()?.concat())
             }
         }?;
@@ -97,21 +97,21 @@ impl Positions {
             let found = format!("{at:?}, which is no token of `{}`", prompt.text);
             return Err(Error::invalid("positions", found, "a choice that holds at least one token"));
         }
-        Ok(Positions { ranges })
+        Ok(TokenPositions { ranges })
     }
 
     /// The positions of a span of tokens.
-    pub fn span(range: Range<usize>) -> Positions {
-        Positions { ranges: std::iter::once(range).collect() }
+    pub fn span(range: Range<usize>) -> TokenPositions {
+        TokenPositions { ranges: std::iter::once(range).collect() }
     }
 
-    /// Whether a position is changed.
+    /// True if a position is changed.
     pub fn contains(&self, position: u32) -> bool {
         self.ranges.iter().any(|range| range.contains(&(position as usize)))
     }
 }
 
-/// The tokens that stand for some of a part of the text.
+/// The tokens that cover a part of the text.
 fn tokens_of(part: &Range<usize>, prompt: &EncodedPrompt) -> Option<Range<usize>> {
     let is_within = |span: &(usize, usize)| span.0 < part.end && part.start < span.1;
     let first = prompt.encoded.offsets.iter().position(is_within)?;
@@ -119,7 +119,7 @@ fn tokens_of(part: &Range<usize>, prompt: &EncodedPrompt) -> Option<Range<usize>
     Some(first..last + 1)
 }
 
-/// The tokens of each place where a phrase stands.
+/// The tokens of each occurrence of a phrase.
 fn spans(phrase: &str, prompt: &EncodedPrompt) -> Result<Vec<Range<usize>>> {
     let places = prompt.text.match_indices(phrase).map(|(at, _)| at..at + phrase.len());
     let ranges: Vec<Range<usize>> = places.filter_map(|part| tokens_of(&part, prompt)).collect();
@@ -142,12 +142,12 @@ mod tests {
     }
 
     fn taken(at: &str) -> Vec<u32> {
-        let positions = Positions::new(&at.parse().unwrap(), &prompt()).unwrap();
+        let positions = TokenPositions::new(&at.parse().unwrap(), &prompt()).unwrap();
         (0..10).filter(|p| positions.contains(*p)).collect()
     }
 
     #[test]
-    fn each_choice_takes_its_tokens_and_leaves_bos_alone() {
+    fn each_choice_has_its_tokens_and_not_bos() {
         assert_eq!(taken("prompt"), [1, 2, 3, 4, 5, 6]);
         assert_eq!(taken("generated"), [7, 8, 9]);
         assert_eq!(taken("all"), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -156,26 +156,28 @@ mod tests {
         assert_eq!(taken("span:\"Oslo\""), [1, 2, 6]);
         assert_eq!(taken("span:far from"), [4, 5]);
         let far = EncodedPrompt { part: 8..16, ..prompt() };
-        let entity = Positions::new(&Where::Entity, &far).unwrap();
+        let entity = TokenPositions::new(&TokenChoice::Entity, &far).unwrap();
         assert_eq!((0..10).filter(|p| entity.contains(*p)).collect::<Vec<u32>>(), [4, 5]);
-        assert_eq!(taken("entity"), [1, 2, 3, 4, 5, 6], "the whole text where nothing is said of a part");
+        assert_eq!(taken("entity"), [1, 2, 3, 4, 5, 6], "the whole text without a part");
         assert_eq!(taken("last, span:\"far from\",bos"), [0, 4, 5, 6]);
         assert_eq!(taken("bos,all"), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let with_comma = Where::Several(vec![Where::Span("Oslo, Norway".into()), Where::Last]);
-        assert_eq!("span:\"Oslo, Norway\",last".parse::<Where>().unwrap(), with_comma);
+        let with_comma =
+            TokenChoice::Several(vec![TokenChoice::Span("Oslo, Norway".into()), TokenChoice::Last]);
+        assert_eq!("span:\"Oslo, Norway\",last".parse::<TokenChoice>().unwrap(), with_comma);
         for wrong in ["everywhere", "span:", "span:\"\"", "last,", "last,everywhere", "span:Oslo, Norway", ""]
         {
-            assert!(wrong.parse::<Where>().is_err(), "{wrong}");
+            assert!(wrong.parse::<TokenChoice>().is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn a_phrase_that_is_not_there_and_a_choice_of_nothing_are_refused() {
-        let error = Positions::new(&Where::Span("Rome".into()), &prompt()).unwrap_err().to_string();
+    fn a_missing_phrase_and_an_empty_choice_are_refused() {
+        let error =
+            TokenPositions::new(&TokenChoice::Span("Rome".into()), &prompt()).unwrap_err().to_string();
         assert!(error.contains("Rome") && error.contains("Oslo is far"), "{error}");
-        assert!(Positions::new(&"last,span:Rome".parse().unwrap(), &prompt()).is_err());
+        assert!(TokenPositions::new(&"last,span:Rome".parse().unwrap(), &prompt()).is_err());
         let encoded = Encoded { ids: vec![0], offsets: vec![(0, 0)] };
         let empty = EncodedPrompt { text: String::new(), part: 0..0, encoded };
-        assert!(Positions::new(&Where::Last, &empty).is_err());
+        assert!(TokenPositions::new(&TokenChoice::Last, &empty).is_err());
     }
 }

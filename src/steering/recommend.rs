@@ -1,31 +1,31 @@
-//! Where and how strongly to steer: the most effect that a budget of divergence buys.
+//! The recommendation of a sweep: the layer and dose of the greatest effect within a budget of divergence.
 
 use crate::results::{SweepPoint, SweepRow};
 use std::collections::HashMap;
 
-/// An effect below this is printed as 0.00, and is none.
+/// The least effect; smaller ones are printed as 0.00.
 const LEAST_EFFECT: f64 = 0.005;
 
-/// A layer and a dose, with what they did.
+/// A layer and a dose, with their effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
     /// The block whose output is moved, or several with `+` between them.
     pub layers: String,
-    /// How far.
+    /// The dose.
     pub dose: f64,
-    /// Along what.
+    /// The direction's name.
     pub direction: String,
-    /// What the effect is measured in: `reading`, `names` or `text`.
+    /// The measure of the effect: `reading`, `names` or `text`.
     pub effect_of: &'static str,
     /// The mean effect over the prompts, along the dose.
     pub effect: f64,
-    /// The same of random directions of the same length; `None` without any.
+    /// The mean effect of random directions of the same length; `None` without any.
     pub random: Option<f64>,
     /// Mean divergence of the next token from the unsteered one, in nats.
     pub kl: f64,
 }
 
-/// What a sweep's effect is: where the text says it is, else the probability of the names, else the reading.
+/// The measure of a sweep's effect: the place that the text names, else the probability of the names, else the reading.
 fn effect_of(rows: &[SweepRow]) -> &'static str {
     if rows.iter().any(|row| row.named_value.is_some()) {
         "text"
@@ -44,9 +44,9 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
     }
 }
 
-/// The points of a sweep as they were read at the last layer, and what their effect is measured in.
+/// The points of a sweep with the readings at the last layer, and the measure of their effect.
 ///
-/// A text that names nothing counts as not moved.
+/// A text without a known name counts as not moved.
 pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let of = effect_of(rows);
     let last = rows.iter().map(|row| row.read_layer).max();
@@ -54,7 +54,7 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let curve = |r: &SweepRow| (r.layers.clone(), r.direction.clone(), r.seed, r.prompt.clone());
     let unsteered: HashMap<_, Option<f64>> =
         read().filter(|row| row.dose == 0.0).map(|row| (curve(row), value(row, of))).collect();
-    // By layers, direction and the bits of the dose; sums until all are there.
+    // The index of each point by layers, direction and the bits of the dose; points hold sums at first.
     let mut places: HashMap<(&str, &str, u64), usize> = HashMap::new();
     let mut points: Vec<SweepPoint> = Vec::new();
     for row in read() {
@@ -69,8 +69,7 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
             });
         }
         let before = unsteered.get(&curve(row)).copied().flatten();
-        let moved =
-            value(row, of).zip(before).map_or(0.0, |(after, before)| change(row, (before, after), of));
+        let moved = value(row, of).zip(before).map_or(0.0, |(after, before)| change(row, before, after, of));
         let point = &mut points[place];
         (point.effect, point.kl, point.n) = (point.effect + moved, point.kl + row.kl, point.n + 1);
         if of == "text" {
@@ -85,8 +84,8 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     (points, of)
 }
 
-/// How far something went the way of the dose; longitudes go the short way round, and names whichever way.
-fn change(row: &SweepRow, (before, after): (f64, f64), of: &str) -> f64 {
+/// The change along the dose's sign; longitudes by the shorter way round, and names without the sign.
+fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
     let by = match (of, row.target.as_str()) {
         ("text", "longitude") => (after - before + 540.0).rem_euclid(360.0) - 180.0,
         _ => after - before,
@@ -94,8 +93,8 @@ fn change(row: &SweepRow, (before, after): (f64, f64), of: &str) -> f64 {
     if of == "names" { by } else { by * row.dose.signum() }
 }
 
-/// The point with the greatest effect whose mean divergence is within the budget; none where nothing has an effect. A
-/// reading at a layer that was itself steered is no effect: there the probe reads what was set.
+/// The point with the greatest effect whose mean divergence is within the budget; `None` if no point has an effect. A
+/// reading at a layer that was itself steered does not count: the probe reads there what was set.
 ///
 /// # Units
 /// Nats.
@@ -127,7 +126,7 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
 mod tests {
     use super::*;
 
-    fn row(layers: &str, (direction, dose): (&str, f64), (reading, kl): (f64, f64)) -> SweepRow {
+    fn row(layers: &str, direction: &str, dose: f64, [reading, kl]: [f64; 2]) -> SweepRow {
         SweepRow {
             kind: "place".into(),
             prompt: "Oslo".into(),
@@ -149,32 +148,32 @@ mod tests {
     }
 
     #[test]
-    fn the_most_effect_within_the_budget_wins_whichever_way_it_goes() {
+    fn the_greatest_effect_within_the_budget_is_recommended() {
         let mut rows = vec![];
         for layers in ["2", "0+3"] {
             for direction in ["probe", "random"] {
-                rows.push(row(layers, (direction, 0.0), (10.0, 0.0)));
+                rows.push(row(layers, direction, 0.0, [10.0, 0.0]));
             }
         }
-        rows.push(row("2", ("probe", -30.0), (-15.0, 0.4)));
-        rows.push(row("2", ("random", -30.0), (11.0, 0.1)));
-        rows.push(row("0+3", ("probe", 60.0), (90.0, 3.0)));
-        rows.push(row("0+3", ("probe", 30.0), (30.0, 0.2)));
+        rows.push(row("2", "probe", -30.0, [-15.0, 0.4]));
+        rows.push(row("2", "random", -30.0, [11.0, 0.1]));
+        rows.push(row("0+3", "probe", 60.0, [90.0, 3.0]));
+        rows.push(row("0+3", "probe", 30.0, [30.0, 0.2]));
         let best = recommend(&rows, 1.0).unwrap();
         assert_eq!((&*best.layers, best.dose, best.effect, best.random), ("2", -30.0, 25.0, Some(-1.0)));
         assert_eq!(recommend(&rows, 5.0).unwrap().effect, 80.0);
         assert_eq!(recommend(&rows, 0.1), None);
-        // The last layer that is read, steered itself, says nothing; nor does what stays as it was.
+        // Readings at a steered last layer do not count, nor do points without an effect.
         let mut at_last = rows.clone();
         at_last.iter_mut().for_each(|row| row.layers = row.layers.replace('3', "5"));
         assert_eq!(recommend(&at_last, 5.0).unwrap().layers, "2");
         let unmoved: Vec<SweepRow> = rows.iter().map(|r| SweepRow { reading: 10.0, ..r.clone() }).collect();
         assert_eq!(recommend(&unmoved, 5.0), None);
-        // What the text says counts before the reading, the short way round the Earth.
+        // The place that the text names counts before the reading, by the shorter way round the Earth.
         rows[0].named_value = Some(170.0);
         rows[4].named_value = Some(-170.0);
         assert_eq!((recommend(&rows, 1.0), points(&rows).1), (None, "text"));
-        // From 170 to −170 is eastwards; a dose westwards does not want that. The others name nothing.
+        // From 170 to −170 is eastwards, against a dose to the west. The other texts name nothing.
         let counts = |p: &SweepPoint| (p.n, p.along, p.against, p.nothing);
         let (all, _) = points(&rows);
         let at = |dose: f64| all.iter().find(|p| p.dose == dose && p.direction == "probe").unwrap();

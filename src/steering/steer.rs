@@ -1,7 +1,7 @@
-//! The hooks that change the stream at hook points and positions: for every text alike, or each its own way.
+//! The hooks that change the stream at hook points and positions: the same for every text, or different for each.
 
 use super::op::{Norm, Op};
-use super::positions::Positions;
+use super::positions::TokenPositions;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Forest, Hook, Spec};
@@ -11,23 +11,23 @@ use std::ops::Range;
 
 /// A change of the stream at one hook point and some positions.
 #[derive(Debug, Clone)]
-pub struct Steer {
+pub struct SteerHook {
     point: HookPoint,
     op: Op,
     norm: Norm,
-    positions: Positions,
-    /// Rows of the pass at hand that are changed.
+    positions: TokenPositions,
+    /// The rows of the current pass that are changed.
     rows: Vec<usize>,
     n_changed: usize,
 }
 
-impl Steer {
+impl SteerHook {
     /// A hook that applies `op` at `point` of a model for the chosen positions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the model has no such hook point or it is of another width than the op, which
-    /// must not have a value that is no number ([`Error::NonFinite`]).
-    pub fn new(spec: &Spec, (point, op): (HookPoint, Op), norm: Norm, positions: Positions) -> Result<Steer> {
+    /// [`Error::Invalid`] if the model has no such hook point, or its width is not that of the op;
+    /// [`Error::NonFinite`] if the op has a value that is not finite.
+    pub fn new(spec: &Spec, point: HookPoint, op: Op, positions: TokenPositions) -> Result<SteerHook> {
         let Some(width) = spec.width_at(point) else {
             let place = if point.layer() >= spec.n_layers {
                 format!("a block from 0 to {}", spec.n_layers - 1)
@@ -41,16 +41,21 @@ impl Steer {
             return Err(Error::invalid("what steers", format!("{} values", op.width()), expected));
         }
         op.check(point)?;
-        Ok(Steer { point, op, norm, positions, rows: vec![], n_changed: 0 })
+        Ok(SteerHook { point, op, norm: Norm::Free, positions, rows: vec![], n_changed: 0 })
     }
 
-    /// How many rows were changed so far.
+    /// The same hook with another norm than [`Norm::Free`].
+    pub fn with_norm(self, norm: Norm) -> SteerHook {
+        SteerHook { norm, ..self }
+    }
+
+    /// The number of rows changed so far.
     pub fn n_changed(&self) -> usize {
         self.n_changed
     }
 }
 
-impl Hook for Steer {
+impl Hook for SteerHook {
     fn begin(&mut self, forest: &Forest) -> Result<()> {
         let positions = forest.new_positions().iter().enumerate();
         self.rows = positions.filter(|(_, p)| self.positions.contains(**p)).map(|(row, _)| row).collect();
@@ -63,7 +68,7 @@ impl Hook for Steer {
         }
         self.n_changed += self.rows.len();
         if self.op.is_identity() {
-            return Ok(stream); // dose 0 is no steering, to the bit
+            return Ok(stream); // dose 0 changes nothing, to the bit
         }
         let (rows, op, norm) = (&self.rows, &self.op, self.norm);
         changed(stream, |values, width| {
@@ -72,7 +77,7 @@ impl Hook for Steer {
     }
 }
 
-/// The stream after its numbers were changed.
+/// The stream after a change of its values.
 fn changed(stream: Tensor, change: impl FnOnce(&mut [f32], usize)) -> Result<Tensor> {
     let (n, width) = stream.dims2()?;
     let mut values = stream.flatten_all()?.to_vec1::<f32>()?;
@@ -80,18 +85,18 @@ fn changed(stream: Tensor, change: impl FnOnce(&mut [f32], usize)) -> Result<Ten
     Ok(Tensor::from_vec(values, (n, width), stream.device())?)
 }
 
-/// Several changes at once, one after the other where they meet.
+/// Several changes, applied one after the other.
 #[derive(Debug, Clone, Default)]
-pub struct Steers(pub Vec<Steer>);
+pub struct SteerHooks(pub Vec<SteerHook>);
 
-impl Steers {
-    /// How many rows were changed so far, each counted once a change.
+impl SteerHooks {
+    /// The number of rows changed so far, each counted once a change.
     pub fn n_changed(&self) -> usize {
-        self.0.iter().map(Steer::n_changed).sum()
+        self.0.iter().map(SteerHook::n_changed).sum()
     }
 }
 
-impl Hook for Steers {
+impl Hook for SteerHooks {
     fn begin(&mut self, forest: &Forest) -> Result<()> {
         self.0.iter_mut().try_for_each(|steer| steer.begin(forest))
     }
@@ -101,27 +106,27 @@ impl Hook for Steers {
     }
 }
 
-/// Each text of a forest steered in its own way: texts are numbered by their first tokens, in order, and share
-/// nothing ([`Forest::of_chains`]).
+/// Changes that differ between the texts of a forest: texts are numbered by their first tokens, in order, and share
+/// no nodes ([`Forest::of_chains`]).
 #[derive(Debug, Clone)]
 pub struct SteerTexts {
-    of_text: Vec<Vec<Steer>>,
+    of_text: Vec<Vec<SteerHook>>,
     points: BTreeSet<HookPoint>,
     /// The text of each node so far.
     texts: Vec<u32>,
-    /// Position and text of each row of the pass at hand.
+    /// The position and the text of each row of the current pass.
     rows: Vec<(u32, u32)>,
 }
 
 impl SteerTexts {
     /// The changes of each text.
-    pub fn new(of_text: Vec<Vec<Steer>>) -> SteerTexts {
-        let is_something = |steer: &&Steer| !steer.op.is_identity();
+    pub fn new(of_text: Vec<Vec<SteerHook>>) -> SteerTexts {
+        let is_something = |steer: &&SteerHook| !steer.op.is_identity();
         let points = of_text.iter().flatten().filter(is_something).map(|steer| steer.point).collect();
         SteerTexts { of_text, points, texts: vec![], rows: vec![] }
     }
 
-    /// The changes of some of the texts, for a forest of those alone.
+    /// The changes of some of the texts, for a forest of these alone.
     pub fn part(&self, texts: Range<usize>) -> SteerTexts {
         SteerTexts::new(self.of_text[texts].to_vec())
     }
@@ -142,7 +147,7 @@ impl Hook for SteerTexts {
             self.texts.push(text);
         }
         if n_texts as usize > self.of_text.len() {
-            let expected = format!("{}, one for each way of steering", self.of_text.len());
+            let expected = format!("{}, one for each text's changes", self.of_text.len());
             return Err(Error::invalid("texts of a steered forest", n_texts, expected));
         }
         let texts = self.texts[forest.n_past()..].iter();
@@ -157,8 +162,9 @@ impl Hook for SteerTexts {
         let (rows, of_text) = (&self.rows, &self.of_text);
         changed(stream, |values, width| {
             for (row, (position, text)) in values.chunks_exact_mut(width).zip(rows) {
-                let meant =
-                    |s: &&Steer| s.point == point && !s.op.is_identity() && s.positions.contains(*position);
+                let meant = |s: &&SteerHook| {
+                    s.point == point && !s.op.is_identity() && s.positions.contains(*position)
+                };
                 of_text[*text as usize].iter().filter(meant).for_each(|s| s.op.apply(row, s.norm));
             }
         })

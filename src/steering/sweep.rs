@@ -1,86 +1,78 @@
-//! Dose and response: what steering does to later readings, the next token and the text.
+//! Dose–response sweeps: the effect of steering on later readings, on the next token and on the text.
 
-use super::direction::Direction;
+use super::direction::UnitDirection;
 use super::gazetteer::Gazetteer;
-use super::layers::Layers;
-use super::names::NameSet;
-use super::op::{Along, Norm, Op};
-use super::positions::{Positions, Where};
-use super::reply::{divergence, log_probs_after, repetition};
-use super::steer::{Steer, SteerTexts};
+use super::layer_set::LayerSet;
+use super::name_set::NameSet;
+use super::op::{Basis, Op};
+use super::positions::{TokenChoice, TokenPositions};
+use super::steer::{SteerHook, SteerTexts};
+use super::text_stats::{divergence, log_probs_after, repetition};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{
     Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
+use crate::progress::{Observer, Progress, ProgressUnit};
 use crate::results::SweepRow;
 use crate::tokenizer::EncodedPrompt;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Texts that are steered in one pass.
+/// The number of texts that are steered in one pass.
 const AT_ONCE: usize = 1024;
 
-/// What a direction of a sweep is.
+/// A direction of a sweep.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Way {
+pub enum SweepDirection {
     /// The probe's, doses in the target's unit.
-    Probe(Along),
+    Probe(Basis),
     /// Another, by name, a direction a block; doses in multiples of the block's residual RMS norm.
-    Along(String, BTreeMap<usize, Direction>),
+    Named(String, BTreeMap<usize, UnitDirection>),
 }
 
-impl Way {
-    /// What rows call it.
+impl SweepDirection {
+    /// The direction's name in result rows.
     pub fn name(&self) -> &str {
         match self {
-            Way::Probe(Along::Pattern) => "probe",
-            Way::Probe(Along::Weights) => "weights",
-            Way::Along(name, _) => name,
+            SweepDirection::Probe(Basis::Pattern) => "probe",
+            SweepDirection::Probe(Basis::Weights) => "weights",
+            SweepDirection::Named(name, _) => name,
         }
     }
 }
 
-/// What a sweep varies at one layer, or at several that are moved together: directions and doses, over prompts.
+/// The plan of a sweep at one layer, or at several that are moved together: directions and doses, over prompts.
 #[derive(Debug, Clone)]
-pub struct Sweep<'a> {
-    /// What result rows call it: `place` or `year`.
+pub struct DoseSweep<'a> {
+    /// The kind of target in result rows: `place`, `year` or `quantity`.
     pub kind: &'a str,
     /// The probe set that gives directions and readings.
     pub probes: &'a ProbeSet,
-    /// Which of its targets is moved.
+    /// The target that is moved.
     pub target: &'a str,
     /// The blocks whose outputs are moved, each by the dose.
-    pub layers: &'a Layers,
-    /// Along what; random directions are as long as the first of them.
-    pub ways: &'a [Way],
-    /// How far; 0 is among them.
+    pub layers: &'a LayerSet,
+    /// The directions; random ones are as long as the first of them.
+    pub directions: &'a [SweepDirection],
+    /// The doses, 0 among them.
     pub doses: &'a [f64],
     /// The texts that are continued.
     pub prompts: &'a [String],
-    /// The part of each text that it is about; where there are none, the whole text.
+    /// The part of each text that it is about; if empty, the whole texts.
     pub parts: &'a [Range<usize>],
-    /// Which tokens are changed.
-    pub at: Where,
-    /// How many random directions stand beside the others.
+    /// The tokens that are changed.
+    pub at: TokenChoice,
+    /// The number of random directions, as a baseline.
     pub n_random: u64,
-    /// How many tokens are generated.
+    /// The number of tokens that are generated.
     pub n_tokens: usize,
-    /// The names whose probability is followed.
+    /// The names whose probability is computed.
     pub names: Option<&'a NameSet>,
-    /// What reads an answer out of the text.
+    /// The names whose first occurrence in the text is looked up.
     pub gazetteer: Option<&'a Gazetteer>,
-}
-
-/// How far a sweep is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SweepProgress {
-    /// Texts done.
-    pub n_done: usize,
-    /// Texts in all.
-    pub n: usize,
 }
 
 /// One steered text: its prompt, direction and dose.
@@ -89,17 +81,17 @@ struct Variant<'a> {
     direction: &'a str,
     seed: u64,
     dose: f64,
-    /// What is done after each block.
+    /// The changes after the blocks.
     ops: Vec<(usize, Op)>,
 }
 
-impl Sweep<'_> {
+impl DoseSweep<'_> {
     /// The number of texts it generates.
     pub fn len(&self) -> usize {
-        self.prompts.len() * self.doses.len() * (self.ways.len() + self.n_random as usize)
+        self.prompts.len() * self.doses.len() * (self.directions.len() + self.n_random as usize)
     }
 
-    /// Whether it generates none.
+    /// True if it generates none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -110,7 +102,7 @@ impl Sweep<'_> {
             return Err(Error::invalid("doses of a sweep", found, "doses with 0 among them"));
         }
         self.layers.check(model.spec().n_layers)?;
-        if self.ways.is_empty() || self.prompts.is_empty() {
+        if self.directions.is_empty() || self.prompts.is_empty() {
             return Err(Error::invalid("sweep", "nothing to vary", "at least one direction and one prompt"));
         }
         let (found, expected) = (&self.probes.about.model, &model.name);
@@ -121,18 +113,18 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// What one direction does at one dose, at each of the blocks.
-    fn ops(&self, way: &Way, dose: f64) -> Result<Vec<(usize, Op)>> {
+    /// The changes of one direction at one dose, at each of the blocks.
+    fn ops(&self, direction: &SweepDirection, dose: f64) -> Result<Vec<(usize, Op)>> {
         let target = self.probes.target(self.target)?;
         let one = |&block: &usize| {
             let stored = self.probes.get(HookPoint::ResidPost(block))?;
-            let op = match way {
-                Way::Probe(along) => {
+            let op = match direction {
+                SweepDirection::Probe(basis) => {
                     let mut deltas = vec![0.0; stored.probe.n_targets()];
                     deltas[target] = dose;
-                    Op::shift_along(*along, stored, &deltas)?
+                    Op::shift_along(*basis, stored, &deltas)?
                 }
-                Way::Along(name, directions) => {
+                SweepDirection::Named(name, directions) => {
                     let direction = directions.get(&block).ok_or_else(|| {
                         let expected = format!("a direction for each of the blocks {}", self.layers);
                         Error::invalid(format!("direction `{name}`"), format!("none for {block}"), expected)
@@ -145,25 +137,25 @@ impl Sweep<'_> {
         self.layers.blocks().iter().map(one).collect()
     }
 
-    /// The same random direction at each of the blocks, as long there as the first direction's change.
+    /// The changes of one random direction, at each block as long as the first direction's change.
     fn random_ops(&self, seed: u64, dose: f64) -> Result<Vec<(usize, Op)>> {
         let as_long = |(block, op): (usize, Op)| {
             let length = op.length().unwrap_or(0.0) * dose.signum();
-            Ok((block, Op::Add(Direction::random(op.width(), seed)?.times(length))))
+            Ok((block, Op::Add(UnitDirection::random(op.width(), seed)?.times(length))))
         };
-        self.ops(&self.ways[0], dose)?.into_iter().map(as_long).collect()
+        self.ops(&self.directions[0], dose)?.into_iter().map(as_long).collect()
     }
 
-    /// What each text does, prompt by prompt; the first of a prompt's is at dose 0.
+    /// The variants of all prompts, one prompt after the other; a prompt's first variant has dose 0.
     fn variants(&self) -> Result<Vec<Variant<'_>>> {
         let mut doses = self.doses.to_vec();
         doses.sort_by_key(|dose| *dose != 0.0);
         let mut all = Vec::new();
         for prompt in 0..self.prompts.len() {
-            for way in self.ways {
+            for direction in self.directions {
                 for &dose in &doses {
-                    let ops = self.ops(way, dose)?;
-                    all.push(Variant { prompt, direction: way.name(), seed: 0, dose, ops });
+                    let ops = self.ops(direction, dose)?;
+                    all.push(Variant { prompt, direction: direction.name(), seed: 0, dose, ops });
                 }
             }
             for seed in 1..=self.n_random {
@@ -179,13 +171,13 @@ impl Sweep<'_> {
 
 /// Runs the sweep: one row for each prompt, direction, dose and layer from the first steered one on.
 ///
-/// All texts run side by side, in one pass a token. Random directions move the stream by a vector of the same
+/// All texts are generated side by side, in one pass a token. Random directions move the stream by a vector of the same
 /// length as the first direction's at the same dose.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a layer has no probe, the probes are of another model, 0 is not among the doses, or a
 /// prompt cannot be encoded.
-pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress)) -> Result<Vec<SweepRow>> {
+pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
     let part = |i: usize| plan.parts.get(i).cloned().unwrap_or(0..plan.prompts[i].len());
     let framed = (0..plan.prompts.len()).map(|i| model.tokenizer.encode_prompt(&plan.prompts[i], part(i)));
@@ -193,23 +185,30 @@ pub fn sweep(model: &Model, plan: &Sweep, progress: &mut dyn FnMut(SweepProgress
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
+    let stage = format!("layer {}", plan.layers);
     let mut rows = Vec::new();
     for variants in variants.chunks(at_once) {
         rows.extend(Pass { model, plan, framed: &framed, variants }.rows(of_prompt)?);
-        progress(SweepProgress { n_done: rows.len() / later(plan, model).len(), n: plan.len() });
+        observer.progress(&Progress {
+            stage: &stage,
+            done: (rows.len() / read_points(plan, model).len()) as u64,
+            total: plan.len() as u64,
+            unit: ProgressUnit::Count,
+            detail: "",
+        });
     }
     Ok(rows)
 }
 
-/// Where readings are taken: from the first steered layer on.
-fn later(plan: &Sweep, model: &Model) -> Vec<HookPoint> {
+/// The hook points of the readings: from the first steered layer on.
+fn read_points(plan: &DoseSweep, model: &Model) -> Vec<HookPoint> {
     (plan.layers.first()..model.spec().n_layers).map(HookPoint::ResidPost).collect()
 }
 
-/// Some whole prompts' texts.
+/// The texts of some prompts, all variants of each.
 struct Pass<'a> {
     model: &'a Model,
-    plan: &'a Sweep<'a>,
+    plan: &'a DoseSweep<'a>,
     framed: &'a [EncodedPrompt],
     variants: &'a [Variant<'a>],
 }
@@ -217,10 +216,9 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn hook(&self) -> Result<SteerTexts> {
         let one = |v: &Variant| {
-            let positions = Positions::new(&self.plan.at, &self.framed[v.prompt])?;
+            let positions = TokenPositions::new(&self.plan.at, &self.framed[v.prompt])?;
             let at_block = |(block, op): &(usize, Op)| {
-                let what = (HookPoint::ResidPost(*block), op.clone());
-                Steer::new(self.model.spec(), what, Norm::Free, positions.clone())
+                SteerHook::new(self.model.spec(), HookPoint::ResidPost(*block), op.clone(), positions.clone())
             };
             v.ops.iter().map(at_block).collect()
         };
@@ -229,12 +227,12 @@ impl Pass<'_> {
 
     fn rows(&self, of_prompt: usize) -> Result<Vec<SweepRow>> {
         let (model, plan) = (self.model, self.plan);
-        let later = later(plan, model);
+        let points = read_points(plan, model);
         let ids: Vec<Vec<u32>> =
             self.variants.iter().map(|v| self.framed[v.prompt].encoded.ids.clone()).collect();
         let (forest, last) = Forest::of_chains(&ids)?;
         let mut steer = self.hook()?;
-        let mut readings = FirstPass { capture: Capture::nodes(&later, &last)?, is_first: true };
+        let mut readings = FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true };
         let continuation = Continuation::greedy(plan.n_tokens).until_end(&model.tokenizer);
         let mut hook = Chain(&mut steer, &mut readings);
         let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
@@ -248,13 +246,14 @@ impl Pass<'_> {
             }
             None => vec![None; texts.len()],
         };
-        let read = later.iter().map(|at| Ok((*at, readings.capture.get(*at)?.clone())));
+        let read = points.iter().map(|at| Ok((*at, readings.capture.get(*at)?.clone())));
         let read = read.collect::<Result<Vec<(HookPoint, Tensor)>>>()?;
         let mut rows = Vec::new();
         for (i, text) in texts.iter().enumerate() {
             let unsteered = &texts[i / of_prompt * of_prompt];
             let kl = divergence(&text.first_logits, &unsteered.first_logits);
-            let of_text = self.row(i, text, (kl, perplexities[i], names[i]))?;
+            let scores = TextScores { kl, perplexity: perplexities[i], names_log_prob: names[i] };
+            let of_text = self.row(i, text, scores)?;
             for (at, values) in &read {
                 let reading = self.reading(*at, &values.get(i)?.to_vec1::<f32>()?)?;
                 rows.push(SweepRow { read_layer: at.layer(), reading, ..of_text.clone() });
@@ -265,16 +264,11 @@ impl Pass<'_> {
 
     fn reading(&self, at: HookPoint, activation: &[f32]) -> Result<f64> {
         let target = self.plan.probes.target(self.plan.target)?;
-        Ok(self.plan.probes.get(at)?.probe.read_row(activation)[target])
+        Ok(self.plan.probes.get(at)?.probe.predict_row(activation)[target])
     }
 
-    /// A text's row but for its readings.
-    fn row(
-        &self,
-        i: usize,
-        text: &Generation,
-        (kl, perplexity, names_log_prob): (f64, Option<f64>, Option<f64>),
-    ) -> Result<SweepRow> {
+    /// A text's row, without its readings.
+    fn row(&self, i: usize, text: &Generation, scores: TextScores) -> Result<SweepRow> {
         let (plan, v) = (self.plan, &self.variants[i]);
         let written = self.model.tokenizer.decode(text.written_ids())?;
         let target = plan.probes.target(plan.target)?;
@@ -289,10 +283,10 @@ impl Pass<'_> {
             dose: v.dose,
             read_layer: 0,
             reading: 0.0,
-            kl,
-            perplexity,
+            kl: scores.kl,
+            perplexity: scores.perplexity,
             repetition: repetition(text.new_ids()),
-            names_log_prob,
+            names_log_prob: scores.names_log_prob,
             named: named.map(|(name, _)| name.to_string()).unwrap_or_default(),
             named_value: named.map(|(_, values)| values[target]),
             text: written,
@@ -300,7 +294,14 @@ impl Pass<'_> {
     }
 }
 
-/// Reads the prompts, and looks away from what is generated.
+/// The scores of one text.
+struct TextScores {
+    kl: f64,
+    perplexity: Option<f64>,
+    names_log_prob: Option<f64>,
+}
+
+/// Captures the prompts' activations, and ignores those of generated tokens.
 struct FirstPass {
     capture: Capture,
     is_first: bool,
@@ -317,7 +318,7 @@ impl Hook for FirstPass {
     }
 }
 
-/// The perplexity of each text's new tokens under the unsteered model; `None` where there are none.
+/// The perplexity of each text's new tokens under the unsteered model; `None` without new tokens.
 fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>> {
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
     let (forest, last) = Forest::of_texts(&ids)?;

@@ -1,4 +1,4 @@
-//! Vectors in the stream by hook point, with their lengths: what `mappa steer extract` makes and others read.
+//! Vectors in the stream by hook point, with their lengths, in files of `mappa steer extract` and of other programs.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -8,14 +8,14 @@ use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// One vector a hook point; a file may hold one that stands for every hook point.
+/// One vector a hook point; a file may have one vector for every hook point.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vectors {
     at: BTreeMap<HookPoint, Vec<f64>>,
     anywhere: Option<Vec<f64>>,
 }
 
-/// What a file of vectors is, for errors.
+/// The expected content of a file of vectors, for errors.
 const EXPECTED: &str = "a safetensors file with one vector, or one a hook point (blocks.3.hook_resid_post), \
                         or a GGUF control vector";
 
@@ -30,8 +30,8 @@ impl Vectors {
     /// `direction.k` of a control vector belongs to the output of block `k + shift`.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for what is no vector; [`Error::NonFinite`] naming the vector with a value that is no
-    /// number; [`Error::Invalid`] for a shift that leads out of the model.
+    /// [`Error::BadFile`] for a tensor that is no vector; [`Error::NonFinite`] naming the vector with a value that is not
+    /// finite; [`Error::Invalid`] for a shift out of the model.
     pub fn load(path: &Path, shift: i64) -> Result<Vectors> {
         let vectors = match path.extension().is_some_and(|ending| ending == "gguf") {
             true => Vectors::of_blocks(load_control_vector(path)?, shift)?,
@@ -95,8 +95,8 @@ impl Vectors {
         save_tensors(path, &tensors)
     }
 
-    /// Writes a GGUF control vector of the blocks' outputs from block 1 on; gives the hook points that the format
-    /// cannot hold.
+    /// Writes a GGUF control vector of the blocks' outputs from block 1 on; returns the hook points that the format
+    /// cannot have.
     ///
     /// # Errors
     /// [`Error::Invalid`] if nothing is left; [`Error::Io`].
@@ -123,7 +123,7 @@ impl Vectors {
     /// The vector at a hook point of a model.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none, or it is as wide as another model's stream.
+    /// [`Error::Invalid`] if there is none, or its width is that of another model.
     pub fn get(&self, spec: &Spec, point: HookPoint) -> Result<&[f64]> {
         let vector = self.at.get(&point).or(self.anywhere.as_ref()).ok_or_else(|| {
             let known: Vec<String> = self.at.keys().map(HookPoint::to_string).collect();
@@ -150,11 +150,11 @@ impl Vectors {
     }
 }
 
-/// Writes tensors as a safetensors file, whole or not at all, in a folder that is made where it is missing.
+/// Writes tensors as a safetensors file, completely or not at all, in a folder that is created if it is missing.
 pub(super) fn save_tensors(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    // Written under another name first, so that a reader finds a whole file or none.
+    // Written under another name first, so that a reader finds a complete file or none.
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = path.with_file_name(format!(".{name}.tmp"));
     candle_core::safetensors::save(tensors, &temporary)?;
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_come_back_from_both_formats() {
+    fn vectors_are_read_back_from_both_formats() {
         let folder = tempfile::tempdir().unwrap();
         let (path, exported) = (folder.path().join("v.safetensors"), folder.path().join("v.gguf"));
         vectors().save(&path).unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn vectors_of_other_widths_and_values_are_refused() {
         let vectors = vectors();
         let refused = |point| vectors.get(&spec(), point).unwrap_err().to_string();
         assert!(refused(HookPoint::AttnOut(0)).contains("blocks.1.hook_resid_post"));

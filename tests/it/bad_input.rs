@@ -2,12 +2,13 @@
 
 use super::{root, tiny_spec};
 use candle_core::{DType, Device, Tensor};
-use mappa::activations::{ActivationStore, Reader, extract};
+use mappa::activations::{ActivationStore, PromptedDataset, TextModel, extract};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, load, parse};
 use mappa::error::Error;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Forest, Model, NoHook, Precision, Spec, generate, untrained};
+use mappa::progress::Silent;
 use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use std::collections::HashMap;
@@ -210,9 +211,10 @@ fn bad_datasets() {
 fn an_entity_that_the_tokenizer_cannot_place() {
     let tokenizer = tokenizer(&["Oslofjord"; 9]);
     let transformer = untrained(&tiny_spec(tokenizer.len()), 1).unwrap();
-    let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
+    let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
     let (dataset, prompt) = (years("fjords.csv", "Bergen,1\nOslo,2\n"), Prompt::new("{}fjord").unwrap());
-    let error = extract(reader, (&dataset, &prompt), &[HookPoint::ResidPost(0)], &mut |_| {}).unwrap_err();
+    let texts = PromptedDataset { dataset: &dataset, prompt: &prompt };
+    let error = extract(reader, texts, &[HookPoint::ResidPost(0)], &mut Silent).unwrap_err();
     assert!(matches!(error, Error::EntityNotPlaced { .. }), "{error}");
     holds(&error.to_string(), &["fjords: row 2", "`Oslo`", "`Oslofjord`"]);
 }
@@ -239,14 +241,15 @@ fn an_entity_whose_text_does_not_fit_the_model_is_named() {
     let tokenizer = tokenizer(&["abc"]);
     // Without the last byte-level letters, of which `à` needs one.
     let transformer = untrained(&Spec { n_context: 32, ..tiny_spec(tokenizer.len() - 10) }, 1).unwrap();
-    let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
+    let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
     let long = "zyxw".repeat(9);
     for (dataset, parts) in [
         (years("long.csv", &format!("a,1\n{long},2\n")), ["long: row 2", long.as_str(), "at most 32"]),
         (years("foreign.csv", "b,1\nà,2\n"), ["foreign: row 2", "`à`", "another model"]),
     ] {
         let points = [HookPoint::ResidPost(0)];
-        let error = extract(reader, (&dataset, &Prompt::empty()), &points, &mut |_| {}).unwrap_err();
+        let texts = PromptedDataset { dataset: &dataset, prompt: &Prompt::empty() };
+        let error = extract(reader, texts, &points, &mut Silent).unwrap_err();
         holds(&error.to_string(), &parts);
     }
 }
@@ -280,10 +283,11 @@ fn a_token_past_the_embedding_is_refused_where_a_text_uses_it() {
     });
     std::fs::write(folder.path().join("tokenizer.json"), words.to_string()).unwrap();
     let model = Model::load(folder.path(), Precision::F32).unwrap();
-    let reader = Reader { transformer: &model.transformer, tokenizer: &model.tokenizer };
+    let reader = TextModel { transformer: &model.transformer, tokenizer: &model.tokenizer };
     let of = |names: &str| {
         let points = [HookPoint::ResidPost(0)];
-        extract(reader, (&years("names.csv", names), &Prompt::empty()), &points, &mut |_| {}).map(|_| ())
+        let texts = PromptedDataset { dataset: &years("names.csv", names), prompt: &Prompt::empty() };
+        extract(reader, texts, &points, &mut Silent).map(|_| ())
     };
     assert!(of("Oslo,1\n").is_ok());
     let message = of("Oslo,1\n<image>,2\n").unwrap_err().to_string();

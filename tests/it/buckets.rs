@@ -1,6 +1,6 @@
-//! Activations in an object store: the bytes that a folder would hold, from one machine or several.
+//! Activations in an object store: the same bytes as in a folder, from one machine or several.
 
-use super::stores::{Bench, Patience, bytes, card, filled, new_store};
+use super::stores::{Bench, StopAfter, bytes, card, filled, new_store};
 use mappa::Error;
 use mappa::activations::{Recording, Shard, Verdict};
 use mappa::artefact::Card;
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Every object under a folder that stands for an object store, by name.
+/// Every object under a folder that serves as an object store, by name.
 fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.is_file());
@@ -20,7 +20,7 @@ fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_shards() {
+fn an_object_store_has_the_bytes_of_a_folder_after_stopped_runs_and_after_shards() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -47,8 +47,9 @@ fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_s
     let mut rng = ChaCha8Rng::seed_from_u64(6);
     let mut n_stopped = 0;
     loop {
-        let mut watch = Patience::of(rng.random_range(20..200));
-        match store.extract(&bench.work(recording, None), (&points, &card(recording, None)), &mut watch) {
+        let mut observer = StopAfter::asked(rng.random_range(20..200));
+        match store.extract(&bench.prepared(recording, None), &points, &card(recording, None), &mut observer)
+        {
             Err(Error::Stopped { .. }) => n_stopped += 1,
             outcome => break assert_eq!(outcome.unwrap().n_damaged, 0),
         }
@@ -56,7 +57,7 @@ fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_s
     }
     assert!(n_stopped > 1);
     is_whole("stopped");
-    // From another machine, whose lab is empty, it is there, whole and readable.
+    // Another machine, whose lab is empty, finds and reads it.
     let (other, _lab) = kept("stopped");
     assert!(other.is_done(&card(recording, None), &points).unwrap());
     assert_eq!(other.load(points[1]).unwrap(), local.load(points[1]).unwrap());
@@ -68,16 +69,16 @@ fn an_object_store_holds_the_bytes_of_a_folder_from_one_run_or_stopped_ones_or_s
         let (store, _lab) = kept("shards"); // a machine of its own
         let shard = Shard::new(index, 3).unwrap();
         let (part, shard) = (store.of_shard(shard), Some(shard));
-        let work = bench.work(recording, shard);
-        part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
+        let prepared = bench.prepared(recording, shard);
+        part.extract(&prepared, &points, &card(recording, shard), &mut StopAfter::never()).unwrap();
     }
     let (store, _lab) = kept("shards");
-    store.merge(&mut Patience::endless()).unwrap();
+    store.merge(&mut StopAfter::never()).unwrap();
     is_whole("shards");
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_by_name() {
+fn a_malformed_address_is_refused_by_name() {
     let lab = tempfile::tempdir().unwrap();
     for bad in ["bucket/folder", "s3:/", "ftp://somewhere/x", ""] {
         let message = new_store(lab.path()).kept_at(bad).map(|_| "kept").unwrap_err().to_string();

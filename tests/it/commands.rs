@@ -110,7 +110,7 @@ fn deep_model(folder: &Path) {
 
 /// A dictionary of the bundled model's stream, some of whose units are always active.
 fn dictionary(folder: &Path) {
-    use mappa::features::{Activation, Dictionary};
+    use mappa::features::{Dictionary, SparseActivation};
     let (d_in, d_sae) = (128, 4096);
     let noise =
         |at: usize| (at as u32).wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);
@@ -122,7 +122,7 @@ fn dictionary(folder: &Path) {
         hook_point: "blocks.3.hook_resid_post".parse().unwrap(),
         model: None,
         made_with_bos: None,
-        activation: Activation::TopK(64),
+        activation: SparseActivation::TopK(64),
         w_dec: w_enc.t().to_owned(),
         w_enc,
         b_enc,

@@ -1,10 +1,11 @@
-//! Training of sparse dictionaries: which rows are learnt, and a run of the real program that is killed.
+//! Training of sparse dictionaries: the training rows, and a run of the real program that is killed.
 #![cfg(unix)]
 
 use mappa::features::Dictionary;
-use mappa::features::train::{Source, Still, Tokenised};
+use mappa::features::train::{RowSource, TokenizedTexts};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, LoadOptions, Location, Model};
+use mappa::progress::Silent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -15,7 +16,7 @@ fn atlas() -> Model {
     Model::open(&Location::Bundled, LoadOptions::default()).unwrap()
 }
 
-/// The rows of each distinct beginning of some texts, BOS left out, each text in a pass of its own.
+/// The rows of each distinct prefix of some texts, without BOS, each text in a pass of its own.
 fn one_by_one(model: &Model, texts: &[&str]) -> BTreeMap<Vec<u32>, Vec<f32>> {
     let mut rows = BTreeMap::new();
     for text in texts {
@@ -36,36 +37,36 @@ fn sorted(values: &[f32], width: usize) -> Vec<Vec<f32>> {
 }
 
 #[test]
-fn every_token_is_a_row_and_no_row_kept_out_is_learnt() {
+fn every_token_is_a_row_and_no_held_out_row_is_a_training_row() {
     let model = atlas();
     let names =
         ["Nairobi", "Nairobi south-east of Tunis.", "Nairobi Kenya Africa.", "Tunis", "Tunis", "Berlin"];
     let many: Vec<String> = (0..60).map(|i| format!("{} north of {}", names[i % 6], names[i % 5])).collect();
     let texts: Vec<&str> = names.into_iter().chain(many.iter().map(String::as_str)).collect();
     let encoded = texts.iter().map(|text| model.tokenizer.encode(text).unwrap()).collect();
-    let tokenised = Tokenised::new(model.spec(), encoded);
+    let tokenised = TokenizedTexts::new(model.spec(), encoded);
     let distinct: BTreeSet<&str> = texts.iter().copied().collect();
     assert_eq!((tokenised.len(), tokenised.n_repeated), (distinct.len(), texts.len() - distinct.len()));
-    let (kept, out) = tokenised.split((&model.transformer, POINT), (0.3, 1)).unwrap();
-    let width = kept.width();
-    let read = |source: &dyn Source| {
+    let (train_rows, out) = tokenised.split(&model.transformer, POINT, 0.3, 1).unwrap();
+    let width = train_rows.width();
+    let read = |source: &dyn RowSource| {
         let parts: Vec<usize> = (0..source.parts().len()).collect();
-        let rows = source.read(&parts, &mut Still).unwrap();
+        let rows = source.read(&parts, &mut Silent).unwrap();
         assert_eq!(rows.len(), source.n_rows() * width);
         rows
     };
-    // One pass each, so that rows of the same beginning are the same bits.
-    assert_eq!((kept.parts().len(), out.parts().len()), (1, 1));
-    let mut learnt = sorted(&read(&kept), width);
-    learnt.dedup();
-    assert!(learnt.len() < kept.n_rows(), "no beginning counts more than once");
-    let mut found = [learnt, sorted(&read(&out), width)].concat();
+    // One pass each, so that rows of the same prefix are equal to the bit.
+    assert_eq!((train_rows.parts().len(), out.parts().len()), (1, 1));
+    let mut train = sorted(&read(&train_rows), width);
+    train.dedup();
+    assert!(train.len() < train_rows.n_rows(), "no prefix counts more than once");
+    let mut found = [train, sorted(&read(&out), width)].concat();
     found.sort_by(|a, b| a.partial_cmp(b).unwrap());
     let all: Vec<f32> = one_by_one(&model, &texts).into_values().flatten().collect();
     let expected = sorted(&all, width);
-    assert!(kept.n_rows() > out.n_rows() && out.n_rows() > 10);
+    assert!(train_rows.n_rows() > out.n_rows() && out.n_rows() > 10);
     assert_eq!(found.len(), expected.len());
-    // Products of other sizes may round otherwise.
+    // Products of other sizes may round differently.
     let near = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
     assert!(found.iter().zip(&expected).all(near));
 }
@@ -82,12 +83,12 @@ fn texts_longer_than_the_context_are_cut_and_counted() {
     };
     let distinct: BTreeSet<Vec<u32>> = encoded.iter().flat_map(|text| beginnings(&text.ids)).collect();
     let lengths: Vec<usize> = encoded.iter().map(|text| text.ids.len()).collect();
-    let tokenised = Tokenised::new(model.spec(), encoded);
+    let tokenised = TokenizedTexts::new(model.spec(), encoded);
     assert_eq!(tokenised.n_cut, 1);
-    let (kept, out) = tokenised.split((&model.transformer, POINT), (0.5, 2)).unwrap();
+    let (train_rows, out) = tokenised.split(&model.transformer, POINT, 0.5, 2).unwrap();
     assert!(distinct.len() > model.spec().n_context);
     let n_tokens: usize = lengths.into_iter().map(|n| n.min(model.spec().n_context) - 1).sum();
-    assert!((distinct.len()..=n_tokens).contains(&(kept.n_rows() + out.n_rows())));
+    assert!((distinct.len()..=n_tokens).contains(&(train_rows.n_rows() + out.n_rows())));
 }
 
 /// A run that takes a few hundred steps, and a checkpoint after each.
@@ -104,7 +105,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn a_run_that_is_killed_again_and_again_leaves_what_an_uninterrupted_one_leaves() {
+fn a_run_killed_several_times_ends_with_the_dictionary_of_an_uninterrupted_one() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let output = train(whole.path(), &[]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
@@ -114,16 +115,16 @@ fn a_run_that_is_killed_again_and_again_leaves_what_an_uninterrupted_one_leaves(
     let folder = |lab: &Path| lab.join("features/atlas/small");
     let checkpoint = folder(parts.path()).join("checkpoint.safetensors");
     let mut n_killed = 0;
-    // By SIGKILL, by Ctrl-C, and again.
+    // By SIGKILL and by Ctrl-C, each twice.
     for (millis, signal) in [(30, "-KILL"), (60, "-INT"), (90, "-KILL"), (20, "-INT")] {
         let mut child = train(parts.path(), &[]).stderr(std::process::Stdio::null()).spawn().unwrap();
         while !checkpoint.is_file() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         std::thread::sleep(std::time::Duration::from_millis(millis));
-        let told = Command::new("kill").args([signal, &child.id().to_string()]).output().unwrap();
+        let sent = Command::new("kill").args([signal, &child.id().to_string()]).output().unwrap();
         let status = child.wait().unwrap();
-        assert!(told.status.success() || status.success());
+        assert!(sent.status.success() || status.success());
         let is_asked = status.code() == Some(130) && signal == "-INT";
         assert!(status.success() || status.code().is_none() || is_asked, "{signal}: {status}");
         n_killed += usize::from(!status.success());
@@ -141,7 +142,7 @@ fn a_run_that_is_killed_again_and_again_leaves_what_an_uninterrupted_one_leaves(
 }
 
 #[test]
-fn what_cannot_be_trained_is_refused_by_name() {
+fn wrong_arguments_are_refused_by_name() {
     let lab = tempfile::tempdir().unwrap();
     for (flags, parts) in [
         (&["--hook-point", "blocks.*.hook_resid_post"][..], &["--hook-point", "6 of them"][..]),

@@ -1,12 +1,13 @@
 //! Encoders: each reads its whole text, and an entity's activations are taken at its last token.
 
-use mappa::activations::{Extraction, Reader, Recording, Span, extract, place_texts};
+use mappa::activations::{Extraction, PromptedDataset, Recording, Span, TextModel, extract, place_texts};
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     ActivationFn, Attention, AttentionDirection, Biases, BlockKind, Capture, Embedding, Forest, Head, Layer,
     Mlp, NormKind, Placement, PositionEmbedding, PositionEncoding, Spec, Transformer, untrained,
 };
+use mappa::progress::Silent;
 use mappa::tokenizer::Tokenizer;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -100,9 +101,8 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
 fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
     let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
     let (spec, prompt) = (spec(tokenizer.len(), AttentionDirection::Bidirectional), Prompt::new(template)?);
-    Ok(place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default())?
-        .all_of(&dataset)?
-        .remove(0))
+    let texts = PromptedDataset { dataset: &dataset, prompt: &prompt };
+    Ok(place_texts(tokenizer, &spec, texts, Recording::default())?.require_all(&dataset)?.remove(0))
 }
 
 fn read(
@@ -110,8 +110,8 @@ fn read(
     dataset: &Dataset,
     template: &str,
 ) -> Extraction {
-    let (reader, prompt) = (Reader { transformer, tokenizer }, Prompt::new(template).unwrap());
-    extract(reader, (dataset, &prompt), &POINTS, &mut |_| {}).unwrap()
+    let (reader, prompt) = (TextModel { transformer, tokenizer }, Prompt::new(template).unwrap());
+    extract(reader, PromptedDataset { dataset, prompt: &prompt }, &POINTS, &mut Silent).unwrap()
 }
 
 /// The largest difference between two extractions of one entity, at one hook point.
@@ -139,8 +139,8 @@ fn a_word_piece_span_is_the_entity_after_any_normalisation() {
         for (template, n_before) in [("{}", 1), ("東京 or {} now", 5), ("({}), then", 2)] {
             let span = place(&tokenizer, template, name).unwrap();
             assert_eq!((span.tokens(), span.first), (&ids[..], n_before), "{name} in {template}");
-            assert_eq!(span.seen(AttentionDirection::Causal).len(), n_before + ids.len());
-            let whole = span.seen(AttentionDirection::Bidirectional);
+            assert_eq!(span.context(AttentionDirection::Causal).len(), n_before + ids.len());
+            let whole = span.context(AttentionDirection::Bidirectional);
             assert_eq!(whole.last(), tokenizer.id("[SEP]").as_ref(), "{name} was cut or padded");
             assert_eq!(whole.first(), tokenizer.id("[CLS]").as_ref());
         }
@@ -184,9 +184,16 @@ fn letters_that_vanish_are_refused_and_accents_that_join_their_letter_are_not() 
 fn all_entities_that_cannot_be_placed_are_named_at_once() {
     let tokenizer = forgetful(Value::Null);
     let transformer = untrained(&spec(7, AttentionDirection::Bidirectional), 1).unwrap();
-    let reader = Reader { transformer: &transformer, tokenizer: &tokenizer };
+    let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
     let dataset = towns(["Oslo", "Łslo", "sol", "Oxo", "Ox"].map(String::from));
-    let error = extract(reader, (&dataset, &Prompt::empty()), &POINTS, &mut |_| {}).unwrap_err().to_string();
+    let error = extract(
+        reader,
+        PromptedDataset { dataset: &dataset, prompt: &Prompt::empty() },
+        &POINTS,
+        &mut Silent,
+    )
+    .unwrap_err()
+    .to_string();
     for part in ["row 2", "`Łslo`", "nor can 2 more be placed, rows 4, 5"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
@@ -264,8 +271,13 @@ fn the_whole_text_must_fit_an_encoder() {
         (4, AttentionDirection::Causal, true),
     ] {
         let model = untrained(&Spec { n_context, ..spec(tokenizer.len(), direction) }, 1).unwrap();
-        let reader = Reader { transformer: &model, tokenizer: &tokenizer };
-        let result = extract(reader, (&dataset, &Prompt::empty()), &POINTS, &mut |_| {});
+        let reader = TextModel { transformer: &model, tokenizer: &tokenizer };
+        let result = extract(
+            reader,
+            PromptedDataset { dataset: &dataset, prompt: &Prompt::empty() },
+            &POINTS,
+            &mut Silent,
+        );
         assert_eq!(result.is_ok(), fits);
         if let Err(error) = result {
             assert!(error.to_string().contains("found 5 tokens; expected at most 4"), "{error}");

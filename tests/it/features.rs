@@ -1,7 +1,7 @@
-//! Sparse dictionaries: the files of others, what units do, and the laws of pressing them.
+//! Sparse dictionaries: the files of other projects, their latents, and the laws of clamping them.
 
 use super::root;
-use mappa::features::{Activation, Active, Dictionary, Groups};
+use mappa::features::{ActivationIndex, Dictionary, Groups, SparseActivation};
 use mappa::hook_point::HookPoint;
 use mappa::steering::{Norm, Op};
 use mappa::{Error, Result};
@@ -13,8 +13,8 @@ const POINT: HookPoint = HookPoint::ResidPost(1);
 /// The dictionaries that make.py wrote.
 const KINDS: [&str; 6] = ["standard", "topk", "topk_rescaled", "jumprelu", "earlier_topk", "gemma_scope"];
 
-/// A small dictionary whose unit `i` reads and writes along axis `i` of its rows, and one unit more that follows all.
-pub fn dictionary(point: HookPoint, d_in: usize, activation: Activation) -> Arc<Dictionary> {
+/// A small dictionary whose latent `i` has axis `i` as its direction, and one more latent along all axes.
+pub fn dictionary(point: HookPoint, d_in: usize, activation: SparseActivation) -> Arc<Dictionary> {
     let mut w_enc = Array2::zeros((d_in, d_in + 1));
     w_enc.diag_mut().fill(1.0);
     w_enc.column_mut(d_in).fill(0.1);
@@ -32,8 +32,8 @@ pub fn dictionary(point: HookPoint, d_in: usize, activation: Activation) -> Arc<
     })
 }
 
-fn activations(d_sae: usize) -> [Activation; 3] {
-    [Activation::Relu, Activation::TopK(3), Activation::JumpRelu(vec![0.4; d_sae])]
+fn activations(d_sae: usize) -> [SparseActivation; 3] {
+    [SparseActivation::Relu, SparseActivation::TopK(3), SparseActivation::JumpRelu(vec![0.4; d_sae])]
 }
 
 fn fixture(kind: &str) -> PathBuf {
@@ -72,22 +72,25 @@ fn each_kind_encodes_and_decodes_as_sae_lens_does() {
         let error = apart(found.view(), acts.view());
         assert!(error < 1e-5, "{kind}: activations are {error} apart");
         let same = found.iter().zip(&acts).all(|(a, b)| (*a == 0.0) == (*b == 0.0));
-        assert!(same, "{kind}: other units are active");
+        assert!(same, "{kind}: other latents are active");
         let error = apart(dictionary.decode(found.view()).unwrap().view(), decoded.view());
         assert!(error < 1e-5, "{kind}: decoded rows are {error} apart");
         for (row, acts) in rows.rows().into_iter().zip(found.rows()) {
-            for (unit, a) in acts.iter().enumerate() {
-                let alone = dictionary.encode_unit(row.as_slice().unwrap(), unit);
-                assert!((alone - f64::from(*a)).abs() < 1e-5, "{kind}: unit {unit} alone: {alone} for {a}");
+            for (latent, a) in acts.iter().enumerate() {
+                let alone = dictionary.encode_latent(row.as_slice().unwrap(), latent);
+                assert!(
+                    (alone - f64::from(*a)).abs() < 1e-5,
+                    "{kind}: latent {latent} alone: {alone} for {a}"
+                );
             }
         }
     }
 }
 
 #[test]
-fn a_dictionary_comes_back_as_it_was_saved() {
+fn a_saved_dictionary_is_loaded_unchanged() {
     for kind in KINDS {
-        // Kept there, so that make.py can read them with sae-lens.
+        // Kept, so that make.py can read them with sae-lens.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("features").join(kind);
         let dictionary = load(kind).unwrap();
         dictionary.save(&folder).unwrap();
@@ -95,8 +98,8 @@ fn a_dictionary_comes_back_as_it_was_saved() {
     }
 }
 
-/// A copy of a fixture's folder with its config changed by a pair of texts.
-fn with_config(kind: &str, (from, to): (&str, &str)) -> tempfile::TempDir {
+/// A copy of a fixture's folder with a text of its config replaced.
+fn with_config(kind: &str, from: &str, to: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = std::fs::read_to_string(fixture(kind).join("cfg.json")).unwrap();
     assert!(config.contains(from), "{from} is not in {config}");
@@ -111,7 +114,7 @@ fn refusal(folder: &Path, point: Option<HookPoint>) -> String {
 }
 
 #[test]
-fn what_would_change_the_numbers_is_refused_by_name() {
+fn unsupported_fields_and_tensors_are_refused_by_name() {
     for (kind, from, to, parts) in [
         ("standard", "\"standard\"", "\"gated\"", ["`architecture`", "gated", "jumprelu"]),
         (
@@ -141,7 +144,7 @@ fn what_would_change_the_numbers_is_refused_by_name() {
             ["`center_writing_weights`", "true", "not centred"],
         ),
     ] {
-        let error = refusal(with_config(kind, (from, to)).path(), None);
+        let error = refusal(with_config(kind, from, to).path(), None);
         assert!(parts.iter().all(|part| error.contains(part)), "{from} to {to}: {error}");
     }
     let error = refusal(&fixture("gemma_scope"), None);
@@ -151,7 +154,7 @@ fn what_would_change_the_numbers_is_refused_by_name() {
 }
 
 #[test]
-fn a_file_that_is_broken_is_refused_by_tensor() {
+fn a_damaged_file_is_refused_by_tensor() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |change: &dyn Fn(&mut Dictionary)| {
         let mut dictionary = load("standard").unwrap();
@@ -173,52 +176,52 @@ fn a_file_that_is_broken_is_refused_by_tensor() {
     assert!(nothing.contains("cfg.json"), "{nothing}");
 }
 
-/// What becomes of a row, and its activations before and after.
-fn clamped(dictionary: &Arc<Dictionary>, (row, unit): (&[f32], usize), target: f64) -> (Vec<f32>, f64, f64) {
+/// A row after a clamp, and the latent's activations before and after.
+fn clamped(dictionary: &Arc<Dictionary>, row: &[f32], latent: usize, target: f64) -> (Vec<f32>, f64, f64) {
     let mut moved = row.to_vec();
-    let before = dictionary.encode_unit(row, unit);
-    Op::clamp(dictionary, unit, target).unwrap().apply(&mut moved, Norm::Free);
-    let after = dictionary.encode_unit(&moved, unit);
+    let before = dictionary.encode_latent(row, latent);
+    Op::clamp(dictionary, latent, target).unwrap().apply(&mut moved, Norm::Free);
+    let after = dictionary.encode_latent(&moved, latent);
     (moved, before, after)
 }
 
 #[test]
-fn clamping_to_the_present_value_changes_nothing_and_to_another_is_read() {
+fn clamping_to_the_present_activation_changes_nothing_and_to_another_sets_it() {
     let rows = [[0.5f32, -1.0, 2.0, 0.0, 0.3, 1.5, -0.2, 0.1], [3.0, 0.2, 0.1, 2.5, 1.9, 0.0, 0.0, -4.0]];
     for activation in activations(9) {
         let dictionary = dictionary(POINT, 8, activation);
-        for (row, unit) in rows.iter().flat_map(|row| (0..9).map(move |unit| (row, unit))) {
-            let before = dictionary.encode_unit(row, unit);
-            let (same, ..) = clamped(&dictionary, (row, unit), before);
-            assert!(row.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-6), "unit {unit} of {row:?}");
+        for (row, latent) in rows.iter().flat_map(|row| (0..9).map(move |latent| (row, latent))) {
+            let before = dictionary.encode_latent(row, latent);
+            let (same, ..) = clamped(&dictionary, row, latent, before);
+            assert!(row.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-6), "latent {latent} of {row:?}");
         }
-        // Units that read 1 of their own direction: where one was active, or at 0, the target is read afterwards.
-        for (row, unit, target) in
+        // Latents whose encoder gives 1 for their own direction: if active, or at 0, they have the target afterwards.
+        for (row, latent, target) in
             [(&rows[0], 2, 7.0), (&rows[0], 5, 9.0), (&rows[1], 0, 2.6), (&rows[0], 3, 5.0)]
         {
-            let (.., after) = clamped(&dictionary, (row, unit), target);
-            assert!((after - target).abs() < 1e-6, "unit {unit} reads {after} for {target}");
+            let (.., after) = clamped(&dictionary, row, latent, target);
+            assert!((after - target).abs() < 1e-6, "latent {latent} reads {after} for {target}");
         }
-        // One that was silent below zero reads so much less.
-        let (.., after) = clamped(&dictionary, (&rows[0], 1), 5.0);
+        // One with a pre-activation below zero stays below the target by as much.
+        let (.., after) = clamped(&dictionary, &rows[0], 1, 5.0);
         assert!((after - 4.0).abs() < 1e-6, "{after}");
         let mut there = rows[0].to_vec();
         for by in [4.0, -4.0] {
-            Op::add_unit(&dictionary, 8, by).unwrap().apply(&mut there, Norm::Free);
+            Op::add_latent(&dictionary, 8, by).unwrap().apply(&mut there, Norm::Free);
         }
         assert!(rows[0].iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-6), "{there:?}");
     }
-    let small = dictionary(POINT, 8, Activation::Relu);
+    let small = dictionary(POINT, 8, SparseActivation::Relu);
     assert!(Op::clamp(&small, 9, 1.0).unwrap_err().to_string().contains("0 to 8"));
 }
 
 #[test]
-fn the_error_of_the_reconstruction_stays_when_a_unit_is_clamped() {
+fn a_clamp_keeps_the_error_of_the_reconstruction() {
     let rows = golden("rows");
     for kind in KINDS {
         let dictionary = Arc::new(load(kind).unwrap());
         for row in rows.rows() {
-            let (moved, before, _) = clamped(&dictionary, (row.as_slice().unwrap(), 3), 2.0);
+            let (moved, before, _) = clamped(&dictionary, row.as_slice().unwrap(), 3, 2.0);
             for (i, (moved, row)) in moved.iter().zip(row).enumerate() {
                 let expected = f64::from(*row) + (2.0 - before) * f64::from(dictionary.w_dec[(3, i)]);
                 assert!((f64::from(*moved) - expected).abs() < 1e-6, "{kind}");
@@ -228,18 +231,19 @@ fn the_error_of_the_reconstruction_stays_when_a_unit_is_clamped() {
 }
 
 #[test]
-fn of_equal_readings_top_k_keeps_the_first() {
-    let dictionary = dictionary(POINT, 4, Activation::TopK(2));
+fn top_k_keeps_the_first_of_equal_values() {
+    let dictionary = dictionary(POINT, 4, SparseActivation::TopK(2));
     let encoded = dictionary.encode(array![[1.0, 1.0, 1.0, 0.0]].view()).unwrap();
     assert_eq!(encoded, array![[1.0, 1.0, 0.0, 0.0, 0.0]]);
-    let each: Vec<f64> = (0..5).map(|unit| dictionary.encode_unit(&[1.0, 1.0, 1.0, 0.0], unit)).collect();
+    let each: Vec<f64> =
+        (0..5).map(|latent| dictionary.encode_latent(&[1.0, 1.0, 1.0, 0.0], latent)).collect();
     assert_eq!(each, [1.0, 1.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]
-fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
-    let dictionary = dictionary(POINT, 2, Activation::Relu);
-    // Unit 0 tells group a in training; on test rows it finds one of two, beside a stranger.
+fn latents_are_chosen_on_training_rows_and_measured_on_test_rows() {
+    let dictionary = dictionary(POINT, 2, SparseActivation::Relu);
+    // Latent 0 detects group a in training; on test rows it finds one of two, and one of another group.
     let rows = array![
         [5.0, 0.0],
         [4.0, 0.0],
@@ -253,11 +257,11 @@ fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
     let labels = ["a", "a", "a", "b", "b", "a", "a", "b"].map(String::from);
     let is_test = [false, false, false, false, false, true, true, true];
     let groups = Groups::new(&labels, is_test.to_vec());
-    let active = Active::of(&dictionary, rows.view()).unwrap();
+    let active = ActivationIndex::of(&dictionary, rows.view()).unwrap();
     assert_eq!((active.alive(), active.greatest(0), active.density(1)), (vec![0, 1, 2], 9.0, 3.0 / 8.0));
     let matches = groups.matches(&active, 3);
     let best = matches[0];
-    assert_eq!((best.unit, best.threshold, best.train_f1), (0, 3.0, 1.0));
+    assert_eq!((best.latent, best.threshold, best.train_f1), (0, 3.0, 1.0));
     assert_eq!(groups.names()[best.group], "a");
     let test = groups.test(&active, &best).unwrap();
     assert_eq!((test.precision, test.recall, test.f1, test.n), (0.5, 0.5, 0.5, 2));
@@ -265,5 +269,5 @@ fn units_are_chosen_on_training_rows_and_measured_on_test_rows() {
     assert!((test.average_precision - (0.5 + 1.0 / 3.0)).abs() < 1e-12, "{}", test.average_precision);
     assert!(matches.iter().all(|found| groups.names()[found.group] == "a"), "b has two training rows alone");
     let changed = Groups::new(&["a", "a", "a", "b", "b", "b", "b", "a"].map(String::from), is_test.to_vec());
-    assert_eq!(changed.matches(&active, 3), matches, "test rows had a say in the choice");
+    assert_eq!(changed.matches(&active, 3), matches, "test rows changed the choice");
 }

@@ -1,13 +1,13 @@
 //! `mappa features` and `mappa steer --feature` on the bundled model, with a dictionary of its stream's own axes.
 
 use super::features::dictionary;
-use mappa::features::Activation;
+use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
-use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, SweepRow, load_rows};
+use mappa::results::{ClampRow, FeatureGroupRow, FeatureRow, SweepRow, load_rows};
 use std::path::Path;
 use std::process::Command;
 
-/// What the command prints, or the error it ends with.
+/// The output of a command, or its error.
 fn mappa(lab: &Path, args: &[&str]) -> Result<String, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap();
     match output.status.code() {
@@ -17,12 +17,12 @@ fn mappa(lab: &Path, args: &[&str]) -> Result<String, String> {
 }
 
 #[test]
-fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
+fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let lab = folder.path();
     let point = HookPoint::ResidPost(3);
-    dictionary(point, 128, Activation::TopK(12)).save(&lab.join("axes")).unwrap();
-    dictionary(point, 8, Activation::Relu).save(&lab.join("narrow")).unwrap();
+    dictionary(point, 128, SparseActivation::TopK(12)).save(&lab.join("axes")).unwrap();
+    dictionary(point, 8, SparseActivation::Relu).save(&lab.join("narrow")).unwrap();
     let (axes, narrow) = (lab.join("axes"), lab.join("narrow"));
     let (axes, narrow) = (axes.to_str().unwrap(), narrow.to_str().unwrap());
     let text = lab.join("text.txt");
@@ -60,10 +60,10 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
         ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
     assert!(pressed.contains("text names it"), "{pressed}");
-    let pressed: Vec<PressRow> = load_rows(&rows.join("press_country.csv")).unwrap();
+    let pressed: Vec<ClampRow> = load_rows(&rows.join("press_country.csv")).unwrap();
     assert_eq!(pressed.len(), 6);
-    // An activation of 0 added is no steering; one of twice the greatest is.
-    let random: Vec<&PressRow> = pressed.iter().filter(|row| row.way == "random").collect();
+    // Adding an activation of 0 changes nothing; adding twice the greatest does.
+    let random: Vec<&ClampRow> = pressed.iter().filter(|row| row.way == "random").collect();
     assert!(random.iter().all(|row| (row.own == 0.0 && row.kl == 0.0) == (row.times == 0.0)), "{random:?}");
 
     for (refused, parts) in [
@@ -87,13 +87,13 @@ fn units_are_listed_and_pressed_and_what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_unit_is_swept_after_the_block_of_its_dictionary() {
+fn a_latent_is_swept_after_the_block_of_its_dictionary() {
     let folder = tempfile::tempdir().unwrap();
     let lab = folder.path();
     let probes = "probes/atlas/world_place/empty/probes.safetensors";
     std::fs::create_dir_all(lab.join(probes).parent().unwrap()).unwrap();
     std::fs::copy(super::root(probes), lab.join(probes)).unwrap();
-    dictionary(HookPoint::ResidPost(3), 128, Activation::TopK(12)).save(&lab.join("axes")).unwrap();
+    dictionary(HookPoint::ResidPost(3), 128, SparseActivation::TopK(12)).save(&lab.join("axes")).unwrap();
     let feature = format!("{}:5", lab.join("axes").display());
     let sweep = |more: &[&str]| {
         let of = ["steer", "sweep", "--target", "longitude", "--doses", "0,2", "--prompts", "Vienna,Athens"];

@@ -3,14 +3,16 @@
 
 use super::features::dictionary;
 use super::root;
-use mappa::features::Activation;
+use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     BlockPart, Callbacks, Capture, Chain, Continuation, Forest, Hook, KvCache, Model, NoHook, Param,
     ParamKind, Place, Precision, Prompts, Sampling, Spec, Transformer, Weight, generate, generate_each,
 };
 use mappa::probes::Probe;
-use mappa::steering::{Direction, Norm, Op, Positions, Steer, SteerTexts, Steers, Where};
+use mappa::steering::{
+    Norm, Op, SteerHook, SteerHooks, SteerTexts, TokenChoice, TokenPositions, UnitDirection,
+};
 use mappa::tokenizer::{Encoded, EncodedPrompt};
 use ndarray::{Array1, Array2};
 
@@ -41,13 +43,13 @@ fn models() -> impl Iterator<Item = (&'static str, Transformer)> {
 
 /// A random probe of two targets, from a seed.
 fn probe(d_model: usize) -> Probe {
-    let rows = [1, 2].map(|seed| Direction::random(d_model, seed).unwrap().times(3.0 * seed as f64));
+    let rows = [1, 2].map(|seed| UnitDirection::random(d_model, seed).unwrap().times(3.0 * seed as f64));
     let weights = Array2::from_shape_fn((2, d_model), |(t, i)| rows[t][i]);
     Probe { weights, bias: Array1::from_vec(vec![10.0, -4.0]), penalty: 1.0 }
 }
 
 fn read(probe: &Probe, row: &[f32]) -> Vec<f64> {
-    probe.read(Array1::from_vec(widen(row)).view()).to_vec()
+    probe.predict_one(Array1::from_vec(widen(row)).view()).to_vec()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -65,25 +67,25 @@ fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 
 /// A vector longer than the fixtures' rows, so that no effect is hidden by rounding.
 fn push(d_model: usize) -> Vec<f64> {
-    Direction::random(d_model, 3).unwrap().times(30.0)
+    UnitDirection::random(d_model, 3).unwrap().times(30.0)
 }
 
-fn positions(at: &Where) -> Positions {
+fn positions(at: &TokenChoice) -> TokenPositions {
     let offsets = (0..TEXT.len()).map(|i| (i.saturating_sub(1), i)).collect();
     let text = "abcdef".to_string();
     let encoded = Encoded { ids: TEXT.to_vec(), offsets };
-    Positions::new(at, &EncodedPrompt { part: 0..text.len(), text, encoded }).unwrap()
+    TokenPositions::new(at, &EncodedPrompt { part: 0..text.len(), text, encoded }).unwrap()
 }
 
-fn everywhere() -> Positions {
-    positions(&Where::All)
+fn everywhere() -> TokenPositions {
+    positions(&TokenChoice::All)
 }
 
-fn at(spec: &Spec, op: Op, point: HookPoint) -> Steer {
-    Steer::new(spec, (point, op), Norm::Free, everywhere()).unwrap()
+fn at(spec: &Spec, op: Op, point: HookPoint) -> SteerHook {
+    SteerHook::new(spec, point, op, everywhere()).unwrap()
 }
 
-fn all(spec: &Spec, op: Op, layer: usize) -> Steer {
+fn all(spec: &Spec, op: Op, layer: usize) -> SteerHook {
     at(spec, op, HookPoint::ResidPost(layer))
 }
 
@@ -98,12 +100,13 @@ fn dose_0_changes_no_bit() {
         let plain = pass(&model, &TEXT, &mut NoHook);
         let samplings = [Sampling::GREEDY, Sampling { top_p: 0.9, ..Sampling::at(1.0, 4) }];
         for op in [
-            Op::add(&Direction::random(d_model, 3).unwrap(), 0.0, 2.5),
+            Op::add(&UnitDirection::random(d_model, 3).unwrap(), 0.0, 2.5),
             Op::shift(&probe(d_model), &[0.0, -0.0]).unwrap(),
         ] {
             for norm in [Norm::Free, Norm::Kept] {
                 let what = (HookPoint::ResidPost(1), op.clone());
-                let mut steer = Steer::new(&model.spec, what, norm, everywhere()).unwrap();
+                let mut steer =
+                    SteerHook::new(&model.spec, what.0, what.1, everywhere()).unwrap().with_norm(norm);
                 let steered = pass(&model, &TEXT, &mut steer);
                 assert_eq!(steer.n_changed(), TEXT.len() - N_SPECIAL, "the hook was not reached");
                 assert_eq!((&steered.stream, &steered.logits), (&plain.stream, &plain.logits), "{name}");
@@ -158,7 +161,8 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
         for l in 0..model.spec.n_layers {
             let op = Op::Add(vector.clone());
             let what = (HookPoint::ResidPost(l), op);
-            let mut steer = Steer::new(&model.spec, what, Norm::Free, Positions::span(first..end)).unwrap();
+            let mut steer =
+                SteerHook::new(&model.spec, what.0, what.1, TokenPositions::span(first..end)).unwrap();
             let steered = pass(&model, &TEXT, &mut steer);
             // Depth 0 is `embed`, so the stream after block `l` has depth `l + 1`.
             assert_eq!(steered.stream[..=l], plain.stream[..=l], "{name}: a stream before layer {l}");
@@ -202,10 +206,10 @@ fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
         let (probe, deltas) = (probe(model.spec.d_model), [7.0, -20.0]);
         // An orthonormal basis of the probe's two rows, computed here, not by the tested code.
         let (a, b) = (probe.weights.row(0).to_vec(), probe.weights.row(1).to_vec());
-        let first = Direction::of(&a).unwrap();
+        let first = UnitDirection::of(&a).unwrap();
         let along = dot(&b, first.unit());
         let rest: Vec<f64> = b.iter().zip(first.unit()).map(|(b, d)| b - along * d).collect();
-        let basis = [first, Direction::of(&rest).unwrap()];
+        let basis = [first, UnitDirection::of(&rest).unwrap()];
         let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::shift(&probe, &deltas).unwrap(), 1));
         for row in N_SPECIAL..TEXT.len() {
@@ -225,7 +229,7 @@ fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
 #[test]
 fn remove_takes_the_component_along_the_direction_and_nothing_else() {
     for (name, model) in models() {
-        let direction = Direction::random(model.spec.d_model, 8).unwrap();
+        let direction = UnitDirection::random(model.spec.d_model, 8).unwrap();
         let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::Remove(direction.clone()), 1));
         let mut most = 0f64; // largest component along the direction
@@ -246,7 +250,8 @@ fn with_a_kept_norm_the_row_rotates() {
     for (name, model) in models() {
         let op = Op::Add(push(model.spec.d_model));
         let what = (HookPoint::ResidPost(1), op);
-        let mut steer = Steer::new(&model.spec, what, Norm::Kept, everywhere()).unwrap();
+        let mut steer =
+            SteerHook::new(&model.spec, what.0, what.1, everywhere()).unwrap().with_norm(Norm::Kept);
         let (before, after) = (pass(&model, &TEXT, &mut NoHook), pass(&model, &TEXT, &mut steer));
         for row in N_SPECIAL..TEXT.len() {
             let (h, turned) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
@@ -258,7 +263,7 @@ fn with_a_kept_norm_the_row_rotates() {
 }
 
 /// The most probable tokens and their logits, with a whole pass per token.
-fn without_cache(model: &Transformer, hook: impl Fn() -> Steer) -> (Vec<u32>, Vec<Vec<f32>>) {
+fn without_cache(model: &Transformer, hook: impl Fn() -> SteerHook) -> (Vec<u32>, Vec<Vec<f32>>) {
     let (mut ids, mut chosen_by) = (TEXT.to_vec(), vec![]);
     for _ in 0..8 {
         let logits = pass(model, &ids, &mut hook()).logits.pop().unwrap();
@@ -287,26 +292,29 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
         let plain = greedy(&model, &mut NoHook);
         // The last new token is never an input.
         let (prompt, new) = (TEXT.len() - N_SPECIAL, 7);
-        let span = Where::Span("cd".into());
+        let span = TokenChoice::Span("cd".into());
         for (place, n_changed) in [
-            (Where::Prompt, prompt),
-            (Where::Generated, new),
-            (Where::All, prompt + new),
-            (Where::Last, 1),
-            (Where::Bos, 1),
+            (TokenChoice::Prompt, prompt),
+            (TokenChoice::Generated, new),
+            (TokenChoice::All, prompt + new),
+            (TokenChoice::Last, 1),
+            (TokenChoice::Bos, 1),
             (span, 2),
-            (Where::Several(vec![Where::Last, Where::Generated, Where::Last]), 1 + new),
+            (
+                TokenChoice::Several(vec![TokenChoice::Last, TokenChoice::Generated, TokenChoice::Last]),
+                1 + new,
+            ),
         ] {
             let hook = || {
                 let what = (HookPoint::ResidPost(1), Op::Add(push(model.spec.d_model)));
-                Steer::new(&model.spec, what, Norm::Free, positions(&place)).unwrap()
+                SteerHook::new(&model.spec, what.0, what.1, positions(&place)).unwrap()
             };
             let mut steer = hook();
             let cached = greedy(&model, &mut steer);
             assert_eq!(steer.n_changed(), n_changed, "{name}: {place:?}");
             let (ids, logits) = without_cache(&model, hook);
             assert_eq!(cached, ids, "{name}: {place:?}");
-            let may_be_equal = matches!(place, Where::Bos | Where::Span(_)); // a change far back may leave the best token
+            let may_be_equal = matches!(place, TokenChoice::Bos | TokenChoice::Span(_)); // a change far back may leave the best token
             assert!(may_be_equal || cached != plain, "{name}: {place:?}: steering changed nothing");
             let error = apart(&with_cache(&model, &ids, &mut hook()), &logits);
             assert!(error < 1e-5, "{name}: {place:?}: {error}");
@@ -325,8 +333,8 @@ fn every_op_acts_at_every_hook_point_of_each_family() {
         let plain = pass(&model, &TEXT, &mut NoHook);
         for point in points(&model.spec) {
             let width = model.spec.width_at(point).unwrap();
-            let direction = Direction::random(width, 3).unwrap();
-            let unit = dictionary(point, width, Activation::Relu);
+            let direction = UnitDirection::random(width, 3).unwrap();
+            let unit = dictionary(point, width, SparseActivation::Relu);
             for (what, op) in [
                 ("add", Op::Add(push(width))),
                 ("shift", Op::shift(&probe(width), &[40.0, -70.0]).unwrap()),
@@ -335,7 +343,8 @@ fn every_op_acts_at_every_hook_point_of_each_family() {
                 ("clamp", Op::clamp(&unit, 2, 90.0).unwrap()),
             ] {
                 for norm in [Norm::Free, Norm::Kept] {
-                    let mut steer = Steer::new(&model.spec, (point, op.clone()), norm, everywhere()).unwrap();
+                    let mut steer =
+                        SteerHook::new(&model.spec, point, op.clone(), everywhere()).unwrap().with_norm(norm);
                     let steered = pass(&model, &TEXT, &mut steer);
                     assert_eq!(steer.n_changed(), TEXT.len() - N_SPECIAL, "{name}: {point}");
                     let moved = apart(&steered.logits[N_SPECIAL..], &plain.logits[N_SPECIAL..]);
@@ -370,8 +379,7 @@ fn set_at_every_hook_point_makes_the_prediction_the_target() {
 fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
     for (name, model) in models() {
         let spec = &model.spec;
-        let refuse =
-            |point, op| Steer::new(spec, (point, op), Norm::Free, everywhere()).unwrap_err().to_string();
+        let refuse = |point, op| SteerHook::new(spec, point, op, everywhere()).unwrap_err().to_string();
         let vector = || Op::Add(push(spec.d_model));
         let error = refuse(HookPoint::ResidPost(spec.n_layers), vector());
         assert!(error.contains(&format!("0 to {}", spec.n_layers - 1)), "{name}: {error}");
@@ -395,12 +403,12 @@ fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
 fn several_changes_at_several_layers_act_together() {
     for (name, model) in models() {
         let spec = &model.spec;
-        let op = |seed, length| Op::Add(Direction::random(spec.d_model, seed).unwrap().times(length));
+        let op = |seed, length| Op::Add(UnitDirection::random(spec.d_model, seed).unwrap().times(length));
         let mut together =
-            Steers(vec![all(spec, op(1, 9.0), 0), all(spec, op(2, 7.0), 1), all(spec, op(3, 5.0), 1)]);
-        let both: Vec<f64> = Direction::random(spec.d_model, 2).unwrap().times(7.0);
+            SteerHooks(vec![all(spec, op(1, 9.0), 0), all(spec, op(2, 7.0), 1), all(spec, op(3, 5.0), 1)]);
+        let both: Vec<f64> = UnitDirection::random(spec.d_model, 2).unwrap().times(7.0);
         let both =
-            both.iter().zip(Direction::random(spec.d_model, 3).unwrap().times(5.0)).map(|(a, b)| a + b);
+            both.iter().zip(UnitDirection::random(spec.d_model, 3).unwrap().times(5.0)).map(|(a, b)| a + b);
         let (mut first, mut second) = (all(spec, op(1, 9.0), 0), all(spec, Op::Add(both.collect()), 1));
         let ours = pass(&model, &TEXT, &mut together);
         let theirs = pass(&model, &TEXT, &mut Chain(&mut first, &mut second));
@@ -435,9 +443,9 @@ fn adding_a_vector_equals_adding_it_to_the_bias_of_the_blocks_output() {
     let model = biased(None);
     for l in 0..model.spec.n_layers {
         let vector = push(model.spec.d_model);
-        let all_positions = Positions::span(0..usize::MAX);
+        let all_positions = TokenPositions::span(0..usize::MAX);
         let what = (HookPoint::ResidPost(l), Op::Add(vector.clone()));
-        let mut steer = Steer::new(&model.spec, what, Norm::Free, all_positions).unwrap();
+        let mut steer = SteerHook::new(&model.spec, what.0, what.1, all_positions).unwrap();
         let steered = pass(&model, &TEXT, &mut steer);
         let written = pass(&biased(Some((l, &vector))), &TEXT, &mut NoHook);
         let plain = pass(&model, &TEXT, &mut NoHook);
@@ -482,7 +490,7 @@ fn steering_one_text_of_a_forest_changes_no_bit_of_the_others() {
     let texts = vec![vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     for (name, model) in models() {
         let (forest, last) = Forest::of_chains(&texts).unwrap();
-        let run = |of_text: Vec<Vec<Steer>>| -> Vec<Vec<f32>> {
+        let run = |of_text: Vec<Vec<SteerHook>>| -> Vec<Vec<f32>> {
             let stream = model.forward(&forest, None, &mut SteerTexts::new(of_text)).unwrap();
             model.logits(&stream).unwrap().to_vec2().unwrap()
         };

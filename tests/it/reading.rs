@@ -1,13 +1,14 @@
 //! Laws of extraction and probing: groups equal single passes, and what was planted is found.
 
 use super::tiny_spec;
-use mappa::activations::{Extraction, Reader, SpanRow, extract};
+use mappa::activations::{Extraction, PromptedDataset, SpanRow, TextModel, extract};
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Transformer, untrained};
 use mappa::probes::Scorer;
+use mappa::progress::{Observer, Progress};
 use mappa::results::{RIDGE, SHUFFLED};
-use mappa::steering::Direction;
+use mappa::steering::UnitDirection;
 use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use ndarray::Array2;
@@ -22,16 +23,29 @@ fn points() -> Vec<HookPoint> {
     points
 }
 
-/// What was extracted, and in how many groups.
+/// Counts the reports of an extraction, and keeps the last one's detail.
+#[derive(Default)]
+struct Reports {
+    n: usize,
+    last: String,
+}
+
+impl Observer for Reports {
+    fn progress(&mut self, progress: &Progress) {
+        self.n += 1;
+        self.last = progress.detail.to_string();
+    }
+}
+
+/// An extraction, and the number of its reports.
 fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> (Extraction, usize) {
-    let (mut n_groups, mut n_done) = (0, 0);
-    let (reader, prompt) = (Reader { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
-    let extraction = extract(reader, (dataset, &prompt), &points(), &mut |progress| {
-        n_groups += 1;
-        n_done = progress.n_done;
-    });
-    assert_eq!(n_done, dataset.entities.len());
-    (extraction.unwrap(), n_groups)
+    let (model, prompt) = (TextModel { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
+    let mut reports = Reports::default();
+    let texts = PromptedDataset { dataset, prompt: &prompt };
+    let extraction = extract(model, texts, &points(), &mut reports).unwrap();
+    let n = dataset.entities.len();
+    assert_eq!(reports.last, format!("{n} of {n} entities"));
+    (extraction, reports.n)
 }
 
 /// Some names that share beginnings, and a model and tokenizer for them.
@@ -81,7 +95,8 @@ fn forest_groups_equal_one_entity_at_a_time() {
 /// Noise with each target planted along a direction of its own, seeded by the target's place.
 fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let directions: Vec<Direction> = (0..2).map(|seed| Direction::random(d_model, seed).unwrap()).collect();
+    let directions: Vec<UnitDirection> =
+        (0..2).map(|seed| UnitDirection::random(d_model, seed).unwrap()).collect();
     let noise = || rng.sample::<f32, _>(StandardNormal);
     let mut activations = Array2::from_shape_simple_fn((dataset.entities.len(), d_model), noise);
     for (mut row, entity) in activations.rows_mut().into_iter().zip(&dataset.entities) {
@@ -111,8 +126,9 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
     let d_model = 24;
     for dataset in drawn() {
         let n_targets = dataset.kind.names().len();
-        let scorer = Scorer::official(&dataset, "planted", "empty").unwrap();
-        let scored = scorer.layer(HookPoint::ResidPost(0), planted(&dataset, d_model).view()).unwrap();
+        let scorer = Scorer::with_dataset_split(&dataset, "planted", "empty").unwrap();
+        let scored =
+            scorer.fit_and_score(HookPoint::ResidPost(0), planted(&dataset, d_model).view()).unwrap();
         let r2 = |method: &str, split: &str| -> Vec<f64> {
             let rows =
                 scored.rows.iter().filter(|r| r.metric == "r2" && r.method == method && r.split == split);
@@ -128,7 +144,7 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
         assert!(shuffled.iter().all(|r2| *r2 < 0.15), "{}: {shuffled:?}", dataset.name);
         // How the stream moves with a target is the direction that was planted, sign included.
         for (pattern, seed) in scored.stream.pattern.rows().into_iter().zip(0..) {
-            let planted = Direction::random(d_model, seed).unwrap();
+            let planted = UnitDirection::random(d_model, seed).unwrap();
             let along: f64 = pattern.iter().zip(planted.unit()).map(|(a, b)| a * b).sum();
             let cosine = along / pattern.dot(&pattern).sqrt();
             assert!(cosine > 0.98, "{}: target {seed}: cosine {cosine}", dataset.name);

@@ -8,7 +8,7 @@ use mappa::model::{
     AttentionDirection, BlockKind, Capture, Forest, Model, NoHook, PositionEmbedding, Precision, Spec,
     Transformer,
 };
-use mappa::steering::{self, Norm, Op, Positions, Steer, SteerTexts};
+use mappa::steering::{self, Op, SteerHook, SteerTexts, TokenPositions};
 use std::collections::BTreeSet;
 
 /// Enough rows for deduplication, with seven distinct tokens.
@@ -69,16 +69,16 @@ fn steering_one_text_in_block_0_changes_no_equal_row_of_another() {
             continue; // an encoder is not steered
         }
         let (forest, last) = Forest::of_chains(&texts()).unwrap();
-        let run = |of_text: Vec<Vec<Steer>>| {
+        let run = |of_text: Vec<Vec<SteerHook>>| {
             let stream = model.forward(&forest, None, &mut SteerTexts::new(of_text)).unwrap();
             stream.to_vec2::<f32>().unwrap()
         };
         let plain = run(vec![vec![]; N_TEXTS]);
         for point in points(&model.spec).into_iter().filter(|point| point.layer() == 0) {
             let width = model.spec.width_at(point).unwrap();
-            let push = steering::Direction::random(width, 3).unwrap().times(30.0);
+            let push = steering::UnitDirection::random(width, 3).unwrap().times(30.0);
             let op = (point, Op::Add(push));
-            let steer = Steer::new(&model.spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+            let steer = SteerHook::new(&model.spec, op.0, op.1, TokenPositions::span(0..usize::MAX)).unwrap();
             let mut of_text = vec![vec![]; N_TEXTS];
             of_text[1] = vec![steer];
             let steered = run(of_text);
@@ -130,9 +130,9 @@ fn cached_outputs_of_block_0_change_no_bit() {
             }
         }
         let (forest, _) = model.forest(&known).unwrap();
-        let push = steering::Direction::random(spec.d_model, 3).unwrap().times(30.0);
+        let push = steering::UnitDirection::random(spec.d_model, 3).unwrap().times(30.0);
         let op = (HookPoint::ResidPre(0), Op::Add(push));
-        let steer = Steer::new(spec, op, Norm::Free, Positions::span(0..usize::MAX)).unwrap();
+        let steer = SteerHook::new(spec, op.0, op.1, TokenPositions::span(0..usize::MAX)).unwrap();
         let plain = model.forward(&forest, None, &mut steer.clone()).unwrap();
         let knowing = model.forward_with_cache(&forest, Some(&first), &mut steer.clone()).unwrap();
         let quiet = model.forward_with_cache(&forest, Some(&first), &mut NoHook).unwrap();

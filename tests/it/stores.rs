@@ -1,15 +1,16 @@
-//! Laws of the store: however it was filled, by halves, in shards or at once, its bytes are the same.
+//! Laws of the store: filled by halves, in shards or at once, its bytes are the same.
 
 use super::tiny_spec;
 use mappa::Error;
 use mappa::activations::{
-    ActivationStore, Division, Extraction, Progress, Reader, Readout, Recording, Scope, Shard, Stored,
-    Verdict, Watch, Work, hook_points,
+    ActivationStore, Division, Extraction, Pooling, Prepared, PromptedDataset, Recording, Shard, StoredDtype,
+    TextModel, TokenScope, Verdict,
 };
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{AttentionDirection, Place, Spec, Transformer, untrained};
+use mappa::progress::{Observer, Progress, Silent};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use ndarray::{Axis, s};
@@ -20,13 +21,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 const N_ENTITIES: usize = 240;
-const READOUTS: [Readout; 5] = [Readout::Last, Readout::First, Readout::Mean, Readout::Max, Readout::Every];
+const POOLINGS: [Pooling; 5] = [Pooling::Last, Pooling::First, Pooling::Mean, Pooling::Max, Pooling::Every];
 
 /// A small model and a dataset of towns.
 pub struct Bench {
     transformer: Transformer,
     tokenizer: Tokenizer,
     dataset: Dataset,
+    prompt: Prompt,
 }
 
 impl Bench {
@@ -40,13 +42,14 @@ impl Bench {
         let tokenizer = Tokenizer::parse(Path::new("tokenizer.json"), &json).unwrap();
         let mut spec: Spec = tiny_spec(tokenizer.len());
         spec.attention.direction = direction;
-        Bench { transformer: untrained(&spec, 1).unwrap(), tokenizer, dataset }
+        let prompt = Prompt::new("Where is {} now").unwrap();
+        Bench { transformer: untrained(&spec, 1).unwrap(), tokenizer, dataset, prompt }
     }
 
-    pub fn work(&self, recording: Recording, shard: Option<Shard>) -> Work<'_> {
-        let reader = Reader { transformer: &self.transformer, tokenizer: &self.tokenizer };
-        let prompt = Prompt::new("Where is {} now").unwrap();
-        Work::new(reader, (&self.dataset, &prompt), recording, division(shard)).unwrap()
+    pub fn prepared(&self, recording: Recording, shard: Option<Shard>) -> Prepared<'_> {
+        let model = TextModel { transformer: &self.transformer, tokenizer: &self.tokenizer };
+        let texts = PromptedDataset { dataset: &self.dataset, prompt: &self.prompt };
+        Prepared::new(model, texts, recording, division(shard)).unwrap()
     }
 
     fn spec(&self) -> &Spec {
@@ -56,43 +59,44 @@ impl Bench {
     pub fn points(&self) -> Vec<HookPoint> {
         HookPoint::choose(
             "embed,blocks.*.hook_resid_post,blocks.0.attn.hook_z,*.hook_post",
-            &hook_points(self.spec()),
+            &self.spec().hook_points(),
         )
         .unwrap()
     }
 }
 
 pub fn division(shard: Option<Shard>) -> Division {
-    Division { group_nodes: 50, shard }
+    Division { batch_tokens: 50, shard }
 }
 
-/// What decides the content, without the run's date.
+/// The inputs of a store, without the run's date.
 pub fn card(recording: Recording, shard: Option<Shard>) -> Card {
     division(shard).describe(recording.describe(Card::default().input("dataset", "towns")))
 }
 
-/// Stops at the hook point that comes when `left` is used up.
-pub struct Patience {
+/// An observer that stops the work when it has been asked often enough.
+pub struct StopAfter {
     left: Cell<usize>,
-    before: Option<Progress>,
+    /// The detail of the first report.
+    first: Option<String>,
 }
 
-impl Patience {
-    pub fn of(left: usize) -> Patience {
-        Patience { left: Cell::new(left), before: None }
+impl StopAfter {
+    pub fn asked(left: usize) -> StopAfter {
+        StopAfter { left: Cell::new(left), first: None }
     }
 
-    pub fn endless() -> Patience {
-        Patience::of(usize::MAX)
+    pub fn never() -> StopAfter {
+        StopAfter::asked(usize::MAX)
     }
 }
 
-impl Watch for Patience {
-    fn at(&mut self, progress: Progress) {
-        self.before = self.before.or(Some(progress));
+impl Observer for StopAfter {
+    fn progress(&mut self, progress: &Progress) {
+        self.first.get_or_insert_with(|| progress.detail.to_string());
     }
 
-    fn stops(&self) -> bool {
+    fn should_stop(&self) -> bool {
         self.left.set(self.left.get().saturating_sub(1));
         self.left.get() == 0
     }
@@ -102,7 +106,7 @@ pub fn new_store(lab: &Path) -> ActivationStore {
     ActivationStore::new(lab, "m", "towns", "empty")
 }
 
-/// Every file of a store but hidden ones, by name.
+/// Every file of a store, without hidden ones, by name.
 pub fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
@@ -127,34 +131,34 @@ fn assert_same(found: &ActivationStore, expected: &ActivationStore) {
 pub fn filled(lab: &Path, bench: &Bench, recording: Recording, points: &[HookPoint]) -> ActivationStore {
     let store = new_store(lab);
     let filled = store
-        .extract(&bench.work(recording, None), (points, &card(recording, None)), &mut Patience::endless())
+        .extract(&bench.prepared(recording, None), points, &card(recording, None), &mut StopAfter::never())
         .unwrap();
     assert_eq!((filled.n_points, filled.n_kept, filled.locked), (points.len(), 0, true));
     store
 }
 
-fn every_recording(stored: Stored) -> Vec<Recording> {
-    let of = |scope| READOUTS.map(|readout| Recording { readout, scope, stored });
-    [of(Scope::Entity), of(Scope::Text)].concat()
+fn every_recording(dtype: StoredDtype) -> Vec<Recording> {
+    let of = |scope| POOLINGS.map(|pooling| Recording { pooling, scope, dtype });
+    [of(TokenScope::Entity), of(TokenScope::Text)].concat()
 }
 
 #[test]
-fn a_store_holds_what_memory_holds_and_16_bits_hold_it_rounded() {
+fn a_store_has_the_values_of_an_extraction_into_memory_rounded_to_its_dtype() {
     let bench = Bench::new(AttentionDirection::Causal);
-    for stored in [Stored::F32, Stored::F16, Stored::Bf16] {
-        for recording in every_recording(stored) {
+    for dtype in [StoredDtype::F32, StoredDtype::F16, StoredDtype::Bf16] {
+        for recording in every_recording(dtype) {
             let lab = tempfile::tempdir().unwrap();
             let points = bench.points();
             let store = filled(lab.path(), &bench, recording, &points);
-            let memory: Extraction = bench.work(recording, None).extract(&points, &mut |_| ()).unwrap();
+            let memory: Extraction = bench.prepared(recording, None).extract(&points, &mut Silent).unwrap();
             assert_eq!(store.spans().unwrap(), memory.spans);
             assert_eq!(store.hook_points().unwrap().len(), points.len());
             for point in points {
                 let (found, expected) = (store.load(point).unwrap(), &memory.arrays[&point]);
-                let rounded = expected.mapv(|x| match stored {
-                    Stored::F32 => x,
-                    Stored::F16 => half::f16::from_f32(x).to_f32(),
-                    Stored::Bf16 => half::bf16::from_f32(x).to_f32(),
+                let rounded = expected.mapv(|x| match dtype {
+                    StoredDtype::F32 => x,
+                    StoredDtype::F16 => half::f16::from_f32(x).to_f32(),
+                    StoredDtype::Bf16 => half::bf16::from_f32(x).to_f32(),
                 });
                 assert_eq!(found, rounded, "{point} {recording:?}");
                 let part = store.load_rows(point, 17..101).unwrap();
@@ -171,20 +175,20 @@ fn every_token_agrees_with_last_first_mean_and_max() {
     for direction in [AttentionDirection::Causal, AttentionDirection::Bidirectional] {
         let bench = Bench::new(direction);
         let points = bench.points();
-        for scope in [Scope::Entity, Scope::Text] {
-            let read = |readout| {
-                let recording = Recording { readout, scope, stored: Stored::F32 };
-                bench.work(recording, None).extract(&points, &mut |_| ()).unwrap()
+        for scope in [TokenScope::Entity, TokenScope::Text] {
+            let read = |pooling| {
+                let recording = Recording { pooling, scope, dtype: StoredDtype::F32 };
+                bench.prepared(recording, None).extract(&points, &mut Silent).unwrap()
             };
-            let [last, first, mean, max, every] = READOUTS.map(read);
+            let [last, first, mean, max, every] = POOLINGS.map(read);
             for point in &points {
                 for (i, span) in every.spans.iter().enumerate() {
                     let rows =
                         every.arrays[point].slice(s![span.first_row..span.first_row + span.n_rows, ..]);
                     let n = rows.nrows();
-                    assert!(if scope == Scope::Entity { n == span.n_tokens } else { n > span.n_tokens });
+                    assert!(if scope == TokenScope::Entity { n == span.n_tokens } else { n > span.n_tokens });
                     let row = |of: &Extraction| of.arrays[point].row(i).to_owned();
-                    // Computed with other texts beside it, a number may differ in its last bits.
+                    // In another batch, a number may differ in its last bits.
                     let near = |a: &ndarray::Array1<f32>, b: ndarray::ArrayView1<f32>| {
                         let apart = (a - &b).iter().fold(0f32, |most, x| most.max(x.abs()));
                         assert!(apart < 1e-5, "{point} of {}: {apart}", span.name);
@@ -200,7 +204,7 @@ fn every_token_agrees_with_last_first_mean_and_max() {
 }
 
 #[test]
-fn hook_points_that_are_added_later_make_the_same_bytes() {
+fn hook_points_added_later_make_the_same_bytes() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let recording = Recording::default();
@@ -212,25 +216,26 @@ fn hook_points_that_are_added_later_make_the_same_bytes() {
         [("date", "2026-01-02"), ("command", "mappa more")].map(|(k, v)| (k.into(), v.into())),
     );
     let more =
-        store.extract(&bench.work(recording, None), (&points, &card), &mut Patience::endless()).unwrap();
+        store.extract(&bench.prepared(recording, None), &points, &card, &mut StopAfter::never()).unwrap();
     assert_eq!(more.n_points, points.len() - 2);
     assert_same(&store, &together);
     let kept: Card = serde_json::from_slice(&bytes(&store)["card.json"]).unwrap();
     assert_eq!(kept.record["added 2026-01-02"], "mappa more");
     assert!(store.is_done(&card, &points).unwrap());
-    let again = store.extract(&bench.work(recording, None), (&points, &card), &mut Patience::of(1)).unwrap();
+    let again =
+        store.extract(&bench.prepared(recording, None), &points, &card, &mut StopAfter::asked(1)).unwrap();
     assert_eq!(again.n_points, 0, "there was nothing to do");
 }
 
 #[test]
 fn shards_are_merged_to_the_bytes_of_one_run() {
-    for (direction, readout, parts) in [
-        (AttentionDirection::Causal, Readout::Last, &[1, 3, 60][..]),
-        (AttentionDirection::Bidirectional, Readout::Mean, &[3]),
-        (AttentionDirection::Causal, Readout::Every, &[3]),
+    for (direction, pooling, parts) in [
+        (AttentionDirection::Causal, Pooling::Last, &[1, 3, 60][..]),
+        (AttentionDirection::Bidirectional, Pooling::Mean, &[3]),
+        (AttentionDirection::Causal, Pooling::Every, &[3]),
     ] {
         let bench = Bench::new(direction);
-        let recording = Recording { readout, ..Recording::default() };
+        let recording = Recording { pooling, ..Recording::default() };
         let lab = tempfile::tempdir().unwrap();
         let points = bench.points();
         let whole = filled(lab.path(), &bench, recording, &points);
@@ -241,47 +246,47 @@ fn shards_are_merged_to_the_bytes_of_one_run() {
             for index in 1..=of {
                 let shard = Shard::new(index, of).unwrap();
                 let (part, shard) = (store.of_shard(shard), Some(shard));
-                let work = bench.work(recording, shard);
-                n_empty += usize::from(work.n_entities() == 0);
-                part.extract(&work, (&points, &card(recording, shard)), &mut Patience::endless()).unwrap();
+                let prepared = bench.prepared(recording, shard);
+                n_empty += usize::from(prepared.n_entities() == 0);
+                part.extract(&prepared, &points, &card(recording, shard), &mut StopAfter::never()).unwrap();
                 if index < of {
-                    let message = store.merge(&mut Patience::endless()).unwrap_err().to_string();
+                    let message = store.merge(&mut StopAfter::never()).unwrap_err().to_string();
                     assert!(message.contains(&format!("{of}/{of}")), "{message}");
                 }
             }
             assert_eq!(n_empty > 0, of == 60, "{n_empty} of {of} shards are empty");
-            // Stopped before each shard, the merge goes on where it was.
+            // Stopped before each shard, the merge is resumed.
             let mut n_runs = 1;
-            while let Err(error) = store.merge(&mut Patience::of(n_runs.min(3))) {
+            while let Err(error) = store.merge(&mut StopAfter::asked(n_runs.min(3))) {
                 assert!(matches!(error, Error::Stopped { .. }), "{error}");
                 n_runs += 1;
             }
             assert!(n_runs > 1);
             assert_same(&store, &whole);
-            assert_eq!(store.merge(&mut Patience::endless()).unwrap().n_points, 0, "merged before");
+            assert_eq!(store.merge(&mut StopAfter::never()).unwrap().n_points, 0, "merged before");
         }
     }
 }
 
 #[test]
-fn shards_that_do_not_belong_together_are_refused() {
+fn shards_of_different_sets_are_refused() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
-    let message = store.merge(&mut Patience::endless()).unwrap_err().to_string();
+    let message = store.merge(&mut StopAfter::never()).unwrap_err().to_string();
     assert!(message.contains("no shards") && message.contains("--shard"), "{message}");
     let shards = [1, 2].map(|index| Shard::new(index, 2).unwrap());
     let fill = |shard: Shard, points: &[HookPoint]| {
         let card = card(recording, Some(shard));
         store
             .of_shard(shard)
-            .extract(&bench.work(recording, Some(shard)), (points, &card), &mut Patience::endless())
+            .extract(&bench.prepared(recording, Some(shard)), points, &card, &mut StopAfter::never())
             .unwrap();
     };
     fill(shards[0], &points);
     fill(shards[1], &points[1..]);
-    let merge = || store.merge(&mut Patience::endless()).unwrap_err();
+    let merge = || store.merge(&mut StopAfter::never()).unwrap_err();
     let message = merge().to_string();
     assert!(message.contains("2-of-2") && message.contains(&points[0].to_string()), "{message}");
     fill(shards[1], &points);
@@ -301,13 +306,13 @@ fn shards_that_do_not_belong_together_are_refused() {
         assert!(message.contains(&name) && message.contains("was changed"), "{message}");
         std::fs::write(&path, whole).unwrap();
     }
-    store.merge(&mut Patience::endless()).unwrap();
+    store.merge(&mut StopAfter::never()).unwrap();
 }
 
 #[test]
-fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bytes() {
+fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
     let bench = Bench::new(AttentionDirection::Causal);
-    let recording = Recording { readout: Readout::Max, scope: Scope::Text, stored: Stored::Bf16 };
+    let recording = Recording { pooling: Pooling::Max, scope: TokenScope::Text, dtype: StoredDtype::Bf16 };
     let points = bench.points();
     let lab = tempfile::tempdir().unwrap();
     let whole = filled(lab.path(), &bench, recording, &points);
@@ -318,14 +323,15 @@ fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bytes() {
         let store = new_store(lab.path());
         let mut kept_before = 0;
         loop {
-            let mut watch = Patience::of(rng.random_range(1..200));
-            let work = bench.work(recording, None);
-            match store.extract(&work, (&points, &card(recording, None)), &mut watch) {
+            let mut observer = StopAfter::asked(rng.random_range(1..200));
+            let prepared = bench.prepared(recording, None);
+            match store.extract(&prepared, &points, &card(recording, None), &mut observer) {
                 Err(Error::Stopped { kept, of }) => {
                     assert!(kept >= kept_before && of == N_ENTITIES);
-                    // The first that is told is what was kept.
+                    // The first report is that of the entities kept.
                     if kept_before > 0 {
-                        assert_eq!(watch.before.unwrap().n_done, kept_before);
+                        let expected = format!("{kept_before} of {N_ENTITIES} entities");
+                        assert_eq!(observer.first.unwrap(), expected);
                         n_resumed += 1;
                     }
                     (kept_before, n_stopped) = (kept, n_stopped + 1);
@@ -352,7 +358,7 @@ fn a_run_that_is_stopped_anywhere_goes_on_to_the_same_bytes() {
     assert!(n_stopped > 10 && n_resumed > 5);
 }
 
-/// The bench with one weight of the embedding of a token spoilt.
+/// Sets one weight of a token's embedding to a value.
 fn spoilt(bench: &mut Bench, token: u32, value: f32) {
     let spec = bench.spec().clone();
     let bench_again = Transformer::new(spec.clone(), &mut |param, shape| {
@@ -368,24 +374,25 @@ fn spoilt(bench: &mut Bench, token: u32, value: f32) {
 }
 
 #[test]
-fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
-    for (bad, scope) in [(f32::NAN, Scope::Entity), (f32::INFINITY, Scope::Text)] {
+fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
+    for (bad, scope) in [(f32::NAN, TokenScope::Entity), (f32::INFINITY, TokenScope::Text)] {
         let mut bench = Bench::new(AttentionDirection::Causal);
-        let clean = Recording { readout: Readout::Every, scope, stored: Stored::F32 };
+        let clean = Recording { pooling: Pooling::Every, scope, dtype: StoredDtype::F32 };
         // A token of the last name in the order of the dataset, which stands in few others.
-        let spans = bench.work(clean, None).extract(&[HookPoint::ResidPre(0)], &mut |_| ()).unwrap().spans;
+        let spans =
+            bench.prepared(clean, None).extract(&[HookPoint::ResidPre(0)], &mut Silent).unwrap().spans;
         let ids =
             |i: usize| spans[i].token_ids.split(' ').map(|id| id.parse().unwrap()).collect::<Vec<u32>>();
         let token = ids(7)[2];
         spoilt(&mut bench, token, bad);
-        for readout in [Readout::Every, Readout::Mean, Readout::Max] {
-            let recording = Recording { readout, ..clean };
+        for pooling in [Pooling::Every, Pooling::Mean, Pooling::Max] {
+            let recording = Recording { pooling, ..clean };
             let lab = tempfile::tempdir().unwrap();
             let store = new_store(lab.path());
             let points = [HookPoint::ResidPre(0), HookPoint::ResidPost(1)];
-            let work = bench.work(recording, None);
+            let prepared = bench.prepared(recording, None);
             let error = store
-                .extract(&work, (&points, &card(recording, None)), &mut Patience::endless())
+                .extract(&prepared, &points, &card(recording, None), &mut StopAfter::never())
                 .unwrap_err();
             let message = error.to_string();
             assert!(matches!(error, Error::NonFinite { .. }), "{message}");
@@ -393,70 +400,70 @@ fn a_value_that_is_no_number_stops_with_hook_point_entity_and_token() {
             for part in ["blocks.0.hook_resid_pre of `", "(row ", &format!("`{spelled}`"), &bad.to_string()] {
                 assert!(message.contains(part), "`{part}` is not in: {message}");
             }
-            // The token that is named is the one that was spoilt, and the entity holds it.
+            // The message names the token with the bad weight, which is one of the entity's.
             let row: usize =
                 message.split("(row ").nth(1).unwrap().split(')').next().unwrap().parse().unwrap();
             let at: usize =
                 message.split("token ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
             let start = spans[row - 1].position + 1 - spans[row - 1].n_tokens;
             assert_eq!(ids(row - 1)[at - start], token, "{message}");
-            // What was computed before is kept, and nothing of this group.
+            // Earlier batches are kept, and nothing of this one.
             let journal = std::fs::read_to_string(store.folder.join(".partial/journal.csv")).unwrap();
             let kept: Vec<&str> = journal.lines().map(|line| line.split(',').next().unwrap()).collect();
-            let n_groups = kept.len();
-            assert_eq!(kept, (0..n_groups).map(|g| g.to_string()).collect::<Vec<_>>());
+            let n_batches = kept.len();
+            assert_eq!(kept, (0..n_batches).map(|b| b.to_string()).collect::<Vec<_>>());
         }
     }
 }
 
 #[test]
-fn a_value_too_large_for_16_bits_is_named_and_not_stored() {
+fn a_value_too_large_for_16_bits_is_refused_by_name() {
     let mut bench = Bench::new(AttentionDirection::Causal);
     let points = [HookPoint::ResidPre(0)];
-    let spans = bench.work(Recording::default(), None).extract(&points, &mut |_| ()).unwrap().spans;
+    let spans = bench.prepared(Recording::default(), None).extract(&points, &mut Silent).unwrap().spans;
     spoilt(&mut bench, spans[0].token_ids.split(' ').next().unwrap().parse().unwrap(), 1e5);
-    let read = |stored| {
+    let read = |dtype| {
         let lab = tempfile::tempdir().unwrap();
-        let recording = Recording { readout: Readout::Every, scope: Scope::Text, stored };
-        let work = bench.work(recording, None);
-        new_store(lab.path()).extract(&work, (&points, &card(recording, None)), &mut Patience::endless())
+        let recording = Recording { pooling: Pooling::Every, scope: TokenScope::Text, dtype };
+        let prepared = bench.prepared(recording, None);
+        new_store(lab.path()).extract(&prepared, &points, &card(recording, None), &mut StopAfter::never())
     };
-    let message = read(Stored::F16).unwrap_err().to_string();
+    let message = read(StoredDtype::F16).unwrap_err().to_string();
     for part in ["blocks.0.hook_resid_pre of `", "100000", "f16 holds at most 6.5504e4", "bf16 or f32"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
-    read(Stored::Bf16).unwrap();
-    read(Stored::F32).unwrap();
+    read(StoredDtype::Bf16).unwrap();
+    read(StoredDtype::F32).unwrap();
 }
 
 #[test]
-fn other_inputs_are_refused_by_field_finished_or_not() {
+fn other_inputs_are_refused_by_field_in_finished_and_unfinished_stores() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
     let refuses = |card: &Card, points: &[HookPoint], field: &str| {
         let error = store
-            .extract(&bench.work(recording, None), (points, card), &mut Patience::endless())
+            .extract(&bench.prepared(recording, None), points, card, &mut StopAfter::never())
             .unwrap_err();
         assert!(matches!(&error, Error::CardMismatch { field: found, .. } if found == field), "{error}");
     };
     let own = card(recording, None);
-    store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::of(60)).unwrap_err();
+    store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::asked(60)).unwrap_err();
     refuses(&own.clone().input("dataset", "cities"), &points, "dataset");
     refuses(&own.clone().input("group_nodes", 51), &points, "group_nodes");
     refuses(&own, &points[1..], "hook_points");
-    store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::endless()).unwrap();
+    store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::never()).unwrap();
     refuses(&own.clone().input("dtype", "f16"), &points, "dtype");
     refuses(&own.clone().input("token_position", "first token of the entity"), &points, "token_position");
     let none = [HookPoint::ResidPost(2)];
     let error =
-        store.extract(&bench.work(recording, None), (&none, &own), &mut Patience::endless()).unwrap_err();
+        store.extract(&bench.prepared(recording, None), &none, &own, &mut StopAfter::never()).unwrap_err();
     assert!(matches!(error, Error::UnknownHookPoint { .. }), "{error}");
 }
 
 #[test]
-fn a_store_is_held_against_its_checksums_and_mended_by_the_same_command() {
+fn a_store_is_verified_by_its_checksums_and_repaired_by_the_same_command() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -485,7 +492,7 @@ fn a_store_is_held_against_its_checksums_and_mended_by_the_same_command() {
     std::fs::remove_file(store.folder.join("blocks.9.hook_resid_post.safetensors")).unwrap();
     let own = card(recording, None);
     let mended =
-        store.extract(&bench.work(recording, None), (&points, &own), &mut Patience::endless()).unwrap();
+        store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::never()).unwrap();
     assert_eq!(mended.n_points, 2);
     assert_same(&store, &whole);
     let nothing = new_store(&lab.path().join("nowhere"));

@@ -4,9 +4,11 @@ use mappa::datasets::bundled;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, Precision, generate};
 use mappa::probes::ProbeSet;
+use mappa::progress::Silent;
 use mappa::results::{SweepRow, load_rows};
 use mappa::steering::{
-    Along, Gazetteer, Layers, Norm, Op, Positions, Steer, Steers, Sweep, Way, Where, sweep,
+    Basis, DoseSweep, Gazetteer, LayerSet, Op, SteerHook, SteerHooks, SweepDirection, TokenChoice,
+    TokenPositions, sweep,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,26 +19,27 @@ fn probes(dataset: &str) -> ProbeSet {
     ProbeSet::load(&super::root(&format!("probes/atlas/{dataset}/empty/probes.safetensors"))).unwrap()
 }
 
-/// A place sweep of these prompts; no random directions, eight tokens.
+/// A sweep of places by these prompts, without random directions, of eight tokens.
 fn plan<'a>(
-    (probes, gazetteer): (&'a ProbeSet, &'a Gazetteer),
-    (layers, doses): (&'a Layers, &'a [f64]),
+    probes: &'a ProbeSet,
+    layers: &'a LayerSet,
+    doses: &'a [f64],
     prompts: &'a [String],
-) -> Sweep<'a> {
-    Sweep {
+) -> DoseSweep<'a> {
+    DoseSweep {
         kind: "place",
         probes,
         target: "longitude",
         layers,
-        ways: &[Way::Probe(Along::Pattern)],
+        directions: &[SweepDirection::Probe(Basis::Pattern)],
         doses,
         prompts,
         parts: &[],
-        at: Where::Prompt,
+        at: TokenChoice::Prompt,
         n_random: 0,
         n_tokens: 8,
         names: None,
-        gazetteer: Some(gazetteer),
+        gazetteer: None,
     }
 }
 
@@ -49,23 +52,27 @@ fn joined_layers_do_what_one_change_after_each_of_them_does() {
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1+3".parse().unwrap());
     let prompt = "Vienna is in".to_string();
-    let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 90.0]), std::slice::from_ref(&prompt));
-    let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+    let plan = DoseSweep {
+        gazetteer: Some(&gazetteer),
+        ..plan(&probes, &layers, &[0.0, 90.0], std::slice::from_ref(&prompt))
+    };
+    let rows = sweep(&model, &plan, &mut Silent).unwrap();
     assert!(rows.iter().all(|row| row.layers == "1+3"));
     assert_eq!(rows.iter().filter(|row| row.dose == 90.0).count(), 5, "read at layers 1 to 5");
 
     let framed = model.tokenizer.frame(&prompt, 0..prompt.len()).unwrap();
     let one = |layer: usize| {
         let point = HookPoint::ResidPost(layer);
-        let op = Op::shift_along(Along::Pattern, probes.get(point).unwrap(), &[0.0, 90.0]).unwrap();
-        let positions = Positions::new(&Where::Prompt, &framed).unwrap();
-        Steer::new(model.spec(), (point, op), Norm::Free, positions).unwrap()
+        let op = Op::shift_along(Basis::Pattern, probes.get(point).unwrap(), &[0.0, 90.0]).unwrap();
+        let positions = TokenPositions::new(&TokenChoice::Prompt, &framed).unwrap();
+        SteerHook::new(model.spec(), point, op, positions).unwrap()
     };
     let end = framed.encoded.ids[0];
     let continuation = Continuation { ends: vec![end], ..Continuation::greedy(8) };
-    let text = |steers: Vec<Steer>| {
+    let text = |steers: Vec<SteerHook>| {
         let written =
-            generate(&model.transformer, &framed.encoded.ids, &continuation, &mut Steers(steers)).unwrap();
+            generate(&model.transformer, &framed.encoded.ids, &continuation, &mut SteerHooks(steers))
+                .unwrap();
         model.tokenizer.decode(written.new_ids()).unwrap()
     };
     let swept = |dose: f64| rows.iter().find(|row| row.dose == dose).unwrap().text.clone();
@@ -92,17 +99,20 @@ fn texts_end_at_the_tokens_that_the_files_name_and_no_reading_goes_past_them() {
     let prompt = "Vienna is in".to_string();
     let ids = plain.tokenizer.encode(&prompt).unwrap().ids;
     let greedy = || Continuation::greedy(8).until_end(&plain.tokenizer);
-    let whole = generate(&plain.transformer, &ids, &greedy(), &mut Steers(vec![])).unwrap();
+    let whole = generate(&plain.transformer, &ids, &greedy(), &mut SteerHooks(vec![])).unwrap();
     let new = whole.new_ids().to_vec();
     let n = (1..new.len()).find(|n| !new[..*n].contains(&new[*n])).unwrap();
     for ends in [serde_json::json!(new[n]), serde_json::json!([287, new[n]])] {
         let model = ending_at(lab.path(), ends);
         let continuation = Continuation::greedy(8).until_end(&model.tokenizer);
-        let text = generate(&model.transformer, &ids, &continuation, &mut Steers(vec![])).unwrap();
+        let text = generate(&model.transformer, &ids, &continuation, &mut SteerHooks(vec![])).unwrap();
         assert_eq!((text.new_ids(), text.written_ids(), text.is_ended), (&new[..=n], &new[..n], true));
         let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1".parse().unwrap());
-        let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 1.0]), std::slice::from_ref(&prompt));
-        let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+        let plan = DoseSweep {
+            gazetteer: Some(&gazetteer),
+            ..plan(&probes, &layers, &[0.0, 1.0], std::slice::from_ref(&prompt))
+        };
+        let rows = sweep(&model, &plan, &mut Silent).unwrap();
         let swept = &rows.iter().find(|row| row.dose == 0.0).unwrap().text;
         assert_eq!(*swept, model.tokenizer.decode(&new[..n]).unwrap());
     }
@@ -114,8 +124,9 @@ fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
     let (probes, gazetteer, prompts) = (probes("world_place"), countries(), ["Athens is in".to_string()]);
     let reading = |layers: &str, dose: f64, at: usize| {
         let layers = layers.parse().unwrap();
-        let plan = plan((&probes, &gazetteer), (&layers, &[0.0, 40.0]), &prompts);
-        let rows = sweep(&model, &plan, &mut |_| ()).unwrap();
+        let plan =
+            DoseSweep { gazetteer: Some(&gazetteer), ..plan(&probes, &layers, &[0.0, 40.0], &prompts) };
+        let rows = sweep(&model, &plan, &mut Silent).unwrap();
         rows.iter().find(|row| row.dose == dose && row.read_layer == at).unwrap().reading
     };
     // The first layer moves by the dose; the second keeps what the first left, and moves by the dose again.
@@ -123,7 +134,11 @@ fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
     let (joined, alone) = (reading("2+3", 40.0, 3), reading("2", 40.0, 3));
     assert!((joined - alone - 40.0).abs() < 1e-2, "{joined} {alone}");
     let layers = "2+6".parse().unwrap();
-    let error = sweep(&model, &plan((&probes, &gazetteer), (&layers, &[0.0]), &prompts), &mut |_| ());
+    let error = sweep(
+        &model,
+        &DoseSweep { gazetteer: Some(&gazetteer), ..plan(&probes, &layers, &[0.0], &prompts) },
+        &mut Silent,
+    );
     assert!(error.unwrap_err().to_string().contains("0 to 5"));
 }
 
@@ -184,9 +199,9 @@ fn moving_european_cities_east_at_three_layers_moves_the_country_that_is_named()
     let (probes, gazetteer, layers) = (probes("world_place"), countries(), "0+1+2".parse().unwrap());
     let prompts: Vec<String> = HELD_OUT.iter().map(|city| format!("{city} is in")).collect();
     let doses = [0.0, 30.0, 60.0, 90.0];
-    let plan = plan((&probes, &gazetteer), (&layers, &doses), &prompts);
-    let whole = Sweep { n_random: 2, n_tokens: 12, ..plan };
-    let rows = sweep(&model, &whole, &mut |_| ()).unwrap();
+    let plan = DoseSweep { gazetteer: Some(&gazetteer), ..plan(&probes, &layers, &doses, &prompts) };
+    let whole = DoseSweep { n_random: 2, n_tokens: 12, ..plan };
+    let rows = sweep(&model, &whole, &mut Silent).unwrap();
     let cells = [30.0, 60.0, 90.0].map(|dose| cell(&rows, "probe", dose));
     assert!(cells[1].east >= 10 && cells[2].east >= 12, "most move east");
     assert!(cells.iter().all(|cell| cell.west <= 1), "next to none move west");

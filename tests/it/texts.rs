@@ -1,7 +1,7 @@
 //! From a dataset's row to tokens: prompts, chats, BOS, and where the entity stands.
 
 use super::root;
-use mappa::activations::{Placed, Recording, Span, place_texts};
+use mappa::activations::{Placed, PromptedDataset, Recording, Span, place_texts};
 use mappa::datasets::{Dataset, Entity, Names, Prompt, TargetKind, bundled, load, parse};
 use mappa::model::{Model, Precision, Spec};
 use mappa::tokenizer::{Bos, ChatDate, Tokenizer};
@@ -31,7 +31,8 @@ fn named(names: &[&str]) -> Dataset {
 
 fn place(tokenizer: &Tokenizer, template: &str, names: &[&str]) -> Placed {
     let prompt = Prompt::new(template).unwrap();
-    place_texts((tokenizer, &spec(tokenizer)), (&named(names), &prompt), Recording::default()).unwrap()
+    let texts = PromptedDataset { dataset: &named(names), prompt: &prompt };
+    place_texts(tokenizer, &spec(tokenizer), texts, Recording::default()).unwrap()
 }
 
 /// The one span, or what stood in its way.
@@ -214,7 +215,7 @@ fn all_that_have_no_place_are_listed_in_order_and_the_others_keep_theirs() {
         unplaced.iter().map(|one| (one.entity, one.row, &one.name[..])).collect();
     assert_eq!(found, [(1, 101, "York."), (2, 102, ""), (4, 104, "York.")]);
     assert_eq!((&unplaced[0].text[..], &unplaced[1].text[..]), ("York.\n", "{}\n"));
-    let error = Placed { spans, unplaced }.all_of(&named(&names)).unwrap_err().to_string();
+    let error = Placed { spans, unplaced }.require_all(&named(&names)).unwrap_err().to_string();
     for part in ["towns: row 101", "nor can 2 more be placed, rows 102, 104", "--skip-unplaced"] {
         assert!(error.contains(part), "{error}");
     }
@@ -397,7 +398,8 @@ fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
     let spec = spec(&tokenizer);
     let spans = |prompt: &str, dataset: &Dataset| {
         let prompt = Prompt::find(prompt, dataset).unwrap();
-        place_texts((&tokenizer, &spec), (dataset, &prompt), Recording::default()).unwrap().spans
+        let texts = PromptedDataset { dataset, prompt: &prompt };
+        place_texts(&tokenizer, &spec, texts, Recording::default()).unwrap().spans
     };
     let plain = spans("empty", &dataset);
     let [first, again, other] = ["random", "random:0", "random:1"].map(|prompt| spans(prompt, &dataset));
@@ -452,8 +454,13 @@ fn every_real_name_is_placed() {
         let names = if text.contains('{') { Names::AsWritten } else { Names::Paper };
         let prompt = Prompt::find(text, &dataset).unwrap().with_names(names, &dataset).unwrap();
         let started = std::time::Instant::now();
-        let Placed { spans, unplaced } =
-            place_texts((tokenizer, &spec), (&dataset, &prompt), Recording::default()).unwrap();
+        let Placed { spans, unplaced } = place_texts(
+            tokenizer,
+            &spec,
+            PromptedDataset { dataset: &dataset, prompt: &prompt },
+            Recording::default(),
+        )
+        .unwrap();
         let seconds = started.elapsed().as_secs_f64();
         println!("{name}, {text:?}: {} placed, {} not, {seconds:.2} s", spans.len(), unplaced.len());
         let is_empty =

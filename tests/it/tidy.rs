@@ -167,7 +167,7 @@ const AROUND: [&str; 4] =
 /// The file of those two, and those whose bytes are no text file's: parts of binary files, and answers of the hub.
 const NO_TEXT_FILES: [&str; 6] = [
     "src/artefact/text.rs",
-    "src/activations/table.rs",
+    "src/activations/store/array_file.rs",
     "src/datasets/formats/parquet.rs",
     "src/hub/client.rs",
     "src/model/gguf/header.rs",

@@ -14,7 +14,7 @@ pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
     let (active, dataset) = (&listing.active, listing.dataset());
     println!(
         "\nunit {unit}: active on {} entities (density {:.4}), greatest activation {:.3}",
-        active.of_unit(unit).len(),
+        active.of_latent(unit).len(),
         active.density(unit),
         active.greatest(unit)
     );
@@ -27,10 +27,10 @@ pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
             if is_test { "test".into() } else { "train".into() },
         ]
     };
-    let rows: Vec<Vec<String>> = active.of_unit(unit).iter().take(top).map(cells).collect();
+    let rows: Vec<Vec<String>> = active.of_latent(unit).iter().take(top).map(cells).collect();
     print_columns(&["activation", "entity", &listing.column, "part"], &rows);
-    let of_unit = listing.matches.iter().filter(|found| found.unit == unit).take(SHOWN);
-    let rows: Vec<Vec<String>> = of_unit.map(|found| cells_of(&group_row(listing, found))).collect();
+    let of_latent = listing.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
+    let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
     println!("\nwhat it tells: threshold chosen on training entities, measured on test entities");
     print_columns(&HEADS, &rows);
     let model = listing.model;

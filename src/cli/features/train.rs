@@ -5,7 +5,7 @@ use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
 use clap::Args;
 use mappa::Result;
-use mappa::features::train::Fit;
+use mappa::features::train::Explained;
 use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
 use mappa::tokenizer::Bos;
 use std::path::PathBuf;
@@ -120,8 +120,8 @@ impl Train {
         }
     }
 
-    fn print(&self, fits: &[(&str, Fit)], n_dead: usize) {
-        let line = |(name, fit): &(&str, Fit)| {
+    fn print(&self, fits: &[(&str, Explained)], n_dead: usize) {
+        let line = |(name, fit): &(&str, Explained)| {
             let active =
                 if *name == "principal components" { "–".into() } else { fit.n_active.to_string() };
             vec![name.to_string(), format!("{:.4}", fit.fve), format!("{:.1}", fit.l0), active]

@@ -5,7 +5,7 @@ use super::super::observer::TerminalObserver;
 use super::super::probe_flags::ProbeFlags;
 use clap::Args;
 use mappa::lab::{Lab, VectorSettings, VectorSource, make_vectors, suggest};
-use mappa::steering::{Along, Contrast};
+use mappa::steering::{Basis, ContrastMethod};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub struct Extract {
     probe: Option<String>,
     /// For --probe: along its pattern or its weights.
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
-    along: Along,
+    along: Basis,
     /// Entities of the dataset with this value in a column, against all others: country=Japan.
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with_all = ["pairs", "positive"])]
     class: Option<String>,
@@ -43,7 +43,7 @@ pub struct Extract {
     negative: Option<PathBuf>,
     /// For texts: mean (difference of means) or pca (first principal component of paired differences).
     #[arg(long, default_value = "mean", value_name = "mean|pca")]
-    method: Contrast,
+    method: ContrastMethod,
     /// Other places than the blocks' outputs, for texts.
     #[arg(long, default_value = "blocks.*.hook_resid_post", value_name = "NAMES|GLOBS")]
     hook_points: String,

@@ -7,7 +7,7 @@ use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{Lab, ProbeChoice, ProbeFinder, SavedProbes};
 use mappa::model::Model;
-use mappa::steering::{Direction, Vectors, raised_and_lowered};
+use mappa::steering::{UnitDirection, Vectors, raised_and_lowered};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -76,11 +76,11 @@ fn rms_share(probes: &[Rc<SavedProbes>], point: HookPoint, length: f64) -> Strin
 
 fn cosines(probes: &[Rc<SavedProbes>], point: HookPoint, vector: &[f64]) -> Result<Vec<(String, f64)>> {
     let mut all = Vec::new();
-    let unit = Direction::of(vector)?;
+    let unit = UnitDirection::of(vector)?;
     for set in probes.iter().map(|saved| &saved.set) {
         let Ok(stored) = set.get(point) else { continue };
         for (target, pattern) in set.about.targets.iter().zip(stored.stream.pattern.rows()) {
-            let pattern = Direction::of(&pattern.to_vec())?;
+            let pattern = UnitDirection::of(&pattern.to_vec())?;
             let cosine = unit.unit().iter().zip(pattern.unit()).map(|(a, b)| a * b).sum();
             all.push((format!("{} {target}", set.about.dataset), cosine));
         }

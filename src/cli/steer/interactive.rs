@@ -4,7 +4,7 @@ use super::super::decoding::{How, stream};
 use super::super::observer::TerminalObserver;
 use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
 use mappa::model::{Model, NoHook};
-use mappa::steering::{Dose, Toward, Where};
+use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 
@@ -33,7 +33,7 @@ impl<'a> Conversation<'a> {
         Conversation { lab, model, how, probes, change, observer: TerminalObserver::default() }
     }
 
-    /// Reads lines until the end, `/quit`, or a terminal that is gone.
+    /// RequiredTarget lines until the end, `/quit`, or a terminal that is gone.
     ///
     /// # Errors
     /// Those of standard input; errors of a line are printed, and the next is read.
@@ -69,7 +69,7 @@ impl<'a> Conversation<'a> {
                 self.change = wanted;
             }
             "/toward" => {
-                let wanted = Change { toward: vec![rest.parse::<Toward>()?], dose: vec![], ..change };
+                let wanted = Change { toward: vec![rest.parse::<TargetReading>()?], dose: vec![], ..change };
                 wanted.probes(finder, &mut self.observer)?;
                 self.change = wanted;
             }
@@ -83,7 +83,7 @@ impl<'a> Conversation<'a> {
                 wanted.points(self.model, &mut self.observer)?;
                 self.change = wanted;
             }
-            "/at" => self.change.positions = rest.parse::<Where>()?,
+            "/at" => self.change.positions = rest.parse::<TokenChoice>()?,
             _ if command.starts_with('/') => {
                 let expected = "/dose, /toward, /layer, /at, /off, /help or /quit";
                 return Err(Error::invalid("command", command, expected));

@@ -7,14 +7,14 @@ use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
-use mappa::steering::{Along, Layers, Where};
+use mappa::steering::{Basis, LayerSet, TokenChoice};
 use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
 ///
-/// Beside the probe's direction stand random ones of the same length. Layers with + between them are steered
+/// Baselines the probe's direction stand random ones of the same length. Layers with + between them are steered
 /// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line
 /// says which layer and dose have the most effect at a budget of divergence.
 ///
@@ -39,7 +39,7 @@ pub struct Sweep {
     /// The blocks whose outputs are moved, one after the other; together with + between them: 0,3,0+1+2
     /// [default: each; with --feature, the dictionary's].
     #[arg(long, value_delimiter = ',')]
-    layers: Vec<Layers>,
+    layers: Vec<LayerSet>,
     /// The texts to continue, with commas between them.
     #[arg(long, value_delimiter = ',')]
     prompts: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Sweep {
     template: String,
     /// Along the probe's pattern, its weights, or both with a comma.
     #[arg(long, value_delimiter = ',', default_value = "pattern")]
-    along: Vec<Along>,
+    along: Vec<Basis>,
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub struct Sweep {
     feature: Option<Latent>,
     /// Which tokens are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
-    positions: Where,
+    positions: TokenChoice,
     /// How many random directions stand beside.
     #[arg(long, default_value_t = 3)]
     random: u64,

@@ -1,4 +1,4 @@
-//! Dictionaries in the files of others: SAELens folders, and Gemma Scope's `params.npz`.
+//! Dictionaries in the files of other projects: SAELens folders, and Gemma Scope's `params.npz`.
 //!
 //! - `saelens`: `cfg.json` and `sae_weights.safetensors`, read and written
 //! - `gemma_scope`: one `.npz`, read
@@ -16,8 +16,7 @@ use std::path::Path;
 impl Dictionary {
     /// Reads a SAELens folder or a Gemma Scope `.npz`.
     ///
-    /// `hook_point` says where the rows are read; it is needed where the file does not say it, and must not
-    /// contradict it.
+    /// `hook_point` is needed if the file does not name the hook point of its rows, and must not contradict it.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::BadFile`], [`Error::MissingTensor`], [`Error::NonFinite`] or
@@ -30,24 +29,24 @@ impl Dictionary {
             false if npz.is_file() => gemma_scope::load(&npz, hook_point)?,
             false => saelens::load(path, hook_point)?,
         };
-        let refused = |e| Error::bad_file(path, e, "a dictionary whose parts fit each other");
+        let refused = |e| Error::bad_file(path, e, "a dictionary with arrays of matching shapes");
         dictionary.check().map_err(refused)?;
         Ok(dictionary)
     }
 
-    /// Writes a SAELens folder, each file whole or not at all.
+    /// Writes a SAELens folder, each file completely or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file; [`Error::Invalid`] if its arrays do not fit each other.
+    /// [`Error::Io`] naming the file; [`Error::Invalid`] if the shapes of its arrays do not agree.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.check()?;
         saelens::save(self, folder)
     }
 }
 
-/// The hook point that a file and a user say.
-fn place(path: &Path, said: Option<&str>, given: Option<HookPoint>) -> Result<HookPoint> {
-    match (said, given) {
+/// The hook point that the file names, or the user.
+fn place(path: &Path, named: Option<&str>, given: Option<HookPoint>) -> Result<HookPoint> {
+    match (named, given) {
         (Some(name), None) => name.parse().map_err(|e| Error::bad_file(path, e, "a hook point of the list")),
         (Some(name), Some(point)) if name == point.to_string() => Ok(point),
         (Some(name), Some(point)) => {
@@ -69,7 +68,7 @@ struct Tensors<'a> {
 }
 
 impl Tensors<'_> {
-    /// A tensor's numbers in f32 and its shape.
+    /// A tensor's values in f32, and its shape.
     fn values(&self, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
         let missing = || Error::MissingTensor { path: self.path.to_path_buf(), tensor: name.to_string() };
         let tensor = (self.get)(name)?.ok_or_else(missing)?;
@@ -96,16 +95,16 @@ impl Tensors<'_> {
         }
     }
 
-    /// A matrix of these numbers of rows and columns, where they are known.
-    fn matrix(&self, name: &str, (n, m): (Option<usize>, Option<usize>)) -> Result<Array2<f32>> {
+    /// A matrix of `n` rows and `m` columns, where these are known.
+    fn matrix(&self, name: &str, n: Option<usize>, m: Option<usize>) -> Result<Array2<f32>> {
         let (values, shape) = self.values(name)?;
-        let told = |n: Option<usize>| n.map_or("any".to_string(), |n| n.to_string());
+        let words = |n: Option<usize>| n.map_or("any".to_string(), |n| n.to_string());
         match shape[..] {
             [rows, columns] if n.is_none_or(|n| n == rows) && m.is_none_or(|m| m == columns) => {
                 let fault = |e: ndarray::ShapeError| Error::Internal(e.to_string());
                 Array2::from_shape_vec((rows, columns), values).map_err(fault)
             }
-            _ => Err(self.wrong_shape(name, &shape, &format!("[{}, {}]", told(n), told(m)))),
+            _ => Err(self.wrong_shape(name, &shape, &format!("[{}, {}]", words(n), words(m)))),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! SAELens folders: `cfg.json` and `sae_weights.safetensors`, of version 6 and before.
+//! SAELens folders: `cfg.json` and `sae_weights.safetensors`, of version 6 and earlier.
 
-use super::super::dictionary::{Activation, Dictionary};
+use super::super::dictionary::{Dictionary, SparseActivation};
 use super::{Tensors, place};
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ const WEIGHTS: &str = "sae_weights.safetensors";
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 
-/// Fields of the config that change the numbers, and the values under which they do not.
+/// Fields of the config that change the numbers, and the values that are supported.
 const HONOURED: [(&str, &[&str], &str); 7] = [
     ("architecture", &["standard", "topk", "jumprelu"], "standard, topk or jumprelu"),
     ("activation_fn", &["relu", "topk"], "relu or topk"),
@@ -27,7 +27,7 @@ const HONOURED: [(&str, &[&str], &str); 7] = [
     ("hook_head_index", &["null"], "all heads together"),
     ("center_writing_weights", &["false"], "false: the stream that passes here is not centred"),
 ];
-/// What earlier versions called some fields.
+/// The names of some fields in earlier versions.
 const EARLIER: [(&str, &str); 3] = [
     ("hook_name", "hook_point"),
     ("activation_fn", "activation_fn_str"),
@@ -42,7 +42,7 @@ pub fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> 
     let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
         .map_err(|e| Error::bad_file(&path, e, "weights as SAELens saves them; get the file again"))?;
     drop(bytes);
-    leave_out_ones(&mut tensors)?;
+    drop_unit_scales(&mut tensors)?;
     let kind = config.kind()?;
     let known =
         ["W_enc", "b_enc", "W_dec", "b_dec"].into_iter().chain(kind.needs_threshold().then_some("threshold"));
@@ -52,31 +52,31 @@ pub fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> 
     }
     let get = |name: &str| Ok(tensors.get(name).cloned());
     let tensors = Tensors { path: &path, get: &get };
-    let w_enc = tensors.matrix("W_enc", (Some(config.count("d_in")?), config.maybe_count("d_sae")?))?;
+    let w_enc = tensors.matrix("W_enc", Some(config.count("d_in")?), config.maybe_count("d_sae")?)?;
     let (d_in, d_sae) = w_enc.dim();
     let dictionary = Dictionary {
         hook_point: place(&config.path, config.get("hook_name").and_then(Value::as_str), hook_point)?,
         model: config.get("model_name").and_then(Value::as_str).map(String::from),
         made_with_bos: config.get("prepend_bos").and_then(Value::as_bool),
         activation: match kind {
-            Kind::Relu => Activation::Relu,
-            Kind::TopK(k) => Activation::TopK(k),
-            Kind::JumpRelu => Activation::JumpRelu(tensors.vector("threshold", d_sae)?.to_vec()),
+            Kind::Relu => SparseActivation::Relu,
+            Kind::TopK(k) => SparseActivation::TopK(k),
+            Kind::JumpRelu => SparseActivation::JumpRelu(tensors.vector("threshold", d_sae)?.to_vec()),
         },
         b_enc: tensors.vector("b_enc", d_sae)?,
-        w_dec: tensors.matrix("W_dec", (Some(d_sae), Some(d_in)))?,
+        w_dec: tensors.matrix("W_dec", Some(d_sae), Some(d_in))?,
         b_dec: tensors.vector("b_dec", d_in)?,
         w_enc,
-        subtracts_b_dec: config.says("apply_b_dec_to_input", true)?,
+        subtracts_b_dec: config.flag("apply_b_dec_to_input", true)?,
     };
-    Ok(match config.says("rescale_acts_by_decoder_norm", false)? {
+    Ok(match config.flag("rescale_acts_by_decoder_norm", false)? {
         true => with_norms_in_encoder(dictionary),
         false => dictionary,
     })
 }
 
-/// Scales of ones, which earlier versions saved beside the weights, change nothing.
-fn leave_out_ones(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
+/// Drops the scales of earlier versions where all are 1, as they change nothing.
+fn drop_unit_scales(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     if let Some(scales) = tensors.get("scaling_factor")
         && scales
             .to_dtype(candle_core::DType::F32)?
@@ -90,8 +90,8 @@ fn leave_out_ones(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     Ok(())
 }
 
-/// The same dictionary for activations that its decoder's lengths are multiplied into: each unit then writes a
-/// vector of length 1.
+/// The same dictionary with the lengths of its decoder's rows moved into the encoder: each direction then has
+/// length 1.
 fn with_norms_in_encoder(mut dictionary: Dictionary) -> Dictionary {
     let norms = dictionary.w_dec.map_axis(Axis(1), |row| row.dot(&row).sqrt().max(1e-8)); // [d_sae]
     dictionary.w_enc *= &norms;
@@ -100,7 +100,7 @@ fn with_norms_in_encoder(mut dictionary: Dictionary) -> Dictionary {
     dictionary
 }
 
-/// What becomes of the units' readings, without the numbers of the weights' file.
+/// The activation function, without its thresholds, which lie in the weights' file.
 enum Kind {
     Relu,
     TopK(usize),
@@ -129,15 +129,15 @@ impl Config {
         let config = Config { path, fields };
         for (field, honoured, expected) in HONOURED {
             let Some(value) = config.get(field) else { continue };
-            let told = value.as_str().map_or_else(|| value.to_string(), String::from);
-            if !honoured.contains(&told.as_str()) {
+            let word = value.as_str().map_or_else(|| value.to_string(), String::from);
+            if !honoured.contains(&word.as_str()) {
                 return Err(config.refuse(field, expected));
             }
         }
         Ok(config)
     }
 
-    /// A field, wherever the versions put it; `None` for null too, which is always the usual.
+    /// A field, wherever the versions put it; `None` for null too, which always means the default.
     fn get(&self, field: &str) -> Option<&Value> {
         let earlier = EARLIER.iter().find(|(now, _)| *now == field).map(|(_, earlier)| *earlier);
         let metadata = self.fields.get("metadata");
@@ -161,8 +161,8 @@ impl Config {
         }
     }
 
-    fn says(&self, field: &str, usual: bool) -> Result<bool> {
-        let value = self.get(field).map_or(Some(usual), Value::as_bool);
+    fn flag(&self, field: &str, default: bool) -> Result<bool> {
+        let value = self.get(field).map_or(Some(default), Value::as_bool);
         value.ok_or_else(|| self.refuse(field, "true or false"))
     }
 
@@ -200,7 +200,7 @@ impl Config {
 pub fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
     let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dictionary: {e}"));
     let threshold = match &dictionary.activation {
-        Activation::JumpRelu(each) => Some(each),
+        SparseActivation::JumpRelu(each) => Some(each),
         _ => None,
     };
     let (d_in, d_sae) = dictionary.w_enc.dim();
@@ -225,7 +225,7 @@ pub fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
 }
 
 fn config_of(dictionary: &Dictionary) -> Value {
-    // TransformerLens keeps the heads apart at hook_z; SAELens then flattens them, as they are here.
+    // TransformerLens has one axis for the heads at hook_z; SAELens then flattens them, as they are here.
     let reshape = if matches!(dictionary.hook_point, HookPoint::AttnZ(_)) { "hook_z" } else { "none" };
     let mut config = json!({
         "d_in": dictionary.d_in(),
@@ -244,13 +244,13 @@ fn config_of(dictionary: &Dictionary) -> Value {
         },
     });
     match &dictionary.activation {
-        Activation::Relu => {}
-        Activation::TopK(k) => {
+        SparseActivation::Relu => {}
+        SparseActivation::TopK(k) => {
             config["architecture"] = "topk".into();
             config["k"] = (*k).into();
             config["rescale_acts_by_decoder_norm"] = false.into();
         }
-        Activation::JumpRelu(_) => config["architecture"] = "jumprelu".into(),
+        SparseActivation::JumpRelu(_) => config["architecture"] = "jumprelu".into(),
     }
     config
 }

@@ -7,12 +7,12 @@ use rayon::prelude::*;
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
-/// As small as Gao et al. have it: gradients of single units are.
+/// As small as in Gao et al., since gradients of single latents are small.
 const EPS: f32 = 6.25e-10;
-/// Numbers of one task.
+/// Values of one task.
 const AT_ONCE: usize = 8192;
 
-/// The running moments of all gradients, and how many steps were taken.
+/// The running moments of all gradients, and the number of steps taken.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Adam {
     pub first: Parameters,
@@ -28,8 +28,8 @@ impl Adam {
 
     /// Takes one step against the gradient.
     ///
-    /// A decoder row's length is not free, so the part of its gradient along it is left out, and the row is brought
-    /// back to length 1.
+    /// A decoder row has a fixed length, so the part of its gradient along it is removed, and the row is normalised
+    /// afterwards.
     pub fn step(&mut self, params: &mut Parameters, mut gradient: Parameters, rate: f32) {
         self.step += 1;
         let (arch, d) = (Arch::new(), params.d_in);
@@ -43,7 +43,7 @@ impl Adam {
             all.for_each(|((x, g), (m, v))| arch.dispatch(Move { x, g, m, v, rate, fixes }));
         }
         let rows = params.w_dec.par_chunks_exact_mut(d).with_min_len(64);
-        rows.for_each(|row| arch.dispatch(Unit { row }));
+        rows.for_each(|row| arch.dispatch(UnitLength { row }));
     }
 }
 
@@ -52,7 +52,7 @@ fn fix(beta: f32, step: usize) -> f32 {
     beta.powi(i32::try_from(step).unwrap_or(i32::MAX))
 }
 
-/// Takes the part along a row of unit length out of its slope.
+/// Removes the part of a gradient along a row of unit length.
 struct Across<'a> {
     slope: &'a mut [f32],
     row: &'a [f32],
@@ -68,7 +68,7 @@ impl WithSimd for Across<'_> {
     }
 }
 
-/// One step of some numbers.
+/// One step of some values.
 struct Move<'a> {
     x: &'a mut [f32],
     g: &'a [f32],
@@ -92,12 +92,12 @@ impl WithSimd for Move<'_> {
     }
 }
 
-/// Brings a row to length 1.
-pub(super) struct Unit<'a> {
+/// Normalises a row to length 1.
+pub(super) struct UnitLength<'a> {
     pub row: &'a mut [f32],
 }
 
-impl WithSimd for Unit<'_> {
+impl WithSimd for UnitLength<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -1,20 +1,20 @@
-//! Training that was stopped: all that the next step depends on, in one safetensors file.
+//! A trainer's checkpoint: all that the next step depends on, in one safetensors file.
 
-use super::begin::Middle;
+use super::init::RowScale;
 use super::parameters::{NAMES, Parameters};
+use super::row_source::RowSource;
 use super::settings::TrainSettings;
-use super::source::Source;
-use super::trainer::Trainer;
+use super::trainer::DictionaryTrainer;
 use crate::artefact;
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::path::Path;
 
-/// What the three sets of parameters are called.
+/// The name prefixes of the three sets of parameters.
 const SETS: [&str; 3] = ["", "first.", "second."];
 
-impl<'a> Trainer<'a> {
-    /// Saves what the next step depends on.
+impl<'a> DictionaryTrainer<'a> {
+    /// Saves the state that the next step depends on.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -25,8 +25,8 @@ impl<'a> Trainer<'a> {
                 tensors.push((format!("{set}{name}"), Dtype::F32, bytes(values)));
             }
         }
-        tensors.push(("median".into(), Dtype::F32, bytes(&self.middle.median)));
-        tensors.push(("scale".into(), Dtype::F32, bytes(&[self.middle.scale])));
+        tensors.push(("median".into(), Dtype::F32, bytes(&self.row_scale.median)));
+        tensors.push(("scale".into(), Dtype::F32, bytes(&[self.row_scale.factor])));
         let since = self.since.iter().flat_map(|n| n.to_le_bytes()).collect();
         tensors.push(("since".into(), Dtype::U64, since));
         tensors.push(("step".into(), Dtype::U64, (self.adam.step as u64).to_le_bytes().to_vec()));
@@ -39,16 +39,20 @@ impl<'a> Trainer<'a> {
         artefact::save_bytes(path, &safetensors::serialize(views, None).map_err(ours)?)
     }
 
-    /// Goes on from what [`Trainer::save`] wrote, with the same rows and settings.
+    /// Resumes from a file of [`DictionaryTrainer::save`], with the same rows and settings.
     ///
     /// # Errors
     /// [`Error::BadFile`] if the checkpoint is of another training.
-    pub fn resume(source: &'a dyn Source, settings: TrainSettings, path: &Path) -> Result<Trainer<'a>> {
+    pub fn resume(
+        source: &'a dyn RowSource,
+        settings: TrainSettings,
+        path: &Path,
+    ) -> Result<DictionaryTrainer<'a>> {
         let file = artefact::load_bytes(path)?;
         let read = Read { path, tensors: SafeTensors::deserialize(&file).map_err(|e| wrong(path, e))? };
         let median = read.f32s("median", source.width())?;
-        let middle = Middle { scale: read.f32s("scale", 1)?[0], median };
-        let mut trainer = Trainer::with(source, settings, middle)?;
+        let scale = RowScale { factor: read.f32s("scale", 1)?[0], median };
+        let mut trainer = DictionaryTrainer::with(source, settings, scale)?;
         for (set, params) in
             SETS.iter().zip([&mut trainer.params, &mut trainer.adam.first, &mut trainer.adam.second])
         {
@@ -78,7 +82,7 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
-    fn data(&self, name: &str, (dtype, n): (Dtype, usize)) -> Result<&[u8]> {
+    fn data(&self, name: &str, dtype: Dtype, n: usize) -> Result<&[u8]> {
         let tensor = self.tensors.tensor(name).map_err(|e| wrong(self.path, format!("{name}: {e}")))?;
         if tensor.dtype() != dtype || tensor.shape() != [n] {
             let found = format!("{name} as {:?} of shape {:?}, not [{n}]", tensor.dtype(), tensor.shape());
@@ -88,12 +92,12 @@ impl Read<'_> {
     }
 
     fn f32s(&self, name: &str, n: usize) -> Result<Vec<f32>> {
-        let (numbers, _) = self.data(name, (Dtype::F32, n))?.as_chunks::<4>();
+        let (numbers, _) = self.data(name, Dtype::F32, n)?.as_chunks::<4>();
         Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
     fn u64s(&self, name: &str, n: usize) -> Result<Vec<u64>> {
-        let (numbers, _) = self.data(name, (Dtype::U64, n))?.as_chunks::<8>();
+        let (numbers, _) = self.data(name, Dtype::U64, n)?.as_chunks::<8>();
         Ok(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
     }
 

@@ -1,35 +1,36 @@
-//! The loss of a batch and its gradient by hand: one dense product reads all units, the rest is paid for by active ones.
+//! The loss of a batch and its gradient by hand: one dense product for all pre-activations, the rest for active latents
+//! alone.
 //!
-//! With `r = x̂ − x` the loss is `Σ r² / (n d)`. The dead units that read a row highest explain what is left of it,
-//! `e = x − x̂`, which counts as given: `weight · Σ (ê − e)² / (n d)`.
+//! With `r = x̂ − x` the loss is `Σ r² / (n d)`. The dead latents with the highest pre-activations reconstruct the
+//! residual `e = x − x̂`, which is held constant: `weight · Σ (ê − e)² / (n d)`.
 
 use super::parameters::Parameters;
-use super::topk::{Read, top_k};
+use super::topk::{LatentValue, top_k};
 use crate::model::simd::{add_scaled, dot, squares};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Rows of one product: their readings stay in a cache until the greatest are found.
+/// Rows of one product: their pre-activations stay in a cache until the greatest are found.
 const BLOCK: usize = 64;
-/// Units whose gradients are one task.
-const UNITS: usize = 16;
+/// The number of latents whose gradients are one task.
+const LATENTS: usize = 16;
 
-/// What decides the loss beside the parameters.
+/// The settings of the loss.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loss<'a> {
-    /// Active units of a row, at most.
+    /// The greatest number of active latents of a row.
     pub k: usize,
-    /// The dead units, in order.
+    /// The dead latents, in order.
     pub dead: &'a [u32],
-    /// How many of them explain what is left of a row, at most.
+    /// The greatest number of them that reconstruct a row's residual.
     pub k_aux: usize,
-    /// How much that counts.
+    /// The weight of the auxiliary loss.
     pub aux_weight: f32,
 }
 
-/// A batch's loss, its gradient, and what was active.
+/// A batch's loss, its gradient, and the active latents.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub gradient: Parameters,
@@ -37,21 +38,21 @@ pub(super) struct Outcome {
     pub loss: f64,
     /// The auxiliary loss, its weight included.
     pub aux: f64,
-    /// On how many rows each unit was active, the auxiliary loss apart.
+    /// The number of rows on which each latent was active, without the auxiliary loss.
     pub n_active: Vec<u32>,
 }
 
-/// A unit's activation on a row, and the slope of the loss along it. `wrote` numbers the slopes of what it wrote to:
-/// of each row those of `x̂`, then, where there are dead units, those of `ê`.
+/// A latent's activation on a row, and the derivative of the loss by it. `target` is the index of the slopes of its
+/// reconstruction: for each row those of `x̂`, then, if there are dead latents, those of `ê`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
-    unit: u32,
-    wrote: u32,
+    latent: u32,
+    target: u32,
     value: f32,
     slope: f32,
 }
 
-/// What some rows give.
+/// The active latents and the losses of some rows.
 struct Rows {
     entries: Vec<Entry>,
     loss: f64,
@@ -82,38 +83,47 @@ impl Loss<'_> {
         let (sum, divisor) = (|of: fn(&Rows) -> f64| rows.iter().map(of).sum::<f64>(), (n * d) as f64);
         let (loss, aux) =
             (sum(|rows| rows.loss) / divisor, sum(|rows| rows.aux) / divisor * f64::from(self.aux_weight));
-        let (entries, starts) = by_unit(&rows, params.d_sae);
-        let of = |unit: usize| &entries[starts[unit]..starts[unit + 1]];
-        let is_main = |entry: &&Entry| (entry.wrote as usize).is_multiple_of(kinds);
-        let n_active = (0..params.d_sae).map(|unit| of(unit).iter().filter(is_main).count() as u32).collect();
+        let (entries, starts) = by_latent(&rows, params.d_sae);
+        let of = |latent: usize| &entries[starts[latent]..starts[latent + 1]];
+        let is_main = |entry: &&Entry| (entry.target as usize).is_multiple_of(kinds);
+        let n_active =
+            (0..params.d_sae).map(|latent| of(latent).iter().filter(is_main).count() as u32).collect();
         let mut gradient = Parameters::zeros(d, params.d_sae);
         let Parameters { w_enc, b_enc, w_dec, .. } = &mut gradient;
-        let units = w_enc.par_chunks_mut(UNITS * d).zip(w_dec.par_chunks_mut(UNITS * d));
-        units.zip(b_enc.par_chunks_mut(UNITS)).enumerate().for_each(|(task, ((w_enc, w_dec), b_enc))| {
-            let entries = (0..b_enc.len()).map(|i| of(task * UNITS + i)).collect();
-            arch.dispatch(Units { entries, kinds, x: &centred, slopes: &slopes, w_enc, b_enc, w_dec });
+        let latents = w_enc.par_chunks_mut(LATENTS * d).zip(w_dec.par_chunks_mut(LATENTS * d));
+        latents.zip(b_enc.par_chunks_mut(LATENTS)).enumerate().for_each(|(task, ((w_enc, w_dec), b_enc))| {
+            let entries = (0..b_enc.len()).map(|i| of(task * LATENTS + i)).collect();
+            arch.dispatch(LatentGradients {
+                entries,
+                kinds,
+                x: &centred,
+                slopes: &slopes,
+                w_enc,
+                b_enc,
+                w_dec,
+            });
         });
         gradient.b_dec = of_b_dec(params, &gradient.b_enc, slopes.chunks_exact(d).step_by(kinds));
         Outcome { gradient, loss, aux, n_active }
     }
 }
 
-/// The entries of all rows unit by unit, of each unit in the order of the rows, and where each unit's begin.
-fn by_unit(rows: &[Rows], d_sae: usize) -> (Vec<Entry>, Vec<usize>) {
+/// The entries of all rows by latent, each latent's in the order of the rows, and the index at which each latent's begin.
+fn by_latent(rows: &[Rows], d_sae: usize) -> (Vec<Entry>, Vec<usize>) {
     let all = || rows.iter().flat_map(|rows| &rows.entries);
     let mut starts = vec![0; d_sae + 1];
-    all().for_each(|entry| starts[entry.unit as usize + 1] += 1);
-    (0..d_sae).for_each(|unit| starts[unit + 1] += starts[unit]);
+    all().for_each(|entry| starts[entry.latent as usize + 1] += 1);
+    (0..d_sae).for_each(|latent| starts[latent + 1] += starts[latent]);
     let (mut next, mut sorted) = (starts.clone(), vec![Entry::default(); starts[d_sae]]);
     for entry in all() {
-        let at = &mut next[entry.unit as usize];
+        let at = &mut next[entry.latent as usize];
         sorted[*at] = *entry;
         *at += 1;
     }
     (sorted, starts)
 }
 
-/// The gradient of `b_dec`, which is added to what is written, and taken off what every unit reads.
+/// The gradient of `b_dec`, which is added to every reconstruction and subtracted before every encoding.
 fn of_b_dec<'a>(params: &Parameters, of_b_enc: &[f32], slopes: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
     let mut sums = vec![0f32; params.d_in];
     slopes.for_each(|row| add_scaled(&mut sums, 1.0, row));
@@ -123,7 +133,7 @@ fn of_b_dec<'a>(params: &Parameters, of_b_enc: &[f32], slopes: impl Iterator<Ite
     sums
 }
 
-/// Some rows, from what they are to what each of their units does to the loss.
+/// The forward pass of some rows, and the derivatives of the loss by their latents.
 struct Pass<'a> {
     loss: &'a Loss<'a>,
     params: &'a Parameters,
@@ -133,7 +143,7 @@ struct Pass<'a> {
     x: &'a [f32],
     /// `[rows, kinds, d_in]`.
     slopes: &'a mut [f32],
-    /// The number of the first row's first slopes.
+    /// The index of the first row's first slopes.
     first: usize,
 }
 
@@ -162,49 +172,57 @@ impl WithSimd for Pass<'_> {
             main.iter_mut().zip(x).for_each(|(r, x)| *r = -x);
             write(params, &best, main);
             found.loss += f64::from(squares(main, 0.0));
-            let wrote = (self.first + row * kinds) as u32;
+            let target = (self.first + row * kinds) as u32;
             if !aux.is_empty() {
-                // ê − e is what the dead units write and r together.
+                // ê − e is the reconstruction of the dead latents plus r.
                 aux.copy_from_slice(main);
                 of_dead.clear();
-                of_dead.extend(loss.dead.iter().map(|unit| readings[*unit as usize]));
+                of_dead.extend(loss.dead.iter().map(|latent| readings[*latent as usize]));
                 let mut dead = Vec::new();
                 top_k(&of_dead, loss.k_aux, &mut dead);
-                dead.iter_mut().for_each(|(unit, _)| *unit = loss.dead[*unit as usize]);
+                dead.iter_mut().for_each(|(latent, _)| *latent = loss.dead[*latent as usize]);
                 write(params, &dead, aux);
                 found.aux += f64::from(squares(aux, 0.0));
-                enter(params, (&dead, wrote + 1), (aux, scale * loss.aux_weight), &mut found.entries);
+                let aux_scale = scale * loss.aux_weight;
+                aux.iter_mut().for_each(|r| *r *= aux_scale);
+                enter(
+                    params,
+                    Reconstruction { latents: &dead, target: target + 1, slopes: aux },
+                    &mut found.entries,
+                );
             }
-            enter(params, (&best, wrote), (main, scale), &mut found.entries);
+            main.iter_mut().for_each(|r| *r *= scale);
+            enter(params, Reconstruction { latents: &best, target, slopes: main }, &mut found.entries);
         }
         found
     }
 }
 
-/// Adds what units write.
+/// Adds the directions of active latents.
 #[inline(always)]
-fn write(params: &Parameters, units: &[Read], to: &mut [f32]) {
-    units.iter().for_each(|(unit, value)| add_scaled(to, *value, params.writes(*unit as usize)));
+fn write(params: &Parameters, latents: &[LatentValue], to: &mut [f32]) {
+    latents.iter().for_each(|(latent, value)| add_scaled(to, *value, params.direction(*latent as usize)));
 }
 
-/// Turns what is left over into slopes, and notes each unit's own.
+/// The latents that reconstruct a row, and the slopes of the loss by that reconstruction.
+struct Reconstruction<'a> {
+    latents: &'a [LatentValue],
+    target: u32,
+    slopes: &'a [f32],
+}
+
+/// Appends an entry for each latent of a reconstruction.
 #[inline(always)]
-fn enter(
-    params: &Parameters,
-    (units, wrote): (&[Read], u32),
-    (left, scale): (&mut [f32], f32),
-    entries: &mut Vec<Entry>,
-) {
-    left.iter_mut().for_each(|r| *r *= scale);
-    for &(unit, value) in units {
-        let slope = dot(left, params.writes(unit as usize));
-        entries.push(Entry { unit, wrote, value, slope });
+fn enter(params: &Parameters, of: Reconstruction, entries: &mut Vec<Entry>) {
+    for &(latent, value) in of.latents {
+        let slope = dot(of.slopes, params.direction(latent as usize));
+        entries.push(Entry { latent, target: of.target, value, slope });
     }
 }
 
-/// The gradients of some units' weights.
-struct Units<'a> {
-    /// Each unit's.
+/// The gradients of some latents' weights.
+struct LatentGradients<'a> {
+    /// Each latent's.
     entries: Vec<&'a [Entry]>,
     kinds: usize,
     x: &'a [f32],
@@ -214,18 +232,18 @@ struct Units<'a> {
     w_dec: &'a mut [f32],
 }
 
-impl WithSimd for Units<'_> {
+impl WithSimd for LatentGradients<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         let d = self.w_enc.len() / self.b_enc.len();
-        let units = self.w_enc.chunks_exact_mut(d).zip(self.w_dec.chunks_exact_mut(d)).zip(self.b_enc);
-        for (((w_enc, w_dec), b_enc), entries) in units.zip(self.entries) {
-            for Entry { wrote, value, slope, .. } in entries {
-                let (row, wrote) = (*wrote as usize / self.kinds, *wrote as usize);
+        let latents = self.w_enc.chunks_exact_mut(d).zip(self.w_dec.chunks_exact_mut(d)).zip(self.b_enc);
+        for (((w_enc, w_dec), b_enc), entries) in latents.zip(self.entries) {
+            for Entry { target, value, slope, .. } in entries {
+                let (row, target) = (*target as usize / self.kinds, *target as usize);
                 add_scaled(w_enc, *slope, &self.x[row * d..(row + 1) * d]);
-                add_scaled(w_dec, *value, &self.slopes[wrote * d..(wrote + 1) * d]);
+                add_scaled(w_dec, *value, &self.slopes[target * d..(target + 1) * d]);
                 *b_enc += slope;
             }
         }

@@ -7,13 +7,13 @@ fn numbers(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
 }
 
-fn parameters(value: &Value, (d_in, d_sae): (usize, usize)) -> Parameters {
+fn parameters(value: &Value, d_in: usize, d_sae: usize) -> Parameters {
     let of = |name: &str| numbers(&value[name]);
     Parameters { d_in, d_sae, w_enc: of("w_enc"), b_enc: of("b_enc"), w_dec: of("w_dec"), b_dec: of("b_dec") }
 }
 
 /// Random parameters and rows.
-fn random((n, d_in, d_sae): (usize, usize, usize)) -> (Parameters, Vec<f32>) {
+fn random(n: usize, d_in: usize, d_sae: usize) -> (Parameters, Vec<f32>) {
     use rand::{Rng, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
     let mut params = Parameters::zeros(d_in, d_sae);
@@ -26,9 +26,9 @@ fn loss_and_gradient_are_those_of_autograd() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/features/topk.json");
     let fixture: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let count = |name: &str| fixture[name].as_u64().unwrap() as usize;
-    let shape = (count("d_in"), count("d_sae"));
-    let params = parameters(&fixture["params"], shape);
-    let all_dead: Vec<u32> = numbers(&fixture["dead"]).into_iter().map(|unit| unit as u32).collect();
+    let (d_in, d_sae) = (count("d_in"), count("d_sae"));
+    let params = parameters(&fixture["params"], d_in, d_sae);
+    let all_dead: Vec<u32> = numbers(&fixture["dead"]).into_iter().map(|latent| latent as u32).collect();
     for (name, dead) in [("alive", &[][..]), ("with_dead", &all_dead)] {
         let aux_weight = fixture["aux_weight"].as_f64().unwrap() as f32;
         let loss = Loss { k: count("k"), dead, k_aux: count("k_aux"), aux_weight };
@@ -38,7 +38,7 @@ fn loss_and_gradient_are_those_of_autograd() {
             let expected = expected[of].as_f64().unwrap();
             assert!((found - expected).abs() <= 1e-5 * expected, "{name} {of}: {found} {expected}");
         }
-        let gradient = parameters(&expected["gradient"], shape);
+        let gradient = parameters(&expected["gradient"], d_in, d_sae);
         for (found, expected) in found.gradient.arrays().into_iter().zip(gradient.arrays()) {
             let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
             let worst = found.iter().zip(expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
@@ -51,8 +51,8 @@ fn loss_and_gradient_are_those_of_autograd() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let (params, x) = random((333, 40, 700));
-    let dead: Vec<u32> = (0..700).filter(|unit| unit % 3 == 0).collect();
+    let (params, x) = random(333, 40, 700);
+    let dead: Vec<u32> = (0..700).filter(|latent| latent % 3 == 0).collect();
     let loss = Loss { k: 9, dead: &dead, k_aux: 5, aux_weight: 0.1 };
     let with = |n| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
@@ -67,8 +67,8 @@ fn any_number_of_threads_gives_the_same_bits() {
 }
 
 #[test]
-fn a_dead_unit_learns_by_the_auxiliary_loss_alone_and_its_weight_scales_that() {
-    let (mut params, x) = random((20, 6, 10));
+fn a_dead_latent_has_a_gradient_of_the_auxiliary_loss_alone_scaled_by_its_weight() {
+    let (mut params, x) = random(20, 6, 10);
     params.b_enc[3] = -100.0; // reads nothing above zero
     params.b_enc[7] = 1.0;
     let gradient =

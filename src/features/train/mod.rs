@@ -1,28 +1,28 @@
-//! Learning a sparse dictionary: TopK, with an auxiliary loss that brings dead units back (Gao et al. 2024).
+//! Training of a sparse dictionary: TopK, with an auxiliary loss that revives dead latents (Gao et al. 2024).
 //!
-//! - `settings`: how large, how long, how fast
-//! - `source`: where rows come from; `texts` is every token of some texts, by the model's forward pass
-//! - `parameters`: what is learnt, the moments of what is learnt, and the gradient: one shape
-//! - `topk`, `gradient`: the loss and its gradient by hand, paid for by active units alone
-//! - `adam`: the step, with decoder rows kept at unit norm
-//! - `begin`: the first parameters
-//! - `trainer`: portions, batches, steps; `checkpoint` keeps them, so that training resumes to the bit
-//! - `fit`: the fraction of variance explained, beside principal components and a random dictionary
+//! - `settings`: size, length and rate of a training
+//! - `row_source`: training rows in parts; `texts`: every token of some texts, by the model's forward pass
+//! - `parameters`: four arrays, for parameters, their moments and the gradient
+//! - `topk`, `gradient`: the loss and its gradient by hand, at the cost of the active latents alone
+//! - `adam`: the optimiser, with decoder rows kept at unit norm
+//! - `init`: the first parameters
+//! - `trainer`: portions, batches, steps; `checkpoint`: a saved trainer, which resumes to the bit
+//! - `explained`: the fraction of variance explained, beside principal components and a random dictionary
 
 mod adam;
-mod begin;
 mod checkpoint;
-mod fit;
+mod explained;
 mod gradient;
+mod init;
 mod parameters;
+mod row_source;
 mod settings;
-mod source;
 mod texts;
 mod topk;
 mod trainer;
 
-pub use fit::{Fit, fit, principal_components, random};
+pub use explained::{Explained, explained_by_components, explained_by_dictionary, explained_by_random};
+pub use row_source::RowSource;
 pub use settings::TrainSettings;
-pub use source::{Source, Still, Watch};
-pub use texts::{TextRows, Tokenised};
-pub use trainer::{Progress, Trainer};
+pub use texts::{TextRows, TokenizedTexts};
+pub use trainer::{DictionaryTrainer, StepStatistics};

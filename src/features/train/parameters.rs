@@ -1,23 +1,23 @@
-//! What is learnt, the moments of what is learnt, and the gradient: four arrays of one shape each.
+//! The four arrays of a dictionary in training; also of their moments, and of the gradient.
 
 use crate::error::Result;
-use crate::features::{Activation, Dictionary};
+use crate::features::{Dictionary, SparseActivation};
 use crate::hook_point::HookPoint;
 use ndarray::Array1;
 
 /// The names of the four arrays, in their order.
 pub(super) const NAMES: [&str; 4] = ["w_enc", "b_enc", "w_dec", "b_dec"];
 
-/// A dictionary in training. The encoder lies as its transpose, so that a unit's weights are side by side.
+/// A dictionary in training. The encoder is transposed, so that a latent's weights are contiguous.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parameters {
     pub d_in: usize,
     pub d_sae: usize,
-    /// What reads the units, `[d_sae, d_in]`.
+    /// The encoder, transposed: `[d_sae, d_in]`.
     pub w_enc: Vec<f32>,
     /// `[d_sae]`.
     pub b_enc: Vec<f32>,
-    /// What the units write, `[d_sae, d_in]`.
+    /// The decoder: each latent's direction, `[d_sae, d_in]`.
     pub w_dec: Vec<f32>,
     /// `[d_in]`.
     pub b_dec: Vec<f32>,
@@ -46,24 +46,24 @@ impl Parameters {
         [&mut self.w_enc, &mut self.b_enc, &mut self.w_dec, &mut self.b_dec]
     }
 
-    /// What a unit writes.
-    pub fn writes(&self, unit: usize) -> &[f32] {
-        &self.w_dec[unit * self.d_in..(unit + 1) * self.d_in]
+    /// A latent's direction.
+    pub fn direction(&self, latent: usize) -> &[f32] {
+        &self.w_dec[latent * self.d_in..(latent + 1) * self.d_in]
     }
 
-    /// The dictionary of rows that are not multiplied by `scale` before they are read.
+    /// The dictionary for unscaled rows, after a training on rows that were multiplied by `scale`.
     ///
-    /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. TopK of readings that are `s`
-    /// times as large is `s` times as large, so that `x` has the biases over `s`, and the same weights.
-    pub fn dictionary(&self, (hook_point, k): (HookPoint, usize), scale: f32) -> Result<Dictionary> {
-        let matrix = |values: &Vec<f32>| super::source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
+    /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. TopK of values that are `s`
+    /// times as large is `s` times as large, so that for `x` the biases are divided by `s`, and the weights stay.
+    pub fn dictionary(&self, hook_point: HookPoint, k: usize, scale: f32) -> Result<Dictionary> {
+        let matrix = |values: &Vec<f32>| super::row_source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
         let over = |values: &[f32]| Array1::from_iter(values.iter().map(|x| x / scale));
         let w_enc = matrix(&self.w_enc)?.t().as_standard_layout().into_owned(); // [d_in, d_sae]
         Ok(Dictionary {
             hook_point,
             model: None,
             made_with_bos: None,
-            activation: Activation::TopK(k),
+            activation: SparseActivation::TopK(k),
             w_enc,
             b_enc: over(&self.b_enc),
             w_dec: matrix(&self.w_dec)?,

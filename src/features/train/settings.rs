@@ -1,27 +1,27 @@
-//! How large the dictionary is, how long and how fast it learns.
+//! The settings of a training: the size of the dictionary, the number of epochs, the learning rate.
 
 use crate::error::{Error, Result};
 
-/// How a sparse dictionary is trained.
+/// The settings of a dictionary's training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSettings {
-    /// Units of the dictionary.
+    /// The number of latents.
     pub d_sae: usize,
-    /// Units that are active on a row, at most.
+    /// The greatest number of latents active on a row.
     pub k: usize,
-    /// How often each row is seen.
+    /// The number of times that each row is seen.
     pub n_epochs: usize,
-    /// Rows of a step.
+    /// The number of rows of a step.
     pub batch: usize,
-    /// The highest rate of learning: reached after the first steps, left in a line down to zero in the last fifth.
+    /// The highest learning rate: reached after the first steps, falling linearly to zero in the last fifth.
     pub rate: f32,
-    /// A unit is dead when so many rows have passed since it was last active.
+    /// The number of rows after which a latent that was not active is dead.
     pub dead_after: u64,
-    /// How many dead units explain what is left of a row, at most.
+    /// The greatest number of dead latents that reconstruct a row's residual.
     pub k_aux: usize,
-    /// How much that counts in the loss.
+    /// The weight of that reconstruction in the loss.
     pub aux_weight: f32,
-    /// Bytes of rows that are held at once; more are computed again in each epoch.
+    /// Bytes of rows in memory at once; if there are more, rows are computed again in each epoch.
     pub memory: usize,
     /// Seeds the first parameters and the order of the rows.
     pub seed: u64,
@@ -31,7 +31,7 @@ pub struct TrainSettings {
 const WARM_UP: usize = 100;
 
 impl TrainSettings {
-    /// The usual settings for rows of a width.
+    /// The default settings for rows of a width.
     pub fn of(d_in: usize, d_sae: usize, k: usize) -> TrainSettings {
         TrainSettings {
             d_sae,
@@ -47,17 +47,17 @@ impl TrainSettings {
         }
     }
 
-    /// Whether they fit each other.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the one that does not.
+    /// [`Error::Invalid`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {
         let counts = [
             ("units", self.d_sae as u64),
             ("epochs", self.n_epochs as u64),
             ("rows of a batch", self.batch as u64),
-            ("rows until a unit is dead", self.dead_after),
-            ("dead units that help", self.k_aux as u64),
+            ("rows until a latent is dead", self.dead_after),
+            ("dead latents that help", self.k_aux as u64),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(name, 0, "at least 1"));
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_rises_stays_and_falls_to_almost_nothing() {
+    fn the_rate_rises_stays_and_falls_to_almost_zero() {
         let settings = TrainSettings::of(8, 16, 2);
         let rates: Vec<f32> = (0..1000).map(|step| settings.rate_at(step, 1000)).collect();
         assert!(rates[0] < 2e-5 && (rates[99] - 1e-3).abs() < 1e-9 && (rates[500] - 1e-3).abs() < 1e-9);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_trained_is_refused_by_name() {
+    fn settings_out_of_range_are_refused_by_name() {
         let good = TrainSettings::of(8, 16, 2);
         assert!(good.check().is_ok());
         let bad = [

@@ -1,37 +1,38 @@
-//! The training loop: portions of rows that are held, batches of them in a seeded order, steps.
+//! The training loop: portions of rows in memory, batches of them in a seeded order, steps.
 
 use super::adam::Adam;
-use super::begin::{Middle, SAMPLE};
 use super::gradient::Loss;
+use super::init::{RowScale, SAMPLE};
 use super::parameters::Parameters;
+use super::row_source::RowSource;
 use super::settings::TrainSettings;
-use super::source::{Source, Watch};
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::hook_point::HookPoint;
+use crate::progress::Observer;
 use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// What one step did.
+/// The statistics of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Steps taken so far, this one included.
+pub struct StepStatistics {
+    /// The number of steps taken, this one included.
     pub step: usize,
-    /// Steps in all.
+    /// The number of all steps.
     pub n_steps: usize,
-    /// Rows of the batch.
+    /// The number of rows of the batch.
     pub n_rows: usize,
     /// The fraction of the batch's variance that was explained before the step.
     pub fve: f64,
-    /// Active units of a row, on average.
+    /// The mean number of active latents of a row.
     pub l0: f64,
-    /// Units that have not been active for long.
+    /// The number of dead latents.
     pub n_dead: usize,
 }
 
-/// Rows that are held at once, in one epoch.
+/// The parts of rows that are in memory together, in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Planned {
     parts: Vec<usize>,
@@ -39,96 +40,106 @@ struct Planned {
     first_step: usize,
 }
 
-/// The rows that are held.
+/// The rows in memory.
 struct Portion {
-    /// Which of the planned ones it is.
+    /// The portion's index in the plan.
     at: usize,
     rows: Vec<f32>,
-    /// The order in which batches take them.
+    /// The order of the rows in batches.
     order: Vec<u32>,
 }
 
 /// A dictionary in training.
-pub struct Trainer<'a> {
-    source: &'a dyn Source,
+pub struct DictionaryTrainer<'a> {
+    source: &'a dyn RowSource,
     settings: TrainSettings,
     plan: Vec<Planned>,
     n_steps: usize,
     portion: Option<Portion>,
-    pub(super) middle: Middle,
+    pub(super) row_scale: RowScale,
     pub(super) params: Parameters,
     pub(super) adam: Adam,
-    /// Rows since each unit was last active.
+    /// The number of rows since each latent was last active.
     pub(super) since: Vec<u64>,
 }
 
-impl<'a> Trainer<'a> {
-    /// A fresh dictionary for the rows of a source.
+impl<'a> DictionaryTrainer<'a> {
+    /// A trainer of a new dictionary for the rows of a source.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for settings that do not serve, or rows that do not differ; what the source answers.
+    /// [`Error::Invalid`] for settings out of range, or rows that do not differ; as [`RowSource::read`].
     pub fn begin(
-        source: &'a dyn Source,
+        source: &'a dyn RowSource,
         settings: TrainSettings,
-        watch: &mut dyn Watch,
-    ) -> Result<Trainer<'a>> {
-        let blank = Middle { scale: 1.0, median: vec![0.0; source.width()] };
-        let mut trainer = Trainer::with(source, settings, blank)?;
-        trainer.hold(0, watch)?;
+        observer: &mut dyn Observer,
+    ) -> Result<DictionaryTrainer<'a>> {
+        let unset = RowScale { factor: 1.0, median: vec![0.0; source.width()] };
+        let mut trainer = DictionaryTrainer::with(source, settings, unset)?;
+        trainer.load_portion(0, observer)?;
         let d = source.width();
         let rows = trainer.portion.as_ref().map_or(&[][..], |portion| &portion.rows);
         let every = (rows.len() / d).div_ceil(SAMPLE).max(1);
         let sample: Vec<f32> = rows.chunks_exact(d).step_by(every).flatten().copied().collect();
-        let middle = Middle::of(&sample, d);
-        trainer.middle =
-            middle.ok_or_else(|| Error::invalid("rows to learn from", "no two that differ", "more texts"))?;
-        trainer.params = trainer.middle.begin(&trainer.settings);
+        let scale = RowScale::of(&sample, d);
+        trainer.row_scale =
+            scale.ok_or_else(|| Error::invalid("training rows", "no two that differ", "more texts"))?;
+        trainer.params = trainer.row_scale.initial(&trainer.settings);
         Ok(trainer)
     }
 
-    /// A trainer that has not looked at its rows.
+    /// A trainer that has not read its rows.
     pub(super) fn with(
-        source: &'a dyn Source,
+        source: &'a dyn RowSource,
         settings: TrainSettings,
-        middle: Middle,
-    ) -> Result<Trainer<'a>> {
+        row_scale: RowScale,
+    ) -> Result<DictionaryTrainer<'a>> {
         settings.check()?;
         if source.n_rows() == 0 {
-            return Err(Error::invalid("rows to learn from", 0, "at least one"));
+            return Err(Error::invalid("training rows", 0, "at least one"));
         }
         let (plan, n_steps) = plan(source, &settings);
         let params = Parameters::zeros(source.width(), settings.d_sae);
         let (adam, since) = (Adam::new(&params), vec![0; settings.d_sae]);
-        Ok(Trainer { source, settings, plan, n_steps, portion: None, middle, params, adam, since })
+        Ok(DictionaryTrainer {
+            source,
+            settings,
+            plan,
+            n_steps,
+            portion: None,
+            row_scale,
+            params,
+            adam,
+            since,
+        })
     }
 
-    /// Steps taken and steps in all.
+    /// The number of steps taken, and of all steps.
     pub fn steps(&self) -> (usize, usize) {
         (self.adam.step, self.n_steps)
     }
 
-    /// Whether all rows are held at once, so that they are computed once.
-    pub fn holds_all(&self) -> bool {
+    /// True if all rows are in memory at once, so that they are computed once.
+    pub fn has_all_rows(&self) -> bool {
         self.plan.len() == self.settings.n_epochs
     }
 
-    /// Units that have not been active for long.
+    /// The latents that were not active for [`TrainSettings::dead_after`] rows.
     pub fn dead(&self) -> Vec<u32> {
-        let units = (0..).zip(&self.since);
-        units.filter(|(_, since)| **since >= self.settings.dead_after).map(|(unit, _)| unit).collect()
+        let latents = (0..).zip(&self.since);
+        latents.filter(|(_, since)| **since >= self.settings.dead_after).map(|(latent, _)| latent).collect()
     }
 
-    /// Takes the next step, or answers `None` when all are taken.
+    /// Takes the next step; `None` after the last.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the loss is no longer a number; what the source answers.
-    pub fn step(&mut self, watch: &mut dyn Watch) -> Result<Option<Progress>> {
+    /// [`Error::NonFinite`] if the loss is not finite; as [`RowSource::read`].
+    pub fn step(&mut self, observer: &mut dyn Observer) -> Result<Option<StepStatistics>> {
         let (step, n_steps) = self.steps();
         if step == n_steps {
             return Ok(None);
         }
         let at = self.plan.partition_point(|planned| planned.first_step <= step) - 1;
-        self.hold(at, watch)?;
+        self.load_portion(at, observer)?;
         let x = self.batch(step - self.plan[at].first_step);
         let dead = self.dead();
         let TrainSettings { k, k_aux, aux_weight, .. } = self.settings;
@@ -147,7 +158,7 @@ impl<'a> Trainer<'a> {
         let rate = self.settings.rate_at(step, n_steps);
         self.adam.step(&mut self.params, outcome.gradient, rate);
         let n_active: u64 = outcome.n_active.iter().map(|n| u64::from(*n)).sum();
-        Ok(Some(Progress {
+        Ok(Some(StepStatistics {
             step: step + 1,
             n_steps,
             n_rows,
@@ -157,37 +168,37 @@ impl<'a> Trainer<'a> {
         }))
     }
 
-    /// The dictionary as it stands, for rows as they pass.
+    /// The dictionary after the steps taken, for unscaled rows.
     ///
     /// # Errors
-    /// None that rows can cause.
+    /// [`Error::Internal`] only.
     pub fn dictionary(&self, point: HookPoint) -> Result<Dictionary> {
-        self.params.dictionary((point, self.settings.k), self.middle.scale)
+        self.params.dictionary(point, self.settings.k, self.row_scale.factor)
     }
 
-    /// The dictionary as it was before the first step.
+    /// The dictionary before the first step.
     ///
     /// # Errors
-    /// None that rows can cause.
+    /// [`Error::Internal`] only.
     pub fn untrained(&self, point: HookPoint) -> Result<Dictionary> {
-        self.middle.begin(&self.settings).dictionary((point, self.settings.k), self.middle.scale)
+        self.row_scale.initial(&self.settings).dictionary(point, self.settings.k, self.row_scale.factor)
     }
 
-    /// The rows that are held, or would be next.
+    /// The rows in memory, or the next portion if there are none.
     ///
     /// # Errors
-    /// What the source answers.
-    pub fn rows(&mut self, watch: &mut dyn Watch) -> Result<ArrayView2<'_, f32>> {
+    /// As [`RowSource::read`].
+    pub fn rows(&mut self, observer: &mut dyn Observer) -> Result<ArrayView2<'_, f32>> {
         if self.portion.is_none() {
-            self.hold(self.plan.len() - 1, watch)?;
+            self.load_portion(self.plan.len() - 1, observer)?;
         }
         let rows = self.portion.as_ref().map_or(&[][..], |portion| &portion.rows);
         let shape = (rows.len() / self.source.width(), self.source.width());
         ArrayView2::from_shape(shape, rows).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Sees to it that a planned portion is held, in its own order.
-    fn hold(&mut self, at: usize, watch: &mut dyn Watch) -> Result<()> {
+    /// Loads a planned portion into memory, in its own order.
+    fn load_portion(&mut self, at: usize, observer: &mut dyn Observer) -> Result<()> {
         if self.portion.as_ref().is_some_and(|portion| portion.at == at) {
             return Ok(());
         }
@@ -195,8 +206,8 @@ impl<'a> Trainer<'a> {
         let rows = match self.portion.take() {
             Some(held) if self.plan[held.at].parts == *parts => held.rows,
             held => {
-                drop(held); // Two portions are never held at once.
-                self.source.read(parts, watch)?
+                drop(held); // Two portions are never in memory at once.
+                self.source.read(parts, observer)?
             }
         };
         let mut order: Vec<u32> = (0..*n_rows as u32).collect();
@@ -205,29 +216,29 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// The rows of a batch of the portion that is held, scaled.
+    /// The rows of a batch of the portion in memory, scaled.
     fn batch(&self, batch: usize) -> Vec<f32> {
         let (d, Some(Portion { rows, order, .. })) = (self.source.width(), &self.portion) else {
             return vec![];
         };
-        let (from, scale) = (batch * self.settings.batch, self.middle.scale);
+        let (from, scale) = (batch * self.settings.batch, self.row_scale.factor);
         let chosen = &order[from..(from + self.settings.batch).min(order.len())];
         let row = |at: &u32| rows[*at as usize * d..(*at as usize + 1) * d].iter().map(|x| x * scale);
         chosen.iter().flat_map(row).collect()
     }
 }
 
-/// A stream of draws of its own for each use.
+/// A random stream of its own for each use.
 fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
 }
 
-/// Which parts are held together in each epoch, and the number of steps.
+/// The portions of each epoch, and the number of steps.
 ///
-/// Where all fit, it is always the same portion; else an epoch's parts are drawn into portions anew.
-fn plan(source: &dyn Source, settings: &TrainSettings) -> (Vec<Planned>, usize) {
+/// If all rows fit into memory, it is always the same portion; else each epoch draws its parts into new portions.
+fn plan(source: &dyn RowSource, settings: &TrainSettings) -> (Vec<Planned>, usize) {
     let sizes = source.parts();
     let most = (settings.memory / (4 * source.width())).max(1);
     let (mut plan, mut n_steps): (Vec<Planned>, usize) = (Vec::new(), 0);
@@ -254,7 +265,7 @@ fn plan(source: &dyn Source, settings: &TrainSettings) -> (Vec<Planned>, usize) 
     (plan, n_steps)
 }
 
-/// The squared distances of rows from their mean, summed.
+/// The sum of the rows' squared distances from their mean.
 fn variance(x: &[f32], d: usize) -> f64 {
     let n = (x.len() / d) as f64;
     let (mut sums, mut squares) = (vec![0f64; d], 0f64);

@@ -4,8 +4,8 @@ use super::listing::Listing;
 use crate::error::{Error, Result};
 use crate::features::Match;
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PressRow, save_rows};
-use crate::steering::{Gazetteer, Press as Plan, Pressed, Where, other_units};
+use crate::results::{ClampRow, save_rows};
+use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct ClampSettings {
     /// The number of random latents for comparison.
     pub random: usize,
     /// The tokens that are changed.
-    pub at: Where,
+    pub at: TokenChoice,
     /// The number of tokens that are generated.
     pub tokens: usize,
 }
@@ -34,7 +34,7 @@ pub struct ClampReport {
     /// The best match of each group, the best groups first.
     pub best: Vec<Match>,
     /// One row a group, dose and latent.
-    pub rows: Vec<PressRow>,
+    pub rows: Vec<ClampRow>,
     /// The file of the rows.
     pub file: PathBuf,
 }
@@ -63,8 +63,8 @@ pub fn clamp_groups(
     let mut rows = Vec::new();
     for (found, seed) in best.iter().zip(0..) {
         observer.progress(&Progress { stage: "clamping", done: seed, total, unit, detail: "" });
-        let random = other_units(&listing.active.alive(), found.unit, (settings.random, seed));
-        let plan = Plan {
+        let random = other_latents(&listing.active.alive(), found.latent, settings.random, seed);
+        let trial = ClampTrial {
             dictionary: dictionary.clone(),
             gazetteer: &gazetteer,
             times: &settings.times,
@@ -72,11 +72,11 @@ pub fn clamp_groups(
             at: settings.at.clone(),
             n_tokens: settings.tokens,
         };
-        let pressed = pressed(listing, found, settings)?;
-        if let Some(note) = pressed.prompts.first().and_then(|prompt| model.tokenizer.doubled_bos(prompt)) {
+        let clamped = clamped(listing, found, settings)?;
+        if let Some(note) = clamped.prompts.first().and_then(|prompt| model.tokenizer.doubled_bos(prompt)) {
             observer.note(&note);
         }
-        rows.extend(plan.rows(model, &pressed)?);
+        rows.extend(trial.rows(model, &clamped)?);
     }
     observer.progress(&Progress { stage: "clamping", done: total, total, unit, detail: "" });
     let file = listing.folder.join(format!("press_{}.csv", listing.column));
@@ -85,7 +85,7 @@ pub fn clamp_groups(
 }
 
 /// The latent and the prompts: test entities of other groups, evenly over the dataset.
-fn pressed(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result<Pressed> {
+fn clamped(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result<ClampedLatent> {
     let (group, entities) = (&listing.groups.names()[found.group], &listing.dataset().entities);
     let is_other = |place: &usize| {
         let name = listing.groups.name_of(*place);
@@ -101,6 +101,6 @@ fn pressed(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result
         let entity = &entities[others[i * others.len() / n]];
         settings.template.replace("{}", &entity.name)
     });
-    let greatest = f64::from(listing.active.greatest(found.unit));
-    Ok(Pressed { unit: found.unit, greatest, group: group.clone(), prompts: prompts.collect() })
+    let greatest = f64::from(listing.active.greatest(found.latent));
+    Ok(ClampedLatent { latent: found.latent, greatest, group: group.clone(), prompts: prompts.collect() })
 }

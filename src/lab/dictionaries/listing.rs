@@ -8,11 +8,11 @@ use crate::artefact::{Card, hash};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
-use crate::features::{Activation, Active, Dictionary, Groups, Match};
+use crate::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivation};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{FeatureGroupRow, FeatureRow, save_rows};
+use crate::results::{FeatureGroupRow, FeatureRow, UNITS_FILE, save_rows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ pub struct Listing<'a> {
     /// The folder of the rows.
     pub folder: PathBuf,
     /// The activations of the latents on the dataset's entities.
-    pub active: Active,
+    pub active: ActivationIndex,
     /// The column.
     pub column: String,
     /// Its groups.
@@ -65,7 +65,7 @@ pub fn list<'a>(
     let point = dictionary.hook_point;
     extraction.record(&[point], Division::of(&model.transformer), observer)?;
     let rows = extraction.activations()?.load(point)?;
-    let active = Active::of(dictionary, rows.view())?;
+    let active = ActivationIndex::of(dictionary, rows.view())?;
     let card = extraction.card()?.input("dictionary_sha256", fingerprint(dictionary));
     let matches = groups.matches(&active, settings.smallest);
     let name = dictionary_name(&settings.dictionary, point);
@@ -100,14 +100,14 @@ impl Listing<'_> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
         self.card.save(&folder.join("card.json"))?;
-        save_rows(&folder.join("units.csv"), &self.latent_rows(top))?;
+        save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
         save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
     }
 
     fn latent_rows(&self, top: usize) -> Vec<FeatureRow> {
         let active = &self.active;
         let of_latent = |unit: usize| {
-            let top = active.of_unit(unit).iter().take(top).zip(1..);
+            let top = active.of_latent(unit).iter().take(top).zip(1..);
             top.map(move |((entity, activation), rank)| FeatureRow {
                 unit,
                 density: active.density(unit),
@@ -126,7 +126,7 @@ pub fn group_rows(listing: &Listing) -> Vec<FeatureGroupRow> {
     let (mut latents, mut groups) = (BTreeSet::new(), BTreeSet::new());
     let mut rows = Vec::new();
     for found in &listing.matches {
-        let firsts = [("unit", latents.insert(found.unit)), ("group", groups.insert(found.group))];
+        let firsts = [("unit", latents.insert(found.latent)), ("group", groups.insert(found.group))];
         let firsts = firsts.into_iter().filter(|(_, is_first)| *is_first);
         rows.extend(firsts.map(|(chosen_for, _)| FeatureGroupRow {
             chosen_for: chosen_for.into(),
@@ -141,7 +141,7 @@ pub fn group_row(listing: &Listing, found: &Match) -> FeatureGroupRow {
     let test = listing.groups.test(&listing.active, found);
     FeatureGroupRow {
         chosen_for: String::new(),
-        unit: found.unit,
+        unit: found.latent,
         column: listing.column.clone(),
         group: listing.groups.names()[found.group].clone(),
         threshold: f64::from(found.threshold),
@@ -159,7 +159,7 @@ pub fn group_row(listing: &Listing, found: &Match) -> FeatureGroupRow {
 fn fingerprint(dictionary: &Dictionary) -> String {
     let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
     let thresholds: &[f32] = match activation {
-        Activation::JumpRelu(each) => each,
+        SparseActivation::JumpRelu(each) => each,
         _ => &[],
     };
     let all = w_enc.iter().chain(b_enc).chain(w_dec).chain(b_dec).chain(thresholds);
@@ -172,16 +172,16 @@ fn fingerprint(dictionary: &Dictionary) -> String {
 /// The kind of a dictionary's activation, in words.
 pub fn kind_of(dictionary: &Dictionary) -> String {
     match &dictionary.activation {
-        Activation::Relu => "relu".into(),
-        Activation::TopK(k) => format!("topk, k {k}"),
-        Activation::JumpRelu(_) => "jumprelu".into(),
+        SparseActivation::Relu => "relu".into(),
+        SparseActivation::TopK(k) => format!("topk, k {k}"),
+        SparseActivation::JumpRelu(_) => "jumprelu".into(),
     }
 }
 
 /// The name of a dictionary's folder in the lab.
 fn dictionary_name(path: &Path, point: HookPoint) -> String {
     let is_npz = path.extension().is_some_and(|ending| ending == "npz");
-    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
+    // Every file of Gemma TokenScope is called params.npz; its folders tell them apart, but for the layer.
     let named = if is_npz { path.parent().unwrap_or(path) } else { path };
     let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
     if is_npz { format!("{point}.{name}") } else { name }

@@ -3,11 +3,11 @@
 use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::trained_texts::encoded_texts;
-use crate::activations::hook_points;
 use crate::artefact::{self, Card};
 use crate::error::{Error, Result};
 use crate::features::train::{
-    self, Fit, Source, TextRows, Tokenised, TrainSettings, Trainer, fit, principal_components, random,
+    DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
+    explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use crate::hook_point::HookPoint;
 use crate::model::Model;
@@ -66,7 +66,7 @@ pub struct TrainedDictionary {
 /// Fits on held-out texts.
 pub struct DictionaryFits {
     /// The dictionary, principal components, and random directions.
-    pub fits: [(&'static str, Fit); 3],
+    pub fits: [(&'static str, Explained); 3],
     /// The number of latents that are no longer active.
     pub n_dead: usize,
 }
@@ -84,7 +84,7 @@ pub fn train_dictionary(
     check(settings)?;
     let tokenizer = model.tokenizer.clone().with_bos(settings.bos)?;
     let point = point(settings, model)?;
-    let texts = Tokenised::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
+    let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
     let DictionarySettings { latents, k, .. } = settings;
     let name = settings.called.clone().unwrap_or_else(|| format!("{point}.{latents}.k{k}"));
     let folder = lab.features(&model.name).join(name);
@@ -96,7 +96,7 @@ pub fn train_dictionary(
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
-    let (rows, held_out) = texts.split((&model.transformer, point), (settings.held_out, settings.seed))?;
+    let (rows, held_out) = texts.split(&model.transformer, point, settings.held_out, settings.seed)?;
     observer.info(&format!(
         "{} rows to learn from, {} of texts kept out, {} wide",
         rows.n_rows(),
@@ -111,14 +111,11 @@ pub fn train_dictionary(
     dictionary.model = Some(model.name.clone());
     dictionary.made_with_bos = Some(model.tokenizer.begins());
     dictionary.check()?;
-    let mut watch = Watched { stage: "rows kept out", observer: run.observer };
+    let observer = run.observer;
     let fits = [
-        ("this dictionary", fit(&dictionary, &held_out, &mut watch)?),
-        (
-            "principal components",
-            principal_components((trainer.rows(&mut watch)?, *k), &held_out, &mut watch)?,
-        ),
-        ("random directions", random(&trainer.untrained(point)?, &held_out, &mut watch)?),
+        ("this dictionary", explained_by_dictionary(&dictionary, &held_out, observer)?),
+        ("principal components", explained_by_components(trainer.rows(observer)?, *k, &held_out, observer)?),
+        ("random directions", explained_by_random(&trainer.untrained(point)?, &held_out, observer)?),
     ];
     dictionary.save(&folder)?;
     let n_dead = trainer.dead().len();
@@ -140,7 +137,7 @@ fn check(settings: &DictionarySettings) -> Result<()> {
 
 /// The one hook point that is meant.
 fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
-    match HookPoint::choose(&settings.hook_point, &hook_points(model.spec()))?[..] {
+    match HookPoint::choose(&settings.hook_point, &model.spec().hook_points())?[..] {
         [point] => Ok(point),
         ref several => {
             let found = format!("`{}`, which is {} of them", settings.hook_point, several.len());
@@ -164,7 +161,7 @@ fn training(settings: &DictionarySettings, d_in: usize) -> TrainSettings {
 
 fn card(
     (model, point): (&Model, HookPoint),
-    texts: &Tokenised,
+    texts: &TokenizedTexts,
     settings: &DictionarySettings,
     training: &TrainSettings,
 ) -> Card {
@@ -185,7 +182,7 @@ fn card(
         .input("seed", training.seed)
 }
 
-fn report_texts(texts: &Tokenised, observer: &mut dyn Observer) {
+fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
     observer.info(&format!("{} distinct texts", texts.len()));
     if texts.n_repeated > 0 {
         let n = texts.n_repeated;
@@ -206,20 +203,20 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Takes all steps, those of an earlier run included.
-    fn train<'r>(&mut self, rows: &'r TextRows, training: TrainSettings) -> Result<Trainer<'r>> {
+    fn train<'r>(&mut self, rows: &'r TextRows, training: TrainSettings) -> Result<DictionaryTrainer<'r>> {
         let (path, path_of_card) =
             (self.folder.join("checkpoint.safetensors"), self.folder.join("checkpoint.json"));
         let memory = self.settings.memory;
         let mut trainer = match self.card.is_done(&path_of_card)? && path.is_file() {
-            true => Trainer::resume(rows, training, &path)?,
-            false => Trainer::begin(rows, training, &mut Watched { stage: "rows", observer: self.observer })?,
+            true => DictionaryTrainer::resume(rows, training, &path)?,
+            false => DictionaryTrainer::begin(rows, training, self.observer)?,
         };
         self.card.save(&path_of_card)?;
         let (done, n_steps) = trainer.steps();
         if done > 0 {
             self.observer.info(&format!("going on from step {done}"));
         }
-        if !trainer.holds_all() {
+        if !trainer.has_all_rows() {
             let line = format!("the rows do not fit into --memory {memory}: each epoch computes them again");
             self.observer.info(&line);
         }
@@ -229,7 +226,7 @@ impl Run<'_> {
                 trainer.save(&path)?;
                 return Err(Error::StoppedTraining { kept: trainer.steps().0, of: n_steps });
             }
-            match trainer.step(&mut Watched { stage: "rows", observer: self.observer }) {
+            match trainer.step(self.observer) {
                 Ok(None) => break,
                 Ok(Some(progress)) => show(&progress, &mut smooth, self.observer),
                 // Stopped while rows were computed: the next turn saves and reports.
@@ -247,8 +244,8 @@ impl Run<'_> {
 }
 
 /// Reports a step; FVE is that of the last batches, smoothed.
-fn show(progress: &train::Progress, smooth: &mut Option<f64>, observer: &mut dyn Observer) {
-    let train::Progress { step, n_steps, n_rows, fve, l0, n_dead } = *progress;
+fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Observer) {
+    let StepStatistics { step, n_steps, n_rows, fve, l0, n_dead } = *step;
     let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
     *smooth = Some(fve);
     let detail = format!("FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead");
@@ -263,7 +260,12 @@ fn show(progress: &train::Progress, smooth: &mut Option<f64>, observer: &mut dyn
 }
 
 /// Saves the card with the fits, and removes the checkpoint.
-fn save_card(mut card: Card, folder: &Path, trainer: &Trainer, fits: &[(&str, Fit); 3]) -> Result<()> {
+fn save_card(
+    mut card: Card,
+    folder: &Path,
+    trainer: &DictionaryTrainer,
+    fits: &[(&str, Explained); 3],
+) -> Result<()> {
     let number = |x: f64| format!("{x:.4}");
     for (name, fit) in fits {
         card = card.note(&format!("fve_of_{}", name.replace(' ', "_")), number(fit.fve));
@@ -275,22 +277,4 @@ fn save_card(mut card: Card, folder: &Path, trainer: &Trainer, fits: &[(&str, Fi
         std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     }
     Ok(())
-}
-
-/// Passes the progress of rows on to an observer.
-struct Watched<'a> {
-    stage: &'static str,
-    observer: &'a mut dyn Observer,
-}
-
-impl train::Watch for Watched<'_> {
-    fn rows(&mut self, n_done: usize, n: usize) {
-        let (stage, unit) = (self.stage, ProgressUnit::Count);
-        let (done, total) = (n_done as u64, n as u64);
-        self.observer.progress(&Progress { stage, done, total, unit, detail: "" });
-    }
-
-    fn stops(&self) -> bool {
-        self.observer.should_stop()
-    }
 }

@@ -8,7 +8,8 @@ use crate::hook_point::HookPoint;
 use crate::model::{Capture, Forest, Model};
 use crate::progress::Observer;
 use crate::steering::{
-    Along, Direction, Dose, Norm, Op, Positions, Reads, Steer, Steers, Toward, Vectors, Where,
+    Basis, Dose, Norm, Op, RequiredTarget, SteerHook, SteerHooks, TargetReading, TokenChoice, TokenPositions,
+    UnitDirection, Vectors,
 };
 use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use std::rc::Rc;
 #[derive(Debug, Clone)]
 pub struct Change {
     /// Values that the probe's prediction is set to.
-    pub toward: Vec<Toward>,
+    pub toward: Vec<TargetReading>,
     /// Amounts by which the prediction, or the stream, is moved.
     pub dose: Vec<Dose>,
     /// A file of vectors to move along.
@@ -30,13 +31,13 @@ pub struct Change {
     /// Blocks by which the vectors of a control vector are shifted.
     pub shift: i64,
     /// Along the probe's pattern or its weights.
-    pub along: Along,
+    pub along: Basis,
     /// The blocks whose outputs are changed; by default those that a sweep recommends, else a guess.
     pub layer: Vec<usize>,
     /// Other hook points, by name or glob.
     pub hook_points: Option<String>,
     /// The tokens that are changed.
-    pub positions: Where,
+    pub positions: TokenChoice,
     /// True if each changed row is scaled back to its length.
     pub keep_norm: bool,
     /// The probes.
@@ -52,10 +53,10 @@ impl Default for Change {
             feature: None,
             remove: false,
             shift: 0,
-            along: Along::Pattern,
+            along: Basis::Pattern,
             layer: Vec::new(),
             hook_points: None,
-            positions: Where::All,
+            positions: TokenChoice::All,
             keep_norm: false,
             probes: ProbeChoice::default(),
         }
@@ -96,8 +97,8 @@ impl Change {
             all.push(finder.newest(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
-            // Along a file's direction, the probes only predict.
-            all.extend(finder.newest(&Reads::Anything).ok());
+            // Basis a file's direction, the probes only predict.
+            all.extend(finder.newest(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
         Ok(all)
@@ -107,10 +108,10 @@ impl Change {
     fn aim(
         &self,
         finder: &ProbeFinder,
-        toward: &Toward,
+        toward: &TargetReading,
         observer: &mut dyn Observer,
     ) -> Result<(Rc<SavedProbes>, Vec<f64>)> {
-        if !matches!(toward, Toward::Entity(_)) {
+        if !matches!(toward, TargetReading::Entity(_)) {
             return Ok((finder.newest(&toward.reads())?, toward.values(None)?));
         }
         // The first dataset that has the entity.
@@ -127,7 +128,7 @@ impl Change {
         }
         match refused {
             Some(error) => Err(error),
-            None => Ok((finder.newest(&Reads::Anything)?, toward.values(None)?)),
+            None => Ok((finder.newest(&RequiredTarget::Anything)?, toward.values(None)?)),
         }
     }
 
@@ -151,7 +152,7 @@ impl Change {
             });
         }
         let used = self.probes(finder, observer)?.into_iter().next();
-        match used.or_else(|| finder.newest(&Reads::Anything).ok()) {
+        match used.or_else(|| finder.newest(&RequiredTarget::Anything).ok()) {
             Some(probed) => Ok(Change {
                 layer: recommended::recommended(finder.lab(), finder.model(), &probed, observer)?,
                 ..self.clone()
@@ -187,9 +188,7 @@ impl Change {
     fn named_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
-            let mut present = HookPoint::all(spec.n_layers);
-            present.retain(|point| spec.width_at(*point).is_some());
-            return HookPoint::choose(globs, &present);
+            return HookPoint::choose(globs, &spec.hook_points());
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);
@@ -211,12 +210,12 @@ impl Change {
         finder: &ProbeFinder,
         prompt: &EncodedPrompt,
         observer: &mut dyn Observer,
-    ) -> Result<Steers> {
+    ) -> Result<SteerHooks> {
         let (model, mut steers) = (finder.model(), Vec::new());
         let norm = if self.keep_norm { Norm::Kept } else { Norm::Free };
         let mut steer = |point, op| {
-            let positions = Positions::new(&self.positions, prompt)?;
-            steers.push(Steer::new(model.spec(), (point, op), norm, positions)?);
+            let positions = TokenPositions::new(&self.positions, prompt)?;
+            steers.push(SteerHook::new(model.spec(), point, op, positions)?.with_norm(norm));
             Ok::<(), Error>(())
         };
         match &self.feature {
@@ -244,7 +243,7 @@ impl Change {
                 "--toward, --dose, --feature with --dose, or --direction with --remove",
             ));
         }
-        Ok(Steers(steers))
+        Ok(SteerHooks(steers))
     }
 
     /// The operations at a hook point.
@@ -261,11 +260,11 @@ impl Change {
         };
         let vector = vectors.as_ref().map(|vectors| vectors.get(finder.model().spec(), point)).transpose()?;
         if let (Some(vector), true) = (vector, self.remove) {
-            return Ok(vec![Op::Remove(Direction::of(vector)?)]);
+            return Ok(vec![Op::Remove(UnitDirection::of(vector)?)]);
         }
         for dose in &self.dose {
             ops.push(match (dose, vector) {
-                (Dose::Rms(dose), Some(vector)) => Op::add(&Direction::of(vector)?, *dose, site.rms()?),
+                (Dose::Rms(dose), Some(vector)) => Op::add(&UnitDirection::of(vector)?, *dose, site.rms()?),
                 (Dose::Times(times), Some(vector)) => Op::Add(vector.iter().map(|x| x * times).collect()),
                 (Dose::Activation(_) | Dose::Clamp(_), _) => {
                     let expected = "a --feature DICT:LATENT to clamp or add";
@@ -284,7 +283,7 @@ impl Change {
                     ));
                 }
                 (dose, None) => {
-                    let probed = finder.newest(&dose.reads().unwrap_or(Reads::Anything))?;
+                    let probed = finder.newest(&dose.reads().unwrap_or(RequiredTarget::Anything))?;
                     Op::shift_along(self.along, probed.set.get(point)?, &dose.deltas())?
                 }
             });
@@ -297,7 +296,7 @@ impl Site<'_> {
     /// The RMS norm of the stream: over a probe's entities, else over the prompt's own tokens.
     fn rms(&self) -> Result<f64> {
         let Site { finder, prompt, point } = *self;
-        if let Ok(probed) = finder.newest(&Reads::Anything)
+        if let Ok(probed) = finder.newest(&RequiredTarget::Anything)
             && let Ok(stored) = probed.set.get(point)
         {
             return Ok(stored.stream.resid_rms);

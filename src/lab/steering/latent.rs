@@ -8,7 +8,7 @@ use crate::features::Dictionary;
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::steering::{Dose, Level, Op};
+use crate::steering::{ClampLevel, Dose, Op};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ impl Latent {
         observer: &mut dyn Observer,
     ) -> Result<(HookPoint, Vec<f64>)> {
         let dictionary = self.dictionary(model, given, observer)?;
-        match Op::add_unit(&dictionary, self.index, 1.0)? {
+        match Op::add_latent(&dictionary, self.index, 1.0)? {
             Op::Add(vector) => Ok((dictionary.hook_point, vector)),
             other => Err(Error::Internal(format!("{other:?} in place of a vector"))),
         }
@@ -97,14 +97,14 @@ impl LoadedLatent<'_> {
     /// # Errors
     /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active.
     pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
-        let add = |activation| Op::add_unit(&self.dictionary, self.index, activation);
+        let add = |activation| Op::add_latent(&self.dictionary, self.index, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.index, activation);
         match *dose {
             Dose::Times(times) => add(times * self.greatest()?),
             Dose::Activation(activation) => add(activation),
-            Dose::Clamp(Level::Times(0.0)) => clamp(0.0),
-            Dose::Clamp(Level::Times(times)) => clamp(times * self.greatest()?),
-            Dose::Clamp(Level::Activation(activation)) => clamp(activation),
+            Dose::Clamp(ClampLevel::Times(0.0)) => clamp(0.0),
+            Dose::Clamp(ClampLevel::Times(times)) => clamp(times * self.greatest()?),
+            Dose::Clamp(ClampLevel::Activation(activation)) => clamp(activation),
             Dose::Rms(rms_times) => {
                 let length = self.dictionary.direction(self.index);
                 let length = length.dot(&length).sqrt().max(f32::MIN_POSITIVE);

@@ -7,7 +7,7 @@ use crate::hook_point::HookPoint;
 use crate::model::{Capture, Chain, Forest, Hook, Model, NoHook};
 use crate::probes::StoredProbe;
 use crate::progress::Observer;
-use crate::steering::Positions;
+use crate::steering::TokenPositions;
 use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ pub fn readings(
     observer: &mut dyn Observer,
 ) -> Result<Vec<ReadingTable>> {
     let model = finder.model();
-    let positions = Positions::new(&change.positions, prompt)?;
+    let positions = TokenPositions::new(&change.positions, prompt)?;
     let ids = &prompt.encoded.ids;
     let Some(position) = (0..ids.len() as u32).rev().find(|position| positions.contains(*position)) else {
         return Ok(Vec::new());
@@ -94,6 +94,6 @@ impl Token<'_> {
         let mut capture = Capture::nodes(&[self.point], &[self.position])?;
         let forest = Forest::of_text(self.ids)?;
         self.model.transformer.forward(&forest, None, &mut Chain(hook, &mut capture))?;
-        Ok(self.stored.probe.read_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
+        Ok(self.stored.probe.predict_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
     }
 }

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{SweepRow, load_rows};
-use crate::steering::{Layers, recommend};
+use crate::results::{SWEEP_FILE, SweepRow, load_rows};
+use crate::steering::{LayerSet, recommend};
 
 /// Divergence of the next token that a sweep's best dose may cost, in nats.
 const BUDGET: f64 = 2.0;
@@ -32,11 +32,11 @@ pub fn recommended(
 }
 
 /// The blocks that the newest sweep along one of the probes' targets found best.
-fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Layers, String)>> {
+fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(LayerSet, String)>> {
     let folder = lab.sweeps(&model.name);
-    let mut newest: Option<(String, Layers, String)> = None;
+    let mut newest: Option<(String, LayerSet, String)> = None;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.path().join("sweep.csv");
+        let file = entry.path().join(SWEEP_FILE);
         if !file.is_file() {
             continue;
         }
@@ -57,7 +57,7 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
 ///
 /// A change that is written early and again is carried on, while a single late block's change is taken back or breaks the
 /// text: so it is with the bundled model and with SmolLM2 (docs/steering.md, docs/smollm2.md).
-fn guessed(model: &Model, saved: &SavedProbes) -> Result<(Layers, String)> {
+fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
     let n = model.spec().n_layers;
     let mut blocks: Vec<usize> = (1..=5).map(|fifteenths| fifteenths * n / 15).collect();
     blocks.dedup();

@@ -9,9 +9,9 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::model::Model;
-use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{SweepRow, load_rows, save_rows};
-use crate::steering::{Direction, Layers, Sweep, Vectors, Way, sweep};
+use crate::progress::Observer;
+use crate::results::{SWEEP_FILE, SweepRow, load_rows, save_rows};
+use crate::steering::{DoseSweep, LayerSet, SweepDirection, UnitDirection, Vectors, sweep};
 use std::path::Path;
 
 /// A sweep's settings with everything they are carried out on.
@@ -25,7 +25,7 @@ pub struct SweepJob<'a> {
     /// The settings.
     pub settings: &'a SweepSettings,
     /// The layers, each alone or joined, one after the other.
-    pub layers: Vec<Layers>,
+    pub layers: Vec<LayerSet>,
     /// A latent of a dictionary in place of the probe's direction.
     pub latent: Option<LatentVector>,
 }
@@ -73,7 +73,7 @@ impl SweepJob<'_> {
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }
-        save_rows(&folder.join("sweep.csv"), &rows)?;
+        save_rows(&folder.join(SWEEP_FILE), &rows)?;
         Ok(SweepRows { rows, n_new })
     }
 
@@ -107,28 +107,31 @@ impl SweepJob<'_> {
     }
 
     /// The directions at some layers.
-    fn ways(&self, layers: &Layers) -> Result<Vec<Way>> {
+    fn directions(&self, layers: &LayerSet) -> Result<Vec<SweepDirection>> {
         if let Some(latent) = &self.latent {
-            let at_layer = [(latent.layer, Direction::of(&latent.vector)?)].into();
-            return Ok(vec![Way::Along("probe".into(), at_layer)]);
+            let at_layer = [(latent.layer, UnitDirection::of(&latent.vector)?)].into();
+            return Ok(vec![SweepDirection::Named("probe".into(), at_layer)]);
         }
         let Some(file) = &self.settings.direction else {
-            return Ok(self.settings.along.iter().map(|along| Way::Probe(*along)).collect());
+            return Ok(self.settings.along.iter().map(|along| SweepDirection::Probe(*along)).collect());
         };
         let vectors = Vectors::load(file, 0)?;
         let at_block = |&block: &usize| {
             let vector = vectors.get(self.model.spec(), HookPoint::ResidPost(block))?;
-            Ok((block, Direction::of(vector)?))
+            Ok((block, UnitDirection::of(vector)?))
         };
-        Ok(vec![Way::Along("probe".into(), layers.blocks().iter().map(at_block).collect::<Result<_>>()?)])
+        Ok(vec![SweepDirection::Named(
+            "probe".into(),
+            layers.blocks().iter().map(at_block).collect::<Result<_>>()?,
+        )])
     }
 
     /// The rows of one layer, or of several that are moved together.
-    fn layer(&self, layers: &Layers, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
-        let (dataset, plan, ways) = (self.dataset, self.settings, self.ways(layers)?);
+    fn layer(&self, layers: &LayerSet, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
+        let (dataset, plan, directions) = (self.dataset, self.settings, self.directions(layers)?);
         let names = plan.names.as_ref().map(|choice| name_set(dataset, choice)).transpose()?;
         let gazetteer = plan.read.as_ref().map(|column| gazetteer(dataset, column)).transpose()?;
-        let whole = Sweep {
+        let whole = DoseSweep {
             kind: match dataset.kind {
                 TargetKind::Place => "place",
                 TargetKind::Year => "year",
@@ -137,7 +140,7 @@ impl SweepJob<'_> {
             probes: &self.probes.set,
             target: &plan.target,
             layers,
-            ways: &ways,
+            directions: &directions,
             doses: &plan.doses,
             prompts: &plan.texts(),
             parts: &plan.parts(),
@@ -147,11 +150,6 @@ impl SweepJob<'_> {
             names: names.as_ref(),
             gazetteer: gazetteer.as_ref(),
         };
-        let (stage, total, unit) = (format!("layer {layers}"), whole.len() as u64, ProgressUnit::Count);
-        let mut show = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
-        show(0);
-        let rows = sweep(self.model, &whole, &mut |p| show(p.n_done as u64))?;
-        show(total);
-        Ok(rows)
+        sweep(self.model, &whole, observer)
     }
 }

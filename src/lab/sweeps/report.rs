@@ -13,7 +13,7 @@ use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
 use crate::results::SweepRow;
-use crate::steering::{Layers, Reads};
+use crate::steering::{LayerSet, RequiredTarget};
 use std::path::PathBuf;
 
 /// A sweep with its rows.
@@ -21,7 +21,7 @@ pub struct SweepReport {
     /// The settings, entities as prompts.
     pub settings: SweepSettings,
     /// The layers.
-    pub layers: Vec<Layers>,
+    pub layers: Vec<LayerSet>,
     /// The rows.
     pub rows: Vec<SweepRow>,
     /// The number of layers that were computed now.
@@ -55,7 +55,7 @@ pub fn sweep(
     let dataset = Some(&settings.dataset).filter(|name| !name.is_empty()).cloned();
     let choice = ProbeChoice { dataset, probes: settings.probes.clone() };
     let finder = ProbeFinder::new(lab, model, &choice);
-    let probes = finder.newest(&Reads::of_target(&settings.target))?;
+    let probes = finder.newest(&RequiredTarget::of_target(&settings.target))?;
     let dataset = finder.dataset(&probes, observer)?;
     let mut settings = settings.clone();
     settings.prompts = prompts(&settings, &dataset)?;
@@ -64,8 +64,8 @@ pub fn sweep(
     }
     let latent = latent(&settings, model, observer)?;
     let layers = match &latent {
-        Some(latent) => vec![Layers::one(latent.layer)],
-        None if settings.layers.is_empty() => (0..model.spec().n_layers).map(Layers::one).collect(),
+        Some(latent) => vec![LayerSet::one(latent.layer)],
+        None if settings.layers.is_empty() => (0..model.spec().n_layers).map(LayerSet::one).collect(),
         None => settings.layers.clone(),
     };
     let job = SweepJob { model, dataset: &dataset, probes: &probes, settings: &settings, layers, latent };

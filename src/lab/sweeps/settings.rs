@@ -2,7 +2,7 @@
 
 use super::super::steering::Latent;
 use super::super::written::{each, maybe, written};
-use crate::steering::{Along, Layers, Where};
+use crate::steering::{Basis, LayerSet, TokenChoice};
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -36,10 +36,10 @@ pub struct SweepSettings {
     pub layer: Option<usize>,
     /// In place of one block: several, one after the other; together with `+` between them.
     #[serde(default, deserialize_with = "each")]
-    pub layers: Vec<Layers>,
+    pub layers: Vec<LayerSet>,
     /// Along the probe's pattern, its weights, or both.
     #[serde(default = "pattern", deserialize_with = "each")]
-    pub along: Vec<Along>,
+    pub along: Vec<Basis>,
     /// A file of vectors in place of the probe's direction.
     pub direction: Option<PathBuf>,
     /// A latent of a sparse dictionary in place of the probe's direction.
@@ -47,7 +47,7 @@ pub struct SweepSettings {
     pub feature: Option<Latent>,
     /// The tokens that are changed.
     #[serde(default = "all", deserialize_with = "written")]
-    pub at: Where,
+    pub at: TokenChoice,
     /// The number of random directions for comparison.
     #[serde(default = "three")]
     pub random: u64,
@@ -85,12 +85,12 @@ fn bare() -> String {
     "{}".into()
 }
 
-fn pattern() -> Vec<Along> {
-    vec![Along::Pattern]
+fn pattern() -> Vec<Basis> {
+    vec![Basis::Pattern]
 }
 
-fn all() -> Where {
-    Where::All
+fn all() -> TokenChoice {
+    TokenChoice::All
 }
 
 fn three() -> u64 {

@@ -1,0 +1,93 @@
+//! An extraction into memory.
+
+use super::hook_points::width;
+use super::prepared::{Division, Prepared};
+use super::recording::Recording;
+use super::sink::Sink;
+use super::span::SpanRow;
+use super::text_model::{PromptedDataset, TextModel};
+use super::workers::{Jobs, run};
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::progress::Observer;
+use ndarray::{Array2, ArrayView2, s};
+use std::collections::BTreeMap;
+
+/// The activations of a dataset's entities, in dataset order.
+#[derive(Debug, Clone)]
+pub struct Extraction {
+    /// One array a hook point, `[n_rows, width]`.
+    pub arrays: BTreeMap<HookPoint, Array2<f32>>,
+    /// Each entity's tokens.
+    pub spans: Vec<SpanRow>,
+    /// Tokens of all texts: up to the last that is pooled, or all of them in an encoder.
+    pub n_tokens: usize,
+    /// Tokens that went through the model.
+    pub n_computed: usize,
+    /// Entities with a part that the tokenizer does not know, such as `[UNK]`.
+    pub n_unknown: usize,
+}
+
+/// Extracts the stream at each entity's last token, into memory.
+///
+/// # Errors
+/// [`Error::EntityNotPlaced`] naming the row; [`Error::NonFinite`] naming hook point, entity and token;
+/// [`Error::Stopped`] if the observer requests it.
+pub fn extract(
+    model: TextModel,
+    texts: PromptedDataset,
+    points: &[HookPoint],
+    observer: &mut dyn Observer,
+) -> Result<Extraction> {
+    let division = Division::of(model.transformer);
+    Prepared::new(model, texts, Recording::default(), division)?.extract(points, observer)
+}
+
+impl Prepared<'_> {
+    /// Extracts into memory, in f32 whatever the recording's number format.
+    ///
+    /// # Errors
+    /// [`Error::UnknownHookPoint`] if the model has none of that name; [`Error::NonFinite`] naming hook
+    /// point, entity and token; [`Error::Stopped`] if the observer requests it.
+    pub fn extract(&self, points: &[HookPoint], observer: &mut dyn Observer) -> Result<Extraction> {
+        self.check(points)?;
+        let spans = self.span_rows()?;
+        let n_rows = spans.iter().map(|span| span.n_rows).sum();
+        let array = |point: &HookPoint| (*point, Array2::zeros((n_rows, width(self.spec(), *point))));
+        let arrays = points.iter().map(array).collect();
+        let mut memory = Memory { prepared: self, arrays, rows: self.first_rows() };
+        let batches: Vec<usize> = self.batches().collect();
+        run(self, &Jobs { points, batches: &batches }, &mut memory, observer)?;
+        Ok(Extraction {
+            arrays: memory.arrays,
+            spans,
+            n_tokens: self.n_tokens(),
+            n_computed: self.n_computed(),
+            n_unknown: self.n_unknown(),
+        })
+    }
+}
+
+/// A sink of arrays in memory.
+struct Memory<'a> {
+    prepared: &'a Prepared<'a>,
+    arrays: BTreeMap<HookPoint, Array2<f32>>,
+    rows: BTreeMap<usize, usize>,
+}
+
+impl Sink for Memory<'_> {
+    fn put(&mut self, batch: usize, point: HookPoint, values: &[f32]) -> Result<()> {
+        for (entity, values) in self.prepared.by_entity(batch, point, values) {
+            let fault = || Error::Internal(format!("no place for {point} of entity {entity}"));
+            let (array, row) = self.arrays.get_mut(&point).zip(self.rows.get(&entity)).ok_or_else(fault)?;
+            let width = array.ncols();
+            let rows = ArrayView2::from_shape((values.len() / width, width), values).map_err(|_| fault())?;
+            array.slice_mut(s![*row..row + rows.nrows(), ..]).assign(&rows);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _batch: usize) -> Result<()> {
+        Ok(())
+    }
+}

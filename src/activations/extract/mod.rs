@@ -1,0 +1,39 @@
+//! Entities through the model, packed as forests: each distinct token prefix is computed once.
+//!
+//! - `text_model`: the model and the texts that it reads
+//! - `span`, `placement`: the entity's tokens in its text, and entities without such tokens
+//! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `words` for both
+//! - `hook_points`: the widths of a model's hook points
+//! - `batches`, `shard`, `prepared`: a dataset tokenised and divided into passes
+//! - `workers`, `recorder`, `sink`: the passes, several at once, and the receiver of their rows
+//! - `in_memory`: an extraction into arrays
+
+mod batches;
+mod dtype;
+mod hook_points;
+mod in_memory;
+mod placement;
+mod pooling;
+mod prepared;
+mod recorder;
+mod recording;
+mod shard;
+mod sink;
+mod span;
+mod text_model;
+mod words;
+mod workers;
+
+pub use batches::batch_tokens;
+pub use dtype::StoredDtype;
+pub(super) use hook_points::width;
+pub use in_memory::{Extraction, extract};
+pub use placement::{Placed, Unplaced, place_all, place_texts, save_unplaced};
+pub use pooling::{Pooling, TokenScope};
+pub use prepared::{Division, Prepared};
+pub use recording::Recording;
+pub use shard::Shard;
+pub(super) use sink::Sink;
+pub use span::{Span, SpanRow};
+pub use text_model::{PromptedDataset, TextModel};
+pub(super) use workers::{Jobs, run};

@@ -1,0 +1,23 @@
+//! The model as an extraction uses it, and the texts that it reads.
+
+use crate::datasets::{Dataset, Prompt};
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
+
+/// A transformer and the tokenizer that it was trained with.
+#[derive(Clone, Copy)]
+pub struct TextModel<'a> {
+    /// The weights, and the forward pass.
+    pub transformer: &'a Transformer,
+    /// Texts to tokens.
+    pub tokenizer: &'a Tokenizer,
+}
+
+/// A dataset's entities in the texts that a prompt makes of them.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptedDataset<'a> {
+    /// The entities.
+    pub dataset: &'a Dataset,
+    /// The text around each of them.
+    pub prompt: &'a Prompt,
+}

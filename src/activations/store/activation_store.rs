@@ -1,0 +1,145 @@
+//! A finished store in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
+
+use super::array_file::ArrayReader;
+use super::checksums::{Checksums, Verdict};
+use super::files::Files;
+use super::layout::{CARD, SHARDS, file_name};
+use super::object_store::{BLOCK, ObjectFolder};
+use super::spans_file;
+use crate::activations::extract::{Shard, SpanRow};
+use crate::artefact::Card;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use ndarray::Array2;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The folder of one model, dataset and prompt.
+#[derive(Debug, Clone)]
+pub struct ActivationStore {
+    /// The folder of unfinished files; of finished ones too, unless they lie in an object store.
+    pub folder: PathBuf,
+    pub(super) files: Files,
+}
+
+/// All rows of one hook point, `[n_rows, width]`: one an entity in dataset order, or one a token.
+pub type Activations = Array2<f32>;
+
+impl ActivationStore {
+    /// The store in a lab; `prompt` is the folder's name, from [`Recording::folder`](crate::activations::Recording::folder).
+    pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
+        ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
+    }
+
+    fn at(folder: PathBuf) -> ActivationStore {
+        ActivationStore { files: Files::new(&folder), folder }
+    }
+
+    /// The same store with its finished files in an object store: under an address such as
+    /// `s3://bucket/folder`, as they would be under the lab's `activations/`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a malformed address.
+    pub fn kept_at(self, address: &str) -> Result<ActivationStore> {
+        let mut below: Vec<_> = self.folder.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
+        below.reverse(); // model, dataset, prompt
+        let bucket = ObjectFolder::open(address)?.below(&below.join("/"));
+        Ok(ActivationStore { files: self.files.kept_in(bucket), ..self })
+    }
+
+    /// The place of the finished files: a folder, or an address.
+    pub fn place(&self) -> PathBuf {
+        self.files.path("")
+    }
+
+    /// The store of one shard, beside the files that it will be merged into.
+    pub fn of_shard(&self, shard: Shard) -> ActivationStore {
+        let below = Path::new(SHARDS).join(shard.folder());
+        let files = self.files.below(SHARDS).below(&shard.folder());
+        ActivationStore { folder: self.folder.join(below), files }
+    }
+
+    /// The hook points that are recorded, in the order of the pass.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if the checksums cannot be read.
+    pub fn hook_points(&self) -> Result<Vec<HookPoint>> {
+        Checksums::load(&self.files)?.recorded(&self.files)
+    }
+
+    /// True if these hook points are recorded, from the same inputs.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
+    pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
+        Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
+    }
+
+    /// The hook points that are not recorded; `None` if the store is empty.
+    pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
+        let Some(found) = self.files.card(CARD)? else { return Ok(None) };
+        card.agrees_with(&found, &self.files.path(CARD))?;
+        let recorded = self.hook_points()?;
+        let is_missing = |point: &HookPoint| !recorded.contains(point);
+        Ok(Some(points.iter().copied().filter(is_missing).collect()))
+    }
+
+    /// Reads the array of one hook point.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it was not extracted; [`Error::BadFile`] if the file is damaged.
+    pub fn load(&self, point: HookPoint) -> Result<Activations> {
+        let file = ArrayReader::open(&self.files, &file_name(point))?;
+        self.read(&file, 0..file.shape().n_rows)
+    }
+
+    /// Reads some rows of one hook point.
+    ///
+    /// # Errors
+    /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
+    pub fn load_rows(&self, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
+        let file = ArrayReader::open(&self.files, &file_name(point))?;
+        let n_rows = file.shape().n_rows;
+        if rows.start > rows.end || rows.end > n_rows {
+            return Err(Error::invalid(
+                format!("rows of {point}"),
+                format!("{} to {}", rows.start, rows.end),
+                format!("a run of rows between 0 and {n_rows}"),
+            ));
+        }
+        self.read(&file, rows)
+    }
+
+    /// Reads rows block by block, so that memory holds little more than their values.
+    fn read(&self, file: &ArrayReader, rows: Range<usize>) -> Result<Activations> {
+        let shape = file.shape();
+        let block = (BLOCK / shape.row_bytes().max(1)).max(1);
+        let mut values = Vec::with_capacity(rows.len() * shape.width);
+        for first in rows.clone().step_by(block) {
+            let bytes = file.read_rows(&(first..rows.end.min(first + block)))?;
+            values.extend(shape.dtype.decode(&bytes));
+        }
+        Array2::from_shape_vec((rows.len(), shape.width), values).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// Reads each entity's tokens and rows.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
+    pub fn spans(&self) -> Result<Vec<SpanRow>> {
+        spans_file::load(&self.files)
+    }
+
+    /// Reads every file again, compares it with its checksum, and reports each verdict.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if there are no checksums; [`Error::Io`] naming a file that cannot be read.
+    pub fn verify(&self, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+        let checksums = Checksums::load(&self.files)?;
+        if checksums == Checksums::default() {
+            let expected = "a store with checksums.csv, as `mappa extract` leaves it when all is there";
+            return Err(Error::bad_file(self.place(), "no checksums", expected));
+        }
+        checksums.verify(&self.files, report)
+    }
+}

@@ -1,0 +1,122 @@
+//! The checksums beside a store's files, which prove years later that they are unchanged.
+
+use super::files::Files;
+use super::layout::{CHECKSUMS, SPANS, point_of};
+use crate::artefact;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A line of `checksums.csv`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    file: String,
+    bytes: u64,
+    sha256: String,
+}
+
+/// The state of a file, compared with its checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Unchanged.
+    Whole,
+    /// Other bytes than those of the checksum.
+    Changed,
+    /// Listed, but not there.
+    Missing,
+    /// There, but without a checksum.
+    Unlisted,
+}
+
+/// The checksums of a store's files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Checksums {
+    lines: Vec<Line>,
+}
+
+impl Checksums {
+    /// Reads the checksums; an empty list without the file.
+    pub fn load(files: &Files) -> Result<Checksums> {
+        if files.size(CHECKSUMS)?.is_none() {
+            return Ok(Checksums::default());
+        }
+        let bytes = files.load(CHECKSUMS)?;
+        let rows = csv::Reader::from_reader(artefact::text_of(&files.path(CHECKSUMS), &bytes)?.as_bytes())
+            .into_deserialize();
+        let lines = rows.collect::<Result<Vec<Line>, csv::Error>>().map_err(|e| {
+            let expected = "checksums as mappa extract writes them; move the folder away and extract again";
+            Error::bad_file(files.path(CHECKSUMS), e, expected)
+        })?;
+        Ok(Checksums { lines })
+    }
+
+    /// Computes the checksums of files, several at once, in place of earlier ones.
+    pub fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
+        let line = |(files, name): &(&Files, String)| {
+            let bytes = files.size(name)?.unwrap_or(0);
+            Ok(Line { file: name.clone(), bytes, sha256: files.sha256(name)? })
+        };
+        let lines = named.par_iter().map(line).collect::<Result<Vec<Line>>>()?;
+        self.lines.retain(|line| named.iter().all(|(_, name)| line.file != *name));
+        self.lines.extend(lines);
+        Ok(())
+    }
+
+    /// Writes the checksums: hook points in the order of the pass, then the spans.
+    pub fn save(&mut self, files: &Files) -> Result<()> {
+        self.lines.sort_by_key(|line| point_of(&line.file).map_or((1, None), |p| (0, Some((p.layer(), p)))));
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for line in &self.lines {
+            writer.serialize(line).map_err(|e| Error::Internal(e.to_string()))?;
+        }
+        files.save(CHECKSUMS, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
+    }
+
+    /// The hook points that are listed and have their files, in the order of the pass.
+    pub fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
+        let mut points = Vec::new();
+        for line in &self.lines {
+            let Some(point) = point_of(&line.file) else { continue };
+            if files.size(&line.file)? == Some(line.bytes) {
+                points.push(point);
+            }
+        }
+        Ok(points)
+    }
+
+    /// Refuses a file if `sha256`, as it was read, differs from its listed checksum.
+    pub fn check(&self, files: &Files, name: &str, sha256: &str) -> Result<()> {
+        match self.lines.iter().find(|line| line.file == name) {
+            Some(line) if line.sha256 == sha256 => Ok(()),
+            Some(line) => {
+                let found = format!("SHA-256 {sha256}");
+                let expected =
+                    format!("{}; the file was changed: move it away and extract it again", line.sha256);
+                Err(Error::bad_file(files.path(name), found, expected))
+            }
+            None => Err(Error::bad_file(files.path(name), "no checksum", "a line in checksums.csv")),
+        }
+    }
+
+    /// Reads every file again, and reports each verdict.
+    pub fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+        for line in &self.lines {
+            let verdict = match files.size(&line.file)? {
+                None => Verdict::Missing,
+                Some(bytes) if bytes == line.bytes && files.sha256(&line.file)? == line.sha256 => {
+                    Verdict::Whole
+                }
+                Some(_) => Verdict::Changed,
+            };
+            report(&line.file, verdict);
+        }
+        for name in files.names()? {
+            let is_data = point_of(&name).is_some() || name == SPANS;
+            if is_data && !self.lines.iter().any(|line| line.file == name) {
+                report(&name, Verdict::Unlisted);
+            }
+        }
+        Ok(())
+    }
+}

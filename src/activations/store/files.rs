@@ -1,0 +1,217 @@
+//! The files of a store, in a folder or in an object store: the one way to them.
+//!
+//! Unfinished files are staged in a folder on a disk, as their rows come in any order; a finished
+//! file is moved to its place.
+
+use super::layout::STAGING;
+use super::object_store::{BLOCK, ObjectFolder};
+use crate::artefact::{self, Card};
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A folder of finished files, and the folder on a disk where they are staged.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    root: PathBuf,
+    /// The place of finished files, if not the folder itself.
+    objects: Option<ObjectFolder>,
+}
+
+impl Files {
+    /// The files of a folder, which need not exist yet.
+    pub fn new(root: &Path) -> Files {
+        Files { root: root.to_path_buf(), objects: None }
+    }
+
+    /// The same files, the finished ones in an object store.
+    pub fn kept_in(self, objects: ObjectFolder) -> Files {
+        Files { objects: Some(objects), ..self }
+    }
+
+    /// The place of a file, for messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        match &self.objects {
+            Some(objects) => objects.path(name),
+            None if name.is_empty() => self.root.clone(),
+            None => self.root.join(name),
+        }
+    }
+
+    /// The folder of unfinished files, on a disk.
+    pub fn staging(&self) -> PathBuf {
+        self.root.join(STAGING)
+    }
+
+    /// The files of a folder within this one.
+    pub fn below(&self, folder: &str) -> Files {
+        Files { root: self.root.join(folder), objects: self.objects.as_ref().map(|o| o.below(folder)) }
+    }
+
+    /// The names of the files and folders in this one, in order; none if it does not exist.
+    pub fn names(&self) -> Result<Vec<String>> {
+        if let Some(objects) = &self.objects {
+            return objects.names();
+        }
+        let entries = match std::fs::read_dir(&self.root) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(vec![]),
+            entries => entries.map_err(Error::io("read the folder", &self.root))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io("read the folder", &self.root))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes the temporary files of a program that was killed while it moved a file to its place.
+    pub fn clean_up(&self) -> Result<()> {
+        if self.objects.is_some() {
+            return Ok(()); // An object store has no partial objects.
+        }
+        for name in self.names()?.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            let path = self.path(name);
+            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// The length of a file; `None` if there is none.
+    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+        if let Some(objects) = &self.objects {
+            return objects.size(name);
+        }
+        match std::fs::metadata(self.path(name)) {
+            Ok(found) if found.is_file() => Ok(Some(found.len())),
+            Ok(_) => Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("read", self.path(name))(e)),
+        }
+    }
+
+    /// Reads a whole file.
+    pub fn load(&self, name: &str) -> Result<Vec<u8>> {
+        match &self.objects {
+            Some(objects) => objects.load(name),
+            None => artefact::load_bytes(&self.path(name)),
+        }
+    }
+
+    /// Reads a card; `None` if there is none.
+    pub fn card(&self, name: &str) -> Result<Option<Card>> {
+        match self.size(name)? {
+            Some(_) => Card::parse(&self.path(name), &self.load(name)?).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a range of a file's bytes, which begins before its end; fewer bytes where it ends earlier.
+    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        if let Some(objects) = &self.objects {
+            return objects.load_part(name, range);
+        }
+        let path = self.path(name);
+        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        file.seek(SeekFrom::Start(range.start)).map_err(Error::io("read", &path))?;
+        let length = range.end - range.start;
+        let mut bytes = Vec::with_capacity(length as usize);
+        file.take(length).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
+        Ok(bytes)
+    }
+
+    /// The SHA-256 of a file, in hexadecimal.
+    pub fn sha256(&self, name: &str) -> Result<String> {
+        // Some object stores refuse a range that begins at the end, so none is requested there.
+        let (mut hasher, mut at, size) = (Sha256::new(), 0, self.size(name)?);
+        loop {
+            let bytes = self.load_part(name, at..at + BLOCK as u64)?; // an error if there is no file
+            at += bytes.len() as u64;
+            hasher.update(&bytes);
+            if bytes.is_empty() || size.is_none_or(|size| at >= size) {
+                return Ok(hex(hasher));
+            }
+        }
+    }
+
+    /// Writes a small file, completely or not at all.
+    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        if let Some(objects) = &self.objects {
+            return objects.save(name, bytes);
+        }
+        artefact::save_bytes(&self.path(name), bytes).map_err(|error| match error {
+            Error::Io { action, path, source } => write_error(action, &path, bytes.len() as u64)(source),
+            error => error,
+        })
+    }
+
+    /// Moves a staged file to its place.
+    pub fn adopt(&self, staged: &Path, name: &str) -> Result<()> {
+        if let Some(objects) = &self.objects {
+            objects.upload(staged, name)?;
+            return std::fs::remove_file(staged).map_err(Error::io("remove", staged));
+        }
+        let path = self.path(name);
+        std::fs::rename(staged, &path).map_err(Error::io("rename into place", &path))?;
+        self.sync()
+    }
+
+    /// Syncs the names of finished files to the disk.
+    pub fn sync(&self) -> Result<()> {
+        match &self.objects {
+            Some(_) => Ok(()),
+            None => sync_folder(&self.root),
+        }
+    }
+}
+
+/// A finished hash in hexadecimal.
+pub(super) fn hex(hasher: Sha256) -> String {
+    artefact::hex(&hasher.finalize())
+}
+
+/// Syncs a folder's names to the disk, where the system can sync a folder.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    match File::open(folder) {
+        Ok(opened) => match opened.sync_all() {
+            Err(e) if !matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
+                Err(Error::io("sync", folder)(e))
+            }
+            _ => Ok(()),
+        },
+        Err(_) => Ok(()),
+    }
+}
+
+/// The error of a write: a full disk with the bytes needed and free, anything else in the system's words.
+pub(super) fn write_error(
+    action: &'static str,
+    path: &Path,
+    needed: u64,
+) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |e| match e.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => disk_full(&path, needed),
+        ErrorKind::FileTooLarge => {
+            let problem = format!("{needed} bytes are more than a file may have here (see `ulimit -f`)");
+            Error::io(action, &path)(std::io::Error::new(ErrorKind::FileTooLarge, problem))
+        }
+        _ => Error::io(action, &path)(e),
+    }
+}
+
+/// The error of a disk without room for `needed` more bytes at `path`.
+pub(super) fn disk_full(path: &Path, needed: u64) -> Error {
+    let free = path.parent().and_then(|folder| fs4::available_space(folder).ok());
+    Error::DiskFull {
+        path: path.to_path_buf(),
+        needed: needed.to_string(),
+        free: free.map_or("an unknown number".into(), |free| free.to_string()),
+        advice: "make room, or name a lab on another disk with --lab; finished groups are kept, and the same \
+                 command goes on from there",
+    }
+}

@@ -1,0 +1,122 @@
+//! The journal of an unfinished store: a line for each part that is on the disk.
+
+use super::files::{sync_folder, write_error};
+use crate::artefact;
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The parts that are on the disk, each with the checksum of its rows.
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    lines: BTreeMap<usize, String>,
+}
+
+impl Journal {
+    /// Opens the journal; an incomplete last line is dropped, and its part is done again.
+    pub fn open(path: &Path) -> Result<Journal> {
+        let text = match std::fs::read(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            bytes => String::from_utf8_lossy(&bytes.map_err(Error::io("read", path))?).into_owned(),
+        };
+        let lines: BTreeMap<usize, String> = text.split_inclusive('\n').filter_map(parse).collect();
+        let opened =
+            || OpenOptions::new().append(true).create(true).open(path).map_err(Error::io("open", path));
+        let mut journal = Journal { path: path.to_path_buf(), file: opened()?, lines };
+        if journal.text().len() != text.len() {
+            journal.rewrite()?;
+            journal.file = opened()?;
+        }
+        Ok(journal)
+    }
+
+    /// The parts and their checksums.
+    pub fn lines(&self) -> &BTreeMap<usize, String> {
+        &self.lines
+    }
+
+    /// Adds a part; its line is on the disk when this returns.
+    pub fn append(&mut self, part: usize, checksum: &str) -> Result<()> {
+        let line = line(part, checksum);
+        let mut write = || {
+            self.file.write_all(line.as_bytes())?;
+            self.file.sync_data()
+        };
+        write().map_err(write_error("write", &self.path, line.len() as u64))?;
+        self.lines.insert(part, checksum.to_string());
+        Ok(())
+    }
+
+    /// Removes parts, so that they are done again.
+    pub fn remove(&mut self, parts: &[usize]) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
+        self.lines.retain(|part, _| !parts.contains(part));
+        self.rewrite()?;
+        let opened = OpenOptions::new().append(true).open(&self.path);
+        self.file = opened.map_err(Error::io("open", &self.path))?;
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        self.lines.iter().map(|(part, checksum)| line(*part, checksum)).collect()
+    }
+
+    fn rewrite(&self) -> Result<()> {
+        artefact::save_bytes(&self.path, self.text().as_bytes())?;
+        sync_folder(self.path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+fn line(part: usize, checksum: &str) -> String {
+    format!("{part},{checksum}\n")
+}
+
+fn parse(line: &str) -> Option<(usize, String)> {
+    let (part, checksum) = line.strip_suffix('\n')?.split_once(',')?;
+    let is_whole = checksum.len() == 64 && checksum.bytes().all(|b| b.is_ascii_hexdigit());
+    is_whole.then(|| Some((part.parse().ok()?, checksum.to_string())))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cut_anywhere_is_dropped_and_the_next_is_complete() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.csv");
+        let sums: Vec<String> = (0..4).map(|i| artefact::hash(&[i])).collect();
+        let mut journal = Journal::open(&path).unwrap();
+        for (part, sum) in sums.iter().enumerate().take(3) {
+            journal.append(part, sum).unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        let two = 2 * line(0, &sums[0]).len();
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let mut journal = Journal::open(&path).unwrap();
+            let kept: Vec<usize> = journal.lines().keys().copied().collect();
+            assert_eq!(kept, (0..length * 2 / two).collect::<Vec<_>>());
+            journal.append(3, &sums[3]).unwrap();
+            assert_eq!(Journal::open(&path).unwrap().lines()[&3], sums[3]);
+            assert_eq!(Journal::open(&path).unwrap().lines().len(), kept.len() + 1);
+        }
+    }
+
+    #[test]
+    fn removed_parts_stay_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.csv");
+        let mut journal = Journal::open(&path).unwrap();
+        (0..5).for_each(|part| journal.append(part, &artefact::hash(&[9])).unwrap());
+        journal.remove(&[1, 3]).unwrap();
+        journal.append(7, &artefact::hash(&[8])).unwrap();
+        let kept: Vec<usize> = Journal::open(&path).unwrap().lines().keys().copied().collect();
+        assert_eq!(kept, [0, 2, 4, 7]);
+    }
+}

@@ -1,0 +1,29 @@
+//! The layout of a store: the names of its files and folders.
+
+use crate::hook_point::HookPoint;
+
+/// The file with the inputs and the run that made the others.
+pub(super) const CARD: &str = "card.json";
+/// The file with each entity's tokens.
+pub(super) const SPANS: &str = "spans.csv";
+/// The file with the checksums of the others.
+pub(super) const CHECKSUMS: &str = "checksums.csv";
+/// The folder of the shards that are to be merged.
+pub(super) const SHARDS: &str = ".shards";
+/// The folder of unfinished files.
+pub(super) const STAGING: &str = ".partial";
+/// The file, in the staging folder, with the finished parts.
+pub(super) const JOURNAL: &str = "journal.csv";
+/// The file that is locked while a process writes.
+pub(super) const LOCK: &str = ".lock";
+const ENDING: &str = ".safetensors";
+
+/// The file of a hook point.
+pub(super) fn file_name(point: HookPoint) -> String {
+    format!("{point}{ENDING}")
+}
+
+/// The hook point of a file's name.
+pub(super) fn point_of(name: &str) -> Option<HookPoint> {
+    name.strip_suffix(ENDING)?.parse().ok()
+}

@@ -1,0 +1,119 @@
+//! The lock of a folder: one process at a time writes there; the lock ends with the process and names it.
+
+use super::layout::LOCK;
+use crate::artefact;
+use crate::artefact::date_now;
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A folder's lock: no other process writes there while this value lives.
+pub struct Lock {
+    path: PathBuf,
+    /// `None` if the file system has no locks.
+    held: Option<File>,
+}
+
+impl Lock {
+    /// Takes the lock of a folder, which is created if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] naming the process that holds it.
+    pub fn take(folder: &Path) -> Result<Lock> {
+        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        let path = folder.join(LOCK);
+        loop {
+            let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+            let mut file = opened.map_err(Error::io("open", &path))?;
+            match file.try_lock() {
+                // The process that held it may have removed the file after it was opened here.
+                Ok(()) if !is_at(&file, &path) => continue,
+                Ok(()) => {
+                    let owner = owner();
+                    let written = file.set_len(0).and_then(|()| file.write_all(owner.as_bytes()));
+                    written.map_err(Error::io("write", &path))?;
+                    return Ok(Lock { path, held: Some(file) });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let owner = artefact::load_text(&path).unwrap_or_default();
+                    let owner = Some(owner.trim().to_string()).filter(|owner| !owner.is_empty());
+                    let owner = owner.unwrap_or_else(|| "another process".into());
+                    return Err(Error::InUse { path: folder.to_path_buf(), owner });
+                }
+                Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
+                    return Ok(Lock { path, held: None });
+                }
+                Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path)(e)),
+            }
+        }
+    }
+
+    /// True if a process holds the lock of a folder, or was killed while it did.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(LOCK).exists()
+    }
+
+    /// True if the file system keeps other processes out.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Removed while it is still held, so that no other process's lock is removed. If it stays, the
+        // next process takes it over.
+        if cfg!(unix) && self.held.is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// This process in words.
+fn owner() -> String {
+    let host = sysinfo::System::host_name().unwrap_or_else(|| "an unnamed machine".into());
+    format!("process {} on {host}, since {}", std::process::id(), date_now())
+}
+
+/// True if an open file is the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (ours, theirs) = (file.metadata(), std::fs::metadata(path));
+    matches!((ours, theirs), (Ok(a), Ok(b)) if a.dev() == b.dev() && a.ino() == b.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_process_is_refused_by_the_name_of_the_first_until_that_ends() {
+        let lab = tempfile::tempdir().unwrap();
+        let folder = lab.path().join("a/b");
+        let first = Lock::take(&folder).unwrap();
+        let message = Lock::take(&folder).map(|_| "taken").unwrap_err().to_string();
+        assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+        assert!(message.contains("a/b") && message.contains("since 20"), "{message}");
+        drop(first);
+        assert!(Lock::take(&folder).unwrap().is_held());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_process_is_taken_over() {
+        let lab = tempfile::tempdir().unwrap();
+        std::fs::write(lab.path().join(LOCK), "process 1 on moon, since 1969-07-20T20:17:40Z, and more")
+            .unwrap();
+        let lock = Lock::take(lab.path()).unwrap();
+        let text = std::fs::read_to_string(lab.path().join(LOCK)).unwrap();
+        assert!(text.contains(&std::process::id().to_string()) && !text.contains("moon"), "{text}");
+        drop(lock);
+    }
+}

@@ -1,0 +1,25 @@
+//! The activation store: arrays, spans and card in a lab's folder or in an object store.
+//!
+//! - `activation_store`: the finished store, read
+//! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
+//! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both
+//! - `writer`: a store from passes; `merge`: a store from shards
+//! - `staging`, `journal`, `lock`: an unfinished store, of which no finished part is ever lost
+
+mod activation_store;
+mod array_file;
+mod checksums;
+mod files;
+mod journal;
+mod layout;
+mod lock;
+mod merge;
+mod object_store;
+mod spans_file;
+mod staging;
+mod writer;
+
+pub use activation_store::{ActivationStore, Activations};
+pub use checksums::Verdict;
+pub use lock::Lock;
+pub use writer::FillSummary;

@@ -1,0 +1,150 @@
+//! A folder of an object store: `s3://`, `gs://`, `az://`, or `file://` for tests.
+
+use crate::error::{Error, Result};
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use std::fs::File;
+use std::future::Future;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+/// Bytes of a file that are held in memory while it is read through.
+pub(super) const BLOCK: usize = 1 << 23;
+
+/// Parts of a file that are uploaded at once.
+const AT_ONCE: usize = 4;
+
+/// A folder in an object store. An object is there completely or not at all.
+#[derive(Clone)]
+pub(super) struct ObjectFolder {
+    store: Arc<dyn ObjectStore>,
+    runtime: Arc<Runtime>,
+    folder: Key,
+    /// The folder as a user writes it.
+    address: String,
+}
+
+impl std::fmt::Debug for ObjectFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+impl ObjectFolder {
+    /// Opens the folder at an address; keys, regions and endpoints come from the environment, under the names that
+    /// the providers' own tools read, such as `AWS_ACCESS_KEY_ID` and `AWS_ENDPOINT`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a malformed address, or an unusable key.
+    pub fn open(address: &str) -> Result<ObjectFolder> {
+        let wrong = |found: String| {
+            let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
+                            environment variables";
+            Error::invalid("address of activations", format!("{address}: {found}"), expected)
+        };
+        // Fails if the calling program has installed one already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
+        };
+        let options = std::env::vars_os().filter_map(text);
+        let (store, folder) =
+            object_store::parse_url_opts(&url, options).map_err(|e| wrong(e.to_string()))?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| wrong(e.to_string()))?;
+        let address = address.trim_end_matches('/').to_string();
+        Ok(ObjectFolder { store: Arc::from(store), runtime: Arc::new(runtime), folder, address })
+    }
+
+    /// A folder within this one.
+    pub fn below(&self, folder: &str) -> ObjectFolder {
+        let below = folder.split('/').fold(self.folder.clone(), |key, part| key.join(part));
+        ObjectFolder { folder: below, address: format!("{}/{folder}", self.address), ..self.clone() }
+    }
+
+    /// The place of an object, for messages.
+    pub fn path(&self, name: &str) -> PathBuf {
+        if name.is_empty() { self.address.clone().into() } else { format!("{}/{name}", self.address).into() }
+    }
+
+    /// The names of the objects and folders in this one, in order.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let listed = self.wait(self.store.list_with_delimiter(Some(&self.folder)));
+        let listed = listed.map_err(|e| self.failed("list", "", e))?;
+        let objects = listed.objects.iter().map(|object| &object.location);
+        let mut names: Vec<String> = objects
+            .chain(&listed.common_prefixes)
+            .filter_map(|key| key.filename().map(String::from))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The length of an object; `None` if there is none.
+    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+        match self.wait(self.store.head(&self.folder.clone().join(name))) {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("look at", name, e)),
+        }
+    }
+
+    /// Reads a whole object.
+    pub fn load(&self, name: &str) -> Result<Vec<u8>> {
+        let key = self.folder.clone().join(name);
+        let read = self.wait(async { self.store.get(&key).await?.bytes().await });
+        Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
+    }
+
+    /// Reads a range of an object's bytes, which begins before its end; fewer bytes where it ends earlier.
+    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let key = self.folder.clone().join(name);
+        let read = self.wait(self.store.get_range(&key, range));
+        Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
+    }
+
+    /// Writes a small object.
+    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let key = self.folder.clone().join(name);
+        let written = self.wait(self.store.put(&key, bytes.to_vec().into()));
+        written.map(drop).map_err(|e| self.failed("write", name, e))
+    }
+
+    /// Writes a file as an object, part by part.
+    pub fn upload(&self, from: &Path, name: &str) -> Result<()> {
+        let mut file = File::open(from).map_err(Error::io("read", from))?;
+        let key = self.folder.clone().join(name);
+        let failed = |e| self.failed("write", name, e);
+        self.wait(async {
+            let upload = self.store.put_multipart(&key).await.map_err(failed)?;
+            let mut writer = WriteMultipart::new_with_chunk_size(upload, BLOCK);
+            let mut block = Vec::with_capacity(BLOCK);
+            loop {
+                block.clear();
+                let read = file.by_ref().take(BLOCK as u64).read_to_end(&mut block);
+                let ready = writer.wait_for_capacity(AT_ONCE).await;
+                if let Err(error) = read.map_err(Error::io("read", from)).and(ready.map_err(failed)) {
+                    // Where this fails, the store drops the parts some day by its own rules.
+                    let _ = writer.abort().await;
+                    return Err(error);
+                }
+                if block.is_empty() {
+                    return writer.finish().await.map(drop).map_err(failed);
+                }
+                writer.write(&block);
+            }
+        })
+    }
+
+    fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    fn failed(&self, action: &'static str, name: &str, error: object_store::Error) -> Error {
+        Error::io(action, self.path(name))(std::io::Error::other(error))
+    }
+}

@@ -1,0 +1,219 @@
+//! The staging of an unfinished store: files of full length beside their journal, until all parts are there.
+//!
+//! A part is a batch of entities, or a shard. Its rows are written to their places, the files are synced, and
+//! then the journal gets a line. Even if the program is killed, the parts in the journal are on the disk,
+//! and the next run does the others.
+
+use super::array_file::{ArrayWriter, Shape};
+use super::checksums::Checksums;
+use super::files::{Files, disk_full, hex, sync_folder};
+use super::journal::Journal;
+use super::layout::{CARD, JOURNAL, SPANS, file_name};
+use crate::artefact::Card;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// The field of the card that names the hook points.
+const HOOK_POINTS: &str = "hook_points";
+/// The field of the card that names the kind of the parts.
+const PARTS: &str = "parts";
+
+/// An unfinished store.
+pub(super) struct Staging<'a> {
+    files: &'a Files,
+    folder: PathBuf,
+    /// `None` for a file that is already in its place, after a run that was killed at its end.
+    arrays: BTreeMap<HookPoint, Option<ArrayWriter>>,
+    journal: Journal,
+    /// The hashes of each part that is under way.
+    hashers: BTreeMap<usize, BTreeMap<HookPoint, Sha256>>,
+}
+
+impl<'a> Staging<'a> {
+    /// Opens the files of an earlier run, or creates empty ones of full length.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] if the earlier run had other inputs; [`Error::DiskFull`] with the bytes
+    /// that are needed and free, before anything is computed.
+    pub fn open(
+        files: &'a Files,
+        card: &Card,
+        parts: &str,
+        shapes: &BTreeMap<HookPoint, Shape>,
+    ) -> Result<Staging<'a>> {
+        let names: Vec<String> = shapes.keys().map(HookPoint::to_string).collect();
+        let card = card.clone().input(HOOK_POINTS, names.join(" ")).input(PARTS, parts);
+        if card.is_done(&files.staging().join(CARD))?
+            && let Some(staging) = Staging::resume(files, shapes)?
+        {
+            return Ok(staging);
+        }
+        Staging::create(files, &card, shapes).inspect_err(|_| {
+            // Nothing is recorded in it yet, and it may occupy the room of half the files.
+            let _ = std::fs::remove_dir_all(files.staging());
+        })
+    }
+
+    fn resume(files: &'a Files, shapes: &BTreeMap<HookPoint, Shape>) -> Result<Option<Staging<'a>>> {
+        let folder = files.staging();
+        let mut arrays = BTreeMap::new();
+        for (&point, &shape) in shapes {
+            let name = file_name(point);
+            let array = ArrayWriter::open(&folder.join(&name), shape)?;
+            if array.is_none() && files.size(&name)? != Some(shape.file_bytes()) {
+                return Ok(None);
+            }
+            arrays.insert(point, array);
+        }
+        let journal = Journal::open(&folder.join(JOURNAL))?;
+        Ok(Some(Staging { files, folder, arrays, journal, hashers: BTreeMap::new() }))
+    }
+
+    fn create(files: &'a Files, card: &Card, shapes: &BTreeMap<HookPoint, Shape>) -> Result<Staging<'a>> {
+        let folder = files.staging();
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+        }
+        std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
+        let needed = shapes.values().map(|shape| shape.file_bytes()).sum();
+        if fs4::available_space(&folder).is_ok_and(|free| free < needed) {
+            return Err(disk_full(&folder, needed));
+        }
+        let mut arrays = BTreeMap::new();
+        for (&point, &shape) in shapes {
+            arrays.insert(point, Some(ArrayWriter::create(&folder.join(file_name(point)), shape)?));
+        }
+        let journal = Journal::open(&folder.join(JOURNAL))?;
+        sync_folder(&folder)?;
+        // The card comes last: a folder without it is ignored.
+        Files::new(&folder).save(CARD, &card.to_json()?)?;
+        sync_folder(&folder)?;
+        Ok(Staging { files, folder, arrays, journal, hashers: BTreeMap::new() })
+    }
+
+    /// Removes the files of a run that was killed at its very end, or before its first part. The caller holds the lock.
+    pub fn clean_up(files: &Files) -> Result<()> {
+        files.clean_up()?;
+        let folder = files.staging();
+        let card = Card::load(&folder.join(CARD))?;
+        let names = card.as_ref().and_then(|card| card.inputs.get(HOOK_POINTS)).map_or("", String::as_str);
+        let recorded = Checksums::load(files)?.recorded(files)?;
+        let is_recorded = |name: &str| name.parse().is_ok_and(|point| recorded.contains(&point));
+        // The store's own card comes after its checksums: without it, the run did not finish.
+        let is_at_its_end = files.size(CARD)?.is_some() || card.is_none();
+        match folder.exists() && is_at_its_end && names.split_whitespace().all(is_recorded) {
+            true => remove(folder),
+            false => Ok(()),
+        }
+    }
+
+    /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
+    pub fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
+        if self.arrays.values().any(Option::is_none) {
+            return Ok(0); // All parts were there when the first file was moved to its place.
+        }
+        let mut damaged = Vec::new();
+        for (&part, checksum) in self.journal.lines() {
+            let mut hashers = BTreeMap::new();
+            for (&point, array) in &mut self.arrays {
+                let hasher: &mut Sha256 = hashers.entry(point).or_default();
+                for rows in rows(part) {
+                    array
+                        .iter_mut()
+                        .try_for_each(|array| array.read_rows(&rows).map(|b| hasher.update(&b)))?;
+                }
+            }
+            if joined(hashers) != *checksum {
+                damaged.push(part);
+            }
+        }
+        self.journal.remove(&damaged)?;
+        Ok(damaged.len())
+    }
+
+    /// The hook points of the arrays.
+    pub fn points(&self) -> Vec<HookPoint> {
+        self.arrays.keys().copied().collect()
+    }
+
+    /// True if a part is on the disk.
+    pub fn has(&self, part: usize) -> bool {
+        self.journal.lines().contains_key(&part)
+    }
+
+    /// Writes rows of a part; several parts may be under way.
+    pub fn put(&mut self, part: usize, point: HookPoint, first_row: usize, bytes: &[u8]) -> Result<()> {
+        let Some(Some(array)) = self.arrays.get_mut(&point) else {
+            return Err(Error::Internal(format!("no file for {point}")));
+        };
+        self.hashers.entry(part).or_default().entry(point).or_default().update(bytes);
+        array.write_rows(first_row, bytes)
+    }
+
+    /// Ends a part: when this returns, its rows and its line in the journal are on the disk.
+    pub fn end(&mut self, part: usize) -> Result<()> {
+        self.sync()?;
+        // A hook point without rows of the part has the hash of no bytes.
+        let mut hashers = self.hashers.remove(&part).unwrap_or_default();
+        for &point in self.arrays.keys() {
+            hashers.entry(point).or_default();
+        }
+        self.journal.append(part, &joined(hashers))
+    }
+
+    /// Syncs all files, several at once, which takes a disk little longer than one.
+    fn sync(&self) -> Result<()> {
+        const AT_ONCE: usize = 16;
+        let arrays: Vec<&ArrayWriter> = self.arrays.values().flatten().collect();
+        let each = arrays.len().div_ceil(AT_ONCE).max(1);
+        std::thread::scope(|scope| {
+            let run = |some: &[&ArrayWriter]| some.iter().try_for_each(|array| array.sync());
+            let threads: Vec<_> = arrays.chunks(each).map(|some| scope.spawn(move || run(some))).collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Error::Internal("a sync panicked".into())))
+            })
+        })
+    }
+
+    /// Moves the arrays to their places, and writes the other files, the card last.
+    pub fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
+        let Staging { files, folder, arrays, .. } = self;
+        let (mut checksums, staging) = (Checksums::load(files)?, Files::new(&folder));
+        // Read on the disk where they were written, before an upload.
+        let lies_in = |array: &Option<ArrayWriter>| if array.is_some() { &staging } else { files };
+        let named = arrays.iter().map(|(&point, array)| (lies_in(array), file_name(point)));
+        checksums.compute(&named.collect::<Vec<_>>())?;
+        for (&point, _) in arrays.iter().filter(|(_, array)| array.is_some()) {
+            let name = file_name(point);
+            files.adopt(&folder.join(&name), &name)?;
+        }
+        if files.size(SPANS)?.is_none() || files.load(SPANS)? != spans {
+            files.save(SPANS, spans)?;
+        }
+        checksums.compute(&[(files, SPANS.into())])?;
+        checksums.save(files)?;
+        files.save(CARD, &card.to_json()?)?;
+        files.sync()?;
+        remove(folder)
+    }
+}
+
+/// Removes a staging folder, its card first, so that no run resumes from an incomplete one.
+fn remove(folder: PathBuf) -> Result<()> {
+    let card = folder.join(CARD);
+    if card.exists() {
+        std::fs::remove_file(&card).map_err(Error::io("remove", &card))?;
+    }
+    std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))
+}
+
+/// One checksum of a part's rows at all hook points.
+fn joined(hashers: BTreeMap<HookPoint, Sha256>) -> String {
+    let mut all = Sha256::new();
+    hashers.into_values().for_each(|hasher| all.update(hasher.finalize()));
+    hex(all)
+}
