@@ -5,7 +5,7 @@ use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::lab::Lab;
-use mappa::model::{Forest, Model, Untouched};
+use mappa::model::{Forest, Model, NoHook};
 use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
@@ -82,7 +82,7 @@ impl Chat {
             _ = std::io::stdout().flush();
         };
         let tokens = self.tokens.clone().usually(ANSWER);
-        let mut texts = tokens.texts((model, forest), &mut Untouched, &mut show)?;
+        let mut texts = tokens.texts((model, forest), &mut NoHook, &mut show)?;
         println!();
         Ok(texts.remove(0))
     }

@@ -2,10 +2,11 @@
 
 use super::terminal;
 use clap::Args;
-use mappa::model::{Continuation, Forest, Hook, Model, Next, Sampling, generate_each};
+use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
 use mappa::Result;
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Tokens that steering and `mappa generate` write where nothing is asked for.
@@ -118,15 +119,18 @@ impl Tokens {
                     if i == 0 {
                         shown(&piece);
                     }
-                    if streamed[i].is_stopped() { Next::Stop } else { Next::More }
+                    if streamed[i].is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 }
                 Err(error) => {
                     failed = Err(error);
-                    Next::Stop
+                    ControlFlow::Break(())
                 }
             }
         };
-        generate_each(&model.transformer, texts, &self.continuation(model), (hook, &mut each))?;
+        let (forest, nodes) = texts;
+        let (prompts, callbacks) =
+            (Prompts { forest, last: nodes }, Callbacks { hook, on_token: Some(&mut each) });
+        generate_each(&model.transformer, prompts, &self.continuation(model), callbacks)?;
         failed?;
         if let (Some(first), Some(last), true) = (first, last, self.time) {
             let seconds = last.duration_since(first).as_secs_f64();

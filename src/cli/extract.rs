@@ -12,7 +12,7 @@ use mappa::lab::{
     Done, Extraction, ExtractionSettings, Lab, Prompting, find_dataset, find_model, load_prompts,
     merge_shards, suggest,
 };
-use mappa::model::{Model, Outline};
+use mappa::model::{Model, ModelInfo};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ impl Extract {
         // A prompt that does not suit the dataset is known before the first weights are read.
         all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
         if let Some(n) = self.show_texts {
-            let outline = Outline::of(&find_model(lab, &self.model.name, observer)?)?;
+            let outline = ModelInfo::of(&find_model(lab, &self.model.name, observer)?)?;
             let show = |texts: &Prompting| show_texts::show(texts, &outline, &dataset, n);
             return all.iter().try_for_each(show);
         }

@@ -7,7 +7,7 @@ use super::prompting::Prompting;
 use super::written::written;
 use crate::activations::{
     ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, Recording, StoredDtype,
-    TextModel, TokenScope, hook_points, save_unplaced,
+    TextModel, TokenScope, save_unplaced,
 };
 use crate::artefact::Card;
 use crate::datasets::Dataset;
@@ -64,7 +64,7 @@ impl ExtractionSettings {
     pub fn points(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
         match self.hook_points.is_empty() {
             true => Ok(HookPoint::stream(spec.n_layers)),
-            false => HookPoint::choose(&self.hook_points.join(","), &hook_points(spec)),
+            false => HookPoint::choose(&self.hook_points.join(","), &spec.hook_points()),
         }
     }
 

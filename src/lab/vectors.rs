@@ -138,10 +138,8 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
 }
 
 fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
-    let spec = model.spec();
-    let mut present = HookPoint::all(spec.n_layers);
-    present.retain(|point| spec.width_at(*point).is_some());
-    pairs.vectors(model, &HookPoint::choose(&settings.hook_points, &present)?, settings.method)
+    let points = HookPoint::choose(&settings.hook_points, &model.spec().hook_points())?;
+    pairs.vectors(model, &points, settings.method)
 }
 
 /// Loads vectors that are each as wide as their hook point in a model.

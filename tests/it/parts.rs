@@ -115,8 +115,10 @@ fn other_places_and_names_are_refused() {
 /// The stream of an untrained model as deep as it goes, for two texts.
 fn streams(model: &Transformer, points: &[HookPoint]) -> Vec<Vec<Vec<f32>>> {
     let (forest, _) = match model.spec.attention.direction {
-        mappa::model::Direction::Causal => Forest::of_texts(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap(),
-        mappa::model::Direction::Bidirectional => {
+        mappa::model::AttentionDirection::Causal => {
+            Forest::of_texts(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap()
+        }
+        mappa::model::AttentionDirection::Bidirectional => {
             Forest::of_chains(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap()
         }
     };

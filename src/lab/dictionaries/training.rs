@@ -3,7 +3,6 @@
 use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::trained_texts::encoded_texts;
-use crate::activations::hook_points;
 use crate::artefact::{self, Card};
 use crate::error::{Error, Result};
 use crate::features::train::{
@@ -138,7 +137,7 @@ fn check(settings: &DictionarySettings) -> Result<()> {
 
 /// The one hook point that is meant.
 fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
-    match HookPoint::choose(&settings.hook_point, &hook_points(model.spec()))?[..] {
+    match HookPoint::choose(&settings.hook_point, &model.spec().hook_points())?[..] {
         [point] => Ok(point),
         ref several => {
             let found = format!("`{}`, which is {} of them", settings.hook_point, several.len());

@@ -188,9 +188,7 @@ impl Change {
     fn named_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
-            let mut present = HookPoint::all(spec.n_layers);
-            present.retain(|point| spec.width_at(*point).is_some());
-            return HookPoint::choose(globs, &present);
+            return HookPoint::choose(globs, &spec.hook_points());
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);
