@@ -23,6 +23,7 @@ pub mod features;
 pub mod figures;
 pub mod hook_point;
 pub mod hub;
+pub mod lab;
 pub mod model;
 pub mod probes;
 pub mod progress;
@@ -31,3 +32,4 @@ pub mod steering;
 pub mod training;
 
 pub use error::{Error, Result};
+pub use lab::Lab;

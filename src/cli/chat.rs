@@ -1,12 +1,13 @@
 //! `mappa chat`: a conversation with a model, in the turns of its chat template.
 
-use super::chosen::ChosenModel;
-use super::writing::Tokens;
+use super::decoding::Tokens;
+use super::model_flags::ModelFlags;
+use super::observer::TerminalObserver;
 use clap::Args;
+use mappa::lab::Lab;
 use mappa::model::{ChatDate, Forest, Model, Role, Turn, Untouched};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
-use std::path::Path;
 
 /// Tokens of an answer where no number is asked for.
 const ANSWER: usize = 512;
@@ -22,7 +23,7 @@ const ANSWER: usize = 512;
 #[command(verbatim_doc_comment)]
 pub struct Chat {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// A system message, before the conversation begins.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
@@ -32,8 +33,8 @@ pub struct Chat {
 
 impl Chat {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let mut model = self.model.load(lab)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if !model.tokenizer.chats() {
             let expected = "one with a chat template; `mappa generate` continues plain text";
             return Err(Error::invalid("model to chat with", &model.name, expected));

@@ -1,9 +1,10 @@
 //! `mappa datasets`: what there is, whether the facts agree with another source, and new ones.
 
-use super::dataset::find;
 use super::importing::{ImportFile, Pull};
+use super::observer::TerminalObserver;
 use clap::{Args, Subcommand};
 use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, known_exceptions, load, tolerance};
+use mappa::lab::{Lab, find_dataset};
 use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ enum Command {
 
 impl Datasets {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),
@@ -46,11 +47,11 @@ impl Datasets {
     }
 }
 
-fn list(lab: &Path) -> Result<()> {
+fn list(lab: &Lab) -> Result<()> {
     println!("{:<20} {:>6} {:>6}  {:<8} groups", "dataset", "rows", "test", "target");
     let own = own_datasets(lab)?;
     for name in BUNDLED.into_iter().chain(own.iter().map(String::as_str)) {
-        let dataset = find(lab, name)?;
+        let dataset = find_dataset(lab, name, &mut TerminalObserver::default())?;
         let n_test = dataset.entities.iter().filter(|e| e.is_test).count();
         let target = match &dataset.kind {
             TargetKind::Place => "place".to_string(),
@@ -66,7 +67,7 @@ fn list(lab: &Path) -> Result<()> {
 }
 
 /// The lab's datasets that are not bundled, by name: the CSV files in datasets/ that have a card.
-fn own_datasets(lab: &Path) -> Result<Vec<String>> {
+fn own_datasets(lab: &Lab) -> Result<Vec<String>> {
     let folder = lab.join("datasets");
     if !folder.is_dir() {
         return Ok(vec![]);
@@ -84,7 +85,7 @@ fn own_datasets(lab: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn check(lab: &Path, against: &Path) -> Result<()> {
+fn check(lab: &Lab, against: &Path) -> Result<()> {
     let (mut n_wrong, mut n_files) = (0, 0);
     println!(
         "{:<20} {:>6} {:>7} {:>10} {:>11}  tolerance",
@@ -97,7 +98,7 @@ fn check(lab: &Path, against: &Path) -> Result<()> {
             continue;
         }
         n_files += 1;
-        let ours = find(lab, name)?;
+        let ours = find_dataset(lab, name, &mut TerminalObserver::default())?;
         let known = known_exceptions(name)?;
         n_wrong += check_one(&ours, &load(&path)?, &known);
     }

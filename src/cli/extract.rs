@@ -1,18 +1,20 @@
 //! `mappa extract`: what a model makes of each entity, at every layer.
 
-use super::chosen::{self, ChosenModel};
-use super::dataset::find;
-use super::recording::{Bar, ChosenPoints, ChosenTokens, say_filled};
-use super::settings::Settings;
-use super::stages::{Done, Job, activations};
-use super::texts::{Texts, load_prompts};
-use super::{show, suggest, terminal};
+use super::model_flags::ModelFlags;
+use super::observer::TerminalObserver;
+use super::prompt_flags::{self, PromptFlags};
+use super::token_flags::{self, PointFlags, TokenFlags};
+use super::{show_texts, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Pooling, Shard, Verdict};
 use mappa::datasets::Dataset;
+use mappa::lab::{
+    Done, Extraction, ExtractionSettings, Lab, Prompting, find_dataset, find_model, load_prompts,
+    merge_shards, suggest,
+};
 use mappa::model::{Model, Outline};
 use mappa::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Record every layer's residual stream at each entity's last token, or other places and tokens.
 ///
@@ -40,12 +42,12 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub struct Extract {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]
-    texts: Texts,
+    texts: PromptFlags,
     /// Several prompts, one after the other: a TOML file with lines such as where = "Where is {}?".
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
@@ -54,9 +56,9 @@ pub struct Extract {
     #[arg(long, value_name = "N")]
     show_texts: Option<usize>,
     #[command(flatten)]
-    points: ChosenPoints,
+    points: PointFlags,
     #[command(flatten)]
-    tokens: ChosenTokens,
+    tokens: TokenFlags,
     /// Do one of n parts of the entities, i/n with i from 1 on; --merge puts them together.
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
@@ -74,77 +76,78 @@ pub struct Extract {
 
 impl Extract {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let dataset = find(lab, &self.dataset)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let dataset = find_dataset(lab, &self.dataset, observer)?;
+        let base = self.texts.settings();
         let all = match &self.prompts {
-            Some(path) => load_prompts(path, &self.texts)?,
-            None => vec![self.texts.clone()],
+            Some(path) => load_prompts(path, &base)?,
+            None => vec![base],
         };
         if self.verify {
-            return all.iter().try_for_each(|texts| self.verify(self.store((lab, texts), &dataset)?));
+            return all.iter().try_for_each(|texts| self.verify(self.store(lab, texts, &dataset)?));
         }
         if self.merge {
-            return all.iter().try_for_each(|texts| self.merge((lab, texts), &dataset));
+            return all.iter().try_for_each(|texts| self.merge(lab, texts, &dataset));
         }
         // A prompt that does not suit the dataset is known before the first weights are read.
         all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
         if let Some(n) = self.show_texts {
-            let outline = Outline::of(&chosen::find(lab, &self.model.name)?)?;
-            return all.iter().try_for_each(|texts| show::texts(texts, &outline, (&dataset, n)));
+            let outline = Outline::of(&find_model(lab, &self.model.name, observer)?)?;
+            let show = |texts: &Prompting| show_texts::show(texts, &outline, &dataset, n);
+            return all.iter().try_for_each(show);
         }
-        let mut model = self.model.load(lab)?;
-        for texts in &all {
-            model = self.extract((lab, texts), model, dataset.clone())?;
+        let mut model = self.model.open(lab, observer)?;
+        for texts in all {
+            model = texts.set_up(model, observer)?;
+            self.extract(lab, &model, &self.settings(texts), dataset.clone())?;
         }
         Ok(())
     }
 
-    fn extract(&self, (lab, texts): (&Path, &Texts), model: Model, dataset: Dataset) -> Result<Model> {
-        let (prompt, recording) = (texts.prompt(&dataset)?, self.tokens.recording());
-        let model = texts.set_up(model)?;
-        let reads = (&model.tokenizer, model.spec());
-        let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
-        let points = self.points.of(model.spec())?;
-        let job = Job {
-            lab,
-            model: &model,
-            dataset: &dataset,
-            unplaced: &unplaced,
-            prompt: &prompt,
-            recording,
-            seed: 0,
-            resamples: 0,
-            settings: &Settings::default(),
-            from: None,
-        };
+    fn settings(&self, texts: Prompting) -> ExtractionSettings {
+        self.tokens.settings(texts, Some(&self.points))
+    }
+
+    fn extract(
+        &self,
+        lab: &Lab,
+        model: &Model,
+        settings: &ExtractionSettings,
+        dataset: Dataset,
+    ) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let prompted = &settings.apply(dataset, model)?;
+        let points = settings.points(model.spec())?;
+        let extraction = Extraction { lab, model, prompted, recording: settings.recording() };
         let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
         division.batch_tokens = self.group_nodes.map_or(division.batch_tokens, |n| n as usize);
-        let how =
-            if job.record(&points, division)? == Done::Now { "extracted" } else { "found, extracted before" };
-        let store = job.store(division)?;
+        let how = match extraction.record(&points, division, observer)? {
+            Done::Now => "extracted",
+            Done::Before => "found, extracted before",
+        };
+        let store = extraction.store(division)?;
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
         println!("activations: {}", store.place().display());
-        println!("next: {}", self.next_step(lab, texts));
-        Ok(model)
+        println!("next: {}", self.next_step(lab, settings));
+        Ok(())
     }
 
     /// The store that the flags name, without the model.
-    fn store(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<ActivationStore> {
-        let folder = self.tokens.recording().folder(&texts.folder()?);
-        activations(lab, (&self.model.folder_name(lab)?, &dataset.name, &folder))
+    fn store(&self, lab: &Lab, texts: &Prompting, dataset: &Dataset) -> Result<ActivationStore> {
+        let folder = self.settings(texts.clone()).recording().folder(&texts.folder()?);
+        lab.activations(&self.model.settings().folder_name(lab)?, &dataset.name, &folder)
     }
 
-    fn merge(&self, (lab, texts): (&Path, &Texts), dataset: &Dataset) -> Result<()> {
-        let store = self.store((lab, texts), dataset)?;
-        let mut bar = Bar::new("shards".into())?;
-        let filled = store.merge(&mut bar)?;
-        drop(bar);
-        say_filled("merge", filled);
+    fn merge(&self, lab: &Lab, texts: &Prompting, dataset: &Dataset) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let store = self.store(lab, texts, dataset)?;
+        let filled = merge_shards(&store, observer)?;
         let how = if filled.n_points > 0 { "merged" } else { "found, merged before" };
         println!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
         println!("activations: {}", store.place().display());
         println!("the shards are no longer needed: {}", store.place().join(".shards").display());
-        println!("next: {}", self.next_step(lab, texts));
+        println!("next: {}", self.next_step(lab, &self.settings(texts.clone())));
         Ok(())
     }
 
@@ -176,13 +179,13 @@ impl Extract {
         Ok(())
     }
 
-    /// What may be done with what is there now, as a command line.
-    fn next_step(&self, lab: &Path, texts: &Texts) -> String {
+    /// The next command, or how the rows are laid out.
+    fn next_step(&self, lab: &Lab, settings: &ExtractionSettings) -> String {
         let dataset = suggest::quoted(&self.dataset);
-        let rest = format!("--dataset {dataset}{}{}", texts.flags(), self.tokens.flags());
-        let command =
-            |verb, more| suggest::command(lab, &self.model.flags(), (verb, &format!("{rest}{more}")));
-        match (self.shard, self.tokens.recording().pooling) {
+        let (texts, tokens) = (prompt_flags::flags_of(&settings.prompting), token_flags::flags_of(settings));
+        let rest = format!("--dataset {dataset}{texts}{tokens}");
+        let command = |verb, more| suggest::command(lab, &self.model.flags(), verb, &format!("{rest}{more}"));
+        match (self.shard, settings.read) {
             (Some(shard), _) => {
                 format!("when all {} are done, {}", shard.of(), command("extract", " --merge"))
             }

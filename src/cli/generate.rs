@@ -1,11 +1,12 @@
 //! `mappa generate`: plain text of a model.
 
-use super::chosen::ChosenModel;
-use super::writing::{How, stream};
+use super::decoding::{How, stream};
+use super::model_flags::ModelFlags;
+use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::Result;
+use mappa::lab::Lab;
 use mappa::model::{ChatDate, Untouched};
-use std::path::Path;
 
 /// Continue a text, without any change.
 ///
@@ -16,7 +17,7 @@ use std::path::Path;
 #[command(verbatim_doc_comment)]
 pub struct Generate {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// The text to continue.
     #[arg(long)]
     prompt: String,
@@ -26,8 +27,8 @@ pub struct Generate {
 
 impl Generate {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let mut model = self.model.load(lab)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if self.how.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }

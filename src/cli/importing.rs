@@ -1,11 +1,10 @@
 //! `mappa datasets import` and `pull`: files as datasets of the lab.
 
-use super::{hub, suggest};
-use clap::{Args, ValueEnum};
+use super::observer::TerminalObserver;
+use clap::Args;
 use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
-use mappa::hub::{Blob, Settings, fetch_blob};
+use mappa::lab::{DatasetSource, Lab, Pulled, pull_dataset, suggest};
 use mappa::{Error, Result};
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// Make a dataset of the lab from a CSV, TSV, JSON or Parquet file.
@@ -64,12 +63,12 @@ pub struct ImportFile {
 
 impl ImportFile {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         let imported = self.plan()?.read(&self.file)?;
-        let saved = if self.replace { imported.replace(lab)? } else { imported.save(lab)? };
-        say(&imported, &saved);
+        let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
+        print_imported(&imported, &saved.0, saved.1);
         let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
-        println!("next: {}", suggest::command(lab, "", ("probe", &rest)));
+        println!("next: {}", suggest::command(lab, "", "probe", &rest));
         println!("      with --model PATH for another than the bundled model");
         Ok(())
     }
@@ -95,14 +94,6 @@ impl ImportFile {
     }
 }
 
-/// Whose datasets can be pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
-    Paper,
-}
-
 /// Download the paper's six datasets from their authors' repository into the lab.
 ///
 /// Each file is held against the hash that git gives it at the pinned commit, and goes through import. A
@@ -112,7 +103,7 @@ pub enum Source {
 #[derive(Args)]
 pub struct Pull {
     #[arg(value_name = "WHAT")]
-    what: Source,
+    what: DatasetSource,
     /// Only this dataset; repeat for several. Default: all six.
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
@@ -123,10 +114,12 @@ pub struct Pull {
 
 impl Pull {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let Source::Paper = self.what;
-        let files = paper_files(&self.datasets)?;
-        files.into_iter().try_for_each(|file| pull(file, &self.from, lab))?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let DatasetSource::Paper = self.what;
+        for file in paper_files(&self.datasets)? {
+            let observer = &mut TerminalObserver::default();
+            print_pulled(&pull_dataset(file, &self.from, lab, observer)?);
+        }
         println!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
         Ok(())
     }
@@ -142,37 +135,21 @@ fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
     if names.is_empty() { Ok(PAPER_FILES.iter().collect()) } else { names.iter().map(find).collect() }
 }
 
-impl Source {
-    /// Brings all its datasets into a lab, unless they lie there.
-    pub fn pull(self, lab: &Path) -> Result<()> {
-        let Source::Paper = self;
-        PAPER_FILES.iter().try_for_each(|file| pull(file, PAPER_ADDRESS, lab))
+/// Prints a dataset that was downloaded, or found.
+pub fn print_pulled(pulled: &Pulled) {
+    match pulled {
+        Pulled::Found(name) => println!("found, pulled before: {name}"),
+        Pulled::Imported { imported, file, is_new } => print_imported(imported, file, *is_new),
     }
 }
 
-/// Brings one of the paper's files into a lab, unless it lies there.
-fn pull(file: &PaperFile, address: &str, lab: &Path) -> Result<()> {
-    if file.is_in(lab)? {
-        println!("found, pulled before: {}", file.name);
-        return Ok(());
-    }
-    let name = format!("{}.csv", file.name);
-    let blob = Blob { name, url: file.url(address), id: file.blob.into() };
-    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
-    let downloaded = hub::shown(|progress| fetch_blob(&blob, &folder, &settings, progress))?;
-    let imported = file.import(&downloaded)?;
-    say(&imported, &imported.save(lab)?);
-    // Its rows are in the lab now.
-    std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))
-}
-
-/// Says what was written, or found, and what was left out of it.
-fn say(imported: &Imported, (file, is_new): &(PathBuf, bool)) {
+/// Prints the file of an import, and the rows that were left out.
+fn print_imported(imported: &Imported, file: &Path, is_new: bool) {
     let dataset = &imported.dataset;
     let n_test = dataset.entities.iter().filter(|entity| entity.is_test).count();
     let unit =
         if dataset.kind.unit().is_empty() { String::new() } else { format!(" ({})", dataset.kind.unit()) };
-    let how = if *is_new { "imported" } else { "found, imported before" };
+    let how = if is_new { "imported" } else { "found, imported before" };
     println!(
         "{how}: {}: {} entities, {n_test} of them test; target {}{unit}",
         file.display(),

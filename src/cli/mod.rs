@@ -1,60 +1,42 @@
 //! The command line: one file a subcommand, each with its own flags.
 //!
-//! - `run`: the whole line; `experiment` reads what it shall do
-//! - `datasets`, `models`: what there is, and checks; `importing` brings files into the lab
-//! - `extract`, `probe`, `steer`, `figure`: one stage each
-//! - `features`: sparse dictionaries: their units, and what pressing one does
-//! - `train`: the bundled model, made again
-//! - `chosen`: the flags that name a model; `texts`: those that decide what it reads
-//! - `dataset`: a dataset by name, with its notes; `drawing`: figures as files
-//! - `recording`: the flags that say what is recorded, and the extraction
-//! - `show`: texts and their tokens, to look at before a run
-//! - `stopping`: Ctrl-C
-//! - `stages`: what `run` and the single commands share; `fitting` is the probes' part of it, `blank` that of
-//!   models that know nothing
-//! - `sweeping`: a sweep in its folder, as `run` and `steer sweep` share it
-//! - `settings`: the flags that say how probes are fitted and scored
-//! - `hub`: downloads with their bars
-//! - `notes`: what a user may not have meant, said once
-//! - `table`, `terminal`: what is printed
+//! - `run`, `extract`, `probe`, `compare`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands
+//! - `datasets`, `models`: lists and checks; `importing` brings files into the lab
+//! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `probe_flags`: flags that commands share
+//! - `decoding`: the flags that choose tokens, and texts as they are generated
+//! - `observer`: progress and notes on the terminal; `stopping` is Ctrl-C, `pace` the time left
+//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: lines on standard error
 
-mod blank;
 mod chat;
-mod chosen;
-mod dataset;
+mod compare;
 mod datasets;
-mod drawing;
-mod experiment;
+mod decoding;
 mod extract;
 mod features;
 mod figure;
-mod fitting;
-mod found;
 mod generate;
-mod hub;
 mod importing;
+mod model_flags;
 mod models;
 mod neurons;
-mod notes;
+mod observer;
 mod pace;
 mod probe;
-mod probed;
-mod recording;
+mod probe_flags;
+mod probing_flags;
+mod prompt_flags;
 mod run;
-mod settings;
-mod show;
-mod stages;
+mod show_texts;
 mod steer;
 mod stopping;
-mod suggest;
-mod sweeping;
+mod sweep_table;
 mod table;
 mod terminal;
-mod texts;
+mod token_flags;
 mod train;
-mod writing;
 
 use clap::{Parser, Subcommand};
+use mappa::lab::Lab;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -108,7 +90,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(answer.use_stderr()));
         }
     };
-    let outcome = match command {
+    let outcome = Lab::open(lab).and_then(|lab| match command {
         Some(Command::Run(args)) => args.run(&lab),
         None => run::Run::default().run(&lab),
         Some(Command::Datasets(args)) => args.run(&lab),
@@ -122,7 +104,7 @@ pub fn main() -> ExitCode {
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,11 +1,13 @@
 //! `mappa models`: what there is, and what a model is made of, and models from the hub.
 
-use super::recording::ChosenPoints;
-use super::{chosen, hub, table};
+use super::observer::TerminalObserver;
+use super::table;
+use super::token_flags::PointFlags;
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
+use mappa::lab::{Lab, find_model, pull_model};
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
 use mappa::model::{BUNDLED_MODEL, Compute, Location, Outline, Precision, Spec, count};
@@ -47,7 +49,7 @@ enum Command {
         /// A model's name, folder or hub name.
         model: String,
         #[command(flatten)]
-        points: ChosenPoints,
+        points: PointFlags,
     },
     /// Show every family that is read, its choices, and how far it is from transformers, as measured.
     Families,
@@ -67,7 +69,7 @@ struct Inspect {
 
 impl Models {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List => {
                 list(lab);
@@ -76,8 +78,9 @@ impl Models {
             Command::Pull { repo } => pull(&repo.parse()?),
             Command::Inspect(inspect) => inspect.run(lab),
             Command::HookPoints { model, points } => {
-                let spec = Outline::of(&chosen::find(lab, model)?)?.spec;
-                points.of(&spec)?.iter().for_each(|point| println!("{point}"));
+                let observer = &mut TerminalObserver::default();
+                let spec = Outline::of(&find_model(lab, model, observer)?)?.spec;
+                points.settings().points(&spec)?.iter().for_each(|point| println!("{point}"));
                 Ok(())
             }
             Command::Families => families(),
@@ -85,11 +88,11 @@ impl Models {
     }
 }
 
-fn list(lab: &Path) {
+fn list(lab: &Lab) {
     println!("{BUNDLED_MODEL}   (bundled)");
     let entries = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
     // Of a folder with several GGUF models, each is asked for by its path.
-    let models = entries.filter_map(|entry| Location::find(lab, &entry.path().to_string_lossy()).ok());
+    let models = entries.filter_map(|entry| Location::find(lab.root(), &entry.path().to_string_lossy()).ok());
     let lines = models.map(|location| match &location {
         Location::Folder { path, .. } | Location::Gguf(path) => (location.name(), path.display().to_string()),
         Location::Bundled => (location.name(), String::new()),
@@ -103,7 +106,7 @@ fn list(lab: &Path) {
 }
 
 fn pull(repo: &RepoId) -> Result<()> {
-    let found = hub::pull(repo)?;
+    let found = pull_model(repo, &mut TerminalObserver::default())?;
     // Only the folder goes to stdout, so that a script can take it.
     println!("{}", found.folder.display());
     eprintln!("commit {}", found.commit);
@@ -127,8 +130,8 @@ fn families() -> Result<()> {
 
 impl Inspect {
     /// Reads no weights, so that a model which does not fit can be looked into.
-    fn run(&self, lab: &Path) -> Result<()> {
-        let location = chosen::find(lab, &self.model)?;
+    fn run(&self, lab: &Lab) -> Result<()> {
+        let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = Outline::of(&location)?;
         let memory = memory_words(&outline, (self.dtype.unwrap_or(outline.precision), self.compute));
         let Outline { name, spec, tokenizer, stored, .. } = outline;

@@ -1,22 +1,21 @@
 //! `mappa probe`: probes at every layer, their scores and their baselines.
 
-use super::chosen::ChosenModel;
-use super::dataset::find;
-use super::found::Found;
-use super::recording::ChosenTokens;
-use super::settings::{Settings, at_least_two};
-use super::stages::{Done, Job, draw};
-use super::texts::Texts;
-use super::{suggest, table};
+use super::compare::Found;
+use super::model_flags::ModelFlags;
+use super::observer::TerminalObserver;
+use super::probing_flags::ProbingFlags;
+use super::prompt_flags::PromptFlags;
+use super::table;
+use super::token_flags::TokenFlags;
 use clap::Args;
 use mappa::Result;
-use mappa::activations::Unplaced;
 use mappa::datasets::{Dataset, Entity, Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
-use mappa::model::Model;
-use mappa::results::load_rows;
+use mappa::lab::{
+    Canvas, Done, Lab, ProbeReport, ProbeRequest, ProbingJob, draw_probes, find_dataset, fit_all, fit_parts,
+    merge_parts, suggest,
+};
 use std::collections::HashMap;
-use std::path::Path;
 
 /// Fit probes at every layer and score them beside their baselines.
 ///
@@ -43,22 +42,16 @@ pub struct Probe {
     #[command(subcommand)]
     command: Option<Found>,
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, visible_alias = "test", value_name = "NAME|FILE", required = true)]
     dataset: Option<String>,
     #[command(flatten)]
-    texts: Texts,
+    texts: PromptFlags,
     #[command(flatten)]
-    tokens: ChosenTokens,
+    tokens: TokenFlags,
     #[command(flatten)]
-    settings: Settings,
-    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and what readers draw.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Bootstrap resamples of each interval.
-    #[arg(long, default_value_t = 500, value_parser = at_least_two())]
-    resamples: usize,
+    probing: ProbingFlags,
     /// Fit only these of the hook points, by name or glob, with commas between several, as parts that
     /// --merge puts together.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "merge")]
@@ -73,42 +66,32 @@ const FAR_ENOUGH: f64 = 0.1;
 
 impl Probe {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         if let Some(command) = &self.command {
             return command.run(lab);
         }
-        self.settings.check()?;
-        let dataset = find(lab, self.dataset())?;
-        let model = self.texts.set_up(self.model.load(lab)?)?;
-        let read = self.read(&model, dataset, &self.texts)?;
-        let mut job = self.job((lab, &model), &read)?;
-        let other = self.learnt_from(lab, &model)?;
-        let from = other.as_ref().map(|other| self.job((lab, &model), other)).transpose()?;
-        job.from = from.as_ref();
-        job.extract()?;
+        let observer = &mut TerminalObserver::default();
+        let request = self.request();
+        request.probing.check()?;
+        let dataset = find_dataset(lab, self.dataset(), observer)?;
+        let model = self.model.open(lab, observer)?;
+        let model = request.extraction.prompting.set_up(model, observer)?;
+        let prepared = request.prepare(lab, &model, dataset, observer)?;
+        let job = prepared.job(lab, &model, &request.probing);
         if !self.hook_points.is_empty() {
-            return self.apart(&job);
+            return self.fit_parts(&job, observer);
         }
-        println!("{}: {}", read.dataset.name, job.audit()?);
-        let done = if self.merge { job.merge_probes()? } else { job.probe()? };
-        if done == Done::Before {
-            println!("found, probed before");
-        }
-        let scores = vec![(read.dataset.name.clone(), load_rows(&job.probe_folder().join("scores.csv"))?)];
-        table::print_scores(&scores)?;
-        table::print_others(&scores)?;
-        table::print_curves(&scores);
-        if self.settings.paper_metrics {
-            println!("\npaper_… scores take longitude for latitude, as the paper's reference code does.");
-        }
-        let files = draw(lab, &model.name, &job.results(), std::slice::from_ref(&read.dataset.name))?;
-        println!("\nprobes, scores, predictions: {}", job.probe_folder().display());
+        let report = if self.merge { merge_parts(&job, observer)? } else { fit_all(&job, observer)? };
+        self.print(&report, request.probing.paper_metrics)?;
+        let mut canvas = Canvas { folder: lab.figures(&report.model, &report.results), observer };
+        let files = draw_probes(&report.model, &[report.drawn()?], &mut canvas)?;
+        println!("\nprobes, scores, predictions: {}", report.folder.display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
         if !model.transformer.generates() {
             return Ok(());
         }
-        match table::best_test_r2(&scores[0].1)? {
-            r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &job)),
+        match report.best.r2 {
+            r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &report, job.extraction.dataset())),
             _ => println!(
                 "Nothing of the target is read on the test rows, so that there is nothing to steer along."
             ),
@@ -116,15 +99,36 @@ impl Probe {
         Ok(())
     }
 
+    fn request(&self) -> ProbeRequest {
+        ProbeRequest {
+            extraction: self.tokens.settings(self.texts.settings(), None),
+            probing: self.probing.settings(),
+        }
+    }
+
+    fn print(&self, report: &ProbeReport, has_paper_metrics: bool) -> Result<()> {
+        println!("{}: {}", report.dataset, report.audit);
+        if report.done == Done::Before {
+            println!("found, probed before");
+        }
+        let all = [(report.dataset.clone(), report)];
+        table::print_scores(&all);
+        table::print_others(&all);
+        table::print_curves(&all);
+        if has_paper_metrics {
+            println!("\npaper_… scores take longitude for latitude, as the paper's reference code does.");
+        }
+        Ok(())
+    }
+
     /// A command that steers a text about a test entity towards where or when another is, far from it.
-    fn steer(&self, lab: &Path, job: &Job) -> String {
-        let dataset = job.dataset;
+    fn steer(&self, lab: &Lab, report: &ProbeReport, dataset: &Dataset) -> String {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
         let unique = || dataset.entities.iter().filter(|entity| counts[&*entity.name] == 1);
         let mut rest = format!("--dataset {}", suggest::quoted(self.dataset()));
-        if job.results() != Prompt::empty().name {
-            rest += &format!(" --probes {}", suggest::quoted(&job.results()));
+        if report.results != Prompt::empty().name {
+            rest += &format!(" --probes {}", suggest::quoted(&report.results));
         }
         let from = unique().find(|entity| entity.is_test);
         let far = |a: &Entity, b: &Entity| {
@@ -145,7 +149,7 @@ impl Probe {
             let (at, to) = (suggest::quoted(&format!("span:\"{from}\"")), suggest::quoted(&to.name));
             rest += &format!(" --prompt {} --toward {to} --at {at}", suggest::quoted(&prompt));
         }
-        suggest::command(lab, &self.model.flags(), ("steer", &rest))
+        suggest::command(lab, &self.model.flags(), "steer", &rest)
     }
 
     /// The dataset, which is required where there is no subcommand.
@@ -153,57 +157,17 @@ impl Probe {
         self.dataset.as_deref().unwrap_or_default()
     }
 
-    /// What of a dataset the model reads.
-    fn read(&self, model: &Model, dataset: Dataset, texts: &Texts) -> Result<Read> {
-        let (prompt, recording) = (texts.prompt(&dataset)?, self.tokens.one_row()?);
-        let reads = (&model.tokenizer, model.spec());
-        let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
-        Ok(Read { dataset, unplaced, prompt })
-    }
-
-    /// What is learnt from, where it is another dataset or prompt than that which is read.
-    fn learnt_from(&self, lab: &Path, model: &Model) -> Result<Option<Read>> {
-        let Settings { train, train_prompt, .. } = &self.settings;
-        if train.is_none() && train_prompt.is_none() {
-            return Ok(None);
-        }
-        let dataset = find(lab, train.as_deref().unwrap_or(self.dataset()))?;
-        let prompt = train_prompt.clone().unwrap_or_else(|| self.texts.prompt.clone());
-        self.read(model, dataset, &Texts { prompt, ..self.texts.clone() }).map(Some)
-    }
-
-    fn job<'a>(&'a self, (lab, model): (&'a Path, &'a Model), read: &'a Read) -> Result<Job<'a>> {
-        Ok(Job {
-            lab,
-            model,
-            dataset: &read.dataset,
-            unplaced: &read.unplaced,
-            prompt: &read.prompt,
-            recording: self.tokens.one_row()?,
-            seed: self.seed,
-            resamples: self.resamples,
-            settings: &self.settings,
-            from: None,
-        })
-    }
-
-    /// Fits some hook points, and says where their parts lie.
-    fn apart(&self, job: &Job) -> Result<()> {
-        let points = HookPoint::choose(&self.hook_points.join(","), &job.points())?;
-        let how = match job.probe_apart(&points)? {
+    /// Fits some hook points, and prints where their parts lie.
+    fn fit_parts(&self, job: &ProbingJob, observer: &mut TerminalObserver) -> Result<()> {
+        let all = job.extraction.points();
+        let points = HookPoint::choose(&self.hook_points.join(","), &all)?;
+        let how = match fit_parts(job, &points, observer)? {
             Done::Now => "probed",
             Done::Before => "found, probed before",
         };
         points.iter().for_each(|point| println!("{how}: {point}"));
         println!("parts: {}", job.parts()?.root().display());
-        println!("next: mappa probe --merge, when all {} hook points are there", job.points().len());
+        println!("next: mappa probe --merge, when all {} hook points are there", all.len());
         Ok(())
     }
-}
-
-/// A dataset as the model reads it.
-struct Read {
-    dataset: Dataset,
-    unplaced: Vec<Unplaced>,
-    prompt: Prompt,
 }

@@ -1,29 +1,15 @@
 //! `mappa run`: the whole line for one experiment; what is done already is found again.
 
-use super::dataset::find;
-use super::drawing::{figure_files, save_figure};
-use super::experiment::{Experiment, SweepPlan};
-use super::stages::{Done, Job, best_point, draw, probe_folder};
-use super::sweeping::{Sweeping, draw_sweep, print_recommendation};
-use super::texts::Texts;
-use super::{chosen, suggest, table, terminal};
+use super::observer::TerminalObserver;
+use super::{importing, sweep_table, table};
 use clap::Args;
 use mappa::Result;
-use mappa::activations::Recording;
 use mappa::artefact::folder_name;
-use mappa::datasets::{Dataset, Prompt, TargetKind};
-use mappa::figures::dose_response;
-use mappa::hook_point::HookPoint;
-use mappa::model::{Compute, DeviceChoice, LoadOptions, Model, Precision};
-use mappa::probes::ProbeSet;
-use mappa::results::{ScoreRow, SweepRow, load_rows};
-use mappa::steering::LayerSet;
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use mappa::datasets::TargetKind;
+use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
+use mappa::model::{Compute, DeviceChoice, Precision};
+use std::path::PathBuf;
 use std::time::Instant;
-
-/// Divergence of the next token that a recommendation may cost, in nats.
-const BUDGET: f64 = 2.0;
 
 /// Run the whole line for one experiment: activations, probes, figures, steering.
 ///
@@ -53,141 +39,62 @@ pub struct Run {
 }
 
 impl Run {
-    fn options(&self) -> LoadOptions {
-        LoadOptions {
-            precision: self.dtype,
-            device: self.device.unwrap_or_default(),
-            compute: self.compute.unwrap_or_default(),
-        }
+    /// Runs the command.
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let started = Instant::now();
+        let report = lab.run(&self.experiment()?, &mut TerminalObserver::default())?;
+        report.pulled.iter().for_each(importing::print_pulled);
+        report.sweeps.iter().for_each(print_sweep);
+        print_report(&report, started);
+        print_next_steps(lab, &report);
+        Ok(())
     }
 
-    /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let started = Instant::now();
+    /// The experiment, with the flags in place of its own values.
+    fn experiment(&self) -> Result<Experiment> {
         let mut experiment = match &self.experiment {
             Some(path) => Experiment::load(path)?,
             None => Experiment::bundled()?,
         };
-        if let Some(model) = &self.model {
-            experiment.model = model.clone();
+        let settings = &mut experiment.model;
+        if let Some(name) = &self.model {
+            settings.name.clone_from(name);
         }
-        experiment.settings().check()?;
-        experiment.pull.iter().try_for_each(|source| source.pull(lab))?;
-        let tasks = tasks(lab, &experiment)?;
-        let texts = experiment.texts(&experiment.prompt);
-        let mut model = texts.set_up(chosen::load(lab, &experiment.model, self.options())?)?;
-        if let Some(name) = &self.model_name {
-            model.name.clone_from(name);
-        }
-        let mut n_new = 0;
-        let mut probed: Vec<Probed> = Vec::new();
-        for Task { texts, asked, dataset, prompt } in tasks {
-            let (reads, recording) = ((&model.tokenizer, model.spec()), Recording::default());
-            let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
-            let (seed, resamples) = (experiment.seed, experiment.resamples);
-            let (dataset, prompt, unplaced) = (&dataset, &prompt, &unplaced[..]);
-            let (model, settings) = (&model, &experiment.settings());
-            let job = Job {
-                lab,
-                model,
-                dataset,
-                unplaced,
-                prompt,
-                recording,
-                seed,
-                resamples,
-                settings,
-                from: None,
-            };
-            n_new += i32::from(job.probe_after_extraction()? == Done::Now);
-            let scores = load_rows(&job.probe_folder().join("scores.csv"))?;
-            let (name, kind) = (dataset.name.clone(), dataset.kind.clone());
-            probed.push(Probed { dataset: name, kind, asked, folder: job.results(), scores });
-        }
-        draw_all((lab, &model.name), &probed, n_new)?;
-        n_new += steer(lab, &model, &experiment, &probed)?;
-        report(&labelled(&probed), n_new, started)?;
-        next_steps(lab, &model, &probed);
-        Ok(())
+        settings.model_name = self.model_name.clone().or(settings.model_name.take());
+        settings.dtype = self.dtype.or(settings.dtype);
+        settings.device = self.device.unwrap_or(settings.device);
+        settings.compute = self.compute.unwrap_or(settings.compute);
+        Ok(experiment)
     }
 }
 
-/// A dataset with one of its prompts.
-struct Task {
-    texts: Texts,
-    /// The prompt as the experiment names it.
-    asked: String,
-    dataset: Dataset,
-    prompt: Prompt,
-}
-
-/// A dataset and prompt with its scores.
-struct Probed {
-    dataset: String,
-    kind: TargetKind,
-    /// The prompt as the experiment names it.
-    asked: String,
-    /// What the prompt's folders are called.
-    folder: String,
-    scores: Vec<ScoreRow>,
-}
-
-/// What is to be probed, checked before any weights are read.
-fn tasks(lab: &Path, experiment: &Experiment) -> Result<Vec<Task>> {
-    let mut tasks = Vec::new();
-    for name in &experiment.datasets {
-        let dataset = find(lab, name)?;
-        for asked in experiment.prompts_of(name) {
-            let texts = experiment.texts(&asked);
-            let prompt = texts.prompt(&dataset)?;
-            tasks.push(Task { texts, asked, dataset: dataset.clone(), prompt });
-        }
+fn print_report(report: &Report, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    match report.n_new {
+        0 => println!("All was done before; here it is again ({seconds:.1} s)."),
+        _ => println!("Done in {seconds:.0} s."),
     }
-    Ok(tasks)
-}
-
-/// Draws the figures of each prompt with all datasets that have it, unless they are there.
-fn draw_all((lab, model): (&Path, &str), probed: &[Probed], n_new: i32) -> Result<()> {
-    let folders: BTreeSet<&str> = probed.iter().map(|one| one.folder.as_str()).collect();
-    for folder in folders {
-        let of_prompt = probed.iter().filter(|one| one.folder == folder);
-        let names: Vec<String> = of_prompt.map(|one| one.dataset.clone()).collect();
-        let figures = lab.join("figures").join(model).join(folder);
-        let files = [figures.join("r2_by_layer.svg"), figures.join("r2_by_layer.png")];
-        if n_new > 0 || files.iter().any(|file| !file.is_file()) {
-            draw(lab, model, folder, &names)?;
-        }
-    }
-    Ok(())
-}
-
-/// Scores under their dataset's name, and their prompt's where there are several.
-fn labelled(probed: &[Probed]) -> Vec<(String, Vec<ScoreRow>)> {
-    let label = |one: &Probed| match probed.iter().filter(|other| other.dataset == one.dataset).count() {
-        1 => one.dataset.clone(),
-        _ => format!("{}, {}", one.dataset, one.asked),
-    };
-    probed.iter().map(|one| (label(one), one.scores.clone())).collect()
+    let labels = report.labels();
+    table::print_scores(&labels);
+    table::print_others(&labels);
+    table::print_curves(&labels);
 }
 
 /// Prints the folders of the results, and commands to try with this model.
-fn next_steps(lab: &Path, model: &Model, probed: &[Probed]) {
-    let folder = probed.first().map_or("*", |first| first.folder.as_str());
-    let show = |parts: &[&str]| {
-        parts.iter().fold(lab.to_path_buf(), |path, part| path.join(part)).display().to_string()
-    };
-    println!("\nfigures     {}", show(&["figures", &model.name, folder]));
-    println!("scores      {}", show(&["probes", &model.name, "*", folder, "scores.csv"]));
-    if lab.join("steering").join(&model.name).is_dir() {
-        println!("sweeps      {}", show(&["steering", &model.name, "*", "sweep.csv"]));
+fn print_next_steps(lab: &Lab, report: &Report) {
+    let (model, folder) = (&report.model, report.probes.first().map_or("*", |one| &one.probes.results));
+    println!("\nfigures     {}", lab.figures(model, folder).display());
+    println!("scores      {}", lab.probes(model, "*", folder).join("scores.csv").display());
+    if lab.sweeps(model).is_dir() {
+        println!("sweeps      {}", lab.sweeps(model).join("*").join("sweep.csv").display());
     }
-    println!("activations {}", show(&["activations", &model.name]));
+    println!("activations {}", lab.join("activations").join(model).display());
     println!("\nTry next:");
     let steers = |kind: TargetKind, rest: &str| {
-        // Only where a probe reads it, after the middle block, where the bundled model's text follows.
-        if model.transformer.generates() && probed.iter().any(|one| one.kind == kind) {
-            let rest = format!("{rest} --layer {}", model.spec().n_layers / 2);
-            println!("  {}", suggest::command(lab, &suggest::of_model(model), ("steer", &rest)));
+        // Only along a probe of that kind, after the middle block, where the bundled model's text follows.
+        if report.generates && report.has(&kind) {
+            let rest = format!("{rest} --layer {}", report.n_layers / 2);
+            println!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));
         }
     };
     steers(TargetKind::Place, "--prompt Nairobi --toward lat=35,lon=139");
@@ -196,100 +103,23 @@ fn next_steps(lab: &Path, model: &Model, probed: &[Probed]) {
     println!("  mappa models families       which of them are read");
 }
 
-impl Job<'_> {
-    /// Probes need activations only where their scores are not there yet.
-    fn probe_after_extraction(&self) -> Result<Done> {
-        self.extract()?;
-        self.probe()
-    }
-}
-
-fn report(scores: &[(String, Vec<ScoreRow>)], n_new: i32, started: Instant) -> Result<()> {
-    if n_new == 0 {
-        println!("All was done before; here it is again ({:.1} s).", started.elapsed().as_secs_f64());
-    } else {
-        println!("Done in {:.0} s.", started.elapsed().as_secs_f64());
-    }
-    table::print_scores(scores)?;
-    table::print_others(scores)?;
-    table::print_curves(scores);
-    Ok(())
-}
-
-/// Runs the experiment's sweeps that are not done yet and draws them; gives how many were new.
-fn steer(lab: &Path, model: &Model, experiment: &Experiment, probed: &[Probed]) -> Result<i32> {
-    if !model.transformer.generates() && !experiment.sweeps.is_empty() {
-        let reason = "it sees both ways or came without a language-model head, so it does not generate";
-        terminal::note(&format!(
-            "the {} sweeps are left out for {}: {reason}",
-            experiment.sweeps.len(),
-            model.name
-        ));
-        return Ok(0);
-    }
-    let (mut single, mut n_new) = (Vec::new(), 0);
-    for plan in &experiment.sweeps {
-        let dataset = find(lab, &plan.dataset)?;
-        // A dataset's first prompt is the one that steers.
-        let Some(probed) = probed.iter().find(|one| one.dataset == dataset.name) else { continue };
-        let layers = match (&plan.layers[..], plan.layer) {
-            ([], Some(layer)) => vec![LayerSet::one(layer)],
-            ([], None) => vec![LayerSet::one(default_layer(&probed.scores, model)?)],
-            (several, _) => several.to_vec(),
-        };
-        let from = probe_folder(lab, &model.name, &dataset.name, &probed.folder);
-        let probes = &ProbeSet::load(&from.join("probes.safetensors"))?;
-        let probes = (probes, &*from);
-        let sweeping = Sweeping { model, dataset: &dataset, probes, plan, layers, unit: None };
-        let (rows, n_layers) = sweeping.rows(&lab.join("steering").join(&model.name).join(plan.name()))?;
-        n_new += n_layers as i32;
-        if let [layer] = &sweeping.layers[..] {
-            print_sweep(plan, layer, &rows);
-            single.extend(rows);
-        } else {
-            println!("\nSteering {} prompts along {} ({}):", plan.prompts.len(), plan.target, plan.name());
-            print_recommendation(&rows, BUDGET);
-            draw_anew(
-                &lab.join("figures").join(&model.name).join("steering").join(plan.name()),
-                (&rows, n_layers),
-            )?;
-        }
-    }
-    let Some(first) = probed.first().filter(|_| !single.is_empty()) else { return Ok(n_new) };
-    let (folder, name) = (lab.join("figures").join(&model.name).join(&first.folder), "dose_response");
-    if n_new > 0 || figure_files(&folder, name).iter().any(|file| !file.is_file()) {
-        save_figure((&folder, name), |format| dose_response(&single, format))?;
-    }
-    Ok(n_new)
-}
-
-/// Draws a sweep of several layers, unless nothing is new and its figures are there.
-fn draw_anew(folder: &Path, (rows, n_new): (&[SweepRow], usize)) -> Result<()> {
-    if n_new > 0 || !folder.join("dose_by_layer.png").is_file() {
-        draw_sweep(rows, folder)?;
-    }
-    Ok(())
-}
-
-/// The best layer, but early enough that two blocks can still act on what was changed.
-fn default_layer(rows: &[ScoreRow], model: &Model) -> Result<usize> {
-    let latest = model.spec().n_layers.saturating_sub(3);
-    Ok(match best_point(rows)? {
-        HookPoint::ResidPost(l) => l.min(latest),
-        _ => latest,
-    })
-}
-
-/// What the first prompt became at each dose of the probe's direction.
-fn print_sweep(plan: &SweepPlan, layer: &LayerSet, rows: &[SweepRow]) {
-    let Some(prompt) = &plan.texts().first().cloned() else { return };
+/// Prints a sweep: texts at each dose for one layer, the recommendation for several.
+fn print_sweep(sweep: &SweepReport) {
+    let SweepReport { settings, layers, rows, .. } = sweep;
+    let [layer] = &layers[..] else {
+        let (n, target) = (settings.prompts.len(), &settings.target);
+        println!("\nSteering {n} prompts along {target} ({}):", settings.name());
+        sweep_table::print_recommendation(rows, settings.budget);
+        return;
+    };
+    let Some(prompt) = settings.texts().first().cloned() else { return };
     println!(
         "\nSteering \"{prompt}\" along {} after block {layer} (dose, reading at the last layer, text):",
-        plan.target
+        settings.target
     );
     let last = rows.iter().map(|r| r.read_layer).max();
     for row in
-        rows.iter().filter(|r| r.prompt == *prompt && r.direction == "probe" && Some(r.read_layer) == last)
+        rows.iter().filter(|r| r.prompt == prompt && r.direction == "probe" && Some(r.read_layer) == last)
     {
         println!("  {:>+7.0}  {:>8.1}  {prompt}{}", row.dose, row.reading, row.text);
     }

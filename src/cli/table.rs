@@ -1,11 +1,10 @@
 //! Result tables and small curves in characters, on stdout.
 
-use super::stages::best_point;
 use mappa::hook_point::HookPoint;
+use mappa::lab::{BestLayer, ProbeReport, test_score};
 use mappa::results::{
     CENTROID, MAJORITY, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED,
 };
-use mappa::{Error, Result};
 
 /// A whole number in groups of three digits.
 pub fn grouped(n: usize) -> String {
@@ -33,32 +32,8 @@ pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| print(row));
 }
 
-/// A test score of a method, at a hook point or (for methods that read no model) at none.
-pub fn test_score<'a>(
-    rows: &'a [ScoreRow],
-    method: &str,
-    point: Option<HookPoint>,
-    metric: &str,
-    target: &str,
-) -> Option<&'a ScoreRow> {
-    let name = point.map(|p| p.to_string()).unwrap_or_default();
-    rows.iter().find(|r| {
-        r.method == method
-            && r.split == "test"
-            && r.metric == metric
-            && r.target == target
-            && r.hook_point == name
-    })
-}
-
-/// The ridge probe's test R² at the layer that is reported; not a number where there is none.
-pub fn best_test_r2(rows: &[ScoreRow]) -> Result<f64> {
-    let point = best_point(rows)?;
-    Ok(test_score(rows, RIDGE, Some(point), "r2", "mean").map_or(f64::NAN, |row| row.value))
-}
-
 /// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
-pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
+pub fn print_scores(datasets: &[(String, &ProbeReport)]) {
     println!();
     let wide = widest(datasets);
     println!(
@@ -75,18 +50,16 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
         "error (mean)",
         "oracle"
     );
-    for (dataset, rows) in datasets {
-        let point = best_point(rows)?;
+    for (dataset, report) in datasets {
+        let (rows, BestLayer { point, r2: best, low, high }) = (&report.scores, report.best);
         let r2 = |method, point| test_score(rows, method, point, "r2", "mean");
-        let best = r2(RIDGE, Some(point))
-            .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         println!(
             "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
             dataset,
             point.label(),
-            best.value,
-            format!("{:.3} to {:.3}", best.low, best.high),
+            best,
+            format!("{low:.3} to {high:.3}"),
             value(r2(NAMES_ONLY, None)),
             value(r2(UNTRAINED, Some(point))),
             value(r2(SHUFFLED_WEIGHTS, Some(point))),
@@ -96,20 +69,19 @@ pub fn print_scores(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             value(r2(CENTROID, None)),
         );
     }
-    print_warnings(datasets)?;
+    print_warnings(datasets);
     println!(
         "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
          weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels.\n\
          oracle: the mean of the entity's true group (country, occupation, …), which no reader of a name is told; a bound, \
          not a baseline."
     );
-    Ok(())
 }
 
 /// Prints the other readers at the layer that the ridge probe chose, each beside its own baselines.
-pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
-    for (dataset, rows) in datasets {
-        let point = best_point(rows)?.to_string();
+pub fn print_others(datasets: &[(String, &ProbeReport)]) {
+    for (dataset, report) in datasets {
+        let (rows, point) = (&report.scores, report.best.point.to_string());
         let is_other = |r: &&ScoreRow| {
             let is_main = (r.metric == "r2" && r.target == "mean") || r.metric == "accuracy";
             is_main && r.split == "test" && r.hook_point == point && !r.method.contains('/')
@@ -159,16 +131,14 @@ pub fn print_others(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             print_columns(&heads, &lines);
         }
     }
-    Ok(())
 }
 
 /// Says where reading the names does better than the probe, and what an R² below zero means.
-fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
-    for (dataset, rows) in datasets {
-        let point = best_point(rows)?;
-        let r2 = |method, point| test_score(rows, method, point, "r2", "mean").map(|r| r.value);
-        let Some(probe) = r2(RIDGE, Some(point)) else { continue };
-        if let Some(names) = r2(NAMES_ONLY, None).filter(|names| *names >= probe) {
+fn print_warnings(datasets: &[(String, &ProbeReport)]) {
+    for (dataset, report) in datasets {
+        let (rows, BestLayer { point, r2: probe, .. }) = (&report.scores, report.best);
+        let names = test_score(rows, NAMES_ONLY, None, "r2", "mean").map(|row| row.value);
+        if let Some(names) = names.filter(|names| *names >= probe) {
             println!(
                 "{dataset}: reading the names alone ({names:.2}) does better than the probe ({probe:.2})."
             );
@@ -183,7 +153,6 @@ fn print_warnings(datasets: &[(String, Vec<ScoreRow>)]) -> Result<()> {
             );
         }
     }
-    Ok(())
 }
 
 fn error(rows: &[ScoreRow], point: HookPoint) -> String {
@@ -199,21 +168,21 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
 }
 
 /// How wide the column of names is.
-fn widest(datasets: &[(String, Vec<ScoreRow>)]) -> usize {
+fn widest(datasets: &[(String, &ProbeReport)]) -> usize {
     datasets.iter().map(|(dataset, _)| dataset.chars().count()).max().unwrap_or(0).max(18)
 }
 
 /// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.
-pub fn print_curves(datasets: &[(String, Vec<ScoreRow>)]) {
+pub fn print_curves(datasets: &[(String, &ProbeReport)]) {
     let curves =
-        || datasets.iter().flat_map(|(_, rows)| [RIDGE, UNTRAINED].map(|method| curve(rows, method)));
+        || datasets.iter().flat_map(|(_, one)| [RIDGE, UNTRAINED].map(|method| curve(&one.scores, method)));
     let most = curves().flatten().fold(0.0, f64::max);
     // In steps of a twentieth, so that curves of two runs are drawn alike where they are alike.
     let top = ((most * 20.0).ceil() / 20.0).clamp(0.05, 1.0);
     println!("\nTest R² from embed to the last layer (each block from 0 to {top:.2}), probe and untrained:");
     let wide = widest(datasets);
-    for (dataset, rows) in datasets {
-        let [probe, untrained] = [RIDGE, UNTRAINED].map(|method| blocks(&curve(rows, method), top));
+    for (dataset, report) in datasets {
+        let [probe, untrained] = [RIDGE, UNTRAINED].map(|method| blocks(&curve(&report.scores, method), top));
         println!("{dataset:<wide$} {probe}   {untrained}");
     }
 }

@@ -2,7 +2,6 @@
 
 use super::pace::Pace;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use mappa::progress::{Observer, Progress};
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write;
@@ -39,15 +38,6 @@ fn styled(title: &str, (n, done): (u64, u64), template: &str) -> ProgressBar {
 /// A sign of life where it is not known how much is to be done.
 pub fn spinner(title: &str) -> ProgressBar {
     styled(title, (0, 0), "{prefix:<28} {spinner} {elapsed}")
-}
-
-/// An observer that moves a bar, without messages.
-pub struct Position<'a>(pub &'a ProgressBar);
-
-impl Observer for Position<'_> {
-    fn progress(&mut self, progress: &Progress) {
-        self.0.set_position(progress.done);
-    }
 }
 
 /// Lets the program end quietly when nobody reads its output any more, as under `| head`, and with one line when its

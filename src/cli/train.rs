@@ -1,10 +1,11 @@
 //! `mappa train`: the bundled teaching model, made again from the bundled datasets.
 
-use super::dataset::find;
-use super::{suggest, terminal};
+use super::observer::TerminalObserver;
+use super::terminal;
 use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset};
+use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec, Tokenizer};
 use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
@@ -64,11 +65,13 @@ pub struct Train {
 
 impl Train {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
         let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
-        let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
+        let datasets =
+            names.iter().map(|name| find_dataset(lab, name, observer)).collect::<Result<Vec<Dataset>>>()?;
         if let Some(small) = datasets.iter().find(|d| d.entities.len() < 3) {
             let found = format!("{} entities", small.entities.len());
             return Err(Error::invalid(
@@ -105,7 +108,7 @@ impl Train {
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
         println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), ("run", "")));
+        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 

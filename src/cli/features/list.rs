@@ -1,20 +1,14 @@
 //! `mappa features list`: each unit by the entities on which it is active, and the group it tells.
 
-use super::super::dataset::find;
-use super::super::settings::Settings;
-use super::super::stages::Job;
+use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
-use super::{Source, folder, groups, tokens, unit, usual_column};
+use super::cells::{HEADS, cells_of};
+use super::{Source, latent};
 use clap::Args;
-use mappa::activations::{Division, Recording};
-use mappa::artefact::{Card, hash};
-use mappa::datasets::Dataset;
-use mappa::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivation};
-use mappa::model::Model;
-use mappa::results::{FeatureGroupRow, FeatureRow, save_rows};
+use mappa::lab::{Lab, ListedOn, Listing, TopTokens, group_rows, kind_of, list, top_tokens};
+use mappa::results::{FeatureTokenRow, save_rows};
 use mappa::{Error, Result};
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Entities that a line of the table names.
 const NAMED: usize = 3;
@@ -56,68 +50,56 @@ pub struct List {
     units: usize,
 }
 
-/// A dictionary, what its units do on a dataset, and the groups of one column.
-pub struct Listed<'a> {
-    /// The model.
-    pub model: &'a Model,
-    /// The dictionary.
-    pub dictionary: &'a Dictionary,
-    /// The dataset.
-    pub dataset: Dataset,
-    /// Where what is found lies.
-    pub folder: PathBuf,
-    /// What its units do on the dataset's entities.
-    pub active: ActivationIndex,
-    /// The column.
-    pub column: String,
-    /// Its groups.
-    pub groups: Groups,
-    /// Units with groups, the best of F1 on training entities first.
-    pub matches: Vec<Match>,
-}
-
 impl List {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dictionary) = self.source.load(lab)?;
-        if let Some(unit) = self.unit.filter(|unit| *unit >= dictionary.d_sae()) {
-            return Err(Error::invalid("--unit", unit, format!("0 to {}", dictionary.d_sae() - 1)));
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let loaded = self.source.load(lab, self.smallest, observer)?;
+        if let Some(unit) = self.unit.filter(|unit| *unit >= loaded.dictionary.d_sae()) {
+            return Err(Error::invalid("--unit", unit, format!("0 to {}", loaded.dictionary.d_sae() - 1)));
         }
-        let (listed, card) = listed(lab, (&model, &dictionary), &self.source, self.smallest)?;
-        let folder = &listed.folder;
-        card.is_done(&folder.join("card.json"))?;
-        card.save(&folder.join("card.json"))?;
-        save_rows(&folder.join("units.csv"), &unit_rows(&listed, self.top))?;
-        save_rows(&folder.join(format!("by_{}.csv", listed.column)), &group_rows(&listed))?;
-        let text = match &self.text {
-            Some(file) => Some(tokens::top(&listed, (file, self.top))?),
-            None => None,
-        };
-        if let Some(rows) = &text {
-            save_rows(&folder.join("tokens.csv"), rows)?;
+        let (model, dictionary, prompted) = (&loaded.model, &loaded.dictionary, &loaded.prompted);
+        let on = ListedOn { lab, model, dictionary, prompted };
+        let listing = list(on, &loaded.settings, observer)?;
+        listing.save(self.top)?;
+        print_summary(&listing);
+        let tokens = self.text.as_ref().map(|file| top_tokens(&listing, file, self.top)).transpose()?;
+        if let (Some(found), Some(file)) = (&tokens, &self.text) {
+            save_rows(&listing.folder.join("tokens.csv"), &found.rows)?;
+            let (n, active) = (found.n_tokens, found.n_active);
+            println!("on the {n} tokens of {}: {active} units are active on some", file.display());
         }
-        print_summary(&listed);
         match self.unit {
-            Some(unit) => unit::print(&listed, unit, self.top)?,
-            None => self.print_units(&listed),
+            Some(unit) => latent::print(&listing, unit, self.top)?,
+            None => self.print_units(&listing),
         }
-        if let Some(rows) = &text {
-            tokens::print(rows, self.unit, self.units);
+        if let Some(TopTokens { rows, .. }) = &tokens {
+            self.print_tokens(rows);
         }
-        println!("\nrows: {}", folder.display());
+        println!("\nrows: {}", listing.folder.display());
         Ok(())
     }
 
-    fn print_units(&self, listed: &Listed) {
-        let Listed { active, groups, .. } = listed;
-        let rows: Vec<Vec<String>> = group_rows(listed)
+    /// Prints a latent's top tokens in their context, or the first of some latents.
+    fn print_tokens(&self, rows: &[FeatureTokenRow]) {
+        println!("\ntop tokens in the text");
+        let is_shown = |row: &&FeatureTokenRow| self.unit.map_or(row.rank == 1, |unit| row.unit == unit);
+        for row in rows.iter().filter(is_shown).take(self.units) {
+            let FeatureTokenRow { unit, activation, before, token, after, .. } = row;
+            println!("{unit:>7} {activation:>8.2}  {before}⟦{}⟧{after}", token.trim_start());
+        }
+    }
+
+    fn print_units(&self, listing: &Listing) {
+        let Listing { active, groups, .. } = listing;
+        let rows: Vec<Vec<String>> = group_rows(listing)
             .iter()
             .filter(|row| row.chosen_for == "unit")
             .take(self.units)
             .map(|row| {
                 let top = active.of_latent(row.unit).iter().take(NAMED);
                 let top: Vec<&str> =
-                    top.map(|(entity, _)| listed.dataset.entities[*entity].name.as_str()).collect();
+                    top.map(|(entity, _)| listing.dataset().entities[*entity].name.as_str()).collect();
                 let mut cells = vec![
                     row.unit.to_string(),
                     format!("{:.4}", active.density(row.unit)),
@@ -130,7 +112,7 @@ impl List {
             .collect();
         println!(
             "\nunits by the {} they tell best of {}: chosen on training entities, measured on test entities",
-            listed.column,
+            listing.column,
             groups.names().len()
         );
         let mut heads = vec!["unit", "density", "greatest"];
@@ -140,89 +122,12 @@ impl List {
     }
 }
 
-/// The heads of what [`cells_of`] gives.
-pub const HEADS: [&str; 8] =
-    ["group", "F1 train", "test: n", "precision", "recall", "F1", "average precision", "by chance"];
-
-/// A match as cells of a table.
-pub fn cells_of(row: &FeatureGroupRow) -> Vec<String> {
-    let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
-    let share = row.share.map_or("–".into(), |share| format!("{share:.3}"));
-    vec![
-        row.group.clone(),
-        format!("{:.2}", row.train_f1),
-        row.n_test.to_string(),
-        number(row.precision),
-        number(row.recall),
-        number(row.f1),
-        number(row.average_precision),
-        share,
-    ]
-}
-
-/// What a dictionary's units do on a dataset; gives the card of what it is made from too.
-pub fn listed<'a>(
-    lab: &Path,
-    (model, dictionary): (&'a Model, &'a Dictionary),
-    source: &Source,
-    smallest: usize,
-) -> Result<(Listed<'a>, Card)> {
-    let (texts, dataset) = (&source.texts, find(lab, &source.dataset)?);
-    let (prompt, recording) = (texts.prompt(&dataset)?, Recording::default());
-    let reads = (&model.tokenizer, model.spec());
-    let (dataset, unplaced) = texts.placeable(reads, dataset, (&prompt, recording))?;
-    let column = source.column.clone().unwrap_or_else(|| usual_column(&dataset));
-    let groups = groups(&dataset, &column)?;
-    let job = Job {
-        lab,
-        model,
-        dataset: &dataset,
-        unplaced: &unplaced,
-        prompt: &prompt,
-        recording,
-        seed: 0,
-        resamples: 0,
-        settings: &Settings::default(),
-        from: None,
-    };
-    job.record(&[dictionary.hook_point], Division::of(&model.transformer))?;
-    let rows = job.activations()?.load(dictionary.hook_point)?;
-    let active = ActivationIndex::of(dictionary, rows.view())?;
-    let card = job.card()?.input("dictionary_sha256", fingerprint(dictionary));
-    let matches = groups.matches(&active, smallest);
-    let of = (&*model.name, &*dataset.name, &*prompt.name);
-    let folder = folder(lab, (&source.dictionary, dictionary.hook_point), of);
-    Ok((Listed { model, dictionary, dataset, folder, active, column, groups, matches }, card))
-}
-
-/// The hash of a dictionary's numbers, whatever file they came in.
-fn fingerprint(dictionary: &Dictionary) -> String {
-    let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
-    let thresholds: &[f32] = match activation {
-        SparseActivation::JumpRelu(each) => each,
-        _ => &[],
-    };
-    let all = w_enc.iter().chain(b_enc).chain(w_dec).chain(b_dec).chain(thresholds);
-    let mut bytes: Vec<u8> = all.flat_map(|x| x.to_le_bytes()).collect();
-    bytes.extend(kind(dictionary).bytes());
-    bytes.push(u8::from(dictionary.subtracts_b_dec));
-    hash(&bytes)
-}
-
-fn kind(dictionary: &Dictionary) -> String {
-    match &dictionary.activation {
-        SparseActivation::Relu => "relu".into(),
-        SparseActivation::TopK(k) => format!("topk, k {k}"),
-        SparseActivation::JumpRelu(_) => "jumprelu".into(),
-    }
-}
-
-fn print_summary(listed: &Listed) {
-    let Listed { dictionary, dataset, active, .. } = listed;
+fn print_summary(listing: &Listing) {
+    let (Listing { dictionary, active, .. }, dataset) = (listing, listing.dataset());
     println!(
         "{} units ({}) of {}, {} wide",
         dictionary.d_sae(),
-        kind(dictionary),
+        kind_of(dictionary),
         dictionary.hook_point,
         dictionary.d_in()
     );
@@ -236,53 +141,4 @@ fn print_summary(listed: &Listed) {
         active.per_row(),
         100.0 * active.explained()
     );
-}
-
-fn unit_rows(listed: &Listed, top: usize) -> Vec<FeatureRow> {
-    let active = &listed.active;
-    let of_unit = |unit: usize| {
-        active.of_latent(unit).iter().take(top).zip(1..).map(move |((entity, activation), rank)| FeatureRow {
-            unit,
-            density: active.density(unit),
-            greatest: f64::from(active.greatest(unit)),
-            rank,
-            entity: listed.dataset.entities[*entity].name.clone(),
-            activation: f64::from(*activation),
-        })
-    };
-    active.alive().into_iter().flat_map(of_unit).collect()
-}
-
-/// The best group of each unit, and the best unit of each group, by F1 on training entities.
-pub fn group_rows(listed: &Listed) -> Vec<FeatureGroupRow> {
-    let (mut units, mut groups) = (BTreeSet::new(), BTreeSet::new());
-    let mut rows = Vec::new();
-    for found in &listed.matches {
-        let firsts = [("unit", units.insert(found.latent)), ("group", groups.insert(found.group))];
-        let firsts = firsts.into_iter().filter(|(_, is_first)| *is_first);
-        rows.extend(firsts.map(|(chosen_for, _)| FeatureGroupRow {
-            chosen_for: chosen_for.into(),
-            ..group_row(listed, found)
-        }));
-    }
-    rows
-}
-
-/// A match as a row.
-pub fn group_row(listed: &Listed, found: &Match) -> FeatureGroupRow {
-    let test = listed.groups.test(&listed.active, found);
-    FeatureGroupRow {
-        chosen_for: String::new(),
-        unit: found.latent,
-        column: listed.column.clone(),
-        group: listed.groups.names()[found.group].clone(),
-        threshold: f64::from(found.threshold),
-        train_f1: found.train_f1,
-        precision: test.map(|t| t.precision),
-        recall: test.map(|t| t.recall),
-        f1: test.map(|t| t.f1),
-        average_precision: test.map(|t| t.average_precision),
-        share: test.map(|t| t.share),
-        n_test: test.map_or(0, |t| t.n),
-    }
 }

@@ -1,27 +1,25 @@
-//! `mappa features`: sparse dictionaries: what their units stand for, and what pressing them does.
+//! `mappa features`: sparse dictionaries.
 //!
-//! - `list`: the units, by what they are active on; `unit` shows one, `tokens` where in a text
-//! - `train`: one is learnt
-//! - `press`: what comes out when units are pressed, beside random ones
+//! - `list`: the latents by the entities they are active on; `latent` shows one, `cells` are their tables' rows
+//! - `train`: a dictionary of a model's activations
+//! - `press`: the names that come out when latents are clamped, beside random ones
 
+mod cells;
+mod latent;
 mod list;
 mod press;
-mod tokens;
 mod train;
-mod unit;
 
-use super::chosen::ChosenModel;
-use super::terminal;
-use super::texts::Texts;
+use super::model_flags::ModelFlags;
+use super::observer::TerminalObserver;
+use super::prompt_flags::PromptFlags;
 use clap::Subcommand;
-use mappa::datasets::{Dataset, TargetKind};
-use mappa::features::{Dictionary, Groups};
+use mappa::Result;
+use mappa::features::Dictionary;
 use mappa::hook_point::HookPoint;
+use mappa::lab::{ExtractionSettings, Lab, ListingSettings, Prompted, find_dataset, load_dictionary};
 use mappa::model::Model;
-use mappa::probes::labels;
-use mappa::training::age;
-use mappa::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Sparse dictionaries (sparse autoencoders): what their units stand for, and what pressing them does.
 #[derive(clap::Args)]
@@ -39,43 +37,13 @@ enum Command {
 
 impl Features {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List(args) => args.run(lab),
             Command::Press(args) => args.run(lab),
             Command::Train(args) => args.run(lab),
         }
     }
-}
-
-/// A dictionary that fits a model; `given` says where its rows are read if its file does not.
-pub fn load(path: &Path, given: Option<HookPoint>, model: &Model) -> Result<Dictionary> {
-    let dictionary = Dictionary::load(path, given)?;
-    let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
-    let width = model.spec().width_at(point);
-    if width != Some(d_in) {
-        let there = width.map_or("has no such place".into(), |width| format!("is {width} wide there"));
-        let found = format!("a dictionary of {d_in} values at {point}");
-        return Err(Error::bad_file(path, found, format!("one for `{}`, which {there}", model.name)));
-    }
-    let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
-    if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
-        terminal::note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
-    }
-    match (dictionary.made_with_bos, model.tokenizer.begins()) {
-        (Some(true), false) => terminal::note(&format!(
-            "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
-            path.display(),
-            model.name
-        )),
-        (Some(false), true) => terminal::note(&format!(
-            "{} was made of texts without BOS, and `{}` is read with it; --bos never leaves it out",
-            path.display(),
-            model.name
-        )),
-        _ => {}
-    }
-    Ok(dictionary)
 }
 
 /// A dictionary, and the entities on which its units are looked at.
@@ -85,12 +53,12 @@ pub struct Source {
     #[arg(value_name = "DICT")]
     dictionary: PathBuf,
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
     #[arg(long, default_value = "world_place", value_name = "NAME|FILE")]
     dataset: String,
     #[command(flatten)]
-    texts: Texts,
+    texts: PromptFlags,
     /// Where the dictionary's rows are read, if its file does not say so.
     #[arg(long, value_name = "NAME")]
     hook_point: Option<HookPoint>,
@@ -100,42 +68,25 @@ pub struct Source {
     column: Option<String>,
 }
 
+/// A loaded dictionary with its model and the dataset it is listed on.
+pub struct Loaded {
+    model: Model,
+    dictionary: Dictionary,
+    prompted: Prompted,
+    settings: ListingSettings,
+}
+
 impl Source {
-    /// The model and the dictionary.
-    pub fn load(&self, lab: &Path) -> Result<(Model, Dictionary)> {
-        let model = self.texts.set_up(self.model.load(lab)?)?;
-        let dictionary = load(&self.dictionary, self.hook_point, &model)?;
-        Ok((model, dictionary))
-    }
-}
-
-/// Where what is found of a dictionary lies in the lab: by model, dictionary, dataset and prompt.
-fn folder(lab: &Path, (path, point): (&Path, HookPoint), of: (&str, &str, &str)) -> PathBuf {
-    let is_npz = path.extension().is_some_and(|ending| ending == "npz");
-    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
-    let named = if is_npz { path.parent().unwrap_or(path) } else { path };
-    let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
-    let name = if is_npz { format!("{point}.{name}") } else { name };
-    lab.join("features").join(of.0).join(name).join(of.1).join(of.2)
-}
-
-/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
-fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
-    let is_year = matches!(dataset.kind, TargetKind::Year);
-    let labels = match column {
-        "age" if is_year && dataset.table.column("age").is_none() => {
-            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
-            ages.collect()
-        }
-        _ => labels(dataset, column)?,
-    };
-    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
-}
-
-/// The column that stands where none is asked for.
-fn usual_column(dataset: &Dataset) -> String {
-    match dataset.kind {
-        TargetKind::Year => "age".into(),
-        _ => dataset.group_columns.first().cloned().unwrap_or_default(),
+    /// Loads the model, the dictionary and the dataset.
+    fn load(&self, lab: &Lab, smallest: usize, observer: &mut TerminalObserver) -> Result<Loaded> {
+        let prompting = self.texts.settings();
+        let model = prompting.set_up(self.model.open(lab, observer)?, observer)?;
+        let dictionary = load_dictionary(&self.dictionary, self.hook_point, &model, observer)?;
+        let dataset = find_dataset(lab, &self.dataset, observer)?;
+        let extraction = ExtractionSettings { prompting, ..ExtractionSettings::default() };
+        let prompted = extraction.apply(dataset, &model)?;
+        let (path, column) = (self.dictionary.clone(), self.column.clone());
+        let settings = ListingSettings { dictionary: path, column, smallest };
+        Ok(Loaded { model, dictionary, prompted, settings })
     }
 }

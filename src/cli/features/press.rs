@@ -1,18 +1,13 @@
 //! `mappa features press`: whether pressing a unit brings out the names of what it stands for.
 
-use super::super::notes;
+use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
-use super::super::terminal;
 use super::Source;
-use super::list::{Listed, group_row, listed};
 use clap::Args;
-use mappa::features::Match;
-use mappa::results::{PressRow, save_rows};
-use mappa::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
-use mappa::{Error, Result};
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
+use mappa::Result;
+use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_groups, group_row, list};
+use mappa::results::PressRow;
+use mappa::steering::TokenChoice;
 
 /// Press units that stand for a group, and see whether its name comes out, and no other's.
 ///
@@ -59,68 +54,31 @@ pub struct Press {
 
 impl Press {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let (model, dictionary) = self.source.load(lab)?;
-        let dictionary = Arc::new(dictionary);
-        let (listed, _) = listed(lab, (&model, &dictionary), &self.source, self.smallest)?;
-        let gazetteer = Gazetteer::of_groups(&listed.dataset, |entity| {
-            let place = listed.dataset.entities.iter().position(|other| other.row == entity.row);
-            place.map_or("", |place| listed.groups.name_of(place))
-        })?;
-        let mut seen = BTreeSet::new();
-        let best = listed.matches.iter().filter(|found| seen.insert(found.group)).take(self.groups);
-        let best: Vec<&Match> = best.collect();
-        if best.is_empty() {
-            let expected = format!("units that are active on groups of {}", listed.column);
-            return Err(Error::invalid("dictionary", "no unit that tells a group", expected));
-        }
-        let bar = terminal::bar("pressing", best.len() as u64);
-        let mut rows = Vec::new();
-        for (found, seed) in best.iter().zip(0..) {
-            let random = other_latents(&listed.active.alive(), found.latent, self.random, seed);
-            let plan = ClampTrial {
-                dictionary: dictionary.clone(),
-                gazetteer: &gazetteer,
-                times: &self.times,
-                random: &random,
-                at: self.positions.clone(),
-                n_tokens: self.tokens,
-            };
-            let pressed = self.pressed(&listed, found)?;
-            pressed.prompts.iter().take(1).for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
-            rows.extend(plan.rows(&model, &pressed)?);
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        let file = listed.folder.join(format!("press_{}.csv", listed.column));
-        save_rows(&file, &rows)?;
-        self.print(&listed, (&best, &rows));
-        println!("\nrows: {}", file.display());
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let loaded = self.source.load(lab, self.smallest, observer)?;
+        let (model, dictionary, prompted) = (&loaded.model, &loaded.dictionary, &loaded.prompted);
+        let on = ListedOn { lab, model, dictionary, prompted };
+        let listing = list(on, &loaded.settings, observer)?;
+        let report = clamp_groups(&listing, &self.settings(), observer)?;
+        self.print(&listing, &report);
+        println!("\nrows: {}", report.file.display());
         Ok(())
     }
 
-    /// The unit and the prompts: test entities of other groups, evenly over the dataset.
-    fn pressed(&self, listed: &Listed, found: &Match) -> Result<ClampedLatent> {
-        let group = &listed.groups.names()[found.group];
-        let is_other = |place: &usize| {
-            let name = listed.groups.name_of(*place);
-            listed.dataset.entities[*place].is_test && name != group && !name.is_empty()
-        };
-        let others: Vec<usize> = (0..listed.dataset.entities.len()).filter(is_other).collect();
-        if others.is_empty() {
-            let expected = format!("some of other groups than {group}");
-            return Err(Error::invalid("test entities", "none", expected));
+    fn settings(&self) -> ClampSettings {
+        ClampSettings {
+            template: self.template.clone(),
+            groups: self.groups,
+            times: self.times.clone(),
+            prompts: self.prompts as usize,
+            random: self.random,
+            at: self.positions.clone(),
+            tokens: self.tokens,
         }
-        let n = (self.prompts as usize).min(others.len());
-        let prompts = (0..n).map(|i| {
-            let entity = &listed.dataset.entities[others[i * others.len() / n]];
-            self.template.replace("{}", &entity.name)
-        });
-        let greatest = f64::from(listed.active.greatest(found.latent));
-        Ok(ClampedLatent { latent: found.latent, greatest, group: group.clone(), prompts: prompts.collect() })
     }
 
-    fn print(&self, listed: &Listed, (best, rows): (&[&Match], &[PressRow])) {
+    fn print(&self, listing: &Listing, ClampReport { best, rows, .. }: &ClampReport) {
         println!(
             "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: mean \
              of {} units",
@@ -128,8 +86,8 @@ impl Press {
         );
         let mut table = Vec::new();
         for found in best {
-            let group = &listed.groups.names()[found.group];
-            let tells = group_row(listed, found);
+            let group = &listing.groups.names()[found.group];
+            let tells = group_row(listing, found);
             for times in &self.times {
                 let of = |way: &str| {
                     rows.iter().filter(|r| r.group == *group && r.times == *times && r.way == way).collect()

@@ -1,27 +1,15 @@
 //! `mappa features train`: a sparse dictionary of a model's activations.
 
-use super::super::chosen::ChosenModel;
-use super::super::dataset::find;
-use super::super::stages::held_weights;
-use super::super::stopping::Stopping;
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
-use super::super::{suggest, terminal};
 use clap::Args;
-use indicatif::ProgressBar;
-use mappa::activations::hook_points;
-use mappa::artefact::{self, Card};
-use mappa::datasets::{BUNDLED, Dataset, Prompt};
-use mappa::features::train::{
-    DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
-    explained_by_components, explained_by_dictionary, explained_by_random,
-};
-use mappa::hook_point::HookPoint;
-use mappa::model::{Bos, Encoded, Model, Tokenizer};
-use mappa::progress::{Observer, Progress};
-use mappa::training::Corpus;
-use mappa::{Error, Result};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use mappa::Result;
+use mappa::features::train::Explained;
+use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
+use mappa::model::Bos;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Train a TopK sparse dictionary on what passes at a hook point, at every token of some texts.
 ///
@@ -39,7 +27,7 @@ use std::time::{Duration, Instant};
 #[command(verbatim_doc_comment)]
 pub struct Train {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// The hook point whose rows are learnt; `mappa models inspect` lists them.
     #[arg(long, value_name = "NAME")]
     hook_point: String,
@@ -95,215 +83,48 @@ pub struct Train {
 
 impl Train {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        self.check()?;
-        let model = self.model.load(lab)?;
-        let tokenizer = model.tokenizer.clone().with_bos(self.bos)?;
-        let point = self.point(&model)?;
-        let texts = TokenizedTexts::new(model.spec(), self.encoded(lab, &tokenizer)?);
-        let name = self.called.clone().unwrap_or_else(|| format!("{point}.{}.k{}", self.units, self.k));
-        let folder = lab.join("features").join(&model.name).join(name);
-        let settings = self.settings(model.spec().width_at(point).unwrap_or_default());
-        settings.check()?;
-        let card = self.card((&model, point), &texts, &settings);
-        let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
-        if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let model = self.model.open(lab, observer)?;
+        let TrainedDictionary { folder, fits } = train_dictionary(lab, &model, &self.settings(), observer)?;
+        let Some(found) = fits else {
             println!("found, trained before: {}", folder.display());
             return Ok(());
-        }
-        say_texts(&texts);
-        let (rows, kept_out) = texts.split(&model.transformer, point, self.held_out, self.seed)?;
-        eprintln!(
-            "{} rows to learn from, {} of texts kept out, {} wide",
-            rows.n_rows(),
-            kept_out.n_rows(),
-            rows.width()
-        );
-        let mut observer = Looking { title: "rows", bar: None, stopping: Stopping::begin()? };
-        let started = Instant::now();
-        let mut trainer = self.train((&rows, settings), (&folder, &card), &mut observer)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let mut dictionary = trainer.dictionary(point)?;
-        dictionary.model = Some(model.name.clone());
-        dictionary.made_with_bos = Some(model.tokenizer.begins());
-        dictionary.check()?;
-        observer.title = "rows kept out";
-        let fits = [
-            ("this dictionary", explained_by_dictionary(&dictionary, &kept_out, &mut observer)?),
-            (
-                "principal components",
-                explained_by_components(trainer.rows(&mut observer)?, self.k, &kept_out, &mut observer)?,
-            ),
-            ("random directions", explained_by_random(&trainer.untrained(point)?, &kept_out, &mut observer)?),
-        ];
-        drop(observer);
-        dictionary.save(&folder)?;
-        self.finish((card, &folder), (&trainer, seconds), &fits)?;
+        };
+        self.print(&found.fits, found.n_dead);
+        println!("dictionary: {}", folder.display());
         let verb = format!("features list {}", suggest::quoted(&folder.to_string_lossy()));
-        println!("next: {}", suggest::command(lab, &self.model.flags(), (&verb, "")));
+        println!("next: {}", suggest::command(lab, &self.model.flags(), &verb, ""));
         Ok(())
     }
 
-    fn check(&self) -> Result<()> {
-        if !(self.held_out > 0.0 && self.held_out < 1.0) {
-            return Err(Error::invalid("--held-out", self.held_out, "a share between 0 and 1, such as 0.05"));
-        }
-        if !(self.memory.is_finite() && self.memory > 0.0) {
-            return Err(Error::invalid("--memory", self.memory, "GiB, more than 0"));
-        }
-        self.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
-    }
-
-    /// The one hook point that is meant.
-    fn point(&self, model: &Model) -> Result<HookPoint> {
-        match HookPoint::choose(&self.hook_point, &hook_points(model.spec()))?[..] {
-            [point] => Ok(point),
-            ref several => {
-                let found = format!("`{}`, which is {} of them", self.hook_point, several.len());
-                Err(Error::invalid("--hook-point", found, "one; a dictionary is of one place"))
-            }
-        }
-    }
-
-    /// The tokens of all texts: of the entities, of sentences about them, and of files.
-    fn encoded(&self, lab: &Path, tokenizer: &Tokenizer) -> Result<Vec<Encoded>> {
-        let names = match (self.datasets.is_empty(), self.files.is_empty()) {
-            (true, true) => BUNDLED.map(String::from).to_vec(),
-            _ => self.datasets.clone(),
-        };
-        let datasets = names.iter().map(|name| find(lab, name)).collect::<Result<Vec<Dataset>>>()?;
-        let mut texts = Vec::new();
-        for (dataset, prompt) in datasets.iter().flat_map(|d| self.prompts.iter().map(move |p| (d, p))) {
-            let prompt = Prompt::find(prompt, dataset)?;
-            if prompt.random_tokens().is_some() {
-                return Err(Error::invalid("--prompt", "random tokens", "a prompt of words"));
-            }
-            let prompted = prompt.texts(dataset)?;
-            for entity in &dataset.entities {
-                let refused = |problem| Error::EntityNotPlaced {
-                    dataset: dataset.name.clone(),
-                    row: entity.row,
-                    name: entity.name.clone(),
-                    text: String::new(),
-                    problem,
-                };
-                texts.push(prompted.of(entity).map_err(refused)?.text);
-            }
-        }
-        if self.sentences > 0 && !datasets.is_empty() {
-            texts.extend(Corpus::new(&datasets, self.seed).stanzas(self.sentences).into_iter().flatten());
-        }
-        for path in &self.files {
-            let text = artefact::load_text(path)?;
-            texts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(String::from));
-        }
-        let bar = terminal::bar("tokens", texts.len() as u64);
-        let encoded = texts.iter().inspect(|_| bar.inc(1)).map(|text| tokenizer.encode(text)).collect();
-        bar.finish_and_clear();
-        encoded
-    }
-
-    fn settings(&self, d_in: usize) -> TrainSettings {
-        TrainSettings {
-            n_epochs: self.epochs,
+    fn settings(&self) -> DictionarySettings {
+        DictionarySettings {
+            hook_point: self.hook_point.clone(),
+            datasets: self.datasets.clone(),
+            prompts: self.prompts.clone(),
+            sentences: self.sentences,
+            files: self.files.clone(),
+            bos: self.bos,
+            latents: self.units,
+            k: self.k,
+            epochs: self.epochs,
             batch: self.batch,
             rate: self.rate,
             dead_after: self.dead_after,
-            memory: (self.memory * (1u64 << 30) as f64) as usize,
+            memory: self.memory,
             seed: self.seed,
-            ..TrainSettings::of(d_in, self.units, self.k)
+            held_out: self.held_out,
+            checkpoint_every: Duration::from_secs(self.checkpoint_every),
+            called: self.called.clone(),
         }
     }
 
-    fn card(
-        &self,
-        (model, point): (&Model, HookPoint),
-        texts: &TokenizedTexts,
-        settings: &TrainSettings,
-    ) -> Card {
-        held_weights(model, Card::new())
-            .input("model", &model.name)
-            .input("weights_sha256", &model.weights_sha256)
-            .input("dtype", model.precision)
-            .input("hook_point", point)
-            .input("tokens_sha256", texts.sha256())
-            .input("held_out", self.held_out)
-            .input("units", settings.d_sae)
-            .input("k", settings.k)
-            .input("epochs", settings.n_epochs)
-            .input("batch", settings.batch)
-            .input("rate", settings.rate)
-            .input("dead_after", settings.dead_after)
-            .input("memory", settings.memory)
-            .input("seed", settings.seed)
-    }
-
-    /// Takes all steps, those of an earlier run included.
-    fn train<'a>(
-        &self,
-        (rows, settings): (&'a TextRows, TrainSettings),
-        (folder, card): (&Path, &Card),
-        observer: &mut Looking,
-    ) -> Result<DictionaryTrainer<'a>> {
-        let (path, path_of_card) = (folder.join("checkpoint.safetensors"), folder.join("checkpoint.json"));
-        let mut trainer = match card.is_done(&path_of_card)? && path.is_file() {
-            true => DictionaryTrainer::resume(rows, settings, &path)?,
-            false => DictionaryTrainer::begin(rows, settings, observer)?,
-        };
-        card.save(&path_of_card)?;
-        let (done, n_steps) = trainer.steps();
-        if done > 0 {
-            eprintln!("going on from step {done}");
-        }
-        if !trainer.has_all_rows() {
-            eprintln!("the rows do not fit into --memory {}: each epoch computes them again", self.memory);
-        }
-        let bar = terminal::bar("rows learnt", 0);
-        let (mut smooth, mut saved) = (None, Instant::now());
-        loop {
-            let stopped = || Error::StoppedTraining { kept: trainer.steps().0, of: n_steps };
-            if observer.should_stop() {
-                trainer.save(&path)?;
-                bar.finish_and_clear();
-                return Err(stopped());
-            }
-            match trainer.step(observer) {
-                Ok(None) => break,
-                Ok(Some(step)) => show(&bar, &step, &mut smooth),
-                // Stopped while rows were computed: the next turn saves and tells.
-                Err(Error::StoppedTraining { .. }) => continue,
-                Err(error) => return Err(error),
-            }
-            if saved.elapsed() > Duration::from_secs(self.checkpoint_every) {
-                trainer.save(&path)?;
-                saved = Instant::now();
-            }
-        }
-        bar.finish_and_clear();
-        trainer.save(&path)?;
-        Ok(trainer)
-    }
-
-    /// Writes the card, tells what came of it, and lets the checkpoint go.
-    fn finish(
-        &self,
-        (card, folder): (Card, &Path),
-        (trainer, seconds): (&DictionaryTrainer, f64),
-        fits: &[(&str, Explained); 3],
-    ) -> Result<()> {
-        let n_dead = trainer.dead().len();
-        let number = |x: f64| format!("{x:.4}");
-        let mut card =
-            card.note("seconds_of_the_last_run", format!("{seconds:.1}")).note("dead_units", n_dead);
-        for (name, fit) in fits {
-            card = card.note(&format!("fve_of_{}", name.replace(' ', "_")), number(fit.fve));
-        }
-        card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
-        card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
+    fn print(&self, fits: &[(&str, Explained)], n_dead: usize) {
         let line = |(name, fit): &(&str, Explained)| {
             let active =
                 if *name == "principal components" { "–".into() } else { fit.n_active.to_string() };
-            vec![name.to_string(), number(fit.fve), format!("{:.1}", fit.l0), active]
+            vec![name.to_string(), format!("{:.4}", fit.fve), format!("{:.1}", fit.l0), active]
         };
         println!();
         print_columns(&["", "FVE", "L0", "units active"], &fits.iter().map(line).collect::<Vec<_>>());
@@ -313,61 +134,5 @@ impl Train {
             fits[0].1.n_rows
         );
         println!("dead units: {n_dead} of {} (not active on the last {} rows)", self.units, self.dead_after);
-        for name in ["checkpoint.safetensors", "checkpoint.json"] {
-            let path = folder.join(name);
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        }
-        println!("dictionary: {}", folder.display());
-        Ok(())
-    }
-}
-
-fn say_texts(texts: &TokenizedTexts) {
-    eprintln!("{} distinct texts", texts.len());
-    if texts.n_repeated > 0 {
-        eprintln!("left out: {} texts that repeat others or have no tokens", texts.n_repeated);
-    }
-    if texts.n_cut > 0 {
-        eprintln!("cut: {} texts at the end of the model's context", texts.n_cut);
-    }
-}
-
-/// Tells how far it is; FVE is that of the last batches, on the whole.
-fn show(bar: &ProgressBar, of: &StepStatistics, smooth: &mut Option<f64>) {
-    let StepStatistics { step, n_steps, n_rows, fve, l0, n_dead } = *of;
-    let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
-    if smooth.is_none() {
-        // Rows of all steps, as if all had as many as this; what an earlier run did says nothing of the rate.
-        bar.set_position(((step - 1) * n_rows) as u64);
-        bar.set_length((n_steps * n_rows) as u64);
-    }
-    *smooth = Some(fve);
-    bar.inc(n_rows as u64);
-    bar.set_message(format!("FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead"));
-    if bar.is_hidden() && (step % 1000 == 0 || step == n_steps) {
-        eprintln!("step {step} of {n_steps}: FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead");
-    }
-}
-
-/// An observer with a bar over rows that are computed, stopped by Ctrl-C.
-struct Looking {
-    title: &'static str,
-    bar: Option<ProgressBar>,
-    stopping: Stopping,
-}
-
-impl Observer for Looking {
-    fn progress(&mut self, progress: &Progress) {
-        let title = self.title;
-        let bar = self.bar.get_or_insert_with(|| terminal::bar(title, progress.total));
-        bar.set_position(progress.done);
-        if progress.done == progress.total {
-            bar.finish_and_clear();
-            self.bar = None;
-        }
-    }
-
-    fn should_stop(&self) -> bool {
-        self.stopping.is_asked()
     }
 }

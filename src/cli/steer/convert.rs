@@ -1,11 +1,12 @@
 //! `mappa steer export`, `mappa steer import`: vectors as llama.cpp and repeng keep them, and back.
 
-use super::super::chosen::ChosenModel;
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
 use clap::Args;
 use mappa::artefact::{self, Card};
-use mappa::steering::Vectors;
+use mappa::lab::{Lab, load_vectors};
 use mappa::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write vectors as a GGUF control vector, for llama.cpp's --control-vector.
 ///
@@ -19,7 +20,7 @@ pub struct Export {
     /// The GGUF file to write.
     to: PathBuf,
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
 }
 
 /// Read a GGUF control vector into a file of vectors.
@@ -35,17 +36,17 @@ pub struct Import {
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
 }
 
 impl Export {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         if self.to.extension().is_none_or(|ending| ending != "gguf") {
             return Err(Error::invalid("file to write", self.to.display(), "a name that ends in .gguf"));
         }
-        let model = self.model.load(lab)?;
-        let vectors = checked(&self.file, 0, &model)?;
+        let model = self.model.open(lab, &mut TerminalObserver::default())?;
+        let vectors = load_vectors(&self.file, 0, &model)?;
         let left_out = vectors.export(&self.to, model.spec())?;
         for point in &left_out {
             println!("left out: {point}, which a control vector cannot hold");
@@ -57,9 +58,9 @@ impl Export {
 
 impl Import {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = self.model.load(lab)?;
-        let vectors = checked(&self.file, self.shift, &model)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let model = self.model.open(lab, &mut TerminalObserver::default())?;
+        let vectors = load_vectors(&self.file, self.shift, &model)?;
         vectors.save(&self.to)?;
         let card = Card::new()
             .input("model", &model.name)
@@ -69,13 +70,4 @@ impl Import {
         println!("wrote {} vectors to {}", vectors.points().count(), self.to.display());
         Ok(())
     }
-}
-
-/// The vectors of a file, each as wide as its place in the model.
-fn checked(file: &Path, shift: i64, model: &mappa::model::Model) -> Result<Vectors> {
-    let vectors = Vectors::load(file, shift)?;
-    for point in vectors.points() {
-        vectors.get(model.spec(), point)?;
-    }
-    Ok(vectors)
 }

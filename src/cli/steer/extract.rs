@@ -1,21 +1,13 @@
 //! `mappa steer extract`: a direction of probes, a class or texts, as a file with its card.
 
-use super::super::chosen::ChosenModel;
-use super::super::dataset::find;
-use super::super::probed::ChosenProbes;
-use super::super::settings::Settings;
-use super::super::stages::{Job, held_weights};
-use super::super::{suggest, terminal};
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
+use super::super::probe_flags::ProbeFlags;
 use clap::Args;
-use mappa::activations::Recording;
-use mappa::artefact::{self, Card};
-use mappa::datasets::Prompt;
-use mappa::hook_point::HookPoint;
-use mappa::model::Model;
-use mappa::steering::{Basis, ContrastMethod, ContrastPairs, RequiredTarget, Vectors};
+use mappa::lab::{Lab, VectorSettings, VectorSource, make_vectors, suggest};
+use mappa::steering::{Basis, ContrastMethod};
 use mappa::{Error, Result};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Make a file of directions, one a layer: of a probe, of a class of entities, or of texts.
 ///
@@ -28,7 +20,7 @@ use std::path::{Path, PathBuf};
 #[command(verbatim_doc_comment)]
 pub struct Extract {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// A target of the dataset's probe: latitude, longitude or year.
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["class", "pairs", "positive"])]
     probe: Option<String>,
@@ -39,7 +31,7 @@ pub struct Extract {
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with_all = ["pairs", "positive"])]
     class: Option<String>,
     #[command(flatten)]
-    from: ChosenProbes,
+    from: ProbeFlags,
     /// A JSONL file with `positive` and `negative` in each line.
     #[arg(long, value_name = "FILE", conflicts_with = "positive")]
     pairs: Option<PathBuf>,
@@ -62,107 +54,37 @@ pub struct Extract {
 
 impl Extract {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = self.model.load(lab)?;
-        let card = held_weights(&model, Card::new())
-            .input("model", &model.name)
-            .input("weights_sha256", &model.weights_sha256);
-        let mut dataset = self.from.dataset.clone().unwrap_or_else(|| "world_place".into());
-        let (vectors, card) = match (&self.probe, &self.class, &self.pairs, &self.positive, &self.negative) {
-            (Some(target), ..) => {
-                (self.of_probe((lab, &model), target, &mut dataset)?, card.input("probe", target))
-            }
-            (_, Some(class), ..) => (self.of_class(lab, &model, class)?, card.input("class", class)),
-            (_, _, Some(file), ..) => {
-                let hash = artefact::hash(&artefact::load_bytes(file)?);
-                (self.of_texts(&model, &ContrastPairs::load(file)?)?, card.input("pairs_sha256", hash))
-            }
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let settings = self.settings()?;
+        let model = self.model.open(lab, observer)?;
+        let (vectors, card) = make_vectors(lab, &model, &settings, observer)?;
+        vectors.save(&self.out)?;
+        card.save(&self.out.with_extension("json"))?;
+        println!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
+        let (flags, file) = (self.model.flags(), suggest::quoted(&self.out.to_string_lossy()));
+        println!("next: {}", suggest::command(lab, &flags, &format!("steer inspect {file}"), ""));
+        if model.transformer.generates() {
+            let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");
+            println!("      {}", suggest::command(lab, &flags, "steer", &rest));
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<VectorSettings> {
+        let source = match (&self.probe, &self.class, &self.pairs, &self.positive, &self.negative) {
+            (Some(target), ..) => VectorSource::Probe(target.clone(), self.along),
+            (_, Some(class), ..) => VectorSource::Class(class.clone()),
+            (_, _, Some(file), ..) => VectorSource::Pairs(file.clone()),
             (_, _, _, Some(positive), Some(negative)) => {
-                let pairs = ContrastPairs::load_two(positive, negative)?;
-                let both = [artefact::load_bytes(positive)?, artefact::load_bytes(negative)?].concat();
-                (self.of_texts(&model, &pairs)?, card.input("texts_sha256", artefact::hash(&both)))
+                VectorSource::Texts(positive.clone(), negative.clone())
             }
             _ => {
                 let expected = "--probe, --class, --pairs, or --positive with --negative";
                 return Err(Error::invalid("direction to extract", "none", expected));
             }
         };
-        vectors.save(&self.out)?;
-        let card = card.input("dataset", dataset).note("vectors", vectors.points().count());
-        card.save(&self.out.with_extension("json"))?;
-        println!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
-        let verb = format!("steer inspect {}", suggest::quoted(&self.out.to_string_lossy()));
-        println!("next: {}", suggest::command(lab, &self.model.flags(), (&verb, "")));
-        if model.transformer.generates() {
-            let file = suggest::quoted(&self.out.to_string_lossy());
-            let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");
-            println!("      {}", suggest::command(lab, &self.model.flags(), ("steer", &rest)));
-        }
-        Ok(())
-    }
-
-    /// The vectors that move a target's reading by one unit.
-    fn of_probe(&self, (lab, model): (&Path, &Model), target: &str, dataset: &mut String) -> Result<Vectors> {
-        let probes = self.from.newest(lab, model, &RequiredTarget::of_target(target))?.set;
-        dataset.clone_from(&probes.about.dataset);
-        let row = probes.target(target)?;
-        let mut at = BTreeMap::new();
-        for point in probes.points().filter(|point| matches!(point, HookPoint::ResidPost(_))) {
-            let stored = probes.get(point)?;
-            let vector = match self.along {
-                Basis::Pattern => stored.stream.pattern.row(row).to_vec(),
-                Basis::Weights => stored.probe.least_changes()?.row(row).to_vec(),
-            };
-            at.insert(point, vector);
-        }
-        Ok(Vectors::new(at))
-    }
-
-    /// From the mean of all other training entities to the mean of the class's.
-    fn of_class(&self, lab: &Path, model: &Model, class: &str) -> Result<Vectors> {
-        let dataset = find(lab, self.from.dataset.as_deref().unwrap_or("world_place"))?;
-        let expected = format!("COLUMN=VALUE with one of {}", dataset.table.columns().join(", "));
-        let (column, value) = class
-            .split_once('=')
-            .and_then(|(column, value)| Some((dataset.table.column(column.trim())?, value.trim())))
-            .ok_or_else(|| Error::invalid("--class", class, expected))?;
-        let is_member = |i: &usize| dataset.table.cell(dataset.entities[*i].row, column) == Some(value);
-        let train: Vec<usize> =
-            (0..dataset.entities.len()).filter(|i| !dataset.entities[*i].is_test).collect();
-        let (members, others): (Vec<usize>, Vec<usize>) = train.into_iter().partition(is_member);
-        if members.is_empty() || others.is_empty() {
-            let found = format!("{} training rows with it and {} without", members.len(), others.len());
-            return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
-        }
-        let prompt = Prompt::empty();
-        let job = Job {
-            lab,
-            model,
-            dataset: &dataset,
-            unplaced: &[],
-            prompt: &prompt,
-            recording: Recording::default(),
-            seed: 0,
-            resamples: 0,
-            settings: &Settings::default(),
-            from: None,
-        };
-        job.extract()?;
-        let bar = terminal::bar("means", model.spec().n_layers as u64);
-        let mut at = BTreeMap::new();
-        for point in (0..model.spec().n_layers).map(HookPoint::ResidPost) {
-            let rows = job.activations()?.load(point)?;
-            at.insert(point, ContrastMethod::MeanDifference.of_rows(rows.view(), &members, &others)?);
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(Vectors::new(at))
-    }
-
-    fn of_texts(&self, model: &Model, pairs: &ContrastPairs) -> Result<Vectors> {
-        let spec = model.spec();
-        let mut present = HookPoint::all(spec.n_layers);
-        present.retain(|point| spec.width_at(*point).is_some());
-        pairs.vectors(model, &HookPoint::choose(&self.hook_points, &present)?, self.method)
+        let (probes, hook_points) = (self.from.settings(), self.hook_points.clone());
+        Ok(VectorSettings { source, probes, method: self.method, hook_points })
     }
 }

@@ -1,14 +1,15 @@
 //! `mappa steer inspect`: what a file of vectors is, layer by layer.
 
-use super::super::chosen::ChosenModel;
-use super::super::probed::ChosenProbes;
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
 use clap::Args;
 use mappa::Result;
 use mappa::hook_point::HookPoint;
+use mappa::lab::{Lab, ProbeChoice, ProbeFinder, SavedProbes};
 use mappa::model::Model;
-use mappa::probes::ProbeSet;
 use mappa::steering::{UnitDirection, Vectors, raised_and_lowered};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Show a file of vectors: length, cosine with the probes, and the tokens it raises and lowers.
 ///
@@ -21,7 +22,7 @@ pub struct Inspect {
     /// A file of vectors (safetensors or GGUF).
     file: PathBuf,
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// For control vectors: how many blocks later the vectors belong than the file says.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
@@ -32,13 +33,13 @@ pub struct Inspect {
 
 impl Inspect {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let model = self.model.load(lab)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let model = self.model.open(lab, &mut TerminalObserver::default())?;
         let vectors = Vectors::load(&self.file, self.shift)?;
-        let mut all = ChosenProbes::default().all(lab, &model)?;
-        all.dedup_by(|a, b| a.set.about.dataset == b.set.about.dataset);
-        let fitting = all.into_iter().filter_map(|probed| probed.fitting(&model).ok());
-        let probes: Vec<ProbeSet> = fitting.map(|probed| probed.set).collect();
+        let choice = ProbeChoice::default();
+        let mut probes = ProbeFinder::new(lab, &model, &choice).all()?.to_vec();
+        probes.dedup_by(|a, b| a.set.about.dataset == b.set.about.dataset);
+        probes.retain(|saved| saved.check_fits(&model).is_ok());
         let mut points: Vec<HookPoint> = vectors.points().collect();
         if points.is_empty() {
             points = (0..model.spec().n_layers).map(HookPoint::ResidPost).collect();
@@ -68,15 +69,15 @@ impl Inspect {
 }
 
 /// The length against the layer's stream, where a probe knows it.
-fn rms_share(probes: &[ProbeSet], point: HookPoint, length: f64) -> String {
-    let rms = probes.iter().find_map(|set| Some(set.get(point).ok()?.stream.resid_rms));
+fn rms_share(probes: &[Rc<SavedProbes>], point: HookPoint, length: f64) -> String {
+    let rms = probes.iter().find_map(|saved| Some(saved.set.get(point).ok()?.stream.resid_rms));
     rms.map_or(String::new(), |rms| format!(" ({:.3} rms)", length / rms))
 }
 
-fn cosines(probes: &[ProbeSet], point: HookPoint, vector: &[f64]) -> Result<Vec<(String, f64)>> {
+fn cosines(probes: &[Rc<SavedProbes>], point: HookPoint, vector: &[f64]) -> Result<Vec<(String, f64)>> {
     let mut all = Vec::new();
     let unit = UnitDirection::of(vector)?;
-    for set in probes {
+    for set in probes.iter().map(|saved| &saved.set) {
         let Ok(stored) = set.get(point) else { continue };
         for (target, pattern) in set.about.targets.iter().zip(stored.stream.pattern.rows()) {
             let pattern = UnitDirection::of(&pattern.to_vec())?;

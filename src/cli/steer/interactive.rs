@@ -1,12 +1,12 @@
 //! A prompt that asks for texts, and changes what is steered in between.
 
-use super::super::writing::{How, stream};
-use super::chosen::Change;
+use super::super::decoding::{How, stream};
+use super::super::observer::TerminalObserver;
+use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
 use mappa::model::{Model, Untouched};
 use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
-use std::path::Path;
 
 const HELP: &str = "  a text            is continued, steered
   /dose +30 east    moves the probe's reading; 2 rms or 1.5x along --direction; clamp 3x of --feature
@@ -16,76 +16,90 @@ const HELP: &str = "  a text            is continued, steered
   /off              no steering, until the next /dose or /toward
   /quit             ends";
 
-/// Reads lines until the end, `/quit`, or a terminal that is gone.
-///
-/// # Errors
-/// What goes wrong with standard input; what is wrong with a line is said, and the next is read.
-pub fn run(lab: &Path, model: &Model, (mut change, how): (Change, &How)) -> Result<()> {
-    println!("{HELP}");
-    let mut lines = std::io::stdin().lock().lines();
-    loop {
-        print!("> ");
-        _ = std::io::stdout().flush();
-        let Some(line) = lines.next() else { return Ok(()) };
-        let line = line.map_err(Error::io("read", "standard input"))?;
-        if line.trim() == "/quit" {
-            return Ok(());
-        }
-        if let Err(error) = answer(lab, model, (&mut change, how), line.trim()) {
-            println!("{error}");
-        }
-    }
+/// A conversation about prompts and changes.
+pub struct Conversation<'a> {
+    lab: &'a Lab,
+    model: &'a Model,
+    how: &'a How,
+    probes: ProbeChoice,
+    change: Change,
+    observer: TerminalObserver,
 }
 
-fn answer(lab: &Path, model: &Model, (change, how): (&mut Change, &How), line: &str) -> Result<()> {
-    let (command, rest) = line.split_once(' ').map_or((line, ""), |(command, rest)| (command, rest.trim()));
-    match command {
-        "" => Ok(()),
-        "/help" => {
-            println!("{HELP}");
-            Ok(())
-        }
-        "/dose" => {
-            let wanted = Change { dose: vec![rest.parse::<Dose>()?], toward: vec![], ..change.clone() };
-            wanted.probes(lab, model)?;
-            *change = wanted;
-            Ok(())
-        }
-        "/toward" => {
-            let wanted =
-                Change { toward: vec![rest.parse::<TargetReading>()?], dose: vec![], ..change.clone() };
-            wanted.probes(lab, model)?;
-            *change = wanted;
-            Ok(())
-        }
-        "/off" => {
-            (change.toward, change.dose, change.remove) = (vec![], vec![], false);
-            Ok(())
-        }
-        "/layer" => {
-            let layers = rest.split(',').map(|layer| layer.trim().parse()).collect::<Result<Vec<usize>, _>>();
-            let layers =
-                layers.map_err(|_| Error::invalid("/layer", rest, "blocks with commas, such as 3,4"))?;
-            let wanted = Change { layer: layers, hook_points: None, ..change.clone() };
-            wanted.points(model)?;
-            *change = wanted;
-            Ok(())
-        }
-        "/at" => {
-            change.positions = rest.parse::<TokenChoice>()?;
-            Ok(())
-        }
-        _ if command.starts_with('/') => {
-            Err(Error::invalid("command", command, "/dose, /toward, /layer, /at, /off, /help or /quit"))
-        }
-        _ => {
-            let prompt = how.framed(model, line)?;
-            if change.toward.is_empty() && change.dose.is_empty() && !change.remove {
-                return stream(how, (model, &prompt), &mut Untouched);
+impl<'a> Conversation<'a> {
+    /// A conversation that begins with a change.
+    pub fn new(lab: &'a Lab, model: &'a Model, change: Change, how: &'a How) -> Conversation<'a> {
+        let probes = change.probes.clone();
+        Conversation { lab, model, how, probes, change, observer: TerminalObserver::default() }
+    }
+
+    /// Reads lines until the end, `/quit`, or a terminal that is gone.
+    ///
+    /// # Errors
+    /// Those of standard input; errors of a line are printed, and the next is read.
+    pub fn run(mut self) -> Result<()> {
+        println!("{HELP}");
+        let probes = self.probes.clone();
+        let finder = ProbeFinder::new(self.lab, self.model, &probes);
+        let mut lines = std::io::stdin().lock().lines();
+        loop {
+            print!("> ");
+            _ = std::io::stdout().flush();
+            let Some(line) = lines.next() else { return Ok(()) };
+            let line = line.map_err(Error::io("read", "standard input"))?;
+            if line.trim() == "/quit" {
+                return Ok(());
             }
-            *change = change.settled(lab, model)?;
-            let mut hook = change.steers(lab, model, &prompt)?;
-            stream(how, (model, &prompt), &mut hook)
+            if let Err(error) = self.answer(&finder, line.trim()) {
+                println!("{error}");
+            }
         }
+    }
+
+    fn answer(&mut self, finder: &ProbeFinder, line: &str) -> Result<()> {
+        let (command, rest) =
+            line.split_once(' ').map_or((line, ""), |(command, rest)| (command, rest.trim()));
+        let change = self.change.clone();
+        match command {
+            "" => {}
+            "/help" => println!("{HELP}"),
+            "/dose" => {
+                let wanted = Change { dose: vec![rest.parse::<Dose>()?], toward: vec![], ..change };
+                wanted.probes(finder, &mut self.observer)?;
+                self.change = wanted;
+            }
+            "/toward" => {
+                let wanted = Change { toward: vec![rest.parse::<TargetReading>()?], dose: vec![], ..change };
+                wanted.probes(finder, &mut self.observer)?;
+                self.change = wanted;
+            }
+            "/off" => self.change = Change { toward: vec![], dose: vec![], remove: false, ..change },
+            "/layer" => {
+                let layers = rest.split(',').map(|layer| layer.trim().parse());
+                let layers = layers
+                    .collect::<Result<Vec<usize>, _>>()
+                    .map_err(|_| Error::invalid("/layer", rest, "blocks with commas, such as 3,4"))?;
+                let wanted = Change { layer: layers, hook_points: None, ..change };
+                wanted.points(self.model, &mut self.observer)?;
+                self.change = wanted;
+            }
+            "/at" => self.change.positions = rest.parse::<TokenChoice>()?,
+            _ if command.starts_with('/') => {
+                let expected = "/dose, /toward, /layer, /at, /off, /help or /quit";
+                return Err(Error::invalid("command", command, expected));
+            }
+            _ => return self.write(finder, line),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, finder: &ProbeFinder, line: &str) -> Result<()> {
+        let prompt = self.how.framed(self.model, line)?;
+        if self.change.is_none() {
+            return stream(self.how, (self.model, &prompt), &mut Untouched);
+        }
+        self.change = self.change.settled(finder, &mut self.observer)?;
+        let mut hook = self.change.steers(finder, &prompt, &mut self.observer)?;
+        stream(self.how, (self.model, &prompt), &mut hook)
     }
 }

@@ -1,26 +1,21 @@
 //! `mappa steer`: text with and without a change of the stream, and what changes are made of.
 //!
-//! - `chosen`: the flags that say what is changed, where and how far; `layer` finds a block where none is said
-//! - `readings`: what the probes read of a prompt, steered and not
-//! - `feature`: a unit of a sparse dictionary among them
-//! - `write`: the text, side by side or as it comes; `interactive` asks for prompts and changes
+//! - `change_flags`: the change, its hook points and its amount
+//! - `write`: the text, side by side or as it comes, with the probes' predictions; `interactive` asks for prompts and changes
 //! - `extract`, `inspect`, `convert`: directions as files
 //! - `sweep`: dose and response
 
-mod chosen;
+mod change_flags;
 mod convert;
 mod extract;
-mod feature;
 mod inspect;
 mod interactive;
-mod layer;
-mod readings;
 mod sweep;
 mod write;
 
 use clap::{Args, Subcommand};
 use mappa::Result;
-use std::path::Path;
+use mappa::lab::Lab;
 
 /// Generate with and without a change of the stream, side by side, with the probe's readings.
 ///
@@ -52,7 +47,7 @@ enum Command {
 
 impl Steer {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
+    pub fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             None => self.write.run(lab),
             Some(Command::Extract(args)) => args.run(lab),

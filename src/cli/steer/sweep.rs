@@ -1,21 +1,15 @@
 //! `mappa steer sweep`: layers × doses × prompts × directions, and which of them to take.
 
-use super::super::chosen::ChosenModel;
-use super::super::experiment::SweepPlan;
-use super::super::notes;
-use super::super::probed::{ChosenProbes, Probed};
-use super::super::sweeping::{
-    Sweeping, UnitVector, draw_sweep, entities, print_points, print_recommendation,
-};
-use super::feature::Feature;
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
+use super::super::probe_flags::ProbeFlags;
+use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
-use mappa::artefact::folder_name;
-use mappa::datasets::Dataset;
-use mappa::hook_point::HookPoint;
-use mappa::model::{ChatDate, Model};
-use mappa::steering::{Basis, LayerSet, RequiredTarget, TokenChoice};
-use mappa::{Error, Result};
-use std::path::{Path, PathBuf};
+use mappa::Result;
+use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
+use mappa::model::ChatDate;
+use mappa::steering::{Basis, LayerSet, TokenChoice};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
@@ -33,12 +27,12 @@ use std::time::Instant;
 #[command(verbatim_doc_comment)]
 pub struct Sweep {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// The target that is moved: latitude, longitude, year or another that was probed.
     #[arg(long)]
     target: String,
     #[command(flatten)]
-    from: ChosenProbes,
+    from: ProbeFlags,
     /// How far, in the target's unit, with 0 among them; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
@@ -61,9 +55,9 @@ pub struct Sweep {
     /// A file of vectors in place of the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// What a unit of a sparse dictionary writes, in place of the probe's direction.
-    #[arg(long, value_name = "DICT:UNIT", conflicts_with = "direction")]
-    feature: Option<Feature>,
+    /// The vector of a sparse dictionary's latent, in place of the probe's direction.
+    #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
+    feature: Option<Latent>,
     /// Which tokens are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
@@ -93,80 +87,42 @@ pub struct Sweep {
 
 impl Sweep {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let started = Instant::now();
-        let mut model = self.model.load(lab)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let (started, observer) = (Instant::now(), &mut TerminalObserver::default());
+        let mut model = self.model.open(lab, observer)?;
         if self.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
-        let probed = self.from.newest(lab, &model, &RequiredTarget::of_target(&self.target))?;
-        let dataset = self.from.dataset(lab, &probed)?;
-        let plan = self.plan(&dataset)?;
-        plan.prompts.iter().for_each(|prompt| notes::doubled_bos(&model.tokenizer, prompt));
-        let unit = self.unit(&model)?;
-        let layers = match &unit {
-            Some(unit) => vec![LayerSet::one(unit.layer)],
-            None if self.layers.is_empty() => (0..model.spec().n_layers).map(LayerSet::one).collect(),
-            None => self.layers.clone(),
-        };
-        let Probed { folder: from, set: probes, .. } = &probed;
-        let (model, dataset, plan) = (&model, &dataset, &plan);
-        let sweeping = Sweeping { model, dataset, probes: (probes, from), plan, layers, unit };
-        let folder = lab.join("steering").join(&model.name).join(folder_name("--called", plan.name())?);
-        let (rows, _) = sweeping.rows(&folder)?;
-        draw_sweep(&rows, &folder)?;
+        let SweepReport { rows, folder, .. } = sweep(lab, &model, &self.settings(), observer)?;
         print_points(&rows);
         print_recommendation(&rows, self.budget);
         println!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
 
-    /// What the unit of a dictionary writes, and after which block.
-    fn unit(&self, model: &Model) -> Result<Option<UnitVector>> {
-        let Some(feature) = &self.feature else { return Ok(None) };
-        let given = match &self.layers[..] {
-            [layers] if layers.blocks().len() == 1 => Some(HookPoint::ResidPost(layers.first())),
-            _ => None,
-        };
-        match feature.vector(model, given)? {
-            (HookPoint::ResidPost(layer), vector) => {
-                Ok(Some(UnitVector { name: feature.to_string(), layer, vector }))
-            }
-            (other, _) => {
-                Err(Error::invalid("dictionary", format!("one of {other}"), "one of a block's output"))
-            }
-        }
-    }
-
-    fn plan(&self, dataset: &Dataset) -> Result<SweepPlan> {
-        Ok(SweepPlan {
-            called: Some(self.called.clone().unwrap_or_else(|| self.target.clone())),
-            kind: String::new(),
-            dataset: dataset.name.clone(),
+    fn settings(&self) -> SweepSettings {
+        let probes = self.from.settings();
+        SweepSettings {
+            called: self.called.clone(),
+            kind: None,
+            dataset: probes.dataset.unwrap_or_default(),
+            probes: probes.probes,
             target: self.target.clone(),
             doses: self.doses.clone(),
-            prompts: self.prompts(dataset)?,
+            prompts: self.prompts.clone(),
+            entities: self.entities.clone(),
             template: self.template.clone(),
             layer: None,
-            layers: vec![],
+            layers: self.layers.clone(),
             along: self.along.clone(),
             direction: self.direction.clone(),
+            feature: self.feature.clone(),
             at: self.positions.clone(),
             random: self.random,
             tokens: self.tokens,
             names: self.names.clone(),
             read: self.read.clone(),
-        })
-    }
-
-    fn prompts(&self, dataset: &Dataset) -> Result<Vec<String>> {
-        match (self.entities.is_empty(), self.prompts.is_empty()) {
-            (true, true) => Err(Error::invalid("texts to continue", "none", "--prompts or --entities")),
-            (true, false) => Ok(self.prompts.clone()),
-            (false, _) => {
-                let each = self.entities.iter().map(|choice| entities(dataset, choice, |e| e.is_test));
-                Ok(each.collect::<Result<Vec<_>>>()?.concat())
-            }
+            budget: self.budget,
         }
     }
 }

@@ -1,20 +1,22 @@
 //! The text, with and without steering.
 
-use super::super::chosen::ChosenModel;
-use super::super::writing::{How, stream};
-use super::chosen::Change;
-use super::{interactive, readings};
+use super::super::decoding::{How, stream};
+use super::super::model_flags::ModelFlags;
+use super::super::observer::TerminalObserver;
+use super::change_flags::ChangeFlags;
+use super::interactive::Conversation;
 use clap::Args;
 use mappa::Result;
+use mappa::lab::{Lab, ProbeFinder, ReadingTable, readings};
 use mappa::model::{ChatDate, Untouched};
 use mappa::steering::NextLogits;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// What is written, and how.
+/// The text, the change, and the decoding.
 #[derive(Args)]
 pub struct Write {
     #[command(flatten)]
-    model: ChosenModel,
+    model: ModelFlags,
     /// The text to continue.
     #[arg(long, required_unless_present = "interactive")]
     prompt: Option<String>,
@@ -26,24 +28,27 @@ pub struct Write {
     #[arg(long, value_name = "FILE", conflicts_with = "interactive")]
     logits: Option<PathBuf>,
     #[command(flatten)]
-    pub change: Change,
+    change: ChangeFlags,
     #[command(flatten)]
-    pub how: How,
+    how: How,
 }
 
 impl Write {
     /// Runs the command.
-    pub fn run(&self, lab: &Path) -> Result<()> {
-        let mut model = self.model.load(lab)?;
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        let observer = &mut TerminalObserver::default();
+        let mut model = self.model.open(lab, observer)?;
         if self.how.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
         let Some(prompt) = &self.prompt else {
-            return interactive::run(lab, &model, (self.change.clone(), &self.how));
+            return Conversation::new(lab, &model, self.change.settings(), &self.how).run();
         };
         let prompt = self.how.framed(&model, prompt)?;
-        let change = &self.change.settled(lab, &model)?;
-        let mut hook = change.steers(lab, &model, &prompt)?;
+        let change = self.change.settings();
+        let finder = ProbeFinder::new(lab, &model, &change.probes);
+        let change = change.settled(&finder, observer)?;
+        let mut hook = change.steers(&finder, &prompt, observer)?;
         if let Some(file) = &self.logits {
             NextLogits::of(&model.transformer, &prompt.encoded.ids, &mut hook.clone())?.save(file)?;
             eprintln!("wrote the logits after the prompt to {}", file.display());
@@ -54,16 +59,26 @@ impl Write {
         let before = self.how.texts((&model, &prompt), &mut Untouched, &mut |_| ())?;
         let after = self.how.texts((&model, &prompt), &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
-            eprintln!(
-                "note: no token was changed; --at {:?} chose none that was computed",
-                self.change.positions
-            );
+            eprintln!("note: no token was changed; --at {:?} chose none that was computed", change.positions);
         }
         for (before, after) in before.iter().zip(&after) {
             print_side_by_side(&(prompt.text.clone() + before), &(prompt.text.clone() + after));
         }
-        readings::print(lab, (&model, &prompt), change)
+        readings(&change, &finder, &prompt, observer)?.iter().for_each(print_readings);
+        Ok(())
     }
+}
+
+/// Prints the predictions of some probes without and with the change.
+fn print_readings(table: &ReadingTable) {
+    let ReadingTable { dataset, folder, position, token, rows } = table;
+    let title = format!("probe of {dataset} at {token:?}, token {position} of the prompt");
+    println!("\n{title:<52} {:>10} {:>10}", "unsteered", "steered");
+    for row in rows {
+        let name = format!("{} {}", row.point, row.target);
+        println!("  {name:<50} {:>10.1} {:>10.1}", row.unsteered, row.steered);
+    }
+    println!("  ({})", folder.display());
 }
 
 /// Two columns, each wrapped at its width.

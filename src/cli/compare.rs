@@ -1,0 +1,152 @@
+//! `mappa probe compare` and `geometry`: what was found by probing, held against each other.
+
+use super::probing_flags::at_least_two;
+use super::table::print_columns;
+use clap::{Args, Subcommand};
+use mappa::Result;
+use mappa::lab::{Comparison, Geometry, Lab, compare_probes, geometry, name_in_lab};
+use mappa::model::BUNDLED_MODEL;
+use mappa::probes::{Bootstrap, Drawn};
+use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
+use std::path::PathBuf;
+
+/// What can be asked of probes that were fitted before.
+#[derive(Subcommand)]
+pub enum Found {
+    Compare(Compare),
+    Geometry(GeometryFlags),
+}
+
+impl Found {
+    /// Runs the command.
+    pub fn run(&self, lab: &Lab) -> Result<()> {
+        match self {
+            Found::Compare(args) => args.run(lab),
+            Found::Geometry(args) => args.run(lab),
+        }
+    }
+}
+
+/// Hold two layers, prompts or models against each other: paired differences with their intervals.
+///
+/// A and B are folders of probes, MODEL/DATASET/PROMPT, and perhaps a hook point behind @; without one, the
+/// layer is the one whose probe reads its training entities best. Both sides must hold the same test entities.
+/// Another layer than that one is read again from the activations, which must still be there.
+/// Every score is counted on both over the same resamples, so that what both find hard or easy cancels.
+///
+/// Examples:
+///   mappa probe compare atlas/art/empty atlas/art/empty@embed                what the blocks add
+///   mappa probe compare atlas/art/empty@blocks.3.hook_resid_post atlas/art/empty
+///   mappa probe compare pythia-160m/us_place/empty pythia-160m/us_place/where_us --by-group
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct Compare {
+    /// The first, whose scores come with a plus.
+    #[arg(value_name = "A")]
+    a: String,
+    /// The second, whose scores are taken off.
+    #[arg(value_name = "B")]
+    b: String,
+    /// Draw whole groups instead of single entities.
+    #[arg(long)]
+    by_group: bool,
+    /// Bootstrap resamples of each interval.
+    #[arg(long, default_value_t = 1000, value_parser = at_least_two())]
+    resamples: usize,
+    /// Seeds the resamples.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Write the rows as CSV as well.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
+impl Compare {
+    fn run(&self, lab: &Lab) -> Result<()> {
+        let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
+        let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
+        let Comparison { sides, rows } = compare_probes(lab, [&self.a, &self.b], drawn, bootstrap)?;
+        for ((folder, point), side) in sides.iter().zip(["A", "B"]) {
+            println!("{side}  {}, {point}", folder.display());
+        }
+        println!();
+        print_columns(
+            &["metric", "target", "A", "B", "A - B", "95 % interval", ""],
+            &rows.iter().map(cells).collect::<Vec<_>>(),
+        );
+        println!("\n* zero lies outside the interval. Both sides are drawn alike, on test entities.");
+        if let Some(file) = &self.csv {
+            save_rows(file, &rows)?;
+            println!("rows: {}", file.display());
+        }
+        Ok(())
+    }
+}
+
+fn cells(row: &ComparisonRow) -> Vec<String> {
+    let number = |value: f64| format!("{value:.4}");
+    let differs = row.low > 0.0 || row.high < 0.0;
+    vec![
+        row.metric.clone(),
+        row.target.clone(),
+        number(row.a),
+        number(row.b),
+        format!("{:+.4}", row.difference),
+        format!("{:+.4} to {:+.4}", row.low, row.high),
+        if differs { "*".into() } else { String::new() },
+    ]
+}
+
+/// How what was found lies: principal components, and the angles between probes.
+///
+/// Writes into geometry/ beside the probes of each dataset: participation.csv (how many principal components the
+/// stream lies in, and each reading is made of), layers.csv, targets.csv and datasets.csv (cosines between the
+/// probes of layers, of latitude and longitude, and of this dataset and the others). docs/neurons.md says how
+/// to read them.
+///
+/// Examples:
+///   mappa probe geometry --dataset world_place --dataset us_place   is north the same direction in both?
+///   mappa probe geometry --model pythia-160m --prompt coords        all datasets that were probed so
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub struct GeometryFlags {
+    /// The model as it was given to `mappa probe`, or its name below probes/.
+    #[arg(long, default_value = BUNDLED_MODEL)]
+    model: String,
+    /// Datasets; repeat for several. Default: all that were probed.
+    #[arg(long = "dataset", value_name = "NAME")]
+    datasets: Vec<String>,
+    /// The folder of the prompt's results.
+    #[arg(long, default_value = "empty")]
+    prompt: String,
+}
+
+impl GeometryFlags {
+    fn run(&self, lab: &Lab) -> Result<()> {
+        let model = name_in_lab(lab, &self.model);
+        for one in geometry(lab, &model, &self.prompt, &self.datasets)? {
+            print(&one);
+            println!("cosines and participation: {}", one.folder.display());
+        }
+        Ok(())
+    }
+}
+
+fn print(Geometry { dataset, participation, targets, .. }: &Geometry) {
+    println!("\n{dataset}");
+    let cosine = |row: &ParticipationRow| {
+        let of_layer = targets.iter().find(|cosine| cosine.hook_point_a == row.hook_point);
+        of_layer.map_or(String::new(), |cosine| format!("{:+.2}", cosine.weights))
+    };
+    let rows: Vec<Vec<String>> = participation
+        .iter()
+        .map(|row| {
+            let (stream, probe) = (format!("{:.1}", row.stream), format!("{:.1}", row.probe));
+            vec![row.layer.clone(), row.target.clone(), stream, probe, cosine(row)]
+        })
+        .collect();
+    print_columns(
+        &["layer", "target", "components of the stream", "of the reading", "cosine of targets"],
+        &rows,
+    );
+}

@@ -1,0 +1,47 @@
+//! One latent in detail: its entities, the groups it tells, the tokens it raises by itself.
+
+use super::super::table::print_columns;
+use super::cells::{HEADS, cells_of};
+use mappa::Result;
+use mappa::lab::{Listing, group_row};
+use mappa::steering::raised_and_lowered;
+
+/// Groups and tokens that are shown.
+const SHOWN: usize = 6;
+
+/// Prints a latent's entities, groups and tokens.
+pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
+    let (active, dataset) = (&listing.active, listing.dataset());
+    println!(
+        "\nunit {unit}: active on {} entities (density {:.4}), greatest activation {:.3}",
+        active.of_latent(unit).len(),
+        active.density(unit),
+        active.greatest(unit)
+    );
+    let cells = |(entity, activation): &(usize, f32)| {
+        let is_test = dataset.entities[*entity].is_test;
+        vec![
+            format!("{activation:.3}"),
+            dataset.entities[*entity].name.clone(),
+            listing.groups.name_of(*entity).to_string(),
+            if is_test { "test".into() } else { "train".into() },
+        ]
+    };
+    let rows: Vec<Vec<String>> = active.of_latent(unit).iter().take(top).map(cells).collect();
+    print_columns(&["activation", "entity", &listing.column, "part"], &rows);
+    let of_unit = listing.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
+    let rows: Vec<Vec<String>> = of_unit.map(|found| cells_of(&group_row(listing, found))).collect();
+    println!("\nwhat it tells: threshold chosen on training entities, measured on test entities");
+    print_columns(&HEADS, &rows);
+    let model = listing.model;
+    let writes: Vec<f64> = listing.dictionary.direction(unit).iter().map(|x| f64::from(*x)).collect();
+    if model.transformer.generates() && writes.len() == model.spec().d_model {
+        println!("\nby itself, through the final norm and the unembedding");
+        let (raised, lowered) = raised_and_lowered(&model.transformer, &writes, SHOWN)?;
+        for (word, ids) in [("raises", raised), ("lowers", lowered)] {
+            let tokens = ids.iter().map(|id| Ok(format!("{:?}", model.tokenizer.spell(&[*id])?)));
+            println!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! The flags of a model.
+
+use super::observer::TerminalObserver;
+use clap::Args;
+use mappa::Result;
+use mappa::artefact::folder_name;
+use mappa::lab::{Lab, ModelSettings, suggest};
+use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, Model, Precision};
+
+/// The model, the numbers its weights are held in, and its device.
+#[derive(Args)]
+pub struct ModelFlags {
+    /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
+    #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
+    pub name: String,
+    /// The model's name in folders and rows of results [default: that of its folder or file].
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
+    pub model_name: Option<String>,
+    /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    #[arg(long, value_name = "DTYPE")]
+    pub dtype: Option<Precision>,
+    /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
+    #[arg(long, default_value = "cpu", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+    /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
+    #[arg(long, default_value = "f32", value_name = "NUMBERS")]
+    pub compute: Compute,
+}
+
+impl ModelFlags {
+    /// The settings.
+    pub fn settings(&self) -> ModelSettings {
+        ModelSettings {
+            name: self.name.clone(),
+            model_name: self.model_name.clone(),
+            dtype: self.dtype,
+            device: self.device,
+            compute: self.compute,
+        }
+    }
+
+    /// Opens the model.
+    pub fn open(&self, lab: &Lab, observer: &mut TerminalObserver) -> Result<Model> {
+        self.settings().open(lab, observer)
+    }
+
+    /// The flags that are not the default, as they are written.
+    pub fn flags(&self) -> String {
+        suggest::flags(&self.settings())
+    }
+}

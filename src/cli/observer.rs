@@ -1,0 +1,108 @@
+//! The observer at the terminal: progress bars, lines and notes on standard error, and Ctrl-C.
+
+use super::stopping::Stopping;
+use super::terminal;
+use indicatif::ProgressBar;
+use mappa::progress::{Observer, Progress, ProgressUnit};
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// Shows one bar a stage, prints lines above it, and stops the work at the first Ctrl-C.
+///
+/// Signals are listened to from the first time a stage asks whether to stop, until that stage is complete: while nothing
+/// asks, Ctrl-C ends the program as it does any other.
+#[derive(Default)]
+pub struct TerminalObserver {
+    bar: Option<(String, ProgressBar)>,
+    /// The last line of progress in a log.
+    logged: Option<Instant>,
+    stopping: RefCell<Option<Stopping>>,
+}
+
+/// Time between lines of progress where no bar can be drawn, as in the log of a job.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+impl TerminalObserver {
+    fn bar(&mut self, progress: &Progress) -> &ProgressBar {
+        if self.bar.as_ref().is_some_and(|(stage, _)| stage != progress.stage) {
+            self.finish();
+        }
+        let begin = || {
+            let amount = (progress.total, progress.done);
+            let bar = match progress.unit {
+                _ if progress.total == 0 && progress.unit == ProgressUnit::Count => {
+                    terminal::spinner(progress.stage)
+                }
+                ProgressUnit::Count => terminal::bar_from(progress.stage, amount),
+                ProgressUnit::Bytes => terminal::byte_bar(progress.stage, amount),
+            };
+            (progress.stage.to_string(), bar)
+        };
+        &self.bar.get_or_insert_with(begin).1
+    }
+
+    /// Prints a line now and then where no bar can be drawn.
+    fn log(&mut self, progress: &Progress, is_hidden: bool) {
+        let Progress { stage, done, total, detail, .. } = progress;
+        let since = self.logged.get_or_insert_with(Instant::now);
+        if is_hidden && *total > 0 && since.elapsed() > LOG_EVERY {
+            self.logged = Some(Instant::now());
+            eprintln!("{stage}: {done} of {total} {detail}");
+        }
+    }
+
+    /// Takes the bar away.
+    fn finish(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Prints a line above the bar.
+    fn print(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some((_, bar)) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Observer for TerminalObserver {
+    fn progress(&mut self, progress: &Progress) {
+        let bar = self.bar(progress);
+        bar.set_position(progress.done);
+        bar.set_message(progress.detail.to_string());
+        let is_hidden = bar.is_hidden();
+        self.log(progress, is_hidden);
+        if progress.total > 0 && progress.done >= progress.total {
+            match progress.unit {
+                ProgressUnit::Count => self.finish(),
+                // A file that was downloaded stays on the screen.
+                ProgressUnit::Bytes => self.bar.take().iter().for_each(|(_, bar)| bar.finish()),
+            }
+            self.stopping.take();
+        }
+    }
+
+    fn info(&mut self, line: &str) {
+        self.print(|| terminal::once(line));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.print(|| terminal::note(text));
+    }
+
+    fn should_stop(&self) -> bool {
+        let mut stopping = self.stopping.borrow_mut();
+        if stopping.is_none() {
+            *stopping = Stopping::begin().ok();
+        }
+        stopping.as_ref().is_some_and(Stopping::is_asked)
+    }
+}
+
+impl Drop for TerminalObserver {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,84 @@
+//! The flags of the text around each entity: prompt, names, chat, BOS.
+
+use clap::Args;
+use mappa::datasets::Names;
+use mappa::lab::Prompting;
+use mappa::lab::suggest::quoted;
+use mappa::model::{Bos, ChatDate};
+
+/// The text around each entity.
+#[derive(Args, Debug, Clone)]
+pub struct PromptFlags {
+    /// The text around a name: a template such as "Where is {}?", or one of the paper's prompts by name.
+    ///
+    /// In a template, {} or {name} is the entity, {country} or any other column of the dataset what it has
+    /// there, {{ and }} are braces; without a place for the entity it comes last. The activation is read at the
+    /// entity's last token; for works of art that is the title's, in "{creator}'s {title}".
+    ///
+    /// The paper's prompts: empty, empty_all_caps, random (ten random tokens; random:7 for seed 7);
+    /// coords and where_us for places, where_is and where_nyc for New York; when and when_all_caps for
+    /// historical figures; release for artworks; when_w_period, when_wo_period, empty_wo_period for headlines.
+    #[arg(long, default_value = "empty", value_name = "NAME|TEMPLATE")]
+    pub prompt: String,
+    /// Names as the dataset has them, or as the paper writes them: as-written or paper.
+    ///
+    /// The paper writes "Athens (Georgia)" and "Athens, Georgia" as "Georgia's Athens", New York's capitals in
+    /// title case, "The Smiths' Girlfriend" without a second s, and headlines with a full stop, which is then read.
+    #[arg(long, default_value_t, value_name = "WAY")]
+    pub names: Names,
+    /// Whether a token such as <s> begins each text: as-model, always or never.
+    ///
+    /// as-model is what transformers' AutoTokenizer does with the model's folder. With always, a model whose
+    /// tokenizer names no such token gets <|endoftext|>, as the paper does it with Pythia.
+    #[arg(long, default_value_t, value_name = "WHEN")]
+    pub bos: Bos,
+    /// Put each text in the user's turn of the model's own chat template.
+    #[arg(long)]
+    pub chat: bool,
+    /// The date that a chat template is told if it asks [default: 2024-07-26, so that runs can be repeated].
+    #[arg(long, requires = "chat", value_name = "YYYY-MM-DD")]
+    pub chat_date: Option<ChatDate>,
+    /// Leave out entities whose tokens cannot be told apart in their texts; unplaced.csv lists them.
+    #[arg(long)]
+    pub skip_unplaced: bool,
+}
+
+impl PromptFlags {
+    /// The settings.
+    pub fn settings(&self) -> Prompting {
+        Prompting {
+            prompt: self.prompt.clone(),
+            called: None,
+            names: self.names,
+            bos: self.bos,
+            chat: self.chat,
+            chat_date: self.chat_date,
+            skip_unplaced: self.skip_unplaced,
+        }
+    }
+}
+
+/// The flags of a prompting that are not the default, as they are written.
+pub fn flags_of(prompting: &Prompting) -> String {
+    let usual = Prompting::default();
+    let mut flags = String::new();
+    for (name, value, usual) in [
+        ("prompt", quoted(&prompting.prompt), usual.prompt),
+        ("names", prompting.names.to_string(), usual.names.to_string()),
+        ("bos", prompting.bos.to_string(), usual.bos.to_string()),
+    ] {
+        if value != usual {
+            flags += &format!(" --{name} {value}");
+        }
+    }
+    if prompting.chat {
+        flags += " --chat";
+    }
+    if let Some(date) = prompting.chat_date {
+        flags += &format!(" --chat-date {date}");
+    }
+    if prompting.skip_unplaced {
+        flags += " --skip-unplaced";
+    }
+    flags
+}

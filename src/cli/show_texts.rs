@@ -1,0 +1,81 @@
+//! Texts as the model is given them, with their tokens and the token that is read.
+
+use super::observer::TerminalObserver;
+use mappa::Result;
+use mappa::activations::{Placed, PromptedDataset, Recording, Span, Unplaced, place_texts};
+use mappa::datasets::Dataset;
+use mappa::lab::Prompting;
+use mappa::model::{Direction, Outline, Tokenizer};
+
+/// The number of entities without a place that are listed.
+const MOST_UNPLACED: usize = 20;
+
+/// Prints the first texts of a dataset, and the entities without a place in theirs.
+pub fn show(texts: &Prompting, outline: &Outline, dataset: &Dataset, n: usize) -> Result<()> {
+    let prompt = texts.prompt(dataset)?;
+    let tokenizer = texts.tokenizer(outline.tokenizer.clone(), &mut TerminalObserver::default())?;
+    let direction = outline.spec.attention.direction;
+    let Placed { spans, unplaced } = place_texts(
+        &tokenizer,
+        &outline.spec,
+        PromptedDataset { dataset, prompt: &prompt },
+        Recording::default(),
+    )?;
+    let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
+    println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
+    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
+    if let Some(remark) = tokenizer.remark() {
+        println!("note: {remark}");
+    }
+    for span in spans.iter().take(n) {
+        let entity = &dataset.entities[span.entity];
+        println!("\nrow {}: {}", entity.row, entity.name);
+        println!("  text    {:?}", tokenizer.spell(&span.ids)?);
+        println!("  tokens  {}", marked(&tokenizer, span));
+        println!("  entity  {:?}", tokenizer.spell(span.tokens())?);
+        println!(
+            "  read at token {} of {}, {}",
+            span.last,
+            span.ids.len(),
+            read_at(&tokenizer, span, direction)
+        );
+    }
+    report(&unplaced, dataset);
+    Ok(())
+}
+
+/// The tokens as the vocabulary spells them, the entity's in brackets.
+fn marked(tokenizer: &Tokenizer, span: &Span) -> String {
+    let token = |(i, id): (usize, &u32)| {
+        let open = if i == span.first { "[" } else { "" };
+        let close = if i == span.last { "]" } else { "" };
+        format!("{open}{}{close}", tokenizer.token(*id).escape_debug())
+    };
+    span.ids.iter().enumerate().map(token).collect::<Vec<_>>().join(" ")
+}
+
+fn read_at(tokenizer: &Tokenizer, span: &Span, direction: Direction) -> String {
+    let token = tokenizer.token(span.ids[span.last]).escape_debug().to_string();
+    match direction {
+        Direction::Causal if span.last + 1 < span.ids.len() => {
+            format!("{token}; what follows it is not seen")
+        }
+        _ => token,
+    }
+}
+
+fn report(unplaced: &[Unplaced], dataset: &Dataset) {
+    if unplaced.is_empty() {
+        return;
+    }
+    println!("\n{} of {} entities have no place in their texts:", unplaced.len(), dataset.entities.len());
+    for Unplaced { row, name, text, problem, .. } in unplaced.iter().take(MOST_UNPLACED) {
+        println!("  row {row}: {name:?} in {text:?}: {problem}");
+    }
+    if unplaced.len() > MOST_UNPLACED {
+        println!(
+            "  … and {} more; --skip-unplaced leaves them out and lists all in unplaced.csv",
+            unplaced.len() - MOST_UNPLACED
+        );
+    }
+}

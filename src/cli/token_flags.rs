@@ -1,0 +1,59 @@
+//! The flags of tokens and hook points.
+
+use clap::Args;
+use mappa::activations::{Pooling, StoredDtype, TokenScope};
+use mappa::lab::{ExtractionSettings, Prompting};
+
+/// Tokens, pooling, and stored numbers.
+#[derive(Args)]
+pub struct TokenFlags {
+    /// What is read of the tokens: last, first, mean, max, or every (a row each).
+    #[arg(long, default_value = "last", value_name = "TOKENS")]
+    read: Pooling,
+    /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.
+    #[arg(long, default_value = "entity", value_name = "entity|text")]
+    over: TokenScope,
+    /// The numbers that are stored: f32, f16 or bf16. A value too large for them is an error.
+    #[arg(long, default_value = "f32", value_name = "DTYPE")]
+    store: StoredDtype,
+}
+
+/// Hook points to record.
+#[derive(Args)]
+pub struct PointFlags {
+    /// Hook points by name or glob, with commas between several; `mappa models inspect` lists them
+    /// [default: embed and every blocks.*.hook_resid_post].
+    #[arg(long = "hook-points", value_name = "NAMES|GLOBS")]
+    globs: Vec<String>,
+}
+
+impl PointFlags {
+    /// The settings of an extraction of these hook points.
+    pub fn settings(&self) -> ExtractionSettings {
+        ExtractionSettings { hook_points: self.globs.clone(), ..ExtractionSettings::default() }
+    }
+}
+
+impl TokenFlags {
+    /// The settings of an extraction with these tokens and texts.
+    pub fn settings(&self, prompting: Prompting, points: Option<&PointFlags>) -> ExtractionSettings {
+        let hook_points = points.map_or(Vec::new(), |points| points.globs.clone());
+        ExtractionSettings { prompting, read: self.read, over: self.over, store: self.store, hook_points }
+    }
+}
+
+/// The flags of tokens that are not the default, as they are written.
+pub fn flags_of(settings: &ExtractionSettings) -> String {
+    let usual = ExtractionSettings::default();
+    let mut flags = String::new();
+    for (name, value, usual) in [
+        ("read", settings.read.to_string(), usual.read.to_string()),
+        ("over", settings.over.to_string(), usual.over.to_string()),
+        ("store", settings.store.to_string(), usual.store.to_string()),
+    ] {
+        if value != usual {
+            flags += &format!(" --{name} {value}");
+        }
+    }
+    flags
+}

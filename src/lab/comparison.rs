@@ -1,0 +1,128 @@
+//! Two layers, prompts or models compared: paired differences on the same test entities.
+
+use super::folders::Lab;
+use super::selection::best_point;
+use crate::activations::ActivationStore;
+use crate::datasets::TargetKind;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::probes::{Bootstrap, Drawn, ProbeSet, compare};
+use crate::results::{ComparisonRow, PredictionRow, load_rows};
+use std::path::{Path, PathBuf};
+
+/// A comparison of two sides.
+pub struct Comparison {
+    /// The folder and hook point of each side.
+    pub sides: [(PathBuf, HookPoint); 2],
+    /// One row a score and target.
+    pub rows: Vec<ComparisonRow>,
+}
+
+/// Compares two folders of probes, each `MODEL/DATASET/PROMPT` and perhaps a hook point after `@`.
+///
+/// # Errors
+/// [`Error::Invalid`] if a side has no probes, or the targets or test entities differ.
+pub fn compare_probes(lab: &Lab, sides: [&str; 2], drawn: Drawn, bootstrap: Bootstrap) -> Result<Comparison> {
+    let [a, b] = sides;
+    let (a, b) = (Side::find(lab, a)?, Side::find(lab, b)?);
+    let (kind, other) = (a.probes.about.kind()?, b.probes.about.kind()?);
+    if kind != other {
+        let words = |kind: &TargetKind| format!("{} in {}", kind.names().join(" and "), kind.unit());
+        let found = format!("{} in A, {} in B", words(&kind), words(&other));
+        return Err(Error::invalid("probes to compare", found, "probes of the same targets"));
+    }
+    let rows = compare(&kind, (&a.predictions(lab)?, &b.predictions(lab)?), drawn, bootstrap)?;
+    Ok(Comparison { sides: [(a.folder, a.point), (b.folder, b.point)], rows })
+}
+
+/// A folder of probes and one of its hook points.
+struct Side {
+    folder: PathBuf,
+    point: HookPoint,
+    probes: ProbeSet,
+}
+
+impl Side {
+    fn find(lab: &Lab, text: &str) -> Result<Side> {
+        let probed = |path: &str| {
+            let folders = [lab.join("probes").join(path), PathBuf::from(path)];
+            folders.into_iter().find(|folder| folder.join("predictions.csv").is_file())
+        };
+        // A revision may follow an @ as well: a folder that exists is taken as it is.
+        if let Some(folder) = probed(text) {
+            let point = best_point(&load_rows(&folder.join("scores.csv"))?)?;
+            let probes = probes(&folder)?;
+            return Ok(Side { folder, point, probes });
+        }
+        let behind = text.rsplit_once('@').and_then(|(path, point)| Some((probed(path)?, point)));
+        let Some((folder, name)) = behind else {
+            let expected =
+                format!("MODEL/DATASET/PROMPT below {}, probed before", lab.join("probes").display());
+            return Err(Error::invalid("folder of probes", text, expected));
+        };
+        let probes = probes(&folder)?;
+        let known: Vec<HookPoint> = probes.points().collect();
+        match HookPoint::choose(name, &known)?[..] {
+            [point] => Ok(Side { folder, point, probes }),
+            ref several => {
+                let found = format!("`{name}`, which means {} hook points", several.len());
+                Err(Error::invalid("hook point behind @", found, "one of them"))
+            }
+        }
+    }
+
+    /// The predictions of the hook point: as they were saved, or from the activations.
+    fn predictions(&self, lab: &Lab) -> Result<Vec<PredictionRow>> {
+        let file = self.folder.join("predictions.csv");
+        let rows: Vec<PredictionRow> = load_rows(&file)?;
+        let name = self.point.to_string();
+        if rows.iter().all(|row| row.hook_point == name) {
+            return Ok(rows);
+        }
+        let layer = store_of(lab, &self.folder)?.load(self.point)?;
+        let readings = self.probes.get(self.point)?.probe.readings(layer.view());
+        let n_targets = self.probes.about.targets.len();
+        if rows.len() != readings.nrows() * n_targets {
+            let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
+            let expected = "a prediction for each entity; splits in folds keep them at the best layer alone";
+            return Err(Error::bad_file(file, found, expected));
+        }
+        let read = rows.into_iter().zip(readings.iter());
+        Ok(read
+            .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
+            .collect())
+    }
+}
+
+fn probes(folder: &Path) -> Result<ProbeSet> {
+    ProbeSet::load(&folder.join("probes.safetensors"))
+}
+
+/// The activations that the probes of a folder were fitted to.
+///
+/// # Errors
+/// [`Error::BadFile`] if they are not in the lab.
+pub fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
+    let mut parts = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
+    let names = (parts.next(), parts.next(), parts.next());
+    let (Some(results), Some(dataset), Some(model)) = names else {
+        return Err(Error::invalid("folder of probes", folder.display(), "MODEL/DATASET/PROMPT"));
+    };
+    // After the prompt's name stand the settings that only results have, such as `.split_random`.
+    let mut prompt = results.as_str();
+    loop {
+        let store = lab.activations(&model, &dataset, prompt)?;
+        if !store.hook_points()?.is_empty() {
+            return Ok(store);
+        }
+        prompt = match prompt.rsplit_once('.') {
+            Some((before, _)) => before,
+            None => {
+                let advice = format!(
+                    "activations; make them with `mappa extract --model {model} --dataset {dataset}`"
+                );
+                return Err(Error::bad_file(store.place(), "nothing", advice));
+            }
+        };
+    }
+}

@@ -1,0 +1,90 @@
+//! Datasets by name, with the notes of their files, and the paper's datasets brought into a lab.
+
+use super::folders::Lab;
+use super::models::download_progress;
+use crate::datasets::{Dataset, Imported, PAPER_ADDRESS, PAPER_FILES, PaperFile};
+use crate::error::{Error, Result};
+use crate::hub::{Blob, Settings, fetch_blob};
+use crate::progress::Observer;
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Finds a dataset by path or name; its notes are reported.
+///
+/// # Errors
+/// Those of [`crate::datasets::find`].
+pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Dataset> {
+    let dataset = crate::datasets::find(lab.root(), name)?;
+    dataset.notes.iter().for_each(|note| observer.info(&format!("{name}: {note}")));
+    Ok(dataset)
+}
+
+/// A source of datasets that can be pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatasetSource {
+    /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
+    Paper,
+}
+
+impl FromStr for DatasetSource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<DatasetSource> {
+        match text {
+            "paper" => Ok(DatasetSource::Paper),
+            other => Err(Error::invalid("datasets to pull", other, "paper")),
+        }
+    }
+}
+
+impl DatasetSource {
+    /// Brings all its datasets into a lab, unless they are there.
+    ///
+    /// # Errors
+    /// Those of [`pull`].
+    pub fn pull(self, lab: &Lab, observer: &mut dyn Observer) -> Result<Vec<Pulled>> {
+        let DatasetSource::Paper = self;
+        PAPER_FILES.iter().map(|file| pull(file, PAPER_ADDRESS, lab, observer)).collect()
+    }
+}
+
+/// A dataset that was asked for.
+pub enum Pulled {
+    /// It was in the lab, under this name.
+    Found(&'static str),
+    /// It was downloaded and imported.
+    Imported {
+        /// The dataset with what was counted on import.
+        imported: Box<Imported>,
+        /// Its file in the lab.
+        file: PathBuf,
+        /// True if the file is new.
+        is_new: bool,
+    },
+}
+
+/// Brings one of the paper's files into a lab, unless it is there.
+///
+/// # Errors
+/// Those of the download and of the import.
+pub fn pull(
+    file: &'static PaperFile,
+    address: &str,
+    lab: &Lab,
+    observer: &mut dyn Observer,
+) -> Result<Pulled> {
+    if file.is_in(lab.root())? {
+        return Ok(Pulled::Found(file.name));
+    }
+    let name = format!("{}.csv", file.name);
+    let blob = Blob { name, url: file.url(address), id: file.blob.into() };
+    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
+    let downloaded = fetch_blob(&blob, &folder, &settings, &mut |at| download_progress(&at, observer))?;
+    let imported = Box::new(file.import(&downloaded)?);
+    let (file, is_new) = imported.save(lab.root())?;
+    // Its rows are in the lab now.
+    std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))?;
+    Ok(Pulled::Imported { imported, file, is_new })
+}

@@ -1,0 +1,108 @@
+//! The names that come out when latents are clamped: those of the groups they tell, and others.
+
+use super::listing::Listing;
+use crate::error::{Error, Result};
+use crate::features::Match;
+use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::results::{PressRow, save_rows};
+use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Settings of a clamping experiment.
+#[derive(Debug, Clone)]
+pub struct ClampSettings {
+    /// The text that is continued about each entity.
+    pub template: String,
+    /// The number of groups whose latents are clamped.
+    pub groups: usize,
+    /// Multiples of the greatest activation.
+    pub times: Vec<f64>,
+    /// The number of test entities whose texts are continued.
+    pub prompts: usize,
+    /// The number of random latents for comparison.
+    pub random: usize,
+    /// The tokens that are changed.
+    pub at: TokenChoice,
+    /// The number of tokens that are generated.
+    pub tokens: usize,
+}
+
+/// The outcome of a clamping experiment.
+pub struct ClampReport {
+    /// The best match of each group, the best groups first.
+    pub best: Vec<Match>,
+    /// One row a group, dose and latent.
+    pub rows: Vec<PressRow>,
+    /// The file of the rows.
+    pub file: PathBuf,
+}
+
+/// Clamps the best latent of each group, and follows the probability of every group's name; saves the rows.
+///
+/// # Errors
+/// [`Error::Invalid`] if no latent tells a group, or no test entity is of another group.
+pub fn clamp_groups(
+    listing: &Listing,
+    settings: &ClampSettings,
+    observer: &mut dyn Observer,
+) -> Result<ClampReport> {
+    let (dataset, model) = (listing.dataset(), listing.model);
+    let dictionary = Arc::new(listing.dictionary.clone());
+    let gazetteer = Gazetteer::of_groups(dataset, |entity| {
+        let place = dataset.entities.iter().position(|other| other.row == entity.row);
+        place.map_or("", |place| listing.groups.name_of(place))
+    })?;
+    let mut seen = BTreeSet::new();
+    let best = listing.matches.iter().filter(|found| seen.insert(found.group)).take(settings.groups);
+    let best: Vec<Match> = best.cloned().collect();
+    if best.is_empty() {
+        let expected = format!("latents that are active on groups of {}", listing.column);
+        return Err(Error::invalid("dictionary", "no latent that tells a group", expected));
+    }
+    let (total, unit) = (best.len() as u64, ProgressUnit::Count);
+    let mut rows = Vec::new();
+    for (found, seed) in best.iter().zip(0..) {
+        observer.progress(&Progress { stage: "clamping", done: seed, total, unit, detail: "" });
+        let random = other_latents(&listing.active.alive(), found.latent, settings.random, seed);
+        let trial = ClampTrial {
+            dictionary: dictionary.clone(),
+            gazetteer: &gazetteer,
+            times: &settings.times,
+            random: &random,
+            at: settings.at.clone(),
+            n_tokens: settings.tokens,
+        };
+        let clamped = clamped(listing, found, settings)?;
+        if let Some(note) = clamped.prompts.first().and_then(|prompt| model.tokenizer.doubled_bos(prompt)) {
+            observer.note(&note);
+        }
+        rows.extend(trial.rows(model, &clamped)?);
+    }
+    observer.progress(&Progress { stage: "clamping", done: total, total, unit, detail: "" });
+    let file = listing.folder.join(format!("press_{}.csv", listing.column));
+    save_rows(&file, &rows)?;
+    Ok(ClampReport { best, rows, file })
+}
+
+/// The latent and the prompts: test entities of other groups, evenly over the dataset.
+fn clamped(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result<ClampedLatent> {
+    let (group, entities) = (&listing.groups.names()[found.group], &listing.dataset().entities);
+    let is_other = |place: &usize| {
+        let name = listing.groups.name_of(*place);
+        entities[*place].is_test && name != group && !name.is_empty()
+    };
+    let others: Vec<usize> = (0..entities.len()).filter(is_other).collect();
+    if others.is_empty() {
+        let expected = format!("some of other groups than {group}");
+        return Err(Error::invalid("test entities", "none", expected));
+    }
+    let n = settings.prompts.min(others.len());
+    let prompts = (0..n).map(|i| {
+        let entity = &entities[others[i * others.len() / n]];
+        settings.template.replace("{}", &entity.name)
+    });
+    let greatest = f64::from(listing.active.greatest(found.latent));
+    Ok(ClampedLatent { latent: found.latent, greatest, group: group.clone(), prompts: prompts.collect() })
+}

@@ -1,0 +1,210 @@
+//! The latents of a dictionary by the entities they are active on, and the groups they tell.
+
+use super::super::extraction::Extraction;
+use super::super::folders::Lab;
+use super::super::prompted::Prompted;
+use crate::activations::{Division, Recording};
+use crate::artefact::{Card, hash};
+use crate::datasets::{Dataset, TargetKind};
+use crate::error::Result;
+use crate::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivation};
+use crate::hook_point::HookPoint;
+use crate::model::Model;
+use crate::probes::labels;
+use crate::progress::Observer;
+use crate::results::{FeatureGroupRow, FeatureRow, save_rows};
+use crate::training::age;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Settings of a listing.
+#[derive(Debug, Clone)]
+pub struct ListingSettings {
+    /// The dictionary's folder or file.
+    pub dictionary: PathBuf,
+    /// The column whose groups a latent may tell; by default `age` for years, else the dataset's first group column.
+    pub column: Option<String>,
+    /// Groups with fewer training entities are left out.
+    pub smallest: usize,
+}
+
+/// A dictionary's latents on a dataset, and the groups of one column.
+pub struct Listing<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The dictionary.
+    pub dictionary: &'a Dictionary,
+    /// The dataset with its prompt.
+    pub prompted: &'a Prompted,
+    /// The folder of the rows.
+    pub folder: PathBuf,
+    /// The activations of the latents on the dataset's entities.
+    pub active: ActivationIndex,
+    /// The column.
+    pub column: String,
+    /// Its groups.
+    pub groups: Groups,
+    /// Latents with groups, the best F1 on training entities first.
+    pub matches: Vec<Match>,
+    card: Card,
+}
+
+/// Encodes a dataset's activations, and matches latents with groups; extracts first.
+///
+/// # Errors
+/// Those of the extraction; [`crate::Error::Invalid`] if the dataset has no such column.
+pub fn list<'a>(
+    extracted: ListedOn<'a>,
+    settings: &ListingSettings,
+    observer: &mut dyn Observer,
+) -> Result<Listing<'a>> {
+    let ListedOn { lab, model, dictionary, prompted } = extracted;
+    let dataset = &prompted.dataset;
+    let column = settings.column.clone().unwrap_or_else(|| usual_column(dataset));
+    let groups = groups(dataset, &column)?;
+    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let point = dictionary.hook_point;
+    extraction.record(&[point], Division::of(&model.transformer), observer)?;
+    let rows = extraction.activations()?.load(point)?;
+    let active = ActivationIndex::of(dictionary, rows.view())?;
+    let card = extraction.card()?.input("dictionary_sha256", fingerprint(dictionary));
+    let matches = groups.matches(&active, settings.smallest);
+    let name = dictionary_name(&settings.dictionary, point);
+    let folder = lab.features(&model.name).join(name).join(&dataset.name).join(&prompted.prompt.name);
+    Ok(Listing { model, dictionary, prompted, folder, active, column, groups, matches, card })
+}
+
+/// A dictionary, and the dataset it is listed on.
+#[derive(Clone, Copy)]
+pub struct ListedOn<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// The model.
+    pub model: &'a Model,
+    /// The dictionary.
+    pub dictionary: &'a Dictionary,
+    /// The dataset with its prompt.
+    pub prompted: &'a Prompted,
+}
+
+impl Listing<'_> {
+    /// The dataset.
+    pub fn dataset(&self) -> &Dataset {
+        &self.prompted.dataset
+    }
+
+    /// Saves the rows, with `top` entities of each latent.
+    ///
+    /// # Errors
+    /// [`crate::Error::CardMismatch`] if the folder has rows of another dictionary; those of saving.
+    pub fn save(&self, top: usize) -> Result<()> {
+        let folder = &self.folder;
+        self.card.is_done(&folder.join("card.json"))?;
+        self.card.save(&folder.join("card.json"))?;
+        save_rows(&folder.join("units.csv"), &self.latent_rows(top))?;
+        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
+    }
+
+    fn latent_rows(&self, top: usize) -> Vec<FeatureRow> {
+        let active = &self.active;
+        let of_latent = |unit: usize| {
+            let top = active.of_latent(unit).iter().take(top).zip(1..);
+            top.map(move |((entity, activation), rank)| FeatureRow {
+                unit,
+                density: active.density(unit),
+                greatest: f64::from(active.greatest(unit)),
+                rank,
+                entity: self.dataset().entities[*entity].name.clone(),
+                activation: f64::from(*activation),
+            })
+        };
+        active.alive().into_iter().flat_map(of_latent).collect()
+    }
+}
+
+/// The best group of each latent, and the best latent of each group, by F1 on training entities.
+pub fn group_rows(listing: &Listing) -> Vec<FeatureGroupRow> {
+    let (mut latents, mut groups) = (BTreeSet::new(), BTreeSet::new());
+    let mut rows = Vec::new();
+    for found in &listing.matches {
+        let firsts = [("unit", latents.insert(found.latent)), ("group", groups.insert(found.group))];
+        let firsts = firsts.into_iter().filter(|(_, is_first)| *is_first);
+        rows.extend(firsts.map(|(chosen_for, _)| FeatureGroupRow {
+            chosen_for: chosen_for.into(),
+            ..group_row(listing, found)
+        }));
+    }
+    rows
+}
+
+/// A match as a row.
+pub fn group_row(listing: &Listing, found: &Match) -> FeatureGroupRow {
+    let test = listing.groups.test(&listing.active, found);
+    FeatureGroupRow {
+        chosen_for: String::new(),
+        unit: found.latent,
+        column: listing.column.clone(),
+        group: listing.groups.names()[found.group].clone(),
+        threshold: f64::from(found.threshold),
+        train_f1: found.train_f1,
+        precision: test.map(|t| t.precision),
+        recall: test.map(|t| t.recall),
+        f1: test.map(|t| t.f1),
+        average_precision: test.map(|t| t.average_precision),
+        share: test.map(|t| t.share),
+        n_test: test.map_or(0, |t| t.n),
+    }
+}
+
+/// The hash of a dictionary's numbers, whatever file they came in.
+fn fingerprint(dictionary: &Dictionary) -> String {
+    let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
+    let thresholds: &[f32] = match activation {
+        SparseActivation::JumpRelu(each) => each,
+        _ => &[],
+    };
+    let all = w_enc.iter().chain(b_enc).chain(w_dec).chain(b_dec).chain(thresholds);
+    let mut bytes: Vec<u8> = all.flat_map(|x| x.to_le_bytes()).collect();
+    bytes.extend(kind_of(dictionary).bytes());
+    bytes.push(u8::from(dictionary.subtracts_b_dec));
+    hash(&bytes)
+}
+
+/// The kind of a dictionary's activation, in words.
+pub fn kind_of(dictionary: &Dictionary) -> String {
+    match &dictionary.activation {
+        SparseActivation::Relu => "relu".into(),
+        SparseActivation::TopK(k) => format!("topk, k {k}"),
+        SparseActivation::JumpRelu(_) => "jumprelu".into(),
+    }
+}
+
+/// The name of a dictionary's folder in the lab.
+fn dictionary_name(path: &Path, point: HookPoint) -> String {
+    let is_npz = path.extension().is_some_and(|ending| ending == "npz");
+    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
+    let named = if is_npz { path.parent().unwrap_or(path) } else { path };
+    let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
+    if is_npz { format!("{point}.{name}") } else { name }
+}
+
+/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
+fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
+    let is_year = matches!(dataset.kind, TargetKind::Year);
+    let labels = match column {
+        "age" if is_year && dataset.table.column("age").is_none() => {
+            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
+            ages.collect()
+        }
+        _ => labels(dataset, column)?,
+    };
+    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
+}
+
+/// The default column.
+fn usual_column(dataset: &Dataset) -> String {
+    match dataset.kind {
+        TargetKind::Year => "age".into(),
+        _ => dataset.group_columns.first().cloned().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,46 @@
+//! A dictionary that fits a model.
+
+use crate::error::{Error, Result};
+use crate::features::Dictionary;
+use crate::hook_point::HookPoint;
+use crate::model::Model;
+use crate::progress::Observer;
+use std::path::Path;
+
+/// Loads a dictionary that fits a model; `given` is its hook point if its file does not name one.
+///
+/// # Errors
+/// [`Error::BadFile`] if it is of another width or hook point.
+pub fn load_dictionary(
+    path: &Path,
+    given: Option<HookPoint>,
+    model: &Model,
+    observer: &mut dyn Observer,
+) -> Result<Dictionary> {
+    let dictionary = Dictionary::load(path, given)?;
+    let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
+    let width = model.spec().width_at(point);
+    if width != Some(d_in) {
+        let there = width.map_or("has no such place".into(), |width| format!("is {width} wide there"));
+        let found = format!("a dictionary of {d_in} values at {point}");
+        return Err(Error::bad_file(path, found, format!("one for `{}`, which {there}", model.name)));
+    }
+    let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
+    if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
+        observer.note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
+    }
+    match (dictionary.made_with_bos, model.tokenizer.begins()) {
+        (Some(true), false) => observer.note(&format!(
+            "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
+            path.display(),
+            model.name
+        )),
+        (Some(false), true) => observer.note(&format!(
+            "{} was made of texts without BOS, and `{}` is read with it; --bos never leaves it out",
+            path.display(),
+            model.name
+        )),
+        _ => {}
+    }
+    Ok(dictionary)
+}

@@ -1,0 +1,74 @@
+//! The texts that a dictionary is trained on: of entities, of sentences about them, and of files.
+
+use super::super::datasets::find;
+use super::super::folders::Lab;
+use super::training::DictionarySettings;
+use crate::artefact;
+use crate::datasets::{BUNDLED, Dataset, Entity, Prompt};
+use crate::error::{Error, Result};
+use crate::model::{Encoded, Tokenizer};
+use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::training::Corpus;
+
+/// Tokenises all texts.
+///
+/// # Errors
+/// [`Error::EntityNotPlaced`] naming the row; those of datasets and files.
+pub fn encoded_texts(
+    lab: &Lab,
+    settings: &DictionarySettings,
+    tokenizer: &Tokenizer,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Encoded>> {
+    let names = match (settings.datasets.is_empty(), settings.files.is_empty()) {
+        (true, true) => BUNDLED.map(String::from).to_vec(),
+        _ => settings.datasets.clone(),
+    };
+    let datasets = names.iter().map(|name| find(lab, name, observer)).collect::<Result<Vec<Dataset>>>()?;
+    let mut texts = Vec::new();
+    for dataset in &datasets {
+        for prompt in &settings.prompts {
+            texts.extend(entity_texts(dataset, prompt)?);
+        }
+    }
+    if settings.sentences > 0 && !datasets.is_empty() {
+        let corpus = Corpus::new(&datasets, settings.seed);
+        texts.extend(corpus.stanzas(settings.sentences).into_iter().flatten());
+    }
+    for path in &settings.files {
+        let text = artefact::load_text(path)?;
+        texts.extend(text.lines().filter(|line| !line.trim().is_empty()).map(String::from));
+    }
+    let total = texts.len() as u64;
+    let mut encoded = Vec::with_capacity(texts.len());
+    for (done, text) in texts.iter().enumerate() {
+        if done % 256 == 0 {
+            let (done, unit) = (done as u64, ProgressUnit::Count);
+            observer.progress(&Progress { stage: "tokens", done, total, unit, detail: "" });
+        }
+        encoded.push(tokenizer.encode(text)?);
+    }
+    let unit = ProgressUnit::Count;
+    observer.progress(&Progress { stage: "tokens", done: total, total, unit, detail: "" });
+    Ok(encoded)
+}
+
+/// The texts of a dataset's entities under a prompt.
+fn entity_texts(dataset: &Dataset, prompt: &str) -> Result<Vec<String>> {
+    let prompt = Prompt::find(prompt, dataset)?;
+    if prompt.random_tokens().is_some() {
+        return Err(Error::invalid("--prompt", "random tokens", "a prompt of words"));
+    }
+    let prompted = prompt.texts(dataset)?;
+    let text = |entity: &Entity| {
+        let refused = |problem| Error::EntityNotPlaced {
+            dataset: dataset.name.clone(),
+            row: entity.row,
+            name: entity.name.clone(),
+            text: String::new(),
+            problem,
+        };
+        Ok(prompted.of(entity).map_err(refused)?.text)
+    };
+    dataset.entities.iter().map(text).collect()
+}

@@ -1,0 +1,283 @@
+//! A sparse dictionary trained on a model's activations; a run that was stopped is resumed from its checkpoint.
+
+use super::super::folders::Lab;
+use super::super::models::weights_card;
+use super::trained_texts::encoded_texts;
+use crate::activations::hook_points;
+use crate::artefact::{self, Card};
+use crate::error::{Error, Result};
+use crate::features::train::{
+    DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
+    explained_by_components, explained_by_dictionary, explained_by_random,
+};
+use crate::hook_point::HookPoint;
+use crate::model::{Bos, Model};
+use crate::progress::{Observer, Progress, ProgressUnit, Staged};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Settings of a dictionary's training.
+#[derive(Debug, Clone)]
+pub struct DictionarySettings {
+    /// The hook point.
+    pub hook_point: String,
+    /// Datasets whose entities are the texts; by default the bundled ones, if there are no files.
+    pub datasets: Vec<String>,
+    /// The prompts around each name.
+    pub prompts: Vec<String>,
+    /// The number of sentences that begin with each entity.
+    pub sentences: usize,
+    /// Files of texts, one a line.
+    pub files: Vec<PathBuf>,
+    /// The token at the beginning of each text; it is no row.
+    pub bos: Bos,
+    /// The number of latents.
+    pub latents: usize,
+    /// Latents that are active on a row, at most.
+    pub k: usize,
+    /// Passes over the rows.
+    pub epochs: usize,
+    /// Rows of a step.
+    pub batch: usize,
+    /// The highest learning rate.
+    pub rate: f32,
+    /// A latent is dead when so many rows have passed since it was last active.
+    pub dead_after: u64,
+    /// GiB of rows that are held at once; more are computed again in each epoch.
+    pub memory: f64,
+    /// Seeds the first weights, the order of the rows, the sentences, and the held-out texts.
+    pub seed: u64,
+    /// The share of texts that is held out.
+    pub held_out: f64,
+    /// Time between checkpoints.
+    pub checkpoint_every: Duration,
+    /// The name of the folder; by default the hook point, the number of latents and k.
+    pub called: Option<String>,
+}
+
+/// A trained dictionary.
+pub struct TrainedDictionary {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The fits on held-out texts; none if the dictionary was trained before.
+    pub fits: Option<DictionaryFits>,
+}
+
+/// Fits on held-out texts.
+pub struct DictionaryFits {
+    /// The dictionary, principal components, and random directions.
+    pub fits: [(&'static str, Explained); 3],
+    /// The number of latents that are no longer active.
+    pub n_dead: usize,
+}
+
+/// Trains a dictionary, or resumes its training; saves it with its card.
+///
+/// # Errors
+/// [`Error::StoppedTraining`] if the observer stops it; [`Error::Invalid`] naming the setting; those of the pass.
+pub fn train_dictionary(
+    lab: &Lab,
+    model: &Model,
+    settings: &DictionarySettings,
+    observer: &mut dyn Observer,
+) -> Result<TrainedDictionary> {
+    check(settings)?;
+    let tokenizer = model.tokenizer.clone().with_bos(settings.bos)?;
+    let point = point(settings, model)?;
+    let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
+    let DictionarySettings { latents, k, .. } = settings;
+    let name = settings.called.clone().unwrap_or_else(|| format!("{point}.{latents}.k{k}"));
+    let folder = lab.features(&model.name).join(name);
+    let training = training(settings, model.spec().width_at(point).unwrap_or_default());
+    training.check()?;
+    let card = card((model, point), &texts, settings, &training);
+    let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
+    if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
+        return Ok(TrainedDictionary { folder, fits: None });
+    }
+    report_texts(&texts, observer);
+    let (rows, held_out) = texts.split(&model.transformer, point, settings.held_out, settings.seed)?;
+    observer.info(&format!(
+        "{} rows to learn from, {} of texts kept out, {} wide",
+        rows.n_rows(),
+        held_out.n_rows(),
+        rows.width()
+    ));
+    let started = Instant::now();
+    let mut run = Run { folder: &folder, card: &card, settings, observer };
+    let mut trainer = run.train(&rows, training)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let mut dictionary = trainer.dictionary(point)?;
+    dictionary.model = Some(model.name.clone());
+    dictionary.made_with_bos = Some(model.tokenizer.begins());
+    dictionary.check()?;
+    let mut staged = Staged { stage: "rows kept out", observer: run.observer };
+    let fits = [
+        ("this dictionary", explained_by_dictionary(&dictionary, &held_out, &mut staged)?),
+        (
+            "principal components",
+            explained_by_components(trainer.rows(&mut staged)?, *k, &held_out, &mut staged)?,
+        ),
+        ("random directions", explained_by_random(&trainer.untrained(point)?, &held_out, &mut staged)?),
+    ];
+    dictionary.save(&folder)?;
+    let n_dead = trainer.dead().len();
+    let card = card.note("seconds_of_the_last_run", format!("{seconds:.1}")).note("dead_units", n_dead);
+    save_card(card, &folder, &trainer, &fits)?;
+    Ok(TrainedDictionary { folder, fits: Some(DictionaryFits { fits, n_dead }) })
+}
+
+fn check(settings: &DictionarySettings) -> Result<()> {
+    if !(settings.held_out > 0.0 && settings.held_out < 1.0) {
+        let expected = "a share between 0 and 1, such as 0.05";
+        return Err(Error::invalid("--held-out", settings.held_out, expected));
+    }
+    if !(settings.memory.is_finite() && settings.memory > 0.0) {
+        return Err(Error::invalid("--memory", settings.memory, "GiB, more than 0"));
+    }
+    settings.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
+}
+
+/// The one hook point that is meant.
+fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
+    match HookPoint::choose(&settings.hook_point, &hook_points(model.spec()))?[..] {
+        [point] => Ok(point),
+        ref several => {
+            let found = format!("`{}`, which is {} of them", settings.hook_point, several.len());
+            Err(Error::invalid("--hook-point", found, "one; a dictionary is of one place"))
+        }
+    }
+}
+
+/// The settings of the optimiser, for rows of a width.
+fn training(settings: &DictionarySettings, d_in: usize) -> TrainSettings {
+    TrainSettings {
+        n_epochs: settings.epochs,
+        batch: settings.batch,
+        rate: settings.rate,
+        dead_after: settings.dead_after,
+        memory: (settings.memory * (1u64 << 30) as f64) as usize,
+        seed: settings.seed,
+        ..TrainSettings::of(d_in, settings.latents, settings.k)
+    }
+}
+
+fn card(
+    (model, point): (&Model, HookPoint),
+    texts: &TokenizedTexts,
+    settings: &DictionarySettings,
+    training: &TrainSettings,
+) -> Card {
+    weights_card(model, Card::new())
+        .input("model", &model.name)
+        .input("weights_sha256", &model.weights_sha256)
+        .input("dtype", model.precision)
+        .input("hook_point", point)
+        .input("tokens_sha256", texts.sha256())
+        .input("held_out", settings.held_out)
+        .input("units", training.d_sae)
+        .input("k", training.k)
+        .input("epochs", training.n_epochs)
+        .input("batch", training.batch)
+        .input("rate", training.rate)
+        .input("dead_after", training.dead_after)
+        .input("memory", training.memory)
+        .input("seed", training.seed)
+}
+
+fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
+    observer.info(&format!("{} distinct texts", texts.len()));
+    if texts.n_repeated > 0 {
+        let n = texts.n_repeated;
+        observer.info(&format!("left out: {n} texts that repeat others or have no tokens"));
+    }
+    if texts.n_cut > 0 {
+        observer.info(&format!("cut: {} texts at the end of the model's context", texts.n_cut));
+    }
+}
+
+/// A training under way.
+struct Run<'a> {
+    folder: &'a Path,
+    card: &'a Card,
+    settings: &'a DictionarySettings,
+    observer: &'a mut dyn Observer,
+}
+
+impl Run<'_> {
+    /// Takes all steps, those of an earlier run included.
+    fn train<'r>(&mut self, rows: &'r TextRows, training: TrainSettings) -> Result<DictionaryTrainer<'r>> {
+        let (path, path_of_card) =
+            (self.folder.join("checkpoint.safetensors"), self.folder.join("checkpoint.json"));
+        let memory = self.settings.memory;
+        let mut trainer = match self.card.is_done(&path_of_card)? && path.is_file() {
+            true => DictionaryTrainer::resume(rows, training, &path)?,
+            false => DictionaryTrainer::begin(rows, training, self.observer)?,
+        };
+        self.card.save(&path_of_card)?;
+        let (done, n_steps) = trainer.steps();
+        if done > 0 {
+            self.observer.info(&format!("going on from step {done}"));
+        }
+        if !trainer.has_all_rows() {
+            let line = format!("the rows do not fit into --memory {memory}: each epoch computes them again");
+            self.observer.info(&line);
+        }
+        let (mut smooth, mut saved) = (None, Instant::now());
+        loop {
+            if self.observer.should_stop() {
+                trainer.save(&path)?;
+                return Err(Error::StoppedTraining { kept: trainer.steps().0, of: n_steps });
+            }
+            match trainer.step(self.observer) {
+                Ok(None) => break,
+                Ok(Some(step)) => show(&step, &mut smooth, self.observer),
+                // Stopped while rows were computed: the next turn saves and reports.
+                Err(Error::StoppedTraining { .. }) => continue,
+                Err(error) => return Err(error),
+            }
+            if saved.elapsed() > self.settings.checkpoint_every {
+                trainer.save(&path)?;
+                saved = Instant::now();
+            }
+        }
+        trainer.save(&path)?;
+        Ok(trainer)
+    }
+}
+
+/// Reports a step; FVE is that of the last batches, smoothed.
+fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Observer) {
+    let StepStatistics { step, n_steps, n_rows, fve, l0, n_dead } = *step;
+    let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
+    *smooth = Some(fve);
+    let detail = format!("FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead");
+    observer.progress(&Progress {
+        stage: "rows learnt",
+        // Rows of all steps, as if all had as many as this.
+        done: (step * n_rows) as u64,
+        total: (n_steps * n_rows) as u64,
+        unit: ProgressUnit::Count,
+        detail: &detail,
+    });
+}
+
+/// Saves the card with the fits, and removes the checkpoint.
+fn save_card(
+    mut card: Card,
+    folder: &Path,
+    trainer: &DictionaryTrainer,
+    fits: &[(&str, Explained); 3],
+) -> Result<()> {
+    let number = |x: f64| format!("{x:.4}");
+    for (name, fit) in fits {
+        card = card.note(&format!("fve_of_{}", name.replace(' ', "_")), number(fit.fve));
+    }
+    card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
+    card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
+    for name in ["checkpoint.safetensors", "checkpoint.json"] {
+        let path = folder.join(name);
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! An experiment: everything that `mappa run` does, as a TOML file says it.
+
+use super::datasets::DatasetSource;
+use super::extraction::ExtractionSettings;
+use super::models::ModelSettings;
+use super::probing::ProbingSettings;
+use super::prompting::Prompting;
+use super::sweeps::SweepSettings;
+use crate::artefact;
+use crate::error::{Error, Result};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The experiment inside the binary.
+const BUNDLED: &str = include_str!("../../probes/atlas.toml");
+
+/// The keys of an experiment.
+pub const KEYS: [&str; 31] = [
+    "model",
+    "model_name",
+    "dtype",
+    "device",
+    "compute",
+    "datasets",
+    "prompt",
+    "prompts",
+    "pull",
+    "names",
+    "bos",
+    "chat",
+    "chat_date",
+    "skip_unplaced",
+    "read",
+    "over",
+    "store",
+    "hook_points",
+    "methods",
+    "classes",
+    "split",
+    "train",
+    "train_prompt",
+    "cluster",
+    "alphas",
+    "no_baselines",
+    "paper_metrics",
+    "leak_within",
+    "seed",
+    "resamples",
+    "sweep",
+];
+
+/// One experiment: a model, datasets, prompts, probes, and sweeps.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Experiment {
+    /// The model.
+    #[serde(flatten)]
+    pub model: ModelSettings,
+    /// Names of datasets, or files.
+    #[serde(alias = "dataset", deserialize_with = "one_or_several")]
+    pub datasets: Vec<String>,
+    /// Several prompts for some of the datasets, in place of the one for all.
+    #[serde(default)]
+    pub prompts: BTreeMap<String, Vec<String>>,
+    /// The source of datasets that are brought into the lab first: `paper`.
+    pub pull: Option<DatasetSource>,
+    /// Texts, tokens, stored numbers, hook points.
+    #[serde(flatten)]
+    pub extraction: ExtractionSettings,
+    /// How probes are fitted and scored.
+    #[serde(flatten)]
+    pub probing: ProbingSettings,
+    /// Dose–response sweeps at the end.
+    #[serde(default, rename = "sweep")]
+    pub sweeps: Vec<SweepSettings>,
+    /// Keys that an experiment does not have.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, toml::Value>,
+}
+
+/// Reads one name, or a list of names.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Names::deserialize(from)? {
+        Names::One(name) => vec![name],
+        Names::Several(names) => names,
+    })
+}
+
+impl Experiment {
+    /// The bundled experiment.
+    pub fn bundled() -> Result<Experiment> {
+        Experiment::parse(Path::new("probes/atlas.toml"), BUNDLED)
+    }
+
+    /// Reads an experiment file.
+    pub fn load(path: &Path) -> Result<Experiment> {
+        Experiment::parse(path, &artefact::load_text(path)?)
+    }
+
+    /// The prompts of a dataset, given as the experiment names it.
+    pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
+        let prompt = &self.extraction.prompting.prompt;
+        self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![prompt.clone()])
+    }
+
+    /// The text around each entity under a prompt.
+    pub fn prompting(&self, prompt: &str) -> Prompting {
+        Prompting { prompt: prompt.into(), ..self.extraction.prompting.clone() }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Experiment> {
+        let experiment: Experiment = toml::from_str(text).map_err(|e| {
+            Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
+        })?;
+        if let Some(key) = experiment.unknown.keys().next() {
+            let known = KEYS.join(", ");
+            return Err(Error::bad_file(path, format!("unknown field `{key}`"), format!("one of {known}")));
+        }
+        if experiment.probing.resamples < 2 {
+            let found = format!("resamples = {}", experiment.probing.resamples);
+            return Err(Error::bad_file(path, found, "2 or more: of fewer there is no interval"));
+        }
+        for (dataset, prompts) in &experiment.prompts {
+            if prompts.is_empty() || !experiment.datasets.contains(dataset) {
+                let found = format!("{} prompts for `{dataset}`", prompts.len());
+                return Err(Error::bad_file(
+                    path,
+                    found,
+                    "prompts for the experiment's own datasets, one or more",
+                ));
+            }
+        }
+        for sweep in &experiment.sweeps {
+            let fault = |e: Error| Error::bad_file(path, e, "a sweep with another `called`");
+            artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
+            if !experiment.datasets.contains(&sweep.dataset) {
+                let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
+                return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));
+            }
+        }
+        Ok(experiment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::{Names, PAPER_FILES, bundled, paper_prompts};
+    use crate::model::Bos;
+
+    #[test]
+    fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {
+        let bundled = Experiment::bundled().unwrap();
+        assert_eq!(bundled.datasets.len(), 6);
+        assert_eq!(bundled.sweeps.len(), 2);
+        let error =
+            Experiment::parse(Path::new("x.toml"), "model = 'a'\ndatasets = []\nsead = 1\n").unwrap_err();
+        assert!(error.to_string().contains("sead"), "{error}");
+        for prompts in ["b = ['empty']", "a = []"] {
+            let text = format!("model = 'm'\ndatasets = ['a']\n[prompts]\n{prompts}\n");
+            let error = Experiment::parse(Path::new("x.toml"), &text).unwrap_err().to_string();
+            assert!(error.contains("own datasets"), "{error}");
+        }
+        let with = |line: &str| {
+            Experiment::parse(Path::new("x.toml"), &format!("model = 'a'\ndatasets = []\n{line}\n"))
+        };
+        assert_eq!(with("split = 'group:country'").unwrap().probing.split.to_string(), "group:country");
+        assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
+        assert!(with("resamples = 1").unwrap_err().to_string().contains("resamples = 1; expected 2"));
+    }
+
+    #[test]
+    fn the_papers_experiment_asks_what_the_paper_asks() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/paper.toml");
+        let paper = Experiment::load(&file).unwrap();
+        let known: Vec<&str> = PAPER_FILES.iter().map(|file| file.name).collect();
+        assert_eq!(paper.datasets, known);
+        assert_eq!(
+            (paper.pull, paper.extraction.prompting.names, paper.extraction.prompting.bos),
+            (Some(DatasetSource::Paper), Names::Paper, Bos::Always)
+        );
+        assert_eq!(paper.prompts.len(), known.len());
+        paper.probing.check().unwrap();
+        assert_eq!((paper.probing.alphas.as_deref(), paper.probing.paper_metrics), (Some("paper"), true));
+        let mut asked = Vec::new();
+        for name in known {
+            let dataset = bundled(name).unwrap();
+            let prompts = paper.prompts_of(name);
+            assert_eq!(prompts[0], "empty", "{name}");
+            for prompt in prompts {
+                let found = paper_prompts().iter().find(|known| known.name == prompt);
+                let found = found.unwrap_or_else(|| panic!("{name}: `{prompt}` is none of the paper's"));
+                // A prompt of another dataset, or one that cannot be filled, is refused here.
+                let texts = paper.prompting(&prompt).prompt(&dataset).unwrap();
+                assert_eq!(texts.texts(&dataset).map(|_| ()).map_err(|e| e.to_string()), Ok(()), "{prompt}");
+                asked.push(found.name);
+            }
+        }
+        let unasked: Vec<_> = paper_prompts().iter().filter(|p| !asked.contains(&p.name)).collect();
+        assert!(unasked.is_empty(), "{unasked:?}");
+    }
+}

@@ -1,0 +1,294 @@
+//! Activations of a model on a dataset: extracted once, saved, found again.
+
+use super::folders::Lab;
+use super::models::weights_card;
+use super::prompted::Prompted;
+use super::prompting::Prompting;
+use super::written::written;
+use crate::activations::{
+    ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, PromptedDataset, Recording,
+    StoredDtype, TextModel, TokenScope, hook_points, save_unplaced,
+};
+use crate::artefact::Card;
+use crate::datasets::Dataset;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::model::{Model, Spec, Transformer};
+use crate::progress::{Observer, Staged};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Settings of an extraction: texts, tokens, stored numbers, hook points.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ExtractionSettings {
+    /// The text around each entity.
+    #[serde(flatten)]
+    pub prompting: Prompting,
+    /// Pooling over the tokens.
+    #[serde(deserialize_with = "written")]
+    pub read: Pooling,
+    /// The tokens that are pooled.
+    #[serde(deserialize_with = "written")]
+    pub over: TokenScope,
+    /// The numbers that are stored.
+    #[serde(deserialize_with = "written")]
+    pub store: StoredDtype,
+    /// Hook points by name or glob; by default the residual stream at every depth.
+    pub hook_points: Vec<String>,
+}
+
+impl ExtractionSettings {
+    /// The pooling of these settings.
+    pub fn recording(&self) -> Recording {
+        Recording { pooling: self.read, scope: self.over, dtype: self.store }
+    }
+
+    /// The pooling, where probes need one row an entity.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if every token has a row.
+    pub fn one_row(&self) -> Result<Recording> {
+        match self.read {
+            Pooling::Every => {
+                Err(Error::invalid("--read", "every", "one row an entity: last, first, mean or max"))
+            }
+            _ => Ok(self.recording()),
+        }
+    }
+
+    /// The hook points of a model.
+    ///
+    /// # Errors
+    /// [`Error::UnknownHookPoint`] if the model has none of a name.
+    pub fn points(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
+        match self.hook_points.is_empty() {
+            true => Ok(HookPoint::stream(spec.n_layers)),
+            false => HookPoint::choose(&self.hook_points.join(","), &hook_points(spec)),
+        }
+    }
+
+    /// The dataset with its prompt.
+    ///
+    /// # Errors
+    /// Those of [`Prompting::apply`].
+    pub fn apply(&self, dataset: Dataset, model: &Model) -> Result<Prompted> {
+        self.prompting.apply(dataset, self.recording(), &model.tokenizer, model.spec())
+    }
+}
+
+/// An artefact that was made now, or before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was made now.
+    Now,
+    /// It was there.
+    Before,
+}
+
+/// The extraction of one model on one dataset with one prompt.
+#[derive(Clone, Copy)]
+pub struct Extraction<'a> {
+    /// The lab.
+    pub lab: &'a Lab,
+    /// The model, its tokenizer set up for the texts.
+    pub model: &'a Model,
+    /// The dataset with its prompt.
+    pub prompted: &'a Prompted,
+    /// The pooling.
+    pub recording: Recording,
+}
+
+impl<'a> Extraction<'a> {
+    /// The dataset.
+    pub fn dataset(&self) -> &'a Dataset {
+        &self.prompted.dataset
+    }
+
+    /// The hook points that are probed.
+    pub fn points(&self) -> Vec<HookPoint> {
+        HookPoint::stream(self.model.spec().n_layers)
+    }
+
+    /// The last folder of the activations' path.
+    pub fn folder(&self) -> String {
+        self.recording.folder(&self.prompted.prompt.name)
+    }
+
+    /// The store of the activations.
+    ///
+    /// # Errors
+    /// Those of [`Lab::activations`].
+    pub fn activations(&self) -> Result<ActivationStore> {
+        self.lab.activations(&self.model.name, &self.dataset().name, &self.folder())
+    }
+
+    /// The store of one part of the activations.
+    ///
+    /// # Errors
+    /// Those of [`Lab::activations`].
+    pub fn store(&self, division: Division) -> Result<ActivationStore> {
+        let whole = self.activations()?;
+        Ok(match division.shard {
+            Some(shard) => whole.of_shard(shard),
+            None => whole,
+        })
+    }
+
+    /// The card of everything that decides the activations, but for the size of a pass.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the tokenizer's beginning is ambiguous.
+    pub fn card(&self) -> Result<Card> {
+        let (tokenizer, Prompted { dataset, unplaced, prompt }) = (&self.model.tokenizer, self.prompted);
+        let mut card = weights_card(self.model, Card::new());
+        if let Some(sha256) = tokenizer.chat_sha256() {
+            card = card.input("chat_template_sha256", sha256);
+        }
+        if let Some(date) = tokenizer.chat_date() {
+            card = card.input("chat_date", date);
+        }
+        if !unplaced.is_empty() {
+            card = card.input("n_entities_left_out", unplaced.len());
+        }
+        let card = card
+            .input("model", &self.model.name)
+            .input("weights_sha256", &self.model.weights_sha256)
+            .input("config_sha256", &self.model.config_sha256)
+            .input("tokenizer_sha256", &tokenizer.sha256)
+            .input("bos", tokenizer.beginning()?)
+            .input("dataset", &dataset.name)
+            .input("dataset_sha256", &dataset.sha256)
+            .input("prompt", prompt.template());
+        Ok(self.recording.describe(card))
+    }
+
+    /// Extracts the residual stream at every depth, unless it is there.
+    ///
+    /// # Errors
+    /// Those of [`Extraction::record`].
+    pub fn extract(&self, observer: &mut dyn Observer) -> Result<Done> {
+        self.record(&self.points(), Division::of(&self.model.transformer), observer)
+    }
+
+    /// Extracts hook points, unless they are there.
+    ///
+    /// # Errors
+    /// [`Error::EntityNotPlaced`] naming the row; [`Error::Stopped`] if the observer stops it; those of the store.
+    pub fn record(
+        &self,
+        points: &[HookPoint],
+        division: Division,
+        observer: &mut dyn Observer,
+    ) -> Result<Done> {
+        let store = self.store(division)?;
+        let card = division.describe(self.card()?);
+        if store.is_done(&card, points)? {
+            store.clean_up()?;
+            return Ok(Done::Before);
+        }
+        let Prompted { dataset, unplaced, prompt } = self.prompted;
+        if !unplaced.is_empty() {
+            // Beside the whole store, for shards too: none of them is about these.
+            save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
+        }
+        let model = self.text_model(&self.model.transformer);
+        let texts = PromptedDataset { dataset, prompt };
+        let prepared = Prepared::new(model, texts, self.recording, division)?;
+        self.report_work(&prepared, observer)?;
+        let filled = store.extract(&prepared, points, &card, observer)?;
+        self.report_result(&prepared, filled, observer);
+        Ok(Done::Now)
+    }
+
+    /// Computes hook points of another model of the same shape, in memory.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub fn through(
+        &self,
+        model: &Transformer,
+        points: &[HookPoint],
+        stage: &str,
+        observer: &mut dyn Observer,
+    ) -> Result<BTreeMap<HookPoint, Activations>> {
+        let Prompted { dataset, prompt, .. } = self.prompted;
+        let division = Division::of(&self.model.transformer);
+        let texts = PromptedDataset { dataset, prompt };
+        let prepared = Prepared::new(self.text_model(model), texts, self.recording, division)?;
+        Ok(prepared.extract(points, &mut Staged { stage, observer })?.arrays)
+    }
+
+    /// The model's tokenizer with a transformer that may be another.
+    fn text_model<'m>(&self, transformer: &'m Transformer) -> TextModel<'m>
+    where
+        'a: 'm,
+    {
+        TextModel { transformer, tokenizer: &self.model.tokenizer }
+    }
+
+    /// Reports the size of the work, and the token that begins each text.
+    fn report_work(&self, prepared: &Prepared, observer: &mut dyn Observer) -> Result<()> {
+        let (name, n_layers) = (&self.dataset().name, self.model.spec().n_layers);
+        let (n_tokens, n_computed) = (prepared.n_tokens(), prepared.n_computed());
+        let shared = match n_tokens - n_computed {
+            0 => String::new(),
+            _ => format!(" of {n_tokens}, the rest are shared beginnings"),
+        };
+        let bos = match self.model.tokenizer.beginning()?.as_str() {
+            "none" => "no BOS".to_string(),
+            token => format!("BOS {token}"),
+        };
+        observer.info(&format!("{name}: {n_layers} layers, {n_computed} tokens{shared}; {bos}"));
+        if let Some(remark) = self.model.tokenizer.remark() {
+            observer.note(&remark);
+        }
+        Ok(())
+    }
+
+    /// Reports what an earlier run had left, entities left out, and names with unknown characters.
+    fn report_result(&self, prepared: &Prepared, filled: FillSummary, observer: &mut dyn Observer) {
+        let (name, n_unknown) = (&self.dataset().name, prepared.n_unknown());
+        report_filled(name, filled, observer);
+        if !self.prompted.unplaced.is_empty() {
+            let n = self.prompted.unplaced.len();
+            observer.info(&format!(
+                "{name}: {n} entities left out, which have no place in their texts; see unplaced.csv"
+            ));
+        }
+        if n_unknown > 0 {
+            observer.info(&format!(
+                "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
+            ));
+        }
+    }
+}
+
+/// Reports what an earlier run had left, and a file system without locks.
+pub fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
+    if filled.n_kept > 0 {
+        observer.info(&format!("{name}: {} groups were kept from an earlier run", filled.n_kept));
+    }
+    if filled.n_damaged > 0 {
+        let n = filled.n_damaged;
+        observer.info(&format!("{name}: {n} groups of an earlier run had changed and were done again"));
+    }
+    report_locked(filled.locked, observer);
+}
+
+/// Notes a file system without locks.
+pub fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
+    if !is_locked {
+        observer.note("this file system has no locks; let no second process write to the same folder");
+    }
+}
+
+/// Merges the shards of a store.
+///
+/// # Errors
+/// Those of [`ActivationStore::merge`].
+pub fn merge_shards(store: &ActivationStore, observer: &mut dyn Observer) -> Result<FillSummary> {
+    let filled = store.merge(observer)?;
+    report_filled("merge", filled, observer);
+    Ok(filled)
+}

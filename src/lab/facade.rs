@@ -1,0 +1,85 @@
+//! The main operations of a lab, each one call.
+
+use super::datasets::find;
+use super::experiment::Experiment;
+use super::extraction::{Done, Extraction, ExtractionSettings};
+use super::folders::Lab;
+use super::models::ModelSettings;
+use super::probing::{ProbeReport, ProbeRequest};
+use super::run::{Report, run};
+use super::steering::{Change, SteeredText};
+use crate::activations::{ActivationStore, Division};
+use crate::datasets::Dataset;
+use crate::error::Result;
+use crate::model::Model;
+use crate::progress::{Observer, Silent};
+
+impl Lab {
+    /// Opens a model by name, folder, GGUF file or name on the hub.
+    ///
+    /// # Errors
+    /// Those of [`ModelSettings::open`].
+    pub fn model(&self, name: &str) -> Result<Model> {
+        ModelSettings::named(name).open(self, &mut Silent)
+    }
+
+    /// Finds a dataset by name or file.
+    ///
+    /// # Errors
+    /// Those of [`crate::datasets::find`].
+    pub fn dataset(&self, name: &str) -> Result<Dataset> {
+        find(self, name, &mut Silent)
+    }
+
+    /// Extracts a dataset's activations with default settings, unless they are there; returns their store.
+    ///
+    /// # Errors
+    /// Those of [`Extraction::extract`].
+    pub fn extract(&self, model: &Model, dataset: &str) -> Result<ActivationStore> {
+        self.extract_with(&ExtractionSettings::default(), model, self.dataset(dataset)?, &mut Silent)
+            .map(|(store, _)| store)
+    }
+
+    /// Extracts a dataset's activations, unless they are there; `model` has the tokenizer that
+    /// [`super::Prompting::set_up`] gives it.
+    ///
+    /// # Errors
+    /// Those of [`Extraction::record`].
+    pub fn extract_with(
+        &self,
+        settings: &ExtractionSettings,
+        model: &Model,
+        dataset: Dataset,
+        observer: &mut dyn Observer,
+    ) -> Result<(ActivationStore, Done)> {
+        let prompted = &settings.apply(dataset, model)?;
+        let extraction = Extraction { lab: self, model, prompted, recording: settings.recording() };
+        let points = settings.points(model.spec())?;
+        let done = extraction.record(&points, Division::of(&model.transformer), observer)?;
+        Ok((extraction.activations()?, done))
+    }
+
+    /// Fits and scores probes of a dataset with default settings, unless their scores are there.
+    ///
+    /// # Errors
+    /// Those of [`ProbeRequest::probe`].
+    pub fn probe(&self, model: &Model, dataset: &str) -> Result<ProbeReport> {
+        ProbeRequest::default().probe(self, model, self.dataset(dataset)?, &mut Silent)
+    }
+
+    /// Runs an experiment; what was done before is found again.
+    ///
+    /// # Errors
+    /// Those of its stages; what is complete by then is kept.
+    pub fn run(&self, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
+        run(self, experiment, observer)
+    }
+
+    /// Continues a prompt without and with a change, along the probes of this lab.
+    ///
+    /// # Errors
+    /// Those of [`SteeredText::new`].
+    pub fn steer(&self, model: &Model, prompt: &str, change: &Change) -> Result<SteeredText> {
+        SteeredText::new(self, model, prompt, change)
+    }
+}

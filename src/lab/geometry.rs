@@ -1,0 +1,97 @@
+//! The geometry of probes: principal components, and angles between probes.
+
+use super::comparison::store_of;
+use super::folders::Lab;
+use crate::activations::ActivationStore;
+use crate::artefact::folder_name;
+use crate::error::{Error, Result};
+use crate::probes::{
+    Decomposition, ProbeSet, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation_rows,
+};
+use crate::results::{CosineRow, ParticipationRow, save_rows};
+use std::path::{Path, PathBuf};
+
+/// The geometry of one dataset's probes.
+pub struct Geometry {
+    /// The dataset.
+    pub dataset: String,
+    /// Participation ratios of the stream and of each prediction.
+    pub participation: Vec<ParticipationRow>,
+    /// Cosines between the probes of the targets.
+    pub targets: Vec<CosineRow>,
+    /// The folder of the rows.
+    pub folder: PathBuf,
+}
+
+/// Computes and saves the geometry of a model's probes under a prompt; of all probed datasets if none is named.
+///
+/// # Errors
+/// [`Error::Invalid`] if a dataset has no probes; those of the activations.
+pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Result<Vec<Geometry>> {
+    for (what, name) in [("--model", model), ("--prompt", prompt)] {
+        folder_name(what, name)?;
+    }
+    let datasets = match datasets.is_empty() {
+        true => probed(&lab.probes_of(model), prompt)?,
+        false => datasets.to_vec(),
+    };
+    let folder = |dataset: &String| lab.probes(model, dataset, prompt);
+    datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
+    let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
+    if let Some(dataset) = datasets.iter().find(missing) {
+        let found = format!("no probes in {}", folder(dataset).display());
+        let expected = format!("one that was probed; run `mappa probe --dataset {dataset}` first");
+        return Err(Error::invalid("--dataset", found, expected));
+    }
+    let load = |dataset: &String| ProbeSet::load(&folder(dataset).join("probes.safetensors"));
+    let sets = datasets.iter().map(load).collect::<Result<Vec<_>>>()?;
+    let mut all = Vec::new();
+    for (dataset, set) in datasets.iter().zip(&sets) {
+        let out = folder(dataset).join("geometry");
+        let participation = participation(&store_of(lab, &folder(dataset))?, set)?;
+        let mut others = Vec::new();
+        for other in sets.iter().filter(|other| other.about.dataset != set.about.dataset) {
+            others.extend(cosines_of_datasets(set, other)?);
+        }
+        let targets = cosines_of_targets(set)?;
+        save_rows(&out.join("participation.csv"), &participation)?;
+        save_rows(&out.join("layers.csv"), &cosines_of_layers(set)?)?;
+        save_rows(&out.join("targets.csv"), &targets)?;
+        save_rows(&out.join("datasets.csv"), &others)?;
+        all.push(Geometry { dataset: dataset.clone(), participation, targets, folder: out });
+    }
+    Ok(all)
+}
+
+/// The datasets of a model that have probes under a prompt.
+fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
+    let has_probes = |path: &PathBuf| path.join(prompt).join("probes.safetensors").is_file();
+    let entries = match model.is_dir() {
+        true => Some(std::fs::read_dir(model).map_err(Error::io("read the folder", model))?),
+        false => None,
+    };
+    let mut names: Vec<String> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(has_probes)
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        let found = format!("no probes of prompt {prompt} in {}", model.display());
+        return Err(Error::invalid("--model", found, "one that was probed; run `mappa probe` first"));
+    }
+    Ok(names)
+}
+
+fn participation(store: &ActivationStore, set: &ProbeSet) -> Result<Vec<ParticipationRow>> {
+    let mut rows = Vec::new();
+    for point in set.points() {
+        let layer = store.load(point)?;
+        let entities: Vec<usize> = (0..layer.nrows()).collect();
+        let decomposition = Decomposition::of_rows(layer.view(), &entities)?;
+        rows.extend(participation_rows(set, point, &decomposition)?);
+    }
+    Ok(rows)
+}

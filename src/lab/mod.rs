@@ -1,0 +1,64 @@
+//! A lab: models and datasets by name, and everything that is done with them, saved and found again.
+//!
+//! - `folders`: the lab's folder, and the places of artefacts; `facade`: the main operations, each one call
+//! - `models`, `datasets`: by name, with downloads
+//! - `prompting`, `prompted`: the text around each entity; a dataset with its prompt
+//! - `extraction`: activations
+//! - `probing`: probes, their scores and baselines
+//! - `saved_probes`: probes by their targets; `selection` looks up scores
+//! - `comparison`, `geometry`, `neurons`: analyses of probes
+//! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose and response
+//! - `dictionaries`: sparse dictionaries
+//! - `experiment`, `run`: all of it from one file
+//! - `figures`: pictures as files
+//! - `suggest`: commands to paste; `written`: values as flags write them
+
+mod comparison;
+mod datasets;
+mod dictionaries;
+mod experiment;
+mod extraction;
+mod facade;
+mod figures;
+mod folders;
+mod geometry;
+mod models;
+mod neurons;
+mod probing;
+mod prompted;
+mod prompting;
+mod run;
+mod saved_probes;
+mod selection;
+mod steering;
+pub mod suggest;
+mod sweeps;
+mod vectors;
+mod written;
+
+pub use comparison::{Comparison, compare_probes};
+pub use datasets::{DatasetSource, Pulled, find as find_dataset, pull as pull_dataset};
+pub use dictionaries::{
+    ClampReport, ClampSettings, DictionarySettings, ListedOn, Listing, ListingSettings, TopTokens,
+    TrainedDictionary, clamp_groups, group_row, group_rows, kind_of, list, load_dictionary, top_tokens,
+    train_dictionary,
+};
+pub use experiment::{Experiment, KEYS};
+pub use extraction::{Done, Extraction, ExtractionSettings, merge_shards};
+pub use figures::{Canvas, Drawn, SavedNames, draw_probes, draw_saved, draw_sweep};
+pub use folders::{ACTIVATIONS, Lab};
+pub use geometry::{Geometry, geometry};
+pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};
+pub use neurons::{NeuronReport, NeuronSettings, neurons};
+pub use probing::{
+    BestLayer, PreparedRequest, ProbeReport, ProbeRequest, ProbingJob, ProbingSettings, fit_all, fit_parts,
+    merge_parts,
+};
+pub use prompted::Prompted;
+pub use prompting::{Prompting, load_prompts};
+pub use run::{Labelled, Report};
+pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
+pub use selection::{best_point, test_score};
+pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
+pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
+pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};

@@ -1,0 +1,181 @@
+//! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
+
+use super::super::extraction::Extraction;
+use super::settings::ProbingSettings;
+use crate::activations::Activations;
+use crate::artefact::Card;
+use crate::datasets::{Dataset, TargetKind};
+use crate::error::Result;
+use crate::hook_point::HookPoint;
+use crate::probes::{
+    Beside, Bootstrap, Leakage, Parts, ProbeSetAbout, Scorer, Split, SplitPlan, joined, stacked,
+};
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+/// The probes of one model on one dataset with one prompt.
+#[derive(Clone, Copy)]
+pub struct ProbingJob<'a> {
+    /// The activations that are scored.
+    pub extraction: Extraction<'a>,
+    /// How probes are fitted and scored.
+    pub settings: &'a ProbingSettings,
+    /// The activations to train on, where they are of another dataset or prompt.
+    pub train: Option<Extraction<'a>>,
+}
+
+/// The entities as the split divides them: of one dataset, or of two, one after the other.
+pub struct Divided<'a> {
+    /// The entities.
+    pub dataset: Cow<'a, Dataset>,
+    /// Their split.
+    pub split: Split,
+}
+
+impl Divided<'_> {
+    /// Counts the test entities that training entities give away.
+    pub fn leakage(&self, within: Option<f64>) -> Leakage {
+        Leakage::of(&self.dataset, &self.split, within)
+    }
+}
+
+impl<'a> ProbingJob<'a> {
+    /// The last folder of the paths of results.
+    pub fn results(&self) -> String {
+        self.settings.folder(&self.extraction.folder())
+    }
+
+    /// The folder of probes, scores and predictions.
+    pub fn folder(&self) -> PathBuf {
+        let Extraction { lab, model, .. } = self.extraction;
+        lab.probes(&model.name, &self.extraction.dataset().name, &self.results())
+    }
+
+    /// The card of everything that decides the scores.
+    ///
+    /// # Errors
+    /// Those of [`Extraction::card`].
+    pub fn card(&self) -> Result<Card> {
+        let settings = self.settings;
+        let split = match &settings.split {
+            SplitPlan::Official => "is_test column".to_string(),
+            other => other.to_string(),
+        };
+        let baselines = match settings.beside() {
+            Beside::Baselines => {
+                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
+            }
+            Beside::Nothing => "none",
+        };
+        let mut card = self
+            .extraction
+            .card()?
+            .input("hook_points", "embed and every hook_resid_post")
+            .input("seed", settings.seed)
+            .input("resamples", settings.resamples)
+            .input("baselines", baselines)
+            .input("split", split);
+        for (name, value) in
+            [("classes", &settings.classes), ("clusters", &settings.cluster), ("penalties", &settings.alphas)]
+        {
+            card = value.iter().fold(card, |card, value| card.input(name, value));
+        }
+        if !settings.methods.is_empty() {
+            card = card.input("methods", settings.methods.join(", "));
+        }
+        if settings.paper_metrics {
+            card = card.input("paper_metrics", "distances that take longitude for latitude, as well");
+        }
+        if let Some(train) = &self.train {
+            card = card
+                .input("learnt_from", &train.dataset().name)
+                .input("learnt_from_sha256", &train.dataset().sha256)
+                .input("learnt_from_prompt", train.prompted.prompt.template());
+        }
+        Ok(card)
+    }
+
+    /// The folders of hook points that are fitted apart.
+    ///
+    /// # Errors
+    /// Those of [`ProbingJob::card`].
+    pub fn parts(&self) -> Result<Parts> {
+        Ok(Parts::new(&self.folder(), self.card()?))
+    }
+
+    /// True if the scores are there.
+    ///
+    /// # Errors
+    /// Those of [`Card::is_done`].
+    pub fn is_done(&self) -> Result<bool> {
+        self.card()?.is_done(&self.folder().join("card.json"))
+    }
+
+    /// Divides the entities as the settings say; those of two datasets or prompts stand one after the other.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] if the split does not suit the dataset.
+    pub fn divided(&self) -> Result<Divided<'a>> {
+        let (tested, plan) = (self.extraction.dataset(), &self.settings.split);
+        let split = plan.divide(tested)?;
+        let Some(train) = &self.train else {
+            return Ok(Divided { dataset: Cow::Borrowed(tested), split });
+        };
+        let both = joined((train.dataset(), &plan.divide(train.dataset())?), (tested, &split))?;
+        Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
+    }
+
+    /// The scorer of these entities with these settings.
+    ///
+    /// # Errors
+    /// Those of [`ProbingSettings::apply`].
+    pub fn scorer<'d>(&self, divided: &'d Divided) -> Result<Scorer<'d>> {
+        let Extraction { model, prompted, .. } = self.extraction;
+        let names = (model.name.as_str(), prompted.prompt.name.as_str());
+        let mut scorer = Scorer::on(divided.split.clone(), &divided.dataset, names)?;
+        scorer.bootstrap = Bootstrap { n_resamples: self.settings.resamples, seed: self.settings.seed };
+        let train = self.train.map(|train| train.dataset());
+        self.settings.apply(scorer, train, self.extraction.dataset())
+    }
+
+    /// The activations of all entities; those of other training entities first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn activations(&self, point: HookPoint) -> Result<Activations> {
+        let tested = self.extraction.activations()?.load(point)?;
+        match self.train {
+            None => Ok(tested),
+            Some(train) => stacked(train.activations()?.load(point)?, &tested),
+        }
+    }
+
+    /// A description of the probes, saved with them.
+    pub fn about(&self) -> ProbeSetAbout {
+        let Extraction { model, prompted, .. } = self.extraction;
+        let kind = &prompted.dataset.kind;
+        ProbeSetAbout {
+            dataset: prompted.dataset.name.clone(),
+            model: model.name.clone(),
+            prompt: prompted.prompt.name.clone(),
+            targets: kind.names().iter().map(|t| t.to_string()).collect(),
+            unit: match kind {
+                TargetKind::Quantity(quantity) => quantity.unit.clone(),
+                _ => String::new(),
+            },
+        }
+    }
+
+    /// The folds, and the test entities that training entities give away, in words.
+    ///
+    /// # Errors
+    /// Those of [`ProbingJob::divided`].
+    pub fn audit(&self) -> Result<String> {
+        let divided = self.divided()?;
+        let folds = match divided.split.folds.len() {
+            1 => String::new(),
+            n => format!("{n} folds; "),
+        };
+        Ok(format!("{folds}{}", divided.leakage(self.settings.leak_within)))
+    }
+}

@@ -1,0 +1,21 @@
+//! Probes of a lab: fitted at every depth, scored beside baselines, saved, found again.
+//!
+//! - `settings`: how probes are fitted and scored
+//! - `job`: one model on one dataset with one prompt; its card, split and scorer
+//! - `fitting`: every hook point in one run, or as parts that are merged
+//! - `model_baselines`: the untrained and the shuffled model
+//! - `request`: the settings of one probing, applied to a dataset
+//! - `report`: probes with their scores, for printing and drawing
+
+mod fitting;
+mod job;
+mod model_baselines;
+mod report;
+mod request;
+mod settings;
+
+pub use fitting::{fit_all, fit_parts, merge_parts};
+pub use job::ProbingJob;
+pub use report::{BestLayer, ProbeReport};
+pub use request::{PreparedRequest, ProbeRequest};
+pub use settings::ProbingSettings;

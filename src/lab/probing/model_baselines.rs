@@ -1,0 +1,74 @@
+//! Model baselines: the untrained and the shuffled model, as many layers at a time as fit into memory.
+
+use super::super::extraction::Extraction;
+use super::job::ProbingJob;
+use crate::activations::Activations;
+use crate::error::Result;
+use crate::hook_point::HookPoint;
+use crate::model::memory;
+use crate::probes::stacked;
+use crate::progress::Observer;
+use crate::results::{SHUFFLED_WEIGHTS, UNTRAINED};
+use std::collections::BTreeMap;
+
+/// Bytes of activations that are held at once whatever memory is free; more layers than fit are computed in several passes,
+/// each of which begins at the first layer.
+const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
+
+/// A model of the same shape without what training gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaselineModel {
+    /// Weights drawn from a seed.
+    Untrained,
+    /// The model's own weights, those of each tensor in another order.
+    Shuffled,
+}
+
+impl BaselineModel {
+    /// Both.
+    pub const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
+
+    /// The name in result rows.
+    pub fn name(self) -> &'static str {
+        match self {
+            BaselineModel::Untrained => UNTRAINED,
+            BaselineModel::Shuffled => SHUFFLED_WEIGHTS,
+        }
+    }
+
+    /// Computes the activations of all entities, as deep as they are needed.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub fn activations(
+        self,
+        job: &ProbingJob,
+        points: &[HookPoint],
+        observer: &mut dyn Observer,
+    ) -> Result<BTreeMap<HookPoint, Activations>> {
+        let Extraction { model, .. } = job.extraction;
+        let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
+        let transformer = match self {
+            BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed)?,
+            BaselineModel::Shuffled => model.shuffled_up_to(last, job.settings.seed)?,
+        };
+        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('_', " "));
+        let mut arrays = job.extraction.through(&transformer, points, &stage, observer)?;
+        if let Some(train) = job.train {
+            for (point, of_train) in train.through(&transformer, points, &stage, observer)? {
+                let both = stacked(of_train, &arrays[&point])?;
+                arrays.insert(point, both);
+            }
+        }
+        Ok(arrays)
+    }
+}
+
+/// The number of layers that are held at once: as many as fit into half of the free memory.
+pub fn layers_at_once(job: &ProbingJob) -> usize {
+    let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
+    let n_train = job.train.map_or(0, |train| train.dataset().entities.len());
+    let n_entities = job.extraction.dataset().entities.len() + n_train;
+    let values = n_entities * job.extraction.model.spec().d_model;
+    (bytes as usize / (values * size_of::<f32>()).max(1)).max(1)
+}

@@ -1,0 +1,109 @@
+//! Probes with their scores, for printing, drawing and steering.
+
+use super::super::extraction::Done;
+use super::super::figures::Drawn;
+use super::super::selection::{best_point, test_score};
+use super::job::ProbingJob;
+use crate::datasets::TargetKind;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::results::{PredictionRow, RIDGE, ScoreRow, load_rows};
+use std::path::PathBuf;
+
+/// The probes of one dataset and prompt with their scores.
+#[derive(Debug, Clone)]
+pub struct ProbeReport {
+    /// The dataset.
+    pub dataset: String,
+    /// The kind of its target.
+    pub kind: TargetKind,
+    /// The model's name in folders.
+    pub model: String,
+    /// The last folder of the results' paths: the prompt's name with the settings that are not the default.
+    pub results: String,
+    /// The folder of probes, scores and predictions.
+    pub folder: PathBuf,
+    /// Folds and leaked test entities, in words.
+    pub audit: String,
+    /// Now, or before.
+    pub done: Done,
+    /// The layer that is reported.
+    pub best: BestLayer,
+    /// All scores, those of baselines included.
+    pub scores: Vec<ScoreRow>,
+    /// The predictions at the best layer, if they were computed now.
+    pub predictions: Option<Vec<PredictionRow>>,
+}
+
+/// The layer with the least leave-one-out error on the training entities, and its test R².
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BestLayer {
+    /// The hook point.
+    pub point: HookPoint,
+    /// R² on the test entities, the mean over targets.
+    pub r2: f64,
+    /// The lower end of its 95 % interval.
+    pub low: f64,
+    /// The upper end of its 95 % interval.
+    pub high: f64,
+}
+
+impl BestLayer {
+    /// The best layer of some scores.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if they have no leave-one-out rows, or no test R².
+    pub fn of(dataset: &str, scores: &[ScoreRow]) -> Result<BestLayer> {
+        let point = best_point(scores)?;
+        let row = test_score(scores, RIDGE, Some(point), "r2", "mean")
+            .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
+        Ok(BestLayer { point, r2: row.value, low: row.low, high: row.high })
+    }
+}
+
+impl ProbeReport {
+    /// Collects what a run has computed.
+    pub(super) fn new(
+        job: &ProbingJob,
+        done: Done,
+        scores: Vec<ScoreRow>,
+        predictions: Option<Vec<PredictionRow>>,
+    ) -> Result<ProbeReport> {
+        let dataset = job.extraction.dataset();
+        Ok(ProbeReport {
+            dataset: dataset.name.clone(),
+            kind: dataset.kind.clone(),
+            model: job.extraction.model.name.clone(),
+            results: job.results(),
+            folder: job.folder(),
+            audit: job.audit()?,
+            done,
+            best: BestLayer::of(&dataset.name, &scores)?,
+            scores,
+            predictions,
+        })
+    }
+
+    /// Loads the scores of an earlier run.
+    pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
+        let scores = load_rows(&job.folder().join("scores.csv"))?;
+        ProbeReport::new(job, Done::Before, scores, None)
+    }
+
+    /// The layer that is reported.
+    pub fn best(&self) -> BestLayer {
+        self.best
+    }
+
+    /// The rows to draw.
+    ///
+    /// # Errors
+    /// Those of the predictions' file, if they were computed before.
+    pub fn drawn(&self) -> Result<Drawn> {
+        let predictions = match &self.predictions {
+            Some(predictions) => predictions.clone(),
+            None => load_rows(&self.folder.join("predictions.csv"))?,
+        };
+        Ok(Drawn { dataset: self.dataset.clone(), scores: self.scores.clone(), predictions })
+    }
+}

@@ -1,0 +1,98 @@
+//! A request for probes: texts, tokens, and how probes are fitted.
+
+use super::super::datasets::find;
+use super::super::extraction::{Extraction, ExtractionSettings};
+use super::super::folders::Lab;
+use super::super::prompted::Prompted;
+use super::super::prompting::Prompting;
+use super::fitting::fit_all;
+use super::job::ProbingJob;
+use super::report::ProbeReport;
+use super::settings::ProbingSettings;
+use crate::activations::{Division, Recording};
+use crate::datasets::Dataset;
+use crate::error::Result;
+use crate::model::Model;
+use crate::progress::Observer;
+
+/// The settings of one probing.
+#[derive(Debug, Clone, Default)]
+pub struct ProbeRequest {
+    /// Texts, tokens, stored numbers, and further hook points to extract.
+    pub extraction: ExtractionSettings,
+    /// How probes are fitted and scored.
+    pub probing: ProbingSettings,
+}
+
+/// The datasets of a request with their prompts.
+pub struct PreparedRequest {
+    tested: Prompted,
+    train: Option<Prompted>,
+    recording: Recording,
+}
+
+impl ProbeRequest {
+    /// Fits and scores probes of a dataset, unless their scores are there; `model` has the tokenizer that
+    /// [`Prompting::set_up`] gives it.
+    ///
+    /// # Errors
+    /// Those of the extraction and of the fit.
+    pub fn probe(
+        &self,
+        lab: &Lab,
+        model: &Model,
+        dataset: Dataset,
+        observer: &mut dyn Observer,
+    ) -> Result<ProbeReport> {
+        let prepared = self.prepare(lab, model, dataset, observer)?;
+        let job = prepared.job(lab, model, &self.probing);
+        let report = fit_all(&job, observer)?;
+        if !self.extraction.hook_points.is_empty() {
+            let points = self.extraction.points(model.spec())?;
+            job.extraction.record(&points, Division::of(&model.transformer), observer)?;
+        }
+        Ok(report)
+    }
+
+    /// Prompts the dataset, and the one to train on if it is another.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] if settings do not fit together, or a prompt does not suit its dataset.
+    pub fn prepare(
+        &self,
+        lab: &Lab,
+        model: &Model,
+        dataset: Dataset,
+        observer: &mut dyn Observer,
+    ) -> Result<PreparedRequest> {
+        self.probing.check()?;
+        let recording = self.extraction.one_row()?;
+        let ProbingSettings { train, train_prompt, .. } = &self.probing;
+        let train = match (train, train_prompt) {
+            (None, None) => None,
+            (name, prompt) => {
+                let of_name = name.as_ref().map(|name| find(lab, name, observer)).transpose()?;
+                let dataset = of_name.unwrap_or_else(|| dataset.clone());
+                let prompting = &self.extraction.prompting;
+                let prompt = prompt.clone().unwrap_or_else(|| prompting.prompt.clone());
+                let prompting = Prompting { prompt, ..prompting.clone() };
+                let extraction = ExtractionSettings { prompting, ..self.extraction.clone() };
+                Some(extraction.apply(dataset, model)?)
+            }
+        };
+        Ok(PreparedRequest { tested: self.extraction.apply(dataset, model)?, train, recording })
+    }
+}
+
+impl PreparedRequest {
+    /// The job of these datasets.
+    pub fn job<'a>(
+        &'a self,
+        lab: &'a Lab,
+        model: &'a Model,
+        settings: &'a ProbingSettings,
+    ) -> ProbingJob<'a> {
+        let on = |prompted| Extraction { lab, model, prompted, recording: self.recording };
+        ProbingJob { extraction: on(&self.tested), settings, train: self.train.as_ref().map(on) }
+    }
+}

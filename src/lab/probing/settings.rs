@@ -1,0 +1,220 @@
+//! Settings of probing: readers, split, penalties, baselines, intervals.
+
+use super::super::written::written;
+use crate::datasets::{Dataset, name_of};
+use crate::error::{Error, Result};
+use crate::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// Settings of probing: how probes are fitted, scored and compared with baselines.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ProbingSettings {
+    /// Other readers beside the ridge probe, by name.
+    #[serde(alias = "method")]
+    pub methods: Vec<String>,
+    /// The column whose classes are predicted as well.
+    pub classes: Option<String>,
+    /// The entities that are held out.
+    #[serde(deserialize_with = "written")]
+    pub split: SplitPlan,
+    /// Another dataset to train on, by name or file.
+    pub train: Option<String>,
+    /// Another prompt to train on.
+    pub train_prompt: Option<String>,
+    /// The column whose groups the bootstrap draws as a whole.
+    pub cluster: Option<String>,
+    /// The penalties λ to try, as `--alphas` writes them.
+    pub alphas: Option<String>,
+    /// True if baselines are left out.
+    pub no_baselines: bool,
+    /// True if the distances of the paper's reference code are added.
+    pub paper_metrics: bool,
+    /// The distance to a training entity within which a test entity is reported as leaked.
+    pub leak_within: Option<f64>,
+    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and readers that draw.
+    pub seed: u64,
+    /// Bootstrap resamples of each interval.
+    pub resamples: usize,
+}
+
+impl Default for ProbingSettings {
+    fn default() -> ProbingSettings {
+        ProbingSettings {
+            methods: Vec::new(),
+            classes: None,
+            split: SplitPlan::default(),
+            train: None,
+            train_prompt: None,
+            cluster: None,
+            alphas: None,
+            no_baselines: false,
+            paper_metrics: false,
+            leak_within: None,
+            seed: 0,
+            resamples: 500,
+        }
+    }
+}
+
+impl ProbingSettings {
+    /// The name of a results folder: the prompt's, and each setting that is not the default.
+    pub fn folder(&self, prompt: &str) -> String {
+        let mut name = prompt.to_string();
+        let mut add = |part: String| {
+            let plain = |c: char| if c.is_alphanumeric() || "-+_.".contains(c) { c } else { '_' };
+            name += &format!(".{}", part.chars().map(plain).collect::<String>());
+        };
+        if self.split != SplitPlan::default() {
+            add(format!("split_{}", self.split));
+        }
+        self.train.iter().for_each(|train| add(format!("from_{}", name_of(train))));
+        self.train_prompt.iter().for_each(|prompt| add(format!("from_prompt_{prompt}")));
+        if !self.methods.is_empty() {
+            add(format!("with_{}", self.methods.join("+")));
+        }
+        self.classes.iter().for_each(|column| add(format!("classes_{column}")));
+        self.alphas.iter().for_each(|alphas| add(format!("alphas_{alphas}")));
+        self.cluster.iter().for_each(|column| add(format!("cluster_{column}")));
+        if self.no_baselines {
+            add("alone".into());
+        }
+        if self.paper_metrics {
+            add("paper_metrics".into());
+        }
+        name
+    }
+
+    /// The baselines to score.
+    pub fn beside(&self) -> Beside {
+        if self.no_baselines { Beside::Nothing } else { Beside::Baselines }
+    }
+
+    /// Checks that the settings fit together, before anything is computed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the flag.
+    pub fn check(&self) -> Result<()> {
+        if self.resamples < 2 {
+            let expected = "2 or more: of fewer there is no interval";
+            return Err(Error::invalid("--resamples", self.resamples, expected));
+        }
+        let methods = self.methods()?;
+        let names_classes = |method: &Method| matches!(method, Method::Classifier(_));
+        match (&self.classes, methods.iter().any(names_classes)) {
+            (None, true) => Err(Error::invalid(
+                "--method",
+                self.methods.join(", "),
+                "--classes COLUMN beside it, which says what classes are read",
+            )),
+            (Some(column), false) => Err(Error::invalid(
+                "--classes",
+                column,
+                "--method logistic or mean-difference beside it, which read classes",
+            )),
+            _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
+                let found = self.leak_within.unwrap_or_default();
+                Err(Error::invalid("--leak-within", found, "a distance that is not negative"))
+            }
+            _ => self.grid().map(drop),
+        }
+    }
+
+    fn methods(&self) -> Result<Vec<Method>> {
+        self.methods.iter().map(|name| Method::find(name.trim())).collect()
+    }
+
+    fn grid(&self) -> Result<PenaltyGrid> {
+        self.alphas.as_deref().map_or(Ok(PenaltyGrid::default()), str::parse)
+    }
+
+    /// Applies the settings to a scorer; `train` is the dataset that is trained on, where it is another.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a column has no two groups among the test entities.
+    pub fn apply<'a>(
+        &self,
+        scorer: Scorer<'a>,
+        train: Option<&Dataset>,
+        tested: &Dataset,
+    ) -> Result<Scorer<'a>> {
+        let both = |column: &str| -> Result<Vec<String>> {
+            let mut all = train.map_or(Ok(Vec::new()), |train| labels(train, column))?;
+            all.extend(labels(tested, column)?);
+            Ok(all)
+        };
+        let mut scorer = Scorer {
+            grid: self.grid()?,
+            metrics: if self.paper_metrics { Metrics::WithPaper } else { Metrics::Usual },
+            beside: self.beside(),
+            ..scorer
+        };
+        if let Some(column) = &self.classes {
+            scorer.classes = Some(Classes::by_labels(column, &both(column)?)?);
+        }
+        if let Some(column) = &self.cluster {
+            // The bootstrap draws test entities alone.
+            let n_before = train.map_or(0, |train| train.entities.len());
+            let of = labels(tested, column)?;
+            let drawn: BTreeSet<&str> =
+                scorer.split.test().iter().map(|&entity| of[entity - n_before].as_str()).collect();
+            if drawn.len() < 2 {
+                let one = drawn.first().copied().unwrap_or_default();
+                let found = format!("one group among the test entities, `{one}`");
+                let expected = "two groups or more to draw from; choose another column";
+                return Err(Error::invalid(format!("--cluster {column}"), found, expected));
+            }
+            let groups = Classes::by_labels(column, &of)?.of;
+            scorer.clusters = Some(vec![0; n_before].into_iter().chain(groups).collect());
+        }
+        for method in self.methods()? {
+            match method {
+                Method::Ridge => {}
+                Method::Reader(reader) => scorer.readers.push(reader),
+                Method::Classifier(classifier) => scorer.classifiers.push(classifier),
+            }
+        }
+        Ok(scorer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_that_differ_have_folders_that_differ() {
+        let usual = ProbingSettings::default();
+        assert_eq!(usual.folder("empty"), "empty");
+        let settings = ProbingSettings {
+            split: "group:country".parse().unwrap(),
+            train: Some("some/us_place.csv".into()),
+            methods: vec!["ols".into(), "mlp".into()],
+            alphas: Some("0.1,10".into()),
+            no_baselines: true,
+            ..usual.clone()
+        };
+        let folder = "empty.split_group_country.from_us_place.with_ols+mlp.alphas_0.1_10.alone";
+        assert_eq!(settings.folder("empty"), folder);
+        let odd = ProbingSettings { train_prompt: Some("Where is {}?".into()), ..usual };
+        assert_eq!(odd.folder("empty"), "empty.from_prompt_Where_is____");
+    }
+
+    #[test]
+    fn methods_and_classes_that_do_not_fit_are_refused() {
+        let with = |methods: &[&str], classes: Option<&str>| {
+            let methods = methods.iter().map(|m| m.to_string()).collect();
+            ProbingSettings { methods, classes: classes.map(String::from), ..ProbingSettings::default() }
+                .check()
+        };
+        assert!(with(&["ols", "ridge"], None).is_ok() && with(&["logistic", "pca"], Some("country")).is_ok());
+        assert!(with(&["logistic"], None).unwrap_err().to_string().contains("--classes COLUMN"));
+        assert!(with(&["ols"], Some("country")).unwrap_err().to_string().contains("logistic"));
+        assert!(with(&["forest"], None).unwrap_err().to_string().contains("forest"));
+        let odd = ProbingSettings { leak_within: Some(-1.0), ..ProbingSettings::default() };
+        assert!(odd.check().unwrap_err().to_string().contains("--leak-within"));
+        let odd = ProbingSettings { alphas: Some("x".into()), ..ProbingSettings::default() };
+        assert!(odd.check().unwrap_err().to_string().contains("--alphas"));
+    }
+}

@@ -1,0 +1,215 @@
+//! An experiment from beginning to end: activations, probes, figures, sweeps; what is done is found again.
+
+use super::datasets::{Pulled, find};
+use super::experiment::Experiment;
+use super::extraction::{Done, ExtractionSettings};
+use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, figure_files};
+use super::folders::Lab;
+use super::probing::{ProbeReport, ProbeRequest};
+use super::prompting::Prompting;
+use super::saved_probes::SavedProbes;
+use super::suggest;
+use super::sweeps::{SweepJob, SweepReport, SweepSettings, latent, prompts};
+use crate::datasets::{Dataset, TargetKind};
+use crate::error::Result;
+use crate::figures::dose_response;
+use crate::hook_point::HookPoint;
+use crate::model::Model;
+use crate::progress::Observer;
+use crate::results::SweepRow;
+use crate::steering::LayerSet;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Everything that an experiment found.
+pub struct Report {
+    /// The model's name in folders.
+    pub model: String,
+    /// The flags by which the model is opened again.
+    pub model_flags: String,
+    /// The number of its blocks.
+    pub n_layers: usize,
+    /// True if it generates text.
+    pub generates: bool,
+    /// The datasets that were brought into the lab.
+    pub pulled: Vec<Pulled>,
+    /// One entry a dataset and prompt.
+    pub probes: Vec<Labelled>,
+    /// The sweeps.
+    pub sweeps: Vec<SweepReport>,
+    /// The number of stages that were computed now.
+    pub n_new: usize,
+}
+
+/// Probes with the prompt as the experiment names it.
+pub struct Labelled {
+    /// The prompt.
+    pub asked: String,
+    /// The probes.
+    pub probes: ProbeReport,
+}
+
+impl Report {
+    /// Each dataset's name, with its prompt where it has several, and its probes.
+    pub fn labels(&self) -> Vec<(String, &ProbeReport)> {
+        let of_dataset = |name: &str| self.probes.iter().filter(|one| one.probes.dataset == name).count();
+        let label = |one: &Labelled| match of_dataset(&one.probes.dataset) {
+            1 => one.probes.dataset.clone(),
+            _ => format!("{}, {}", one.probes.dataset, one.asked),
+        };
+        self.probes.iter().map(|one| (label(one), &one.probes)).collect()
+    }
+
+    /// True if there are probes of a kind of target.
+    pub fn has(&self, kind: &TargetKind) -> bool {
+        self.probes.iter().any(|one| one.probes.kind == *kind)
+    }
+}
+
+/// A dataset with one of its prompts.
+struct Task {
+    prompting: Prompting,
+    /// The prompt as the experiment names it.
+    asked: String,
+    dataset: Dataset,
+}
+
+/// The tasks of an experiment, checked before any weights are read.
+fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Vec<Task>> {
+    let mut tasks = Vec::new();
+    for name in &experiment.datasets {
+        let dataset = find(lab, name, observer)?;
+        for asked in experiment.prompts_of(name) {
+            let prompting = experiment.prompting(&asked);
+            prompting.prompt(&dataset)?;
+            tasks.push(Task { prompting, asked, dataset: dataset.clone() });
+        }
+    }
+    Ok(tasks)
+}
+
+/// Runs an experiment with its model.
+///
+/// # Errors
+/// Those of its stages; what is complete by then is kept.
+pub fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
+    experiment.probing.check()?;
+    experiment.extraction.one_row()?;
+    let pulled = experiment.pull.map_or(Ok(Vec::new()), |source| source.pull(lab, observer))?;
+    let tasks = tasks(lab, experiment, observer)?;
+    let model = experiment.model.open(lab, observer)?;
+    let model = experiment.extraction.prompting.set_up(model, observer)?;
+    let mut report = Report {
+        model: model.name.clone(),
+        model_flags: suggest::of_model(&model),
+        n_layers: model.spec().n_layers,
+        generates: model.transformer.generates(),
+        pulled,
+        probes: Vec::new(),
+        sweeps: Vec::new(),
+        n_new: 0,
+    };
+    for Task { prompting, asked, dataset } in tasks {
+        let extraction = ExtractionSettings { prompting, ..experiment.extraction.clone() };
+        let request = ProbeRequest { extraction, probing: experiment.probing.clone() };
+        let probes = request.probe(lab, &model, dataset, observer)?;
+        report.n_new += usize::from(probes.done == Done::Now);
+        report.probes.push(Labelled { asked, probes });
+    }
+    draw_all(lab, &report, observer)?;
+    steer(lab, experiment, &mut Steering { model: &model, report: &mut report }, observer)?;
+    Ok(report)
+}
+
+/// Draws the figures of each prompt with all datasets that have it, unless they are there.
+fn draw_all(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
+    let folders: BTreeSet<&str> = report.probes.iter().map(|one| one.probes.results.as_str()).collect();
+    for results in folders {
+        let folder = lab.figures(&report.model, results);
+        if report.n_new == 0 && is_drawn(&folder, "r2_by_layer") {
+            continue;
+        }
+        let of_prompt = report.probes.iter().filter(|one| one.probes.results == results);
+        let drawn = of_prompt.map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
+        draw_probes(&report.model, &drawn, &mut Canvas { folder, observer })?;
+    }
+    Ok(())
+}
+
+/// True if both files of a figure are there.
+fn is_drawn(folder: &Path, name: &str) -> bool {
+    figure_files(folder, name).iter().all(|file| file.is_file())
+}
+
+/// A model to steer, and the report that its sweeps are added to.
+struct Steering<'a> {
+    model: &'a Model,
+    report: &'a mut Report,
+}
+
+/// Runs the experiment's sweeps and draws them.
+fn steer(
+    lab: &Lab,
+    experiment: &Experiment,
+    Steering { model, report }: &mut Steering,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    if !model.transformer.generates() && !experiment.sweeps.is_empty() {
+        let reason = "it sees both ways or came without a language-model head, so it does not generate";
+        let n = experiment.sweeps.len();
+        observer.note(&format!("the {n} sweeps are left out for {}: {reason}", model.name));
+        return Ok(());
+    }
+    for settings in &experiment.sweeps {
+        let dataset = find(lab, &settings.dataset, observer)?;
+        // A dataset's first prompt is the one that steers.
+        let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
+        let Some(Labelled { probes, .. }) = of_dataset else { continue };
+        let latent = latent(settings, model, observer)?;
+        let layers = match (&settings.layers[..], settings.layer, &latent) {
+            (_, _, Some(latent)) => vec![LayerSet::one(latent.layer)],
+            ([], Some(layer), _) => vec![LayerSet::one(layer)],
+            ([], None, _) => vec![LayerSet::one(default_layer(probes, model))],
+            (several, ..) => several.to_vec(),
+        };
+        let settings = SweepSettings { prompts: prompts(settings, &dataset)?, ..settings.clone() };
+        let folder = settings.probes.clone().unwrap_or_else(|| probes.folder.clone());
+        let probes = &SavedProbes::load(folder)?;
+        let (dataset, settings) = (&dataset, &settings);
+        let job = SweepJob { model, dataset, probes, settings, layers, latent };
+        let sweep = SweepReport::of(lab, job, observer)?;
+        report.n_new += sweep.n_new;
+        report.sweeps.push(sweep);
+    }
+    draw_sweeps(lab, report, observer)
+}
+
+/// Draws each sweep of several layers in its own folder, and the sweeps of one layer together.
+fn draw_sweeps(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
+    let mut single: Vec<SweepRow> = Vec::new();
+    for sweep in &report.sweeps {
+        if sweep.layers.len() == 1 {
+            single.extend(sweep.rows.iter().cloned());
+            continue;
+        }
+        let folder = lab.figures(&report.model, "steering").join(sweep.settings.name());
+        if sweep.n_new > 0 || !is_drawn(&folder, "dose_by_layer") {
+            draw_sweep(&sweep.rows, &mut Canvas { folder, observer })?;
+        }
+    }
+    let Some(first) = report.probes.first().filter(|_| !single.is_empty()) else { return Ok(()) };
+    let folder = lab.figures(&report.model, &first.probes.results);
+    if report.n_new > 0 || !is_drawn(&folder, "dose_response") {
+        Canvas { folder, observer }.save("dose_response", |format| dose_response(&single, format))?;
+    }
+    Ok(())
+}
+
+/// The best layer, but early enough that two blocks can still act on the change.
+fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
+    let latest = model.spec().n_layers.saturating_sub(3);
+    match probes.best.point {
+        HookPoint::ResidPost(l) => l.min(latest),
+        _ => latest,
+    }
+}

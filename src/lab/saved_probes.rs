@@ -1,0 +1,241 @@
+//! Saved probes, found in the lab by their targets.
+
+use super::datasets::find;
+use super::folders::Lab;
+use super::suggest;
+use crate::artefact::Card;
+use crate::datasets::{BUNDLED, Dataset, Prompt, name_of};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::probes::ProbeSet;
+use crate::progress::Observer;
+use crate::steering::RequiredTarget;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The file of a folder of probes.
+const FILE: &str = "probes.safetensors";
+
+/// The probes that are meant, where there are several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeChoice {
+    /// The dataset they were fitted to: a name, or the file that was probed; by default the first with suitable probes.
+    pub dataset: Option<String>,
+    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the newest.
+    pub probes: Option<PathBuf>,
+}
+
+impl ProbeChoice {
+    /// True if anything was chosen.
+    pub fn is_some(&self) -> bool {
+        self.dataset.is_some() || self.probes.is_some()
+    }
+
+    /// The name of the dataset, if one was chosen: of a file, without folder and ending.
+    pub fn dataset_name(&self) -> Option<String> {
+        self.dataset.as_deref().map(name_of)
+    }
+}
+
+/// A set of probes in its folder.
+#[derive(Debug, Clone)]
+pub struct SavedProbes {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The probes.
+    pub set: ProbeSet,
+    /// The date in their card.
+    date: String,
+}
+
+/// Finds probes of a model in a lab; each file is loaded once.
+pub struct ProbeFinder<'a> {
+    lab: &'a Lab,
+    model: &'a Model,
+    choice: &'a ProbeChoice,
+    all: OnceCell<Vec<Rc<SavedProbes>>>,
+}
+
+impl<'a> ProbeFinder<'a> {
+    /// A finder that has loaded nothing.
+    pub fn new(lab: &'a Lab, model: &'a Model, choice: &'a ProbeChoice) -> ProbeFinder<'a> {
+        ProbeFinder { lab, model, choice, all: OnceCell::new() }
+    }
+
+    /// The lab.
+    pub fn lab(&self) -> &'a Lab {
+        self.lab
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    /// The newest probes that predict the targets, of the first dataset that has some.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] with the command that makes such probes, or if they do not fit the model.
+    pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
+        let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
+        let saved = suitable.ok_or_else(|| self.nothing(targets))?;
+        saved.check_fits(self.model)?;
+        Ok(saved.clone())
+    }
+
+    /// All probes that may be meant: dataset by dataset, the newest of each first.
+    ///
+    /// # Errors
+    /// Those of the files; [`Error::Invalid`] if the chosen folder has none.
+    pub fn all(&self) -> Result<&[Rc<SavedProbes>]> {
+        if let Some(all) = self.all.get() {
+            return Ok(all);
+        }
+        let all = self.load()?.into_iter().map(Rc::new).collect();
+        Ok(self.all.get_or_init(|| all))
+    }
+
+    fn load(&self) -> Result<Vec<SavedProbes>> {
+        if let Some(folder) = self.folder() {
+            return Ok(vec![SavedProbes::load(folder)?]);
+        }
+        if let Some(probes) = &self.choice.probes {
+            let expected = "a folder with probes.safetensors: a path, or a name below probes/MODEL/DATASET";
+            return Err(Error::invalid("--probes", probes.display(), expected));
+        }
+        let mut all = Vec::new();
+        for dataset in folders(&self.lab.probes_of(&self.model.name)) {
+            let name = dataset.file_name().map(|name| name.to_string_lossy().into_owned());
+            if self.choice.dataset_name().is_some_and(|wanted| Some(wanted) != name) {
+                continue;
+            }
+            let with_probes = folders(&dataset).into_iter().filter(|folder| folder.join(FILE).is_file());
+            all.extend(with_probes.map(SavedProbes::load).collect::<Result<Vec<_>>>()?);
+        }
+        let place = |name: &str| BUNDLED.iter().position(|known| *known == name).unwrap_or(BUNDLED.len());
+        let usual = Prompt::empty().name;
+        all.sort_by(|a, b| {
+            let dataset = |saved: &SavedProbes| {
+                let name = saved.set.about.dataset.clone();
+                (place(&name), name)
+            };
+            // Of one second, those with default settings.
+            let made = |saved: &SavedProbes| (saved.date.clone(), saved.folder.ends_with(&usual));
+            dataset(a).cmp(&dataset(b)).then(made(b).cmp(&made(a)))
+        });
+        Ok(all)
+    }
+
+    /// The folder that was chosen, if it is one of probes.
+    fn folder(&self) -> Option<PathBuf> {
+        let probes = self.choice.probes.as_ref()?;
+        let of_model = self.lab.probes_of(&self.model.name);
+        let below = match self.choice.dataset_name() {
+            Some(dataset) => vec![of_model.join(dataset).join(probes)],
+            None => folders(&of_model).into_iter().map(|dataset| dataset.join(probes)).collect(),
+        };
+        let places = [probes.clone(), self.lab.join("probes").join(probes), of_model.join(probes)];
+        places.into_iter().chain(below).find(|folder| folder.join(FILE).is_file())
+    }
+
+    /// The dataset of some probes: as it was chosen, else by their name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the lab has no dataset of that name.
+    pub fn dataset(&self, saved: &SavedProbes, observer: &mut dyn Observer) -> Result<Dataset> {
+        let name = &saved.set.about.dataset;
+        match &self.choice.dataset {
+            Some(chosen) => find(self.lab, chosen, observer),
+            None => find(self.lab, name, observer).map_err(|_| {
+                let expected =
+                    format!("its file, given as --dataset FILE, or {name}.csv in the lab's datasets");
+                Error::invalid("dataset of the probes", format!("{name}, which is not in the lab"), expected)
+            }),
+        }
+    }
+
+    /// The error that there are no such probes, with the command that makes them.
+    fn nothing(&self, targets: &RequiredTarget) -> Error {
+        let there = self.all().unwrap_or_default();
+        if !there.is_empty() {
+            let words = |saved: &Rc<SavedProbes>| {
+                let about = &saved.set.about;
+                let unit = if about.unit.is_empty() { String::new() } else { format!(" in {}", about.unit) };
+                format!("{} ({}{unit})", about.dataset, about.targets.join(", "))
+            };
+            let mut words: Vec<String> = there.iter().map(words).collect();
+            words.dedup();
+            let found = format!("probes of {}", words.join(", "));
+            let expected = match targets {
+                RequiredTarget::Unit(unit) => format!(
+                    "one that reads a number in {unit}: say it in the unit of one of these or by its target's name \
+                     (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
+                ),
+                other => format!("probes of {other}; `mappa probe` makes them"),
+            };
+            return Error::invalid("probes", found, expected);
+        }
+        let dataset = self.choice.dataset.clone().unwrap_or_else(|| match targets {
+            RequiredTarget::Target(name) if name == "year" => "historical_figure".into(),
+            RequiredTarget::Target(_) | RequiredTarget::Unit(_) => "DATASET".into(),
+            RequiredTarget::Anything | RequiredTarget::Place => "world_place".into(),
+        });
+        let rest = format!("--dataset {}", suggest::quoted(&dataset));
+        let make = suggest::command(self.lab, &suggest::of_model(self.model), "probe", &rest);
+        let found = format!("no probes of {targets}");
+        Error::bad_file(self.lab.probes_of(&self.model.name), found, format!("some; make them with `{make}`"))
+    }
+}
+
+impl SavedProbes {
+    /// Loads the probes of a folder.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file.
+    pub fn load(folder: PathBuf) -> Result<SavedProbes> {
+        let set = ProbeSet::load(&folder.join(FILE))?;
+        let card = Card::load(&folder.join("card.json"))?;
+        let date = card.and_then(|card| card.record.get("date").cloned()).unwrap_or_default();
+        Ok(SavedProbes { folder, set, date })
+    }
+
+    /// The file of the probes.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(FILE)
+    }
+
+    /// Checks that the probes are of this model and as wide as its stream.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file and the hook point.
+    pub fn check_fits(&self, model: &Model) -> Result<()> {
+        let (path, set) = (self.file(), &self.set);
+        if set.about.model != model.name {
+            let found = format!("probes of the model `{}`", set.about.model);
+            return Err(Error::bad_file(
+                path,
+                found,
+                format!("probes of `{}`, which is steered", model.name),
+            ));
+        }
+        for point in set.points() {
+            let (found, width) = (set.get(point)?.probe.d_model(), model.spec().width_at(point));
+            if width != Some(found) {
+                let found = format!("a probe of {found} weights at {point}");
+                let expected =
+                    width.map_or("no such place in this model".into(), |width| format!("{width} weights"));
+                return Err(Error::bad_file(path, found, format!("{expected}; make the probes anew")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folders in a folder, in order of their names; none if it does not exist.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut all: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    all.sort();
+    all
+}

@@ -1,0 +1,18 @@
+//! Steering along what a lab holds: probes, files of vectors, dictionaries.
+//!
+//! - `change`: what is changed, at which hook points, by how much; the hook for a prompt
+//! - `recommended_layers`: the blocks to steer at by default
+//! - `latent`: a latent of a dictionary
+//! - `readings`: predictions of the probes with and without the change
+//! - `steered_text`: a text with and without a change, in one call
+
+mod change;
+mod latent;
+mod readings;
+mod recommended_layers;
+mod steered_text;
+
+pub use change::Change;
+pub use latent::{Latent, LoadedLatent};
+pub use readings::{ReadingTable, readings};
+pub use steered_text::SteeredText;

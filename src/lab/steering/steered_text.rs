@@ -1,0 +1,52 @@
+//! A text with and without a change, in one call.
+
+use super::super::folders::Lab;
+use super::super::saved_probes::ProbeFinder;
+use super::change::Change;
+use crate::error::{Error, Result};
+use crate::model::{Continuation, Hook, Model, Untouched, generate};
+use crate::progress::Silent;
+use std::fmt;
+
+/// Tokens that are generated.
+const N_TOKENS: usize = 24;
+
+/// A prompt with its continuations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SteeredText {
+    /// The prompt.
+    pub prompt: String,
+    /// The text that follows it without the change.
+    pub unsteered: String,
+    /// The text that follows it with the change.
+    pub steered: String,
+}
+
+impl fmt::Display for SteeredText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SteeredText { prompt, unsteered, steered } = self;
+        write!(f, "unsteered: {prompt}{unsteered}\nsteered:   {prompt}{steered}")
+    }
+}
+
+impl SteeredText {
+    /// Continues a prompt with the most probable tokens, without and with a change.
+    ///
+    /// # Errors
+    /// Those of the change; [`Error::Invalid`] if the model does not generate.
+    pub fn new(lab: &Lab, model: &Model, prompt: &str, change: &Change) -> Result<SteeredText> {
+        let observer = &mut Silent;
+        let refused = |problem: String| Error::invalid("prompt", problem, "a text this model can read");
+        let framed = model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)?;
+        let finder = ProbeFinder::new(lab, model, &change.probes);
+        let change = change.settled(&finder, observer)?;
+        let mut hook = change.steers(&finder, &framed, observer)?;
+        let plan = Continuation::greedy(N_TOKENS).until_end(&model.tokenizer);
+        let text = |hook: &mut dyn Hook| {
+            let written = generate(&model.transformer, &framed.encoded.ids, &plan, hook)?;
+            model.tokenizer.spell(written.written_ids())
+        };
+        let (unsteered, steered) = (text(&mut Untouched)?, text(&mut hook)?);
+        Ok(SteeredText { prompt: prompt.into(), unsteered, steered })
+    }
+}

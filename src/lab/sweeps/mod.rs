@@ -1,0 +1,16 @@
+//! Dose–response sweeps of a lab: layers × doses × prompts × directions, saved layer by layer.
+//!
+//! - `settings`: the plan of a sweep
+//! - `groups`: entities by a value of a column; answers read out of texts
+//! - `job`: one plan carried out; layers that are done are found again
+//! - `report`: a sweep with its rows
+
+mod groups;
+mod job;
+mod report;
+mod settings;
+
+pub use groups::entities;
+pub use job::SweepJob;
+pub use report::{SweepReport, latent, prompts, sweep};
+pub use settings::SweepSettings;

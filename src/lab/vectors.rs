@@ -1,0 +1,157 @@
+//! Files of directions made in a lab: of a probe, of a class of entities, or of contrasted texts.
+
+use super::datasets::find;
+use super::extraction::Extraction;
+use super::folders::Lab;
+use super::models::weights_card;
+use super::prompted::Prompted;
+use super::saved_probes::{ProbeChoice, ProbeFinder};
+use crate::activations::Recording;
+use crate::artefact::{self, Card};
+use crate::datasets::Prompt;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::model::Model;
+use crate::probes::ProbeSet;
+use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::steering::{Basis, ContrastMethod, ContrastPairs, RequiredTarget, Vectors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The origin of a direction.
+#[derive(Debug, Clone)]
+pub enum VectorSource {
+    /// A target of a probe, along its pattern or its weights.
+    Probe(String, Basis),
+    /// Entities with a value in a column, `COLUMN=VALUE`, against all others.
+    Class(String),
+    /// A JSONL file of pairs of texts.
+    Pairs(PathBuf),
+    /// Two files of texts, one a line: positive and negative.
+    Texts(PathBuf, PathBuf),
+}
+
+/// Settings of a file of directions.
+#[derive(Debug, Clone)]
+pub struct VectorSettings {
+    /// The origin.
+    pub source: VectorSource,
+    /// The probes, or the dataset of the class.
+    pub probes: ProbeChoice,
+    /// For texts: difference of means, or first principal component.
+    pub method: ContrastMethod,
+    /// For texts: the hook points, by name or glob.
+    pub hook_points: String,
+}
+
+/// Makes directions, one a layer, with the card that describes them.
+///
+/// # Errors
+/// Those of the probes, the extraction and the files.
+pub fn make_vectors(
+    lab: &Lab,
+    model: &Model,
+    settings: &VectorSettings,
+    observer: &mut dyn Observer,
+) -> Result<(Vectors, Card)> {
+    let card = weights_card(model, Card::new())
+        .input("model", &model.name)
+        .input("weights_sha256", &model.weights_sha256);
+    let mut dataset = settings.probes.dataset.clone().unwrap_or_else(|| "world_place".into());
+    let (vectors, card) = match &settings.source {
+        VectorSource::Probe(target, along) => {
+            let finder = ProbeFinder::new(lab, model, &settings.probes);
+            let saved = finder.newest(&RequiredTarget::of_target(target))?;
+            dataset.clone_from(&saved.set.about.dataset);
+            (of_probe(&saved.set, target, *along)?, card.input("probe", target))
+        }
+        VectorSource::Class(class) => {
+            (of_class(lab, model, &Class { dataset: &dataset, class }, observer)?, card.input("class", class))
+        }
+        VectorSource::Pairs(file) => {
+            let hash = artefact::hash(&artefact::load_bytes(file)?);
+            (of_texts(model, &ContrastPairs::load(file)?, settings)?, card.input("pairs_sha256", hash))
+        }
+        VectorSource::Texts(positive, negative) => {
+            let pairs = ContrastPairs::load_two(positive, negative)?;
+            let both = [artefact::load_bytes(positive)?, artefact::load_bytes(negative)?].concat();
+            (of_texts(model, &pairs, settings)?, card.input("texts_sha256", artefact::hash(&both)))
+        }
+    };
+    let card = card.input("dataset", dataset).note("vectors", vectors.points().count());
+    Ok((vectors, card))
+}
+
+/// The vectors that move a target's prediction by one unit.
+fn of_probe(probes: &ProbeSet, target: &str, along: Basis) -> Result<Vectors> {
+    let row = probes.target(target)?;
+    let mut at = BTreeMap::new();
+    for point in probes.points().filter(|point| matches!(point, HookPoint::ResidPost(_))) {
+        let stored = probes.get(point)?;
+        let vector = match along {
+            Basis::Pattern => stored.stream.pattern.row(row).to_vec(),
+            Basis::Weights => stored.probe.least_changes()?.row(row).to_vec(),
+        };
+        at.insert(point, vector);
+    }
+    Ok(Vectors::new(at))
+}
+
+/// A class of a dataset's entities.
+struct Class<'a> {
+    dataset: &'a str,
+    class: &'a str,
+}
+
+/// The vectors from the mean of all other training entities to the mean of the class's.
+fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer) -> Result<Vectors> {
+    let dataset = find(lab, class.dataset, observer)?;
+    let class = class.class;
+    let expected = format!("COLUMN=VALUE with one of {}", dataset.table.columns().join(", "));
+    let (column, value) = class
+        .split_once('=')
+        .and_then(|(column, value)| Some((dataset.table.column(column.trim())?, value.trim())))
+        .ok_or_else(|| Error::invalid("--class", class, expected))?;
+    let is_member = |i: &usize| dataset.table.cell(dataset.entities[*i].row, column) == Some(value);
+    let train: Vec<usize> = (0..dataset.entities.len()).filter(|i| !dataset.entities[*i].is_test).collect();
+    let (members, others): (Vec<usize>, Vec<usize>) = train.into_iter().partition(is_member);
+    if members.is_empty() || others.is_empty() {
+        let found = format!("{} training rows with it and {} without", members.len(), others.len());
+        return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
+    }
+    let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
+    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    extraction.extract(observer)?;
+    let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
+    let mut show = |done| {
+        let (stage, unit) = ("means", ProgressUnit::Count);
+        observer.progress(&Progress { stage, done, total, unit, detail: "" });
+    };
+    for layer in 0..model.spec().n_layers {
+        show(layer as u64);
+        let point = HookPoint::ResidPost(layer);
+        let rows = extraction.activations()?.load(point)?;
+        at.insert(point, ContrastMethod::MeanDifference.of_rows(rows.view(), &members, &others)?);
+    }
+    show(total);
+    Ok(Vectors::new(at))
+}
+
+fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
+    let spec = model.spec();
+    let mut present = HookPoint::all(spec.n_layers);
+    present.retain(|point| spec.width_at(*point).is_some());
+    pairs.vectors(model, &HookPoint::choose(&settings.hook_points, &present)?, settings.method)
+}
+
+/// Loads vectors that are each as wide as their hook point in a model.
+///
+/// # Errors
+/// Those of the file; [`Error::Invalid`] naming the hook point.
+pub fn load_vectors(file: &Path, shift: i64, model: &Model) -> Result<Vectors> {
+    let vectors = Vectors::load(file, shift)?;
+    for point in vectors.points() {
+        vectors.get(model.spec(), point)?;
+    }
+    Ok(vectors)
+}
