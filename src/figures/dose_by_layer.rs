@@ -1,5 +1,6 @@
 //! The effect of a whole sweep at each layer and dose, as a heat map.
 
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::paint::paint;
 use super::scene::{Anchor, Label, Scene};
@@ -14,6 +15,15 @@ const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
 /// A cell of the heat map.
 const CELL: (f64, f64) = (82.0, 34.0);
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "dose_by_layer",
+    about: "the effect of a sweep at each layer and dose",
+    subject: Subject::Sweep,
+    applies: |rows| !rows.points.rows.is_empty(),
+    draw: |rows, format| dose_by_layer(&rows.points.rows, &rows.points.title, format),
+};
 
 /// Draws the effect at each layer and dose: blue along the dose, red against it, with its value and, in
 /// brackets, that of random directions of the same length.

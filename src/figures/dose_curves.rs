@@ -82,6 +82,11 @@ pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
         .collect()
 }
 
+/// True if some row is of the probe's direction.
+pub(super) fn has_probe(rows: &[SweepRow]) -> bool {
+    rows.iter().any(|row| row.direction == "probe")
+}
+
 fn place(row: &SweepRow) -> String {
     let SweepRow { target, layers, direction, dose, read_layer, prompt, .. } = row;
     format!(

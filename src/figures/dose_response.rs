@@ -1,7 +1,8 @@
 //! The effect of a steering dose on the probe's reading and on the next token.
 
 use super::axis::{Axis, Interval};
-use super::dose_curves::{Curve, Curves, Sweep, collect, ends, mean, unit};
+use super::dose_curves::{Curve, Curves, Sweep, collect, ends, has_probe, mean, unit};
+use super::figure_kind::{FigureKind, Subject};
 use super::font;
 use super::format::Format;
 use super::legend::{Legend, Swatch};
@@ -28,6 +29,15 @@ const PROMPT: Stroke = Stroke::solid(SKY.faint(0.8), 1.1);
 const RANDOM: Stroke = Stroke::solid(GREY, 2.6);
 const BAND: Ink = GREY.faint(0.3);
 const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "dose_response",
+    about: "the effect of a sweep's doses on readings and on the next token",
+    subject: Subject::Sweep,
+    applies: |rows| has_probe(&rows.sweep),
+    draw: |rows, format| dose_response(&rows.sweep, format),
+};
 
 /// Draws the effect of each dose, one column for each target and steered layer: above, the change of the probe's
 /// reading at the last layer from dose 0; below, the KL divergence from the unsteered model.

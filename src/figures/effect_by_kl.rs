@@ -1,6 +1,7 @@
 //! The effect of a whole sweep against its cost: the divergence of the next token.
 
 use super::axis::{Axis, Interval};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
@@ -16,6 +17,15 @@ const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
 /// The colours of layers' lines: yellow would be too faint.
 const LINES: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, WINE];
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "effect_by_kl",
+    about: "the effect of a sweep against the divergence of the next token",
+    subject: Subject::Sweep,
+    applies: |rows| !rows.points.rows.is_empty(),
+    draw: |rows, format| effect_by_kl(&rows.points.rows, &rows.points.title, format),
+};
 
 /// Draws the effect against the divergence of the next token, two lines a layer, for doses above and below 0; random
 /// directions are grey.

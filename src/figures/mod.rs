@@ -1,6 +1,6 @@
 //! Pictures of saved rows: rows in, SVG or PNG bytes out; nothing is read, written or fitted here.
 //!
-//! - `registry`: the table of all figures, by name; `format`: [`Format`] and [`Caption`]
+//! - [`FIGURES`]: the table of all figures; `figure_kind`: an entry; `format`: [`Format`] and [`Caption`]
 //! - `r2_by_layer`: a probe's R² at each depth, beside its baselines
 //! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers; `readings` of both
 //! - `neurons`: MLP units that are correlated with a target
@@ -16,6 +16,7 @@ mod dose_by_layer;
 mod dose_curves;
 mod dose_response;
 mod effect_by_kl;
+mod figure_kind;
 mod font;
 mod format;
 mod header;
@@ -27,7 +28,6 @@ mod panel;
 mod predictions;
 mod r2_by_layer;
 mod readings;
-mod registry;
 mod scatter;
 mod scene;
 mod style;
@@ -41,10 +41,21 @@ mod text_by_dose;
 pub use dose_by_layer::dose_by_layer;
 pub use dose_response::dose_response;
 pub use effect_by_kl::effect_by_kl;
+pub use figure_kind::{Captioned, FigureKind, SavedRows, Subject};
 pub use font::letters_without_glyph;
 pub use format::{Caption, Format};
 pub use neurons::neurons;
 pub use predictions::predictions;
 pub use r2_by_layer::r2_by_layer;
-pub use registry::{Captioned, FIGURES, FigureKind, SavedRows, Subject};
 pub use text_by_dose::text_by_dose;
+
+/// Every figure, in the order in which the figures of one subject are drawn.
+pub const FIGURES: [FigureKind; 7] = [
+    predictions::FIGURE,
+    neurons::FIGURE,
+    r2_by_layer::FIGURE,
+    dose_response::FIGURE,
+    text_by_dose::FIGURE,
+    dose_by_layer::FIGURE,
+    effect_by_kl::FIGURE,
+];

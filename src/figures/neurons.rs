@@ -1,6 +1,7 @@
 //! The rank correlation of each MLP unit with a target, block by block.
 
 use super::axis::{Axis, Interval};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::{Caption, Format};
 use super::header::{draw_head, head_height};
 use super::legend::{Legend, Swatch};
@@ -20,6 +21,15 @@ const BELOW: f64 = 76.0;
 const TITLE: f64 = 26.0;
 /// The false discovery rate below which a unit is drawn as correlated with its target.
 const SURE: f64 = 0.01;
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "neurons",
+    about: "rank correlations of a dataset's target with MLP units",
+    subject: Subject::Dataset { suffix: "_neurons" },
+    applies: |rows| !rows.neurons.rows.is_empty(),
+    draw: |rows, format| neurons(&rows.neurons.rows, &rows.neurons.caption(), format),
+};
 
 /// Draws the rank correlation of every unit with its target against its block, a panel for each target.
 ///

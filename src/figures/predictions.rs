@@ -1,5 +1,6 @@
 //! Predicted against true targets of one dataset at one hook point: a map of places, or a scatter plot of numbers.
 
+use super::figure_kind::{FigureKind, Subject};
 use super::format::{Caption, Format};
 use super::legend::{Legend, Swatch};
 use super::map;
@@ -14,6 +15,15 @@ use std::collections::BTreeSet;
 
 /// Group names longer than this are cut in the legend.
 const LONGEST: usize = 28;
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "predictions",
+    about: "predicted against true places or numbers of a dataset",
+    subject: Subject::Dataset { suffix: "" },
+    applies: |rows| !rows.predictions.rows.is_empty(),
+    draw: |rows, format| predictions(&rows.predictions.rows, &rows.predictions.caption(), format),
+};
 
 /// Draws a probe's predictions of the test entities against the true values.
 ///

@@ -1,6 +1,7 @@
 //! A probe's R² at each depth of the model, beside its baselines; one panel for each dataset.
 
 use super::axis::{Axis, Interval};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
@@ -45,6 +46,15 @@ struct Curves {
     dataset: String,
     scores: [Vec<Score>; METHODS.len()],
 }
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "r2_by_layer",
+    about: "R² at each depth beside its baselines, for all datasets",
+    subject: Subject::Datasets,
+    applies: |rows| !rows.scores.is_empty(),
+    draw: |rows, format| r2_by_layer(&rows.scores, format),
+};
 
 /// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
 /// with shuffled weights and on shuffled labels, and the baselines without a model as level lines.

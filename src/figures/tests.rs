@@ -5,7 +5,7 @@ use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
 use super::test_rows::{places, score, scores, sweep, texts, units, years};
 use super::*;
-use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepRow};
+use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow};
 use crate::{Error, Result};
 
 /// A caption as long as a run's own.
@@ -343,4 +343,22 @@ fn scores_of_other_hook_points_are_ignored() {
     other.hook_point = "blocks.1.hook_mlp_out".into();
     more.push(other);
     assert!(r2_by_layer(&rows, Format::Svg).unwrap() == r2_by_layer(&more, Format::Svg).unwrap());
+}
+
+#[test]
+fn figures_have_different_names_and_are_drawn_from_saved_rows() {
+    let point = SweepPoint { dose: 1.0, direction: "probe".into(), ..SweepPoint::default() };
+    let rows = SavedRows {
+        scores: scores(2),
+        predictions: Captioned { rows: places(50), ..Captioned::default() },
+        neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
+        sweep: texts(),
+        points: Captioned { rows: vec![point], ..Captioned::default() },
+    };
+    let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+    assert_eq!(names.len(), FIGURES.len());
+    for figure in FIGURES {
+        assert!(figure.applies(&rows) && !figure.applies(&SavedRows::default()), "{}", figure.name);
+        assert!(figure.draw(&rows, Format::Svg).unwrap().starts_with(b"<svg"), "{}", figure.name);
+    }
 }

@@ -1,7 +1,8 @@
 //! The place or time that the steered text names, against the dose.
 
 use super::axis::{Axis, Interval};
-use super::dose_curves::{Curve, ends, unit};
+use super::dose_curves::{Curve, ends, has_probe, unit};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
@@ -31,6 +32,16 @@ const SHARES: [(Ink, &str); 3] = [
     (VERMILLION.faint(0.75), "against it"),
     (PALE, "names nothing"),
 ];
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "text_by_dose",
+    about: "the places or times that a sweep's texts name",
+    subject: Subject::Sweep,
+    // Without a name in an unsteered text, no text can be said to have moved.
+    applies: |rows| has_probe(&rows.sweep) && rows.sweep.iter().any(is_unsteered_with_name),
+    draw: |rows, format| text_by_dose(&rows.sweep, format),
+};
 
 /// Draws, one column for each steered layer, the distance from the place (or time) that the unsteered text names to
 /// the place that the steered text names; below, the shares of texts that moved along the dose, against it, or name nothing.
@@ -147,6 +158,10 @@ fn shares(texts: &[(f64, Move)], dose: f64) -> [f64; 3] {
         }
     }
     counts.map(|count| count / f64::max(n, 1.0))
+}
+
+fn is_unsteered_with_name(row: &SweepRow) -> bool {
+    row.dose == 0.0 && row.named_value.is_some()
 }
 
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
