@@ -14,7 +14,7 @@ pub enum Format {
 pub struct Caption<'a> {
     /// The subject, such as the dataset and the hook point.
     pub title: &'a str,
-    /// A result beside it, such as the test R².
+    /// A result, such as the test R².
     pub subtitle: &'a str,
     /// The same score of the baselines; may be empty.
     pub baselines: &'a str,

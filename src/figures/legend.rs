@@ -4,7 +4,7 @@ use super::font;
 use super::scene::{Label, Point, Scene};
 use super::style::{FONT_SLACK, Ink, LABEL_SIZE, Stroke};
 
-/// The mark beside a legend's words.
+/// The mark of a legend's entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Swatch {
     /// A line.

@@ -17,7 +17,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 90.0;
 const BELOW: f64 = 76.0;
-/// Room for a panel's title, which stands above its frame.
+/// Room for a panel's title, above its frame.
 const TITLE: f64 = 26.0;
 /// The false discovery rate below which a unit is drawn as correlated with its target.
 const SURE: f64 = 0.01;

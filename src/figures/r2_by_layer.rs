@@ -1,4 +1,4 @@
-//! A probe's R² at each depth of the model, beside its baselines; one panel for each dataset.
+//! A probe's R² at each depth of the model, with its baselines; one panel for each dataset.
 
 use super::axis::{Axis, Interval};
 use super::figure_kind::{FigureKind, Subject};
@@ -11,7 +11,7 @@ use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED};
 
-/// The lowest R² on the axis; what is lower is drawn on the edge with a triangle.
+/// The lowest R² on the axis; lower values are drawn on the edge as a triangle.
 const FLOOR: f64 = -0.1;
 const PANEL_HEIGHT: f64 = 240.0;
 const LEFT: f64 = 76.0;
@@ -50,7 +50,7 @@ struct Curves {
 /// The figure in the table of all figures.
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "r2_by_layer",
-    about: "R² at each depth beside its baselines, for all datasets",
+    about: "R² at each depth with its baselines, for all datasets",
     subject: Subject::Datasets,
     applies: |rows| !rows.scores.is_empty(),
     draw: |rows, format| r2_by_layer(&rows.scores, format),

@@ -30,7 +30,7 @@ pub struct Prepared<'a> {
     pub(super) model: TextModel<'a>,
     pub(crate) recording: Recording,
     dataset: &'a Dataset,
-    /// The stage that observers are told.
+    /// The stage in progress reports.
     stage: String,
     spans: Vec<Span>,
     all: Batches,
