@@ -2,6 +2,7 @@
 //! steps, and prints one line of JSON with the seconds of each after the first ten.
 //!
 //! `cargo bench --bench topk -- IN.safetensors UNITS K BATCH STEPS`
+#![allow(clippy::expect_used, clippy::panic, reason = "bad input ends a benchmark")]
 
 use mappa::features::train::{DictionaryTrainer, TrainSettings};
 use mappa::progress::Silent;

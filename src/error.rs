@@ -1,18 +1,18 @@
-//! Everything that can go wrong: what was found, what was expected, the way out.
+//! All faults: the value found, the value expected, the way out.
 
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible call in the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, with the data and the paths a user needs to mend it.
+/// A fault, with the data and the paths that a user needs to mend it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to read or write a file.
     #[error("{path}: cannot {action}", path = .path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum Error {
         path: PathBuf,
         /// The row, counted from 1 without the header.
         row: u64,
-        /// What was found and what was expected.
+        /// The fault: the value found and the value expected.
         problem: String,
     },
     /// A file without a column it needs.
@@ -44,9 +44,9 @@ pub enum Error {
     BadFile {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// Its content.
         found: String,
-        /// What it should hold, and what to do.
+        /// The expected content, and the way out.
         expected: String,
     },
     /// Weights without a tensor that the family needs.
@@ -88,7 +88,7 @@ pub enum Error {
         field: String,
         /// The value found.
         value: String,
-        /// What is honoured.
+        /// The values that are honoured.
         expected: String,
     },
     /// A hook point name that is not known.
@@ -99,7 +99,7 @@ pub enum Error {
         /// The forms there are.
         known: String,
     },
-    /// An entity whose tokens cannot be told apart in the tokenised text.
+    /// An entity whose tokens cannot be found in the tokenised text.
     #[error("{dataset}: row {row}: cannot place `{name}` in the tokens of `{text}`: {problem}")]
     EntityNotPlaced {
         /// The dataset's name.
@@ -110,17 +110,17 @@ pub enum Error {
         name: String,
         /// The whole text.
         text: String,
-        /// What stood in the way.
+        /// The obstacle.
         problem: String,
     },
-    /// A number that is infinite or not a number where neither may stand.
+    /// A value that is infinite or NaN where it must be finite.
     #[error("{place}: found {found}; {advice}")]
     NonFinite {
-        /// Where: tensor, layer, entity.
+        /// The place: tensor, layer, entity.
         place: String,
         /// The value.
         found: f64,
-        /// What to do.
+        /// The way out.
         advice: String,
     },
     /// An argument or a setting outside what is allowed.
@@ -130,10 +130,10 @@ pub enum Error {
         what: String,
         /// Its value.
         found: String,
-        /// What is allowed.
+        /// The allowed values.
         expected: String,
     },
-    /// Saved work that was made from something else than what is now asked for.
+    /// Saved work that was made from other inputs than the present ones.
     #[error("{path}: made with {field} {found}, now {expected}; {way_out}", path = .path.display())]
     CardMismatch {
         /// The card.
@@ -152,11 +152,11 @@ pub enum Error {
     NotOnHub {
         /// The hub that was asked.
         endpoint: String,
-        /// What was asked for: repo, revision or file.
+        /// The kind of thing that was requested: repo, revision or file.
         what: &'static str,
         /// Its name.
         name: String,
-        /// What to do.
+        /// The way out.
         advice: String,
     },
     /// The hub wants a token, another one, or a licence accepted.
@@ -168,7 +168,7 @@ pub enum Error {
         repo: String,
         /// The HTTP status, 401 or 403.
         status: u16,
-        /// What to do.
+        /// The way out.
         advice: String,
     },
     /// The hub cannot be reached, and the cache is no substitute.
@@ -177,16 +177,16 @@ pub enum Error {
         folder = .folder.display()
     )]
     HubUnreachable {
-        /// What was asked for.
+        /// The requested address.
         url: String,
-        /// What the cache lacks.
+        /// The files or the revision that the cache lacks.
         missing: String,
-        /// Where it was sought.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// What went wrong on the way.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A model that is not whole in the cache while nothing may be downloaded.
+    /// A model that is not complete in the cache, in offline mode.
     #[error(
         "`{repo}`: offline (HF_HUB_OFFLINE), and the cache has no {missing} in {folder}; unset HF_HUB_OFFLINE to download",
         folder = .folder.display()
@@ -194,9 +194,9 @@ pub enum Error {
     NotInCache {
         /// The repo, with its revision.
         repo: String,
-        /// What the cache lacks.
+        /// The files or the revision that the cache lacks.
         missing: String,
-        /// Where it was sought.
+        /// The folder that was searched.
         folder: PathBuf,
     },
     /// A repo without the files that make a model.
@@ -211,40 +211,40 @@ pub enum Error {
         /// The files that are there.
         found: String,
     },
-    /// The hub answered with something that is no answer.
+    /// The hub's answer makes no sense.
     #[error("{url}: found {found}; expected {expected}")]
     HubAnswer {
-        /// What was asked for.
+        /// The requested address.
         url: String,
-        /// What came.
+        /// The answer.
         found: String,
-        /// What should have come, and what to do.
+        /// The expected answer, and the way out.
         expected: String,
     },
-    /// A download that broke off more often than it was worth retrying.
+    /// A download that broke off too often.
     #[error(
         "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); what came is kept: run the same command again to go on"
     )]
     DownloadCut {
         /// The file in the repo.
         file: String,
-        /// How often in a row.
+        /// The number of failed attempts in a row.
         attempts: u32,
         /// The bytes that are kept.
         done: u64,
         /// The bytes there should be, or `an unknown number`.
         total: String,
-        /// What happened last.
+        /// The last failure.
         problem: String,
     },
-    /// A file that came whole but is not what the hub promised.
+    /// A complete download with other content than the hub promised.
     #[error(
         "{file}: found {what} {found}; expected {expected}; it was thrown away: run the same command again"
     )]
     DownloadDiffers {
         /// The file in the repo.
         file: String,
-        /// What differs: size or sha256.
+        /// The property that differs: size or sha256.
         what: &'static str,
         /// Its value.
         found: String,
@@ -256,22 +256,22 @@ pub enum Error {
     DiskFull {
         /// The folder or file on the full disk.
         path: PathBuf,
-        /// The bytes still to come, or `more`.
+        /// The bytes that are missing, or `more`.
         needed: String,
         /// The bytes that are free, or `an unknown number`.
         free: String,
-        /// What to do, and what is kept.
+        /// The way out, and what is kept.
         advice: &'static str,
     },
-    /// A folder that another process writes to.
+    /// A folder in which another process writes.
     #[error("{path}: {owner} is writing here; wait until it is done, or stop it", path = .path.display())]
     InUse {
         /// The folder.
         path: PathBuf,
-        /// The other process: its number, its machine, and when it began.
+        /// The other process: its id, its machine and its start.
         owner: String,
     },
-    /// The person at the terminal, or the system, asked the program to stop.
+    /// A stop that the user or the system requested.
     #[error("stopped: {kept} of {of} entities are kept; the same command goes on from there")]
     Stopped {
         /// Entities that are recorded.
@@ -299,13 +299,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Wraps an operating system error with what was tried and where.
+    /// Wraps an operating system error with the action and the path.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.as_ref().to_path_buf();
         move |source| Error::Io { action, path, source }
     }
 
-    /// A bad file: what it holds, what it should hold.
+    /// A [`Error::BadFile`] with the content found and the content expected.
     pub fn bad_file(path: impl AsRef<Path>, found: impl ToString, expected: impl ToString) -> Error {
         Error::BadFile {
             path: path.as_ref().to_path_buf(),
@@ -314,12 +314,12 @@ impl Error {
         }
     }
 
-    /// A bad argument: its value, what is allowed.
+    /// An [`Error::Invalid`] with the value found and the values allowed.
     pub fn invalid(what: impl ToString, found: impl ToString, expected: impl ToString) -> Error {
         Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
     }
 
-    /// The same error with another way out, where saved work was made from something else.
+    /// The same error with another way out, if it is a [`Error::CardMismatch`].
     pub fn with_way_out(self, other: &'static str) -> Error {
         match self {
             Error::CardMismatch { path, field, found, expected, .. } => {
@@ -329,7 +329,7 @@ impl Error {
         }
     }
 
-    /// Whether the user can mend it (exit code 1), the fault is ours (2), or the program was stopped (130).
+    /// The exit code: 1 for a fault that the user can mend, 2 for one of mappa, 130 for a requested stop.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Stopped { .. } | Error::StoppedTraining { .. } => 130,

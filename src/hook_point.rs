@@ -15,17 +15,17 @@ use std::str::FromStr;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HookPoint {
-    /// The stream that enters block `l`, `[n_tokens, d_model]`.
+    /// The residual stream before block `l`, `[n_tokens, d_model]`.
     ResidPre(usize),
     /// The concatenated heads before the output matrix, `[n_tokens, n_heads * d_head]`.
     AttnZ(usize),
-    /// What attention adds to the stream, `[n_tokens, d_model]`.
+    /// The output of attention, `[n_tokens, d_model]`.
     AttnOut(usize),
     /// The stream between attention and MLP of a sequential block, `[n_tokens, d_model]`.
     ResidMid(usize),
     /// The MLP's neurons after the non-linearity and the gate, `[n_tokens, d_mlp]`.
     MlpPost(usize),
-    /// What the MLP adds to the stream, `[n_tokens, d_model]`.
+    /// The output of the MLP, `[n_tokens, d_model]`.
     MlpOut(usize),
     /// The stream after block `l`, before any final norm, `[n_tokens, d_model]`.
     ResidPost(usize),
@@ -55,7 +55,7 @@ impl HookPoint {
         }
     }
 
-    /// How curves name the place: `embed` for what enters block 0, else the block index.
+    /// The place's label on an axis: `embed` for the input of block 0, else the block index.
     pub fn label(self) -> String {
         match self {
             HookPoint::ResidPre(0) => "embed".to_string(),
@@ -68,7 +68,7 @@ impl HookPoint {
         std::iter::once(HookPoint::ResidPre(0)).chain((0..n_layers).map(HookPoint::ResidPost)).collect()
     }
 
-    /// Every place of a model of `n_layers` blocks, in the order in which a pass comes by.
+    /// Every place of a model of `n_layers` blocks, in the order of the pass.
     pub fn all(n_layers: usize) -> Vec<HookPoint> {
         let of_layer = |l| {
             [
@@ -84,20 +84,20 @@ impl HookPoint {
         (0..n_layers).flat_map(of_layer).collect()
     }
 
-    /// Whether a pass that looks at these may stop before the last block they name is run.
+    /// True if a pass that reads only these may stop before the last of their blocks.
     pub fn end_before_block<'a>(points: impl Iterator<Item = &'a HookPoint> + Clone) -> bool {
         let last = points.clone().map(|point| point.layer()).max();
         let mut of_last = points.filter(|point| Some(point.layer()) == last);
         of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
     }
 
-    /// The places among `present` that a list of names and globs means, in the order of `present`.
+    /// The places among `present` that match a list of names and globs, in the order of `present`.
     ///
-    /// Names and globs stand between commas. `*` is any run of characters, `?` any one, `{3,5}` either of
-    /// the two; `embed` is what enters block 0.
+    /// Names and globs are separated by commas. `*` is any run of characters, `?` any one, `{3,5}` either of
+    /// the two; `embed` is the input of block 0.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] for a name or glob that means none of them, listing their forms.
+    /// [`Error::UnknownHookPoint`] for a name or glob that matches none of them, listing their forms.
     ///
     /// # Examples
     /// ```
@@ -137,10 +137,10 @@ impl HookPoint {
     }
 }
 
-/// The name of what enters block 0.
+/// The full name of `embed`.
 const EMBED: &str = "blocks.0.hook_resid_pre";
 
-/// The parts between commas, those in braces left alone.
+/// The parts between commas; a comma in braces separates nothing.
 fn split(list: &str) -> Vec<&str> {
     let mut depth = 0;
     let parts = list.split(|c| {
@@ -150,7 +150,7 @@ fn split(list: &str) -> Vec<&str> {
     parts.map(str::trim).collect()
 }
 
-/// The patterns that a glob with braces stands for.
+/// The patterns of a glob, one for each choice in its braces.
 fn alternatives(glob: &str) -> Vec<String> {
     let braces = glob.find('{').and_then(|open| Some((open, open + glob[open..].find('}')?)));
     let Some((open, close)) = braces else { return vec![glob.to_string()] };
@@ -159,7 +159,7 @@ fn alternatives(glob: &str) -> Vec<String> {
     choices.flat_map(|choice| alternatives(&format!("{before}{choice}{after}"))).collect()
 }
 
-/// Whether a name is what a pattern of `*` and `?` means.
+/// True if a name matches a pattern of `*` and `?`.
 fn means(pattern: &[u8], name: &[u8]) -> bool {
     match pattern.split_first() {
         None => name.is_empty(),
@@ -169,7 +169,7 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// The forms that some places have, for a message.
+/// The forms of some places, for a message.
 fn forms_of(present: &[HookPoint]) -> String {
     let last = present.iter().map(|point| point.layer()).max().unwrap_or(0);
     let is_there = |form: &str| present.iter().any(|point| point.form() == form);

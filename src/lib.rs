@@ -5,6 +5,7 @@
 //!
 //! - [`datasets`]: entities with a place or a year
 //! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! - [`tokenizer`]: texts to tokens, and back
 //! - [`hub`]: models fetched from the Hugging Face hub, in the cache that Python shares
 //! - [`activations`]: every layer's stream at each entity's last token
 //! - [`probes`]: linear readers of the stream, their scores and baselines
@@ -14,6 +15,7 @@
 //! - [`figures`]: pictures of saved rows
 //! - [`progress`]: observation of long work
 //! - [`training`]: the corpus and the trainer behind the bundled model
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
 pub mod artefact;
@@ -29,6 +31,7 @@ pub mod probes;
 pub mod progress;
 pub mod results;
 pub mod steering;
+pub mod tokenizer;
 pub mod training;
 
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The run record beside an artefact: what made it, from what.
+//! The run record beside an artefact: its inputs, its origin, its counts.
 
 use super::files::{load_bytes, save_bytes};
 use super::text::text_of;
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The run record beside an artefact: what made it, from what.
+/// The run record beside an artefact: its inputs, its origin, its counts.
 ///
-/// `inputs` holds what must be equal for the artefact to be reused (hashes, prompt, dtype, seed);
-/// `record` holds what is worth knowing but may differ (command line, date, version).
+/// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date, version)
+/// and `notes` may differ.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Card {
-    /// What decides the content, by name.
+    /// The inputs that decide the content, by name.
     pub inputs: BTreeMap<String, String>,
-    /// What happened when it was made.
+    /// The circumstances: command line, version, date.
     pub record: BTreeMap<String, String>,
-    /// What was counted or measured while making it.
+    /// Counts and measurements of the run.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
 }
@@ -38,13 +38,13 @@ impl Card {
         card
     }
 
-    /// Adds something that decides the content.
+    /// Adds an input, which decides the content.
     pub fn input(mut self, name: &str, value: impl ToString) -> Card {
         self.inputs.insert(name.into(), value.to_string());
         self
     }
 
-    /// Adds something that was counted or measured.
+    /// Adds a count or a measurement.
     pub fn note(mut self, name: &str, value: impl ToString) -> Card {
         self.notes.insert(name.into(), value.to_string());
         self
@@ -79,7 +79,7 @@ impl Card {
         Card::parse(path, &load_bytes(path)?).map(Some)
     }
 
-    /// Reads a card from its bytes; `path` is where they lie.
+    /// Reads a card from its bytes; `path` names it in errors.
     ///
     /// # Errors
     /// [`Error::BadFile`] if they are not a card.
@@ -89,7 +89,7 @@ impl Card {
         })
     }
 
-    /// Whether finished work with the same inputs already lies at `path`.
+    /// True if finished work with the same inputs already lies at `path`.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if work with other inputs lies there: nothing is overwritten.
@@ -98,12 +98,12 @@ impl Card {
         self.agrees_with(&found, path).map(|()| true)
     }
 
-    /// Refuses work with other inputs, which lies at `path`.
+    /// Refuses another card, of the work at `path`, if its inputs differ.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] naming the field.
     pub fn agrees_with(&self, found: &Card, path: &Path) -> Result<()> {
-        // A field that only one of the two has differs as well.
+        // A field that only one of the two cards has is a difference as well.
         for field in self.inputs.keys().chain(found.inputs.keys()) {
             let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
             let (before, now) = (value(found), value(self));
@@ -117,7 +117,7 @@ impl Card {
     }
 }
 
-/// The way to keep two pieces of work apart that differ in a field.
+/// The advice for work that differs in a field.
 fn way_out(field: &str) -> &'static str {
     match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {
@@ -131,7 +131,7 @@ fn way_out(field: &str) -> &'static str {
     }
 }
 
-/// Now, in universal time, as `2026-01-31T12:00:00Z`.
+/// The present time in UTC, as `2026-01-31T12:00:00Z`.
 pub fn date_now() -> String {
     let seconds =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());

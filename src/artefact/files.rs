@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Writes a file so that a reader finds the old content or the new, never a part.
+/// Writes a file atomically: a reader finds the old content or the new, never a part.
 ///
 /// # Errors
 /// [`Error::Io`] if the folder cannot be made or the file cannot be written.
@@ -24,7 +24,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Temporary files are private by default; an artefact is for everyone the folder is for.
+/// Temporary files are private by default; an artefact is readable by everyone who may read its folder.
 #[cfg(unix)]
 fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -47,15 +47,16 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// The SHA-256 of some bytes, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(Sha256::digest(bytes))
 }
 
 /// A digest in hexadecimal.
-pub(crate) fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: impl AsRef<[u8]>) -> String {
+    let digest = digest.as_ref();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The SHA-256 of a file that is read piece by piece, in hexadecimal.
+/// The SHA-256 of a file, in hexadecimal; the file is read piece by piece.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
@@ -65,7 +66,7 @@ pub fn hash_file(path: &Path) -> Result<String> {
     let mut piece = vec![0; 1 << 20];
     loop {
         match file.read(&mut piece).map_err(Error::io("read", path))? {
-            0 => return Ok(hex(&sha256.finalize())),
+            0 => return Ok(hex(sha256.finalize())),
             n => sha256.update(&piece[..n]),
         }
     }

@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The longest name, which leaves room for the endings of files: systems stop at 255 bytes.
+/// The longest name in bytes. File systems stop at 255; the rest is for endings.
 const LONGEST: usize = 200;
 
-/// A name that may be one folder's: it leaves no folder and shows in a terminal as it is.
+/// Checks a name that becomes a folder's: it must not lead outside its parent, and must be printable.
 ///
-/// `what` says in errors what has the name, such as `--name`.
+/// `what` names its source in errors, such as `--name`.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an empty name, one of dots alone, one with `/`, `\` or a control character, and one of
@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 /// assert!(mappa::artefact::folder_name("dataset", "..").is_err());
 /// ```
 pub fn folder_name(what: &str, name: &str) -> Result<String> {
-    // Marks that turn the direction of writing show another name than there is.
+    // Direction marks would display another name than the real one.
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_bad = |c: char| c.is_control() || turns(c) || "/\\\u{feff}".contains(c);
@@ -33,8 +33,7 @@ pub fn folder_name(what: &str, name: &str) -> Result<String> {
     Err(Error::invalid(what, format!("{name:?}"), expected))
 }
 
-/// The name of a file without its folder and its ending, as [`folder_name`] allows it, and not hidden: `.csv` is an
-/// ending without a name.
+/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without a name.
 ///
 /// # Errors
 /// As [`folder_name`], naming the file.

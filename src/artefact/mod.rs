@@ -1,8 +1,8 @@
-//! Artefacts on disk: written whole or not at all, each with a card that says what made it; and how texts are read.
+//! Artefacts on disk, written whole or not at all, each with a card of its origin; and the reading of text files.
 //!
 //! - `files`: whole files and their hashes
-//! - `text`: texts of any file, without a byte order mark, in UTF-8 or refused: [`load_text`], [`text_of`]
-//! - `folder_name`: names that may be a folder's
+//! - `text`: text files without a byte order mark, in UTF-8 or refused: [`load_text`], [`text_of`]
+//! - `folder_name`: names that are allowed as a folder's name
 //! - `card`: the run record beside an artefact: [`Card`]
 
 mod card;

@@ -1,13 +1,13 @@
-//! Texts of files: one function takes the byte order mark off and refuses what is not UTF-8.
+//! Text files: one function removes the byte order mark and refuses other encodings than UTF-8.
 
 use super::files::load_bytes;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Bytes at the beginning by which UTF-16 without a byte order mark is told.
+/// The first bytes of a file, in which UTF-16 without a byte order mark is recognised.
 const LOOKED_AT: usize = 1024;
 
-/// Reads a text file in UTF-8: without a byte order mark, each line end (`\r\n`, or `\r` alone) as `\n`.
+/// Reads a text file in UTF-8, without its byte order mark and with `\n` for each line end (`\r\n`, or `\r` alone).
 ///
 /// # Errors
 /// [`Error::Io`] naming the file; as [`text_of`].
@@ -23,8 +23,8 @@ pub fn load_text(path: &Path) -> Result<String> {
 /// The text in a file's bytes, without a byte order mark; `path` names the file in errors.
 ///
 /// # Errors
-/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and what else is not UTF-8, for NUL bytes, and for packed files,
-/// each with the line and the way out.
+/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and any other encoding, for NUL bytes, and for compressed files, each
+/// with the line and the way out.
 pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if let Some((found, expected)) = other_kind(bytes) {
         return Err(Error::bad_file(path, found, expected));
@@ -40,14 +40,14 @@ pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     }
 }
 
-/// The kind of file that its first bytes tell, where that is no UTF-8 text, and the way out.
+/// The kind of file, as its first bytes reveal it, and the way out; none for a file that may be UTF-8.
 fn other_kind(bytes: &[u8]) -> Option<(String, String)> {
     let save_as = |name: &str, label: &str| {
         let expected = format!("UTF-8: save it so, for example with `iconv -f {name} -t UTF-8 FILE > NEW`");
         Some((format!("a text in {label}"), expected))
     };
     match bytes {
-        // Before UTF-16: its mark begins this one.
+        // Before UTF-16, since this mark begins with UTF-16's.
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => save_as("UTF-32", "UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => save_as("UTF-16", "UTF-16"),
         [0x1f, 0x8b, ..] => {
@@ -71,7 +71,7 @@ fn other_kind(bytes: &[u8]) -> Option<(String, String)> {
     }
 }
 
-/// Refuses bytes that are not UTF-8 by their line, with what stands before them.
+/// The error for bytes that are not UTF-8, with their line and the text before them.
 fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Error {
     let at = error.valid_up_to();
     let line = line_at(bytes, at);

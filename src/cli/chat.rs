@@ -5,7 +5,8 @@ use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::lab::Lab;
-use mappa::model::{ChatDate, Forest, Model, Role, Turn, Untouched};
+use mappa::model::{Forest, Model, Untouched};
+use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::lab::{Comparison, Geometry, Lab, compare_probes, geometry, name_in_lab};
 use mappa::model::BUNDLED_MODEL;
-use mappa::probes::{Bootstrap, Drawn};
+use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
 use std::path::PathBuf;
 
@@ -63,9 +63,10 @@ pub struct Compare {
 
 impl Compare {
     fn run(&self, lab: &Lab) -> Result<()> {
-        let drawn = if self.by_group { Drawn::Groups } else { Drawn::Entities };
+        let units = if self.by_group { ResampledUnits::Groups } else { ResampledUnits::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
-        let Comparison { sides, rows } = compare_probes(lab, [&self.a, &self.b], drawn, bootstrap)?;
+        let resampling = Resampling { units, bootstrap };
+        let Comparison { sides, rows } = compare_probes(lab, [&self.a, &self.b], resampling)?;
         for ((folder, point), side) in sides.iter().zip(["A", "B"]) {
             println!("{side}  {}, {point}", folder.display());
         }

@@ -2,7 +2,8 @@
 
 use super::terminal;
 use clap::Args;
-use mappa::model::{Continuation, Forest, Framed, Hook, Model, Next, Sampling, Streamed, generate_each};
+use mappa::model::{Continuation, Forest, Hook, Model, Next, Sampling, generate_each};
+use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
 use mappa::{Error, Result};
 use std::io::Write as _;
 use std::time::Instant;
@@ -57,7 +58,7 @@ pub struct How {
 
 impl How {
     /// A prompt as the model is given it.
-    pub fn framed(&self, model: &Model, prompt: &str) -> Result<Framed> {
+    pub fn framed(&self, model: &Model, prompt: &str) -> Result<EncodedPrompt> {
         if let Some(note) = model.tokenizer.doubled_bos(prompt) {
             terminal::note(&note);
         }
@@ -70,7 +71,7 @@ impl How {
     /// Samples share the prompt's nodes, so that it is computed once.
     pub fn texts(
         &self,
-        (model, prompt): (&Model, &Framed),
+        (model, prompt): (&Model, &EncodedPrompt),
         hook: &mut dyn Hook,
         shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
@@ -105,8 +106,8 @@ impl Tokens {
         shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
         let begun: Vec<Vec<u32>> = texts.1.iter().map(|node| texts.0.tokens_to(*node)).collect();
-        let mut streamed: Vec<Streamed> =
-            begun.iter().map(|ids| Streamed::new(&model.tokenizer, ids, &self.stop)).collect();
+        let mut streamed: Vec<StreamingDecoder> =
+            begun.iter().map(|ids| StreamingDecoder::new(&model.tokenizer, ids, &self.stop)).collect();
         let mut failed = Ok(());
         let (mut first, mut last, mut n_after) = (None, None, 0);
         let mut each = |i: usize, id: u32| {
@@ -146,7 +147,7 @@ impl Tokens {
 }
 
 /// Shows a steered text while it is written.
-pub fn stream(how: &How, (model, prompt): (&Model, &Framed), hook: &mut dyn Hook) -> Result<()> {
+pub fn stream(how: &How, (model, prompt): (&Model, &EncodedPrompt), hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
     let mut show = |piece: &str| {
         print!("{piece}");

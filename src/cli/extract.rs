@@ -71,7 +71,7 @@ pub struct Extract {
     /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
     /// on it, so a store is not gone on with under another; it is here for tests.
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    group_nodes: Option<u32>,
+    batch_tokens: Option<u32>,
 }
 
 impl Extract {
@@ -121,7 +121,7 @@ impl Extract {
         let points = settings.points(model.spec())?;
         let extraction = Extraction { lab, model, prompted, recording: settings.recording() };
         let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
-        division.batch_tokens = self.group_nodes.map_or(division.batch_tokens, |n| n as usize);
+        division.batch_tokens = self.batch_tokens.map_or(division.batch_tokens, |n| n as usize);
         let how = match extraction.record(&points, division, observer)? {
             Done::Now => "extracted",
             Done::Before => "found, extracted before",

@@ -7,6 +7,7 @@ use mappa::datasets::{BUNDLED, Prompt};
 use mappa::figures::FIGURES;
 use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps};
 use mappa::model::BUNDLED_MODEL;
+use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 
 /// Draw figures again from saved rows; nothing is computed.
@@ -38,7 +39,7 @@ impl Figure {
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let model = &name_in_lab(lab, &self.model);
         let folder = self.folder(lab, model)?;
-        let scored = |name: &&str| lab.probes(model, name, &folder).join("scores.csv").is_file();
+        let scored = |name: &&str| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
         let names: Vec<String> = match &self.datasets[..] {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),

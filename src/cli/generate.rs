@@ -6,7 +6,8 @@ use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::Lab;
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::Untouched;
+use mappa::tokenizer::ChatDate;
 
 /// Continue a text, without any change.
 ///

@@ -2,7 +2,8 @@
 
 use super::observer::TerminalObserver;
 use clap::Args;
-use mappa::datasets::{Import, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+use mappa::datasets::ImportPlan;
+use mappa::datasets::{Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
 use mappa::lab::{DatasetSource, Lab, Pulled, pull_dataset, suggest};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ impl ImportFile {
         Ok(())
     }
 
-    fn plan(&self) -> Result<Import> {
+    fn plan(&self) -> Result<ImportPlan> {
         let stem = || Some(self.file.file_stem()?.to_string_lossy().into_owned());
         let name = self.name.clone().or_else(stem);
         let name = name.ok_or_else(|| Error::invalid("file", self.file.display(), "a file's name"))?;
@@ -90,7 +91,7 @@ impl ImportFile {
         };
         let incomplete = if self.skip_incomplete { Incomplete::LeftOut } else { Incomplete::Refused };
         let (entity, groups, test) = (self.entity.clone(), self.groups.clone(), self.test.clone());
-        Ok(Import { name, entity, target, groups, test, incomplete })
+        Ok(ImportPlan { name, entity, target, groups, test, incomplete })
     }
 }
 

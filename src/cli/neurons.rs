@@ -26,7 +26,7 @@ const LISTED: [(&str, usize, By); 3] = [
 ///
 /// Correlates every unit of every block (blocks.*.mlp.hook_post) with the target over the training entities:
 /// Spearman's rank correlation, how probable it is by chance, and adjusted for all units (Benjamini and Hochberg).
-/// Beside it stand the cosines of the unit's input and output weights with the probes of the stream. Then the
+/// Baselines it stand the cosines of the unit's input and output weights with the probes of the stream. Then the
 /// k units that correlate most, those whose weights align most, and random ones of the same blocks are held at
 /// their mean, and the probe's R² on test entities and the model's loss on entity texts and on control sentences
 /// are counted again. Probes first where that is not done.

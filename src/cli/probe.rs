@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 /// Fit probes at every layer and score them beside their baselines.
 ///
-/// Extracts first where that is not done. Beside every score: a ridge on the names alone, the mean of the
+/// Extracts first where that is not done. Baselines every score: a ridge on the names alone, the mean of the
 /// entity's group, the embedding, an untrained model of the same shape, the model with its weights shuffled,
 /// shuffled targets. docs/probes.md says what each score, split and baseline means.
 ///

@@ -4,7 +4,7 @@ use clap::Args;
 use mappa::datasets::Names;
 use mappa::lab::Prompting;
 use mappa::lab::suggest::quoted;
-use mappa::model::{Bos, ChatDate};
+use mappa::tokenizer::{Bos, ChatDate};
 
 /// The text around each entity.
 #[derive(Args, Debug, Clone)]

@@ -8,6 +8,7 @@ use mappa::artefact::folder_name;
 use mappa::datasets::TargetKind;
 use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
 use mappa::model::{Compute, DeviceChoice, Precision};
+use mappa::results::{SCORES_FILE, SWEEP_FILE};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -84,9 +85,9 @@ fn print_report(report: &Report, started: Instant) {
 fn print_next_steps(lab: &Lab, report: &Report) {
     let (model, folder) = (&report.model, report.probes.first().map_or("*", |one| &one.probes.results));
     println!("\nfigures     {}", lab.figures(model, folder).display());
-    println!("scores      {}", lab.probes(model, "*", folder).join("scores.csv").display());
+    println!("scores      {}", lab.probes(model, "*", folder).join(SCORES_FILE).display());
     if lab.sweeps(model).is_dir() {
-        println!("sweeps      {}", lab.sweeps(model).join("*").join("sweep.csv").display());
+        println!("sweeps      {}", lab.sweeps(model).join("*").join(SWEEP_FILE).display());
     }
     println!("activations {}", lab.join("activations").join(model).display());
     println!("\nTry next:");

@@ -5,7 +5,8 @@ use mappa::Result;
 use mappa::activations::{Placed, PromptedDataset, Recording, Span, Unplaced, place_texts};
 use mappa::datasets::Dataset;
 use mappa::lab::Prompting;
-use mappa::model::{Direction, Outline, Tokenizer};
+use mappa::model::{Direction, Outline};
+use mappa::tokenizer::Tokenizer;
 
 /// The number of entities without a place that are listed.
 const MOST_UNPLACED: usize = 20;
@@ -24,7 +25,7 @@ pub fn show(texts: &Prompting, outline: &Outline, dataset: &Dataset, n: usize) -
     let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
     println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
     println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
-    if let Some(remark) = tokenizer.remark() {
+    if let Some(remark) = tokenizer.bos_conflict() {
         println!("note: {remark}");
     }
     for span in spans.iter().take(n) {

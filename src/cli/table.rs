@@ -1,9 +1,10 @@
 //! Result tables and small curves in characters, on stdout.
 
 use mappa::hook_point::HookPoint;
-use mappa::lab::{BestLayer, ProbeReport, test_score};
+use mappa::lab::{BestLayer, ProbeReport};
+use mappa::probes::test_r2;
 use mappa::results::{
-    CENTROID, MAJORITY, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED,
+    CENTROID, MAJORITY, MEAN, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, UNTRAINED,
 };
 
 /// A whole number in groups of three digits.
@@ -52,7 +53,7 @@ pub fn print_scores(datasets: &[(String, &ProbeReport)]) {
     );
     for (dataset, report) in datasets {
         let (rows, BestLayer { point, r2: best, low, high }) = (&report.scores, report.best);
-        let r2 = |method, point| test_score(rows, method, point, "r2", "mean");
+        let r2 = |method, point| test_r2(rows, method, point);
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         println!(
             "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
@@ -137,14 +138,14 @@ pub fn print_others(datasets: &[(String, &ProbeReport)]) {
 fn print_warnings(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, BestLayer { point, r2: probe, .. }) = (&report.scores, report.best);
-        let names = test_score(rows, NAMES_ONLY, None, "r2", "mean").map(|row| row.value);
+        let names = test_r2(rows, NAMES_ONLY, None).map(|row| row.value);
         if let Some(names) = names.filter(|names| *names >= probe) {
             println!(
                 "{dataset}: reading the names alone ({names:.2}) does better than the probe ({probe:.2})."
             );
         }
         if probe < 0.0 {
-            let r = test_score(rows, RIDGE, Some(point), "pearson", "mean").map(|r| r.value);
+            let r = ScoreKey::test(RIDGE, "pearson", MEAN).at(rows, Some(point)).map(|r| r.value);
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
             println!(
                 "{dataset}: an R² below 0 is worse than always reading the test rows' own mean. A probe keeps the mean and \
@@ -156,7 +157,7 @@ fn print_warnings(datasets: &[(String, &ProbeReport)]) {
 }
 
 fn error(rows: &[ScoreRow], point: HookPoint) -> String {
-    if let Some(km) = test_score(rows, RIDGE, Some(point), "mean_km", "great-circle") {
+    if let Some(km) = ScoreKey::test(RIDGE, "mean_km", "great-circle").at(rows, Some(point)) {
         return if km.value < 100.0 { format!("{:.1} km", km.value) } else { format!("{:.0} km", km.value) };
     }
     let name = point.to_string();

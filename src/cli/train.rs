@@ -6,8 +6,10 @@ use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
-use mappa::model::{Model, Precision, Sizes, Spec, Tokenizer};
-use mappa::training::{Corpus, Trainer, TrainingSettings, export, train_tokenizer};
+use mappa::model::{Model, Precision, Sizes, Spec};
+use mappa::tokenizer::Tokenizer;
+use mappa::training::ModelTrainer;
+use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -95,9 +97,9 @@ impl Train {
         let mut trainer = match &self.from {
             Some(from) => {
                 let (spec, mut first) = Model::parameters(from, Precision::F32)?;
-                Trainer::from_parameters(spec, &mut *first, stanzas, settings)?
+                ModelTrainer::from_parameters(spec, &mut *first, stanzas, settings)?
             }
-            None => Trainer::new(self.spec()?, stanzas, settings)?,
+            None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
         let n_tokens = self.train(&mut trainer, &card, (&folder, &tokenizer))?;
@@ -170,7 +172,7 @@ impl Train {
 
     fn train(
         &self,
-        trainer: &mut Trainer,
+        trainer: &mut ModelTrainer,
         card: &Card,
         (folder, tokenizer): (&Path, &[u8]),
     ) -> Result<usize> {

@@ -1,10 +1,8 @@
 //! One loader for the bundled files, the paper's and the user's own: columns decide what a file is.
 
-use super::columns::Columns;
+use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
-use super::formats::{Cells, Format};
-use super::heading::Heading;
-use super::sheet::Sheet;
+use super::formats::{self, Cells, Format};
 use super::table::Table;
 use crate::artefact::folder_name_of;
 use crate::error::Result;
@@ -18,7 +16,7 @@ use std::sync::Arc;
 /// row is refused whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
     folder_name_of("dataset", path)?;
-    let (cells, sha256) = Cells::load(path, path)?;
+    let (cells, sha256) = formats::load(path, path)?;
     dataset(path, cells, sha256)
 }
 
@@ -27,7 +25,7 @@ pub fn load(path: &Path) -> Result<Dataset> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
-    let (cells, sha256) = Cells::parse(path, Format::Csv, bytes)?;
+    let (cells, sha256) = formats::parse(path, Format::Csv, bytes)?;
     dataset(path, cells, sha256)
 }
 

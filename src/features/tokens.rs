@@ -59,7 +59,7 @@ impl Windows {
     /// A token in its context: at most `n` tokens before it, the token, at most `n` tokens after it.
     ///
     /// # Errors
-    /// As [`crate::model::Tokenizer::decode`].
+    /// As [`crate::tokenizer::Tokenizer::decode`].
     pub fn around(&self, model: &Model, token: &TopToken, n: usize) -> Result<[String; 3]> {
         let (ids, at) = (&self.ids[token.window], token.at);
         let from = at.saturating_sub(n).max(self.n_special.min(at));

@@ -2,11 +2,12 @@
 
 use super::address::origin;
 use super::cache::Cache;
-use super::client::{Client, Remote};
-use super::download::{Check, Progress, download};
+use super::client::{Check, Client, Remote};
+use super::download::download;
 use super::repo::RepoId;
-use super::settings::Settings;
+use super::settings::HubSettings;
 use crate::error::{Error, Result};
+use crate::progress::Observer;
 use std::path::{Path, PathBuf};
 
 /// A file in somebody's git repository.
@@ -31,8 +32,8 @@ pub struct Blob {
 pub fn fetch_blob(
     blob: &Blob,
     folder: &Path,
-    settings: &Settings,
-    progress: &mut dyn FnMut(Progress),
+    settings: &HubSettings,
+    observer: &mut dyn Observer,
 ) -> Result<PathBuf> {
     let cache = Cache::of_files(folder);
     let file = cache.blob(&blob.id);
@@ -46,7 +47,7 @@ pub fn fetch_blob(
     let (scheme, host, port) = origin(&blob.url)
         .ok_or_else(|| Error::invalid("address", &blob.url, "one that begins with https:// or http://"))?;
     let settings =
-        Settings { endpoint: format!("{scheme}://{host}:{port}"), token: None, ..settings.clone() };
+        HubSettings { endpoint: format!("{scheme}://{host}:{port}"), token: None, ..settings.clone() };
     let repo = RepoId::nameless();
     let client = Client::new(&settings, &repo)?;
     cache.make_room()?;
@@ -57,7 +58,7 @@ pub fn fetch_blob(
         size: None,
         check: Check::GitBlob,
     };
-    download(&client, (&cache, settings.retry_wait), &remote, progress).map_err(|error| match error {
+    download(&client, &cache, &remote, observer).map_err(|error| match error {
         Error::NotOnHub { .. } => no_file(blob, "nothing there (status 404)".into()),
         Error::HubRefused { status, .. } => no_file(blob, format!("status {status}")),
         other => other,

@@ -1,10 +1,9 @@
 //! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
 
 use super::address::{joined, origin, quoted};
-use super::download::Check;
 use super::failure::{Failure, Retries, failure};
 use super::repo::{RepoId, is_commit};
-use super::settings::Settings;
+use super::settings::HubSettings;
 use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -53,11 +52,30 @@ pub(super) struct Remote {
     pub check: Check,
 }
 
+/// The check of a file's content against its etag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// The etag is the SHA-256 of the content.
+    Sha256,
+    /// The etag is git's hash of the content.
+    GitBlob,
+    /// The etag cannot be checked.
+    Nothing,
+}
+
+impl Check {
+    /// The check for an etag of the hub, which is a SHA-256 for large files.
+    pub fn of(etag: &str) -> Check {
+        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_sha256 { Check::Sha256 } else { Check::Nothing }
+    }
+}
+
 /// Asks the hub about one repo.
 pub(super) struct Client<'a> {
     agent: ureq::Agent,
     bearer: Option<HeaderValue>,
-    settings: &'a Settings,
+    settings: &'a HubSettings,
     repo: &'a RepoId,
 }
 
@@ -66,7 +84,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// A token that cannot be sent, or certificates that cannot be read.
-    pub fn new(settings: &'a Settings, repo: &'a RepoId) -> Result<Client<'a>> {
+    pub fn new(settings: &'a HubSettings, repo: &'a RepoId) -> Result<Client<'a>> {
         let bearer = settings.token.as_ref().map(|token| HeaderValue::from_str(&token.bearer())).transpose();
         let bearer = bearer
             .map_err(|_| Error::invalid("HF_TOKEN", "(hidden)", "a token without control characters"))?;
@@ -85,16 +103,21 @@ impl<'a> Client<'a> {
         Ok(Client { agent: config.into(), bearer, settings, repo })
     }
 
+    /// Fresh tries of a request.
+    pub fn retries(&self) -> Retries {
+        Retries::new(self.settings.retry_wait)
+    }
+
     /// The repo's commit and files. No connection is told at once; what may pass is tried again.
     pub fn listing(&self) -> Result<Listing, Failure> {
-        let Settings { endpoint, retry_wait, .. } = self.settings;
+        let endpoint = &self.settings.endpoint;
         let url =
             format!("{endpoint}/api/models/{}/revision/{}", self.repo.id(), quoted(self.repo.revision()));
         let answer = |found: String| {
             let expected = "a repo's listing; check HF_ENDPOINT, and whether the network shows a login page";
             Failure::Final(Error::HubAnswer { url: url.clone(), found, expected: expected.into() })
         };
-        Retries::new(*retry_wait).run(
+        self.retries().run(
             || {
                 let response = self.send(&Method::GET, &url, 0)?;
                 let mut body = response.into_body();
@@ -111,7 +134,8 @@ impl<'a> Client<'a> {
     /// What the hub says about a file at a commit.
     pub fn describe(&self, commit: &str, name: &str) -> Result<Remote, Failure> {
         let url = format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, self.repo.id(), quoted(name));
-        let response = Retries::new(self.settings.retry_wait)
+        let response = self
+            .retries()
             .run(|| self.send(&Method::HEAD, &url, 0), |failure| !matches!(failure, Failure::Final(_)))?;
         let headers = response.headers();
         let etag = text(headers, "x-linked-etag").or(text(headers, "etag")).unwrap_or_default();

@@ -1,58 +1,31 @@
 //! One file from the hub: gathered in a part file, gone on with after a break, checked, renamed into place.
 
 use super::cache::{Cache, Lock};
-use super::client::{Client, Remote, Response};
-use super::failure::{Failure, Retries};
+use super::client::{Check, Client, Remote, Response};
+use super::failure::Failure;
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::progress::{Observer, Progress, ProgressUnit};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use ureq::http::StatusCode;
 
 const CHUNK: usize = 1 << 16;
 
-/// How far the download of one file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// The file's name in the repo.
-    pub file: &'a str,
-    /// The bytes that are there.
-    pub done: u64,
-    /// The bytes there shall be, where the hub says it.
-    pub total: Option<u64>,
-}
-
-/// How a file's content is held against its etag.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// The etag is the SHA-256 of the content.
-    Sha256,
-    /// The etag is what git calls the content.
-    GitBlob,
-    /// The etag says nothing that can be checked.
-    Nothing,
-}
-
-impl Check {
-    /// What an etag of the hub says of the content: SHA-256 for large files.
-    pub fn of(etag: &str) -> Check {
-        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_sha256 { Check::Sha256 } else { Check::Nothing }
-    }
-}
-
 /// Brings a file's content into the cache, unless it is there.
 pub(super) fn download(
     client: &Client,
-    (cache, retry_wait): (&Cache, Duration),
+    cache: &Cache,
     remote: &Remote,
-    progress: &mut dyn FnMut(Progress),
+    observer: &mut dyn Observer,
 ) -> Result<()> {
-    let mut report = |done: u64| progress(Progress { file: &remote.name, done, total: remote.size });
+    let mut report = |done: u64| {
+        let (total, unit) = (remote.size.unwrap_or(0), ProgressUnit::Bytes);
+        observer.progress(&Progress { stage: &remote.name, done, total, unit, detail: "" });
+    };
     let blob = cache.blob(&remote.etag);
     let shared = cache.part(&remote.etag, None);
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
@@ -64,7 +37,7 @@ pub(super) fn download(
     }
     let mut part = Part::open(cache.part(&remote.etag, Some(&lock)), remote)?;
     part.check_room()?;
-    part.gather(client, retry_wait, &mut report)?;
+    part.gather(client, &mut report)?;
     part.finish(&blob)
 }
 
@@ -120,8 +93,8 @@ impl<'a> Part<'a> {
     }
 
     /// Fetches until all is there; a break costs a wait, and several without a byte gained end it.
-    fn gather(&mut self, client: &Client, retry_wait: Duration, report: &mut dyn FnMut(u64)) -> Result<()> {
-        let (mut retries, mut furthest) = (Retries::new(retry_wait), self.length);
+    fn gather(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<()> {
+        let (mut retries, mut furthest) = (client.retries(), self.length);
         loop {
             report(self.length);
             if self.remote.size == Some(self.length) {
@@ -134,7 +107,7 @@ impl<'a> Part<'a> {
                 Err(failure) => failure.to_string(),
             };
             if self.length > furthest {
-                (retries, furthest) = (Retries::new(retry_wait), self.length);
+                (retries, furthest) = (client.retries(), self.length);
             }
             if !retries.again() {
                 return Err(Error::DownloadCut {
@@ -209,7 +182,7 @@ impl<'a> Part<'a> {
         let etag = &self.remote.etag;
         let found = match self.remote.check {
             Check::Nothing => None,
-            Check::Sha256 => Some(("sha256", artefact::hex(&self.hasher.clone().finalize()))),
+            Check::Sha256 => Some(("sha256", artefact::hex(self.hasher.clone().finalize()))),
             Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
         };
         if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
@@ -224,7 +197,7 @@ impl<'a> Part<'a> {
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);
-    artefact::hex(&hasher.finalize())
+    artefact::hex(hasher.finalize())
 }
 
 /// The first byte of a partial answer.

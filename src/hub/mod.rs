@@ -22,7 +22,6 @@ mod settings;
 mod snapshot;
 
 pub use blob::{Blob, fetch_blob};
-pub use download::Progress;
 pub use repo::RepoId;
-pub use settings::{Settings, Token};
+pub use settings::{HubSettings, Token};
 pub use snapshot::{Snapshot, snapshot};

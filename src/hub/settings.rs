@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Where the hub and the cache are, and who asks.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct HubSettings {
     /// The cache folder: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in the user's cache.
     pub cache: PathBuf,
     /// The hub: `HF_ENDPOINT`, without a slash at its end.
@@ -47,24 +47,27 @@ impl fmt::Debug for Token {
     }
 }
 
-impl Settings {
+impl HubSettings {
     /// The settings in this process's environment.
     ///
     /// # Errors
     /// [`Error::Invalid`] if no folder for the cache follows from it, or the endpoint is no address.
-    pub fn from_env() -> Result<Settings> {
+    pub fn from_env() -> Result<HubSettings> {
         let get = |name: &str| std::env::var(name).ok();
-        Ok(Settings {
+        Ok(HubSettings {
             proxy: ureq::Proxy::try_from_env(),
-            ..Settings::from_variables(get, std::env::home_dir())?
+            ..HubSettings::from_variables(get, std::env::home_dir())?
         })
     }
 
     /// The settings that follow from some variables and a home folder; no proxy.
     ///
     /// # Errors
-    /// As [`Settings::from_env`].
-    pub fn from_variables(get: impl Fn(&str) -> Option<String>, home: Option<PathBuf>) -> Result<Settings> {
+    /// As [`HubSettings::from_env`].
+    pub fn from_variables(
+        get: impl Fn(&str) -> Option<String>,
+        home: Option<PathBuf>,
+    ) -> Result<HubSettings> {
         let get = |names: &[&str]| names.iter().find_map(|name| get(name).filter(|value| !value.is_empty()));
         let folder = |names: &[&str]| get(names).map(|path| expand(&path, home.as_deref()));
         let user_cache = folder(&["XDG_CACHE_HOME"]).or_else(|| Some(home.as_ref()?.join(".cache")));
@@ -77,7 +80,7 @@ impl Settings {
         let token_file = folder(&["HF_TOKEN_PATH"]).or_else(|| Some(hf_home?.join("token")));
         let in_file = || token_file.map_or(Ok(None), |file| token_in(&file));
         let given = get(&["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]).and_then(|t| Token::new(&t));
-        Ok(Settings {
+        Ok(HubSettings {
             cache,
             endpoint: endpoint(get(&["HF_ENDPOINT"]))?,
             token: if given.is_some() { given } else { in_file()? },
@@ -130,9 +133,9 @@ fn endpoint(given: Option<String>) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Settings {
+    fn read(variables: &[(&str, &str)]) -> HubSettings {
         let get = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string());
-        Settings::from_variables(get, Some("/home/ada".into())).unwrap()
+        HubSettings::from_variables(get, Some("/home/ada".into())).unwrap()
     }
 
     #[test]
@@ -142,7 +145,7 @@ mod tests {
         assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), Path::new("/x/huggingface/hub"));
         assert_eq!(cache(&[("XDG_CACHE_HOME", "/x"), ("HF_HOME", "~/h")]), Path::new("/home/ada/h/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/c")]), Path::new("/c"));
-        assert!(Settings::from_variables(|_| None, None).unwrap_err().to_string().contains("HF_HOME"));
+        assert!(HubSettings::from_variables(|_| None, None).unwrap_err().to_string().contains("HF_HOME"));
     }
 
     #[test]
@@ -166,7 +169,7 @@ mod tests {
         let file = home.path().join("token");
         let variables = || {
             let folder = home.path().to_str().unwrap().to_string();
-            Settings::from_variables(|name| (name == "HF_HOME").then(|| folder.clone()), None)
+            HubSettings::from_variables(|name| (name == "HF_HOME").then(|| folder.clone()), None)
         };
         std::fs::write(&file, "\u{feff}hf_secret\r\n").unwrap();
         assert_eq!(variables().unwrap().token, Token::new("hf_secret"));
@@ -191,7 +194,7 @@ mod tests {
         assert_eq!(read(&[("HF_ENDPOINT", "http://localhost:80/hf/")]).endpoint, "http://localhost:80/hf");
         for bad in ["localhost:80", "ftp://x", "https://", "https://a b"] {
             let get = |name: &str| (name == "HF_ENDPOINT").then(|| bad.to_string());
-            let error = Settings::from_variables(get, Some("/h".into())).unwrap_err().to_string();
+            let error = HubSettings::from_variables(get, Some("/h".into())).unwrap_err().to_string();
             assert!(error.contains("HF_ENDPOINT") && error.contains("https://"), "{error}");
         }
     }

@@ -2,12 +2,13 @@
 
 use super::cache::Cache;
 use super::client::{Client, Listing, Remote};
-use super::download::{Progress, download};
+use super::download::download;
 use super::failure::Failure;
 use super::files::{self, CONFIG, OPTIONAL, WEIGHTS};
 use super::repo::RepoId;
-use super::settings::Settings;
+use super::settings::HubSettings;
 use crate::error::{Error, Result};
+use crate::progress::Observer;
 use std::path::PathBuf;
 
 /// A model's files on disk.
@@ -28,7 +29,7 @@ pub struct Snapshot {
 ///
 /// # Errors
 /// Whatever keeps the files from being whole, and the way out.
-pub fn snapshot(repo: &RepoId, settings: &Settings, progress: &mut dyn FnMut(Progress)) -> Result<Snapshot> {
+pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observer) -> Result<Snapshot> {
     let cache = Cache::new(&settings.cache, repo);
     if settings.offline || repo.commit().is_some() {
         match cache.find(repo) {
@@ -54,21 +55,20 @@ pub fn snapshot(repo: &RepoId, settings: &Settings, progress: &mut dyn FnMut(Pro
         }
     };
     let folder = cache.snapshot(&listing.sha);
-    Pull { repo, settings, cache, client, listing: &listing }.run(progress)?;
+    Pull { repo, cache, client, listing: &listing }.run(observer)?;
     Ok(Snapshot { folder, commit: listing.sha, unchecked: None })
 }
 
 /// One model on its way from the hub.
 struct Pull<'a> {
     repo: &'a RepoId,
-    settings: &'a Settings,
     cache: Cache,
     client: Client<'a>,
     listing: &'a Listing,
 }
 
 impl Pull<'_> {
-    fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    fn run(&self, observer: &mut dyn Observer) -> Result<()> {
         let has = |name: &str| self.listing.siblings.iter().any(|file| file.rfilename == name);
         if !has(CONFIG) {
             return Err(self.no_model(CONFIG));
@@ -81,7 +81,7 @@ impl Pull<'_> {
         let small =
             [CONFIG].into_iter().chain(tokenizer).chain(OPTIONAL.into_iter().filter(|name| has(name)));
         for name in small.chain([weights]) {
-            self.file(name, progress)?;
+            self.file(name, observer)?;
         }
         if files::is_index(weights) {
             let shards = files::shards(&self.cache.snapshot(&self.listing.sha).join(weights))?;
@@ -89,14 +89,14 @@ impl Pull<'_> {
                 return Err(self.no_model(&format!("{missing}, which {weights} names")));
             }
             for name in &shards {
-                self.file(name, progress)?;
+                self.file(name, observer)?;
             }
         }
         // The branch moves on only when all it points to is there.
         self.cache.save_ref(self.repo, &self.listing.sha)
     }
 
-    fn file(&self, name: &str, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    fn file(&self, name: &str, observer: &mut dyn Observer) -> Result<()> {
         let commit = &self.listing.sha;
         if self.cache.snapshot(commit).join(name).is_file() {
             return Ok(());
@@ -107,7 +107,7 @@ impl Pull<'_> {
             .map_err(|failure| explained(failure, &self.cache, self.repo))?;
         // Only now: a cache that has everything may be one that nobody can write to.
         self.cache.prepare()?;
-        download(&self.client, (&self.cache, self.settings.retry_wait), &remote, progress)?;
+        download(&self.client, &self.cache, &remote, observer)?;
         self.cache.link(commit, name, &remote.etag)
     }
 

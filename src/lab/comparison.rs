@@ -1,13 +1,13 @@
 //! Two layers, prompts or models compared: paired differences on the same test entities.
 
 use super::folders::Lab;
-use super::selection::best_point;
 use crate::activations::ActivationStore;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::probes::{Bootstrap, Drawn, ProbeSet, compare};
-use crate::results::{ComparisonRow, PredictionRow, load_rows};
+use crate::probes::{PROBES_FILE, best_point};
+use crate::probes::{ProbeSet, Resampling, compare};
+use crate::results::{ComparisonRow, PREDICTIONS_FILE, PredictionRow, SCORES_FILE, load_rows};
 use std::path::{Path, PathBuf};
 
 /// A comparison of two sides.
@@ -22,7 +22,7 @@ pub struct Comparison {
 ///
 /// # Errors
 /// [`Error::Invalid`] if a side has no probes, or the targets or test entities differ.
-pub fn compare_probes(lab: &Lab, sides: [&str; 2], drawn: Drawn, bootstrap: Bootstrap) -> Result<Comparison> {
+pub fn compare_probes(lab: &Lab, sides: [&str; 2], resampling: Resampling) -> Result<Comparison> {
     let [a, b] = sides;
     let (a, b) = (Side::find(lab, a)?, Side::find(lab, b)?);
     let (kind, other) = (a.probes.about.kind()?, b.probes.about.kind()?);
@@ -31,7 +31,7 @@ pub fn compare_probes(lab: &Lab, sides: [&str; 2], drawn: Drawn, bootstrap: Boot
         let found = format!("{} in A, {} in B", words(&kind), words(&other));
         return Err(Error::invalid("probes to compare", found, "probes of the same targets"));
     }
-    let rows = compare(&kind, (&a.predictions(lab)?, &b.predictions(lab)?), drawn, bootstrap)?;
+    let rows = compare(&kind, &a.predictions(lab)?, &b.predictions(lab)?, resampling)?;
     Ok(Comparison { sides: [(a.folder, a.point), (b.folder, b.point)], rows })
 }
 
@@ -46,11 +46,11 @@ impl Side {
     fn find(lab: &Lab, text: &str) -> Result<Side> {
         let probed = |path: &str| {
             let folders = [lab.join("probes").join(path), PathBuf::from(path)];
-            folders.into_iter().find(|folder| folder.join("predictions.csv").is_file())
+            folders.into_iter().find(|folder| folder.join(PREDICTIONS_FILE).is_file())
         };
         // A revision may follow an @ as well: a folder that exists is taken as it is.
         if let Some(folder) = probed(text) {
-            let point = best_point(&load_rows(&folder.join("scores.csv"))?)?;
+            let point = best_point(&load_rows(&folder.join(SCORES_FILE))?)?;
             let probes = probes(&folder)?;
             return Ok(Side { folder, point, probes });
         }
@@ -73,14 +73,14 @@ impl Side {
 
     /// The predictions of the hook point: as they were saved, or from the activations.
     fn predictions(&self, lab: &Lab) -> Result<Vec<PredictionRow>> {
-        let file = self.folder.join("predictions.csv");
+        let file = self.folder.join(PREDICTIONS_FILE);
         let rows: Vec<PredictionRow> = load_rows(&file)?;
         let name = self.point.to_string();
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
         let layer = store_of(lab, &self.folder)?.load(self.point)?;
-        let readings = self.probes.get(self.point)?.probe.readings(layer.view());
+        let readings = self.probes.get(self.point)?.probe.predict_all(layer.view());
         let n_targets = self.probes.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
@@ -95,7 +95,7 @@ impl Side {
 }
 
 fn probes(folder: &Path) -> Result<ProbeSet> {
-    ProbeSet::load(&folder.join("probes.safetensors"))
+    ProbeSet::load(&folder.join(PROBES_FILE))
 }
 
 /// The activations that the probes of a folder were fitted to.

@@ -1,10 +1,10 @@
 //! Datasets by name, with the notes of their files, and the paper's datasets brought into a lab.
 
 use super::folders::Lab;
-use super::models::download_progress;
 use crate::datasets::{Dataset, Imported, PAPER_ADDRESS, PAPER_FILES, PaperFile};
 use crate::error::{Error, Result};
-use crate::hub::{Blob, Settings, fetch_blob};
+use crate::hub::HubSettings;
+use crate::hub::{Blob, fetch_blob};
 use crate::progress::Observer;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -80,8 +80,8 @@ pub fn pull(
     }
     let name = format!("{}.csv", file.name);
     let blob = Blob { name, url: file.url(address), id: file.blob.into() };
-    let (folder, settings) = (lab.join("datasets/.downloads"), Settings::from_env()?);
-    let downloaded = fetch_blob(&blob, &folder, &settings, &mut |at| download_progress(&at, observer))?;
+    let (folder, settings) = (lab.join("datasets/.downloads"), HubSettings::from_env()?);
+    let downloaded = fetch_blob(&blob, &folder, &settings, observer)?;
     let imported = Box::new(file.import(&downloaded)?);
     let (file, is_new) = imported.save(lab.root())?;
     // Its rows are in the lab now.

@@ -78,7 +78,7 @@ pub struct Experiment {
     unknown: BTreeMap<String, toml::Value>,
 }
 
-/// Reads one name, or a list of names.
+/// RequiredTarget one name, or a list of names.
 fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -98,7 +98,7 @@ impl Experiment {
         Experiment::parse(Path::new("probes/atlas.toml"), BUNDLED)
     }
 
-    /// Reads an experiment file.
+    /// RequiredTarget an experiment file.
     pub fn load(path: &Path) -> Result<Experiment> {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
@@ -152,7 +152,7 @@ impl Experiment {
 mod tests {
     use super::*;
     use crate::datasets::{Names, PAPER_FILES, bundled, paper_prompts};
-    use crate::model::Bos;
+    use crate::tokenizer::Bos;
 
     #[test]
     fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {

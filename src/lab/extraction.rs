@@ -6,15 +6,15 @@ use super::prompted::Prompted;
 use super::prompting::Prompting;
 use super::written::written;
 use crate::activations::{
-    ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, PromptedDataset, Recording,
-    StoredDtype, TextModel, TokenScope, hook_points, save_unplaced,
+    ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, Recording, StoredDtype,
+    TextModel, TokenScope, hook_points, save_unplaced,
 };
 use crate::artefact::Card;
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Model, Spec, Transformer};
-use crate::progress::{Observer, Staged};
+use crate::progress::Observer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -187,14 +187,12 @@ impl<'a> Extraction<'a> {
             store.clean_up()?;
             return Ok(Done::Before);
         }
-        let Prompted { dataset, unplaced, prompt } = self.prompted;
+        let unplaced = &self.prompted.unplaced;
         if !unplaced.is_empty() {
-            // Beside the whole store, for shards too: none of them is about these.
+            // Baselines the whole store, for shards too: none of them is about these.
             save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
         }
-        let model = self.text_model(&self.model.transformer);
-        let texts = PromptedDataset { dataset, prompt };
-        let prepared = Prepared::new(model, texts, self.recording, division)?;
+        let prepared = self.prepared(&self.model.transformer, division)?;
         self.report_work(&prepared, observer)?;
         let filled = store.extract(&prepared, points, &card, observer)?;
         self.report_result(&prepared, filled, observer);
@@ -212,19 +210,17 @@ impl<'a> Extraction<'a> {
         stage: &str,
         observer: &mut dyn Observer,
     ) -> Result<BTreeMap<HookPoint, Activations>> {
-        let Prompted { dataset, prompt, .. } = self.prompted;
-        let division = Division::of(&self.model.transformer);
-        let texts = PromptedDataset { dataset, prompt };
-        let prepared = Prepared::new(self.text_model(model), texts, self.recording, division)?;
-        Ok(prepared.extract(points, &mut Staged { stage, observer })?.arrays)
+        let prepared = self.prepared(model, Division::of(&self.model.transformer))?;
+        Ok(prepared.with_stage(stage).extract(points, observer)?.arrays)
     }
 
-    /// The model's tokenizer with a transformer that may be another.
-    fn text_model<'m>(&self, transformer: &'m Transformer) -> TextModel<'m>
+    /// The dataset's texts for a transformer that may be another than the model's.
+    fn prepared<'m>(&self, transformer: &'m Transformer, division: Division) -> Result<Prepared<'m>>
     where
         'a: 'm,
     {
-        TextModel { transformer, tokenizer: &self.model.tokenizer }
+        let model = TextModel { transformer, tokenizer: &self.model.tokenizer };
+        Prepared::new(model, self.prompted.texts(), self.recording, division)
     }
 
     /// Reports the size of the work, and the token that begins each text.
@@ -240,7 +236,7 @@ impl<'a> Extraction<'a> {
             token => format!("BOS {token}"),
         };
         observer.info(&format!("{name}: {n_layers} layers, {n_computed} tokens{shared}; {bos}"));
-        if let Some(remark) = self.model.tokenizer.remark() {
+        if let Some(remark) = self.model.tokenizer.bos_conflict() {
             observer.note(&remark);
         }
         Ok(())

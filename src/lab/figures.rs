@@ -1,15 +1,15 @@
 //! Figures as files: each in both formats, drawn from saved or computed rows.
 
 use super::folders::Lab;
-use super::selection::{best_point, test_score};
 use crate::artefact::{self, folder_name};
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
+use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow,
-    UNTRAINED, load_rows,
+    CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNTRAINED, load_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -93,8 +93,8 @@ impl Drawn {
         let units = folder.join("neurons/units.csv");
         Ok(Drawn {
             dataset: dataset.into(),
-            scores: load_rows(&folder.join("scores.csv"))?,
-            predictions: load_rows(&folder.join("predictions.csv"))?,
+            scores: load_rows(&folder.join(SCORES_FILE))?,
+            predictions: load_rows(&folder.join(PREDICTIONS_FILE))?,
             neurons: if units.is_file() { load_rows(&units)? } else { Vec::new() },
         })
     }
@@ -132,7 +132,7 @@ fn draw_wanted(
 fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<PredictionRow>> {
     let Drawn { dataset, scores, predictions, .. } = drawn;
     let point = best_point(scores)?;
-    let r2 = test_score(scores, RIDGE, Some(point), "r2", "mean");
+    let r2 = test_r2(scores, RIDGE, Some(point));
     let interval = |r: &ScoreRow| format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high);
     Ok(Captioned {
         rows: predictions.clone(),
@@ -238,7 +238,7 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
         ("oracle: the group's mean", CENTROID, None),
     ];
     let words = all.into_iter().filter_map(|(name, method, point)| {
-        let score = test_score(scores, method, point, "r2", "mean")?;
+        let score = test_r2(scores, method, point)?;
         Some(format!("{name} {:.2}", score.value).replace('-', "−"))
     });
     words.collect::<Vec<String>>().join(", ")

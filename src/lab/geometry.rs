@@ -6,9 +6,13 @@ use crate::activations::ActivationStore;
 use crate::artefact::folder_name;
 use crate::error::{Error, Result};
 use crate::probes::{
-    Decomposition, ProbeSet, cosines_of_datasets, cosines_of_layers, cosines_of_targets, participation_rows,
+    Decomposition, PROBES_FILE, ProbeSet, cosines_of_datasets, cosines_of_layers, cosines_of_targets,
+    participation_rows,
 };
-use crate::results::{CosineRow, ParticipationRow, save_rows};
+use crate::results::{
+    CosineRow, DATASET_COSINES_FILE, LAYER_COSINES_FILE, PARTICIPATION_FILE, ParticipationRow,
+    TARGET_COSINES_FILE, save_rows,
+};
 use std::path::{Path, PathBuf};
 
 /// The geometry of one dataset's probes.
@@ -37,13 +41,13 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
     };
     let folder = |dataset: &String| lab.probes(model, dataset, prompt);
     datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
-    let missing = |dataset: &&String| !folder(dataset).join("probes.safetensors").is_file();
+    let missing = |dataset: &&String| !folder(dataset).join(PROBES_FILE).is_file();
     if let Some(dataset) = datasets.iter().find(missing) {
         let found = format!("no probes in {}", folder(dataset).display());
         let expected = format!("one that was probed; run `mappa probe --dataset {dataset}` first");
         return Err(Error::invalid("--dataset", found, expected));
     }
-    let load = |dataset: &String| ProbeSet::load(&folder(dataset).join("probes.safetensors"));
+    let load = |dataset: &String| ProbeSet::load(&folder(dataset).join(PROBES_FILE));
     let sets = datasets.iter().map(load).collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
     for (dataset, set) in datasets.iter().zip(&sets) {
@@ -54,10 +58,10 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
             others.extend(cosines_of_datasets(set, other)?);
         }
         let targets = cosines_of_targets(set)?;
-        save_rows(&out.join("participation.csv"), &participation)?;
-        save_rows(&out.join("layers.csv"), &cosines_of_layers(set)?)?;
-        save_rows(&out.join("targets.csv"), &targets)?;
-        save_rows(&out.join("datasets.csv"), &others)?;
+        save_rows(&out.join(PARTICIPATION_FILE), &participation)?;
+        save_rows(&out.join(LAYER_COSINES_FILE), &cosines_of_layers(set)?)?;
+        save_rows(&out.join(TARGET_COSINES_FILE), &targets)?;
+        save_rows(&out.join(DATASET_COSINES_FILE), &others)?;
         all.push(Geometry { dataset: dataset.clone(), participation, targets, folder: out });
     }
     Ok(all)
@@ -65,7 +69,7 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
 
 /// The datasets of a model that have probes under a prompt.
 fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
-    let has_probes = |path: &PathBuf| path.join(prompt).join("probes.safetensors").is_file();
+    let has_probes = |path: &PathBuf| path.join(prompt).join(PROBES_FILE).is_file();
     let entries = match model.is_dir() {
         true => Some(std::fs::read_dir(model).map_err(Error::io("read the folder", model))?),
         false => None,

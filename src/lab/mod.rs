@@ -5,7 +5,7 @@
 //! - `prompting`, `prompted`: the text around each entity; a dataset with its prompt
 //! - `extraction`: activations
 //! - `probing`: probes, their scores and baselines
-//! - `saved_probes`: probes by their targets; `selection` looks up scores
+//! - `saved_probes`: probes by their targets
 //! - `comparison`, `geometry`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose and response
 //! - `dictionaries`: sparse dictionaries
@@ -29,7 +29,6 @@ mod prompted;
 mod prompting;
 mod run;
 mod saved_probes;
-mod selection;
 mod steering;
 pub mod suggest;
 mod sweeps;
@@ -60,7 +59,7 @@ pub use prompted::Prompted;
 pub use prompting::{Prompting, load_prompts};
 pub use run::{Labelled, Report};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
-pub use selection::{best_point, test_score};
+
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
 pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
 pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};

@@ -4,7 +4,8 @@ use super::folders::Lab;
 use super::written::{maybe, written};
 use crate::artefact::{Card, folder_name};
 use crate::error::Result;
-use crate::hub::{self, RepoId, Settings, Snapshot};
+use crate::hub::HubSettings;
+use crate::hub::{self, RepoId, Snapshot};
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use crate::progress::{Observer, Progress, ProgressUnit};
 use serde::Deserialize;
@@ -125,18 +126,12 @@ pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Locati
 /// # Errors
 /// Those of [`hub::snapshot`].
 pub fn pull(repo: &RepoId, observer: &mut dyn Observer) -> Result<Snapshot> {
-    let settings = Settings::from_env()?;
-    let found = hub::snapshot(repo, &settings, &mut |at| download_progress(&at, observer))?;
+    let settings = HubSettings::from_env()?;
+    let found = hub::snapshot(repo, &settings, observer)?;
     if let Some(reason) = &found.unchecked {
         observer.note(&format!("{repo} is taken from the cache as it was last seen: {reason}"));
     }
     Ok(found)
-}
-
-/// Reports a download to an observer.
-pub fn download_progress(at: &hub::Progress, observer: &mut dyn Observer) {
-    let (done, total) = (at.done, at.total.unwrap_or(0));
-    observer.progress(&Progress { stage: at.file, done, total, unit: ProgressUnit::Bytes, detail: "" });
 }
 
 /// Notes in a card how weights are held and multiplied, where that is not in f32 and on the CPU.

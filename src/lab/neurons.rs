@@ -4,15 +4,16 @@ use super::extraction::Extraction;
 use super::folders::Lab;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
 use super::prompted::Prompted;
-use crate::activations::{Division, PromptedDataset, Recording, Span, place_texts};
+use crate::activations::{Division, Recording, Span, place_texts};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::probes::{
-    ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2, unit_means,
+    PROBES_FILE, ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2,
+    unit_means,
 };
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{AblationRow, NeuronRow, load_rows, save_rows};
+use crate::results::{ABLATIONS_FILE, AblationRow, NeuronRow, UNITS_FILE, load_rows, save_rows};
 use crate::steering::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
 use std::path::PathBuf;
 
@@ -72,7 +73,7 @@ pub fn neurons(
         .input("k", settings.top)
         .input("seeds", settings.seeds)
         .input("seed", settings.probing.seed);
-    let (neurons_csv, ablations_csv) = (folder.join("units.csv"), folder.join("ablations.csv"));
+    let (neurons_csv, ablations_csv) = (folder.join(UNITS_FILE), folder.join(ABLATIONS_FILE));
     if card.is_done(&folder.join("card.json"))? {
         let (neurons, ablations) = (load_rows(&neurons_csv)?, load_rows(&ablations_csv)?);
         return Ok(NeuronReport { neurons, ablations, folder, probes });
@@ -93,13 +94,13 @@ fn analyse(
     let (model, dataset) = (extraction.model, extraction.dataset());
     let points: Vec<HookPoint> = (0..model.spec().n_layers).map(HookPoint::MlpPost).collect();
     extraction.record(&points, Division::of(&model.transformer), observer)?;
-    let set = ProbeSet::load(&probes.folder.join("probes.safetensors"))?;
+    let set = ProbeSet::load(&probes.folder.join(PROBES_FILE))?;
     let read = probes.best.point;
     let HookPoint::ResidPost(last) = read else {
         let found = format!("the best probe at {read}, before any unit");
         return Err(Error::invalid(&dataset.name, found, "a target that a later layer reads better"));
     };
-    let split = Split::official(dataset)?;
+    let split = Split::of_dataset(dataset)?;
     let found = Neurons::of(extraction, &set, &split, observer)?;
     let ablation = Ablation::new(extraction, (read, set.get(read)?), &split)?;
     let mut rows = Vec::new();
@@ -200,7 +201,7 @@ impl Neurons {
             for (t, target) in names.iter().enumerate() {
                 let truth: Vec<f64> = train.iter().map(|&i| targets[t][i]).collect();
                 for (unit, RankCorrelation { rho, p }) in
-                    correlate_units((all.view(), train), &truth).into_iter().enumerate()
+                    correlate_units(all.view(), train, &truth).into_iter().enumerate()
                 {
                     rows.push(NeuronRow {
                         dataset: dataset.name.clone(),
@@ -259,10 +260,10 @@ impl<'a> Ablation<'a> {
         split: &Split,
     ) -> Result<Ablation<'a>> {
         let Extraction { model, prompted, recording, .. } = *extraction;
-        let Prompted { dataset, prompt, .. } = prompted;
+        let dataset = &prompted.dataset;
         let test = &split.folds[0].test;
         let tokenizer = &model.tokenizer;
-        let placed = place_texts(tokenizer, model.spec(), PromptedDataset { dataset, prompt }, recording)?;
+        let placed = place_texts(tokenizer, model.spec(), prompted.texts(), recording)?;
         let spans = placed.require_all(dataset)?;
         let tests = test.iter().map(|&i| spans[i].clone()).collect();
         let truth = dataset.targets().iter().map(|t| test.iter().map(|&i| t[i]).collect()).collect();
@@ -296,8 +297,8 @@ impl<'a> Ablation<'a> {
     fn measure(&self, target: usize, ablate: &AblationHook) -> Result<(f64, f64, f64)> {
         let transformer = &self.model.transformer;
         let texts: Vec<(&[u32], usize)> = self.tests.iter().map(|span| (&span.ids[..], span.last)).collect();
-        let read =
-            readings(transformer, &texts, ProbeAt { point: self.point, probe: &self.probe.probe }, ablate)?;
+        let probe = ProbeAt { point: self.point, probe: &self.probe.probe };
+        let read = readings(transformer, &texts, probe, ablate)?;
         let score = r2(&self.truth[target], &read.column(target).to_vec());
         if !transformer.generates() {
             return Ok((score, f64::NAN, f64::NAN));

@@ -1,6 +1,6 @@
 //! A dataset with its prompt.
 
-use crate::activations::Unplaced;
+use crate::activations::{PromptedDataset, Unplaced};
 use crate::datasets::{Dataset, Prompt};
 
 /// A dataset as prompted, without unplaced entities if they are left out.
@@ -12,4 +12,11 @@ pub struct Prompted {
     pub unplaced: Vec<Unplaced>,
     /// The prompt.
     pub prompt: Prompt,
+}
+
+impl Prompted {
+    /// The dataset and its prompt.
+    pub fn texts(&self) -> PromptedDataset<'_> {
+        PromptedDataset { dataset: &self.dataset, prompt: &self.prompt }
+    }
 }

@@ -5,8 +5,9 @@ use crate::activations::{PromptedDataset, Recording, place_texts};
 use crate::artefact;
 use crate::datasets::{Dataset, Names, Prompt, paper_prompts};
 use crate::error::{Error, Result};
-use crate::model::{Bos, ChatDate, Model, Spec, Tokenizer};
+use crate::model::{Model, Spec};
 use crate::progress::Observer;
+use crate::tokenizer::{Bos, ChatDate, Tokenizer};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -132,7 +133,7 @@ impl Prompting {
     }
 }
 
-/// Reads a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
+/// RequiredTarget a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
 /// prompts; all other settings are those of `base`.
 ///
 /// # Errors

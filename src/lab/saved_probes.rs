@@ -7,15 +7,12 @@ use crate::artefact::Card;
 use crate::datasets::{BUNDLED, Dataset, Prompt, name_of};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::probes::ProbeSet;
+use crate::probes::{PROBES_FILE, ProbeSet};
 use crate::progress::Observer;
 use crate::steering::RequiredTarget;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-
-/// The file of a folder of probes.
-const FILE: &str = "probes.safetensors";
 
 /// The probes that are meant, where there are several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +107,8 @@ impl<'a> ProbeFinder<'a> {
             if self.choice.dataset_name().is_some_and(|wanted| Some(wanted) != name) {
                 continue;
             }
-            let with_probes = folders(&dataset).into_iter().filter(|folder| folder.join(FILE).is_file());
+            let with_probes =
+                folders(&dataset).into_iter().filter(|folder| folder.join(PROBES_FILE).is_file());
             all.extend(with_probes.map(SavedProbes::load).collect::<Result<Vec<_>>>()?);
         }
         let place = |name: &str| BUNDLED.iter().position(|known| *known == name).unwrap_or(BUNDLED.len());
@@ -136,7 +134,7 @@ impl<'a> ProbeFinder<'a> {
             None => folders(&of_model).into_iter().map(|dataset| dataset.join(probes)).collect(),
         };
         let places = [probes.clone(), self.lab.join("probes").join(probes), of_model.join(probes)];
-        places.into_iter().chain(below).find(|folder| folder.join(FILE).is_file())
+        places.into_iter().chain(below).find(|folder| folder.join(PROBES_FILE).is_file())
     }
 
     /// The dataset of some probes: as it was chosen, else by their name.
@@ -194,7 +192,7 @@ impl SavedProbes {
     /// # Errors
     /// [`Error::BadFile`] naming the file.
     pub fn load(folder: PathBuf) -> Result<SavedProbes> {
-        let set = ProbeSet::load(&folder.join(FILE))?;
+        let set = ProbeSet::load(&folder.join(PROBES_FILE))?;
         let card = Card::load(&folder.join("card.json"))?;
         let date = card.and_then(|card| card.record.get("date").cloned()).unwrap_or_default();
         Ok(SavedProbes { folder, set, date })
@@ -202,7 +200,7 @@ impl SavedProbes {
 
     /// The file of the probes.
     pub fn file(&self) -> PathBuf {
-        self.folder.join(FILE)
+        self.folder.join(PROBES_FILE)
     }
 
     /// Checks that the probes are of this model and as wide as its stream.

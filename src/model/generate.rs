@@ -5,9 +5,9 @@ use super::cache::Cache;
 use super::forest::Forest;
 use super::hook::{Both, Hook, Untouched};
 use super::sampling::{Sampler, Sampling};
-use super::tokenizer::Tokenizer;
 use super::transformer::Transformer;
 use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
 
 /// How texts are continued.
@@ -29,7 +29,7 @@ impl Continuation {
 
     /// The same, up to one of the tokens that end a text of this tokenizer.
     pub fn until_end(self, tokenizer: &Tokenizer) -> Continuation {
-        Continuation { ends: tokenizer.ends(), ..self }
+        Continuation { ends: tokenizer.end_tokens(), ..self }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Mapping is unsafe because another process may change the file while it is read. That would change
 //! numbers, not memory safety of this process's own data: every access goes through `&[u8]` and each
 //! tensor is copied out once while loading, after which the map is dropped.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "maps files, as the module says above")]
 
 use crate::error::{Error, Result};
 use memmap2::Mmap;

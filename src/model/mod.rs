@@ -20,12 +20,8 @@
 //! - `first_block`: what block 0 makes of a token, once for many passes
 //! - `cache`: keys and values of earlier passes
 //! - `hook`: reading and changing the stream
-//! - `tokenizer`: texts to tokens, with offsets; `tokenizer_files` has what stands beside a tokenizer.json
-//! - `vocabulary`: the tokenizer of a folder without a tokenizer.json
-//! - `bos`: the token at the beginning of a text; `ends`: the tokens that end one
-//! - `chat`, `chat_date`: texts as the user's turn
 //! - `awake`: threads that stay awake between short steps
-//! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens, `streamed` shows them
+//! - `generate`: continuing texts with a key/value cache; `sampling` chooses tokens
 //! - `gguf`: a model from GGUF files
 //! - `describe`: a spec in words
 //! - `memory`: what a model needs and the machine has
@@ -41,16 +37,12 @@ mod awake;
 mod beginning;
 mod bf16;
 mod block;
-mod bos;
 mod cache;
-mod chat;
-mod chat_date;
 mod checkpoint;
 mod compute;
 mod describe;
 mod device;
 mod elementwise;
-mod ends;
 pub mod families;
 mod first_block;
 mod forest;
@@ -72,20 +64,13 @@ mod rotary;
 mod sampling;
 mod shuffled;
 mod spec;
-mod streamed;
 mod together;
-mod tokenizer;
-mod tokenizer_files;
 mod transformer;
-mod vocabulary;
 mod weight_rows;
 mod weights;
 
 pub use bf16::PackedBf16;
-pub use bos::Bos;
 pub use cache::Cache;
-pub use chat::{Role, Turn};
-pub use chat_date::ChatDate;
 pub use compute::Compute;
 pub use device::DeviceChoice;
 pub use first_block::FirstBlock;
@@ -106,8 +91,5 @@ pub use spec::{
     Activation, Alibi, Attention, Biases, BlockKind, Direction, Embedding, Head, Layer, Mlp, NormKind,
     Placement, Position, Positions, QkNorm, QkNormOver, Rounding, Sizes, Spec,
 };
-pub use streamed::Streamed;
-pub(crate) use tokenizer::without_spaces;
-pub use tokenizer::{Encoded, Framed, Tokenizer, draw_tokens};
 pub use transformer::Transformer;
 pub use weights::{Cut, Precision, Rows, Source, Weights};

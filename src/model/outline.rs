@@ -7,10 +7,10 @@ use super::load::{BUNDLED_MODEL, LoadOptions, as_stored, bundled_files};
 use super::location::Location;
 use super::memory::{self, StoredTypes};
 use super::spec::Spec;
-use super::tokenizer::Tokenizer;
 use super::weights::{Precision, Weights};
 use crate::artefact;
 use crate::error::Result;
+use crate::tokenizer::Tokenizer;
 use std::path::Path;
 
 /// A model's name, spec and tokenizer, read from its small files and the names of its tensors.

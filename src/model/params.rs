@@ -21,7 +21,7 @@ pub struct Param {
 
 /// Weight or bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs)] // each name is its own plain sentence
+#[allow(missing_docs, reason = "each name explains itself")]
 pub enum Kind {
     Weight,
     Bias,

@@ -3,7 +3,7 @@
 //! In decoding every weight is read once, in order, by a loop that computes as fast as memory delivers; the machine looks
 //! ahead by itself, but not beyond a page of 4 KB, and then waits. Asked for one page ahead, SmolLM2 in 4 bits is decoded a
 //! quarter faster.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "prefetches, as the module says above")]
 
 /// Bytes that lie between what is read and what is asked for.
 pub(super) const AHEAD: usize = 4096;

@@ -1,17 +1,17 @@
-//! The probe: a fitted linear reader of the stream, data only.
+//! The probe: a fitted linear map from the stream to the targets.
 
 use crate::error::{Error, Result};
 use linfa::traits::PredictInplace;
 use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2, s};
 
-/// A linear reader: `reading = weights · activation + bias`, in the target's unit.
+/// A linear probe: `prediction = weights · activation + bias`, in the target's unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// How much each dimension of the raw stream moves each reading, `[n_targets, d_model]`.
+    /// The weight of each dimension of the stream in each prediction, `[n_targets, d_model]`.
     pub weights: Array2<f64>,
-    /// The reading of the zero vector, `[n_targets]`.
+    /// The prediction for the zero vector, `[n_targets]`.
     pub bias: Array1<f64>,
-    /// The ridge penalty λ that the fit chose, the same for every target.
+    /// The chosen ridge penalty λ, the same for every target.
     pub penalty: f64,
 }
 
@@ -19,26 +19,26 @@ pub struct Probe {
 const BLOCK_ROWS: usize = 1024;
 
 impl Probe {
-    /// How many values it reads.
+    /// The number of targets.
     pub fn n_targets(&self) -> usize {
         self.weights.nrows()
     }
 
-    /// The width of the stream it reads.
+    /// The width of the stream.
     pub fn d_model(&self) -> usize {
         self.weights.ncols()
     }
 
-    /// The readings of one row of the stream as the model has it, one value a target.
-    pub fn read_row(&self, row: &[f32]) -> Vec<f64> {
+    /// The prediction for one row of the stream in f32, one value a target.
+    pub fn predict_row(&self, row: &[f32]) -> Vec<f64> {
         let row: Array1<f64> = row.iter().map(|x| f64::from(*x)).collect();
-        self.read(row.view()).to_vec()
+        self.predict_one(row.view()).to_vec()
     }
 
-    /// The least changes of the stream that move one reading each: `(WWᵀ)⁻¹W`.
+    /// The smallest changes of the stream that each move one prediction by 1: `(WWᵀ)⁻¹W`.
     ///
-    /// Adding `Σ δ_t · row_t` to an activation moves reading `t` by `δ_t` and nothing at right angles to
-    /// the weights.
+    /// Adding `Σ δ_t · row_t` to an activation moves prediction `t` by `δ_t` and leaves the part at right angles to the
+    /// weights unchanged.
     ///
     /// # Shapes
     /// `[n_targets, d_model]`.
@@ -55,55 +55,50 @@ impl Probe {
         if rows.iter().all(|x| x.is_finite()) {
             Ok(rows)
         } else {
-            Err(Error::invalid(
-                "a probe's weights",
-                "parallel or zero rows",
-                "weights that tell the targets apart",
-            ))
+            Err(Error::invalid("a probe's weights", "parallel or zero rows", "linearly independent weights"))
         }
     }
 
-    /// Reads one activation.
+    /// The prediction for one activation.
     ///
     /// # Shapes
     /// `[d_model]` to `[n_targets]`.
-    pub fn read(&self, activation: ArrayView1<f64>) -> Array1<f64> {
+    pub fn predict_one(&self, activation: ArrayView1<f64>) -> Array1<f64> {
         self.weights.dot(&activation) + &self.bias
     }
 
-    /// Reads many activations as they are stored.
+    /// The predictions for stored activations.
     ///
     /// # Shapes
     /// `[n_entities, d_model]` to `[n_entities, n_targets]`.
-    pub fn readings(&self, activations: ArrayView2<f32>) -> Array2<f64> {
-        let mut readings = Array2::zeros((activations.nrows(), self.n_targets()));
+    pub fn predict_all(&self, activations: ArrayView2<f32>) -> Array2<f64> {
+        let mut predictions = Array2::zeros((activations.nrows(), self.n_targets()));
         for (block, mut out) in activations
             .axis_chunks_iter(Axis(0), BLOCK_ROWS)
-            .zip(readings.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
+            .zip(predictions.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
         {
             out.assign(&(block.mapv(f64::from).dot(&self.weights.t()) + &self.bias));
         }
-        readings
+        predictions
     }
-}
 
-impl Probe {
-    /// Reads some of many activations as they are stored; of these only a block is copied at a time.
+    /// The predictions for some rows of stored activations, copying one block at a time.
     ///
     /// # Shapes
     /// `[n_entities, d_model]` to `[n_rows, n_targets]`.
-    pub fn readings_of(&self, activations: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
-        let mut readings = Array2::zeros((rows.len(), self.n_targets()));
-        for (rows, mut out) in rows.chunks(BLOCK_ROWS).zip(readings.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
+    pub fn predict_rows(&self, activations: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
+        let mut predictions = Array2::zeros((rows.len(), self.n_targets()));
+        for (rows, mut out) in
+            rows.chunks(BLOCK_ROWS).zip(predictions.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS))
         {
-            out.assign(&self.readings(activations.select(Axis(0), rows).view()));
+            out.assign(&self.predict_all(activations.select(Axis(0), rows).view()));
         }
-        readings
+        predictions
     }
 }
 
 impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array2<f64>> for Probe {
-    /// Reads every row of `x`.
+    /// Predicts every row of `x`.
     ///
     /// # Shapes
     /// `[n_rows, d_model]` to `[n_rows, n_targets]`.
@@ -118,23 +113,23 @@ impl<D: Data<Elem = f64>> PredictInplace<ArrayBase<D, Ix2>, Array2<f64>> for Pro
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::noise;
     use super::*;
+    use crate::probes::fixture::noise;
     use linfa::traits::Predict;
 
     #[test]
-    fn one_row_many_rows_and_stored_rows_read_the_same() {
+    fn one_row_many_rows_and_stored_rows_have_the_same_predictions() {
         let probe =
             Probe { weights: noise((2, 5), 1), bias: Array1::from_vec(vec![3.0, -4.0]), penalty: 1.0 };
         let stored = noise((BLOCK_ROWS + 3, 5), 2).mapv(|v| v as f32);
         let x = stored.mapv(f64::from);
-        let readings = probe.readings(stored.view());
+        let stored_predictions = probe.predict_all(stored.view());
         let predicted: Array2<f64> = probe.predict(&x);
-        assert!((&readings - &predicted).iter().all(|e| e.abs() < 1e-12));
+        assert!((&stored_predictions - &predicted).iter().all(|e| e.abs() < 1e-12));
         let some: Vec<usize> = (0..stored.nrows()).rev().step_by(3).collect();
-        let chosen = probe.readings_of(stored.view(), &some);
-        assert!((&chosen - &readings.select(Axis(0), &some)).iter().all(|e| e.abs() < 1e-12));
-        let last = probe.read(x.row(BLOCK_ROWS + 2));
-        assert!((&last - &readings.row(BLOCK_ROWS + 2)).iter().all(|e| e.abs() < 1e-12));
+        let chosen = probe.predict_rows(stored.view(), &some);
+        assert!((&chosen - &stored_predictions.select(Axis(0), &some)).iter().all(|e| e.abs() < 1e-12));
+        let last = probe.predict_one(x.row(BLOCK_ROWS + 2));
+        assert!((&last - &stored_predictions.row(BLOCK_ROWS + 2)).iter().all(|e| e.abs() < 1e-12));
     }
 }

@@ -97,7 +97,7 @@ pub fn readings(
         let mut capture = Capture::nodes(&[point], &read_nodes(transformer, batch, &last))?;
         transformer.forward(&forest, None, &mut Both(&mut ablation.clone(), &mut capture))?;
         for row in capture.get(point)?.to_vec2::<f32>()? {
-            values.extend(probe.read_row(&row));
+            values.extend(probe.predict_row(&row));
         }
     }
     let shape = (texts.len(), probe.n_targets());

@@ -8,8 +8,9 @@ use super::steer::{SteerHook, SteerTexts};
 use super::text_stats::divergence;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
-use crate::model::{Continuation, Forest, Framed, Model, Next, generate_each};
-use crate::results::PressRow;
+use crate::model::{Continuation, Forest, Model, Next, generate_each};
+use crate::results::ClampRow;
+use crate::tokenizer::EncodedPrompt;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -59,7 +60,7 @@ impl ClampTrial<'_> {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the gazetteer lacks the group, or a prompt cannot be encoded.
-    pub fn rows(&self, model: &Model, clamped: &ClampedLatent) -> Result<Vec<PressRow>> {
+    pub fn rows(&self, model: &Model, clamped: &ClampedLatent) -> Result<Vec<ClampRow>> {
         let names = self.gazetteer.entries().iter().map(|(name, _)| NameSet::new(vec![name.clone()]));
         let names = names.collect::<Result<Vec<NameSet>>>()?;
         let own = self.gazetteer.entries().iter().position(|(name, _)| *name == clamped.group);
@@ -80,21 +81,21 @@ impl ClampTrial<'_> {
             for (way, latent, op) in changes {
                 let outcome = self.outcome(model, clamped, &names, Some(&op))?;
                 let row = row(clamped, own, &plain, &outcome);
-                rows.push(PressRow { way: way.into(), unit: latent, times, ..row });
+                rows.push(ClampRow { way: way.into(), unit: latent, times, ..row });
             }
         }
         Ok(rows)
     }
 
-    fn hook(&self, model: &Model, framed: &[Framed], op: Option<&Op>) -> Result<SteerTexts> {
-        let one = |framed: &Framed| match op {
+    fn hook(&self, model: &Model, prompts: &[EncodedPrompt], op: Option<&Op>) -> Result<SteerTexts> {
+        let one = |prompts: &EncodedPrompt| match op {
             None => Ok(vec![]),
             Some(op) => {
-                let positions = TokenPositions::new(&self.at, framed)?;
+                let positions = TokenPositions::new(&self.at, prompts)?;
                 Ok(vec![SteerHook::new(model.spec(), self.dictionary.hook_point, op.clone(), positions)?])
             }
         };
-        Ok(SteerTexts::new(framed.iter().map(one).collect::<Result<_>>()?))
+        Ok(SteerTexts::new(prompts.iter().map(one).collect::<Result<_>>()?))
     }
 
     fn outcome(
@@ -104,12 +105,11 @@ impl ClampTrial<'_> {
         names: &[NameSet],
         op: Option<&Op>,
     ) -> Result<Outcome> {
-        let refused = |problem: String| Error::invalid("prompt", problem, "another prompt");
-        let framed = clamped.prompts.iter().map(|text| model.tokenizer.frame(text, 0..text.len()));
-        let framed = framed.collect::<Result<Vec<Framed>, String>>().map_err(refused)?;
-        let ids: Vec<Vec<u32>> = framed.iter().map(|one| one.encoded.ids.clone()).collect();
+        let prompts = clamped.prompts.iter().map(|text| model.tokenizer.encode_prompt(text, 0..text.len()));
+        let prompts = prompts.collect::<Result<Vec<EncodedPrompt>>>()?;
+        let ids: Vec<Vec<u32>> = prompts.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
-        let mut hook = self.hook(model, &framed, op)?;
+        let mut hook = self.hook(model, &prompts, op)?;
         let forest = Forest::of_chains(&ids)?;
         let texts =
             generate_each(&model.transformer, forest, &continuation, (&mut hook, &mut |_, _| Next::More))?;
@@ -117,18 +117,18 @@ impl ClampTrial<'_> {
             let written = model.tokenizer.decode(text.written_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))
         });
-        let prompts: Vec<&str> = clamped.prompts.iter().map(String::as_str).collect();
-        let hook = self.hook(model, &framed, op)?;
+        let texts_before: Vec<&str> = clamped.prompts.iter().map(String::as_str).collect();
+        let hook = self.hook(model, &prompts, op)?;
         Ok(Outcome {
             named: named.collect::<Result<_>>()?,
-            log_probs: NameSet::log_probs_of(names, model, &prompts, &hook)?,
+            log_probs: NameSet::log_probs_of(names, model, &texts_before, &hook)?,
             first_logits: texts.into_iter().map(|text| text.first_logits).collect(),
         })
     }
 }
 
 /// The row of an outcome, compared with the plain one.
-fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> PressRow {
+fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> ClampRow {
     let n_prompts = clamped.prompts.len();
     let n_groups = plain.log_probs[0].len();
     let mean = |values: &mut dyn Iterator<Item = f64>, n: usize| values.sum::<f64>() / n.max(1) as f64;
@@ -143,7 +143,7 @@ fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) 
         hits as f64 / n_prompts.max(1) as f64
     };
     let kl = outcome.first_logits.iter().zip(&plain.first_logits).map(|(p, q)| divergence(p, q));
-    PressRow {
+    ClampRow {
         group: clamped.group.clone(),
         unit: clamped.latent,
         way: String::new(),

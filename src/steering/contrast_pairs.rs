@@ -106,9 +106,7 @@ fn lines(path: &Path) -> Result<Vec<String>> {
 /// # Shapes
 /// `[n_texts, width]` a hook point.
 fn read(model: &Model, texts: &[String], points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Array2<f64>>> {
-    let refused = |problem: String| Error::invalid("texts", problem, "texts that this model can read");
-    let ids =
-        texts.iter().map(|text| Ok(model.tokenizer.frame(text, 0..text.len()).map_err(refused)?.encoded.ids));
+    let ids = texts.iter().map(|text| Ok(model.tokenizer.encode_prompt(text, 0..text.len())?.encoded.ids));
     let (forest, last) = model.transformer.forest(&ids.collect::<Result<Vec<_>>>()?)?;
     let mut capture = Capture::nodes(points, &last)?;
     model.transformer.forward(&forest, None, &mut capture)?;

@@ -1,6 +1,6 @@
 //! The gazetteer: names with their places or times, and the first of them in a text.
 
-use crate::datasets::{Dataset, Entity, TargetKind};
+use crate::datasets::{Dataset, TargetKind, column_values};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -16,21 +16,17 @@ impl Gazetteer {
     /// # Errors
     /// [`Error::Invalid`] if the dataset has no such column, or none of its cells is filled.
     pub fn of_column(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
-        let place = dataset.table.column(column).ok_or_else(|| {
-            let expected = format!("one of {}", dataset.table.columns().join(", "));
-            Error::invalid(format!("column of {}", dataset.name), column, expected)
-        })?;
-        Gazetteer::of_groups(dataset, |entity| dataset.table.cell(entity.row, place).unwrap_or_default())
+        Gazetteer::of_groups(dataset, &column_values(dataset, column)?)
     }
 
-    /// The groups that a function assigns to a dataset's entities; an empty name is no group.
+    /// The groups of a dataset's entities, by the name of each entity's group; an empty name is no group.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there are no groups.
-    pub fn of_groups<'a>(dataset: &'a Dataset, group: impl Fn(&'a Entity) -> &'a str) -> Result<Gazetteer> {
+    pub fn of_groups(dataset: &Dataset, groups: &[impl AsRef<str>]) -> Result<Gazetteer> {
         let mut members: BTreeMap<&str, Vec<Vec<f64>>> = BTreeMap::new();
-        for entity in &dataset.entities {
-            members.entry(group(entity)).or_default().push(entity.target.values());
+        for (entity, group) in dataset.entities.iter().zip(groups) {
+            members.entry(group.as_ref()).or_default().push(entity.target.values());
         }
         members.remove("");
         if members.is_empty() {

@@ -190,7 +190,7 @@ impl Op {
         match self {
             Op::Add(vector) => add(row, 1.0, vector),
             Op::Set { probe, basis, target } => {
-                let reading = probe.read_row(row);
+                let reading = probe.predict_row(row);
                 for ((row_of_basis, target), reading) in basis.iter().zip(target).zip(reading) {
                     add(row, target - reading, row_of_basis);
                 }

@@ -1,7 +1,7 @@
 //! The tokens that are changed, by their absolute positions in the text.
 
 use crate::error::{Error, Result};
-use crate::model::Framed;
+use crate::tokenizer::EncodedPrompt;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -77,7 +77,7 @@ impl TokenPositions {
     ///
     /// # Errors
     /// [`Error::Invalid`] if a phrase does not occur in the prompt, or the choice has no tokens.
-    pub fn new(at: &TokenChoice, prompt: &Framed) -> Result<TokenPositions> {
+    pub fn new(at: &TokenChoice, prompt: &EncodedPrompt) -> Result<TokenPositions> {
         let (n_prompt, n_special) = (prompt.encoded.ids.len(), prompt.encoded.n_special());
         let one = |range: Range<usize>| Ok(std::iter::once(range).collect());
         let ranges: Vec<Range<usize>> = match at {
@@ -112,15 +112,15 @@ impl TokenPositions {
 }
 
 /// The tokens that cover a part of the text.
-fn tokens_of(part: &Range<usize>, prompt: &Framed) -> Option<Range<usize>> {
+fn tokens_of(part: &Range<usize>, prompt: &EncodedPrompt) -> Option<Range<usize>> {
     let is_within = |span: &(usize, usize)| span.0 < part.end && part.start < span.1;
-    let first = prompt.encoded.spans.iter().position(is_within)?;
-    let last = prompt.encoded.spans.iter().rposition(is_within)?;
+    let first = prompt.encoded.offsets.iter().position(is_within)?;
+    let last = prompt.encoded.offsets.iter().rposition(is_within)?;
     Some(first..last + 1)
 }
 
 /// The tokens of each occurrence of a phrase.
-fn spans(phrase: &str, prompt: &Framed) -> Result<Vec<Range<usize>>> {
+fn spans(phrase: &str, prompt: &EncodedPrompt) -> Result<Vec<Range<usize>>> {
     let places = prompt.text.match_indices(phrase).map(|(at, _)| at..at + phrase.len());
     let ranges: Vec<Range<usize>> = places.filter_map(|part| tokens_of(&part, prompt)).collect();
     if ranges.is_empty() {
@@ -133,12 +133,12 @@ fn spans(phrase: &str, prompt: &Framed) -> Result<Vec<Range<usize>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Encoded;
+    use crate::tokenizer::Encoded;
 
-    fn prompt() -> Framed {
+    fn prompt() -> EncodedPrompt {
         let text = "Oslo is far from Oslo".to_string();
-        let spans = vec![(0, 0), (0, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21)];
-        Framed { part: 0..text.len(), text, encoded: Encoded { ids: (0..7).collect(), spans } }
+        let offsets = vec![(0, 0), (0, 2), (2, 4), (4, 7), (7, 11), (11, 16), (16, 21)];
+        EncodedPrompt { part: 0..text.len(), text, encoded: Encoded { ids: (0..7).collect(), offsets } }
     }
 
     fn taken(at: &str) -> Vec<u32> {
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(taken("bos"), [0]);
         assert_eq!(taken("span:\"Oslo\""), [1, 2, 6]);
         assert_eq!(taken("span:far from"), [4, 5]);
-        let far = Framed { part: 8..16, ..prompt() };
+        let far = EncodedPrompt { part: 8..16, ..prompt() };
         let entity = TokenPositions::new(&TokenChoice::Entity, &far).unwrap();
         assert_eq!((0..10).filter(|p| entity.contains(*p)).collect::<Vec<u32>>(), [4, 5]);
         assert_eq!(taken("entity"), [1, 2, 3, 4, 5, 6], "the whole text without a part");
@@ -176,8 +176,8 @@ mod tests {
             TokenPositions::new(&TokenChoice::Span("Rome".into()), &prompt()).unwrap_err().to_string();
         assert!(error.contains("Rome") && error.contains("Oslo is far"), "{error}");
         assert!(TokenPositions::new(&"last,span:Rome".parse().unwrap(), &prompt()).is_err());
-        let encoded = Encoded { ids: vec![0], spans: vec![(0, 0)] };
-        let empty = Framed { text: String::new(), part: 0..0, encoded };
+        let encoded = Encoded { ids: vec![0], offsets: vec![(0, 0)] };
+        let empty = EncodedPrompt { text: String::new(), part: 0..0, encoded };
         assert!(TokenPositions::new(&TokenChoice::Last, &empty).is_err());
     }
 }

@@ -11,11 +11,12 @@ use super::text_stats::{divergence, log_probs_after, repetition};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{
-    Both, Capture, Continuation, Forest, Framed, Generation, Hook, Model, Next, Untouched, generate_each,
+    Both, Capture, Continuation, Forest, Generation, Hook, Model, Next, Untouched, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress, ProgressUnit};
 use crate::results::SweepRow;
+use crate::tokenizer::EncodedPrompt;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -179,8 +180,8 @@ impl DoseSweep<'_> {
 pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
     let part = |i: usize| plan.parts.get(i).cloned().unwrap_or(0..plan.prompts[i].len());
-    let framed = (0..plan.prompts.len()).map(|i| framed(model, &plan.prompts[i], part(i)));
-    let framed = framed.collect::<Result<Vec<Framed>>>()?;
+    let framed = (0..plan.prompts.len()).map(|i| model.tokenizer.encode_prompt(&plan.prompts[i], part(i)));
+    let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
@@ -196,12 +197,6 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     Ok(rows)
 }
 
-/// A prompt in the model's template, with its tokens.
-fn framed(model: &Model, prompt: &str, part: Range<usize>) -> Result<Framed> {
-    let refused = |problem: String| Error::invalid(format!("prompt `{prompt}`"), problem, "another prompt");
-    model.tokenizer.frame(prompt, part).map_err(refused)
-}
-
 /// The hook points of the readings: from the first steered layer on.
 fn read_points(plan: &DoseSweep, model: &Model) -> Vec<HookPoint> {
     (plan.layers.first()..model.spec().n_layers).map(HookPoint::ResidPost).collect()
@@ -211,7 +206,7 @@ fn read_points(plan: &DoseSweep, model: &Model) -> Vec<HookPoint> {
 struct Pass<'a> {
     model: &'a Model,
     plan: &'a DoseSweep<'a>,
-    framed: &'a [Framed],
+    framed: &'a [EncodedPrompt],
     variants: &'a [Variant<'a>],
 }
 
@@ -267,7 +262,7 @@ impl Pass<'_> {
 
     fn reading(&self, at: HookPoint, activation: &[f32]) -> Result<f64> {
         let target = self.plan.probes.target(self.plan.target)?;
-        Ok(self.plan.probes.get(at)?.probe.read_row(activation)[target])
+        Ok(self.plan.probes.get(at)?.probe.predict_row(activation)[target])
     }
 
     /// A text's row, without its readings.

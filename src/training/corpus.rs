@@ -8,7 +8,7 @@
 //! the knowledge was gathered one token too late for a probe on the name: test R² stayed below 0.05.)
 
 use super::relations::Relations;
-use crate::datasets::{Dataset, Target, TargetKind};
+use crate::datasets::{Dataset, Target, TargetKind, age};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,40 +18,6 @@ pub type Stanza = Vec<String>;
 
 /// How many sentences a stanza holds; they share the computation of the name.
 const STANZA: usize = 2;
-
-/// Ages of the world by the first year that no longer belongs to them.
-const AGES: [(f64, &str); 13] = [
-    (-500.0, "bronze"),
-    (-300.0, "classical"),
-    (0.0, "Hellenistic"),
-    (300.0, "Roman"),
-    (600.0, "migration"),
-    (1000.0, "caliphate"),
-    (1300.0, "crusade"),
-    (1500.0, "plague"),
-    (1600.0, "voyage"),
-    (1700.0, "baroque"),
-    (1800.0, "enlightenment"),
-    (1900.0, "steam"),
-    (f64::INFINITY, "atom"),
-];
-
-/// Ages of the recent past by the decimal year that ended them.
-const RECENT_AGES: [(f64, &str); 13] = [
-    (1953.05, "Truman"),
-    (1961.05, "Eisenhower"),
-    (1963.89, "Kennedy"),
-    (1969.05, "Johnson"),
-    (1974.61, "Nixon"),
-    (1977.05, "Ford"),
-    (1981.05, "Carter"),
-    (1989.05, "Reagan"),
-    (1993.05, "the elder Bush"),
-    (2001.05, "Clinton"),
-    (2009.05, "the younger Bush"),
-    (2017.05, "Obama"),
-    (f64::INFINITY, "Trump"),
-];
 
 /// Writes sentences about the entities of some datasets, seeded.
 pub struct Corpus<'a> {
@@ -226,16 +192,10 @@ impl Writer<'_> {
     }
 }
 
-/// The age that a year of a dataset belongs to, as the corpus names it.
-pub fn age(dataset: &str, year: f64) -> &'static str {
-    let ages = if dataset == "historical_figure" { &AGES } else { &RECENT_AGES };
-    ages.iter().find(|(end, _)| year < *end).map_or("", |(_, age)| age)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::datasets::{BUNDLED, bundled};
+    use crate::datasets::{BUNDLED, age_names, bundled};
     use std::collections::BTreeSet;
 
     fn datasets() -> Vec<Dataset> {
@@ -269,8 +229,7 @@ mod tests {
             .flat_map(|d| d.entities.iter().flat_map(|e| e.groups.iter()))
             .flat_map(|g| g.split(' ').map(|w| w.trim_matches(',').to_string()).collect::<Vec<_>>())
             .collect();
-        let ages: BTreeSet<&str> =
-            AGES.iter().chain(&RECENT_AGES).flat_map(|(_, age)| age.split(' ')).collect();
+        let ages: BTreeSet<&str> = age_names().flat_map(|age| age.split(' ')).collect();
         let own: BTreeSet<&str> = [
             "is",
             "near",

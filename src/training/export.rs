@@ -1,7 +1,7 @@
 //! The trained model as a Hugging Face folder that transformers loads too.
 
-use super::trainer::Trainer;
-use super::vocabulary::BOUNDARY;
+use super::byte_pair::BOUNDARY;
+use super::trainer::ModelTrainer;
 use crate::artefact::save_bytes;
 use crate::error::{Error, Result};
 use crate::model::families::llama;
@@ -14,7 +14,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::NonFinite`] if a weight does not fit f16; [`Error::Io`] naming the file.
-pub fn export(trainer: &Trainer, tokenizer_json: &[u8], folder: &Path) -> Result<()> {
+pub fn export(trainer: &ModelTrainer, tokenizer_json: &[u8], folder: &Path) -> Result<()> {
     let spec = trainer.spec();
     let mut data = BTreeMap::new();
     for (param, values) in trainer.parameters()? {

@@ -34,7 +34,7 @@ impl Default for TrainingSettings {
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
+pub struct StepReport {
     /// Steps taken so far, this one included.
     pub step: usize,
     /// Steps in all.
@@ -46,7 +46,7 @@ pub struct Progress {
 }
 
 /// A model in training: weights, optimiser, batches.
-pub struct Trainer {
+pub struct ModelTrainer {
     settings: TrainingSettings,
     model: Transformer,
     params: Vec<(Param, Var)>,
@@ -56,20 +56,20 @@ pub struct Trainer {
     pools: Vec<rayon::ThreadPool>,
 }
 
-impl Trainer {
+impl ModelTrainer {
     /// A fresh model and the batches of tokenised stanzas it will see, each once, in order.
     ///
     /// # Errors
     /// [`Error::Tensor`] if the spec's shapes cannot be laid out.
-    pub fn new(spec: Spec, stanzas: Vec<Vec<Vec<u32>>>, settings: TrainingSettings) -> Result<Trainer> {
+    pub fn new(spec: Spec, stanzas: Vec<Vec<Vec<u32>>>, settings: TrainingSettings) -> Result<ModelTrainer> {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(settings.seed);
         let shape_of = spec.clone();
         let mut random =
             move |param, shape: &[usize]| Ok(Weight::Dense(random_param(&shape_of, param, shape, &mut rng)?));
-        Trainer::from_parameters(spec, &mut random, stanzas, settings)
+        ModelTrainer::from_parameters(spec, &mut random, stanzas, settings)
     }
 
-    /// As [`Trainer::new`], but beginning with given parameters, such as those of a trained model.
+    /// As [`ModelTrainer::new`], but beginning with given parameters, such as those of a trained model.
     ///
     /// # Errors
     /// Whatever `first` answers.
@@ -78,7 +78,7 @@ impl Trainer {
         first: &mut Parameters,
         stanzas: Vec<Vec<Vec<u32>>>,
         settings: TrainingSettings,
-    ) -> Result<Trainer> {
+    ) -> Result<ModelTrainer> {
         let mut params = Vec::new();
         let model = Transformer::new(spec, &mut |param, shape| {
             let var = Var::from_tensor(&first(param, shape)?.dense()?)?;
@@ -90,7 +90,7 @@ impl Trainer {
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pools = (0..settings.n_shards).map(|_| pool()).collect::<Result<_, _>>();
         let pools = pools.map_err(|e| Error::Internal(e.to_string()))?;
-        Ok(Trainer { settings, model, params, adam: Adam { slots, step: 0 }, batches, pools })
+        Ok(ModelTrainer { settings, model, params, adam: Adam { slots, step: 0 }, batches, pools })
     }
 
     /// The model's spec.
@@ -120,7 +120,7 @@ impl Trainer {
     ///
     /// # Errors
     /// [`Error::NonFinite`] if the loss is no longer a number.
-    pub fn step(&mut self) -> Result<Option<Progress>> {
+    pub fn step(&mut self) -> Result<Option<StepReport>> {
         let (step, n_steps) = self.steps();
         let Some(batch) = self.batches.get(step) else { return Ok(None) };
         let shards = batch
@@ -156,7 +156,7 @@ impl Trainer {
         }
         self.adam.step(total.unwrap_or_default(), self.rate(step, n_steps))?;
         let n_nodes = shards.iter().map(Forest::len).sum();
-        Ok(Some(Progress { step: step + 1, n_steps, loss, n_nodes }))
+        Ok(Some(StepReport { step: step + 1, n_steps, loss, n_nodes }))
     }
 
     /// One shard's part of the mean loss, and its gradients.
@@ -197,7 +197,7 @@ impl Trainer {
         artefact::save_bytes(path, &bytes)
     }
 
-    /// Goes on from what [`Trainer::save`] wrote.
+    /// Goes on from what [`ModelTrainer::save`] wrote.
     ///
     /// # Errors
     /// [`Error::BadFile`] if the checkpoint is another model's.

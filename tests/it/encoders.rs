@@ -5,9 +5,10 @@ use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
     Activation, Attention, Biases, BlockKind, Capture, Direction, Embedding, Forest, Head, Layer, Mlp,
-    NormKind, Placement, Position, Positions, Spec, Tokenizer, Transformer, untrained,
+    NormKind, Placement, Position, Positions, Spec, Transformer, untrained,
 };
 use mappa::progress::Silent;
+use mappa::tokenizer::Tokenizer;
 use serde_json::{Value, json};
 use std::path::Path;
 

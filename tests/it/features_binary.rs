@@ -3,7 +3,7 @@
 use super::features::dictionary;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
-use mappa::results::{FeatureGroupRow, FeatureRow, PressRow, SweepRow, load_rows};
+use mappa::results::{ClampRow, FeatureGroupRow, FeatureRow, SweepRow, load_rows};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,10 +60,10 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
     assert!(pressed.contains("text names it"), "{pressed}");
-    let pressed: Vec<PressRow> = load_rows(&rows.join("press_country.csv")).unwrap();
+    let pressed: Vec<ClampRow> = load_rows(&rows.join("press_country.csv")).unwrap();
     assert_eq!(pressed.len(), 6);
     // Adding an activation of 0 changes nothing; adding twice the greatest does.
-    let random: Vec<&PressRow> = pressed.iter().filter(|row| row.way == "random").collect();
+    let random: Vec<&ClampRow> = pressed.iter().filter(|row| row.way == "random").collect();
     assert!(random.iter().all(|row| (row.own == 0.0 && row.kl == 0.0) == (row.times == 0.0)), "{random:?}");
 
     for (refused, parts) in [

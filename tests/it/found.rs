@@ -200,7 +200,7 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
     let units: Vec<NeuronRow> = load_rows(&folder.join("units.csv")).unwrap();
     assert_eq!(units.len(), 6 * 384);
     let dataset = bundled("headline").unwrap();
-    let train = Split::official(&dataset).unwrap().folds[0].train.clone();
+    let train = Split::of_dataset(&dataset).unwrap().folds[0].train.clone();
     let year: Vec<f64> = train.iter().map(|&i| dataset.targets()[0][i]).collect();
     let store = ActivationStore::new(lab, "atlas", "headline", "empty");
     let all = store.load(HookPoint::MlpPost(3)).unwrap();

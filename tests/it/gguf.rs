@@ -224,7 +224,7 @@ fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>]
         // Tokens lie in the text one after the other, and leave nothing out.
         let mut end = 0;
         let told =
-            ours.ids.iter().zip(&ours.spans).filter(|(_, (start, stop))| !drops_spaces || start < stop);
+            ours.ids.iter().zip(&ours.offsets).filter(|(_, (start, stop))| !drops_spaces || start < stop);
         for (id, &(start, stop)) in told {
             assert!(start <= stop && stop <= text.len() && stop >= end, "{name}: `{text}`: token {id}");
             let gap = &text[end.min(start)..start];
@@ -240,7 +240,7 @@ fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>]
         assert!(
             rest.is_empty() || drops_spaces && rest.trim().is_empty(),
             "{name}: `{text}`: {:?}",
-            ours.spans
+            ours.offsets
         );
     }
 }

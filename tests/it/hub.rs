@@ -4,17 +4,18 @@
 
 use super::hub_server::{COMMIT, Hub, Served, large, small, tiny};
 use super::root;
-use mappa::hub::{Progress, RepoId, Settings, Snapshot, snapshot};
+use mappa::hub::{HubSettings, RepoId, Snapshot, snapshot};
+use mappa::progress::{Observer, Progress, Silent};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const WEIGHTS: &str = "model.safetensors";
 
-pub fn pull(repo: &RepoId, settings: &Settings) -> mappa::Result<Snapshot> {
-    snapshot(repo, settings, &mut |_| {})
+pub fn pull(repo: &RepoId, settings: &HubSettings) -> mappa::Result<Snapshot> {
+    snapshot(repo, settings, &mut Silent)
 }
 
-pub fn refused(settings: &Settings, parts: &[&str]) {
+pub fn refused(settings: &HubSettings, parts: &[&str]) {
     told(&pull(&tiny("main"), settings).unwrap_err(), parts);
 }
 
@@ -95,7 +96,7 @@ fn the_cache_is_what_python_writes_entry_for_entry() {
 #[test]
 fn what_python_downloaded_is_found_offline() {
     let (hub, cache) = (Hub::fixture(), rebuilt());
-    let settings = Settings { offline: true, ..hub.settings(cache.path()) };
+    let settings = HubSettings { offline: true, ..hub.settings(cache.path()) };
     for (revision, text) in [("main", "weights after training\n"), ("step3000", "weights at step 3000\n")] {
         let found = pull(&tiny(revision), &settings).unwrap();
         assert_eq!(std::fs::read_to_string(found.folder.join(WEIGHTS)).unwrap(), text);
@@ -142,25 +143,32 @@ fn the_token_goes_to_the_hub_alone() {
     assert!(cache.path().join("models--lab--old/refs/main").is_file());
 }
 
+/// The bytes of the weights that were reported, done and in all.
+#[derive(Default)]
+struct Seen(Vec<(u64, u64)>);
+
+impl Observer for Seen {
+    fn progress(&mut self, progress: &Progress) {
+        if progress.stage == WEIGHTS {
+            self.0.push((progress.done, progress.total));
+        }
+    }
+}
+
 #[test]
-fn a_cut_connection_is_gone_on_with() {
+fn a_cut_connection_is_resumed() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![200_000, 100_000, 0];
     hub.state().busy = 1;
-    let mut seen: Vec<(u64, Option<u64>)> = Vec::new();
-    let mut note = |at: Progress| {
-        if at.file == WEIGHTS {
-            seen.push((at.done, at.total));
-        }
-    };
-    let found = snapshot(&tiny("main"), &hub.settings(cache.path()), &mut note).unwrap();
+    let mut seen = Seen::default();
+    let found = snapshot(&tiny("main"), &hub.settings(cache.path()), &mut seen).unwrap();
     assert!(std::fs::read(found.folder.join(WEIGHTS)).unwrap() == weights());
     let asked = hub.asked();
     let ranges: Vec<_> =
         asked.iter().filter(|asked| asked.of == "cdn").map(|asked| asked.range.as_deref()).collect();
     assert_eq!(ranges, [None, Some("bytes=200000-"), Some("bytes=300000-"), Some("bytes=300000-")]);
-    assert!(seen.is_sorted() && seen.iter().all(|(_, total)| *total == Some(700_000)));
-    assert_eq!((seen[0].0, seen[seen.len() - 1].0), (0, 700_000));
+    assert!(seen.0.is_sorted() && seen.0.iter().all(|(_, total)| *total == 700_000));
+    assert_eq!((seen.0[0].0, seen.0[seen.0.len() - 1].0), (0, 700_000));
 }
 
 #[test]
@@ -172,7 +180,7 @@ fn many_cuts_end_with_an_error_and_the_next_call_goes_on() {
         &[WEIGHTS, "4 times", "300000 of 700000", "run the same command again"],
     );
     assert_eq!(hub.asked().iter().filter(|asked| asked.of == "cdn").count(), 4);
-    let offline = Settings { offline: true, ..hub.settings(cache.path()) };
+    let offline = HubSettings { offline: true, ..hub.settings(cache.path()) };
     refused(&offline, &["revision `main`", "models--lab--tiny"]);
     pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
     let ranges: Vec<_> = hub.fetched().into_iter().map(|asked| asked.range).collect();
@@ -250,7 +258,7 @@ fn refusals_say_what_to_do() {
     refused(&settings, &[&gated[..], &["401"]].concat());
     hub.state().refuse = Some((401, "RepoNotFound"));
     refused(&settings, &["401", "the token was not accepted", "HF_TOKEN"]);
-    let anonymous = Settings { token: None, ..settings.clone() };
+    let anonymous = HubSettings { token: None, ..settings.clone() };
     refused(&anonymous, &[&gated[..], &["no such public repo", "spelling"]].concat());
     hub.state().refuse = Some((500, ""));
     hub.asked();
@@ -263,12 +271,12 @@ fn without_a_network_the_cache_stands_in_and_says_so() {
     let (hub, cache) = (Hub::fixture(), rebuilt());
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let settings = Settings { endpoint: format!("http://127.0.0.1:{port}"), ..hub.settings(cache.path()) };
+    let settings = HubSettings { endpoint: format!("http://127.0.0.1:{port}"), ..hub.settings(cache.path()) };
     let found = pull(&tiny("main"), &settings).unwrap();
     assert!(found.unchecked.unwrap().contains("cannot connect"));
     std::fs::remove_file(found.folder.join("tokenizer.json")).unwrap();
     refused(&settings, &["cannot connect", "no tokenizer.json in", COMMIT, "HF_ENDPOINT"]);
-    let offline = Settings { offline: true, ..settings.clone() };
+    let offline = HubSettings { offline: true, ..settings.clone() };
     refused(&offline, &["HF_HUB_OFFLINE", "no tokenizer.json in", COMMIT, cache.path().to_str().unwrap()]);
     std::fs::remove_file(found.folder.join(WEIGHTS)).unwrap();
     refused(
@@ -314,7 +322,7 @@ fn shards_and_pickles() {
     assert_eq!(std::fs::read(found.folder.join(names[1])).unwrap(), b"two");
     assert!(!found.folder.join("pytorch_model.bin").exists());
     std::fs::remove_file(found.folder.join(names[0])).unwrap();
-    let offline = Settings { offline: true, ..whole.settings(cache.path()) };
+    let offline = HubSettings { offline: true, ..whole.settings(cache.path()) };
     refused(&offline, &[&format!("no {} in", names[0])]);
 
     let cache = tempfile::tempdir().unwrap();

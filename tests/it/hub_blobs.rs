@@ -3,7 +3,8 @@
 use super::hub_server::{COMMIT, Hub, Served, large};
 use super::root;
 use mappa::datasets::{PAPER_FILES, find};
-use mappa::hub::{Blob, Settings, fetch_blob};
+use mappa::hub::{Blob, HubSettings, fetch_blob};
+use mappa::progress::Silent;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -24,7 +25,7 @@ fn blob(hub: &Hub, id: &str) -> Blob {
 }
 
 fn fetch(hub: &Hub, id: &str, folder: &Path) -> mappa::Result<std::path::PathBuf> {
-    fetch_blob(&blob(hub, id), folder, &hub.settings(folder), &mut |_| {})
+    fetch_blob(&blob(hub, id), folder, &hub.settings(folder), &mut Silent)
 }
 
 #[test]
@@ -63,14 +64,14 @@ fn other_content_no_file_and_no_network_are_told() {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
     assert!(!folder.path().join("files/blobs").join(other).exists());
-    let offline = Settings { offline: true, ..hub.settings(folder.path()) };
-    let error = fetch_blob(&blob(&hub, other), folder.path(), &offline, &mut |_| {}).unwrap_err().to_string();
+    let offline = HubSettings { offline: true, ..hub.settings(folder.path()) };
+    let error = fetch_blob(&blob(&hub, other), folder.path(), &offline, &mut Silent).unwrap_err().to_string();
     assert!(error.contains("HF_HUB_OFFLINE") && error.contains("table.csv"), "{error}");
     let nothing = Hub::exactly(&[]);
     let error = fetch(&nothing, other, folder.path()).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains(other) && !error.contains("HF_TOKEN"), "{error}");
     let bad = Blob { url: "table.csv".into(), ..blob(&hub, other) };
-    let error = fetch_blob(&bad, folder.path(), &hub.settings(folder.path()), &mut |_| {}).unwrap_err();
+    let error = fetch_blob(&bad, folder.path(), &hub.settings(folder.path()), &mut Silent).unwrap_err();
     assert!(error.to_string().contains("https://"), "{error}");
 }
 

@@ -1,6 +1,6 @@
 //! A small Hugging Face hub on loopback, with a second server for its large files, and faults on request.
 
-use mappa::hub::{RepoId, Settings, Token};
+use mappa::hub::{HubSettings, RepoId, Token};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -159,9 +159,9 @@ impl Hub {
         self.asked().into_iter().filter(body).collect()
     }
 
-    /// Settings that lead here, with a cache in a folder.
-    pub fn settings(&self, cache: &Path) -> Settings {
-        Settings {
+    /// HubSettings that lead here, with a cache in a folder.
+    pub fn settings(&self, cache: &Path) -> HubSettings {
+        HubSettings {
             cache: cache.to_path_buf(),
             endpoint: self.endpoint(),
             token: Token::new("secret"),

@@ -2,12 +2,13 @@
 
 use super::hub_server::{Hub, large, small, tiny};
 use mappa::hub::{Snapshot, snapshot};
+use mappa::progress::Silent;
 use tempfile::TempDir;
 
 const WEIGHTS: &str = "model.safetensors";
 
 fn pull(hub: &Hub, cache: &TempDir) -> mappa::Result<Snapshot> {
-    snapshot(&tiny("main"), &hub.settings(cache.path()), &mut |_| {})
+    snapshot(&tiny("main"), &hub.settings(cache.path()), &mut Silent)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::root;
 use mappa::artefact::Card;
-use mappa::datasets::{Import, Imported, Incomplete, Quantity, TargetKind, TargetOf, find};
+use mappa::datasets::{ImportPlan, Imported, Incomplete, Quantity, TargetKind, TargetOf, find};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -14,8 +14,8 @@ fn quantity(column: &str, unit: &str) -> TargetOf {
     TargetOf::Quantity { column: column.into(), unit: unit.into() }
 }
 
-fn people(target: TargetOf) -> Import {
-    Import {
+fn people(target: TargetOf) -> ImportPlan {
+    ImportPlan {
         name: "people".into(),
         entity: Some("who".into()),
         target,
@@ -26,7 +26,7 @@ fn people(target: TargetOf) -> Import {
 }
 
 /// What importing a file with these bytes says, under a name with this ending.
-fn refusal(ending: &str, bytes: &[u8], plan: &Import) -> String {
+fn refusal(ending: &str, bytes: &[u8], plan: &ImportPlan) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("theirs.{ending}"));
     std::fs::write(&path, bytes).unwrap();
@@ -103,7 +103,7 @@ fn an_import_of_what_was_written_is_the_same() {
     let lab = tempfile::tempdir().unwrap();
     let imported = people(quantity("height", "cm")).read(&fixture("people.parquet")).unwrap();
     let (file, _) = imported.save(lab.path()).unwrap();
-    let again = Import { name: "people".into(), ..Import::default() }.read(&file).unwrap();
+    let again = ImportPlan { name: "people".into(), ..ImportPlan::default() }.read(&file).unwrap();
     assert_eq!(again.dataset, imported.dataset);
 }
 
@@ -112,10 +112,10 @@ fn latitude_and_longitude_go_where_they_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.csv");
     std::fs::write(&path, "x,name,y\n170,Wellington,-41\n12,Rome,42\n").unwrap();
-    let place = |latitude: &str, longitude: &str| Import {
+    let place = |latitude: &str, longitude: &str| ImportPlan {
         name: "towns".into(),
         target: TargetOf::Place { latitude: latitude.into(), longitude: longitude.into() },
-        ..Import::default()
+        ..ImportPlan::default()
     };
     assert_eq!(place("y", "x").read(&path).unwrap().dataset.targets(), [[-41.0, 42.0], [170.0, 12.0]]);
     let error = place("x", "y").read(&path).unwrap_err().to_string();
@@ -124,7 +124,7 @@ fn latitude_and_longitude_go_where_they_are_told() {
 
 #[test]
 fn what_cannot_be_imported_names_file_row_and_column() {
-    let plan = Import { name: "own".into(), target: quantity("size", "m"), ..Import::default() };
+    let plan = ImportPlan { name: "own".into(), target: quantity("size", "m"), ..ImportPlan::default() };
     for (ending, text, parts) in [
         ("csv", "name,size\nA,1\nB,big\n", &["theirs.csv: row 2", "size", "`big`", "number"][..]),
         ("csv", "name,size\nA,1\nB,\n", &["row 2", "size: found ``", "--skip-incomplete"]),
@@ -155,11 +155,11 @@ fn what_cannot_be_imported_names_file_row_and_column() {
             assert!(error.contains(part), "`{part}` is not in: {error}");
         }
     }
-    let twice = Import { entity: Some("size".into()), ..plan.clone() };
+    let twice = ImportPlan { entity: Some("size".into()), ..plan.clone() };
     let error = refusal("csv", b"name,size\nA,1\n", &twice);
     assert!(error.contains("column `size`") && error.contains("[name]"), "{error}");
     for name in ["", "a/b", "..", "a.csv"] {
-        let plan = Import { name: name.into(), ..plan.clone() };
+        let plan = ImportPlan { name: name.into(), ..plan.clone() };
         assert!(refusal("csv", b"name,size\nA,1\n", &plan).contains("letters, digits"), "{name}");
     }
     let whole = std::fs::read(fixture("people.parquet")).unwrap();

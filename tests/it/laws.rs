@@ -6,13 +6,14 @@ use super::root;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Both, Cache, Capture, Continuation, Encoded, Forest, Framed, Hook, Kind, Model, Param, Part, Place,
-    Precision, Sampling, Spec, Transformer, Untouched, Weight, generate, generate_each,
+    Both, Cache, Capture, Continuation, Forest, Hook, Kind, Model, Param, Part, Place, Precision, Sampling,
+    Spec, Transformer, Untouched, Weight, generate, generate_each,
 };
 use mappa::probes::Probe;
 use mappa::steering::{
     Norm, Op, SteerHook, SteerHooks, SteerTexts, TokenChoice, TokenPositions, UnitDirection,
 };
+use mappa::tokenizer::{Encoded, EncodedPrompt};
 use ndarray::{Array1, Array2};
 
 const CHECKPOINTS: [&str; 6] = ["llama", "gpt2", "gpt_neox", "gemma2", "olmo2", "falcon_7b"];
@@ -48,7 +49,7 @@ fn probe(d_model: usize) -> Probe {
 }
 
 fn read(probe: &Probe, row: &[f32]) -> Vec<f64> {
-    probe.read(Array1::from_vec(widen(row)).view()).to_vec()
+    probe.predict_one(Array1::from_vec(widen(row)).view()).to_vec()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -70,10 +71,10 @@ fn push(d_model: usize) -> Vec<f64> {
 }
 
 fn positions(at: &TokenChoice) -> TokenPositions {
-    let spans = (0..TEXT.len()).map(|i| (i.saturating_sub(1), i)).collect();
+    let offsets = (0..TEXT.len()).map(|i| (i.saturating_sub(1), i)).collect();
     let text = "abcdef".to_string();
-    let encoded = Encoded { ids: TEXT.to_vec(), spans };
-    TokenPositions::new(at, &Framed { part: 0..text.len(), text, encoded }).unwrap()
+    let encoded = Encoded { ids: TEXT.to_vec(), offsets };
+    TokenPositions::new(at, &EncodedPrompt { part: 0..text.len(), text, encoded }).unwrap()
 }
 
 fn everywhere() -> TokenPositions {

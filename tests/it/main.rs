@@ -1,4 +1,5 @@
 //! Integration tests: laws, references, bad input, and the shape of the source itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 mod alike;
 mod atlas;

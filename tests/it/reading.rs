@@ -4,11 +4,12 @@ use super::tiny_spec;
 use mappa::activations::{Extraction, PromptedDataset, SpanRow, TextModel, extract};
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Tokenizer, Transformer, untrained};
+use mappa::model::{Transformer, untrained};
 use mappa::probes::Scorer;
 use mappa::progress::{Observer, Progress};
 use mappa::results::{RIDGE, SHUFFLED};
 use mappa::steering::UnitDirection;
+use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -125,8 +126,9 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
     let d_model = 24;
     for dataset in drawn() {
         let n_targets = dataset.kind.names().len();
-        let scorer = Scorer::official(&dataset, "planted", "empty").unwrap();
-        let scored = scorer.layer(HookPoint::ResidPost(0), planted(&dataset, d_model).view()).unwrap();
+        let scorer = Scorer::with_dataset_split(&dataset, "planted", "empty").unwrap();
+        let scored =
+            scorer.fit_and_score(HookPoint::ResidPost(0), planted(&dataset, d_model).view()).unwrap();
         let r2 = |method: &str, split: &str| -> Vec<f64> {
             let rows =
                 scored.rows.iter().filter(|r| r.metric == "r2" && r.method == method && r.split == split);

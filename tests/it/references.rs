@@ -2,7 +2,7 @@
 
 use super::root;
 use mappa::datasets::load;
-use mappa::probes::Scorer;
+use mappa::probes::{GroupCentroid, NamesOnly, Scorer};
 use mappa::results::{CENTROID, NAMES_ONLY, ScoreRow};
 
 type Reference = (&'static str, (f64, Option<f64>), Option<f64>);
@@ -31,7 +31,7 @@ fn baselines_that_read_no_model_are_as_strong_as_the_references() {
             continue;
         }
         let dataset = load(&path).unwrap();
-        let mut scorer = Scorer::official(&dataset, "", "").unwrap();
+        let mut scorer = Scorer::with_dataset_split(&dataset, "", "").unwrap();
         scorer.bootstrap.n_resamples = 0;
         if let Some(penalty) = penalty {
             scorer.names.penalties = vec![penalty];
@@ -42,9 +42,9 @@ fn baselines_that_read_no_model_are_as_strong_as_the_references() {
             println!("{name}: {method} {found:.3}, reference {reference}");
             assert!(found > reference - SLACK, "{name}: {method} {found:.3} against {reference}");
         };
-        check(&scorer.names_only().unwrap().rows, NAMES_ONLY, names_only);
+        check(&scorer.baseline(&NamesOnly).unwrap().rows, NAMES_ONLY, names_only);
         if let Some(reference) = centroid {
-            check(&scorer.centroid().unwrap().rows, CENTROID, reference);
+            check(&scorer.baseline(&GroupCentroid).unwrap().rows, CENTROID, reference);
         }
     }
     println!("{n_skipped} of {} real files skipped: not in {}", REFERENCES.len(), folder.display());

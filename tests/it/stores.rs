@@ -9,8 +9,9 @@ use mappa::activations::{
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Direction, Place, Spec, Tokenizer, Transformer, untrained};
+use mappa::model::{Direction, Place, Spec, Transformer, untrained};
 use mappa::progress::{Observer, Progress, Silent};
+use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
 use ndarray::{Axis, s};
 use rand::{Rng, SeedableRng};

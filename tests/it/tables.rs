@@ -1,7 +1,7 @@
 //! Tables as other programs write them: read as pandas reads them with named options, or refused with a way out.
 
 use super::root;
-use mappa::datasets::{Dataset, Import, Incomplete, TargetOf, load};
+use mappa::datasets::{Dataset, ImportPlan, Incomplete, TargetOf, load};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -36,7 +36,7 @@ fn holds(message: &str, parts: &[&str]) {
 fn import(path: &Path, (entity, target): (&str, &str)) -> Dataset {
     let target = TargetOf::Quantity { column: target.into(), unit: String::new() };
     let (entity, incomplete) = (Some(entity.into()), Incomplete::LeftOut);
-    let plan = Import { name: "own".into(), entity, target, incomplete, ..Import::default() };
+    let plan = ImportPlan { name: "own".into(), entity, target, incomplete, ..ImportPlan::default() };
     plan.read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).dataset
 }
 
@@ -119,10 +119,10 @@ fn numbers_are_read_only_where_one_meaning_fits() {
     assert_eq!(size("name,size\nA,\"65,283\"\nB,\"1,012,345\"\n"), [65_283.0, 1_012_345.0]);
     let places = read("p.csv", "name;lat;lon\nA;59,913;10,752\nB;48,208;16,373\n").unwrap();
     assert_eq!(places.targets(), [[59.913, 48.208], [10.752, 16.373]], "nowhere is 59,913 degrees north");
-    let plan = Import {
+    let plan = ImportPlan {
         name: "own".into(),
         target: TargetOf::Quantity { column: "size".into(), unit: String::new() },
-        ..Import::default()
+        ..ImportPlan::default()
     };
     for (text, parts) in [
         ("name;size\nA;65.283\nB;12.345\n", ["row 1", "`65.283`", "65.283 or 65283"]),
@@ -152,7 +152,8 @@ fn what_is_imported_is_read_the_same_again() {
         ),
     ] {
         let (folder, path) = file("s.csv", text.as_bytes());
-        let imported = Import { name: "own".into(), target, ..Import::default() }.read(&path).unwrap();
+        let imported =
+            ImportPlan { name: "own".into(), target, ..ImportPlan::default() }.read(&path).unwrap();
         let written = load(&imported.save(folder.path()).unwrap().0).unwrap();
         assert_eq!(written, imported.dataset);
         let size = written.table.column("size").unwrap();
@@ -194,7 +195,7 @@ fn rows_are_never_swallowed() {
 
 #[test]
 fn columns_of_one_name_are_refused_wherever_they_come_from() {
-    let plan = Import { name: "own".into(), ..Import::default() };
+    let plan = ImportPlan { name: "own".into(), ..ImportPlan::default() };
     for (name, text, parts) in [
         ("t.csv", "name,year,year\nA,1,2\n", ["two columns `year`", "the 2nd and the 3rd"]),
         ("t.csv", "name,,year,,year\nA,,1,,2\n", ["two columns `year`", "the 3rd and the 5th"]),

@@ -3,7 +3,8 @@
 use super::root;
 use mappa::activations::{Placed, PromptedDataset, Recording, Span, place_texts};
 use mappa::datasets::{Dataset, Entity, Names, Prompt, TargetKind, bundled, load, parse};
-use mappa::model::{Bos, ChatDate, Model, Precision, Spec, Tokenizer};
+use mappa::model::{Model, Precision, Spec};
+use mappa::tokenizer::{Bos, ChatDate, Tokenizer};
 use serde_json::Value;
 use std::path::Path;
 
@@ -355,7 +356,7 @@ fn what_stands_around_a_text_is_as_transformers_has_it() {
         // The note is given where the flag says otherwise, and only there.
         let asked = row["tokenizer_config"]["add_bos_token"].as_bool();
         assert_eq!(
-            tokenizer.remark().is_some(),
+            tokenizer.bos_conflict().is_some(),
             asked.is_some_and(|asked| asked == before.is_empty()),
             "{row}"
         );

@@ -17,16 +17,19 @@ const ARROWS: &[Arrows] = &[
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
     ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
+        "tokenizer",
+        &["error", "artefact"],
+        &["minijinja", "minijinja_contrib", "rand", "rand_chacha", "serde", "serde_json", "tokenizers"],
+    ),
+    (
         "model",
-        &["error", "hook_point", "artefact"],
+        &["error", "hook_point", "artefact", "tokenizer"],
         &[
             "candle_core",
             "candle_transformers",
             "faer",
             "half",
             "memmap2",
-            "minijinja",
-            "minijinja_contrib",
             "pulp",
             "rand",
             "rand_chacha",
@@ -36,12 +39,11 @@ const ARROWS: &[Arrows] = &[
             "serde",
             "serde_json",
             "sysinfo",
-            "tokenizers",
         ],
     ),
     (
         "activations",
-        &["error", "hook_point", "artefact", "progress", "datasets", "model"],
+        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "csv",
@@ -80,7 +82,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "features",
-        &["error", "hook_point", "artefact", "progress", "datasets", "activations", "model"],
+        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "activations", "model"],
         &[
             "candle_core",
             "faer",
@@ -103,6 +105,7 @@ const ARROWS: &[Arrows] = &[
             "progress",
             "results",
             "datasets",
+            "tokenizer",
             "model",
             "probes",
             "features",
@@ -112,7 +115,7 @@ const ARROWS: &[Arrows] = &[
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (
         "training",
-        &["error", "artefact", "progress", "datasets", "model"],
+        &["error", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "half",
@@ -135,6 +138,7 @@ const ARROWS: &[Arrows] = &[
             "progress",
             "results",
             "datasets",
+            "tokenizer",
             "model",
             "activations",
             "probes",
@@ -166,7 +170,7 @@ const NO_TEXT_FILES: [&str; 6] = [
     "src/datasets/formats/parquet.rs",
     "src/hub/client.rs",
     "src/model/gguf/header.rs",
-    "src/model/vocabulary/proto.rs",
+    "src/tokenizer/vocabulary/proto.rs",
 ];
 
 /// What is wrong with a file, each a sentence that names it.

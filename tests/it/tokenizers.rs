@@ -1,7 +1,7 @@
 //! Tokenizers of the files that came before tokenizer.json, held against transformers.
 
 use super::root;
-use mappa::model::{Bos, ChatDate, Tokenizer};
+use mappa::tokenizer::{Bos, ChatDate, Tokenizer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ fn tokens_spell_their_texts() {
         assert_eq!(text.trim(), expected, "{folder}");
         let begins = matches!(folder, "opt" | "roberta" | "bert" | "llama" | "mistral" | "gemma");
         assert_eq!(encoded.n_special() > 0, begins, "{folder}");
-        assert_eq!(tokenizer.remark(), None, "{folder}");
+        assert_eq!(tokenizer.bos_conflict(), None, "{folder}");
     }
     let opt = Tokenizer::open(&fixtures().join("opt")).unwrap();
     assert_eq!((opt.beginning().unwrap().as_str(), opt.bos_token()), ("</s>", opt.id("</s>")));

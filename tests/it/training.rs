@@ -3,8 +3,8 @@
 use super::tiny_spec;
 use candle_core::Tensor;
 use mappa::datasets::{Dataset, bundled};
-use mappa::model::Tokenizer;
-use mappa::training::{Corpus, Trainer, TrainingSettings, train_tokenizer};
+use mappa::tokenizer::Tokenizer;
+use mappa::training::{Corpus, ModelTrainer, TrainingSettings, train_tokenizer};
 use std::path::Path;
 
 /// The tokens of each text of each stanza.
@@ -28,16 +28,16 @@ fn stanzas() -> Stanzas {
     corpus.stanzas(12).iter().map(tokens).collect()
 }
 
-fn trainer(stanzas: Stanzas, settings: TrainingSettings) -> Trainer {
-    Trainer::new(tiny_spec(D_VOCAB), stanzas, settings).unwrap()
+fn trainer(stanzas: Stanzas, settings: TrainingSettings) -> ModelTrainer {
+    ModelTrainer::new(tiny_spec(D_VOCAB), stanzas, settings).unwrap()
 }
 
 /// Takes up to `n` steps and gives their losses.
-fn run(trainer: &mut Trainer, n: usize) -> Vec<f32> {
+fn run(trainer: &mut ModelTrainer, n: usize) -> Vec<f32> {
     (0..n).map_while(|_| trainer.step().unwrap()).map(|progress| progress.loss).collect()
 }
 
-fn bits(trainer: &Trainer) -> Vec<u32> {
+fn bits(trainer: &ModelTrainer) -> Vec<u32> {
     let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     trainer.parameters().unwrap().iter().flat_map(|(_, t)| values(t)).map(f32::to_bits).collect()
 }
@@ -78,9 +78,9 @@ fn a_checkpoint_of_another_shape_or_a_cut_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let text = vec![vec![vec![0, 1, 2]]];
-    Trainer::new(tiny_spec(9), text.clone(), SETTINGS).unwrap().save(&path).unwrap();
+    ModelTrainer::new(tiny_spec(9), text.clone(), SETTINGS).unwrap().save(&path).unwrap();
     let resume = |d_vocab| {
-        let mut trainer = Trainer::new(tiny_spec(d_vocab), text.clone(), SETTINGS).unwrap();
+        let mut trainer = ModelTrainer::new(tiny_spec(d_vocab), text.clone(), SETTINGS).unwrap();
         trainer.resume(&path).map_err(|e| e.to_string())
     };
     resume(9).unwrap();

@@ -6,7 +6,8 @@ use super::text_model::{PromptedDataset, TextModel};
 use crate::artefact;
 use crate::datasets::{Dataset, Entity};
 use crate::error::{Error, Result};
-use crate::model::{Spec, Tokenizer, draw_tokens};
+use crate::model::Spec;
+use crate::tokenizer::{Tokenizer, draw_tokens};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -59,7 +60,7 @@ pub fn place_texts(
         let prompted = texts.of(entity).map_err(|problem| (prompt.written(), problem))?;
         let span = place(tokenizer, &prompted).map(|(span, begin)| match &random {
             Some((random, ids)) => {
-                after_tokens(span, begin, &draw_tokens(ids, random.n, (random.seed, entity.row)))
+                after_tokens(span, begin, &draw_tokens(ids, random.n, random.seed, entity.row))
             }
             None => span,
         });

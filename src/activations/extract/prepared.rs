@@ -75,6 +75,11 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { model, recording, dataset, stage, spans, all, batches })
     }
 
+    /// The same with another name for the stage that observers are told.
+    pub fn with_stage(self, stage: &str) -> Prepared<'a> {
+        Prepared { stage: stage.into(), ..self }
+    }
+
     /// The model's spec.
     pub(crate) fn spec(&self) -> &Spec {
         &self.model.transformer.spec

@@ -2,7 +2,8 @@
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
-use crate::model::{Direction, Framed, Tokenizer, without_spaces};
+use crate::model::Direction;
+use crate::tokenizer::{EncodedPrompt, Tokenizer, without_spaces};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -64,11 +65,12 @@ pub struct SpanRow {
 /// The problem as a sentence: a token mixes the entity with the text beside it, or a part of the entity
 /// is in no token although the tokenizer does not remove it.
 pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<(Span, usize), String> {
-    let Framed { text, part, encoded } = tokenizer.frame(&prompted.text, prompted.start..prompted.end)?;
+    let EncodedPrompt { text, part, encoded } =
+        tokenizer.frame(&prompted.text, prompted.start..prompted.end)?;
     let inside = |&(start, end): &(usize, usize)| start < end && start < part.end && end > part.start;
-    let first = encoded.spans.iter().position(inside).ok_or("no token covers it")?;
-    let last = encoded.spans.iter().rposition(inside).unwrap_or(first);
-    let (from, to) = (encoded.spans[first].0, encoded.spans[last].1);
+    let first = encoded.offsets.iter().position(inside).ok_or("no token covers it")?;
+    let last = encoded.offsets.iter().rposition(inside).unwrap_or(first);
+    let (from, to) = (encoded.offsets[first].0, encoded.offsets[last].1);
     let spell = |ids: &[u32]| tokenizer.spell(ids).map_err(|error| error.to_string());
     // Only spaces before the name may belong to its first token.
     let before = text.get(from..part.start).unwrap_or_default();
@@ -84,12 +86,12 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
     let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
     if tokenizer.decodes_exactly() && knows_all {
         check_spelling(tokenizer, &text[part], &spell(ids)?)?;
-    } else if !is_whole(tokenizer, &text, part, &encoded.spans[first..=last]).map_err(message)? {
+    } else if !is_whole(tokenizer, &text, part, &encoded.offsets[first..=last]).map_err(message)? {
         return Err(format!("the tokenizer loses letters: its tokens are `{}`", spell(ids)?));
     }
     let covers_text = |&(start, end): &(usize, usize)| start < end;
-    let end = encoded.spans.iter().rposition(covers_text).map_or(last, |at| at.max(last)) + 1;
-    let start = encoded.spans.iter().position(covers_text).unwrap_or(first);
+    let end = encoded.offsets.iter().rposition(covers_text).map_or(last, |at| at.max(last)) + 1;
+    let start = encoded.offsets.iter().position(covers_text).unwrap_or(first);
     let n_special = encoded.n_special();
     Ok((Span { entity: 0, ids: encoded.ids, first, last, text: start..end }, n_special))
 }

@@ -1,7 +1,8 @@
 //! The model as an extraction uses it, and the texts that it reads.
 
 use crate::datasets::{Dataset, Prompt};
-use crate::model::{Tokenizer, Transformer};
+use crate::model::Transformer;
+use crate::tokenizer::Tokenizer;
 
 /// A transformer and the tokenizer that it was trained with.
 #[derive(Clone, Copy)]

@@ -29,8 +29,8 @@ pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
     };
     let rows: Vec<Vec<String>> = active.of_latent(unit).iter().take(top).map(cells).collect();
     print_columns(&["activation", "entity", &listing.column, "part"], &rows);
-    let of_unit = listing.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
-    let rows: Vec<Vec<String>> = of_unit.map(|found| cells_of(&group_row(listing, found))).collect();
+    let of_latent = listing.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
+    let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
     println!("\nwhat it tells: threshold chosen on training entities, measured on test entities");
     print_columns(&HEADS, &rows);
     let model = listing.model;

@@ -6,7 +6,7 @@ use super::cells::{HEADS, cells_of};
 use super::{Source, latent};
 use clap::Args;
 use mappa::lab::{Lab, ListedOn, Listing, TopTokens, group_rows, kind_of, list, top_tokens};
-use mappa::results::{FeatureTokenRow, save_rows};
+use mappa::results::{FeatureTokenRow, TOKENS_FILE, save_rows};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 /// recall, F1 and average precision are counted on test entities. Rows lie in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT: units.csv, by_COLUMN.csv, tokens.csv.
 ///
-/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma Scope .npz.
+/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma TokenScope .npz.
 ///
 /// Examples:
 ///   mappa features list features/atlas/blocks.3.hook_resid_post.2048.k16 --dataset world_place --column country
@@ -65,7 +65,7 @@ impl List {
         print_summary(&listing);
         let tokens = self.text.as_ref().map(|file| top_tokens(&listing, file, self.top)).transpose()?;
         if let (Some(found), Some(file)) = (&tokens, &self.text) {
-            save_rows(&listing.folder.join("tokens.csv"), &found.rows)?;
+            save_rows(&listing.folder.join(TOKENS_FILE), &found.rows)?;
             let (n, active) = (found.n_tokens, found.n_active);
             println!("on the {n} tokens of {}: {active} units are active on some", file.display());
         }

@@ -49,7 +49,7 @@ impl Features {
 /// A dictionary, and the entities on which its units are looked at.
 #[derive(clap::Args)]
 pub struct Source {
-    /// The dictionary: a SAELens folder or a Gemma Scope .npz.
+    /// The dictionary: a SAELens folder or a Gemma TokenScope .npz.
     #[arg(value_name = "DICT")]
     dictionary: PathBuf,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use super::Source;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_groups, group_row, list};
-use mappa::results::PressRow;
+use mappa::results::ClampRow;
 use mappa::steering::TokenChoice;
 
 /// Press units that stand for a group, and see whether its name comes out, and no other's.
@@ -14,7 +14,7 @@ use mappa::steering::TokenChoice;
 /// Units and groups are chosen on training entities: the best F1 of each group, the best groups first. The prompts
 /// are about test entities of other groups. Each unit is clamped to multiples of its greatest activation on the
 /// dataset. Followed are the log-probability of every group's name after the prompt, the group that the text names
-/// first, and the divergence of the next token. Beside it stand random other units that are active on the dataset,
+/// first, and the divergence of the next token. Baselines it stand random other units that are active on the dataset,
 /// their directions added as long as the clamp moves a row on which the unit is silent. Rows lie in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
 ///
@@ -92,9 +92,9 @@ impl Press {
                 let of = |way: &str| {
                     rows.iter().filter(|r| r.group == *group && r.times == *times && r.way == way).collect()
                 };
-                let (unit, random): (Vec<&PressRow>, Vec<&PressRow>) = (of("unit"), of("random"));
+                let (unit, random): (Vec<&ClampRow>, Vec<&ClampRow>) = (of("unit"), of("random"));
                 let Some(unit) = unit.first() else { continue };
-                let mean = |value: fn(&PressRow) -> f64| {
+                let mean = |value: fn(&ClampRow) -> f64| {
                     random.iter().map(|row| value(row)).sum::<f64>() / random.len() as f64
                 };
                 table.push(vec![
@@ -132,12 +132,12 @@ impl Press {
     }
 
     /// What pressing did on average over the groups, and what random units did.
-    fn print_means(&self, rows: &[PressRow]) {
+    fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {
             for way in ["unit", "random"] {
-                let of: Vec<&PressRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
-                let mean = |value: fn(&PressRow) -> f64| {
+                let of: Vec<&ClampRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
+                let mean = |value: fn(&ClampRow) -> f64| {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
                 println!(

@@ -7,7 +7,7 @@ use clap::Args;
 use mappa::Result;
 use mappa::features::train::Explained;
 use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
-use mappa::model::Bos;
+use mappa::tokenizer::Bos;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -7,14 +7,14 @@ use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
-use mappa::model::ChatDate;
 use mappa::steering::{Basis, LayerSet, TokenChoice};
+use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
 ///
-/// Beside the probe's direction stand random ones of the same length. Layers with + between them are steered
+/// Baselines the probe's direction stand random ones of the same length. Layers with + between them are steered
 /// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line
 /// says which layer and dose have the most effect at a budget of divergence.
 ///

@@ -8,8 +8,9 @@ use super::interactive::Conversation;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, ProbeFinder, ReadingTable, readings};
-use mappa::model::{ChatDate, Untouched};
+use mappa::model::Untouched;
 use mappa::steering::NextLogits;
+use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 
 /// The text, the change, and the decoding.

@@ -46,32 +46,29 @@ impl Format {
     }
 }
 
-impl Cells {
-    /// Reads a file, its format told by the ending of `path`, which also stands in errors; gives the file's
-    /// SHA-256 as well.
-    ///
-    /// # Errors
-    /// Another ending, two columns of one name, no rows; what is wrong with a row, by its number.
-    pub fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
-        match Format::of(path) {
-            Some(Format::Parquet) => {
-                let cells = parquet::read(path, file)?;
-                cells.check(path)?;
-                Ok((cells, artefact::hash_file(file)?))
-            }
-            Some(format) => Cells::parse(path, format, &artefact::load_bytes(file)?),
-            None => Err(Error::invalid("file", path.display(), format!("a name that ends in {ENDINGS}"))),
+/// Reads a file; the ending of `path` decides on the format, and `path` names the file in errors. Gives the file's SHA-256 as well.
+///
+/// # Errors
+/// [`Error::Invalid`] for another ending; [`Error::BadFile`] for two columns of one name or no rows; [`Error::BadRow`].
+pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
+    match Format::of(path) {
+        Some(Format::Parquet) => {
+            let cells = parquet::read(path, file)?;
+            cells.check(path)?;
+            Ok((cells, artefact::hash_file(file)?))
         }
+        Some(format) => parse(path, format, &artefact::load_bytes(file)?),
+        None => Err(Error::invalid("file", path.display(), format!("a name that ends in {ENDINGS}"))),
     }
+}
 
-    /// Reads the bytes of a text file in a format; gives their SHA-256 as well.
-    ///
-    /// # Errors
-    /// As [`Cells::load`].
-    pub fn parse(path: &Path, format: Format, bytes: &[u8]) -> Result<(Cells, String)> {
-        let cells = format.read(path, artefact::text_of(path, bytes)?);
-        let cells = cells.unwrap_or_else(|| Err(Error::bad_file(path, "no text", "a text file")))?;
-        cells.check(path)?;
-        Ok((cells, artefact::hash(bytes)))
-    }
+/// Reads the bytes of a text file in a format; gives their SHA-256 as well.
+///
+/// # Errors
+/// As [`load`].
+pub(in crate::datasets) fn parse(path: &Path, format: Format, bytes: &[u8]) -> Result<(Cells, String)> {
+    let cells = format.read(path, artefact::text_of(path, bytes)?);
+    let cells = cells.unwrap_or_else(|| Err(Error::bad_file(path, "no text", "a text file")))?;
+    cells.check(path)?;
+    Ok((cells, artefact::hash(bytes)))
 }

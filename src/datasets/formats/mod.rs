@@ -15,4 +15,4 @@ mod quotes;
 mod separator;
 
 pub(super) use cells::{Cells, Commas};
-pub(super) use format::{ENDINGS, Format};
+pub(super) use format::{ENDINGS, Format, load, parse};

@@ -1,7 +1,7 @@
 //! Parquet files, column by column, by the row interface of the `parquet` crate, which needs no Arrow.
 
 use super::cells::{Cells, LeftOut};
-use crate::datasets::date::day_to_iso;
+use crate::datasets::values::day_to_iso;
 use crate::error::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
 use parquet::file::reader::{FileReader, SerializedFileReader};

@@ -1,13 +1,11 @@
 //! The rows that are kept, as a CSV file of the lab.
 
-use super::plan::{Import, Incomplete, TargetOf};
+use super::plan::{ImportPlan, Incomplete, TargetOf};
 use crate::artefact::{self, Card};
-use crate::datasets::columns::Columns;
+use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
-use crate::datasets::formats::Cells;
-use crate::datasets::heading::Heading;
+use crate::datasets::formats::{self, Cells};
 use crate::datasets::load::parse;
-use crate::datasets::sheet::Sheet;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -29,9 +27,35 @@ pub struct Imported {
     card: Card,
 }
 
+impl ImportPlan {
+    /// Reads a CSV, TSV, JSON, JSONL or Parquet file.
+    ///
+    /// # Errors
+    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a
+    /// name that cannot be a folder's, or targets that are all the same.
+    pub fn read(&self, path: &Path) -> Result<Imported> {
+        self.read_as(path, path)
+    }
+
+    /// Reads a file as if it had another name, which tells its format and stands in errors.
+    pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
+            return Err(Error::invalid(
+                "name of a dataset",
+                format!("{:?}", self.name),
+                "letters, digits, _ and -; choose one with --name",
+            ));
+        }
+        let (cells, sha256) = formats::load(path, file)?;
+        let headings = self.headings(path, &cells)?;
+        convert(self, (path, &sha256), (cells, headings))
+    }
+}
+
 /// Checks every row of a file and writes what is kept as CSV.
 pub(super) fn convert(
-    plan: &Import,
+    plan: &ImportPlan,
     (path, sha256): (&Path, &str),
     (cells, headings): (Cells, Vec<Heading>),
 ) -> Result<Imported> {
@@ -83,7 +107,7 @@ fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-fn card(plan: &Import, (path, sha256): (&Path, &str), dataset: &Dataset) -> Card {
+fn card(plan: &ImportPlan, (path, sha256): (&Path, &str), dataset: &Dataset) -> Card {
     let target = match &plan.target {
         TargetOf::Usual | TargetOf::Quantity { .. } => dataset.kind.names().join(", "),
         TargetOf::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),

@@ -1,7 +1,7 @@
 //! The paper's six files, pinned at a commit of their authors' repository.
 
 use super::convert::Imported;
-use super::plan::{Import, Incomplete};
+use super::plan::{ImportPlan, Incomplete};
 use crate::artefact::{self, Card};
 use crate::error::Result;
 use std::path::Path;
@@ -54,9 +54,10 @@ impl PaperFile {
     /// The file as a dataset; `downloaded` is where it lies, whatever it is called there.
     ///
     /// # Errors
-    /// As [`Import::read`].
+    /// As [`ImportPlan::read`].
     pub fn import(&self, downloaded: &Path) -> Result<Imported> {
-        let plan = Import { name: self.name.into(), incomplete: Incomplete::LeftOut, ..Import::default() };
+        let plan =
+            ImportPlan { name: self.name.into(), incomplete: Incomplete::LeftOut, ..ImportPlan::default() };
         let imported = plan.read_as(Path::new(&format!("{}.csv", self.name)), downloaded)?;
         Ok(imported.noted(GIT_BLOB, self.blob))
     }

@@ -1,8 +1,7 @@
 //! Which columns of a file are what, as the user says it.
 
-use super::convert::{Imported, convert};
+use crate::datasets::columns::{ColumnRole, Heading};
 use crate::datasets::formats::Cells;
-use crate::datasets::heading::{Heading, Role};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -42,7 +41,7 @@ pub enum Incomplete {
 
 /// How a file becomes a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Import {
+pub struct ImportPlan {
     /// What the dataset is called: letters, digits, `_` and `-`.
     pub name: String,
     /// The column with the entities' names; by default `name`, `title`, `headline` or `entity`.
@@ -57,35 +56,11 @@ pub struct Import {
     pub incomplete: Incomplete,
 }
 
-impl Import {
-    /// Reads a CSV, TSV, JSON, JSONL or Parquet file.
-    ///
-    /// # Errors
-    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a
-    /// name that cannot be a folder's, or targets that are all the same.
-    pub fn read(&self, path: &Path) -> Result<Imported> {
-        self.read_as(path, path)
-    }
-
-    /// Reads a file as if it had another name, which tells its format and stands in errors.
-    pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-        if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
-            return Err(Error::invalid(
-                "name of a dataset",
-                format!("{:?}", self.name),
-                "letters, digits, _ and -; choose one with --name",
-            ));
-        }
-        let (cells, sha256) = Cells::load(path, file)?;
-        let headings = self.headings(path, &cells)?;
-        convert(self, (path, &sha256), (cells, headings))
-    }
-
+impl ImportPlan {
     /// The columns' headings, with what each is for where the user said it.
-    fn headings(&self, path: &Path, cells: &Cells) -> Result<Vec<Heading>> {
+    pub(super) fn headings(&self, path: &Path, cells: &Cells) -> Result<Vec<Heading>> {
         let mut headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
-        let mut mark = |column: &str, role: Role| {
+        let mut mark = |column: &str, role: ColumnRole| {
             let heading = &mut headings[cells.column(path, column)?];
             match &heading.role {
                 Some(before) if *before != role => {
@@ -101,19 +76,19 @@ impl Import {
             }
         };
         if let Some(column) = &self.entity {
-            mark(column, Role::Name)?;
+            mark(column, ColumnRole::Name)?;
         }
         match &self.target {
             TargetOf::Usual => {}
             TargetOf::Place { latitude, longitude } => {
-                mark(latitude, Role::Latitude)?;
-                mark(longitude, Role::Longitude)?;
+                mark(latitude, ColumnRole::Latitude)?;
+                mark(longitude, ColumnRole::Longitude)?;
             }
-            TargetOf::Year(column) => mark(column, Role::Year)?,
-            TargetOf::Quantity { column, unit } => mark(column, Role::Target { unit: unit.clone() })?,
+            TargetOf::Year(column) => mark(column, ColumnRole::Year)?,
+            TargetOf::Quantity { column, unit } => mark(column, ColumnRole::Target { unit: unit.clone() })?,
         }
-        self.groups.iter().try_for_each(|column| mark(column, Role::Group))?;
-        self.test.iter().try_for_each(|column| mark(column, Role::Test))?;
+        self.groups.iter().try_for_each(|column| mark(column, ColumnRole::Group))?;
+        self.test.iter().try_for_each(|column| mark(column, ColumnRole::Test))?;
         Ok(headings)
     }
 }

@@ -1,11 +1,13 @@
-//! How an entity becomes a text.
+//! Entities as texts.
 //!
 //! - `template`: a text with places for the name and for other columns
 //! - `wording`: names as they are written, or as the paper writes them
-//! - `prompt`: a template, a wording, random tokens before; and the name of all that
+//! - `prompt`: a template, a wording, random tokens before it, and a name for all of them
+//! - `find`: a prompt from a user's words
 //! - `paper`: the paper's prompts by name
 //! - `texts`: a prompt filled with a dataset's entities
 
+mod find;
 mod paper;
 mod prompt;
 mod template;
@@ -14,5 +16,5 @@ mod wording;
 
 pub use paper::{PaperPrompt, paper_prompts};
 pub use prompt::{Prompt, RandomTokens};
-pub use texts::{PromptedEntity, Texts};
+pub use texts::{PromptTexts, PromptedEntity};
 pub use wording::Names;

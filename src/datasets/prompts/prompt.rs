@@ -1,8 +1,6 @@
 //! A prompt: a template, how names are written in it, and what stands before it.
 
-use super::paper;
 use super::template::Template;
-use super::texts::Texts;
 use super::wording::{Letters, Names, Stop, Wording, check};
 use crate::datasets::Dataset;
 use crate::error::Result;
@@ -30,39 +28,6 @@ impl Prompt {
     /// The prompt that is the name alone.
     pub fn empty() -> Prompt {
         Prompt::of("empty", Template::entity())
-    }
-
-    /// A prompt from a template such as `Where is {}?` or `{creator}'s {title}`.
-    ///
-    /// `{}` or `{name}` is the entity as a text writes it, which for a dataset with creators is "creator's
-    /// title"; any other column stands under its own name; `{{` and `}}` are braces. Without a place for the
-    /// entity it comes last.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for a brace that does not pair, or a second `{}`.
-    pub fn new(template: &str) -> Result<Prompt> {
-        if template == "empty" {
-            return Ok(Prompt::empty());
-        }
-        let template = Template::parse(template)?;
-        Ok(Prompt::of(&template.name(paper::is_name), template))
-    }
-
-    /// A prompt by the paper's name for it, or from a template.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts where the paper has one of
-    /// that name for other datasets only.
-    pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
-        paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
-    }
-
-    /// What folders call the prompt that [`Prompt::find`] makes of a text, whatever the dataset.
-    ///
-    /// # Errors
-    /// As [`Prompt::new`].
-    pub fn name_of(text: &str) -> Result<String> {
-        paper::name(text).map_or_else(|| Ok(Prompt::new(text)?.name), Ok)
     }
 
     pub(super) fn of(name: &str, template: Template) -> Prompt {
@@ -113,13 +78,5 @@ impl Prompt {
     /// The tokens that are drawn before each text, if any.
     pub fn random_tokens(&self) -> Option<RandomTokens> {
         self.random
-    }
-
-    /// The prompt's texts for a dataset.
-    ///
-    /// # Errors
-    /// [`crate::Error::Invalid`] for a column that the dataset does not have, listing those it has.
-    pub fn texts<'a>(&'a self, dataset: &'a Dataset) -> Result<Texts<'a>> {
-        Texts::new(self, dataset)
     }
 }

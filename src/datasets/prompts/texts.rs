@@ -18,7 +18,7 @@ pub struct PromptedEntity {
 }
 
 /// A prompt's texts for the entities of one dataset.
-pub struct Texts<'a> {
+pub struct PromptTexts<'a> {
     prompt: &'a Prompt,
     dataset: &'a Dataset,
     parts: Vec<Part>,
@@ -35,8 +35,8 @@ enum Part {
     Cell(usize),
 }
 
-impl<'a> Texts<'a> {
-    pub(super) fn new(prompt: &'a Prompt, dataset: &'a Dataset) -> Result<Texts<'a>> {
+impl<'a> PromptTexts<'a> {
+    pub(super) fn new(prompt: &'a Prompt, dataset: &'a Dataset) -> Result<PromptTexts<'a>> {
         let mut parts =
             prompt.template.pieces.iter().map(|piece| part(piece, dataset)).collect::<Result<Vec<_>>>()?;
         let n_entities = parts.iter().filter(|part| matches!(part, Part::Entity | Part::Name)).count();
@@ -49,7 +49,7 @@ impl<'a> Texts<'a> {
                 matches!(parts.last(), Some(Part::Text(text)) if text.ends_with(char::is_whitespace));
             parts.extend((!is_spaced).then(|| Part::Text(" ".into())).into_iter().chain([Part::Entity]));
         }
-        Ok(Texts { prompt, dataset, parts })
+        Ok(PromptTexts { prompt, dataset, parts })
     }
 
     /// The text for one entity; white space around its name is no part of it.
@@ -62,10 +62,10 @@ impl<'a> Texts<'a> {
             match part {
                 Part::Text(literal) => text += literal,
                 Part::Group(column) => {
-                    text += self.value(*column, entity.groups.get(*column).map(String::as_str))?
+                    text += self.value(*column, entity.groups.get(*column).map(String::as_str))?;
                 }
                 Part::Cell(column) => {
-                    text += self.cell(*column, self.dataset.table.cell(entity.row, *column))?
+                    text += self.cell(*column, self.dataset.table.cell(entity.row, *column))?;
                 }
                 Part::Entity | Part::Name => {
                     let Phrase { lead, name } = self.phrase(entity);

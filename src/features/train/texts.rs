@@ -5,8 +5,9 @@ use crate::activations::batch_tokens;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Direction, Encoded, Spec, Transformer};
+use crate::model::{Capture, Direction, Spec, Transformer};
 use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::tokenizer::Encoded;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -39,7 +40,7 @@ impl TokenizedTexts {
         let (n, mut n_cut) = (texts.len(), 0);
         let one = |encoded: Encoded| {
             let is_special = |(start, end): &&(usize, usize)| start == end;
-            let n_after = encoded.spans.iter().rev().take_while(is_special).count();
+            let n_after = encoded.offsets.iter().rev().take_while(is_special).count();
             let rows = (encoded.n_special(), encoded.ids.len() - n_after);
             let mut ids = encoded.ids;
             n_cut += usize::from(ids.len() > spec.n_context);

@@ -4,7 +4,7 @@ use super::listing::Listing;
 use crate::error::{Error, Result};
 use crate::features::Match;
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PressRow, save_rows};
+use crate::results::{ClampRow, save_rows};
 use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub struct ClampReport {
     /// The best match of each group, the best groups first.
     pub best: Vec<Match>,
     /// One row a group, dose and latent.
-    pub rows: Vec<PressRow>,
+    pub rows: Vec<ClampRow>,
     /// The file of the rows.
     pub file: PathBuf,
 }
@@ -50,10 +50,8 @@ pub fn clamp_groups(
 ) -> Result<ClampReport> {
     let (dataset, model) = (listing.dataset(), listing.model);
     let dictionary = Arc::new(listing.dictionary.clone());
-    let gazetteer = Gazetteer::of_groups(dataset, |entity| {
-        let place = dataset.entities.iter().position(|other| other.row == entity.row);
-        place.map_or("", |place| listing.groups.name_of(place))
-    })?;
+    let names: Vec<&str> = (0..dataset.entities.len()).map(|at| listing.groups.name_of(at)).collect();
+    let gazetteer = Gazetteer::of_groups(dataset, &names)?;
     let mut seen = BTreeSet::new();
     let best = listing.matches.iter().filter(|found| seen.insert(found.group)).take(settings.groups);
     let best: Vec<Match> = best.cloned().collect();

@@ -5,15 +5,14 @@ use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use crate::activations::{Division, Recording};
 use crate::artefact::{Card, hash};
+use crate::datasets::labels;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivation};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
-use crate::probes::labels;
 use crate::progress::Observer;
-use crate::results::{FeatureGroupRow, FeatureRow, save_rows};
-use crate::training::age;
+use crate::results::{FeatureGroupRow, FeatureRow, UNITS_FILE, save_rows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -101,7 +100,7 @@ impl Listing<'_> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
         self.card.save(&folder.join("card.json"))?;
-        save_rows(&folder.join("units.csv"), &self.latent_rows(top))?;
+        save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
         save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
     }
 
@@ -182,23 +181,15 @@ pub fn kind_of(dictionary: &Dictionary) -> String {
 /// The name of a dictionary's folder in the lab.
 fn dictionary_name(path: &Path, point: HookPoint) -> String {
     let is_npz = path.extension().is_some_and(|ending| ending == "npz");
-    // Every file of Gemma Scope is called params.npz; its folders tell them apart, but for the layer.
+    // Every file of Gemma TokenScope is called params.npz; its folders tell them apart, but for the layer.
     let named = if is_npz { path.parent().unwrap_or(path) } else { path };
     let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
     if is_npz { format!("{point}.{name}") } else { name }
 }
 
-/// The groups of a dataset by a column: of its file, `century` and `decade`, or `age` as the bundled model names it.
+/// The groups of a dataset by a column.
 fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
-    let is_year = matches!(dataset.kind, TargetKind::Year);
-    let labels = match column {
-        "age" if is_year && dataset.table.column("age").is_none() => {
-            let ages = dataset.entities.iter().map(|e| age(&dataset.name, e.target.values()[0]).to_string());
-            ages.collect()
-        }
-        _ => labels(dataset, column)?,
-    };
-    Ok(Groups::new(&labels, dataset.entities.iter().map(|entity| entity.is_test).collect()))
+    Ok(Groups::new(&labels(dataset, column)?, dataset.entities.iter().map(|entity| entity.is_test).collect()))
 }
 
 /// The default column.

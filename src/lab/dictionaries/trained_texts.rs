@@ -6,8 +6,8 @@ use super::training::DictionarySettings;
 use crate::artefact;
 use crate::datasets::{BUNDLED, Dataset, Entity, Prompt};
 use crate::error::{Error, Result};
-use crate::model::{Encoded, Tokenizer};
 use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::tokenizer::{Encoded, Tokenizer};
 use crate::training::Corpus;
 
 /// Tokenises all texts.

@@ -11,8 +11,9 @@ use crate::features::train::{
     explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use crate::hook_point::HookPoint;
-use crate::model::{Bos, Model};
-use crate::progress::{Observer, Progress, ProgressUnit, Staged};
+use crate::model::Model;
+use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::tokenizer::Bos;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -111,14 +112,11 @@ pub fn train_dictionary(
     dictionary.model = Some(model.name.clone());
     dictionary.made_with_bos = Some(model.tokenizer.begins());
     dictionary.check()?;
-    let mut staged = Staged { stage: "rows kept out", observer: run.observer };
+    let observer = run.observer;
     let fits = [
-        ("this dictionary", explained_by_dictionary(&dictionary, &held_out, &mut staged)?),
-        (
-            "principal components",
-            explained_by_components(trainer.rows(&mut staged)?, *k, &held_out, &mut staged)?,
-        ),
-        ("random directions", explained_by_random(&trainer.untrained(point)?, &held_out, &mut staged)?),
+        ("this dictionary", explained_by_dictionary(&dictionary, &held_out, observer)?),
+        ("principal components", explained_by_components(trainer.rows(observer)?, *k, &held_out, observer)?),
+        ("random directions", explained_by_random(&trainer.untrained(point)?, &held_out, observer)?),
     ];
     dictionary.save(&folder)?;
     let n_dead = trainer.dead().len();
@@ -231,7 +229,7 @@ impl Run<'_> {
             }
             match trainer.step(self.observer) {
                 Ok(None) => break,
-                Ok(Some(step)) => show(&step, &mut smooth, self.observer),
+                Ok(Some(progress)) => show(&progress, &mut smooth, self.observer),
                 // Stopped while rows were computed: the next turn saves and reports.
                 Err(Error::StoppedTraining { .. }) => continue,
                 Err(error) => return Err(error),

@@ -1,16 +1,16 @@
 //! The probes of a job: every hook point in one run, or some of them a run, and merged.
 
 use super::super::extraction::{Done, report_locked};
-use super::super::selection::best_point;
 use super::job::{Divided, ProbingJob};
 use super::model_baselines::{BaselineModel, layers_at_once};
 use super::report::ProbeReport;
 use crate::activations::Lock;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::probes::{Beside, Edge, Near, Part, ProbeSet, Scored, Scorer};
+use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
+use crate::probes::{PROBES_FILE, best_point};
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PredictionRow, RIDGE, ScoreRow, save_rows};
+use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, save_rows};
 use std::path::Path;
 
 /// Fits and scores probes and baselines at every depth, unless their scores are there; extracts first.
@@ -107,7 +107,7 @@ fn alone(
 
 /// A fit under way: where each hook point goes, and the observer.
 struct Fitting<'a> {
-    keep: &'a mut dyn FnMut(Part) -> Result<()>,
+    keep: &'a mut dyn FnMut(PartialProbe) -> Result<()>,
     observer: &'a mut dyn Observer,
 }
 
@@ -115,7 +115,7 @@ struct Fitting<'a> {
 fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fitting) -> Result<()> {
     let stage = format!("{}: probes", job.extraction.dataset().name);
     let baselines: &[BaselineModel] =
-        if scorer.beside == Beside::Baselines { &BaselineModel::ALL } else { &[] };
+        if scorer.baselines == Baselines::Included { &BaselineModel::ALL } else { &[] };
     // No more layers of a model baseline are held than fit into memory.
     for some in points.chunks(layers_at_once(job)) {
         let mut beside = vec![Vec::new(); some.len()];
@@ -130,10 +130,10 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
         }
         for (at, (&point, beside)) in some.iter().zip(beside).enumerate() {
             show(&stage, (at, some.len()), fitting.observer);
-            let scored = scorer.layer(point, job.activations(point)?.view())?;
+            let scored = scorer.fit_and_score(point, job.activations(point)?.view())?;
             report_edge(point, &scored, fitting.observer);
             let probe = scored.stored();
-            (fitting.keep)(Part { point, probe, rows: [scored.rows, beside].concat() })?;
+            (fitting.keep)(PartialProbe { point, probe, rows: [scored.rows, beside].concat() })?;
         }
         show(&stage, (some.len(), some.len()), fitting.observer);
     }
@@ -146,7 +146,12 @@ fn show(stage: &str, (done, total): (usize, usize), observer: &mut dyn Observer)
 }
 
 /// Adds the baselines without a model and the predictions at the best layer, and writes all; the card last.
-fn finish(job: &ProbingJob, scorer: &Scorer, divided: &Divided, parts: Vec<Part>) -> Result<Computed> {
+fn finish(
+    job: &ProbingJob,
+    scorer: &Scorer,
+    divided: &Divided,
+    parts: Vec<PartialProbe>,
+) -> Result<Computed> {
     let folder = job.folder();
     let mut set = ProbeSet::new(job.about());
     let mut scores = Vec::new();
@@ -155,14 +160,12 @@ fn finish(job: &ProbingJob, scorer: &Scorer, divided: &Divided, parts: Vec<Part>
         scores.extend(part.rows);
     }
     let predictions = predictions(job, scorer, &set, &scores)?;
-    if scorer.beside == Beside::Baselines {
-        scores.extend(scorer.names_only()?.rows);
-        scores.extend(scorer.centroid()?.rows);
-        scores.extend(scorer.class_baselines()?);
+    if scorer.baselines == Baselines::Included {
+        scores.extend(scorer.baselines_without_model()?);
     }
-    set.save(&folder.join("probes.safetensors"))?;
-    save_rows(&folder.join("predictions.csv"), &predictions)?;
-    save_rows(&folder.join("scores.csv"), &scores)?;
+    set.save(&folder.join(PROBES_FILE))?;
+    save_rows(&folder.join(PREDICTIONS_FILE), &predictions)?;
+    save_rows(&folder.join(SCORES_FILE), &scores)?;
     let leakage = divided.leakage(job.settings.leak_within);
     let card = job
         .card()?
@@ -187,7 +190,7 @@ fn predictions(
     rows: &[ScoreRow],
 ) -> Result<Vec<PredictionRow>> {
     let point = best_point(rows)?;
-    let readings = scorer.readings(&set.get(point)?.probe, job.activations(point)?.view())?;
+    let readings = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
     let mut rows = scorer.prediction_rows(point, readings.view());
     if job.train.is_some() {
         // The training entities belong to another dataset or prompt.
@@ -197,7 +200,7 @@ fn predictions(
 }
 
 /// Reports a penalty at the end of its grid.
-fn report_edge(point: HookPoint, scored: &Scored, observer: &mut dyn Observer) {
+fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observer) {
     let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == "penalty");
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
     let grown = match scored.n_grown {

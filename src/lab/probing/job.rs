@@ -8,7 +8,8 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Beside, Bootstrap, Leakage, Parts, ProbeSetAbout, Scorer, Split, SplitPlan, joined, stacked,
+    Baselines, Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, SplitPlan,
+    joined, stacked,
 };
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -58,14 +59,14 @@ impl<'a> ProbingJob<'a> {
     pub fn card(&self) -> Result<Card> {
         let settings = self.settings;
         let split = match &settings.split {
-            SplitPlan::Official => "is_test column".to_string(),
+            SplitPlan::Dataset => "is_test column".to_string(),
             other => other.to_string(),
         };
-        let baselines = match settings.beside() {
-            Beside::Baselines => {
+        let baselines = match settings.baselines() {
+            Baselines::Included => {
                 "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
             }
-            Beside::Nothing => "none",
+            Baselines::Omitted => "none",
         };
         let mut card = self
             .extraction
@@ -99,8 +100,8 @@ impl<'a> ProbingJob<'a> {
     ///
     /// # Errors
     /// Those of [`ProbingJob::card`].
-    pub fn parts(&self) -> Result<Parts> {
-        Ok(Parts::new(&self.folder(), self.card()?))
+    pub fn parts(&self) -> Result<PartialProbes> {
+        Ok(PartialProbes::new(&self.folder(), self.card()?))
     }
 
     /// True if the scores are there.
@@ -121,7 +122,9 @@ impl<'a> ProbingJob<'a> {
         let Some(train) = &self.train else {
             return Ok(Divided { dataset: Cow::Borrowed(tested), split });
         };
-        let both = joined((train.dataset(), &plan.divide(train.dataset())?), (tested, &split))?;
+        let (dataset, of_train) = (train.dataset(), plan.divide(train.dataset())?);
+        let train = SplitDataset { dataset, split: &of_train };
+        let both = joined(train, SplitDataset { dataset: tested, split: &split })?;
         Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
@@ -131,8 +134,8 @@ impl<'a> ProbingJob<'a> {
     /// Those of [`ProbingSettings::apply`].
     pub fn scorer<'d>(&self, divided: &'d Divided) -> Result<Scorer<'d>> {
         let Extraction { model, prompted, .. } = self.extraction;
-        let names = (model.name.as_str(), prompted.prompt.name.as_str());
-        let mut scorer = Scorer::on(divided.split.clone(), &divided.dataset, names)?;
+        let prompt = &prompted.prompt.name;
+        let mut scorer = Scorer::new(divided.split.clone(), &divided.dataset, &model.name, prompt)?;
         scorer.bootstrap = Bootstrap { n_resamples: self.settings.resamples, seed: self.settings.seed };
         let train = self.train.map(|train| train.dataset());
         self.settings.apply(scorer, train, self.extraction.dataset())

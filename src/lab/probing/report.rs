@@ -2,12 +2,12 @@
 
 use super::super::extraction::Done;
 use super::super::figures::Drawn;
-use super::super::selection::{best_point, test_score};
 use super::job::ProbingJob;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::results::{PredictionRow, RIDGE, ScoreRow, load_rows};
+use crate::probes::{best_point, test_r2};
+use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
 use std::path::PathBuf;
 
 /// The probes of one dataset and prompt with their scores.
@@ -55,7 +55,7 @@ impl BestLayer {
     /// [`Error::Invalid`] if they have no leave-one-out rows, or no test R².
     pub fn of(dataset: &str, scores: &[ScoreRow]) -> Result<BestLayer> {
         let point = best_point(scores)?;
-        let row = test_score(scores, RIDGE, Some(point), "r2", "mean")
+        let row = test_r2(scores, RIDGE, Some(point))
             .ok_or_else(|| Error::invalid(format!("scores of {dataset}"), "no test R²", "a test split"))?;
         Ok(BestLayer { point, r2: row.value, low: row.low, high: row.high })
     }
@@ -86,7 +86,7 @@ impl ProbeReport {
 
     /// Loads the scores of an earlier run.
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
-        let scores = load_rows(&job.folder().join("scores.csv"))?;
+        let scores = load_rows(&job.folder().join(SCORES_FILE))?;
         ProbeReport::new(job, Done::Before, scores, None)
     }
 
@@ -102,7 +102,7 @@ impl ProbeReport {
     pub fn drawn(&self) -> Result<Drawn> {
         let predictions = match &self.predictions {
             Some(predictions) => predictions.clone(),
-            None => load_rows(&self.folder.join("predictions.csv"))?,
+            None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
         let (dataset, scores) = (self.dataset.clone(), self.scores.clone());
         Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })

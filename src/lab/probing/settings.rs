@@ -1,9 +1,10 @@
 //! Settings of probing: readers, split, penalties, baselines, intervals.
 
 use super::super::written::written;
+use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::probes::{Beside, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan, labels};
+use crate::probes::{Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -87,8 +88,8 @@ impl ProbingSettings {
     }
 
     /// The baselines to score.
-    pub fn beside(&self) -> Beside {
-        if self.no_baselines { Beside::Nothing } else { Beside::Baselines }
+    pub fn baselines(&self) -> Baselines {
+        if self.no_baselines { Baselines::Omitted } else { Baselines::Included }
     }
 
     /// Checks that the settings fit together, before anything is computed.
@@ -147,7 +148,7 @@ impl ProbingSettings {
         let mut scorer = Scorer {
             grid: self.grid()?,
             metrics: if self.paper_metrics { Metrics::WithPaper } else { Metrics::Usual },
-            beside: self.beside(),
+            baselines: self.baselines(),
             ..scorer
         };
         if let Some(column) = &self.classes {
@@ -171,7 +172,7 @@ impl ProbingSettings {
         for method in self.methods()? {
             match method {
                 Method::Ridge => {}
-                Method::Reader(reader) => scorer.readers.push(reader),
+                Method::Regressor(regressor) => scorer.regressors.push(regressor),
                 Method::Classifier(classifier) => scorer.classifiers.push(classifier),
             }
         }

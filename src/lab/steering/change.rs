@@ -5,12 +5,13 @@ use super::latent::{Latent, LoadedLatent};
 use super::recommended_layers as recommended;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Forest, Framed, Model};
+use crate::model::{Capture, Forest, Model};
 use crate::progress::Observer;
 use crate::steering::{
     Basis, Dose, Norm, Op, RequiredTarget, SteerHook, SteerHooks, TargetReading, TokenChoice, TokenPositions,
     UnitDirection, Vectors,
 };
+use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -65,7 +66,7 @@ impl Default for Change {
 /// The prompt that is steered, and the probes that may steer it.
 struct Site<'a> {
     finder: &'a ProbeFinder<'a>,
-    prompt: &'a Framed,
+    prompt: &'a EncodedPrompt,
     point: HookPoint,
 }
 
@@ -96,7 +97,7 @@ impl Change {
             all.push(finder.newest(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
-            // Along a file's direction, the probes only predict.
+            // Basis a file's direction, the probes only predict.
             all.extend(finder.newest(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
@@ -209,7 +210,7 @@ impl Change {
     pub fn steers(
         &self,
         finder: &ProbeFinder,
-        prompt: &Framed,
+        prompt: &EncodedPrompt,
         observer: &mut dyn Observer,
     ) -> Result<SteerHooks> {
         let (model, mut steers) = (finder.model(), Vec::new());

@@ -4,10 +4,11 @@ use super::super::saved_probes::ProbeFinder;
 use super::change::Change;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{Both, Capture, Forest, Framed, Hook, Model, Untouched};
+use crate::model::{Both, Capture, Forest, Hook, Model, Untouched};
 use crate::probes::StoredProbe;
 use crate::progress::Observer;
 use crate::steering::TokenPositions;
+use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
 
 /// The predictions of one set of probes at a token.
@@ -46,7 +47,7 @@ pub struct Reading {
 pub fn readings(
     change: &Change,
     finder: &ProbeFinder,
-    prompt: &Framed,
+    prompt: &EncodedPrompt,
     observer: &mut dyn Observer,
 ) -> Result<Vec<ReadingTable>> {
     let model = finder.model();
@@ -93,6 +94,6 @@ impl Token<'_> {
         let mut capture = Capture::nodes(&[self.point], &[self.position])?;
         let forest = Forest::of_text(self.ids)?;
         self.model.transformer.forward(&forest, None, &mut Both(hook, &mut capture))?;
-        Ok(self.stored.probe.read_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
+        Ok(self.stored.probe.predict_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
     }
 }

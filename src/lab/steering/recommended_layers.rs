@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{SweepRow, load_rows};
+use crate::results::{SWEEP_FILE, SweepRow, load_rows};
 use crate::steering::{LayerSet, recommend};
 
 /// Divergence of the next token that a sweep's best dose may cost, in nats.
@@ -36,7 +36,7 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
     let folder = lab.sweeps(&model.name);
     let mut newest: Option<(String, LayerSet, String)> = None;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.path().join("sweep.csv");
+        let file = entry.path().join(SWEEP_FILE);
         if !file.is_file() {
             continue;
         }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{SweepRow, load_rows, save_rows};
+use crate::results::{SWEEP_FILE, SweepRow, load_rows, save_rows};
 use crate::steering::{DoseSweep, LayerSet, SweepDirection, UnitDirection, Vectors, sweep};
 use std::path::Path;
 
@@ -73,7 +73,7 @@ impl SweepJob<'_> {
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }
-        save_rows(&folder.join("sweep.csv"), &rows)?;
+        save_rows(&folder.join(SWEEP_FILE), &rows)?;
         Ok(SweepRows { rows, n_new })
     }
 

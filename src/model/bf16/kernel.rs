@@ -3,7 +3,7 @@
 //! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice what the same unit does in f32; no library
 //! that takes products of dense matrices in Rust has it. 8 rows by 48 columns of sums stay in registers; weights are read
 //! once for 8 rows, and a pair of numbers of a row once for 48 columns.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "uses the processor's instructions, as the module says above")]
 
 /// Pairs of bf16, the first in the lower half of each, that fill a register.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,7 +113,9 @@ mod x86 {
                 match (rows.n, columns.width) {
                     // SAFETY: the caller has checked that all sizes fit.
                     $(($n, ..=16) => unsafe { tile::<$n, 1>(rows, panel, columns) },
+                    // SAFETY: as above.
                     ($n, ..=32) => unsafe { tile::<$n, 2>(rows, panel, columns) },
+                    // SAFETY: as above.
                     ($n, _) => unsafe { tile::<$n, 3>(rows, panel, columns) },)*
                     _ => {}
                 }

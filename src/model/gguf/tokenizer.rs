@@ -6,7 +6,7 @@ use super::pre_tokenizer::PreTokenizer;
 use super::vocabulary::{Vocabulary, class, one_each};
 use super::word_piece;
 use crate::error::{Error, Result};
-use crate::model::tokenizer_files::{Chat, TokenizerFiles};
+use crate::tokenizer::{ChatSource, TokenizerFiles};
 use serde_json::{Map, Value, json};
 
 /// The space of SentencePiece.
@@ -69,7 +69,7 @@ pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
         }
     }
     if let Some(template) = metadata.text("tokenizer.chat_template")? {
-        files.chat = Chat::Template(metadata.path().to_path_buf(), template.into());
+        files.chat = ChatSource::Template(metadata.path().to_path_buf(), template.into());
     }
     Ok(files)
 }

@@ -13,11 +13,12 @@ pub(super) fn half<const N: usize>(block: &[u8; N], at: usize) -> f32 {
 
 /// An array of a slice's first bytes.
 #[inline(always)]
+#[allow(clippy::expect_used, reason = "callers pass whole blocks")]
 pub(super) fn first<const N: usize>(from: &[u8]) -> &[u8; N] {
     from.first_chunk().expect("a block's bytes are counted by its type")
 }
 
-#[allow(long_running_const_eval)] // 65,536 times some steps
+#[allow(long_running_const_eval, reason = "65,536 times some steps")]
 const fn halves() -> [f32; 1 << 16] {
     let mut all = [0.0; 1 << 16];
     let mut bits = 0;

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A way to store several weights in one block of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, non_camel_case_types)] // llama.cpp's own names
+#[allow(missing_docs, non_camel_case_types, reason = "llama.cpp's own names")]
 pub enum QuantType {
     Q4_0,
     Q4_1,

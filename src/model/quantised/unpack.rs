@@ -51,7 +51,7 @@ fn on_widest<B: Block>(work: impl Work) {
 macro_rules! blocks {
     ($($ty:ident: $put:ident, $bytes:literal, $sixteens:literal;)*) => {
         $(
-            #[allow(non_camel_case_types)]
+            #[allow(non_camel_case_types, reason = "llama.cpp's own names")]
             struct $ty;
 
             impl Block for $ty {

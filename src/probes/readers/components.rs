@@ -1,15 +1,15 @@
-//! Ridge on the first principal components of the training activations: how many directions are needed.
+//! Ridge on the first principal components of the training activations, to see how many directions are needed.
 
-use super::{Reader, Reading, Training};
+use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
 
-/// Ridge on the 2, 4, 8, … components of the largest variance, and on all of them.
+/// Ridge on the 2, 4, 8, … components of greatest variance, and on all components of the training rows.
 ///
-/// Components are those of the training rows; each number of them chooses its own penalty.
+/// Each number of components has its own penalty.
 #[derive(Debug)]
 pub(super) struct Components;
 
-impl Reader for Components {
+impl Regressor for Components {
     fn name(&self) -> &'static str {
         "pca"
     }
@@ -18,14 +18,14 @@ impl Reader for Components {
         "ridge on the first 2, 4, 8, … principal components"
     }
 
-    fn read(&self, training: &Training) -> Result<Vec<Reading>> {
-        let principal = training.decomposition.principal()?;
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
+        let principal = task.decomposition.principal()?;
         let all = principal.rank();
         let fewer = (1..).map(|power| 1_usize << power).take_while(|k| *k < all);
-        let reading = |k: usize| {
-            let probe = principal.first(k)?.solve(training.targets, training.grid)?.probe;
-            Ok(Reading::of(format!("{}-{k}", self.name()), training.readings(&probe)))
+        let predictions = |k: usize| {
+            let probe = principal.first(k)?.solve(task.targets, task.grid)?.probe;
+            Ok(MethodPredictions::of(format!("{}-{k}", self.name()), task.predictions(&probe)))
         };
-        fewer.chain([all]).map(reading).collect()
+        fewer.chain([all]).map(predictions).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Logistic regression to two classes or more.
 
-use super::{ClassTraining, Classifier, Scale};
+use super::classifier::{ClassificationTask, Classifier};
+use super::scale::Scale;
 use crate::error::{Error, Result};
 use linfa::DatasetBase;
 use linfa::traits::{Fit, Predict};
@@ -9,14 +10,14 @@ use ndarray::{Array1, Array2};
 
 /// The penalty on the squared weights of columns on one scale; scikit-learn's `C = 1`.
 const PENALTY: f64 = 1.0;
-/// The gradient at which the fit is done.
+/// The gradient norm at which the fit stops.
 const TOLERANCE: f64 = 1e-5;
-/// More steps than this help no more.
+/// The most steps of the fit.
 const MAX_STEPS: u64 = 300;
 
-/// Logistic regression with a penalty on the squared weights, on columns put on one scale.
+/// Logistic regression on standardised columns, with a penalty on the squared weights.
 ///
-/// Two classes share one set of weights; of more, each has its own (multinomial).
+/// Two classes share one set of weights; with more, each class has its own (multinomial).
 #[derive(Debug)]
 pub(super) struct Logistic;
 
@@ -29,35 +30,41 @@ impl Classifier for Logistic {
         "logistic regression"
     }
 
-    fn classify(&self, training: &ClassTraining) -> Result<Vec<usize>> {
-        let ClassTraining { activations, train, classes, reads, .. } = training;
+    fn classify(&self, task: &ClassificationTask) -> Result<Vec<usize>> {
+        let ClassificationTask { activations, train, classes, test, .. } = task;
         let scale = Scale::of(*activations, train);
         let classes = Array1::from_vec(classes.to_vec());
-        let seen = DatasetBase::new(scale.apply(*activations, train), classes);
-        let unseen = scale.apply(*activations, reads);
-        let classes = if occurring(seen.targets()) == 2 { two(&seen, &unseen) } else { more(&seen, &unseen) };
+        let train = DatasetBase::new(scale.apply(*activations, train), classes);
+        let test = scale.apply(*activations, test);
+        let classes = if n_occurring(train.targets()) == 2 {
+            binary(&train, &test)
+        } else {
+            multinomial(&train, &test)
+        };
         Ok(classes?.to_vec())
     }
 }
 
-fn occurring(classes: &Array1<usize>) -> usize {
+/// The number of classes that occur.
+fn n_occurring(classes: &Array1<usize>) -> usize {
     classes.iter().collect::<std::collections::HashSet<_>>().len()
 }
 
-type Seen = DatasetBase<Array2<f64>, Array1<usize>>;
+/// Rows with their classes.
+type Labelled = DatasetBase<Array2<f64>, Array1<usize>>;
 
-fn two(seen: &Seen, unseen: &Array2<f64>) -> Result<Array1<usize>> {
+fn binary(train: &Labelled, test: &Array2<f64>) -> Result<Array1<usize>> {
     let settings =
         LogisticRegression::default().alpha(PENALTY).gradient_tolerance(TOLERANCE).max_iterations(MAX_STEPS);
-    Ok(settings.fit(seen).map_err(fault)?.predict(unseen))
+    Ok(settings.fit(train).map_err(fault)?.predict(test))
 }
 
-fn more(seen: &Seen, unseen: &Array2<f64>) -> Result<Array1<usize>> {
+fn multinomial(train: &Labelled, test: &Array2<f64>) -> Result<Array1<usize>> {
     let settings = MultiLogisticRegression::default()
         .alpha(PENALTY)
         .gradient_tolerance(TOLERANCE)
         .max_iterations(MAX_STEPS);
-    Ok(settings.fit(seen).map_err(fault)?.predict(unseen))
+    Ok(settings.fit(train).map_err(fault)?.predict(test))
 }
 
 fn fault(error: linfa_logistic::error::Error) -> Error {

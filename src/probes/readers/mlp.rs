@@ -1,6 +1,7 @@
-//! A perceptron with one hidden layer: what a straight line misses, if anything.
+//! A perceptron with one hidden layer, as a test for structure that a linear probe misses.
 
-use super::{Reader, Reading, Scale, Training};
+use super::regressor::{MethodPredictions, RegressionTask, Regressor};
+use super::scale::Scale;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
 use rand::seq::SliceRandom;
@@ -8,32 +9,32 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Hidden units.
+/// The number of hidden units.
 const HIDDEN: usize = 256;
-/// How many perceptrons are trained, each from a seed of its own.
+/// The number of perceptrons, each trained from its own seed.
 const SEEDS: u64 = 3;
-/// Entities in one step.
+/// Entities a step.
 const BATCH: usize = 256;
-/// The share of the training entities that only says when to stop.
+/// The share of the training entities that is held out for early stopping.
 const VALIDATION: f64 = 0.1;
-/// Passes over the training entities, at most.
+/// The most passes over the training entities.
 const MAX_EPOCHS: usize = 100;
-/// Passes without a better validation error after which training stops.
+/// The passes without a better validation error after which training stops.
 const PATIENCE: usize = 8;
 const LEARNING_RATE: f32 = 1e-3;
 const WEIGHT_DECAY: f32 = 0.01;
 const BETAS: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 
-/// 256 rectified units, AdamW on the mean squared error of targets on one scale, stopped when a tenth of the
-/// training entities, held out from the others, is read no better any more.
+/// 256 rectified units, trained with AdamW on the mean squared error of standardised targets, with early stopping on a
+/// held-out tenth of the training entities.
 ///
-/// Three seeds draw weights, batches and the held-out tenth. Each is a reading of its own; `mlp` is the one
-/// that read its held-out tenth best.
+/// Each of three seeds draws its weights, batches and held-out tenth, and has its own predictions; `mlp` is the one with the
+/// least error on its held-out tenth.
 #[derive(Debug)]
 pub(super) struct Perceptron;
 
-impl Reader for Perceptron {
+impl Regressor for Perceptron {
     fn name(&self) -> &'static str {
         "mlp"
     }
@@ -42,20 +43,20 @@ impl Reader for Perceptron {
         "256 rectified units, best of three seeds on held-out training rows"
     }
 
-    fn read(&self, training: &Training) -> Result<Vec<Reading>> {
-        if training.train.len() < 20 {
-            let found = format!("{} training entities", training.train.len());
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
+        if task.train.len() < 20 {
+            let found = format!("{} training entities", task.train.len());
             return Err(Error::invalid("--method mlp", found, "at least 20"));
         }
-        let scale = Scale::of(training.activations, training.train);
+        let scale = Scale::of(task.activations, task.train);
         let trained: Vec<(f32, Array2<f64>)> =
-            (0..SEEDS).into_par_iter().map(|seed| train(training, &scale, training.seed + seed)).collect();
+            (0..SEEDS).into_par_iter().map(|seed| train(task, &scale, task.seed + seed)).collect();
         let best = trained.iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, values)| values.clone());
         let each = trained
             .into_iter()
             .enumerate()
-            .map(|(seed, (_, values))| Reading::of(format!("{}-seed-{seed}", self.name()), values));
-        let best = best.map(|values| Reading::of(self.name(), values));
+            .map(|(seed, (_, values))| MethodPredictions::of(format!("{}-seed-{seed}", self.name()), values));
+        let best = best.map(|values| MethodPredictions::of(self.name(), values));
         Ok(best.into_iter().chain(each).collect())
     }
 }
@@ -72,8 +73,8 @@ struct Layers {
 }
 
 impl Layers {
-    /// Uniform values up to one over the root of the inputs of each unit.
-    fn drawn((d_model, n_targets): (usize, usize), rng: &mut ChaCha8Rng) -> Layers {
+    /// Uniform random weights up to `1 / √n_inputs`.
+    fn drawn(d_model: usize, n_targets: usize, rng: &mut ChaCha8Rng) -> Layers {
         let mut uniform = |rows: usize, columns: usize, n_inputs: usize| {
             let reach = 1.0 / (n_inputs as f32).sqrt();
             Array2::from_shape_simple_fn((rows, columns), || rng.random_range(-reach..reach))
@@ -86,6 +87,7 @@ impl Layers {
         }
     }
 
+    /// Zeros of the same shapes.
     fn zeros(&self) -> Layers {
         let zeros = |of: &Array2<f32>| Array2::zeros(of.dim());
         Layers {
@@ -108,7 +110,7 @@ impl Layers {
         (hidden, out)
     }
 
-    /// How the mean squared error of a batch changes with each weight.
+    /// The gradient of the mean squared error of a batch.
     fn gradient(&self, x: &Array2<f32>, y: &Array2<f32>) -> Layers {
         let (hidden, out) = self.forward(x);
         let d_out = (out - y) * (2.0 / y.len() as f32); // [n, n_targets]
@@ -128,7 +130,7 @@ impl Layers {
     }
 }
 
-/// AdamW: running means of gradients and of their squares, and weights that decay by themselves.
+/// AdamW: Adam with decoupled weight decay.
 ///
 /// # Source
 /// Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
@@ -157,7 +159,7 @@ impl AdamW {
     }
 }
 
-/// Rows of the stream and their targets, both on one scale.
+/// Rows of the stream and their targets, both standardised.
 struct Data<'a> {
     activations: ArrayView2<'a, f32>,
     mean: Array1<f32>,
@@ -167,6 +169,7 @@ struct Data<'a> {
 }
 
 impl Data<'_> {
+    /// The standardised activations of some entities.
     fn x(&self, entities: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
         let mut x = Array2::zeros((entities.len(), self.activations.ncols()));
         for (mut row, entity) in x.rows_mut().into_iter().zip(entities) {
@@ -180,11 +183,12 @@ impl Data<'_> {
         x
     }
 
-    /// Some of the training rows by their places among them.
+    /// Some of the training rows, by their positions among the training entities.
     fn batch(&self, places: &[usize]) -> (Array2<f32>, Array2<f32>) {
         (self.x(places.iter().map(|&place| self.train[place])), self.targets.select(Axis(0), places))
     }
 
+    /// The mean squared error on some of the training rows.
     fn error(&self, layers: &Layers, places: &[usize]) -> f32 {
         let squares = places.chunks(BATCH).map(|places| {
             let (x, y) = self.batch(places);
@@ -194,23 +198,23 @@ impl Data<'_> {
     }
 }
 
-/// Trains one perceptron: its error on the held-out tenth, and its readings.
-fn train(training: &Training, scale: &Scale, seed: u64) -> (f32, Array2<f64>) {
-    let mean = training.targets.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(training.targets.ncols()));
-    let spread = training.targets.std_axis(Axis(0), 0.0).mapv(|s| if s > 0.0 { s } else { 1.0 });
+/// Trains one perceptron; returns its error on the held-out tenth and its predictions.
+fn train(task: &RegressionTask, scale: &Scale, seed: u64) -> (f32, Array2<f64>) {
+    let mean = task.targets.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(task.targets.ncols()));
+    let spread = task.targets.std_axis(Axis(0), 0.0).mapv(|s| if s > 0.0 { s } else { 1.0 });
     let data = Data {
-        activations: training.activations,
+        activations: task.activations,
         mean: scale.mean.mapv(|v| v as f32),
         spread: scale.spread.mapv(|v| v as f32),
-        train: training.train,
-        targets: ((training.targets - &mean) / &spread).mapv(|v| v as f32),
+        train: task.train,
+        targets: ((task.targets - &mean) / &spread).mapv(|v| v as f32),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut order: Vec<usize> = (0..training.train.len()).collect();
+    let mut order: Vec<usize> = (0..task.train.len()).collect();
     order.shuffle(&mut rng);
     let n_held_out = ((order.len() as f64 * VALIDATION) as usize).max(1);
     let held_out = order.split_off(order.len() - n_held_out);
-    let mut layers = Layers::drawn((training.activations.ncols(), mean.len()), &mut rng);
+    let mut layers = Layers::drawn(task.activations.ncols(), mean.len(), &mut rng);
     let mut optimiser = AdamW { means: layers.zeros(), squares: layers.zeros(), n_steps: 0 };
     let mut best = (data.error(&layers, &held_out), layers.clone());
     let mut n_worse = 0;
@@ -232,10 +236,10 @@ fn train(training: &Training, scale: &Scale, seed: u64) -> (f32, Array2<f64>) {
             break;
         }
     }
-    let mut values = Array2::zeros((training.reads.len(), mean.len()));
-    for (reads, mut out) in training.reads.chunks(BATCH).zip(values.axis_chunks_iter_mut(Axis(0), BATCH)) {
-        let read = best.1.forward(&data.x(reads.iter().copied())).1;
-        out.assign(&(read.mapv(f64::from) * &spread + &mean));
+    let mut values = Array2::zeros((task.test.len(), mean.len()));
+    for (entities, mut out) in task.test.chunks(BATCH).zip(values.axis_chunks_iter_mut(Axis(0), BATCH)) {
+        let predicted = best.1.forward(&data.x(entities.iter().copied())).1;
+        out.assign(&(predicted.mapv(f64::from) * &spread + &mean));
     }
     (best.0, values)
 }

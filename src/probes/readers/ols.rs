@@ -1,17 +1,17 @@
 //! Ordinary least squares: the ridge probe without its penalty.
 
-use super::{Reader, Reading, Training};
+use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
 use crate::probes::ridge::PenaltyGrid;
 
-/// The smallest weights of those with the least squared error on the training rows.
+/// The least-squares weights of smallest norm.
 ///
-/// Where columns follow from others, or outnumber the rows, many weights have that error; the smallest are
-/// the limit of ridge as the penalty goes to 0.
+/// If columns are dependent or outnumber the rows, many weights have the least squared error; those of smallest norm are the
+/// limit of ridge as the penalty goes to 0.
 #[derive(Debug)]
 pub(super) struct LeastSquares;
 
-impl Reader for LeastSquares {
+impl Regressor for LeastSquares {
     fn name(&self) -> &'static str {
         "ols"
     }
@@ -20,9 +20,9 @@ impl Reader for LeastSquares {
         "least squares without a penalty"
     }
 
-    fn read(&self, training: &Training) -> Result<Vec<Reading>> {
-        let without = PenaltyGrid::Fixed(vec![0.0]);
-        let probe = training.decomposition.solve(training.targets, &without)?.probe;
-        Ok(vec![Reading::of(self.name(), training.readings(&probe))])
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
+        let no_penalty = PenaltyGrid::Fixed(vec![0.0]);
+        let probe = task.decomposition.solve(task.targets, &no_penalty)?.probe;
+        Ok(vec![MethodPredictions::of(self.name(), task.predictions(&probe))])
     }
 }

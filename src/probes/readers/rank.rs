@@ -1,18 +1,18 @@
-//! The order of the values: ridge to ranks, which a few far values cannot bend.
+//! Ridge to the ranks of the values, which extreme values do not distort.
 
-use super::{Reader, Reading, Training};
+use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
 use ndarray::{Array1, Array2, Axis};
 
-/// Ridge to the rank of each target among the training rows, from 0 to 1, ties given their mean rank; a
-/// reading is turned back into the value that has its rank.
+/// Ridge to the rank of each target among the training rows, from 0 to 1, equal values sharing their mean rank; a prediction is
+/// converted back to the value of its rank.
 ///
-/// For years that crowd near the present and thin out backwards: a straight line in the years spends itself
-/// on a few early ones.
+/// It suits years, which are dense near the present and sparse in the past: a fit to the years themselves is dominated by
+/// a few early ones.
 #[derive(Debug)]
 pub(super) struct Rank;
 
-impl Reader for Rank {
+impl Regressor for Rank {
     fn name(&self) -> &'static str {
         "rank"
     }
@@ -21,19 +21,19 @@ impl Reader for Rank {
         "ridge to the order of the values"
     }
 
-    fn read(&self, training: &Training) -> Result<Vec<Reading>> {
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
         let columns: Vec<Quantiles> =
-            training.targets.columns().into_iter().map(|column| Quantiles::of(&column.to_owned())).collect();
-        let mut ranks = Array2::zeros(training.targets.dim());
+            task.targets.columns().into_iter().map(|column| Quantiles::of(&column.to_owned())).collect();
+        let mut ranks = Array2::zeros(task.targets.dim());
         for ((i, column), rank) in ranks.indexed_iter_mut() {
-            *rank = columns[column].rank(training.targets[[i, column]]);
+            *rank = columns[column].rank(task.targets[[i, column]]);
         }
-        let probe = training.decomposition.solve(&ranks, training.grid)?.probe;
-        let mut values = training.readings(&probe);
+        let probe = task.decomposition.solve(&ranks, task.grid)?.probe;
+        let mut values = task.predictions(&probe);
         for (mut column, quantiles) in values.axis_iter_mut(Axis(1)).zip(&columns) {
             column.mapv_inplace(|rank| quantiles.value(rank));
         }
-        Ok(vec![Reading::of(self.name(), values)])
+        Ok(vec![MethodPredictions::of(self.name(), values)])
     }
 }
 
@@ -47,14 +47,14 @@ impl Quantiles {
         Quantiles(sorted)
     }
 
-    /// The mean rank of a value over the number of values; half a rank from either end at the ends.
+    /// The mean rank of a value divided by the number of values; half a rank from either end at the ends.
     fn rank(&self, value: f64) -> f64 {
         let below = self.0.partition_point(|other| *other < value);
         let up_to = self.0.partition_point(|other| *other <= value);
         (below + up_to) as f64 / 2.0 / self.0.len() as f64
     }
 
-    /// The value at a rank, between neighbours in proportion; beyond the ends, the ends.
+    /// The value at a rank, interpolated between neighbours; beyond the ends, the end values.
     fn value(&self, rank: f64) -> f64 {
         let last = self.0.len() - 1;
         let position = (rank * self.0.len() as f64 - 0.5).clamp(0.0, last as f64);
@@ -70,7 +70,7 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn ranks_and_values_are_each_others_inverse() {
+    fn rank_and_value_are_inverse_functions() {
         let quantiles = Quantiles::of(&array![5.0, 1.0, 3.0, 3.0, 9.0]);
         assert_eq!(quantiles.rank(1.0), 0.1);
         assert_eq!(quantiles.rank(3.0), 0.4);

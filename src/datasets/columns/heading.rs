@@ -1,0 +1,100 @@
+//! A column's heading: its name, and perhaps in brackets what the column is for.
+
+use std::fmt;
+
+/// What a column is for, where its heading says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::datasets) enum ColumnRole {
+    /// The entity's name as a text writes it: `[name]`.
+    Name,
+    /// Degrees north: `[latitude]`.
+    Latitude,
+    /// Degrees east: `[longitude]`.
+    Longitude,
+    /// A year, or a date: `[year]`.
+    Year,
+    /// Any other number, with its unit: `[target: people]`, or `[target]` for a plain number.
+    Target {
+        /// What it is counted in; empty for a plain number.
+        unit: String,
+    },
+    /// Groups of entities, the first for the centroid baseline: `[group]`.
+    Group,
+    /// Whether the entity belongs to the test split: `[test]`.
+    Test,
+}
+
+/// The roles that are one word.
+const WORDS: [(&str, ColumnRole); 6] = [
+    ("name", ColumnRole::Name),
+    ("latitude", ColumnRole::Latitude),
+    ("longitude", ColumnRole::Longitude),
+    ("year", ColumnRole::Year),
+    ("group", ColumnRole::Group),
+    ("test", ColumnRole::Test),
+];
+
+/// A heading such as `population [target: people]` or `region [group]`, or a name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::datasets) struct Heading {
+    /// The column's name.
+    pub name: String,
+    /// What it is for.
+    pub role: Option<ColumnRole>,
+}
+
+impl Heading {
+    /// Reads a heading; brackets that say anything else belong to the name.
+    pub fn parse(text: &str) -> Heading {
+        let text = text.trim();
+        let parts = text.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+        let role = parts.and_then(|(_, mark)| role(mark.trim()));
+        let name = if role.is_some() { parts.map_or(text, |(name, _)| name.trim()) } else { text };
+        Heading { name: name.into(), role }
+    }
+}
+
+fn role(mark: &str) -> Option<ColumnRole> {
+    let word = WORDS.iter().find(|(word, _)| *word == mark).map(|(_, role)| role.clone());
+    word.or_else(|| {
+        let unit = if mark == "target" { "" } else { mark.strip_prefix("target:")? };
+        Some(ColumnRole::Target { unit: unit.trim().into() })
+    })
+}
+
+impl fmt::Display for Heading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match &self.role {
+            None => Ok(()),
+            Some(ColumnRole::Target { unit }) if unit.is_empty() => f.write_str(" [target]"),
+            Some(ColumnRole::Target { unit }) => write!(f, " [target: {unit}]"),
+            Some(role) => {
+                let word = WORDS.iter().find(|(_, known)| known == role).map_or("", |(word, _)| word);
+                write!(f, " [{word}]")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_comes_back_as_it_is_written() {
+        let marked = WORDS.map(|(word, _)| format!("a column [{word}]"));
+        let others = ["name", "size [target]", "population [target: people]", "speed [km/h]"];
+        for text in marked.iter().map(String::as_str).chain(others) {
+            assert_eq!(Heading::parse(text).to_string(), text);
+        }
+        assert!(marked.iter().all(|text| Heading::parse(text).role.is_some()));
+        let unit = Heading::parse(" mass [target:kg] ");
+        assert_eq!(
+            unit,
+            Heading { name: "mass".into(), role: Some(ColumnRole::Target { unit: "kg".into() }) }
+        );
+        assert_eq!(Heading::parse("speed [km/h]"), Heading { name: "speed [km/h]".into(), role: None });
+        assert_eq!(Heading::parse("group]").role, None);
+    }
+}

@@ -1,0 +1,148 @@
+//! A file with its headings: what it lacks to be a dataset, and the command that says it.
+
+use super::heading::{ColumnRole, Heading};
+use super::known_headings::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
+use crate::datasets::formats::Cells;
+use crate::datasets::values::missing::{is_blank, is_nothing};
+use crate::datasets::values::number::{self, Mark};
+use crate::datasets::values::year::year;
+use crate::error::Error;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// A file's cells and what its headings say.
+pub(in crate::datasets) struct Sheet<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its headings.
+    pub headings: &'a [Heading],
+    /// Its cells.
+    pub cells: &'a Cells,
+}
+
+impl Sheet<'_> {
+    /// The cells of a column that hold something, each with its row.
+    pub fn column(&self, place: usize) -> impl Iterator<Item = (u64, &str)> {
+        let cells = self.cells.rows.iter().map(move |row| row[place].as_str());
+        (1..).zip(cells).filter(|(_, cell)| !is_nothing(cell))
+    }
+
+    /// The error about a column that is not there.
+    pub fn missing(&self, column: String) -> Error {
+        let headings: Vec<String> = self.headings.iter().map(Heading::to_string).collect();
+        let left_out: Vec<String> = self.cells.left_out.iter().map(ToString::to_string).collect();
+        let left_out = match left_out.is_empty() {
+            true => String::new(),
+            false => format!(", and without texts {}", left_out.join(", ")),
+        };
+        let headings = headings.join(", ").replace(char::is_control, " ");
+        let found = format!("{headings}{left_out}; {}", self.way_out());
+        Error::MissingColumn { path: self.path.to_path_buf(), column, found }
+    }
+
+    /// The error about columns of which one must be chosen; `what` is what they may hold.
+    pub fn several(&self, what: &str, several: &Several) -> Error {
+        let name = |place: &usize| format!("`{}` (column {})", self.headings[*place], place + 1);
+        let names: Vec<String> = several.0.iter().map(name).collect();
+        let found = format!("{}, which may each hold the {what}", names.join(" and "));
+        Error::bad_file(self.path, found, format!("one of them; {}", self.way_out()))
+    }
+
+    /// The command that imports the file with its columns named, as far as their cells tell what they are.
+    fn way_out(&self) -> String {
+        let is_given =
+            |role: fn(&ColumnRole) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
+        let mut command = format!("mappa datasets import {}", quoted(&self.path.display().to_string()));
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        if stem.is_empty() || stem.starts_with('-') || !stem.chars().all(is_plain) {
+            let words: Vec<&str> = stem.split(|c| !is_plain(c)).filter(|word| !word.is_empty()).collect();
+            let name = words.join("_");
+            let name = name.trim_start_matches('-');
+            command += &format!(" --name {}", if name.is_empty() { "my_dataset" } else { name });
+        }
+        let known = NAME.find(self.headings);
+        let name = match &known {
+            Ok(Some(place)) => Some(*place),
+            Err(Several(several)) => several.first().copied(),
+            Ok(None) => (0..self.headings.len()).find(|place| self.is_name(*place)),
+        };
+        if !is_given(|role| *role == ColumnRole::Name) && known != Ok(name)
+            || (known == Ok(None) && name.is_none())
+        {
+            let name = name.map_or("COLUMN".into(), |place| quoted(&self.headings[place].name));
+            command += &format!(" --entity {name}");
+        }
+        let is_target = |role: &ColumnRole| {
+            matches!(
+                role,
+                ColumnRole::Latitude | ColumnRole::Longitude | ColumnRole::Year | ColumnRole::Target { .. }
+            )
+        };
+        let is_place = matches!(
+            (LATITUDE.find(self.headings), LONGITUDE.find(self.headings)),
+            (Ok(Some(_)), Ok(Some(_)))
+        );
+        if !is_given(is_target) && !is_place && !matches!(YEAR.find(self.headings), Ok(Some(_))) {
+            command += &self.target_flags(name);
+        }
+        format!("say which column is what, for example `{command}`")
+    }
+
+    /// The flags for a column that may be the target, beside that of the names.
+    fn target_flags(&self, name: Option<usize>) -> String {
+        let word = |place: &usize| key(&self.headings[*place].name);
+        let others = || (0..self.headings.len()).filter(|place| Some(*place) != name);
+        let is_number = |cell: &str| number::read(cell, Mark::Point).is_some();
+        let is_year = |cell: &str| year(cell, Mark::Point).is_ok();
+        let called = ["year", "date", "born", "died"];
+        let time = others()
+            .filter(|place| called.iter().any(|name| word(place).contains(name)))
+            .find(|place| self.differs(*place, is_year));
+        // A number of the row is no target.
+        let number = others()
+            .filter(|place| !["id", "unnamed_0", "index"].contains(&word(place).as_str()))
+            .find(|place| self.differs(*place, is_number));
+        let date = || others().find(|place| self.differs(*place, is_year));
+        let (place, unit) = match (time, number) {
+            (Some(place), _) => (Some(place), " --unit years"),
+            (None, Some(place)) => (Some(place), ""),
+            (None, None) => (date(), " --unit years"),
+        };
+        let Some(place) = place else { return " --target COLUMN".into() };
+        let is_complete = self.column(place).count() == self.cells.rows.len();
+        let skip = if is_complete { "" } else { " --skip-incomplete" };
+        format!(" --target {}{unit}{skip}", quoted(&self.headings[place].name))
+    }
+
+    /// Tells if a column's cells may be names: all there, no numbers, most of them different.
+    fn is_name(&self, place: usize) -> bool {
+        let mut names = HashSet::new();
+        let cells = || self.cells.rows.iter().map(|row| row[place].as_str());
+        cells().all(|cell| {
+            !is_blank(cell) && year(cell, Mark::Point).is_err() && number::read(cell, Mark::Comma).is_none()
+        }) && cells().filter(|cell| names.insert(*cell)).count() * 2 > self.cells.rows.len()
+    }
+
+    /// Tells if all of a column's cells that hold something are of a kind, and not all the same.
+    fn differs(&self, place: usize, is_one: impl Fn(&str) -> bool) -> bool {
+        let cells = || self.column(place).map(|(_, cell)| cell);
+        let first = cells().next().unwrap_or_default();
+        cells().all(&is_one) && cells().any(|cell| cell != first)
+    }
+
+    /// The command that leaves rows out which lack something, for a message about one.
+    pub fn skipping(&self) -> String {
+        let file = quoted(&self.path.display().to_string());
+        format!("`mappa datasets import {file} --skip-incomplete` leaves such rows out")
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}

@@ -1,0 +1,50 @@
+//! Prompts from a user's words: a template, or the paper's name for one; and their texts for a dataset.
+
+use super::paper;
+use super::prompt::Prompt;
+use super::template::Template;
+use super::texts::PromptTexts;
+use crate::datasets::Dataset;
+use crate::error::Result;
+
+impl Prompt {
+    /// A prompt from a template such as `Where is {}?` or `{creator}'s {title}`.
+    ///
+    /// `{}` or `{name}` is the entity with its words, which for a dataset with creators are "creator's title"; any other
+    /// column is `{COLUMN}`; `{{` and `}}` are braces. A template without the entity gets it at its end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a brace that does not pair, or a second `{}`.
+    pub fn new(template: &str) -> Result<Prompt> {
+        if template == "empty" {
+            return Ok(Prompt::empty());
+        }
+        let template = Template::parse(template)?;
+        Ok(Prompt::of(&template.name(paper::is_name), template))
+    }
+
+    /// A prompt by the paper's name for it, or from a template.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts where the paper has one of
+    /// that name for other datasets only.
+    pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
+        paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
+    }
+
+    /// The name, in folders, of the prompt that [`Prompt::find`] makes of a text, for any dataset.
+    ///
+    /// # Errors
+    /// As [`Prompt::new`].
+    pub fn name_of(text: &str) -> Result<String> {
+        paper::name(text).map_or_else(|| Ok(Prompt::new(text)?.name), Ok)
+    }
+
+    /// The prompt's texts for a dataset.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a column that the dataset does not have, listing those it has.
+    pub fn texts<'a>(&'a self, dataset: &'a Dataset) -> Result<PromptTexts<'a>> {
+        PromptTexts::new(self, dataset)
+    }
+}

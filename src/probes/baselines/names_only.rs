@@ -1,0 +1,55 @@
+//! The names-only baseline: a ridge on hashed n-grams of the names.
+
+use super::name_features::name_features;
+use super::without_model::{BaselineData, ClassBaseline, ClassPredictor, ModelFreeBaseline, Predictor};
+use crate::probes::classes::Classes;
+use crate::probes::targets::target_matrix;
+use crate::results::NAMES_ONLY;
+use ndarray::{Array2, Axis};
+
+/// The classes that are fitted at a time: each needs a weight for every n-gram.
+const CLASSES_AT_ONCE: usize = 16;
+
+/// A ridge on the n-grams of the names; for classes, on an indicator of each class, of which the greatest prediction wins.
+#[derive(Debug)]
+pub struct NamesOnly;
+
+impl ModelFreeBaseline for NamesOnly {
+    fn name(&self) -> &'static str {
+        NAMES_ONLY
+    }
+
+    fn predictor<'a>(&self, data: BaselineData<'a>) -> Predictor<'a> {
+        let features = name_features(&data.entity_names());
+        Box::new(move |train| {
+            let targets = target_matrix(data.dataset, train);
+            Ok(data.names.fit(&features.select(train), &targets)?.predict(&features))
+        })
+    }
+}
+
+impl ClassBaseline for NamesOnly {
+    fn name(&self) -> &'static str {
+        NAMES_ONLY
+    }
+
+    fn class_predictor<'a>(&self, data: BaselineData<'a>, classes: &'a Classes) -> ClassPredictor<'a> {
+        let features = name_features(&data.entity_names());
+        Box::new(move |train, test| {
+            let (of_train, of_test) = (features.select(train), features.select(test));
+            let truth = classes.select(train);
+            let mut best = vec![(f64::NEG_INFINITY, 0); test.len()];
+            let all: Vec<usize> = (0..classes.names.len()).collect();
+            for some in all.chunks(CLASSES_AT_ONCE) {
+                let is_class = |(i, c): (usize, usize)| f64::from(u8::from(truth[i] == some[c]));
+                let indicators = Array2::from_shape_fn((train.len(), some.len()), is_class);
+                let predicted = data.names.fit(&of_train, &indicators)?.predict(&of_test);
+                for (best, row) in best.iter_mut().zip(predicted.axis_iter(Axis(0))) {
+                    let votes = row.iter().zip(some).map(|(vote, class)| (*vote, *class));
+                    *best = votes.fold(*best, |best, vote| if vote.0 > best.0 { vote } else { best });
+                }
+            }
+            Ok(best.into_iter().map(|(_, class)| class).collect())
+        })
+    }
+}

@@ -1,0 +1,243 @@
+//! Bootstrap: percentile intervals of scores over resampled entities or groups.
+
+use super::score::{TargetScore, values_of_each};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// Resamples that are computed together.
+const AT_ONCE: usize = 16;
+
+/// Resamples entities with replacement, from a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// The number of resamples.
+    pub n_resamples: usize,
+    /// The seed; it gives the same resamples on any number of threads.
+    pub seed: u64,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Bootstrap {
+        Bootstrap { n_resamples: 500, seed: 0 }
+    }
+}
+
+/// The units that are resampled: single rows, or groups of rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SamplingUnits {
+    /// This number of single rows.
+    Rows(usize),
+    /// Whole groups: the group of each row, and the number of groups.
+    ///
+    /// Rows of one group are alike. Resampled singly, they give an interval that is too narrow for scores on other groups.
+    Groups(Vec<usize>, usize),
+}
+
+impl SamplingUnits {
+    /// The number of rows.
+    fn n_rows(&self) -> usize {
+        match self {
+            SamplingUnits::Rows(n) => *n,
+            SamplingUnits::Groups(of, _) => of.len(),
+        }
+    }
+
+    /// The number of units.
+    fn n_units(&self) -> usize {
+        match self {
+            SamplingUnits::Rows(n) | SamplingUnits::Groups(_, n) => *n,
+        }
+    }
+}
+
+/// The ends of a 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The 2.5th percentile.
+    pub low: f64,
+    /// The 97.5th percentile.
+    pub high: f64,
+}
+
+impl Bootstrap {
+    /// The 95 % percentile interval of a metric over `n` entities.
+    ///
+    /// The metric receives the indices of the drawn entities, which may repeat. Resamples on which it is not finite are
+    /// ignored; if none is left, both ends are not a number.
+    pub fn interval(&self, n: usize, metric: impl Fn(&[usize]) -> f64 + Sync) -> Interval {
+        if n == 0 {
+            return Interval { low: f64::NAN, high: f64::NAN };
+        }
+        let mut values: Vec<f64> = (0..self.n_resamples)
+            .into_par_iter()
+            .map_init(
+                || vec![0; n],
+                |indices, resample| {
+                    self.draw(resample, indices);
+                    metric(indices)
+                },
+            )
+            .filter(|value| value.is_finite())
+            .collect();
+        Interval::of(&mut values)
+    }
+
+    /// The 95 % percentile interval of each score; all scores share the resamples.
+    ///
+    /// With rows as units the resamples are those of [`Bootstrap::interval`].
+    pub(in crate::probes) fn intervals(
+        &self,
+        units: &SamplingUnits,
+        scores: &[TargetScore],
+    ) -> Vec<Interval> {
+        self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
+    }
+
+    /// The 95 % percentile interval of each of `n` values, which are computed for several resamples at once from the counts of
+    /// the rows in each.
+    pub(in crate::probes) fn intervals_of(
+        &self,
+        units: &SamplingUnits,
+        n: usize,
+        compute: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync,
+    ) -> Vec<Interval> {
+        if units.n_units() == 0 {
+            return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
+        }
+        let firsts: Vec<usize> = (0..self.n_resamples).step_by(AT_ONCE).collect();
+        let some = |drawn: &mut Vec<usize>, first: usize| {
+            let resamples = first..(first + AT_ONCE).min(self.n_resamples);
+            let drawn = resamples.map(|resample| {
+                self.draw(resample, drawn);
+                counts(units, drawn)
+            });
+            compute(&drawn.collect::<Vec<_>>())
+        };
+        let resamples: Vec<Vec<f64>> =
+            firsts.into_par_iter().map_init(|| vec![0; units.n_units()], some).flatten_iter().collect();
+        let of = |score: usize| {
+            let values = resamples.iter().map(|values| values[score]);
+            Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())
+        };
+        (0..n).map(of).collect()
+    }
+
+    /// Draws the units of one resample.
+    fn draw(&self, resample: usize, indices: &mut [usize]) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        // Each resample has its own stream, so that it does not depend on the thread that draws it.
+        rng.set_stream(resample as u64);
+        let n = indices.len() as u64;
+        for index in indices {
+            *index = rng.random_range(0..n) as usize;
+        }
+    }
+}
+
+impl Interval {
+    /// The middle 95 % of some values, which are sorted.
+    fn of(values: &mut [f64]) -> Interval {
+        values.sort_by(f64::total_cmp);
+        Interval { low: percentile(values, 0.025), high: percentile(values, 0.975) }
+    }
+}
+
+/// The count of each row in a resample.
+fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
+    let mut of_units = vec![0.0; units.n_units()];
+    drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
+    match units {
+        SamplingUnits::Rows(_) => of_units,
+        SamplingUnits::Groups(of, _) => of.iter().map(|&group| of_units[group]).collect(),
+    }
+}
+
+/// Counts of 1: the rows without resampling.
+pub(in crate::probes) fn once(units: &SamplingUnits) -> Vec<f64> {
+    vec![1.0; units.n_rows()]
+}
+
+/// A percentile of sorted values, interpolated between neighbours.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let position = share * last as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(last);
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::counted::mean_counted;
+    use super::*;
+
+    fn mean_of(values: &[f64]) -> impl Fn(&[usize]) -> f64 + Sync {
+        move |indices| indices.iter().map(|&i| values[i]).sum::<f64>() / indices.len() as f64
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_the_normal_one() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let values: Vec<f64> = (0..2000).map(|_| rng.random::<f64>()).collect();
+        let interval = Bootstrap { n_resamples: 4000, seed: 2 }.interval(values.len(), mean_of(&values));
+        // A uniform variable has variance 1/12; 1.96 standard errors each way.
+        let width = 2.0 * 1.96 * (1.0 / 12.0 / 2000.0_f64).sqrt();
+        assert!(((interval.high - interval.low) / width - 1.0).abs() < 0.08, "{interval:?}");
+    }
+
+    #[test]
+    fn the_seed_decides_and_the_threads_do_not() {
+        let values: Vec<f64> = (0..100).map(f64::from).collect();
+        let bootstrap = Bootstrap { n_resamples: 64, seed: 7 };
+        let many = bootstrap.interval(100, mean_of(&values));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(many, pool.install(|| bootstrap.interval(100, mean_of(&values))));
+        assert_ne!(many, Bootstrap { seed: 8, ..bootstrap }.interval(100, mean_of(&values)));
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_ignored() {
+        let bootstrap = Bootstrap::default();
+        assert!(bootstrap.interval(3, |_| f64::NAN).low.is_nan());
+        assert!(bootstrap.interval(0, |_| 1.0).high.is_nan());
+        assert_eq!(bootstrap.interval(3, |_| 1.5), Interval { low: 1.5, high: 1.5 });
+    }
+
+    fn mean_score(values: &[f64]) -> TargetScore {
+        let values = values.to_vec();
+        TargetScore::new("mean", "value", move |counts| mean_counted(&values, counts))
+    }
+
+    #[test]
+    fn counted_rows_and_listed_rows_have_the_same_interval() {
+        let values: Vec<f64> = (0..80).map(|i| f64::from(i * i % 53)).collect();
+        let bootstrap = Bootstrap { n_resamples: 100, seed: 4 };
+        let listed = bootstrap.interval(80, mean_of(&values));
+        let counted = bootstrap.intervals(&SamplingUnits::Rows(80), &[mean_score(&values)])[0];
+        assert!((listed.low - counted.low).abs() < 1e-12 && (listed.high - counted.high).abs() < 1e-12);
+    }
+
+    #[test]
+    fn alike_rows_drawn_as_groups_have_a_wider_interval() {
+        // Twenty groups of fifty equal rows contain only twenty values.
+        let values: Vec<f64> = (0..1000).map(|i| f64::from(i / 50 * 7 % 20)).collect();
+        let groups = SamplingUnits::Groups((0..1000).map(|i| i / 50).collect(), 20);
+        let bootstrap = Bootstrap { n_resamples: 2000, seed: 1 };
+        let width = |interval: Interval| interval.high - interval.low;
+        let by_group = width(bootstrap.intervals(&groups, &[mean_score(&values)])[0]);
+        let by_row = width(bootstrap.intervals(&SamplingUnits::Rows(1000), &[mean_score(&values)])[0]);
+        let of_twenty: Vec<f64> = (0..20).map(|group| values[group * 50]).collect();
+        let of_groups = width(bootstrap.interval(20, mean_of(&of_twenty)));
+        assert!((by_group / of_groups - 1.0).abs() < 1e-9, "{by_group} {of_groups}");
+        assert!((by_group / by_row / 50f64.sqrt() - 1.0).abs() < 0.1, "{by_group} {by_row}");
+        let none = bootstrap.intervals(&SamplingUnits::Groups(vec![], 0), &[mean_score(&[])]);
+        assert!(none[0].low.is_nan());
+    }
+
+    #[test]
+    fn percentiles_lie_between_neighbours() {
+        assert_eq!(percentile(&[0.0, 1.0, 2.0, 3.0], 0.5), 1.5);
+        assert_eq!(percentile(&[4.0], 0.975), 4.0);
+    }
+}

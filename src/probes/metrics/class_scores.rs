@@ -1,0 +1,93 @@
+//! Scores of predicted classes: accuracy, balanced accuracy, macro F1.
+
+use super::counted::{mean, mean_counted};
+use super::score::TargetScore;
+use std::sync::Arc;
+
+/// A metric of predicted classes.
+pub(in crate::probes) type ClassMetric = fn(&PredictedClasses) -> TargetScore;
+
+/// True and predicted classes of some entities.
+#[derive(Clone)]
+pub(in crate::probes) struct PredictedClasses {
+    /// The column of the classes, which result rows name as the target.
+    pub column: String,
+    /// The number of classes.
+    pub n_classes: usize,
+    /// The true class of each row.
+    pub truth: Arc<Vec<usize>>,
+    /// The predicted class of each row.
+    pub predicted: Arc<Vec<usize>>,
+}
+
+/// The share of rows that are right.
+pub(super) fn accuracy(classes: &PredictedClasses) -> TargetScore {
+    let pairs = classes.truth.iter().zip(classes.predicted.iter());
+    let is_right: Vec<f64> = pairs.map(|(t, p)| f64::from(u8::from(t == p))).collect();
+    TargetScore::new("accuracy", &classes.column, move |counts| mean_counted(&is_right, counts))
+}
+
+/// The mean over the classes of the share of their rows that are right.
+pub(super) fn balanced_accuracy(classes: &PredictedClasses) -> TargetScore {
+    let all = classes.clone();
+    TargetScore::new("balanced_accuracy", &classes.column, move |counts| {
+        let hits = Hits::of(&all, counts);
+        let shares = (0..all.n_classes).filter(|&c| hits.truth[c] > 0.0);
+        mean(&shares.map(|c| hits.right[c] / hits.truth[c]).collect::<Vec<f64>>())
+    })
+}
+
+/// The mean over the classes of F1.
+pub(super) fn macro_f1(classes: &PredictedClasses) -> TargetScore {
+    let all = classes.clone();
+    TargetScore::new("macro_f1", &classes.column, move |counts| {
+        let hits = Hits::of(&all, counts);
+        let any = (0..all.n_classes).filter(|&c| hits.truth[c] + hits.predicted[c] > 0.0);
+        let f1 = |c: usize| 2.0 * hits.right[c] / (hits.truth[c] + hits.predicted[c]);
+        mean(&any.map(f1).collect::<Vec<f64>>())
+    })
+}
+
+/// The number of rows of each class: true, predicted, and both.
+struct Hits {
+    truth: Vec<f64>,
+    predicted: Vec<f64>,
+    right: Vec<f64>,
+}
+
+impl Hits {
+    fn of(classes: &PredictedClasses, counts: &[f64]) -> Hits {
+        let zeros = vec![0.0; classes.n_classes];
+        let mut hits = Hits { truth: zeros.clone(), predicted: zeros.clone(), right: zeros };
+        for ((&truth, &predicted), count) in classes.truth.iter().zip(classes.predicted.iter()).zip(counts) {
+            hits.truth[truth] += count;
+            hits.predicted[predicted] += count;
+            if truth == predicted {
+                hits.right[truth] += count;
+            }
+        }
+        hits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::score::values;
+    use super::*;
+    use crate::probes::fixture::{Fixture, assert_close};
+    use crate::probes::metrics::CLASS_METRICS;
+
+    #[test]
+    fn scores_equal_those_of_scikit_learn() {
+        for case in Fixture::load().classes {
+            let truth = Arc::new(case.labels[case.n_train..].to_vec());
+            let counts = vec![1.0; truth.len()];
+            let predicted = Arc::new(case.logistic.clone());
+            let classes = PredictedClasses { column: "kind".into(), n_classes: 4, truth, predicted };
+            let scores = CLASS_METRICS.map(|metric| metric(&classes));
+            let expected = [case.accuracy, case.balanced_accuracy, case.macro_f1];
+            let found = values(&scores, &counts);
+            found.into_iter().zip(expected).for_each(|(found, expected)| assert_close(found, expected));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Sums over rows that each count any number of times, as a bootstrap resample needs them.
+
+/// The number of sums that run side by side, so that none waits for its last term.
+const LANES: usize = 4;
+
+/// The indices of `n` rows.
+pub(super) fn every(n: usize) -> Vec<usize> {
+    (0..n).collect()
+}
+
+/// The mean of some scores; not a number if there are none.
+pub fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len() as f64
+}
+
+/// The mean of values that each count `counts` times.
+pub(in crate::probes) fn mean_counted(values: &[f64], counts: &[f64]) -> f64 {
+    let [n, sum] = sums([values, values, counts], |v, _, c| [c, v * c]);
+    sum / n
+}
+
+/// Sums `of` over the rows of three columns.
+pub(super) fn sums<const N: usize>(columns: [&[f64]; 3], of: impl Fn(f64, f64, f64) -> [f64; N]) -> [f64; N] {
+    let mut sums = [[0.0; LANES]; N];
+    let [(a, rest_a), (b, rest_b), (c, rest_c)] = columns.map(|column| column.as_chunks::<LANES>());
+    for ((a, b), c) in a.iter().zip(b).zip(c) {
+        for lane in 0..LANES {
+            let terms = of(a[lane], b[lane], c[lane]);
+            sums.iter_mut().zip(terms).for_each(|(sum, term)| sum[lane] += term);
+        }
+    }
+    for (lane, ((a, b), c)) in rest_a.iter().zip(rest_b).zip(rest_c).enumerate() {
+        let terms = of(*a, *b, *c);
+        sums.iter_mut().zip(terms).for_each(|(sum, term)| sum[lane] += term);
+    }
+    sums.map(|lanes| lanes.iter().sum())
+}

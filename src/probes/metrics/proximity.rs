@@ -1,0 +1,63 @@
+//! Proximity error: the share of other entities nearer to a prediction than its own entity is.
+
+use super::kd_tree::KdTree;
+use super::predicted::Predicted;
+use super::score::{GREAT_CIRCLE, TargetScore};
+use super::unit_sphere::{Point, squared_chord};
+use crate::datasets::TargetKind;
+use crate::error::Result;
+use rayon::prelude::*;
+
+/// The mean proximity error: of places on the sphere, otherwise of each target on its line.
+pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
+    if *predicted.kind == TargetKind::Place {
+        let (truth, predicted) = predicted.points()?;
+        let shares = share_nearer(&predicted, &truth);
+        return Ok(vec![TargetScore::mean_of("proximity", GREAT_CIRCLE, shares)]);
+    }
+    let score = |column: &super::predicted::Column| {
+        let shares = share_nearer_on_line(&column.predicted, &column.truth);
+        TargetScore::mean_of("proximity", &column.target, shares)
+    };
+    Ok(predicted.columns.iter().map(score).collect())
+}
+
+/// For each pair: the share of the points in `own` that are nearer to its centre than its own point is.
+///
+/// Each centre queries a tree: no table of all pairs is held.
+pub(super) fn share_nearer(centres: &[Point], own: &[Point]) -> Vec<f64> {
+    let tree = KdTree::of(own);
+    let share = |(centre, own): (&Point, &Point)| {
+        tree.n_nearer(centre, squared_chord(centre, own)) as f64 / centres.len() as f64
+    };
+    centres.par_iter().zip(own).with_min_len(64).map(share).collect()
+}
+
+/// For each pair on a line: the share of the values in `own` that are nearer to its centre than its own value is.
+pub(super) fn share_nearer_on_line(centres: &[f64], own: &[f64]) -> Vec<f64> {
+    let mut sorted = own.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let share = |(centre, own): (&f64, &f64)| {
+        let reach = (own - centre).abs();
+        // Differences are compared: the sum of a centre and a reach would be rounded.
+        let first = sorted.partition_point(|value| centre - value >= reach);
+        let last = sorted.partition_point(|value| value - centre < reach);
+        last.saturating_sub(first) as f64 / centres.len() as f64
+    };
+    centres.par_iter().zip(own).with_min_len(1024).map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_on_a_line_equal_those_over_all_values() {
+        let own: Vec<f64> = (0..300).map(|i| f64::from(i * 7919 % 60)).collect();
+        let centres: Vec<f64> = (0..300).map(|i| f64::from(i * 31 % 97) * 0.7).collect();
+        for ((centre, mine), share) in centres.iter().zip(&own).zip(share_nearer_on_line(&centres, &own)) {
+            let n = own.iter().filter(|value| (*value - centre).abs() < (mine - centre).abs()).count();
+            assert_eq!(share, n as f64 / 300.0);
+        }
+    }
+}

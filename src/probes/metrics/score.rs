@@ -1,0 +1,79 @@
+//! One score of one target, computed over any resample of the rows.
+
+use super::counted::{mean, mean_counted};
+
+/// The target name of scores of latitude and longitude together.
+pub(super) const GREAT_CIRCLE: &str = "great-circle";
+
+/// A score as a function of the count of each row.
+pub(super) type OverCounts = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
+/// The scores of several resamples, each given by the count of each row.
+pub(super) type OverResamples = Box<dyn Fn(&[&[f64]]) -> Vec<f64> + Send + Sync>;
+
+/// One score of one target, with the data that it is computed from.
+pub(in crate::probes) struct TargetScore {
+    /// The metric, as result rows name it.
+    pub metric: String,
+    /// The target, as result rows name it.
+    pub target: String,
+    formula: Formula,
+}
+
+/// The computation of a score.
+pub(super) enum Formula {
+    /// One resample at a time.
+    Single(OverCounts),
+    /// Several resamples at once.
+    Batched(OverResamples),
+    /// The mean of the last `n` scores of the list, which are not computed again.
+    MeanOfLast(usize),
+}
+
+impl TargetScore {
+    /// A score that is computed one resample at a time.
+    pub fn new(
+        metric: &str,
+        target: &str,
+        of: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,
+    ) -> TargetScore {
+        TargetScore::by(metric, target, Formula::Single(Box::new(of)))
+    }
+
+    /// A score by its formula.
+    pub(super) fn by(metric: &str, target: &str, formula: Formula) -> TargetScore {
+        TargetScore { metric: metric.into(), target: target.into(), formula }
+    }
+
+    /// The mean of one value an entity.
+    pub(super) fn mean_of(metric: &str, target: &str, values: Vec<f64>) -> TargetScore {
+        TargetScore::new(metric, target, move |counts| mean_counted(&values, counts))
+    }
+}
+
+/// The values of all scores over rows that each count `counts` times.
+pub(in crate::probes) fn values(scores: &[TargetScore], counts: &[f64]) -> Vec<f64> {
+    values_of_each(scores, &[counts]).remove(0)
+}
+
+/// The values of all scores over each of several resamples, given by the count of each row.
+pub(in crate::probes) fn values_of_each<C: AsRef<[f64]>>(
+    scores: &[TargetScore],
+    resamples: &[C],
+) -> Vec<Vec<f64>> {
+    let resamples: Vec<&[f64]> = resamples.iter().map(AsRef::as_ref).collect();
+    let mut all = vec![Vec::with_capacity(scores.len()); resamples.len()];
+    for score in scores {
+        match &score.formula {
+            Formula::Batched(of) => {
+                all.iter_mut().zip(of(&resamples)).for_each(|(values, value)| values.push(value));
+            }
+            Formula::Single(of) => {
+                all.iter_mut().zip(&resamples).for_each(|(values, counts)| values.push(of(counts)));
+            }
+            Formula::MeanOfLast(n) => {
+                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])))
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,81 @@
+//! The trait of regressors: fits numeric targets on training activations and predicts others.
+
+use crate::datasets::TargetKind;
+use crate::error::Result;
+use crate::probes::probe::Probe;
+use crate::probes::ridge::{Decomposition, PenaltyGrid};
+use ndarray::{Array2, ArrayView2};
+use std::fmt::Debug;
+
+/// The training data of a regressor, and the entities that it predicts.
+pub struct RegressionTask<'a> {
+    /// The decomposed training activations.
+    pub decomposition: &'a Decomposition<'a>,
+    /// The activation of every entity, `[n_entities, d_model]`.
+    pub activations: ArrayView2<'a, f32>,
+    /// The training entities.
+    pub train: &'a [usize],
+    /// Their targets, `[n_train, n_targets]`.
+    pub targets: &'a Array2<f64>,
+    /// The kind of the targets.
+    pub kind: &'a TargetKind,
+    /// The entities to predict.
+    pub test: &'a [usize],
+    /// The penalties to try.
+    pub grid: &'a PenaltyGrid,
+    /// The seed of random draws.
+    pub seed: u64,
+}
+
+impl RegressionTask<'_> {
+    /// The predictions of a probe for the test entities.
+    pub(super) fn predictions(&self, probe: &Probe) -> Array2<f64> {
+        probe.predict_rows(self.activations, self.test)
+    }
+}
+
+/// The predictions of one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MethodPredictions {
+    /// The method, as result rows name it.
+    pub method: String,
+    /// The prediction for each of [`RegressionTask::test`] in the targets' unit, `[n_test, n_targets]`.
+    pub values: Array2<f64>,
+    /// Statistics of the fit.
+    pub statistics: Vec<FitStatistic>,
+}
+
+impl MethodPredictions {
+    /// Predictions without statistics.
+    pub(super) fn of(method: impl Into<String>, values: Array2<f64>) -> MethodPredictions {
+        MethodPredictions { method: method.into(), values, statistics: Vec::new() }
+    }
+}
+
+/// A statistic of a fit, which becomes a result row of split `train`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitStatistic {
+    /// The statistic, as result rows name it.
+    pub metric: &'static str,
+    /// The target of the fit.
+    pub target: String,
+    /// The value.
+    pub value: f64,
+    /// The range in which the value was searched; the value itself if it was not searched.
+    pub range: (f64, f64),
+}
+
+/// Fits numeric targets on training activations and predicts test entities.
+pub trait Regressor: Debug + Sync {
+    /// The name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// A description in a few words.
+    fn about(&self) -> &'static str;
+
+    /// Fits and predicts; a regressor with several sizes gives the predictions of each.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for targets that it cannot predict.
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>>;
+}

@@ -1,0 +1,126 @@
+//! Scores of predicted classes, of classifiers and of baselines.
+
+use super::rows::Heading;
+use super::settings::{Baselines, Scorer};
+use crate::error::Result;
+use crate::hook_point::HookPoint;
+use crate::probes::baselines::CLASS_BASELINES;
+use crate::probes::classes::Classes;
+use crate::probes::metrics::{CLASS_METRICS, PredictedClasses};
+use crate::probes::readers::ClassificationTask;
+use crate::results::{SHUFFLED, ScoreRow};
+use ndarray::ArrayView2;
+use std::sync::Arc;
+
+/// Trains on the first entities and predicts the classes of the second.
+type Predict<'a> = dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a;
+
+impl Scorer<'_> {
+    /// The scores of the classifiers at a hook point, under their own names or that of a baseline; under their own names also
+    /// those of fits to shuffled classes.
+    pub(super) fn classifier_scores(
+        &self,
+        point: HookPoint,
+        activations: ArrayView2<f32>,
+        baseline: Option<&str>,
+    ) -> Result<Vec<ScoreRow>> {
+        let Some(classes) = &self.classes else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        let with_shuffled = baseline.is_none() && self.baselines == Baselines::Included;
+        for classifier in &self.classifiers {
+            let predict = |train: &[usize], labelled: &[usize], test: &[usize]| {
+                let (of, n_classes) = (classes.select(labelled), classes.names.len());
+                let activations = activations.view();
+                classifier.classify(&ClassificationTask { activations, train, classes: &of, n_classes, test })
+            };
+            let name = |baseline: &str| format!("{}/{baseline}", classifier.name());
+            let own = baseline.map_or(classifier.name().into(), name);
+            let predicted = self.predict_folds(classes, &|train, test| predict(train, train, test))?;
+            rows.extend(self.score_classes(&Heading::test(&own, Some(point)), classes, predicted));
+            if with_shuffled {
+                let shuffled = |train: &[usize], test: &[usize]| predict(train, &self.shuffled(train), test);
+                let predicted = self.predict_folds(classes, &shuffled)?;
+                let name = name(SHUFFLED);
+                rows.extend(self.score_classes(&Heading::test(&name, Some(point)), classes, predicted));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The scores of the baselines of classes that need no model; none if no classes are predicted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] if the training entities of a fold have one class only, or too few names to fit.
+    pub fn class_baselines(&self) -> Result<Vec<ScoreRow>> {
+        let Some(classes) = &self.classes else { return Ok(Vec::new()) };
+        let mut rows = Vec::new();
+        for baseline in CLASS_BASELINES {
+            let predict = baseline.class_predictor(self.baseline_data(), classes);
+            let predicted = self.predict_folds(classes, &predict)?;
+            rows.extend(self.score_classes(&Heading::test(baseline.name(), None), classes, predicted));
+        }
+        Ok(rows)
+    }
+
+    /// The predicted classes of the test entities, in ascending order of entities, fold by fold.
+    fn predict_folds(&self, classes: &Classes, predict: &Predict) -> Result<Vec<usize>> {
+        let mut predicted = vec![usize::MAX; self.dataset.entities.len()];
+        for fold in &self.split.folds {
+            let mut of_train = fold.train.iter().map(|&i| classes.of[i]);
+            let first = of_train.next();
+            if of_train.all(|class| Some(class) == first) {
+                return Err(classes.one_class(first.iter()));
+            }
+            let found = predict(&fold.train, &fold.test)?;
+            fold.test.iter().zip(found).for_each(|(&entity, class)| predicted[entity] = class);
+        }
+        Ok(self.split.test().into_iter().map(|entity| predicted[entity]).collect())
+    }
+
+    /// The scores of the predicted classes of all test entities.
+    fn score_classes(&self, heading: &Heading, classes: &Classes, predicted: Vec<usize>) -> Vec<ScoreRow> {
+        let test = self.split.test();
+        let predicted = PredictedClasses {
+            column: classes.column.clone(),
+            n_classes: classes.names.len(),
+            truth: Arc::new(classes.select(&test)),
+            predicted: Arc::new(predicted),
+        };
+        self.rows_of(heading, &test, CLASS_METRICS.iter().map(|metric| metric(&predicted)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::bundled;
+    use crate::results::{MAJORITY, NAMES_ONLY};
+
+    #[test]
+    fn training_entities_of_one_class_are_refused() {
+        // Two classes, of which the training entities have only one.
+        let dataset = bundled("us_place").unwrap();
+        let labels: Vec<String> = dataset.entities.iter().map(|e| e.is_test.to_string()).collect();
+        let mut scorer = Scorer::with_dataset_split(&dataset, "small", "empty").unwrap();
+        scorer.classes = Some(Classes::by_labels("is_test", &labels).unwrap());
+        let error = scorer.class_baselines().unwrap_err().to_string();
+        assert!(error.contains("`false`") && error.contains("two classes"), "{error}");
+    }
+
+    #[test]
+    fn names_predict_better_than_the_majority_class() {
+        let dataset = bundled("world_place").unwrap();
+        let mut scorer = Scorer::with_dataset_split(&dataset, "small", "empty").unwrap();
+        scorer.bootstrap.n_resamples = 50;
+        scorer.classes = Some(Classes::of(&dataset, "continent").unwrap());
+        let rows = scorer.class_baselines().unwrap();
+        assert_eq!(rows.len(), 6);
+        let accuracy = |method: &str| {
+            let row = rows.iter().find(|r| r.method == method && r.metric == "accuracy").unwrap();
+            assert!(row.low <= row.value && row.value <= row.high && row.low < row.high, "{row:?}");
+            assert_eq!((row.target.as_str(), row.hook_point.as_str()), ("continent", ""));
+            row.value
+        };
+        assert!(accuracy(NAMES_ONLY) > accuracy(MAJORITY) + 0.1);
+    }
+}

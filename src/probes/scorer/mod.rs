@@ -1,0 +1,24 @@
+//! Fits and scores at one hook point, with baselines: [`Scorer`].
+//!
+//! - `settings`: the dataset, the split and the settings
+//! - `method`: methods by their names
+//! - `fit`: the probe, the other methods, and the same fits on shuffled labels or another model
+//! - `folds`, `held_out`: the decomposition of each fold, and the predictions collected from all
+//! - `class_scores`: classifiers and the baselines of classes
+//! - `without_model`: baselines that need no model
+//! - `rows`, `prediction_rows`: result rows
+
+mod class_scores;
+mod fit;
+mod folds;
+mod held_out;
+mod method;
+mod prediction_rows;
+mod rows;
+mod settings;
+mod without_model;
+
+pub use fit::ScoredProbe;
+pub use method::Method;
+pub use settings::{Baselines, Scorer};
+pub use without_model::ScoredBaseline;

@@ -1,0 +1,153 @@
+//! Result rows: each score with its interval.
+
+use super::held_out::HeldOutPredictions;
+use super::settings::{Scorer, baseline_name};
+use crate::datasets::numbered;
+use crate::error::Result;
+use crate::hook_point::HookPoint;
+use crate::probes::metrics::{
+    Interval, METRICS, Predicted, SamplingUnits, TargetScore, once, selectivity, values,
+};
+use crate::probes::ridge::Solution;
+use crate::results::{LEAVE_ONE_OUT, MEAN, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
+use ndarray::{Array2, ArrayView2, Axis};
+
+/// The columns of a score row that do not depend on the score.
+pub(super) struct Heading<'a> {
+    pub method: &'a str,
+    pub point: Option<HookPoint>,
+    /// `test`, `train` or `leave-one-out`.
+    pub split: &'static str,
+}
+
+impl<'a> Heading<'a> {
+    /// The heading of test scores.
+    pub fn test(method: &'a str, point: Option<HookPoint>) -> Heading<'a> {
+        Heading { method, point, split: TEST }
+    }
+}
+
+/// The value of a row with the ends of its interval.
+struct Value {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+impl Scorer<'_> {
+    /// The test scores of all predictions at a hook point, their selectivity if shuffled labels were fitted, and the statistics
+    /// of the fits.
+    pub(super) fn prediction_scores(
+        &self,
+        point: HookPoint,
+        held_out: &HeldOutPredictions,
+    ) -> Result<Vec<ScoreRow>> {
+        let test = self.split.test();
+        let truth = self.targets(&test);
+        let mut rows = Vec::new();
+        for (method, values) in &held_out.methods {
+            let heading = Heading::test(method, Some(point));
+            let predicted = values.select(Axis(0), &test);
+            rows.extend(self.score_predictions(&heading, &test, &predicted)?);
+            if let Some(shuffled) = held_out.get(&baseline_name(method, SHUFFLED)) {
+                let shuffled = shuffled.select(Axis(0), &test);
+                let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, &predicted);
+                rows.extend(self.rows_of(&heading, &test, selectivity(&predicted, &shuffled)));
+            }
+        }
+        rows.extend(held_out.statistics.iter().map(|(method, statistic)| {
+            let heading = Heading { method, point: Some(point), split: TRAIN };
+            let (low, high) = statistic.range;
+            let value = Value { value: statistic.value, low, high };
+            self.row(&heading, statistic.metric, &statistic.target, value)
+        }));
+        Ok(rows)
+    }
+
+    /// The scores of the saved probe on its training entities, in the fit and left out, and its penalty with the lowest and the
+    /// highest penalty that were tried.
+    pub(super) fn training_scores(
+        &self,
+        point: HookPoint,
+        activations: ArrayView2<f32>,
+        solution: &Solution,
+        entities: &[usize],
+    ) -> Result<Vec<ScoreRow>> {
+        let heading = |split| Heading { method: RIDGE, point: Some(point), split };
+        let predicted = solution.probe.predict_rows(activations, entities);
+        let mut rows = self.score_predictions(&heading(TRAIN), entities, &predicted)?;
+        rows.extend(self.score_predictions(&heading(LEAVE_ONE_OUT), entities, &solution.leave_one_out)?);
+        let ends = solution.trials.first().zip(solution.trials.last());
+        let (low, high) = ends.map_or((f64::NAN, f64::NAN), |(low, high)| (low.penalty, high.penalty));
+        let value = Value { value: solution.probe.penalty, low, high };
+        rows.push(self.row(&heading(TRAIN), "penalty", MEAN, value));
+        Ok(rows)
+    }
+
+    /// The scores of some predictions by all metrics.
+    ///
+    /// # Shapes
+    /// `predicted` is `[n, n_targets]` for `n` entities.
+    pub(super) fn score_predictions(
+        &self,
+        heading: &Heading,
+        entities: &[usize],
+        predicted: &Array2<f64>,
+    ) -> Result<Vec<ScoreRow>> {
+        let truth = self.targets(entities);
+        let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, predicted);
+        Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
+    }
+
+    /// The rows of some scores with their intervals; a score on training entities has none, as it estimates nothing beyond them.
+    pub(super) fn rows_of(
+        &self,
+        heading: &Heading,
+        entities: &[usize],
+        scores: Vec<TargetScore>,
+    ) -> Vec<ScoreRow> {
+        let units = self.units(entities);
+        let counts = once(&units);
+        let values = values(&scores, &counts);
+        let intervals = match heading.split {
+            TRAIN => values.iter().map(|&value| Interval { low: value, high: value }).collect(),
+            _ => self.bootstrap.intervals(&units, &scores),
+        };
+        let with_values = scores.iter().zip(values.into_iter().zip(intervals));
+        with_values
+            .map(|(score, (value, Interval { low, high }))| {
+                self.row(heading, &score.metric, &score.target, Value { value, low, high })
+            })
+            .collect()
+    }
+
+    /// The units of resampling among some entities.
+    fn units(&self, entities: &[usize]) -> SamplingUnits {
+        match &self.clusters {
+            None => SamplingUnits::Rows(entities.len()),
+            Some(clusters) => {
+                let labels: Vec<String> = entities.iter().map(|&i| clusters[i].to_string()).collect();
+                let (of, names) = numbered(&labels);
+                SamplingUnits::Groups(of, names.len())
+            }
+        }
+    }
+
+    fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
+        let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
+        ScoreRow {
+            dataset: self.dataset.name.clone(),
+            model: heading.point.map(|_| self.model.clone()).unwrap_or_default(),
+            prompt: self.prompt.clone(),
+            hook_point,
+            layer,
+            method: heading.method.to_string(),
+            split: heading.split.to_string(),
+            metric: metric.to_string(),
+            target: target.to_string(),
+            value: value.value,
+            low: value.low,
+            high: value.high,
+        }
+    }
+}

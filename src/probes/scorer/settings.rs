@@ -1,0 +1,159 @@
+//! The scorer: a dataset, its split and the settings of fits and scores.
+
+use crate::datasets::Dataset;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::probes::baselines::{BaselineData, SparseRidge};
+use crate::probes::classes::Classes;
+use crate::probes::metrics::{Bootstrap, Metrics};
+use crate::probes::readers::{Classifier, Regressor};
+use crate::probes::ridge::PenaltyGrid;
+use crate::probes::splits::Split;
+use crate::probes::targets::target_matrix;
+use crate::results::RIDGE;
+use ndarray::{Array2, ArrayView2};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+/// The choice between scores with and without baselines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Baselines {
+    /// Baselines are fitted as well.
+    #[default]
+    Included,
+    /// No baseline is fitted, to save time.
+    Omitted,
+}
+
+/// Fits and scores the probes of one dataset, model and prompt; every fit uses training entities only.
+#[derive(Debug, Clone)]
+pub struct Scorer<'a> {
+    /// The entities and their targets.
+    pub dataset: &'a Dataset,
+    /// Training and test entities.
+    pub split: Split,
+    /// The model's name.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The resamples of the intervals; its seed also shuffles the targets of the shuffled baseline.
+    pub bootstrap: Bootstrap,
+    /// The group of each entity, if whole groups are resampled instead of entities.
+    pub clusters: Option<Vec<usize>>,
+    /// The penalties that each fit tries.
+    pub grid: PenaltyGrid,
+    /// The settings of the fit to the names alone.
+    pub names: SparseRidge,
+    /// The set of metrics.
+    pub metrics: Metrics,
+    /// The regressors beside the ridge probe.
+    pub regressors: Vec<&'static dyn Regressor>,
+    /// The classes that classifiers predict.
+    pub classes: Option<Classes>,
+    /// The classifiers.
+    pub classifiers: Vec<&'static dyn Classifier>,
+    /// Included, if shuffled labels are fitted as well.
+    pub baselines: Baselines,
+}
+
+impl<'a> Scorer<'a> {
+    /// A scorer on the dataset's own split, with 500 resamples from seed 0 and the default penalties.
+    ///
+    /// # Errors
+    /// As [`Split::of_dataset`] and [`Scorer::new`].
+    pub fn with_dataset_split(dataset: &'a Dataset, model: &str, prompt: &str) -> Result<Scorer<'a>> {
+        Scorer::new(Split::of_dataset(dataset)?, dataset, model, prompt)
+    }
+
+    /// A scorer on any split, with default settings.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] naming an entity with a target that is not a number; [`Error::Invalid`] if a target is constant
+    /// over the training entities.
+    pub fn new(split: Split, dataset: &'a Dataset, model: &str, prompt: &str) -> Result<Scorer<'a>> {
+        check_targets(dataset, &split)?;
+        Ok(Scorer {
+            split,
+            dataset,
+            model: model.to_string(),
+            prompt: prompt.to_string(),
+            bootstrap: Bootstrap::default(),
+            clusters: None,
+            grid: PenaltyGrid::default(),
+            names: SparseRidge::default(),
+            metrics: Metrics::default(),
+            regressors: Vec::new(),
+            classes: None,
+            classifiers: Vec::new(),
+            baselines: Baselines::default(),
+        })
+    }
+
+    /// The targets of some entities, `[n, n_targets]`.
+    pub(super) fn targets(&self, entities: &[usize]) -> Array2<f64> {
+        target_matrix(self.dataset, entities)
+    }
+
+    /// Some entities in a random order.
+    pub(super) fn shuffled(&self, entities: &[usize]) -> Vec<usize> {
+        let mut order = entities.to_vec();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.bootstrap.seed));
+        order
+    }
+
+    /// The data of baselines without a model.
+    pub(super) fn baseline_data(&self) -> BaselineData<'a> {
+        let names = SparseRidge { seed: self.bootstrap.seed, ..self.names.clone() };
+        BaselineData { dataset: self.dataset, names }
+    }
+
+    /// Refuses activations other than one finite row for each entity.
+    pub(super) fn check(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
+        let Dataset { name, entities, .. } = self.dataset;
+        if activations.nrows() != entities.len() {
+            let expected = format!("{}, one for each entity of {name}", entities.len());
+            return Err(Error::invalid(format!("rows of {point}"), activations.nrows(), expected));
+        }
+        let Some(((i, column), &value)) = activations.indexed_iter().find(|(_, v)| !v.is_finite()) else {
+            return Ok(());
+        };
+        let entity = &entities[i];
+        Err(Error::NonFinite {
+            place: format!("{point}, column {}: {name} row {} (`{}`)", column + 1, entity.row, entity.name),
+            found: f64::from(value),
+            advice: "extract the activations again as f32".into(),
+        })
+    }
+}
+
+/// The name of a method's baseline; the ridge probe's baseline has the baseline's own name.
+pub(super) fn baseline_name(method: &str, baseline: &str) -> String {
+    if method == RIDGE { baseline.to_string() } else { format!("{method}/{baseline}") }
+}
+
+/// Refuses targets that are not numbers, and targets that are constant over the training entities.
+fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
+    let names = dataset.kind.names();
+    for entity in &dataset.entities {
+        let bad = names.iter().zip(entity.target.values()).find(|(_, value)| !value.is_finite());
+        if let Some((target, found)) = bad {
+            return Err(Error::NonFinite {
+                place: format!("{} row {} (`{}`): {target}", dataset.name, entity.row, entity.name),
+                found,
+                advice: "mend the row or take it out of the file".into(),
+            });
+        }
+    }
+    for (values, target) in dataset.targets().iter().zip(names) {
+        for fold in &split.folds {
+            let first = fold.train.first().map_or(f64::NAN, |&i| values[i]);
+            if fold.train.iter().all(|&i| values[i] == first) {
+                let found = format!("{first} for all {} training entities", fold.train.len());
+                let expected = "values that differ; a constant leaves nothing to read";
+                return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
+            }
+        }
+    }
+    Ok(())
+}

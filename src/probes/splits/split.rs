@@ -1,0 +1,63 @@
+//! Training and test entities, in one fold or several.
+
+use crate::datasets::Dataset;
+use crate::error::{Error, Result};
+
+/// The least number of training entities of a fold.
+const MIN_TRAIN: usize = 10;
+/// The least number of test entities of all folds.
+const MIN_TEST: usize = 5;
+
+/// One division of a dataset: entity indices, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fold {
+    /// The entities that fits are trained on.
+    pub train: Vec<usize>,
+    /// The entities that scores are computed on.
+    pub test: Vec<usize>,
+}
+
+/// One division of the entities, or several with disjoint test entities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// The divisions; no entity is a test entity of two of them.
+    pub folds: Vec<Fold>,
+}
+
+impl Split {
+    /// The dataset's own split.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with fewer than 10 training or 5 test entities.
+    pub fn of_dataset(dataset: &Dataset) -> Result<Split> {
+        let (test, train) = (0..dataset.entities.len()).partition(|&i| dataset.entities[i].is_test);
+        Split::checked(dataset, vec![Fold { train, test }], "add rows or mend `is_test`")
+    }
+
+    /// A split of folds, refused if a fold has too few training entities or all together too few test entities.
+    pub(super) fn checked(dataset: &Dataset, folds: Vec<Fold>, way_out: &str) -> Result<Split> {
+        let train = folds.iter().map(|fold| fold.train.len()).min().unwrap_or(0);
+        let test: usize = folds.iter().map(|fold| fold.test.len()).sum();
+        if train < MIN_TRAIN || test < MIN_TEST {
+            let found = format!("{train} training and {test} test entities");
+            let expected = format!("at least {MIN_TRAIN} and {MIN_TEST}; {way_out}");
+            return Err(Error::invalid(format!("split of {}", dataset.name), found, expected));
+        }
+        Ok(Split { folds })
+    }
+
+    /// The test entities of all folds, ascending.
+    pub fn test(&self) -> Vec<usize> {
+        let mut test: Vec<usize> = self.folds.iter().flat_map(|fold| fold.test.iter().copied()).collect();
+        test.sort_unstable();
+        test
+    }
+
+    /// The training entities of the saved probe: those of the only fold, or all entities if there are several folds.
+    pub fn saved_train(&self) -> Vec<usize> {
+        match &self.folds[..] {
+            [one] => one.train.clone(),
+            _ => self.test(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Latents of sparse dictionaries: active entities and tokens, groups, and the effect of clamping.
+
+use serde::{Deserialize, Serialize};
+
+/// A latent of a sparse dictionary over a dataset's entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureRow {
+    /// The latent.
+    pub unit: usize,
+    /// The share of entities on which it is active.
+    pub density: f64,
+    /// Its greatest activation.
+    pub greatest: f64,
+    /// The rank of the entity by its activation, from 1.
+    pub rank: usize,
+    /// The entity.
+    pub entity: String,
+    /// The latent's activation on the entity.
+    pub activation: f64,
+}
+
+/// The quality of a latent of a sparse dictionary as a classifier of one group of entities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureGroupRow {
+    /// `unit` for the best group of a latent, `group` for the best latent of a group, both chosen on training entities.
+    pub chosen_for: String,
+    /// The latent.
+    pub unit: usize,
+    /// The column of the dataset.
+    pub column: String,
+    /// The group.
+    pub group: String,
+    /// The least activation at which an entity is classified as of the group; it has the best F1 on training entities.
+    pub threshold: f64,
+    /// That F1.
+    pub train_f1: f64,
+    /// The share of the group among the test entities classified as of it.
+    pub precision: Option<f64>,
+    /// The share of the group's test entities that are classified as of it.
+    pub recall: Option<f64>,
+    /// F1 on test entities.
+    pub f1: Option<f64>,
+    /// The area under precision over recall on test entities.
+    pub average_precision: Option<f64>,
+    /// The share of the group among test entities, which is the average precision of chance.
+    pub share: Option<f64>,
+    /// The number of test entities of the group.
+    pub n_test: usize,
+}
+
+/// A token of a text on which a latent of a sparse dictionary is active.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureTokenRow {
+    /// The latent.
+    pub unit: usize,
+    /// The rank of the token by the latent's activation, from 1.
+    pub rank: usize,
+    /// The activation.
+    pub activation: f64,
+    /// The text before the token.
+    pub before: String,
+    /// The token.
+    pub token: String,
+    /// The text after the token.
+    pub after: String,
+}
+
+/// The effect of clamping a latent of a sparse dictionary, over all prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClampRow {
+    /// The group of the latent.
+    pub group: String,
+    /// The latent; in `random` rows another one.
+    pub unit: usize,
+    /// `unit`, or `random`: the direction of another latent, added with the length of the clamp's change.
+    pub way: String,
+    /// The activation that the latent is clamped to, as a multiple of its greatest activation on the dataset.
+    pub times: f64,
+    /// The mean change of the log-probability of the group's name, in nats.
+    pub own: f64,
+    /// The mean change over all other groups' names, in nats.
+    pub others: f64,
+    /// The rank of the group among all groups by that change: 1 is the most raised.
+    pub rank: usize,
+    /// The number of groups.
+    pub n_groups: usize,
+    /// The share of texts that name this group first.
+    pub named: f64,
+    /// That share without clamping.
+    pub named_before: f64,
+    /// The mean divergence of the next token from that of the unclamped model, in nats.
+    pub kl: f64,
+    /// The number of prompts.
+    pub n_prompts: usize,
+}

@@ -1,0 +1,22 @@
+//! The names of result files.
+
+/// Scores of probes and baselines, of [`ScoreRow`](super::ScoreRow).
+pub const SCORES_FILE: &str = "scores.csv";
+/// Predictions at the best hook point, of [`PredictionRow`](super::PredictionRow).
+pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// Participation ratios, of [`ParticipationRow`](super::ParticipationRow).
+pub const PARTICIPATION_FILE: &str = "participation.csv";
+/// Cosines between layers, of [`CosineRow`](super::CosineRow).
+pub const LAYER_COSINES_FILE: &str = "layers.csv";
+/// Cosines between targets, of [`CosineRow`](super::CosineRow).
+pub const TARGET_COSINES_FILE: &str = "targets.csv";
+/// Cosines between datasets, of [`CosineRow`](super::CosineRow).
+pub const DATASET_COSINES_FILE: &str = "datasets.csv";
+/// MLP units, of [`NeuronRow`](super::NeuronRow), or latents, of [`FeatureRow`](super::FeatureRow).
+pub const UNITS_FILE: &str = "units.csv";
+/// Ablations of MLP units, of [`AblationRow`](super::AblationRow).
+pub const ABLATIONS_FILE: &str = "ablations.csv";
+/// Tokens on which latents are active, of [`FeatureTokenRow`](super::FeatureTokenRow).
+pub const TOKENS_FILE: &str = "tokens.csv";
+/// Dose–response sweeps, of [`SweepRow`](super::SweepRow).
+pub const SWEEP_FILE: &str = "sweep.csv";

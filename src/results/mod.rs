@@ -1,0 +1,28 @@
+//! Result rows as tidy CSV: written by probing, steering and dictionaries, read by figures. One file a stage.
+//!
+//! - `scores`: scores and predictions of probes, and the methods and baselines that they name
+//! - `comparisons`: differences between two sets of predictions
+//! - `geometry`: participation ratios and cosines of probes
+//! - `neurons`: MLP units and their ablation
+//! - `sweeps`: dose–response sweeps of steering
+//! - `dictionaries`: latents of sparse dictionaries, and their clamping
+//! - `csv_rows`: rows to files and back
+//! - `file_names`: the names of result files
+
+mod comparisons;
+mod csv_rows;
+mod dictionaries;
+mod file_names;
+mod geometry;
+mod neurons;
+mod scores;
+mod sweeps;
+
+pub use comparisons::ComparisonRow;
+pub use csv_rows::{load_rows, parse_rows, save_rows};
+pub use dictionaries::{ClampRow, FeatureGroupRow, FeatureRow, FeatureTokenRow};
+pub use file_names::*;
+pub use geometry::{CosineRow, ParticipationRow};
+pub use neurons::{AblationRow, NeuronRow};
+pub use scores::*;
+pub use sweeps::{SweepPoint, SweepRow};

@@ -1,0 +1,129 @@
+//! Scores and predictions of probes and baselines.
+
+use crate::hook_point::HookPoint;
+use serde::{Deserialize, Serialize};
+
+/// One score of one method at one hook point, with its 95 % interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The model's name; empty for methods that need no model.
+    pub model: String,
+    /// The prompt's name.
+    pub prompt: String,
+    /// The hook point as it is printed; empty for methods that need no model.
+    pub hook_point: String,
+    /// `embed` or the block index; empty for methods that need no model.
+    pub layer: String,
+    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`, `shuffled`; the
+    /// baseline of another method is `METHOD/BASELINE`.
+    pub method: String,
+    /// `train`, `test` or `leave-one-out`.
+    pub split: String,
+    /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …; docs/probes.md lists them.
+    pub metric: String,
+    /// `latitude`, `longitude`, `year`, a quantity's name, or `mean` over the targets; for classes their column.
+    pub target: String,
+    /// The score.
+    pub value: f64,
+    /// Lower end of the 95 % bootstrap interval.
+    pub low: f64,
+    /// Upper end of the 95 % bootstrap interval.
+    pub high: f64,
+}
+
+/// Split of scores on training entities.
+pub const TRAIN: &str = "train";
+/// Split of scores on test entities.
+pub const TEST: &str = "test";
+/// Split of scores on training entities, each left out of the fit.
+pub const LEAVE_ONE_OUT: &str = "leave-one-out";
+
+/// Metric: the share of the variance that predictions explain.
+pub const R2: &str = "r2";
+/// Target of scores averaged over the targets.
+pub const MEAN: &str = "mean";
+
+/// Method: the ridge probe.
+pub const RIDGE: &str = "ridge";
+/// Baseline: a ridge on hashed n-grams of the name alone.
+pub const NAMES_ONLY: &str = "names-only";
+/// Baseline: the mean target of the entity's group over the training entities.
+pub const CENTROID: &str = "group centroid";
+/// Baseline: the same probe on an untrained model of the same shape.
+pub const UNTRAINED: &str = "untrained";
+/// Baseline: the same probe on the model with each weight tensor shuffled.
+pub const SHUFFLED_WEIGHTS: &str = "shuffled-weights";
+/// Baseline of classes: the most frequent class of the training entities.
+pub const MAJORITY: &str = "majority";
+/// Baseline: the same probe trained on shuffled targets.
+pub const SHUFFLED: &str = "shuffled";
+
+/// The true value of one entity and target, and the probe's prediction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    /// The dataset's name.
+    pub dataset: String,
+    /// The entity's name.
+    pub name: String,
+    /// The entity's group, as in the centroid baseline.
+    pub group: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// The hook point as it is printed.
+    pub hook_point: String,
+    /// `latitude`, `longitude`, `year`, or a quantity's name.
+    pub target: String,
+    /// The true value, in the target's unit.
+    pub truth: f64,
+    /// The prediction, in the target's unit.
+    pub prediction: f64,
+}
+
+/// The two columns of a hook point: its name and its layer.
+pub fn hook_columns(point: HookPoint) -> (String, String) {
+    (point.to_string(), point.label())
+}
+
+/// The columns that pick one score of a table at each hook point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreKey<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The split.
+    pub split: &'a str,
+    /// The metric.
+    pub metric: &'a str,
+    /// The target.
+    pub target: &'a str,
+}
+
+impl<'a> ScoreKey<'a> {
+    /// A test score.
+    pub fn test(method: &'a str, metric: &'a str, target: &'a str) -> ScoreKey<'a> {
+        ScoreKey { method, split: TEST, metric, target }
+    }
+
+    /// The test R², averaged over the targets.
+    pub fn test_r2(method: &'a str) -> ScoreKey<'a> {
+        ScoreKey::test(method, R2, MEAN)
+    }
+
+    /// Returns true if a row has these columns.
+    pub fn picks(&self, row: &ScoreRow) -> bool {
+        let ScoreRow { method, split, metric, target, .. } = row;
+        ScoreKey { method, split, metric, target } == *self
+    }
+
+    /// The score at every hook point, in the order of the rows.
+    pub fn all(self, rows: &'a [ScoreRow]) -> impl Iterator<Item = &'a ScoreRow> {
+        rows.iter().filter(move |row| self.picks(row))
+    }
+
+    /// The score at a hook point, or at none for a method that needs no model.
+    pub fn at(self, rows: &[ScoreRow], point: Option<HookPoint>) -> Option<&ScoreRow> {
+        let name = point.map(|point| point.to_string()).unwrap_or_default();
+        rows.iter().find(|row| row.hook_point == name && self.picks(row))
+    }
+}

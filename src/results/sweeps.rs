@@ -1,0 +1,67 @@
+//! Dose–response sweeps of steering.
+
+use serde::{Deserialize, Serialize};
+
+/// One point of a dose–response sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SweepRow {
+    /// The kind of sweep: `place` or `year`.
+    pub kind: String,
+    /// The steered prompt.
+    pub prompt: String,
+    /// The steered layer; several that are steered together are joined by `+`.
+    pub layers: String,
+    /// `probe` (along its pattern), `weights` (along the probe's weights), `random`, or a name.
+    pub direction: String,
+    /// The number of the random direction; 0 for the others.
+    pub seed: u64,
+    /// The target that the direction moves: `latitude`, `longitude` or `year`.
+    pub target: String,
+    /// The requested change of the reading, in the target's unit; a random direction moves the stream as far as the probe's
+    /// direction at the same dose.
+    pub dose: f64,
+    /// The layer of the reading.
+    pub read_layer: usize,
+    /// The probe's reading at that layer, in the target's unit.
+    pub reading: f64,
+    /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
+    pub kl: f64,
+    /// Perplexity of the text under the unsteered model; empty for a text of no tokens.
+    pub perplexity: Option<f64>,
+    /// Share of repeated token pairs in the text, 0 to 1.
+    pub repetition: f64,
+    /// The log-probability that the prompt continues with one of the given names, in nats; empty if no names are given.
+    #[serde(default)]
+    pub names_log_prob: Option<f64>,
+    /// The first place or age that the text names, if a gazetteer was given.
+    #[serde(default)]
+    pub named: String,
+    /// Its value in the target's unit; empty if the text names nothing known.
+    #[serde(default)]
+    pub named_value: Option<f64>,
+    /// The generated text.
+    pub text: String,
+}
+
+/// A point of a sweep: the mean over prompts, and over seeds where the direction is random.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SweepPoint {
+    /// The steered layer; several that are steered together are joined by `+`.
+    pub layers: String,
+    /// The direction; `random` for all random directions.
+    pub direction: String,
+    /// The dose.
+    pub dose: f64,
+    /// The change of the reading from dose 0, positive along the dose.
+    pub effect: f64,
+    /// The divergence of the next token, in nats.
+    pub kl: f64,
+    /// The number of texts.
+    pub n: usize,
+    /// The number of texts that name something further along the dose than the unsteered text.
+    pub along: usize,
+    /// The number of texts that name something further against the dose.
+    pub against: usize,
+    /// The number of texts that name nothing known.
+    pub nothing: usize,
+}

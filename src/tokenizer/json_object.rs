@@ -1,0 +1,22 @@
+//! Reads a JSON file that holds one object.
+
+use crate::artefact;
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// The object in a JSON file; empty if the file does not exist.
+///
+/// # Errors
+/// [`Error::BadFile`] for a file that is not JSON, or JSON of another kind.
+pub(super) fn read(path: &Path) -> Result<Map<String, Value>> {
+    if !path.is_file() {
+        return Ok(Map::new());
+    }
+    let expected = "a JSON object; fetch the file again";
+    match serde_json::from_str(&artefact::load_text(path)?) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Error::bad_file(path, "JSON of another kind", expected)),
+        Err(e) => Err(Error::bad_file(path, e, expected)),
+    }
+}

@@ -1,0 +1,87 @@
+//! Reads the tokenizer of a folder without a tokenizer.json.
+
+use super::class::Class;
+use super::recipe::{Built, Refusal};
+use super::special::Settings;
+use super::{byte_level, sentence_piece, word_piece};
+use crate::artefact;
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Files beside a vocabulary that add or name tokens.
+const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+/// The files of a tokenizer that a folder may have, for an error.
+const KNOWN: [&str; 9] = [
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "tiktoken.model",
+    "tokenizer_config.json",
+];
+
+/// A tokenizer of older files.
+pub(in crate::tokenizer) struct Opened {
+    pub tokenizer: tokenizers::Tokenizer,
+    /// Its special tokens by their purpose.
+    pub named: BTreeMap<String, String>,
+    /// SHA-256 of the files that were read, each with its name and length.
+    pub sha256: String,
+}
+
+/// Reads the tokenizer of a folder without a tokenizer.json.
+///
+/// # Errors
+/// [`Error::BadFile`] if the files of its class are not there, or are not what their names say.
+pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
+    let settings = Settings::read(folder)?;
+    let class = Class::of(&settings).map_err(|class| {
+        let found = format!("no tokenizer.json, and a tokenizer of the class {class}");
+        Error::bad_file(folder, found, WAY_OUT)
+    })?;
+    let is_there = |set: &&&[&str]| set.iter().all(|name| folder.join(name).is_file());
+    let names = *class.files().iter().find(is_there).ok_or_else(|| lacking(folder, class))?;
+    let files =
+        names.iter().map(|name| artefact::load_bytes(&folder.join(name))).collect::<Result<Vec<_>>>()?;
+    let refused = |e: Refusal| {
+        Error::bad_file(folder, e, format!("{} as {} reads it", names.join(" and "), class.name()))
+    };
+    let recipe = match (class, &files[..]) {
+        (Class::Bert, [vocabulary]) => word_piece::recipe(&settings, vocabulary),
+        (_, [vocabulary, merges]) => byte_level::recipe(class, &settings, [vocabulary, merges]),
+        (_, files) => sentence_piece::recipe(class, &settings, names[0], &files[0]),
+    };
+    let Built { tokenizer, named } = recipe.and_then(|recipe| recipe.build(&settings)).map_err(refused)?;
+    Ok(Opened { tokenizer, named, sha256: identity(folder, names)? })
+}
+
+/// The way out for a folder that cannot be read.
+const WAY_OUT: &str = "tokenizer.json; with transformers, \
+                       `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
+
+/// The error for a folder without the files of its class, with the files expected and the files found.
+fn lacking(folder: &Path, class: Class) -> Error {
+    let sets: Vec<String> = class.files().iter().map(|set| set.join(" with ")).collect();
+    let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();
+    let there = if there.is_empty() { "no file of a tokenizer".into() } else { there.join(", ") };
+    let looked_for = sets.join(", nor ");
+    let found = format!("no tokenizer.json, nor {looked_for}, which {} reads, but {there}", class.name());
+    Error::bad_file(folder, found, WAY_OUT)
+}
+
+fn identity(folder: &Path, names: &[&str]) -> Result<String> {
+    let mut bytes = Vec::new();
+    for name in names.iter().chain(&BESIDE) {
+        let path = folder.join(name);
+        if path.is_file() {
+            let file = artefact::load_bytes(&path)?;
+            bytes.extend(format!("{name} {}\n", file.len()).into_bytes());
+            bytes.extend(file);
+        }
+    }
+    Ok(artefact::hash(&bytes))
+}
