@@ -42,32 +42,6 @@ pub trait Observer {
     }
 }
 
-/// Passes progress on to another observer under the name of a stage, without detail.
-pub struct Staged<'a> {
-    /// The stage's name.
-    pub stage: &'a str,
-    /// The observer.
-    pub observer: &'a mut dyn Observer,
-}
-
-impl Observer for Staged<'_> {
-    fn progress(&mut self, progress: &Progress) {
-        self.observer.progress(&Progress { stage: self.stage, detail: "", ..*progress });
-    }
-
-    fn info(&mut self, line: &str) {
-        self.observer.info(line);
-    }
-
-    fn note(&mut self, text: &str) {
-        self.observer.note(text);
-    }
-
-    fn should_stop(&self) -> bool {
-        self.observer.should_stop()
-    }
-}
-
 /// An observer that ignores everything and never stops the work.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;

@@ -9,7 +9,7 @@ use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
     CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNTRAINED, load_rows,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ impl Drawn {
     /// # Errors
     /// Those of the files.
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
-        let units = folder.join("neurons/units.csv");
+        let units = folder.join("neurons").join(UNITS_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
             scores: load_rows(&folder.join(SCORES_FILE))?,
