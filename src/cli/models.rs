@@ -128,7 +128,7 @@ fn families() -> Result<()> {
 }
 
 impl Inspect {
-    /// RequiredTarget no weights, so that a model which does not fit can be looked into.
+    /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = ModelInfo::of(&location)?;
