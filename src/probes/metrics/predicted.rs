@@ -114,7 +114,7 @@ impl<'a> Predicted<'a> {
 
     /// True and predicted places on the unit sphere.
     pub(super) fn points(&self) -> Result<(Vec<Point>, Vec<Point>)> {
-        let points = |of: Vec<Place>| of.into_iter().map(point_of).collect();
+        let points = |of: Vec<Place>| of.into_iter().map(|(lat, lon)| point_of(lat, lon)).collect();
         let (truth, predicted) = self.places()?;
         Ok((points(truth), points(predicted)))
     }

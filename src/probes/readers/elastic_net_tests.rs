@@ -105,9 +105,9 @@ fn the_chosen_penalty_equals_that_of_scikit_learn_on_the_same_folds() {
 #[test]
 fn irrelevant_columns_get_zero_weights() {
     let (n, d) = (800, 30);
-    let x = noise((n, d), 1).mapv(|v| v as f32);
+    let x = noise([n, d], 1).mapv(|v| v as f32);
     let y = Array2::from_shape_fn((n, 1), |(i, _)| f64::from(x[[i, 3]] * 40.0 - x[[i, 17]] * 25.0));
-    let y = y + noise((n, 1), 2) * 5.0;
+    let y = y + noise([n, 1], 2) * 5.0;
     let all: Vec<usize> = (0..n).collect();
     let rows = TrainingRows::of(x.view(), &all, &y).unwrap();
     let problem = NormalEquations::of(&rows.moments, &rows.stored, &y).unwrap();
