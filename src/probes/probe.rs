@@ -15,7 +15,7 @@ pub struct Probe {
     pub penalty: f64,
 }
 
-/// Rows converted from f32 at a time: the copy stays small beside the activations.
+/// Rows converted from f32 at a time, so that the copy stays small.
 const BLOCK_ROWS: usize = 1024;
 
 impl Probe {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 mod alike;
+mod analyses;
 mod atlas;
 mod bad_input;
 mod binary;
@@ -14,7 +15,6 @@ mod facts;
 mod families;
 mod features;
 mod features_binary;
-mod found;
 mod gguf;
 mod gguf_bad_input;
 mod gguf_files;

@@ -34,7 +34,7 @@ pub(super) struct Column {
 pub(in crate::probes) struct Predicted<'a> {
     /// The kind of the targets.
     pub kind: &'a TargetKind,
-    /// The set of metrics that is asked for.
+    /// The requested set of metrics.
     pub metrics: Metrics,
     /// The true values, `[n_rows, n_targets]`.
     pub truth: &'a Array2<f64>,

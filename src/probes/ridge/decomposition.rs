@@ -103,7 +103,7 @@ impl<'a> Decomposition<'a> {
         ActivationRows::of(activations, rows).filter(|_| n >= MIN_ROWS && width <= n && width > 0)
     }
 
-    /// Decomposes rows whose moments are known.
+    /// Decomposes rows with known moments.
     pub(in crate::probes) fn from_moments(
         moments: Moments,
         stored: ActivationRows<'a>,

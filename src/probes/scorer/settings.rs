@@ -47,7 +47,7 @@ pub struct Scorer<'a> {
     pub names: SparseRidge,
     /// The set of metrics.
     pub metrics: Metrics,
-    /// The regressors beside the ridge probe.
+    /// The regressors in addition to the ridge probe.
     pub regressors: Vec<&'static dyn Regressor>,
     /// The classes that classifiers predict.
     pub classes: Option<Classes>,
