@@ -173,6 +173,28 @@ pub fn assert_relative(found: f64, expected: f64, what: &str) {
     assert!(error < 1e-6, "{what}: found {found}, expected {expected}, error {error:e}");
 }
 
+/// Five pairs with ties, and a resample of them as indices and as counts.
+pub struct ResampledPairs {
+    pub a: [f64; 5],
+    pub b: [f64; 5],
+    pub indices: [usize; 5],
+    pub counts: [f64; 5],
+}
+
+pub const RESAMPLED_PAIRS: ResampledPairs = ResampledPairs {
+    a: [3.0, 1.0, 2.0, 2.0, 5.0],
+    b: [1.0, 1.0, 4.0, 3.0, 2.0],
+    indices: [0, 0, 2, 4, 3],
+    counts: [2.0, 0.0, 1.0, 1.0, 1.0],
+};
+
+impl ResampledPairs {
+    /// The resampled values of both sides.
+    pub fn listed(&self) -> [[f64; 5]; 2] {
+        [self.indices.map(|i| self.a[i]), self.indices.map(|i| self.b[i])]
+    }
+}
+
 /// Random numbers between −0.5 and 0.5 that are the same in every run.
 pub fn noise(shape: [usize; 2], seed: u64) -> Array2<f64> {
     use rand::{Rng, SeedableRng};

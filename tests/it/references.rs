@@ -38,7 +38,7 @@ fn baselines_without_a_model_are_as_strong_as_the_references() {
         let mut scorer = Scorer::with_dataset_split(&dataset, "", "").unwrap();
         scorer.bootstrap.n_resamples = 0;
         if let Some(penalty) = penalty {
-            scorer.names.penalties = vec![penalty];
+            scorer.name_ridge.penalties = vec![penalty];
         }
         let check = |rows: &[ScoreRow], method: &str, reference: f64| {
             let found = test_r2(rows, method, None).unwrap().value;

@@ -274,10 +274,10 @@ impl<'a> Decomposition<'a> {
     /// [`Error::Internal`] if the predictions' covariance cannot be decomposed.
     pub fn pattern(&self, probe: &Probe) -> Result<Array2<f64>> {
         let along = probe.weights.dot(&self.axes); // [n_targets, n_axes]
-        let spread = self.gram.times(&along);
+        let covariance = self.gram.times(&along);
         // The factor 1 / n_rows of both covariances cancels.
-        let stream = spread.dot(&self.axes.t()); // [n_targets, d_model]
-        let predictions = spread.dot(&along.t()); // [n_targets, n_targets]
+        let stream = covariance.dot(&self.axes.t()); // [n_targets, d_model]
+        let predictions = covariance.dot(&along.t()); // [n_targets, n_targets]
         Ok(inverse(&predictions)?.dot(&stream))
     }
 }
