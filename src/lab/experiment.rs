@@ -50,6 +50,9 @@ pub const KEYS: [&str; 31] = [
     "sweep",
 ];
 
+/// Other names of keys, as the flags have them.
+const ALIASES: [&str; 2] = ["dataset", "method"];
+
 /// One experiment: a model, datasets, prompts, probes, and sweeps.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Experiment {
@@ -73,9 +76,6 @@ pub struct Experiment {
     /// Dose–response sweeps at the end.
     #[serde(default, rename = "sweep")]
     pub sweeps: Vec<SweepSettings>,
-    /// Keys that an experiment does not have.
-    #[serde(flatten)]
-    unknown: BTreeMap<String, toml::Value>,
 }
 
 /// RequiredTarget one name, or a list of names.
@@ -115,13 +115,16 @@ impl Experiment {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Experiment> {
-        let experiment: Experiment = toml::from_str(text).map_err(|e| {
+        let fault = |e: toml::de::Error| {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
-        })?;
-        if let Some(key) = experiment.unknown.keys().next() {
-            let known = KEYS.join(", ");
-            return Err(Error::bad_file(path, format!("unknown field `{key}`"), format!("one of {known}")));
+        };
+        let table: toml::Table = toml::from_str(text).map_err(fault)?;
+        let is_known = |key: &&String| KEYS.contains(&key.as_str()) || ALIASES.contains(&key.as_str());
+        if let Some(key) = table.keys().find(|key| !is_known(key)) {
+            let expected = format!("one of {}", KEYS.join(", "));
+            return Err(Error::bad_file(path, format!("unknown field `{key}`"), expected));
         }
+        let experiment: Experiment = toml::from_str(text).map_err(fault)?;
         if experiment.probing.resamples < 2 {
             let found = format!("resamples = {}", experiment.probing.resamples);
             return Err(Error::bad_file(path, found, "2 or more: of fewer there is no interval"));
