@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The least number of rows: with fewer, leave-one-out has no variance to fit.
+/// The least number of rows, so that two are left without one of them.
 const MIN_ROWS: usize = 3;
 
 /// The centred activations `X` as `XᵀX = B M Bᵀ`: the axes `B`, the inner matrix `M` and the scores `X B`.

@@ -181,7 +181,8 @@ impl<'a> ActivationRows<'a> {
     /// Writes some columns of a block of rows in f64, less their mean, from column `first` on, in column order.
     fn centre_columns(&self, block: Range<usize>, first: usize, mean: &[f64], wide: &mut [f64]) {
         let (n_block, arch) = (block.len(), Arch::new());
-        let mut tile = [[0.0; CENTRE_COLUMNS + 8]; TRANSPOSED_ROWS]; // rows are not a power of two apart, so that they do not share cache sets
+        // The rows of the tile are not a power of two apart, so that they do not share cache sets.
+        let mut tile = [[0.0; CENTRE_COLUMNS + 8]; TRANSPOSED_ROWS];
         for (at, some) in self.rows[block].chunks(TRANSPOSED_ROWS).enumerate() {
             for (to, &row) in tile.iter_mut().zip(some) {
                 arch.dispatch(CentreRow { from: &self.row(row)[first..], mean, to });
