@@ -109,7 +109,7 @@ impl<'a> Scorer<'a> {
     }
 
     /// Refuses activations other than one finite row for each entity.
-    pub(super) fn check(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
+    pub(super) fn check_activations(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
         let Dataset { name, entities, .. } = self.dataset;
         if activations.nrows() != entities.len() {
             let expected = format!("{}, one for each entity of {name}", entities.len());

@@ -6,7 +6,7 @@ use crate::probes::baselines::{GroupCentroid, NamesOnly};
 use crate::probes::fixture::noise;
 use crate::probes::metrics::Bootstrap;
 use crate::probes::splits::{Split, SplitPlan};
-use crate::results::{CENTROID, NAMES_ONLY};
+use crate::results::{CENTROID, NAMES_ONLY, UNTRAINED};
 use std::path::Path;
 
 const POINT: HookPoint = HookPoint::ResidPost(1);
@@ -140,7 +140,7 @@ fn baselines_name_no_layer() {
         row(&scorer.baseline(&GroupCentroid).unwrap().rows, [CENTROID, "test", "r2", "mean"]).value;
     assert!(centroid > 0.8, "{centroid}");
     let chance = noise([dataset.entities.len(), 16], 8).mapv(|v| v as f32);
-    let untrained = scorer.untrained(POINT, chance.view()).unwrap();
+    let untrained = scorer.other_model(UNTRAINED, POINT, chance.view()).unwrap();
     assert!(row(&untrained.rows, [UNTRAINED, "test", "r2", "mean"]).value < 0.1);
     // R², Pearson, Spearman, Kendall and the error of two targets and their mean; three scores of places.
     assert_eq!(untrained.rows.len(), 18);
