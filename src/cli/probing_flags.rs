@@ -3,19 +3,26 @@
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use mappa::lab::ProbingSettings;
-use mappa::probes::SplitPlan;
+use mappa::probes::{CLASSIFIERS, REGRESSORS, SplitPlan};
 
 /// Takes a number of resamples: of fewer than two there is no interval.
 pub fn at_least_two() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(2..)
 }
 
+/// Lists the methods with their descriptions.
+fn methods_help() -> String {
+    let regressors = REGRESSORS.map(|method| format!("{} ({})", method.name(), method.about())).join(", ");
+    let classifiers = CLASSIFIERS.map(|method| format!("{} ({})", method.name(), method.about())).join(", ");
+    format!(
+        "Methods in addition to the ridge probe, separated by commas: {regressors}; with --classes: {classifiers}"
+    )
+}
+
 /// How probes are fitted and scored.
 #[derive(Args)]
 pub struct ProbingFlags {
-    /// Readers beside the ridge probe, with commas between several: ols, pca, elastic-net, mlp, sphere (places), rank;
-    /// with --classes: logistic, mean-difference. docs/probes.md says what each is.
-    #[arg(long = "method", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long = "method", value_name = "NAMES", value_delimiter = ',', help = methods_help())]
     methods: Vec<String>,
     /// Read the classes of a column as well, such as country; century and decade follow from years.
     #[arg(long, value_name = "COLUMN")]

@@ -1,6 +1,7 @@
 //! Integration tests: laws, references, bad input, and the shape of the source itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
+mod analyses;
 mod atlas;
 mod bad_input;
 mod binary;
@@ -13,7 +14,6 @@ mod facts;
 mod families;
 mod features;
 mod features_binary;
-mod found;
 mod gguf;
 mod gguf_bad_input;
 mod gguf_files;

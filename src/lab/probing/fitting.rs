@@ -10,7 +10,7 @@ use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
 use crate::probes::{PROBES_FILE, best_point};
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, save_rows};
+use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows};
 use std::path::Path;
 
 /// Fits and scores probes and baselines at every depth, unless their scores are there; extracts first.
@@ -194,7 +194,7 @@ fn predictions(
     let mut rows = scorer.prediction_rows(point, readings.view());
     if job.train.is_some() {
         // The training entities belong to another dataset or prompt.
-        rows.retain(|row| row.split == "test");
+        rows.retain(|row| row.split == TEST);
     }
     Ok(rows)
 }

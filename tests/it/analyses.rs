@@ -1,4 +1,4 @@
-//! What is asked of probes that were fitted before: `mappa probe compare`, `geometry`, and `mappa neurons`.
+//! Analyses of fitted probes: `mappa probe compare`, `mappa probe geometry` and `mappa neurons`.
 
 use super::root;
 use mappa::activations::ActivationStore;
@@ -6,7 +6,7 @@ use mappa::datasets::bundled;
 use mappa::hook_point::HookPoint;
 use mappa::probes::{ProbeSet, Split, spearman};
 use mappa::results::{
-    AblationRow, ComparisonRow, CosineRow, NeuronRow, ParticipationRow, ScoreRow, load_rows,
+    AblationRow, ComparisonRow, CosineRow, NeuronRow, ParticipationRow, RIDGE, ScoreKey, ScoreRow, load_rows,
 };
 use ndarray::Axis;
 use std::path::Path;
@@ -29,13 +29,13 @@ fn refused(output: Output, parts: &[&str]) {
     }
 }
 
-/// Probes without baselines, whose folder is `PROMPT.alone`.
+/// Fits probes without baselines, in the folder `PROMPT.alone`.
 fn probe(lab: &Path, dataset: &str, more: &[&str]) {
     let args = ["probe", "--no-baselines", "--resamples", "20", "--dataset", dataset];
     done(mappa(lab, &[&args[..], more].concat()));
 }
 
-/// The comparison of two sides, as the CSV file has it.
+/// The rows of a comparison's CSV file.
 fn compared(lab: &Path, sides: [&str; 2], more: &[&str]) -> Vec<ComparisonRow> {
     let file = lab.join("differences.csv");
     let args = ["probe", "compare", sides[0], sides[1], "--csv", file.to_str().unwrap()];
@@ -48,17 +48,13 @@ fn row<'a>(rows: &'a [ComparisonRow], metric: &str, target: &str) -> &'a Compari
 }
 
 /// A ridge probe's test score as `mappa probe` saved it.
-fn saved(lab: &Path, folder: &str, (layer, metric, target): (&str, &str, &str)) -> f64 {
+fn saved(lab: &Path, folder: &str, [layer, metric, target]: [&str; 3]) -> f64 {
     let rows: Vec<ScoreRow> = load_rows(&lab.join("probes").join(folder).join("scores.csv")).unwrap();
-    let is = |r: &&ScoreRow| {
-        (r.method.as_str(), r.split.as_str(), r.layer.as_str()) == ("ridge", "test", layer)
-            && (r.metric.as_str(), r.target.as_str()) == (metric, target)
-    };
-    rows.iter().find(is).unwrap().value
+    ScoreKey::test(RIDGE, metric, target).all(&rows).find(|row| row.layer == layer).unwrap().value
 }
 
 #[test]
-fn a_comparison_has_the_scores_of_both_sides_and_what_lies_between() {
+fn a_comparison_has_the_scores_of_both_sides_and_their_difference() {
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     let alone = "atlas/us_place/empty.alone";
@@ -68,9 +64,9 @@ fn a_comparison_has_the_scores_of_both_sides_and_what_lies_between() {
         [("r2", "latitude"), ("r2", "mean"), ("kendall", "longitude"), ("mean_km", "great-circle")]
     {
         let found = row(&rows, metric, target);
-        // The one side is as it was saved, the other is read from the activations again.
-        assert!((found.a - saved(lab, alone, ("5", metric, target))).abs() < 1e-9, "{found:?}");
-        assert!((found.b - saved(lab, alone, ("embed", metric, target))).abs() < 1e-9, "{found:?}");
+        // One side is as saved, the other is predicted again from the activations.
+        assert!((found.a - saved(lab, alone, ["5", metric, target])).abs() < 1e-9, "{found:?}");
+        assert!((found.b - saved(lab, alone, ["embed", metric, target])).abs() < 1e-9, "{found:?}");
         assert!((found.difference - (found.a - found.b)).abs() < 1e-12);
         assert!(found.low < found.difference && found.difference < found.high, "{found:?}");
     }
@@ -87,13 +83,13 @@ fn a_comparison_has_the_scores_of_both_sides_and_what_lies_between() {
     let gpt2 = root("tests/fixtures/runs/gpt2");
     probe(lab, "us_place", &["--model", gpt2.to_str().unwrap()]);
     let models = compared(lab, [alone, "gpt2/us_place/empty.alone"], &["--resamples", "50"]);
-    assert!(row(&models, "r2", "mean").low > 0.3, "gpt2's weights are drawn, not learnt");
+    assert!(row(&models, "r2", "mean").low > 0.3, "gpt2's weights are random, not trained");
     let printed = done(mappa(lab, &["probe", "compare", alone, "gpt2/us_place/empty.alone"]));
     assert!(printed.contains("blocks.5.hook_resid_post") && printed.contains("  *"), "{printed}");
 }
 
 #[test]
-fn sides_that_cannot_be_compared_say_why() {
+fn sides_that_cannot_be_compared_are_refused_with_the_reason() {
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     let alone = "atlas/nyc_place/empty.alone";
@@ -113,24 +109,24 @@ fn sides_that_cannot_be_compared_say_why() {
 }
 
 #[test]
-fn activations_in_an_object_store_are_compared_and_measured_there() {
+fn activations_in_an_object_store_are_analysed_there() {
     let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let address = format!("file://{}", remote.path().display());
-    let kept = |args: &[&str]| {
+    let remotely = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
         command.env("MAPPA_ACTIVATIONS", &address).arg("--lab").arg(lab.path());
         done(command.args(args).output().unwrap())
     };
-    kept(&["probe", "--no-baselines", "--resamples", "20", "--dataset", "nyc_place"]);
+    remotely(&["probe", "--no-baselines", "--resamples", "20", "--dataset", "nyc_place"]);
     let alone = "atlas/nyc_place/empty.alone";
-    let printed = kept(&["probe", "compare", alone, &format!("{alone}@embed")]);
+    let printed = remotely(&["probe", "compare", alone, &format!("{alone}@embed")]);
     assert!(printed.contains("blocks.0.hook_resid_pre"), "{printed}");
-    kept(&["probe", "geometry", "--prompt", "empty.alone"]);
+    remotely(&["probe", "geometry", "--prompt", "empty.alone"]);
     refused(mappa(lab.path(), &["probe", "geometry", "--prompt", "empty.alone"]), &["mappa extract"]);
 }
 
 #[test]
-fn geometry_writes_what_follows_from_activations_and_probes() {
+fn geometry_rows_equal_those_computed_from_activations_and_probes() {
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     probe(lab, "nyc_place", &[]);
@@ -145,7 +141,7 @@ fn geometry_writes_what_follows_from_activations_and_probes() {
     let rows: Vec<ParticipationRow> = load_rows(&nyc.join("geometry/participation.csv")).unwrap();
     assert_eq!(rows.len(), 7 * 2);
     for row in &rows {
-        // The sum of a covariance's eigenvalues is its trace, that of their squares the sum of its squares.
+        // The eigenvalues of a covariance sum to its trace, their squares to the sum of its squared entries.
         let x = store.load(row.hook_point.parse().unwrap()).unwrap().mapv(f64::from); // [n_entities, d_model]
         let x = &x - &x.mean_axis(Axis(0)).unwrap();
         let covariance = x.t().dot(&x); // [d_model, d_model]
@@ -183,7 +179,7 @@ const NEURONS: [&str; 9] =
     ["neurons", "--dataset", "headline", "--top", "10", "--seeds", "2", "--resamples", "20"];
 
 #[test]
-fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_ones() {
+fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_ones() {
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     let printed = done(mappa(lab, &NEURONS));
@@ -191,7 +187,7 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
     for (first_by, n) in [("correlation ", 8), ("input ", 3), ("output ", 3)] {
-        // The choices of units that are held stand in the other table, which has fewer columns.
+        // The ablated choices of units are in the other table, which has fewer columns.
         let is_unit = |line: &&str| line.starts_with(first_by) && line.split_whitespace().count() == 7;
         let listed = printed.lines().filter(is_unit);
         assert_eq!(listed.count(), n, "{first_by}: {printed}");
@@ -208,7 +204,7 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
         let values: Vec<f64> = train.iter().map(|&i| f64::from(all[[i, unit.unit]])).collect();
         assert!((unit.rho - spearman(&values, &year)).abs() < 1e-9, "{unit:?}");
     }
-    // Adjusted for all units, a chance only rises, and keeps its order.
+    // Adjusted p-values are not smaller and keep their order.
     let mut by_p: Vec<&NeuronRow> = units.iter().collect();
     by_p.sort_by(|a, b| a.p.total_cmp(&b.p));
     assert!(by_p.iter().all(|row| row.q >= row.p && row.q <= 1.0));
@@ -217,7 +213,7 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
     let rows: Vec<AblationRow> = load_rows(&folder.join("ablations.csv")).unwrap();
     let of = |units: &str| -> Vec<&AblationRow> { rows.iter().filter(|row| row.units == units).collect() };
     let plain = of("none")[0];
-    let r2 = saved(lab, "atlas/headline/empty", ("5", "r2", "year"));
+    let r2 = saved(lab, "atlas/headline/empty", ["5", "r2", "year"]);
     assert!((plain.r2 - r2).abs() < 1e-3 && plain.hook_point == "blocks.5.hook_resid_post", "{}", plain.r2);
     assert!(
         of("random").len() == 2 && rows.iter().all(|row| row.k == if row.units == "none" { 0 } else { 10 })
@@ -237,7 +233,7 @@ fn neurons_follow_the_target_as_spearman_says_and_are_missed_more_than_random_on
 }
 
 #[test]
-fn more_units_than_leave_room_for_random_ones_are_refused() {
+fn more_than_half_of_the_units_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     let args = ["neurons", "--dataset", "headline", "--top", "193"];
     refused(mappa(lab.path(), &args), &["--top", "193", "at most 192", "384"]);
@@ -245,7 +241,7 @@ fn more_units_than_leave_room_for_random_ones_are_refused() {
 }
 
 #[test]
-fn the_help_teaches_with_examples() {
+fn the_help_has_examples() {
     let lab = tempfile::tempdir().unwrap();
     for (command, examples) in [
         (&["probe", "compare"][..], 2),

@@ -1,6 +1,6 @@
-//! Medians, of values and of resamples.
+//! Medians and interpolated quantiles.
 
-use super::counted::every;
+use super::counted::all_indices;
 
 /// Values in ascending order: the median of any resample is one walk over them.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub(super) struct SortedValues {
 impl SortedValues {
     /// Sorts the values.
     pub fn of(values: &[f64]) -> SortedValues {
-        let mut order = every(values.len());
+        let mut order = all_indices(values.len());
         order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
         SortedValues { order, values: values.to_vec() }
     }
@@ -33,6 +33,13 @@ impl SortedValues {
         }
         f64::NAN
     }
+}
+
+/// The value at a fractional position of sorted values, interpolated between neighbours.
+pub(in crate::probes) fn interpolated(sorted: &[f64], position: f64) -> f64 {
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
 }
 
 /// The median of some values, which are reordered; the mean of the middle two if their number is even.
