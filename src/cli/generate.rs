@@ -34,6 +34,6 @@ impl Generate {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
         let prompt = self.how.framed(&model, &self.prompt)?;
-        stream(&self.how, (&model, &prompt), &mut NoHook)
+        stream(&self.how, &model, &prompt, &mut NoHook)
     }
 }

@@ -132,7 +132,7 @@ impl Inspect {
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = ModelInfo::of(&location)?;
-        let memory = memory_words(&outline, (self.dtype.unwrap_or(outline.precision), self.compute));
+        let memory = memory_words(&outline, self.dtype.unwrap_or(outline.precision), self.compute);
         let ModelInfo { name, spec, tokenizer, stored, .. } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
@@ -172,7 +172,7 @@ fn type_words(stored: &StoredTypes) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn memory_words(outline: &ModelInfo, (precision, compute): (Precision, Compute)) -> String {
+fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> String {
     let (weights, pass) = (outline.weight_bytes(precision, compute), memory::pass_bytes(&outline.spec));
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
     let lie = match (compute, precision) {

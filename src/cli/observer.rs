@@ -29,13 +29,13 @@ impl TerminalObserver {
             self.logged = None;
         }
         let begin = || {
-            let amount = (progress.total, progress.done);
+            let (total, done) = (progress.total, progress.done);
             let bar = match progress.unit {
                 _ if progress.total == 0 && progress.unit == ProgressUnit::Count => {
                     terminal::spinner(progress.stage)
                 }
-                ProgressUnit::Count => terminal::bar_from(progress.stage, amount),
-                ProgressUnit::Bytes => terminal::byte_bar(progress.stage, amount),
+                ProgressUnit::Count => terminal::bar_from(progress.stage, total, done),
+                ProgressUnit::Bytes => terminal::byte_bar(progress.stage, total, done),
             };
             (progress.stage.to_string(), bar)
         };

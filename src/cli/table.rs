@@ -165,7 +165,7 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
 }
 
-/// How wide the column of names is.
+/// The width of the column of names.
 fn widest(datasets: &[(String, &ProbeReport)]) -> usize {
     datasets.iter().map(|(dataset, _)| dataset.chars().count()).max().unwrap_or(0).max(18)
 }

@@ -1,7 +1,7 @@
 //! Files of directions made in a lab: of a probe, of a class of entities, or of contrasted texts.
 
 use super::datasets::find;
-use super::extraction::Extraction;
+use super::extraction::ExtractionJob;
 use super::folders::Lab;
 use super::models::weights_card;
 use super::prompted::Prompted;
@@ -120,7 +120,7 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
         return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
     }
     let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     extraction.extract(observer)?;
     let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
     let mut show = |done| {

@@ -42,10 +42,10 @@ pub struct List {
     /// A text whose tokens are encoded as well: where in it units are most active.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// How many top entities and tokens are kept of each unit.
+    /// Number of top entities and tokens of each latent.
     #[arg(long, default_value_t = 10)]
     top: usize,
-    /// How many units the table lists.
+    /// Number of latents in the table.
     #[arg(long, default_value_t = 20)]
     units: usize,
 }

@@ -96,10 +96,10 @@ impl<'a> Conversation<'a> {
     fn write(&mut self, finder: &ProbeFinder, line: &str) -> Result<()> {
         let prompt = self.how.framed(self.model, line)?;
         if self.change.is_none() {
-            return stream(self.how, (self.model, &prompt), &mut NoHook);
+            return stream(self.how, self.model, &prompt, &mut NoHook);
         }
         self.change = self.change.settled(finder, &mut self.observer)?;
         let mut hook = self.change.steers(finder, &prompt, &mut self.observer)?;
-        stream(self.how, (self.model, &prompt), &mut hook)
+        stream(self.how, self.model, &prompt, &mut hook)
     }
 }

@@ -55,10 +55,10 @@ impl Write {
             eprintln!("wrote the logits after the prompt to {}", file.display());
         }
         if self.how.stream {
-            return stream(&self.how, (&model, &prompt), &mut hook);
+            return stream(&self.how, &model, &prompt, &mut hook);
         }
-        let before = self.how.texts((&model, &prompt), &mut NoHook, &mut |_| ())?;
-        let after = self.how.texts((&model, &prompt), &mut hook, &mut |_| ())?;
+        let before = self.how.texts(&model, &prompt, &mut NoHook, &mut |_| ())?;
+        let after = self.how.texts(&model, &prompt, &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
             eprintln!("note: no token was changed; --at {:?} chose none that was computed", change.positions);
         }

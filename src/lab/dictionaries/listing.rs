@@ -1,6 +1,6 @@
 //! The latents of a dictionary by the entities they are active on, and the groups they tell.
 
-use super::super::extraction::Extraction;
+use super::super::extraction::ExtractionJob;
 use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use crate::activations::{Division, Recording};
@@ -61,7 +61,7 @@ pub fn list<'a>(
     let dataset = &prompted.dataset;
     let column = settings.column.clone().unwrap_or_else(|| usual_column(dataset));
     let groups = groups(dataset, &column)?;
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     let point = dictionary.hook_point;
     extraction.record(&[point], Division::of(&model.transformer), observer)?;
     let rows = extraction.activations()?.load(point)?;

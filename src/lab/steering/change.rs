@@ -1,4 +1,4 @@
-//! A change of the stream: what is changed, at which hook points, by how much.
+//! A change of the stream: its hook points, its amount, and the hook for a prompt.
 
 use super::super::saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 use super::latent::{Latent, LoadedLatent};
