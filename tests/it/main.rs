@@ -39,6 +39,7 @@ mod shards;
 mod source;
 mod steering;
 mod stores;
+mod structure;
 mod suggestions;
 mod sweeps;
 mod tables;
