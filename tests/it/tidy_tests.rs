@@ -112,6 +112,7 @@ fn a_crate_outside_the_table_is_found_and_its_namesakes_are_not() {
 #[test]
 fn length_unsafe_and_the_opening_line_are_found() {
     let tests = "#[cfg(test)]\nmod tests {\n}\n";
+    let long = "const A: u8 = 1;\n".repeat(500);
     assert_eq!(of("src/results.rs", &format!("{tests}{long}")), [""; 0]);
 
     let body = "    let a = '}';\n".repeat(60);
