@@ -25,6 +25,7 @@ mod spec;
 mod untrained;
 mod weights;
 
+pub use candle_core::Tensor;
 pub use device::DeviceChoice;
 pub use forest::Forest;
 pub use forward::{

@@ -10,6 +10,7 @@ mod commands;
 mod configs;
 mod dictionaries;
 mod encoders;
+mod examples;
 mod facts;
 mod families;
 mod features;
