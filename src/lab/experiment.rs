@@ -195,7 +195,7 @@ mod tests {
             let base = ["model = 'a'", "datasets = []"];
             let others = base.iter().filter(|line| !line.starts_with(&format!("{key} ")));
             let others: Vec<&str> =
-                others.filter(|line| **key != "dataset" || !line.starts_with("datasets")).copied().collect();
+                others.filter(|line| *key != "dataset" || !line.starts_with("datasets")).copied().collect();
             let text = format!("{}\n{key} = {{ x = 1 }}\n", others.join("\n"));
             assert!(parse(&text).is_err(), "`{key}` is ignored");
         }
