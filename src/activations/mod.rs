@@ -8,7 +8,7 @@ mod store;
 
 pub use extract::{
     Division, Extraction, Placed, Pooling, Prepared, PromptedDataset, Recording, Shard, Span, SpanRow,
-    StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, hook_points, place_all, place_texts,
+    StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, place_all, place_texts,
     save_unplaced,
 };
 pub use store::{ActivationStore, Activations, FillSummary, Lock, Verdict};

@@ -30,7 +30,7 @@ pub struct ImportFile {
     /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What the dataset is called [default: the file's name without its ending].
+    /// Name of the dataset [default: the file's name without its ending].
     #[arg(long)]
     name: Option<String>,
     /// The column with the entities' names [default: name, title, headline or entity, else one of city, town, place, person, event, work].
@@ -39,7 +39,7 @@ pub struct ImportFile {
     /// The column with the number that probes read.
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
     target: Option<String>,
-    /// What the number is counted in. With years, the column may hold ISO dates as well.
+    /// Unit of the number. With years, the column may hold ISO dates as well.
     #[arg(long, requires = "target")]
     unit: Option<String>,
     /// The column with degrees north, where the target is a place.

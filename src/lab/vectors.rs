@@ -1,7 +1,7 @@
 //! Files of directions made in a lab: of a probe, of a class of entities, or of contrasted texts.
 
 use super::datasets::find;
-use super::extraction::Extraction;
+use super::extraction::ExtractionJob;
 use super::folders::Lab;
 use super::models::weights_card;
 use super::prompted::Prompted;
@@ -120,7 +120,7 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
         return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
     }
     let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     extraction.extract(observer)?;
     let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
     let mut show = |done| {
@@ -138,10 +138,8 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
 }
 
 fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
-    let spec = model.spec();
-    let mut present = HookPoint::all(spec.n_layers);
-    present.retain(|point| spec.width_at(*point).is_some());
-    pairs.vectors(model, &HookPoint::choose(&settings.hook_points, &present)?, settings.method)
+    let points = HookPoint::choose(&settings.hook_points, &model.spec().hook_points())?;
+    pairs.vectors(model, &points, settings.method)
 }
 
 /// Loads vectors that are each as wide as their hook point in a model.

@@ -11,7 +11,7 @@ use super::text_stats::{divergence, log_probs_after, repetition};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{
-    Both, Capture, Continuation, Forest, Generation, Hook, Model, Next, Untouched, generate_each,
+    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress, ProgressUnit};
@@ -186,16 +186,13 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
     let stage = format!("layer {}", plan.layers);
+    let (total, unit) = (plan.len() as u64, ProgressUnit::Count);
+    let mut report = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
+    report(0);
     let mut rows = Vec::new();
     for variants in variants.chunks(at_once) {
         rows.extend(Pass { model, plan, framed: &framed, variants }.rows(of_prompt)?);
-        observer.progress(&Progress {
-            stage: &stage,
-            done: (rows.len() / read_points(plan, model).len()) as u64,
-            total: plan.len() as u64,
-            unit: ProgressUnit::Count,
-            detail: "",
-        });
+        report((rows.len() / read_points(plan, model).len()) as u64);
     }
     Ok(rows)
 }
@@ -234,10 +231,9 @@ impl Pass<'_> {
         let mut steer = self.hook()?;
         let mut readings = FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true };
         let continuation = Continuation::greedy(plan.n_tokens).until_end(&model.tokenizer);
-        let mut hook = Both(&mut steer, &mut readings);
-        let start = (forest, last);
-        let texts =
-            generate_each(&model.transformer, start, &continuation, (&mut hook, &mut |_, _| Next::More))?;
+        let mut hook = Chain(&mut steer, &mut readings);
+        let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
+        let texts = generate_each(&model.transformer, prompts, &continuation, callbacks)?;
         let perplexities = perplexities(model, &texts)?;
         let names = match plan.names {
             Some(set) => {
@@ -328,7 +324,7 @@ fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>>
         let path = forest.path(*last);
         wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
     }
-    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut Untouched)?;
+    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut NoHook)?;
     let mut rest = all.as_slice();
     let one = |text: &Generation| {
         let (own, others) = rest.split_at(text.new_ids().len());

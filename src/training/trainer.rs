@@ -4,7 +4,7 @@ use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::{Forest, Param, Parameters, Spec, Transformer, Untouched, Weight, random_param};
+use crate::model::{Forest, NoHook, Param, Parameters, Spec, Transformer, Weight, random_param};
 use candle_core::{Device, Tensor, Var};
 use rand::SeedableRng;
 use std::collections::HashMap;
@@ -162,7 +162,7 @@ impl ModelTrainer {
     /// One shard's part of the mean loss, and its gradients.
     fn gradients(&self, forest: &Forest, n_edges: usize) -> Result<(f32, Vec<Vec<f32>>)> {
         let (parents, targets): (Vec<u32>, Vec<u32>) = forest.edges().unzip();
-        let stream = self.model.forward(forest, None, &mut Untouched)?;
+        let stream = self.model.forward(forest, None, &mut NoHook)?;
         let rows = Tensor::from_vec(parents, targets.len(), &Device::Cpu)?;
         let logits = self.model.logits(&stream.index_select(&rows, 0)?)?; // [n_edges, d_vocab]
         let loss = logits.apply_op1(CrossEntropy { targets: Arc::new(targets), divisor: n_edges })?;

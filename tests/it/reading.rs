@@ -44,7 +44,7 @@ fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> 
     let texts = PromptedDataset { dataset, prompt: &prompt };
     let extraction = extract(model, texts, &points(), &mut reports).unwrap();
     let n = dataset.entities.len();
-    assert_eq!(reports.last, format!("{n} of {n} entities"));
+    assert_eq!(reports.last, format!("({n} of {n} entities)"));
     (extraction, reports.n)
 }
 

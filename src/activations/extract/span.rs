@@ -2,7 +2,7 @@
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
-use crate::model::Direction;
+use crate::model::AttentionDirection;
 use crate::tokenizer::{EncodedPrompt, Tokenizer, without_spaces};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub struct Span {
     pub first: usize,
     /// Index of the entity's last token.
     pub last: usize,
-    /// The tokens from the first to the last that stand for a part of the text: without BOS, `[CLS]`, `[SEP]`
+    /// The tokens from the first to the last that cover a part of the text: without BOS, `[CLS]`, `[SEP]`
     /// and other special ones.
     pub text: Range<usize>,
 }
@@ -30,10 +30,10 @@ impl Span {
     }
 
     /// The tokens on which the state of the entity's last one depends.
-    pub fn context(&self, direction: Direction) -> &[u32] {
+    pub fn context(&self, direction: AttentionDirection) -> &[u32] {
         match direction {
-            Direction::Causal => &self.ids[..=self.last],
-            Direction::Bidirectional => &self.ids,
+            AttentionDirection::Causal => &self.ids[..=self.last],
+            AttentionDirection::Bidirectional => &self.ids,
         }
     }
 }
@@ -89,9 +89,9 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
     } else if !is_whole(tokenizer, &text, part, &encoded.offsets[first..=last]).map_err(message)? {
         return Err(format!("the tokenizer loses letters: its tokens are `{}`", spell(ids)?));
     }
-    let stands_for_text = |&(start, end): &(usize, usize)| start < end;
-    let end = encoded.offsets.iter().rposition(stands_for_text).map_or(last, |at| at.max(last)) + 1;
-    let start = encoded.offsets.iter().position(stands_for_text).unwrap_or(first);
+    let covers_text = |&(start, end): &(usize, usize)| start < end;
+    let end = encoded.offsets.iter().rposition(covers_text).map_or(last, |at| at.max(last)) + 1;
+    let start = encoded.offsets.iter().position(covers_text).unwrap_or(first);
     let n_special = encoded.n_special();
     Ok((Span { entity: 0, ids: encoded.ids, first, last, text: start..end }, n_special))
 }
@@ -167,9 +167,9 @@ mod tests {
             let (span, text) = placed(&tokenizer, template, name);
             let span = span.unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
-            let context = tokenizer.decode(span.context(Direction::Causal)).unwrap();
+            let context = tokenizer.decode(span.context(AttentionDirection::Causal)).unwrap();
             assert!(context.trim().ends_with(name), "{context}");
-            let whole = tokenizer.decode(span.context(Direction::Bidirectional)).unwrap();
+            let whole = tokenizer.decode(span.context(AttentionDirection::Bidirectional)).unwrap();
             assert_eq!(whole.trim(), text);
         }
     }

@@ -8,7 +8,7 @@ use super::recorder::{Outlet, Recorder};
 use super::sink::Sink;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::FirstBlock;
+use crate::model::TokenCache;
 use crate::progress::Observer;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ struct Queue<'a> {
     prepared: &'a Prepared<'a>,
     points: &'a [HookPoint],
     batches: &'a [usize],
-    first: Option<FirstBlock>,
+    first: Option<TokenCache>,
     next: AtomicUsize,
     stop: AtomicBool,
 }
@@ -101,7 +101,7 @@ pub(crate) fn run(
     let Jobs { points, batches } = *jobs;
     keep_pages();
     let pools = thread_pools(prepared, batches)?;
-    let first = if batches.is_empty() { None } else { prepared.first_block(points)? };
+    let first = if batches.is_empty() { None } else { prepared.token_cache(points)? };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let queue = Queue { prepared, points, batches, first, next, stop };
     let (channel, receiver) = sync_channel(CAPACITY);
@@ -124,8 +124,9 @@ pub(crate) struct Jobs<'a> {
     pub batches: &'a [usize],
 }
 
-/// Lets glibc keep what a block frees for the next block: it gives pages back to the system once twice as much is free as
-/// the largest mapping that was ever freed, and counts mappings up to 32 MiB. The system would clear them anew each time.
+/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as much
+/// is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them again
+/// each time.
 fn keep_pages() {
     const JUST_BELOW: usize = (32 << 20) - (64 << 10);
     drop(std::hint::black_box(Vec::<u8>::with_capacity(JUST_BELOW)));

@@ -1,4 +1,4 @@
-//! A change of the stream: what is changed, at which hook points, by how much.
+//! A change of the stream: its hook points, its amount, and the hook for a prompt.
 
 use super::super::saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 use super::latent::{Latent, LoadedLatent};
@@ -97,7 +97,7 @@ impl Change {
             all.push(finder.newest(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
-            // Basis a file's direction, the probes only predict.
+            // Along a file's direction, the probes only predict.
             all.extend(finder.newest(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
@@ -188,9 +188,7 @@ impl Change {
     fn named_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
-            let mut present = HookPoint::all(spec.n_layers);
-            present.retain(|point| spec.width_at(*point).is_some());
-            return HookPoint::choose(globs, &present);
+            return HookPoint::choose(globs, &spec.hook_points());
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);

@@ -4,7 +4,7 @@ use super::super::folders::Lab;
 use super::super::saved_probes::ProbeFinder;
 use super::change::Change;
 use crate::error::Result;
-use crate::model::{Continuation, Hook, Model, Untouched, generate};
+use crate::model::{Continuation, Hook, Model, NoHook, generate};
 use crate::progress::Silent;
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl SteeredText {
             let written = generate(&model.transformer, &encoded.encoded.ids, &plan, hook)?;
             model.tokenizer.spell(written.written_ids())
         };
-        let (unsteered, steered) = (text(&mut Untouched)?, text(&mut hook)?);
+        let (unsteered, steered) = (text(&mut NoHook)?, text(&mut hook)?);
         Ok(SteeredText { prompt: prompt.into(), unsteered, steered })
     }
 }
