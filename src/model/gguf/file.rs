@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_that_lie_between_each_other_come_apart_again() {
+    fn interleaved_halves_are_separated() {
         // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
         let stored = [0, 2, 1, 3, 4, 6, 5, 7];
         let back: Vec<usize> = deinterleave(8, 4).into_iter().map(|at| stored[at]).collect();
