@@ -36,7 +36,7 @@ impl Chat {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
-        if !model.tokenizer.chats() {
+        if !model.tokenizer.has_chat_template() {
             let expected = "one with a chat template; `mappa generate` continues plain text";
             return Err(Error::invalid("model to chat with", &model.name, expected));
         }

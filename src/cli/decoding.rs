@@ -4,7 +4,7 @@ use super::terminal;
 use clap::Args;
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use mappa::{Error, Result};
+use mappa::Result;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -63,8 +63,7 @@ impl How {
         if let Some(note) = model.tokenizer.doubled_bos(prompt) {
             terminal::note(&note);
         }
-        let refused = |problem: String| Error::invalid("--prompt", problem, "a text this model can read");
-        model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
+        model.tokenizer.encode_prompt(prompt, 0..prompt.len())
     }
 
     /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.

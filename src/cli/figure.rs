@@ -2,21 +2,31 @@
 
 use super::observer::TerminalObserver;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use mappa::datasets::{BUNDLED, Prompt};
-use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab};
+use mappa::figures::FIGURES;
+use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps};
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 
-/// Draw R² by layer and predictions again from saved scores; nothing is computed.
+/// Draw figures again from saved rows; nothing is computed.
 ///
-/// Example: mappa figure --model pythia-160m --dataset world_place
+/// Figures of datasets are saved in figures/MODEL/PROMPT; those of a sweep lie beside its rows, in steering/MODEL/NAME.
+///
+/// Examples:
+///   mappa figure --model pythia-160m --dataset world_place
+///   mappa figure dose_by_layer effect_by_kl
 #[derive(Args)]
+#[command(verbatim_doc_comment)]
 pub struct Figure {
+    /// The figures; all that have rows by default.
+    #[arg(value_name = "FIGURE", value_parser = names())]
+    figures: Vec<String>,
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several. Default: every bundled one that has scores.
+    /// Datasets; repeat for several. By default every bundled one that has scores, and all sweeps.
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
@@ -34,7 +44,8 @@ impl Figure {
             [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
             names => names.to_vec(),
         };
-        if names.is_empty() {
+        let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
+        if names.is_empty() && sweeps.is_empty() {
             let found = format!("no scores in {}", lab.probes_of(model).display());
             return Err(Error::invalid(
                 "model",
@@ -42,8 +53,14 @@ impl Figure {
                 "one that was probed; run `mappa probe` or `mappa run` first",
             ));
         }
-        let names = SavedNames { model: model.clone(), results: folder, datasets: names };
-        for file in draw_saved(lab, &names, &mut TerminalObserver::default())? {
+        let (model, figures) = (model.clone(), self.figures.clone());
+        let names = SavedNames { model, results: folder, datasets: names, sweeps, figures };
+        let files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
+        if files.is_empty() {
+            let expected = "rows of `mappa probe`, `mappa neurons` or `mappa steer sweep`";
+            return Err(Error::invalid("figures", "no saved rows for them", expected));
+        }
+        for file in files {
             println!("{}", file.display());
         }
         Ok(())
@@ -58,4 +75,9 @@ impl Figure {
             false => Prompt::name_of(&self.prompt),
         }
     }
+}
+
+/// The names of all figures, each with its content.
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(FIGURES.map(|figure| PossibleValue::new(figure.name).help(figure.about)))
 }

@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::datasets::ImportPlan;
-use mappa::datasets::{Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+use mappa::datasets::{Imported, IncompleteRows, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetChoice};
 use mappa::lab::{DatasetSource, Lab, Pulled, pull_dataset, suggest};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -81,15 +81,15 @@ impl ImportFile {
         let unit = self.unit.clone().unwrap_or_default();
         let target = match (&self.target, &self.latitude, &self.longitude) {
             (Some(column), ..) if ["year", "years"].contains(&unit.as_str()) => {
-                TargetOf::Year(column.clone())
+                TargetChoice::Year(column.clone())
             }
-            (Some(column), ..) => TargetOf::Quantity { column: column.clone(), unit },
+            (Some(column), ..) => TargetChoice::Quantity { column: column.clone(), unit },
             (None, Some(latitude), Some(longitude)) => {
-                TargetOf::Place { latitude: latitude.clone(), longitude: longitude.clone() }
+                TargetChoice::Place { latitude: latitude.clone(), longitude: longitude.clone() }
             }
-            _ => TargetOf::Usual,
+            _ => TargetChoice::Usual,
         };
-        let incomplete = if self.skip_incomplete { Incomplete::LeftOut } else { Incomplete::Refused };
+        let incomplete = if self.skip_incomplete { IncompleteRows::LeftOut } else { IncompleteRows::Refused };
         let (entity, groups, test) = (self.entity.clone(), self.groups.clone(), self.test.clone());
         Ok(ImportPlan { name, entity, target, groups, test, incomplete })
     }

@@ -128,7 +128,7 @@ fn families() -> Result<()> {
 }
 
 impl Inspect {
-    /// RequiredTarget no weights, so that a model which does not fit can be looked into.
+    /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = ModelInfo::of(&location)?;
@@ -143,8 +143,15 @@ impl Inspect {
         line("d_head", spec.d_head.to_string());
         line("d_mlp", spec.d_mlp.to_string());
         line("d_vocab", format!("{} ({} in the tokenizer)", spec.d_vocab, tokenizer.len()));
-        line("BOS", tokenizer.beginning()?);
-        line("chat", if tokenizer.chats() { "has a template (--chat)".into() } else { "no template".into() });
+        line("BOS", tokenizer.special_prefix()?);
+        line(
+            "chat",
+            if tokenizer.has_chat_template() {
+                "has a template (--chat)".into()
+            } else {
+                "no template".into()
+            },
+        );
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
         line("norm eps", format!("{:e}", spec.norm_eps as f32));

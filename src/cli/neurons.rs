@@ -7,10 +7,9 @@ use super::prompt_flags::PromptFlags;
 use super::table::print_columns;
 use clap::Args;
 use mappa::Result;
-use mappa::figures::{Caption, neurons};
 use mappa::lab::{
-    Canvas, ExtractionSettings, Lab, NeuronReport, NeuronSettings, ProbingSettings, find_dataset,
-    neurons as find_neurons,
+    Canvas, ExtractionSettings, Lab, NeuronReport, NeuronSettings, ProbingSettings, draw_neurons,
+    find_dataset, neurons as find_neurons,
 };
 use mappa::results::{AblationRow, NeuronRow};
 
@@ -78,12 +77,8 @@ impl Neurons {
             print_ablations(ablations, target);
         }
         println!("\nunits, ablations: {}", folder.display());
-        let title = format!("{}, {}: MLP units", probes.dataset.replace('_', " "), model.name);
-        let subtitle = "rank correlation with the target, training entities";
-        let caption = Caption { title: &title, subtitle, baselines: "" };
         let mut canvas = Canvas { folder: lab.figures(&model.name, &probes.results), observer };
-        let name = format!("{}_neurons", probes.dataset);
-        for file in canvas.save(&name, |format| neurons(rows, &caption, format))? {
+        for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
             println!("figure: {}", file.display());
         }
         Ok(())

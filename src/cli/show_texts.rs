@@ -24,7 +24,7 @@ pub fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize)
     )?;
     let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
     println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
-    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
+    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.special_prefix()?, spans.len());
     if let Some(remark) = tokenizer.bos_conflict() {
         println!("note: {remark}");
     }

@@ -1,19 +1,27 @@
-//! One axis: its range, its ticks and their words.
+//! One axis: its interval, its ticks and their labels.
 
-/// A value's axis, with the marks and words beside it.
+/// A closed interval of values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Interval {
+    pub low: f64,
+    pub high: f64,
+}
+
+/// The axis of a quantity, with its ticks and label.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Axis {
     pub low: f64,
     pub high: f64,
-    /// Where the ticks are and what they say.
+    /// The ticks: value and label.
     pub ticks: Vec<(f64, String)>,
-    /// The quantity and its unit; empty where another panel's label serves.
+    /// The quantity and its unit; empty if another panel has the label.
     pub label: String,
 }
 
 impl Axis {
     /// An axis with about `count` round ticks.
-    pub fn round((low, high): (f64, f64), count: usize, label: &str) -> Axis {
+    pub fn round(interval: Interval, count: usize, label: &str) -> Axis {
+        let Interval { low, high } = interval;
         let step = round_step((high - low) / count as f64);
         let decimals = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
         let first = (low / step - 1e-9).ceil() as i64;
@@ -22,30 +30,41 @@ impl Axis {
         Axis { low, high, ticks, label: label.to_string() }
     }
 
-    /// Where a value lies: 0 at the low end, 1 at the high end.
+    /// The position of a value: 0 at the low end, 1 at the high end.
     pub fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    /// Whether a value lies on the axis.
+    /// True if a value lies on the axis.
     pub fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
 
-/// The least and the greatest of finite values; 0 to 1 of none.
-pub(super) fn span(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
-    let ends = values
-        .into_iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-    if ends.0 > ends.1 { (0.0, 1.0) } else { ends }
-}
+impl Interval {
+    pub const fn new(low: f64, high: f64) -> Interval {
+        Interval { low, high }
+    }
 
-/// A range with a margin on both sides, a share of its length, and never empty.
-pub(super) fn widen((low, high): (f64, f64), share: f64) -> (f64, f64) {
-    let least = low.abs().max(high.abs()).max(1.0) * 1e-6;
-    let margin = ((high - low) * share).max(if high - low < least { 0.5 } else { 0.0 });
-    (low - margin, high + margin)
+    /// The least and the greatest of finite values; 0 to 1 of none.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Interval {
+        let none = Interval::new(f64::INFINITY, f64::NEG_INFINITY);
+        let of =
+            values.into_iter().fold(none, |of, value| Interval::new(of.low.min(value), of.high.max(value)));
+        if of.low > of.high { Interval::new(0.0, 1.0) } else { of }
+    }
+
+    /// The interval with a margin on both sides, a share of its length, and never empty.
+    pub fn widened(self, share: f64) -> Interval {
+        let Interval { low, high } = self;
+        let least = low.abs().max(high.abs()).max(1.0) * 1e-6;
+        let margin = ((high - low) * share).max(if high - low < least { 0.5 } else { 0.0 });
+        Interval::new(low - margin, high + margin)
+    }
+
+    pub fn length(self) -> f64 {
+        self.high - self.low
+    }
 }
 
 /// A number with a typographic minus sign.
@@ -66,7 +85,7 @@ mod tests {
     use super::*;
 
     fn words(low: f64, high: f64, count: usize) -> Vec<String> {
-        Axis::round((low, high), count, "").ticks.into_iter().map(|(_, word)| word).collect()
+        Axis::round(Interval::new(low, high), count, "").ticks.into_iter().map(|(_, word)| word).collect()
     }
 
     #[test]
@@ -78,9 +97,9 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_never_empty() {
-        let (low, high) = widen((1990.0, 1990.0), 0.05);
+    fn an_interval_is_never_empty() {
+        let Interval { low, high } = Interval::new(1990.0, 1990.0).widened(0.05);
         assert!(low < 1990.0 && 1990.0 < high);
-        assert_eq!(span([]), (0.0, 1.0));
+        assert_eq!(Interval::of([]), Interval::new(0.0, 1.0));
     }
 }

@@ -1,4 +1,4 @@
-//! What a figure is saved as, and the words over it.
+//! The file format of a figure, and the words over it.
 
 /// The file format of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +12,10 @@ pub enum Format {
 /// The words over a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caption<'a> {
-    /// What is shown, such as the dataset and the hook point.
+    /// The subject, such as the dataset and the hook point.
     pub title: &'a str,
-    /// What the reader should know beside it, such as the test R².
+    /// A result, such as the test R².
     pub subtitle: &'a str,
-    /// What the same score is without what the model learnt; may be empty.
+    /// The same score of the baselines; may be empty.
     pub baselines: &'a str,
 }

@@ -1,10 +1,10 @@
-//! The strip above the panels that says what each mark means; it never lies over data.
+//! The legend: a strip above the panels with the meaning of each mark; it never lies over data.
 
-use super::letters;
+use super::font;
 use super::scene::{Label, Point, Scene};
 use super::style::{FONT_SLACK, Ink, LABEL_SIZE, Stroke};
 
-/// What a legend shows beside the words.
+/// The mark of a legend's entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Swatch {
     /// A line.
@@ -32,7 +32,7 @@ impl Legend {
         self.entries.push((swatch, words.into()));
     }
 
-    /// How much height its rows need on a canvas part this wide.
+    /// The height of its rows at a width.
     pub fn height(&self, width: f64) -> f64 {
         self.places(width).last().map_or(0.0, |(_, y)| y + ROW)
     }
@@ -41,7 +41,7 @@ impl Legend {
     pub fn draw(&self, scene: &mut Scene, corner: Point, width: f64) {
         for ((swatch, words), (x, y)) in self.entries.iter().zip(self.places(width)) {
             let (left, middle) = (corner.0 + x, corner.1 + y + ROW / 2.0);
-            swatch.draw(scene, (left, middle));
+            swatch.draw(scene, left, middle);
             let at = (left + swatch.width() + 7.0, middle + 0.34 * LABEL_SIZE);
             scene.text(Label::level(words.as_str(), at, LABEL_SIZE));
         }
@@ -51,7 +51,7 @@ impl Legend {
         let (mut x, mut y) = (0.0, 0.0);
         let mut places = Vec::new();
         for (swatch, words) in &self.entries {
-            let needed = swatch.width() + 7.0 + FONT_SLACK * letters::width(words, LABEL_SIZE);
+            let needed = swatch.width() + 7.0 + FONT_SLACK * font::width(words, LABEL_SIZE);
             if x > 0.0 && x + needed > width {
                 (x, y) = (0.0, y + ROW);
             }
@@ -70,7 +70,7 @@ impl Swatch {
         }
     }
 
-    fn draw(self, scene: &mut Scene, (left, middle): Point) {
+    fn draw(self, scene: &mut Scene, left: f64, middle: f64) {
         let line = [(left, middle), (left + LINE, middle)];
         match self {
             Swatch::Line(stroke) => scene.line(&line, stroke),

@@ -1,44 +1,61 @@
 //! Pictures of saved rows: rows in, SVG or PNG bytes out; nothing is read, written or fitted here.
 //!
-//! - `format`: [`Format`] and [`Caption`]
-//! - `layers`: [`r2_by_layer`], how well a probe reads each depth, beside its baselines
-//! - `neurons`: [`neurons()`], MLP units that follow a target
-//! - `predictions`: [`predictions`], predicted against true; `places` draws maps, `numbers` draws the rest
-//! - `sweep`: [`dose_response`], what steering does to the reading and to the next token;
-//!   `series` sorts its rows into curves
-//! - `sweep_points`: [`dose_by_layer`] and [`effect_by_kl`], a whole sweep at a glance
-//! - `text_by_dose`: [`text_by_dose()`], where the text says that the entity is
-//! - `panel`, `axis`, `legend`: the parts every figure is made of
-//! - `scene`: marks on a canvas; `paint` turns them into bytes, with the `letters` of the bundled font
+//! - [`FIGURES`]: the table of all figures; `figure_kind`: an entry; `format`: [`Format`] and [`Caption`]
+//! - `r2_by_layer`: a probe's R² at each depth, with its baselines
+//! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers; `readings` of both
+//! - `neurons`: MLP units that are correlated with a target
+//! - `dose_response`: the effect of steering on the reading and on the next token; `dose_curves`: its curves
+//! - `text_by_dose`: the place or time that the text names
+//! - `dose_by_layer`, `effect_by_kl`: a whole sweep at a glance; `sweep_points` sorts its points
+//! - `panel`, `axis`, `legend`, `header`: the parts of every figure
+//! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes
 
 mod axis;
+mod dose_by_layer;
+mod dose_curves;
+mod dose_response;
+mod effect_by_kl;
+mod figure_kind;
+mod font;
 mod format;
-mod layers;
+mod header;
 mod legend;
-mod letters;
+mod map;
 mod neurons;
-mod numbers;
 mod paint;
 mod panel;
-mod places;
 mod predictions;
-#[cfg(test)]
-mod samples;
+mod r2_by_layer;
+mod readings;
+mod scatter;
 mod scene;
-mod series;
 mod style;
-mod sweep;
 mod sweep_points;
+#[cfg(test)]
+mod test_rows;
 #[cfg(test)]
 mod tests;
 mod text_by_dose;
 
+pub use dose_by_layer::dose_by_layer;
+pub use dose_response::dose_response;
+pub use effect_by_kl::effect_by_kl;
+pub use figure_kind::{Captioned, FigureKind, SavedRows, Subject};
+pub use font::letters_without_glyph;
 pub use format::{Caption, Format};
-pub use layers::r2_by_layer;
-pub use letters::letters_without_glyph;
 pub use neurons::neurons;
 pub use predictions::predictions;
-pub use sweep::dose_response;
-pub use sweep_points::{dose_by_layer, effect_by_kl};
+pub use r2_by_layer::r2_by_layer;
 pub use text_by_dose::text_by_dose;
+
+/// Every figure, in the order in which the figures of one subject are drawn.
+pub const FIGURES: [FigureKind; 7] = [
+    predictions::FIGURE,
+    neurons::FIGURE,
+    r2_by_layer::FIGURE,
+    dose_response::FIGURE,
+    text_by_dose::FIGURE,
+    dose_by_layer::FIGURE,
+    effect_by_kl::FIGURE,
+];

@@ -1,11 +1,13 @@
-//! How far each MLP unit follows a target, block by block.
+//! The rank correlation of each MLP unit with a target, block by block.
 
-use super::axis::{Axis, span};
+use super::axis::{Axis, Interval};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::{Caption, Format};
+use super::header::{draw_head, head_height};
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
 use super::panel::{Frame, Panel};
-use super::predictions::{draw_head, head_height, thinned};
+use super::readings::thinned;
 use super::scene::Scene;
 use super::style::{AXIS, BLUE, GREY, Stroke, VERMILLION};
 use crate::error::{Error, Result};
@@ -15,15 +17,24 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const LEFT: f64 = 90.0;
 const BELOW: f64 = 76.0;
-/// Room for a panel's title, which stands above its frame.
+/// Room for a panel's title, above its frame.
 const TITLE: f64 = 26.0;
-/// The share of false finds from which on a unit is drawn as following its target.
+/// The false discovery rate below which a unit is drawn as correlated with its target.
 const SURE: f64 = 0.01;
+
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "neurons",
+    about: "rank correlations of a dataset's target with MLP units",
+    subject: Subject::Dataset { suffix: "_neurons" },
+    applies: |rows| !rows.neurons.rows.is_empty(),
+    draw: |rows, format| neurons(&rows.neurons.rows, &rows.neurons.caption(), format),
+};
 
 /// Draws the rank correlation of every unit with its target against its block, a panel for each target.
 ///
 /// # Errors
-/// [`Error::Invalid`] without rows; [`Error::NonFinite`] for a correlation that is no number.
+/// [`Error::Invalid`] without rows; [`Error::NonFinite`] for a correlation that is not finite.
 pub fn neurons(rows: &[NeuronRow], caption: &Caption, format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows, caption)?, format)
 }
@@ -62,23 +73,23 @@ pub(super) fn scene(rows: &[NeuronRow], caption: &Caption) -> Result<Scene> {
         let frame =
             Frame { left: LEFT, top: top + i as f64 * (HEIGHT + BELOW), width: WIDTH, height: HEIGHT };
         let of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
-        draw(&mut scene, &of_target, (frame, target));
+        draw(&mut scene, &of_target, frame, target);
     }
     Ok(scene)
 }
 
-fn draw(scene: &mut Scene, rows: &[&NeuronRow], (frame, target): (Frame, &str)) {
+fn draw(scene: &mut Scene, rows: &[&NeuronRow], frame: Frame, target: &str) {
     let blocks = rows.iter().map(|row| row.layer).max().unwrap_or(0) + 1;
     let widest = rows.iter().map(|row| row.unit + 1).max().unwrap_or(1) as f64;
-    let most = span(rows.iter().map(|row| row.rho.abs()).chain([0.1])).1 * 1.05;
+    let most = Interval::of(rows.iter().map(|row| row.rho.abs()).chain([0.1])).high * 1.05;
     let step = blocks.div_ceil(16);
     let ticks = (0..blocks).step_by(step).map(|block| (block as f64, block.to_string())).collect();
     let x = Axis { low: -0.5, high: blocks as f64 - 0.5, ticks, label: "block".into() };
-    let y = Axis::round((-most, most), 7, "rank correlation");
+    let y = Axis::round(Interval::new(-most, most), 7, "rank correlation");
     let panel = Panel { frame, x, y, title: target.to_string() };
     panel.draw(scene);
     scene.line(&[panel.at((panel.x.low, 0.0)), panel.at((panel.x.high, 0.0))], Stroke::solid(AXIS, 1.0));
-    // A block's units stand side by side in their order.
+    // A block's units are drawn side by side in their order.
     let at = |row: &NeuronRow| panel.at((row.layer as f64 + 0.8 * (row.unit as f64 / widest - 0.5), row.rho));
     let (sure, others): (Vec<&NeuronRow>, Vec<&NeuronRow>) =
         rows.iter().copied().partition(|row| row.q < SURE);

@@ -1,7 +1,7 @@
-//! Turns a scene into bytes: SVG text, or PNG pixels.
+//! The painters: a scene as SVG text, or as PNG pixels.
 
+use super::font;
 use super::format::Format;
-use super::letters;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::{FONT_FAMILY, Ink};
 use crate::error::{Error, Result};
@@ -20,10 +20,10 @@ const PIXELS: Grid = Grid(4.0);
 const AVERAGED: usize = 2;
 /// plotters divides the letter size that it is given by this to get the em of the SVG.
 const SVG_LETTER: f64 = 1.24;
-/// How far under its anchor the SVG painter sets the baseline of top-anchored text, in em.
+/// The distance of the baseline below the anchor of top-anchored text in the SVG painter, in em.
 const SVG_BASELINE: f64 = 0.76;
 
-/// A scene's bytes.
+/// Paints a scene.
 ///
 /// # Errors
 /// [`Error::Internal`] if a painter refuses.
@@ -135,12 +135,12 @@ fn pixel_text(backend: &mut BitMapBackend, label: &Label, grid: Grid) -> Result<
     let em = label.size * grid.0;
     let before = match label.anchor {
         Anchor::Start => 0.0,
-        Anchor::Middle => letters::width(&label.text, em) / 2.0,
-        Anchor::End => letters::width(&label.text, em),
+        Anchor::Middle => font::width(&label.text, em) / 2.0,
+        Anchor::End => font::width(&label.text, em),
     };
     let (x, y) = grid.at(label.at);
     let (width, height) = backend.get_size();
-    for (along, down, share) in letters::covered(&label.text, em) {
+    for (along, down, share) in font::covered(&label.text, em) {
         let along = along - before.round() as i32;
         let at = match label.turn {
             Turn::Level => (x + along, y + down),
@@ -163,8 +163,8 @@ impl Grid {
         (self.length(scene.width), self.length(scene.height))
     }
 
-    fn at(self, (x, y): Point) -> (i32, i32) {
-        ((x * self.0).round() as i32, (y * self.0).round() as i32)
+    fn at(self, point: Point) -> (i32, i32) {
+        ((point.0 * self.0).round() as i32, (point.1 * self.0).round() as i32)
     }
 
     fn points(self, points: &[Point]) -> Vec<(i32, i32)> {

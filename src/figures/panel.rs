@@ -1,7 +1,7 @@
-//! One pair of axes in a frame: where values fall on the canvas, the grid, the ticks, the labels.
+//! A panel: one pair of axes in a frame, with grid, ticks and labels.
 
 use super::axis::Axis;
-use super::letters;
+use super::font;
 use super::scene::{Anchor, Label, Point, Scene};
 use super::style::{AXIS, GRID, LABEL_SIZE, PANEL_TITLE_SIZE, Stroke, TICK_SIZE};
 
@@ -31,18 +31,18 @@ pub(super) struct Panel {
 }
 
 impl Panel {
-    /// Where a pair of values falls.
-    pub fn at(&self, (x, y): (f64, f64)) -> Point {
+    /// The point of a pair of values on the canvas.
+    pub fn at(&self, values: (f64, f64)) -> Point {
         let Frame { left, width, height, .. } = self.frame;
-        (left + self.x.share(x) * width, self.frame.bottom() - self.y.share(y) * height)
+        (left + self.x.share(values.0) * width, self.frame.bottom() - self.y.share(values.1) * height)
     }
 
-    /// Whether both values lie on their axes.
-    pub fn holds(&self, (x, y): (f64, f64)) -> bool {
-        self.x.holds(x) && self.y.holds(y)
+    /// True if both values lie on their axes.
+    pub fn holds(&self, values: (f64, f64)) -> bool {
+        self.x.holds(values.0) && self.y.holds(values.1)
     }
 
-    /// Draws the grid, the frame and every word; data goes over it.
+    /// Draws the grid, the frame and all labels; data is drawn over them.
     pub fn draw(&self, scene: &mut Scene) {
         let Frame { left, top, width, height } = self.frame;
         let (right, bottom) = (left + width, top + height);
@@ -77,7 +77,7 @@ impl Panel {
         }
         if !self.y.label.is_empty() {
             let widest =
-                self.y.ticks.iter().map(|(_, word)| letters::width(word, TICK_SIZE)).fold(0.0, f64::max);
+                self.y.ticks.iter().map(|(_, word)| font::width(word, TICK_SIZE)).fold(0.0, f64::max);
             let at = (left - 20.0 - 1.1 * widest, top + height / 2.0);
             let label = Label::level(self.y.label.as_str(), at, LABEL_SIZE);
             scene.text(label.anchored(Anchor::Middle).upward());

@@ -1,11 +1,11 @@
-//! A picture as a list of marks on a canvas, in canvas units, before any format is chosen.
+//! A scene: a list of marks on a canvas, in canvas units, independent of the file format.
 
 use super::style::{Ink, Stroke, TEXT};
 
-/// A place on the canvas: right of its left edge, below its upper edge.
+/// A point on the canvas: distance from the left edge, and from the upper edge.
 pub(super) type Point = (f64, f64);
 
-/// Which end of a text stands at its point.
+/// The end of a text that lies at its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,
@@ -13,7 +13,7 @@ pub(super) enum Anchor {
     End,
 }
 
-/// Which way a text runs.
+/// The direction of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Level,
@@ -46,7 +46,7 @@ impl Label {
     }
 }
 
-/// Something drawn.
+/// A mark of a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Mark {
     Line { points: Vec<Point>, ink: Ink, width: f64 },
@@ -55,7 +55,7 @@ pub(super) enum Mark {
     Text(Label),
 }
 
-/// The canvas and what is on it, later marks over earlier ones.
+/// The canvas and its marks, later ones over earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scene {
     pub width: f64,
@@ -80,15 +80,16 @@ impl Scene {
         self.marks.push(Mark::Dot { at, radius, ink });
     }
 
-    /// A line through points; dashes are cut here, as the painters know only whole lines.
+    /// Draws a line through points; it is cut into dashes here, as the painters have only solid lines.
     pub fn line(&mut self, points: &[Point], stroke: Stroke) {
         for points in dashes(points, stroke.dashes) {
             self.marks.push(Mark::Line { points, ink: stroke.ink, width: stroke.width });
         }
     }
 
-    /// A triangle that points down at a place, this wide to each side.
-    pub fn down_mark(&mut self, (x, y): Point, half: f64, ink: Ink) {
+    /// Draws a triangle that points down at its tip, with half its width to each side.
+    pub fn down_mark(&mut self, tip: Point, half: f64, ink: Ink) {
+        let (x, y) = tip;
         self.area(vec![(x - half, y - 1.8 * half), (x + half, y - 1.8 * half), (x, y)], ink);
     }
 }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_one_point_is_nothing() {
+    fn a_line_of_one_point_has_no_marks() {
         assert!(dashes(&[(1.0, 1.0)], &[]).is_empty());
         assert!(dashes(&[(1.0, 1.0)], &[2.0, 2.0]).is_empty());
         assert!(dashes(&[], &[2.0, 2.0]).is_empty());

@@ -1,4 +1,4 @@
-//! Colours, fonts and sizes: the Okabe–Ito palette, which colour-blind readers can tell apart.
+//! Colours, fonts and sizes: the Okabe–Ito palette, whose colours colour-blind readers can distinguish.
 
 /// A colour and how much it covers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +14,7 @@ impl Ink {
         Ink { rgb: (r, g, b), alpha: 1.0 }
     }
 
-    /// The same colour, letting through what lies behind.
+    /// The same colour, translucent.
     pub const fn faint(self, alpha: f64) -> Ink {
         Ink { alpha, ..self }
     }
@@ -61,7 +61,7 @@ pub(super) const SHORT_DASH: &[f64] = &[4.0, 3.0];
 pub(super) const DOTS: &[f64] = &[1.6, 3.0];
 pub(super) const DASH_DOT: &[f64] = &[10.0, 3.0, 2.0, 3.0];
 
-/// The bundled font first, then what other machines have.
+/// The bundled font first, then fonts of other machines.
 pub(super) const FONT_FAMILY: &str = "Ubuntu, Helvetica, Arial, sans-serif";
 
 /// Letter heights (em), in canvas units.

@@ -1,14 +1,14 @@
-//! What every figure must hold: its words, its bounds, its refusals.
+//! Laws of every figure: its words, its bounds, its refusals.
 
-use super::letters;
-use super::samples::{places, score, scores, sweep, texts, units, years};
+use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
+use super::test_rows::{places, score, scores, sweep, texts, units, years};
 use super::*;
-use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepRow};
+use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow};
 use crate::{Error, Result};
 
-/// As long as a run's own.
+/// A caption as long as a run's own.
 const CAPTION: Caption = Caption {
     title: "World places at blocks.5.hook_resid_post",
     subtitle: "test R² 0.812 (95 % 0.784 to 0.841)",
@@ -30,15 +30,16 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         rows.into_iter().map(to).collect()
     };
     vec![
-        ("r2_one", layers::scene(&some(&["art"])).unwrap()),
-        ("r2_two", layers::scene(&some(&["art", "headline"])).unwrap()),
-        ("r2_four", layers::scene(&some(&["art", "headline", "us_place", "nyc_place"])).unwrap()),
+        ("r2_one", super::r2_by_layer::scene(&some(&["art"])).unwrap()),
+        ("r2_two", super::r2_by_layer::scene(&some(&["art", "headline"])).unwrap()),
+        ("r2_four", super::r2_by_layer::scene(&some(&["art", "headline", "us_place", "nyc_place"])).unwrap()),
         (
             "r2_five",
-            layers::scene(&some(&["art", "headline", "us_place", "nyc_place", "world_place"])).unwrap(),
+            super::r2_by_layer::scene(&some(&["art", "headline", "us_place", "nyc_place", "world_place"]))
+                .unwrap(),
         ),
-        ("r2_six", layers::scene(&scores(6)).unwrap()),
-        ("r2_deep", layers::scene(&scores(32)).unwrap()),
+        ("r2_six", super::r2_by_layer::scene(&scores(6)).unwrap()),
+        ("r2_deep", super::r2_by_layer::scene(&scores(32)).unwrap()),
         ("places", super::predictions::scene(&places(1000), &CAPTION).unwrap()),
         ("places_many", super::predictions::scene(&places(20_000), &CAPTION).unwrap()),
         ("places_near", super::predictions::scene(&nearby(places(300)), &CAPTION).unwrap()),
@@ -47,12 +48,15 @@ fn scenes() -> Vec<(&'static str, Scene)> {
             "years_alone",
             super::predictions::scene(&years(1000), &Caption { baselines: "", ..CAPTION }).unwrap(),
         ),
-        ("units", neurons::scene(&units(6, 300), &CAPTION).unwrap()),
-        ("units_deep", neurons::scene(&units(40, 20), &Caption { baselines: "", ..CAPTION }).unwrap()),
-        ("sweep", sweep::scene(&sweep()).unwrap()),
-        ("sweep_place", sweep::scene(&[at_target("latitude"), at_target("longitude")].concat()).unwrap()),
-        ("sweep_year", sweep::scene(&at_target("year")).unwrap()),
-        ("sweep_narrow", sweep::scene(&texts()).unwrap()),
+        ("units", super::neurons::scene(&units(6, 300), &CAPTION).unwrap()),
+        ("units_deep", super::neurons::scene(&units(40, 20), &Caption { baselines: "", ..CAPTION }).unwrap()),
+        ("sweep", super::dose_response::scene(&sweep()).unwrap()),
+        (
+            "sweep_place",
+            super::dose_response::scene(&[at_target("latitude"), at_target("longitude")].concat()).unwrap(),
+        ),
+        ("sweep_year", super::dose_response::scene(&at_target("year")).unwrap()),
+        ("sweep_narrow", super::dose_response::scene(&texts()).unwrap()),
         ("texts", super::text_by_dose::scene(&texts()).unwrap()),
         ("texts_one", super::text_by_dose::scene(&texts_at(&["0"])).unwrap()),
         ("texts_two", super::text_by_dose::scene(&texts_at(&["1", "1+2"])).unwrap()),
@@ -72,7 +76,7 @@ fn labels(scene: &Scene) -> impl Iterator<Item = &Label> {
 
 /// The corners of the box that a label may fill, with room for a wider substitute font.
 fn bounds(label: &Label) -> (Point, Point) {
-    let width = letters::width(&label.text, label.size) * FONT_SLACK;
+    let width = font::width(&label.text, label.size) * FONT_SLACK;
     let before = match label.anchor {
         Anchor::Start => 0.0,
         Anchor::Middle => width / 2.0,
@@ -127,7 +131,7 @@ fn no_mark_of_data_lies_outside_its_canvas() {
 }
 
 #[test]
-fn the_r2_figure_says_what_it_shows() {
+fn the_r2_figure_has_its_words() {
     let svg = svg_of(r2_by_layer(&scores(6), Format::Svg));
     for words in [
         "World places",
@@ -149,12 +153,12 @@ fn the_r2_figure_says_what_it_shows() {
     ] {
         assert!(svg.contains(words), "{words}");
     }
-    let own = svg_of(r2_by_layer(&[score("my & own", RIDGE, ("embed", 0.4, 0.1))], Format::Svg));
+    let own = svg_of(r2_by_layer(&[score("my & own", RIDGE, "embed", [0.4, 0.1])], Format::Svg));
     assert!(own.contains("my &amp; own") && !own.contains("untrained") && !own.contains("below"));
 }
 
 #[test]
-fn the_prediction_figures_say_what_they_show() {
+fn the_prediction_figures_have_their_words() {
     let map = svg_of(predictions(&places(1000), &CAPTION, Format::Svg));
     let words = [CAPTION.title, CAPTION.subtitle, CAPTION.baselines, "n = 200 test rows"];
     for words in words.into_iter().chain(["°E", "°N", "France", "true place"]) {
@@ -168,7 +172,7 @@ fn the_prediction_figures_say_what_they_show() {
 }
 
 #[test]
-fn the_neuron_figure_says_what_it_shows_and_marks_each_blocks_first() {
+fn the_neuron_figure_has_its_words_and_marks_each_blocks_strongest_unit() {
     let rows = units(6, 300);
     let svg = svg_of(super::neurons(&rows, &CAPTION, Format::Svg));
     for words in
@@ -176,7 +180,7 @@ fn the_neuron_figure_says_what_it_shows_and_marks_each_blocks_first() {
     {
         assert!(svg.contains(words), "{words}");
     }
-    let scene = neurons::scene(&rows, &CAPTION).unwrap();
+    let scene = super::neurons::scene(&rows, &CAPTION).unwrap();
     let is_mark = |mark: &&Mark| matches!(mark, Mark::Dot { radius, .. } if *radius == 3.6);
     assert_eq!(scene.marks.iter().filter(is_mark).count(), 2 * 6, "one a block and target");
     assert!(refusal(super::neurons(&[], &CAPTION, Format::Svg)).contains("mappa neurons"));
@@ -185,7 +189,7 @@ fn the_neuron_figure_says_what_it_shows_and_marks_each_blocks_first() {
 }
 
 #[test]
-fn the_sweep_figure_says_what_it_shows() {
+fn the_dose_response_figure_has_its_words() {
     let svg = svg_of(dose_response(&sweep(), Format::Svg));
     for words in [
         "Latitude",
@@ -207,7 +211,7 @@ fn the_sweep_figure_says_what_it_shows() {
 }
 
 #[test]
-fn the_figure_of_texts_says_what_it_shows_and_counts_what_names_nothing() {
+fn the_figure_of_texts_has_its_words_and_counts_texts_without_names() {
     let svg = svg_of(text_by_dose(&texts(), Format::Svg));
     for words in [
         "layer 0",
@@ -221,7 +225,7 @@ fn the_figure_of_texts_says_what_it_shows_and_counts_what_names_nothing() {
     ] {
         assert!(svg.contains(words), "{words}");
     }
-    // Across the seam: from 170 degrees by 48 is east, not west. All at +20 moved along, none against.
+    // Across the date line: from 170 degrees by 48 is east, not west. All at +20 moved along, none against.
     let rows: Vec<SweepRow> = texts_at(&["0"]).into_iter().filter(|row| row.direction == "probe").collect();
     let scene = super::text_by_dose::scene(&rows).unwrap();
     let areas = |rgb| {
@@ -237,7 +241,7 @@ fn the_figure_of_texts_says_what_it_shows_and_counts_what_names_nothing() {
 }
 
 #[test]
-fn both_formats_start_as_they_must_and_repeat_to_the_byte() {
+fn both_formats_have_their_magic_bytes_and_are_reproducible() {
     for (format, magic) in [(Format::Svg, b"<svg".as_slice()), (Format::Png, b"\x89PNG\r\n\x1a\n")] {
         let draw = || {
             [
@@ -255,7 +259,7 @@ fn both_formats_start_as_they_must_and_repeat_to_the_byte() {
 }
 
 #[test]
-fn a_prediction_far_off_is_counted_and_not_drawn() {
+fn a_prediction_outside_the_axes_is_counted_and_not_drawn() {
     let mut rows = places(1000);
     rows[0].prediction = 4000.0;
     let svg = svg_of(predictions(&rows, &CAPTION, Format::Svg));
@@ -280,7 +284,7 @@ fn refusal(result: Result<Vec<u8>>) -> String {
 }
 
 #[test]
-fn empty_rows_are_refused_with_what_is_needed() {
+fn empty_rows_are_refused_with_the_rows_that_are_needed() {
     assert!(refusal(r2_by_layer(&[], Format::Svg)).contains("metric `r2`"));
     assert!(refusal(predictions(&[], &CAPTION, Format::Svg)).contains("split `test`"));
     assert!(refusal(dose_response(&[], Format::Svg)).contains("`probe` and `random`"));
@@ -293,14 +297,14 @@ fn a_dataset_without_test_rows_is_refused() {
         row.split = "train".into();
     }
     assert!(refusal(r2_by_layer(&rows, Format::Svg)).contains("test scores of `art`"));
-    let only = [score("art", NAMES_ONLY, ("", 0.4, 0.1))];
+    let only = [score("art", NAMES_ONLY, "", [0.4, 0.1])];
     assert!(refusal(r2_by_layer(&only, Format::Svg)).contains("test scores of `art`"));
     let trained: Vec<_> = years(50).into_iter().filter(|row| row.split == "train").collect();
     assert!(refusal(predictions(&trained, &CAPTION, Format::Svg)).contains("no test rows"));
 }
 
 #[test]
-fn values_that_are_no_numbers_are_refused() {
+fn values_that_are_not_finite_are_refused() {
     let mut rows = scores(3);
     rows[1].value = f64::NAN;
     let mut places = places(10);
@@ -317,7 +321,7 @@ fn values_that_are_no_numbers_are_refused() {
 }
 
 #[test]
-fn rows_that_do_not_belong_together_are_refused() {
+fn rows_of_different_results_are_refused() {
     let twice = [scores(3), scores(3)].concat();
     assert!(refusal(r2_by_layer(&twice, Format::Svg)).contains("one model and one prompt"));
     let mixed = [places(50), years(50)].concat();
@@ -332,11 +336,29 @@ fn rows_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
-fn scores_of_other_hook_points_belong_to_other_figures() {
+fn scores_of_other_hook_points_are_ignored() {
     let rows = scores(3);
     let mut more = rows.clone();
-    let mut other = score("art", RIDGE, ("1", 0.9, 0.1));
+    let mut other = score("art", RIDGE, "1", [0.9, 0.1]);
     other.hook_point = "blocks.1.hook_mlp_out".into();
     more.push(other);
     assert!(r2_by_layer(&rows, Format::Svg).unwrap() == r2_by_layer(&more, Format::Svg).unwrap());
+}
+
+#[test]
+fn figures_have_different_names_and_are_drawn_from_saved_rows() {
+    let point = SweepPoint { dose: 1.0, direction: "probe".into(), ..SweepPoint::default() };
+    let rows = SavedRows {
+        scores: scores(2),
+        predictions: Captioned { rows: places(50), ..Captioned::default() },
+        neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
+        sweep: texts(),
+        points: Captioned { rows: vec![point], ..Captioned::default() },
+    };
+    let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
+    assert_eq!(names.len(), FIGURES.len());
+    for figure in FIGURES {
+        assert!(figure.applies(&rows) && !figure.applies(&SavedRows::default()), "{}", figure.name);
+        assert!(figure.draw(&rows, Format::Svg).unwrap().starts_with(b"<svg"), "{}", figure.name);
+    }
 }

@@ -1,12 +1,13 @@
-//! Where the text says that the entity is, against the dose.
+//! The place or time that the steered text names, against the dose.
 
-use super::axis::{Axis, span, widen};
+use super::axis::{Axis, Interval};
+use super::dose_curves::{Curve, ends, has_probe, unit};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::scene::Scene;
-use super::series::{Curve, ends, unit};
 use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::SweepRow;
@@ -25,22 +26,32 @@ const TEXT_DOT: Ink = SKY.faint(0.55);
 const RANDOM: Stroke = Stroke::solid(GREY, 2.4);
 const BAND: Ink = GREY.faint(0.25);
 const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
-/// Texts that moved along the dose, against it, and that name nothing.
+/// The shares of texts: moved along the dose, against it, and without a known name.
 const SHARES: [(Ink, &str); 3] = [
     (BLUE.faint(0.75), "moved along the dose"),
     (VERMILLION.faint(0.75), "against it"),
     (PALE, "names nothing"),
 ];
 
-/// Draws, one column for each steered layer, how far what the text names lies from what the unsteered text
-/// names; below, the share of texts that moved along the dose, against it, or name nothing.
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "text_by_dose",
+    about: "the places or times that a sweep's texts name",
+    subject: Subject::Sweep,
+    // Without a name in an unsteered text, no text can be said to have moved.
+    applies: |rows| has_probe(&rows.sweep) && rows.sweep.iter().any(is_unsteered_with_name),
+    draw: |rows, format| text_by_dose(&rows.sweep, format),
+};
+
+/// Draws, one column for each steered layer, the distance from the place (or time) that the unsteered text names to
+/// the place that the steered text names; below, the shares of texts that moved along the dose, against it, or name nothing.
 ///
 /// Dots are texts along the probe's direction, the line their mean; grey is the mean of random directions that
-/// move the stream as far, in the band from the least of them to the greatest. A text that names nothing is in
+/// move the stream as far, with the band from the least of them to the greatest. A text without a known name is in
 /// no mean.
 ///
 /// # Units
-/// Doses and distances in degrees or years; longitudes the short way round.
+/// Doses and distances in degrees or years; longitudes by the shorter way round.
 ///
 /// # Errors
 /// [`Error::Invalid`] without rows of the probe's direction whose unsteered text names something, or without dose 0
@@ -49,20 +60,21 @@ pub fn text_by_dose(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }
 
-/// What a steered text came to: how far what it names lies from what the unsteered one names.
+/// The move of a steered text: the distance from the unsteered text's value to its own.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Came {
-    To(f64),
-    Nowhere,
+enum Move {
+    By(f64),
+    /// The text names nothing.
+    Unknown,
 }
 
 /// The texts of one column.
 struct Texts<'a> {
     layers: &'a str,
     target: &'a str,
-    probe: Vec<(f64, Came)>,
-    /// Each random direction's.
-    random: Vec<Vec<(f64, Came)>>,
+    probe: Vec<(f64, Move)>,
+    /// The texts of each random direction.
+    random: Vec<Vec<(f64, Move)>>,
 }
 
 /// The columns, in the order of their first rows.
@@ -77,18 +89,19 @@ fn collect(rows: &[SweepRow]) -> Result<Vec<Texts<'_>>> {
             return Err(Error::invalid("rows for the figure of texts", found, "a sweep with dose 0"));
         };
         let Some(before) = still.named_value else { continue };
-        let came = row.named_value.map_or(Came::Nowhere, |after| Came::To(way(&row.target, before, after)));
+        let moved =
+            row.named_value.map_or(Move::Unknown, |after| Move::By(distance(&row.target, before, after)));
         let i = columns.iter().position(|c| c.layers == row.layers).unwrap_or_else(|| {
             let (layers, target) = (row.layers.as_str(), row.target.as_str());
             columns.push(Texts { layers, target, probe: vec![], random: vec![] });
             columns.len() - 1
         });
         match (row.direction.as_str(), row.seed as usize) {
-            ("probe", _) => columns[i].probe.push((row.dose, came)),
+            ("probe", _) => columns[i].probe.push((row.dose, moved)),
             ("random", seed) => {
                 let random = &mut columns[i].random;
                 random.resize(random.len().max(seed + 1), vec![]);
-                random[seed].push((row.dose, came));
+                random[seed].push((row.dose, moved));
             }
             _ => (),
         }
@@ -102,49 +115,53 @@ fn collect(rows: &[SweepRow]) -> Result<Vec<Texts<'_>>> {
     Ok(columns)
 }
 
-/// How far it is from one value to another; longitudes the short way round.
-fn way(target: &str, before: f64, after: f64) -> f64 {
+/// The distance from one value to another; of longitudes by the shorter way round.
+fn distance(target: &str, before: f64, after: f64) -> f64 {
     match target {
         "longitude" => (after - before + 540.0).rem_euclid(360.0) - 180.0,
         _ => after - before,
     }
 }
 
-/// The doses of some texts, rising, each once.
-fn doses(texts: &[(f64, Came)]) -> Vec<f64> {
+/// The doses of some texts, ascending, each once.
+fn doses(texts: &[(f64, Move)]) -> Vec<f64> {
     let mut all: Vec<f64> = texts.iter().map(|text| text.0).collect();
     all.sort_by(f64::total_cmp);
     all.dedup();
     all
 }
 
-/// The mean way of the texts at each dose that name something.
-fn mean(texts: &[(f64, Came)]) -> Curve {
+/// The mean move at each dose, of the texts that name something.
+fn mean(texts: &[(f64, Move)]) -> Curve {
     let at = |dose: f64| {
-        let ways = texts.iter().filter_map(|text| match text {
-            (d, Came::To(way)) if *d == dose => Some(*way),
+        let moves = texts.iter().filter_map(|text| match text {
+            (d, Move::By(by)) if *d == dose => Some(*by),
             _ => None,
         });
-        let ways: Vec<f64> = ways.collect();
-        (!ways.is_empty()).then(|| (dose, ways.iter().sum::<f64>() / ways.len() as f64))
+        let moves: Vec<f64> = moves.collect();
+        (!moves.is_empty()).then(|| (dose, moves.iter().sum::<f64>() / moves.len() as f64))
     };
     doses(texts).into_iter().filter_map(at).collect()
 }
 
-/// The shares of texts at a dose that moved along it, against it, and that name nothing.
-fn shares(texts: &[(f64, Came)], dose: f64) -> [f64; 3] {
+/// The shares of texts at a dose: moved along it, against it, and without a known name.
+fn shares(texts: &[(f64, Move)], dose: f64) -> [f64; 3] {
     let mut counts = [0.0; 3];
     let mut n = 0.0;
-    for (_, came) in texts.iter().filter(|text| text.0 == dose) {
+    for (_, moved) in texts.iter().filter(|text| text.0 == dose) {
         n += 1.0;
-        match came {
-            Came::To(way) if way * dose > 0.0 => counts[0] += 1.0,
-            Came::To(way) if way * dose < 0.0 => counts[1] += 1.0,
-            Came::To(_) => (),
-            Came::Nowhere => counts[2] += 1.0,
+        match moved {
+            Move::By(by) if by * dose > 0.0 => counts[0] += 1.0,
+            Move::By(by) if by * dose < 0.0 => counts[1] += 1.0,
+            Move::By(_) => (),
+            Move::Unknown => counts[2] += 1.0,
         }
     }
     counts.map(|count| count / f64::max(n, 1.0))
+}
+
+fn is_unsteered_with_name(row: &SweepRow) -> bool {
+    row.dose == 0.0 && row.named_value.is_some()
 }
 
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
@@ -158,20 +175,20 @@ pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
     let mut scene = Scene::new(width, 14.0 + strip + columns.len().div_ceil(n) as f64 * block);
     legend.draw(&mut scene, (LEFT, 14.0), width - LEFT - RIGHT);
     let all = || columns.iter().flat_map(|c| c.probe.iter().chain(c.random.iter().flatten()));
-    let x = widen(span(all().map(|text| text.0)), 0.07);
-    let ways = columns.iter().flat_map(|c| c.probe.iter()).filter_map(|text| match text.1 {
-        Came::To(way) => Some(way),
-        Came::Nowhere => None,
+    let x = Interval::of(all().map(|text| text.0)).widened(0.07);
+    let moves = columns.iter().flat_map(|c| c.probe.iter()).filter_map(|text| match text.1 {
+        Move::By(by) => Some(by),
+        Move::Unknown => None,
     });
-    let y = widen(span(ways.chain([x.0, x.1])), 0.04);
+    let y = Interval::of(moves.chain([x.low, x.high])).widened(0.04);
     for (i, column) in columns.iter().enumerate() {
         let left = LEFT + (i % n) as f64 * (panel_width + BETWEEN);
         let top = 14.0 + strip + ABOVE + (i / n) as f64 * block;
         let above = Frame { left, top, width: panel_width, height: PLACE_HEIGHT };
         let below = Frame { top: top + PLACE_HEIGHT + APART, height: SHARE_HEIGHT, ..above };
         let labelled = i % n == 0;
-        draw_places(&mut scene, column, (above, labelled), (x, y));
-        draw_shares(&mut scene, column, (below, labelled), x);
+        draw_moves(&mut scene, column, &Site { frame: above, labelled, doses: x }, y);
+        draw_shares(&mut scene, column, &Site { frame: below, labelled, doses: x });
     }
     Ok(scene)
 }
@@ -191,12 +208,16 @@ fn legend(columns: &[Texts]) -> Legend {
     legend
 }
 
-fn draw_places(
-    scene: &mut Scene,
-    column: &Texts,
-    (frame, labelled): (Frame, bool),
-    (x, y): ((f64, f64), (f64, f64)),
-) {
+/// The frame of a panel.
+struct Site {
+    frame: Frame,
+    /// True if the vertical axis has a label.
+    labelled: bool,
+    doses: Interval,
+}
+
+fn draw_moves(scene: &mut Scene, column: &Texts, site: &Site, y: Interval) {
+    let Site { frame, labelled, doses: x } = *site;
     let unit = unit(column.target);
     let label = if labelled { format!("the text moved by ({unit})") } else { String::new() };
     let ticks = if frame.width < 250.0 { 4 } else { 7 };
@@ -204,10 +225,10 @@ fn draw_places(
     let title = format!("{title} {}", column.layers.replace('+', " + "));
     let panel = Panel { frame, x: Axis::round(x, ticks, ""), y: Axis::round(y, 8, &label), title };
     panel.draw(scene);
-    scene.line(&[panel.at((x.0, x.0)), panel.at((x.1, x.1))], IDENTITY);
+    scene.line(&[panel.at((x.low, x.low)), panel.at((x.high, x.high))], IDENTITY);
     let means: Vec<Curve> = column.random.iter().map(|texts| mean(texts)).collect();
-    let all: Vec<(f64, Came)> = column.random.concat();
-    let clamped = |(dose, by): &(f64, f64)| panel.at((*dose, by.clamp(y.0, y.1)));
+    let all: Vec<(f64, Move)> = column.random.concat();
+    let clamped = |(dose, by): &(f64, f64)| panel.at((*dose, by.clamp(y.low, y.high)));
     let (low, high) = ends(&means);
     if low.len() > 1 {
         scene.area(low.iter().chain(high.iter().rev()).map(clamped).collect(), BAND);
@@ -216,18 +237,19 @@ fn draw_places(
         scene.line(&curve.iter().map(clamped).collect::<Vec<_>>(), stroke);
     };
     draw(scene, mean(&all), RANDOM);
-    for (dose, came) in &column.probe {
-        if let Came::To(way) = came {
-            scene.dot(panel.at((*dose, *way)), 3.4, TEXT_DOT);
+    for (dose, moved) in &column.probe {
+        if let Move::By(by) = moved {
+            scene.dot(panel.at((*dose, *by)), 3.4, TEXT_DOT);
         }
     }
     draw(scene, mean(&column.probe), MEAN);
 }
 
-fn draw_shares(scene: &mut Scene, column: &Texts, (frame, labelled): (Frame, bool), x: (f64, f64)) {
+fn draw_shares(scene: &mut Scene, column: &Texts, site: &Site) {
+    let Site { frame, labelled, doses: x } = *site;
     let unit = unit(column.target);
     let ticks = if frame.width < 250.0 { 4 } else { 7 };
-    let y = Axis::round((0.0, 1.0), 2, if labelled { "share of texts" } else { "" });
+    let y = Axis::round(Interval::new(0.0, 1.0), 2, if labelled { "share of texts" } else { "" });
     let x = Axis::round(x, ticks, &format!("dose ({unit})"));
     let panel = Panel { frame, x, y, title: String::new() };
     panel.draw(scene);
@@ -245,8 +267,8 @@ fn draw_shares(scene: &mut Scene, column: &Texts, (frame, labelled): (Frame, boo
             base += share;
         }
     }
-    // Random directions' texts that moved along the dose: a tick where their share ends.
-    let random: Vec<(f64, Came)> = column.random.concat();
+    // A tick at the share of random directions' texts that moved along the dose.
+    let random: Vec<(f64, Move)> = column.random.concat();
     for dose in self::doses(&random).into_iter().filter(|dose| *dose != 0.0) {
         let share = shares(&random, dose)[0];
         let (left, right) = ((dose - half).max(panel.x.low), (dose + half).min(panel.x.high));

@@ -78,7 +78,7 @@ pub struct Experiment {
     pub sweeps: Vec<SweepSettings>,
 }
 
-/// RequiredTarget one name, or a list of names.
+/// Reads one name, or a list of names.
 fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -98,7 +98,7 @@ impl Experiment {
         Experiment::parse(Path::new("probes/atlas.toml"), BUNDLED)
     }
 
-    /// RequiredTarget an experiment file.
+    /// Reads an experiment file.
     pub fn load(path: &Path) -> Result<Experiment> {
         Experiment::parse(path, &artefact::load_text(path)?)
     }

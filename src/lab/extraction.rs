@@ -156,7 +156,7 @@ impl<'a> Extraction<'a> {
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)
             .input("tokenizer_sha256", &tokenizer.sha256)
-            .input("bos", tokenizer.beginning()?)
+            .input("bos", tokenizer.special_prefix()?)
             .input("dataset", &dataset.name)
             .input("dataset_sha256", &dataset.sha256)
             .input("prompt", prompt.template());
@@ -231,7 +231,7 @@ impl<'a> Extraction<'a> {
             0 => String::new(),
             _ => format!(" of {n_tokens}, the rest are shared beginnings"),
         };
-        let bos = match self.model.tokenizer.beginning()?.as_str() {
+        let bos = match self.model.tokenizer.special_prefix()?.as_str() {
             "none" => "no BOS".to_string(),
             token => format!("BOS {token}"),
         };

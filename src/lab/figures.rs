@@ -3,16 +3,13 @@
 use super::folders::Lab;
 use crate::artefact::{self, folder_name};
 use crate::error::Result;
-use crate::figures::{
-    Caption, Format, dose_by_layer, dose_response, effect_by_kl, letters_without_glyph, predictions,
-    r2_by_layer, text_by_dose,
-};
+use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    CENTROID, NAMES_ONLY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS,
-    ScoreRow, SweepRow, UNTRAINED, load_rows,
+    CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -37,6 +34,23 @@ pub struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
+    /// Draws the figures of a subject that the rows are enough for; `dataset` names the files of one dataset.
+    ///
+    /// # Errors
+    /// Those of drawing and saving.
+    fn draw(
+        &mut self,
+        wanted: impl Fn(&FigureKind) -> bool,
+        rows: &SavedRows,
+        dataset: &str,
+    ) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for figure in FIGURES.iter().filter(|figure| wanted(figure) && figure.applies(rows)) {
+            files.extend(self.save(&figure.file_name(dataset), |format| figure.draw(rows, format))?);
+        }
+        Ok(files)
+    }
+
     /// Draws a figure in both formats and saves it; returns the files.
     ///
     /// # Errors
@@ -66,6 +80,8 @@ pub struct Drawn {
     pub scores: Vec<ScoreRow>,
     /// Its predictions at the best layer.
     pub predictions: Vec<PredictionRow>,
+    /// Its MLP units, if they were analysed.
+    pub neurons: Vec<NeuronRow>,
 }
 
 impl Drawn {
@@ -74,50 +90,126 @@ impl Drawn {
     /// # Errors
     /// Those of the files.
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
+        let units = folder.join("neurons").join(UNITS_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
             scores: load_rows(&folder.join(SCORES_FILE))?,
             predictions: load_rows(&folder.join(PREDICTIONS_FILE))?,
+            neurons: if units.is_file() { load_rows(&units)? } else { Vec::new() },
         })
     }
 }
 
-/// Draws R² by layer for all datasets, and each dataset's predictions; returns the files.
+/// Draws the figures of each dataset, and those of all datasets together; returns the files.
 ///
 /// # Errors
 /// Those of drawing and saving; [`crate::Error::Invalid`] if scores have no leave-one-out rows.
 pub fn draw_probes(model: &str, datasets: &[Drawn], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    draw_wanted(model, datasets, &|_| true, canvas)
+}
+
+fn draw_wanted(
+    model: &str,
+    datasets: &[Drawn],
+    wanted: &dyn Fn(&FigureKind) -> bool,
+    canvas: &mut Canvas,
+) -> Result<Vec<PathBuf>> {
+    let of_dataset =
+        |figure: &FigureKind| matches!(figure.subject, Subject::Dataset { .. }) && wanted(figure);
     let mut files = Vec::new();
-    for Drawn { dataset, scores, predictions: rows } in datasets {
-        let point = best_point(scores)?;
-        let r2 = test_r2(scores, RIDGE, Some(point));
-        let title = format!("{dataset}, {model}, {point}");
-        let subtitle = r2.map_or(String::new(), |r| {
-            format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high)
-        });
-        let caption = Caption { title: &title, subtitle: &subtitle, baselines: &baselines(scores, point) };
-        files.extend(canvas.save(dataset, |format| predictions(rows, &caption, format))?);
+    for one in datasets {
+        let (predictions, neurons) =
+            (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
+        let rows = SavedRows { predictions, neurons, ..SavedRows::default() };
+        files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
     }
-    let all: Vec<ScoreRow> = datasets.iter().flat_map(|one| one.scores.clone()).collect();
-    files.extend(canvas.save("r2_by_layer", |format| r2_by_layer(&all, format))?);
+    let scores = datasets.iter().flat_map(|one| one.scores.clone()).collect();
+    let of_datasets = |figure: &FigureKind| figure.subject == Subject::Datasets && wanted(figure);
+    files.extend(canvas.draw(of_datasets, &SavedRows { scores, ..SavedRows::default() }, "")?);
     Ok(files)
 }
 
-/// Draws the saved rows of a model's datasets under one prompt; returns the files.
+fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<PredictionRow>> {
+    let Drawn { dataset, scores, predictions, .. } = drawn;
+    let point = best_point(scores)?;
+    let r2 = test_r2(scores, RIDGE, Some(point));
+    let interval = |r: &ScoreRow| format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high);
+    Ok(Captioned {
+        rows: predictions.clone(),
+        title: format!("{dataset}, {model}, {point}"),
+        subtitle: r2.map_or(String::new(), interval),
+        baselines: baselines(scores, point),
+    })
+}
+
+fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
+    Captioned {
+        rows: rows.to_vec(),
+        title: format!("{}, {model}: MLP units", dataset.replace('_', " ")),
+        subtitle: "rank correlation with the target, training entities".into(),
+        baselines: String::new(),
+    }
+}
+
+/// Draws the figures of a dataset's MLP units; returns the files.
+///
+/// # Errors
+/// Those of drawing and saving.
+pub fn draw_neurons(
+    model: &str,
+    dataset: &str,
+    rows: &[NeuronRow],
+    canvas: &mut Canvas,
+) -> Result<Vec<PathBuf>> {
+    let rows = SavedRows { neurons: captioned_neurons(model, dataset, rows), ..SavedRows::default() };
+    canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
+}
+
+/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps beside their rows; returns the files.
 ///
 /// # Errors
 /// As [`draw_probes`]; [`crate::Error::Invalid`] if a name cannot be a folder's.
 pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
-    let SavedNames { model, results, datasets } = names;
+    let SavedNames { model, results, datasets, .. } = names;
     for (what, name) in [("--model", model), ("--prompt", results)] {
         folder_name(what, name)?;
     }
-    let mut drawn = Vec::new();
-    for dataset in datasets {
-        folder_name("--dataset", dataset)?;
-        drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);
+    let wanted = |figure: &FigureKind| {
+        names.figures.is_empty() || names.figures.iter().any(|name| name == figure.name)
+    };
+    let is_of_sweeps = |figure: &FigureKind| figure.subject == Subject::Sweep;
+    let mut files = Vec::new();
+    if FIGURES.iter().any(|figure| wanted(figure) && !is_of_sweeps(figure)) {
+        let mut drawn = Vec::new();
+        for dataset in datasets {
+            folder_name("--dataset", dataset)?;
+            drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);
+        }
+        let folder = lab.figures(model, results);
+        files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas { folder, observer })?);
     }
-    draw_probes(model, &drawn, &mut Canvas { folder: lab.figures(model, results), observer })
+    for folder in names.sweeps.iter().cloned() {
+        let rows = sweep_rows(&load_rows::<SweepRow>(&folder.join("sweep.csv"))?);
+        let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
+        files.extend(Canvas { folder, observer }.draw(wanted, &rows, "")?);
+    }
+    Ok(files)
+}
+
+/// The folders of a model's sweeps, by name.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the folder.
+pub fn saved_sweeps(lab: &Lab, model: &str) -> Result<Vec<PathBuf>> {
+    let folder = lab.sweeps(model);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&folder).map_err(crate::Error::io("read the folder", &folder))?;
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.retain(|folder| folder.join("sweep.csv").is_file());
+    folders.sort();
+    Ok(folders)
 }
 
 /// The names of saved results.
@@ -128,6 +220,10 @@ pub struct SavedNames {
     pub results: String,
     /// The datasets.
     pub datasets: Vec<String>,
+    /// The folders of sweeps.
+    pub sweeps: Vec<PathBuf>,
+    /// The figures by name; none means all that the rows are enough for.
+    pub figures: Vec<String>,
 }
 
 /// The baselines of the R² at a hook point, in words; empty where none were scored.
@@ -153,30 +249,26 @@ fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
 /// # Errors
 /// Those of drawing and saving.
 pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    canvas.draw(|figure| figure.subject == Subject::Sweep, &sweep_rows(rows), "")
+}
+
+/// A sweep's rows as figures take them.
+fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
     let (points, of) = points(rows);
     let unit = match rows.first().map(|row| row.kind.as_str()) {
         Some("place") => " (degrees)",
         Some("year") => " (years)",
         _ => "",
     };
-    let what = match of {
+    let title = match of {
         "names" => "change of log-probability (nats)".to_string(),
         "text" => format!("how far the text moved{unit}"),
         _ => format!("how far the reading moved{unit}"),
     };
-    let drawn: Vec<SweepRow> =
-        rows.iter().filter(|r| r.direction == "probe" || r.direction == "random").cloned().collect();
-    let has_probe = drawn.iter().any(|row| row.direction == "probe");
-    let mut files = Vec::new();
-    if has_probe {
-        files.extend(canvas.save("dose_response", |format| dose_response(&drawn, format))?);
+    let is_drawn = |row: &&SweepRow| row.direction == "probe" || row.direction == "random";
+    SavedRows {
+        sweep: rows.iter().filter(is_drawn).cloned().collect(),
+        points: Captioned { rows: points, title, ..Captioned::default() },
+        ..SavedRows::default()
     }
-    // TokenChoice no unsteered text names anything, there is nothing to move from.
-    let is_named = |row: &SweepRow| row.dose == 0.0 && row.named_value.is_some();
-    if has_probe && of == "text" && drawn.iter().any(is_named) {
-        files.extend(canvas.save("text_by_dose", |format| text_by_dose(&drawn, format))?);
-    }
-    files.extend(canvas.save("dose_by_layer", |format| dose_by_layer(&points, &what, format))?);
-    files.extend(canvas.save("effect_by_kl", |format| effect_by_kl(&points, &what, format))?);
-    Ok(files)
 }

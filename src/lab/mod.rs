@@ -44,7 +44,9 @@ pub use dictionaries::{
 };
 pub use experiment::{Experiment, KEYS};
 pub use extraction::{Done, Extraction, ExtractionSettings, merge_shards};
-pub use figures::{Canvas, Drawn, SavedNames, draw_probes, draw_saved, draw_sweep};
+pub use figures::{
+    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_sweeps,
+};
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
 pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};

@@ -133,7 +133,7 @@ impl Prompting {
     }
 }
 
-/// RequiredTarget a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
+/// Reads a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
 /// prompts; all other settings are those of `base`.
 ///
 /// # Errors

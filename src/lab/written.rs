@@ -4,17 +4,17 @@ use crate::error::Error;
 use serde::{Deserialize, Deserializer};
 use std::str::FromStr;
 
-/// RequiredTarget a value as its flag writes it.
+/// Reads a value as its flag writes it.
 pub fn written<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<T, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// RequiredTarget a value that may be missing.
+/// Reads a value that may be missing.
 pub fn maybe<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Option<T>, D::Error> {
     written(from).map(Some)
 }
 
-/// RequiredTarget a list of values as their flag writes each.
+/// Reads a list of values as their flag writes each.
 pub fn each<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
     words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()

@@ -1,4 +1,4 @@
-//! Ablation of MLP units: held at a value, with the readings of a probe then, and the model's loss.
+//! Ablation of MLP units: fixed at a value, with the readings of a probe then, and the model's loss.
 
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Tokens in one pass.
 const PASS: usize = 4096;
 
-/// One unit of a block's MLP, and the value at which it is held.
+/// One unit of a block's MLP, and the value at which it is fixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeldNeuron {
     /// The block.
@@ -34,14 +34,14 @@ pub struct ProbeAt<'a> {
     pub probe: &'a Probe,
 }
 
-/// The hook that holds units at values, at every token.
+/// The hook that fixes units at values, at every token.
 #[derive(Debug, Clone, Default)]
 pub struct AblationHook {
     by_layer: BTreeMap<usize, Vec<HeldNeuron>>,
 }
 
 impl AblationHook {
-    /// Holds these units.
+    /// Fixes these units.
     pub fn new(held: &[HeldNeuron]) -> AblationHook {
         let mut by_layer: BTreeMap<usize, Vec<HeldNeuron>> = BTreeMap::new();
         held.iter().for_each(|one| by_layer.entry(one.layer).or_default().push(*one));
@@ -77,7 +77,7 @@ pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec
     chosen
 }
 
-/// A probe's readings of each text at one of its tokens, while units are held.
+/// A probe's readings of each text at one of its tokens, while units are fixed.
 ///
 /// # Shapes
 /// `[n_texts, n_targets]`.

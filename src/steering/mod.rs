@@ -7,8 +7,8 @@
 //! - `layer_set`: blocks that are changed together
 //! - `positions`: the tokens that are changed, by their absolute positions
 //! - `steer`: the hooks that change them
-//! - `ablation`: MLP units held at a value, the readings of a probe then, and the loss
-//! - `sweep`: dose and response, beside random directions of the same length
+//! - `ablation`: MLP units fixed at a value, the readings of a probe then, and the loss
+//! - `sweep`: dose and response, with random directions of the same length as a baseline
 //! - `clamp`: latents of a sparse dictionary clamped, and the names in the model's texts then
 //! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and their places
 //! - `logit_lens`: the tokens that a vector raises by itself

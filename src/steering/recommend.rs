@@ -94,7 +94,7 @@ fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
 }
 
 /// The point with the greatest effect whose mean divergence is within the budget; `None` if no point has an effect. A
-/// reading at a layer that was itself steered does not count: the probe reads there what was set.
+/// reading at a layer that was itself steered does not count: the probe has the reading there that was set.
 ///
 /// # Units
 /// Nats.

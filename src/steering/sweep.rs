@@ -186,16 +186,13 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
     let stage = format!("layer {}", plan.layers);
+    let (total, unit) = (plan.len() as u64, ProgressUnit::Count);
+    let mut report = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
+    report(0);
     let mut rows = Vec::new();
     for variants in variants.chunks(at_once) {
         rows.extend(Pass { model, plan, framed: &framed, variants }.rows(of_prompt)?);
-        observer.progress(&Progress {
-            stage: &stage,
-            done: (rows.len() / read_points(plan, model).len()) as u64,
-            total: plan.len() as u64,
-            unit: ProgressUnit::Count,
-            detail: "",
-        });
+        report((rows.len() / read_points(plan, model).len()) as u64);
     }
     Ok(rows)
 }

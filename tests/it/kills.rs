@@ -1,5 +1,5 @@
-//! Ends of the real program: SIGKILL at random moments, Ctrl-C, a full disk, a second process. The next
-//! run goes on, and what it leaves is what an uninterrupted run leaves, to the byte.
+//! Interruptions of the real program: SIGKILL at random moments, Ctrl-C, a full disk, a second process. The next
+//! run resumes, and its files equal those of an uninterrupted run, to the byte.
 #![cfg(unix)]
 
 use rand::{Rng, SeedableRng};
@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Passes so small that a run has a few hundred of them; see `mappa extract --help` on why they are
-/// recorded in the card.
+/// An extraction with batches so small that it has a few hundred of them.
 const EXTRACT: [&str; 5] = ["extract", "--dataset", "nyc_place", "--group-nodes", "16"];
 
 fn command(lab: &Path, args: &[&str]) -> Command {
@@ -41,13 +40,13 @@ fn folder(lab: &Path) -> PathBuf {
     lab.join("activations/atlas/nyc_place/empty")
 }
 
-/// How many groups are recorded in an unfinished store; `None` if there is none.
+/// The number of batches recorded in an unfinished store; `None` if there is none.
 fn n_recorded(lab: &Path) -> Option<usize> {
     let journal = std::fs::read_to_string(folder(lab).join(".partial/journal.csv")).ok()?;
     Some(journal.lines().count())
 }
 
-/// The files by name; of the card what does not tell of one run alone.
+/// The files by name; the card without the record of the run.
 fn content(lab: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder(lab)).unwrap() {
@@ -64,7 +63,7 @@ fn content(lab: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// What an uninterrupted run leaves, and how long it takes.
+/// The files of an uninterrupted run, and its duration.
 fn uninterrupted() -> (BTreeMap<String, Vec<u8>>, Duration) {
     let lab = tempfile::tempdir().unwrap();
     let started = Instant::now();
@@ -81,8 +80,8 @@ fn assert_same(lab: &Path, reference: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Waits until some groups are recorded.
-fn wait_for_groups(child: &mut Child, lab: &Path) {
+/// Waits until some batches are recorded.
+fn wait_for_batches(child: &mut Child, lab: &Path) {
     let started = Instant::now();
     while n_recorded(lab).is_none_or(|n| n < 2) {
         assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
@@ -98,13 +97,13 @@ fn signal(child: &Child, name: &str) {
 }
 
 #[test]
-fn killed_at_random_moments_it_ends_with_the_same_bytes() {
+fn runs_killed_at_random_moments_end_with_the_same_bytes() {
     const N_KILLS: usize = 60;
     let (reference, whole) = uninterrupted();
     let mut rng = ChaCha8Rng::seed_from_u64(17);
-    // Where the program was when it was killed.
-    let (mut n_before, mut n_groups, mut n_resumed, mut n_stores) = (0, 0, 0, 0);
-    while n_before + n_groups < N_KILLS {
+    // Kills before the first new batch, and while batches were recorded.
+    let (mut n_before, mut n_batches, mut n_resumed, mut n_stores) = (0, 0, 0, 0);
+    while n_before + n_batches < N_KILLS {
         let lab = tempfile::tempdir().unwrap();
         loop {
             let kept = n_recorded(lab.path()).unwrap_or(0);
@@ -114,7 +113,7 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
                 let output = child.wait_with_output().unwrap();
                 assert!(output.status.success(), "{}", text(&output.stderr));
                 let says = text(&output.stderr).contains(&format!("{kept} groups were kept"));
-                // A run that was killed after its last file is found done.
+                // A run that was killed after its last file counts as complete.
                 let found = text(&output.stdout).contains("extracted before");
                 assert_eq!(says, kept > 0 && !found, "{}", text(&output.stderr));
                 break;
@@ -123,7 +122,7 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
             child.wait().unwrap();
             match n_recorded(lab.path()) {
                 Some(n) if n > kept => {
-                    n_groups += 1;
+                    n_batches += 1;
                     n_resumed += usize::from(kept > 0);
                 }
                 _ => n_before += 1,
@@ -133,20 +132,20 @@ fn killed_at_random_moments_it_ends_with_the_same_bytes() {
         n_stores += 1;
     }
     println!(
-        "{} kills for {n_stores} stores: {n_groups} while groups were recorded, {n_resumed} of these in a \
-         resumed run, {n_before} before the first new group",
-        n_before + n_groups
+        "{} kills for {n_stores} stores: {n_batches} while batches were recorded, {n_resumed} of these in a \
+         resumed run, {n_before} before the first new batch",
+        n_before + n_batches
     );
-    assert!(n_groups >= 20 && n_resumed >= 5, "too few kills hit the middle of a run");
+    assert!(n_batches >= 20 && n_resumed >= 5, "too few kills hit the middle of a run");
 }
 
 #[test]
-fn a_signal_stops_it_with_what_is_done_kept() {
+fn a_signal_stops_the_run_and_keeps_finished_batches() {
     let (reference, _) = uninterrupted();
     for name in ["INT", "TERM"] {
         let lab = tempfile::tempdir().unwrap();
         let mut child = spawn(lab.path());
-        wait_for_groups(&mut child, lab.path());
+        wait_for_batches(&mut child, lab.path());
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
         let message = text(&output.stderr);
@@ -166,7 +165,7 @@ fn a_second_process_is_refused_by_the_name_of_the_first() {
     let (reference, _) = uninterrupted();
     let lab = tempfile::tempdir().unwrap();
     let mut first = spawn(lab.path());
-    wait_for_groups(&mut first, lab.path());
+    wait_for_batches(&mut first, lab.path());
     signal(&first, "STOP");
     let second = run(lab.path(), &EXTRACT);
     signal(&first, "CONT");
@@ -178,10 +177,10 @@ fn a_second_process_is_refused_by_the_name_of_the_first() {
     );
     assert!(first.wait_with_output().unwrap().status.success());
     assert_same(lab.path(), &reference);
-    // A dead process is no obstacle.
+    // The lock of a dead process is taken over.
     let lab = tempfile::tempdir().unwrap();
     let mut first = spawn(lab.path());
-    wait_for_groups(&mut first, lab.path());
+    wait_for_batches(&mut first, lab.path());
     first.kill().unwrap();
     first.wait().unwrap();
     assert!(folder(lab.path()).join(".lock").is_file(), "it was killed with its lock");
@@ -195,7 +194,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// `None` where this user may not mount one.
+    /// `None` if this user may not mount one.
     fn of(bytes: usize) -> Option<Disk> {
         let at = tempfile::tempdir().unwrap();
         let size = format!("size={bytes}");
@@ -219,7 +218,7 @@ fn fill_up(path: &Path) {
 }
 
 #[test]
-fn a_full_disk_is_told_before_anything_is_computed_or_costs_a_group() {
+fn a_full_disk_is_reported_before_anything_is_computed_or_costs_one_batch() {
     let Some(small) = Disk::of(1 << 20) else {
         println!("skipped: 2 full disks, which only root can make here");
         return;
@@ -234,7 +233,7 @@ fn a_full_disk_is_told_before_anything_is_computed_or_costs_a_group() {
     let disk = Disk::of(1 << 22).unwrap();
     let (lab, filler) = (disk.at.path(), disk.at.path().join("filler"));
     let mut child = spawn(lab);
-    wait_for_groups(&mut child, lab);
+    wait_for_batches(&mut child, lab);
     signal(&child, "STOP");
     fill_up(&filler);
     signal(&child, "CONT");
@@ -251,10 +250,10 @@ fn a_full_disk_is_told_before_anything_is_computed_or_costs_a_group() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_told_with_the_bytes() {
+fn a_limit_on_file_sizes_is_reported_with_the_bytes() {
     let lab = tempfile::tempdir().unwrap();
     let mut limited = Command::new("sh");
-    // Without the trap the system ends the program itself.
+    // Without the trap the system would kill the program.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mappa")]);
     let output = limited.arg("--lab").arg(lab.path()).args(EXTRACT).output().unwrap();
     let message = text(&output.stderr);
@@ -264,7 +263,7 @@ fn a_limit_on_the_size_of_files_is_told_with_the_bytes() {
 }
 
 #[test]
-fn shards_on_the_command_line_are_merged_without_weights_and_verified() {
+fn shards_of_the_command_line_are_merged_without_weights_and_verified() {
     let (reference, _) = uninterrupted();
     let lab = tempfile::tempdir().unwrap();
     let extract = |more: &[&str]| run(lab.path(), &[&EXTRACT, more].concat());
@@ -298,7 +297,7 @@ fn shards_on_the_command_line_are_merged_without_weights_and_verified() {
 }
 
 #[test]
-fn other_tokens_and_numbers_have_folders_of_their_own_and_probes_read_them() {
+fn other_pooling_and_dtypes_have_their_own_folders_and_are_probed() {
     let lab = tempfile::tempdir().unwrap();
     let flags = ["--dataset", "nyc_place", "--read", "mean", "--over", "text", "--store", "f16"];
     let output = run(

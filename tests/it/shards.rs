@@ -47,7 +47,7 @@ fn two_shards_are_the_one_file() {
 }
 
 #[test]
-fn a_tensor_that_the_index_promises_and_no_shard_has_is_named() {
+fn a_tensor_of_the_index_that_no_shard_has_is_named() {
     let folder = sharded();
     let path = folder.path().join(SHARDS[1]);
     let mut part = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
@@ -59,7 +59,7 @@ fn a_tensor_that_the_index_promises_and_no_shard_has_is_named() {
 }
 
 #[test]
-fn what_only_the_index_names_and_nobody_needs_is_no_fault() {
+fn unneeded_tensors_of_the_index_may_be_missing() {
     let folder = sharded();
     let path = folder.path().join(INDEX);
     let mut index: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -88,7 +88,7 @@ fn a_shard_that_is_cut_is_named() {
 }
 
 #[test]
-fn an_index_that_is_none_is_named() {
+fn a_malformed_index_is_named() {
     let folder = sharded();
     for text in ["{", "{\"weight_map\": {}}"] {
         std::fs::write(folder.path().join(INDEX), text).unwrap();

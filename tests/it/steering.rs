@@ -1,4 +1,4 @@
-//! Steering from the command line: files there and back, a sweep found again, refusals.
+//! Steering from the command line: files in both formats, a sweep that is resumed, refusals.
 
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, NoHook, Precision, generate};
@@ -33,7 +33,7 @@ fn refused(lab: &Path, args: &[&str], parts: &[&str]) {
 }
 
 #[test]
-fn a_direction_goes_to_llama_cpps_format_and_back_and_steers_alike() {
+fn a_direction_in_llama_cpps_format_steers_as_the_original() {
     let lab = tempfile::tempdir().unwrap();
     let path = |name: &str| lab.path().join(name).display().to_string();
     let (file, gguf, back) = (path("east.safetensors"), path("east.gguf"), path("back.safetensors"));
@@ -62,7 +62,7 @@ fn a_direction_goes_to_llama_cpps_format_and_back_and_steers_alike() {
 }
 
 #[test]
-fn a_sweep_is_found_again_and_other_inputs_are_refused() {
+fn a_sweep_is_resumed_and_other_inputs_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     let args = |doses: &'static str| {
         let doses = ["--doses", doses, "--prompts", "Warsaw is in,Athens is in", "--layers", "1,3"];
@@ -143,7 +143,7 @@ fn wrong_input_gets_its_error() {
 }
 
 #[test]
-fn a_sweep_that_is_refused_leaves_nothing_in_the_way_of_the_mended_one() {
+fn a_refused_sweep_leaves_no_files_that_block_the_corrected_one() {
     let lab = tempfile::tempdir().unwrap();
     let sweep = |more: &[&'static str]| {
         let small = ["--prompts", "Oslo", "--layers", "3", "--random", "0", "--tokens", "2"];
@@ -167,7 +167,7 @@ fn a_sweep_that_is_refused_leaves_nothing_in_the_way_of_the_mended_one() {
 }
 
 #[test]
-fn vectors_that_do_not_fit_are_refused_at_the_command_line() {
+fn vectors_of_another_width_or_hook_point_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     let save = |name: &str, tensors: &[(&str, Vec<f32>)]| {
         let tensor = |values: &Vec<f32>| {
@@ -205,7 +205,7 @@ fn vectors_that_do_not_fit_are_refused_at_the_command_line() {
 }
 
 #[test]
-fn logits_are_written_steered_and_not_with_the_prompts_tokens() {
+fn logits_are_written_with_and_without_steering_and_with_the_prompts_tokens() {
     let lab = tempfile::tempdir().unwrap();
     let file = lab.path().join("new/logits.safetensors");
     let path = file.display().to_string();
@@ -230,7 +230,7 @@ fn logits_are_written_steered_and_not_with_the_prompts_tokens() {
     assert!(moved.iter().zip(&unsteered).any(|(a, b)| (a - b).abs() > 0.5));
 }
 
-/// What the interactive prompt says to some lines, each answer by itself.
+/// The answers of the interactive prompt to some lines.
 fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mappa"))
         .arg("--lab")
@@ -245,12 +245,12 @@ fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();
-    // The first is the help, which is shown before anything was asked.
+    // The first is the help, which is printed at the start.
     said.split("> ").skip(1).map(|answer| answer.trim_end().to_string()).collect()
 }
 
 #[test]
-fn the_interactive_prompt_takes_changes_between_texts_and_survives_wrong_ones() {
+fn the_interactive_prompt_takes_changes_between_texts_and_continues_after_wrong_ones() {
     let lab = tempfile::tempdir().unwrap();
     let text = |more: &[&str]| {
         let usual = ["--prompt", "Vienna is in", "--tokens", "8", "--stream"];

@@ -330,7 +330,7 @@ fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
                     assert!(kept >= kept_before && of == N_ENTITIES);
                     // The first report is that of the entities kept.
                     if kept_before > 0 {
-                        let expected = format!("{kept_before} of {N_ENTITIES} entities");
+                        let expected = format!("({kept_before} of {N_ENTITIES} entities)");
                         assert_eq!(observer.first.unwrap(), expected);
                         n_resumed += 1;
                     }

@@ -48,7 +48,7 @@ fn countries() -> Gazetteer {
 }
 
 #[test]
-fn joined_layers_do_what_one_change_after_each_of_them_does() {
+fn joined_layers_equal_one_change_after_each_of_them() {
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1+3".parse().unwrap());
     let prompt = "Vienna is in".to_string();
@@ -81,7 +81,7 @@ fn joined_layers_do_what_one_change_after_each_of_them_does() {
     assert_ne!(swept(90.0), text(vec![one(3)]), "the first of them counts");
 }
 
-/// The bundled model in a folder of its own, whose generation_config.json ends texts at these tokens.
+/// The bundled model in its own folder, with a generation_config.json that ends texts at these tokens.
 fn ending_at(folder: &Path, ends: serde_json::Value) -> Model {
     let folder = folder.join("atlas");
     std::fs::create_dir_all(&folder).unwrap();
@@ -94,7 +94,7 @@ fn ending_at(folder: &Path, ends: serde_json::Value) -> Model {
 }
 
 #[test]
-fn texts_end_at_the_tokens_that_the_files_name_and_no_reading_goes_past_them() {
+fn texts_end_at_the_tokens_of_the_files() {
     let (lab, plain) = (tempfile::tempdir().unwrap(), Model::bundled(Precision::F32).unwrap());
     let prompt = "Vienna is in".to_string();
     let ids = plain.tokenizer.encode(&prompt).unwrap().ids;
@@ -119,7 +119,7 @@ fn texts_end_at_the_tokens_that_the_files_name_and_no_reading_goes_past_them() {
 }
 
 #[test]
-fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
+fn a_joined_dose_moves_readings_at_each_layer_and_a_missing_layer_is_refused() {
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, prompts) = (probes("world_place"), countries(), ["Athens is in".to_string()]);
     let reading = |layers: &str, dose: f64, at: usize| {
@@ -129,7 +129,7 @@ fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
         let rows = sweep(&model, &plan, &mut Silent).unwrap();
         rows.iter().find(|row| row.dose == dose && row.read_layer == at).unwrap().reading
     };
-    // The first layer moves by the dose; the second keeps what the first left, and moves by the dose again.
+    // The first layer's reading moves by the dose; the second's keeps that change, and moves by the dose again.
     assert!((reading("2+3", 40.0, 2) - reading("2+3", 0.0, 2) - 40.0).abs() < 1e-2);
     let (joined, alone) = (reading("2+3", 40.0, 3), reading("2", 40.0, 3));
     assert!((joined - alone - 40.0).abs() < 1e-2, "{joined} {alone}");
@@ -142,8 +142,7 @@ fn what_a_joined_dose_does_to_readings_and_what_a_missing_layer_gets() {
     assert!(error.unwrap_err().to_string().contains("0 to 5"));
 }
 
-/// Cities of the test split whose places were not looked at when layers were chosen, as probes/atlas_steering.toml
-/// has them.
+/// Cities of the test split that were not used when layers were chosen, as in probes/atlas_steering.toml.
 const HELD_OUT: [&str; 17] = [
     "Tromso",
     "Turku",
@@ -164,7 +163,7 @@ const HELD_OUT: [&str; 17] = [
     "Limerick",
 ];
 
-/// A cell of the table in docs/steering.md: texts along a direction that name a country further east, further west, and
+/// A cell of the table in docs/steering.md: the numbers of texts that name a country further east, further west, and
 /// none, with the mean divergence.
 struct Cell {
     east: usize,
@@ -194,7 +193,7 @@ fn cell(rows: &[SweepRow], direction: &str, dose: f64) -> Cell {
 }
 
 #[test]
-fn moving_european_cities_east_at_three_layers_moves_the_country_that_is_named() {
+fn moving_european_cities_east_at_three_layers_moves_the_named_country() {
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, layers) = (probes("world_place"), countries(), "0+1+2".parse().unwrap());
     let prompts: Vec<String> = HELD_OUT.iter().map(|city| format!("{city} is in")).collect();
@@ -205,9 +204,9 @@ fn moving_european_cities_east_at_three_layers_moves_the_country_that_is_named()
     let cells = [30.0, 60.0, 90.0].map(|dose| cell(&rows, "probe", dose));
     assert!(cells[1].east >= 10 && cells[2].east >= 12, "most move east");
     assert!(cells.iter().all(|cell| cell.west <= 1), "next to none move west");
-    // Random directions, two for each city, do not come near.
+    // Random directions, two for each city, have much smaller effects.
     assert!([30.0, 60.0, 90.0].map(|dose| cell(&rows, "random", dose).east).iter().all(|east| *east < 12));
-    // What the docs say of it is what is computed.
+    // The docs have the computed values.
     let words = cells.map(|c| format!("**{}** / {} / {} ({:.1})", c.east, c.west, c.none, c.kl));
     let line = format!("| 0+1+2 | pattern | 17 held out | {} |", words.join(" | "));
     let docs = std::fs::read_to_string(super::root("docs/steering.md")).unwrap();
@@ -234,7 +233,7 @@ fn lab() -> tempfile::TempDir {
     lab
 }
 
-/// Waits until a layer's rows lie there.
+/// Waits until a layer's rows are saved.
 fn wait_for_a_layer(child: &mut Child, folder: &Path) {
     let started = Instant::now();
     while std::fs::read_dir(folder).map_or(0, |files| files.filter(|f| is_layer(f.as_ref().unwrap())).count())
@@ -251,7 +250,7 @@ fn is_layer(file: &std::fs::DirEntry) -> bool {
 }
 
 #[test]
-fn a_sweep_of_eras_that_was_killed_ends_with_the_same_bytes() {
+fn a_killed_sweep_of_eras_ends_with_the_same_bytes() {
     let args = [
         "--target=year",
         "--dataset=historical_figure",

@@ -44,7 +44,7 @@ pub fn extract(
 }
 
 impl Prepared<'_> {
-    /// Extracts into memory, in f32 whatever the recording's number format.
+    /// Extracts into memory, in f32 for any number format of the recording.
     ///
     /// # Errors
     /// [`Error::UnknownHookPoint`] if the model has none of that name; [`Error::NonFinite`] naming hook

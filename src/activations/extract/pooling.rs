@@ -29,7 +29,7 @@ pub enum TokenScope {
     /// The entity's own.
     #[default]
     Entity,
-    /// The whole text's, without those that stand for no text, such as BOS, `[CLS]` and `[SEP]`.
+    /// The whole text's, without special ones such as BOS, `[CLS]` and `[SEP]`.
     Text,
 }
 

@@ -30,7 +30,7 @@ pub struct Prepared<'a> {
     pub(super) model: TextModel<'a>,
     pub(crate) recording: Recording,
     dataset: &'a Dataset,
-    /// The stage that observers are told.
+    /// The stage in progress reports.
     stage: String,
     spans: Vec<Span>,
     all: Batches,
@@ -119,7 +119,7 @@ impl<'a> Prepared<'a> {
             done: n_done as u64,
             total: self.n_computed() as u64,
             unit: ProgressUnit::Count,
-            detail: &format!("{} of {} entities", self.n_entities_of(done), self.n_entities()),
+            detail: &format!("({} of {} entities)", self.n_entities_of(done), self.n_entities()),
         });
     }
 

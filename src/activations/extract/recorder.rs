@@ -16,8 +16,8 @@ pub(super) trait Outlet: Send {
     fn should_stop(&self) -> bool;
 }
 
-/// Records one batch. Only one hook point's values are held at a time, so that memory does not grow with
-/// the number of layers.
+/// Records one batch. Only one hook point's values are in memory at a time, so that memory does not grow
+/// with the number of layers.
 pub(super) struct Recorder<'a> {
     prepared: &'a Prepared<'a>,
     points: &'a [HookPoint],

@@ -18,7 +18,7 @@ pub struct Span {
     pub first: usize,
     /// Index of the entity's last token.
     pub last: usize,
-    /// The tokens from the first to the last that stand for a part of the text: without BOS, `[CLS]`, `[SEP]`
+    /// The tokens from the first to the last that cover a part of the text: without BOS, `[CLS]`, `[SEP]`
     /// and other special ones.
     pub text: Range<usize>,
 }
@@ -83,15 +83,15 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
         return Err(format!("its last token {token:?} also holds {after:?}, which follows it"));
     }
     let ids = &encoded.ids[first..=last];
-    let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
+    let knows_all = tokenizer.unknown_token().is_none_or(|unknown| !ids.contains(&unknown));
     if tokenizer.decodes_exactly() && knows_all {
         check_spelling(tokenizer, &text[part], &spell(ids)?)?;
     } else if !is_whole(tokenizer, &text, part, &encoded.offsets[first..=last]).map_err(message)? {
         return Err(format!("the tokenizer loses letters: its tokens are `{}`", spell(ids)?));
     }
-    let stands_for_text = |&(start, end): &(usize, usize)| start < end;
-    let end = encoded.offsets.iter().rposition(stands_for_text).map_or(last, |at| at.max(last)) + 1;
-    let start = encoded.offsets.iter().position(stands_for_text).unwrap_or(first);
+    let covers_text = |&(start, end): &(usize, usize)| start < end;
+    let end = encoded.offsets.iter().rposition(covers_text).map_or(last, |at| at.max(last)) + 1;
+    let start = encoded.offsets.iter().position(covers_text).unwrap_or(first);
     let n_special = encoded.n_special();
     Ok((Span { entity: 0, ids: encoded.ids, first, last, text: start..end }, n_special))
 }

@@ -1,4 +1,4 @@
-//! The checksums beside a store's files, which prove years later that they are unchanged.
+//! The checksums of a store's files, which prove years later that these are unchanged.
 
 use super::files::Files;
 use super::layout::{CHECKSUMS, SPANS, point_of};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Bytes of a file that are held in memory while it is read through.
+/// Bytes of a file that are in memory at once while it is read.
 pub(super) const BLOCK: usize = 1 << 23;
 
 /// Parts of a file that are uploaded at once.

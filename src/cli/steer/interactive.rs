@@ -33,7 +33,7 @@ impl<'a> Conversation<'a> {
         Conversation { lab, model, how, probes, change, observer: TerminalObserver::default() }
     }
 
-    /// RequiredTarget lines until the end, `/quit`, or a terminal that is gone.
+    /// Reads lines until the end, `/quit`, or a terminal that is gone.
     ///
     /// # Errors
     /// Those of standard input; errors of a line are printed, and the next is read.

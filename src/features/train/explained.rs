@@ -1,4 +1,4 @@
-//! The fraction of rows' variance that a dictionary explains, beside principal components and a random dictionary.
+//! The fraction of rows' variance that a dictionary explains, and that of principal components and of random directions.
 
 use super::row_source::{RowSource, as_rows};
 use crate::error::{Error, Result};

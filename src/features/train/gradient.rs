@@ -2,7 +2,7 @@
 //! alone.
 //!
 //! With `r = x̂ − x` the loss is `Σ r² / (n d)`. The dead latents with the highest pre-activations reconstruct the
-//! residual `e = x − x̂`, which is held constant: `weight · Σ (ê − e)² / (n d)`.
+//! residual `e = x − x̂`, which counts as a constant: `weight · Σ (ê − e)² / (n d)`.
 
 use super::parameters::Parameters;
 use super::topk::{LatentValue, top_k};
@@ -60,7 +60,7 @@ struct Rows {
 }
 
 impl Loss<'_> {
-    /// The loss of rows and its gradient, the same whatever the number of threads.
+    /// The loss of rows and its gradient, the same for any number of threads.
     ///
     /// # Shapes
     /// `x` is `[n, d_in]`.

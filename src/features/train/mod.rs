@@ -7,7 +7,7 @@
 //! - `adam`: the optimiser, with decoder rows kept at unit norm
 //! - `init`: the first parameters
 //! - `trainer`: portions, batches, steps; `checkpoint`: a saved trainer, which resumes to the bit
-//! - `explained`: the fraction of variance explained, beside principal components and a random dictionary
+//! - `explained`: the fraction of variance explained, and that of principal components and random directions
 
 mod adam;
 mod checkpoint;

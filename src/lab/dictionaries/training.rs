@@ -109,7 +109,7 @@ pub fn train_dictionary(
     let seconds = started.elapsed().as_secs_f64();
     let mut dictionary = trainer.dictionary(point)?;
     dictionary.model = Some(model.name.clone());
-    dictionary.made_with_bos = Some(model.tokenizer.begins());
+    dictionary.made_with_bos = Some(model.tokenizer.has_special_prefix());
     dictionary.check()?;
     let observer = run.observer;
     let fits = [

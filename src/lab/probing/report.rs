@@ -104,6 +104,7 @@ impl ProbeReport {
             Some(predictions) => predictions.clone(),
             None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
-        Ok(Drawn { dataset: self.dataset.clone(), scores: self.scores.clone(), predictions })
+        let (dataset, scores) = (self.dataset.clone(), self.scores.clone());
+        Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })
     }
 }

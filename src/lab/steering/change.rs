@@ -97,7 +97,7 @@ impl Change {
             all.push(finder.newest(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
-            // Basis a file's direction, the probes only predict.
+            // Along a file's direction, the probes only predict.
             all.extend(finder.newest(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);

@@ -1,6 +1,7 @@
-//! How well a probe reads each depth of the model, one panel for each dataset, beside its baselines.
+//! A probe's R² at each depth of the model, with its baselines; one panel for each dataset.
 
-use super::axis::Axis;
+use super::axis::{Axis, Interval};
+use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
 use super::legend::{Legend, Swatch};
 use super::paint::paint;
@@ -10,7 +11,7 @@ use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED};
 
-/// The lowest R² on the axis; what is lower is drawn on the edge with a triangle.
+/// The lowest R² on the axis; lower values are drawn on the edge as a triangle.
 const FLOOR: f64 = -0.1;
 const PANEL_HEIGHT: f64 = 240.0;
 const LEFT: f64 = 76.0;
@@ -21,7 +22,7 @@ const ABOVE: f64 = 42.0;
 const TICKS: f64 = 32.0;
 const BELOW: f64 = 26.0;
 
-/// What is drawn, in drawing order: the method, its words, its line.
+/// The methods in drawing order, each with its words and its line.
 const METHODS: [(&str, &str, Stroke); 6] = [
     (CENTROID, "oracle: mean of the true group", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
     (NAMES_ONLY, "names only (reads no model)", Stroke::dashed(GREEN, 2.2, LONG_DASH)),
@@ -46,8 +47,17 @@ struct Curves {
     scores: [Vec<Score>; METHODS.len()],
 }
 
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "r2_by_layer",
+    about: "R² at each depth with its baselines, for all datasets",
+    subject: Subject::Datasets,
+    applies: |rows| !rows.scores.is_empty(),
+    draw: |rows, format| r2_by_layer(&rows.scores, format),
+};
+
 /// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
-/// with shuffled weights and on shuffled labels, and the baselines that read no model as level lines.
+/// with shuffled weights and on shuffled labels, and the baselines without a model as level lines.
 ///
 /// Drawn are the rows with metric `r2`, target `mean`, split `test`, of the residual stream and of the six
 /// methods that `results` names; other rows belong to other figures. Datasets keep their order.
@@ -57,7 +67,7 @@ struct Curves {
 ///
 /// # Errors
 /// [`Error::Invalid`] without a row to draw, for a dataset without the probe's test scores, or for two rows
-/// of the same point; [`Error::NonFinite`] for a score that is no number.
+/// of the same point; [`Error::NonFinite`] for a score that is not finite.
 pub fn r2_by_layer(rows: &[ScoreRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }
@@ -65,7 +75,7 @@ pub fn r2_by_layer(rows: &[ScoreRow], format: Format) -> Result<Vec<u8>> {
 pub(super) fn scene(rows: &[ScoreRow]) -> Result<Scene> {
     let all = collect(rows)?;
     let columns = if all.len() == 4 { 2 } else { all.len().min(3) };
-    // One panel or two are wider, to leave the legend room.
+    // One panel or two are wider, so that the legend has room.
     let panel_width = [560.0, 400.0, 328.0][columns - 1];
     let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
     let legend = legend(&all);
@@ -83,7 +93,7 @@ pub(super) fn scene(rows: &[ScoreRow]) -> Result<Scene> {
             height: PANEL_HEIGHT,
         };
         let label = if column == 0 { "R² on the test rows" } else { "" };
-        let y = Axis::round((FLOOR, 1.0), 6, label);
+        let y = Axis::round(Interval::new(FLOOR, 1.0), 6, label);
         let x = depth_axis(deepest, if i + columns >= all.len() { "layer" } else { "" });
         draw(&mut scene, curves, &Panel { frame, x, y, title: dataset_title(&curves.dataset) });
     }
@@ -125,7 +135,7 @@ fn add(scores: &mut Vec<Score>, row: &ScoreRow) -> Result<()> {
         let at = if row.layer.is_empty() { "" } else { " at layer " };
         format!("{}: {}{at}{}", row.dataset, row.method, row.layer)
     };
-    // Only the probe's interval is drawn, so only it must be there.
+    // Only the probe's interval is drawn, so only that must be finite.
     let drawn: &[f64] = if row.method == RIDGE { &[row.value, row.low, row.high] } else { &[row.value] };
     if let Some(found) = drawn.iter().copied().find(|value| !value.is_finite()) {
         let advice = "leave the row out or probe again".to_string();
@@ -167,7 +177,7 @@ fn legend(all: &[Curves]) -> Legend {
 fn depth_axis(deepest: usize, label: &str) -> Axis {
     let step = (0..).map(|power| 1 << power).find(|step| deepest / step <= 14).unwrap_or(1);
     let layers = (1..=deepest).filter(|depth| (depth - 1) % step == 0);
-    // The word `embed` needs the room of two numbers.
+    // The label `embed` needs the room of two numbers.
     let spared = if deepest >= 10 { step.max(2) } else { 1 };
     let ticks = layers.filter(|depth| *depth >= spared).map(|depth| (depth as f64, (depth - 1).to_string()));
     let ticks = std::iter::once((0.0, "embed".to_string())).chain(ticks).collect();
@@ -183,7 +193,7 @@ fn draw(scene: &mut Scene, curves: &Curves, panel: &Panel) {
         if *method == RIDGE {
             draw_band(scene, scores, panel);
         }
-        draw_curve(scene, scores, (panel, *stroke));
+        draw_curve(scene, scores, panel, *stroke);
     }
 }
 
@@ -194,7 +204,7 @@ fn draw_band(scene: &mut Scene, scores: &[Score], panel: &Panel) {
     scene.area(highs.chain(lows).collect(), BLUE.faint(0.2));
 }
 
-fn draw_curve(scene: &mut Scene, scores: &[Score], (panel, stroke): (&Panel, Stroke)) {
+fn draw_curve(scene: &mut Scene, scores: &[Score], panel: &Panel, stroke: Stroke) {
     let is_dense = scores.len() > 16;
     let mut points = Vec::new();
     for score in scores {
@@ -219,7 +229,7 @@ fn draw_curve(scene: &mut Scene, scores: &[Score], (panel, stroke): (&Panel, Str
     scene.line(&points, stroke);
 }
 
-/// A dataset's name in words; a name that is not bundled stays as it is.
+/// A dataset's name in words; names of datasets that are not bundled stay as they are.
 fn dataset_title(name: &str) -> String {
     let words = match name {
         "world_place" => "World places",

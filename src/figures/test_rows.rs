@@ -1,4 +1,4 @@
-//! Made-up rows that look like a run's, for the tests.
+//! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
     CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow,
@@ -14,14 +14,14 @@ pub(super) const DATASETS: [(&str, f64); 6] = [
     ("headline", 0.62),
 ];
 
-/// Noise that is the same in every run: about normal, spread 1.
+/// Reproducible noise: about normal, with standard deviation 1.
 fn noise(seed: usize) -> f64 {
     let part = |k: f64| (((seed as f64 + k) * 12.9898).sin() * 43758.5453).rem_euclid(1.0);
     (part(0.1) + part(0.37) + part(0.71) + part(1.13) - 2.0) * 1.7
 }
 
 /// A test R² with an interval of this half width.
-pub(super) fn score(dataset: &str, method: &str, (layer, value, half): (&str, f64, f64)) -> ScoreRow {
+pub(super) fn score(dataset: &str, method: &str, layer: &str, [value, half]: [f64; 2]) -> ScoreRow {
     let hook_point = match layer {
         "" => String::new(),
         "embed" => "blocks.0.hook_resid_pre".into(),
@@ -52,19 +52,19 @@ pub(super) fn scores(n_layers: usize) -> Vec<ScoreRow> {
             let share = depth as f64 / n_layers as f64;
             let jitter = 0.015 * noise(31 * d + depth);
             let probe = top * (1.0 - 0.75 * (-3.0 * share).exp()) + jitter;
-            rows.push(score(dataset, RIDGE, (&layer, probe, 0.03 + 0.02 * (d % 3) as f64)));
-            rows.push(score(dataset, UNTRAINED, (&layer, 0.2 * top + jitter, 0.03)));
-            rows.push(score(dataset, SHUFFLED_WEIGHTS, (&layer, 0.12 * top - jitter, 0.03)));
+            rows.push(score(dataset, RIDGE, &layer, [probe, 0.03 + 0.02 * (d % 3) as f64]));
+            rows.push(score(dataset, UNTRAINED, &layer, [0.2 * top + jitter, 0.03]));
+            rows.push(score(dataset, SHUFFLED_WEIGHTS, &layer, [0.12 * top - jitter, 0.03]));
             let shuffled = if d == 2 { -0.3 * share } else { -0.03 };
-            rows.push(score(dataset, SHUFFLED, (&layer, shuffled + jitter, 0.02)));
+            rows.push(score(dataset, SHUFFLED, &layer, [shuffled + jitter, 0.02]));
         }
-        rows.push(score(dataset, NAMES_ONLY, ("", 0.55 * top, 0.02)));
-        rows.push(score(dataset, CENTROID, ("", (top + 0.1).min(0.96), 0.01)));
+        rows.push(score(dataset, NAMES_ONLY, "", [0.55 * top, 0.02]));
+        rows.push(score(dataset, CENTROID, "", [(top + 0.1).min(0.96), 0.01]));
     }
     rows
 }
 
-fn prediction(target: &str, i: usize, (truth, prediction): (f64, f64)) -> PredictionRow {
+fn prediction(target: &str, i: usize, [truth, prediction]: [f64; 2]) -> PredictionRow {
     PredictionRow {
         dataset: if target == "year" { "historical_figure" } else { "world_place" }.into(),
         name: format!("Entity {}", i % 190),
@@ -97,7 +97,7 @@ pub(super) fn places(n: usize) -> Vec<PredictionRow> {
     for i in 0..n {
         let (_, lat, lon) = CITIES[i * i % CITIES.len()];
         let (lat, lon) = (lat + 5.0 * noise(i), lon + 8.0 * noise(i + 5000));
-        let read = |truth: f64, seed: usize| (truth, 0.85 * truth + 7.0 * noise(i + seed));
+        let read = |truth: f64, seed: usize| [truth, 0.85 * truth + 7.0 * noise(i + seed)];
         rows.push(prediction("latitude", i, read(lat, 20_000)));
         rows.push(prediction("longitude", i, read(lon, 30_000)));
     }
@@ -108,7 +108,7 @@ pub(super) fn places(n: usize) -> Vec<PredictionRow> {
 pub(super) fn years(n: usize) -> Vec<PredictionRow> {
     let year = |i: usize| 1990.0 - 900.0 * noise(i).abs().powi(2);
     (0..n)
-        .map(|i| prediction("year", i, (year(i), 0.8 * year(i) + 340.0 + 120.0 * noise(i + 9000))))
+        .map(|i| prediction("year", i, [year(i), 0.8 * year(i) + 340.0 + 120.0 * noise(i + 9000)]))
         .collect()
 }
 

@@ -1,14 +1,15 @@
 //! A map of predicted places over the true ones.
 
-use super::axis::{Axis, widen};
+use super::axis::{Axis, Interval};
 use super::format::Caption;
+use super::header::{draw_head, head_height, subtitle};
 use super::legend::Swatch;
 use super::panel::{Frame, Panel};
-use super::predictions::{Reading, Readings, draw_head, head_height, limits, radius, subtitle, thinned};
+use super::readings::{Reading, Readings, limits, radius, thinned};
 use super::scene::Scene;
 use super::style::{GREY, PALE, Stroke, TEXT};
 
-/// Lines from true to predicted places, at most.
+/// The greatest number of lines from true to predicted places.
 const JOINED: usize = 60;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 28.0;
@@ -30,7 +31,7 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
     };
     legend.push(Swatch::Line(JOIN), words);
     let (x, y, squeeze) = ranges(readings);
-    let aspect = (x.1 - x.0) * squeeze / (y.1 - y.0);
+    let aspect = x.length() * squeeze / y.length();
     let width = WIDEST.min(HIGHEST * aspect);
     let canvas = (width + LEFT + RIGHT).max(NARROWEST);
     let top = head_height(caption, &legend, canvas);
@@ -52,8 +53,8 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
 
 const JOIN: Stroke = Stroke::solid(TEXT.faint(0.7), 1.0);
 
-/// Longitude and latitude ranges, and how much shorter a degree east is than a degree north.
-fn ranges(readings: &Readings) -> ((f64, f64), (f64, f64), f64) {
+/// The intervals of longitude and latitude, and the length of a degree east over that of a degree north.
+fn ranges(readings: &Readings) -> (Interval, Interval, f64) {
     let column = |pick: fn(&(f64, f64)) -> f64| {
         let truths: Vec<f64> = readings.truths.iter().map(pick).collect();
         let predicted: Vec<f64> = readings.tests.iter().map(|reading| pick(&reading.prediction)).collect();
@@ -62,10 +63,10 @@ fn ranges(readings: &Readings) -> ((f64, f64), (f64, f64), f64) {
     let (x, y) = (column(|point| point.0), column(|point| point.1));
     let sum: f64 = readings.truths.iter().map(|truth| truth.1).sum();
     let squeeze = (sum / readings.truths.len() as f64).to_radians().cos().max(0.1);
-    let (wide, high) = ((x.1 - x.0) * squeeze, y.1 - y.0);
-    // A handful of places in a row would make a map too slender to read.
+    let (wide, high) = (x.length() * squeeze, y.length());
+    // A few places in a row would make a map too slender to read.
     let more = |needed: f64, has: f64| ((needed / has - 1.0) / 2.0).max(0.0);
-    (widen(x, more(SLENDER * high, wide)), widen(y, more(SLENDER * wide, high)), squeeze)
+    (x.widened(more(SLENDER * high, wide)), y.widened(more(SLENDER * wide, high)), squeeze)
 }
 
 fn draw(scene: &mut Scene, readings: &Readings, panel: &Panel) {
@@ -73,13 +74,13 @@ fn draw(scene: &mut Scene, readings: &Readings, panel: &Panel) {
         scene.dot(at, 2.0, PALE);
     }
     let shown: Vec<&Reading> = readings.tests.iter().filter(|r| panel.holds(r.prediction)).collect();
-    // The rest group lies under the named ones.
+    // The group of all others is drawn below the named ones.
     let (others, named): (Vec<&Reading>, Vec<&Reading>) =
         shown.iter().partition(|reading| reading.ink == GREY);
     for reading in others.into_iter().chain(named) {
         scene.dot(panel.at(reading.prediction), radius(shown.len()), reading.ink.faint(0.8));
     }
-    // On top, or a crowd of dots would hide them; the small dot is the true end.
+    // On top, or many dots would hide them; the small dot is the true end.
     let joined = shown.len().min(JOINED);
     for reading in (0..joined).map(|i| shown[i * shown.len() / joined]) {
         let truth = panel.at(reading.truth);

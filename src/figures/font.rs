@@ -1,6 +1,6 @@
-//! The bundled font: how wide a text runs, and which pixels its letters cover.
+//! The bundled font: the width of a text, and the pixels of its letters.
 //!
-//! plotters would draw letters itself, but forgets the room to the left of each and so spaces them badly.
+//! plotters could draw letters itself, but ignores the room to the left of each and so spaces them badly.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use epaint_default_fonts::UBUNTU_LIGHT;
@@ -12,13 +12,13 @@ fn font() -> Option<&'static FontRef<'static>> {
     FONT.get_or_init(|| FontRef::try_from_slice(UBUNTU_LIGHT).ok()).as_ref()
 }
 
-/// How wide a text runs at this letter size (em), in the size's unit.
+/// The width of a text at a letter size (em), in the size's unit.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    // Without the font only the letters' number is known; half an em each is about right.
+    // Without the font only the number of letters is known; half an em each is about right.
     lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
 }
 
-/// The letters in an SVG that the font of a PNG lacks, for which it has empty boxes.
+/// The letters of an SVG that the font lacks, for which a PNG has empty boxes.
 pub fn letters_without_glyph(svg: &[u8]) -> BTreeSet<char> {
     let Some(font) = font() else { return BTreeSet::new() };
     let is_missing =
@@ -26,7 +26,7 @@ pub fn letters_without_glyph(svg: &[u8]) -> BTreeSet<char> {
     String::from_utf8_lossy(svg).chars().filter(is_missing).collect()
 }
 
-/// Each pixel that a text covers, right of and below the start of its baseline, and how much of it.
+/// The pixels of a text, right of and below the start of its baseline, each with the share that is covered.
 pub(super) fn covered(text: &str, size: f64) -> Vec<(i32, i32, f64)> {
     let mut pixels = Vec::new();
     let Some((font, (glyphs, _))) = font().zip(lay(text, size)) else { return pixels };

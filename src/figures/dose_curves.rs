@@ -1,10 +1,10 @@
-//! Sorts the rows of a dose–response sweep into curves over the dose.
+//! The rows of a dose–response sweep as curves over the dose.
 
-use super::axis::span;
+use super::axis::Interval;
 use crate::error::{Error, Result};
 use crate::results::SweepRow;
 
-/// A curve over the dose: (dose, value) with rising doses.
+/// A curve over the dose: (dose, value) with ascending doses.
 pub(super) type Curve = Vec<(f64, f64)>;
 
 /// One column of the figure: a target moved at a layer.
@@ -20,7 +20,7 @@ pub(super) struct Sweep {
     pub reading: Curves,
     /// The KL divergence from the unsteered model.
     pub kl: Curves,
-    /// The probe's mean change of the reading at the (last) steered layer; empty where that is the last of all.
+    /// The probe's mean change of the reading at the (last) steered layer; empty if that is the last of all.
     pub steered: Curve,
 }
 
@@ -43,9 +43,9 @@ pub(super) fn mean<'a>(curves: impl IntoIterator<Item = &'a Curve>) -> Curve {
 
 /// The least and the greatest of curves at each dose that any of them has.
 pub(super) fn ends(curves: &[Curve]) -> (Curve, Curve) {
-    let at = |dose: f64| span(curves.iter().flatten().filter(|p| p.0 == dose).map(|p| p.1));
+    let at = |dose: f64| Interval::of(curves.iter().flatten().filter(|p| p.0 == dose).map(|p| p.1));
     let points = mean(curves).into_iter().map(|(dose, _)| (dose, at(dose)));
-    points.map(|(dose, (least, most))| ((dose, least), (dose, most))).unzip()
+    points.map(|(dose, of)| ((dose, of.low), (dose, of.high))).unzip()
 }
 
 /// The unit of a target.
@@ -80,6 +80,11 @@ pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
             sweep(&rows.iter().filter(of_key).collect::<Vec<_>>())
         })
         .collect()
+}
+
+/// True if some row is of the probe's direction.
+pub(super) fn has_probe(rows: &[SweepRow]) -> bool {
+    rows.iter().any(|row| row.direction == "probe")
 }
 
 fn place(row: &SweepRow) -> String {
@@ -125,7 +130,7 @@ fn sweep(rows: &[&SweepRow]) -> Result<Sweep> {
     })
 }
 
-/// A row's reading against the same prompt's without steering.
+/// A row's reading minus the same prompt's without steering.
 fn change(row: &SweepRow, rows: &[&SweepRow]) -> Result<f64> {
     // At dose 0 every direction leaves the model as it is.
     let still = rows.iter().find(|other| other.prompt == row.prompt && other.dose == 0.0);

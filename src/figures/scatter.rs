@@ -1,10 +1,11 @@
-//! Predicted against true numbers, such as years.
+//! A scatter plot of predicted against true numbers, such as years.
 
 use super::axis::Axis;
 use super::format::Caption;
+use super::header::{draw_head, head_height, subtitle};
 use super::legend::Swatch;
 use super::panel::{Frame, Panel};
-use super::predictions::{Reading, Readings, draw_head, head_height, limits, radius, subtitle};
+use super::readings::{Reading, Readings, limits, radius};
 use super::scene::Scene;
 use super::style::{AXIS, BLACK, GREY, SHORT_DASH, Stroke};
 
@@ -13,10 +14,10 @@ const LEFT: f64 = 100.0;
 const RIGHT: f64 = 40.0;
 const BELOW: f64 = 66.0;
 const DIAGONAL: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
-/// The length of the small ticks that show where the values of one axis lie.
+/// The length of the small ticks at the values of one axis.
 const RUG: f64 = 9.0;
 
-pub(super) fn scene((target, readings): (&str, &Readings), caption: &Caption) -> Scene {
+pub(super) fn scene(target: &str, readings: &Readings, caption: &Caption) -> Scene {
     let mut legend = readings.legend.clone();
     legend.push(Swatch::Line(DIAGONAL), "predicted = true");
     let width = LEFT + SQUARE + RIGHT;

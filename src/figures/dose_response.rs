@@ -1,13 +1,14 @@
-//! What a dose of steering does to the probe's reading and to the next token.
+//! The effect of a steering dose on the probe's reading and on the next token.
 
-use super::axis::{Axis, span, widen};
+use super::axis::{Axis, Interval};
+use super::dose_curves::{Curve, Curves, Sweep, collect, ends, has_probe, mean, unit};
+use super::figure_kind::{FigureKind, Subject};
+use super::font;
 use super::format::Format;
 use super::legend::{Legend, Swatch};
-use super::letters;
 use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::scene::{Label, Scene};
-use super::series::{Curve, Curves, Sweep, collect, ends, mean, unit};
 use super::style::*;
 use crate::error::Result;
 use crate::results::SweepRow;
@@ -29,12 +30,21 @@ const RANDOM: Stroke = Stroke::solid(GREY, 2.6);
 const BAND: Ink = GREY.faint(0.3);
 const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
 
-/// Draws what each dose does, one column for each target and steered layer: above, how far the probe's
-/// reading at the last layer moves from dose 0; below, the KL divergence from the unsteered model.
+/// The figure in the table of all figures.
+pub(super) const FIGURE: FigureKind = FigureKind {
+    name: "dose_response",
+    about: "the effect of a sweep's doses on readings and on the next token",
+    subject: Subject::Sweep,
+    applies: |rows| has_probe(&rows.sweep),
+    draw: |rows, format| dose_response(&rows.sweep, format),
+};
+
+/// Draws the effect of each dose, one column for each target and steered layer: above, the change of the probe's
+/// reading at the last layer from dose 0; below, the KL divergence from the unsteered model.
 ///
-/// The probe's direction is shown for each prompt and in the mean; random directions, which move the
-/// stream as far, in the mean over all, in a band from the least direction's mean over prompts to the greatest;
-/// dots show the reading at the steered layer, the last of them where several are steered.
+/// The probe's direction is drawn for each prompt and in the mean; random directions, which move the
+/// stream as far, in the mean over all, with a band from the least direction's mean over prompts to the greatest;
+/// dots are the reading at the steered layer, or at the last of several.
 ///
 /// # Units
 /// Doses and readings in degrees or years; KL in nats.
@@ -42,7 +52,7 @@ const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) without rows, without the probe's direction, without dose 0 for
 /// a prompt, for a direction that is neither `probe` nor `random`, or for two rows of the same point;
-/// [`Error::NonFinite`](crate::Error::NonFinite) for a dose, reading or divergence that is no number.
+/// [`Error::NonFinite`](crate::Error::NonFinite) for a dose, reading or divergence that is not finite.
 pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }
@@ -87,17 +97,18 @@ fn capital(word: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn doses(sweep: &Sweep) -> (f64, f64) {
+fn doses(sweep: &Sweep) -> Interval {
     let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random);
-    widen(span(curves.flatten().map(|point| point.0)), 0.04)
+    Interval::of(curves.flatten().map(|point| point.0)).widened(0.04)
 }
 
 fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let unit = unit(&sweep.target);
-    let (low, high) = doses(sweep);
+    let of_doses = doses(sweep);
+    let Interval { low, high } = of_doses;
     let curves = sweep.reading.prompts.iter().chain(&sweep.reading.random).chain([&sweep.steered]);
     let values = curves.flatten().map(|point| point.1).chain([low, high]);
-    let range = widen(span(values), 0.05);
+    let range = Interval::of(values).widened(0.05);
     let is_narrow = frame.width < NARROW;
     let (title, what) = match is_narrow {
         true => (format!("layer {}", sweep.layers), sweep.target.as_str()),
@@ -105,14 +116,14 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     };
     let panel = Panel {
         frame,
-        x: Axis::round((low, high), if is_narrow { 4 } else { 7 }, ""),
+        x: Axis::round(of_doses, if is_narrow { 4 } else { 7 }, ""),
         y: Axis::round(range, 8, &format!("change of the {what} ({unit})")),
         title,
     };
     panel.draw(scene);
     if !is_narrow {
         let note = format!("steered at layer {}, read at layer {}", sweep.layers, sweep.read_layer);
-        let right = frame.left + 1.14 * letters::width(&panel.title, PANEL_TITLE_SIZE) + 12.0;
+        let right = frame.left + 1.14 * font::width(&panel.title, PANEL_TITLE_SIZE) + 12.0;
         scene.text(Label::level(note, (right, frame.top - 11.0), TICK_SIZE));
     }
     scene.line(&[panel.at((low, low)), panel.at((high, high))], IDENTITY);
@@ -124,8 +135,8 @@ fn draw_reading(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
 
 fn draw_kl(scene: &mut Scene, sweep: &Sweep, frame: Frame) {
     let curves = sweep.kl.prompts.iter().chain(&sweep.kl.random);
-    let (low, high) = span(curves.flatten().map(|point| point.1).chain([0.0]));
-    let range = (low, widen((low, high), 0.05).1);
+    let of_values = Interval::of(curves.flatten().map(|point| point.1).chain([0.0]));
+    let range = Interval::new(of_values.low, of_values.widened(0.05).high);
     let panel = Panel {
         frame,
         x: Axis::round(

@@ -1,0 +1,98 @@
+//! A kind of figure: its name, its subject, and its drawing from saved rows.
+
+use super::format::{Caption, Format};
+use crate::error::Result;
+use crate::results::{NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+
+/// A kind of picture.
+#[derive(Debug, Clone, Copy)]
+pub struct FigureKind {
+    /// The name, on the command line and in files.
+    pub name: &'static str,
+    /// The content in one line.
+    pub about: &'static str,
+    /// The results that one picture shows.
+    pub subject: Subject,
+    /// True if the rows are enough.
+    pub(super) applies: fn(&SavedRows) -> bool,
+    pub(super) draw: fn(&SavedRows, Format) -> Result<Vec<u8>>,
+}
+
+/// The results that one picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// All datasets of a model and a prompt.
+    Datasets,
+    /// One dataset.
+    Dataset {
+        /// The end of the file's name, after that of the dataset.
+        suffix: &'static str,
+    },
+    /// One sweep.
+    Sweep,
+}
+
+/// The saved rows of one subject; each figure uses the rows that it needs.
+#[derive(Debug, Clone, Default)]
+pub struct SavedRows {
+    /// Scores of all datasets.
+    pub scores: Vec<ScoreRow>,
+    /// Predictions of one dataset.
+    pub predictions: Captioned<PredictionRow>,
+    /// MLP units of one dataset.
+    pub neurons: Captioned<NeuronRow>,
+    /// Rows of one sweep, of the directions `probe` and `random`.
+    pub sweep: Vec<SweepRow>,
+    /// Points of one sweep; the title names their effect and its unit.
+    pub points: Captioned<SweepPoint>,
+}
+
+/// Rows, and the words over their picture.
+#[derive(Debug, Clone)]
+pub struct Captioned<R> {
+    /// The rows.
+    pub rows: Vec<R>,
+    /// The title.
+    pub title: String,
+    /// The subtitle.
+    pub subtitle: String,
+    /// The scores of the baselines.
+    pub baselines: String,
+}
+
+impl<R> Default for Captioned<R> {
+    fn default() -> Captioned<R> {
+        Captioned { rows: vec![], title: String::new(), subtitle: String::new(), baselines: String::new() }
+    }
+}
+
+impl<R> Captioned<R> {
+    /// The words as figures take them.
+    pub fn caption(&self) -> Caption<'_> {
+        Caption { title: &self.title, subtitle: &self.subtitle, baselines: &self.baselines }
+    }
+}
+
+impl FigureKind {
+    /// True if the rows are enough for this figure.
+    pub fn applies(&self, rows: &SavedRows) -> bool {
+        (self.applies)(rows)
+    }
+
+    /// Draws the figure.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::NonFinite`](crate::Error::NonFinite) for rows that cannot be
+    /// drawn.
+    pub fn draw(&self, rows: &SavedRows, format: Format) -> Result<Vec<u8>> {
+        (self.draw)(rows, format)
+    }
+
+    /// The name of its files, without their ending; `dataset` is that of [`Subject::Dataset`].
+    pub fn file_name(&self, dataset: &str) -> String {
+        match self.subject {
+            Subject::Dataset { suffix } => format!("{dataset}{suffix}"),
+            Subject::Datasets | Subject::Sweep => self.name.to_string(),
+        }
+    }
+}
