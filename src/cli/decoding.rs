@@ -2,9 +2,9 @@
 
 use super::terminal;
 use clap::Args;
+use mappa::Result;
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use mappa::Result;
 use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
