@@ -6,7 +6,7 @@ use super::folders::Lab;
 use super::models::weights_card;
 use super::prompted::Prompted;
 use super::saved_probes::{ProbeChoice, ProbeFinder};
-use crate::activations::Recording;
+use crate::activations::{Recording, hook_points};
 use crate::artefact::{self, Card};
 use crate::datasets::Prompt;
 use crate::error::{Error, Result};
@@ -138,10 +138,8 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
 }
 
 fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
-    let spec = model.spec();
-    let mut present = HookPoint::all(spec.n_layers);
-    present.retain(|point| spec.width_at(*point).is_some());
-    pairs.vectors(model, &HookPoint::choose(&settings.hook_points, &present)?, settings.method)
+    let points = HookPoint::choose(&settings.hook_points, &hook_points(model.spec()))?;
+    pairs.vectors(model, &points, settings.method)
 }
 
 /// Loads vectors that are each as wide as their hook point in a model.

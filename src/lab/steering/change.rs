@@ -3,6 +3,7 @@
 use super::super::saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 use super::latent::{Latent, LoadedLatent};
 use super::recommended_layers as recommended;
+use crate::activations::hook_points;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Capture, Forest, Model};
@@ -188,9 +189,7 @@ impl Change {
     fn named_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
-            let mut present = HookPoint::all(spec.n_layers);
-            present.retain(|point| spec.width_at(*point).is_some());
-            return HookPoint::choose(globs, &present);
+            return HookPoint::choose(globs, &hook_points(spec));
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);
