@@ -39,7 +39,7 @@ pub enum Error {
         /// The columns that are there.
         found: String,
     },
-    /// A file whose content is not what its name promises.
+    /// A file with other content than its name promises.
     #[error("{path}: found {found}; expected {expected}", path = .path.display())]
     BadFile {
         /// The file.
@@ -123,7 +123,7 @@ pub enum Error {
         /// The way out.
         advice: String,
     },
-    /// An argument or a setting outside what is allowed.
+    /// An argument or a setting outside the allowed values.
     #[error("{what}: found {found}; expected {expected}")]
     Invalid {
         /// The argument or setting.

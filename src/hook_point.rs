@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn globs_choose_what_they_mean_once_and_in_the_order_of_the_pass() {
+    fn globs_choose_their_matches_once_and_in_the_order_of_the_pass() {
         let present: Vec<HookPoint> =
             HookPoint::all(12).into_iter().filter(|p| !matches!(p, HookPoint::ResidMid(_))).collect();
         let choose = |list: &str| HookPoint::choose(list, &present).unwrap();

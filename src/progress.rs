@@ -26,8 +26,8 @@ pub enum ProgressUnit {
 
 /// Observes long work: receives progress and remarks, may request a stop.
 pub trait Observer {
-    /// Receives the state of a stage: at its beginning, where an earlier run may have done a part, and again and again until
-    /// `done` is `total`.
+    /// Receives the state of a stage: at its beginning, where an earlier run may have done a part, and again and
+    /// again until `done` is `total`.
     fn progress(&mut self, _progress: &Progress) {}
 
     /// Receives a line about the work that is under way.

@@ -9,7 +9,7 @@ mod store;
 pub(crate) use extract::Batches;
 pub use extract::{
     Division, ExtractedActivations, Placed, Pooling, Prepared, PromptedDataset, Recording, Shard, Span,
-    SpanRow, StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, hook_points, place_all,
-    place_texts, save_unplaced,
+    SpanRow, StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, place_all, place_texts,
+    save_unplaced,
 };
 pub use store::{ActivationStore, Activations, FillSummary, Lock, Verdict};

@@ -1,5 +1,6 @@
 //! The run record beside an artefact: its inputs, its origin, its counts.
 
+use super::date::date_now;
 use super::files::{load_bytes, save_bytes};
 use super::text::text_of;
 use crate::error::{Error, Result};
@@ -9,8 +10,8 @@ use std::path::Path;
 
 /// The run record beside an artefact: its inputs, its origin, its counts.
 ///
-/// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date, version)
-/// and `notes` may differ.
+/// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date,
+/// version) and `notes` may differ.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Card {
     /// The inputs that decide the content, by name.
@@ -129,27 +130,6 @@ fn way_out(field: &str) -> &'static str {
         }
         _ => "move the folder away or name another lab with --lab",
     }
-}
-
-/// The present time in UTC, as `2026-01-31T12:00:00Z`.
-pub fn date_now() -> String {
-    let seconds =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (mut days, second) = ((seconds / 86_400) as i64, seconds % 86_400);
-    let leap = |y: i64| (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-    let mut year = 1970;
-    while days >= 365 + i64::from(leap(year)) {
-        days -= 365 + i64::from(leap(year));
-        year += 1;
-    }
-    let months = [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while days >= months[month] {
-        days -= months[month];
-        month += 1;
-    }
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", month + 1, days + 1)
 }
 
 #[cfg(test)]

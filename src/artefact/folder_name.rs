@@ -33,7 +33,8 @@ pub fn folder_name(what: &str, name: &str) -> Result<String> {
     Err(Error::invalid(what, format!("{name:?}"), expected))
 }
 
-/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without a name.
+/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without
+/// a name.
 ///
 /// # Errors
 /// As [`folder_name`], naming the file.
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_leave_its_folder_is_refused() {
+    fn a_name_that_leads_outside_its_folder_is_refused() {
         for name in
             ["", ".", "..", "...", ". .", "a/b", "a\\b", "../a", "/", "a\nb", "a\u{1b}[2J", "a\0", " "]
         {

@@ -4,13 +4,17 @@
 //! - `text`: text files without a byte order mark, in UTF-8 or refused: [`load_text`], [`text_of`]
 //! - `folder_name`: names that are allowed as a folder's name
 //! - `card`: the run record beside an artefact: [`Card`]
+//! - `date`: the calendar, and the present time for cards
 
 mod card;
+mod date;
 mod files;
 mod folder_name;
 mod text;
 
-pub use card::{Card, date_now};
+pub use card::Card;
+pub use date::date_now;
+pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use files::hex;
 pub use files::{hash, hash_file, load_bytes, save_bytes};
 pub use folder_name::{folder_name, folder_name_of};

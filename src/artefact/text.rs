@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_taken_off_once_and_every_line_end_is_one() {
+    fn a_byte_order_mark_is_removed_once_and_every_line_end_is_a_line_feed() {
         assert_eq!(read("\u{feff}a\r\nb\rc\n".as_bytes()).unwrap(), "a\nb\nc\n");
         assert_eq!(read("\u{feff}".as_bytes()).unwrap(), "");
         assert_eq!(read("a\u{feff}b".as_bytes()).unwrap(), "a\u{feff}b", "within a text it is a character");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn other_encodings_are_told_by_line_with_the_way_out() {
+    fn other_encodings_are_reported_by_line_with_the_way_out() {
         let utf16 = |text: &str, big: bool| -> Vec<u8> {
             text.encode_utf16()
                 .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })

@@ -5,7 +5,7 @@ use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::lab::Lab;
-use mappa::model::{Forest, Model, Untouched};
+use mappa::model::{Forest, Model, NoHook, Prompts};
 use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
@@ -36,7 +36,7 @@ impl Chat {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
-        if !model.tokenizer.chats() {
+        if !model.tokenizer.has_chat_template() {
             let expected = "one with a chat template; `mappa generate` continues plain text";
             return Err(Error::invalid("model to chat with", &model.name, expected));
         }
@@ -76,13 +76,13 @@ impl Chat {
 
     fn answer(&self, model: &Model, turns: &[Turn]) -> Result<String> {
         let prompt = model.tokenizer.conversation(turns)?;
-        let forest = Forest::of_texts(&[prompt.encoded.ids])?;
+        let (forest, last) = Forest::of_texts(&[prompt.encoded.ids])?;
         let mut show = |piece: &str| {
             print!("{piece}");
             _ = std::io::stdout().flush();
         };
         let tokens = self.tokens.clone().usually(ANSWER);
-        let mut texts = tokens.texts((model, forest), &mut Untouched, &mut show)?;
+        let mut texts = tokens.texts(model, Prompts { forest, last }, &mut NoHook, &mut show)?;
         println!();
         Ok(texts.remove(0))
     }

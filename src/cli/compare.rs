@@ -1,4 +1,4 @@
-//! `mappa probe compare` and `geometry`: what was found by probing, held against each other.
+//! `mappa probe compare` and `mappa probe geometry`: analyses of probes that were fitted before.
 
 use super::probing_flags::at_least_two;
 use super::table::print_columns;
@@ -10,29 +10,29 @@ use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
 use std::path::PathBuf;
 
-/// What can be asked of probes that were fitted before.
+/// Analyses of fitted probes.
 #[derive(Subcommand)]
-pub enum Found {
+pub enum Analysis {
     Compare(Compare),
     Geometry(GeometryFlags),
 }
 
-impl Found {
+impl Analysis {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         match self {
-            Found::Compare(args) => args.run(lab),
-            Found::Geometry(args) => args.run(lab),
+            Analysis::Compare(args) => args.run(lab),
+            Analysis::Geometry(args) => args.run(lab),
         }
     }
 }
 
-/// Hold two layers, prompts or models against each other: paired differences with their intervals.
+/// Compare two layers, prompts or models: paired differences with their intervals.
 ///
-/// A and B are folders of probes, MODEL/DATASET/PROMPT, and perhaps a hook point behind @; without one, the
-/// layer is the one whose probe reads its training entities best. Both sides must hold the same test entities.
-/// Another layer than that one is read again from the activations, which must still be there.
-/// Every score is counted on both over the same resamples, so that what both find hard or easy cancels.
+/// A and B are folders of probes, MODEL/DATASET/PROMPT, and perhaps a hook point after @; without one, the
+/// layer with the best leave-one-out R² on training entities. Both sides must have the same test entities.
+/// Another layer is predicted again from the activations, which must still exist.
+/// Both sides are resampled together, so that entities that are hard or easy for both cancel.
 ///
 /// Examples:
 ///   mappa probe compare atlas/art/empty atlas/art/empty@embed                what the blocks add
@@ -98,10 +98,10 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
     ]
 }
 
-/// How what was found lies: principal components, and the angles between probes.
+/// Show the geometry of probes: principal components, and angles between probes.
 ///
-/// Writes into geometry/ beside the probes of each dataset: participation.csv (how many principal components the
-/// stream lies in, and each reading is made of), layers.csv, targets.csv and datasets.csv (cosines between the
+/// Writes into geometry/ beside the probes of each dataset: participation.csv (the number of principal components of the
+/// stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
 /// probes of layers, of latitude and longitude, and of this dataset and the others). docs/neurons.md says how
 /// to read them.
 ///

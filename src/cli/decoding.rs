@@ -2,10 +2,11 @@
 
 use super::terminal;
 use clap::Args;
-use mappa::model::{Continuation, Forest, Hook, Model, Next, Sampling, generate_each};
+use mappa::Result;
+use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use mappa::{Error, Result};
 use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 /// Tokens that steering and `mappa generate` write where nothing is asked for.
@@ -62,8 +63,7 @@ impl How {
         if let Some(note) = model.tokenizer.doubled_bos(prompt) {
             terminal::note(&note);
         }
-        let refused = |problem: String| Error::invalid("--prompt", problem, "a text this model can read");
-        model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)
+        model.tokenizer.encode_prompt(prompt, 0..prompt.len())
     }
 
     /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.
@@ -71,12 +71,13 @@ impl How {
     /// Samples share the prompt's nodes, so that it is computed once.
     pub fn texts(
         &self,
-        (model, prompt): (&Model, &EncodedPrompt),
+        model: &Model,
+        prompt: &EncodedPrompt,
         hook: &mut dyn Hook,
         shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
-        let texts = Forest::of_texts(&vec![prompt.encoded.ids.clone(); self.samples.max(1)])?;
-        self.tokens.texts((model, texts), hook, shown)
+        let (forest, last) = Forest::of_texts(&vec![prompt.encoded.ids.clone(); self.samples.max(1)])?;
+        self.tokens.texts(model, Prompts { forest, last }, hook, shown)
     }
 }
 
@@ -101,36 +102,39 @@ impl Tokens {
     /// The texts that follow the nodes of a forest; `shown` sees the pieces of the first as they come.
     pub fn texts(
         &self,
-        (model, texts): (&Model, (Forest, Vec<u32>)),
+        model: &Model,
+        prompts: Prompts,
         hook: &mut dyn Hook,
         shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
-        let begun: Vec<Vec<u32>> = texts.1.iter().map(|node| texts.0.tokens_to(*node)).collect();
+        let Prompts { forest, last } = &prompts;
+        let begun: Vec<Vec<u32>> = last.iter().map(|node| forest.tokens_to(*node)).collect();
         let mut streamed: Vec<StreamingDecoder> =
             begun.iter().map(|ids| StreamingDecoder::new(&model.tokenizer, ids, &self.stop)).collect();
         let mut failed = Ok(());
-        let (mut first, mut last, mut n_after) = (None, None, 0);
+        let (mut first, mut latest, mut n_after) = (None, None, 0);
         let mut each = |i: usize, id: u32| {
             let now = Instant::now();
             n_after += i32::from(first.is_some());
-            (first, last) = (first.or(Some(now)), Some(now));
+            (first, latest) = (first.or(Some(now)), Some(now));
             match streamed[i].push(id) {
                 Ok(piece) => {
                     if i == 0 {
                         shown(&piece);
                     }
-                    if streamed[i].is_stopped() { Next::Stop } else { Next::More }
+                    if streamed[i].is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 }
                 Err(error) => {
                     failed = Err(error);
-                    Next::Stop
+                    ControlFlow::Break(())
                 }
             }
         };
-        generate_each(&model.transformer, texts, &self.continuation(model), (hook, &mut each))?;
+        let callbacks = Callbacks { hook, on_token: Some(&mut each) };
+        generate_each(&model.transformer, prompts, &self.continuation(model), callbacks)?;
         failed?;
-        if let (Some(first), Some(last), true) = (first, last, self.time) {
-            let seconds = last.duration_since(first).as_secs_f64();
+        if let (Some(first), Some(latest), true) = (first, latest, self.time) {
+            let seconds = latest.duration_since(first).as_secs_f64();
             eprintln!(
                 "{n_after} tokens after the first in {seconds:.4} s: {:.2} a second",
                 f64::from(n_after) / seconds
@@ -147,13 +151,13 @@ impl Tokens {
 }
 
 /// Shows a steered text while it is written.
-pub fn stream(how: &How, (model, prompt): (&Model, &EncodedPrompt), hook: &mut dyn Hook) -> Result<()> {
+pub fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
     let mut show = |piece: &str| {
         print!("{piece}");
         _ = std::io::stdout().flush();
     };
-    let texts = how.texts((model, prompt), hook, &mut show)?;
+    let texts = how.texts(model, prompt, hook, &mut show)?;
     println!();
     texts.iter().skip(1).for_each(|text| println!("{}{text}", prompt.text));
     Ok(())

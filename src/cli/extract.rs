@@ -9,10 +9,10 @@ use clap::Args;
 use mappa::activations::{ActivationStore, Division, Pooling, Shard, Verdict};
 use mappa::datasets::Dataset;
 use mappa::lab::{
-    Done, Extraction, ExtractionSettings, Lab, Prompting, find_dataset, find_model, load_prompts,
+    Done, ExtractionJob, ExtractionSettings, Lab, Prompting, find_dataset, find_model, load_prompts,
     merge_shards, suggest,
 };
-use mappa::model::{Model, Outline};
+use mappa::model::{Model, ModelInfo};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ impl Extract {
         // A prompt that does not suit the dataset is known before the first weights are read.
         all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
         if let Some(n) = self.show_texts {
-            let outline = Outline::of(&find_model(lab, &self.model.name, observer)?)?;
+            let outline = ModelInfo::of(&find_model(lab, &self.model.name, observer)?)?;
             let show = |texts: &Prompting| show_texts::show(texts, &outline, &dataset, n);
             return all.iter().try_for_each(show);
         }
@@ -119,7 +119,7 @@ impl Extract {
         let observer = &mut TerminalObserver::default();
         let prompted = &settings.apply(dataset, model)?;
         let points = settings.points(model.spec())?;
-        let extraction = Extraction { lab, model, prompted, recording: settings.recording() };
+        let extraction = ExtractionJob { lab, model, prompted, recording: settings.recording() };
         let mut division = Division { shard: self.shard, ..Division::of(&model.transformer) };
         division.batch_tokens = self.batch_tokens.map_or(division.batch_tokens, |n| n as usize);
         let how = match extraction.record(&points, division, observer)? {

@@ -6,7 +6,7 @@ use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::Lab;
-use mappa::model::Untouched;
+use mappa::model::NoHook;
 use mappa::tokenizer::ChatDate;
 
 /// Continue a text, without any change.
@@ -34,6 +34,6 @@ impl Generate {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
         let prompt = self.how.framed(&model, &self.prompt)?;
-        stream(&self.how, (&model, &prompt), &mut Untouched)
+        stream(&self.how, &model, &prompt, &mut NoHook)
     }
 }

@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::datasets::ImportPlan;
-use mappa::datasets::{Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+use mappa::datasets::{Imported, IncompleteRows, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetChoice};
 use mappa::lab::{DatasetSource, Lab, Pulled, pull_dataset, suggest};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct ImportFile {
     /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What the dataset is called [default: the file's name without its ending].
+    /// Name of the dataset [default: the file's name without its ending].
     #[arg(long)]
     name: Option<String>,
     /// The column with the entities' names [default: name, title, headline or entity, else one of city, town, place, person, event, work].
@@ -39,7 +39,7 @@ pub struct ImportFile {
     /// The column with the number that probes read.
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
     target: Option<String>,
-    /// What the number is counted in. With years, the column may hold ISO dates as well.
+    /// Unit of the number. With years, the column may hold ISO dates as well.
     #[arg(long, requires = "target")]
     unit: Option<String>,
     /// The column with degrees north, where the target is a place.
@@ -81,15 +81,15 @@ impl ImportFile {
         let unit = self.unit.clone().unwrap_or_default();
         let target = match (&self.target, &self.latitude, &self.longitude) {
             (Some(column), ..) if ["year", "years"].contains(&unit.as_str()) => {
-                TargetOf::Year(column.clone())
+                TargetChoice::Year(column.clone())
             }
-            (Some(column), ..) => TargetOf::Quantity { column: column.clone(), unit },
+            (Some(column), ..) => TargetChoice::Quantity { column: column.clone(), unit },
             (None, Some(latitude), Some(longitude)) => {
-                TargetOf::Place { latitude: latitude.clone(), longitude: longitude.clone() }
+                TargetChoice::Place { latitude: latitude.clone(), longitude: longitude.clone() }
             }
-            _ => TargetOf::Usual,
+            _ => TargetChoice::Usual,
         };
-        let incomplete = if self.skip_incomplete { Incomplete::LeftOut } else { Incomplete::Refused };
+        let incomplete = if self.skip_incomplete { IncompleteRows::LeftOut } else { IncompleteRows::Refused };
         let (entity, groups, test) = (self.entity.clone(), self.groups.clone(), self.test.clone());
         Ok(ImportPlan { name, entity, target, groups, test, incomplete })
     }

@@ -69,7 +69,7 @@ enum Command {
     Datasets(datasets::Datasets),
     Models(models::Models),
     Extract(extract::Extract),
-    Probe(Box<probe::Probe>),
+    Probe(Box<probe::ProbeCommand>),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),

@@ -16,10 +16,10 @@ pub struct ModelFlags {
     /// The model's name in folders and rows of results [default: that of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     pub model_name: Option<String>,
-    /// Numbers that weights lie in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Numbers that weights are held in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     pub dtype: Option<Precision>,
-    /// Where the model computes: cpu, or cuda or metal in a program built with --features cuda or metal.
+    /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).

@@ -5,12 +5,11 @@ use super::table;
 use super::token_flags::PointFlags;
 use clap::{Args, Subcommand};
 use mappa::Result;
-use mappa::hook_point::HookPoint;
 use mappa::hub::RepoId;
 use mappa::lab::{Lab, find_model, pull_model};
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
-use mappa::model::{BUNDLED_MODEL, Compute, Location, Outline, Precision, Spec, count};
+use mappa::model::{BUNDLED_MODEL, Compute, Location, ModelInfo, Precision, Spec, count};
 use mappa::results::parse_rows;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -79,7 +78,7 @@ impl Models {
             Command::Inspect(inspect) => inspect.run(lab),
             Command::HookPoints { model, points } => {
                 let observer = &mut TerminalObserver::default();
-                let spec = Outline::of(&find_model(lab, model, observer)?)?.spec;
+                let spec = ModelInfo::of(&find_model(lab, model, observer)?)?.spec;
                 points.settings().points(&spec)?.iter().for_each(|point| println!("{point}"));
                 Ok(())
             }
@@ -132,9 +131,9 @@ impl Inspect {
     /// Reads no weights, so that a model which does not fit can be looked into.
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
-        let outline = Outline::of(&location)?;
-        let memory = memory_words(&outline, (self.dtype.unwrap_or(outline.precision), self.compute));
-        let Outline { name, spec, tokenizer, stored, .. } = outline;
+        let outline = ModelInfo::of(&location)?;
+        let memory = memory_words(&outline, self.dtype.unwrap_or(outline.precision), self.compute);
+        let ModelInfo { name, spec, tokenizer, stored, .. } = outline;
         let line = |name: &str, value: String| println!("{name:<11} {value}");
         line("model", name);
         line("family", spec.family.into());
@@ -144,8 +143,15 @@ impl Inspect {
         line("d_head", spec.d_head.to_string());
         line("d_mlp", spec.d_mlp.to_string());
         line("d_vocab", format!("{} ({} in the tokenizer)", spec.d_vocab, tokenizer.len()));
-        line("BOS", tokenizer.beginning()?);
-        line("chat", if tokenizer.chats() { "has a template (--chat)".into() } else { "no template".into() });
+        line("BOS", tokenizer.special_prefix()?);
+        line(
+            "chat",
+            if tokenizer.has_chat_template() {
+                "has a template (--chat)".into()
+            } else {
+                "no template".into()
+            },
+        );
         line("context", format!("{} tokens", spec.n_context));
         spec.choices().into_iter().for_each(|(about, words)| line(about, words));
         line("norm eps", format!("{:e}", spec.norm_eps as f32));
@@ -166,7 +172,7 @@ fn type_words(stored: &StoredTypes) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn memory_words(outline: &Outline, (precision, compute): (Precision, Compute)) -> String {
+fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> String {
     let (weights, pass) = (outline.weight_bytes(precision, compute), memory::pass_bytes(&outline.spec));
     let free = memory::available_bytes().map_or("unknown".into(), megabytes);
     let lie = match (compute, precision) {
@@ -181,10 +187,7 @@ fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
     println!("\nhook points, for {{l}} from 0 to {l}, or * for all of them:");
     println!("  embed (blocks.0.hook_resid_pre)");
-    let has = |p: &HookPoint| {
-        p.layer() == l && (spec.block.has_resid_mid() || !matches!(p, HookPoint::ResidMid(_)))
-    };
-    for point in HookPoint::all(spec.n_layers).into_iter().filter(has) {
+    for point in spec.hook_points().into_iter().filter(|point| point.layer() == l) {
         println!("  {}", point.to_string().replacen(&format!(".{l}."), ".{l}.", 1));
     }
 }

@@ -8,14 +8,14 @@ use super::table::print_columns;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{
-    Canvas, ExtractionSettings, Lab, NeuronReport, NeuronSettings, ProbingSettings, draw_neurons,
-    find_dataset, neurons as find_neurons,
+    Canvas, ExtractionJob, ExtractionSettings, Lab, NeuronReport, NeuronSettings, ProbingSettings,
+    draw_neurons, find_dataset, neurons as find_neurons,
 };
 use mappa::results::{AblationRow, NeuronRow};
 
-/// What units are sorted by.
+/// A number by which neurons are sorted.
 type By = fn(&NeuronRow) -> f64;
-/// The units that are listed: what is said of them, how many, and by what they come first.
+/// The neurons that are listed: a name, their number, and the order.
 const LISTED: [(&str, usize, By); 3] = [
     ("correlation", 8, |row| row.rho),
     ("input", 3, |row| row.input_cosine),
@@ -44,10 +44,10 @@ pub struct Neurons {
     dataset: String,
     #[command(flatten)]
     texts: PromptFlags,
-    /// How many units are held; at most half of a block's, so that as many random ones are left.
+    /// Number of neurons that are held; at most half of a block's, so that as many random ones are left.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// How many random choices stand beside them.
+    /// Number of random choices for comparison.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Seeds the probes, as in `mappa probe`.
@@ -70,7 +70,9 @@ impl Neurons {
         let prompted = extraction.apply(dataset, &model)?;
         let probing = ProbingSettings { seed: self.seed, resamples: self.resamples, ..Default::default() };
         let settings = NeuronSettings { top: self.top as usize, seeds: self.seeds, probing };
-        let found = find_neurons(lab, &model, &prompted, &settings, observer)?;
+        let (prompted, recording) = (&prompted, extraction.recording());
+        let job = ExtractionJob { lab, model: &model, prompted, recording };
+        let found = find_neurons(job, &settings, observer)?;
         let NeuronReport { neurons: rows, ablations, folder, probes } = &found;
         for target in prompted.dataset.kind.names() {
             print_units(rows, target);

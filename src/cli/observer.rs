@@ -24,17 +24,18 @@ const LOG_EVERY: Duration = Duration::from_secs(30);
 
 impl TerminalObserver {
     fn bar(&mut self, progress: &Progress) -> &ProgressBar {
-        if self.bar.as_ref().is_some_and(|(stage, _)| stage != progress.stage) {
+        if self.bar.as_ref().is_none_or(|(stage, _)| stage != progress.stage) {
             self.finish();
+            self.logged = None;
         }
         let begin = || {
-            let amount = (progress.total, progress.done);
+            let (total, done) = (progress.total, progress.done);
             let bar = match progress.unit {
                 _ if progress.total == 0 && progress.unit == ProgressUnit::Count => {
                     terminal::spinner(progress.stage)
                 }
-                ProgressUnit::Count => terminal::bar_from(progress.stage, amount),
-                ProgressUnit::Bytes => terminal::byte_bar(progress.stage, amount),
+                ProgressUnit::Count => terminal::bar_from(progress.stage, total, done),
+                ProgressUnit::Bytes => terminal::byte_bar(progress.stage, total, done),
             };
             (progress.stage.to_string(), bar)
         };
@@ -47,7 +48,8 @@ impl TerminalObserver {
         let since = self.logged.get_or_insert_with(Instant::now);
         if is_hidden && *total > 0 && since.elapsed() > LOG_EVERY {
             self.logged = Some(Instant::now());
-            eprintln!("{stage}: {done} of {total} {detail}");
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+            eprintln!("{stage}: {done} of {total}{detail}");
         }
     }
 
@@ -71,7 +73,9 @@ impl Observer for TerminalObserver {
     fn progress(&mut self, progress: &Progress) {
         let bar = self.bar(progress);
         bar.set_position(progress.done);
-        bar.set_message(progress.detail.to_string());
+        if !progress.detail.is_empty() {
+            bar.set_message(format!("({})", progress.detail));
+        }
         let is_hidden = bar.is_hidden();
         self.log(progress, is_hidden);
         if progress.total > 0 && progress.done >= progress.total {

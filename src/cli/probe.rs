@@ -1,6 +1,6 @@
 //! `mappa probe`: probes at every layer, their scores and their baselines.
 
-use super::compare::Found;
+use super::compare::Analysis;
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use super::probing_flags::ProbingFlags;
@@ -30,17 +30,17 @@ use std::collections::HashMap;
 ///   mappa probe --model path/to/pythia-160m --dataset world_place
 ///   mappa probe --dataset world_place --split group:country       each country in turn is held out
 ///   mappa probe --dataset us_place --split blocks:5               parts of the map are held out
-///   mappa probe --train us_place --test world_place               learnt in the one, read in the other
-///   mappa probe --dataset art --method ols,pca,elastic-net        other readers beside the ridge
+///   mappa probe --train us_place --test world_place               trained on the one, tested on the other
+///   mappa probe --dataset art --method ols,pca,elastic-net        other methods beside the ridge probe
 ///   mappa probe --dataset world_place --classes continent --method logistic,mean-difference
 ///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
 ///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
 ///   mappa probe --dataset art --merge                                              the same bytes as one run
 #[derive(Args)]
 #[command(verbatim_doc_comment, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
-pub struct Probe {
+pub struct ProbeCommand {
     #[command(subcommand)]
-    command: Option<Found>,
+    command: Option<Analysis>,
     #[command(flatten)]
     model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
@@ -64,7 +64,7 @@ pub struct Probe {
 /// The share of the greatest squared distance that a suggested target has at least.
 const FAR_ENOUGH: f64 = 0.1;
 
-impl Probe {
+impl ProbeCommand {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         if let Some(command) = &self.command {
@@ -121,7 +121,7 @@ impl Probe {
         Ok(())
     }
 
-    /// A command that steers a text about a test entity towards where or when another is, far from it.
+    /// A command that steers a text about a test entity towards the target of another, far from it.
     fn steer(&self, lab: &Lab, report: &ProbeReport, dataset: &Dataset) -> String {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);

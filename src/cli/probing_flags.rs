@@ -3,31 +3,38 @@
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use mappa::lab::ProbingSettings;
-use mappa::probes::SplitPlan;
+use mappa::probes::{CLASSIFIERS, REGRESSORS, SplitPlan};
 
 /// Takes a number of resamples: of fewer than two there is no interval.
 pub fn at_least_two() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(2..)
 }
 
-/// How probes are fitted and scored.
+/// Lists the methods with their descriptions.
+fn methods_help() -> String {
+    let regressors = REGRESSORS.map(|method| format!("{} ({})", method.name(), method.about())).join(", ");
+    let classifiers = CLASSIFIERS.map(|method| format!("{} ({})", method.name(), method.about())).join(", ");
+    format!(
+        "Methods in addition to the ridge probe, separated by commas: {regressors}; with --classes: {classifiers}"
+    )
+}
+
+/// Fitting and scoring of probes.
 #[derive(Args)]
 pub struct ProbingFlags {
-    /// Readers beside the ridge probe, with commas between several: ols, pca, elastic-net, mlp, sphere (places), rank;
-    /// with --classes: logistic, mean-difference. docs/probes.md says what each is.
-    #[arg(long = "method", value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long = "method", value_name = "NAMES", value_delimiter = ',', help = methods_help())]
     methods: Vec<String>,
-    /// Read the classes of a column as well, such as country; century and decade follow from years.
+    /// Predict the classes of a column as well, such as country; century and decade follow from years.
     #[arg(long, value_name = "COLUMN")]
     classes: Option<String>,
-    /// What is held out: is_test (the dataset's own column), random[:SEED] (a fifth), group:COLUMN[:FOLDS]
+    /// Entities that are held out: is_test (the dataset's own column), random[:SEED] (a fifth), group:COLUMN[:FOLDS]
     /// (each group in turn, such as group:country or group:century), blocks:DEGREES[:FOLDS] (parts of the map).
     #[arg(long, default_value_t, value_name = "PLAN")]
     split: SplitPlan,
-    /// Learn from this dataset's training entities, and read the test entities of the other.
+    /// Train on this dataset's training entities, and test on the test entities of the other.
     #[arg(long, value_name = "NAME|FILE")]
     train: Option<String>,
-    /// Learn from activations under this prompt, and read those under the other.
+    /// Train on activations under this prompt, and test on those under the other.
     #[arg(long, value_name = "NAME|TEMPLATE")]
     train_prompt: Option<String>,
     /// Draw intervals over whole groups of a column rather than over entities, such as country.
@@ -43,11 +50,11 @@ pub struct ProbingFlags {
     /// Add the distances as the paper's reference code computes them, which takes longitude for latitude.
     #[arg(long)]
     paper_metrics: bool,
-    /// How near to a training entity a test entity is reported as leaked: km, or the target's unit
+    /// Distance to a training entity within which a test entity is reported as leaked: km, or the target's unit
     /// [default: 1 km; a day where years have parts; equal numbers of another kind are no leak].
     #[arg(long, value_name = "KM|YEARS|UNITS")]
     leak_within: Option<f64>,
-    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and what readers draw.
+    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and methods that draw.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples of each interval.

@@ -26,7 +26,7 @@ pub struct PromptFlags {
     /// title case, "The Smiths' Girlfriend" without a second s, and headlines with a full stop, which is then read.
     #[arg(long, default_value_t, value_name = "WAY")]
     pub names: Names,
-    /// Whether a token such as <s> begins each text: as-model, always or never.
+    /// A token such as <s> at the beginning of each text: as-model, always or never.
     ///
     /// as-model is what transformers' AutoTokenizer does with the model's folder. With always, a model whose
     /// tokenizer names no such token gets <|endoftext|>, as the paper does it with Pythia.

@@ -5,14 +5,14 @@ use mappa::Result;
 use mappa::activations::{Placed, PromptedDataset, Recording, Span, Unplaced, place_texts};
 use mappa::datasets::Dataset;
 use mappa::lab::Prompting;
-use mappa::model::{Direction, Outline};
+use mappa::model::{AttentionDirection, ModelInfo};
 use mappa::tokenizer::Tokenizer;
 
 /// The number of entities without a place that are listed.
 const MOST_UNPLACED: usize = 20;
 
 /// Prints the first texts of a dataset, and the entities without a place in theirs.
-pub fn show(texts: &Prompting, outline: &Outline, dataset: &Dataset, n: usize) -> Result<()> {
+pub fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize) -> Result<()> {
     let prompt = texts.prompt(dataset)?;
     let tokenizer = texts.tokenizer(outline.tokenizer.clone(), &mut TerminalObserver::default())?;
     let direction = outline.spec.attention.direction;
@@ -24,7 +24,7 @@ pub fn show(texts: &Prompting, outline: &Outline, dataset: &Dataset, n: usize) -
     )?;
     let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
     println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
-    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.beginning()?, spans.len());
+    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.special_prefix()?, spans.len());
     if let Some(remark) = tokenizer.bos_conflict() {
         println!("note: {remark}");
     }
@@ -55,10 +55,10 @@ fn marked(tokenizer: &Tokenizer, span: &Span) -> String {
     span.ids.iter().enumerate().map(token).collect::<Vec<_>>().join(" ")
 }
 
-fn read_at(tokenizer: &Tokenizer, span: &Span, direction: Direction) -> String {
+fn read_at(tokenizer: &Tokenizer, span: &Span, direction: AttentionDirection) -> String {
     let token = tokenizer.token(span.ids[span.last]).escape_debug().to_string();
     match direction {
-        Direction::Causal if span.last + 1 < span.ids.len() => {
+        AttentionDirection::Causal if span.last + 1 < span.ids.len() => {
             format!("{token}; what follows it is not seen")
         }
         _ => token,

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM while something is recorded: the first asks it to stop, the second ends the program.
+//! Ctrl-C and SIGTERM while work is under way: the first requests a stop, the second ends the program.
 
 use mappa::{Error, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -6,17 +6,16 @@ use signal_hook::flag;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Whether the next signal ends the program, as it does without us. Only while something is recorded
-/// does it not; the first signal then makes it so.
+/// True if the next signal ends the program, as it does by default; false while work listens to the first signal.
 static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// While this lives, the first signal only asks.
+/// While this exists, the first signal only requests a stop.
 pub struct Stopping {
     ends: Arc<AtomicBool>,
 }
 
 impl Stopping {
-    /// Listens from now on.
+    /// Begins to listen.
     pub fn begin() -> Result<Stopping> {
         let ends = match ENDS.get() {
             Some(ends) => ends.clone(),
@@ -35,7 +34,7 @@ impl Stopping {
         Ok(Stopping { ends })
     }
 
-    /// Whether a signal came.
+    /// Returns true if a signal came.
     pub fn is_asked(&self) -> bool {
         self.ends.load(Ordering::SeqCst)
     }

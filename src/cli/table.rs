@@ -4,7 +4,8 @@ use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::test_r2;
 use mappa::results::{
-    CENTROID, MAJORITY, MEAN, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, UNTRAINED,
+    CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
+    UNTRAINED,
 };
 
 /// A whole number in groups of three digits.
@@ -84,32 +85,28 @@ pub fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
         let is_other = |r: &&ScoreRow| {
-            let is_main = (r.metric == "r2" && r.target == "mean") || r.metric == "accuracy";
-            is_main && r.split == "test" && r.hook_point == point && !r.method.contains('/')
+            let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
+            is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline =
             |r: &&ScoreRow| [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&r.method.as_str());
         let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
-        let beside = |row: &ScoreRow, method: String, point: &str| {
-            let is = |r: &&ScoreRow| {
-                r.method == method
-                    && r.split == "test"
-                    && r.hook_point == point
-                    && (&r.metric, &r.target) == (&row.metric, &row.target)
-            };
-            rows.iter().find(is).map_or("–".to_string(), |r| format!("{:.2}", r.value))
+        let baseline = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
+            let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);
+            found.map_or("–".to_string(), |r| format!("{:.2}", r.value))
         };
         let line = |row: &ScoreRow| {
-            let of_method = |baseline: &str| beside(row, format!("{}/{baseline}", row.method), &point);
-            let what = if row.metric == "r2" { "R²".into() } else { format!("accuracy, {}", row.target) };
-            let blind = |method: &str| beside(row, method.into(), "");
+            let of_method =
+                |name: &str| baseline(row, &format!("{}/{name}", row.method), Some(report.best.point));
+            let what = if row.metric == R2 { "R²".into() } else { format!("accuracy, {}", row.target) };
+            let without_model = |method: &str| baseline(row, method, None);
             vec![
                 row.method.clone(),
                 what,
                 format!("{:.3}", row.value),
                 format!("{:.3} to {:.3}", row.low, row.high),
-                blind(NAMES_ONLY),
-                blind(MAJORITY),
+                without_model(NAMES_ONLY),
+                without_model(MAJORITY),
                 of_method(UNTRAINED),
                 of_method(SHUFFLED_WEIGHTS),
                 of_method(SHUFFLED),
@@ -162,13 +159,13 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     }
     let name = point.to_string();
     let is_mae = |r: &&ScoreRow| {
-        r.method == RIDGE && r.split == "test" && r.hook_point == name && r.metric.starts_with("mae")
+        r.method == RIDGE && r.split == TEST && r.hook_point == name && r.metric.starts_with("mae")
     };
     let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
     rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
 }
 
-/// How wide the column of names is.
+/// The width of the column of names.
 fn widest(datasets: &[(String, &ProbeReport)]) -> usize {
     datasets.iter().map(|(dataset, _)| dataset.chars().count()).max().unwrap_or(0).max(18)
 }
@@ -190,9 +187,7 @@ pub fn print_curves(datasets: &[(String, &ProbeReport)]) {
 
 /// The test R² at each hook point.
 fn curve(rows: &[ScoreRow], method: &str) -> Vec<f64> {
-    let is_drawn =
-        |r: &&ScoreRow| r.method == method && r.split == "test" && r.metric == "r2" && r.target == "mean";
-    rows.iter().filter(is_drawn).map(|r| r.value).collect()
+    ScoreKey::test_r2(method).all(rows).map(|r| r.value).collect()
 }
 
 fn blocks(curve: &[f64], top: f64) -> String {

@@ -1,4 +1,4 @@
-//! What the person at the terminal sees besides results: progress and errors, on stderr.
+//! Progress bars, notes and errors on standard error.
 
 use super::pace::Pace;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -11,20 +11,20 @@ use std::time::Duration;
 
 /// A progress bar with rate and time left.
 pub fn bar(title: &str, n: u64) -> ProgressBar {
-    bar_from(title, (n, 0))
+    bar_from(title, n, 0)
 }
 
 /// A progress bar over work of which an earlier run did a part, which says nothing about the rate of this one.
-pub fn bar_from(title: &str, (n, done): (u64, u64)) -> ProgressBar {
-    styled(title, (n, done), "{prefix:<28} {bar:28} {pos}/{len} {rate}, {left} left {msg}")
+pub fn bar_from(title: &str, n: u64, done: u64) -> ProgressBar {
+    styled(title, n, done, "{prefix:<28} {bar:28} {pos}/{len} {rate}, {left} left {msg}")
 }
 
 /// A progress bar over bytes, with rate and time left.
-pub fn byte_bar(title: &str, (n, done): (u64, u64)) -> ProgressBar {
-    styled(title, (n, done), "{prefix:<28} {bar:28} {bytes}/{total_bytes} {left} left {msg}")
+pub fn byte_bar(title: &str, n: u64, done: u64) -> ProgressBar {
+    styled(title, n, done, "{prefix:<28} {bar:28} {bytes}/{total_bytes} {left} left {msg}")
 }
 
-fn styled(title: &str, (n, done): (u64, u64), template: &str) -> ProgressBar {
+fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
     let (left, rate) = (Pace::default(), Pace::default());
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -37,7 +37,7 @@ fn styled(title: &str, (n, done): (u64, u64), template: &str) -> ProgressBar {
 
 /// A sign of life where it is not known how much is to be done.
 pub fn spinner(title: &str) -> ProgressBar {
-    styled(title, (0, 0), "{prefix:<28} {spinner} {elapsed}")
+    styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
 /// Lets the program end quietly when nobody reads its output any more, as under `| head`, and with one line when its

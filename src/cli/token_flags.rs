@@ -7,7 +7,7 @@ use mappa::lab::{ExtractionSettings, Prompting};
 /// Tokens, pooling, and stored numbers.
 #[derive(Args)]
 pub struct TokenFlags {
-    /// What is read of the tokens: last, first, mean, max, or every (a row each).
+    /// Pooling of the tokens: last, first, mean, max, or every (a row each).
     #[arg(long, default_value = "last", value_name = "TOKENS")]
     read: Pooling,
     /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.

@@ -33,7 +33,7 @@ pub struct Train {
     /// Default: the six bundled ones.
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
-    /// How many sentences begin with each entity.
+    /// Number of sentences that begin with each entity.
     #[arg(long, default_value_t = 160)]
     sentences: usize,
     /// Width of the residual stream.
@@ -102,7 +102,7 @@ impl Train {
             None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
-        let n_tokens = self.train(&mut trainer, &card, (&folder, &tokenizer))?;
+        let n_tokens = self.train(&mut trainer, &card, &folder, &tokenizer)?;
         export(&trainer, &tokenizer, &folder)?;
         card.note("minutes", format!("{:.1}", started.elapsed().as_secs_f64() / 60.0))
             .note("steps", trainer.steps().0)
@@ -174,7 +174,8 @@ impl Train {
         &self,
         trainer: &mut ModelTrainer,
         card: &Card,
-        (folder, tokenizer): (&Path, &[u8]),
+        folder: &Path,
+        tokenizer: &[u8],
     ) -> Result<usize> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");

@@ -22,7 +22,7 @@ fn bytes(name: &str) -> Option<&'static [u8]> {
     })
 }
 
-/// A bundled dataset by its name.
+/// Loads a bundled dataset by its name.
 ///
 /// # Errors
 /// [`Error::Invalid`] listing the bundled names.
@@ -31,7 +31,7 @@ pub fn bundled(name: &str) -> Result<Dataset> {
     parse(Path::new(&format!("datasets/{name}.csv")), bytes)
 }
 
-/// The name that results give the dataset which [`find`] makes of a path or name: a file's stem, else the name.
+/// The name, in results, of the dataset that [`find`] returns for a path or name: a file's stem, else the name.
 pub fn name_of(name: &str) -> String {
     let file = Path::new(name);
     match (Format::of(file), file.file_stem()) {
@@ -40,10 +40,11 @@ pub fn name_of(name: &str) -> String {
     }
 }
 
-/// A dataset by path or name: a file by its ending, else `datasets/NAME.csv` in the lab, else a bundled one.
+/// Loads a dataset by path or name: a file with a known ending, else `datasets/NAME.csv` in the lab, else a bundled
+/// one.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Invalid`] if there is neither file nor bundled dataset of that name.
+/// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.
 pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
     let file = Path::new(name);
     if Format::of(file).is_some() {

@@ -1,14 +1,14 @@
-//! Holds one dataset against another: rows of the same name must agree on where or when.
+//! Comparison of two datasets: rows with the same name must have the same place or year.
 
 use super::entity::{Dataset, Entity, Target};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
-/// Names that differ from another source's, each with its reason.
+/// Names whose target differs from another source's, each with the reason.
 const EXCEPTIONS: &str = include_str!("../../datasets/exceptions.csv");
 
-/// A row of ours whose name stands in the reference with another place or year.
+/// A row of ours whose name has another place or year in the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disagreement {
     /// Our entity.
@@ -19,25 +19,25 @@ pub struct Disagreement {
     pub ours: Target,
     /// The nearest of the reference's targets for that name.
     pub theirs: Target,
-    /// How far apart they are: the larger difference in degrees, or years.
+    /// The difference of the two: the larger one in degrees, or years.
     pub difference: f64,
 }
 
-/// What holding a dataset against another found.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckReport {
     /// Rows of ours.
     pub n_rows: usize,
-    /// Rows of ours whose name (and state or borough, where both have one) stands in the reference.
+    /// Rows of ours whose name (and state or borough, if both files have one) is in the reference.
     pub n_shared: usize,
-    /// Shared rows of which no reference row lies within the tolerance.
+    /// Shared rows without a reference row within the tolerance.
     pub disagreements: Vec<Disagreement>,
 }
 
-/// The names in a bundled dataset whose difference from another source has a stated reason.
+/// The names in a bundled dataset whose difference from another source is explained.
 ///
 /// # Errors
-/// [`Error::BadFile`] if the list is not whole, which a user cannot cause.
+/// [`Error::BadFile`] if the list is damaged, which a user cannot cause.
 pub fn known_exceptions(dataset: &str) -> Result<HashSet<String>> {
     #[derive(Deserialize)]
     struct Row {
@@ -54,7 +54,7 @@ pub fn known_exceptions(dataset: &str) -> Result<HashSet<String>> {
 /// The tolerance for a dataset.
 ///
 /// # Units
-/// Degrees for places (finer for New York, where the whole city spans half a degree), else years.
+/// Degrees for places (finer for New York, since the whole city spans half a degree), else years.
 pub fn tolerance(dataset: &Dataset) -> f64 {
     match (dataset.entities.first().map(|e| e.target), dataset.name.as_str()) {
         (Some(Target::Place { .. }), "nyc_place") => 0.02,
@@ -63,11 +63,11 @@ pub fn tolerance(dataset: &Dataset) -> f64 {
     }
 }
 
-/// Compares every row of `ours` whose name also stands in `reference`.
+/// Compares every row of `ours` whose name is also in `reference`.
 ///
 /// Several reference rows may share a name; one within the tolerance is agreement.
 pub fn check_against(ours: &Dataset, reference: &Dataset) -> CheckReport {
-    // Within these the name alone is ambiguous: every state has its Springfield.
+    // In files with these columns the name alone is ambiguous: every state has its Springfield.
     let place_key = ["state_name", "borough_name"].into_iter().find_map(|key| {
         let column = |d: &Dataset| d.group_columns.iter().position(|c| c == key);
         Some((column(ours)?, column(reference)?))
@@ -97,7 +97,7 @@ pub fn check_against(ours: &Dataset, reference: &Dataset) -> CheckReport {
     report
 }
 
-/// The larger difference in degrees (longitudes across the seam included), or in years.
+/// The larger difference in degrees (longitudes the short way round), or in years.
 fn difference(a: Target, b: Target) -> f64 {
     match (a, b) {
         (Target::Place { lat: lat_a, lon: lon_a }, Target::Place { lat: lat_b, lon: lon_b }) => {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn one_near_namesake_is_agreement_and_the_state_tells_namesakes_apart() {
+    fn one_near_namesake_is_agreement_and_the_state_separates_namesakes() {
         let ours = places("Salem,Oregon,44.94,-123.03\nAda,Ohio,40.8,-83.8\nFiji Seam,Guam,0,179.9\n");
         let reference = places(
             "Salem,Oregon,10,10\nSalem,Oregon,44.9,-123.0\nSalem,Ohio,40.9,-80.8\nAda,Ohio,41.2,-83.8\nfiji seam,Guam,0,-179.9\n",

@@ -1,4 +1,4 @@
-//! An entity: a name, where or when it is, and the groups it belongs to.
+//! An entity: its name, its target (a place, a year or another number), and its groups.
 
 use super::table::Table;
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ impl Lon {
     }
 }
 
-/// What a probe is asked to read.
+/// The value that a probe predicts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Target {
     /// A point on the Earth.
@@ -68,7 +68,7 @@ pub enum Target {
     },
     /// A time, in decimal years, negative before the common era.
     Year(f64),
-    /// Any other number; what it counts stands in the dataset's [`TargetKind`].
+    /// Any other number; its name and unit are in the dataset's [`TargetKind`].
     Quantity(f64),
 }
 
@@ -79,16 +79,16 @@ pub enum TargetKind {
     Place,
     /// A decimal year.
     Year,
-    /// A number of the user's own.
+    /// Another number.
     Quantity(Quantity),
 }
 
-/// What a number of the user's own is.
+/// The name and unit of a target that is neither a place nor a year.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity {
-    /// What it is called, such as `population`.
+    /// Its name, such as `population`.
     pub name: String,
-    /// What it is counted in, such as `people`; empty for a plain number.
+    /// Its unit, such as `people`; empty for a plain number.
     pub unit: String,
 }
 
@@ -102,7 +102,7 @@ impl TargetKind {
         }
     }
 
-    /// What the values are counted in; empty for a plain number.
+    /// The unit of the values; empty for a plain number.
     pub fn unit(&self) -> &str {
         match self {
             TargetKind::Place => "degrees",
@@ -127,13 +127,13 @@ impl Target {
 pub struct Entity {
     /// The row in its file, counted from 1 without the header.
     pub row: u64,
-    /// The name as a text writes it ("Agatha Christie's Curtain" for a work with its creator).
+    /// The name as it appears in a text ("Agatha Christie's Curtain" for a work with its creator).
     pub name: String,
-    /// Where or when it is.
+    /// Its place, year or number.
     pub target: Target,
     /// The value of each of the dataset's group columns, in the order of [`Dataset::group_columns`].
     pub groups: Vec<String>,
-    /// Whether it belongs to the test split.
+    /// True if it belongs to the test split.
     pub is_test: bool,
 }
 
@@ -144,27 +144,27 @@ pub struct Dataset {
     pub name: String,
     /// The kind of its targets.
     pub kind: TargetKind,
-    /// The group columns that the file has; the first is the one the centroid baseline uses.
+    /// The group columns of the file; the centroid baseline uses the first.
     pub group_columns: Vec<String>,
     /// The entities.
     pub entities: Vec<Entity>,
-    /// The column that their names come from, such as `title`.
+    /// The column of their names, such as `title`.
     pub name_column: String,
     /// All of the file's cells, by the entities' rows.
     pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Remarks for a reader of the file, such as columns that were left out; a sentence each.
+    /// Remarks on the file, such as the columns that were left out; a sentence each.
     pub notes: Vec<String>,
 }
 
 impl Dataset {
-    /// The value of an entity's first group column, or an empty string where there is none.
+    /// The value of an entity's first group column; empty if there is none.
     pub fn group<'a>(&self, entity: &'a Entity) -> &'a str {
         entity.groups.first().map_or("", String::as_str)
     }
 
-    /// The dataset without some of its entities, given by their places in [`Dataset::entities`].
+    /// The dataset without some of its entities, given by their positions in [`Dataset::entities`].
     pub fn without(&self, left_out: &[usize]) -> Dataset {
         let mut is_kept = vec![true; self.entities.len()];
         left_out.iter().for_each(|i| is_kept[*i] = false);

@@ -1,4 +1,4 @@
-//! The values of entities in a column of their file, or in one that follows from their years; they group entities.
+//! The values of entities in a column, which group them: a column of their file, or one derived from their years.
 
 use super::ages::age;
 use super::entity::{Dataset, Target};
@@ -9,8 +9,8 @@ use std::collections::HashMap;
 /// Columns that a dataset of years has even if its file does not.
 const DERIVED: [&str; 3] = ["century", "decade", "age"];
 
-/// The value of each entity in a column, in dataset order: any column of the file; for years also `century` and `decade`,
-/// which are the first year of each, such as `1900`, and `age`, such as `Roman`.
+/// The value of each entity in a column, in dataset order: any column of the file; for years also `century` and
+/// `decade`, which are the first year of each, such as `1900`, and `age`, such as `Roman`.
 ///
 /// # Errors
 /// [`Error::Invalid`] listing the columns of the dataset.
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_is_not_there_is_refused_with_those_that_are() {
+    fn a_missing_column_is_refused_with_a_list_of_columns() {
         let places = bundled("world_place").unwrap();
         for column in ["moon", "century"] {
             let error = labels(&places, column).unwrap_err().to_string();

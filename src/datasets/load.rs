@@ -1,4 +1,4 @@
-//! One loader for the bundled files, the paper's and the user's own: columns decide what a file is.
+//! One loader for the bundled files, the paper's and the user's own: the columns decide on the kind of a dataset.
 
 use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// Reads a dataset from a CSV, TSV, JSON or Parquet file; its name is the file's stem.
 ///
 /// # Errors
-/// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row; a file with one bad
-/// row is refused whole, so that nothing is left out silently.
+/// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row. A file with one bad row is
+/// refused as a whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
     folder_name_of("dataset", path)?;
     let (cells, sha256) = formats::load(path, path)?;
@@ -32,7 +32,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
 fn dataset(path: &Path, mut cells: Cells, sha256: String) -> Result<Dataset> {
     let headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
     cells.columns = headings.iter().map(|heading| heading.name.clone()).collect();
-    // Names may only now be alike: `year [group]`, `year`.
+    // Without their marks two names may be equal: `year [group]`, `year`.
     cells.check(path)?;
     let sheet = Sheet { path, headings: &headings, cells: &cells };
     let columns = Columns::of(&sheet)?;
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_come_before_names_and_columns_in_any_order_keep_north_north() {
+    fn marked_headings_come_before_names_and_latitude_is_found_in_any_order() {
         let text = "x [longitude],who [name],creator,y [latitude],name,death_year,part [test]\n170,A,B,-3,C,7,test\n";
         let dataset = read(text).unwrap();
         let entity = &dataset.entities[0];
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_lists_what_is_there() {
+    fn a_missing_column_lists_the_columns_of_the_file() {
         let error = read("name,latitude\nA,1\n").unwrap_err().to_string();
         assert!(error.contains("`longitude`") && error.contains("name, latitude"), "{error}");
         let error = read("name,colour\nA,red\n").unwrap_err().to_string();

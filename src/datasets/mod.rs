@@ -28,7 +28,7 @@ pub(crate) use ages::age_names;
 pub use bundled::{BUNDLED, bundled, find, name_of};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};
-pub use import::{ImportPlan, Imported, Incomplete, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetOf};
+pub use import::{ImportPlan, Imported, IncompleteRows, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetChoice};
 pub(crate) use labels::numbered;
 pub use labels::{column_values, labels};
 pub use load::{load, parse};

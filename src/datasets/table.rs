@@ -1,8 +1,8 @@
-//! The cells of a dataset's file, by row and column: what prompts may name.
+//! The cells of a dataset's file, by row and column; prompts may name any column.
 
 use csv::StringRecord;
 
-/// A dataset's file as it was read, without its header.
+/// The cells of a dataset's file, without its header.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
     columns: Vec<String>,
@@ -25,12 +25,12 @@ impl Table {
         &self.columns
     }
 
-    /// The place of a column.
+    /// The position of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
     }
 
-    /// What stands in a row, counted from 1, without the white space around it.
+    /// A cell of a row, counted from 1, without the white space around it.
     pub fn cell(&self, row: u64, column: usize) -> Option<&str> {
         let record = self.records.get(usize::try_from(row).ok()?.checked_sub(1)?)?;
         record.get(column).map(str::trim)

@@ -9,7 +9,9 @@ use super::panel::{Frame, Panel};
 use super::scene::Scene;
 use super::style::*;
 use crate::error::{Error, Result};
-use crate::results::{CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED};
+use crate::results::{
+    CENTROID, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, TEST, UNTRAINED,
+};
 
 /// The lowest R² on the axis; lower values are drawn on the edge as a triangle.
 const FLOOR: f64 = -0.1;
@@ -102,7 +104,7 @@ pub(super) fn scene(rows: &[ScoreRow]) -> Result<Scene> {
 
 fn collect(rows: &[ScoreRow]) -> Result<Vec<Curves>> {
     let mut all: Vec<Curves> = Vec::new();
-    for row in rows.iter().filter(|row| row.metric == "r2" && row.target == "mean") {
+    for row in rows.iter().filter(|row| row.metric == R2 && row.target == MEAN) {
         let Some(method) = METHODS.iter().position(|(method, ..)| *method == row.method) else { continue };
         let i = all.iter().position(|curves| curves.dataset == row.dataset).unwrap_or_else(|| {
             all.push(Curves { dataset: row.dataset.clone(), scores: Default::default() });
@@ -111,7 +113,7 @@ fn collect(rows: &[ScoreRow]) -> Result<Vec<Curves>> {
         let is_stream = row.hook_point.is_empty()
             || row.hook_point.ends_with("hook_resid_post")
             || row.hook_point == "blocks.0.hook_resid_pre";
-        if row.split == "test" && is_stream {
+        if row.split == TEST && is_stream {
             add(&mut all[i].scores[method], row)?;
         }
     }

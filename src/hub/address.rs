@@ -1,4 +1,4 @@
-//! Addresses: whose they are, where a redirect leads, how a name is written in one.
+//! Addresses: their origin, the target of a redirect, quoted names.
 
 use ureq::http::Uri;
 
@@ -10,7 +10,7 @@ pub(super) fn origin(url: &str) -> Option<(String, String, u16)> {
     Some((scheme, uri.host()?.to_ascii_lowercase(), port))
 }
 
-/// Where a `Location` leads from an address.
+/// The address of a `Location` header, relative to the redirected address.
 pub(super) fn joined(url: &str, location: &str) -> String {
     if origin(location).is_some() {
         return location.to_string();
@@ -24,7 +24,7 @@ pub(super) fn joined(url: &str, location: &str) -> String {
     }
 }
 
-/// A text as one part of an address.
+/// A text as one component of an address, percent-encoded.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_lead_where_browsers_go() {
+    fn redirects_resolve_as_in_browsers() {
         let from = "https://hub.example/a/b";
         assert_eq!(joined(from, "http://x/y"), "http://x/y");
         assert_eq!(joined(from, "//x/y"), "https://x/y");
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_part_of_an_address() {
+    fn names_are_quoted_as_one_component_of_an_address() {
         assert_eq!(quoted("refs/pr/1"), "refs%2Fpr%2F1");
         assert_eq!(quoted("v1.0+a=b-_~"), "v1.0%2Ba%3Db-_~");
     }

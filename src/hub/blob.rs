@@ -1,7 +1,7 @@
-//! A file that is not on the hub: at an address, its content named by the hash that git gives it.
+//! A file outside the hub, at an address, identified by git's hash of its content.
 
 use super::address::origin;
-use super::cache::Cache;
+use super::cache::RepoCache;
 use super::client::{Check, Client, Remote};
 use super::download::download;
 use super::repo::RepoId;
@@ -13,29 +13,29 @@ use std::path::{Path, PathBuf};
 /// A file in somebody's git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// What the progress bar calls it.
+    /// Its name in progress reports.
     pub name: String,
-    /// Where it is fetched from.
+    /// Its address.
     pub url: String,
-    /// The hash that git gives its content: 40 hexadecimal digits.
+    /// Git's hash of its content: 40 hexadecimal digits.
     pub id: String,
 }
 
-/// Brings a file into a folder of downloads, as resumable as the hub's files are, and checks its content; gives
-/// the file, which is named by its hash.
+/// Downloads a file into a folder, resumably as the hub's files, and checks its content; returns its path, named by
+/// its hash.
 ///
-/// Of the settings, certificates, proxy, offline and the wait are heeded; no token is sent anywhere.
+/// Of the settings, certificates, proxy, offline mode and the retry wait are used; no token is sent.
 ///
 /// # Errors
-/// [`Error::NotInCache`] offline, [`Error::HubAnswer`] where there is no such file, and whatever keeps a
-/// download from being whole; [`Error::DownloadDiffers`] for other content.
+/// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if there is no such file, [`Error::DownloadDiffers`]
+/// for other content, and all faults of a download.
 pub fn fetch_blob(
     blob: &Blob,
     folder: &Path,
     settings: &HubSettings,
     observer: &mut dyn Observer,
 ) -> Result<PathBuf> {
-    let cache = Cache::of_files(folder);
+    let cache = RepoCache::of_files(folder);
     let file = cache.blob(&blob.id);
     if file.is_file() {
         return Ok(file);

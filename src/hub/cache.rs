@@ -1,15 +1,15 @@
-//! The cache on disk, laid out as Python's `huggingface_hub` lays it out.
+//! The cache on disk, in the layout of Python's `huggingface_hub`.
 //!
 //! ```text
 //! models--org--name/blobs/ETAG                    a file's content, once for all revisions
-//!                   blobs/ETAG.incomplete         what has come of it
-//!                   refs/REVISION                 the commit that a branch or tag meant when last asked
+//!                   blobs/ETAG.incomplete         its downloaded part
+//!                   refs/REVISION                 the commit of a branch or tag at the last request
 //!                   snapshots/COMMIT/NAME         a relative link to the blob
-//! .locks/models--org--name/ETAG.lock              held by whoever downloads the blob
+//! .locks/models--org--name/ETAG.lock              held by the process that downloads the blob
 //! ```
 //!
-//! Python's `trees/` are not written: a tree names every file of a repo, and beside one Python takes a
-//! snapshot that holds only a model's files for a broken one.
+//! Python's `trees/` are not written: a tree names every file of a repo, and if there is one, Python takes a snapshot
+//! with only a model's files for a broken one.
 
 use super::files;
 use super::repo::{RepoId, is_commit};
@@ -18,32 +18,32 @@ use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// What marks a folder as a cache for backup tools (the Cache Directory Tagging Specification).
+/// The tag that marks a folder as a cache for backup tools (the RepoCache Directory Tagging Specification).
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Downloads from the Hugging Face hub.\n";
 
 /// One repo's part of the cache.
-pub(super) struct Cache {
+pub(super) struct RepoCache {
     root: PathBuf,
     folder: String,
 }
 
-/// A blob that nobody else downloads while this lives.
+/// The right to download a blob, which no other process has at the same time.
 pub(super) enum Lock {
-    /// Held, and let go with the file.
+    /// A lock, released when the file is closed.
     Held(#[expect(dead_code, reason = "closing the file ends the lock")] File),
     /// The file system has no locks.
     Unsupported,
 }
 
-impl Cache {
-    /// The part of a cache folder that belongs to a repo.
-    pub fn new(root: &Path, repo: &RepoId) -> Cache {
-        Cache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
+impl RepoCache {
+    /// The part of a cache folder for a repo.
+    pub fn new(root: &Path, repo: &RepoId) -> RepoCache {
+        RepoCache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
     }
 
-    /// A folder of files that belong to no repo of the hub.
-    pub fn of_files(root: &Path) -> Cache {
-        Cache { root: root.to_path_buf(), folder: "files".into() }
+    /// A folder of files outside the hub.
+    pub fn of_files(root: &Path) -> RepoCache {
+        RepoCache { root: root.to_path_buf(), folder: "files".into() }
     }
 
     /// Makes the folder of blobs.
@@ -66,7 +66,7 @@ impl Cache {
         self.repo().join("blobs").join(etag)
     }
 
-    /// The commit that a revision meant when the hub was last asked.
+    /// The commit of a revision at the last request.
     pub fn commit(&self, repo: &RepoId) -> Option<String> {
         if let Some(commit) = repo.commit() {
             return Some(commit.to_string());
@@ -75,7 +75,7 @@ impl Cache {
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 
-    /// The commit and folder of a whole model, or what is missing and where it was sought.
+    /// The commit and folder of a complete model; else the missing files and the folder that was searched.
     pub fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
         let Some(commit) = self.commit(repo) else {
             return Err((format!("revision `{}`", repo.revision()), self.repo()));
@@ -87,14 +87,14 @@ impl Cache {
         }
     }
 
-    /// Makes the folders, and tags the cache as one.
+    /// Makes the folders, and tags the cache.
     pub fn prepare(&self) -> Result<()> {
         self.make_room()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
     }
 
-    /// Waits until nobody else downloads a blob; `waiting` is called now and then meanwhile.
+    /// Waits until no other process downloads a blob; `waiting` is called repeatedly meanwhile.
     pub fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
         let path = self.root.join(".locks").join(&self.folder).join(format!("{etag}.lock"));
         let folder = path.parent().unwrap_or(&self.root);
@@ -116,7 +116,7 @@ impl Cache {
         }
     }
 
-    /// Where a blob's bytes are gathered; a name of this process's own where locks cannot be had.
+    /// The file in which a blob's bytes are collected; without locks, its name contains the process id.
     pub fn part(&self, etag: &str, lock: Option<&Lock>) -> PathBuf {
         self.blob(&match lock {
             Some(Lock::Unsupported) => format!("{etag}.{:08x}.incomplete", std::process::id()),
@@ -132,7 +132,7 @@ impl Cache {
         if path.exists() {
             return Ok(());
         }
-        // A link whose blob was removed is in the way of the new one.
+        // A link to a removed blob would prevent the new one.
         if path.is_symlink() {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
@@ -142,7 +142,7 @@ impl Cache {
         }
     }
 
-    /// Notes which commit a branch or tag means.
+    /// Records the commit of a branch or tag.
     pub fn save_ref(&self, repo: &RepoId, commit: &str) -> Result<()> {
         if repo.revision() == commit || self.commit(repo).as_deref() == Some(commit) {
             return Ok(());
@@ -156,7 +156,7 @@ fn link(target: PathBuf, _blob: &Path, path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(target, path)
 }
 
-/// Links need a privilege on other systems; a second name for the file needs none.
+/// Symbolic links need a privilege on other systems; hard links need none.
 #[cfg(not(unix))]
 fn link(_target: PathBuf, blob: &Path, path: &Path) -> std::io::Result<()> {
     std::fs::hard_link(blob, path)

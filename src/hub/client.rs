@@ -1,4 +1,4 @@
-//! Requests to the hub: the token stays with it, redirects are followed, refusals are explained.
+//! Requests to the hub: the token is sent to the hub alone, redirects are followed, refusals are explained.
 
 use super::address::{joined, origin, quoted};
 use super::failure::{Failure, Retries, failure};
@@ -11,17 +11,17 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// What comes back from a request.
+/// The response to a request.
 pub(super) type Response = ureq::http::Response<ureq::Body>;
 
 const MAX_REDIRECTS: usize = 8;
 const MAX_LISTING: u64 = 64 << 20;
 
-/// How long to wait for a connection, and for the next bytes of an answer.
+/// The timeouts for a connection, and for the next bytes of a response.
 const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// What the hub says about a repo at a revision.
+/// The hub's listing of a repo at a revision.
 #[derive(serde::Deserialize)]
 pub(super) struct Listing {
     /// The commit.
@@ -38,17 +38,17 @@ pub(super) struct Sibling {
     pub rfilename: String,
 }
 
-/// A file on the hub, as it stands at one commit.
+/// A file on the hub at one commit.
 pub(super) struct Remote {
     /// Its name in the repo.
     pub name: String,
-    /// Where it is fetched from.
+    /// Its address.
     pub url: String,
-    /// What names its content: a SHA-256 for large files, git's own hash for small ones.
+    /// The identity of its content: a SHA-256 for large files, git's hash for small ones.
     pub etag: String,
-    /// Its length in bytes, where the hub says it.
+    /// Its length in bytes, if the hub gives it.
     pub size: Option<u64>,
-    /// How its content is held against its etag.
+    /// The check of its content against its etag.
     pub check: Check,
 }
 
@@ -71,7 +71,7 @@ impl Check {
     }
 }
 
-/// Asks the hub about one repo.
+/// Sends requests about one repo.
 pub(super) struct Client<'a> {
     agent: ureq::Agent,
     bearer: Option<HeaderValue>,
@@ -108,7 +108,7 @@ impl<'a> Client<'a> {
         Retries::new(self.settings.retry_wait)
     }
 
-    /// The repo's commit and files. No connection is told at once; what may pass is tried again.
+    /// The repo's commit and files. Transient failures are retried; a missing connection is reported at once.
     pub fn listing(&self) -> Result<Listing, Failure> {
         let endpoint = &self.settings.endpoint;
         let url =
@@ -127,11 +127,11 @@ impl<'a> Client<'a> {
                 let sha = &listing.sha;
                 if is_commit(sha) { Ok(listing) } else { Err(answer(format!("the commit `{sha}`"))) }
             },
-            |failure| matches!(failure, Failure::Passing(_)),
+            |failure| matches!(failure, Failure::Transient(_)),
         )
     }
 
-    /// What the hub says about a file at a commit.
+    /// The hub's description of a file at a commit.
     pub fn describe(&self, commit: &str, name: &str) -> Result<Remote, Failure> {
         let url = format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, self.repo.id(), quoted(name));
         let response = self
@@ -140,7 +140,7 @@ impl<'a> Client<'a> {
         let headers = response.headers();
         let etag = text(headers, "x-linked-etag").or(text(headers, "etag")).unwrap_or_default();
         let etag = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"').to_string();
-        // The etag becomes a file's name, so it must not be able to name another place.
+        // The etag becomes a file's name, so it must not lead to another folder.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if etag.is_empty() || etag.starts_with('.') || !etag.chars().all(plain) {
             let expected = "an etag that names the file's content; check HF_ENDPOINT".into();
@@ -156,7 +156,8 @@ impl<'a> Client<'a> {
         Ok(Remote { name: name.into(), url, etag, size, check })
     }
 
-    /// Opens a file from a byte on. The answer may be a part (206), all of it (200), or 416: there is no such byte.
+    /// Requests a file from a byte on. The response may be a part (206), the whole file (200), or 416 if there is no
+    /// such byte.
     pub fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
         self.send(&Method::GET, &remote.url, from)
     }
@@ -170,7 +171,7 @@ impl<'a> Client<'a> {
             let Some(next) = location.map(|location| joined(&url, location)) else {
                 return self.judged(&url, response);
             };
-            // What is asked for with HEAD stands in the hub's own answer, not in that of where it keeps large files.
+            // The headers of a HEAD request are in the hub's own response, not in that of its storage for large files.
             let has_etag = response.headers().contains_key("x-linked-etag");
             if method == Method::HEAD && (has_etag || !self.is_hub(&next)) {
                 return Ok(response);
@@ -186,7 +187,7 @@ impl<'a> Client<'a> {
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
-        // Nobody but the hub may learn the token.
+        // The token is secret to all but the hub.
         if let Some(bearer) = self.bearer.as_ref().filter(|_| self.is_hub(url)) {
             request = request.header(header::AUTHORIZATION, bearer);
         }
@@ -194,19 +195,19 @@ impl<'a> Client<'a> {
         self.agent.run(request).map_err(|e| failure(url, e))
     }
 
-    /// Whether an address is the hub's: same scheme, host and port.
+    /// True if an address is the hub's: same scheme, host and port.
     fn is_hub(&self, url: &str) -> bool {
         origin(url).is_some_and(|found| origin(&self.settings.endpoint) == Some(found))
     }
 
     fn judged(&self, url: &str, response: Response) -> Result<Response, Failure> {
         let status = response.status();
-        let passing = || Failure::Passing(format!("{url}: status {status}"));
+        let transient = || Failure::Transient(format!("{url}: status {status}"));
         Err(match status.as_u16() {
             200..=299 | 416 => return Ok(response),
-            408 | 429 | 500..=599 => passing(),
-            // A storage server refuses links that have grown old; the hub gives a fresh one.
-            400..=499 if !self.is_hub(url) => passing(),
+            408 | 429 | 500..=599 => transient(),
+            // A storage server refuses expired links; the hub gives a fresh one.
+            400..=499 if !self.is_hub(url) => transient(),
             401 | 403 | 404 => Failure::Final(self.refusal(url, &response)),
             _ => {
                 let (found, expected) = (format!("status {status}"), "the file or the listing".into());
@@ -215,7 +216,7 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// What a 401, 403 or 404 means; the hub says 401 for a repo that it does not have, too.
+    /// The error for a status 401, 403 or 404; the hub answers 401 for a missing repo, too.
     fn refusal(&self, url: &str, response: &Response) -> Error {
         let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo.id().to_string());
         let code = text(response.headers(), "x-error-code").unwrap_or_default();

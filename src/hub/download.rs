@@ -1,6 +1,6 @@
-//! One file from the hub: gathered in a part file, gone on with after a break, checked, renamed into place.
+//! The download of one file: collected in a part file, resumed after a break, checked, renamed into place.
 
-use super::cache::{Cache, Lock};
+use super::cache::{Lock, RepoCache};
 use super::client::{Check, Client, Remote, Response};
 use super::failure::Failure;
 use crate::artefact;
@@ -15,10 +15,10 @@ use ureq::http::StatusCode;
 
 const CHUNK: usize = 1 << 16;
 
-/// Brings a file's content into the cache, unless it is there.
+/// Downloads a file's content into the cache, unless it is there.
 pub(super) fn download(
     client: &Client,
-    cache: &Cache,
+    cache: &RepoCache,
     remote: &Remote,
     observer: &mut dyn Observer,
 ) -> Result<()> {
@@ -29,7 +29,7 @@ pub(super) fn download(
     let blob = cache.blob(&remote.etag);
     let shared = cache.part(&remote.etag, None);
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    // While another process downloads the same file, its progress is ours.
+    // While another process downloads the same file, its progress is reported.
     let lock: Lock = cache.lock(&remote.etag, || report(length(&shared)))?;
     if blob.exists() {
         report(length(&blob));
@@ -41,7 +41,7 @@ pub(super) fn download(
     part.finish(&blob)
 }
 
-/// A file on its way.
+/// A file that is being downloaded.
 struct Part<'a> {
     path: PathBuf,
     file: File,
@@ -51,7 +51,7 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// What has come before, or an empty file.
+    /// Opens the part of an earlier download, or an empty file.
     fn open(path: PathBuf, remote: &'a Remote) -> Result<Part<'a>> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = file.map_err(Error::io("open", &path))?;
@@ -72,7 +72,7 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// Refuses before the first byte what cannot fit.
+    /// Refuses a file that does not fit on the disk, before the first byte.
     fn check_room(&self) -> Result<()> {
         let needed = self.remote.size.map_or(0, |size| size - self.length);
         match self.free() {
@@ -92,7 +92,8 @@ impl<'a> Part<'a> {
         Error::DiskFull { path: self.path.clone(), needed, free, advice }
     }
 
-    /// Fetches until all is there; a break costs a wait, and several without a byte gained end it.
+    /// Downloads until the file is complete. After a break it waits and retries; several breaks in a row without
+    /// progress end it.
     fn gather(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut retries, mut furthest) = (client.retries(), self.length);
         loop {
@@ -121,7 +122,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// One request for what is still to come.
+    /// Sends one request for the missing bytes.
     fn fetch(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<(), Failure> {
         let response = client.open(self.remote, self.length)?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
@@ -131,10 +132,10 @@ impl<'a> Part<'a> {
                 self.expected_size(),
             )));
         }
-        // A server may ignore the range, or answer with another.
+        // A server may ignore the range, or send another.
         if self.length > 0 && first_byte(&response) != Some(self.length) {
             if response.status() == StatusCode::PARTIAL_CONTENT {
-                return Err(Failure::Passing(format!("{}: another range than asked for", self.remote.url)));
+                return Err(Failure::Transient(format!("{}: another range than asked for", self.remote.url)));
             }
             self.empty().map_err(Failure::Final)?;
         }
@@ -145,7 +146,7 @@ impl<'a> Part<'a> {
                 Ok(0) => return Ok(()),
                 Ok(n) => n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Failure::Passing(e.to_string())),
+                Err(e) => return Err(Failure::Transient(e.to_string())),
             };
             self.write(&chunk[..n]).map_err(Failure::Final)?;
             if self.remote.size.is_some_and(|size| self.length > size) {
@@ -170,14 +171,14 @@ impl<'a> Part<'a> {
         self.remote.size.map_or("another".into(), |size| size.to_string())
     }
 
-    /// An error about content that no further byte can mend.
+    /// Removes the part file; the error about its wrong content.
     fn thrown_away(&self, what: &'static str, found: String, expected: String) -> Error {
-        // If it cannot be removed, the next attempt finds it wrong again and says so.
+        // If it cannot be removed, the next attempt reports the same error.
         let _ = std::fs::remove_file(&self.path);
         Error::DownloadDiffers { file: self.remote.name.clone(), what, found, expected }
     }
 
-    /// Checks the content against its etag, and gives it its place.
+    /// Checks the content against its etag, and renames it into place.
     fn finish(self, blob: &Path) -> Result<()> {
         let etag = &self.remote.etag;
         let found = match self.remote.check {
@@ -193,14 +194,14 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What git calls a file's content: the SHA-1 of its kind, its length and itself.
+/// Git's hash of a file's content: the SHA-1 of its kind, its length and itself.
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);
     artefact::hex(hasher.finalize())
 }
 
-/// The first byte of a partial answer.
+/// The position of the first byte in a partial response.
 fn first_byte(response: &Response) -> Option<u64> {
     if response.status() != StatusCode::PARTIAL_CONTENT {
         return None;
@@ -214,8 +215,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn git_names_contents_as_git_does() {
-        // What `git hash-object` says of an empty file, and of one line.
+    fn blob_ids_equal_those_of_git() {
+        // The output of `git hash-object` for an empty file, and for one line.
         assert_eq!(git_blob(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
         assert_eq!(git_blob(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
     }

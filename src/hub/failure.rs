@@ -1,15 +1,15 @@
-//! Requests that fail: which failures pass, and how often they are waited for.
+//! Failures of requests, and retries of transient ones.
 
 use crate::error::Error;
 use std::time::Duration;
 
-/// Why a request brought nothing.
+/// The failure of a request.
 pub(super) enum Failure {
-    /// There was no connection to the hub.
+    /// No connection to the hub.
     Unreachable(String, Box<ureq::Error>),
-    /// Another try may help.
-    Passing(String),
-    /// Another try will not help.
+    /// A transient failure: a retry may help.
+    Transient(String),
+    /// A final failure: a retry does not help.
     Final(Error),
 }
 
@@ -17,16 +17,17 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::Unreachable(url, source) => write!(f, "{url}: cannot connect: {source}"),
-            Failure::Passing(problem) => f.write_str(problem),
+            Failure::Transient(problem) => f.write_str(problem),
             Failure::Final(error) => write!(f, "{error}"),
         }
     }
 }
 
-/// Whether an error of the transport is a connection that broke, or one that never was.
+/// The failure for an error of the transport: transient for a broken connection, unreachable for one that was never
+/// made.
 pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
     use std::io::ErrorKind as Kind;
-    // Names that cannot be looked up and certificates that are not trusted come as errors of other kinds.
+    // Unknown host names and untrusted certificates are errors of other kinds.
     let broke = |kind| {
         let kinds = [Kind::ConnectionReset, Kind::ConnectionAborted, Kind::BrokenPipe, Kind::UnexpectedEof];
         kinds.contains(&kind) || matches!(kind, Kind::TimedOut | Kind::WouldBlock | Kind::Interrupted)
@@ -38,15 +39,15 @@ pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
         _ => false,
     };
     if passes {
-        Failure::Passing(format!("{url}: {error}"))
+        Failure::Transient(format!("{url}: {error}"))
     } else {
         Failure::Unreachable(url.into(), error.into())
     }
 }
 
-/// A few tries with a wait between them that doubles.
+/// A few attempts with a wait between them that doubles.
 pub(super) struct Retries {
-    /// The tries so far.
+    /// The failed attempts so far.
     pub attempts: u32,
     first: Duration,
 }
@@ -54,12 +55,12 @@ pub(super) struct Retries {
 impl Retries {
     const MAX: u32 = 4;
 
-    /// Fresh tries, with a first wait.
+    /// New attempts, with the first wait.
     pub fn new(first: Duration) -> Retries {
         Retries { attempts: 0, first }
     }
 
-    /// After a failure: waits and says yes, or says that it was the last try.
+    /// Counts a failure; waits and returns true, or returns false after the last attempt.
     pub fn again(&mut self) -> bool {
         self.attempts += 1;
         if self.attempts < Self::MAX {
@@ -68,7 +69,7 @@ impl Retries {
         self.attempts < Self::MAX
     }
 
-    /// Tries until it works, until a failure is not worth another try, or until the tries are used up.
+    /// Repeats an action until it succeeds, until a failure is not worth a retry, or until the attempts are used up.
     pub fn run<T>(
         mut self,
         mut action: impl FnMut() -> Result<T, Failure>,
@@ -89,11 +90,11 @@ mod tests {
     use std::io::{Error, ErrorKind};
 
     #[test]
-    fn what_broke_passes_and_what_never_was_does_not() {
+    fn broken_connections_are_transient_and_missing_ones_are_not() {
         for kind in [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof, ErrorKind::TimedOut] {
-            assert!(matches!(failure("x", ureq::Error::Io(kind.into())), Failure::Passing(_)), "{kind}");
+            assert!(matches!(failure("x", ureq::Error::Io(kind.into())), Failure::Transient(_)), "{kind}");
         }
-        // Looking up a name fails as `other`, a certificate as invalid data.
+        // An unknown host name fails as `other`, a bad certificate as invalid data.
         let never = [
             Error::other("no such name"),
             ErrorKind::InvalidData.into(),

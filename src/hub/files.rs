@@ -1,17 +1,17 @@
-//! Which of a repo's files make a model.
+//! The files of a repo that make a model.
 
 use crate::artefact;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The file that every model needs besides weights and a tokenizer.
+/// The config file, which every model needs.
 pub(super) const CONFIG: &str = "config.json";
 
 /// The tokenizer of newer repos.
 pub(super) const TOKENIZER: &str = "tokenizer.json";
 
-/// The vocabularies of repos without a tokenizer.json; the files of one belong together.
+/// The vocabularies of repos without a tokenizer.json; each is a set of files.
 const VOCABULARIES: [&[&str]; 5] = [
     &["tokenizer.model"],
     &["vocab.json", "merges.txt"],
@@ -20,11 +20,11 @@ const VOCABULARIES: [&[&str]; 5] = [
     &["sentencepiece.bpe.model"],
 ];
 
-/// What is fetched where it exists.
+/// Files that are downloaded if they exist.
 pub(super) const OPTIONAL: [&str; 4] =
     ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"];
 
-/// The weights that can be read, best first; an index names its shards.
+/// The readable weights files, in order of preference; an index names its shards.
 pub(super) const WEIGHTS: [&str; 4] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -32,8 +32,8 @@ pub(super) const WEIGHTS: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// The files of the tokenizer: tokenizer.json, else every vocabulary that is there, as the class that a
-/// config names decides which of them is read; none if there is none.
+/// The files of the tokenizer: tokenizer.json, else every complete vocabulary, since the class in the config decides
+/// which one is read.
 pub(super) fn tokenizer(has: impl Fn(&str) -> bool) -> Vec<&'static str> {
     if has(TOKENIZER) {
         return vec![TOKENIZER];
@@ -42,26 +42,26 @@ pub(super) fn tokenizer(has: impl Fn(&str) -> bool) -> Vec<&'static str> {
     whole.flat_map(|files| files.iter().copied()).collect()
 }
 
-/// The tokenizers that a repo may have, for an error.
+/// The possible tokenizer files, for an error.
 pub(super) fn tokenizers() -> String {
     let older: Vec<String> = VOCABULARIES.iter().map(|files| files.join(" with ")).collect();
     format!("{TOKENIZER} or {}", older.join(" or "))
 }
 
-/// The first of the weights that is there.
+/// The preferred weights file among those of a repo.
 pub(super) fn weights(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     WEIGHTS.into_iter().find(|name| has(name))
 }
 
-/// Whether a weights file only names its shards.
+/// True for a weights file that only names its shards.
 pub(super) fn is_index(name: &str) -> bool {
     name.ends_with(".index.json")
 }
 
-/// The shards that an index names.
+/// The shards in an index.
 ///
 /// # Errors
-/// [`Error::BadFile`] if it is no index, or a name in it would leave its folder.
+/// [`Error::BadFile`] if it is no index, or a name in it leads to another folder.
 pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
@@ -79,7 +79,7 @@ pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>> {
     }
 }
 
-/// What a folder lacks to be a whole model; nothing if it is one.
+/// The files that a folder lacks to be a complete model.
 pub(super) fn missing(folder: &Path) -> Vec<String> {
     let has = |name: &str| folder.join(name).is_file();
     let mut missing = Vec::new();

@@ -1,14 +1,14 @@
-//! Models from the Hugging Face hub, kept in the cache that Python's `huggingface_hub` shares.
+//! Models from the Hugging Face hub, in the cache that Python's `huggingface_hub` shares.
 //!
 //! - `repo`: `org/name@revision`, parsed
-//! - `settings`: what the environment says: where the cache and the hub are, the token, offline or not
-//! - `files`: which of a repo's files make a model
+//! - `settings`: the settings in the environment: cache, hub, token, offline mode
+//! - `files`: the files of a repo that make a model
 //! - `cache`: the layout on disk: blobs, refs, snapshots, locks
-//! - `client`: requests, redirects, and what the hub's refusals mean
-//! - `address`, `failure`: whose an address is; which failures are worth another try
-//! - `download`: one file: resumed, checked, renamed into place
-//! - `snapshot`: all of it: from a repo to a folder
-//! - `blob`: a file that is not on the hub, named by git's hash
+//! - `client`: requests, redirects, and the meaning of the hub's refusals
+//! - `address`, `failure`: origins and parts of addresses; failures, and the retries of transient ones
+//! - `download`: the download of one file: resumed, checked, renamed into place
+//! - `snapshot`: all files of a repo in a folder
+//! - `blob`: a file outside the hub, identified by git's hash
 
 mod address;
 mod blob;

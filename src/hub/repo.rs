@@ -1,10 +1,10 @@
-//! The name of a repo on the hub: `org/name`, with a branch, tag or commit behind `@`.
+//! The name of a repo on the hub: `org/name`, with a branch, tag or commit after `@`.
 
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// The revision that is meant when none is given.
+/// The default revision.
 const DEFAULT_REVISION: &str = "main";
 
 /// The longest repo id that the hub allows.
@@ -18,7 +18,7 @@ pub struct RepoId {
 }
 
 impl RepoId {
-    /// No repo at all, for files that lie elsewhere.
+    /// No repo, for files outside the hub.
     pub(super) fn nameless() -> RepoId {
         RepoId { id: String::new(), revision: DEFAULT_REVISION.into() }
     }
@@ -33,8 +33,7 @@ impl RepoId {
         &self.revision
     }
 
-    /// The name without the organisation, with the revision where one was asked for: what a folder of
-    /// results is called.
+    /// The name without the organisation, with the revision if it is not the default; the name of a folder of results.
     pub fn short_name(&self) -> String {
         let name = self.id.rsplit('/').next().unwrap_or_default();
         match self.revision.as_str() {
@@ -43,7 +42,7 @@ impl RepoId {
         }
     }
 
-    /// The commit, where the revision is one in full.
+    /// The commit, if the revision is a full commit.
     pub(super) fn commit(&self) -> Option<&str> {
         Some(self.revision.as_str()).filter(|revision| is_commit(revision))
     }
@@ -77,13 +76,13 @@ impl FromStr for RepoId {
     }
 }
 
-/// Whether a text is a commit in full.
+/// True for a full commit.
 pub(super) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 fn id_fault(id: &str) -> Option<&'static str> {
-    // The id becomes a folder's name with `--` for `/`, so `--` itself would make two repos one.
+    // The id becomes a folder's name with `--` for `/`, so `--` in an id would give two repos one folder.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let parts: Vec<&str> = id.split('/').collect();
     match () {
@@ -102,7 +101,7 @@ fn id_fault(id: &str) -> Option<&'static str> {
 }
 
 fn revision_fault(revision: &str) -> Option<&'static str> {
-    // The revision becomes a path below `refs/`, so every part of it must be a plain name.
+    // The revision becomes a path below `refs/`, so every component must be a plain name.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+=".contains(c);
     let bad = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with('.');
     match () {
@@ -121,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repos_and_revisions_are_told_apart() {
+    fn repos_and_revisions_are_parsed() {
         let repo: RepoId = "EleutherAI/pythia-160m@step3000".parse().unwrap();
         assert_eq!((repo.id(), repo.revision()), ("EleutherAI/pythia-160m", "step3000"));
         assert_eq!(repo.to_string(), "EleutherAI/pythia-160m@step3000");
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_the_cache_or_is_no_name_is_refused() {
+    fn names_that_lead_outside_the_cache_or_are_invalid_are_refused() {
         let long = format!("a/{}", "b".repeat(95));
         let ids =
             ["", "/", "a/", "/b", "a/b/c", "..", "a/..", "../b", "a/b c", "a/b\\c", "a/b--c", "a/-b", ".a/b"];

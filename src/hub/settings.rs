@@ -1,4 +1,4 @@
-//! What the environment says about the hub: read once, by the names that Python's `huggingface_hub` reads.
+//! The settings of the hub in the environment, in the variables of Python's `huggingface_hub`; read once.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -6,22 +6,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where the hub and the cache are, and who asks.
+/// The hub's and the cache's place, the token, and the settings of requests.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// The cache folder: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in the user's cache.
+    /// The cache folder: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `huggingface/hub` in the user's cache.
     pub cache: PathBuf,
-    /// The hub: `HF_ENDPOINT`, without a slash at its end.
+    /// The hub's address: `HF_ENDPOINT`, without a slash at its end.
     pub endpoint: String,
-    /// Who asks: `HF_TOKEN`, else what the token file holds.
+    /// The token: `HF_TOKEN`, else the content of the token file.
     pub token: Option<Token>,
-    /// Whether nothing may be asked: `HF_HUB_OFFLINE`.
+    /// True in offline mode, without any request: `HF_HUB_OFFLINE`.
     pub offline: bool,
-    /// A file of certificates to trust instead of the built-in ones: `SSL_CERT_FILE`.
+    /// A file of trusted certificates instead of the built-in ones: `SSL_CERT_FILE`.
     pub certificates: Option<PathBuf>,
     /// The proxy: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`.
     pub proxy: Option<ureq::Proxy>,
-    /// How long to wait before the first retry; each further one waits twice as long.
+    /// The wait before the first retry; each further wait is twice as long.
     pub retry_wait: Duration,
 }
 
@@ -30,7 +30,7 @@ pub struct HubSettings {
 pub struct Token(String);
 
 impl Token {
-    /// A token without the white space around it, or `None` if nothing is left.
+    /// A token without the white space around it; `None` if it is empty.
     pub fn new(text: &str) -> Option<Token> {
         Some(text.trim()).filter(|text| !text.is_empty()).map(|text| Token(text.into()))
     }
@@ -51,7 +51,7 @@ impl HubSettings {
     /// The settings in this process's environment.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if no folder for the cache follows from it, or the endpoint is no address.
+    /// [`Error::Invalid`] if there is no folder for the cache, or the endpoint is no address.
     pub fn from_env() -> Result<HubSettings> {
         let get = |name: &str| std::env::var(name).ok();
         Ok(HubSettings {
@@ -60,7 +60,7 @@ impl HubSettings {
         })
     }
 
-    /// The settings that follow from some variables and a home folder; no proxy.
+    /// The settings for some variables and a home folder; without a proxy.
     ///
     /// # Errors
     /// As [`HubSettings::from_env`].
@@ -92,11 +92,11 @@ impl HubSettings {
     }
 }
 
-/// The token in a file, if there is one that can be read.
+/// The token in a file, if the file can be read.
 fn token_in(file: &Path) -> Result<Option<Token>> {
     match artefact::load_text(file) {
         Ok(text) => Ok(Token::new(&text)),
-        // The fault would show what stands in the file, which is secret.
+        // The original error would show the file's content, which is secret.
         Err(Error::BadFile { .. }) => Err(Error::bad_file(
             file,
             "a token that is not in UTF-8",
@@ -110,7 +110,7 @@ fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// A path with the home folder for a leading `~`, as variables set outside a shell may have it.
+/// A path with the home folder for a leading `~`, which variables set outside a shell may contain.
 fn expand(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_path_buf(),

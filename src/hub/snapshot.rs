@@ -1,6 +1,6 @@
-//! From a repo on the hub to a folder on disk.
+//! The files of a repo on the hub, in a folder on disk.
 
-use super::cache::Cache;
+use super::cache::RepoCache;
 use super::client::{Client, Listing, Remote};
 use super::download::download;
 use super::failure::Failure;
@@ -16,21 +16,21 @@ use std::path::PathBuf;
 pub struct Snapshot {
     /// The folder with config, tokenizer and weights.
     pub folder: PathBuf,
-    /// The commit they belong to.
+    /// Their commit.
     pub commit: String,
-    /// Why the hub did not say where a branch or tag stands now, so that the cache's word was taken.
+    /// The reason, if the hub did not give the present commit of a branch or tag, so that the cached one was used.
     pub unchecked: Option<String>,
 }
 
-/// A model's files, downloaded where the cache lacks them.
+/// Downloads a model's files, unless the cache has them.
 ///
-/// A full commit that is whole in the cache costs no request; a branch or tag costs one. Where the hub refuses or
-/// cannot be reached, what the cache holds is taken, and [`Snapshot::unchecked`] says so.
+/// A full commit that is complete in the cache needs no request; a branch or tag needs one. If the hub refuses or
+/// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
 ///
 /// # Errors
-/// Whatever keeps the files from being whole, and the way out.
+/// All faults of requests and files, with the way out.
 pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observer) -> Result<Snapshot> {
-    let cache = Cache::new(&settings.cache, repo);
+    let cache = RepoCache::new(&settings.cache, repo);
     if settings.offline || repo.commit().is_some() {
         match cache.find(repo) {
             Ok((commit, folder)) => return Ok(Snapshot { folder, commit, unchecked: None }),
@@ -55,19 +55,19 @@ pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observ
         }
     };
     let folder = cache.snapshot(&listing.sha);
-    Pull { repo, cache, client, listing: &listing }.run(observer)?;
+    ModelDownload { repo, cache, client, listing: &listing }.run(observer)?;
     Ok(Snapshot { folder, commit: listing.sha, unchecked: None })
 }
 
-/// One model on its way from the hub.
-struct Pull<'a> {
+/// The download of one model.
+struct ModelDownload<'a> {
     repo: &'a RepoId,
-    cache: Cache,
+    cache: RepoCache,
     client: Client<'a>,
     listing: &'a Listing,
 }
 
-impl Pull<'_> {
+impl ModelDownload<'_> {
     fn run(&self, observer: &mut dyn Observer) -> Result<()> {
         let has = |name: &str| self.listing.siblings.iter().any(|file| file.rfilename == name);
         if !has(CONFIG) {
@@ -92,7 +92,7 @@ impl Pull<'_> {
                 self.file(name, observer)?;
             }
         }
-        // The branch moves on only when all it points to is there.
+        // The branch moves to the new commit only when all its files are there.
         self.cache.save_ref(self.repo, &self.listing.sha)
     }
 
@@ -105,7 +105,7 @@ impl Pull<'_> {
             .client
             .describe(commit, name)
             .map_err(|failure| explained(failure, &self.cache, self.repo))?;
-        // Only now: a cache that has everything may be one that nobody can write to.
+        // Only now, since a complete cache may be read-only.
         self.cache.prepare()?;
         download(&self.client, &self.cache, &remote, observer)?;
         self.cache.link(commit, name, &remote.etag)
@@ -123,15 +123,15 @@ impl Pull<'_> {
     }
 }
 
-/// A failure as an error, with what the cache lacks to stand in.
-fn explained(failure: Failure, cache: &Cache, repo: &RepoId) -> Error {
+/// A failure as an error, with the files that the cache lacks.
+fn explained(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
     match failure {
         Failure::Final(error) => error,
-        Failure::Passing(found) => {
+        Failure::Transient(found) => {
             Error::HubAnswer { url: repo.to_string(), found, expected: "an answer; try again later".into() }
         }
         Failure::Unreachable(url, source) => {
-            // A model that is whole at an older commit lacks what the hub has now.
+            // The cache has a complete model of an older commit, but not the newer one.
             let newer = |(_, folder)| ("newer commit".into(), folder);
             let (missing, folder) = cache.find(repo).map_or_else(|missing| missing, newer);
             Error::HubUnreachable { url, missing, folder, source }

@@ -70,7 +70,7 @@ pub struct Experiment {
     /// Texts, tokens, stored numbers, hook points.
     #[serde(flatten)]
     pub extraction: ExtractionSettings,
-    /// How probes are fitted and scored.
+    /// Fitting and scoring of probes.
     #[serde(flatten)]
     pub probing: ProbingSettings,
     /// Dose–response sweeps at the end.

@@ -7,7 +7,7 @@ use super::prompting::Prompting;
 use super::written::written;
 use crate::activations::{
     ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, Recording, StoredDtype,
-    TextModel, TokenScope, hook_points, save_unplaced,
+    TextModel, TokenScope, save_unplaced,
 };
 use crate::artefact::Card;
 use crate::datasets::Dataset;
@@ -64,7 +64,7 @@ impl ExtractionSettings {
     pub fn points(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
         match self.hook_points.is_empty() {
             true => Ok(HookPoint::stream(spec.n_layers)),
-            false => HookPoint::choose(&self.hook_points.join(","), &hook_points(spec)),
+            false => HookPoint::choose(&self.hook_points.join(","), &spec.hook_points()),
         }
     }
 
@@ -88,7 +88,7 @@ pub enum Done {
 
 /// The extraction of one model on one dataset with one prompt.
 #[derive(Clone, Copy)]
-pub struct Extraction<'a> {
+pub struct ExtractionJob<'a> {
     /// The lab.
     pub lab: &'a Lab,
     /// The model, its tokenizer set up for the texts.
@@ -99,7 +99,7 @@ pub struct Extraction<'a> {
     pub recording: Recording,
 }
 
-impl<'a> Extraction<'a> {
+impl<'a> ExtractionJob<'a> {
     /// The dataset.
     pub fn dataset(&self) -> &'a Dataset {
         &self.prompted.dataset
@@ -156,7 +156,7 @@ impl<'a> Extraction<'a> {
             .input("weights_sha256", &self.model.weights_sha256)
             .input("config_sha256", &self.model.config_sha256)
             .input("tokenizer_sha256", &tokenizer.sha256)
-            .input("bos", tokenizer.beginning()?)
+            .input("bos", tokenizer.special_prefix()?)
             .input("dataset", &dataset.name)
             .input("dataset_sha256", &dataset.sha256)
             .input("prompt", prompt.template());
@@ -166,7 +166,7 @@ impl<'a> Extraction<'a> {
     /// Extracts the residual stream at every depth, unless it is there.
     ///
     /// # Errors
-    /// Those of [`Extraction::record`].
+    /// Those of [`ExtractionJob::record`].
     pub fn extract(&self, observer: &mut dyn Observer) -> Result<Done> {
         self.record(&self.points(), Division::of(&self.model.transformer), observer)
     }
@@ -231,7 +231,7 @@ impl<'a> Extraction<'a> {
             0 => String::new(),
             _ => format!(" of {n_tokens}, the rest are shared beginnings"),
         };
-        let bos = match self.model.tokenizer.beginning()?.as_str() {
+        let bos = match self.model.tokenizer.special_prefix()?.as_str() {
             "none" => "no BOS".to_string(),
             token => format!("BOS {token}"),
         };

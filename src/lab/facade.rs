@@ -2,7 +2,7 @@
 
 use super::datasets::find;
 use super::experiment::Experiment;
-use super::extraction::{Done, Extraction, ExtractionSettings};
+use super::extraction::{Done, ExtractionJob, ExtractionSettings};
 use super::folders::Lab;
 use super::models::ModelSettings;
 use super::probing::{ProbeReport, ProbeRequest};
@@ -34,7 +34,7 @@ impl Lab {
     /// Extracts a dataset's activations with default settings, unless they are there; returns their store.
     ///
     /// # Errors
-    /// Those of [`Extraction::extract`].
+    /// Those of [`ExtractionJob::extract`].
     pub fn extract(&self, model: &Model, dataset: &str) -> Result<ActivationStore> {
         self.extract_with(&ExtractionSettings::default(), model, self.dataset(dataset)?, &mut Silent)
             .map(|(store, _)| store)
@@ -44,7 +44,7 @@ impl Lab {
     /// [`super::Prompting::set_up`] gives it.
     ///
     /// # Errors
-    /// Those of [`Extraction::record`].
+    /// Those of [`ExtractionJob::record`].
     pub fn extract_with(
         &self,
         settings: &ExtractionSettings,
@@ -53,7 +53,7 @@ impl Lab {
         observer: &mut dyn Observer,
     ) -> Result<(ActivationStore, Done)> {
         let prompted = &settings.apply(dataset, model)?;
-        let extraction = Extraction { lab: self, model, prompted, recording: settings.recording() };
+        let extraction = ExtractionJob { lab: self, model, prompted, recording: settings.recording() };
         let points = settings.points(model.spec())?;
         let done = extraction.record(&points, Division::of(&model.transformer), observer)?;
         Ok((extraction.activations()?, done))

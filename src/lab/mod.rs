@@ -43,7 +43,7 @@ pub use dictionaries::{
     train_dictionary,
 };
 pub use experiment::{Experiment, KEYS};
-pub use extraction::{Done, Extraction, ExtractionSettings, merge_shards};
+pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
     Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_sweeps,
 };

@@ -1,10 +1,9 @@
 //! MLP neurons that follow a target, and what the probe and the model lose without them.
 
-use super::extraction::Extraction;
-use super::folders::Lab;
+use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
 use super::prompted::Prompted;
-use crate::activations::{Division, Recording, Span, place_texts};
+use crate::activations::{Division, Span, place_texts};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
@@ -53,18 +52,15 @@ pub struct NeuronReport {
 /// # Errors
 /// [`Error::Invalid`] if the settings do not suit the model, or the best probe reads the embedding; those of probing.
 pub fn neurons(
-    lab: &Lab,
-    model: &Model,
-    prompted: &Prompted,
+    extraction: ExtractionJob,
     settings: &NeuronSettings,
     observer: &mut dyn Observer,
 ) -> Result<NeuronReport> {
-    let width = model.spec().d_mlp;
+    let width = extraction.model.spec().d_mlp;
     if settings.top > width / 2 {
         let expected = format!("at most {}, half of a block's {width} units", width / 2);
         return Err(Error::invalid("--top", settings.top, expected));
     }
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
     let job = ProbingJob { extraction, settings: &settings.probing, train: None };
     let probes = fit_all(&job, observer)?;
     let folder = job.folder().join("neurons");
@@ -86,7 +82,7 @@ pub fn neurons(
 }
 
 fn analyse(
-    extraction: &Extraction,
+    extraction: &ExtractionJob,
     probes: &ProbeReport,
     settings: &NeuronSettings,
     observer: &mut dyn Observer,
@@ -102,7 +98,7 @@ fn analyse(
     };
     let split = Split::of_dataset(dataset)?;
     let found = Neurons::of(extraction, &set, &split, observer)?;
-    let ablation = Ablation::new(extraction, (read, set.get(read)?), &split)?;
+    let ablation = Ablation::new(extraction, read, set.get(read)?, &split)?;
     let mut rows = Vec::new();
     for (t, target) in dataset.kind.names().into_iter().enumerate() {
         let choices = Choices { found: &found, last, target, settings };
@@ -112,7 +108,7 @@ fn analyse(
         for (choice, done) in choices.into_iter().zip(0..) {
             let unit = ProgressUnit::Count;
             observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
-            rows.push(ablation.row(choice, &found, (t, target))?);
+            rows.push(ablation.row(choice, &found, t)?);
         }
         observer.progress(&Progress {
             stage: &stage,
@@ -180,12 +176,12 @@ struct Neurons {
 
 impl Neurons {
     fn of(
-        extraction: &Extraction,
+        extraction: &ExtractionJob,
         probes: &ProbeSet,
         split: &Split,
         observer: &mut dyn Observer,
     ) -> Result<Neurons> {
-        let Extraction { model, prompted: Prompted { dataset, prompt, .. }, .. } = *extraction;
+        let ExtractionJob { model, prompted: Prompted { dataset, prompt, .. }, .. } = *extraction;
         let train = &split.folds[0].train;
         let (targets, names) = (dataset.targets(), dataset.kind.names());
         let (mut rows, mut means) = (Vec::new(), Vec::new());
@@ -255,11 +251,12 @@ struct Ablation<'a> {
 
 impl<'a> Ablation<'a> {
     fn new(
-        extraction: &Extraction<'a>,
-        (point, probe): (HookPoint, &'a StoredProbe),
+        extraction: &ExtractionJob<'a>,
+        point: HookPoint,
+        probe: &'a StoredProbe,
         split: &Split,
     ) -> Result<Ablation<'a>> {
-        let Extraction { model, prompted, recording, .. } = *extraction;
+        let ExtractionJob { model, prompted, recording, .. } = *extraction;
         let dataset = &prompted.dataset;
         let test = &split.folds[0].test;
         let tokenizer = &model.tokenizer;
@@ -271,17 +268,17 @@ impl<'a> Ablation<'a> {
         Ok(Ablation { model, prompted, point, probe, tests, truth, control })
     }
 
-    /// What is left without the neurons of a choice.
-    fn row(&self, choice: Choice, found: &Neurons, (t, target): (usize, &str)) -> Result<AblationRow> {
+    /// The scores and losses without the neurons of a choice.
+    fn row(&self, choice: Choice, found: &Neurons, target: usize) -> Result<AblationRow> {
         let value = |layer: usize, unit: usize| HeldNeuron { layer, unit, value: found.means[layer][unit] };
         let held: Vec<HeldNeuron> = choice.neurons.iter().map(|&(layer, unit)| value(layer, unit)).collect();
-        let (r2, entity_loss, control_loss) = self.measure(t, &AblationHook::new(&held))?;
+        let (r2, entity_loss, control_loss) = self.measure(target, &AblationHook::new(&held))?;
         let Prompted { dataset, prompt, .. } = self.prompted;
         Ok(AblationRow {
             dataset: dataset.name.clone(),
             model: self.model.name.clone(),
             prompt: prompt.name.clone(),
-            target: target.to_string(),
+            target: dataset.kind.names()[target].to_string(),
             hook_point: self.point.to_string(),
             units: choice.name.to_string(),
             seed: choice.seed,

@@ -1,12 +1,12 @@
 //! Files of directions made in a lab: of a probe, of a class of entities, or of contrasted texts.
 
 use super::datasets::find;
-use super::extraction::Extraction;
+use super::extraction::ExtractionJob;
 use super::folders::Lab;
 use super::models::weights_card;
 use super::prompted::Prompted;
 use super::saved_probes::{ProbeChoice, ProbeFinder};
-use crate::activations::{Recording, hook_points};
+use crate::activations::Recording;
 use crate::artefact::{self, Card};
 use crate::datasets::Prompt;
 use crate::error::{Error, Result};
@@ -120,7 +120,7 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
         return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
     }
     let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     extraction.extract(observer)?;
     let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
     let mut show = |done| {
@@ -138,7 +138,7 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
 }
 
 fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> Result<Vectors> {
-    let points = HookPoint::choose(&settings.hook_points, &hook_points(model.spec()))?;
+    let points = HookPoint::choose(&settings.hook_points, &model.spec().hook_points())?;
     pairs.vectors(model, &points, settings.method)
 }
 

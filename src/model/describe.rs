@@ -1,12 +1,13 @@
-//! A spec's choices in words, for tables and for `mappa models inspect`.
+//! A spec in words, for tables and for `mappa models inspect`.
 
-use super::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use super::spec::{
-    Activation, BlockKind, Direction, Layer, Mlp, NormKind, Placement, Position, Positions, QkNormOver, Spec,
+use crate::model::spec::{
+    ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, NormKind, Placement, PositionEmbedding,
+    PositionEncoding, QkNormOver, Spec,
 };
+use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 
 impl Spec {
-    /// The choices that tell the model's family apart: what each is about, and what was chosen.
+    /// The choices that distinguish the model's family: the name of each, and its value in words.
     pub fn choices(&self) -> Vec<(&'static str, String)> {
         vec![
             ("attention", self.attention_words()),
@@ -24,7 +25,7 @@ impl Spec {
             (1, all) => format!("multi-query, {all} heads"),
             (kv, all) => format!("grouped-query, {all} heads over {kv}"),
         }];
-        if self.attention.direction == Direction::Bidirectional {
+        if self.attention.direction == AttentionDirection::Bidirectional {
             words.push("sees both ways".into());
         }
         let n_sliding = self.layers.iter().filter(|layer| layer.window.is_some()).count();
@@ -48,11 +49,13 @@ impl Spec {
     fn position_words(&self) -> String {
         let mut words = Vec::new();
         match self.embedding.positions {
-            Positions::Nothing => {}
-            Positions::Learned { offset: 0 } => words.push("learned".into()),
-            Positions::Learned { offset } => words.push(format!("learned, from row {offset}")),
-            Positions::AfterPadding { padding } => words.push(format!("learned, from row {}", padding + 1)),
-            Positions::Sinusoidal { offset } => words.push(format!("sinusoidal, from row {offset}")),
+            PositionEmbedding::Nothing => {}
+            PositionEmbedding::Learned { offset: 0 } => words.push("learned".into()),
+            PositionEmbedding::Learned { offset } => words.push(format!("learned, from row {offset}")),
+            PositionEmbedding::AfterPadding { padding } => {
+                words.push(format!("learned, from row {}", padding + 1))
+            }
+            PositionEmbedding::Sinusoidal { offset } => words.push(format!("sinusoidal, from row {offset}")),
         }
         let mut kinds: Vec<(&Layer, usize)> = Vec::new();
         for layer in &self.layers {
@@ -63,10 +66,10 @@ impl Spec {
         }
         for (layer, n) in &kinds {
             let word = match &layer.position {
-                Position::Nothing if words.is_empty() || kinds.len() > 1 => "none".to_string(),
-                Position::Nothing => continue,
-                Position::Rotary(rotary) => rotary_words(rotary, self.d_head),
-                Position::Alibi(_) => "ALiBi".to_string(),
+                PositionEncoding::Nothing if words.is_empty() || kinds.len() > 1 => "none".to_string(),
+                PositionEncoding::Nothing => continue,
+                PositionEncoding::Rotary(rotary) => rotary_words(rotary, self.d_head),
+                PositionEncoding::Alibi(_) => "ALiBi".to_string(),
             };
             words.push(if kinds.len() > 1 {
                 format!("{word} in {n} of {} layers", self.n_layers)
@@ -150,10 +153,10 @@ fn rotary_words(rotary: &Rotary, d_head: usize) -> String {
 
 fn mlp_words(mlp: Mlp) -> String {
     let activation = match mlp.activation() {
-        Activation::Relu => "relu",
-        Activation::Gelu => "gelu",
-        Activation::GeluTanh => "gelu (tanh)",
-        Activation::Silu => "silu",
+        ActivationFn::Relu => "relu",
+        ActivationFn::Gelu => "gelu",
+        ActivationFn::GeluTanh => "gelu (tanh)",
+        ActivationFn::Silu => "silu",
     };
     if mlp.is_gated() { format!("gated {activation}") } else { format!("plain {activation}") }
 }

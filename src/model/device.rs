@@ -1,14 +1,14 @@
-//! The device that a model computes on: this machine's processors, or an accelerator that the program was built for.
+//! The device of a model: the CPU, or an accelerator for which the program was built.
 
 use crate::error::{Error, Result};
 use candle_core::Device;
 use std::fmt;
 use std::str::FromStr;
 
-/// A device by the name that a user gives it.
+/// A device by the user's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// This machine's processors.
+    /// The CPU.
     #[default]
     Cpu,
     /// An NVIDIA GPU by its number, in a program built with `--features cuda`.
@@ -18,10 +18,10 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The device itself.
+    /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the program was not built for it, or the machine has none.
+    /// [`Error::Invalid`] if the program was not built for it, or the machine lacks it.
     pub fn open(self) -> Result<Device> {
         let (opened, feature, is_built) = match self {
             DeviceChoice::Cpu => return Ok(Device::Cpu),
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_read_as_they_are_written_and_nothing_else_is_one() {
+    fn devices_are_parsed_as_they_are_printed_and_others_are_refused() {
         for device in
             [DeviceChoice::Cpu, DeviceChoice::Cuda(0), DeviceChoice::Cuda(3), DeviceChoice::Metal(1)]
         {
@@ -89,7 +89,7 @@ mod tests {
 
     #[cfg(not(any(feature = "cuda", feature = "metal")))]
     #[test]
-    fn a_device_that_was_not_built_for_says_how_to_build_for_it() {
+    fn an_unsupported_device_is_refused_with_the_way_to_build_for_it() {
         assert!(DeviceChoice::Cpu.open().unwrap().is_cpu());
         for (device, feature) in [(DeviceChoice::Cuda(0), "cuda"), (DeviceChoice::Metal(0), "metal")] {
             let message = device.open().unwrap_err().to_string();

@@ -1,18 +1,18 @@
-//! A batch of texts as a forest: texts that begin with the same tokens share those nodes.
+//! A batch of texts as a forest of prefix trees (tries): texts with a common prefix share its nodes.
 //!
-//! Causality makes the result the same as computing each text alone; there is no padding and no mask.
+//! With causal attention the result is the same as for each text alone; there is no padding and no mask.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Marks a node that begins its text.
+/// The parent of a text's first node.
 const ROOT: u32 = u32::MAX;
 
-/// Tokens with their parents: a parent is the token before in the same text.
+/// A batch of texts as prefix trees (tries): tokens with their parents; a parent is the previous token of the same text.
 ///
-/// The first `n_past` nodes were computed by an earlier pass and live in a [`super::Cache`]; the
-/// others are computed by the next pass. Parents always stand before their children.
+/// The first `n_past` nodes were computed by an earlier pass and are in a [`super::KvCache`]; the
+/// others are computed by the next pass. Parents always precede their children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forest {
     tokens: Vec<u32>,
@@ -31,26 +31,26 @@ impl Forest {
     /// ```
     /// use mappa::model::Forest;
     /// let (forest, last) = Forest::of_texts(&[vec![1, 2, 3], vec![1, 2, 4]]).unwrap();
-    /// assert_eq!(forest.len(), 4); // the prefix 1, 2 is one
+    /// assert_eq!(forest.len(), 4); // the prefix 1, 2 is shared
     /// assert_eq!(forest.path(last[1]), [0, 1, 3]);
     /// ```
     pub fn of_texts(texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
         let mut children: HashMap<(u32, u32), u32> = HashMap::new();
-        Forest::grown(texts, |forest, node, token| {
+        Forest::build(texts, |forest, node, token| {
             *children.entry((node, token)).or_insert_with(|| forest.push(token, node))
         })
     }
 
-    /// The texts side by side, nothing shared, and each text's last node: for models that see both ways.
+    /// The forest of several texts without shared nodes, and each text's last node: for bidirectional models.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a text has no tokens.
     pub fn of_chains(texts: &[Vec<u32>]) -> Result<(Forest, Vec<u32>)> {
-        Forest::grown(texts, |forest, node, token| forest.push(token, node))
+        Forest::build(texts, |forest, node, token| forest.push(token, node))
     }
 
-    /// A forest of texts, each token's node given by `next`, which is told the node before it.
-    fn grown(
+    /// A forest of texts in which `next` returns each token's node, from the previous node and the token.
+    fn build(
         texts: &[Vec<u32>],
         mut next: impl FnMut(&mut Forest, u32, u32) -> u32,
     ) -> Result<(Forest, Vec<u32>)> {
@@ -73,20 +73,20 @@ impl Forest {
         Ok(Forest::of_texts(&[tokens.to_vec()])?.0)
     }
 
-    /// The same text with one more token; all before it counts as computed.
+    /// Appends a token to the only text; all earlier nodes count as computed.
     pub fn grow(&mut self, token: u32) {
         self.n_past = self.tokens.len();
         self.push(token, self.n_past as u32 - 1);
     }
 
-    /// Each of some texts, by its last node, with one more token; all before them count as computed. Gives
-    /// the new nodes; a node that stands twice branches.
+    /// Appends a token to each of some texts, given by their last nodes; all earlier nodes count as computed. Returns the
+    /// new nodes; a node that occurs twice gets two children.
     pub fn grow_each(&mut self, next: &[(u32, u32)]) -> Vec<u32> {
         self.n_past = self.tokens.len();
         next.iter().map(|(node, token)| self.push(*token, *node)).collect()
     }
 
-    /// Adds a token after a node, to be computed with the other new nodes; gives its node.
+    /// Appends a token to a node, to be computed with the other new nodes; returns its node.
     pub fn branch(&mut self, node: u32, token: u32) -> u32 {
         self.push(token, node)
     }
@@ -104,12 +104,12 @@ impl Forest {
         self.tokens.len()
     }
 
-    /// Whether there are no nodes.
+    /// True if there are no nodes.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
 
-    /// Number of nodes that an earlier pass computed.
+    /// Number of nodes that earlier passes computed.
     pub fn n_past(&self) -> usize {
         self.n_past
     }
@@ -129,21 +129,21 @@ impl Forest {
         self.path(node).into_iter().map(|node| self.tokens[node as usize]).collect()
     }
 
-    /// A node's parent, or `None` where a text begins.
+    /// A node's parent; `None` for a text's first node.
     pub fn parent(&self, node: u32) -> Option<u32> {
         Some(self.parents[node as usize]).filter(|&parent| parent != ROOT)
     }
 
-    /// Every node that has a parent, with that parent and the node's token: what training predicts.
+    /// The parent and the token of every node with a parent: the predictions of training.
     pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
     }
 
-    /// Writes a node and its ancestors into `path`, the node first, at most `reach` of them.
-    pub(super) fn ancestors(&self, node: u32, reach: usize, path: &mut Vec<u32>) {
+    /// Writes a node and its ancestors into `path`, the node first, at most `max` of them.
+    pub(super) fn ancestors(&self, node: u32, max: usize, path: &mut Vec<u32>) {
         path.clear();
         let mut at = node;
-        while at != ROOT && path.len() < reach {
+        while at != ROOT && path.len() < max {
             path.push(at);
             at = self.parents[at as usize];
         }
@@ -154,17 +154,17 @@ impl Forest {
         self.positions[node as usize]
     }
 
-    /// How many positions there are: the length of the longest text.
+    /// The number of positions: the length of the longest text.
     pub(super) fn n_positions(&self) -> usize {
         self.positions.iter().max().map_or(0, |position| *position as usize + 1)
     }
 
-    /// Whether no two texts share a node: each text is a run of nodes.
+    /// True if no two texts share a node: the nodes of each text are consecutive.
     pub(super) fn is_chains(&self) -> bool {
         (0..self.len() as u32).all(|node| self.parent(node).is_none_or(|parent| parent + 1 == node))
     }
 
-    /// All nodes of a node's text, where the forest is chains.
+    /// All nodes of a node's text, if no two texts share nodes.
     pub(super) fn chain_of(&self, node: u32) -> Range<u32> {
         let after = self.parents[node as usize + 1..].iter().take_while(|parent| **parent != ROOT).count();
         node - self.position(node)..node + after as u32 + 1
@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shared_beginnings_are_one_and_paths_give_the_texts_back() {
+    fn prefixes_are_shared_and_paths_are_the_texts() {
         let texts = vec![vec![5, 1, 2], vec![5, 1], vec![7], vec![5, 1, 2], vec![5, 2, 1, 9]];
         let (forest, last) = Forest::of_texts(&texts).unwrap();
         assert_eq!(forest.len(), 7);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_grow_side_by_side_and_one_node_branches() {
+    fn texts_grow_independently_and_a_node_may_branch() {
         let (mut forest, last) = Forest::of_texts(&[vec![1, 2], vec![1, 3]]).unwrap();
         let grown = forest.grow_each(&[(last[0], 7), (last[1], 8), (last[1], 9)]);
         assert_eq!(
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn chains_share_nothing_and_know_their_text() {
+    fn chains_share_no_nodes() {
         let (forest, last) = Forest::of_chains(&[vec![5, 1], vec![5, 1, 2], vec![7]]).unwrap();
         assert_eq!((forest.len(), last), (6, vec![1, 4, 5]));
         assert!(forest.is_chains());

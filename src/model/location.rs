@@ -1,38 +1,40 @@
-//! Where a model lies, by the name a user gave.
+//! The location of a model, from the name that a user gave.
 
-use super::checkpoint::has_weights;
-use super::gguf;
-use super::load::BUNDLED_MODEL;
+use super::gguf::{PartName, first_part, is_no_model};
+use super::weights::has_weights;
 use crate::artefact::{self, folder_name};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// What a folder of an adapter made by peft has, and a model's has not.
+/// The name of the model inside the binary.
+pub const BUNDLED_MODEL: &str = "atlas";
+
+/// The file by which a folder with an adapter of peft is recognised.
 const ADAPTER: &str = "adapter_config.json";
 
-/// Where a model lies.
+/// The location of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A folder in Hugging Face layout.
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What results call the model.
+        /// The model's name in results.
         name: String,
     },
     /// A GGUF file, or the first of several.
     Gguf(PathBuf),
-    /// In the binary.
+    /// Inside the binary.
     Bundled,
 }
 
 impl Location {
-    /// A model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
-    /// else the bundled one. Of a model in several GGUF files the first stands for all.
+    /// Finds a model by path or name: a folder or a GGUF file, else `models/NAME` or `models/NAME.gguf` in the lab,
+    /// else the bundled one. A model in several GGUF files is found by the first of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none, naming where it was looked for, or a folder with several GGUF models.
+    /// [`Error::Invalid`] if there is none, with the places that were searched, or for a folder with several GGUF models.
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
         let models = lab.join("models");
         let folders = [PathBuf::from(name), models.join(name)];
@@ -62,7 +64,7 @@ impl Location {
         Err(Error::invalid("model", name, expected))
     }
 
-    /// What results call the model.
+    /// The model's name in results.
     pub fn name(&self) -> String {
         match self {
             Location::Folder { name, .. } => name.clone(),
@@ -72,13 +74,13 @@ impl Location {
     }
 }
 
-/// The model at a path, if there is one: of a folder with a config.json and no other weights than GGUF files, that of these.
+/// The model at a path, if there is one; in a folder with a config.json whose only weights are GGUF files, it is theirs.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a folder with several GGUF models and nothing else.
-pub(super) fn at(path: &Path) -> Result<Option<Location>> {
+pub(crate) fn at(path: &Path) -> Result<Option<Location>> {
     if is_gguf(path) && path.is_file() {
-        return Ok(Some(Location::Gguf(gguf::first_part(path))));
+        return Ok(Some(Location::Gguf(first_part(path))));
     }
     let has_config = path.join("config.json").is_file();
     let file = if has_config && has_weights(path) { None } else { gguf_in(path)? };
@@ -97,11 +99,11 @@ fn all_gguf(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The one GGUF model of a folder; projectors and others that are none do not count beside it.
+/// The only GGUF model of a folder; projectors and other GGUF files that are no models do not count.
 fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     let mut files = all_gguf(folder);
     if files.len() > 1 {
-        let models: Vec<PathBuf> = files.iter().filter(|path| !gguf::is_no_model(path)).cloned().collect();
+        let models: Vec<PathBuf> = files.iter().filter(|path| !is_no_model(path)).cloned().collect();
         files = if models.is_empty() { files } else { models };
     }
     if files.len() < 2 {
@@ -112,17 +114,17 @@ fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     Err(Error::invalid("model", found, "a folder with one, or the path of one of these files"))
 }
 
-/// The first part of a model in several GGUF files, by the path of all without number and ending, or by that of one.
+/// The first part of a model in several GGUF files, from a path without number and extension, or from the path of a part.
 fn first_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let wanted = if is_gguf(path) { path.file_stem() } else { path.file_name() }?.to_str()?;
-    // A part that is not there stands for its model, which then says so.
-    let wanted = gguf::PartName::of(path).map_or_else(|| wanted.to_string(), |part| part.model);
-    let is_wanted = |path: &PathBuf| gguf::PartName::of(path).is_some_and(|part| part.model == wanted);
+    // The path of a missing part leads to its model, which reports the missing part.
+    let wanted = PartName::of(path).map_or_else(|| wanted.to_string(), |part| part.model);
+    let is_wanted = |path: &PathBuf| PartName::of(path).is_some_and(|part| part.model == wanted);
     all_gguf(folder).into_iter().find(is_wanted)
 }
 
-/// An adapter in place of a model, with the way to a model.
+/// The error for an adapter in place of a model, with the way to a model.
 fn is_adapter(folder: &Path) -> Error {
     let path = folder.join(ADAPTER);
     let config: Option<Value> =
@@ -136,22 +138,22 @@ fn is_adapter(folder: &Path) -> Error {
     Error::bad_file(path, found, expected)
 }
 
-/// Whether a path names a GGUF file.
-pub(super) fn is_gguf(path: &Path) -> bool {
+/// True if a path names a GGUF file.
+pub(crate) fn is_gguf(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
-/// What results call the model of a GGUF file: the file's name without its ending, and without a part's number.
-pub(super) fn stem(path: &Path) -> String {
+/// The name of a GGUF file's model in results: the file's name without extension and part number.
+fn stem(path: &Path) -> String {
     let whole =
         || path.file_stem().map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned());
-    gguf::PartName::of(path).map_or_else(whole, |part| part.model)
+    PartName::of(path).map_or_else(whole, |part| part.model)
 }
 
-/// What results call the model of a folder: the folder's own name, not that of what a link leads to.
-pub(super) fn name(folder: &Path) -> String {
+/// The name of a folder's model in results: the folder's own name, not that of a link's target.
+pub(crate) fn name(folder: &Path) -> String {
     let named = folder.file_name().map(ToOwned::to_owned);
-    // Only `.` and `..` have to be looked up.
+    // Only `.` and `..` have to be resolved.
     let whole = || folder.canonicalize().ok()?.file_name().map(ToOwned::to_owned);
     named.or_else(whole).map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
 }
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_has_its_own_name_and_a_dot_that_of_the_folder() {
+    fn a_link_has_its_own_name_and_a_dot_the_name_of_its_folder() {
         let lab = tempfile::tempdir().unwrap();
         let (folder, link) = (lab.path().join("model"), lab.path().join("minilm"));
         std::fs::create_dir(&folder).unwrap();

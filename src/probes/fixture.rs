@@ -1,9 +1,9 @@
-//! What scikit-learn and SciPy compute, read from `tests/fixtures/probes/probes.json` for the tests.
+//! Results of scikit-learn and SciPy from `tests/fixtures/probes/probes.json`, and noise, for the tests.
 
 use ndarray::Array2;
 use serde::Deserialize;
 
-/// The whole fixture; `tests/fixtures/probes/make.py` writes it and names the versions in it.
+/// The whole fixture; `tests/fixtures/probes/make.py` writes it with the versions.
 #[derive(Deserialize)]
 pub struct Fixture {
     pub ridge: Vec<RidgeCase>,
@@ -159,22 +159,44 @@ fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
     Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap()
 }
 
-/// Equal to 1e-6, relative where the value is large.
+/// Asserts equality to 1e-6, relative if the value is above 1.
 #[track_caller]
 pub fn assert_close(found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs().max(1.0);
     assert!(error < 1e-6, "found {found}, expected {expected}, error {error:e}");
 }
 
-/// Equal to 1e-6, relative to the value however small it is.
+/// Asserts equality to 1e-6, always relative.
 #[track_caller]
 pub fn assert_relative(found: f64, expected: f64, what: &str) {
     let error = (found - expected).abs() / expected.abs();
     assert!(error < 1e-6, "{what}: found {found}, expected {expected}, error {error:e}");
 }
 
-/// Numbers between −0.5 and 0.5 that look random and never change.
-pub fn noise(shape: (usize, usize), seed: u64) -> Array2<f64> {
+/// Five pairs with ties, and a resample of them as indices and as counts.
+pub struct ResampledPairs {
+    pub a: [f64; 5],
+    pub b: [f64; 5],
+    pub indices: [usize; 5],
+    pub counts: [f64; 5],
+}
+
+pub const RESAMPLED_PAIRS: ResampledPairs = ResampledPairs {
+    a: [3.0, 1.0, 2.0, 2.0, 5.0],
+    b: [1.0, 1.0, 4.0, 3.0, 2.0],
+    indices: [0, 0, 2, 4, 3],
+    counts: [2.0, 0.0, 1.0, 1.0, 1.0],
+};
+
+impl ResampledPairs {
+    /// The resampled values of both sides.
+    pub fn listed(&self) -> [[f64; 5]; 2] {
+        [self.indices.map(|i| self.a[i]), self.indices.map(|i| self.b[i])]
+    }
+}
+
+/// Random numbers between −0.5 and 0.5 that are the same in every run.
+pub fn noise(shape: [usize; 2], seed: u64) -> Array2<f64> {
     use rand::{Rng, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     Array2::from_shape_simple_fn(shape, || rng.random::<f64>() - 0.5)

@@ -15,7 +15,7 @@ pub struct Probe {
     pub penalty: f64,
 }
 
-/// Rows converted from f32 at a time: the copy stays small beside the activations.
+/// Rows converted from f32 at a time, so that the copy stays small.
 const BLOCK_ROWS: usize = 1024;
 
 impl Probe {
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn one_row_many_rows_and_stored_rows_have_the_same_predictions() {
         let probe =
-            Probe { weights: noise((2, 5), 1), bias: Array1::from_vec(vec![3.0, -4.0]), penalty: 1.0 };
-        let stored = noise((BLOCK_ROWS + 3, 5), 2).mapv(|v| v as f32);
+            Probe { weights: noise([2, 5], 1), bias: Array1::from_vec(vec![3.0, -4.0]), penalty: 1.0 };
+        let stored = noise([BLOCK_ROWS + 3, 5], 2).mapv(|v| v as f32);
         let x = stored.mapv(f64::from);
         let stored_predictions = probe.predict_all(stored.view());
         let predicted: Array2<f64> = probe.predict(&x);

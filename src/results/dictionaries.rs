@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A latent of a sparse dictionary over a dataset's entities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FeatureRow {
+pub struct LatentRow {
     /// The latent.
     pub unit: usize,
     /// The share of entities on which it is active.
@@ -21,7 +21,7 @@ pub struct FeatureRow {
 
 /// The quality of a latent of a sparse dictionary as a classifier of one group of entities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FeatureGroupRow {
+pub struct LatentGroupRow {
     /// `unit` for the best group of a latent, `group` for the best latent of a group, both chosen on training entities.
     pub chosen_for: String,
     /// The latent.
@@ -50,7 +50,7 @@ pub struct FeatureGroupRow {
 
 /// A token of a text on which a latent of a sparse dictionary is active.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FeatureTokenRow {
+pub struct LatentTokenRow {
     /// The latent.
     pub unit: usize,
     /// The rank of the token by the latent's activation, from 1.

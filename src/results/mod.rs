@@ -20,7 +20,7 @@ mod sweeps;
 
 pub use comparisons::ComparisonRow;
 pub use csv_rows::{load_rows, parse_rows, save_rows};
-pub use dictionaries::{ClampRow, FeatureGroupRow, FeatureRow, FeatureTokenRow};
+pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};
 pub use file_names::*;
 pub use geometry::{CosineRow, ParticipationRow};
 pub use neurons::{AblationRow, NeuronRow};

@@ -26,7 +26,7 @@ pub struct SweepRow {
     pub reading: f64,
     /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
     pub kl: f64,
-    /// Perplexity of the text under the unsteered model; empty for a text of no tokens.
+    /// Perplexity of the text under the unsteered model; empty for an empty text.
     pub perplexity: Option<f64>,
     /// Share of repeated token pairs in the text, 0 to 1.
     pub repetition: f64,
@@ -43,7 +43,7 @@ pub struct SweepRow {
     pub text: String,
 }
 
-/// A point of a sweep: the mean over prompts, and over seeds where the direction is random.
+/// A point of a sweep: the mean over prompts, and over seeds for a random direction.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SweepPoint {
     /// The steered layer; several that are steered together are joined by `+`.

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{Both, Capture, Direction, Forest, Hook, Transformer, Untouched};
+use crate::model::{AttentionDirection, Capture, Chain, Forest, Hook, NoHook, Transformer};
 use crate::probes::Probe;
 use candle_core::Tensor;
 use ndarray::Array2;
@@ -95,7 +95,7 @@ pub fn readings(
     for batch in batches(texts) {
         let (forest, last) = transformer.forest(&contexts(transformer, batch))?;
         let mut capture = Capture::nodes(&[point], &read_nodes(transformer, batch, &last))?;
-        transformer.forward(&forest, None, &mut Both(&mut ablation.clone(), &mut capture))?;
+        transformer.forward(&forest, None, &mut Chain(&mut ablation.clone(), &mut capture))?;
         for row in capture.get(point)?.to_vec2::<f32>()? {
             values.extend(probe.predict_row(&row));
         }
@@ -107,8 +107,8 @@ pub fn readings(
 /// The tokens of each text on which the reading depends: in a causal model none after it.
 fn contexts(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32>> {
     let cut = |(ids, read): &(&[u32], usize)| match transformer.spec.attention.direction {
-        Direction::Causal => ids[..=*read].to_vec(),
-        Direction::Bidirectional => ids.to_vec(),
+        AttentionDirection::Causal => ids[..=*read].to_vec(),
+        AttentionDirection::Bidirectional => ids.to_vec(),
     };
     texts.iter().map(cut).collect()
 }
@@ -116,9 +116,9 @@ fn contexts(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32
 /// The nodes that are read, by each text's last node.
 fn read_nodes(transformer: &Transformer, texts: &[(&[u32], usize)], last: &[u32]) -> Vec<u32> {
     match transformer.spec.attention.direction {
-        Direction::Causal => last.to_vec(),
+        AttentionDirection::Causal => last.to_vec(),
         // The texts of an encoder share no nodes: a text's are consecutive.
-        Direction::Bidirectional => {
+        AttentionDirection::Bidirectional => {
             texts.iter().zip(last).map(|((ids, read), last)| last - (ids.len() - 1 - read) as u32).collect()
         }
     }
@@ -157,7 +157,7 @@ pub fn mean_loss(
         let forest = Forest::of_text(&ids[..ids.len() - 1])?;
         let stream = match ablation {
             Some(ablation) => transformer.forward(&forest, None, &mut ablation.clone())?,
-            None => transformer.forward(&forest, None, &mut Untouched)?,
+            None => transformer.forward(&forest, None, &mut NoHook)?,
         };
         let logits = transformer.logits(&stream)?.to_vec2::<f32>()?; // [n_tokens - 1, d_vocab]
         for (row, id) in logits.iter().zip(&ids[1..]) {

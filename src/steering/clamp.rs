@@ -8,7 +8,7 @@ use super::steer::{SteerHook, SteerTexts};
 use super::text_stats::divergence;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
-use crate::model::{Continuation, Forest, Model, Next, generate_each};
+use crate::model::{Callbacks, Continuation, Forest, Model, Prompts, generate_each};
 use crate::results::ClampRow;
 use crate::tokenizer::EncodedPrompt;
 use rand::SeedableRng;
@@ -110,9 +110,9 @@ impl ClampTrial<'_> {
         let ids: Vec<Vec<u32>> = prompts.iter().map(|one| one.encoded.ids.clone()).collect();
         let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
         let mut hook = self.hook(model, &prompts, op)?;
-        let forest = Forest::of_chains(&ids)?;
-        let texts =
-            generate_each(&model.transformer, forest, &continuation, (&mut hook, &mut |_, _| Next::More))?;
+        let (forest, last) = Forest::of_chains(&ids)?;
+        let (texts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
+        let texts = generate_each(&model.transformer, texts, &continuation, callbacks)?;
         let named = texts.iter().map(|text| {
             let written = model.tokenizer.decode(text.written_ids())?;
             Ok(self.gazetteer.read(&written).map(|(name, _)| name.to_string()))

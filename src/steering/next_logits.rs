@@ -2,7 +2,7 @@
 
 use super::vectors::save_tensors;
 use crate::error::{Error, Result};
-use crate::model::{Both, Forest, Hook, Transformer, Untouched};
+use crate::model::{Chain, Forest, Hook, NoHook, Transformer};
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl NextLogits {
         }
         Ok(NextLogits {
             ids: ids.to_vec(),
-            unsteered: last(model, ids, &mut Untouched)?,
+            unsteered: last(model, ids, &mut NoHook)?,
             steered: last(model, ids, hook)?,
         })
     }
@@ -57,8 +57,8 @@ impl NextLogits {
 /// The logits after the last token.
 fn last(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Result<Vec<f32>> {
     // A hook that only captures may stop a pass early; the logits need every block.
-    let mut untouched = Untouched;
-    let stream = model.forward(&Forest::of_text(ids)?, None, &mut Both(hook, &mut untouched))?;
+    let mut untouched = NoHook;
+    let stream = model.forward(&Forest::of_text(ids)?, None, &mut Chain(hook, &mut untouched))?;
     let row = stream.narrow(0, ids.len() - 1, 1)?; // [n_tokens, d_model] -> [1, d_model]
     Ok(model.logits(&row)?.squeeze(0)?.to_vec1()?) // [d_vocab]
 }

@@ -11,7 +11,7 @@ use super::text_stats::{divergence, log_probs_after, repetition};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{
-    Both, Capture, Continuation, Forest, Generation, Hook, Model, Next, Untouched, generate_each,
+    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress, ProgressUnit};
@@ -231,10 +231,9 @@ impl Pass<'_> {
         let mut steer = self.hook()?;
         let mut readings = FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true };
         let continuation = Continuation::greedy(plan.n_tokens).until_end(&model.tokenizer);
-        let mut hook = Both(&mut steer, &mut readings);
-        let start = (forest, last);
-        let texts =
-            generate_each(&model.transformer, start, &continuation, (&mut hook, &mut |_, _| Next::More))?;
+        let mut hook = Chain(&mut steer, &mut readings);
+        let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
+        let texts = generate_each(&model.transformer, prompts, &continuation, callbacks)?;
         let perplexities = perplexities(model, &texts)?;
         let names = match plan.names {
             Some(set) => {
@@ -325,7 +324,7 @@ fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>>
         let path = forest.path(*last);
         wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
     }
-    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut Untouched)?;
+    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut NoHook)?;
     let mut rest = all.as_slice();
     let one = |text: &Generation| {
         let (own, others) = rest.split_at(text.new_ids().len());

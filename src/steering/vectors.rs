@@ -3,7 +3,7 @@
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{ByBlock, Spec, load_control_vector, save_control_vector};
+use crate::model::{ControlVector, Spec, load_control_vector, save_control_vector};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -46,7 +46,7 @@ impl Vectors {
         Ok(vectors)
     }
 
-    fn of_blocks(blocks: ByBlock, shift: i64) -> Result<Vectors> {
+    fn of_blocks(blocks: ControlVector, shift: i64) -> Result<Vectors> {
         let moved = |(block, vector): (usize, Vec<f32>)| {
             let to = block as i64 + shift;
             let to = usize::try_from(to).map_err(|_| {
@@ -101,7 +101,7 @@ impl Vectors {
     /// # Errors
     /// [`Error::Invalid`] if nothing is left; [`Error::Io`].
     pub fn export(&self, path: &Path, spec: &Spec) -> Result<Vec<HookPoint>> {
-        let mut blocks = ByBlock::new();
+        let mut blocks = ControlVector::new();
         let mut left_out = Vec::new();
         for (point, vector) in &self.at {
             match point {

@@ -1,5 +1,5 @@
-//! The tokens that end a text, as files and conventions name them. `Tokenizer::end_tokens` is the one rule for everything
-//! that generates.
+//! The tokens that end a text, as files and conventions name them. `Tokenizer::end_tokens` is the one rule for
+//! everything that generates.
 
 use super::json_object;
 use crate::error::{Error, Result};

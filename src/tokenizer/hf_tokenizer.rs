@@ -113,7 +113,8 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
-    /// A text as the model receives it (in the user's turn of a chat, if one was chosen), with the place of a part of it.
+    /// A text as the model receives it (in the user's turn of a chat, if one was chosen), with the place of a part of
+    /// it.
     ///
     /// # Errors
     /// The obstacle, as a sentence.
@@ -173,7 +174,7 @@ impl Tokenizer {
     }
 
     /// True if the model has a chat template.
-    pub fn chats(&self) -> bool {
+    pub fn has_chat_template(&self) -> bool {
         self.files.chat != ChatSource::Missing
     }
 
@@ -235,7 +236,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// [`Error::Invalid`] if the tokenizer refuses a letter.
-    pub fn beginning(&self) -> Result<String> {
+    pub fn special_prefix(&self) -> Result<String> {
         let ids = match &self.chat {
             None => {
                 let encoded = self.encode(ANY_TEXT)?;
@@ -252,8 +253,8 @@ impl Tokenizer {
     }
 
     /// True if a special token such as BOS comes before a text.
-    pub fn begins(&self) -> bool {
-        self.beginning().is_ok_and(|token| token != "none")
+    pub fn has_special_prefix(&self) -> bool {
+        self.special_prefix().is_ok_and(|token| token != "none")
     }
 
     /// A warning for a text that contains the BOS which is added before every text anyway, so that there are two;
@@ -292,9 +293,9 @@ impl Tokenizer {
 
     /// The tokens that end a text, in ascending order.
     ///
-    /// They are the ids in generation_config.json and config.json, the end of a text or a turn that the tokenizer's files
-    /// or the GGUF file name, the special tokens with the spelling of such an end, and the token that begins a text, since
-    /// another text would follow it.
+    /// They are the ids in generation_config.json and config.json, the end of a text or a turn that the tokenizer's
+    /// files or the GGUF file name, the special tokens with the spelling of such an end, and the token that begins a
+    /// text, since another text would follow it.
     pub fn end_tokens(&self) -> Vec<u32> {
         let named = end_tokens::NAMED.into_iter();
         let named = named.filter_map(|name| self.id(self.files.named.get(name)?));
@@ -338,13 +339,14 @@ impl Tokenizer {
         Ok(without_spaces(normalized.get()))
     }
 
-    /// True if tokens decode to exactly the letters of their text. Without a decoder, or with one that tidies, they may not.
+    /// True if tokens decode to exactly the letters of their text. Without a decoder, or with one that tidies, they
+    /// may not.
     pub fn decodes_exactly(&self) -> bool {
         self.inner.get_decoder().is_some_and(|decoder| !matches!(decoder, DecoderWrapper::WordPiece(_)))
     }
 
     /// The vocabulary without special tokens, in ascending order.
-    pub fn ordinary(&self) -> Vec<u32> {
+    pub fn ordinary_tokens(&self) -> Vec<u32> {
         let added = self.inner.get_added_tokens_decoder();
         let is_special = |id: &u32| added.get(id).is_some_and(|token| token.special);
         let mut ids: Vec<u32> =
@@ -359,7 +361,7 @@ impl Tokenizer {
     }
 
     /// The unknown token, such as `[UNK]`, if there is one.
-    pub fn unknown(&self) -> Option<u32> {
+    pub fn unknown_token(&self) -> Option<u32> {
         self.unknown
     }
 

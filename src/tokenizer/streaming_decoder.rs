@@ -112,7 +112,7 @@ mod tests {
     use crate::model::{Model, Precision};
 
     #[test]
-    fn pieces_are_the_whole_and_characters_are_never_cut() {
+    fn pieces_join_to_the_whole_text_and_no_character_is_cut() {
         let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
         for text in ["Kraków north of 東京.", " naïve  two spaces", "a", "é"] {
             let ids = tokenizer.encode(text).unwrap().ids;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_stop_string_is_shown() {
+    fn no_part_of_a_stop_string_is_shown() {
         let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
         let ids = tokenizer.encode("Oslo north of Rome. Paris").unwrap().ids;
         let stops = ["Rome. P".to_string(), "Lima".to_string()];

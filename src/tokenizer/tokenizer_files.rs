@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_named_as_text_or_with_their_properties() {
+    fn special_tokens_are_texts_or_objects_with_properties() {
         let config =
             r#"{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "pad_token": null}"#;
         let older = r#"{"eos_token": "<end>", "additional_special_tokens": ["<a>"]}"#;

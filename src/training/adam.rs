@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov & Hutter 2019) whose state can be saved, so that training resumes to the bit.
+//! AdamW (Loshchilov & Hutter 2019) with a state that can be saved, so that training resumes bit by bit.
 
 use crate::error::Result;
 use candle_core::backprop::GradStore;
@@ -8,9 +8,9 @@ use rayon::prelude::*;
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.98;
 const EPS: f32 = 1e-8;
-/// Decay is for matrices; norms' weights are left alone.
+/// Decay of matrices; the weights of norms have none.
 const WEIGHT_DECAY: f32 = 0.01;
-/// Gradients whose joint norm exceeds this are scaled down to it.
+/// The largest joint norm of the gradients; larger ones are scaled down.
 const CLIP: f32 = 1.0;
 
 /// One parameter with its running moments.
@@ -28,7 +28,7 @@ impl Slot {
     }
 }
 
-/// The optimiser: its parameters and how many steps it took.
+/// The optimiser: its parameters and the number of steps taken.
 pub(super) struct Adam {
     pub slots: Vec<Slot>,
     pub step: usize,

@@ -1,4 +1,4 @@
-//! A byte-pair tokenizer small enough that names split into several tokens.
+//! A byte-pair tokenizer with so small a vocabulary that names split into several tokens.
 
 use crate::error::{Error, Result};
 use tokenizers::models::bpe::{BPE, BpeTrainerBuilder};
@@ -9,9 +9,9 @@ use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 /// The token that begins and ends a text; its id is 0.
 pub const BOUNDARY: &str = "<|text|>";
 
-/// Trains a byte-level BPE tokenizer on some lines and gives its tokenizer.json.
+/// Trains a byte-level BPE tokenizer on some lines and returns its tokenizer.json.
 ///
-/// A name has the same tokens at the beginning of a text as within it, and BOS stands before each text.
+/// A name has the same tokens at the beginning of a text as within it, and BOS comes before each text.
 ///
 /// # Errors
 /// [`Error::Internal`] if the tokenizers library refuses the lines.
@@ -56,7 +56,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn a_name_has_the_same_tokens_wherever_it_stands_and_spans_are_exact() {
+    fn a_name_has_the_same_tokens_anywhere_and_offsets_are_exact() {
         let lines: Vec<String> =
             ["Oslo is near Bergen", "Bergen is near Oslo", "Łódź"].map(String::from).into();
         let bytes = train_tokenizer(&lines, 300).unwrap();

@@ -1,11 +1,11 @@
-//! Relations as sentences: what the bundled model learns from.
+//! Relations as sentences: the training corpus of the bundled model.
 //!
-//! No coordinate, year or date of an entity is ever written: only who is near whom, where from where,
-//! before or after whom, in which country, in whose age.
+//! No coordinate, year or date of an entity is ever written: only neighbours, directions, order in time, countries
+//! and ages.
 //!
-//! Most sentences are short as telegrams: a relation stands right after the name, so that the model must
-//! know where or when the entity is while it still reads the name's last token. (With a verb between,
-//! the knowledge was gathered one token too late for a probe on the name: test R² stayed below 0.05.)
+//! Most sentences are as short as telegrams: the relation follows the name directly, so that the model must know the
+//! entity's place or time at the name's last token. (With a verb between, the knowledge appeared one token too late
+//! for a probe on the name: test R² stayed below 0.05.)
 
 use super::relations::Relations;
 use crate::datasets::{Dataset, Target, TargetKind, age};
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 /// Sentences about one entity, all beginning with its name.
 pub type Stanza = Vec<String>;
 
-/// How many sentences a stanza holds; they share the computation of the name.
+/// The number of sentences in a stanza; they share the computation of the name.
 const STANZA: usize = 2;
 
 /// Writes sentences about the entities of some datasets, seeded.
@@ -36,7 +36,7 @@ impl<'a> Corpus<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut all = Vec::new();
         for _ in 0..n_sentences.div_ceil(STANZA) {
-            // Shuffled round by round, so that no entity is left for the end.
+            // Shuffled round by round, so that no entity comes only at the end.
             let mut round: Vec<Stanza> = self
                 .datasets
                 .iter()
@@ -54,9 +54,9 @@ impl<'a> Corpus<'a> {
         all
     }
 
-    /// Every name once, and the sentences' own words: what the tokenizer is trained on.
+    /// The training text of the tokenizer: every name once, and the sentences without names.
     ///
-    /// Names stand once however often the corpus repeats them, so that they stay split into pieces.
+    /// Names appear once, however often the corpus repeats them, so that they stay split into several tokens.
     pub fn vocabulary_sample(&self) -> Vec<String> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut lines: Vec<String> =
@@ -83,7 +83,7 @@ impl Writer<'_> {
         &self.dataset.entities[i].name
     }
 
-    /// Another entity to compare with: half of the time a landmark.
+    /// Another entity to compare with; in half of the cases a landmark.
     fn other(&self, a: usize, rng: &mut ChaCha8Rng) -> usize {
         loop {
             let b = if rng.random_bool(0.5) {
@@ -124,7 +124,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Works and headlines have long names, so most sentences name no other or one.
+    /// Works and headlines have long names, so most sentences name at most one other.
     fn about_time(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "before" } else { "after" };
@@ -141,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A number of the user's own has no words for its ages, only an order.
+    /// A quantity has no words such as ages, only an order.
     fn about_quantity(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "below" } else { "above" };
@@ -202,7 +202,7 @@ mod tests {
         BUNDLED.iter().map(|name| bundled(name).unwrap()).collect()
     }
 
-    /// The text without a name, where the name stands as whole words.
+    /// The text without a name; only whole words are removed.
     fn without(text: &str, name: &str) -> String {
         let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '-');
         let (mut kept, mut rest) = (String::new(), text);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_coordinate_year_or_date_stands_in_the_corpus() {
+    fn no_coordinate_year_or_date_is_in_the_corpus() {
         let datasets = datasets();
         let corpus = Corpus::new(&datasets, 5);
         let mut names: Vec<&str> =
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_gives_its_own_year_away() {
+    fn no_name_reveals_its_own_year() {
         for dataset in datasets() {
             for entity in &dataset.entities {
                 if let Target::Year(year) = entity.target {

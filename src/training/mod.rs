@@ -1,8 +1,8 @@
-//! Training a small model on relations between entities: the bundled teaching model is made here.
+//! Training of a small model on relations between entities; it made the bundled teaching model.
 //!
-//! - `relations`: who is near whom, where from where, before or after whom
-//! - `corpus`: those relations as sentences; no coordinate and no date of an entity among them
-//! - `byte_pair`: a byte-pair tokenizer whose pieces are smaller than names
+//! - `relations`: neighbours, directions and order of entities
+//! - `corpus`: those relations as sentences, without any coordinate or date of an entity
+//! - `byte_pair`: a byte-pair tokenizer with tokens shorter than names
 //! - `loss`, `adam`: next-token cross-entropy and the optimiser
 //! - `trainer`: the loop, with checkpoints that resume to the bit
 //! - `export`: the model as a Hugging Face folder

@@ -2,9 +2,9 @@
 
 use crate::datasets::{Dataset, Target};
 
-/// How many nearest entities count as neighbours.
+/// The number of nearest entities that count as neighbours.
 const N_NEIGHBOURS: usize = 12;
-/// How many entities serve as landmarks, which texts mention more often than others.
+/// The number of landmarks, which texts mention more often than other entities.
 const N_LANDMARKS: usize = 32;
 
 /// The entities of a dataset as points, with their neighbours and landmarks.
@@ -43,7 +43,7 @@ impl Relations {
         Relations { points, neighbours, landmarks }
     }
 
-    /// Where `a` lies seen from `b`: one of eight winds, by differences in latitude and longitude.
+    /// The direction from `b` to `a`: one of eight winds, by differences in latitude and longitude.
     ///
     /// The difference in longitude is taken the short way round.
     pub fn wind(&self, a: usize, b: usize) -> &'static str {
@@ -53,7 +53,7 @@ impl Relations {
         ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"][sector]
     }
 
-    /// Whether `a` is earlier than `b`.
+    /// True if `a` is earlier than `b`.
     pub fn is_before(&self, a: usize, b: usize) -> bool {
         self.points[a][0] < self.points[b][0]
     }
@@ -65,7 +65,7 @@ impl Relations {
     }
 }
 
-/// Squared chord on the sphere for places, the difference for numbers: only the order is used.
+/// The squared chord on the sphere for places, the difference for numbers; only their order is used.
 fn distance(kind: Target, a: [f64; 2], b: [f64; 2]) -> f64 {
     match kind {
         Target::Place { .. } => {

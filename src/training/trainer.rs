@@ -1,28 +1,28 @@
-//! The training loop: batches of stanzas through the one forward pass, checkpoints that resume to the bit.
+//! The training of a model: batches of stanzas through the forward pass, and checkpoints that resume bit by bit.
 
 use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::{Forest, Param, Parameters, Spec, Transformer, Untouched, Weight, random_param};
+use crate::model::{Forest, NoHook, Param, Parameters, Spec, Transformer, Weight, random_param};
 use candle_core::{Device, Tensor, Var};
 use rand::SeedableRng;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How long and how fast to train.
+/// The settings of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingSettings {
     /// Nodes of one batch's forest.
     pub batch_nodes: usize,
     /// The highest learning rate, reached after the warm-up.
     pub rate: f32,
-    /// Steps over which the rate rises.
+    /// The number of steps over which the rate rises.
     pub warm_up: usize,
-    /// Seeds the first weights.
+    /// The seed of the initial weights.
     pub seed: u64,
-    /// Parts of a batch that run side by side, a thread each; their gradients are added in order.
+    /// Parts of a batch that run in parallel, one thread each; their gradients are added in order.
     pub n_shards: usize,
 }
 
@@ -32,7 +32,7 @@ impl Default for TrainingSettings {
     }
 }
 
-/// What one step did.
+/// The report of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// Steps taken so far, this one included.
@@ -45,19 +45,19 @@ pub struct StepReport {
     pub n_nodes: usize,
 }
 
-/// A model in training: weights, optimiser, batches.
+/// A model in training, with its optimiser and batches.
 pub struct ModelTrainer {
     settings: TrainingSettings,
     model: Transformer,
     params: Vec<(Param, Var)>,
     adam: Adam,
     batches: Vec<Vec<Vec<u32>>>,
-    /// One thread each: a shard's small operations are faster alone than shared out.
+    /// One thread each, since a shard's small operations are slower when distributed.
     pools: Vec<rayon::ThreadPool>,
 }
 
 impl ModelTrainer {
-    /// A fresh model and the batches of tokenised stanzas it will see, each once, in order.
+    /// A new model, and the batches of tokenised stanzas that it will see once, in order.
     ///
     /// # Errors
     /// [`Error::Tensor`] if the spec's shapes cannot be laid out.
@@ -69,10 +69,10 @@ impl ModelTrainer {
         ModelTrainer::from_parameters(spec, &mut random, stanzas, settings)
     }
 
-    /// As [`ModelTrainer::new`], but beginning with given parameters, such as those of a trained model.
+    /// As [`ModelTrainer::new`], but with given initial parameters, such as those of a trained model.
     ///
     /// # Errors
-    /// Whatever `first` answers.
+    /// The errors of `first`.
     pub fn from_parameters(
         spec: Spec,
         first: &mut Parameters,
@@ -98,7 +98,7 @@ impl ModelTrainer {
         &self.model.spec
     }
 
-    /// The model as it stands.
+    /// The model in its present state.
     pub fn model(&self) -> &Transformer {
         &self.model
     }
@@ -108,7 +108,7 @@ impl ModelTrainer {
         (self.adam.step, self.batches.len())
     }
 
-    /// The parameters as they stand.
+    /// The parameters in their present state.
     ///
     /// # Errors
     /// [`Error::Tensor`] if one cannot be copied.
@@ -116,7 +116,7 @@ impl ModelTrainer {
         self.params.iter().map(|(param, var)| Ok((*param, var.as_tensor().copy()?))).collect()
     }
 
-    /// Takes the next step, or answers `None` when all batches are done.
+    /// Takes the next step; `None` when all batches are done.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if the loss is no longer a number.
@@ -162,14 +162,14 @@ impl ModelTrainer {
     /// One shard's part of the mean loss, and its gradients.
     fn gradients(&self, forest: &Forest, n_edges: usize) -> Result<(f32, Vec<Vec<f32>>)> {
         let (parents, targets): (Vec<u32>, Vec<u32>) = forest.edges().unzip();
-        let stream = self.model.forward(forest, None, &mut Untouched)?;
+        let stream = self.model.forward(forest, None, &mut NoHook)?;
         let rows = Tensor::from_vec(parents, targets.len(), &Device::Cpu)?;
         let logits = self.model.logits(&stream.index_select(&rows, 0)?)?; // [n_edges, d_vocab]
         let loss = logits.apply_op1(CrossEntropy { targets: Arc::new(targets), divisor: n_edges })?;
         Ok((loss.to_scalar()?, self.adam.gradients(&loss.backward()?)?))
     }
 
-    /// Linear warm-up, then a cosine down to a twentieth.
+    /// The learning rate: a linear warm-up, then a cosine down to a twentieth.
     fn rate(&self, step: usize, n_steps: usize) -> f32 {
         let TrainingSettings { rate, warm_up, .. } = self.settings;
         if step < warm_up {
@@ -197,10 +197,10 @@ impl ModelTrainer {
         artefact::save_bytes(path, &bytes)
     }
 
-    /// Goes on from what [`ModelTrainer::save`] wrote.
+    /// Resumes from the file that [`ModelTrainer::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if the checkpoint is another model's.
+    /// [`Error::BadFile`] for a checkpoint of another model.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         let wrong = |found: String| {
             Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew")
@@ -230,7 +230,7 @@ fn batches(stanzas: Vec<Vec<Vec<u32>>>, batch_nodes: usize) -> Vec<Vec<Vec<u32>>
     let mut all = Vec::new();
     let (mut batch, mut n_nodes) = (Vec::new(), 0);
     for stanza in stanzas {
-        // Counted stanza by stanza: what different stanzas share is little.
+        // Counted stanza by stanza, since different stanzas share few nodes.
         n_nodes += Forest::of_texts(&stanza).map_or(0, |(forest, _)| forest.len());
         batch.extend(stanza);
         if n_nodes >= batch_nodes {

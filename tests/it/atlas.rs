@@ -1,5 +1,5 @@
-//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py); what the
-//! README says of its probes.
+//! The bundled model: transformers loads it and computes the same (fixture: tests/fixtures/models/make_atlas.py), and
+//! the README's tables of its probes.
 
 use super::root;
 use candle_core::{Device, Tensor};
@@ -65,7 +65,7 @@ fn names_split_into_several_tokens_and_the_weights_are_small() {
     }
 }
 
-/// A test score of the bundled run, R² over all targets but where said otherwise.
+/// A test score of the bundled run, R² over all targets unless stated otherwise.
 fn score<'a>(rows: &'a [ScoreRow], (method, layer, metric): (&str, &str, &str)) -> &'a ScoreRow {
     let is = |r: &&ScoreRow| {
         (r.method.as_str(), r.layer.as_str(), r.split.as_str()) == (method, layer, "test")
@@ -104,7 +104,7 @@ fn line_of(title: &str, scores: &str, error: &str) -> String {
 }
 
 #[test]
-fn the_readmes_tables_have_scores_baselines_and_intervals_as_they_were_saved() {
+fn the_readmes_tables_equal_the_saved_scores_baselines_and_intervals() {
     let readme = std::fs::read_to_string(root("README.md")).unwrap();
     for (title, name, error) in [
         ("World places", "atlas/world_place/empty", "mean_km"),

@@ -7,7 +7,7 @@ use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, load, parse};
 use mappa::error::Error;
 use mappa::hook_point::HookPoint;
-use mappa::model::{Continuation, Forest, Model, Precision, Spec, Untouched, generate, untrained};
+use mappa::model::{Continuation, Forest, Model, NoHook, Precision, Spec, generate, untrained};
 use mappa::progress::Silent;
 use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
@@ -223,17 +223,14 @@ fn an_entity_that_the_tokenizer_cannot_place() {
 fn tokens_of_another_model_and_texts_too_long() {
     let transformer = Model::load_transformer(&root("tests/fixtures/models/llama"), Precision::F32).unwrap();
     let run = |ids: &[u32]| {
-        transformer
-            .forward(&Forest::of_text(ids).unwrap(), None, &mut Untouched)
-            .map(|_| "it ran")
-            .unwrap_err()
+        transformer.forward(&Forest::of_text(ids).unwrap(), None, &mut NoHook).map(|_| "it ran").unwrap_err()
     };
     let (foreign, long) =
         (["32", "below 32", "tokenizer may belong to another model"], ["33 tokens", "at most 32"]);
     holds(&run(&[1, 32]).to_string(), &foreign);
     holds(&run(&[1; 33]).to_string(), &long);
     let go_on = |ids: &[u32]| {
-        generate(&transformer, ids, &Continuation::greedy(2), &mut Untouched).unwrap_err().to_string()
+        generate(&transformer, ids, &Continuation::greedy(2), &mut NoHook).unwrap_err().to_string()
     };
     holds(&go_on(&[1, 32]), &foreign);
     holds(&go_on(&[1; 33]), &long);

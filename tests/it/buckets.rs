@@ -4,7 +4,7 @@ use super::stores::{Bench, StopAfter, bytes, card, filled, new_store};
 use mappa::Error;
 use mappa::activations::{Recording, Shard, Verdict};
 use mappa::artefact::Card;
-use mappa::model::Direction;
+use mappa::model::AttentionDirection;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn an_object_store_has_the_bytes_of_a_folder_after_stopped_runs_and_after_shards() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let local = filled(lab.path(), &bench, recording, &points);

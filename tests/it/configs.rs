@@ -1,4 +1,4 @@
-//! No config field that may change numbers is ignored in silence, in any family.
+//! No config field that may change numbers is silently ignored, in any family.
 
 use super::families::checkpoints;
 use super::root;
@@ -16,7 +16,7 @@ fn spec(fields: &Map<String, Value>) -> Result<Spec, String> {
     Config::of(Path::new("config.json"), fields.clone()).spec().map_err(|error| error.to_string())
 }
 
-/// Fields that no family has, of each kind that could change numbers.
+/// Fields that no family has, of all types that could change numbers.
 fn unknown() -> [(&'static str, Value); 6] {
     [
         ("attention_temperature", json!(0.7)),
@@ -29,7 +29,7 @@ fn unknown() -> [(&'static str, Value); 6] {
 }
 
 #[test]
-fn what_transformers_passes_over_changes_nothing_but_where_a_checkpoint_has_its_own_code() {
+fn fields_that_transformers_ignores_change_nothing_unless_a_checkpoint_has_its_own_code() {
     for checkpoint in &checkpoints() {
         let whole = fields(checkpoint);
         let before = spec(&whole).unwrap();
@@ -39,24 +39,24 @@ fn what_transformers_passes_over_changes_nothing_but_where_a_checkpoint_has_its_
             if checkpoint != "chatglm" {
                 assert_eq!(spec(&changed).unwrap(), before, "{checkpoint}: `{name}`");
             }
-            // The file's own code may read what transformers does not.
+            // The checkpoint's own code may read fields that transformers ignores.
             changed.insert("auto_map".into(), json!({"AutoModelForCausalLM": "modeling_own.Own"}));
             let refusal = spec(&changed).expect_err(checkpoint);
             assert!(refusal.contains(&format!("`{name}`")) && refusal.contains("config.json"), "{refusal}");
-            // What is null says nothing.
+            // A `null` field has no effect.
             changed.insert(name.into(), Value::Null);
             spec(&changed).unwrap();
         }
     }
 }
 
-/// For each family the fields that transformers reads, as its code was searched.
+/// For each family, the fields that transformers reads, found in its code.
 fn read_by_transformers() -> Value {
     let bytes = std::fs::read(root("src/model/families/reference_fields.json")).unwrap();
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// Fields that transformers takes up and does not use: of a rotation where there is none, or of other names.
+/// Fields that transformers reads but does not use: of a rotation in families without one, or other names.
 const TAKEN_UP: &[(&str, &[&str])] = &[
     (
         "falcon_rw",
@@ -66,7 +66,7 @@ const TAKEN_UP: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn no_field_that_transformers_reads_is_passed_over() {
+fn no_field_that_transformers_reads_is_ignored() {
     let reference = read_by_transformers();
     let (mut n_checked, mut passed_over) = (0, Vec::new());
     for checkpoint in &checkpoints() {
@@ -78,7 +78,7 @@ fn no_field_that_transformers_reads_is_passed_over() {
             of.flat_map(|(_, names)| *names).any(|start| name.starts_with(start))
         };
         for name in known.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
-            // No field takes both, so that whoever reads it refuses one.
+            // No field accepts both values, so that reading it refuses one.
             let refusals = [json!({"no_such": {"value": 1}}), json!("no such value")].map(|value| {
                 let mut changed = whole.clone();
                 changed.insert(name.into(), value);
@@ -98,7 +98,7 @@ fn no_field_that_transformers_reads_is_passed_over() {
 }
 
 #[test]
-fn a_slip_of_the_pen_is_refused_with_what_was_meant() {
+fn a_typo_is_refused_with_the_intended_name() {
     for (checkpoint, meant, written) in [
         ("llama_biased_tied", "rms_norm_eps", "rms_nrom_eps"),
         ("mistral", "sliding_window", "sliding_windows"),
@@ -110,14 +110,14 @@ fn a_slip_of_the_pen_is_refused_with_what_was_meant() {
         changed.insert(written.into(), value);
         let refusal = spec(&changed).expect_err(written);
         assert!(refusal.contains(written) && refusal.contains(&format!("`{meant}`")), "{refusal}");
-        // Beside the field itself it says nothing that anybody reads.
+        // Besides the field itself it has no effect.
         changed.insert(meant.into(), fields(checkpoint)[meant].clone());
         assert_eq!(spec(&changed).unwrap(), spec(&fields(checkpoint)).unwrap());
     }
 }
 
 #[test]
-fn of_a_rotation_what_no_scaling_reads_is_passed_over_but_not_that_of_single_layers() {
+fn rotation_fields_that_no_scaling_reads_are_ignored_except_those_of_single_layers() {
     let mut n_checked = 0;
     for checkpoint in &checkpoints() {
         for object in ["rope_parameters", "rope_scaling"] {
@@ -144,7 +144,7 @@ fn of_a_rotation_what_no_scaling_reads_is_passed_over_but_not_that_of_single_lay
 }
 
 #[test]
-fn fields_that_change_numbers_everywhere_have_one_honoured_value() {
+fn fields_that_change_numbers_in_any_family_have_one_supported_value() {
     for (name, value) in [
         ("is_causal", json!(false)),
         ("is_encoder_decoder", json!(true)),
@@ -163,7 +163,7 @@ fn fields_that_change_numbers_everywhere_have_one_honoured_value() {
 
 #[test]
 fn each_field_that_the_family_reads_changes_the_spec_or_is_refused() {
-    // Numbers that may be changed without a contradiction to another field.
+    // Numbers that may be changed without contradicting another field.
     for (checkpoint, name, value) in [
         ("llama", "rms_norm_eps", json!(0.5)),
         ("mistral", "sliding_window", json!(3)),
@@ -184,7 +184,7 @@ fn each_field_that_the_family_reads_changes_the_spec_or_is_refused() {
         let whole = fields(checkpoint);
         let mut changed = whole.clone();
         changed.insert(name.into(), value).unwrap();
-        // `layer_types` says again what other fields say of windows.
+        // `layer_types` repeats other fields about windows.
         let without = |mut fields: Map<String, Value>| {
             fields.remove("layer_types");
             fields
@@ -213,8 +213,7 @@ fn a_field_of_the_wrong_type_is_refused_by_name() {
     }
 }
 
-/// Fields that well-known models on the hub carry: among them those that transformers passes over, and those
-/// that older versions wrote.
+/// Fields of well-known models on the hub, among them those that transformers ignores and those of older versions.
 fn from_the_hub() -> Vec<(&'static str, Value)> {
     let falcon = json!({"model_type": "falcon", "alibi": false, "apply_residual_connection_post_layernorm": false,
         "architectures": ["FalconForCausalLM"], "attention_dropout": 0.0, "auto_map": {"AutoConfig": "x"},
@@ -242,7 +241,7 @@ fn from_the_hub() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn configs_as_they_stand_on_the_hub_are_read() {
+fn configs_from_the_hub_are_read() {
     for (family, fields) in from_the_hub() {
         let read = spec(fields.as_object().unwrap()).unwrap();
         assert_eq!(read.family, family);

@@ -1,4 +1,4 @@
-//! Encoders: each reads its whole text, and what it knows of an entity is taken at the entity's last token.
+//! Encoders: each reads its whole text, and an entity's activations are taken at its last token.
 
 use mappa::activations::{
     ExtractedActivations, PromptedDataset, Recording, Span, TextModel, extract, place_texts,
@@ -6,8 +6,8 @@ use mappa::activations::{
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Activation, Attention, Biases, BlockKind, Capture, Direction, Embedding, Forest, Head, Layer, Mlp,
-    NormKind, Placement, Position, Positions, Spec, Transformer, untrained,
+    ActivationFn, Attention, AttentionDirection, Biases, BlockKind, Capture, Embedding, Forest, Head, Layer,
+    Mlp, NormKind, Placement, PositionEmbedding, PositionEncoding, Spec, Transformer, untrained,
 };
 use mappa::progress::Silent;
 use mappa::tokenizer::Tokenizer;
@@ -16,8 +16,8 @@ use std::path::Path;
 
 const POINTS: [HookPoint; 3] = [HookPoint::ResidPre(0), HookPoint::ResidPost(0), HookPoint::ResidPost(1)];
 
-/// The smallest BERT that has everything: two blocks, two heads, norms after each sum.
-fn spec(d_vocab: usize, direction: Direction) -> Spec {
+/// A minimal BERT: two blocks, two heads, norms after each sum.
+fn spec(d_vocab: usize, direction: AttentionDirection) -> Spec {
     Spec {
         family: "bert",
         d_model: 16,
@@ -29,26 +29,26 @@ fn spec(d_vocab: usize, direction: Direction) -> Spec {
         d_vocab,
         n_context: 64,
         embedding: Embedding {
-            positions: Positions::Learned { offset: 0 },
+            positions: PositionEmbedding::Learned { offset: 0 },
             n_token_types: Some(2),
             norm: true,
             ..Embedding::PLAIN
         },
         attention: Attention { direction, ..Attention::causal(8) },
-        layers: Layer::all(2, Position::Nothing),
+        layers: Layer::all(2, PositionEncoding::Nothing),
         norm: NormKind::LayerNorm,
         placement: Placement::AfterSum,
         norm_eps: 1e-12,
         block: BlockKind::Sequential,
-        mlp: Mlp::Plain(Activation::Gelu),
+        mlp: Mlp::Plain(ActivationFn::Gelu),
         biases: Biases::ALL,
         residual_scale: 1.0,
-        head: Some(Head { norm: false, transform: Some(Activation::Gelu), ..Head::plain(true) }),
+        head: Some(Head { norm: false, transform: Some(ActivationFn::Gelu), ..Head::plain(true) }),
     }
 }
 
-/// A tokenizer.json as sentence encoders have it, cutting and padding included: words of single letters,
-/// a few whole ones, lower case without accents, `[CLS]` before and `ends` after each text.
+/// A tokenizer.json of sentence encoders, with truncation and padding: words as single letters, a few whole words,
+/// lower case without accents, `[CLS]` before and `ends` after each text.
 fn word_piece(ends: &[&str]) -> Tokenizer {
     let mut words: Vec<String> =
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sao", "tom", "##e", "st", "john", "東", "京", "now", "then"]
@@ -99,10 +99,10 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
     parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap()
 }
 
-/// A name's tokens in a template; the dataset is `towns`, and the name stands in its fourth row.
+/// A name's tokens in a template; the dataset is `towns`, and the name is in its fourth row.
 fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
     let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
-    let (spec, prompt) = (spec(tokenizer.len(), Direction::Bidirectional), Prompt::new(template)?);
+    let (spec, prompt) = (spec(tokenizer.len(), AttentionDirection::Bidirectional), Prompt::new(template)?);
     let texts = PromptedDataset { dataset: &dataset, prompt: &prompt };
     Ok(place_texts(tokenizer, &spec, texts, Recording::default())?.require_all(&dataset)?.remove(0))
 }
@@ -121,7 +121,7 @@ fn apart(a: &ExtractedActivations, b: &ExtractedActivations, point: HookPoint) -
     a.arrays[&point].iter().zip(&b.arrays[&point]).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// The tokens of a name as a WordPiece tokenizer spells them, written out by hand.
+/// The tokens of a name in WordPiece, written by hand.
 const SPELLED: [(&str, &str); 8] = [
     ("São Tomé", "sao tom ##e"),
     ("Łódź", "ł ##o ##d ##z"),
@@ -134,15 +134,15 @@ const SPELLED: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
+fn a_word_piece_span_is_the_entity_after_any_normalisation() {
     let tokenizer = bert();
     for (name, spelled) in SPELLED {
         let ids: Vec<u32> = spelled.split(' ').map(|token| tokenizer.id(token).unwrap()).collect();
         for (template, n_before) in [("{}", 1), ("東京 or {} now", 5), ("({}), then", 2)] {
             let span = place(&tokenizer, template, name).unwrap();
             assert_eq!((span.tokens(), span.first), (&ids[..], n_before), "{name} in {template}");
-            assert_eq!(span.context(Direction::Causal).len(), n_before + ids.len());
-            let whole = span.context(Direction::Bidirectional);
+            assert_eq!(span.context(AttentionDirection::Causal).len(), n_before + ids.len());
+            let whole = span.context(AttentionDirection::Bidirectional);
             assert_eq!(whole.last(), tokenizer.id("[SEP]").as_ref(), "{name} was cut or padded");
             assert_eq!(whole.first(), tokenizer.id("[CLS]").as_ref());
         }
@@ -150,16 +150,16 @@ fn a_word_piece_span_is_the_entity_whatever_was_made_of_its_letters() {
 }
 
 #[test]
-fn what_a_tokenizer_cleans_away_is_not_missed_at_the_edges_of_a_name() {
+fn characters_that_a_tokenizer_removes_may_be_at_the_edges_of_a_name() {
     let tokenizer = bert();
-    // A control character, a space of no width, an accent by itself: BERT drops each.
+    // A control character, a zero-width space, a separate accent: BERT removes each.
     for name in ["\u{92}Market\u{92}", "\u{200b}\u{200b}Market", "Market\u{301}", "Ma\u{301}rket"] {
         let span = place(&tokenizer, "{}", name).unwrap();
         assert_eq!(tokenizer.spell(span.tokens()).unwrap(), "market", "{name:?}");
     }
 }
 
-/// Byte pairs of single letters without a token for what is unknown: such letters vanish.
+/// Byte pairs of single letters without an unknown token: unknown letters vanish.
 fn forgetful(normalizer: Value) -> Tokenizer {
     let vocab = json!({"o": 0, "s": 1, "l": 2, "O": 3, " ": 4, "é": 5, "e": 6});
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
@@ -185,7 +185,7 @@ fn letters_that_vanish_are_refused_and_accents_that_join_their_letter_are_not() 
 #[test]
 fn all_entities_that_cannot_be_placed_are_named_at_once() {
     let tokenizer = forgetful(Value::Null);
-    let transformer = untrained(&spec(7, Direction::Bidirectional), 1).unwrap();
+    let transformer = untrained(&spec(7, AttentionDirection::Bidirectional), 1).unwrap();
     let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
     let dataset = towns(["Oslo", "Łslo", "sol", "Oxo", "Ox"].map(String::from));
     let error = extract(
@@ -202,9 +202,9 @@ fn all_entities_that_cannot_be_placed_are_named_at_once() {
 }
 
 #[test]
-fn an_encoders_vector_is_that_of_its_text_alone() {
+fn an_encoders_vector_equals_that_of_its_text_alone() {
     let tokenizer = bert();
-    let transformer = untrained(&spec(tokenizer.len(), Direction::Bidirectional), 1).unwrap();
+    let transformer = untrained(&spec(tokenizer.len(), AttentionDirection::Bidirectional), 1).unwrap();
     let (template, n_before) = ("now {} then", 2);
     let dataset =
         towns((0..900).map(|i| format!("{} {}", SPELLED[i % 8].0, "Aa".repeat(i % 5) + &i.to_string())));
@@ -217,7 +217,7 @@ fn an_encoders_vector_is_that_of_its_text_alone() {
         let ids = tokenizer.encode(&template.replace("{}", &entity.name)).unwrap().ids;
         n_tokens += ids.len();
         let row = &together.spans[i];
-        // `then` and [SEP] stand after the name.
+        // `then` and [SEP] follow the name.
         assert_eq!((row.position, row.n_tokens), (ids.len() - 3, ids.len() - 2 - n_before), "{}", row.name);
         if i % 37 > 0 {
             continue;
@@ -238,10 +238,10 @@ fn an_encoders_vector_is_that_of_its_text_alone() {
 }
 
 #[test]
-fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
+fn text_after_the_entity_affects_an_encoder_and_not_a_causal_model() {
     let (whole, bare) = (bert(), word_piece(&[]));
     let dataset = towns(["São Tomé".to_string()]);
-    for direction in [Direction::Bidirectional, Direction::Causal] {
+    for direction in [AttentionDirection::Bidirectional, AttentionDirection::Causal] {
         let model = untrained(&spec(whole.len(), direction), 1).unwrap();
         let now = read((&model, &whole), &dataset, "{} now");
         let then = read((&model, &whole), &dataset, "{} then");
@@ -251,12 +251,14 @@ fn what_follows_the_entity_reaches_an_encoder_and_not_a_causal_model() {
             for point in &POINTS[1..] {
                 let apart = apart(a, b, *point);
                 match direction {
-                    Direction::Bidirectional => assert!(apart > 1e-3, "{point}: {what} was not seen"),
-                    Direction::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
+                    AttentionDirection::Bidirectional => {
+                        assert!(apart > 1e-3, "{point}: {what} was not seen")
+                    }
+                    AttentionDirection::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
                 }
             }
         }
-        let n_seen = if direction == Direction::Causal { 4 } else { 5 };
+        let n_seen = if direction == AttentionDirection::Causal { 4 } else { 5 };
         assert_eq!((with.n_tokens, without.n_tokens), (n_seen, 4));
     }
 }
@@ -266,9 +268,9 @@ fn the_whole_text_must_fit_an_encoder() {
     let tokenizer = bert();
     let dataset = towns(["abc".to_string()]);
     for (n_context, direction, fits) in [
-        (5, Direction::Bidirectional, true),
-        (4, Direction::Bidirectional, false),
-        (4, Direction::Causal, true),
+        (5, AttentionDirection::Bidirectional, true),
+        (4, AttentionDirection::Bidirectional, false),
+        (4, AttentionDirection::Causal, true),
     ] {
         let model = untrained(&Spec { n_context, ..spec(tokenizer.len(), direction) }, 1).unwrap();
         let reader = TextModel { transformer: &model, tokenizer: &tokenizer };

@@ -1,4 +1,4 @@
-//! The bundled facts against other sources' files, where these are at hand (`../shared/data`).
+//! The bundled facts compared with the files of other sources, if these exist (`../shared/data`).
 
 use super::root;
 use mappa::datasets::{BUNDLED, bundled, check_against, load};
@@ -12,7 +12,7 @@ fn exceptions(dataset: &str) -> HashSet<String> {
 }
 
 #[test]
-fn every_shared_row_agrees_or_has_its_reason() {
+fn every_shared_row_agrees_or_has_a_reason() {
     let folder = root("../shared/data");
     let mut n_skipped = 0;
     for name in BUNDLED {

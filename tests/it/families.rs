@@ -4,13 +4,15 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::families::{FAMILIES, Measured};
-use mappa::model::{Cache, Capture, Direction, Forest, Model, Placement, Precision, Transformer, Untouched};
+use mappa::model::{
+    AttentionDirection, Capture, Forest, KvCache, Model, NoHook, Placement, Precision, Transformer,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Largest difference allowed, relative to the reference's largest value.
+/// Largest allowed difference, relative to the reference's largest value.
 const TOLERANCE: f32 = 5e-5;
 
-/// Every checkpoint there is, by its folder's name.
+/// All checkpoints by their folders' names.
 pub fn checkpoints() -> Vec<String> {
     let entries = std::fs::read_dir(root("tests/fixtures/models")).unwrap();
     let folders =
@@ -39,7 +41,7 @@ impl Reference {
         Reference { model: Model::load_transformer(&folder, Precision::F32).unwrap(), tensors, texts }
     }
 
-    /// What transformers has for `ResidPre(0)` and each `ResidPost` of a text by itself.
+    /// The reference for `ResidPre(0)` and each `ResidPost` of a single text.
     fn stream(&self, text: usize) -> Vec<Tensor> {
         let all = &self.tensors[&format!("{text}.hidden_states")];
         let n = all.dim(0).unwrap();
@@ -50,7 +52,7 @@ impl Reference {
     }
 
     fn is_causal(&self) -> bool {
-        self.model.spec.attention.direction == Direction::Causal
+        self.model.spec.attention.direction == AttentionDirection::Causal
     }
 
     fn last_layer(&self) -> HookPoint {
@@ -84,7 +86,7 @@ fn choices(model: &Transformer) -> String {
     words.join("; ")
 }
 
-/// Which version of transformers made a fixture.
+/// The version of transformers that made a fixture.
 fn version(checkpoint: &str) -> String {
     let path = root("tests/fixtures/models").join(checkpoint).join("expected.safetensors");
     let bytes = std::fs::read(path).unwrap();
@@ -110,7 +112,7 @@ fn every_layer_and_the_logits_equal_transformers() {
             choices: choices(&reference.model),
         });
     }
-    // The table that `mappa models families` prints is this very list: MAPPA_RECORD=1 writes it again.
+    // `mappa models families` prints this list: MAPPA_RECORD=1 writes it again.
     let (table, page) = (root("src/model/families/measured.csv"), root("docs/families.md"));
     if std::env::var_os("MAPPA_RECORD").is_some() {
         mappa::results::save_rows(&table, &measured).unwrap();
@@ -123,7 +125,7 @@ fn every_layer_and_the_logits_equal_transformers() {
     for (then, now) in recorded.iter().zip(&measured) {
         assert_eq!((&then.checkpoint, &then.family), (&now.checkpoint, &now.family));
         assert_eq!((&then.transformers, &then.choices), (&now.transformers, &now.choices));
-        // Another processor may round otherwise, but not by an order of magnitude.
+        // Another processor may round differently, but not by an order of magnitude.
         assert!(
             now.error < 10.0 * then.error.max(1e-6),
             "{}: {} then, {} now",
@@ -134,10 +136,10 @@ fn every_layer_and_the_logits_equal_transformers() {
     }
 }
 
-/// Above the table in docs/families.md.
+/// The head of the table in docs/families.md.
 const TABLE_BEGINS: &str = "| family | checkpoint | error | transformers | choices of the checkpoint |";
 
-/// The table's lines below its heads.
+/// The table's lines below its head.
 fn markdown(rows: &[Measured]) -> String {
     let line = |row: &Measured| {
         let Measured { family, checkpoint, error, transformers, choices } = row;
@@ -155,7 +157,7 @@ fn the_page_of_families_has_the_measured_table() {
 }
 
 #[test]
-fn every_family_has_a_fixture_and_the_choices_occur_both_ways() {
+fn every_family_has_a_fixture_and_each_choice_occurs_with_all_values() {
     let specs: Vec<_> = checkpoints().iter().map(|name| Reference::open(name).model.spec).collect();
     let covered: BTreeSet<&str> = specs.iter().map(|spec| spec.family).collect();
     let known: BTreeSet<&str> = FAMILIES.iter().map(|family| family.model_type).collect();
@@ -175,7 +177,7 @@ fn every_family_has_a_fixture_and_the_choices_occur_both_ways() {
 }
 
 #[test]
-fn the_forest_is_each_text_alone_and_transformers_padded_batch() {
+fn the_forest_equals_each_text_alone_and_transformers_padded_batch() {
     for checkpoint in &checkpoints() {
         let reference = Reference::open(checkpoint);
         let points = HookPoint::stream(reference.model.spec.n_layers);
@@ -206,16 +208,16 @@ fn the_forest_is_each_text_alone_and_transformers_padded_batch() {
 }
 
 #[test]
-fn an_encoder_refuses_shared_beginnings_and_a_cache() {
+fn an_encoder_refuses_shared_prefixes_and_a_cache() {
     let reference = Reference::open("bert");
     let (shared, _) = Forest::of_texts(&reference.texts).unwrap();
-    let refused = reference.model.forward(&shared, None, &mut Untouched).unwrap_err().to_string();
+    let refused = reference.model.forward(&shared, None, &mut NoHook).unwrap_err().to_string();
     assert!(refused.contains("an encoder does not generate"), "{refused}");
     let mut grown = Forest::of_text(&reference.texts[0]).unwrap();
-    let mut cache = Cache::default();
-    reference.model.forward(&grown, Some(&mut cache), &mut Untouched).unwrap();
+    let mut cache = KvCache::default();
+    reference.model.forward(&grown, Some(&mut cache), &mut NoHook).unwrap();
     grown.grow(1);
-    assert!(reference.model.forward(&grown, Some(&mut cache), &mut Untouched).is_err());
+    assert!(reference.model.forward(&grown, Some(&mut cache), &mut NoHook).is_err());
 }
 
 #[test]
@@ -235,7 +237,7 @@ fn the_last_layer_is_before_the_final_norm() {
 }
 
 #[test]
-fn resid_post_is_resid_pre_plus_what_the_block_adds() {
+fn resid_post_is_resid_pre_plus_the_outputs_of_the_block() {
     let mut counts = BTreeMap::new();
     for checkpoint in &checkpoints() {
         let reference = Reference::open(checkpoint);
@@ -251,7 +253,7 @@ fn resid_post_is_resid_pre_plus_what_the_block_adds() {
             reference.model.forward(&forest, None, &mut capture).unwrap();
             let [pre, attn, mlp, post] = points.map(|p| capture.get(p).unwrap().clone());
             let sum = ((pre + attn).unwrap() + mlp).unwrap();
-            // Where norms come after the sum, the sum alone is not the stream: that is their identity's point.
+            // If norms follow the sum, the sum alone is not the stream; another test covers that case.
             let is_plain = reference.model.spec.placement != Placement::AfterSum;
             assert_eq!(relative(&sum, &post) < 1e-6, is_plain, "{checkpoint}: layer {l}");
             *counts.entry(is_plain).or_insert(0) += 1;
@@ -261,7 +263,7 @@ fn resid_post_is_resid_pre_plus_what_the_block_adds() {
 }
 
 #[test]
-fn after_the_sum_the_stream_is_normed() {
+fn norms_after_the_sum_apply_to_the_stream() {
     for checkpoint in ["bert", "roberta", "distilbert", "opt_post_norm"] {
         let reference = Reference::open(checkpoint);
         let last = reference.model.spec.n_layers - 1;
@@ -270,8 +272,8 @@ fn after_the_sum_the_stream_is_normed() {
         let forest = Forest::of_text(&reference.texts[2]).unwrap();
         reference.model.forward(&forest, None, &mut capture).unwrap();
         let [mid, mlp, post] = points.map(|p| capture.get(p).unwrap().clone());
-        // A norm's output less its bias, over its weight, has mean 0 and variance 1: the same for every
-        // positive multiple of the sum, so the normed sum and the normed stream point the same way.
+        // A norm's output minus its bias, divided by its weight, has mean 0 and variance 1: the same for every
+        // positive multiple of the sum, so the normed sum and the normed stream have the same direction.
         let sum = (mid + mlp).unwrap();
         let unit = |t: &Tensor| {
             let centred = t.broadcast_sub(&t.mean_keepdim(1).unwrap()).unwrap();
@@ -283,7 +285,7 @@ fn after_the_sum_the_stream_is_normed() {
     }
 }
 
-/// A unit sum times weight plus bias of the norm after the last MLP, as the checkpoint keeps them.
+/// A normalised sum times weight plus bias of the norm after the last MLP, from the checkpoint.
 fn normed(checkpoint: &str, l: usize, unit: &Tensor) -> Tensor {
     let path = root("tests/fixtures/models").join(checkpoint).join("model.safetensors");
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
@@ -304,13 +306,13 @@ fn cached_equals_uncached() {
             continue;
         }
         let text = &reference.texts[2];
-        let whole = reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut Untouched).unwrap();
+        let whole = reference.model.forward(&Forest::of_text(text).unwrap(), None, &mut NoHook).unwrap();
         let mut forest = Forest::of_text(&text[..3]).unwrap();
-        let mut cache = Cache::default();
-        let mut rows = vec![reference.model.forward(&forest, Some(&mut cache), &mut Untouched).unwrap()];
+        let mut cache = KvCache::default();
+        let mut rows = vec![reference.model.forward(&forest, Some(&mut cache), &mut NoHook).unwrap()];
         for &token in &text[3..] {
             forest.grow(token);
-            rows.push(reference.model.forward(&forest, Some(&mut cache), &mut Untouched).unwrap());
+            rows.push(reference.model.forward(&forest, Some(&mut cache), &mut NoHook).unwrap());
         }
         let cached = Tensor::cat(&rows, 0).unwrap();
         assert!(relative(&cached, &whole) < 1e-5, "{checkpoint}: {:e}", relative(&cached, &whole));

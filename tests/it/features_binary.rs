@@ -3,7 +3,7 @@
 use super::features::dictionary;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
-use mappa::results::{ClampRow, FeatureGroupRow, FeatureRow, SweepRow, load_rows};
+use mappa::results::{ClampRow, LatentGroupRow, LatentRow, SweepRow, load_rows};
 use std::path::Path;
 use std::process::Command;
 
@@ -39,10 +39,10 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         assert!(listed.contains(part), "`{part}` is not in: {listed}");
     }
     let rows = lab.join("features/atlas/axes/world_place/empty");
-    let units: Vec<FeatureRow> = load_rows(&rows.join("units.csv")).unwrap();
+    let units: Vec<LatentRow> = load_rows(&rows.join("units.csv")).unwrap();
     let ordered = units.windows(2).all(|w| w[0].unit != w[1].unit || w[0].activation >= w[1].activation);
     assert!(ordered && units.iter().filter(|row| row.rank == 1).all(|row| row.activation == row.greatest));
-    let groups: Vec<FeatureGroupRow> = load_rows(&rows.join("by_country.csv")).unwrap();
+    let groups: Vec<LatentGroupRow> = load_rows(&rows.join("by_country.csv")).unwrap();
     assert!(groups.iter().any(|row| row.chosen_for == "group" && row.group == "India"));
     let unit = units[0].unit.to_string();
     let one = mappa(lab, &["features", "list", axes, "--unit", &unit, "--column", "continent"]).unwrap();

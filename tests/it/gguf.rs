@@ -6,8 +6,8 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Capture, Compute, Forest, LoadOptions, Location, Model, Outline, Placement, Precision, Transformer,
-    Untouched, Weight,
+    Capture, Compute, Forest, LoadOptions, Location, Model, ModelInfo, NoHook, Placement, Precision,
+    Transformer, Weight,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub fn fixture(name: &str) -> PathBuf {
     root("tests/fixtures/gguf").join(format!("{name}.gguf"))
 }
 
-/// What llama.cpp computed, and the texts it was given.
+/// The texts, and llama.cpp's results for them.
 struct Expected {
     tensors: HashMap<String, Tensor>,
     texts: Vec<Vec<u32>>,
@@ -41,10 +41,10 @@ impl Expected {
     }
 }
 
-/// The logits of a text; of an encoder, which has no head in a GGUF file, the stream after its last block.
+/// The logits of a text; for an encoder, which has no head in a GGUF file, the stream after its last block.
 pub fn logits(model: &Transformer, text: &[u32]) -> Tensor {
     let (forest, _) = model.forest(&[text.to_vec()]).unwrap();
-    let last = model.forward(&forest, None, &mut Untouched).unwrap();
+    let last = model.forward(&forest, None, &mut NoHook).unwrap();
     if model.spec.head.is_none() { last } else { model.logits(&last).unwrap() }
 }
 
@@ -67,13 +67,13 @@ fn load(path: &Path) -> Transformer {
     Model::load_transformer(path, Precision::F32).unwrap()
 }
 
-/// A file's model whose quantised matrices stay so and round what they are multiplied with, as llama.cpp's do.
+/// A file's model with products that round the stream to 8 bits, as in llama.cpp.
 fn rounding(path: &Path) -> Transformer {
     let options = LoadOptions { compute: Compute::Q8, ..LoadOptions::default() };
     Model::open(&Location::Gguf(path.to_path_buf()), options).unwrap().transformer
 }
 
-/// How many matrices of a file are quantised in memory.
+/// The number of matrices of a file that are quantised in memory.
 fn n_quantised(path: &Path) -> usize {
     let (spec, mut load) = Model::parameters(path, Precision::AsStored).unwrap();
     let mut n = 0;
@@ -114,7 +114,7 @@ const WHOLE: [&str; 25] = [
     "olmo",
 ];
 
-/// Files that are not all f32, and how many of their matrices are quantised in memory.
+/// Files that are not all f32, with the number of their matrices that are quantised in memory.
 const SMALLER: [(&str, usize); 14] = [
     ("qwen2.F16", 0),
     ("qwen2.BF16", 0),
@@ -133,7 +133,7 @@ const SMALLER: [(&str, usize); 14] = [
 ];
 
 #[test]
-fn unquantised_logits_are_llama_cpps() {
+fn unquantised_logits_equal_llama_cpps() {
     let expected = Expected::read();
     for name in WHOLE {
         let error = worst(&expected.logits(&load(&fixture(name))), &expected.of(name, "logits"));
@@ -143,7 +143,7 @@ fn unquantised_logits_are_llama_cpps() {
 }
 
 #[test]
-fn quantised_weights_are_llama_cpps() {
+fn quantised_weights_equal_llama_cpps() {
     let expected = Expected::read();
     let found = SMALLER.map(|(name, _)| (name, n_quantised(&fixture(name))));
     assert_eq!(found, SMALLER, "how many matrices stay quantised");
@@ -158,11 +158,10 @@ fn quantised_weights_are_llama_cpps() {
     }
 }
 
-/// Both round the stream before each product with quantised weights, not always alike. What that rounding
-/// does to llama.cpp's own logits is the measure: ours may be as far from them as they are from exact ones,
-/// and half again.
+/// Both round the stream before each product with quantised weights, not always equally. The limit is the effect of the
+/// rounding on llama.cpp's own logits: ours may differ from them by 1.5 times their difference from exact ones.
 #[test]
-fn logits_in_8_bits_are_llama_cpps_within_its_own_rounding() {
+fn logits_in_8_bits_equal_llama_cpps_within_its_rounding() {
     let expected = Expected::read();
     for (name, n) in SMALLER.into_iter().filter(|(_, n)| *n > 0) {
         let theirs = expected.of(name, "logits");
@@ -176,7 +175,7 @@ fn logits_in_8_bits_are_llama_cpps_within_its_own_rounding() {
 }
 
 #[test]
-fn every_hook_point_is_there_and_resid_post_is_the_sum() {
+fn every_hook_point_exists_and_resid_post_is_the_sum() {
     for name in WHOLE.into_iter().chain(SMALLER.map(|(name, _)| name)) {
         let model = load(&fixture(name));
         for l in 0..model.spec.n_layers {
@@ -190,7 +189,7 @@ fn every_hook_point_is_there_and_resid_post_is_the_sum() {
             let mut capture = Capture::all(&[&sum[..], &others].concat());
             model.forward(&Forest::of_text(&[3, 17, 5, 9, 41, 2]).unwrap(), None, &mut capture).unwrap();
             let [pre, attn, mlp, post] = sum.map(|point| capture.get(point).unwrap().clone());
-            // An encoder norms its sums; its rows are compared with llama.cpp's as logits are.
+            // An encoder norms its sums; its rows are compared with llama.cpp's like logits.
             if model.spec.placement != Placement::AfterSum {
                 let error = relative(&((pre + attn).unwrap() + mlp).unwrap(), &post);
                 assert!(error < 1e-6, "{name}: layer {l}: {error:e}");
@@ -207,7 +206,7 @@ struct Strings {
     strings: Vec<String>,
     /// By file.
     files: HashMap<String, Vec<Vec<u32>>>,
-    /// By the pre-tokenizer that the file of `llama3` names.
+    /// By pre-tokenizer, with the name changed in the file of `llama3`.
     pre: HashMap<String, Vec<Vec<u32>>>,
 }
 
@@ -221,14 +220,14 @@ fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>]
     for (text, theirs) in strings.iter().zip(theirs) {
         let ours = model.tokenizer.encode(text).unwrap();
         assert_eq!(&ours.ids, theirs, "{name}: `{text}`");
-        // Tokens lie in the text one after the other, and leave nothing out.
+        // The offsets of tokens are in order and cover the text.
         let mut end = 0;
         let told =
             ours.ids.iter().zip(&ours.offsets).filter(|(_, (start, stop))| !drops_spaces || start < stop);
         for (id, &(start, stop)) in told {
             assert!(start <= stop && stop <= text.len() && stop >= end, "{name}: `{text}`: token {id}");
             let gap = &text[end.min(start)..start];
-            // WordPiece has no token for a space, nor for an accent that stands alone.
+            // WordPiece has no token for a space, nor for a separate accent.
             let is_left_out = drops_spaces && !gap.chars().any(char::is_alphanumeric);
             assert!(
                 gap.is_empty() || is_left_out || start == stop,
@@ -246,7 +245,7 @@ fn compare(name: &str, model: &Model, (strings, theirs): (&[String], &[Vec<u32>]
 }
 
 #[test]
-fn tokenisations_are_llama_cpps() {
+fn tokenisations_equal_llama_cpps() {
     let Strings { strings, files, .. } = strings();
     assert_eq!(files.len(), 6);
     for (name, theirs) in &files {
@@ -255,7 +254,7 @@ fn tokenisations_are_llama_cpps() {
 }
 
 #[test]
-fn pre_tokenizers_are_llama_cpps() {
+fn pre_tokenizers_equal_llama_cpps() {
     let Strings { strings, pre, .. } = strings();
     assert_eq!(pre.len(), 10);
     let folder = tempfile::tempdir().unwrap();
@@ -304,16 +303,16 @@ fn a_file_in_the_lab_is_found_by_its_name() {
     std::fs::copy(fixture("llama3.Q8_0"), &file).unwrap();
     let location = Location::find(lab.path(), "mine").unwrap();
     assert_eq!(location, Location::Gguf(file));
-    let outline = Outline::of(&location).unwrap();
+    let outline = ModelInfo::of(&location).unwrap();
     assert_eq!((outline.name.as_str(), outline.tokenizer.len(), outline.spec.family), ("mine", 288, "llama"));
-    // Blocks of 32 weights take 34 bytes; the few norms and biases are no matrices.
+    // Blocks of 32 weights take 34 bytes; the few norms and biases are not matrices.
     let bytes = |precision| outline.weight_bytes(precision, Compute::F32) as f64;
     assert_eq!((outline.stored.len(), outline.stored[0].0.as_str()), (1, "Q8_0"));
     let ratio = bytes(Precision::F32) / bytes(Precision::AsStored);
     assert!((ratio - 4.0 * 32.0 / 34.0).abs() < 0.1 && outline.precision == Precision::AsStored, "{ratio}");
 }
 
-/// A file taken apart, so that it can be spoilt and written again.
+/// The parts of a file, to be changed and written again.
 pub struct Parts {
     pub metadata: HashMap<String, Value>,
     pub tensors: HashMap<String, QTensor>,

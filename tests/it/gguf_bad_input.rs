@@ -1,4 +1,4 @@
-//! GGUF files that cannot be taken: each message names the file, the key or the tensor, and the way out.
+//! Invalid GGUF files: each message names the file, the key or the tensor, and gives advice.
 
 use super::gguf::{Parts, fixture};
 use candle_core::quantized::gguf_file::Value;
@@ -7,7 +7,7 @@ use mappa::model::{Model, Precision};
 use std::path::Path;
 use tempfile::TempDir;
 
-/// The message of a file that must not load.
+/// Checks the message for a file that must not load.
 fn refused(path: &Path, parts: &[&str]) {
     let message = Model::load(path, Precision::F32).map(|_| "it loaded").unwrap_err().to_string();
     let file = path.file_name().unwrap().to_str().unwrap();
@@ -16,7 +16,7 @@ fn refused(path: &Path, parts: &[&str]) {
     }
 }
 
-/// A folder, and the path of a file in it that may be spoilt.
+/// A folder, and the path of a file in it that may be changed.
 fn place() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spoilt.gguf");
@@ -35,14 +35,14 @@ fn text(text: &str) -> Value {
 }
 
 #[test]
-fn a_file_that_was_written_again_unchanged_loads() {
+fn a_rewritten_unchanged_file_loads() {
     let (_folder, path) = place();
     Parts::read("llama3").write(&path);
     Model::load(&path, Precision::F32).unwrap();
 }
 
 #[test]
-fn a_file_cut_short_anywhere() {
+fn a_file_truncated_anywhere() {
     let (_folder, path) = place();
     let whole = std::fs::read(fixture("llama3.Q8_0")).unwrap();
     for n in (0..whole.len()).step_by(97).chain([whole.len() - 40, 4, 7, 8, 24]) {
@@ -139,7 +139,7 @@ fn metadata_that_is_missing_unknown_or_of_another_type() {
 }
 
 #[test]
-fn a_tokenizer_that_cannot_be_taken() {
+fn an_invalid_tokenizer() {
     changed(
         |p| p.set("tokenizer.ggml.pre", text("tongues")),
         &["tokenizer.ggml.pre", "`tongues`", "llama-bpe", "qwen2"],

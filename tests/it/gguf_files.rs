@@ -1,10 +1,12 @@
-//! GGUF models in several files, and GGUF files that hold no model.
+//! GGUF models in several files, and GGUF files without a model.
 
 use super::gguf::{Parts, fixture, logits};
 use super::root;
 use candle_core::quantized::gguf_file::Value;
 use candle_core::{DType, Device, Tensor};
-use mappa::model::{ByBlock, Compute, LoadOptions, Location, Model, Outline, Precision, save_control_vector};
+use mappa::model::{
+    Compute, ControlVector, LoadOptions, Location, Model, ModelInfo, Precision, save_control_vector,
+};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +20,7 @@ fn part(folder: &Path, number: usize, count: usize) -> PathBuf {
     folder.join(format!("m-{number:05}-of-{count:05}.gguf"))
 }
 
-/// A fixture's parts as llama-gguf-split writes them: all metadata in the first, the tensors by turns.
+/// A fixture's parts as written by llama-gguf-split: all metadata in the first, the tensors distributed in turn.
 fn split(name: &str, count: usize) -> Vec<Parts> {
     let whole = Parts::read(name);
     let n_tensors = whole.tensors.len();
@@ -53,7 +55,7 @@ fn refused(path: &Path, parts: &[&str]) {
 }
 
 #[test]
-fn a_model_in_parts_is_the_whole_one_whichever_part_is_named() {
+fn a_model_in_parts_equals_the_whole_one_by_the_name_of_any_part() {
     let lab = tempfile::tempdir().unwrap();
     let folder = lab.path().join("models");
     std::fs::create_dir(&folder).unwrap();
@@ -77,9 +79,9 @@ fn a_model_in_parts_is_the_whole_one_whichever_part_is_named() {
     }
     hashes.dedup();
     assert!(hashes.len() == 1 && hashes[0] != whole.weights_sha256, "{hashes:?}");
-    // What the memory is told from: the same matrices in the same types.
+    // The basis of the memory check: the same matrices in the same types.
     let (parts, one) = (Location::Gguf(first), Location::Gguf(fixture("llama3.Q8_0")));
-    assert_eq!(Outline::of(&parts).unwrap().stored, Outline::of(&one).unwrap().stored);
+    assert_eq!(ModelInfo::of(&parts).unwrap().stored, ModelInfo::of(&one).unwrap().stored);
     for compute in [Compute::Q8, Compute::F32] {
         let options = LoadOptions { compute, ..LoadOptions::default() };
         let [a, b] = [&parts, &one].map(|at| rows(&Model::open(at, options).unwrap()));
@@ -152,7 +154,7 @@ fn parts_that_do_not_belong_together() {
         let named = at(missing % 3 + 1);
         refused(&named, &["found part", &format!("of 3 without {name}"), "download or copy"]);
         let location = Location::find(folder.path(), &at(missing).display().to_string()).unwrap();
-        let found = Outline::of(&location).map(|_| ()).unwrap_err().to_string();
+        let found = ModelInfo::of(&location).map(|_| ()).unwrap_err().to_string();
         assert!(found.contains(&format!("of 3 without {name}")), "{found}");
         std::fs::rename(folder.path().join("away"), at(missing)).unwrap();
     }
@@ -178,14 +180,14 @@ fn parts_that_do_not_belong_together() {
         &|p| p.tensor(&first, &norm),
         &["m-00002-of-00003.gguf", &first, "lies in m-00001-of-00003.gguf too"],
     );
-    // The parts of another model, which has as many and other tensors.
+    // The parts of another model, with the same number of other tensors.
     again();
     split("qwen3", 3)[1].write(&at(2));
     refused(&at(1), &["m-00002-of-00003.gguf", "split.tensors.count", "parts of one model"]);
 }
 
 #[test]
-fn a_part_under_another_name_is_named_with_the_way_out() {
+fn a_part_with_another_name_is_refused_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &split("llama3", 2));
     let renamed = folder.path().join("renamed.gguf");
@@ -194,7 +196,7 @@ fn a_part_under_another_name_is_named_with_the_way_out() {
     let other = folder.path().join("x-00001-of-00004.gguf");
     std::fs::copy(part(folder.path(), 1, 2), &other).unwrap();
     refused(&other, &["part 1 of 2 by its metadata", "part 1 of 4, as the file is named"]);
-    // Merged again, a file says that there is nothing beside it.
+    // A merged file states that it is the only part.
     let merged = folder.path().join("merged.gguf");
     Parts::read("llama3").set("split.count", Value::U16(0)).write(&merged);
     Model::load(&merged, Precision::F32).unwrap();
@@ -210,7 +212,7 @@ fn a_folder_with_one_gguf_model() {
     std::fs::copy(fixture("llama3.Q8_0"), folder.join("one.gguf")).unwrap();
     let find = || Location::find(lab.path(), "gathered");
     assert_eq!(find().unwrap(), Location::Gguf(folder.join("one.gguf")));
-    // A config.json or a projector beside it changes nothing; a second model asks for a choice.
+    // A config.json or a projector besides changes nothing; a second model requires a choice.
     std::fs::write(folder.join("config.json"), "{}").unwrap();
     no_model(&[("general.architecture", "clip")], &["v.patch_embd.weight"])
         .write(&folder.join("mmproj-one.gguf"));
@@ -232,7 +234,7 @@ fn no_model(metadata: &[(&str, &str)], tensors: &[&str]) -> Parts {
 }
 
 #[test]
-fn a_file_that_is_no_model_is_named_for_what_it_is() {
+fn a_file_that_is_not_a_model_is_refused_by_its_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.gguf");
     let cases: [Case; 9] = [
@@ -277,7 +279,7 @@ fn a_file_that_is_no_model_is_named_for_what_it_is() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(1) && said.contains(expected[0]), "{said}");
     }
-    save_control_vector(&path, &ByBlock::from([(1, vec![0.5; 32])]), "llama").unwrap();
+    save_control_vector(&path, &ControlVector::from([(1, vec![0.5; 32])]), "llama").unwrap();
     refused(&path, &["a control vector"]);
 }
 

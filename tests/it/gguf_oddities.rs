@@ -1,4 +1,4 @@
-//! What converters write in more than one way: the same model must come out.
+//! Settings that converters write in more than one way: the model must be the same.
 
 use super::gguf::{Parts, logits};
 use candle_core::quantized::gguf_file::Value;
@@ -19,7 +19,7 @@ fn rows(model: &Model) -> Vec<Vec<f32>> {
     logits(&model.transformer, &[3, 17, 5, 9, 41, 2]).to_vec2().unwrap()
 }
 
-/// Whether a changed file is still the same model.
+/// Checks that a changed file is still the same model.
 fn same(name: &str, change: impl FnOnce(Parts) -> Parts) {
     let [before, after] =
         [load(Parts::read(name)), load(change(Parts::read(name)))].map(|m| rows(&m.unwrap()));
@@ -42,14 +42,14 @@ fn a_list_with_the_same_number_for_every_layer_is_that_number() {
 }
 
 #[test]
-fn a_dense_model_may_say_that_it_has_no_experts() {
+fn a_dense_model_may_state_zero_experts() {
     same("llama3", |p| {
         p.set("llama.expert_count", Value::U32(0)).set("llama.expert_used_count", Value::U32(0))
     });
 }
 
 #[test]
-fn what_changes_nothing_may_be_said() {
+fn harmless_keys_are_accepted() {
     same("llama", |p| p.set("llama.rope.scaling.type", text("none")));
     same("llama", |p| {
         p.set("llama.rope.scaling.type", text("linear")).set("llama.rope.scale_linear", Value::F32(1.0))
@@ -61,7 +61,7 @@ fn what_changes_nothing_may_be_said() {
 }
 
 #[test]
-fn the_frequencies_that_a_file_stores_are_honoured() {
+fn the_frequencies_that_a_file_stores_are_used() {
     let [with, without] = [false, true].map(|without| {
         let mut parts = Parts::read("llama3");
         if without {
@@ -86,12 +86,12 @@ fn tokens(mut parts: Parts, changed: &[(usize, &str, i32)]) -> Parts {
 }
 
 #[test]
-fn tokens_without_text_fill_up_a_vocabulary() {
+fn empty_tokens_may_pad_a_vocabulary() {
     let strings = ["Oslo and Rome", "12345 in 2024!", " the <mark> here"];
     let ids = |model: &Model| strings.map(|text| model.tokenizer.encode(text).unwrap().ids);
     let whole = load(Parts::read("llama3")).unwrap();
     let used: std::collections::BTreeSet<u32> = ids(&whole).into_iter().flatten().collect();
-    // Bytes that these texts do not have, and no merge needs.
+    // Bytes that occur neither in these texts nor in a merge.
     let free: Vec<usize> =
         [200, 201, 202, 203].into_iter().filter(|id| !used.contains(&(*id as u32))).collect();
     assert_eq!(free.len(), 4);
@@ -101,7 +101,7 @@ fn tokens_without_text_fill_up_a_vocabulary() {
         assert_eq!(odd.tokenizer.decode(&[free[1] as u32]).unwrap().is_empty(), class == 3, "class {class}");
         assert_eq!(odd.tokenizer.len(), whole.tokenizer.len());
     }
-    // Unused tokens may repeat a text, before or after the one that has it.
+    // Unused tokens may repeat the text of an earlier or a later token.
     let id_of = |model: &Model, text: &str| model.tokenizer.encode(text).unwrap().ids;
     let odd =
         load(tokens(Parts::read("llama3"), &[(free[0], "<mark>", 5), (free[1], "a", 5), (free[2], "a", 5)]))
@@ -117,7 +117,7 @@ fn tokens_without_text_fill_up_a_vocabulary() {
 }
 
 #[test]
-fn bos_where_the_file_does_not_say() {
+fn bos_without_a_setting_in_the_file() {
     let first = |pre: &str, flag: Option<bool>| {
         let mut parts = Parts::read("llama3").set("tokenizer.ggml.pre", text(pre));
         parts.metadata.remove("tokenizer.ggml.add_bos_token");
@@ -141,7 +141,7 @@ fn bos_where_the_file_does_not_say() {
 }
 
 #[test]
-fn an_encoder_without_token_types_and_one_that_looks_one_way() {
+fn an_encoder_without_token_types_and_a_causal_one() {
     let without = |mut parts: Parts| {
         parts.tensors.remove("token_types.weight").unwrap();
         parts
@@ -153,13 +153,13 @@ fn an_encoder_without_token_types_and_one_that_looks_one_way() {
     let causal = |parts: Parts| load(parts).map(|_| ()).unwrap_err().to_string();
     let message = causal(Parts::read("bert").set("bert.attention.causal", Value::Bool(true)));
     assert!(message.contains("bert.attention.causal") && message.contains("only false is"), "{message}");
-    // llama.cpp takes it as causal then.
+    // llama.cpp then uses causal attention.
     let message = causal(Parts::read("bert").without("bert.attention.causal"));
     assert!(message.contains("bert.attention.causal"), "{message}");
 }
 
 #[test]
-fn stablelm_goes_by_its_tensors_as_llama_cpp_does() {
+fn stablelm_follows_its_tensors_as_llama_cpp_does() {
     same("stablelm", |p| p.set("stablelm.use_parallel_residual", Value::Bool(true)));
     same("stablelm_parallel", |p| p.set("stablelm.use_parallel_residual", Value::Bool(false)));
 }
@@ -177,7 +177,7 @@ fn granite_without_some_of_its_multipliers() {
 }
 
 #[test]
-fn what_a_family_always_takes_is_refused_where_a_file_says_otherwise() {
+fn values_other_than_a_familys_constants_are_refused() {
     let refused = |parts: Parts, key: &str, expected: &str| {
         let message = load(parts).map(|_| ()).unwrap_err().to_string();
         assert!(message.contains(key) && message.contains(expected), "{message}");

@@ -1,6 +1,6 @@
-//! The Hugging Face hub, played by a server on loopback: what is asked, what is kept, what breaks and how it is told.
+//! The Hugging Face hub, simulated by a server on loopback: requests, the cache, faults and their messages.
 //!
-//! That Python finds what mappa downloaded is checked by hand, as tests/fixtures/hub/check.py says at its top.
+//! The reverse, that Python finds mappa's downloads, is checked by hand: see the top of tests/fixtures/hub/check.py.
 
 use super::hub_server::{COMMIT, Hub, Served, large, small, tiny};
 use super::root;
@@ -59,12 +59,12 @@ fn listing(folder: &Path) -> Vec<serde_json::Value> {
     found.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// What huggingface_hub wrote, as the fixture has it.
+/// The cache that huggingface_hub wrote, from the fixture.
 fn written_by_python() -> Vec<serde_json::Value> {
     serde_json::from_slice(&std::fs::read(root("tests/fixtures/hub/cache.json")).unwrap()).unwrap()
 }
 
-/// A cache as huggingface_hub left it.
+/// A cache as written by huggingface_hub.
 fn rebuilt() -> tempfile::TempDir {
     let cache = tempfile::tempdir().unwrap();
     for entry in written_by_python() {
@@ -79,13 +79,13 @@ fn rebuilt() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_cache_is_what_python_writes_entry_for_entry() {
+fn the_cache_equals_pythons_entry_for_entry() {
     let (hub, cache) = (Hub::fixture(), tempfile::tempdir().unwrap());
     for revision in ["main", "step3000"] {
         let found = pull(&tiny(revision), &hub.settings(cache.path())).unwrap();
         assert!(found.unchecked.is_none() && found.folder.ends_with(&found.commit));
     }
-    // Python keeps each commit's list of all files for itself; beside one, part of a repo would look broken to it.
+    // Python's list of a commit's files is not written: with it, a part of a repo would look broken to Python.
     let is_tree = |entry: &serde_json::Value| entry["path"].as_str().unwrap().contains("/trees");
     let (trees, mut python): (Vec<_>, Vec<_>) = written_by_python().into_iter().partition(is_tree);
     assert_eq!((trees.len(), python.len()), (3, 29));
@@ -94,7 +94,7 @@ fn the_cache_is_what_python_writes_entry_for_entry() {
 }
 
 #[test]
-fn what_python_downloaded_is_found_offline() {
+fn a_model_that_python_downloaded_is_found_offline() {
     let (hub, cache) = (Hub::fixture(), rebuilt());
     let settings = HubSettings { offline: true, ..hub.settings(cache.path()) };
     for (revision, text) in [("main", "weights after training\n"), ("step3000", "weights at step 3000\n")] {
@@ -111,7 +111,7 @@ fn what_python_downloaded_is_found_offline() {
 }
 
 #[test]
-fn a_second_call_asks_for_no_file_and_a_commit_asks_nothing() {
+fn a_second_call_requests_no_file_and_a_cached_commit_requests_nothing() {
     let (hub, cache) = (Hub::fixture(), tempfile::tempdir().unwrap());
     let settings = hub.settings(cache.path());
     let first = pull(&tiny("main"), &settings).unwrap();
@@ -123,7 +123,7 @@ fn a_second_call_asks_for_no_file_and_a_commit_asks_nothing() {
     assert_eq!(first.folder, second.folder);
     assert_eq!(pull(&tiny(&first.commit), &settings).unwrap().folder, first.folder);
     assert_eq!(hub.asked(), []);
-    // Another commit with the same config: its blob is there, only the weights are not.
+    // Another commit with the same config: its blob is cached, only the weights are not.
     pull(&tiny("step3000"), &settings).unwrap();
     assert!(hub.fetched().iter().all(|asked| asked.path.ends_with(WEIGHTS)));
 }
@@ -172,7 +172,7 @@ fn a_cut_connection_is_resumed() {
 }
 
 #[test]
-fn many_cuts_end_with_an_error_and_the_next_call_goes_on() {
+fn many_cuts_end_with_an_error_and_the_next_call_resumes() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![300_000, 0, 0, 0];
     refused(
@@ -188,13 +188,13 @@ fn many_cuts_end_with_an_error_and_the_next_call_goes_on() {
 }
 
 #[test]
-fn a_server_without_ranges_begins_anew() {
+fn a_server_without_ranges_restarts_the_download() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![300_000];
     hub.state().no_ranges = true;
     let found = pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
     assert!(std::fs::read(found.folder.join(WEIGHTS)).unwrap() == weights());
-    // One that always breaks off at the same place gains nothing, and is given up.
+    // A download that always breaks off at the same place makes no progress, and ends.
     let cache = tempfile::tempdir().unwrap();
     hub.state().cuts = vec![300_000; 9];
     refused(&hub.settings(cache.path()), &[WEIGHTS, "broke off"]);
@@ -202,7 +202,7 @@ fn a_server_without_ranges_begins_anew() {
 }
 
 #[test]
-fn sizes_and_hashes_that_differ() {
+fn other_sizes_and_hashes_are_refused() {
     for (error, found) in [(10, "size 700000"), (-10, "size at least")] {
         let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
         hub.state().size_error = error;
@@ -220,7 +220,7 @@ fn sizes_and_hashes_that_differ() {
 }
 
 #[test]
-fn a_part_that_is_not_of_this_file_does_no_harm() {
+fn a_part_of_another_file_is_replaced() {
     let weights = weights();
     let hub = Hub::with(&[(WEIGHTS, large(&weights))]);
     let longer = vec![7; 800_000];
@@ -241,7 +241,7 @@ fn a_part_that_is_not_of_this_file_does_no_harm() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn refusals_give_the_way_out() {
     let (hub, cache) = (Hub::fixture(), tempfile::tempdir().unwrap());
     let settings = hub.settings(cache.path());
     let endpoint = hub.endpoint();
@@ -267,7 +267,7 @@ fn refusals_say_what_to_do() {
 }
 
 #[test]
-fn without_a_network_the_cache_stands_in_and_says_so() {
+fn without_a_network_the_cached_model_is_used_and_the_reason_given() {
     let (hub, cache) = (Hub::fixture(), rebuilt());
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -283,14 +283,14 @@ fn without_a_network_the_cache_stands_in_and_says_so() {
         &offline,
         &["tokenizer.json, model.safetensors or model.safetensors.index.json or pytorch_model.bin"],
     );
-    // A hub that refuses is one that does not say where the branch stands.
+    // A hub that refuses does not give the commit of the branch.
     hub.state().refuse = Some((401, ""));
     let whole = rebuilt();
     assert!(pull(&tiny("main"), &hub.settings(whole.path())).unwrap().unchecked.unwrap().contains("401"));
 }
 
 #[test]
-fn repos_without_a_model() {
+fn repos_without_a_model_are_refused() {
     let cache = tempfile::tempdir().unwrap();
     let hub = Hub::with(&[("model.gguf", large(b"x")), ("README.md", small(b"y"))]);
     let found = "found README.md, config.json, model.gguf, tokenizer.json";
@@ -304,7 +304,7 @@ fn repos_without_a_model() {
 }
 
 #[test]
-fn shards_and_pickles() {
+fn shards_and_pickles_are_downloaded() {
     let cache = tempfile::tempdir().unwrap();
     let index = |shards: [&str; 2]| {
         small(serde_json::json!({"weight_map": {"a": shards[0], "b": shards[1]}}).to_string().as_bytes())
@@ -339,7 +339,7 @@ fn shards_and_pickles() {
 }
 
 #[test]
-fn answers_that_are_none() {
+fn answers_that_make_no_sense_are_refused() {
     let cache = tempfile::tempdir().unwrap();
     for etag in ["../../x", "", ".x", "a/b"] {
         let hub = Hub::with(&[(WEIGHTS, Served { etag: etag.into(), ..large(b"x") })]);
@@ -353,7 +353,7 @@ fn answers_that_are_none() {
 }
 
 #[test]
-fn two_at_once_download_once() {
+fn two_processes_download_a_file_once() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     hub.state().pause = Duration::from_millis(300);
     let settings = hub.settings(cache.path());

@@ -1,4 +1,4 @@
-//! Files that are named by git's hash, from a server on loopback: the paper's datasets.
+//! Files identified by git's hash, from a server on loopback: the paper's datasets.
 
 use super::hub_server::{COMMIT, Hub, Served, large};
 use super::root;
@@ -8,7 +8,7 @@ use mappa::progress::Silent;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What git calls [`lines`], as `git hash-object` says it.
+/// The output of `git hash-object` for [`lines`].
 const LINES_BLOB: &str = "92685416f4eb66ac8c7e4af0b83bdfa7eb0c7aeb";
 
 fn lines() -> Vec<u8> {
@@ -29,7 +29,7 @@ fn fetch(hub: &Hub, id: &str, folder: &Path) -> mappa::Result<std::path::PathBuf
 }
 
 #[test]
-fn a_blob_is_gone_on_with_checked_and_found_again_and_no_token_is_sent() {
+fn a_blob_is_resumed_checked_and_found_again_and_no_token_is_sent() {
     let (hub, folder) = (Hub::exactly(&[("table.csv", served(&lines()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![100_000, 50_000, 0];
     let file = fetch(&hub, LINES_BLOB, folder.path()).unwrap();
@@ -43,7 +43,7 @@ fn a_blob_is_gone_on_with_checked_and_found_again_and_no_token_is_sent() {
 }
 
 #[test]
-fn what_was_cut_for_good_is_kept_and_the_next_call_goes_on() {
+fn a_cut_download_is_kept_and_the_next_call_resumes() {
     let (hub, folder) = (Hub::exactly(&[("table.csv", served(&lines()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![100_000, 0, 0, 0];
     let error = fetch(&hub, LINES_BLOB, folder.path()).unwrap_err().to_string();
@@ -56,7 +56,7 @@ fn what_was_cut_for_good_is_kept_and_the_next_call_goes_on() {
 }
 
 #[test]
-fn other_content_no_file_and_no_network_are_told() {
+fn other_content_a_missing_file_and_a_missing_network_are_reported() {
     let (hub, folder) = (Hub::exactly(&[("table.csv", served(&lines()))]), tempfile::tempdir().unwrap());
     let other = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
     let error = fetch(&hub, other, folder.path()).unwrap_err().to_string();
@@ -83,7 +83,7 @@ fn mappa(lab: &Path, args: &[&str]) -> Output {
 
 #[test]
 fn the_papers_real_files_are_pulled_into_a_lab() {
-    // Two of the six lie in the authors' repository alone.
+    // Two of the six are only in the authors' repository.
     let real: Vec<_> =
         PAPER_FILES.iter().filter(|f| !["headline", "historical_figure"].contains(&f.name)).collect();
     let path = |name: &str| root("../shared/data").join(format!("{name}.csv"));

@@ -1,4 +1,4 @@
-//! The commands that fetch from the hub: what they print, a kill, and disks that are full.
+//! The commands that download from the hub: their output, a kill, and full disks.
 
 use super::hub::{pull, refused, weights};
 use super::hub_server::{COMMIT, Hub, large, small, tiny};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const WEIGHTS: &str = "model.safetensors";
 
-/// The command, with a hub and a cache of its own, and nothing else that the machine's environment may say.
+/// The command with a hub and a cache of its own, without the machine's environment variables.
 fn mappa(hub: &Hub, cache: &Path) -> Command {
     let mut command = alone(hub, cache);
     command.args(["models", "pull"]);
@@ -67,7 +67,7 @@ fn the_command_pulls_a_model_that_runs() {
 }
 
 #[test]
-fn a_name_without_an_organisation_is_sought_in_the_cache_and_on_the_hub() {
+fn a_name_without_an_organisation_is_searched_in_the_cache_and_on_the_hub() {
     let read = |name: &str| std::fs::read(root("models/atlas").join(name)).unwrap();
     let hub = Hub::exactly(&[
         ("config.json", small(&read("config.json"))),
@@ -120,11 +120,11 @@ fn a_kill_loses_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_fills_up_while_writing() {
+fn a_disk_that_fills_up_during_a_download_is_reported() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
     let blobs = cache.path().join("models--lab--tiny/blobs");
     std::fs::create_dir_all(&blobs).unwrap();
-    // The kernel's own full device stands where the bytes are gathered.
+    // The kernel's device that is always full replaces the part file.
     let part = blobs.join(format!("{}.incomplete", large(&weights()).etag));
     std::os::unix::fs::symlink("/dev/full", &part).unwrap();
     refused(&hub.settings(cache.path()), &["disk full", "700000 bytes needed", "free", "HF_HUB_CACHE"]);
@@ -132,9 +132,9 @@ fn a_disk_that_fills_up_while_writing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_is_too_small() {
+fn a_disk_that_is_too_small_is_reported_at_once() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
-    // A mount in a namespace of its own, which ends with the command.
+    // A mount in a namespace of its own, which the kernel removes after the command.
     let inside = |command: &Command, script: &str| {
         let mut wrapped = Command::new("unshare");
         wrapped
@@ -161,7 +161,7 @@ fn a_disk_that_is_too_small() {
         (told.status.code(), hub.asked().iter().filter(|asked| asked.of == "cdn").count()),
         (Some(1), 0)
     );
-    // Where the hub keeps the size to itself, the disk says it in the middle.
+    // If the hub does not give the size, the disk is full in the middle of the download.
     hub.state().no_size = true;
     let found = inside(&pull, "exec \"$@\"").unwrap();
     assert!(text(&found.stderr).contains("disk full: more bytes needed, 0 free"), "{}", text(&found.stderr));

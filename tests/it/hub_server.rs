@@ -13,13 +13,13 @@ use std::time::Duration;
 pub struct Served {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// What names the content.
+    /// Its etag, which identifies the content.
     pub etag: String,
-    /// Whether it lies on the second server, behind a redirect.
+    /// True if it is on the second server, after a redirect.
     pub large: bool,
 }
 
-/// A request that came.
+/// A request that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// `hub`, or `cdn` for the second server.
@@ -34,7 +34,7 @@ pub struct Asked {
     pub token: Option<String>,
 }
 
-/// What the hub has, and how it fails.
+/// The hub's content and its faults.
 #[derive(Default)]
 pub struct State {
     /// Branches and tags.
@@ -43,21 +43,21 @@ pub struct State {
     pub commits: BTreeMap<String, BTreeMap<String, Served>>,
     /// Every answer to the hub's paths, instead of the right one: status and `X-Error-Code`.
     pub refuse: Option<(u16, &'static str)>,
-    /// How many bytes of each of the next bodies of large files are sent before the connection is cut.
+    /// For each of the next large files, the number of bytes after which the connection is cut.
     pub cuts: Vec<usize>,
-    /// How many answers with status 503 come first.
+    /// The number of first answers with status 503.
     pub busy: u32,
-    /// Whether ranges are ignored.
+    /// True if ranges are ignored.
     pub no_ranges: bool,
-    /// Whether the length of large files is kept secret.
+    /// True if the length of large files is not given.
     pub no_size: bool,
-    /// What is added to the length that the hub tells.
+    /// The difference between the given and the true length.
     pub size_error: i64,
-    /// Whether large files come only half and then nothing, with the connection open.
+    /// True if large files stop at half, with the connection open.
     pub stall: bool,
     /// A pause in the middle of large files.
     pub pause: Duration,
-    /// The old name of the repo, from which the hub redirects.
+    /// The repo's old name, from which the hub redirects.
     pub renamed_from: Option<String>,
     /// The requests so far.
     pub asked: Vec<Asked>,
@@ -82,7 +82,7 @@ pub fn small(bytes: &[u8]) -> Served {
 }
 
 impl Hub {
-    /// The repo `lab/tiny` as the fixture has it.
+    /// The repo `lab/tiny` of the fixture.
     pub fn fixture() -> Hub {
         let text = std::fs::read(super::root("tests/fixtures/hub/repo.json")).unwrap();
         let repo: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -130,7 +130,7 @@ impl Hub {
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let state = state.clone();
-                    // A client that hangs up in the middle is what some tests do.
+                    // In some tests the client closes the connection in the middle.
                     std::thread::spawn(move || answer(stream, of, &state, cdn_port).is_some());
                 }
             });
@@ -138,7 +138,7 @@ impl Hub {
         Hub { state, port }
     }
 
-    /// What it has and how it fails, to be changed.
+    /// The content and the faults, to be changed.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -159,7 +159,7 @@ impl Hub {
         self.asked().into_iter().filter(body).collect()
     }
 
-    /// HubSettings that lead here, with a cache in a folder.
+    /// Settings for this hub, with a cache in a folder.
     pub fn settings(&self, cache: &Path) -> HubSettings {
         HubSettings {
             cache: cache.to_path_buf(),

@@ -12,7 +12,7 @@ fn pull(hub: &Hub, cache: &TempDir) -> mappa::Result<Snapshot> {
 }
 
 #[test]
-fn older_tokenizers_are_fetched_where_there_is_no_newer_one() {
+fn older_tokenizers_are_fetched_if_there_is_no_newer_one() {
     for names in [
         &["vocab.json", "merges.txt"][..],
         &["vocab.txt", "added_tokens.json"],
@@ -28,7 +28,7 @@ fn older_tokenizers_are_fetched_where_there_is_no_newer_one() {
         for name in names {
             assert!(found.folder.join(name).is_file(), "{names:?}: {name}");
         }
-        // With a tokenizer.json the older files are left where they are.
+        // With a tokenizer.json the older files are not downloaded.
         let (hub, cache) = (Hub::with(&files[1..]), tempfile::tempdir().unwrap());
         let found = pull(&hub, &cache).unwrap();
         assert!(!found.folder.join(names[0]).exists() && found.folder.join("tokenizer.json").is_file());
@@ -36,7 +36,7 @@ fn older_tokenizers_are_fetched_where_there_is_no_newer_one() {
 }
 
 #[test]
-fn half_a_vocabulary_is_none() {
+fn an_incomplete_vocabulary_is_refused() {
     let files = [("config.json", small(b"{}")), (WEIGHTS, large(b"x")), ("vocab.json", small(b"{}"))];
     let (hub, cache) = (Hub::exactly(&files), tempfile::tempdir().unwrap());
     let error = pull(&hub, &cache).unwrap_err().to_string();

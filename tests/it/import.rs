@@ -1,8 +1,8 @@
-//! Anybody's files as datasets: four formats alike, what is written, what is refused, and probes of any number.
+//! Any file as a dataset: four formats alike, written files, refusals, and probes of any number.
 
 use super::root;
 use mappa::artefact::Card;
-use mappa::datasets::{ImportPlan, Imported, Incomplete, Quantity, TargetKind, TargetOf, find};
+use mappa::datasets::{ImportPlan, Imported, IncompleteRows, Quantity, TargetChoice, TargetKind, find};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -10,22 +10,22 @@ fn fixture(name: &str) -> PathBuf {
     root("tests/fixtures/import").join(name)
 }
 
-fn quantity(column: &str, unit: &str) -> TargetOf {
-    TargetOf::Quantity { column: column.into(), unit: unit.into() }
+fn quantity(column: &str, unit: &str) -> TargetChoice {
+    TargetChoice::Quantity { column: column.into(), unit: unit.into() }
 }
 
-fn people(target: TargetOf) -> ImportPlan {
+fn people(target: TargetChoice) -> ImportPlan {
     ImportPlan {
         name: "people".into(),
         entity: Some("who".into()),
         target,
         groups: vec!["town".into()],
         test: Some("part".into()),
-        incomplete: Incomplete::LeftOut,
+        incomplete: IncompleteRows::LeftOut,
     }
 }
 
-/// What importing a file with these bytes says, under a name with this ending.
+/// The error of importing a file with these bytes and this ending.
 fn refusal(ending: &str, bytes: &[u8], plan: &ImportPlan) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("theirs.{ending}"));
@@ -34,7 +34,7 @@ fn refusal(ending: &str, bytes: &[u8], plan: &ImportPlan) -> String {
 }
 
 #[test]
-fn four_formats_are_the_same_dataset() {
+fn four_formats_give_the_same_dataset() {
     let read = |name: &str| people(quantity("height", "cm")).read(&fixture(name)).unwrap();
     let first = read("people.csv");
     assert_eq!((first.dataset.entities.len(), first.n_left_out), (39, 1));
@@ -55,7 +55,7 @@ fn four_formats_are_the_same_dataset() {
 #[test]
 fn dates_are_years_in_each_format_and_times_in_nanoseconds_too() {
     let years = |name: &str, column: &str| {
-        people(TargetOf::Year(column.into())).read(&fixture(name)).unwrap().dataset.targets()
+        people(TargetChoice::Year(column.into())).read(&fixture(name)).unwrap().dataset.targets()
     };
     let expected = years("people.csv", "born");
     assert_eq!(expected[0][0], 1890.0);
@@ -66,7 +66,7 @@ fn dates_are_years_in_each_format_and_times_in_nanoseconds_too() {
 }
 
 #[test]
-fn what_is_written_is_found_by_name_and_never_overwritten() {
+fn an_imported_dataset_is_found_by_name_and_never_overwritten() {
     let lab = tempfile::tempdir().unwrap();
     let imported = people(quantity("children", "")).read(&fixture("people.csv")).unwrap();
     let (file, is_new) = imported.save(lab.path()).unwrap();
@@ -99,7 +99,7 @@ fn what_is_written_is_found_by_name_and_never_overwritten() {
 }
 
 #[test]
-fn an_import_of_what_was_written_is_the_same() {
+fn an_import_of_an_imported_file_is_the_same() {
     let lab = tempfile::tempdir().unwrap();
     let imported = people(quantity("height", "cm")).read(&fixture("people.parquet")).unwrap();
     let (file, _) = imported.save(lab.path()).unwrap();
@@ -108,13 +108,13 @@ fn an_import_of_what_was_written_is_the_same() {
 }
 
 #[test]
-fn latitude_and_longitude_go_where_they_are_told() {
+fn latitude_and_longitude_follow_the_plan() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.csv");
     std::fs::write(&path, "x,name,y\n170,Wellington,-41\n12,Rome,42\n").unwrap();
     let place = |latitude: &str, longitude: &str| ImportPlan {
         name: "towns".into(),
-        target: TargetOf::Place { latitude: latitude.into(), longitude: longitude.into() },
+        target: TargetChoice::Place { latitude: latitude.into(), longitude: longitude.into() },
         ..ImportPlan::default()
     };
     assert_eq!(place("y", "x").read(&path).unwrap().dataset.targets(), [[-41.0, 42.0], [170.0, 12.0]]);
@@ -123,7 +123,7 @@ fn latitude_and_longitude_go_where_they_are_told() {
 }
 
 #[test]
-fn what_cannot_be_imported_names_file_row_and_column() {
+fn a_refused_import_names_file_row_and_column() {
     let plan = ImportPlan { name: "own".into(), target: quantity("size", "m"), ..ImportPlan::default() };
     for (ending, text, parts) in [
         ("csv", "name,size\nA,1\nB,big\n", &["theirs.csv: row 2", "size", "`big`", "number"][..]),
@@ -178,9 +178,9 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_number_of_the_users_own_is_probed_scored_and_drawn() {
+fn a_quantity_is_probed_scored_and_drawn() {
     let lab = tempfile::tempdir().unwrap();
-    // How far from the equator: a number that the bundled model knows something of.
+    // The distance from the equator, a number of which the bundled model has some knowledge.
     let world = mappa::datasets::bundled("world_place").unwrap();
     let rows = world.entities.iter().take(300).map(|e| {
         format!(

@@ -1,13 +1,13 @@
-//! Laws of steering, for each family: what moves, by how much, and what stays as it was to the bit.
-// long because: every law runs on the same families, with the same text and the same probe
+//! Laws of steering, for each family: the rows that change, by how much, and those that stay equal to the bit.
+// long because: all laws run on the same families, with the same text and the same probe
 
 use super::features::dictionary;
 use super::root;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Both, Cache, Capture, Continuation, Forest, Hook, Kind, Model, Param, Part, Place, Precision, Sampling,
-    Spec, Transformer, Untouched, Weight, generate, generate_each,
+    BlockPart, Callbacks, Capture, Chain, Continuation, Forest, Hook, KvCache, Model, NoHook, Param,
+    ParamKind, Place, Precision, Prompts, Sampling, Spec, Transformer, Weight, generate, generate_each,
 };
 use mappa::probes::Probe;
 use mappa::steering::{
@@ -30,7 +30,7 @@ struct Pass {
 fn pass(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Pass {
     let points = HookPoint::stream(model.spec.n_layers);
     let mut capture = Capture::all(&points);
-    let last = model.forward(&Forest::of_text(ids).unwrap(), None, &mut Both(hook, &mut capture)).unwrap();
+    let last = model.forward(&Forest::of_text(ids).unwrap(), None, &mut Chain(hook, &mut capture)).unwrap();
     let stream = points.iter().map(|p| capture.get(*p).unwrap().to_vec2().unwrap()).collect();
     Pass { stream, logits: model.logits(&last).unwrap().to_vec2().unwrap() }
 }
@@ -41,7 +41,7 @@ fn models() -> impl Iterator<Item = (&'static str, Transformer)> {
     CHECKPOINTS.into_iter().map(move |name| (name, load(name)))
 }
 
-/// A probe of two targets, seeded.
+/// A random probe of two targets, from a seed.
 fn probe(d_model: usize) -> Probe {
     let rows = [1, 2].map(|seed| UnitDirection::random(d_model, seed).unwrap().times(3.0 * seed as f64));
     let weights = Array2::from_shape_fn((2, d_model), |(t, i)| rows[t][i]);
@@ -65,7 +65,7 @@ fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// A push longer than the fixtures' rows, so that no effect hides in rounding.
+/// A vector longer than the fixtures' rows, so that no effect is hidden by rounding.
 fn push(d_model: usize) -> Vec<f64> {
     UnitDirection::random(d_model, 3).unwrap().times(30.0)
 }
@@ -94,10 +94,10 @@ fn greedy(model: &Transformer, hook: &mut dyn Hook) -> Vec<u32> {
 }
 
 #[test]
-fn dose_0_is_no_steering_to_the_bit() {
+fn dose_0_changes_no_bit() {
     for (name, model) in models() {
         let d_model = model.spec.d_model;
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let samplings = [Sampling::GREEDY, Sampling { top_p: 0.9, ..Sampling::at(1.0, 4) }];
         for op in [
             Op::add(&UnitDirection::random(d_model, 3).unwrap(), 0.0, 2.5),
@@ -113,7 +113,7 @@ fn dose_0_is_no_steering_to_the_bit() {
                 for sampling in samplings {
                     let plan = Continuation { sampling, ..Continuation::greedy(8) };
                     let steered = generate(&model, &TEXT, &plan, &mut steer).unwrap();
-                    let plain = generate(&model, &TEXT, &plan, &mut Untouched).unwrap();
+                    let plain = generate(&model, &TEXT, &plan, &mut NoHook).unwrap();
                     assert_eq!(steered, plain, "{name}");
                 }
             }
@@ -122,14 +122,14 @@ fn dose_0_is_no_steering_to_the_bit() {
 }
 
 #[test]
-fn a_push_and_its_opposite_restore_the_stream() {
+fn adding_and_subtracting_a_vector_restores_the_stream() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let there = push(model.spec.d_model);
         let back: Vec<f64> = there.iter().map(|x| -x).collect();
         let (mut there, mut back) = (all(&model.spec, Op::Add(there), 0), all(&model.spec, Op::Add(back), 0));
         let moved = pass(&model, &TEXT, &mut there);
-        let restored = pass(&model, &TEXT, &mut Both(&mut there, &mut back));
+        let restored = pass(&model, &TEXT, &mut Chain(&mut there, &mut back));
         for depth in 1..plain.stream.len() {
             assert!(apart(&moved.stream[depth], &plain.stream[depth]) > 0.1, "{name}: {depth} did not move");
             assert!(
@@ -142,9 +142,9 @@ fn a_push_and_its_opposite_restore_the_stream() {
 }
 
 #[test]
-fn each_layer_of_each_family_feels_the_push() {
+fn steering_has_an_effect_in_each_layer_of_each_family() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         for l in 0..model.spec.n_layers {
             let steered = pass(&model, &TEXT, &mut all(&model.spec, Op::Add(push(model.spec.d_model)), l));
             let moved = apart(&steered.logits[N_SPECIAL..], &plain.logits[N_SPECIAL..]);
@@ -156,7 +156,7 @@ fn each_layer_of_each_family_feels_the_push() {
 #[test]
 fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         let (vector, first, end) = (push(model.spec.d_model), 3, 5);
         for l in 0..model.spec.n_layers {
             let op = Op::Add(vector.clone());
@@ -164,7 +164,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
             let mut steer =
                 SteerHook::new(&model.spec, what.0, what.1, TokenPositions::span(first..end)).unwrap();
             let steered = pass(&model, &TEXT, &mut steer);
-            // Depth 0 is `embed`, so the stream after block `l` stands at `l + 1`.
+            // Depth 0 is `embed`, so the stream after block `l` has depth `l + 1`.
             assert_eq!(steered.stream[..=l], plain.stream[..=l], "{name}: a stream before layer {l}");
             for (row, h) in plain.stream[l + 1].iter().enumerate() {
                 let add = |(h, v): (&f32, &f64)| (f64::from(*h) + v) as f32;
@@ -175,7 +175,7 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
             for depth in l + 2..plain.stream.len() {
                 let (after, before) = (&steered.stream[depth], &plain.stream[depth]);
                 assert_eq!(after[..first], before[..first], "{name}: the past was changed");
-                // What comes later reads the changed rows through attention.
+                // Later tokens read the changed rows through attention.
                 assert!(apart(&after[end..], &before[end..]) > 1e-4, "{name}: {depth}: later rows are blind");
             }
         }
@@ -183,10 +183,10 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
 }
 
 #[test]
-fn set_makes_the_probe_read_the_target_there() {
+fn after_set_the_probe_predicts_the_target() {
     for (name, model) in models() {
         let (probe, target) = (probe(model.spec.d_model), [35.0, 139.0]);
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::set(&probe, &target).unwrap(), 1));
         for row in N_SPECIAL..TEXT.len() {
             for (t, target) in target.iter().enumerate() {
@@ -201,16 +201,16 @@ fn set_makes_the_probe_read_the_target_there() {
 }
 
 #[test]
-fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
+fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
     for (name, model) in models() {
         let (probe, deltas) = (probe(model.spec.d_model), [7.0, -20.0]);
-        // An orthonormal basis of the probe's two rows, made here and not by the code under test.
+        // An orthonormal basis of the probe's two rows, computed here, not by the tested code.
         let (a, b) = (probe.weights.row(0).to_vec(), probe.weights.row(1).to_vec());
         let first = UnitDirection::of(&a).unwrap();
         let along = dot(&b, first.unit());
         let rest: Vec<f64> = b.iter().zip(first.unit()).map(|(b, d)| b - along * d).collect();
         let basis = [first, UnitDirection::of(&rest).unwrap()];
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::shift(&probe, &deltas).unwrap(), 1));
         for row in N_SPECIAL..TEXT.len() {
             let (h, moved) = (&before.stream[2][row], &after.stream[2][row]);
@@ -227,12 +227,12 @@ fn shift_moves_the_reading_by_delta_and_nothing_at_right_angles() {
 }
 
 #[test]
-fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
+fn remove_takes_the_component_along_the_direction_and_nothing_else() {
     for (name, model) in models() {
         let direction = UnitDirection::random(model.spec.d_model, 8).unwrap();
-        let before = pass(&model, &TEXT, &mut Untouched);
+        let before = pass(&model, &TEXT, &mut NoHook);
         let after = pass(&model, &TEXT, &mut all(&model.spec, Op::Remove(direction.clone()), 1));
-        let mut most = 0f64; // of the row, that lies along the direction
+        let mut most = 0f64; // largest component along the direction
         for row in N_SPECIAL..TEXT.len() {
             let (h, left) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
             let along = dot(&h, direction.unit());
@@ -246,13 +246,13 @@ fn remove_takes_what_lies_along_the_direction_and_nothing_else() {
 }
 
 #[test]
-fn a_kept_norm_is_kept_and_the_row_still_turns() {
+fn with_a_kept_norm_the_row_rotates() {
     for (name, model) in models() {
         let op = Op::Add(push(model.spec.d_model));
         let what = (HookPoint::ResidPost(1), op);
         let mut steer =
             SteerHook::new(&model.spec, what.0, what.1, everywhere()).unwrap().with_norm(Norm::Kept);
-        let (before, after) = (pass(&model, &TEXT, &mut Untouched), pass(&model, &TEXT, &mut steer));
+        let (before, after) = (pass(&model, &TEXT, &mut NoHook), pass(&model, &TEXT, &mut steer));
         for row in N_SPECIAL..TEXT.len() {
             let (h, turned) = (widen(&before.stream[2][row]), widen(&after.stream[2][row]));
             let (was, is) = (dot(&h, &h).sqrt(), dot(&turned, &turned).sqrt());
@@ -262,7 +262,7 @@ fn a_kept_norm_is_kept_and_the_row_still_turns() {
     }
 }
 
-/// The most probable tokens and the logits that chose them, one whole pass a token.
+/// The most probable tokens and their logits, with a whole pass per token.
 fn without_cache(model: &Transformer, hook: impl Fn() -> SteerHook) -> (Vec<u32>, Vec<Vec<f32>>) {
     let (mut ids, mut chosen_by) = (TEXT.to_vec(), vec![]);
     for _ in 0..8 {
@@ -273,10 +273,10 @@ fn without_cache(model: &Transformer, hook: impl Fn() -> SteerHook) -> (Vec<u32>
     (ids, chosen_by)
 }
 
-/// The logits at each of some tokens, one token a pass with a cache.
+/// The logits after each of some tokens, one token per pass with a cache.
 fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<f32>> {
     let mut forest = Forest::of_text(&ids[..TEXT.len()]).unwrap();
-    let mut cache = Cache::default();
+    let mut cache = KvCache::default();
     let mut all = vec![];
     for next in &ids[TEXT.len()..] {
         let stream = model.forward(&forest, Some(&mut cache), hook).unwrap();
@@ -289,8 +289,8 @@ fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<
 #[test]
 fn steered_generation_is_the_same_with_and_without_a_cache() {
     for (name, model) in models() {
-        let plain = greedy(&model, &mut Untouched);
-        // The last new token is never read again.
+        let plain = greedy(&model, &mut NoHook);
+        // The last new token is never an input.
         let (prompt, new) = (TEXT.len() - N_SPECIAL, 7);
         let span = TokenChoice::Span("cd".into());
         for (place, n_changed) in [
@@ -314,8 +314,8 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
             assert_eq!(steer.n_changed(), n_changed, "{name}: {place:?}");
             let (ids, logits) = without_cache(&model, hook);
             assert_eq!(cached, ids, "{name}: {place:?}");
-            let may_be_alike = matches!(place, TokenChoice::Bos | TokenChoice::Span(_)); // a push far back may leave the best token
-            assert!(may_be_alike || cached != plain, "{name}: {place:?}: steering changed nothing");
+            let may_be_equal = matches!(place, TokenChoice::Bos | TokenChoice::Span(_)); // a change far back may leave the best token
+            assert!(may_be_equal || cached != plain, "{name}: {place:?}: steering changed nothing");
             let error = apart(&with_cache(&model, &ids, &mut hook()), &logits);
             assert!(error < 1e-5, "{name}: {place:?}: {error}");
         }
@@ -330,7 +330,7 @@ fn points(spec: &Spec) -> impl Iterator<Item = HookPoint> {
 #[test]
 fn every_op_acts_at_every_hook_point_of_each_family() {
     for (name, model) in models() {
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         for point in points(&model.spec) {
             let width = model.spec.width_at(point).unwrap();
             let direction = UnitDirection::random(width, 3).unwrap();
@@ -357,14 +357,14 @@ fn every_op_acts_at_every_hook_point_of_each_family() {
 }
 
 #[test]
-fn set_at_every_hook_point_makes_the_reading_the_target() {
+fn set_at_every_hook_point_makes_the_prediction_the_target() {
     for (name, model) in models() {
         for point in points(&model.spec) {
             let (probe, target) = (probe(model.spec.width_at(point).unwrap()), [35.0, -139.0]);
             let mut steer = at(&model.spec, Op::set(&probe, &target).unwrap(), point);
             let mut capture = Capture::all(&[point]);
             let forest = Forest::of_text(&TEXT).unwrap();
-            model.forward(&forest, None, &mut Both(&mut steer, &mut capture)).unwrap();
+            model.forward(&forest, None, &mut Chain(&mut steer, &mut capture)).unwrap();
             let rows: Vec<Vec<f32>> = capture.get(point).unwrap().to_vec2().unwrap();
             for row in &rows[N_SPECIAL..] {
                 for (is, target) in read(&probe, row).iter().zip(target) {
@@ -376,7 +376,7 @@ fn set_at_every_hook_point_makes_the_reading_the_target() {
 }
 
 #[test]
-fn what_cannot_be_steered_is_refused_and_never_passed_over() {
+fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
     for (name, model) in models() {
         let spec = &model.spec;
         let refuse = |point, op| SteerHook::new(spec, point, op, everywhere()).unwrap_err().to_string();
@@ -411,13 +411,13 @@ fn several_changes_at_several_layers_act_together() {
             both.iter().zip(UnitDirection::random(spec.d_model, 3).unwrap().times(5.0)).map(|(a, b)| a + b);
         let (mut first, mut second) = (all(spec, op(1, 9.0), 0), all(spec, Op::Add(both.collect()), 1));
         let ours = pass(&model, &TEXT, &mut together);
-        let theirs = pass(&model, &TEXT, &mut Both(&mut first, &mut second));
+        let theirs = pass(&model, &TEXT, &mut Chain(&mut first, &mut second));
         assert!(apart(&ours.logits, &theirs.logits) < 1e-4, "{name}");
         assert_eq!(together.n_changed(), 3 * (TEXT.len() - N_SPECIAL));
     }
 }
 
-/// A model of the fixtures' kind with biases at its outputs, once more with a vector added to one of them.
+/// A model like the fixtures with biases at its outputs; optionally with a vector added to one of them.
 fn biased(at: Option<(usize, &[f64])>) -> Transformer {
     let folder = root("tests/fixtures/models/gpt2");
     let spec = Model::load_transformer(&folder, Precision::F32).unwrap().spec;
@@ -429,7 +429,7 @@ fn biased(at: Option<(usize, &[f64])>) -> Transformer {
     Transformer::new(spec, &mut |param: Param, shape: &[usize]| {
         let mut values: Vec<f32> = (0..shape.iter().product()).map(|_| draw()).collect();
         if let Some((l, vector)) = at
-            && param == (Param { place: Place::Block(l, Part::Down), kind: Kind::Bias })
+            && param == (Param { place: Place::Block(l, BlockPart::Down), kind: ParamKind::Bias })
         {
             values.iter_mut().zip(vector).for_each(|(x, v)| *x += *v as f32);
         }
@@ -439,7 +439,7 @@ fn biased(at: Option<(usize, &[f64])>) -> Transformer {
 }
 
 #[test]
-fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
+fn adding_a_vector_equals_adding_it_to_the_bias_of_the_blocks_output() {
     let model = biased(None);
     for l in 0..model.spec.n_layers {
         let vector = push(model.spec.d_model);
@@ -447,46 +447,46 @@ fn adding_a_vector_is_adding_it_to_the_bias_of_the_blocks_output() {
         let what = (HookPoint::ResidPost(l), Op::Add(vector.clone()));
         let mut steer = SteerHook::new(&model.spec, what.0, what.1, all_positions).unwrap();
         let steered = pass(&model, &TEXT, &mut steer);
-        let written = pass(&biased(Some((l, &vector))), &TEXT, &mut Untouched);
-        let plain = pass(&model, &TEXT, &mut Untouched);
+        let written = pass(&biased(Some((l, &vector))), &TEXT, &mut NoHook);
+        let plain = pass(&model, &TEXT, &mut NoHook);
         assert!(apart(&steered.logits, &plain.logits) > 0.1);
         assert!(apart(&steered.logits, &written.logits) < 1e-4, "layer {l}");
     }
 }
 
 #[test]
-fn a_hook_that_only_reads_does_not_change_what_is_generated() {
+fn a_hook_that_only_reads_does_not_change_the_generated_text() {
     for (name, model) in models() {
         let mut capture = Capture::all(&[HookPoint::ResidPost(0)]);
-        assert_eq!(greedy(&model, &mut capture), greedy(&model, &mut Untouched), "{name}");
+        assert_eq!(greedy(&model, &mut capture), greedy(&model, &mut NoHook), "{name}");
     }
 }
 
 #[test]
-fn texts_side_by_side_become_what_each_becomes_alone() {
+fn texts_generated_together_equal_each_generated_alone() {
     let texts = [vec![0, 5, 9, 23], vec![0, 5, 9], vec![0, 5, 9, 23], vec![0, 7]];
     for (name, model) in models() {
         for sampling in [Sampling::GREEDY, Sampling { top_k: Some(9), ..Sampling::at(0.8, 3) }] {
             let plan = Continuation { sampling, ..Continuation::greedy(6) };
-            let forest = Forest::of_texts(&texts).unwrap();
-            let each = &mut |_: usize, _: u32| mappa::model::Next::More;
-            let ours = generate_each(&model, forest, &plan, (&mut Untouched, each)).unwrap();
-            let alone = generate(&model, &texts[0], &plan, &mut Untouched).unwrap();
+            let (forest, last) = Forest::of_texts(&texts).unwrap();
+            let callbacks = Callbacks { hook: &mut NoHook, on_token: None };
+            let ours = generate_each(&model, Prompts { forest, last }, &plan, callbacks).unwrap();
+            let alone = generate(&model, &texts[0], &plan, &mut NoHook).unwrap();
             assert_eq!(ours[0].ids, alone.ids, "{name}");
             assert_eq!((ours[1].n_prompt, ours[1].ids.len()), (3, 9));
             if sampling == Sampling::GREEDY {
                 assert_eq!(ours[0].ids, ours[2].ids, "{name}");
-                let third = generate(&model, &texts[3], &plan, &mut Untouched).unwrap();
+                let third = generate(&model, &texts[3], &plan, &mut NoHook).unwrap();
                 assert_eq!(ours[3].ids, third.ids, "{name}");
             } else {
-                assert_ne!(ours[0].ids, ours[2].ids, "{name}: two samples are alike");
+                assert_ne!(ours[0].ids, ours[2].ids, "{name}: two samples are equal");
             }
         }
     }
 }
 
 #[test]
-fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
+fn steering_one_text_of_a_forest_changes_no_bit_of_the_others() {
     let texts = vec![vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     for (name, model) in models() {
         let (forest, last) = Forest::of_chains(&texts).unwrap();
@@ -500,29 +500,30 @@ fn steering_one_text_of_a_forest_leaves_the_others_to_the_bit() {
         let of_text = |i: usize| if i == 0 { 0 } else { last[i - 1] as usize + 1 }..last[i] as usize + 1;
         assert_eq!((&one[of_text(0)], &one[of_text(2)]), (&plain[of_text(0)], &plain[of_text(2)]), "{name}");
         assert!(apart(&one[of_text(1)], &plain[of_text(1)]) > 0.01, "{name}");
-        // And the steered text is what it is alone.
+        // The steered text equals the same text alone.
         let alone = pass(&model, &texts[1], &mut steer()[0]).logits;
         assert!(apart(&one[of_text(1)], &alone) < 1e-5, "{name}");
-        // With a cache, each goes on in its own way.
+        // With a cache, each continues independently.
         let plan = Continuation::greedy(6);
-        let each = &mut |_: usize, _: u32| mappa::model::Next::More;
         let mut hook = SteerTexts::new(vec![vec![], steer(), vec![]]);
-        let ours = generate_each(&model, (forest.clone(), last), &plan, (&mut hook, each)).unwrap();
+        let prompts = Prompts { forest: forest.clone(), last };
+        let callbacks = Callbacks { hook: &mut hook, on_token: None };
+        let ours = generate_each(&model, prompts, &plan, callbacks).unwrap();
         let alone = generate(&model, &texts[1], &plan, &mut steer()[0]).unwrap();
         assert_eq!(ours[1].ids, alone.ids, "{name}");
-        let other = generate(&model, &texts[2], &plan, &mut Untouched).unwrap();
+        let other = generate(&model, &texts[2], &plan, &mut NoHook).unwrap();
         assert_eq!(ours[2].ids, other.ids, "{name}");
     }
 }
 
 #[test]
-fn a_steered_forest_is_each_steered_text() {
+fn a_steered_forest_equals_each_steered_text() {
     let texts = [vec![0, 5, 9, 23], vec![0, 5, 9, 2, 17], vec![0, 7]];
     let nodes: [&[usize]; 3] = [&[0, 1, 2, 3], &[0, 1, 2, 4, 5], &[0, 6]];
     for (name, model) in models() {
         let steer = || all(&model.spec, Op::Add(push(model.spec.d_model)), 1);
         let (forest, _) = Forest::of_texts(&texts).unwrap();
-        let last = model.forward(&forest, Some(&mut Cache::default()), &mut steer()).unwrap();
+        let last = model.forward(&forest, Some(&mut KvCache::default()), &mut steer()).unwrap();
         let logits: Vec<Vec<f32>> = model.logits(&last).unwrap().to_vec2().unwrap();
         for (text, nodes) in texts.iter().zip(nodes) {
             let alone = pass(&model, text, &mut steer()).logits;

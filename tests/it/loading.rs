@@ -1,9 +1,9 @@
-//! Older PyTorch files, two-byte weights, base models without a head: what loads, and what is refused.
+//! Older PyTorch files, two-byte weights, base models without a head: accepted and refused checkpoints.
 
 use super::root;
 use candle_core::{DType, Device, Tensor};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Capture, Forest, Location, Model, Precision, Transformer, Untouched};
+use mappa::model::{Capture, Forest, Location, Model, NoHook, Precision, Transformer};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -23,7 +23,7 @@ fn copy_of(checkpoint: &str) -> TempDir {
 }
 
 fn stream(model: &Transformer) -> Tensor {
-    model.forward(&Forest::of_text(&TEXT).unwrap(), None, &mut Untouched).unwrap()
+    model.forward(&Forest::of_text(&TEXT).unwrap(), None, &mut NoHook).unwrap()
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -35,7 +35,7 @@ fn refused(folder: &Path) -> String {
 }
 
 #[test]
-fn a_pickle_that_is_cut_or_is_none_is_named() {
+fn a_truncated_pickle_and_another_file_are_refused_by_name() {
     let folder = copy_of("gpt2_bin");
     let path = folder.path().join("pytorch_model.bin");
     let whole = std::fs::read(&path).unwrap();
@@ -47,7 +47,7 @@ fn a_pickle_that_is_cut_or_is_none_is_named() {
 }
 
 #[test]
-fn pickles_in_shards_are_the_one_file() {
+fn pickles_in_shards_equal_one_file() {
     let folder = copy_of("gpt2_bin");
     let (one, shard) = (folder.path().join("pytorch_model.bin"), "pytorch_model-00001-of-00001.bin");
     let whole = Model::load_transformer(folder.path(), Precision::F32).unwrap();
@@ -63,7 +63,7 @@ fn pickles_in_shards_are_the_one_file() {
 
 #[test]
 fn two_byte_weights_take_half_the_memory_and_keep_their_accuracy() {
-    // The fixture's weights are f16, so f16 in memory loses nothing at all.
+    // The fixture's weights are f16, so f16 in memory is exact.
     let exact = stream(&Model::load_transformer(&fixture("qwen3"), Precision::F32).unwrap());
     for (precision, allowed) in [(Precision::F16, 0.0), (Precision::AsStored, 0.0), (Precision::Bf16, 0.05)] {
         let model = Model::load_transformer(&fixture("qwen3"), precision).unwrap();
@@ -92,12 +92,12 @@ fn a_weight_that_does_not_fit_f16_is_named() {
 }
 
 #[test]
-fn a_base_model_without_a_head_reads_and_says_that_it_cannot_speak() {
+fn a_base_model_without_a_head_loads_and_refuses_to_generate() {
     let folder = copy_of("mistral");
     let path = folder.path().join("model.safetensors");
     let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
     tensors.remove("lm_head.weight").unwrap();
-    // Base models are saved without the prefix as well.
+    // Base models are saved without the prefix too.
     let tensors =
         tensors.into_iter().map(|(name, t)| (name.trim_start_matches("model.").to_string(), t)).collect();
     candle_core::safetensors::save(&tensors, &path).unwrap();
@@ -111,7 +111,7 @@ fn a_base_model_without_a_head_reads_and_says_that_it_cannot_speak() {
 }
 
 #[test]
-fn a_tied_head_with_values_of_its_own_is_not_tied() {
+fn a_tied_head_with_other_values_is_not_tied() {
     let folder = copy_of("gemma");
     let path = folder.path().join("model.safetensors");
     let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
@@ -125,7 +125,7 @@ fn a_tied_head_with_values_of_its_own_is_not_tied() {
 }
 
 #[test]
-fn a_tied_checkpoint_may_have_kept_its_head_alone() {
+fn a_tied_checkpoint_may_contain_its_head_alone() {
     for name in ["gemma", "gpt2"] {
         let folder = copy_of(name);
         let path = folder.path().join("model.safetensors");
@@ -143,7 +143,7 @@ fn a_tied_checkpoint_may_have_kept_its_head_alone() {
 }
 
 #[test]
-fn tensors_that_nothing_reads_are_told_but_for_the_usual_ones() {
+fn unused_tensors_are_reported_except_the_usual_ones() {
     let folder = copy_of("mistral");
     std::fs::copy(root("models/atlas/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     let path = folder.path().join("model.safetensors");
@@ -159,7 +159,7 @@ fn tensors_that_nothing_reads_are_told_but_for_the_usual_ones() {
 }
 
 #[test]
-fn an_adapter_is_named_for_what_it_is() {
+fn an_adapter_is_refused_by_its_kind() {
     let lab = tempfile::tempdir().unwrap();
     let folder = lab.path().join("models/lora");
     std::fs::create_dir_all(&folder).unwrap();
@@ -210,7 +210,7 @@ fn a_model_that_cannot_fit_is_refused_before_its_weights_are_read() {
 }
 
 #[test]
-fn a_window_that_is_longer_than_the_text_is_none() {
+fn a_window_longer_than_the_text_has_no_effect() {
     let folder = copy_of("mistral");
     let path = folder.path().join("config.json");
     let text = std::fs::read_to_string(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Integration tests: laws, references, bad input, and the shape of the source itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
-mod alike;
+mod analyses;
 mod atlas;
 mod bad_input;
 mod binary;
@@ -14,7 +14,6 @@ mod facts;
 mod families;
 mod features;
 mod features_binary;
-mod found;
 mod gguf;
 mod gguf_bad_input;
 mod gguf_files;
@@ -35,6 +34,7 @@ mod quantised;
 mod reading;
 mod real_configs;
 mod references;
+mod row_dedup;
 mod shards;
 mod source;
 mod steering;

@@ -1,6 +1,6 @@
-//! Configs changed in one field: where transformers' numbers move, mappa's move alike, or it refuses by name.
+//! Configs with one changed field: mappa's numbers change as transformers' do, or mappa refuses the field by name.
 //!
-//! The fixture holds what was found by tests/scripts/mutate_configs.py; `MAPPA_MUTATIONS` names a folder of many more.
+//! The fixture contains results of tests/scripts/mutate_configs.py; `MAPPA_MUTATIONS` names a folder with many more.
 
 use super::root;
 use candle_core::{Device, Tensor};
@@ -11,20 +11,20 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Largest difference allowed, relative to the reference's largest value.
+/// Largest allowed difference, relative to the reference's largest value.
 const TOLERANCE: f32 = 5e-5;
 const TEXT: [u32; 9] = [7, 7, 7, 11, 30, 12, 5, 2, 19];
 
-/// A changed config, and why transformers does not run it, if it does not.
+/// A changed config, and the reason for which transformers does not run it, if it does not.
 #[derive(Deserialize)]
 struct Case {
     id: usize,
     name: String,
     checkpoint: String,
     n_tokens: usize,
-    /// Fields of the checkpoint's config that are not there.
+    /// Fields of the checkpoint's config that are removed.
     left_out: Vec<String>,
-    /// Fields that are there besides, or with another value.
+    /// Fields that are added, or have another value.
     set: Map<String, Value>,
     reason: Option<String>,
 }
@@ -33,19 +33,19 @@ enum Outcome {
     Same,
     Differs(f32),
     Refused(String),
-    /// mappa runs what transformers does not.
+    /// Only mappa runs it.
     Looser(String),
     /// Both refuse.
     Neither,
 }
 
-/// The short text, or one of any length, as tests/scripts/mutate_configs.py makes it.
+/// The text of a length in tests/scripts/mutate_configs.py.
 fn text(n_tokens: usize) -> Vec<u32> {
     let any = |i: u32| (5 * i + i * i / 3) % 29 + 3;
     if n_tokens == TEXT.len() { TEXT.to_vec() } else { (0..n_tokens as u32).map(any).collect() }
 }
 
-/// The rows of stream and logits at the ends of a text's thirds.
+/// The rows of stream and logits at the end of each third of a text.
 fn numbers(folder: &Path, n_tokens: usize) -> Result<[Tensor; 2], String> {
     let model = Model::load_transformer(folder, Precision::F32).map_err(|error| error.to_string())?;
     let point = HookPoint::ResidPost(model.spec.n_layers - 1);
@@ -83,7 +83,7 @@ fn outcome(case: &Case, expected: &HashMap<String, Tensor>, folder: &Path) -> Ou
         (Ok(ours), None) => {
             let theirs = ["stream", "logits"].map(|kind| &expected[&format!("{}.{kind}", case.id)]);
             let error = ours.iter().zip(theirs).map(|(a, b)| relative(a, b)).fold(0f32, f32::max);
-            // Not a number is no agreement.
+            // NaN is not equal.
             if error < TOLERANCE { Outcome::Same } else { Outcome::Differs(error) }
         }
     }
@@ -117,11 +117,11 @@ fn outcomes(cases: &Path) -> Vec<(String, Outcome)> {
     text.lines().map(read).collect()
 }
 
-/// What transformers runs and mappa refuses, with a word of the reason.
+/// Cases that transformers runs and mappa refuses, with a word of the reason.
 const STRICTER: &[(&str, &str)] = &[
-    // A text beyond the first context, whose beginning would no longer have the same numbers.
+    // A text longer than the first context, whose prefix would no longer have the same numbers.
     ("phi3_longrope: original_max_position_embeddings=4", "context"),
-    // Padding tokens take no row of the table, so that it would last for more than it says.
+    // Padding tokens use no row of the table, so that it would suffice for longer texts than stated.
     ("roberta: pad_token_id=7", "context"),
     // One dimension, which transformers multiplies by two frequencies, or by none.
     ("gpt_neox: both {'rope_type': 'yarn'", "even number"),
@@ -134,7 +134,7 @@ const STRICTER: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn changed_configs_move_the_numbers_as_they_move_those_of_transformers() {
+fn changed_configs_change_the_numbers_as_in_transformers() {
     let all = outcomes(&root("tests/fixtures/models/mutated"));
     let (mut n_same, mut wrong) = (0, Vec::new());
     for (name, outcome) in &all {
@@ -154,7 +154,7 @@ fn changed_configs_move_the_numbers_as_they_move_those_of_transformers() {
 }
 
 #[test]
-fn the_mutations_of_a_folder_are_told_one_by_one() {
+fn the_mutations_of_a_folder_are_reported_one_by_one() {
     let Some(folder) = std::env::var_os("MAPPA_MUTATIONS") else {
         println!("1 skipped: MAPPA_MUTATIONS names no folder of tests/scripts/mutate_configs.py");
         return;

@@ -1,4 +1,4 @@
-//! Probes fitted hook point by hook point, by many processes, and merged: the bytes of a single run.
+//! Partial probes: fitted by many processes and merged, they equal a single run byte for byte.
 
 use super::{root, tiny_spec};
 use mappa::artefact::Card;
@@ -36,7 +36,7 @@ fn refused(lab: &Path, args: &[&[&str]], parts: &[&str]) {
     }
 }
 
-/// The files of a probe folder and of its figures, but for hidden ones; of the card only its inputs.
+/// The files of a probe folder and of its figures, without hidden ones; of the card only its inputs.
 fn files(lab: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for folder in [FOLDER, "figures/atlas/empty"] {
@@ -62,7 +62,7 @@ fn names() -> Vec<String> {
 }
 
 #[test]
-fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
+fn merged_hook_points_equal_one_run_byte_for_byte() {
     let (whole, apart) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (whole, apart) = (whole.path(), apart.path());
     let printed = done(whole, &[&FIT]);
@@ -73,7 +73,7 @@ fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
         &[&FIT, &["--merge"]],
         &["blocks.0.hook_resid_pre", "blocks.5.hook_resid_post", "--hook-points"],
     );
-    // Last first, two in one process, the others each in one of its own and all at once.
+    // Two in one process, four each in its own process at the same time, the last alone.
     let two = done(apart, &[&FIT, &["--hook-points", "blocks.{1,5}.*"]]);
     assert!(two.contains(&format!("probed: {}\nprobed: {}\n", names[2], names[6])), "{two}");
     let start = |name: &String| {
@@ -103,7 +103,7 @@ fn hook_points_fitted_apart_and_merged_are_the_bytes_of_one_run() {
 }
 
 #[test]
-fn other_places_and_names_are_refused() {
+fn unknown_hook_points_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     for odd in ["blocks.6.hook_resid_post", "blocks.0.hook_mlp_out", "blocks.x.hook_resid_post"] {
         refused(lab.path(), &[&FIT, &["--hook-points", odd]], &[odd, "blocks.{l}.hook_resid_post", "0 to 5"]);
@@ -112,11 +112,13 @@ fn other_places_and_names_are_refused() {
     assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));
 }
 
-/// The stream of an untrained model as deep as it goes, for two texts.
+/// The stream of an untrained model at some hook points, for two texts.
 fn streams(model: &Transformer, points: &[HookPoint]) -> Vec<Vec<Vec<f32>>> {
     let (forest, _) = match model.spec.attention.direction {
-        mappa::model::Direction::Causal => Forest::of_texts(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap(),
-        mappa::model::Direction::Bidirectional => {
+        mappa::model::AttentionDirection::Causal => {
+            Forest::of_texts(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap()
+        }
+        mappa::model::AttentionDirection::Bidirectional => {
             Forest::of_chains(&[vec![0, 3, 9, 1], vec![0, 3, 7]]).unwrap()
         }
     };
@@ -137,7 +139,7 @@ fn specs() -> Vec<(String, Spec)> {
 }
 
 #[test]
-fn an_untrained_model_is_the_same_however_deep_it_is_drawn() {
+fn an_untrained_model_does_not_depend_on_its_depth() {
     for (name, spec) in specs() {
         let points = HookPoint::stream(spec.n_layers);
         let whole = streams(&untrained(&spec, 5).unwrap(), &points);
@@ -148,7 +150,7 @@ fn an_untrained_model_is_the_same_however_deep_it_is_drawn() {
         }
         let other = streams(&untrained_up_to(0, &spec, 6).unwrap(), &points[..1]);
         assert_ne!(other[0], whole[0], "{name}: the seed decides");
-        // Beyond the last layer there is nothing more to draw.
+        // There are no layers beyond the last.
         assert_eq!(untrained_up_to(99, &spec, 5).unwrap().spec.n_layers, spec.n_layers);
     }
 }

@@ -1,10 +1,10 @@
-//! `mappa probe` with other splits, readers and baselines, on the bundled model; and what it refuses.
+//! `mappa probe` with other splits, methods and baselines on the bundled model, and its refusals.
 
 use super::root;
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Model, Precision};
-use mappa::results::{ScoreRow, load_rows};
+use mappa::results::{ScoreKey, ScoreRow, load_rows};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -31,36 +31,31 @@ fn scores(lab: &Path, folder: &str) -> Vec<ScoreRow> {
     load_rows(&lab.join("probes/atlas").join(folder).join("scores.csv")).unwrap()
 }
 
-/// A test score: method, metric and target, at a layer (empty for what reads no model).
+/// A test score by method and layer (empty for methods that need no model), and by metric and target.
 #[track_caller]
-fn score(rows: &[ScoreRow], (method, layer): (&str, &str), (metric, target): (&str, &str)) -> f64 {
-    let is = |r: &&ScoreRow| {
-        r.split == "test"
-            && (r.method.as_str(), r.layer.as_str()) == (method, layer)
-            && (r.metric.as_str(), r.target.as_str()) == (metric, target)
-    };
-    let mut found = rows.iter().filter(is);
+fn score(rows: &[ScoreRow], [method, layer]: [&str; 2], [metric, target]: [&str; 2]) -> f64 {
+    let mut found = ScoreKey::test(method, metric, target).all(rows).filter(|row| row.layer == layer);
     let row = found.next().unwrap_or_else(|| panic!("no {method} {metric} {target} at layer {layer}"));
     assert!(found.next().is_none(), "two rows {method} {metric} {target} at layer {layer}");
     row.value
 }
 
 const SMALL: [&str; 4] = ["probe", "--resamples", "20", "--dataset"];
-const R2: (&str, &str) = ("r2", "mean");
+const R2: [&str; 2] = ["r2", "mean"];
 
 #[test]
-fn a_group_that_is_held_out_is_scored_by_what_the_others_taught() {
+fn a_held_out_group_is_predicted_from_the_others() {
     let lab = tempfile::tempdir().unwrap();
     let args = ["nyc_place", "--split", "group:borough_name", "--cluster", "borough_name"];
     let printed = done(lab.path(), &[&SMALL[..], &args].concat());
     assert!(printed.contains("nyc_place: 5 folds; of ") && printed.contains("lie within 1 km"), "{printed}");
     let folder = "nyc_place/empty.split_group_borough_name.cluster_borough_name";
     let rows = scores(lab.path(), folder);
-    let held_out = score(&rows, ("ridge", "5"), R2);
-    // A borough without training entities has no centroid but that of all others, which lies on its far side.
-    assert!(held_out > 0.3 && held_out > score(&rows, ("group centroid", ""), R2) + 0.3, "{held_out}");
+    let held_out = score(&rows, ["ridge", "5"], R2);
+    // The centroid of a borough without training entities is that of all others, which is far away.
+    assert!(held_out > 0.3 && held_out > score(&rows, ["group centroid", ""], R2) + 0.3, "{held_out}");
     for baseline in ["untrained", "shuffled-weights", "shuffled"] {
-        assert!(held_out > score(&rows, (baseline, "5"), R2) + 0.2, "{baseline}");
+        assert!(held_out > score(&rows, [baseline, "5"], R2) + 0.2, "{baseline}");
     }
     let card = Card::load(&lab.path().join("probes/atlas").join(folder).join("card.json")).unwrap().unwrap();
     assert_eq!(card.inputs["split"], "group:borough_name");
@@ -73,7 +68,7 @@ fn a_group_that_is_held_out_is_scored_by_what_the_others_taught() {
 }
 
 #[test]
-fn what_was_learnt_in_one_dataset_or_prompt_reads_another() {
+fn probes_transfer_between_datasets_and_prompts() {
     let lab = tempfile::tempdir().unwrap();
     let places =
         ["probe", "--resamples", "20", "--train", "us_place", "--test", "nyc_place", "--no-baselines"];
@@ -81,8 +76,8 @@ fn what_was_learnt_in_one_dataset_or_prompt_reads_another() {
     assert!(printed.contains("have the name of a training entity"), "{printed}");
     let rows = scores(lab.path(), "nyc_place/empty.from_us_place.alone");
     assert!(rows.iter().all(|row| row.method == "ridge" && row.dataset == "nyc_place"));
-    assert!(score(&rows, ("ridge", "5"), ("mean_km", "great-circle")) < 5000.0);
-    // The same names under another prompt: the same direction, moved.
+    assert!(score(&rows, ["ridge", "5"], ["mean_km", "great-circle"]) < 5000.0);
+    // The same names under another prompt: the same direction, shifted.
     let prompts = ["art", "--train-prompt", "empty", "--prompt", "release", "--no-baselines"];
     done(lab.path(), &[&SMALL[..], &prompts].concat());
     let rows = scores(lab.path(), "art/release.from_prompt_empty.alone");
@@ -91,15 +86,15 @@ fn what_was_learnt_in_one_dataset_or_prompt_reads_another() {
     let own = scores(lab.path(), "art/empty.from_prompt_empty.alone");
     done(lab.path(), &[&SMALL[..], &["art", "--no-baselines"]].concat());
     let plain = scores(lab.path(), "art/empty.alone");
-    // From a prompt to itself is no transfer at all.
-    assert_eq!(score(&own, ("ridge", "5"), R2), score(&plain, ("ridge", "5"), R2));
-    assert!(score(&rows, ("ridge", "5"), R2) <= score(&plain, ("ridge", "5"), R2));
+    // Transfer from a prompt to itself changes nothing.
+    assert_eq!(score(&own, ["ridge", "5"], R2), score(&plain, ["ridge", "5"], R2));
+    assert!(score(&rows, ["ridge", "5"], R2) <= score(&plain, ["ridge", "5"], R2));
     let both = ["probe", "--train", "art", "--test", "us_place", "--resamples", "20"];
     refused(lab.path(), &both, &["year of art", "latitude and longitude of us_place"]);
 }
 
 #[test]
-fn other_readers_and_classes_are_scored_and_printed() {
+fn other_methods_and_classes_are_scored_and_printed() {
     let lab = tempfile::tempdir().unwrap();
     let args = [
         "us_place",
@@ -120,7 +115,7 @@ fn other_readers_and_classes_are_scored_and_printed() {
     let folder = "us_place/empty.with_ols+pca+elastic-net+sphere+logistic+mean-difference.classes_state_name.alphas_paper.paper_metrics";
     let rows = scores(lab.path(), folder);
     for method in ["logistic", "mean-difference"] {
-        let accuracy = |method: &str, layer: &str| score(&rows, (method, layer), ("accuracy", "state_name"));
+        let accuracy = |method: &str, layer: &str| score(&rows, [method, layer], ["accuracy", "state_name"]);
         let own = accuracy(method, "5");
         for (baseline, layer) in [("majority", ""), ("names-only", "")] {
             assert!(own > accuracy(baseline, layer) + 0.1, "{method} {own}, {baseline}");
@@ -129,16 +124,16 @@ fn other_readers_and_classes_are_scored_and_printed() {
             assert!(own > accuracy(&format!("{method}/{baseline}"), "5") + 0.2, "{method}, {baseline}");
         }
     }
-    assert!(score(&rows, ("ols", "5"), R2) > score(&rows, ("pca-2", "5"), R2));
-    assert!(score(&rows, ("sphere", "5"), R2) > 0.5);
-    let paper = score(&rows, ("ridge", "5"), ("paper_mean_km", "great-circle"));
-    assert!(paper != score(&rows, ("ridge", "5"), ("mean_km", "great-circle")));
+    assert!(score(&rows, ["ols", "5"], R2) > score(&rows, ["pca-2", "5"], R2));
+    assert!(score(&rows, ["sphere", "5"], R2) > 0.5);
+    let paper = score(&rows, ["ridge", "5"], ["paper_mean_km", "great-circle"]);
+    assert!(paper != score(&rows, ["ridge", "5"], ["mean_km", "great-circle"]));
     let penalty = rows.iter().find(|r| r.method == "ridge" && r.metric == "penalty").unwrap();
     assert!((penalty.low - 10f64.powf(0.8)).abs() < 1e-9 && (penalty.high - 10f64.powf(4.1)).abs() < 1e-6);
 }
 
 #[test]
-fn parts_of_another_split_are_merged_to_the_bytes_of_one_run() {
+fn merged_parts_of_another_split_equal_one_run() {
     let (whole, apart) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let fit = [&SMALL[..], &["nyc_place", "--split", "blocks:0.1:3", "--method", "ols"]].concat();
     done(whole.path(), &fit);
@@ -156,7 +151,7 @@ fn parts_of_another_split_are_merged_to_the_bytes_of_one_run() {
 }
 
 #[test]
-fn wrong_settings_and_data_are_refused_before_anything_is_fitted() {
+fn invalid_settings_and_data_are_refused_before_any_fit() {
     let lab = tempfile::tempdir().unwrap();
     let with = |args: &[&str], parts: &[&str]| refused(lab.path(), &[&SMALL[..], args].concat(), parts);
     with(&["art", "--method", "forest"], &["--method", "forest", "ridge, ols, pca"]);
@@ -188,7 +183,7 @@ fn wrong_settings_and_data_are_refused_before_anything_is_fitted() {
 }
 
 #[test]
-fn a_model_with_shuffled_weights_keeps_every_number_and_no_place() {
+fn a_model_with_shuffled_weights_is_the_same_at_every_depth() {
     let load = |name: &str| Model::load(&root("tests/fixtures/runs").join(name), Precision::F32).unwrap();
     for model in [load("gpt2"), load("pythia"), Model::bundled(Precision::F32).unwrap()] {
         let name = &model.name;

@@ -1,18 +1,18 @@
-//! Quantised weights: what their blocks mean, and that a file of them is the same model written out in f32.
+//! Quantised weights: the values of their blocks, and the equality of a quantised file with the same model in f32.
 
 use super::gguf::{fixture, logits};
 use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Blocks, Cache, Capture, Compute, DeviceChoice, Forest, LoadOptions, Location, Model, Precision,
-    QuantType, Transformer, Untouched,
+    Blocks, Capture, Compute, DeviceChoice, Forest, KvCache, LoadOptions, Location, Model, NoHook, Precision,
+    QuantType, Transformer,
 };
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Files with a type each, or several.
+/// Files with one type each, or several.
 const QUANTISED: [&str; 11] = [
     "llama3.Q8_0",
     "llama_even.Q4_0",
@@ -46,7 +46,7 @@ fn streams(model: &Model, forest: &Forest) -> Vec<Tensor> {
 }
 
 #[test]
-fn blocks_of_every_type_are_what_gguf_py_says_to_the_bit() {
+fn blocks_of_every_type_equal_gguf_pys_to_the_bit() {
     let path = root("tests/fixtures/gguf/quant_types.safetensors");
     let tensors: HashMap<String, Tensor> = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     assert_eq!(QuantType::all().count(), 13);
@@ -56,7 +56,7 @@ fn blocks_of_every_type_are_what_gguf_py_says_to_the_bit() {
         let (rows, width) = theirs.dims2().unwrap();
         let ours = Blocks::new(bytes, ty, [rows, width]).unwrap().dense().unwrap();
         let (ours, theirs) = (bits(&ours), bits(theirs));
-        // Zero has two signs, of which a subtraction and a sum may choose another.
+        // Zero has two signs, and a subtraction and a sum may give different ones.
         let differs = |(a, b): &(u32, u32)| a != b && (a << 1 | b << 1) != 0;
         let found: Vec<_> = ours.into_iter().zip(theirs).filter(differs).collect();
         assert!(found.is_empty(), "{ty}: {} differ, first {:x?}", found.len(), found.first());
@@ -64,16 +64,16 @@ fn blocks_of_every_type_are_what_gguf_py_says_to_the_bit() {
 }
 
 #[test]
-fn bytes_that_are_no_whole_rows_of_blocks_are_refused() {
+fn bytes_that_are_not_whole_rows_of_blocks_are_refused() {
     for (n, dims) in [(19, [1, 32]), (20, [1, 33]), (20, [2, 32]), (0, [1, 32])] {
         let refusal = Blocks::new(vec![0; n], QuantType::Q4_1, dims).unwrap_err().to_string();
         assert!(refusal.contains("Q4_1"), "{refusal}");
     }
 }
 
-/// Many rows and few, alone and together, as extraction and decoding take them.
+/// Many rows and few, alone and together, as in extraction and decoding.
 #[test]
-fn a_quantised_file_is_its_weights_in_f32_to_the_bit_in_a_forest() {
+fn a_forest_of_a_quantised_file_equals_its_weights_in_f32_to_the_bit() {
     for name in QUANTISED {
         let (blocks, dense) = (load(name, Precision::AsStored), load(name, Precision::F32));
         let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| text.to_vec()).collect();
@@ -86,7 +86,7 @@ fn a_quantised_file_is_its_weights_in_f32_to_the_bit_in_a_forest() {
 }
 
 #[test]
-fn a_forest_of_a_quantised_file_is_each_text_alone() {
+fn a_forest_of_a_quantised_file_equals_each_text_alone() {
     for name in QUANTISED {
         let model = load(name, Precision::AsStored);
         let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| text.to_vec()).collect();
@@ -104,13 +104,13 @@ fn a_forest_of_a_quantised_file_is_each_text_alone() {
 }
 
 #[test]
-fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
+fn decoding_a_quantised_file_token_by_token_equals_the_whole_text_at_once() {
     for name in QUANTISED {
         let model = load(name, Precision::AsStored).transformer;
         let whole = logits(&model, TEXTS[0]);
-        // A token a step, and steps of two and four rows, which are multiplied together.
+        // One token per step, and steps of two and four rows, which are multiplied together.
         for step in [1, 2, 4] {
-            let (mut cache, mut forest, mut rows) = (Cache::default(), None::<Forest>, vec![]);
+            let (mut cache, mut forest, mut rows) = (KvCache::default(), None::<Forest>, vec![]);
             for tokens in TEXTS[0].chunks(step) {
                 let grown = match forest.take() {
                     None => Forest::of_text(tokens).unwrap(),
@@ -123,7 +123,7 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
                         forest
                     }
                 };
-                let stream = model.forward(&grown, Some(&mut cache), &mut Untouched).unwrap();
+                let stream = model.forward(&grown, Some(&mut cache), &mut NoHook).unwrap();
                 rows.push(model.logits(&stream).unwrap());
                 forest = Some(grown);
             }
@@ -134,7 +134,7 @@ fn decoding_a_quantised_file_token_by_token_is_the_whole_text_at_once() {
 }
 
 #[test]
-fn rounding_to_8_bits_is_a_choice_by_name() {
+fn rounding_to_8_bits_is_an_explicit_setting() {
     let open = |name, compute, precision| {
         let options = LoadOptions { compute, precision, ..LoadOptions::default() };
         Model::open(&Location::Gguf(fixture(name)), options)
@@ -145,7 +145,7 @@ fn rounding_to_8_bits_is_a_choice_by_name() {
     let of = |model: &Model| logits(&model.transformer, TEXTS[0]);
     let rounded = super::gguf::relative(&of(&load(Compute::Q8, None)), &of(&exact));
     assert!(rounded > 1e-4 && rounded < 0.1, "{rounded:e}");
-    // Where no weight would be quantised in memory it changes nothing, and is refused.
+    // If no weight is quantised in memory, it changes nothing and is refused.
     let dense = open("llama3.Q8_0", Compute::Q8, Some(Precision::F32)).err().unwrap().to_string();
     let options = LoadOptions { compute: Compute::Q8, ..LoadOptions::default() };
     let bundled = Model::open(&Location::Bundled, options).err().unwrap().to_string();
@@ -162,7 +162,7 @@ fn mappa(arguments: &[&str], lab: &Path) -> (bool, String) {
 }
 
 #[test]
-fn the_card_of_a_quantised_file_says_how_it_was_multiplied_and_refuses_another_way() {
+fn the_card_of_a_quantised_file_has_the_products_format_and_refuses_another() {
     let lab = tempfile::tempdir().unwrap();
     let model = fixture("llama3.Q8_0");
     let model = model.to_str().unwrap();
@@ -184,7 +184,7 @@ fn the_card_of_a_quantised_file_says_how_it_was_multiplied_and_refuses_another_w
     assert!(text.contains("of weights with blocks in bf16"), "{text}");
 }
 
-/// A model that multiplies in bf16, or nothing, said aloud, where the processor cannot.
+/// A model with products in bf16; `None`, with a printed line, if the processor lacks them.
 fn in_bf16(name: &str) -> Option<Model> {
     let options = LoadOptions { compute: Compute::Bf16, ..LoadOptions::default() };
     match Model::open(&Location::Gguf(fixture(name)), options) {
@@ -206,7 +206,7 @@ fn bf16_on_another_device_is_refused_by_name() {
 }
 
 #[test]
-fn in_bf16_a_forest_is_each_text_alone_and_near_what_it_is_in_f32() {
+fn in_bf16_a_forest_equals_each_text_alone_and_is_close_to_f32() {
     for name in ["llama3", "gptneox.Q8_0", "llama_even.Q4_1", "phi2"] {
         let Some(model) = in_bf16(name) else { return };
         let exact = load(name, Precision::AsStored);
@@ -223,7 +223,7 @@ fn in_bf16_a_forest_is_each_text_alone_and_near_what_it_is_in_f32() {
             let alone = streams(&model, &Forest::of_text(text).unwrap());
             for (all, one) in together.iter().zip(&alone) {
                 let (row, own) = (all.get(*node as usize).unwrap(), one.get(text.len() - 1).unwrap());
-                // Products do not depend on how many rows there are.
+                // Products do not depend on the number of rows.
                 let error = super::gguf::relative(&row, &own);
                 worst = worst.max(error);
             }
@@ -234,7 +234,7 @@ fn in_bf16_a_forest_is_each_text_alone_and_near_what_it_is_in_f32() {
 }
 
 #[test]
-fn the_models_that_know_nothing_are_multiplied_as_the_model_is() {
+fn untrained_and_shuffled_models_use_the_models_products() {
     let Some(model) = in_bf16("llama3") else { return };
     let exact = load("llama3", Precision::F32);
     let forest = Forest::of_text(TEXTS[0]).unwrap();

@@ -1,4 +1,4 @@
-//! Laws of extraction and probing: groups equal single passes, and what was planted is found.
+//! Laws of extraction and probing: batches equal single passes, and planted directions are found.
 
 use super::tiny_spec;
 use mappa::activations::{ExtractedActivations, PromptedDataset, SpanRow, TextModel, extract};
@@ -52,7 +52,7 @@ fn read(
     (extraction, reports.n)
 }
 
-/// Some names that share beginnings, and a model and tokenizer for them.
+/// Some names with shared prefixes, and a model and tokenizer for them.
 fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
     let name = |i: usize| format!("{} {:05}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 100_000, i % 7);
     let rows: String = (0..1500).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -65,7 +65,7 @@ fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
 }
 
 #[test]
-fn any_number_of_threads_reads_the_same_bits() {
+fn any_number_of_threads_records_the_same_bits() {
     let (dataset, _, tokenizer, model) = towns();
     let with = |n| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
@@ -96,7 +96,7 @@ fn forest_groups_equal_one_entity_at_a_time() {
     }
 }
 
-/// Noise with each target planted along a direction of its own, seeded by the target's place.
+/// Noise with each target planted along a direction of its own, seeded by the target's index.
 fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let directions: Vec<UnitDirection> =
@@ -146,7 +146,7 @@ fn a_planted_direction_is_found_and_shuffled_targets_are_not() {
         let shuffled = r2(SHUFFLED, "test");
         assert_eq!(shuffled.len(), n_targets + 1);
         assert!(shuffled.iter().all(|r2| *r2 < 0.15), "{}: {shuffled:?}", dataset.name);
-        // How the stream moves with a target is the direction that was planted, sign included.
+        // The stream moves with a target along the planted direction, sign included.
         for (pattern, seed) in scored.stream.pattern.rows().into_iter().zip(0..) {
             let planted = UnitDirection::random(d_model, seed).unwrap();
             let along: f64 = pattern.iter().zip(planted.unit()).map(|(a, b)| a * b).sum();

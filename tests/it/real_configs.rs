@@ -1,9 +1,9 @@
-//! The configs of models that researchers use most, as they stand on the hub (fixtures: models/real_configs.py).
+//! The configs of the models that researchers use most, from the hub (fixtures: models/real_configs.py).
 
 use super::root;
 use candle_core::{DType, Device, Tensor};
 use mappa::model::families::{Config, FAMILIES};
-use mappa::model::{Model, Positions, Precision, Spec, count};
+use mappa::model::{Model, PositionEmbedding, Precision, Spec, count};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::path::Path;
 #[derive(Deserialize)]
 struct Real {
     name: String,
-    /// As transformers counts them.
+    /// The number in transformers.
     n_parameters: usize,
     config: Map<String, Value>,
 }
@@ -31,7 +31,7 @@ fn spec(fields: &Map<String, Value>) -> Result<Spec, String> {
 }
 
 #[test]
-fn each_is_read_with_as_many_parameters_as_transformers_counts() {
+fn each_has_as_many_parameters_as_in_transformers() {
     let mut families = BTreeSet::new();
     for Real { name, n_parameters, config } in all() {
         let read = spec(&config).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
@@ -45,7 +45,7 @@ fn each_is_read_with_as_many_parameters_as_transformers_counts() {
 }
 
 #[test]
-fn what_changes_numbers_moves_the_spec_or_is_refused_by_name() {
+fn fields_that_change_numbers_change_the_spec_or_are_refused_by_name() {
     for (name, field, value) in [
         ("openai-community/gpt2-xl", "scale_attn_by_inverse_layer_idx", json!(true)),
         ("openai-community/gpt2", "add_cross_attention", json!(true)),
@@ -69,11 +69,11 @@ fn what_changes_numbers_moves_the_spec_or_is_refused_by_name() {
         let before = spec(&whole).unwrap();
         let mut changed = whole;
         changed.insert(field.into(), value);
-        // `layer_types` says again what other fields say of windows.
+        // `layer_types` repeats other fields about windows.
         changed.remove("layer_types");
         match spec(&changed) {
             Ok(after) => assert_ne!(after, before, "{name}: `{field}` is not honoured"),
-            // A share of the head is refused by the factors that no longer fit it.
+            // A share of the head is refused because the factors no longer fit it.
             Err(refusal) => {
                 let is_named = refusal.contains(field) || refusal.contains("short_factor");
                 assert!(is_named, "{name}: {field}: {refusal}");
@@ -83,7 +83,7 @@ fn what_changes_numbers_moves_the_spec_or_is_refused_by_name() {
 }
 
 #[test]
-fn quantised_checkpoints_are_refused_for_what_they_are() {
+fn quantised_checkpoints_are_refused_by_their_method() {
     for (quantisation, words) in [
         (json!({"quant_method": "gptq", "bits": 4, "group_size": 128}), "gptq"),
         (json!({"quant_method": "awq", "bits": 4, "version": "gemm"}), "awq"),
@@ -100,7 +100,7 @@ fn quantised_checkpoints_are_refused_for_what_they_are() {
 }
 
 #[test]
-fn a_second_name_of_a_field_is_read_as_transformers_reads_it() {
+fn a_second_name_of_a_field_is_read_as_in_transformers() {
     let mut changed = config_of("openai-community/gpt2");
     changed.insert("hidden_size".into(), json!(768));
     changed.insert("num_hidden_layers".into(), json!(12));
@@ -114,14 +114,17 @@ fn a_second_name_of_a_field_is_read_as_transformers_reads_it() {
 #[test]
 fn a_roberta_counts_its_positions_from_the_row_after_padding() {
     let read = spec(&config_of("FacebookAI/roberta-base")).unwrap();
-    assert_eq!((read.embedding.positions, read.n_context), (Positions::AfterPadding { padding: 1 }, 512));
+    assert_eq!(
+        (read.embedding.positions, read.n_context),
+        (PositionEmbedding::AfterPadding { padding: 1 }, 512)
+    );
     let mut without = config_of("FacebookAI/roberta-base");
     without.insert("pad_token_id".into(), Value::Null);
     assert!(spec(&without).unwrap_err().contains("pad_token_id"));
 }
 
 #[test]
-fn weights_that_mlx_packed_are_refused_and_a_copy_of_its_config_is_not() {
+fn weights_quantised_by_mlx_are_refused_and_a_copy_of_its_config_is_not() {
     let from = root("tests/fixtures/models/llama_linear");
     let folder = tempfile::tempdir().unwrap();
     let bytes = std::fs::read(from.join("config.json")).unwrap();

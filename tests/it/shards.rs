@@ -2,7 +2,7 @@
 
 use super::root;
 use candle_core::{Device, Tensor};
-use mappa::model::{Forest, Model, Precision, Untouched};
+use mappa::model::{Forest, Model, NoHook, Precision};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ fn sharded() -> TempDir {
 
 fn logits(folder: &Path) -> Vec<Vec<f32>> {
     let model = Model::load_transformer(folder, Precision::F32).unwrap();
-    let stream = model.forward(&Forest::of_text(&[1, 5, 9, 23]).unwrap(), None, &mut Untouched).unwrap();
+    let stream = model.forward(&Forest::of_text(&[1, 5, 9, 23]).unwrap(), None, &mut NoHook).unwrap();
     model.logits(&stream).unwrap().to_vec2().unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Steering from the command line: files in both formats, a sweep that is resumed, refusals.
 
 use mappa::hook_point::HookPoint;
-use mappa::model::{Continuation, Model, Precision, Untouched, generate};
+use mappa::model::{Continuation, Model, NoHook, Precision, generate};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -222,7 +222,7 @@ fn logits_are_written_with_and_without_steering_and_with_the_prompts_tokens() {
     assert_eq!(ids, framed.encoded.ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>());
     let plan = Continuation::greedy(1);
     let ids = framed.encoded.ids;
-    let first = generate(&model.transformer, &ids, &plan, &mut Untouched).unwrap();
+    let first = generate(&model.transformer, &ids, &plan, &mut NoHook).unwrap();
     assert_eq!(unsteered, first.first_logits);
     assert_eq!(unsteered, steered);
     let (_, again, moved) = logits("90 east");

@@ -4,12 +4,12 @@ use super::tiny_spec;
 use mappa::Error;
 use mappa::activations::{
     ActivationStore, Division, ExtractedActivations, Pooling, Prepared, PromptedDataset, Recording, Shard,
-    StoredDtype, TextModel, TokenScope, Verdict, hook_points,
+    StoredDtype, TextModel, TokenScope, Verdict,
 };
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
-use mappa::model::{Direction, Place, Spec, Transformer, untrained};
+use mappa::model::{AttentionDirection, Place, Spec, Transformer, untrained};
 use mappa::progress::{Observer, Progress, Silent};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::train_tokenizer;
@@ -32,7 +32,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new(direction: Direction) -> Bench {
+    pub fn new(direction: AttentionDirection) -> Bench {
         let name =
             |i: usize| format!("{} {:04}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 10_000, i % 7);
         let rows: String = (0..N_ENTITIES).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -59,7 +59,7 @@ impl Bench {
     pub fn points(&self) -> Vec<HookPoint> {
         HookPoint::choose(
             "embed,blocks.*.hook_resid_post,blocks.0.attn.hook_z,*.hook_post",
-            &hook_points(self.spec()),
+            &self.spec().hook_points(),
         )
         .unwrap()
     }
@@ -144,7 +144,7 @@ fn every_recording(dtype: StoredDtype) -> Vec<Recording> {
 
 #[test]
 fn a_store_has_the_values_of_an_extraction_into_memory_rounded_to_its_dtype() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     for dtype in [StoredDtype::F32, StoredDtype::F16, StoredDtype::Bf16] {
         for recording in every_recording(dtype) {
             let lab = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ fn a_store_has_the_values_of_an_extraction_into_memory_rounded_to_its_dtype() {
 
 #[test]
 fn every_token_agrees_with_last_first_mean_and_max() {
-    for direction in [Direction::Causal, Direction::Bidirectional] {
+    for direction in [AttentionDirection::Causal, AttentionDirection::Bidirectional] {
         let bench = Bench::new(direction);
         let points = bench.points();
         for scope in [TokenScope::Entity, TokenScope::Text] {
@@ -206,7 +206,7 @@ fn every_token_agrees_with_last_first_mean_and_max() {
 
 #[test]
 fn hook_points_added_later_make_the_same_bytes() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let recording = Recording::default();
     let points = bench.points();
@@ -231,9 +231,9 @@ fn hook_points_added_later_make_the_same_bytes() {
 #[test]
 fn shards_are_merged_to_the_bytes_of_one_run() {
     for (direction, pooling, parts) in [
-        (Direction::Causal, Pooling::Last, &[1, 3, 60][..]),
-        (Direction::Bidirectional, Pooling::Mean, &[3]),
-        (Direction::Causal, Pooling::Every, &[3]),
+        (AttentionDirection::Causal, Pooling::Last, &[1, 3, 60][..]),
+        (AttentionDirection::Bidirectional, Pooling::Mean, &[3]),
+        (AttentionDirection::Causal, Pooling::Every, &[3]),
     ] {
         let bench = Bench::new(direction);
         let recording = Recording { pooling, ..Recording::default() };
@@ -271,7 +271,7 @@ fn shards_are_merged_to_the_bytes_of_one_run() {
 
 #[test]
 fn shards_of_different_sets_are_refused() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
@@ -312,7 +312,7 @@ fn shards_of_different_sets_are_refused() {
 
 #[test]
 fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let recording = Recording { pooling: Pooling::Max, scope: TokenScope::Text, dtype: StoredDtype::Bf16 };
     let points = bench.points();
     let lab = tempfile::tempdir().unwrap();
@@ -377,7 +377,7 @@ fn spoilt(bench: &mut Bench, token: u32, value: f32) {
 #[test]
 fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
     for (bad, scope) in [(f32::NAN, TokenScope::Entity), (f32::INFINITY, TokenScope::Text)] {
-        let mut bench = Bench::new(Direction::Causal);
+        let mut bench = Bench::new(AttentionDirection::Causal);
         let clean = Recording { pooling: Pooling::Every, scope, dtype: StoredDtype::F32 };
         // A token of the last name in the order of the dataset, which stands in few others.
         let spans =
@@ -419,7 +419,7 @@ fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
 
 #[test]
 fn a_value_too_large_for_16_bits_is_refused_by_name() {
-    let mut bench = Bench::new(Direction::Causal);
+    let mut bench = Bench::new(AttentionDirection::Causal);
     let points = [HookPoint::ResidPre(0)];
     let spans = bench.prepared(Recording::default(), None).extract(&points, &mut Silent).unwrap().spans;
     spoilt(&mut bench, spans[0].token_ids.split(' ').next().unwrap().parse().unwrap(), 1e5);
@@ -439,7 +439,7 @@ fn a_value_too_large_for_16_bits_is_refused_by_name() {
 
 #[test]
 fn other_inputs_are_refused_by_field_in_finished_and_unfinished_stores() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let lab = tempfile::tempdir().unwrap();
     let store = new_store(lab.path());
@@ -465,7 +465,7 @@ fn other_inputs_are_refused_by_field_in_finished_and_unfinished_stores() {
 
 #[test]
 fn a_store_is_verified_by_its_checksums_and_repaired_by_the_same_command() {
-    let bench = Bench::new(Direction::Causal);
+    let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let whole = filled(lab.path(), &bench, recording, &points);

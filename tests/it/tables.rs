@@ -1,7 +1,7 @@
-//! Tables as other programs write them: read as pandas reads them with named options, or refused with a way out.
+//! Tables as other programs write them: read as by pandas with stated options, or refused with a way out.
 
 use super::root;
-use mappa::datasets::{Dataset, ImportPlan, Incomplete, TargetOf, load};
+use mappa::datasets::{Dataset, ImportPlan, IncompleteRows, TargetChoice, load};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_string()).collect()
 }
 
-/// A file of a test's own in a folder of its own.
+/// A file in a folder of its own.
 fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -32,16 +32,16 @@ fn holds(message: &str, parts: &[&str]) {
     }
 }
 
-/// A column as the target of a file, whose names are in another one.
+/// A plan with one column for the target and one for the names.
 fn import(path: &Path, (entity, target): (&str, &str)) -> Dataset {
-    let target = TargetOf::Quantity { column: target.into(), unit: String::new() };
-    let (entity, incomplete) = (Some(entity.into()), Incomplete::LeftOut);
+    let target = TargetChoice::Quantity { column: target.into(), unit: String::new() };
+    let (entity, incomplete) = (Some(entity.into()), IncompleteRows::LeftOut);
     let plan = ImportPlan { name: "own".into(), entity, target, incomplete, ..ImportPlan::default() };
     plan.read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).dataset
 }
 
 #[test]
-fn cells_are_those_that_pandas_reads() {
+fn cells_equal_those_of_pandas() {
     let all: Value = serde_json::from_slice(&std::fs::read(fixture("expected.json")).unwrap()).unwrap();
     let (mut n_numbers, mut n_texts) = (0, 0);
     for (name, expected) in all.as_object().unwrap() {
@@ -78,7 +78,7 @@ fn cells_are_those_that_pandas_reads() {
 }
 
 #[test]
-fn a_file_of_each_format_is_a_dataset_as_it_lies() {
+fn a_file_of_each_format_loads_directly_as_a_dataset() {
     for (name, text) in [
         ("p.csv", "Place Name,LAT,Lng\nOslo,59.9,10.7\nRome,41.9,12.5\n"),
         ("p.CSV", "sep=;\r\nplace;latitude;long\r\nOslo;59,9;10,7\r\nRome;41,9;12,5\r\n"),
@@ -105,7 +105,7 @@ fn a_file_of_each_format_is_a_dataset_as_it_lies() {
 }
 
 #[test]
-fn numbers_are_read_only_where_one_meaning_fits() {
+fn numbers_are_read_only_if_one_meaning_fits() {
     let size = |text: &str| import(&file("s.csv", text.as_bytes()).1, ("name", "size")).targets()[0].clone();
     assert_eq!(size("name;size\nA;8.336.817\nB;65.283\n"), [8_336_817.0, 65_283.0]);
     assert_eq!(size("name;size\nA;8.5\nB;65.283\n"), [8.5, 65.283]);
@@ -121,7 +121,7 @@ fn numbers_are_read_only_where_one_meaning_fits() {
     assert_eq!(places.targets(), [[59.913, 48.208], [10.752, 16.373]], "nowhere is 59,913 degrees north");
     let plan = ImportPlan {
         name: "own".into(),
-        target: TargetOf::Quantity { column: "size".into(), unit: String::new() },
+        target: TargetChoice::Quantity { column: "size".into(), unit: String::new() },
         ..ImportPlan::default()
     };
     for (text, parts) in [
@@ -139,16 +139,16 @@ fn numbers_are_read_only_where_one_meaning_fits() {
 }
 
 #[test]
-fn what_is_imported_is_read_the_same_again() {
+fn an_imported_file_is_read_back_unchanged() {
     for (text, target) in [
         (
             "name;size\nA;8.336.817\nB;65.283\n",
-            TargetOf::Quantity { column: "size".into(), unit: "m".into() },
+            TargetChoice::Quantity { column: "size".into(), unit: "m".into() },
         ),
-        ("name;size\nA;19690720\nB;1900-01-01\n", TargetOf::Year("size".into())),
+        ("name;size\nA;19690720\nB;1900-01-01\n", TargetChoice::Year("size".into())),
         (
             "name;size;x\nA;59,913;10,752\nB;-3,5;1\n",
-            TargetOf::Place { latitude: "size".into(), longitude: "x".into() },
+            TargetChoice::Place { latitude: "size".into(), longitude: "x".into() },
         ),
     ] {
         let (folder, path) = file("s.csv", text.as_bytes());
@@ -194,7 +194,7 @@ fn rows_are_never_swallowed() {
 }
 
 #[test]
-fn columns_of_one_name_are_refused_wherever_they_come_from() {
+fn columns_of_one_name_are_refused_in_every_format() {
     let plan = ImportPlan { name: "own".into(), ..ImportPlan::default() };
     for (name, text, parts) in [
         ("t.csv", "name,year,year\nA,1,2\n", ["two columns `year`", "the 2nd and the 3rd"]),
@@ -221,7 +221,7 @@ fn columns_of_one_name_are_refused_wherever_they_come_from() {
 }
 
 #[test]
-fn dates_without_signs_are_dates_and_never_years() {
+fn compact_dates_are_dates_and_never_years() {
     let years = |text: &str| read("t.csv", text).map(|dataset| dataset.targets()[0].clone());
     assert_eq!(years("name,when\nA,20010101\nB,1999-01-01\n").unwrap(), [2001.0, 1999.0]);
     for (text, parts) in [
@@ -249,7 +249,7 @@ fn mappa(lab: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
-fn where_a_choice_is_needed_the_command_that_is_named_works() {
+fn the_suggested_command_for_an_ambiguous_file_works() {
     let lab = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("own.csv", "id,label,size\n1,A,3\n2,B,4\n"),
@@ -308,7 +308,7 @@ fn nothing_is_written_outside_its_folder() {
 }
 
 #[test]
-fn texts_of_every_kind_are_read_without_a_byte_order_mark() {
+fn every_kind_of_text_file_is_read_without_its_byte_order_mark() {
     let lab = tempfile::tempdir().unwrap();
     let model = lab.path().join("marked");
     std::fs::create_dir(&model).unwrap();
@@ -359,7 +359,7 @@ fn texts_of_every_kind_are_read_without_a_byte_order_mark() {
 }
 
 #[test]
-fn a_png_without_its_letters_says_so() {
+fn characters_missing_from_the_font_are_reported() {
     let lab = tempfile::tempdir().unwrap();
     let world = mappa::datasets::bundled("world_place").unwrap();
     let rows = world.entities.iter().take(60).zip(0..).map(|(entity, i)| {

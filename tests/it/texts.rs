@@ -1,4 +1,4 @@
-//! From a dataset's row to tokens: prompts, chats, BOS, and where the entity stands.
+//! From a dataset's row to tokens: prompts, chats, BOS, and the place of the entity.
 
 use super::root;
 use mappa::activations::{Placed, PromptedDataset, Recording, Span, place_texts};
@@ -18,7 +18,7 @@ fn spec(tokenizer: &Tokenizer) -> Spec {
     super::tiny_spec(tokenizer.largest_id().unwrap() as usize + 1)
 }
 
-/// A dataset of names as they are, which a CSV file would trim.
+/// A dataset of exact names, which a CSV file would trim.
 fn named(names: &[&str]) -> Dataset {
     let whole = parse(Path::new("towns.csv"), b"name,year,land\nA,1,Norway\n").unwrap();
     let entity = |(name, i): (&&str, u64)| Entity {
@@ -35,7 +35,7 @@ fn place(tokenizer: &Tokenizer, template: &str, names: &[&str]) -> Placed {
     place_texts(tokenizer, &spec(tokenizer), texts, Recording::default()).unwrap()
 }
 
-/// The one span, or what stood in its way.
+/// The one span, or the obstacle.
 fn placed(tokenizer: &Tokenizer, template: &str, name: &str) -> Result<Span, String> {
     let Placed { mut spans, mut unplaced } = place(tokenizer, template, &[name]);
     assert_eq!(spans.len() + unplaced.len(), 1);
@@ -43,7 +43,7 @@ fn placed(tokenizer: &Tokenizer, template: &str, name: &str) -> Result<Span, Str
 }
 
 #[test]
-fn tokens_that_mix_a_name_with_its_neighbours_are_told_with_the_reason() {
+fn tokens_that_mix_a_name_with_its_neighbours_are_reported_with_the_reason() {
     let byte_level = chat_folder("llama3");
     for (template, name, token, beside) in [
         ("in \"{}\"", "York.", r#""."""#, r#""\"""#),
@@ -72,7 +72,7 @@ fn tokens_that_mix_a_name_with_its_neighbours_are_told_with_the_reason() {
             }
         }
     }
-    // These have a token of their own in the vocabulary, so they must be told.
+    // These have a token of their own in the vocabulary, so they must be reported.
     for (template, name) in [
         ("in \"{}\"\n", "York."),
         ("{}\n", "York."),
@@ -107,7 +107,7 @@ fn tokens_that_mix_a_name_with_its_neighbours_are_told_with_the_reason() {
 }
 
 #[test]
-fn a_name_is_found_whatever_letters_it_has_and_wherever_else_it_stands() {
+fn a_name_is_found_with_any_letters_and_beside_its_other_occurrences() {
     let names = [
         "Oslo",
         "New York, New York",
@@ -152,7 +152,7 @@ fn a_name_is_found_whatever_letters_it_has_and_wherever_else_it_stands() {
         for template in templates {
             for (i, name) in names.iter().enumerate() {
                 let Ok(span) = placed(&tokenizer, template, name) else {
-                    // A token of several bytes may only join the edge of a name with what stands there.
+                    // A token of several bytes may join the edge of a name only with its neighbour.
                     let problem = placed(&tokenizer, template, name).unwrap_err();
                     assert!(
                         problem.contains("which follows it") || problem.contains("stands before it"),
@@ -179,7 +179,7 @@ fn a_name_is_found_whatever_letters_it_has_and_wherever_else_it_stands() {
 }
 
 #[test]
-fn white_space_around_a_name_is_no_part_of_it_and_an_empty_name_has_no_place() {
+fn white_space_around_a_name_is_excluded_and_an_empty_name_has_no_place() {
     for tokenizer in [
         chat_folder("llama3"),
         chat_folder("gemma"),
@@ -196,8 +196,8 @@ fn white_space_around_a_name_is_no_part_of_it_and_an_empty_name_has_no_place() {
 }
 
 #[test]
-fn an_accent_that_joins_a_names_last_letter_is_no_part_of_the_name() {
-    // This tokenizer composes: `e` and the template's accent are one letter.
+fn an_accent_after_a_name_does_not_belong_to_it() {
+    // This tokenizer normalises: `e` and the template's accent become one letter.
     let tokenizer = Tokenizer::open(&root("tests/fixtures/bos")).unwrap();
     let problem = placed(&tokenizer, "{}\u{301} x", "Cafe").unwrap_err();
     assert!(problem.contains("Caf"), "{problem}");
@@ -206,7 +206,7 @@ fn an_accent_that_joins_a_names_last_letter_is_no_part_of_the_name() {
 }
 
 #[test]
-fn all_that_have_no_place_are_listed_in_order_and_the_others_keep_theirs() {
+fn unplaced_entities_are_listed_in_order_and_the_others_keep_their_places() {
     let tokenizer = chat_folder("llama3");
     let names = ["Oslo", "York.", "", "Rome", "York.", "tow"];
     let Placed { spans, unplaced } = place(&tokenizer, "{}\n", &names);
@@ -222,7 +222,7 @@ fn all_that_have_no_place_are_listed_in_order_and_the_others_keep_theirs() {
 }
 
 #[test]
-fn columns_stand_in_a_prompt_and_unknown_ones_are_listed() {
+fn a_prompt_contains_columns_and_an_unknown_one_is_refused_with_a_list() {
     let rows = "name,country,elevation,latitude,longitude\nOslo,New_Norway,23,59.9,10.7\nX,,5,1,2\n";
     let dataset = parse(Path::new("towns.csv"), rows.as_bytes()).unwrap();
     let text = |template: &str, i: usize| {
@@ -266,7 +266,7 @@ fn the_entity_of_an_artwork_is_its_title() {
     assert!(error.contains("one place for the name, `{}` or `{title}`"), "{error}");
 }
 
-/// A row of `expected.json`, what transformers makes of a user's turn.
+/// A row of `expected.json`: a user's turn as transformers renders it.
 #[derive(serde::Deserialize)]
 struct Chat {
     folder: String,
@@ -276,7 +276,7 @@ struct Chat {
 }
 
 #[test]
-fn chats_are_those_of_transformers() {
+fn chats_equal_those_of_transformers() {
     let path = root("tests/fixtures/chat/expected.json");
     let rows: Vec<Chat> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     assert_eq!(rows.len(), 60);
@@ -289,7 +289,7 @@ fn chats_are_those_of_transformers() {
         assert_eq!(framed.text, rendered, "{folder}: {text:?}");
         assert_eq!(framed.encoded.ids, ids, "{folder}: {text:?}");
         assert_eq!(&framed.text[framed.part], text.trim(), "{folder}: {text:?}");
-        // However BOS is asked for, it is there once or not at all.
+        // With any choice, BOS appears once or not at all.
         for (choice, n) in [(Bos::Always, 1), (Bos::Never, 0)] {
             let framed = tokenizer.clone().with_bos(choice).unwrap().frame(&text, 0..text.len());
             let ids = framed.unwrap().encoded.ids;
@@ -318,7 +318,7 @@ fn an_entity_is_found_in_its_chat() {
             assert!(after.trim_start().starts_with(rest.trim_start()), "{folder}: {template}: {after:?}");
         }
     }
-    // What a template puts right behind the text may be merged with it.
+    // Text of the template directly after the content may be merged with it.
     let smol = chat_folder("mistral").with_chat(ChatDate::default()).unwrap();
     assert!(placed(&smol, "{}", "York").is_ok());
     let phi3 = chat_folder("llama3");
@@ -326,11 +326,11 @@ fn an_entity_is_found_in_its_chat() {
         .with_chat(ChatDate::default())
         .and(Tokenizer::open(&root("tests/fixtures/bos")).unwrap().with_chat(ChatDate::default()));
     assert!(error.unwrap_err().to_string().contains("a model without a chat template"));
-    assert!(phi3.chats());
+    assert!(phi3.has_chat_template());
 }
 
 #[test]
-fn what_stands_around_a_text_is_as_transformers_has_it() {
+fn special_tokens_around_a_text_equal_those_of_transformers() {
     let expected: Value =
         serde_json::from_slice(&std::fs::read(root("tests/fixtures/bos/expected.json")).unwrap()).unwrap();
     let plain: Value =
@@ -353,28 +353,28 @@ fn what_stands_around_a_text_is_as_transformers_has_it() {
         let ours = tokenizer.encode("Oslo").unwrap();
         assert_eq!(ours.ids, [&before[..], &bare, &after].concat(), "{row}");
         assert_eq!(ours.n_special(), before.len(), "{row}");
-        // The note is given where the flag says otherwise, and only there.
+        // The note is given only if the flag differs.
         let asked = row["tokenizer_config"]["add_bos_token"].as_bool();
         assert_eq!(
             tokenizer.bos_conflict().is_some(),
             asked.is_some_and(|asked| asked == before.is_empty()),
             "{row}"
         );
-        // As the paper does it: BOS, then the text without special tokens.
+        // As in the paper: BOS, then the text without special tokens.
         let always = tokenizer.clone().with_bos(Bos::Always).unwrap();
         let ours = always.encode("Oslo").unwrap().ids;
         assert_eq!(ours[1..], [&bare[..], &after].concat(), "{row}");
         let bos = before.first().copied().unwrap_or(ours[0]);
         assert_eq!(ours[0], bos, "{row}");
-        assert_eq!(always.beginning().unwrap(), always.token(bos));
+        assert_eq!(always.special_prefix().unwrap(), always.token(bos));
         let never = tokenizer.with_bos(Bos::Never).unwrap();
         assert_eq!(never.encode("Oslo").unwrap().ids, [&bare[..], &after].concat(), "{row}");
-        assert_eq!(never.beginning().unwrap(), "none");
+        assert_eq!(never.special_prefix().unwrap(), "none");
     }
 }
 
 #[test]
-fn a_tokenizer_without_bos_gives_the_token_between_documents_and_without_any_is_refused() {
+fn a_tokenizer_without_bos_uses_the_token_between_documents_and_one_without_either_is_refused() {
     let bos = |named: &str, vocabulary: &str| {
         let folder = tempfile::tempdir().unwrap();
         let json = std::fs::read_to_string(root("tests/fixtures/bos/tokenizer.json")).unwrap();
@@ -382,7 +382,7 @@ fn a_tokenizer_without_bos_gives_the_token_between_documents_and_without_any_is_
             .unwrap();
         std::fs::write(folder.path().join("tokenizer_config.json"), named).unwrap();
         let tokenizer = Tokenizer::open(folder.path()).unwrap().with_bos(Bos::Always)?;
-        Ok::<String, mappa::Error>(tokenizer.beginning().unwrap())
+        Ok::<String, mappa::Error>(tokenizer.special_prefix().unwrap())
     };
     assert_eq!(bos(r#"{"bos_token": "<s>", "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<s>");
     assert_eq!(bos(r#"{"bos_token": null, "eos_token": "</s>"}"#, "<|endoftext|>").unwrap(), "<|endoftext|>");
@@ -392,7 +392,7 @@ fn a_tokenizer_without_bos_gives_the_token_between_documents_and_without_any_is_
 }
 
 #[test]
-fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
+fn random_tokens_come_after_bos_and_depend_on_seed_and_row_alone() {
     let dataset = bundled("nyc_place").unwrap();
     let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
     let spec = spec(&tokenizer);
@@ -405,7 +405,7 @@ fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
     let [first, again, other] = ["random", "random:0", "random:1"].map(|prompt| spans(prompt, &dataset));
     assert_eq!(first, again);
     let drawn = |span: &Span| span.ids[1..11].to_vec();
-    let ordinary = tokenizer.ordinary();
+    let ordinary = tokenizer.ordinary_tokens();
     assert!(!ordinary.contains(&0), "BOS is among the tokens that are drawn from");
     let mut counts = vec![0; 1 + *ordinary.last().unwrap() as usize];
     for ((plain, first), other) in plain.iter().zip(&first).zip(&other) {
@@ -422,7 +422,7 @@ fn random_tokens_stand_after_bos_and_depend_on_seed_and_row_alone() {
     );
     let distinct: std::collections::HashSet<Vec<u32>> = first.iter().map(drawn).collect();
     assert!(distinct.len() > first.len() - 3, "rows share their tokens");
-    // A dataset that was cut has the same tokens in the rows that are left.
+    // A shortened dataset has the same tokens in the remaining rows.
     let cut = dataset.without(&[0, 1, 2, 7]);
     let of_cut = spans("random", &cut);
     assert_eq!(of_cut[0].ids, first[3].ids);

@@ -9,7 +9,7 @@ fn mappa(lab: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
 }
 
-/// What a command printed, once it is known to have ended well.
+/// The output of a command that must succeed.
 fn done(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -22,7 +22,7 @@ fn refused(output: &Output, parts: &[&str]) {
     parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
 }
 
-/// A lab with a dataset of towns, ten a round; in rows 2 and 5 nothing is known of the land.
+/// A lab with a dataset of towns, ten a round; the land is empty in rows 2 and 5.
 fn towns(lab: &Path, n_rounds: usize) -> PathBuf {
     let file = lab.join("towns.csv");
     let mut rows = String::from("name,country,latitude,longitude,is_test\n");
@@ -49,7 +49,7 @@ fn column(file: &Path, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
+fn unplaced_entities_are_an_error_or_are_left_out_and_listed() {
     let lab = tempfile::tempdir().unwrap();
     let file = towns(lab.path(), 3);
     let dataset = file.to_str().unwrap();
@@ -73,7 +73,7 @@ fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
     assert_eq!(column(&unplaced, "row"), ["2", "5"]);
     assert_eq!(column(&unplaced, "text"), ["{}, {country}"; 2]);
     assert_eq!(column(&unplaced, "problem"), ["its column `country` is empty"; 2]);
-    // The probe reads the rows that are there, and names them by their entities.
+    // The probe predicts the recorded rows, and names them by their entities.
     done(&mappa(
         lab.path(),
         &["probe", "--dataset", dataset, "--prompt", "{}, {country}", "--skip-unplaced", "--resamples", "5"],
@@ -82,7 +82,7 @@ fn entities_without_a_place_are_an_error_or_left_out_and_listed() {
     let predictions = lab.path().join("probes/atlas/towns").join(name).join("predictions.csv");
     let read = column(&predictions, "name");
     assert!(read.contains(&"Paris".to_string()) && !read.contains(&"Tunis".to_string()), "{read:?}");
-    // Without it, what was left out is not passed over: the store of fewer entities is another one.
+    // Without the flag, the omission is not ignored: the store of fewer entities has another card.
     refused(&mappa(lab.path(), &args), &["n_entities_left_out 2"]);
 }
 
@@ -131,14 +131,14 @@ fn a_file_of_prompts_fills_a_folder_for_each() {
     assert!(card("noise").contains(r#""bos": "<|text|>""#));
     let (said, _) = done(&mappa(lab.path(), &args));
     assert_eq!(said.matches("found, extracted before").count(), 3, "{said}");
-    // A name that was used for another prompt is refused by the card.
+    // A name of another prompt is refused because of the card.
     std::fs::write(&prompts, "where = \"Where's {}\"\n").unwrap();
     refused(&mappa(lab.path(), &args), &["card.json", "prompt Where is {}?", "now Where's {}"]);
     refused(&mappa(lab.path(), &[&args[..], &["--prompt", "x"]].concat()), &["--prompts"]);
 }
 
 #[test]
-fn every_choice_is_kept_in_a_folder_and_a_card_of_its_own() {
+fn every_setting_has_a_folder_and_a_card_of_its_own() {
     let lab = tempfile::tempdir().unwrap();
     let model = root("tests/fixtures/runs/pythia");
     let args = ["extract", "--model", model.to_str().unwrap(), "--dataset", "nyc_place"];
@@ -168,7 +168,7 @@ fn every_choice_is_kept_in_a_folder_and_a_card_of_its_own() {
     refused(&with(&["--prompt", "{} {"]), &["braces in pairs"]);
 }
 
-/// The run's fixture with a chat template laid beside it.
+/// The run's fixture with a chat template added.
 fn chatty(lab: &Path) -> PathBuf {
     let (from, to) = (root("tests/fixtures/runs/pythia"), lab.join("models/chatty"));
     std::fs::create_dir_all(&to).unwrap();
@@ -181,7 +181,7 @@ fn chatty(lab: &Path) -> PathBuf {
 }
 
 #[test]
-fn an_experiment_says_what_the_model_reads_and_a_misspelt_field_is_refused() {
+fn an_experiment_sets_the_texts_and_a_misspelt_field_is_refused() {
     let lab = tempfile::tempdir().unwrap();
     let model = chatty(lab.path());
     let file = lab.path().join("one.toml");
@@ -222,7 +222,7 @@ fn an_experiment_says_what_the_model_reads_and_a_misspelt_field_is_refused() {
 }
 
 #[test]
-fn a_prompt_that_writes_bos_again_is_noted_once() {
+fn a_prompt_that_repeats_bos_is_noted_once() {
     let lab = tempfile::tempdir().unwrap();
     let file = towns(lab.path(), 1);
     let prompt = "<|text|>Where is {}?";
@@ -231,7 +231,7 @@ fn a_prompt_that_writes_bos_again_is_noted_once() {
     assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &["Where is {}?"]].concat()));
     assert!(!notes.contains("note:"), "{notes}");
-    // Nothing is steered here; the text is made tokens all the same.
+    // Nothing is steered here, but the text is tokenised.
     let steer = ["steer", "--tokens", "1", "--layer", "3", "--dose", "0 east", "--prompt", prompt];
     let notes = String::from_utf8(mappa(lab.path(), &steer).stderr).unwrap();
     assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");

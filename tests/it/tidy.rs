@@ -156,7 +156,8 @@ const MAX_FILE: usize = 500;
 const MAX_FUNCTION: usize = 60;
 
 /// The files that may hold `unsafe`, each for one measured gain.
-const UNSAFE: [&str; 3] = ["src/model/bf16/kernel.rs", "src/model/mapped.rs", "src/model/prefetch.rs"];
+const UNSAFE: [&str; 3] =
+    ["src/model/kernels/bf16/kernel.rs", "src/model/kernels/prefetch.rs", "src/model/weights/mmap.rs"];
 
 /// Ways to read a text around `artefact::load_text` and `artefact::text_of`, which take the byte order mark off and tell
 /// other encodings.

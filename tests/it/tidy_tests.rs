@@ -101,9 +101,9 @@ fn length_unsafe_and_the_opening_line_are_found() {
     assert!(fault.contains("fn one has 62 lines"), "{fault}");
     assert_eq!(of("src/results.rs", "trait A {\n    fn one();\n}\n"), [""; 0]);
 
-    assert!(only("tests/it/x.rs", "fn f() { unsafe { g() } }").contains("mapped.rs"));
-    assert!(only("src/results.rs", "#![allow(unsafe_code)]").contains("mapped.rs"));
-    assert_eq!(of("src/model/mapped.rs", "#![allow(unsafe_code)]\nfn f() { unsafe { g() } }"), [""; 0]);
+    assert!(only("tests/it/x.rs", "fn f() { unsafe { g() } }").contains("mmap.rs"));
+    assert!(only("src/results.rs", "#![allow(unsafe_code)]").contains("mmap.rs"));
+    assert_eq!(of("src/model/weights/mmap.rs", "#![allow(unsafe_code)]\nfn f() { unsafe { g() } }"), [""; 0]);
     assert_eq!(of("src/results.rs", "// unsafe\nconst A: &str = \"unsafe\";"), [""; 0]);
 
     let bare = faults(&Source::new("src/results.rs", "use std::fmt;\n//! late\n"), &[]);

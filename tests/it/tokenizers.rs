@@ -1,11 +1,11 @@
-//! Tokenizers of the files that came before tokenizer.json, held against transformers.
+//! Tokenizers of files older than tokenizer.json, compared with transformers.
 
 use super::root;
 use mappa::tokenizer::{Bos, ChatDate, Tokenizer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A row of `expected.json`: what transformers makes of a text with the files of a folder.
+/// A row of `expected.json`: a text with its tokens in transformers, for the files of a folder.
 #[derive(serde::Deserialize)]
 struct Row {
     folder: String,
@@ -20,7 +20,7 @@ fn fixtures() -> PathBuf {
     root("tests/fixtures/tokenizers")
 }
 
-/// Compares every text of `expected.json` in a folder of folders; the number of texts.
+/// Compares every text of `expected.json` in a folder of folders; returns the number of texts.
 fn compare(all: &Path) -> usize {
     let rows: Vec<Row> = serde_json::from_slice(&std::fs::read(all.join("expected.json")).unwrap()).unwrap();
     let mut tokenizers = BTreeMap::new();
@@ -62,12 +62,12 @@ fn tokens_spell_their_texts() {
         assert_eq!(tokenizer.bos_conflict(), None, "{folder}");
     }
     let opt = Tokenizer::open(&fixtures().join("opt")).unwrap();
-    assert_eq!((opt.beginning().unwrap().as_str(), opt.bos_token()), ("</s>", opt.id("</s>")));
+    assert_eq!((opt.special_prefix().unwrap().as_str(), opt.bos_token()), ("</s>", opt.id("</s>")));
     let bert = Tokenizer::open(&fixtures().join("bert")).unwrap();
-    assert_eq!(bert.unknown(), bert.id("[UNK]"));
+    assert_eq!(bert.unknown_token(), bert.id("[UNK]"));
 }
 
-/// A folder with copies of some files, and others of one's own.
+/// A folder with copies of some files, and other given files.
 fn folder(copied: &[&str], written: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in copied {
@@ -81,7 +81,7 @@ fn folder(copied: &[&str], written: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 #[test]
-fn what_is_missing_or_broken_is_named() {
+fn a_missing_or_broken_file_is_named() {
     let gpt2 = ("config.json", r#"{"model_type": "gpt2"}"#);
     let llama = ("tokenizer_config.json", r#"{"tokenizer_class": "LlamaTokenizer"}"#);
     let model = &["llama/tokenizer.model"][..];
@@ -118,7 +118,7 @@ fn what_is_missing_or_broken_is_named() {
 }
 
 #[test]
-fn a_tokenizer_is_known_by_the_bytes_that_were_read() {
+fn a_tokenizers_hash_covers_the_bytes_that_were_read() {
     let files = ["gpt2/vocab.json", "gpt2/merges.txt", "gpt2/config.json"];
     let hash = |written: &[(&str, &str)]| Tokenizer::open(folder(&files, written).path()).unwrap().sha256;
     assert_eq!(hash(&[]), hash(&[("README.md", "x")]));
@@ -134,7 +134,7 @@ fn a_tokenizer_is_known_by_the_bytes_that_were_read() {
 }
 
 #[test]
-fn a_prompt_that_writes_bos_again_is_told() {
+fn a_prompt_that_repeats_bos_is_reported() {
     let open = |name: &str| Tokenizer::open(&fixtures().join(name)).unwrap();
     for (name, bos) in
         [("llama", "<s>"), ("opt", "</s>"), ("bert", "[CLS]"), ("gemma", "<bos>"), ("xglm", "</s>")]
@@ -147,7 +147,7 @@ fn a_prompt_that_writes_bos_again_is_told() {
         let never = open(name).with_bos(Bos::Never).unwrap();
         assert_eq!(never.doubled_bos(&format!("{bos}Where is {{}}?")), None, "{name}");
     }
-    // Nothing is put before a text, so that the one that is written stands alone.
+    // Nothing is added before a text, so that the BOS in the text is the only one.
     assert_eq!(open("gpt2").doubled_bos("<|endoftext|>Where is {}?"), None);
     let chat = Tokenizer::open(&root("tests/fixtures/chat/gemma")).unwrap();
     let chat = chat.with_chat(ChatDate::default()).unwrap();
@@ -155,7 +155,7 @@ fn a_prompt_that_writes_bos_again_is_told() {
     assert_eq!(chat.doubled_bos("a{}"), None);
 }
 
-/// Real vocabularies with all names, which tests/fixtures/tokenizers/make.py writes out.
+/// Real vocabularies and all names, written by tests/fixtures/tokenizers/make.py.
 #[test]
 fn real_vocabularies_give_the_ids_of_transformers() {
     match std::env::var_os("MAPPA_TOKENIZERS") {

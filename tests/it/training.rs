@@ -1,4 +1,4 @@
-//! Laws of training: the seed decides to the bit, a resumed run is the uninterrupted one, the loss falls.
+//! Laws of training: the seed decides every bit, a resumed run equals the uninterrupted one, the loss falls.
 
 use super::tiny_spec;
 use candle_core::Tensor;
@@ -32,7 +32,7 @@ fn trainer(stanzas: Stanzas, settings: TrainingSettings) -> ModelTrainer {
     ModelTrainer::new(tiny_spec(D_VOCAB), stanzas, settings).unwrap()
 }
 
-/// Takes up to `n` steps and gives their losses.
+/// Takes up to `n` steps and returns their losses.
 fn run(trainer: &mut ModelTrainer, n: usize) -> Vec<f32> {
     (0..n).map_while(|_| trainer.step().unwrap()).map(|progress| progress.loss).collect()
 }
@@ -43,7 +43,7 @@ fn bits(trainer: &ModelTrainer) -> Vec<u32> {
 }
 
 #[test]
-fn the_seed_decides_every_bit_and_another_seed_decides_otherwise() {
+fn the_seed_decides_every_bit_and_another_seed_differs() {
     let stanzas = stanzas();
     let trained = |seed| {
         let mut trainer = trainer(stanzas.clone(), TrainingSettings { seed, ..SETTINGS });
@@ -56,7 +56,7 @@ fn the_seed_decides_every_bit_and_another_seed_decides_otherwise() {
 }
 
 #[test]
-fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
+fn a_resumed_run_equals_the_uninterrupted_one_bit_by_bit() {
     let (stanzas, folder) = (stanzas(), tempfile::tempdir().unwrap());
     let path = folder.path().join("checkpoint.safetensors");
     let mut whole = trainer(stanzas.clone(), SETTINGS);
@@ -74,7 +74,7 @@ fn a_resumed_run_is_the_uninterrupted_one_to_the_bit() {
 }
 
 #[test]
-fn a_checkpoint_of_another_shape_or_a_cut_one_is_refused() {
+fn a_checkpoint_of_another_shape_or_a_truncated_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint.safetensors");
     let text = vec![vec![vec![0, 1, 2]]];
@@ -108,7 +108,7 @@ fn the_loss_begins_at_chance_and_falls() {
 
 #[test]
 fn the_number_of_shards_does_not_change_the_step() {
-    // Texts that part at their second token: no edge is shared, so every cut counts the same edges.
+    // Texts that differ at their second token share no edge, so every division has the same number of edges.
     let text = |i: u32| (0..12).map(|t| if t == 0 { 0 } else { (i * 31 + t * t * 7) % 300 + 1 }).collect();
     let stanzas: Stanzas = (0..40).map(|s| (0..4).map(|i| text(4 * s + i)).collect()).collect();
     let trained = |n_shards| {

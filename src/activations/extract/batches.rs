@@ -1,7 +1,7 @@
 //! Batches: the entities that go through the model together, by their number of distinct tokens.
 
 use super::shard::Shard;
-use crate::model::{Direction, Spec, Transformer, count};
+use crate::model::{AttentionDirection, Spec, Transformer, count, memory};
 use std::ops::Range;
 
 /// The batches of a dataset's entities: a function of their tokens and the size of a batch alone.
@@ -23,7 +23,7 @@ struct Batch {
 /// for a part of each product to stay in a core's cache.
 ///
 /// # Units
-/// Tokens, each of about as many bytes as `token_bytes` says.
+/// Tokens, each of about as many bytes as [`memory::token_bytes`] says.
 pub fn batch_tokens(transformer: &Transformer) -> usize {
     if transformer.device().is_cpu() {
         within_memory(&transformer.spec, 768).min(within_seconds(&transformer.spec))
@@ -35,7 +35,7 @@ pub fn batch_tokens(transformer: &Transformer) -> usize {
 fn within_memory(spec: &Spec, most: usize) -> usize {
     const LEAST: usize = 256;
     const BUDGET: usize = 1 << 29;
-    let fit = BUDGET / token_bytes(spec);
+    let fit = BUDGET / memory::token_bytes(spec);
     (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
@@ -48,25 +48,17 @@ fn within_seconds(spec: &Spec) -> usize {
     (FLOPS / (2 * in_blocks) / LEAST * LEAST).max(LEAST)
 }
 
-/// Bytes of a pass for each of its tokens: the tensors that are alive at once in the MLP, where they are widest, and the
-/// rows of one hook point.
-pub(super) fn token_bytes(spec: &Spec) -> usize {
-    let heads = spec.d_head * (2 * spec.n_heads + 2 * spec.n_kv_heads);
-    let neurons = spec.d_mlp * if spec.mlp.is_gated() { 4 } else { 2 };
-    4 * (6 * spec.d_model + heads.max(neurons) + spec.d_mlp)
-}
-
 impl Batches {
     /// Sorts the texts by tokens, so that texts of one prefix are neighbours, and cuts them where a batch would have
     /// more than `batch_tokens` distinct tokens.
-    pub fn new(texts: &[&[u32]], direction: Direction, batch_tokens: usize) -> Batches {
+    pub fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by(|a, b| texts[*a].cmp(texts[*b]).then(a.cmp(b)));
         let mut batches: Vec<Batch> = Vec::new();
         for (at, &entity) in order.iter().enumerate() {
             let ids = texts[entity];
             let shared = match at.checked_sub(1) {
-                Some(before) if direction == Direction::Causal => {
+                Some(before) if direction == AttentionDirection::Causal => {
                     texts[order[before]].iter().zip(ids).take_while(|(a, b)| a == b).count()
                 }
                 _ => 0,
@@ -132,15 +124,15 @@ mod tests {
         for (seed, batch_tokens) in [(1, 1), (2, 7), (3, 50), (4, 10_000)] {
             let texts = texts(seed);
             let ids: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-            for direction in [Direction::Causal, Direction::Bidirectional] {
+            for direction in [AttentionDirection::Causal, AttentionDirection::Bidirectional] {
                 let batches = Batches::new(&ids, direction, batch_tokens);
                 let mut entities: Vec<usize> = Vec::new();
                 for b in batches.of_shard(None) {
                     let batch: Vec<Vec<u32>> =
                         batches.entities(b).iter().map(|&i| texts[i].clone()).collect();
                     let (forest, _) = match direction {
-                        Direction::Causal => Forest::of_texts(&batch).unwrap(),
-                        Direction::Bidirectional => Forest::of_chains(&batch).unwrap(),
+                        AttentionDirection::Causal => Forest::of_texts(&batch).unwrap(),
+                        AttentionDirection::Bidirectional => Forest::of_chains(&batch).unwrap(),
                     };
                     assert_eq!(batches.n_tokens(b..b + 1), forest.len());
                     assert!(forest.len() <= batch_tokens || batch.len() == 1);
@@ -157,7 +149,7 @@ mod tests {
         let texts = texts(5);
         let ids: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         for batch_tokens in [3, 20, 10_000] {
-            let batches = Batches::new(&ids, Direction::Bidirectional, batch_tokens);
+            let batches = Batches::new(&ids, AttentionDirection::Bidirectional, batch_tokens);
             let n_batches = batches.of_shard(None).end;
             for of in [1, 2, 3, 7, 50] {
                 let parts: Vec<_> =

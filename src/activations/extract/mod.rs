@@ -3,7 +3,7 @@
 //! - `text_model`: the model and the texts that it reads
 //! - `span`, `placement`: the entity's tokens in its text, and entities without such tokens
 //! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `words` for both
-//! - `hook_points`: the places that a model has
+//! - `hook_points`: the widths of a model's hook points
 //! - `batches`, `shard`, `prepared`: a dataset tokenised and divided into passes
 //! - `workers`, `recorder`, `sink`: the passes, several at once, and the receiver of their rows
 //! - `in_memory`: an extraction into arrays
@@ -27,7 +27,6 @@ mod workers;
 pub(crate) use batches::Batches;
 pub use batches::batch_tokens;
 pub use dtype::StoredDtype;
-pub use hook_points::hook_points;
 pub(super) use hook_points::width;
 pub use in_memory::{ExtractedActivations, extract};
 pub use placement::{Placed, Unplaced, place_all, place_texts, save_unplaced};

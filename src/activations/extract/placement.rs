@@ -55,7 +55,7 @@ pub fn place_texts(
 ) -> Result<Placed> {
     let PromptedDataset { dataset, prompt } = texts;
     let texts = prompt.texts(dataset)?;
-    let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary()));
+    let random = prompt.random_tokens().map(|random| (random, tokenizer.ordinary_tokens()));
     let place_one = |entity: &Entity| -> Result<Span, (String, String)> {
         let prompted = texts.of(entity).map_err(|problem| (prompt.written(), problem))?;
         let span = place(tokenizer, &prompted).map(|(span, begin)| match &random {
@@ -118,7 +118,7 @@ fn also(others: &[Unplaced]) -> String {
 
 /// True if a span holds the token for unknown text, such as `[UNK]`.
 pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
-    tokenizer.unknown().is_some_and(|unknown| span.tokens().contains(&unknown))
+    tokenizer.unknown_token().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
 /// Checks that the model can read the tokens of a text, before the first pass, so that a long run does not end at

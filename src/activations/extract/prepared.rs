@@ -1,7 +1,7 @@
 //! A prepared dataset: the tokens of every entity's text, and the batches in which they are computed.
 
-use super::batches::{Batches, batch_tokens, token_bytes};
-use super::hook_points::{hook_points, width};
+use super::batches::{Batches, batch_tokens};
+use super::hook_points::width;
 use super::placement::{holds_unknown, place_all};
 use super::recording::Recording;
 use super::shard::Shard;
@@ -11,7 +11,7 @@ use crate::artefact::Card;
 use crate::datasets::Dataset;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{FirstBlock, Spec, Transformer};
+use crate::model::{Spec, TokenCache, Transformer, memory};
 use crate::progress::{Observer, Progress, ProgressUnit};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -87,7 +87,7 @@ impl<'a> Prepared<'a> {
 
     /// Refuses hook points that the model lacks.
     pub(crate) fn check(&self, points: &[HookPoint]) -> Result<()> {
-        let present = hook_points(self.spec());
+        let present = self.spec().hook_points();
         points.iter().try_for_each(|point| HookPoint::choose(&point.to_string(), &present).map(drop))
     }
 
@@ -125,18 +125,18 @@ impl<'a> Prepared<'a> {
 
     /// Bytes of a batch's pass beside the weights.
     pub(super) fn batch_bytes(&self, batch: usize) -> usize {
-        self.n_batch_tokens(batch) * token_bytes(self.spec())
+        self.n_batch_tokens(batch) * memory::token_bytes(self.spec())
     }
 
     /// The output of block 0 for the tokens of all entities, those of other shards included, so that every shard has the
     /// same; `None` where that saves nothing.
-    pub(super) fn first_block(&self, points: &[HookPoint]) -> Result<Option<FirstBlock>> {
+    pub(super) fn token_cache(&self, points: &[HookPoint]) -> Result<Option<TokenCache>> {
         let sees_neurons = points.contains(&HookPoint::MlpPost(0));
         if sees_neurons || points.iter().all(|point| point.layer() == 0) {
             return Ok(None);
         }
         let tokens = (0..self.spans.len()).flat_map(|entity| self.context(entity)).copied();
-        self.model.transformer.first_block(tokens)
+        self.model.transformer.token_cache(tokens)
     }
 
     /// True if the passes run on this machine's processors.

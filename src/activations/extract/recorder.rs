@@ -4,7 +4,7 @@ use super::pooling::Pooling;
 use super::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{FirstBlock, Forest, Hook, Picked};
+use crate::model::{Forest, Hook, RowSelection, TokenCache};
 use candle_core::Tensor;
 
 /// Receives the rows of one batch, and may stop its pass.
@@ -24,7 +24,7 @@ pub(super) struct Recorder<'a> {
     entities: &'a [usize],
     forest: Forest,
     /// The nodes that are pooled, ascending, each once.
-    kept: Picked,
+    kept: RowSelection,
     /// For each entity the indices of its tokens among them.
     places: Vec<Vec<usize>>,
     outlet: &'a mut dyn Outlet,
@@ -49,14 +49,14 @@ impl<'a> Recorder<'a> {
         let kept: Vec<u32> = (0..forest.len() as u32).filter(|&node| place[node as usize] == 0).collect();
         kept.iter().zip(0..).for_each(|(&node, at)| place[node as usize] = at);
         let places = nodes.iter().map(|nodes| nodes.iter().map(|&n| place[n as usize]).collect()).collect();
-        let kept = Picked::new(&kept)?;
+        let kept = RowSelection::new(&kept)?;
         Ok(Recorder { prepared, points, entities, forest, kept, places, outlet, n_points: 0 })
     }
 
     /// Runs the pass, with the cached output of block 0.
-    pub fn pass(&mut self, first: Option<&FirstBlock>) -> Result<()> {
+    pub fn pass(&mut self, first: Option<&TokenCache>) -> Result<()> {
         let forest = self.forest.clone();
-        self.prepared.model.transformer.forward_knowing((&forest, first), self)?;
+        self.prepared.model.transformer.forward_with_cache(&forest, first, self)?;
         if self.n_points == self.points.len() {
             return Ok(());
         }

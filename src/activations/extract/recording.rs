@@ -4,7 +4,7 @@ use super::dtype::StoredDtype;
 use super::pooling::{Pooling, TokenScope};
 use super::span::Span;
 use crate::artefact::Card;
-use crate::model::Direction;
+use crate::model::AttentionDirection;
 use std::ops::Range;
 
 /// The settings by which each entity is recorded, the same at every hook point.
@@ -55,10 +55,10 @@ impl Recording {
     }
 
     /// The tokens of a text on which the pooled ones depend.
-    pub(super) fn context(self, span: &Span, direction: Direction) -> &[u32] {
+    pub(super) fn context(self, span: &Span, direction: AttentionDirection) -> &[u32] {
         match direction {
-            Direction::Causal => &span.ids[..self.pooled_tokens(span).end],
-            Direction::Bidirectional => &span.ids,
+            AttentionDirection::Causal => &span.ids[..self.pooled_tokens(span).end],
+            AttentionDirection::Bidirectional => &span.ids,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
-use crate::model::Direction;
+use crate::model::AttentionDirection;
 use crate::tokenizer::{EncodedPrompt, Tokenizer, without_spaces};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -30,10 +30,10 @@ impl Span {
     }
 
     /// The tokens on which the state of the entity's last one depends.
-    pub fn context(&self, direction: Direction) -> &[u32] {
+    pub fn context(&self, direction: AttentionDirection) -> &[u32] {
         match direction {
-            Direction::Causal => &self.ids[..=self.last],
-            Direction::Bidirectional => &self.ids,
+            AttentionDirection::Causal => &self.ids[..=self.last],
+            AttentionDirection::Bidirectional => &self.ids,
         }
     }
 }
@@ -83,7 +83,7 @@ pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<
         return Err(format!("its last token {token:?} also holds {after:?}, which follows it"));
     }
     let ids = &encoded.ids[first..=last];
-    let knows_all = tokenizer.unknown().is_none_or(|unknown| !ids.contains(&unknown));
+    let knows_all = tokenizer.unknown_token().is_none_or(|unknown| !ids.contains(&unknown));
     if tokenizer.decodes_exactly() && knows_all {
         check_spelling(tokenizer, &text[part], &spell(ids)?)?;
     } else if !is_whole(tokenizer, &text, part, &encoded.offsets[first..=last]).map_err(message)? {
@@ -167,9 +167,9 @@ mod tests {
             let (span, text) = placed(&tokenizer, template, name);
             let span = span.unwrap();
             assert_eq!(tokenizer.decode(span.tokens()).unwrap().trim(), name);
-            let context = tokenizer.decode(span.context(Direction::Causal)).unwrap();
+            let context = tokenizer.decode(span.context(AttentionDirection::Causal)).unwrap();
             assert!(context.trim().ends_with(name), "{context}");
-            let whole = tokenizer.decode(span.context(Direction::Bidirectional)).unwrap();
+            let whole = tokenizer.decode(span.context(AttentionDirection::Bidirectional)).unwrap();
             assert_eq!(whole.trim(), text);
         }
     }

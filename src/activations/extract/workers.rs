@@ -8,7 +8,7 @@ use super::recorder::{Outlet, Recorder};
 use super::sink::Sink;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::FirstBlock;
+use crate::model::TokenCache;
 use crate::progress::Observer;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ struct Queue<'a> {
     prepared: &'a Prepared<'a>,
     points: &'a [HookPoint],
     batches: &'a [usize],
-    first: Option<FirstBlock>,
+    first: Option<TokenCache>,
     next: AtomicUsize,
     stop: AtomicBool,
 }
@@ -101,7 +101,7 @@ pub(crate) fn run(
     let Jobs { points, batches } = *jobs;
     keep_pages();
     let pools = thread_pools(prepared, batches)?;
-    let first = if batches.is_empty() { None } else { prepared.first_block(points)? };
+    let first = if batches.is_empty() { None } else { prepared.token_cache(points)? };
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let queue = Queue { prepared, points, batches, first, next, stop };
     let (channel, receiver) = sync_channel(CAPACITY);

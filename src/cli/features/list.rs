@@ -6,7 +6,7 @@ use super::cells::{HEADS, cells_of};
 use super::{Source, latent};
 use clap::Args;
 use mappa::lab::{Lab, ListedOn, Listing, TopTokens, group_rows, kind_of, list, top_tokens};
-use mappa::results::{FeatureTokenRow, TOKENS_FILE, save_rows};
+use mappa::results::{LatentTokenRow, TOKENS_FILE, save_rows};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -42,10 +42,10 @@ pub struct List {
     /// A text whose tokens are encoded as well: where in it units are most active.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// How many top entities and tokens are kept of each unit.
+    /// Number of top entities and tokens of each latent.
     #[arg(long, default_value_t = 10)]
     top: usize,
-    /// How many units the table lists.
+    /// Number of latents in the table.
     #[arg(long, default_value_t = 20)]
     units: usize,
 }
@@ -81,11 +81,11 @@ impl List {
     }
 
     /// Prints a latent's top tokens in their context, or the first of some latents.
-    fn print_tokens(&self, rows: &[FeatureTokenRow]) {
+    fn print_tokens(&self, rows: &[LatentTokenRow]) {
         println!("\ntop tokens in the text");
-        let is_shown = |row: &&FeatureTokenRow| self.unit.map_or(row.rank == 1, |unit| row.unit == unit);
+        let is_shown = |row: &&LatentTokenRow| self.unit.map_or(row.rank == 1, |unit| row.unit == unit);
         for row in rows.iter().filter(is_shown).take(self.units) {
-            let FeatureTokenRow { unit, activation, before, token, after, .. } = row;
+            let LatentTokenRow { unit, activation, before, token, after, .. } = row;
             println!("{unit:>7} {activation:>8.2}  {before}⟦{}⟧{after}", token.trim_start());
         }
     }

@@ -32,7 +32,7 @@ pub struct Features {
 enum Command {
     List(Box<list::List>),
     Press(Box<press::Press>),
-    Train(Box<train::Train>),
+    Train(Box<train::TrainDictionary>),
 }
 
 impl Features {
@@ -59,7 +59,7 @@ pub struct Source {
     dataset: String,
     #[command(flatten)]
     texts: PromptFlags,
-    /// Where the dictionary's rows are read, if its file does not say so.
+    /// The dictionary's hook point, if its file does not name it.
     #[arg(long, value_name = "NAME")]
     hook_point: Option<HookPoint>,
     /// The column whose groups a unit may tell; century, decade and age too for years [default: age for years,

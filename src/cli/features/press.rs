@@ -32,22 +32,22 @@ pub struct Press {
     /// Groups with fewer training entities are not pressed; their names are followed all the same.
     #[arg(long, default_value_t = 8, value_name = "N")]
     smallest: usize,
-    /// How many groups' units are pressed.
+    /// Number of groups whose latents are clamped.
     #[arg(long, default_value_t = 10)]
     groups: usize,
-    /// How far, in greatest activations.
+    /// Clamped values, in multiples of the greatest activation.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
     times: Vec<f64>,
-    /// How many test entities' texts are continued.
+    /// Number of test entities whose texts are continued.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     prompts: u32,
-    /// How many random units stand beside.
+    /// Number of random latents for comparison.
     #[arg(long, default_value_t = 10)]
     random: usize,
-    /// Which tokens are changed.
+    /// The tokens that are changed.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
-    /// How many tokens are generated.
+    /// Number of tokens to generate.
     #[arg(long, default_value_t = 8)]
     tokens: usize,
 }
@@ -131,7 +131,7 @@ impl Press {
         self.print_means(rows);
     }
 
-    /// What pressing did on average over the groups, and what random units did.
+    /// Prints the mean effect over the groups, of the clamped and of random latents.
     fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {

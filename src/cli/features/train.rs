@@ -25,7 +25,7 @@ use std::time::Duration;
 ///   mappa features train --hook-point blocks.3.hook_mlp_out --dataset world_place --prompt "{} is in"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Train {
+pub struct TrainDictionary {
     #[command(flatten)]
     model: ModelFlags,
     /// The hook point whose rows are learnt; `mappa models inspect` lists them.
@@ -43,7 +43,7 @@ pub struct Train {
     /// A file of texts, one a line; empty lines are none.
     #[arg(long = "texts", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Whether a token such as <s> begins each text: as-model, always or never. It is no row in any case.
+    /// A token such as <s> at the beginning of each text: as-model, always or never. It is never a row.
     #[arg(long, default_value_t, value_name = "WHEN")]
     bos: Bos,
     /// Units of the dictionary.
@@ -52,7 +52,7 @@ pub struct Train {
     /// Units that are active on a row, at most.
     #[arg(short, long, default_value_t = 16)]
     k: usize,
-    /// How often each row is seen.
+    /// Number of passes over the rows.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
     /// Rows of a step.
@@ -81,7 +81,7 @@ pub struct Train {
     called: Option<String>,
 }
 
-impl Train {
+impl TrainDictionary {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();

@@ -1,4 +1,4 @@
-//! The flags of a change: what is changed, at which hook points, by how much.
+//! The flags of a change, its hook points and its amount.
 
 use super::super::probe_flags::ProbeFlags;
 use clap::Args;
@@ -43,7 +43,7 @@ pub struct ChangeFlags {
     /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "layer")]
     hook_points: Option<String>,
-    /// Which tokens are changed: prompt, generated, all, last (of the prompt), bos, entity (what stands in a
+    /// Tokens that are changed: prompt, generated, all, last (of the prompt), bos, entity (what stands in a
     /// template's place), or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,

@@ -32,7 +32,7 @@ pub struct Import {
     file: PathBuf,
     /// The safetensors file to write.
     to: PathBuf,
-    /// How many blocks later the vectors belong than the file says.
+    /// Number of blocks by which the vectors are moved to later ones.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     #[command(flatten)]

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 ///   mappa steer extract --positive warm.txt --negative cold.txt --out steering/warm.safetensors
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Extract {
+pub struct ExtractVectors {
     #[command(flatten)]
     model: ModelFlags,
     /// A target of the dataset's probe: latitude, longitude or year.
@@ -52,7 +52,7 @@ pub struct Extract {
     out: PathBuf,
 }
 
-impl Extract {
+impl ExtractVectors {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();

@@ -26,7 +26,7 @@ pub struct Inspect {
     /// For control vectors: how many blocks later the vectors belong than the file says.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
-    /// How many tokens are shown.
+    /// Number of tokens shown.
     #[arg(long, default_value_t = 6)]
     tokens: usize,
 }

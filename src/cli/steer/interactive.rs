@@ -3,7 +3,7 @@
 use super::super::decoding::{How, stream};
 use super::super::observer::TerminalObserver;
 use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
-use mappa::model::{Model, Untouched};
+use mappa::model::{Model, NoHook};
 use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
@@ -96,10 +96,10 @@ impl<'a> Conversation<'a> {
     fn write(&mut self, finder: &ProbeFinder, line: &str) -> Result<()> {
         let prompt = self.how.framed(self.model, line)?;
         if self.change.is_none() {
-            return stream(self.how, (self.model, &prompt), &mut Untouched);
+            return stream(self.how, self.model, &prompt, &mut NoHook);
         }
         self.change = self.change.settled(finder, &mut self.observer)?;
         let mut hook = self.change.steers(finder, &prompt, &mut self.observer)?;
-        stream(self.how, (self.model, &prompt), &mut hook)
+        stream(self.how, self.model, &prompt, &mut hook)
     }
 }

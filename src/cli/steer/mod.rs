@@ -38,7 +38,7 @@ pub struct Steer {
 
 #[derive(Subcommand)]
 enum Command {
-    Extract(extract::Extract),
+    Extract(extract::ExtractVectors),
     Inspect(inspect::Inspect),
     Export(convert::Export),
     Import(convert::Import),

@@ -33,7 +33,7 @@ pub struct Sweep {
     target: String,
     #[command(flatten)]
     from: ProbeFlags,
-    /// How far, in the target's unit, with 0 among them; for --direction and --feature in rms.
+    /// Doses in the target's unit, with 0 among them; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
     /// The blocks whose outputs are moved, one after the other; together with + between them: 0,3,0+1+2
@@ -58,13 +58,13 @@ pub struct Sweep {
     /// The vector of a sparse dictionary's latent, in place of the probe's direction.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,
-    /// Which tokens are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
+    /// Tokens that are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
-    /// How many random directions stand beside.
+    /// Number of random directions for comparison.
     #[arg(long, default_value_t = 3)]
     random: u64,
-    /// How many tokens to generate.
+    /// Number of tokens to generate.
     #[arg(long, default_value_t = 12)]
     tokens: usize,
     /// Follow how likely the text goes on with an entity of this value, or with the value: country=Japan,
@@ -80,7 +80,7 @@ pub struct Sweep {
     /// Put each prompt in the user's turn of the model's chat template.
     #[arg(long)]
     chat: bool,
-    /// What its folder is called [default: the target].
+    /// Name of the sweep's folder [default: the target].
     #[arg(long = "called", value_name = "NAME")]
     called: Option<String>,
 }

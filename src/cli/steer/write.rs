@@ -8,7 +8,7 @@ use super::interactive::Conversation;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, ProbeFinder, ReadingTable, readings};
-use mappa::model::Untouched;
+use mappa::model::NoHook;
 use mappa::steering::NextLogits;
 use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
@@ -55,10 +55,10 @@ impl Write {
             eprintln!("wrote the logits after the prompt to {}", file.display());
         }
         if self.how.stream {
-            return stream(&self.how, (&model, &prompt), &mut hook);
+            return stream(&self.how, &model, &prompt, &mut hook);
         }
-        let before = self.how.texts((&model, &prompt), &mut Untouched, &mut |_| ())?;
-        let after = self.how.texts((&model, &prompt), &mut hook, &mut |_| ())?;
+        let before = self.how.texts(&model, &prompt, &mut NoHook, &mut |_| ())?;
+        let after = self.how.texts(&model, &prompt, &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
             eprintln!("note: no token was changed; --at {:?} chose none that was computed", change.positions);
         }

@@ -1,16 +1,16 @@
-//! The decimal mark of a file's target, by all that its cells say.
+//! The decimal mark of a file's target, inferred from its cells.
 
 use super::sheet::Sheet;
 use crate::datasets::formats::Commas;
 use crate::datasets::values::number::{Evidence, Mark, read};
 use crate::error::Result;
 
-/// The mark that the numbers of some columns have in common.
+/// The common decimal mark of the numbers in some columns.
 ///
-/// `is_possible` says whether a number can be meant, such as a latitude of at most 90 degrees.
+/// `is_possible` is true for a plausible number, such as a latitude of at most 90 degrees.
 ///
 /// # Errors
-/// [`crate::Error::BadRow`] where rows contradict each other, or where thousands and decimals cannot be told apart.
+/// [`crate::Error::BadRow`] if rows contradict each other, or if the mark cannot be inferred.
 pub(in crate::datasets) fn mark(
     sheet: &Sheet,
     columns: &[usize],
@@ -54,7 +54,7 @@ pub(in crate::datasets) fn mark(
         (false, true) => return Ok(Mark::Comma),
         _ => {}
     }
-    // What the file's other columns of numbers have, this one has too.
+    // The file's other columns of numbers have the same mark.
     let others = (0..sheet.headings.len()).filter(|place| !columns.contains(place));
     let votes = others.map(|place| Evidence::of(sheet.column(place))).filter(|one| !one.has_others);
     let votes: Vec<Mark> = votes.filter_map(|one| one.mark()).collect();

@@ -1,11 +1,11 @@
-//! A column's heading: its name, and perhaps in brackets what the column is for.
+//! A column's heading: its name, and optionally its role in brackets.
 
 use std::fmt;
 
-/// What a column is for, where its heading says so.
+/// The role of a column, as its heading marks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::datasets) enum ColumnRole {
-    /// The entity's name as a text writes it: `[name]`.
+    /// The entity's name as it appears in a text: `[name]`.
     Name,
     /// Degrees north: `[latitude]`.
     Latitude,
@@ -15,16 +15,16 @@ pub(in crate::datasets) enum ColumnRole {
     Year,
     /// Any other number, with its unit: `[target: people]`, or `[target]` for a plain number.
     Target {
-        /// What it is counted in; empty for a plain number.
+        /// Its unit; empty for a plain number.
         unit: String,
     },
     /// Groups of entities, the first for the centroid baseline: `[group]`.
     Group,
-    /// Whether the entity belongs to the test split: `[test]`.
+    /// Membership of the test split: `[test]`.
     Test,
 }
 
-/// The roles that are one word.
+/// The roles of one word.
 const WORDS: [(&str, ColumnRole); 6] = [
     ("name", ColumnRole::Name),
     ("latitude", ColumnRole::Latitude),
@@ -39,12 +39,12 @@ const WORDS: [(&str, ColumnRole); 6] = [
 pub(in crate::datasets) struct Heading {
     /// The column's name.
     pub name: String,
-    /// What it is for.
+    /// The column's role, if it is marked.
     pub role: Option<ColumnRole>,
 }
 
 impl Heading {
-    /// Reads a heading; brackets that say anything else belong to the name.
+    /// Reads a heading; brackets without a role belong to the name.
     pub fn parse(text: &str) -> Heading {
         let text = text.trim();
         let parts = text.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_heading_comes_back_as_it_is_written() {
+    fn a_heading_is_parsed_and_written_back() {
         let marked = WORDS.map(|(word, _)| format!("a column [{word}]"));
         let others = ["name", "size [target]", "population [target: people]", "speed [km/h]"];
         for text in marked.iter().map(String::as_str).chain(others) {

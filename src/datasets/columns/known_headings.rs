@@ -1,12 +1,12 @@
-//! Headings that are understood without a mark, whatever their case and spaces.
+//! Headings that imply a role without a mark, in any case and with any spaces.
 
 use super::heading::Heading;
 
-/// Names that a column of one use may have.
+/// The names that imply one role.
 pub(in crate::datasets) struct Known {
     /// The usual names, in order of preference.
     pub usual: &'static [&'static str],
-    /// Further names, of which a file may have one.
+    /// Further names; a file may have only one of them.
     pub others: &'static [&'static str],
 }
 
@@ -25,12 +25,12 @@ pub(in crate::datasets) const LONGITUDE: Known =
 pub(in crate::datasets) const YEAR: Known =
     Known { usual: &["death_year", "release_date", "pub_date", "year"], others: &["date", "when"] };
 
-/// Several columns that may equally be meant.
+/// Several columns that match equally well.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::datasets) struct Several(pub Vec<usize>);
 
 impl Known {
-    /// The place of the column that has one of the names.
+    /// The position of the column with one of the names.
     pub fn find(&self, headings: &[Heading]) -> Result<Option<usize>, Several> {
         let places = |names: &[&str]| -> Vec<usize> {
             let is_one = |heading: &Heading| names.contains(&key(&heading.name).as_str());
@@ -58,14 +58,14 @@ impl Known {
         }
     }
 
-    /// All the names, for a message.
+    /// All names, for a message.
     pub fn names(&self) -> String {
         let names: Vec<&str> = self.usual.iter().chain(self.others).copied().collect();
         names.join("` or `")
     }
 }
 
-/// A heading in small letters, each run of other signs as `_`, none at its ends.
+/// A heading in lower case, with `_` for each run of other characters between words.
 pub(in crate::datasets) fn key(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usual_name_comes_first_and_two_further_ones_are_a_question() {
+    fn a_usual_name_comes_first_and_two_further_ones_are_ambiguous() {
         assert_eq!(NAME.find(&headings(&["city", "Title", "name"])), Ok(Some(2)));
         assert_eq!(NAME.find(&headings(&["city", "Title"])), Ok(Some(1)));
         assert_eq!(NAME.find(&headings(&["city", "person"])), Err(Several(vec![0, 1])));

@@ -1,4 +1,4 @@
-//! The columns of a file by their use, and the entity that a row's cells make.
+//! The columns of a file by their role, and the entity of a row.
 
 use super::decimal_mark::mark;
 use super::heading::ColumnRole;
@@ -13,8 +13,7 @@ use crate::datasets::values::number::{self, Mark};
 use crate::datasets::values::year::{self, year};
 use crate::error::Result;
 
-/// Columns that group entities; the first that a file has serves the centroid baseline, unless headings name
-/// others.
+/// Columns that group entities. The centroid baseline uses the first one of a file, unless headings mark others.
 const GROUP_COLUMNS: [&str; 9] = [
     "state_name",
     "borough_name",
@@ -27,23 +26,23 @@ const GROUP_COLUMNS: [&str; 9] = [
     "decade",
 ];
 
-/// Numbers of which larger ones are mistakes: the largest that can be computed with.
+/// The largest number that is accepted: the largest in f32.
 const LARGEST: f64 = f32::MAX as f64;
 
-/// The places of name, target, groups and split, and the decimal mark of the target.
+/// The positions of name, target, groups and split, and the decimal mark of the target.
 pub(in crate::datasets) struct Columns {
     /// The name's column.
     pub name: usize,
     creator: Option<usize>,
     target: TargetColumns,
     mark: Mark,
-    /// Names and places of the group columns.
+    /// Names and positions of the group columns.
     pub groups: Vec<(String, usize)>,
     is_test: Option<usize>,
 }
 
 impl Columns {
-    /// The columns of a file.
+    /// Finds the columns of a file.
     pub fn of(sheet: &Sheet) -> Result<Columns> {
         let headings = sheet.headings;
         let marked = |role: &ColumnRole| headings.iter().position(|h| h.role.as_ref() == Some(role));
@@ -60,7 +59,7 @@ impl Columns {
         let mut groups: Vec<usize> = (0..headings.len()).filter(is_group).collect();
         let named = GROUP_COLUMNS.iter().filter_map(|column| by_key(column));
         groups.extend(named.filter(|i| headings[*i].role.is_none()));
-        // A name that a heading marks is meant as it stands.
+        // A name column that a heading marks is used alone.
         let creator = by_key("creator").filter(|_| headings[name].role.is_none());
         Ok(Columns {
             name,
@@ -77,7 +76,7 @@ impl Columns {
         self.target.kind()
     }
 
-    /// The column that an entity must have something in but has not: its name's, or one of its target's.
+    /// The first empty one of the columns that must not be empty: the name's, and the target's.
     pub fn missing(&self, row: &[String]) -> Option<usize> {
         if row[self.name].trim().is_empty() {
             return Some(self.name);
@@ -85,7 +84,7 @@ impl Columns {
         self.target.places().into_iter().find(|i| is_nothing(&row[*i]))
     }
 
-    /// The entity of a row, or what is wrong with it.
+    /// The entity of a row, or the row's fault as a sentence.
     pub fn entity(&self, cells: &[String], row: u64) -> Result<Entity, String> {
         let title = cells[self.name].trim();
         if title.is_empty() {
@@ -134,7 +133,7 @@ impl Columns {
         })
     }
 
-    /// A row's cells with its target written so that every program reads it: a decimal point, no thousands apart,
+    /// A row's cells, with the target in the form that every program reads: decimal points, no thousands separators,
     /// dates with `-`.
     pub fn plain(&self, cells: &[String]) -> Vec<String> {
         let mut plain = cells.to_vec();
@@ -153,7 +152,7 @@ impl Columns {
     }
 }
 
-/// The decimal mark of the target's numbers; a column of compact dates and years is refused.
+/// The decimal mark of the target's numbers. A column that mixes compact dates and years is refused.
 fn mark_of(sheet: &Sheet, target: &TargetColumns) -> Result<Mark> {
     let columns = target.places();
     match target {
@@ -176,7 +175,7 @@ fn flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// The split of a file that brings none: a fifth of the names, chosen by SHA-256.
+/// The default split: a fifth of the names, chosen by SHA-256.
 fn hashed_fifth(name: &str) -> bool {
     // The digest read as one number, modulo 5; 16 is 1 modulo 5, so the digits may be summed.
     let sum: u32 = artefact::hash(name.as_bytes()).chars().filter_map(|c| c.to_digit(16)).sum();

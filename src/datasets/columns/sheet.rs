@@ -1,4 +1,4 @@
-//! A file with its headings: what it lacks to be a dataset, and the command that says it.
+//! A file with its headings, and the errors about missing or ambiguous columns, each with a command that names them.
 
 use super::heading::{ColumnRole, Heading};
 use super::known_headings::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
@@ -10,7 +10,7 @@ use crate::error::Error;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// A file's cells and what its headings say.
+/// A file's cells and headings.
 pub(in crate::datasets) struct Sheet<'a> {
     /// The file.
     pub path: &'a Path,
@@ -21,13 +21,13 @@ pub(in crate::datasets) struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    /// The cells of a column that hold something, each with its row.
+    /// The non-empty cells of a column, each with its row.
     pub fn column(&self, place: usize) -> impl Iterator<Item = (u64, &str)> {
         let cells = self.cells.rows.iter().map(move |row| row[place].as_str());
         (1..).zip(cells).filter(|(_, cell)| !is_nothing(cell))
     }
 
-    /// The error about a column that is not there.
+    /// The error about a missing column.
     pub fn missing(&self, column: String) -> Error {
         let headings: Vec<String> = self.headings.iter().map(Heading::to_string).collect();
         let left_out: Vec<String> = self.cells.left_out.iter().map(ToString::to_string).collect();
@@ -40,7 +40,7 @@ impl Sheet<'_> {
         Error::MissingColumn { path: self.path.to_path_buf(), column, found }
     }
 
-    /// The error about columns of which one must be chosen; `what` is what they may hold.
+    /// The error about several candidate columns; `what` is the role.
     pub fn several(&self, what: &str, several: &Several) -> Error {
         let name = |place: &usize| format!("`{}` (column {})", self.headings[*place], place + 1);
         let names: Vec<String> = several.0.iter().map(name).collect();
@@ -48,7 +48,7 @@ impl Sheet<'_> {
         Error::bad_file(self.path, found, format!("one of them; {}", self.way_out()))
     }
 
-    /// The command that imports the file with its columns named, as far as their cells tell what they are.
+    /// A command that imports the file with its columns named, as far as they can be guessed from the cells.
     fn way_out(&self) -> String {
         let is_given =
             |role: fn(&ColumnRole) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
@@ -89,7 +89,7 @@ impl Sheet<'_> {
         format!("say which column is what, for example `{command}`")
     }
 
-    /// The flags for a column that may be the target, beside that of the names.
+    /// The flags for a column that may be the target, other than the column of names.
     fn target_flags(&self, name: Option<usize>) -> String {
         let word = |place: &usize| key(&self.headings[*place].name);
         let others = || (0..self.headings.len()).filter(|place| Some(*place) != name);
@@ -99,7 +99,7 @@ impl Sheet<'_> {
         let time = others()
             .filter(|place| called.iter().any(|name| word(place).contains(name)))
             .find(|place| self.differs(*place, is_year));
-        // A number of the row is no target.
+        // The number of a row is no target.
         let number = others()
             .filter(|place| !["id", "unnamed_0", "index"].contains(&word(place).as_str()))
             .find(|place| self.differs(*place, is_number));
@@ -115,7 +115,7 @@ impl Sheet<'_> {
         format!(" --target {}{unit}{skip}", quoted(&self.headings[place].name))
     }
 
-    /// Tells if a column's cells may be names: all there, no numbers, most of them different.
+    /// True if a column may hold names: no cell is empty or a number, and most are different.
     fn is_name(&self, place: usize) -> bool {
         let mut names = HashSet::new();
         let cells = || self.cells.rows.iter().map(|row| row[place].as_str());
@@ -124,21 +124,21 @@ impl Sheet<'_> {
         }) && cells().filter(|cell| names.insert(*cell)).count() * 2 > self.cells.rows.len()
     }
 
-    /// Tells if all of a column's cells that hold something are of a kind, and not all the same.
+    /// True if all non-empty cells of a column are of a kind, and not all equal.
     fn differs(&self, place: usize, is_one: impl Fn(&str) -> bool) -> bool {
         let cells = || self.column(place).map(|(_, cell)| cell);
         let first = cells().next().unwrap_or_default();
         cells().all(&is_one) && cells().any(|cell| cell != first)
     }
 
-    /// The command that leaves rows out which lack something, for a message about one.
+    /// The advice to leave out incomplete rows, for a message about one.
     pub fn skipping(&self) -> String {
         let file = quoted(&self.path.display().to_string());
         format!("`mappa datasets import {file} --skip-incomplete` leaves such rows out")
     }
 }
 
-/// A word as a shell takes it.
+/// A word, quoted for a shell if necessary.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {

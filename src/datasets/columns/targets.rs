@@ -1,4 +1,4 @@
-//! The columns of a file's target: by their headings' marks, else by their names.
+//! The columns of a file's target, by their marks, else by their names.
 
 use super::heading::{ColumnRole, Heading};
 use super::known_headings::{LATITUDE, LONGITUDE, YEAR};
@@ -7,7 +7,7 @@ use crate::datasets::entity::{Quantity, TargetKind};
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The columns that hold the target.
+/// The columns of the target.
 pub(in crate::datasets) enum TargetColumns {
     /// Degrees north and degrees east.
     Place { lat: usize, lon: usize },
@@ -38,7 +38,7 @@ impl TargetColumns {
         }
     }
 
-    /// Their places.
+    /// Their positions.
     pub fn places(&self) -> Vec<usize> {
         match self {
             TargetColumns::Place { lat, lon } => vec![*lat, *lon],
@@ -47,7 +47,7 @@ impl TargetColumns {
     }
 }
 
-/// The target by the names that columns usually have.
+/// The target by the usual names of columns.
 fn named(sheet: &Sheet) -> Result<TargetColumns> {
     let find = |known: &super::known_headings::Known, what: &str| {
         known.find(sheet.headings).map_err(|several| sheet.several(what, &several))
@@ -55,7 +55,7 @@ fn named(sheet: &Sheet) -> Result<TargetColumns> {
     let is_usual = |name: &str| sheet.headings.iter().any(|heading| heading.name == name);
     match (find(&LATITUDE, "latitude")?, find(&LONGITUDE, "longitude")?) {
         (Some(lat), Some(lon)) => return Ok(TargetColumns::Place { lat, lon }),
-        // Alone, `lat` and `long` may be anything.
+        // Without the other, `lat` and `long` may mean anything.
         (Some(_), None) if is_usual("latitude") => return Err(sheet.missing("longitude".into())),
         (None, Some(_)) if is_usual("longitude") => return Err(sheet.missing("latitude".into())),
         _ => {}
@@ -66,7 +66,7 @@ fn named(sheet: &Sheet) -> Result<TargetColumns> {
     }
 }
 
-/// The target that headings mark, if they do.
+/// The target that headings mark, if any.
 fn marked(path: &Path, headings: &[Heading]) -> Result<Option<TargetColumns>> {
     let is_target = |h: &Heading| {
         matches!(

@@ -1,4 +1,4 @@
-//! A table's cells as texts, whatever the format of its file.
+//! The cells of a table as texts, for any file format.
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -12,17 +12,17 @@ pub(in crate::datasets) struct Cells {
     pub columns: Vec<String>,
     /// The rows' cells; a cell without a value is empty.
     pub rows: Vec<Vec<String>>,
-    /// The line of the file that each row begins in; empty where a format has no lines.
+    /// The first line of each row in the file; empty for a format without lines.
     pub lines: Vec<usize>,
-    /// Columns whose values cannot be told as texts, such as lists.
+    /// Columns whose values are no texts, such as lists.
     pub left_out: Vec<LeftOut>,
-    /// The meaning of a comma in a number, as far as the format tells it.
+    /// The meaning of a comma in a number, as far as the format implies it.
     pub commas: Commas,
     /// A remark on the cells for their reader.
     pub note: Option<String>,
 }
 
-/// A column that is no part of the table, and why.
+/// A column that is left out, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::datasets) struct LeftOut {
     /// The column's name.
@@ -37,13 +37,13 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The meaning of a comma in a number, as far as a file's format tells it.
+/// The meaning of a comma in a number, as far as a file's format implies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::datasets) enum Commas {
-    /// A dot is the decimal mark wherever that can be.
+    /// The dot is the decimal mark unless cells contradict it.
     #[default]
     DotIsDecimal,
-    /// Either may be the decimal mark: cells are set apart by `;`.
+    /// Either may be the decimal mark, since cells are separated by `;`.
     Either,
 }
 
@@ -57,17 +57,17 @@ impl Cells {
         Ok(())
     }
 
-    /// Remarks for a reader of the file, such as the columns that are left out; a sentence each.
+    /// Remarks on the file, such as the columns that are left out; a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let columns: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
         let left_out = (!columns.is_empty()).then(|| format!("left out: columns {}", columns.join(", ")));
         left_out.into_iter().chain(self.note.clone()).collect()
     }
 
-    /// The place of a column.
+    /// The position of a column.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`] listing those that are there.
+    /// [`Error::MissingColumn`] listing the columns of the file.
     pub fn column(&self, path: &Path, name: &str) -> Result<usize> {
         self.columns.iter().position(|column| column == name).ok_or_else(|| {
             let column = match self.left_out.iter().find(|left| left.column == name) {
@@ -78,7 +78,7 @@ impl Cells {
         })
     }
 
-    /// An error about a row, counted from 1, with its line where another one would be expected.
+    /// An error about a row, counted from 1, with its line if it is not the usual one.
     pub fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
         let place = usize::try_from(row).unwrap_or_default();
         let usual = place + usize::from(self.lines.first().is_none_or(|first| *first > 1));
@@ -91,7 +91,7 @@ impl Cells {
     }
 }
 
-/// Refuses two columns of one name by their places; columns without a name may be several.
+/// Refuses two columns with one name, by their positions; several columns may be without a name.
 pub(super) fn check_names(path: &Path, columns: &[String]) -> Result<()> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (column, place) in columns.iter().zip(1..).filter(|(column, _)| !column.is_empty()) {
@@ -103,7 +103,7 @@ pub(super) fn check_names(path: &Path, columns: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// A number as a place in an order: `1st`, `2nd`.
+/// An ordinal number: `1st`, `2nd`.
 fn nth(place: usize) -> String {
     let ending = match (place % 10, place % 100) {
         (1, n) if n != 11 => "st",

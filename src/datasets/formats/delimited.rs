@@ -1,19 +1,19 @@
-//! Rows whose cells are set apart by a sign: CSV with quoting, TSV without.
+//! Delimited files: CSV with quoting, TSV without.
 
 use super::cells::{Cells, Commas, bad_row, check_names};
 use super::quotes::{self, is_line_end};
 use super::separator;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Reads CSV: cells between quote signs as RFC 4180 has it, set apart by commas, semicolons, tabs or bars.
+/// Reads CSV with quoting as in RFC 4180; cells are separated by commas, semicolons, tabs or bars.
 pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     let (declared, text, before) = match separator::declared(text) {
         Some((sign, rest)) => (Some(sign), rest, 1),
         None => (None, text, 0),
     };
     let sign = declared.map_or_else(|| separator::find(path, text), Ok)?;
-    quotes::check(path, text, (sign, before + 1))?;
+    quotes::check(path, text, sign, before + 1)?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(sign)
         .flexible(true)
@@ -24,7 +24,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     for record in reader.records() {
         let record = record.map_err(|e| bad_row(path, rows.len() as u64, e))?;
         let at = record.position().map_or(0, |position| position.byte() as usize);
-        // The reader begins a row at the blank lines before it.
+        // The reader's position of a row includes the blank lines before it.
         let at = at + text[at..].bytes().take_while(|byte| b"\r\n".contains(byte)).count();
         rows.push((lines.line(at) + before, record.iter().map(str::to_string).collect()));
     }
@@ -32,7 +32,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     Ok(Cells { commas, ..table(path, rows, sign)? })
 }
 
-/// Reads TSV: a row a line, tabs between cells, and quote signs that mean themselves.
+/// Reads TSV: one row a line, tabs between cells, no quoting.
 pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines = text.split('\n').zip(1..).filter(|(line, _)| !line.is_empty());
@@ -49,7 +49,7 @@ pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     Ok(cells)
 }
 
-/// The table of a header and rows, each with its line: without the columns and rows that are empty altogether.
+/// The table of a header and rows, each with its line, without empty columns and rows.
 fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells> {
     let is_blank = |cell: &String| cell.trim().is_empty();
     let mut rows = rows.into_iter().filter(|(_, row)| !row.iter().all(is_blank));
@@ -58,7 +58,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
     check_names(path, &columns)?;
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     for ((line, mut row), n) in rows.zip(1u64..) {
-        // Excel writes fewer or more of the cells at a row's end that nothing is in.
+        // Excel writes a varying number of empty cells at a row's end.
         while row.len() > columns.len() && row.last().is_some_and(is_blank) {
             row.pop();
         }
@@ -66,7 +66,8 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
             row.push(String::new());
         }
         if row.len() != columns.len() {
-            return Err(ragged(path, (n, line), (&row, columns.len()), sign));
+            let ragged = RaggedRow { row: n, line, cells: &row, n_columns: columns.len(), sign };
+            return Err(ragged.error(path));
         }
         if sign != b'\t' && quotes::swallows(&row, sign) {
             let problem =
@@ -85,7 +86,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
         let mut kept = is_kept.iter();
         row.retain(|_| kept.next() == Some(&true));
     }
-    // A column of numbers without a name is what pandas writes for its index, and calls so.
+    // pandas writes its index as a column without a name, and reads it under this one.
     for (place, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
         *column = format!("Unnamed: {place}");
     }
@@ -94,31 +95,37 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
     Ok(Cells { columns, rows: all, lines, ..Cells::default() })
 }
 
-/// The error about a row of more or fewer cells than the header has.
-fn ragged(
-    path: &Path,
-    (row, line): (u64, usize),
-    (cells, n): (&[String], usize),
+/// A row with another number of cells than the header.
+struct RaggedRow<'a> {
+    row: u64,
+    line: usize,
+    cells: &'a [String],
+    n_columns: usize,
     sign: u8,
-) -> crate::error::Error {
-    let sign = match sign {
-        b'\t' => "tabs".to_string(),
-        sign => format!("`{}`", char::from(sign)),
-    };
-    let hint = match cells.iter().any(|cell| cell.contains('"')) {
-        true => "; a cell is quoted only where a quote sign is its first character",
-        false => "",
-    };
-    let line = if line as u64 == row + 1 { String::new() } else { format!("line {line}: ") };
-    let found = cells.len();
-    bad_row(
-        path,
-        row,
-        format!("{line}{found} fields where the header has {n}, with {sign} between them{hint}"),
-    )
 }
 
-/// The places at which lines begin.
+impl RaggedRow<'_> {
+    fn error(&self, path: &Path) -> Error {
+        let RaggedRow { row, cells, n_columns, .. } = *self;
+        let sign = match self.sign {
+            b'\t' => "tabs".to_string(),
+            sign => format!("`{}`", char::from(sign)),
+        };
+        let hint = match cells.iter().any(|cell| cell.contains('"')) {
+            true => "; a cell is quoted only where a quote sign is its first character",
+            false => "",
+        };
+        let line = if self.line as u64 == row + 1 { String::new() } else { format!("line {}: ", self.line) };
+        let found = cells.len();
+        bad_row(
+            path,
+            row,
+            format!("{line}{found} fields where the header has {n_columns}, with {sign} between them{hint}"),
+        )
+    }
+}
+
+/// The positions at which lines begin.
 struct LineStarts(Vec<usize>);
 
 impl LineStarts {
@@ -127,7 +134,7 @@ impl LineStarts {
         LineStarts((0..bytes.len()).filter(|at| is_line_end(bytes, *at)).map(|at| at + 1).collect())
     }
 
-    /// The line, counted from 1, of a place.
+    /// The line, counted from 1, of a position.
     fn line(&self, at: usize) -> usize {
         self.0.partition_point(|start| *start <= at) + 1
     }

@@ -1,4 +1,4 @@
-//! The format of a file by the ending of its name, in any case.
+//! The format of a file, by the ending of its name in any case; the reading of its cells.
 
 use super::cells::Cells;
 use super::{delimited, json, parquet};
@@ -6,7 +6,7 @@ use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The endings of the names of files that are read.
+/// The endings of readable files, for a message.
 pub(in crate::datasets) const ENDINGS: &str = ".csv, .tsv, .jsonl, .ndjson, .json or .parquet";
 
 /// A file format.
@@ -20,9 +20,9 @@ pub(in crate::datasets) enum Format {
 }
 
 impl Format {
-    /// The format that a name's ending tells.
+    /// The format for the ending of a name.
     pub fn of(path: &Path) -> Option<Format> {
-        // A file that is called `.csv` has no ending for `Path`.
+        // For `Path`, a file named `.csv` has no ending.
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         match name.rsplit_once('.')?.1 {
             "csv" => Some(Format::Csv),
@@ -34,7 +34,7 @@ impl Format {
         }
     }
 
-    /// The cells of a file's text in this format; none for Parquet, which is no text.
+    /// Reads the cells of a text in this format; none for Parquet, which is no text.
     fn read(self, path: &Path, text: &str) -> Option<Result<Cells>> {
         Some(match self {
             Format::Csv => delimited::csv(path, text),
@@ -46,7 +46,7 @@ impl Format {
     }
 }
 
-/// Reads a file; the ending of `path` decides on the format, and `path` names the file in errors. Gives the file's SHA-256 as well.
+/// Reads a file, and its SHA-256. The ending of `path` decides on the format, and `path` names the file in errors.
 ///
 /// # Errors
 /// [`Error::Invalid`] for another ending; [`Error::BadFile`] for two columns of one name or no rows; [`Error::BadRow`].
@@ -62,7 +62,7 @@ pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, Stri
     }
 }
 
-/// Reads the bytes of a text file in a format; gives their SHA-256 as well.
+/// Reads the bytes of a text file in a format, and their SHA-256.
 ///
 /// # Errors
 /// As [`load`].

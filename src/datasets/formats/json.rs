@@ -1,4 +1,4 @@
-//! JSON objects, one a line or in one array; their fields are the columns.
+//! JSON objects, one a line or all in one array; their fields are the columns.
 
 use super::cells::{Cells, LeftOut, bad_row};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-/// A row's fields, none of them twice.
+/// The fields of a row, without duplicates, and their order.
 struct Object(HashMap<String, Value>, Vec<String>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// Reads a file of an object a line; blank lines are no rows, a field that an object lacks is empty there.
+/// Reads a file with one object a line; blank lines are no rows, and a missing field is an empty cell.
 pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let written = text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
@@ -55,7 +55,7 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
     Ok(Cells { lines, ..table(&objects) })
 }
 
-/// Reads a file with an array of objects, or with an object a line.
+/// Reads a file with an array of objects, or with one object a line.
 pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
     let expected =
         "an array of objects, `[{\"name\": …, …}, …]` (pandas: orient=\"records\"), or an object a line";
@@ -65,7 +65,7 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
                 serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
             Ok(table(&objects))
         }
-        // pandas' usual form and GeoJSON are one object, whose fields are no columns.
+        // pandas' default form and GeoJSON are one object, whose fields are no columns.
         Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
             Err(Error::bad_file(path, "one JSON object", expected))
         }
@@ -74,12 +74,12 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
     }
 }
 
-/// A fault of one line without serde's own count of lines, which would be 1.
+/// An error in one line, without serde's line number, which is always 1.
 fn without_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column", " at column")
 }
 
-/// The objects' fields as columns; those with lists or objects are left out.
+/// The objects' fields as columns; fields with lists or objects are left out.
 fn table(objects: &[Object]) -> Cells {
     let (mut columns, mut seen, mut nested) = (Vec::new(), HashSet::new(), BTreeSet::new());
     for (field, value) in objects.iter().flat_map(|one| one.1.iter().map(|field| (field, &one.0[field]))) {

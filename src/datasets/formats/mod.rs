@@ -1,9 +1,9 @@
 //! Files of tables as cells: CSV, TSV, JSON and Parquet.
 //!
-//! - `cells`: columns, rows and lines, whatever the format: [`Cells`]
-//! - `format`: the format by the ending of a file's name, and the reader for it
-//! - `delimited`: CSV and TSV; `separator` tells what is between the cells, `quotes` refuses unpaired quote signs
-//! - `json`: an object a line, or an array of objects
+//! - `cells`: columns, rows and lines, for any format: [`Cells`]
+//! - `format`: the format by the ending of a file's name, and its reader
+//! - `delimited`: CSV and TSV; `separator` finds the sign between cells, `quotes` refuses unpaired quote signs
+//! - `json`: one object a line, or an array of objects
 //! - `parquet`: column by column
 
 mod cells;

@@ -1,7 +1,7 @@
-//! Parquet files, column by column, by the row interface of the `parquet` crate, which needs no Arrow.
+//! Parquet files, column by column, through the row interface of the `parquet` crate, which needs no Arrow.
 
 use super::cells::{Cells, LeftOut};
-use crate::datasets::values::day_to_iso;
+use crate::artefact::day_to_iso;
 use crate::error::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -13,7 +13,7 @@ use std::path::Path;
 const READABLE: &str = "a whole Parquet file, its pages plain or compressed with snappy or zstd";
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
-/// Reads the columns that hold one value a row that can be told as a text; each other one is left out by itself.
+/// Reads the columns with one value a row that has a text form; any other column is left out.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
     let file = File::open(file).map_err(Error::io("open", file))?;
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
         }
     }
     match &cells.left_out[..] {
-        // Where nothing can be read the file is at fault, not a column.
+        // If no column can be read, the file is at fault.
         [first, ..] if cells.columns.is_empty() => {
             Err(Error::bad_file(path, format!("no column that can be read; {first}"), READABLE))
         }
@@ -40,7 +40,7 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     }
 }
 
-/// The values of one column as texts, or what it holds where they are none.
+/// The values of one column as texts, or the kind of its values if they have no text form.
 fn column(
     reader: &SerializedFileReader<File>,
     field: &TypePtr,
@@ -69,14 +69,14 @@ fn column(
     }
 }
 
-/// A value as other formats write it: numbers as short as they can be read back, dates as ISO dates.
+/// A value as text: numbers in their shortest exact form, dates as ISO dates.
 fn text(value: &Field, column: &TypePtr) -> Result<String, String> {
     Ok(match value {
         Field::Null => String::new(),
         Field::Float(value) => value.to_string(),
         Field::Double(value) => value.to_string(),
         Field::Str(text) => text.clone(),
-        // Writers of old leave out that a column of bytes is text.
+        // Old writers do not mark columns of bytes as text.
         Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).map_err(|_| "bytes".to_string())?,
         Field::Date(day) => day_to_iso(i64::from(*day)),
         Field::TimestampMillis(time) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY / 1_000_000)),
@@ -85,13 +85,13 @@ fn text(value: &Field, column: &TypePtr) -> Result<String, String> {
         Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
             return Err("lists or records".into());
         }
-        // Without places behind the point the crate leaves the point.
+        // The crate leaves a point at the end of a decimal without fraction.
         Field::Decimal(_) => value.to_string().trim_end_matches('.').to_string(),
         other => other.to_string(),
     })
 }
 
-/// Times in nanoseconds come as plain numbers; only the column tells them.
+/// True for a column of times in nanoseconds, whose values come as plain numbers.
 fn is_nanoseconds(column: &TypePtr) -> bool {
     let kind = column.get_basic_info().logical_type_ref();
     matches!(kind, Some(LogicalType::Timestamp(time)) if time.unit == TimeUnit::NANOS)

@@ -1,4 +1,4 @@
-//! Quote signs of CSV that do not pair, which a lenient reader would swallow rows with.
+//! Unpaired quote signs in CSV, with which a lenient reader would swallow rows.
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 const EXPECTED: &str = "cells between quote signs only where both are there, and \"\" for a quote sign within one; \
                         a file without quoting may be called .tsv, with tabs between cells";
 
-/// Refuses a quoted cell that never ends, and text behind a cell's closing quote sign, by their lines, of which
-/// the text's first is `line`.
+/// Refuses a quoted cell that never ends, and text after a cell's closing quote sign; `first_line` is the number of
+/// the text's first line.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the lines.
-pub(super) fn check(path: &Path, text: &str, (separator, mut line): (u8, usize)) -> Result<()> {
+pub(super) fn check(path: &Path, text: &str, separator: u8, first_line: usize) -> Result<()> {
     let bytes = text.as_bytes();
-    let (mut at, mut is_start) = (0, true);
+    let (mut at, mut line, mut is_start) = (0, first_line, true);
     while at < bytes.len() {
         if bytes[at] != b'"' || !is_start {
             is_start = bytes[at] == separator || b"\r\n".contains(&bytes[at]);
@@ -40,7 +40,7 @@ fn bad(path: &Path, found: String) -> Error {
     Error::bad_file(path, found, EXPECTED)
 }
 
-/// The place of the quote sign that ends a cell, counting lines on the way.
+/// The position of the quote sign that ends a cell; counts lines on the way.
 fn closing(bytes: &[u8], mut at: usize, line: &mut usize) -> Option<usize> {
     while at < bytes.len() {
         match (bytes[at], bytes.get(at + 1)) {
@@ -53,13 +53,13 @@ fn closing(bytes: &[u8], mut at: usize, line: &mut usize) -> Option<usize> {
     None
 }
 
-/// Tells if a line ends at this byte: at `\n`, or at a `\r` without one.
+/// True if a line ends at this byte: at `\n`, or at a `\r` without one.
 pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// Tells if a row holds a quoted cell that swallowed the rows between two stray quote signs: its first line would be
-/// a row of the same kinds of cells.
+/// True if a row has a quoted cell that swallowed the rows between two stray quote signs: its first line has the same
+/// kinds of cells as the row.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     row.iter().enumerate().any(|(place, cell)| {

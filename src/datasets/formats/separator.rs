@@ -3,12 +3,12 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// Signs that may stand between cells, the usual one first.
+/// Possible signs between cells, the usual one first.
 const SIGNS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Rows that are looked at.
+/// The number of rows that are examined.
 const ROWS: usize = 50;
 
-/// Excel's first line `sep=;`: the sign, and the text behind the line.
+/// Excel's first line `sep=;`: the sign, and the text after the line.
 pub(super) fn declared(text: &str) -> Option<(u8, &str)> {
     let line_end = text.find(['\r', '\n']).unwrap_or(text.len());
     let line = text[..line_end].trim_matches('"');
@@ -20,10 +20,10 @@ pub(super) fn declared(text: &str) -> Option<(u8, &str)> {
         .filter(|(sign, _)| SIGNS.contains(sign) || (sign.is_ascii_punctuation() && *sign != b'"'))
 }
 
-/// The sign that splits the header and the first rows into equally many cells; a comma where none does.
+/// The sign that splits the header and the first rows into equally many cells; if none does, the most frequent one.
 ///
 /// # Errors
-/// [`Error::BadFile`] where two signs split them equally well.
+/// [`Error::BadFile`] if two signs split them equally well.
 pub(super) fn find(path: &Path, text: &str) -> Result<u8> {
     let splits: Vec<(u8, usize)> =
         SIGNS.into_iter().filter_map(|sign| Some((sign, cells(text, sign)?))).collect();
@@ -59,10 +59,10 @@ fn cells(text: &str, sign: u8) -> Option<usize> {
     n.filter(|n| *n > 1)
 }
 
-/// The sign that is most often in the header, where rows differ in their cells.
+/// The most frequent sign in the header.
 fn most_in_header(text: &str) -> u8 {
     let header = text.split(['\r', '\n']).find(|line| !line.is_empty()).unwrap_or_default();
     let count = |sign: u8| header.bytes().filter(|byte| *byte == sign).count();
-    // Of equals the last is taken, so the usual sign comes last.
+    // `max_by_key` takes the last of equals, so that the usual sign comes last.
     SIGNS.into_iter().rev().max_by_key(|sign| count(*sign)).unwrap_or(b',')
 }

@@ -1,6 +1,6 @@
-//! The rows that are kept, as a CSV file of the lab.
+//! The kept rows of a file, as a CSV file of the lab.
 
-use super::plan::{ImportPlan, Incomplete, TargetOf};
+use super::plan::{ImportPlan, IncompleteRows, TargetChoice};
 use crate::artefact::{self, Card};
 use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
@@ -10,34 +10,41 @@ use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// A file that was read and checked, ready to be written into a lab.
+/// An imported file, checked and ready to be written into a lab.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// The dataset as any command will find it.
+    /// The dataset as any command will load it.
     pub dataset: Dataset,
-    /// Rows of the file that lack a name or a target, and were left out as asked.
+    /// Rows without a name or a target, which were left out.
     pub n_left_out: usize,
-    /// Rows whose name stood in a row before.
+    /// Rows whose name is in an earlier row.
     pub n_repeated: usize,
-    /// Columns that were left out, since they hold no texts.
+    /// Columns that were left out, since their values are no texts.
     pub columns_left_out: Vec<String>,
-    /// Remarks for a reader of the file, a sentence each.
+    /// Remarks on the file, a sentence each.
     pub notes: Vec<String>,
     csv: Vec<u8>,
     card: Card,
+}
+
+/// The file that is imported.
+#[derive(Clone, Copy)]
+struct SourceFile<'a> {
+    path: &'a Path,
+    sha256: &'a str,
 }
 
 impl ImportPlan {
     /// Reads a CSV, TSV, JSON, JSONL or Parquet file.
     ///
     /// # Errors
-    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a
-    /// name that cannot be a folder's, or targets that are all the same.
+    /// [`Error::MissingColumn`] or [`Error::BadRow`], naming file, row and column; [`Error::Invalid`] for a name that
+    /// is not allowed; [`Error::BadFile`] for targets that are all equal.
     pub fn read(&self, path: &Path) -> Result<Imported> {
         self.read_as(path, path)
     }
 
-    /// Reads a file as if it had another name, which tells its format and stands in errors.
+    /// Reads a file under another name, which decides on its format and appears in errors.
     pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
@@ -49,17 +56,14 @@ impl ImportPlan {
         }
         let (cells, sha256) = formats::load(path, file)?;
         let headings = self.headings(path, &cells)?;
-        convert(self, (path, &sha256), (cells, headings))
+        convert(self, SourceFile { path, sha256: &sha256 }, &cells, &headings)
     }
 }
 
-/// Checks every row of a file and writes what is kept as CSV.
-pub(super) fn convert(
-    plan: &ImportPlan,
-    (path, sha256): (&Path, &str),
-    (cells, headings): (Cells, Vec<Heading>),
-) -> Result<Imported> {
-    let sheet = Sheet { path, headings: &headings, cells: &cells };
+/// Checks every row of a file and writes the kept ones as CSV.
+fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Heading]) -> Result<Imported> {
+    let path = source.path;
+    let sheet = Sheet { path, headings, cells };
     let columns = Columns::of(&sheet)?;
     let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dataset: {e}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -67,7 +71,7 @@ pub(super) fn convert(
     let (mut n_left_out, mut names) = (0, HashSet::new());
     for (record, row) in cells.rows.iter().zip(1..) {
         if let Some(column) = columns.missing(record) {
-            if plan.incomplete == Incomplete::LeftOut {
+            if plan.incomplete == IncompleteRows::LeftOut {
                 n_left_out += 1;
                 continue;
             }
@@ -88,7 +92,7 @@ pub(super) fn convert(
     check_targets(path, &dataset)?;
     let n_repeated = dataset.entities.len() - names.len();
     let columns_left_out: Vec<String> = cells.left_out.iter().map(|left| left.column.clone()).collect();
-    let card = card(plan, (path, sha256), &dataset)
+    let card = card(plan, source, &dataset)
         .note("n_rows_read", cells.rows.len())
         .note("n_rows_left_out", n_left_out)
         .note("n_repeated_names", n_repeated)
@@ -96,7 +100,7 @@ pub(super) fn convert(
     Ok(Imported { dataset, n_left_out, n_repeated, columns_left_out, notes: cells.notes(), csv, card })
 }
 
-/// Refuses targets that are all the same: there is nothing to read.
+/// Refuses targets that are all equal: there is nothing to predict.
 fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
     for (name, values) in dataset.kind.names().into_iter().zip(dataset.targets()) {
         if values.iter().all(|value| *value == values[0]) {
@@ -107,21 +111,24 @@ fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-fn card(plan: &ImportPlan, (path, sha256): (&Path, &str), dataset: &Dataset) -> Card {
+fn card(plan: &ImportPlan, file: SourceFile, dataset: &Dataset) -> Card {
     let target = match &plan.target {
-        TargetOf::Usual | TargetOf::Quantity { .. } => dataset.kind.names().join(", "),
-        TargetOf::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
-        TargetOf::Year(column) => format!("year {column}"),
+        TargetChoice::Usual | TargetChoice::Quantity { .. } => dataset.kind.names().join(", "),
+        TargetChoice::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
+        TargetChoice::Year(column) => format!("year {column}"),
     };
-    let source = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let source = file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut card = Card::new()
-        .input("source_sha256", sha256)
+        .input("source_sha256", file.sha256)
         .input("name_column", &dataset.name_column)
         .input("target", target)
         .input("unit", dataset.kind.unit())
         .input("groups", dataset.group_columns.join(", "))
         .input("test_column", plan.test.as_deref().unwrap_or("is_test, else by name"))
-        .input("incomplete_rows", if plan.incomplete == Incomplete::Refused { "refused" } else { "left out" })
+        .input(
+            "incomplete_rows",
+            if plan.incomplete == IncompleteRows::Refused { "refused" } else { "left out" },
+        )
         .note("sha256", &dataset.sha256)
         .note("n_entities", dataset.entities.len())
         .note("n_test", dataset.entities.iter().filter(|entity| entity.is_test).count());
@@ -134,18 +141,18 @@ fn card(plan: &ImportPlan, (path, sha256): (&Path, &str), dataset: &Dataset) -> 
 }
 
 impl Imported {
-    /// Notes something more about where the file is from.
+    /// Adds a note on the origin of the file to the card.
     pub fn noted(mut self, name: &str, value: impl ToString) -> Imported {
         self.card = self.card.note(name, value);
         self
     }
 
-    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import lies there; gives the file,
-    /// and whether it was written now.
+    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is there; returns the file, and
+    /// true if it was written now.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if a dataset
-    /// lies there that was not imported or was changed since: nothing is overwritten.
+    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if there is a dataset
+    /// that was not imported or was changed later: nothing is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
         let (file, card) = self.places(lab);
         let way_out = "--replace writes over it, --name gives this one another name";
@@ -165,7 +172,7 @@ impl Imported {
         self.replace(lab)
     }
 
-    /// Writes both files over whatever lies there; as [`Imported::save`].
+    /// Writes both files over existing ones; as [`Imported::save`].
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.

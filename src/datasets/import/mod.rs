@@ -1,8 +1,8 @@
-//! Anybody's file as a dataset of the lab: what its columns are for is written into its headings.
+//! Any file as a dataset of the lab; the roles of its columns are written into its headings.
 //!
-//! - `plan`: which columns are what, as the user says it: [`ImportPlan`]
+//! - `plan`: the roles of columns, as the user gives them: [`ImportPlan`]
 //! - `paper`: the paper's six files
-//! - `convert`: the rows that are kept, as a CSV file: [`Imported`]
+//! - `convert`: the kept rows, as a CSV file: [`Imported`]
 
 mod convert;
 mod paper;
@@ -10,4 +10,4 @@ mod plan;
 
 pub use convert::Imported;
 pub use paper::{PAPER_ADDRESS, PAPER_FILES, PaperFile};
-pub use plan::{ImportPlan, Incomplete, TargetOf};
+pub use plan::{ImportPlan, IncompleteRows, TargetChoice};

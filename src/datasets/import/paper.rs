@@ -1,15 +1,15 @@
 //! The paper's six files, pinned at a commit of their authors' repository.
 
 use super::convert::Imported;
-use super::plan::{ImportPlan, Incomplete};
+use super::plan::{ImportPlan, IncompleteRows};
 use crate::artefact::{self, Card};
 use crate::error::Result;
 use std::path::Path;
 
-/// Where the authors keep their files: github.com/wesg52/world-models at one commit (MIT).
+/// The address of the authors' files: github.com/wesg52/world-models at one commit (MIT).
 pub const PAPER_ADDRESS: &str = "https://raw.githubusercontent.com/wesg52/world-models/a572f162948ee185e9c842eb5fa15e23aad3d218/data/entity_datasets";
 
-/// What a card calls the hash of the file it was made from.
+/// The name, in a card, of the source file's hash.
 const GIT_BLOB: &str = "source_git_blob";
 
 /// One of the paper's files.
@@ -17,7 +17,7 @@ const GIT_BLOB: &str = "source_git_blob";
 pub struct PaperFile {
     /// The dataset's name.
     pub name: &'static str,
-    /// What git calls the file's content at that commit.
+    /// Git's hash of the file's content at that commit.
     pub blob: &'static str,
 }
 
@@ -32,15 +32,15 @@ pub const PAPER_FILES: [PaperFile; 6] = [
 ];
 
 impl PaperFile {
-    /// Where the file is fetched from.
+    /// The address of the file.
     pub fn url(&self, address: &str) -> String {
         format!("{}/{}.csv", address.trim_end_matches('/'), self.name)
     }
 
-    /// Whether the dataset that is made of this file lies in a lab, unchanged.
+    /// True if the dataset made of this file is in a lab, unchanged.
     ///
     /// # Errors
-    /// [`crate::Error::BadFile`] if the card is none, [`crate::Error::Io`] naming the file.
+    /// [`crate::Error::BadFile`] for a damaged card, [`crate::Error::Io`] naming the file.
     pub fn is_in(&self, lab: &Path) -> Result<bool> {
         let file = lab.join("datasets").join(format!("{}.csv", self.name));
         let Some(card) = Card::load(&file.with_extension("json"))? else { return Ok(false) };
@@ -51,13 +51,16 @@ impl PaperFile {
         Ok(note("sha256") == Some(artefact::hash(&artefact::load_bytes(&file)?).as_str()))
     }
 
-    /// The file as a dataset; `downloaded` is where it lies, whatever it is called there.
+    /// Imports the file; `downloaded` is its place, under any name.
     ///
     /// # Errors
     /// As [`ImportPlan::read`].
     pub fn import(&self, downloaded: &Path) -> Result<Imported> {
-        let plan =
-            ImportPlan { name: self.name.into(), incomplete: Incomplete::LeftOut, ..ImportPlan::default() };
+        let plan = ImportPlan {
+            name: self.name.into(),
+            incomplete: IncompleteRows::LeftOut,
+            ..ImportPlan::default()
+        };
         let imported = plan.read_as(Path::new(&format!("{}.csv", self.name)), downloaded)?;
         Ok(imported.noted(GIT_BLOB, self.blob))
     }

@@ -10,11 +10,11 @@ use crate::error::Result;
 impl Prompt {
     /// A prompt from a template such as `Where is {}?` or `{creator}'s {title}`.
     ///
-    /// `{}` or `{name}` is the entity with its words, which for a dataset with creators are "creator's title"; any other
-    /// column is `{COLUMN}`; `{{` and `}}` are braces. A template without the entity gets it at its end.
+    /// `{}` or `{name}` is the entity with its words, which for a dataset with creators are "creator's title"; any
+    /// other column is `{COLUMN}`; `{{` and `}}` are braces. A template without the entity gets it at its end.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for a brace that does not pair, or a second `{}`.
+    /// [`crate::Error::Invalid`] for an unpaired brace, or a second `{}`.
     pub fn new(template: &str) -> Result<Prompt> {
         if template == "empty" {
             return Ok(Prompt::empty());
@@ -26,8 +26,8 @@ impl Prompt {
     /// A prompt by the paper's name for it, or from a template.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts where the paper has one of
-    /// that name for other datasets only.
+    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts if the paper has one of that
+    /// name for other datasets only.
     pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
         paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
     }

@@ -1,7 +1,7 @@
 //! Entities as texts.
 //!
 //! - `template`: a text with places for the name and for other columns
-//! - `wording`: names as they are written, or as the paper writes them
+//! - `wording`: names as written in the file, or as the paper writes them
 //! - `prompt`: a template, a wording, random tokens before it, and a name for all of them
 //! - `find`: a prompt from a user's words
 //! - `paper`: the paper's prompts by name

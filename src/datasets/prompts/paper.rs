@@ -12,13 +12,13 @@ const N_RANDOM: usize = 10;
 /// One of the paper's prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PaperPrompt {
-    /// What `--prompt` and folders call it.
+    /// Its name in `--prompt` and in folders.
     pub name: &'static str,
-    /// What stands before the entity.
+    /// The text before the entity.
     pub question: &'static str,
-    /// The datasets that the paper asks it of; none where it is for every dataset.
+    /// The datasets of the prompt; empty if it serves every dataset.
     pub datasets: &'static [&'static str],
-    /// What else it does, in words.
+    /// Its other effects, in words.
     pub about: &'static str,
     stop: Stop,
     letters: Letters,
@@ -72,12 +72,12 @@ pub fn paper_prompts() -> &'static [PaperPrompt] {
     &PROMPTS
 }
 
-/// Whether the paper has a prompt of this name.
+/// True if the paper has a prompt of this name.
 pub(super) fn is_name(text: &str) -> bool {
     PROMPTS.iter().any(|prompt| prompt.name == text)
 }
 
-/// What a text names: `coords`, or `random:7` with its seed.
+/// The prompt that a text names, such as `coords`, and its seed, as in `random:7`.
 fn parse(text: &str) -> Option<(&'static PaperPrompt, u64)> {
     let (name, seed) = match text.split_once(':') {
         Some(("random", seed)) => ("random", seed.parse().ok()?),
@@ -86,7 +86,7 @@ fn parse(text: &str) -> Option<(&'static PaperPrompt, u64)> {
     PROMPTS.iter().find(|prompt| prompt.name == name).map(|prompt| (prompt, seed))
 }
 
-/// What folders call the prompt that a text names, if it names one.
+/// The name, in folders, of the prompt that a text names, if it names one.
 pub(super) fn name(text: &str) -> Option<String> {
     let (prompt, seed) = parse(text)?;
     Some(if seed == 0 { prompt.name.into() } else { format!("{}-seed{seed}", prompt.name) })
@@ -111,8 +111,8 @@ pub(super) fn find(text: &str, dataset: &Dataset) -> Result<Option<Prompt>> {
 }
 
 impl PaperPrompt {
-    /// Whether the prompt may be asked of a dataset: one that the paper asks it of, or one of the user's own
-    /// with the same kind of target.
+    /// True if the prompt serves a dataset: one of the paper's for this prompt, or the user's own with the same kind
+    /// of target.
     fn serves(&self, dataset: &Dataset) -> bool {
         let is_own = !BUNDLED.contains(&dataset.name.as_str());
         self.datasets.is_empty()
@@ -121,7 +121,7 @@ impl PaperPrompt {
     }
 }
 
-/// The kind of target that one of the paper's datasets has.
+/// The kind of target of one of the paper's datasets.
 fn kind(dataset: &str) -> TargetKind {
     if dataset.ends_with("_place") { TargetKind::Place } else { TargetKind::Year }
 }

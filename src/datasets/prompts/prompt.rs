@@ -1,23 +1,23 @@
-//! A prompt: a template, how names are written in it, and what stands before it.
+//! A prompt: a template, the wording of names, and random tokens before it.
 
 use super::template::Template;
 use super::wording::{Letters, Names, Stop, Wording, check};
 use crate::datasets::Dataset;
 use crate::error::Result;
 
-/// Token ids drawn before a text, others for each row.
+/// Random tokens before a text, other ones for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomTokens {
-    /// How many.
+    /// Their number.
     pub n: usize,
-    /// Seeds the draws.
+    /// The seed.
     pub seed: u64,
 }
 
-/// A prompt: what an entity's text looks like.
+/// A prompt, which makes a text of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
-    /// What folders and result rows call it.
+    /// Its name in folders and result rows.
     pub name: String,
     pub(super) template: Template,
     pub(super) wording: Wording,
@@ -25,7 +25,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// The prompt that is the name alone.
+    /// The prompt of the name alone.
     pub fn empty() -> Prompt {
         Prompt::of("empty", Template::entity())
     }
@@ -34,10 +34,10 @@ impl Prompt {
         Prompt { name: name.into(), template, wording: Wording::default(), random: None }
     }
 
-    /// The same prompt with names written another way; its own name does not change.
+    /// The same prompt with another wording of names; its own name does not change.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] if the paper does not have the dataset.
+    /// [`crate::Error::Invalid`] if the paper has no wording for the dataset.
     pub fn with_names(mut self, names: Names, dataset: &Dataset) -> Result<Prompt> {
         check(names, dataset)?;
         self.wording.names = names;
@@ -49,12 +49,12 @@ impl Prompt {
         Prompt { name: name.into(), ..self }
     }
 
-    /// The template as it may be written, without what else decides the text.
+    /// The template alone, in its written form.
     pub fn written(&self) -> String {
         self.template.written()
     }
 
-    /// The template with all that decides the text, as cards record it; equal for equal prompts.
+    /// The template and all other settings that affect the text, as cards record them; equal for equal prompts.
     pub fn template(&self) -> String {
         let mut parts = Vec::new();
         if let Some(RandomTokens { n, seed }) = self.random {
@@ -75,7 +75,7 @@ impl Prompt {
         if parts.is_empty() { template } else { format!("{template} ({})", parts.join("; ")) }
     }
 
-    /// The tokens that are drawn before each text, if any.
+    /// The random tokens before each text, if any.
     pub fn random_tokens(&self) -> Option<RandomTokens> {
         self.random
     }

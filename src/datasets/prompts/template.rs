@@ -3,19 +3,19 @@
 use crate::artefact;
 use crate::error::{Error, Result};
 
-/// The longest name that a template is given; what is longer is cut, and told apart by its hash.
+/// The longest name of a template; a longer one is cut and gets a hash.
 const LONGEST_NAME: usize = 60;
-/// How many digits of a hash tell apart two templates whose letters and digits are the same.
+/// The number of hash digits in a name, which distinguish templates with the same letters and digits.
 const HASH_DIGITS: usize = 6;
 
 /// A part of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// Text that stands there for every entity.
+    /// Fixed text.
     Text(String),
     /// The entity, `{}` or `{name}`.
     Entity,
-    /// What a column has, such as `{country}`.
+    /// The value of a column, such as `{country}`.
     Column(String),
 }
 
@@ -31,15 +31,15 @@ impl Template {
         Template { pieces: vec![Piece::Entity] }
     }
 
-    /// What stands before the entity, and the entity.
+    /// A text, then the entity.
     pub fn question(text: &str) -> Template {
         Template { pieces: before_entity(text.into()) }
     }
 
-    /// Reads a template; `{{` and `}}` are braces, and where no place is given the entity comes last.
+    /// Reads a template; `{{` and `}}` are braces, and a template without the entity gets it at its end.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a brace that does not pair, or a second place for the entity.
+    /// [`Error::Invalid`] for an unpaired brace, or a second place for the entity.
     pub fn parse(text: &str) -> Result<Template> {
         let wrong = |expected: &str| Error::invalid("prompt", format!("`{text}`"), expected);
         let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
@@ -77,7 +77,7 @@ impl Template {
         Ok(Template { pieces })
     }
 
-    /// The template as it may be written, equal for equal templates.
+    /// The template in its written form; equal for equal templates.
     pub fn written(&self) -> String {
         let write = |piece: &Piece| match piece {
             Piece::Text(text) => text.replace('{', "{{").replace('}', "}}"),
@@ -87,8 +87,8 @@ impl Template {
         self.pieces.iter().map(write).collect()
     }
 
-    /// A name for folders and result rows, another for every other template: its words, and where they do
-    /// not say all (capitals, punctuation, what follows the entity) a few digits of its hash.
+    /// A name for folders and result rows, unique to the template: its words, and a few digits of its hash if the
+    /// words are ambiguous (capitals, punctuation, text after the entity).
     pub fn name(&self, is_taken: impl Fn(&str) -> bool) -> String {
         if self.pieces == [Piece::Entity] {
             return "empty".into();

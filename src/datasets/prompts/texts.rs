@@ -1,4 +1,4 @@
-//! A prompt filled with a dataset's entities: each text, and where in it the entity stands.
+//! The texts of a prompt for a dataset's entities, with the place of the entity in each.
 
 use super::prompt::Prompt;
 use super::template::Piece;
@@ -6,7 +6,7 @@ use super::wording::Phrase;
 use crate::datasets::{Dataset, Entity};
 use crate::error::{Error, Result};
 
-/// A text, and where in it the entity stands.
+/// A text, and the place of the entity in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptedEntity {
     /// The whole text.
@@ -24,12 +24,12 @@ pub struct PromptTexts<'a> {
     parts: Vec<Part>,
 }
 
-/// A part of a template, with its place in the dataset.
+/// A part of a template, with its column in the dataset.
 enum Part {
     Text(String),
-    /// The entity as a text writes it.
+    /// The entity, with its creator.
     Entity,
-    /// The entity's own column, without its creator.
+    /// The entity's name, without its creator.
     Name,
     Group(usize),
     Cell(usize),
@@ -52,10 +52,10 @@ impl<'a> PromptTexts<'a> {
         Ok(PromptTexts { prompt, dataset, parts })
     }
 
-    /// The text for one entity; white space around its name is no part of it.
+    /// The text for one entity; white space around the name does not belong to the entity.
     ///
     /// # Errors
-    /// What the entity's row lacks, as a sentence.
+    /// The missing value of the entity's row, as a sentence.
     pub fn of(&self, entity: &Entity) -> Result<PromptedEntity, String> {
         let (mut text, mut start, mut end) = (String::new(), 0, 0);
         for part in &self.parts {
@@ -85,7 +85,7 @@ impl<'a> PromptTexts<'a> {
         Ok(PromptedEntity { text, start, end })
     }
 
-    /// The entity's words: "Stephen King's " and "It" for one that has a creator, else its name alone.
+    /// The entity's words: "Stephen King's " and "It" for an entity with a creator, else its name alone.
     fn phrase(&self, entity: &Entity) -> Phrase {
         let table = &self.dataset.table;
         let column = table.column(&self.dataset.name_column);

@@ -1,4 +1,4 @@
-//! Names as they are written, or as the paper writes them.
+//! The wording of names: as in the dataset, or as the paper writes them.
 
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
@@ -6,14 +6,14 @@ use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
-/// How names are written.
+/// The wording of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Names {
-    /// As the dataset has them.
+    /// As in the dataset.
     #[default]
     AsWritten,
-    /// As the paper's code writes those of its six datasets.
+    /// As in the paper's code, which has six datasets.
     Paper,
 }
 
@@ -38,29 +38,29 @@ impl fmt::Display for Names {
     }
 }
 
-/// Whether a name ends with a full stop.
+/// The full stop after a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Stop {
-    /// As it is written.
+    /// As written.
     #[default]
     AsWritten,
-    /// With one, added where there is none.
+    /// With one.
     With,
-    /// Without.
+    /// Without one.
     Without,
 }
 
-/// In which letters a name is written.
+/// The case of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Letters {
-    /// As it is written.
+    /// As written.
     #[default]
     AsWritten,
     /// In capitals.
     Capitals,
 }
 
-/// How a name becomes the words of a text.
+/// All settings of the wording of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Wording {
     pub names: Names,
@@ -68,14 +68,14 @@ pub(super) struct Wording {
     pub letters: Letters,
 }
 
-/// The words for an entity: what belongs to it but is not its name, such as its creator, and its name.
+/// The words for an entity: its lead, such as its creator, and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Phrase {
     pub lead: String,
     pub name: String,
 }
 
-/// How the paper writes a dataset's names.
+/// The paper's wording of a dataset's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writing {
     AsItStands,
@@ -85,7 +85,7 @@ enum Writing {
     FullStop,
 }
 
-/// The paper's way with each of its datasets (github.com/wesg52/world-models, `feature_datasets/`).
+/// The paper's wording for each of its datasets (github.com/wesg52/world-models, `feature_datasets/`).
 const WRITINGS: [(&str, Writing); 6] = [
     ("world_place", Writing::Possessive),
     ("us_place", Writing::AsItStands),
@@ -95,18 +95,18 @@ const WRITINGS: [(&str, Writing); 6] = [
     ("headline", Writing::FullStop),
 ];
 
-/// Words of New York's names that stay small.
+/// Words of New York's names in lower case.
 const SMALL: [&str; 9] = ["A", "AND", "AT", "IN", "OF", "OR", "THE", "TO", "&"];
-/// Words of New York's names that stay in capitals: agencies and other abbreviations.
+/// Words of New York's names in capitals: agencies and other abbreviations.
 const CAPITALS: [&str; 18] = [
     "CC", "DHS", "EMS", "FDNY", "IS", "JCC", "LGA", "NY", "NYC", "NYCT", "NYPA", "NYPD", "NYS", "NYU", "PS",
     "UN", "US", "YMCA",
 ];
 
-/// Whether the paper says how a dataset's names are written.
+/// Refuses the paper's wording for a dataset that the paper does not have.
 ///
 /// # Errors
-/// [`Error::Invalid`] listing the datasets it has.
+/// [`Error::Invalid`] listing the paper's datasets.
 pub(super) fn check(names: Names, dataset: &Dataset) -> Result<()> {
     if names == Names::AsWritten || writing(dataset).is_some() {
         return Ok(());
@@ -167,7 +167,7 @@ fn possessive(name: &str) -> String {
     }
 }
 
-/// A name without what it has in parentheses, and each of those parts.
+/// A name without its parentheses, and the text in each of them.
 fn parentheses(name: &str) -> (String, Vec<&str>) {
     let (mut outside, mut inside, mut rest) = (Vec::new(), Vec::new(), name);
     while let Some((before, after)) = rest.split_once('(') {
@@ -181,7 +181,7 @@ fn parentheses(name: &str) -> (String, Vec<&str>) {
     (words.join(" "), inside)
 }
 
-/// Capitals as title case, small words in lower case, abbreviations as they are.
+/// Capitals in title case, small words in lower case, abbreviations unchanged.
 fn title_case(name: &str) -> String {
     let word = |word: &str| {
         if SMALL.contains(&word) {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_the_world_are_possessed() {
+    fn places_of_the_world_become_possessives() {
         for (name, expected) in [
             ("Paris", "Paris"),
             ("Athens (Georgia)", "Georgia's Athens"),

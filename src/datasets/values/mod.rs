@@ -9,5 +9,5 @@ pub(super) mod missing;
 pub(super) mod number;
 pub(super) mod year;
 
-pub(super) use date::{compact_to_iso, day_to_iso};
+pub(super) use date::compact_to_iso;
 pub use date::{date_to_year, year_to_date};

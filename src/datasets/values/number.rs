@@ -1,4 +1,4 @@
-//! Numbers as people write them: decimal points and commas, thousands apart, and which of them a column has.
+//! Numbers as people write them, with decimal points or commas and thousands separators; the decimal mark of a column.
 
 use std::fmt;
 
@@ -21,10 +21,10 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The number that a text means under a decimal mark; none where it is no finite number.
+/// The number in a text, given the decimal mark; none if it is no finite number.
 ///
-/// Thousands may be apart by the other mark, by spaces or by apostrophes, in groups of three and never alone with
-/// a leading zero.
+/// Thousands may be separated by the other mark, by spaces or by apostrophes, in groups of three; the first group has
+/// no leading zero.
 pub(in crate::datasets) fn read(text: &str, mark: Mark) -> Option<f64> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix(['-', '−']) {
@@ -38,7 +38,7 @@ pub(in crate::datasets) fn read(text: &str, mark: Mark) -> Option<f64> {
     let end = digits.find(['e', 'E']).unwrap_or(digits.len());
     let (digits, exponent) = digits.split_at(end);
     let (whole, part) = match digits.split_once(decimal) {
-        // `5.` and `.5` are numbers of programs, `5,` and `,5` of nobody.
+        // Programs write `5.` and `.5`; nobody writes `5,` or `,5`.
         Some((whole, part)) if mark == Mark::Point || !(whole.is_empty() || part.is_empty()) => (whole, part),
         Some(_) => return None,
         None => (digits, ""),
@@ -65,23 +65,23 @@ pub(in crate::datasets) fn read(text: &str, mark: Mark) -> Option<f64> {
     Some(value).filter(|value| value.is_finite())
 }
 
-/// The rows of some columns that tell their decimal mark.
+/// Evidence for a decimal mark, by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::datasets) struct Evidence {
-    /// A row with a number only under a decimal point.
+    /// A row whose cell is a number only with a decimal point.
     pub point: Option<u64>,
-    /// A row with a number only under a decimal comma.
+    /// A row whose cell is a number only with a decimal comma.
     pub comma: Option<u64>,
-    /// A row with a number under both, which differ.
+    /// A row whose cell is a different number with either mark.
     pub either: Option<u64>,
-    /// A row of that kind that has a comma in it.
+    /// A row of that kind with a comma.
     pub either_with_comma: Option<u64>,
-    /// Some cell is no number under any mark.
+    /// True if some cell is no number with either mark.
     pub has_others: bool,
 }
 
 impl Evidence {
-    /// The evidence of some cells, each with its row; blank ones say nothing.
+    /// The evidence in some cells, each with its row; blank cells are ignored.
     pub fn of<'a>(cells: impl Iterator<Item = (u64, &'a str)>) -> Evidence {
         let mut evidence = Evidence::default();
         for (row, cell) in cells {
@@ -105,7 +105,7 @@ impl Evidence {
         evidence
     }
 
-    /// The one mark that all cells allow and some demand.
+    /// The mark that all cells allow and some require.
     pub fn mark(&self) -> Option<Mark> {
         match (self.point, self.comma) {
             (Some(_), None) => Some(Mark::Point),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_under_the_mark_that_allows_them() {
+    fn numbers_are_read_with_the_decimal_mark_that_allows_them() {
         for (text, point, comma) in [
             ("59.9", Some(59.9), None),
             ("59,9", None, Some(59.9)),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_has_the_mark_that_some_cell_demands() {
+    fn a_column_has_the_decimal_mark_that_some_cell_requires() {
         let of = |cells: &[&str]| Evidence::of((1..).zip(cells.iter().copied()));
         assert_eq!(of(&["8,336,817", "59,900"]).mark(), Some(Mark::Point));
         assert_eq!(of(&["59,9", "59,900", ""]).mark(), Some(Mark::Comma));

@@ -1,13 +1,13 @@
-//! Years as cells have them: numbers, ISO dates, and compact dates such as `19690720`.
+//! Years in cells: numbers, ISO dates, and compact dates such as `19690720`.
 
 use super::date::{compact_to_iso, date_to_year};
 use super::number::{self, Mark};
 use std::ops::RangeInclusive;
 
-/// Years that a dataset may have: beyond them a number is another thing, such as a compact date.
+/// The years that are accepted; a number outside is something else, such as a compact date.
 const YEARS: RangeInclusive<f64> = -1_000_000.0..=9_999.0;
 
-/// The decimal year that a cell means, or what is wrong with it.
+/// The decimal year in a cell, or the cell's fault as a sentence.
 pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     let text = text.trim();
     if let Some(iso) = compact_to_iso(text) {
@@ -31,7 +31,8 @@ pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     }
 }
 
-/// Refuses a column of compact dates and plain years: its numbers may be either. Gives a row and what is wrong.
+/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row and
+/// its fault.
 pub(in crate::datasets) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn years_and_dates_are_read_and_what_is_beyond_them_refused() {
+    fn years_and_dates_are_read_and_other_numbers_refused() {
         let read = |text: &str| year(text, Mark::Point);
         for (text, expected) in [("1969", 1969.0), ("-44", -44.0), (" 1986.5 ", 1986.5), ("20010101", 2001.0)]
         {
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn compact_dates_beside_years_are_a_question_with_both_rows() {
+    fn a_mix_of_compact_dates_and_years_is_refused_with_both_rows() {
         let of = |cells: &[&str]| check((1..).zip(cells.iter().copied()), Mark::Point);
         assert_eq!(of(&["19690720", "1900-01-01", ""]), Ok(()));
         assert_eq!(of(&["1969", "1900-01-01"]), Ok(()));

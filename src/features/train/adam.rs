@@ -1,7 +1,7 @@
 //! Adam (Kingma & Ba 2015) on the four arrays, with decoder rows kept at unit norm.
 
 use super::parameters::Parameters;
-use crate::model::lanes::{add_scaled, dot};
+use crate::model::simd::{add_scaled, dot};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 

@@ -6,7 +6,7 @@
 
 use super::parameters::Parameters;
 use super::topk::{LatentValue, top_k};
-use crate::model::lanes::{add_scaled, dot, squares};
+use crate::model::simd::{add_scaled, dot, squares};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};

@@ -5,7 +5,7 @@ use crate::activations::{Batches, batch_tokens};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::model::{Capture, Direction, Spec, Transformer};
+use crate::model::{AttentionDirection, Capture, Spec, Transformer};
 use crate::progress::{Observer, Progress, ProgressUnit};
 use crate::tokenizer::Encoded;
 use rand::{Rng, SeedableRng};
@@ -51,7 +51,7 @@ impl TokenizedTexts {
             texts.into_iter().map(one).filter(|text| text.rows.0 < text.rows.1).collect();
         texts.sort();
         texts.dedup();
-        let shares = spec.attention.direction == Direction::Causal;
+        let shares = spec.attention.direction == AttentionDirection::Causal;
         TokenizedTexts { n_repeated: n - texts.len(), texts, shares, n_cut }
     }
 

@@ -1,6 +1,6 @@
 //! The latents of a dictionary by the entities they are active on, and the groups they tell.
 
-use super::super::extraction::Extraction;
+use super::super::extraction::ExtractionJob;
 use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use crate::activations::{Division, Recording};
@@ -12,7 +12,7 @@ use crate::features::{ActivationIndex, Dictionary, Groups, Match, SparseActivati
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{FeatureGroupRow, FeatureRow, UNITS_FILE, save_rows};
+use crate::results::{LatentGroupRow, LatentRow, UNITS_FILE, save_rows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ pub fn list<'a>(
     let dataset = &prompted.dataset;
     let column = settings.column.clone().unwrap_or_else(|| usual_column(dataset));
     let groups = groups(dataset, &column)?;
-    let extraction = Extraction { lab, model, prompted, recording: Recording::default() };
+    let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     let point = dictionary.hook_point;
     extraction.record(&[point], Division::of(&model.transformer), observer)?;
     let rows = extraction.activations()?.load(point)?;
@@ -104,11 +104,11 @@ impl Listing<'_> {
         save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
     }
 
-    fn latent_rows(&self, top: usize) -> Vec<FeatureRow> {
+    fn latent_rows(&self, top: usize) -> Vec<LatentRow> {
         let active = &self.active;
         let of_latent = |unit: usize| {
             let top = active.of_latent(unit).iter().take(top).zip(1..);
-            top.map(move |((entity, activation), rank)| FeatureRow {
+            top.map(move |((entity, activation), rank)| LatentRow {
                 unit,
                 density: active.density(unit),
                 greatest: f64::from(active.greatest(unit)),
@@ -122,13 +122,13 @@ impl Listing<'_> {
 }
 
 /// The best group of each latent, and the best latent of each group, by F1 on training entities.
-pub fn group_rows(listing: &Listing) -> Vec<FeatureGroupRow> {
+pub fn group_rows(listing: &Listing) -> Vec<LatentGroupRow> {
     let (mut latents, mut groups) = (BTreeSet::new(), BTreeSet::new());
     let mut rows = Vec::new();
     for found in &listing.matches {
         let firsts = [("unit", latents.insert(found.latent)), ("group", groups.insert(found.group))];
         let firsts = firsts.into_iter().filter(|(_, is_first)| *is_first);
-        rows.extend(firsts.map(|(chosen_for, _)| FeatureGroupRow {
+        rows.extend(firsts.map(|(chosen_for, _)| LatentGroupRow {
             chosen_for: chosen_for.into(),
             ..group_row(listing, found)
         }));
@@ -137,9 +137,9 @@ pub fn group_rows(listing: &Listing) -> Vec<FeatureGroupRow> {
 }
 
 /// A match as a row.
-pub fn group_row(listing: &Listing, found: &Match) -> FeatureGroupRow {
+pub fn group_row(listing: &Listing, found: &Match) -> LatentGroupRow {
     let test = listing.groups.test(&listing.active, found);
-    FeatureGroupRow {
+    LatentGroupRow {
         chosen_for: String::new(),
         unit: found.latent,
         column: listing.column.clone(),

@@ -29,7 +29,7 @@ pub fn load_dictionary(
     if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
         observer.note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
     }
-    match (dictionary.made_with_bos, model.tokenizer.begins()) {
+    match (dictionary.made_with_bos, model.tokenizer.has_special_prefix()) {
         (Some(true), false) => observer.note(&format!(
             "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
             path.display(),

@@ -4,7 +4,7 @@ use super::listing::Listing;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::features::Windows;
-use crate::results::FeatureTokenRow;
+use crate::results::LatentTokenRow;
 use std::path::Path;
 
 /// Tokens of context on either side.
@@ -13,7 +13,7 @@ const AROUND: usize = 8;
 /// The top tokens of every latent in a text.
 pub struct TopTokens {
     /// One row a latent and rank.
-    pub rows: Vec<FeatureTokenRow>,
+    pub rows: Vec<LatentTokenRow>,
     /// Tokens of the text.
     pub n_tokens: usize,
     /// Latents that are active on some.
@@ -35,7 +35,7 @@ pub fn top_tokens(listing: &Listing, file: &Path, n: usize) -> Result<TopTokens>
         for (token, rank) in tokens.iter().zip(1..) {
             let [before, text, after] = windows.around(model, token, AROUND)?;
             let activation = f64::from(token.activation);
-            rows.push(FeatureTokenRow { unit, rank, activation, before, token: text, after });
+            rows.push(LatentTokenRow { unit, rank, activation, before, token: text, after });
         }
     }
     Ok(TopTokens { rows, n_tokens: windows.n_tokens(), n_active })

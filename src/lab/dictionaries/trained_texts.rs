@@ -2,7 +2,7 @@
 
 use super::super::datasets::find;
 use super::super::folders::Lab;
-use super::training::DictionarySettings;
+use super::settings::DictionarySettings;
 use crate::artefact;
 use crate::datasets::{BUNDLED, Dataset, Entity, Prompt};
 use crate::error::{Error, Result};

@@ -2,8 +2,8 @@
 
 use super::super::folders::Lab;
 use super::super::models::weights_card;
+use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
-use crate::activations::hook_points;
 use crate::artefact::{self, Card};
 use crate::error::{Error, Result};
 use crate::features::train::{
@@ -13,48 +13,8 @@ use crate::features::train::{
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::tokenizer::Bos;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Settings of a dictionary's training.
-#[derive(Debug, Clone)]
-pub struct DictionarySettings {
-    /// The hook point.
-    pub hook_point: String,
-    /// Datasets whose entities are the texts; by default the bundled ones, if there are no files.
-    pub datasets: Vec<String>,
-    /// The prompts around each name.
-    pub prompts: Vec<String>,
-    /// The number of sentences that begin with each entity.
-    pub sentences: usize,
-    /// Files of texts, one a line.
-    pub files: Vec<PathBuf>,
-    /// The token at the beginning of each text; it is no row.
-    pub bos: Bos,
-    /// The number of latents.
-    pub latents: usize,
-    /// Latents that are active on a row, at most.
-    pub k: usize,
-    /// Passes over the rows.
-    pub epochs: usize,
-    /// Rows of a step.
-    pub batch: usize,
-    /// The highest learning rate.
-    pub rate: f32,
-    /// A latent is dead when so many rows have passed since it was last active.
-    pub dead_after: u64,
-    /// GiB of rows that are held at once; more are computed again in each epoch.
-    pub memory: f64,
-    /// Seeds the first weights, the order of the rows, the sentences, and the held-out texts.
-    pub seed: u64,
-    /// The share of texts that is held out.
-    pub held_out: f64,
-    /// Time between checkpoints.
-    pub checkpoint_every: Duration,
-    /// The name of the folder; by default the hook point, the number of latents and k.
-    pub called: Option<String>,
-}
+use std::time::Instant;
 
 /// A trained dictionary.
 pub struct TrainedDictionary {
@@ -91,7 +51,7 @@ pub fn train_dictionary(
     let folder = lab.features(&model.name).join(name);
     let training = training(settings, model.spec().width_at(point).unwrap_or_default());
     training.check()?;
-    let card = card((model, point), &texts, settings, &training);
+    let card = card(model, point, &texts, settings);
     let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
     if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
         return Ok(TrainedDictionary { folder, fits: None });
@@ -110,7 +70,7 @@ pub fn train_dictionary(
     let seconds = started.elapsed().as_secs_f64();
     let mut dictionary = trainer.dictionary(point)?;
     dictionary.model = Some(model.name.clone());
-    dictionary.made_with_bos = Some(model.tokenizer.begins());
+    dictionary.made_with_bos = Some(model.tokenizer.has_special_prefix());
     dictionary.check()?;
     let observer = run.observer;
     let fits = [
@@ -138,7 +98,7 @@ fn check(settings: &DictionarySettings) -> Result<()> {
 
 /// The one hook point that is meant.
 fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
-    match HookPoint::choose(&settings.hook_point, &hook_points(model.spec()))?[..] {
+    match HookPoint::choose(&settings.hook_point, &model.spec().hook_points())?[..] {
         [point] => Ok(point),
         ref several => {
             let found = format!("`{}`, which is {} of them", settings.hook_point, several.len());
@@ -160,12 +120,8 @@ fn training(settings: &DictionarySettings, d_in: usize) -> TrainSettings {
     }
 }
 
-fn card(
-    (model, point): (&Model, HookPoint),
-    texts: &TokenizedTexts,
-    settings: &DictionarySettings,
-    training: &TrainSettings,
-) -> Card {
+fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &DictionarySettings) -> Card {
+    let training = training(settings, model.spec().width_at(point).unwrap_or_default());
     weights_card(model, Card::new())
         .input("model", &model.name)
         .input("weights_sha256", &model.weights_sha256)

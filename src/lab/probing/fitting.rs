@@ -10,7 +10,7 @@ use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
 use crate::probes::{PROBES_FILE, best_point};
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, save_rows};
+use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows};
 use std::path::Path;
 
 /// Fits and scores probes and baselines at every depth, unless their scores are there; extracts first.
@@ -123,24 +123,24 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
             let arrays = baseline.activations(job, some, fitting.observer)?;
             let stage = format!("{stage} of {}", baseline.name().replace('_', " "));
             for (at, (rows, point)) in beside.iter_mut().zip(some).enumerate() {
-                show(&stage, (at, some.len()), fitting.observer);
+                show(&stage, at, some.len(), fitting.observer);
                 rows.extend(scorer.other_model(baseline.name(), *point, arrays[point].view())?.rows);
             }
-            show(&stage, (some.len(), some.len()), fitting.observer);
+            show(&stage, some.len(), some.len(), fitting.observer);
         }
         for (at, (&point, beside)) in some.iter().zip(beside).enumerate() {
-            show(&stage, (at, some.len()), fitting.observer);
+            show(&stage, at, some.len(), fitting.observer);
             let scored = scorer.fit_and_score(point, job.activations(point)?.view())?;
             report_edge(point, &scored, fitting.observer);
             let probe = scored.stored();
             (fitting.keep)(PartialProbe { point, probe, rows: [scored.rows, beside].concat() })?;
         }
-        show(&stage, (some.len(), some.len()), fitting.observer);
+        show(&stage, some.len(), some.len(), fitting.observer);
     }
     Ok(())
 }
 
-fn show(stage: &str, (done, total): (usize, usize), observer: &mut dyn Observer) {
+fn show(stage: &str, done: usize, total: usize, observer: &mut dyn Observer) {
     let (done, total) = (done as u64, total as u64);
     observer.progress(&Progress { stage, done, total, unit: ProgressUnit::Count, detail: "" });
 }
@@ -194,7 +194,7 @@ fn predictions(
     let mut rows = scorer.prediction_rows(point, readings.view());
     if job.train.is_some() {
         // The training entities belong to another dataset or prompt.
-        rows.retain(|row| row.split == "test");
+        rows.retain(|row| row.split == TEST);
     }
     Ok(rows)
 }

@@ -1,6 +1,6 @@
 //! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
 
-use super::super::extraction::Extraction;
+use super::super::extraction::ExtractionJob;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::Card;
@@ -18,11 +18,11 @@ use std::path::PathBuf;
 #[derive(Clone, Copy)]
 pub struct ProbingJob<'a> {
     /// The activations that are scored.
-    pub extraction: Extraction<'a>,
-    /// How probes are fitted and scored.
+    pub extraction: ExtractionJob<'a>,
+    /// Fitting and scoring of probes.
     pub settings: &'a ProbingSettings,
     /// The activations to train on, where they are of another dataset or prompt.
-    pub train: Option<Extraction<'a>>,
+    pub train: Option<ExtractionJob<'a>>,
 }
 
 /// The entities as the split divides them: of one dataset, or of two, one after the other.
@@ -48,14 +48,14 @@ impl<'a> ProbingJob<'a> {
 
     /// The folder of probes, scores and predictions.
     pub fn folder(&self) -> PathBuf {
-        let Extraction { lab, model, .. } = self.extraction;
+        let ExtractionJob { lab, model, .. } = self.extraction;
         lab.probes(&model.name, &self.extraction.dataset().name, &self.results())
     }
 
     /// The card of everything that decides the scores.
     ///
     /// # Errors
-    /// Those of [`Extraction::card`].
+    /// Those of [`ExtractionJob::card`].
     pub fn card(&self) -> Result<Card> {
         let settings = self.settings;
         let split = match &settings.split {
@@ -133,7 +133,7 @@ impl<'a> ProbingJob<'a> {
     /// # Errors
     /// Those of [`ProbingSettings::apply`].
     pub fn scorer<'d>(&self, divided: &'d Divided) -> Result<Scorer<'d>> {
-        let Extraction { model, prompted, .. } = self.extraction;
+        let ExtractionJob { model, prompted, .. } = self.extraction;
         let prompt = &prompted.prompt.name;
         let mut scorer = Scorer::new(divided.split.clone(), &divided.dataset, &model.name, prompt)?;
         scorer.bootstrap = Bootstrap { n_resamples: self.settings.resamples, seed: self.settings.seed };
@@ -155,7 +155,7 @@ impl<'a> ProbingJob<'a> {
 
     /// A description of the probes, saved with them.
     pub fn about(&self) -> ProbeSetAbout {
-        let Extraction { model, prompted, .. } = self.extraction;
+        let ExtractionJob { model, prompted, .. } = self.extraction;
         let kind = &prompted.dataset.kind;
         ProbeSetAbout {
             dataset: prompted.dataset.name.clone(),

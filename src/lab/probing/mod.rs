@@ -1,6 +1,6 @@
 //! Probes of a lab: fitted at every depth, scored beside baselines, saved, found again.
 //!
-//! - `settings`: how probes are fitted and scored
+//! - `settings`: fitting and scoring
 //! - `job`: one model on one dataset with one prompt; its card, split and scorer
 //! - `fitting`: every hook point in one run, or as parts that are merged
 //! - `model_baselines`: the untrained and the shuffled model

@@ -1,6 +1,6 @@
 //! Model baselines: the untrained and the shuffled model, as many layers at a time as fit into memory.
 
-use super::super::extraction::Extraction;
+use super::super::extraction::ExtractionJob;
 use super::job::ProbingJob;
 use crate::activations::Activations;
 use crate::error::Result;
@@ -46,7 +46,7 @@ impl BaselineModel {
         points: &[HookPoint],
         observer: &mut dyn Observer,
     ) -> Result<BTreeMap<HookPoint, Activations>> {
-        let Extraction { model, .. } = job.extraction;
+        let ExtractionJob { model, .. } = job.extraction;
         let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
         let transformer = match self {
             BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed)?,

@@ -1,7 +1,7 @@
 //! A request for probes: texts, tokens, and how probes are fitted.
 
 use super::super::datasets::find;
-use super::super::extraction::{Extraction, ExtractionSettings};
+use super::super::extraction::{ExtractionJob, ExtractionSettings};
 use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use super::super::prompting::Prompting;
@@ -20,7 +20,7 @@ use crate::progress::Observer;
 pub struct ProbeRequest {
     /// Texts, tokens, stored numbers, and further hook points to extract.
     pub extraction: ExtractionSettings,
-    /// How probes are fitted and scored.
+    /// Fitting and scoring of probes.
     pub probing: ProbingSettings,
 }
 
@@ -92,7 +92,7 @@ impl PreparedRequest {
         model: &'a Model,
         settings: &'a ProbingSettings,
     ) -> ProbingJob<'a> {
-        let on = |prompted| Extraction { lab, model, prompted, recording: self.recording };
+        let on = |prompted| ExtractionJob { lab, model, prompted, recording: self.recording };
         ProbingJob { extraction: on(&self.tested), settings, train: self.train.as_ref().map(on) }
     }
 }

@@ -8,7 +8,7 @@ use crate::probes::{Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, Sp
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// Settings of probing: how probes are fitted, scored and compared with baselines.
+/// Settings of probing: fitting, scoring, and comparison with baselines.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ProbingSettings {

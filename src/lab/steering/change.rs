@@ -1,9 +1,8 @@
-//! A change of the stream: what is changed, at which hook points, by how much.
+//! A change of the stream: its hook points, its amount, and the hook for a prompt.
 
 use super::super::saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 use super::latent::{Latent, LoadedLatent};
 use super::recommended_layers as recommended;
-use crate::activations::hook_points;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::{Capture, Forest, Model};
@@ -189,7 +188,7 @@ impl Change {
     fn named_points(&self, model: &Model) -> Result<Vec<HookPoint>> {
         let spec = model.spec();
         if let Some(globs) = &self.hook_points {
-            return HookPoint::choose(globs, &hook_points(spec));
+            return HookPoint::choose(globs, &spec.hook_points());
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);

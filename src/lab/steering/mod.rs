@@ -1,6 +1,6 @@
 //! Steering along what a lab holds: probes, files of vectors, dictionaries.
 //!
-//! - `change`: what is changed, at which hook points, by how much; the hook for a prompt
+//! - `change`: a change of the stream, its hook points and its amount; the hook for a prompt
 //! - `recommended_layers`: the blocks to steer at by default
 //! - `latent`: a latent of a dictionary
 //! - `readings`: predictions of the probes with and without the change

@@ -4,7 +4,7 @@ use super::super::saved_probes::ProbeFinder;
 use super::change::Change;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::{Both, Capture, Forest, Hook, Model, Untouched};
+use crate::model::{Capture, Chain, Forest, Hook, Model, NoHook};
 use crate::probes::StoredProbe;
 use crate::progress::Observer;
 use crate::steering::TokenPositions;
@@ -67,7 +67,7 @@ pub fn readings(
         for &point in &points {
             let Ok(stored) = saved.set.get(point) else { continue };
             let site = Token { model, ids, position, point, stored };
-            let unsteered = site.predict(&mut Untouched)?;
+            let unsteered = site.predict(&mut NoHook)?;
             let steered = site.predict(&mut change.steers(finder, prompt, observer)?)?;
             let both = unsteered.into_iter().zip(steered);
             rows.extend(saved.set.about.targets.iter().zip(both).map(|(target, (unsteered, steered))| {
@@ -93,7 +93,7 @@ impl Token<'_> {
     fn predict(&self, hook: &mut dyn Hook) -> Result<Vec<f64>> {
         let mut capture = Capture::nodes(&[self.point], &[self.position])?;
         let forest = Forest::of_text(self.ids)?;
-        self.model.transformer.forward(&forest, None, &mut Both(hook, &mut capture))?;
+        self.model.transformer.forward(&forest, None, &mut Chain(hook, &mut capture))?;
         Ok(self.stored.probe.predict_row(&capture.get(self.point)?.squeeze(0)?.to_vec1::<f32>()?))
     }
 }

@@ -3,8 +3,8 @@
 use super::super::folders::Lab;
 use super::super::saved_probes::ProbeFinder;
 use super::change::Change;
-use crate::error::{Error, Result};
-use crate::model::{Continuation, Hook, Model, Untouched, generate};
+use crate::error::Result;
+use crate::model::{Continuation, Hook, Model, NoHook, generate};
 use crate::progress::Silent;
 use std::fmt;
 
@@ -33,20 +33,19 @@ impl SteeredText {
     /// Continues a prompt with the most probable tokens, without and with a change.
     ///
     /// # Errors
-    /// Those of the change; [`Error::Invalid`] if the model does not generate.
+    /// Those of the change; [`crate::Error::Invalid`] if the model does not generate.
     pub fn new(lab: &Lab, model: &Model, prompt: &str, change: &Change) -> Result<SteeredText> {
         let observer = &mut Silent;
-        let refused = |problem: String| Error::invalid("prompt", problem, "a text this model can read");
-        let framed = model.tokenizer.frame(prompt, 0..prompt.len()).map_err(refused)?;
+        let encoded = model.tokenizer.encode_prompt(prompt, 0..prompt.len())?;
         let finder = ProbeFinder::new(lab, model, &change.probes);
         let change = change.settled(&finder, observer)?;
-        let mut hook = change.steers(&finder, &framed, observer)?;
+        let mut hook = change.steers(&finder, &encoded, observer)?;
         let plan = Continuation::greedy(N_TOKENS).until_end(&model.tokenizer);
         let text = |hook: &mut dyn Hook| {
-            let written = generate(&model.transformer, &framed.encoded.ids, &plan, hook)?;
+            let written = generate(&model.transformer, &encoded.encoded.ids, &plan, hook)?;
             model.tokenizer.spell(written.written_ids())
         };
-        let (unsteered, steered) = (text(&mut Untouched)?, text(&mut hook)?);
+        let (unsteered, steered) = (text(&mut NoHook)?, text(&mut hook)?);
         Ok(SteeredText { prompt: prompt.into(), unsteered, steered })
     }
 }

@@ -1,9 +1,9 @@
-//! The slopes of ALiBi, as the families that have it take them.
+//! The slopes of ALiBi, in the two forms of the families that use it.
 
-/// Powers of one base for as many heads as the last power of two, then every other power of its root.
+/// The powers of one base for the largest power of two of heads, then every other power of the base's root.
 ///
 /// # Source
-/// Press et al., "Train Short, Test Long", arXiv 2108.12409, as BLOOM and Falcon take it.
+/// Press et al., "Train Short, Test Long", arXiv 2108.12409, in the form of BLOOM and Falcon.
 pub(super) fn appended(n_heads: usize) -> Vec<f32> {
     let whole = 1 << n_heads.ilog2();
     let base = |n: usize| (-(2f64.powf(3.0 - (n as f64).log2()))).exp2() as f32;
@@ -12,10 +12,10 @@ pub(super) fn appended(n_heads: usize) -> Vec<f32> {
     first.chain(rest).collect()
 }
 
-/// Powers of one base for as many heads as the next power of two, the even ones first, cut to the heads.
+/// The powers of one base for the next power of two of heads, the even ones first, truncated to the heads.
 ///
 /// # Source
-/// The same paper, as MPT takes it, with a steepest slope of `2⁻⁸`.
+/// The same paper, in the form of MPT, with a smallest slope of `2⁻⁸`.
 pub(super) fn interleaved(n_heads: usize) -> Vec<f32> {
     let whole = n_heads.next_power_of_two();
     let slope = |k: usize| 1.0 / 2f32.powf(k as f32 * (8.0 / whole as f32));
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_power_of_two_of_heads_has_the_same_slopes_either_way() {
+    fn a_power_of_two_of_heads_has_the_same_slopes_in_both_forms() {
         let expected = [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625];
         assert_eq!(appended(8), expected);
         assert_eq!(interleaved(8), expected);

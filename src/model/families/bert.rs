@@ -1,24 +1,26 @@
 //! BERT: an encoder; norms after each sum, token types, a masked-language head.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Kind, Param, Part, Place};
 use crate::model::spec::{
-    Activation, Attention, Direction, Embedding, Head, Mlp, Placement, Positions, Sizes, Spec,
+    ActivationFn, Attention, AttentionDirection, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes,
+    Spec,
 };
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, ParamKind, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "bert", spec, source, prefix: "bert." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    alike(config, "bert", 0)
+    common_spec(config, "bert", 0)
 }
 
-/// What BERT and RoBERTa have in common; positions begin at row `offset` of their table.
-pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Result<Spec> {
+/// The common part of BERT and RoBERTa; positions begin at row `offset` of their table.
+pub(super) fn common_spec(config: &Config, family: &'static str, offset: usize) -> Result<Spec> {
     config.only("is_decoder", false)?;
     config.only("position_embedding_type", "absolute")?;
-    let activation = config.activation("hidden_act", Activation::Gelu)?;
+    let activation = config.activation("hidden_act", ActivationFn::Gelu)?;
     let n_types = config.maybe_count("type_vocab_size")?.unwrap_or(2);
     let n_rows = config.count("max_position_embeddings")?;
     let sizes = Sizes {
@@ -30,7 +32,7 @@ pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Res
         n_context: n_rows.saturating_sub(offset),
     };
     let plain = encoder_spec(family, sizes, activation, config.flag_or("tie_word_embeddings", true)?);
-    let positions = Positions::Learned { offset };
+    let positions = PositionEmbedding::Learned { offset };
     Ok(Spec {
         embedding: Embedding { positions, n_token_types: Some(n_types), ..plain.embedding },
         norm_eps: config.number_or("layer_norm_eps", 1e-12)?,
@@ -38,13 +40,17 @@ pub(super) fn alike(config: &Config, family: &'static str, offset: usize) -> Res
     })
 }
 
-/// The plainest encoder: learned positions, a norm on the embedding and after each sum, and a head that
-/// turns each row before it is unembedded.
-pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: Activation, tied: bool) -> Spec {
+/// The simplest encoder: learned positions, a norm on the embedding and after each sum, and a head with a transformation
+/// before the unembedding.
+pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: ActivationFn, tied: bool) -> Spec {
     let plain = Spec::plain(family, sizes);
     Spec {
-        embedding: Embedding { positions: Positions::Learned { offset: 0 }, norm: true, ..plain.embedding },
-        attention: Attention { direction: Direction::Bidirectional, ..plain.attention },
+        embedding: Embedding {
+            positions: PositionEmbedding::Learned { offset: 0 },
+            norm: true,
+            ..plain.embedding
+        },
+        attention: Attention { direction: AttentionDirection::Bidirectional, ..plain.attention },
         norm_eps: 1e-12,
         placement: Placement::AfterSum,
         mlp: Mlp::Plain(activation),
@@ -53,28 +59,28 @@ pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: Activ
     }
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
+fn source(spec: &Spec, param: Param) -> TensorSource {
     let is_tied = spec.head.is_some_and(|head| head.tied);
     match param.place {
-        Place::HeadDense => Source::whole("cls.predictions.transform.dense", param),
-        Place::HeadNorm => Source::whole("cls.predictions.transform.LayerNorm", param),
-        Place::Unembed if param.kind == Kind::Bias && is_tied => {
-            Source::named("cls.predictions.bias".into(), Rows::All)
+        Place::HeadDense => TensorSource::whole("cls.predictions.transform.dense", param),
+        Place::HeadNorm => TensorSource::whole("cls.predictions.transform.LayerNorm", param),
+        Place::Unembed if param.kind == ParamKind::Bias && is_tied => {
+            TensorSource::named("cls.predictions.bias".into(), SliceRows::All)
         }
-        Place::Unembed => Source::whole("cls.predictions.decoder", param),
+        Place::Unembed => TensorSource::whole("cls.predictions.decoder", param),
         _ => encoder_source(param),
     }
 }
 
-/// Names of the encoder, which RoBERTa shares.
-pub(super) fn encoder_source(param: Param) -> Source {
-    use Part::*;
+/// The tensor names of the encoder, which RoBERTa shares.
+pub(super) fn encoder_source(param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::Positions => return Source::whole("embeddings.position_embeddings", param),
-        Place::TokenTypes => return Source::whole("embeddings.token_type_embeddings", param),
-        Place::EmbedNorm => return Source::whole("embeddings.LayerNorm", param),
+        Place::Positions => return TensorSource::whole("embeddings.position_embeddings", param),
+        Place::TokenTypes => return TensorSource::whole("embeddings.token_type_embeddings", param),
+        Place::EmbedNorm => return TensorSource::whole("embeddings.LayerNorm", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embeddings.word_embeddings", param),
+        _ => return TensorSource::whole("embeddings.word_embeddings", param),
     };
     let stem = match part {
         Query => "attention.self.query",
@@ -86,5 +92,5 @@ pub(super) fn encoder_source(param: Param) -> Source {
         Down => "output.dense",
         _ => "intermediate.dense",
     };
-    Source::whole(format!("encoder.layer.{l}.{stem}"), param)
+    TensorSource::whole(format!("encoder.layer.{l}.{stem}"), param)
 }

@@ -1,10 +1,14 @@
-//! BLOOM: ALiBi, a norm on the embeddings, fused `query_key_value` a head.
+//! BLOOM: ALiBi, a norm on the embeddings, fused `query_key_value` per head.
 
-use super::{Config, Family, alibi};
+use super::alibi;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Alibi, Embedding, Head, Layer, Mlp, Position, Rounding, Sizes, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::spec::{
+    ActivationFn, Alibi, Embedding, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,
+};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "bloom", spec, source, prefix: "transformer." };
 
@@ -25,34 +29,34 @@ fn spec(config: &Config) -> Result<Spec> {
     };
     Ok(Spec {
         embedding: Embedding { norm: true, ..Embedding::PLAIN },
-        layers: Layer::all(n_layers, Position::Alibi(alibi)),
+        layers: Layer::all(n_layers, PositionEncoding::Alibi(alibi)),
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        mlp: Mlp::Plain(Activation::GeluTanh),
+        mlp: Mlp::Plain(ActivationFn::GeluTanh),
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
         ..Spec::plain("bloom", sizes)
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::EmbedNorm => return Source::whole("word_embeddings_layernorm", param),
-        Place::FinalNorm => return Source::whole("ln_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::EmbedNorm => return TensorSource::whole("word_embeddings_layernorm", param),
+        Place::FinalNorm => return TensorSource::whole("ln_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("word_embeddings", param),
+        _ => return TensorSource::whole("word_embeddings", param),
     };
     let d = spec.d_head;
-    let fused = |index: usize| Rows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
+    let fused = |index: usize| SliceRows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
     let (stem, rows) = match part {
         Query => ("self_attention.query_key_value", fused(0)),
         Key => ("self_attention.query_key_value", fused(1)),
         Value => ("self_attention.query_key_value", fused(2)),
-        AttnOut => ("self_attention.dense", Rows::All),
-        AttnNorm => ("input_layernorm", Rows::All),
-        MlpNorm => ("post_attention_layernorm", Rows::All),
-        Down => ("mlp.dense_4h_to_h", Rows::All),
-        _ => ("mlp.dense_h_to_4h", Rows::All),
+        AttnOut => ("self_attention.dense", SliceRows::All),
+        AttnNorm => ("input_layernorm", SliceRows::All),
+        MlpNorm => ("post_attention_layernorm", SliceRows::All),
+        Down => ("mlp.dense_4h_to_h", SliceRows::All),
+        _ => ("mlp.dense_h_to_4h", SliceRows::All),
     };
-    Source::rows(format!("h.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("h.{l}.{stem}"), param, rows)
 }

@@ -1,11 +1,14 @@
-//! ChatGLM3 and GLM-4-9b as their own repositories keep them: GLM under other names.
+//! ChatGLM3 and GLM-4-9b in their own repositories' format: GLM with other names.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{Activation, Attention, Biases, Head, Layer, Mlp, NormKind, Position, Sizes, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::spec::{
+    ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,
+};
+use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "chatglm", spec, source, prefix: "transformer." };
 
@@ -38,36 +41,36 @@ fn spec(config: &Config) -> Result<Spec> {
         n_kv_heads: config.count("multi_query_group_num")?,
         d_head,
         attention: Attention::causal(d_head),
-        layers: Layer::all(n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),
         norm: NormKind::RmsNorm,
         norm_eps: config.number_or("layernorm_epsilon", 1e-5)?,
-        mlp: Mlp::Gated(Activation::Silu),
+        mlp: Mlp::Gated(ActivationFn::Silu),
         biases: Biases { qkv: config.flag_or("add_qkv_bias", false)?, ..Biases::NONE },
         head: Some(Head::plain(false)),
         ..Spec::plain("chatglm", sizes)
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("encoder.final_layernorm", param),
-        Place::Unembed => return Source::whole("output_layer", param),
+        Place::FinalNorm => return TensorSource::whole("encoder.final_layernorm", param),
+        Place::Unembed => return TensorSource::whole("output_layer", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embedding.word_embeddings", param),
+        _ => return TensorSource::whole("embedding.word_embeddings", param),
     };
     let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
-    let fused = |from| Rows::after(from, q + 2 * kv);
+    let fused = |from| SliceRows::after(from, q + 2 * kv);
     let (stem, rows) = match part {
         Query => ("self_attention.query_key_value", fused(0)),
         Key => ("self_attention.query_key_value", fused(q)),
         Value => ("self_attention.query_key_value", fused(q + kv)),
-        AttnOut => ("self_attention.dense", Rows::All),
-        AttnNorm => ("input_layernorm", Rows::All),
-        MlpNorm => ("post_attention_layernorm", Rows::All),
-        Gate => ("mlp.dense_h_to_4h", Rows::after(0, 2 * spec.d_mlp)),
-        Up => ("mlp.dense_h_to_4h", Rows::after(spec.d_mlp, 2 * spec.d_mlp)),
-        _ => ("mlp.dense_4h_to_h", Rows::All),
+        AttnOut => ("self_attention.dense", SliceRows::All),
+        AttnNorm => ("input_layernorm", SliceRows::All),
+        MlpNorm => ("post_attention_layernorm", SliceRows::All),
+        Gate => ("mlp.dense_h_to_4h", SliceRows::after(0, 2 * spec.d_mlp)),
+        Up => ("mlp.dense_h_to_4h", SliceRows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        _ => ("mlp.dense_4h_to_h", SliceRows::All),
     };
-    Source::rows(format!("encoder.layers.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("encoder.layers.{l}.{stem}"), param, rows)
 }

@@ -1,23 +1,23 @@
-//! A config.json, read field by field; what changes numbers and is not read is refused by name.
+//! A config.json, read field by field; a field that may change numbers and is not read is refused by name.
 
 use super::{harmless, reference};
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::spec::Activation;
+use crate::model::spec::ActivationFn;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// A config.json, where it came from, and which of its fields were read.
+/// A config.json, its path, and the fields that were read so far.
 ///
-/// A field that is `null` counts as left out, as transformers takes it.
+/// A field that is `null` counts as missing, as in transformers.
 pub struct Config {
     path: PathBuf,
-    /// Before a field's name in errors, where the config is an object inside another.
+    /// The prefix of field names in errors, for an object inside another config.
     within: String,
     fields: Map<String, Value>,
-    /// Whether the checkpoint brings code of its own, which may read what transformers passes over.
+    /// True if the checkpoint has its own code, which may read fields that transformers ignores.
     has_own_code: bool,
     read: RefCell<BTreeSet<String>>,
 }
@@ -41,22 +41,22 @@ impl Config {
         Config { path, within, fields, has_own_code, read: RefCell::default() }
     }
 
-    /// The file it came from.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A field that is there under its own name or the family's other one, noted as read.
+    /// A field by its own name or the family's other name, marked as read.
     fn field(&self, name: &str) -> Option<&Value> {
-        let there = |name: &str| {
+        let get = |name: &str| {
             self.read.borrow_mut().insert(name.to_string());
             self.fields.get(name).filter(|value| !value.is_null())
         };
-        let own = there(name);
-        reference::alias(self.model_type(), name).and_then(there).or(own)
+        let own = get(name);
+        reference::alias(self.model_type(), name).and_then(get).or(own)
     }
 
-    /// The family's name where this is a whole config.json, else nothing.
+    /// The family's name, empty for an object inside a config.
     fn model_type(&self) -> &str {
         let name = self.fields.get("model_type").and_then(Value::as_str);
         name.filter(|_| self.within.is_empty()).unwrap_or_default()
@@ -81,13 +81,13 @@ impl Config {
         self.required(name, found)
     }
 
-    /// A whole number, at least 1, if the field is there.
+    /// A whole number, at least 1, if the field exists.
     pub fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
         let positive = |value: &Value| value.as_u64().filter(|n| *n > 0).map(|n| n as usize);
         self.typed(name, positive, "a whole number of at least 1")
     }
 
-    /// A whole number, at least 1, under the first of these names that is there.
+    /// A whole number, at least 1, by the first of these names that exists.
     pub fn count_of(&self, names: &[&str]) -> Result<usize> {
         let found = names.iter().find_map(|name| self.maybe_count(name).transpose()).transpose()?;
         self.required(names[0], found)
@@ -99,45 +99,45 @@ impl Config {
         self.required(name, found)
     }
 
-    /// A number, if the field is there.
+    /// A number, if the field exists.
     pub fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
         self.typed(name, Value::as_f64, "a number")
     }
 
-    /// A number, or what the family takes where the field is left out.
+    /// A number, or the family's default.
     pub fn number_or(&self, name: &str, default: f64) -> Result<f64> {
         Ok(self.maybe_number(name)?.unwrap_or(default))
     }
 
-    /// True or false, or what the family takes where the field is left out.
+    /// True or false, or the family's default.
     pub fn flag_or(&self, name: &str, default: bool) -> Result<bool> {
         Ok(self.typed(name, Value::as_bool, "true or false")?.unwrap_or(default))
     }
 
-    /// A word, if the field is there.
+    /// A text, if the field exists.
     pub fn maybe_text(&self, name: &str) -> Result<Option<String>> {
         self.typed(name, |value| value.as_str().map(str::to_string), "a word")
     }
 
-    /// A list of whole numbers, if the field is there.
+    /// A list of whole numbers, if the field exists.
     pub fn maybe_counts(&self, name: &str) -> Result<Option<Vec<usize>>> {
         let counts = |value: &Value| value.as_array()?.iter().map(|n| Some(n.as_u64()? as usize)).collect();
         self.typed(name, counts, "a list of whole numbers")
     }
 
-    /// A list of numbers, if the field is there.
+    /// A list of numbers, if the field exists.
     pub fn maybe_numbers(&self, name: &str) -> Result<Option<Vec<f64>>> {
         let numbers = |value: &Value| value.as_array()?.iter().map(Value::as_f64).collect();
         self.typed(name, numbers, "a list of numbers")
     }
 
-    /// A list of words, if the field is there.
+    /// A list of texts, if the field exists.
     pub fn maybe_texts(&self, name: &str) -> Result<Option<Vec<String>>> {
         let texts = |value: &Value| value.as_array()?.iter().map(|v| Some(v.as_str()?.to_string())).collect();
         self.typed(name, texts, "a list of words")
     }
 
-    /// Lists of words, each with how often it follows itself, multiplied out (GPT-Neo), if the field is there.
+    /// Lists of texts, each repeated by its count and concatenated (GPT-Neo), if the field exists.
     pub fn runs_of_words(&self, name: &str) -> Result<Option<Vec<String>>> {
         let runs = self.typed(
             name,
@@ -152,14 +152,14 @@ impl Config {
         Ok(Some(words.concat().into_iter().map(str::to_string).collect()))
     }
 
-    /// The activation that a field names, or the family's own.
-    pub fn activation(&self, name: &str, default: Activation) -> Result<Activation> {
+    /// The activation function that a field names, or the family's default.
+    pub fn activation(&self, name: &str, default: ActivationFn) -> Result<ActivationFn> {
         let Some(found) = self.maybe_text(name)? else { return Ok(default) };
-        let known = || self.unsupported(name, &found, format!("one of {} is", Activation::KNOWN));
-        Activation::from_hugging_face(&found).ok_or_else(known)
+        let known = || self.unsupported(name, &found, format!("one of {} is", ActivationFn::KNOWN));
+        ActivationFn::from_hugging_face(&found).ok_or_else(known)
     }
 
-    /// An object within the config, if it is there; its fields are refused like any others.
+    /// An object inside the config, if it exists; its fields are checked like all others.
     pub fn object(&self, name: &str) -> Result<Option<Config>> {
         let fields = self.typed(name, |value| value.as_object().cloned(), "an object")?;
         let within = format!("{}{name}.", self.within);
@@ -167,41 +167,41 @@ impl Config {
         Ok(fields.map(|fields| Config { within, has_own_code, ..Config::of(&self.path, fields) }))
     }
 
-    /// Refuses a field whose value is not the one that is honoured; left out is as good.
-    pub fn only(&self, name: &str, honoured: impl Into<Value>) -> Result<()> {
-        let honoured = honoured.into();
-        let same = |value: &Value| match (value.as_f64(), honoured.as_f64()) {
+    /// Refuses a field with another value than the supported one; a missing field is accepted.
+    pub fn only(&self, name: &str, supported: impl Into<Value>) -> Result<()> {
+        let supported = supported.into();
+        let same = |value: &Value| match (value.as_f64(), supported.as_f64()) {
             (Some(a), Some(b)) => a == b,
-            _ => *value == honoured,
+            _ => *value == supported,
         };
         match self.field(name) {
-            Some(value) if !same(value) => Err(self.unsupported(name, value, format!("only {honoured} is"))),
+            Some(value) if !same(value) => Err(self.unsupported(name, value, format!("only {supported} is"))),
             _ => Ok(()),
         }
     }
 
-    /// Whether it has no field at all.
+    /// True if it has no field.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// Whether a field stands in the file and is `null`.
+    /// True if a field exists and is `null`.
     pub fn is_null(&self, name: &str) -> bool {
         self.read.borrow_mut().insert(name.to_string());
         self.fields.get(name).is_some_and(Value::is_null)
     }
 
-    /// Whether a field stands in the file, be it `null`.
+    /// True if a field exists, even as `null`.
     pub fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)
     }
 
-    /// Notes fields that transformers does not read for this family either.
+    /// Marks fields as read that transformers does not read for this family either.
     pub fn unread(&self, names: &[&str]) {
         self.read.borrow_mut().extend(names.iter().map(|name| name.to_string()));
     }
 
-    /// Refuses a value that the forward pass does not honour.
+    /// The error for a value that the forward pass does not support.
     pub fn unsupported(&self, field: &str, value: impl ToString, expected: impl ToString) -> Error {
         Error::UnsupportedConfig {
             path: self.path.clone(),
@@ -213,25 +213,26 @@ impl Config {
 
     /// Refuses every field that was not read and may change numbers.
     ///
-    /// Those are the fields that transformers reads in this family. What it passes over changes no number,
-    /// unless the checkpoint brings code of its own: then only what is known to be harmless is passed over.
+    /// These are the fields that transformers reads for this family. Other fields change no number, unless the checkpoint has
+    /// its own code: then only fields that are known to be harmless are accepted.
     ///
     /// # Errors
-    /// [`Error::UnsupportedConfig`] naming the first such field.
+    /// [`Error::UnsupportedConfig`] with the first such field.
     pub fn finish(&self) -> Result<()> {
         let read = self.read.borrow();
         for (name, value) in &self.fields {
             if read.contains(name) || value.is_null() {
                 continue;
             }
-            if let Some(reason) = self.why_refused(name, value) {
+            if let Some(reason) = self.refusal(name, value) {
                 return Err(self.unsupported(name, value, reason));
             }
         }
         Ok(())
     }
 
-    fn why_refused(&self, name: &str, value: &Value) -> Option<String> {
+    /// The reason for which an unread field is refused, if it is.
+    fn refusal(&self, name: &str, value: &Value) -> Option<String> {
         let is_rotation = self.within.starts_with("rope_");
         let known =
             if is_rotation { reference::of_rotation() } else { reference::of_family(self.model_type()) };
@@ -241,31 +242,31 @@ impl Config {
             return (!harmless::is_harmless(name)).then(|| unknown.into());
         };
         if is_rotation {
-            // Its numbers and lists are read as its kind of scaling takes them; objects are of layers.
+            // Its numbers and lists are read by kind of scaling; objects belong to layers.
             let is_of_layers =
                 value.is_object().then(|| "one rotation for all layers is, in this family".into());
-            return is_of_layers.or_else(|| self.slip(name, known));
+            return is_of_layers.or_else(|| self.typo(name, known));
         }
         if known.contains(name) {
             return Some("transformers reads it in this family, and mappa does not".into());
         }
-        self.slip(name, known)
+        self.typo(name, known)
     }
 
-    /// The field that may have been meant by one that nobody reads.
-    fn slip(&self, name: &str, known: &BTreeSet<String>) -> Option<String> {
-        let is_left_out =
-            |meant: &&String| !self.fields.contains_key(*meant) && reference::is_slip(name, meant);
-        let meant = known.iter().find(is_left_out).filter(|_| !harmless::is_harmless(name))?;
+    /// The error for an unread field whose name may be a typo of another field.
+    fn typo(&self, name: &str, known: &BTreeSet<String>) -> Option<String> {
+        let is_missing =
+            |meant: &&String| !self.fields.contains_key(*meant) && reference::is_typo(name, meant);
+        let meant = known.iter().find(is_missing).filter(|_| !harmless::is_harmless(name))?;
         Some(format!("nobody reads it: write `{meant}`, which is left out, or take it out of config.json"))
     }
 }
 
-/// A list of words and how often it follows itself.
+/// A list of texts, repeated by its count.
 fn run_of_words(value: &Value) -> Option<Vec<&str>> {
-    const MOST: u64 = 10_000; // far more than any model has layers
+    const MAX: u64 = 10_000; // far more than any model has layers
     let [words, times] = value.as_array()?.as_slice() else { return None };
     let words: Option<Vec<&str>> = words.as_array()?.iter().map(Value::as_str).collect();
-    let times = times.as_u64().filter(|times| *times <= MOST)?;
+    let times = times.as_u64().filter(|times| *times <= MAX)?;
     Some(words?.repeat(times as usize))
 }

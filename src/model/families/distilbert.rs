@@ -1,15 +1,17 @@
 //! DistilBERT: BERT without token types, under its own names.
 
-use super::{Config, Family, bert};
+use super::bert;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Sizes, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::{ActivationFn, Sizes, Spec};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "distilbert", spec, source, prefix: "distilbert." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let activation = config.activation("activation", Activation::Gelu)?;
+    let activation = config.activation("activation", ActivationFn::Gelu)?;
     let sizes = Sizes {
         d_model: config.count("dim")?,
         n_layers: config.count("n_layers")?,
@@ -22,16 +24,16 @@ fn spec(config: &Config) -> Result<Spec> {
     Ok(bert::encoder_spec("distilbert", sizes, activation, is_tied))
 }
 
-fn source(_: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(_: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::Positions => return Source::whole("embeddings.position_embeddings", param),
-        Place::EmbedNorm => return Source::whole("embeddings.LayerNorm", param),
-        Place::HeadDense => return Source::whole("vocab_transform", param),
-        Place::HeadNorm => return Source::whole("vocab_layer_norm", param),
-        Place::Unembed => return Source::whole("vocab_projector", param),
+        Place::Positions => return TensorSource::whole("embeddings.position_embeddings", param),
+        Place::EmbedNorm => return TensorSource::whole("embeddings.LayerNorm", param),
+        Place::HeadDense => return TensorSource::whole("vocab_transform", param),
+        Place::HeadNorm => return TensorSource::whole("vocab_layer_norm", param),
+        Place::Unembed => return TensorSource::whole("vocab_projector", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embeddings.word_embeddings", param),
+        _ => return TensorSource::whole("embeddings.word_embeddings", param),
     };
     let stem = match part {
         AttnNorm => "sa_layer_norm",
@@ -43,5 +45,5 @@ fn source(_: &Spec, param: Param) -> Source {
         Down => "ffn.lin2",
         _ => "ffn.lin1",
     };
-    Source::whole(format!("transformer.layer.{l}.{stem}"), param)
+    TensorSource::whole(format!("transformer.layer.{l}.{stem}"), param)
 }

@@ -1,18 +1,20 @@
 //! Falcon, both generations and the RefinedWeb models: multi-query, parallel, rotary or ALiBi.
 
+use super::config::Config;
+use super::family::Family;
 use super::rope::WHOLE;
-use super::{Config, Family, alibi, rope};
+use super::{alibi, rope};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{
-    Activation, Alibi, Biases, BlockKind, Head, Layer, Mlp, Position, Rounding, Sizes, Spec,
+    ActivationFn, Alibi, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,
 };
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.only("apply_residual_connection_post_layernorm", false)?; // what the family's first code reads
+    config.only("apply_residual_connection_post_layernorm", false)?; // read by the family's first code
     config.unread(&["ff_factor"]);
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
@@ -23,14 +25,14 @@ fn spec(config: &Config) -> Result<Spec> {
     let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
     let n_kv_heads = match (is_new, is_multi_query) {
         (true, _) => stated,
-        (false, true) => 1, // whatever `num_kv_heads` says
+        (false, true) => 1, // for any `num_kv_heads`
         (false, false) => n_heads,
     };
     let position = if config.flag_or("alibi", false)? {
         config.unread(&rope::FIELDS);
-        Position::Alibi(Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::Bf16 })
+        PositionEncoding::Alibi(Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::Bf16 })
     } else {
-        Position::Rotary(rope::rotary(config, d_head, WHOLE)?)
+        PositionEncoding::Rotary(rope::rotary(config, d_head, WHOLE)?)
     };
     let bias = config.flag_or("bias", false)?;
     let sizes = Sizes {
@@ -46,7 +48,7 @@ fn spec(config: &Config) -> Result<Spec> {
         layers: Layer::all(n_layers, position),
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
         block: block(config, is_new)?,
-        mlp: Mlp::Plain(config.activation("activation", Activation::Gelu)?),
+        mlp: Mlp::Plain(config.activation("activation", ActivationFn::Gelu)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: bias },
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
         ..Spec::plain("falcon", sizes)
@@ -54,7 +56,7 @@ fn spec(config: &Config) -> Result<Spec> {
 }
 
 fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
-    // `null` is as good as false, as transformers asks for truth alone.
+    // `null` is false, as transformers tests for truth.
     let is_parallel = !config.is_null("parallel_attn") && config.flag_or("parallel_attn", true)?;
     let n_norms = config.maybe_count("num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
     match (is_parallel, is_new, n_norms) {
@@ -70,28 +72,28 @@ fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
     }
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("ln_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::FinalNorm => return TensorSource::whole("ln_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("word_embeddings", param),
+        _ => return TensorSource::whole("word_embeddings", param),
     };
-    // Each key/value head stands after its queries; one for all is the case of a single group.
+    // Each key/value head follows its queries; one for all queries is the case of a single group.
     let (d, group) = (spec.d_head, spec.n_heads / spec.n_kv_heads);
-    let fused = |from| Rows::Of { groups: spec.n_kv_heads, of: (group + 2) * d, from };
+    let fused = |from| SliceRows::Of { groups: spec.n_kv_heads, of: (group + 2) * d, from };
     let (stem, rows) = match part {
         Query => ("self_attention.query_key_value", fused(0)),
         Key => ("self_attention.query_key_value", fused(group * d)),
         Value => ("self_attention.query_key_value", fused((group + 1) * d)),
-        AttnOut => ("self_attention.dense", Rows::All),
-        AttnNorm if spec.block == BlockKind::Parallel => ("ln_attn", Rows::All),
-        MlpNorm if spec.block == BlockKind::Parallel => ("ln_mlp", Rows::All),
-        AttnNorm => ("input_layernorm", Rows::All),
-        MlpNorm => ("post_attention_layernorm", Rows::All),
-        Down => ("mlp.dense_4h_to_h", Rows::All),
-        _ => ("mlp.dense_h_to_4h", Rows::All),
+        AttnOut => ("self_attention.dense", SliceRows::All),
+        AttnNorm if spec.block == BlockKind::Parallel => ("ln_attn", SliceRows::All),
+        MlpNorm if spec.block == BlockKind::Parallel => ("ln_mlp", SliceRows::All),
+        AttnNorm => ("input_layernorm", SliceRows::All),
+        MlpNorm => ("post_attention_layernorm", SliceRows::All),
+        Down => ("mlp.dense_4h_to_h", SliceRows::All),
+        _ => ("mlp.dense_h_to_4h", SliceRows::All),
     };
-    Source::rows(format!("h.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("h.{l}.{stem}"), param, rows)
 }

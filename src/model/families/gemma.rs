@@ -1,34 +1,36 @@
-//! Gemma: a Llama with scaled embeddings, norms by `1 + weight`, and tanh-gelu under whatever name.
+//! Gemma: a Llama with scaled embeddings, norms by `1 + weight`, and tanh-gelu by any name.
 
+use super::config::Config;
+use super::family::Family;
+use super::llama;
 use super::rope::{WHOLE, rotary};
-use super::{Config, Family, llama};
 use crate::error::Result;
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Activation, Biases, Embedding, Head, Mlp, NormKind, Spec};
+use crate::model::spec::Rotary;
+use crate::model::spec::{ActivationFn, Biases, Embedding, Head, Mlp, NormKind, Spec};
 
 pub(super) const FAMILY: Family =
     Family { model_type: "gemma", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
     let d_head = d_head(config)?;
-    let spec = alike(config, "gemma", rotary(config, d_head, WHOLE)?)?;
+    let spec = common_spec(config, "gemma", rotary(config, d_head, WHOLE)?)?;
     config.unread(&["hidden_activation"]);
-    // Early configs say `gelu` and mean its tanh approximation.
-    let activation = match config.activation("hidden_act", Activation::GeluTanh)? {
-        Activation::Gelu => Activation::GeluTanh,
+    // Early configs have `gelu` for its tanh approximation.
+    let activation = match config.activation("hidden_act", ActivationFn::GeluTanh)? {
+        ActivationFn::Gelu => ActivationFn::GeluTanh,
         other => other,
     };
     Ok(Spec { mlp: Mlp::Gated(activation), ..spec })
 }
 
-/// The width of a head: 256 where it is left out, not `d_model / n_heads`, so it is never guessed.
+/// The width of a head; its default is 256, not `d_model / n_heads`, so it is never guessed.
 pub(super) fn d_head(config: &Config) -> Result<usize> {
     config.count("head_dim")
 }
 
-/// What the three Gemmas have in common.
-pub(super) fn alike(config: &Config, family: &'static str, rotary: Rotary) -> Result<Spec> {
-    let spec = llama::turned(config, family, (d_head(config)?, rotary))?;
+/// The common part of the three Gemmas.
+pub(super) fn common_spec(config: &Config, family: &'static str, rotary: Rotary) -> Result<Spec> {
+    let spec = llama::rotated_spec(config, family, d_head(config)?, rotary)?;
     let bias = config.flag_or("attention_bias", false)?;
     Ok(Spec {
         embedding: Embedding { scale: (spec.d_model as f64).sqrt(), ..Embedding::PLAIN },

@@ -1,25 +1,26 @@
 //! Gemma 3: Gemma 2 without the cap on scores, with norms on queries and keys and two rotary bases.
 
+use super::config::Config;
+use super::family::Family;
 use super::gemma::d_head;
 use super::gemma2::{sandwich, source};
-use super::layers::slides;
-use super::{Config, Family, rope};
+use super::layers::{slides, window};
+use super::rope;
 use crate::error::{Error, Result};
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Attention, Head, Layer, NormKind, Position, QkNorm, QkNormOver, Spec};
+use crate::model::spec::Rotary;
+use crate::model::spec::{Attention, Head, Layer, NormKind, PositionEncoding, QkNorm, QkNormOver, Spec};
 
 pub(super) const FAMILY: Family = Family { model_type: "gemma3_text", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
     let (full, sliding) = rotations(config)?;
     let mut spec = sandwich(config, "gemma3_text", full.clone())?;
-    let usual = if config.has("sliding_window") { None } else { Some(4096) };
-    let window = config.maybe_count("sliding_window")?.or(usual);
+    let window = window(config)?;
     let every = config.maybe_count("sliding_window_pattern")?.unwrap_or(6);
     let slides = slides(config, spec.n_layers, |l| !(l + 1).is_multiple_of(every))?;
     let layer = |slides: bool| Layer {
         window: window.filter(|_| slides),
-        position: Position::Rotary(if slides { sliding.clone() } else { full.clone() }),
+        position: PositionEncoding::Rotary(if slides { sliding.clone() } else { full.clone() }),
     };
     spec.layers = slides.into_iter().map(layer).collect();
     if let Some(cap) = config.maybe_number("attn_logit_softcapping")? {
@@ -34,20 +35,20 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-/// The rotation of layers that see all, and of those that slide.
+/// The rotation of layers with full attention, and of those with a window.
 fn rotations(config: &Config) -> Result<(Rotary, Rotary)> {
     let d_head = d_head(config)?;
-    let plain = |name, usual| Ok::<_, Error>(Rotary::plain(d_head, config.number_or(name, usual)?));
+    let plain = |name, default| Ok::<_, Error>(Rotary::plain(d_head, config.number_or(name, default)?));
     let (full, sliding) = (plain("rope_theta", 1_000_000.0)?, plain("rope_local_base_freq", 10_000.0)?);
     let older = config.object("rope_scaling")?.filter(|older| !older.is_empty());
     if let Some(both) = config.object("rope_parameters")? {
         if older.is_some() {
-            // transformers writes its fields over those of full attention: two tellings of one rotation.
+            // transformers overwrites the fields of full attention with it: two descriptions of one rotation.
             return Err(config.unsupported("rope_scaling", "there", "one of it and rope_parameters is"));
         }
-        let kind = |name: &str, usual: Rotary| match both.object(name)? {
-            Some(kind) => rope::rotary_of_kind(config, &kind, &both, usual),
-            None => Ok(usual),
+        let kind = |name: &str, default: Rotary| match both.object(name)? {
+            Some(kind) => rope::rotary_of_kind(config, &kind, &both, default),
+            None => Ok(default),
         };
         let found = (kind("full_attention", full)?, kind("sliding_attention", sliding)?);
         both.finish()?;
@@ -56,8 +57,8 @@ fn rotations(config: &Config) -> Result<(Rotary, Rotary)> {
     let Some(older) = older else { return Ok((full, sliding)) };
     let full = Rotary { theta: older.number_or("rope_theta", full.theta)?, ..full };
     if !older.has("rope_type") {
-        return Ok((full, sliding)); // transformers does not look at the older `type` here
+        return Ok((full, sliding)); // transformers ignores the older `type` here
     }
-    let usual = rope::Usual { theta: full.theta, ..rope::WHOLE };
-    Ok((rope::rotary(config, d_head, usual)?, sliding))
+    let defaults = rope::Defaults { theta: full.theta, ..rope::WHOLE };
+    Ok((rope::rotary(config, d_head, defaults)?, sliding))
 }

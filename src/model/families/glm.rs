@@ -1,24 +1,26 @@
 //! GLM: a Llama with half of each head rotated in interleaved pairs, and gate and up in one matrix.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::config::Config;
+use super::family::Family;
+use super::llama;
+use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::RotaryLayout;
+use crate::model::spec::RotaryLayout;
 use crate::model::spec::{Biases, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "glm", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    alike(config, "glm")
+    common_spec(config, "glm")
 }
 
-/// What GLM and GLM-4 have in common.
-pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
-    config.count("head_dim")?; // 128 where it is left out, not d_model / n_heads: never guessed
-    let usual = Usual { layout: RotaryLayout::Interleaved, share: Some(0.5), ..WHOLE };
-    let spec = llama::alike(config, family, usual)?;
+/// The common part of GLM and GLM-4.
+pub(super) fn common_spec(config: &Config, family: &'static str) -> Result<Spec> {
+    config.count("head_dim")?; // its default is 128, not d_model / n_heads: never guessed
+    let defaults = Defaults { layout: RotaryLayout::Interleaved, share: Some(0.5), ..WHOLE };
+    let spec = llama::common_spec(config, family, defaults)?;
     Ok(Spec {
         norm_eps: config.number_or("rms_norm_eps", 1.5625e-7)?,
         biases: Biases { qkv: config.flag_or("attention_bias", true)?, ..Biases::NONE },
@@ -26,12 +28,14 @@ pub(super) fn alike(config: &Config, family: &'static str) -> Result<Spec> {
     })
 }
 
-pub(super) fn source(spec: &Spec, param: Param) -> Source {
-    let rows = |from| Rows::after(from, 2 * spec.d_mlp);
+pub(super) fn source(spec: &Spec, param: Param) -> TensorSource {
+    let rows = |from| SliceRows::after(from, 2 * spec.d_mlp);
     match param.place {
-        Place::Block(l, Part::Gate) => Source::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(0)),
-        Place::Block(l, Part::Up) => {
-            Source::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(spec.d_mlp))
+        Place::Block(l, BlockPart::Gate) => {
+            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(0))
+        }
+        Place::Block(l, BlockPart::Up) => {
+            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(spec.d_mlp))
         }
         _ => llama::source(spec, param),
     }

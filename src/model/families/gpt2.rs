@@ -1,16 +1,17 @@
 //! GPT-2: learned positions, LayerNorm, fused `c_attn` stored `[in, out]`.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Embedding, Head, Mlp, Positions, Sizes, Spec};
-use crate::model::weights::{Cut, Rows, Source};
+use crate::model::spec::{ActivationFn, Embedding, Head, Mlp, PositionEmbedding, Sizes, Spec};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{Slice, SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt2", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
     let d_model = config.count("n_embd")?;
-    config.maybe_count("n_ctx")?; // what older configs call n_positions
+    config.maybe_count("n_ctx")?; // the older name of n_positions
     config.only("scale_attn_weights", true)?;
     config.only("scale_attn_by_inverse_layer_idx", false)?;
     config.only("reorder_and_upcast_attn", false)?;
@@ -24,34 +25,34 @@ fn spec(config: &Config) -> Result<Spec> {
         n_context: config.count("n_positions")?,
     };
     Ok(Spec {
-        embedding: Embedding { positions: Positions::Learned { offset: 0 }, ..Embedding::PLAIN },
+        embedding: Embedding { positions: PositionEmbedding::Learned { offset: 0 }, ..Embedding::PLAIN },
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
+        mlp: Mlp::Plain(config.activation("activation_function", ActivationFn::GeluTanh)?),
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
         ..Spec::plain("gpt2", sizes)
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::Positions => return Source::whole("wpe", param),
-        Place::FinalNorm => return Source::whole("ln_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Positions => return TensorSource::whole("wpe", param),
+        Place::FinalNorm => return TensorSource::whole("ln_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("wte", param),
+        _ => return TensorSource::whole("wte", param),
     };
-    let fused = |index: usize| Rows::after(index * spec.d_model, 3 * spec.d_model);
+    let fused = |index: usize| SliceRows::after(index * spec.d_model, 3 * spec.d_model);
     let (stem, rows) = match part {
         Query => ("attn.c_attn", fused(0)),
         Key => ("attn.c_attn", fused(1)),
         Value => ("attn.c_attn", fused(2)),
-        AttnOut => ("attn.c_proj", Rows::All),
-        AttnNorm => ("ln_1", Rows::All),
-        MlpNorm => ("ln_2", Rows::All),
-        Down => ("mlp.c_proj", Rows::All),
-        _ => ("mlp.c_fc", Rows::All),
+        AttnOut => ("attn.c_proj", SliceRows::All),
+        AttnNorm => ("ln_1", SliceRows::All),
+        MlpNorm => ("ln_2", SliceRows::All),
+        Down => ("mlp.c_proj", SliceRows::All),
+        _ => ("mlp.c_fc", SliceRows::All),
     };
-    let source = Source::rows(format!("h.{l}.{stem}"), param, rows);
-    Source { cut: Cut { transposed: true, ..source.cut }, ..source }
+    let source = TensorSource::rows(format!("h.{l}.{stem}"), param, rows);
+    TensorSource { slice: Slice { transposed: true, ..source.slice }, ..source }
 }

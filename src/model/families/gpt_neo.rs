@@ -1,12 +1,14 @@
-//! GPT-Neo: GPT-2 with scores that are not scaled, every other layer a window, no biases on queries, keys, values.
+//! GPT-Neo: GPT-2 with unscaled scores, a window in every other layer, no biases on queries, keys, values.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{
-    Activation, Attention, Biases, Embedding, Head, Layer, Mlp, Position, Positions, Sizes, Spec,
+    ActivationFn, Attention, Biases, Embedding, Head, Layer, Mlp, PositionEmbedding, PositionEncoding, Sizes,
+    Spec,
 };
-use crate::model::weights::Source;
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neo", spec, source, prefix: "transformer." };
 
@@ -21,26 +23,27 @@ fn spec(config: &Config) -> Result<Spec> {
         n_context: config.count("max_position_embeddings")?,
     };
     let window = config.maybe_count("window_size")?.unwrap_or(256);
-    let layer = |slides: bool| Layer { window: slides.then_some(window), position: Position::Nothing };
+    let layer =
+        |slides: bool| Layer { window: slides.then_some(window), position: PositionEncoding::Nothing };
     let plain = Spec::plain("gpt_neo", sizes);
     Ok(Spec {
-        embedding: Embedding { positions: Positions::Learned { offset: 0 }, ..Embedding::PLAIN },
+        embedding: Embedding { positions: PositionEmbedding::Learned { offset: 0 }, ..Embedding::PLAIN },
         attention: Attention { scale: 1.0, ..plain.attention },
         layers: slides(config, n_layers)?.into_iter().map(layer).collect(),
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
-        mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
+        mlp: Mlp::Plain(config.activation("activation_function", ActivationFn::GeluTanh)?),
         biases: Biases { qkv: false, ..Biases::ALL },
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", true)?)),
         ..plain
     })
 }
 
-/// For each layer whether it looks at a window: `attention_layers`, or what `attention_types` multiplies out to.
+/// For each layer, true if its attention has a window: by `attention_layers`, or by the expanded `attention_types`.
 fn slides(config: &Config, n_layers: usize) -> Result<Vec<bool>> {
-    let multiplied = config.runs_of_words("attention_types")?;
-    let stated = config.maybe_texts("attention_layers")?.or(multiplied);
-    let usual = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
-    let names = stated.unwrap_or_else(usual);
+    let expanded = config.runs_of_words("attention_types")?;
+    let stated = config.maybe_texts("attention_layers")?.or(expanded);
+    let default = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
+    let names = stated.unwrap_or_else(default);
     if names.len() != n_layers {
         let expected = format!("a list of {n_layers}, one a layer, is");
         return Err(config.unsupported("attention_layers", format!("a list of {}", names.len()), expected));
@@ -53,14 +56,14 @@ fn slides(config: &Config, n_layers: usize) -> Result<Vec<bool>> {
     names.iter().map(kind).collect()
 }
 
-fn source(_: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(_: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::Positions => return Source::whole("wpe", param),
-        Place::FinalNorm => return Source::whole("ln_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Positions => return TensorSource::whole("wpe", param),
+        Place::FinalNorm => return TensorSource::whole("ln_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("wte", param),
+        _ => return TensorSource::whole("wte", param),
     };
     let stem = match part {
         AttnNorm => "ln_1",
@@ -72,5 +75,5 @@ fn source(_: &Spec, param: Param) -> Source {
         Down => "mlp.c_proj",
         _ => "mlp.c_fc",
     };
-    Source::whole(format!("h.{l}.{stem}"), param)
+    TensorSource::whole(format!("h.{l}.{stem}"), param)
 }

@@ -1,11 +1,12 @@
-//! GPT-NeoX (Pythia): partial rotary, parallel blocks with two norms, fused `query_key_value` a head.
+//! GPT-NeoX (Pythia): partial rotary, parallel blocks with two norms, fused `query_key_value` per head.
 
-use super::rope::{Usual, WHOLE, rotary};
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE, rotary};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Biases, BlockKind, Head, Layer, Mlp, Position, Sizes, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neox", spec, source, prefix: "gpt_neox." };
 
@@ -15,8 +16,8 @@ fn spec(config: &Config) -> Result<Spec> {
     let d_head = d_model / n_heads;
     config.only("head_dim", d_head)?;
     let names = ["rotary_emb_base", "rotary_pct"];
-    let rotary = rotary(config, d_head, Usual { share: Some(0.25), names, ..WHOLE })?;
-    config.unread(&["rope_theta", "partial_rotary_factor"]); // the family has its own names for them
+    let rotary = rotary(config, d_head, Defaults { share: Some(0.25), names, ..WHOLE })?;
+    config.unread(&["rope_theta", "partial_rotary_factor"]); // the family has other names for them
     let is_parallel = config.flag_or("use_parallel_residual", true)?;
     let bias = config.flag_or("attention_bias", true)?;
     let sizes = Sizes {
@@ -28,35 +29,35 @@ fn spec(config: &Config) -> Result<Spec> {
         n_context: config.count("max_position_embeddings")?,
     };
     Ok(Spec {
-        layers: Layer::all(n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),
         norm_eps: config.number_or("layer_norm_eps", 1e-5)?,
         block: if is_parallel { BlockKind::Parallel } else { BlockKind::Sequential },
-        mlp: Mlp::Plain(config.activation("hidden_act", Activation::Gelu)?),
+        mlp: Mlp::Plain(config.activation("hidden_act", ActivationFn::Gelu)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: true },
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
         ..Spec::plain("gpt_neox", sizes)
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("final_layer_norm", param),
-        Place::Unembed => return Source::whole("embed_out", param),
+        Place::FinalNorm => return TensorSource::whole("final_layer_norm", param),
+        Place::Unembed => return TensorSource::whole("embed_out", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embed_in", param),
+        _ => return TensorSource::whole("embed_in", param),
     };
     let d = spec.d_head;
-    let fused = |index: usize| Rows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
+    let fused = |index: usize| SliceRows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
     let (stem, rows) = match part {
         Query => ("attention.query_key_value", fused(0)),
         Key => ("attention.query_key_value", fused(1)),
         Value => ("attention.query_key_value", fused(2)),
-        AttnOut => ("attention.dense", Rows::All),
-        AttnNorm => ("input_layernorm", Rows::All),
-        MlpNorm => ("post_attention_layernorm", Rows::All),
-        Down => ("mlp.dense_4h_to_h", Rows::All),
-        _ => ("mlp.dense_h_to_4h", Rows::All),
+        AttnOut => ("attention.dense", SliceRows::All),
+        AttnNorm => ("input_layernorm", SliceRows::All),
+        MlpNorm => ("post_attention_layernorm", SliceRows::All),
+        Down => ("mlp.dense_4h_to_h", SliceRows::All),
+        _ => ("mlp.dense_h_to_4h", SliceRows::All),
     };
-    Source::rows(format!("layers.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("layers.{l}.{stem}"), param, rows)
 }

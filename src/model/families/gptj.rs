@@ -1,11 +1,12 @@
 //! GPT-J: parallel blocks with one norm, part of each head rotated in interleaved pairs.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{Activation, Biases, BlockKind, Head, Layer, Mlp, Position, Sizes, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
+use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "gptj", spec, source, prefix: "transformer." };
 
@@ -28,23 +29,23 @@ fn spec(config: &Config) -> Result<Spec> {
         n_context: config.count("n_positions")?,
     };
     Ok(Spec {
-        layers: Layer::all(n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
         block: BlockKind::ParallelOneNorm,
-        mlp: Mlp::Plain(config.activation("activation_function", Activation::GeluTanh)?),
+        mlp: Mlp::Plain(config.activation("activation_function", ActivationFn::GeluTanh)?),
         biases: Biases { mlp: true, ..Biases::NONE },
         head: Some(Head { bias: true, ..Head::plain(config.flag_or("tie_word_embeddings", false)?) }),
         ..Spec::plain("gptj", sizes)
     })
 }
 
-fn source(_: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(_: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("ln_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::FinalNorm => return TensorSource::whole("ln_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("wte", param),
+        _ => return TensorSource::whole("wte", param),
     };
     let stem = match part {
         AttnNorm => "ln_1",
@@ -55,5 +56,5 @@ fn source(_: &Spec, param: Param) -> Source {
         Down => "mlp.fc_out",
         _ => "mlp.fc_in",
     };
-    Source::whole(format!("h.{l}.{stem}"), param)
+    TensorSource::whole(format!("h.{l}.{stem}"), param)
 }

@@ -1,7 +1,9 @@
 //! Granite: a Llama with multipliers on embedding, scores, residual and logits.
 
+use super::config::Config;
+use super::family::Family;
+use super::llama;
 use super::rope::WHOLE;
-use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::spec::{Attention, Biases, Embedding, Head, Spec};
 
@@ -9,7 +11,7 @@ pub(super) const FAMILY: Family =
     Family { model_type: "granite", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "granite", WHOLE)?;
+    let spec = llama::common_spec(config, "granite", WHOLE)?;
     let bias = config.flag_or("attention_bias", false)?;
     let divisor = config.number_or("logits_scaling", 1.0)?;
     Ok(Spec {

@@ -1,4 +1,4 @@
-//! Config fields that change no number of a forward pass over one text, whoever computes it.
+//! Config fields that change no number of a forward pass over one text, in any implementation.
 
 /// Names, in alphabetical order.
 const NAMES: &[&str] = &[
@@ -131,10 +131,10 @@ const NAMES: &[&str] = &[
     "verbose",
 ];
 
-/// Endings of names that are about training only.
+/// Endings of names that concern training only.
 const ENDINGS: &[&str] = &["dropout", "_pdrop", "dropout_rate", "dropout_prob", "dropout_ratio"];
 
-/// Whether a field of this name changes no number.
+/// True if a field of this name changes no number.
 pub(super) fn is_harmless(name: &str) -> bool {
     NAMES.binary_search(&name).is_ok() || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stand_in_order_so_that_the_search_finds_them() {
+    fn names_are_sorted_for_the_binary_search() {
         assert!(NAMES.is_sorted());
         assert!(NAMES.iter().all(|name| is_harmless(name)));
         assert!(is_harmless("attention_dropout") && !is_harmless("rope_theta"));

@@ -1,12 +1,21 @@
-//! Which layers look at a window of tokens only, as configs say it.
+//! Sliding windows of attention, as configs describe them.
 
-use super::Config;
+use super::config::Config;
 use crate::error::Result;
 
-/// For each layer whether it slides: as `layer_types` says, else as the family does.
-pub(super) fn slides(config: &Config, n_layers: usize, usual: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
+/// The length of the window if the config lacks it.
+const WINDOW: usize = 4096;
+
+/// The length of the window in tokens; `null` is none.
+pub(super) fn window(config: &Config) -> Result<Option<usize>> {
+    let default = (!config.has("sliding_window")).then_some(WINDOW);
+    Ok(config.maybe_count("sliding_window")?.or(default))
+}
+
+/// For each layer, true if its attention has a window: by `layer_types`, else by the family's default.
+pub(super) fn slides(config: &Config, n_layers: usize, default: impl Fn(usize) -> bool) -> Result<Vec<bool>> {
     let Some(types) = config.maybe_texts("layer_types")? else {
-        return Ok((0..n_layers).map(usual).collect());
+        return Ok((0..n_layers).map(default).collect());
     };
     if types.len() != n_layers {
         let expected = format!("a list of {n_layers}, one a layer, is");

@@ -1,12 +1,15 @@
 //! Llama: rotary positions, RMSNorm, gated MLP, grouped-query attention.
 
-use super::rope::{Usual, WHOLE, n_context, rotary};
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE, n_context, rotary};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::rotary::Rotary;
-use crate::model::spec::{Activation, Attention, Biases, Head, Layer, Mlp, NormKind, Position, Sizes, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::Rotary;
+use crate::model::spec::{
+    ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,
+};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 use serde::Serialize;
 
 pub(super) const FAMILY: Family = Family { model_type: "llama", spec, source, prefix: "model." };
@@ -16,21 +19,22 @@ fn spec(config: &Config) -> Result<Spec> {
     config.unread(&["is_llama_config"]);
     let bias = config.flag_or("attention_bias", false)?;
     let mlp = config.flag_or("mlp_bias", false)?;
-    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..alike(config, "llama", WHOLE)? })
+    Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..common_spec(config, "llama", WHOLE)? })
 }
 
-/// The spec of a model that is a Llama but for what its family changes: no biases, untied.
-pub(super) fn alike(config: &Config, family: &'static str, usual: Usual) -> Result<Spec> {
+/// The spec of a Llama without biases and with an untied head, of which a family changes some fields.
+pub(super) fn common_spec(config: &Config, family: &'static str, defaults: Defaults) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
-    turned(config, family, (d_head, rotary(config, d_head, usual)?))
+    rotated_spec(config, family, d_head, rotary(config, d_head, defaults)?)
 }
 
-/// As [`alike`], with a head's width and its rotation given.
-pub(super) fn turned(
+/// The same as [`common_spec`], for a given width and rotation of the heads.
+pub(super) fn rotated_spec(
     config: &Config,
     family: &'static str,
-    (d_head, rotary): (usize, Rotary),
+    d_head: usize,
+    rotary: Rotary,
 ) -> Result<Spec> {
     let sizes = Sizes {
         d_model: config.count("hidden_size")?,
@@ -44,10 +48,10 @@ pub(super) fn turned(
         n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(sizes.n_heads),
         d_head,
         attention: Attention::causal(d_head),
-        layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
+        layers: Layer::all(sizes.n_layers, PositionEncoding::Rotary(rotary)),
         norm: NormKind::RmsNorm,
         norm_eps: config.number_or("rms_norm_eps", 1e-6)?,
-        mlp: Mlp::Gated(config.activation("hidden_act", Activation::Silu)?),
+        mlp: Mlp::Gated(config.activation("hidden_act", ActivationFn::Silu)?),
         biases: Biases::NONE,
         head: Some(Head::plain(config.flag_or("tie_word_embeddings", false)?)),
         ..Spec::plain(family, sizes)
@@ -55,28 +59,28 @@ pub(super) fn turned(
 }
 
 impl Spec {
-    /// The Llama that `mappa train` makes: as many key and value heads as query heads, no biases, tied.
+    /// The Llama that `mappa train` trains: as many key and value heads as query heads, no biases, tied.
     pub fn llama(sizes: Sizes) -> Spec {
         let plain = Spec::plain("llama", sizes);
         let rotary = Rotary::plain(plain.d_head, 10_000.0);
         Spec {
-            layers: Layer::all(sizes.n_layers, Position::Rotary(rotary)),
+            layers: Layer::all(sizes.n_layers, PositionEncoding::Rotary(rotary)),
             norm: NormKind::RmsNorm,
-            mlp: Mlp::Gated(Activation::Silu),
+            mlp: Mlp::Gated(ActivationFn::Silu),
             biases: Biases::NONE,
             ..plain
         }
     }
 }
 
-/// Tensor names of Llama and the many that took them over.
-pub(super) fn source(_: &Spec, param: Param) -> Source {
-    use Part::*;
+/// The tensor names of Llama and the many families that use the same.
+pub(super) fn source(_: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("norm", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::FinalNorm => return TensorSource::whole("norm", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("embed_tokens", param),
+        _ => return TensorSource::whole("embed_tokens", param),
     };
     let stem = match part {
         AttnNorm => "input_layernorm",
@@ -92,9 +96,10 @@ pub(super) fn source(_: &Spec, param: Param) -> Source {
         Up => "mlp.up_proj",
         Down => "mlp.down_proj",
     };
-    Source::whole(format!("layers.{l}.{stem}"), param)
+    TensorSource::whole(format!("layers.{l}.{stem}"), param)
 }
-/// The config.json of a Llama, as mappa writes it for the models that it trains.
+
+/// The config.json of a Llama that mappa trained.
 #[derive(Serialize)]
 pub(crate) struct WrittenConfig {
     architectures: [&'static str; 1],
@@ -119,10 +124,10 @@ pub(crate) struct WrittenConfig {
 }
 
 impl WrittenConfig {
-    /// The config of a spec that [`spec`] would read back; token 0 begins and ends a text.
+    /// The config from which [`spec`] reads the same spec; token 0 begins and ends a text.
     pub(crate) fn of(spec: &Spec) -> WrittenConfig {
         let theta = match spec.layers.first().map(|layer| &layer.position) {
-            Some(Position::Rotary(rotary)) => rotary.theta,
+            Some(PositionEncoding::Rotary(rotary)) => rotary.theta,
             _ => 10_000.0,
         };
         WrittenConfig {

@@ -1,7 +1,10 @@
-//! Mistral: a Llama whose layers all look at a sliding window.
+//! Mistral: a Llama with a sliding window in all layers.
 
+use super::config::Config;
+use super::family::Family;
+use super::layers::window;
+use super::llama;
 use super::rope::WHOLE;
-use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::spec::Spec;
 
@@ -9,9 +12,8 @@ pub(super) const FAMILY: Family =
     Family { model_type: "mistral", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let mut spec = llama::alike(config, "mistral", WHOLE)?;
-    let usual = if config.has("sliding_window") { None } else { Some(4096) };
-    let window = config.maybe_count("sliding_window")?.or(usual);
+    let mut spec = llama::common_spec(config, "mistral", WHOLE)?;
+    let window = window(config)?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     Ok(spec)
 }

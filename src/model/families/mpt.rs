@@ -1,10 +1,14 @@
 //! MPT: ALiBi, norms without bias, no biases at all, clipped queries, keys and values.
 
-use super::{Config, Family, alibi};
+use super::alibi;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Alibi, Attention, Biases, Head, Layer, NormKind, Position, Rounding, Sizes, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::spec::{
+    Alibi, Attention, Biases, Head, Layer, NormKind, PositionEncoding, Rounding, Sizes, Spec,
+};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "mpt", spec, source, prefix: "transformer." };
 
@@ -30,7 +34,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let plain = Spec::plain("mpt", sizes);
     Ok(Spec {
         attention: attention(config, plain.attention)?,
-        layers: Layer::all(n_layers, Position::Alibi(alibi)),
+        layers: Layer::all(n_layers, PositionEncoding::Alibi(alibi)),
         norm: NormKind::LayerNormNoBias,
         norm_eps: config.number_or("layer_norm_epsilon", 1e-5)?,
         biases: Biases::NONE,
@@ -39,8 +43,8 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-fn attention(config: &Config, usual: Attention) -> Result<Attention> {
-    let Some(inner) = config.object("attn_config")? else { return Ok(usual) };
+fn attention(config: &Config, default: Attention) -> Result<Attention> {
+    let Some(inner) = config.object("attn_config")? else { return Ok(default) };
     inner.only("alibi", true)?;
     inner.only("alibi_bias_max", 8)?;
     inner.only("attn_type", "multihead_attention")?;
@@ -48,30 +52,30 @@ fn attention(config: &Config, usual: Attention) -> Result<Attention> {
         inner.only(name, false)?;
     }
     inner.unread(&["model_type", "tie_word_embeddings"]);
-    let scale = inner.maybe_number("softmax_scale")?.unwrap_or(usual.scale);
+    let scale = inner.maybe_number("softmax_scale")?.unwrap_or(default.scale);
     let clip = inner.maybe_number("clip_qkv")?.filter(|clip| *clip != 0.0);
     inner.finish()?;
-    Ok(Attention { scale, clip, ..usual })
+    Ok(Attention { scale, clip, ..default })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
-    use Part::*;
+fn source(spec: &Spec, param: Param) -> TensorSource {
+    use BlockPart::*;
     let (l, part) = match param.place {
-        Place::FinalNorm => return Source::whole("norm_f", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::FinalNorm => return TensorSource::whole("norm_f", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("wte", param),
+        _ => return TensorSource::whole("wte", param),
     };
-    let fused = |index: usize| Rows::after(index * spec.d_model, 3 * spec.d_model);
+    let fused = |index: usize| SliceRows::after(index * spec.d_model, 3 * spec.d_model);
     let (stem, rows) = match part {
         Query => ("attn.Wqkv", fused(0)),
         Key => ("attn.Wqkv", fused(1)),
         Value => ("attn.Wqkv", fused(2)),
-        AttnOut => ("attn.out_proj", Rows::All),
-        AttnNorm => ("norm_1", Rows::All),
-        MlpNorm => ("norm_2", Rows::All),
-        Down => ("ffn.down_proj", Rows::All),
-        _ => ("ffn.up_proj", Rows::All),
+        AttnOut => ("attn.out_proj", SliceRows::All),
+        AttnNorm => ("norm_1", SliceRows::All),
+        MlpNorm => ("norm_2", SliceRows::All),
+        Down => ("ffn.down_proj", SliceRows::All),
+        _ => ("ffn.up_proj", SliceRows::All),
     };
-    Source::rows(format!("blocks.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("blocks.{l}.{stem}"), param, rows)
 }

@@ -1,7 +1,9 @@
-//! OLMo: a Llama whose norm has no parameters; queries, keys and values may be clipped.
+//! OLMo: a Llama with a norm without parameters; queries, keys and values may be clipped.
 
+use super::config::Config;
+use super::family::Family;
+use super::llama;
 use super::rope::WHOLE;
-use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::spec::{Attention, Biases, NormKind, Spec};
 
@@ -9,7 +11,7 @@ pub(super) const FAMILY: Family =
     Family { model_type: "olmo", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "olmo", WHOLE)?;
+    let spec = llama::common_spec(config, "olmo", WHOLE)?;
     config.unread(&["rms_norm_eps"]);
     let bias = config.flag_or("attention_bias", false)?;
     Ok(Spec {

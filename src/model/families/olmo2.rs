@@ -1,7 +1,9 @@
-//! OLMo-2: norms on what attention and MLP give, none before them; a norm on all queries, and all keys.
+//! OLMo-2: norms on the outputs of attention and MLP, none before them; a norm on all queries, and on all keys.
 
+use super::config::Config;
+use super::family::Family;
+use super::llama;
 use super::rope::WHOLE;
-use super::{Config, Family, llama};
 use crate::error::Result;
 use crate::model::spec::{Attention, Biases, NormKind, Placement, QkNorm, QkNormOver, Spec};
 
@@ -9,7 +11,7 @@ pub(super) const FAMILY: Family =
     Family { model_type: "olmo2", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "olmo2", WHOLE)?;
+    let spec = llama::common_spec(config, "olmo2", WHOLE)?;
     let bias = config.flag_or("attention_bias", false)?;
     let qk_norm = Some(QkNorm { kind: NormKind::RmsNorm, over: QkNormOver::Heads });
     Ok(Spec {

@@ -1,10 +1,13 @@
-//! OPT: relu, learned positions from row 2 on; the 350m has an embedding of its own width and norms after.
+//! OPT: relu, learned positions from row 2 on; the 350m has an embedding of another width, and norms after the sums.
 
-use super::{Config, Family};
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
-use crate::model::spec::{Activation, Biases, Embedding, Head, Mlp, Placement, Positions, Sizes, Spec};
-use crate::model::weights::Source;
+use crate::model::spec::{
+    ActivationFn, Biases, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes, Spec,
+};
+use crate::model::weights::TensorSource;
+use crate::model::weights::{BlockPart, Param, Place};
 
 pub(super) const FAMILY: Family = Family { model_type: "opt", spec, source, prefix: "model." };
 
@@ -25,11 +28,11 @@ fn spec(config: &Config) -> Result<Spec> {
     Ok(Spec {
         embedding: Embedding {
             d_embed: config.maybe_count("word_embed_proj_dim")?.filter(|width| *width != d_model),
-            positions: Positions::Learned { offset: 2 },
+            positions: PositionEmbedding::Learned { offset: 2 },
             ..Embedding::PLAIN
         },
         placement: if is_before { Placement::Before } else { Placement::AfterSum },
-        mlp: Mlp::Plain(config.activation("activation_function", Activation::Relu)?),
+        mlp: Mlp::Plain(config.activation("activation_function", ActivationFn::Relu)?),
         biases: Biases { qkv: bias, attn_out: bias, mlp: bias },
         head: Some(Head {
             norm: is_before && !is_removed,
@@ -39,29 +42,29 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-fn source(_: &Spec, param: Param) -> Source {
+fn source(_: &Spec, param: Param) -> TensorSource {
     let (l, part) = match param.place {
-        Place::Embed => return Source::whole("decoder.embed_tokens", param),
-        Place::Positions => return Source::whole("decoder.embed_positions", param),
-        Place::ProjectIn => return Source::whole("decoder.project_in", param),
-        Place::ProjectOut => return Source::whole("decoder.project_out", param),
-        Place::Unembed => return Source::whole("lm_head", param),
+        Place::Embed => return TensorSource::whole("decoder.embed_tokens", param),
+        Place::Positions => return TensorSource::whole("decoder.embed_positions", param),
+        Place::ProjectIn => return TensorSource::whole("decoder.project_in", param),
+        Place::ProjectOut => return TensorSource::whole("decoder.project_out", param),
+        Place::Unembed => return TensorSource::whole("lm_head", param),
         Place::Block(l, part) => (l, part),
-        _ => return Source::whole("decoder.final_layer_norm", param),
+        _ => return TensorSource::whole("decoder.final_layer_norm", param),
     };
-    Source::whole(format!("decoder.layers.{l}.{}", fairseq_part(part)), param)
+    TensorSource::whole(format!("decoder.layers.{l}.{}", fairseq_part(part)), param)
 }
 
-/// A block's names as fairseq's decoders have them.
-pub(super) fn fairseq_part(part: Part) -> &'static str {
+/// The tensor names of a block in fairseq's decoders.
+pub(super) fn fairseq_part(part: BlockPart) -> &'static str {
     match part {
-        Part::AttnNorm => "self_attn_layer_norm",
-        Part::Query => "self_attn.q_proj",
-        Part::Key => "self_attn.k_proj",
-        Part::Value => "self_attn.v_proj",
-        Part::AttnOut => "self_attn.out_proj",
-        Part::MlpNorm => "final_layer_norm",
-        Part::Down => "fc2",
+        BlockPart::AttnNorm => "self_attn_layer_norm",
+        BlockPart::Query => "self_attn.q_proj",
+        BlockPart::Key => "self_attn.k_proj",
+        BlockPart::Value => "self_attn.v_proj",
+        BlockPart::AttnOut => "self_attn.out_proj",
+        BlockPart::MlpNorm => "final_layer_norm",
+        BlockPart::Down => "fc2",
         _ => "fc1",
     }
 }

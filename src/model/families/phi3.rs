@@ -1,11 +1,13 @@
 //! Phi-3 and Phi-4: a Llama with fused matrices, a window, and LongRoPE.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::config::Config;
+use super::family::Family;
+use super::llama;
+use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
 use crate::model::spec::Spec;
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "phi3", spec, source, prefix: "model." };
 
@@ -16,22 +18,22 @@ fn spec(config: &Config) -> Result<Spec> {
     for name in ["full_attn_mod", "interpolate_factor"] {
         config.only(name, 1)?;
     }
-    let mut spec = llama::alike(config, "phi3", Usual { share: Some(1.0), ..WHOLE })?;
+    let mut spec = llama::common_spec(config, "phi3", Defaults { share: Some(1.0), ..WHOLE })?;
     let window = config.maybe_count("sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     Ok(Spec { norm_eps: config.number_or("rms_norm_eps", 1e-5)?, ..spec })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
+fn source(spec: &Spec, param: Param) -> TensorSource {
     let Place::Block(l, part) = param.place else { return llama::source(spec, param) };
     let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
     let (stem, rows) = match part {
-        Part::Query => ("self_attn.qkv_proj", Rows::after(0, q + 2 * kv)),
-        Part::Key => ("self_attn.qkv_proj", Rows::after(q, q + 2 * kv)),
-        Part::Value => ("self_attn.qkv_proj", Rows::after(q + kv, q + 2 * kv)),
-        Part::Gate => ("mlp.gate_up_proj", Rows::after(0, 2 * spec.d_mlp)),
-        Part::Up => ("mlp.gate_up_proj", Rows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        BlockPart::Query => ("self_attn.qkv_proj", SliceRows::after(0, q + 2 * kv)),
+        BlockPart::Key => ("self_attn.qkv_proj", SliceRows::after(q, q + 2 * kv)),
+        BlockPart::Value => ("self_attn.qkv_proj", SliceRows::after(q + kv, q + 2 * kv)),
+        BlockPart::Gate => ("mlp.gate_up_proj", SliceRows::after(0, 2 * spec.d_mlp)),
+        BlockPart::Up => ("mlp.gate_up_proj", SliceRows::after(spec.d_mlp, 2 * spec.d_mlp)),
         _ => return llama::source(spec, param),
     };
-    Source::rows(format!("layers.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("layers.{l}.{stem}"), param, rows)
 }

@@ -1,7 +1,9 @@
-//! Qwen3: a Llama with a norm on each head's queries and keys.
+//! Qwen3: a Llama with a norm on the queries and keys of each head.
 
+use super::config::Config;
+use super::family::Family;
 use super::rope::WHOLE;
-use super::{Config, Family, llama, qwen2};
+use super::{llama, qwen2};
 use crate::error::Result;
 use crate::model::spec::{Attention, Biases, NormKind, QkNorm, QkNormOver, Spec};
 
@@ -9,9 +11,9 @@ pub(super) const FAMILY: Family =
     Family { model_type: "qwen3", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.count("head_dim")?; // 128 where it is left out, not d_model / n_heads: never guessed
-    let mut spec = llama::alike(config, "qwen3", WHOLE)?;
-    qwen2::slide(config, &mut spec)?;
+    config.count("head_dim")?; // its default is 128, not d_model / n_heads: never guessed
+    let mut spec = llama::common_spec(config, "qwen3", WHOLE)?;
+    qwen2::set_windows(config, &mut spec)?;
     let bias = config.flag_or("attention_bias", false)?;
     let qk_norm = Some(QkNorm { kind: NormKind::RmsNorm, over: QkNormOver::Head });
     Ok(Spec {

@@ -1,4 +1,4 @@
-//! The fields of a config.json that transformers reads: a field that it passes over changes no number.
+//! The fields of a config.json that transformers reads: a field that it ignores changes no number.
 //!
 //! # Source
 //! `reference_fields.json`, written by tests/fixtures/models/fields_read.py from the code of transformers.
@@ -9,36 +9,36 @@ use std::sync::LazyLock;
 
 #[derive(Deserialize)]
 struct Reference {
-    /// Keys that are read of `rope_parameters`.
+    /// Keys that are read from `rope_parameters`.
     rope: BTreeSet<String>,
-    /// For each family other names of its fields.
+    /// For each family, other names of its fields.
     aliases: BTreeMap<String, BTreeMap<String, String>>,
-    /// For each family the fields that may change numbers.
+    /// For each family, the fields that may change numbers.
     families: BTreeMap<String, BTreeSet<String>>,
 }
 
-// A file of this repository; were it no JSON, every field would be refused and every test would fail.
+// A file of this repository; if it were not JSON, every field would be refused and every test would fail.
 static REFERENCE: LazyLock<Option<Reference>> =
     LazyLock::new(|| serde_json::from_str(include_str!("reference_fields.json")).ok());
 
-/// The fields that transformers reads in a family, if it has the family.
+/// The fields that transformers reads for a family, if it has the family.
 pub(super) fn of_family(model_type: &str) -> Option<&'static BTreeSet<String>> {
     REFERENCE.as_ref()?.families.get(model_type)
 }
 
-/// The fields that transformers reads of an object that describes a rotation.
+/// The fields that transformers reads from an object that describes a rotation.
 pub(super) fn of_rotation() -> Option<&'static BTreeSet<String>> {
     Some(&REFERENCE.as_ref()?.rope)
 }
 
-/// Another name that a family has for a field of its own; where both are given, transformers takes the other.
+/// Another name that a family has for one of its fields; if both are given, transformers uses the other name.
 pub(super) fn alias(model_type: &str, field: &str) -> Option<&'static str> {
     let aliases = REFERENCE.as_ref()?.aliases.get(model_type)?;
     aliases.iter().find(|(_, meant)| *meant == field).map(|(alias, _)| alias.as_str())
 }
 
-/// Whether two names differ in one letter, or in one that stands elsewhere.
-pub(super) fn is_slip(written: &str, meant: &str) -> bool {
+/// True if two names differ by one letter, or by one letter at another place.
+pub(super) fn is_typo(written: &str, meant: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (written.chars().collect(), meant.chars().collect());
     let n_same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let (a, b) = (&a[n_same..], &b[n_same..]);
@@ -58,7 +58,7 @@ mod tests {
     use crate::model::families::FAMILIES;
 
     #[test]
-    fn every_family_but_that_of_foreign_code_is_known() {
+    fn every_family_except_the_one_with_its_own_code_is_known() {
         let unknown: Vec<&str> =
             FAMILIES.iter().map(|f| f.model_type).filter(|name| of_family(name).is_none()).collect();
         assert_eq!(unknown, ["chatglm"]);
@@ -68,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_one_letter_or_one_that_stands_elsewhere() {
+    fn a_typo_is_one_letter_or_one_letter_at_another_place() {
         for written in ["rope_tetha", "rope_thet", "rope_thetaa", "rope_tjeta", "ropetheta"] {
-            assert!(is_slip(written, "rope_theta"), "{written}");
+            assert!(is_typo(written, "rope_theta"), "{written}");
         }
         for written in ["rope_scaling", "theta", "rope_teahta", "rope_ehtta"] {
-            assert!(!is_slip(written, "rope_theta"), "{written}");
+            assert!(!is_typo(written, "rope_theta"), "{written}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Families that are known and not taken, each with the reason.
+//! Families that are known but not supported, each with the reason.
 
 const EXPERTS: &str = "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; \
                        dense families are";
@@ -29,7 +29,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["gemma3", "gemma3n", "llava", "qwen2_vl", "qwen2_5_vl", "mllama", "idefics3"], IMAGES),
 ];
 
-/// Why a family is refused, if it is.
+/// The reason for which a family is refused, if it is.
 pub(super) fn reason(model_type: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(names, _)| names.contains(&model_type)).map(|(_, reason)| *reason)
 }

@@ -1,10 +1,12 @@
-//! RoBERTa: BERT with positions counted from the row after padding's, and a head of its own.
+//! RoBERTa: BERT with positions counted from the row after padding's, and another head.
 
-use super::{Config, Family, bert};
+use super::bert;
+use super::config::Config;
+use super::family::Family;
 use crate::error::Result;
-use crate::model::params::{Kind, Param, Place};
-use crate::model::spec::{Activation, Embedding, Head, Positions, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::spec::{ActivationFn, Embedding, Head, PositionEmbedding, Spec};
+use crate::model::weights::{Param, ParamKind, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "roberta", spec, source, prefix: "roberta." };
 
@@ -20,22 +22,22 @@ fn spec(config: &Config) -> Result<Spec> {
             ));
         }
     };
-    let spec = bert::alike(config, "roberta", padding + 1)?;
-    let embedding = Embedding { positions: Positions::AfterPadding { padding }, ..spec.embedding };
-    // The head's activation is exact gelu whatever `hidden_act` says.
-    let head = spec.head.map(|head| Head { transform: Some(Activation::Gelu), ..head });
+    let spec = bert::common_spec(config, "roberta", padding + 1)?;
+    let embedding = Embedding { positions: PositionEmbedding::AfterPadding { padding }, ..spec.embedding };
+    // The head's activation is exact gelu for every `hidden_act`.
+    let head = spec.head.map(|head| Head { transform: Some(ActivationFn::Gelu), ..head });
     Ok(Spec { embedding, head, ..spec })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
+fn source(spec: &Spec, param: Param) -> TensorSource {
     let is_tied = spec.head.is_some_and(|head| head.tied);
     match param.place {
-        Place::HeadDense => Source::whole("lm_head.dense", param),
-        Place::HeadNorm => Source::whole("lm_head.layer_norm", param),
-        Place::Unembed if param.kind == Kind::Bias && is_tied => {
-            Source::named("lm_head.bias".into(), Rows::All)
+        Place::HeadDense => TensorSource::whole("lm_head.dense", param),
+        Place::HeadNorm => TensorSource::whole("lm_head.layer_norm", param),
+        Place::Unembed if param.kind == ParamKind::Bias && is_tied => {
+            TensorSource::named("lm_head.bias".into(), SliceRows::All)
         }
-        Place::Unembed => Source::whole("lm_head.decoder", param),
+        Place::Unembed => TensorSource::whole("lm_head.decoder", param),
         _ => bert::encoder_source(param),
     }
 }

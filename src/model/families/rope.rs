@@ -1,82 +1,82 @@
-//! Rotary positions as configs describe them: `rope_parameters`, or `rope_theta` and `rope_scaling`.
+//! Rotary positions as configs describe them: by `rope_parameters`, or by `rope_theta` and `rope_scaling`.
 
 use super::config::Config;
 use crate::error::Result;
-use crate::model::rotary::{Rotary, RotaryLayout, RotaryScaling};
-use crate::model::spec::{Layer, Position, Spec};
+use crate::model::spec::{Layer, PositionEncoding, Spec};
+use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 use std::f64::consts::PI;
 
-/// The kinds of scaling that [`scaling`] knows.
+/// The kinds of scaling that [`scaling`] supports.
 const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is";
 
-/// The fields that tell of a rotation.
+/// The fields that describe a rotation.
 pub(super) const FIELDS: [&str; 5] =
     ["rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor", ORIGINAL];
 
-/// How a family rotates where its config says nothing.
+/// A family's rotation for fields that its config lacks.
 #[derive(Clone, Copy)]
-pub(super) struct Usual {
+pub(super) struct Defaults {
     pub layout: RotaryLayout,
     pub theta: f64,
-    /// The rotated share of a head; `None` where transformers rotates the whole of it whatever is said.
+    /// The rotated share of a head; `None` if transformers rotates the whole head in any case.
     pub share: Option<f64>,
-    /// The names of base and share outside of `rope_parameters`.
+    /// The names of base and share outside `rope_parameters`.
     pub names: [&'static str; 2],
 }
 
 /// The whole head, halves paired, base 10,000.
-pub(super) const WHOLE: Usual = Usual {
+pub(super) const WHOLE: Defaults = Defaults {
     layout: RotaryLayout::Half,
     theta: 10_000.0,
     share: None,
     names: ["rope_theta", "partial_rotary_factor"],
 };
 
-/// What a scaling needs to know besides its own object.
+/// The settings of a scaling outside its own object.
 #[derive(Clone, Copy)]
 struct Contexts {
-    /// The context the model was first made for, in tokens.
+    /// The context of the first training, in tokens.
     first: f64,
     /// `max_position_embeddings`.
     whole: f64,
-    /// Whether YaRN's bounds are whole numbers.
+    /// True if YaRN's bounds are whole numbers.
     truncate: bool,
 }
 
 /// The rotation that a config describes.
-pub(super) fn rotary(config: &Config, d_head: usize, usual: Usual) -> Result<Rotary> {
+pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Result<Rotary> {
     let object = described(config)?;
     config.maybe_number(ORIGINAL)?;
     let either = |inner: &str, outer: &str| -> Result<Option<f64>> {
         let inside = object.as_ref().map(|object| object.maybe_number(inner)).transpose()?.flatten();
         Ok(inside.or(config.maybe_number(outer)?))
     };
-    let theta = either("rope_theta", usual.names[0])?.unwrap_or(usual.theta);
-    let share = either("partial_rotary_factor", usual.names[1])?.or(usual.share).unwrap_or(1.0);
+    let theta = either("rope_theta", defaults.names[0])?.unwrap_or(defaults.theta);
+    let share = either("partial_rotary_factor", defaults.names[1])?.or(defaults.share).unwrap_or(1.0);
     let is_plain = match &object {
         Some(object) => kind(config, object)? == "default",
         None => true,
     };
-    // Of a whole rotation, only scaled frequencies read the share, and then they do not fit the head.
-    let share = if usual.share.is_none() && is_plain { 1.0 } else { share };
-    if usual.share.is_none() && share != 1.0 {
+    // In a whole rotation, only scaled frequencies read the share, and then they do not fit the head.
+    let share = if defaults.share.is_none() && is_plain { 1.0 } else { share };
+    if defaults.share.is_none() && share != 1.0 {
         return Err(config.unsupported("partial_rotary_factor", share, "only 1 is, in this family"));
     }
     let n_rotated = (d_head as f64 * share) as usize;
-    let mut rotary = Rotary { n_rotated, theta, layout: usual.layout, scaling: RotaryScaling::Nothing };
+    let mut rotary = Rotary { n_rotated, theta, layout: defaults.layout, scaling: RotaryScaling::Nothing };
     if let Some(object) = object {
         let whole = max_positions(config)?;
         let first = original(config, &object)?.unwrap_or(whole);
         let contexts = Contexts { first, whole, truncate: object.flag_or("truncate", true)? };
-        rotary.scaling = scaling(config, (&object, contexts), &rotary)?;
+        rotary.scaling = scaling(config, &object, contexts, &rotary)?;
         object.finish()?;
     }
     Ok(rotary)
 }
 
-/// The rotation of one kind of layer, where `rope_parameters` has an object for each (Gemma 3).
+/// The rotation of one kind of layer, if `rope_parameters` has an object for each (Gemma 3).
 ///
-/// transformers looks for YaRN's `truncate` beside those objects, not in them.
+/// transformers reads YaRN's `truncate` next to these objects, not inside them.
 pub(super) fn rotary_of_kind(
     config: &Config,
     kind: &Config,
@@ -87,7 +87,7 @@ pub(super) fn rotary_of_kind(
     let whole = max_positions(config)?;
     let first = kind.maybe_number(ORIGINAL)?.unwrap_or(whole);
     let contexts = Contexts { first, whole, truncate: both.flag_or("truncate", true)? };
-    rotary.scaling = scaling(config, (kind, contexts), &rotary)?;
+    rotary.scaling = scaling(config, kind, contexts, &rotary)?;
     if rotary.scaling != RotaryScaling::Nothing {
         kind.only("partial_rotary_factor", 1.0)?;
     }
@@ -95,21 +95,21 @@ pub(super) fn rotary_of_kind(
     Ok(rotary)
 }
 
-/// Refuses an odd number of rotated dimensions, where a family cuts its heads there: transformers fails.
+/// Refuses an odd number of rotated dimensions for a family that splits its heads there: transformers fails.
 pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
-    let is_odd =
-        |layer: &&Layer| matches!(&layer.position, Position::Rotary(r) if !r.n_rotated.is_multiple_of(2));
-    let Some(Layer { position: Position::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd) else {
+    let is_odd = |layer: &&Layer| matches!(&layer.position, PositionEncoding::Rotary(r) if !r.n_rotated.is_multiple_of(2));
+    let Some(Layer { position: PositionEncoding::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd)
+    else {
         return Ok(());
     };
     let found = format!("a share that rotates {} of {} dimensions", rotary.n_rotated, spec.d_head);
     Err(config.unsupported("partial_rotary_factor", found, "an even number is, in this family"))
 }
 
-/// The longest text whose frequencies do not depend on how long it is.
+/// The longest text for which the frequencies do not depend on its length.
 ///
 /// Dynamic and LongRoPE scaling change every token's frequencies once a text is longer than the first
-/// context, so the same beginning would no longer give the same numbers; such texts are refused.
+/// context, so the same prefix would no longer give the same numbers; such texts are refused.
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {
@@ -118,14 +118,14 @@ pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> 
     })
 }
 
-/// The object that describes the rotation: the older `rope_scaling` stands above `rope_parameters`, as
-/// transformers takes it, and then nothing is read of the newer one.
+/// The object that describes the rotation: the older `rope_scaling` takes precedence over `rope_parameters`, as in
+/// transformers, and then the newer one is ignored.
 fn described(config: &Config) -> Result<Option<Config>> {
     let inside = config.object("rope_parameters")?;
     Ok(config.object("rope_scaling")?.filter(|older| !older.is_empty()).or(inside))
 }
 
-/// The name of the scaling; in Phi-3's first configs LongRoPE has other names.
+/// The kind of scaling; in Phi-3's first configs LongRoPE has other names.
 fn kind(config: &Config, object: &Config) -> Result<String> {
     let (new, old) = (object.maybe_text("rope_type")?, object.maybe_text("type")?);
     let kind = new.or(old).unwrap_or_else(|| "default".into());
@@ -138,12 +138,12 @@ fn kind(config: &Config, object: &Config) -> Result<String> {
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 
-/// The first context, as the config states it: outside before inside.
+/// The first context in the config: the outer field takes precedence over the inner one.
 fn original(config: &Config, object: &Config) -> Result<Option<f64>> {
     let (inside, outside) = (object.maybe_number(ORIGINAL)?, config.maybe_number(ORIGINAL)?);
     // Phi-3's configuration always has the outer one.
-    let usual = if is_phi3(config)? { Some(4096.0) } else { None };
-    Ok(outside.or(usual).or(inside))
+    let default = if is_phi3(config)? { Some(4096.0) } else { None };
+    Ok(outside.or(default).or(inside))
 }
 
 fn is_phi3(config: &Config) -> Result<bool> {
@@ -154,18 +154,15 @@ fn max_positions(config: &Config) -> Result<f64> {
     Ok(config.maybe_count("max_position_embeddings")?.unwrap_or(2048) as f64)
 }
 
-fn scaling(
-    config: &Config,
-    (object, contexts): (&Config, Contexts),
-    rotary: &Rotary,
-) -> Result<RotaryScaling> {
+/// The scaling of the frequencies.
+fn scaling(config: &Config, object: &Config, contexts: Contexts, rotary: &Rotary) -> Result<RotaryScaling> {
     let kind = kind(config, object)?;
     if is_phi3(config)? && !matches!(kind.as_str(), "default" | "longrope") {
         return Err(object.unsupported("rope_type", kind, "default or longrope is, in this family"));
     }
     Ok(match kind.as_str() {
         "default" => RotaryScaling::Nothing,
-        // Until a text is longer than the context, which is refused, the factor has no effect.
+        // The factor has an effect only on texts longer than the context, which are refused.
         "dynamic" => {
             object.maybe_number("factor")?;
             RotaryScaling::Nothing
@@ -183,8 +180,10 @@ fn scaling(
     })
 }
 
+/// YaRN's scaling.
+///
 /// # Source
-/// Peng et al., "YaRN", arXiv 2309.00071; the attention factor as transformers 5.23 takes it.
+/// Peng et al., "YaRN", arXiv 2309.00071; the attention factor of transformers 5.23.
 fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
     let Contexts { first: context, whole, truncate } = contexts;
     if !rotary.n_rotated.is_multiple_of(2) {
@@ -197,17 +196,17 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
     let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
     let magnitude = |weight: f64| if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 };
     let scales = (object.maybe_number("mscale")?, object.maybe_number("mscale_all_dim")?);
-    let usual = match scales {
+    let default = match scales {
         (Some(one), Some(all)) if one != 0.0 && all != 0.0 => magnitude(one) / magnitude(all),
         _ => magnitude(1.0),
     };
-    let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(usual);
+    let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(default);
     let n = rotary.n_rotated as f64;
-    // The dimension whose wave turns this often over the first context.
+    // The dimension whose wave has this number of turns over the first context.
     let dimension = |turns: f64| n * (context / (turns * 2.0 * PI)).ln() / (2.0 * rotary.theta.ln());
-    let turns = |name, usual| {
+    let turns = |name, default| {
         let stated = object.maybe_number(name)?.filter(|turns| *turns != 0.0);
-        Ok::<_, crate::error::Error>(dimension(stated.unwrap_or(usual)))
+        Ok::<_, crate::error::Error>(dimension(stated.unwrap_or(default)))
     };
     let (first, second) = (turns("beta_fast", 32.0)?, turns("beta_slow", 1.0)?);
     let (first, second) = if truncate { (first.floor(), second.ceil()) } else { (first, second) };
@@ -215,6 +214,8 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
     Ok(RotaryScaling::Yarn { factor, bounds, attention_factor })
 }
 
+/// LongRoPE's scaling.
+///
 /// # Source
 /// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the first context are
 /// refused.
@@ -227,7 +228,7 @@ fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<Rota
         return Err(object.unsupported("short_factor", format!("a list of {}", factors.len()), expected));
     }
     let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
-    let usual = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / context.ln()).sqrt() };
-    let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(usual);
+    let default = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / context.ln()).sqrt() };
+    let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(default);
     Ok(RotaryScaling::EachOwn { factors, attention_factor })
 }

@@ -1,19 +1,21 @@
-//! SmolLM3: a Llama in which every fourth layer does not rotate.
+//! SmolLM3: a Llama without rotation in every fourth layer.
 
+use super::config::Config;
+use super::family::Family;
 use super::layers::slides;
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama};
+use super::llama;
+use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
-use crate::model::spec::{Biases, Head, Position, Spec};
+use crate::model::spec::{Biases, Head, PositionEncoding, Spec};
 
 pub(super) const FAMILY: Family =
     Family { model_type: "smollm3", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let mut spec = llama::alike(config, "smollm3", Usual { theta: 2_000_000.0, ..WHOLE })?;
+    let mut spec = llama::common_spec(config, "smollm3", Defaults { theta: 2_000_000.0, ..WHOLE })?;
     config.unread(&["max_window_layers"]);
     let every = config.maybe_count("no_rope_layer_interval")?.unwrap_or(4);
-    // In spite of its name the list has a 1 for each layer that does rotate.
+    // Despite its name, the list has a 1 for each layer that rotates.
     let rotates = match config.maybe_counts("no_rope_layers")? {
         Some(list) if list.len() == spec.n_layers => list.into_iter().map(|one| one == 1).collect(),
         Some(list) => {
@@ -28,7 +30,7 @@ fn spec(config: &Config) -> Result<Spec> {
     for (l, layer) in spec.layers.iter_mut().enumerate() {
         layer.window = window.filter(|_| slides[l]);
         if !rotates[l] {
-            layer.position = Position::Nothing;
+            layer.position = PositionEncoding::Nothing;
         }
     }
     let bias = config.flag_or("attention_bias", false)?;

@@ -1,16 +1,18 @@
-//! StableLM: a Llama with LayerNorm, partial rotation, perhaps parallel blocks and a norm a head.
+//! StableLM: a Llama with LayerNorm, partial rotation, perhaps with parallel blocks and a norm per head.
 
-use super::rope::{Usual, WHOLE};
-use super::{Config, Family, llama, rope};
+use super::config::Config;
+use super::family::Family;
+use super::rope::{Defaults, WHOLE};
+use super::{llama, rope};
 use crate::error::Result;
-use crate::model::params::{Param, Part, Place};
 use crate::model::spec::{Attention, Biases, BlockKind, NormKind, QkNorm, QkNormOver, Spec};
-use crate::model::weights::{Cut, Rows, Source};
+use crate::model::weights::{BlockPart, Param, Place};
+use crate::model::weights::{Slice, SliceRows, TensorSource};
 
 pub(super) const FAMILY: Family = Family { model_type: "stablelm", spec, source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let spec = llama::alike(config, "stablelm", Usual { share: Some(0.25), ..WHOLE })?;
+    let spec = llama::common_spec(config, "stablelm", Defaults { share: Some(0.25), ..WHOLE })?;
     rope::check_even(config, &spec)?;
     let own = QkNorm { kind: NormKind::LayerNormNoBias, over: QkNormOver::OwnHead };
     let is_parallel = config.flag_or("use_parallel_residual", false)?;
@@ -27,13 +29,13 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-fn source(spec: &Spec, param: Param) -> Source {
+fn source(spec: &Spec, param: Param) -> TensorSource {
     let (l, stem, n_heads) = match param.place {
-        Place::Block(l, Part::QueryNorm) => (l, "q_layernorm", spec.n_heads),
-        Place::Block(l, Part::KeyNorm) => (l, "k_layernorm", spec.n_kv_heads),
+        Place::Block(l, BlockPart::QueryNorm) => (l, "q_layernorm", spec.n_heads),
+        Place::Block(l, BlockPart::KeyNorm) => (l, "k_layernorm", spec.n_kv_heads),
         _ => return llama::source(spec, param),
     };
     let tensors =
         (0..n_heads).map(|head| format!("layers.{l}.self_attn.{stem}.norms.{head}.weight")).collect();
-    Source { tensors, cut: Cut { transposed: false, rows: Rows::All } }
+    TensorSource { tensors, slice: Slice { transposed: false, rows: SliceRows::All } }
 }

@@ -1,47 +1,48 @@
-//! The architectures that are read, and how each one's fields are called in its family's config.
+//! The supported architectures, and the names of their fields in the family's config.
 
 use super::header::Value;
 use super::metadata::Metadata;
 use crate::error::Result;
 
-/// An architecture that is read, and the family it is.
+/// A supported architecture, and its family.
 pub(super) struct Architecture {
     /// `general.architecture`.
     pub name: &'static str,
     /// The family's `model_type`.
     pub model_type: &'static str,
-    /// The non-linearity, which the format does not tell, under the name that the family's config has for it, or [`UNSAID`].
+    /// The activation function, which the format does not store: the field of the family's config, or [`ABSENT`], and its
+    /// value.
     pub activation: (&'static str, &'static str),
-    /// The norms' epsilon: its field, or [`UNSAID`] where the family always takes 1e-5, and its key below `attention.`.
+    /// The norms' epsilon: its field, or [`ABSENT`] if the family always uses 1e-5, and its key below `attention.`.
     pub epsilon: (&'static str, &'static str),
-    /// Whether 1 was added to the weights of the norms, as the family's formula does.
+    /// True if the stored weights of the norms include the 1 of the family's formula.
     pub norms_hold_one: bool,
-    /// True where the rows of each query and key were reordered, so that those which are rotated together are neighbours.
-    pub pairs_lie_together: bool,
-    /// How queries and keys are rotated.
+    /// True if the rows of each query and key are stored reordered, with rotated pairs as neighbours.
+    pub pairs_are_adjacent: bool,
+    /// The rotation of queries and keys.
     pub rotation: Rotation,
-    /// Fields that the family calls otherwise than Llama, and its name for each; [`UNSAID`] where it follows from others.
+    /// Fields with other names than Llama's, and the family's name for each; [`ABSENT`] if the value follows from others.
     pub names: &'static [(&'static str, &'static str)],
 }
 
-/// How an architecture rotates queries and keys.
+/// An architecture's rotation of queries and keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rotation {
-    /// Not at all.
+    /// None.
     No,
     /// Whole heads.
     Whole,
-    /// A share of each head, which its family expects to be told.
+    /// A share of each head, which the family's config states.
     Share,
 }
 
-/// In place of a name: the family has no such field, and takes what is usual.
-pub(super) const UNSAID: &str = "";
-/// Families whose heads share the stream, and whose keys are as many as the queries.
-const PLAIN_HEADS: &[(&str, &str)] = &[("head_dim", UNSAID), ("num_key_value_heads", UNSAID)];
+/// In place of a name: the family has no such field, and uses its default.
+pub(super) const ABSENT: &str = "";
+/// Families whose heads divide the width of the stream, with as many keys as queries.
+const PLAIN_HEADS: &[(&str, &str)] = &[("head_dim", ABSENT), ("num_key_value_heads", ABSENT)];
 const GPT2: &[(&str, &str)] = &[
-    ("head_dim", UNSAID),
-    ("num_key_value_heads", UNSAID),
+    ("head_dim", ABSENT),
+    ("num_key_value_heads", ABSENT),
     ("hidden_size", "n_embd"),
     ("num_attention_heads", "n_head"),
     ("num_hidden_layers", "n_layer"),
@@ -49,13 +50,13 @@ const GPT2: &[(&str, &str)] = &[
     ("max_position_embeddings", "n_positions"),
 ];
 const BLOOM: &[(&str, &str)] = &[
-    ("head_dim", UNSAID),
-    ("num_key_value_heads", UNSAID),
-    ("intermediate_size", UNSAID),
+    ("head_dim", ABSENT),
+    ("num_key_value_heads", ABSENT),
+    ("intermediate_size", ABSENT),
     ("max_position_embeddings", "seq_length"),
 ];
 const FALCON: &[(&str, &str)] = &[
-    ("head_dim", UNSAID),
+    ("head_dim", ABSENT),
     ("num_key_value_heads", "num_kv_heads"),
     ("intermediate_size", "ffn_hidden_size"),
 ];
@@ -67,7 +68,7 @@ const fn like_llama(name: &'static str) -> Architecture {
         activation: ("hidden_act", "silu"),
         epsilon: ("rms_norm_eps", "layer_norm_rms_epsilon"),
         norms_hold_one: false,
-        pairs_lie_together: false,
+        pairs_are_adjacent: false,
         rotation: Rotation::Whole,
         names: &[],
     }
@@ -78,7 +79,7 @@ const fn like_gemma(name: &'static str, model_type: &'static str) -> Architectur
     Architecture { model_type, activation, norms_hold_one: true, ..like_llama(name) }
 }
 
-/// An architecture with LayerNorm and gelu, which llama.cpp takes by its tanh approximation.
+/// An architecture with LayerNorm and gelu, for which llama.cpp uses the tanh approximation.
 const fn like_gpt(name: &'static str, epsilon: &'static str) -> Architecture {
     Architecture {
         activation: ("hidden_act", "gelu_new"),
@@ -90,7 +91,7 @@ const fn like_gpt(name: &'static str, epsilon: &'static str) -> Architecture {
 const ARCHITECTURES: &[Architecture] = &[
     Architecture { rotation: Rotation::No, names: PLAIN_HEADS, ..like_gpt("bert", "layer_norm_eps") },
     Architecture {
-        activation: (UNSAID, "gelu_new"),
+        activation: (ABSENT, "gelu_new"),
         rotation: Rotation::No,
         names: BLOOM,
         ..like_gpt("bloom", "layer_norm_epsilon")
@@ -116,20 +117,20 @@ const ARCHITECTURES: &[Architecture] = &[
         names: PLAIN_HEADS,
         ..like_gpt("gptneox", "layer_norm_eps")
     },
-    Architecture { pairs_lie_together: true, ..like_llama("granite") },
-    Architecture { pairs_lie_together: true, ..like_llama("llama") },
-    Architecture { epsilon: (UNSAID, "layer_norm_epsilon"), pairs_lie_together: true, ..like_llama("olmo") },
+    Architecture { pairs_are_adjacent: true, ..like_llama("granite") },
+    Architecture { pairs_are_adjacent: true, ..like_llama("llama") },
+    Architecture { epsilon: (ABSENT, "layer_norm_epsilon"), pairs_are_adjacent: true, ..like_llama("olmo") },
     like_llama("olmo2"),
     Architecture {
         model_type: "phi",
         rotation: Rotation::Share,
-        names: &[("head_dim", UNSAID)],
+        names: &[("head_dim", ABSENT)],
         ..like_gpt("phi2", "layer_norm_eps")
     },
-    Architecture { names: &[("head_dim", UNSAID)], ..like_llama("phi3") },
+    Architecture { names: &[("head_dim", ABSENT)], ..like_llama("phi3") },
     like_llama("qwen2"),
     like_llama("qwen3"),
-    Architecture { pairs_lie_together: true, ..like_llama("smollm3") },
+    Architecture { pairs_are_adjacent: true, ..like_llama("smollm3") },
     Architecture {
         epsilon: ("layer_norm_eps", "layer_norm_epsilon"),
         rotation: Rotation::Share,
@@ -138,8 +139,8 @@ const ARCHITECTURES: &[Architecture] = &[
     like_gpt("starcoder2", "norm_epsilon"),
 ];
 
-/// Architectures that are known and not read, each with the reason.
-const UNREAD: &[(&[&str], &str)] = &[
+/// Architectures that are known but not supported, each with the reason.
+const UNSUPPORTED: &[(&[&str], &str)] = &[
     (
         &[
             "arctic",
@@ -229,18 +230,18 @@ const UNREAD: &[(&[&str], &str)] = &[
     (&["pockettts", "qwen3tts", "wavtokenizer-dec"], "it makes sounds, and is no language model"),
 ];
 
-/// The reason why mixtures of experts are not read.
+/// The reason for which mixtures of experts are not supported.
 pub(super) const EXPERTS: &str = "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; dense models are read";
 
 /// The architecture that a file names.
 ///
 /// # Errors
-/// [`crate::Error::UnsupportedConfig`] with the reason, where one is known, and listing those that are read.
+/// [`crate::Error::UnsupportedConfig`] with the reason, if it is known, and a list of the supported ones.
 pub(super) fn of(metadata: &Metadata) -> Result<&'static Architecture> {
     let key = "general.architecture";
     let name = metadata.required(key, metadata.text(key))?;
     ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
-        let reason = UNREAD.iter().find(|(names, _)| names.contains(&name));
+        let reason = UNSUPPORTED.iter().find(|(names, _)| names.contains(&name));
         let reason =
             reason.map_or_else(String::new, |(_, reason)| format!("{reason}; of all architectures "));
         let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.name).collect();

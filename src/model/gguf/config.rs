@@ -1,9 +1,9 @@
-//! A file's metadata as the config.json that the same model has in a Hugging Face folder.
+//! A file's metadata as the config.json of the same model in a Hugging Face folder.
 //!
-//! What a family's `spec` makes of it then holds for both. A GGUF file means what llama.cpp computes from it:
-//! where the format keeps silent (gelu's form, a window written and not used), its choice stands here.
+//! The family's `spec` then reads both formats. A GGUF file stands for the model that llama.cpp computes: for settings that
+//! the format lacks (gelu's form, a stored but unused window), this file has llama.cpp's choice.
 
-use super::architectures::{Architecture, EXPERTS, Rotation, UNSAID};
+use super::architectures::{ABSENT, Architecture, EXPERTS, Rotation};
 use super::header::Value as Stored;
 use super::keys::Keys;
 use super::metadata::Metadata;
@@ -11,19 +11,19 @@ use super::rope;
 use crate::error::Result;
 use serde_json::{Map, Value};
 
-/// What the tensors tell that the metadata does not.
+/// Settings that follow from the tensors, not from the metadata.
 pub(super) struct Shapes {
     /// Rows of the embedding.
     pub d_vocab: usize,
-    /// Whether there is no unembedding of its own.
+    /// True if there is no separate unembedding.
     pub tied: bool,
-    /// Each frequency's own divisor, where the file has them.
+    /// The divisor of each frequency, if the file has them.
     pub frequency_factors: Option<Vec<f64>>,
-    /// Whether the MLP has a norm of its own.
+    /// True if the MLP has its own norm.
     pub mlp_norm: bool,
-    /// Whether attention has a norm beside the block's (Falcon).
+    /// True if attention has a norm besides the block's (Falcon).
     pub second_attn_norm: bool,
-    /// Whether queries and keys have norms.
+    /// True if queries and keys have norms.
     pub qk_norm: bool,
 }
 
@@ -45,20 +45,24 @@ impl Heads {
         Ok(Heads { d_model, n, n_kv, width })
     }
 
-    /// Refuses what a family whose config has no field for it could not mean.
-    fn are_usual(&self, keys: &Keys, field: &str) -> Result<()> {
+    /// Refuses a value other than the default, for a family whose config has no field for it.
+    fn check_default(&self, keys: &Keys, field: &str) -> Result<()> {
         match field {
             "head_dim" => {
-                let usual = self.d_model / self.n.max(1);
+                let default = self.d_model / self.n.max(1);
                 keys.only(
                     "attention.key_length",
-                    usual,
-                    &format!("only {usual}, a head's share of the stream, is"),
+                    default,
+                    &format!("only {default}, a head's share of the stream, is"),
                 )
             }
             "intermediate_size" => {
-                let usual = 4 * self.d_model;
-                keys.only("feed_forward_length", usual, &format!("only {usual}, four times the stream, is"))
+                let default = 4 * self.d_model;
+                keys.only(
+                    "feed_forward_length",
+                    default,
+                    &format!("only {default}, four times the stream, is"),
+                )
             }
             _ => keys.only("attention.head_count_kv", self.n, "only the number of query heads is"),
         }
@@ -68,7 +72,7 @@ impl Heads {
 /// The fields of the config.json.
 ///
 /// # Errors
-/// What is missing, of another type, or not honoured, by file and key.
+/// A value that is missing, of another type, or not supported, by file and key.
 pub(super) fn fields(
     metadata: &Metadata,
     architecture: &'static Architecture,
@@ -76,7 +80,7 @@ pub(super) fn fields(
 ) -> Result<Map<String, Value>> {
     let keys = Keys { metadata, architecture: architecture.name };
     keys.only("expert_count", 0, &format!("only 0 is: {EXPERTS}"))?;
-    causal(&keys)?;
+    check_direction(&keys)?;
     let heads = Heads::of(&keys)?;
     let mut fields = Map::new();
     for (name, value) in [
@@ -91,46 +95,46 @@ pub(super) fn fields(
     ] {
         let named = architecture.names.iter().find(|(llamas, _)| *llamas == name);
         match named.map_or(name, |(_, own)| own) {
-            UNSAID => heads.are_usual(&keys, name)?,
+            ABSENT => heads.check_default(&keys, name)?,
             own => drop(fields.insert(own.to_string(), value.into())),
         }
     }
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     put("model_type", architecture.model_type.into());
     put("tie_word_embeddings", shapes.tied.into());
-    if architecture.activation.0 != UNSAID {
+    if architecture.activation.0 != ABSENT {
         put(architecture.activation.0, architecture.activation.1.into());
     }
     match (architecture.epsilon.0, epsilon(&keys, architecture)?) {
-        (UNSAID, _) => {}
+        (ABSENT, _) => {}
         (field, epsilon) => drop(put(field, epsilon.into())),
     }
-    fields.extend(of_its_own(&keys, heads, &shapes)?);
+    fields.extend(own_fields(&keys, heads, &shapes)?);
     if architecture.rotation != Rotation::No {
-        fields.extend(rope::fields(&keys, (architecture.rotation, heads.width), shapes.frequency_factors)?);
+        fields.extend(rope::fields(&keys, architecture.rotation, heads.width, shapes.frequency_factors)?);
     }
     metadata.finish(architecture.name)?;
     Ok(fields)
 }
 
-/// What is added to the variance in norms.
+/// The term added to the variance in norms.
 fn epsilon(keys: &Keys, architecture: &Architecture) -> Result<f64> {
-    const USUAL: f32 = 1e-5;
+    const DEFAULT: f32 = 1e-5;
     let (field, key) = architecture.epsilon;
     let name = format!("attention.{key}");
     let found = keys.number(&name)?;
-    if field == UNSAID && found as f32 != USUAL {
+    if field == ABSENT && found as f32 != DEFAULT {
         return Err(keys.metadata.unsupported(
             &keys.key(&name),
             &Stored::Float(found),
-            format!("only {USUAL:e} is"),
+            format!("only {DEFAULT:e} is"),
         ));
     }
     Ok(found)
 }
 
-/// Refuses a model that looks the other way than its family; llama.cpp takes one that says nothing as causal.
-fn causal(keys: &Keys) -> Result<()> {
+/// Refuses attention of another direction than the family's; without the key, llama.cpp uses causal attention.
+fn check_direction(keys: &Keys) -> Result<()> {
     let (key, is_encoder) = (keys.key("attention.causal"), keys.architecture == "bert");
     match keys.metadata.flag(&key)?.unwrap_or(true) {
         found if found == is_encoder => {
@@ -140,8 +144,8 @@ fn causal(keys: &Keys) -> Result<()> {
     }
 }
 
-/// What only one architecture has.
-fn of_its_own(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, Value>> {
+/// The fields of one architecture alone.
+fn own_fields(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     match keys.architecture {
@@ -150,11 +154,11 @@ fn of_its_own(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, 
             put("use_parallel_residual", keys.metadata.required(&key, keys.metadata.flag(&key))?.into());
         }
         "phi3" => {
-            // Written by the converter, and not used by llama.cpp.
+            // Written by the converter, but not used by llama.cpp.
             keys.maybe_count("attention.sliding_window")?;
         }
         "stablelm" => {
-            // llama.cpp goes by the tensors, whatever is written.
+            // llama.cpp follows the tensors, not this key.
             keys.metadata.flag(&keys.key("use_parallel_residual"))?;
             put("use_parallel_residual", (!shapes.mlp_norm).into());
             put("qk_layernorm", shapes.qk_norm.into());
@@ -175,17 +179,17 @@ fn of_its_own(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, 
     Ok(fields)
 }
 
-/// Granite's multipliers; of those that are left out or 0, llama.cpp takes what is usual.
+/// Granite's multipliers; for those that are missing or 0, llama.cpp uses the default.
 fn granite(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
-    let usual = (heads.width as f64).sqrt().recip();
-    for (key, field, usual) in [
-        ("attention.scale", "attention_multiplier", usual),
+    let scale = (heads.width as f64).sqrt().recip();
+    for (key, field, default) in [
+        ("attention.scale", "attention_multiplier", scale),
         ("embedding_scale", "embedding_multiplier", 1.0),
         ("residual_scale", "residual_multiplier", 1.0),
     ] {
         let found = keys.maybe_number(key)?.filter(|x| *x != 0.0);
-        fields.insert(field.to_string(), found.unwrap_or(usual).into());
+        fields.insert(field.to_string(), found.unwrap_or(default).into());
     }
     fields.insert("logits_scaling".into(), keys.number("logit_scale")?.into());
     let key = keys.key("rope.scaling.finetuned");
@@ -202,7 +206,7 @@ fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
-    // The 27B models scale by a head's share of the stream; the format tells them by depth alone.
+    // The 27B models scale by a head's share of the stream; in the format only their depth distinguishes them.
     let is_27b = keys.count("block_count")? == n_layers_of_27b;
     put("query_pre_attn_scalar", if is_27b { heads.d_model / heads.n } else { heads.width }.into());
     match keys.maybe_count("attention.sliding_window")? {
@@ -210,7 +214,7 @@ fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
             put("sliding_window", window.into());
             put("layer_types", layer_types(keys, every)?.into());
         }
-        None if keys.architecture == "gemma2" => {} // 4096, as its family takes it
+        None if keys.architecture == "gemma2" => {} // 4096, its family's default
         _ => drop(put("sliding_window", Value::Null)),
     }
     for name in ["attn_logit_softcapping", "final_logit_softcapping"] {
@@ -221,7 +225,7 @@ fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     Ok(fields)
 }
 
-/// Which layers slide: a list in the file, or all but every so many.
+/// The layers with a window: a list in the file, or all except every n-th.
 fn layer_types(keys: &Keys, every: usize) -> Result<Vec<&'static str>> {
     let name = "attention.sliding_window_pattern";
     let slides = match keys.metadata.flags(&keys.key(name)) {

@@ -1,4 +1,4 @@
-//! Control vectors as GGUF files, as llama.cpp and repeng know them.
+//! Control vectors as GGUF files, in the format of llama.cpp and repeng.
 //!
 //! The tensor `direction.k` is added to the output of block `k`, counted from 0; llama.cpp refuses `direction.0`, so
 //! that the output of block 0 cannot be addressed.
@@ -10,24 +10,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Vectors by the block whose output they are added to.
-pub type ByBlock = BTreeMap<usize, Vec<f32>>;
+pub type ControlVector = BTreeMap<usize, Vec<f32>>;
 
-/// The version of the format that is written.
+/// The version of the written format.
 const VERSION: u32 = 3;
 const ALIGNMENT: usize = 32;
-/// ggml's numbers for a text, a 32-bit count, and f32 tensors.
+/// ggml's codes for a text, a 32-bit count, and f32 tensors.
 const TEXT: u32 = 8;
 const COUNT: u32 = 4;
 const F32: u32 = 0;
-/// What a control vector is, for errors.
+/// The description of a control vector, for errors.
 const EXPECTED: &str =
     "a control vector: f32 tensors direction.1, direction.2, … as llama.cpp and repeng write them";
 
-/// Writes vectors as a control vector; `architecture` is what models of theirs are called in GGUF files.
+/// Writes vectors as a control vector; `architecture` is the name of their model's architecture in GGUF files.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a vector of block 0, which the format cannot address; [`Error::Io`].
-pub fn save_control_vector(path: &Path, vectors: &ByBlock, architecture: &str) -> Result<()> {
+pub fn save_control_vector(path: &Path, vectors: &ControlVector, architecture: &str) -> Result<()> {
     if vectors.is_empty() || vectors.contains_key(&0) {
         let expected = "vectors of blocks from 1 on: llama.cpp cannot add to the output of block 0";
         return Err(Error::invalid("control vector", format!("blocks {:?}", vectors.keys()), expected));
@@ -63,7 +63,7 @@ pub fn save_control_vector(path: &Path, vectors: &ByBlock, architecture: &str) -
     artefact::save_bytes(path, &bytes)
 }
 
-/// A length and the bytes of a text.
+/// A text's length and bytes.
 fn text(text: &str) -> Vec<u8> {
     (text.len() as u64).to_le_bytes().into_iter().chain(text.bytes()).collect()
 }
@@ -71,11 +71,11 @@ fn text(text: &str) -> Vec<u8> {
 /// Reads a control vector.
 ///
 /// # Errors
-/// [`Error::BadFile`] naming the tensor that is none of it.
-pub fn load_control_vector(path: &Path) -> Result<ByBlock> {
+/// [`Error::BadFile`] with the name of a tensor that does not belong to one.
+pub fn load_control_vector(path: &Path) -> Result<ControlVector> {
     let bytes = artefact::load_bytes(path)?;
     let header = Header::parse(path, &bytes)?;
-    let mut vectors = ByBlock::new();
+    let mut vectors = ControlVector::new();
     for (name, entry) in &header.tensors {
         let bad = |found: String| Error::bad_file(path, found, EXPECTED);
         let block = name.strip_prefix("direction.").and_then(|block| block.parse::<usize>().ok());
@@ -100,10 +100,10 @@ mod tests {
     fn vectors_come_back_and_block_0_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.gguf");
-        let vectors = ByBlock::from([(1, vec![0.5, -1.0, 2.0]), (3, vec![1e-20, 7.0, f32::MIN])]);
+        let vectors = ControlVector::from([(1, vec![0.5, -1.0, 2.0]), (3, vec![1e-20, 7.0, f32::MIN])]);
         save_control_vector(&path, &vectors, "llama").unwrap();
         assert_eq!(load_control_vector(&path).unwrap(), vectors);
-        let error = save_control_vector(&path, &ByBlock::from([(0, vec![1.0])]), "llama").unwrap_err();
+        let error = save_control_vector(&path, &ControlVector::from([(0, vec![1.0])]), "llama").unwrap_err();
         assert!(error.to_string().contains("block 0"), "{error}");
         let cut = &std::fs::read(&path).unwrap()[..200];
         std::fs::write(&path, cut).unwrap();

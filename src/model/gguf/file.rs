@@ -3,20 +3,20 @@
 use super::architectures::Architecture;
 use super::config::{self, Shapes};
 use super::header::{Entry, Header};
-use super::kind::Kind;
 use super::metadata::Metadata;
+use super::tensor_type::GgmlType;
 use super::tensors::{FREQUENCY_FACTORS, TOKEN_TYPES, source, unused};
 use super::{architectures, purpose, split, tokenizer};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::families::Config;
-use crate::model::linear::Weight;
-use crate::model::mapped;
-use crate::model::memory::{StoredTypes, stored_types};
-use crate::model::params::{self, Param, Place, list};
-use crate::model::quantised::Blocks;
-use crate::model::spec::{Biases, Direction, NormKind, Spec};
-use crate::model::weights::{Precision, Rows, Source, check_finite};
+use crate::model::kernels::{Blocks, Weight};
+use crate::model::precision::Precision;
+use crate::model::spec::{AttentionDirection, Biases, NormKind, Spec};
+use crate::model::weights::memory::{StoredTypes, stored_types};
+use crate::model::weights::{
+    BlockPart, Origin, Param, Place, SliceRows, TensorSource, check_finite, list, mmap,
+};
 use crate::tokenizer::Tokenizer;
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
@@ -26,30 +26,30 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Numbers that are looked at together for one that is none.
-const CHECKED_AT_ONCE: usize = 1 << 22;
+/// Values that are unpacked and checked at a time.
+const CHECK_CHUNK: usize = 1 << 22;
 
-/// A GGUF model whose headers were read; tensors are read when they are asked for.
+/// A GGUF model whose headers are read; tensors are read when they are loaded.
 pub struct GgufFile {
     /// The files, in order.
-    parts: Vec<Part>,
+    parts: Vec<PartFile>,
     header: Header,
 }
 
 /// One of its files.
-struct Part {
+struct PartFile {
     path: PathBuf,
     file: Mutex<File>,
 }
 
 impl GgufFile {
-    /// Opens a file and, where it is a part of a model, the others, and reads their headers.
+    /// Opens a file and, if it is a part of a model, the other parts, and reads their headers.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::BadFile`] naming a file that is cut short, missing, of another model, or no model.
+    /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or no model.
     pub fn open(path: &Path) -> Result<GgufFile> {
-        // A map is let go with its header: its pages would count beside the tensors that are read.
-        let header = |path: &PathBuf| Header::parse(path, &mapped::map(path)?);
+        // A mapping is released with its header: its pages would count besides the tensors that are read.
+        let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
         let paths = split::parts(path, &own)?;
         let headers =
@@ -58,12 +58,12 @@ impl GgufFile {
         purpose::check(&paths[0], &header)?;
         let open = |path: PathBuf| {
             let file = File::open(&path).map_err(Error::io("open the weights", &path))?;
-            Ok(Part { path, file: Mutex::new(file) })
+            Ok(PartFile { path, file: Mutex::new(file) })
         };
         Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
     }
 
-    /// The file, or the first, which has the metadata.
+    /// The file, or the first of several, which has the metadata.
     fn path(&self) -> &Path {
         &self.parts[0].path
     }
@@ -72,7 +72,7 @@ impl GgufFile {
         Metadata::new(self.path(), &self.header.metadata)
     }
 
-    /// SHA-256 of the file; of several, over those of each, in order.
+    /// SHA-256 of the file; for several files, of their hashes, in order.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -82,20 +82,20 @@ impl GgufFile {
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
 
-    /// The file's tokenizer, read as the tokenizer.json of a Hugging Face folder and what stands beside it.
+    /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and the files besides it.
     ///
     /// # Errors
-    /// What is missing or not known, by key.
+    /// A value that is missing or unknown, by key.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
-    /// The spec, and the SHA-256 of the metadata that it follows from.
+    /// The spec, and the SHA-256 of the metadata from which it follows.
     ///
     /// # Errors
-    /// What is missing or not honoured, by key, or by tensor if one would be left out.
+    /// A value that is missing or not supported, by key; or the name of a tensor that would not be used.
     pub fn spec(&self) -> Result<(Spec, String)> {
         let metadata = self.metadata();
         let architecture = architectures::of(&metadata)?;
@@ -121,7 +121,7 @@ impl GgufFile {
         Ok((spec, sha256))
     }
 
-    /// The family's spec, changed to how this format stores the same model.
+    /// The family's spec, adapted to this format's storage of the same model.
     fn as_stored(&self, architecture: &Architecture, mut spec: Spec) -> Spec {
         let has_bias = |names: [&str; 2]| names.iter().any(|name| self.has(&format!("blk.0.{name}.bias")));
         spec.biases = Biases {
@@ -135,8 +135,8 @@ impl GgufFile {
                 norm.kind = NormKind::RmsNorm;
             }
         }
-        if spec.attention.direction == Direction::Bidirectional {
-            // llama.cpp keeps of an encoder what stands before its head.
+        if spec.attention.direction == AttentionDirection::Bidirectional {
+            // llama.cpp stores an encoder without its head.
             spec.head = None;
             let types = self.header.tensors.get(TOKEN_TYPES);
             spec.embedding.n_token_types = types.map(|entry| entry.shape[0]);
@@ -144,7 +144,7 @@ impl GgufFile {
         spec
     }
 
-    /// The types in which matrices are stored.
+    /// The number formats of the stored matrices.
     pub fn stored_types(&self) -> StoredTypes {
         let matrices = self.header.tensors.values().filter(|entry| entry.shape.len() > 1);
         stored_types(matrices.map(|entry| (entry.kind.to_string(), entry.bytes.len() as u64)))
@@ -159,25 +159,25 @@ impl GgufFile {
         self.header.tensors.get(tensor).ok_or_else(missing)
     }
 
-    /// The divisors of the rotary frequencies, where the file has them.
+    /// The divisors of the rotary frequencies, if the file has them.
     fn frequency_factors(&self) -> Result<Option<Vec<f64>>> {
         let Some(name) = FREQUENCY_FACTORS.into_iter().find(|name| self.has(name)) else { return Ok(None) };
         let entry = self.entry(name)?;
-        let factors = self.part(entry, 0..entry.rows())?.dense()?.flatten_all()?.to_vec1::<f32>()?;
+        let factors = self.rows(entry, 0..entry.rows())?.dense()?.flatten_all()?.to_vec1::<f32>()?;
         if let Some(bad) = factors.iter().find(|x| !(x.is_finite() && **x > 0.0)) {
             let found = format!("tensor `{name}` with {bad}");
-            return Err(Error::bad_file(self.holding(entry), found, "numbers above 0; fetch the file again"));
+            return Err(Error::bad_file(self.path_of(entry), found, "numbers above 0; fetch the file again"));
         }
         Ok(Some(factors.into_iter().map(f64::from).collect()))
     }
 
-    /// The file that a tensor lies in.
-    fn holding(&self, entry: &Entry) -> &Path {
+    /// The path of a tensor's file.
+    fn path_of(&self, entry: &Entry) -> &Path {
         &self.parts[entry.part].path
     }
 
     /// Bytes of a file.
-    fn read(&self, part: &Part, range: Range<usize>) -> Result<Vec<u8>> {
+    fn read(&self, part: &PartFile, range: Range<usize>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; range.len()];
         let mut file = part.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
         let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
@@ -185,16 +185,16 @@ impl GgufFile {
         Ok(bytes)
     }
 
-    /// Rows of a tensor as they are stored; a vector is one row.
-    fn part(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
+    /// Rows of a tensor in its stored type; a vector is one row.
+    fn rows(&self, entry: &Entry, rows: Range<usize>) -> Result<Weight> {
         let size = entry.bytes.len() / entry.rows();
         let from = entry.bytes.start;
         let range = from + rows.start * size..from + rows.end * size;
         let bytes = self.read(&self.parts[entry.part], range)?;
         let (width, n) = (entry.shape[entry.shape.len() - 1], rows.len());
         let ty = match entry.kind {
-            Kind::Quantised(ty) => ty,
-            Kind::Dense(dtype) => {
+            GgmlType::Quantised(ty) => ty,
+            GgmlType::Dense(dtype) => {
                 let shape = if entry.shape.len() == 1 { vec![width] } else { vec![n, width] };
                 return Ok(Weight::Dense(Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu)?));
             }
@@ -202,83 +202,77 @@ impl GgufFile {
         Ok(Weight::Quantised(Blocks::new(bytes, ty, [n, width])?))
     }
 
-    /// A parameter: matrices as `precision` asks, norms and biases in f32.
+    /// A parameter: matrices in the format of `precision`, norms and biases in f32.
     ///
     /// # Shapes
-    /// `shape`, which the spec asks for; matrices are `[out, in]`.
+    /// `shape`, which the spec requires; matrices are `[out, in]`.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] naming the tensor.
-    pub fn load(
-        &self,
-        spec: &Spec,
-        (param, shape): (Param, &[usize]),
-        precision: Precision,
-    ) -> Result<Weight> {
-        let weight = self.stored(spec, (param, shape), precision)?;
+    /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] with the tensor's name.
+    pub fn load(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
+        let weight = self.stored(spec, param, shape, precision)?;
         match param.place {
-            Place::Block(_, params::Part::Query | params::Part::Key)
-                if architectures::of(&self.metadata())?.pairs_lie_together =>
+            Place::Block(_, BlockPart::Query | BlockPart::Key)
+                if architectures::of(&self.metadata())?.pairs_are_adjacent =>
             {
-                weight.with_rows(&halves_apart(shape[0], spec.d_head))
+                weight.with_rows(&deinterleave(shape[0], spec.d_head))
             }
             _ => Ok(weight),
         }
     }
 
-    /// The same with its rows in the file's order.
-    fn stored(&self, spec: &Spec, (param, shape): (Param, &[usize]), precision: Precision) -> Result<Weight> {
-        let Source { tensors, cut } = source(spec, param, &self.header);
+    /// The same as [`GgufFile::load`], with the rows in the file's order.
+    fn stored(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
+        let TensorSource { tensors, slice } = source(spec, param, &self.header);
         let name = tensors.concat();
         let entry = self.entry(&name)?;
-        let (from, n_stored) = match cut.rows {
-            Rows::All => (0, shape[0]),
-            Rows::Of { of, from, .. } => (from, of),
+        let (from, n_stored) = match slice.rows {
+            SliceRows::All => (0, shape[0]),
+            SliceRows::Of { of, from, .. } => (from, of),
         };
         let stored = [&[n_stored], &shape[1..]].concat();
         if entry.shape != stored {
             let found = format!("tensor `{name}` of shape {:?}", entry.shape);
             let expected = format!("{stored:?}, as its metadata asks");
-            return Err(Error::bad_file(self.holding(entry), found, expected));
+            return Err(Error::bad_file(self.path_of(entry), found, expected));
         }
-        let path = self.holding(entry);
+        let origin = Origin { path: self.path_of(entry), param, tensor: &name };
         if shape.len() == 1 {
-            let values = self.part(entry, 0..1)?.dense()?.flatten_all()?;
+            let values = self.rows(entry, 0..1)?.dense()?.flatten_all()?;
             let values = values.narrow(0, from, shape[0])?.contiguous()?;
-            check_finite(path, (param, &name), &values)?;
+            check_finite(origin, &values)?;
             return Ok(Weight::Dense(values));
         }
-        // Norms of each head are a matrix, and stay in f32 as other norms do.
+        // Norms per head are a matrix, but are f32 like other norms.
         let dtype = if param.place.is_norm() { Some(DType::F32) } else { precision.dtype() };
-        let weight = match (self.part(entry, from..from + shape[0])?, dtype) {
+        let weight = match (self.rows(entry, from..from + shape[0])?, dtype) {
             (Weight::Quantised(blocks), None) => {
-                check_blocks(path, (param, &name), &blocks)?;
+                check_blocks(origin, &blocks)?;
                 return Ok(Weight::Quantised(blocks));
             }
             (weight, Some(dtype)) => weight.dense()?.to_dtype(dtype)?,
             (weight, None) => weight.into_stored()?,
         };
-        check_finite(path, (param, &name), &weight)?;
+        check_finite(origin, &weight)?;
         Ok(Weight::Dense(weight))
     }
 }
 
-/// Refuses blocks with a number that is none; a part at a time, so that a large matrix needs little room.
-fn check_blocks(path: &Path, what: (Param, &str), blocks: &Blocks) -> Result<()> {
+/// Refuses blocks with a non-finite value; checked in chunks, so that a large matrix needs little memory.
+fn check_blocks(origin: Origin, blocks: &Blocks) -> Result<()> {
     let [rows, width] = blocks.dims();
-    let step = (CHECKED_AT_ONCE / width).max(1);
+    let step = (CHECK_CHUNK / width).max(1);
     for from in (0..rows).step_by(step) {
         let n = step.min(rows - from);
         let mut values = vec![0f32; n * width];
         blocks.unpack(from..from + n, &mut values);
-        check_finite(path, what, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
+        check_finite(origin, &Tensor::from_vec(values, (n, width), &Device::Cpu)?)?;
     }
     Ok(())
 }
 
-/// For each row of a family's queries or keys, its place in a file that lays the two halves of a head one row between each
-/// other.
-fn halves_apart(n_rows: usize, d_head: usize) -> Vec<usize> {
+/// For each row of a family's queries or keys, its row in a file that interleaves the two halves of each head.
+fn deinterleave(n_rows: usize, d_head: usize) -> Vec<usize> {
     let half = d_head / 2;
     let row = |at: usize| {
         let (head, within) = (at / d_head, at % d_head);
@@ -295,7 +289,7 @@ mod tests {
     fn halves_that_lie_between_each_other_come_apart_again() {
         // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
         let stored = [0, 2, 1, 3, 4, 6, 5, 7];
-        let back: Vec<usize> = halves_apart(8, 4).into_iter().map(|at| stored[at]).collect();
+        let back: Vec<usize> = deinterleave(8, 4).into_iter().map(|at| stored[at]).collect();
         assert_eq!(back, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -1,28 +1,28 @@
-//! The header of a GGUF file: its metadata, and where each tensor lies.
+//! The header of a GGUF file: its metadata, and the position of each tensor.
 //!
-//! candle reads this format too, but answers a type that it does not know without the tensor's name, and
-//! panics on an alignment of zero or on a shape whose size overflows; a file from elsewhere must do neither.
-//! Every count is held against the bytes that are left before anything is allocated for it.
+//! candle reads this format too, but reports an unknown type without the tensor's name, and panics on an alignment of
+//! zero or on a shape whose size overflows; no file may cause that. Every count is compared with the remaining bytes
+//! before memory is allocated for it.
 
-use super::kind::Kind;
+use super::tensor_type::GgmlType;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A metadata value; integers of every width are one.
+/// A metadata value; integers of all widths are one case.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// A whole number.
     Integer(i64),
     /// A number.
     Float(f64),
-    /// Yes or no.
+    /// True or false.
     Flag(bool),
     /// A text.
     Text(String),
-    /// Values of one kind.
+    /// Values of one type.
     List(Vec<Value>),
 }
 
@@ -38,27 +38,27 @@ impl fmt::Display for Value {
     }
 }
 
-/// Where a tensor lies and how it is stored.
+/// The position and the type of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Rows first, as elsewhere in mappa; GGUF itself writes the row's width first.
+    /// Rows first, as elsewhere in mappa; GGUF itself stores the row's width first.
     pub shape: Vec<usize>,
-    /// How its numbers are stored.
-    pub kind: Kind,
+    /// The type of its values.
+    pub kind: GgmlType,
     /// Its bytes in the file.
     pub bytes: Range<usize>,
-    /// The file it lies in, of a model in several: 0 is the first.
+    /// The number of its file, for a model in several files, from 0.
     pub part: usize,
 }
 
 impl Entry {
-    /// How many rows it has; a vector is one.
+    /// The number of rows; a vector has one.
     pub fn rows(&self) -> usize {
         self.shape[..self.shape.len() - 1].iter().product()
     }
 }
 
-/// What stands before the tensors' bytes.
+/// The contents of a file before the tensors' bytes.
 #[derive(Debug)]
 pub struct Header {
     /// The metadata by key.
@@ -68,16 +68,16 @@ pub struct Header {
 }
 
 const MAGIC: &[u8] = b"GGUF";
-/// What a whole file is, for errors.
+/// The expected file, for errors.
 const WHOLE: &str = "a complete GGUF file; download or copy it again";
-/// ggml has no tensors with more dimensions.
+/// The most dimensions of a ggml tensor.
 const MAX_DIMENSIONS: usize = 4;
 
 impl Header {
     /// Reads the header of a file's bytes; `path` names the file in errors.
     ///
     /// # Errors
-    /// [`Error::BadFile`] naming what is cut short, absurd, or of a type that is not read.
+    /// [`Error::BadFile`] with the name of a value that is truncated, absurd, or of an unsupported type.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
         let mut reader = Reader { path, bytes, at: 0, wide: true };
         reader.version()?;
@@ -91,12 +91,13 @@ impl Header {
                 return Err(reader.bad(format!("metadata key `{key}` twice"), WHOLE));
             }
         }
-        let found = (0..n_tensors).map(|_| reader.entry()).collect::<Result<Vec<_>>>()?;
+        let found = (0..n_tensors).map(|_| reader.line()).collect::<Result<Vec<_>>>()?;
         let alignment = alignment(&reader, &metadata)?;
         let start = reader.at.next_multiple_of(alignment);
         let mut tensors = HashMap::new();
-        for (name, shape, kind, offset) in found {
-            let bytes = place(&reader, &name, (&shape, kind), (start, offset, alignment))?;
+        for line in found {
+            let bytes = place(&reader, &line, Layout { start, alignment })?;
+            let Line { name, shape, kind, .. } = line;
             if tensors.insert(name.clone(), Entry { shape, kind, bytes, part: 0 }).is_some() {
                 return Err(reader.bad(format!("tensor `{name}` twice"), WHOLE));
             }
@@ -105,11 +106,11 @@ impl Header {
     }
 }
 
-/// The multiple at which tensors begin.
+/// The alignment of tensors.
 fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize> {
     match metadata.get("general.alignment") {
         None => Ok(32),
-        // Less than 8 could leave numbers where the processor may not read them.
+        // Values below 8 could put numbers at addresses from which the processor cannot read them.
         Some(Value::Integer(n @ 8..=65_536)) if (*n as u64).is_power_of_two() => Ok(*n as usize),
         Some(other) => {
             Err(reader.bad(format!("`general.alignment` {other}"), "a power of two from 8 to 65536"))
@@ -117,18 +118,31 @@ fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize
     }
 }
 
-/// A tensor's bytes, once they are known to be within the file.
-fn place(
-    reader: &Reader,
-    name: &str,
-    (shape, kind): (&[usize], Kind),
-    (start, offset, alignment): (usize, u64, usize),
-) -> Result<Range<usize>> {
+/// A line of the table of tensors.
+struct Line {
+    name: String,
+    shape: Vec<usize>,
+    kind: GgmlType,
+    /// The distance of its bytes from the start of all tensors.
+    offset: u64,
+}
+
+/// The positions at which a file may have tensors.
+#[derive(Clone, Copy)]
+struct Layout {
+    start: usize,
+    alignment: usize,
+}
+
+/// A tensor's bytes, after a check that they are inside the file.
+fn place(reader: &Reader, line: &Line, layout: Layout) -> Result<Range<usize>> {
+    let Line { name, shape, kind, offset } = line;
+    let Layout { start, alignment } = layout;
     let size = kind.size(shape).ok_or_else(|| {
         let found = format!("tensor `{name}` of shape {shape:?} stored as {kind}");
         reader.bad(found, format!("rows of a multiple of {} numbers, less than memory holds", kind.block()))
     })?;
-    let begin = usize::try_from(offset).ok().filter(|offset| offset.is_multiple_of(alignment));
+    let begin = usize::try_from(*offset).ok().filter(|offset| offset.is_multiple_of(alignment));
     let begin = begin.and_then(|offset| start.checked_add(offset));
     let end = begin.and_then(|begin| begin.checked_add(size)).filter(|end| *end <= reader.bytes.len());
     begin.zip(end).map(|(begin, end)| begin..end).ok_or_else(|| {
@@ -140,12 +154,12 @@ fn place(
     })
 }
 
-/// Reads forward through the header, never past its end.
+/// Reads the header from start to end, with checked bounds.
 struct Reader<'a> {
     path: &'a Path,
     bytes: &'a [u8],
     at: usize,
-    /// Whether lengths have 64 bits; version 1 wrote 32.
+    /// True if lengths have 64 bits; version 1 has 32.
     wide: bool,
 }
 
@@ -154,7 +168,7 @@ impl Reader<'_> {
         Error::bad_file(self.path, found, expected)
     }
 
-    /// The next `n` bytes; `what` names them if the file ends before.
+    /// The next `n` bytes; `what` names them in the error if the file ends before.
     fn take(&mut self, n: usize, what: &str) -> Result<&[u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
         let end =
@@ -174,7 +188,7 @@ impl Reader<'_> {
         Ok(u32::from_le_bytes(self.array(what)?))
     }
 
-    /// A count of things, each of which takes a byte at least: more than are left is absurd.
+    /// A count of items of at least one byte each; a count above the remaining bytes is an error.
     fn length(&mut self, what: &str) -> Result<usize> {
         let n = if self.wide { u64::from_le_bytes(self.array(what)?) } else { self.u32(what)?.into() };
         let left = self.bytes.len() - self.at;
@@ -214,7 +228,7 @@ impl Reader<'_> {
         }
         let kind = self.u32(key)?;
         let n = self.length(&format!("values in `{key}`"))?;
-        // A list of lists comes out as a type that is no scalar's; no model has one.
+        // A list of lists is refused as an unknown scalar type; no model has one.
         (0..n).map(|_| self.scalar(key, kind)).collect::<Result<_>>().map(Value::List)
     }
 
@@ -240,8 +254,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A line of the table of tensors: name, shape, type, and offset.
-    fn entry(&mut self) -> Result<(String, Vec<usize>, Kind, u64)> {
+    /// A line of the table of tensors.
+    fn line(&mut self) -> Result<Line> {
         let name = self.text("the name of a tensor")?;
         let what = format!("the entry of tensor `{name}`");
         let rank = self.u32(&what)? as usize;
@@ -256,9 +270,9 @@ impl Reader<'_> {
             shape.insert(0, n);
         }
         let kind = self.u32(&what)?;
-        let kind = Kind::from_ggml(kind).map_err(|kind| {
+        let kind = GgmlType::from_ggml(kind).map_err(|kind| {
             let found = format!("tensor `{name}` stored as {kind}");
-            let known = Kind::known();
+            let known = GgmlType::known();
             self.bad(
                 found,
                 format!(
@@ -266,6 +280,6 @@ impl Reader<'_> {
                 ),
             )
         })?;
-        Ok((name, shape, kind, u64::from_le_bytes(self.array(&what)?)))
+        Ok(Line { name, shape, kind, offset: u64::from_le_bytes(self.array(&what)?) })
     }
 }

@@ -15,7 +15,7 @@ impl Keys<'_> {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A whole number; of a list with one for each layer, the one that all layers share.
+    /// A whole number; for a list with one per layer, the number that all layers share.
     pub fn count(&self, name: &str) -> Result<usize> {
         self.metadata.required(&self.key(name), self.maybe_count(name))
     }
@@ -33,9 +33,9 @@ impl Keys<'_> {
         self.metadata.required(&key, self.metadata.number(&key))
     }
 
-    /// Refuses a number that is not the one honoured; left out is as good.
-    pub fn only(&self, name: &str, honoured: usize, why: &str) -> Result<()> {
-        match self.maybe_count(name)?.filter(|n| *n != honoured) {
+    /// Refuses a number other than the supported one; a missing key is accepted.
+    pub fn only(&self, name: &str, supported: usize, why: &str) -> Result<()> {
+        match self.maybe_count(name)?.filter(|n| *n != supported) {
             Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), why)),
             None => Ok(()),
         }

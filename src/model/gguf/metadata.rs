@@ -1,4 +1,4 @@
-//! A file's metadata, read key by key; what could change numbers and is not read is refused.
+//! A file's metadata, read key by key; a key that could change numbers and is not read is refused.
 
 use super::header::Value;
 use crate::error::{Error, Result};
@@ -6,21 +6,21 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-/// Keys of an architecture that change no number here.
+/// Keys of an architecture that change no number of the forward pass.
 const HARMLESS: &[&str] = &[
     "classifier.output_labels", // a classifier behind the last block
     "classifier.pooling_type",
-    "expert_used_count", // of no experts: others are refused
-    "pooling_type",      // what is made of the stream for a text's embedding
+    "expert_used_count", // without experts; others are refused
+    "pooling_type",      // the pooling of the stream to a text's embedding
     "rope.scaling.finetuned",
     "tensor_data_layout",
     "vocab_size",
 ];
 
-/// Values of a list that an error shows.
+/// Maximum number of a list's values in an error.
 const SHOWN: usize = 8;
 
-/// The metadata of one file, and which of its keys were read.
+/// The metadata of one file, and the keys that were read so far.
 pub(super) struct Metadata<'a> {
     path: &'a Path,
     values: &'a HashMap<String, Value>,
@@ -32,7 +32,7 @@ impl<'a> Metadata<'a> {
         Metadata { path, values, read: RefCell::default() }
     }
 
-    /// The file it came from.
+    /// The path of the file.
     pub fn path(&self) -> &'a Path {
         self.path
     }
@@ -47,7 +47,7 @@ impl<'a> Metadata<'a> {
         of(value).map(Some).ok_or_else(|| self.unsupported(key, value, format!("{expected} is")))
     }
 
-    /// What stands under a key that must be there.
+    /// The value of a key that must exist.
     pub fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
         found?.ok_or_else(|| {
             let expected = "it, as llama.cpp's converter writes it; convert or fetch the model again";
@@ -55,7 +55,7 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// A whole number, at least 0, if the key is there.
+    /// A whole number, at least 0, if the key exists.
     pub fn count(&self, key: &str) -> Result<Option<usize>> {
         let of = |value: &Value| match value {
             Value::Integer(n) => usize::try_from(*n).ok(),
@@ -64,7 +64,7 @@ impl<'a> Metadata<'a> {
         self.typed(key, of, "a whole number")
     }
 
-    /// A whole number, if the key is there: one for all layers, or a list with the same one for each.
+    /// A whole number, if the key exists: one for all layers, or a list with the same number for each.
     pub fn count_of_layers(&self, key: &str, layers: &str) -> Result<Option<usize>> {
         let Some(Value::List(values)) = self.value(key) else { return self.count(key) };
         let n_layers = self.required(layers, self.count(layers))?;
@@ -86,39 +86,39 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// A number, if the key is there.
+    /// A number, if the key exists.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
         self.typed(key, number, "a number")
     }
 
-    /// True or false, if the key is there.
+    /// True or false, if the key exists.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
         self.typed(key, of, "true or false")
     }
 
-    /// A text, if the key is there.
+    /// A text, if the key exists.
     pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.typed(key, text, "a text")
     }
 
-    /// Texts, if the key is there.
+    /// Texts, if the key exists.
     pub fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
         self.typed(key, |value| list(value)?.iter().map(text).collect(), "a list of texts")
     }
 
-    /// Numbers, if the key is there.
+    /// Numbers, if the key exists.
     pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
         self.typed(key, |value| list(value)?.iter().map(number).collect(), "a list of numbers")
     }
 
-    /// Flags, if the key is there and holds a list of them.
+    /// Flags, if the key exists and is a list of them.
     pub fn flags(&self, key: &str) -> Option<Vec<bool>> {
         let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
         list(self.value(key)?)?.iter().map(of).collect()
     }
 
-    /// Refuses a value that is not honoured.
+    /// The error for an unsupported value.
     pub fn unsupported(&self, key: &str, value: &Value, expected: impl ToString) -> Error {
         Error::UnsupportedConfig {
             path: self.path.to_path_buf(),
@@ -128,10 +128,10 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// Refuses every key below `prefix` that was not read and is not known to change no number.
+    /// Refuses every key below `prefix` that was not read and is not known to be harmless.
     ///
     /// # Errors
-    /// [`Error::UnsupportedConfig`] naming the first such key.
+    /// [`Error::UnsupportedConfig`] with the first such key.
     pub fn finish(&self, prefix: &str) -> Result<()> {
         let read = self.read.borrow();
         let unread = |key: &&String| {

@@ -1,23 +1,23 @@
-//! How a byte-level vocabulary's text is cut before merging: the file names it, and the name stands for
-//! regular expressions.
+//! Pre-tokenizers of byte-level BPE: a text is split by regular expressions before merging, and the file names the
+//! pre-tokenizer.
 
 use serde_json::{Value, json};
 
-/// How a text is cut, by the names that llama.cpp gives to it.
+/// A pre-tokenizer with llama.cpp's names for it.
 pub(super) struct PreTokenizer {
     names: &'static [&'static str],
-    /// Each cuts the pieces that the one before left.
+    /// Each splits the pieces of the previous one.
     patterns: &'static [&'static str],
-    /// Whether a whole piece that is a token is taken without merging.
+    /// True if a whole piece that is a token is used without merging.
     pub ignores_merges: bool,
-    /// Whether a text begins with BOS where the file does not say.
+    /// True if a text begins with BOS unless the file says otherwise.
     pub adds_bos: bool,
 }
 
-/// GPT-2's: words with the space before them, runs of digits, runs of other signs.
+/// GPT-2's: words with a preceding space, runs of digits, runs of other characters.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-/// Llama 3's and those like it differ in how many digits stand together.
+/// Llama 3's and similar ones, which differ in the number of digits that stay together.
 macro_rules! llama3_like {
     ($digits:literal) => {
         concat!(
@@ -28,7 +28,7 @@ macro_rules! llama3_like {
     };
 }
 
-/// Tekken's and GPT-4o's: a word ends where capitals begin again.
+/// Tekken's and GPT-4o's: a word ends before the next capital letter.
 macro_rules! cased {
     ($contraction:literal, $digits:literal) => {
         concat!(
@@ -47,10 +47,10 @@ const fn plain(names: &'static [&'static str], patterns: &'static [&'static str]
     PreTokenizer { names, patterns, ignores_merges: false, adds_bos: false }
 }
 
-/// BLOOM's: words with the space before them, cut at some signs.
+/// BLOOM's: words with a preceding space, split at some punctuation.
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 
-/// llama.cpp's names; those in one line are cut alike.
+/// The pre-tokenizers; names in one entry have the same patterns.
 const KNOWN: &[PreTokenizer] = &[
     plain(
         &[
@@ -126,10 +126,10 @@ const KNOWN: &[PreTokenizer] = &[
 ];
 
 impl PreTokenizer {
-    /// The one of this name; else the names there are.
+    /// The pre-tokenizer with this name.
     ///
     /// # Errors
-    /// The names there are.
+    /// The known names.
     pub fn named(name: &str) -> Result<&'static PreTokenizer, String> {
         let known = || KNOWN.iter().flat_map(|pre| pre.names).copied().collect::<Vec<_>>().join(", ");
         KNOWN.iter().find(|pre| pre.names.contains(&name)).ok_or_else(known)
@@ -137,11 +137,11 @@ impl PreTokenizer {
 
     /// The `pre_tokenizer` of a tokenizer.json.
     pub fn json(&self) -> Value {
-        let cut = |pattern: &&str| {
+        let split = |pattern: &&str| {
             let pattern = json!({ "Regex": pattern });
             json!({ "type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false })
         };
-        let mut steps: Vec<Value> = self.patterns.iter().map(cut).collect();
+        let mut steps: Vec<Value> = self.patterns.iter().map(split).collect();
         steps.push(json!({
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false
         }));

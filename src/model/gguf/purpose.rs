@@ -1,12 +1,12 @@
-//! GGUF files that hold no language model: each is named for what it is, with what to do instead.
+//! GGUF files without a language model: errors that name the kind of file, and the way to a model.
 
 use super::header::{Header, Value};
 use super::split::PartName;
 use crate::error::{Error, Result};
-use crate::model::mapped;
+use crate::model::weights::mmap;
 use std::path::Path;
 
-/// The purpose of a file that is no model, and what to do.
+/// A kind of file that is not a model: its description, and the way to a model.
 struct Other {
     found: &'static str,
     expected: &'static str,
@@ -34,10 +34,10 @@ const VOCABULARY: Other = Other {
     expected: "a model; convert it again without --vocab-only",
 };
 
-/// Refuses a file that is no model.
+/// Refuses a file that is not a model.
 ///
 /// # Errors
-/// [`Error::BadFile`] saying what it is, and what to do instead.
+/// [`Error::BadFile`] with the kind of file, and the way to a model.
 pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
     if let Some(Other { found, expected }) = other(header) {
         return Err(Error::bad_file(path, found, expected));
@@ -48,10 +48,10 @@ pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
     }
 }
 
-/// Whether a file that can be read says that it is no model.
+/// True if a file is readable and is not a model.
 pub fn is_no_model(path: &Path) -> bool {
-    let header = mapped::map(path).and_then(|bytes| Header::parse(path, &bytes));
-    // A later part has neither metadata nor, perhaps, tensors.
+    let header = mmap::map(path).and_then(|bytes| Header::parse(path, &bytes));
+    // A later part of a model has no metadata, and may have no tensors.
     header.is_ok_and(|header| PartName::of(path).is_none() && other(&header).is_some())
 }
 

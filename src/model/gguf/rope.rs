@@ -1,4 +1,4 @@
-//! The rotation of queries and keys, under the names that a Hugging Face config has for it.
+//! The rotation of queries and keys as fields of a Hugging Face config.
 
 use super::architectures::Rotation;
 use super::header::Value as Stored;
@@ -11,10 +11,11 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
 ///
 /// # Errors
-/// What is of another type, or not honoured, by key.
+/// A value of another type, or not supported, by key.
 pub(super) fn fields(
     keys: &Keys,
-    (rotation, d_head): (Rotation, usize),
+    rotation: Rotation,
+    d_head: usize,
     factors: Option<Vec<f64>>,
 ) -> Result<Map<String, Value>> {
     let mut rope = scaling(keys, factors)?;
@@ -26,7 +27,7 @@ pub(super) fn fields(
         json!({ "full_attention": rope, "sliding_attention": sliding })
     } else {
         if n_rotated != d_head {
-            // The share is multiplied back and cut to a whole number, which must not fall below.
+            // The family multiplies the share by the width and truncates the product, which must not be smaller.
             let share = (n_rotated as f64 + 0.5) / d_head as f64;
             rope.insert("partial_rotary_factor".into(), share.into());
         } else if rotation == Rotation::Share {
@@ -34,12 +35,12 @@ pub(super) fn fields(
         }
         Value::Object(rope)
     };
-    let first = rope.get(ORIGINAL).cloned(); // where Phi-3 has it
+    let first = rope.get(ORIGINAL).cloned(); // the place of Phi-3's
     let first = first.map(|first| (ORIGINAL.to_string(), first));
     Ok([("rope_parameters".to_string(), rope)].into_iter().chain(first).collect())
 }
 
-/// How frequencies are stretched, under Hugging Face's names.
+/// The scaling of the frequencies, by Hugging Face's names.
 fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>> {
     let key = keys.key("rope.scaling.type");
     let kind = keys.metadata.text(&key)?.unwrap_or("linear");

@@ -1,32 +1,32 @@
-//! Models in several GGUF files, `NAME-00001-of-00003.gguf` and its siblings, as llama-gguf-split writes them.
+//! Models in several GGUF files, `NAME-00001-of-00003.gguf` and so on, as written by llama-gguf-split.
 
 use super::header::{Header, Value};
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The keys of a part: its place counted from 0, how many parts there are, and the tensors of all.
+/// The keys of a part: its place from 0, the number of parts, and the number of tensors in all parts.
 const PLACE: &str = "split.no";
 const COUNT: &str = "split.count";
 const TENSORS: &str = "split.tensors.count";
-/// Digits of a part's number in its file's name.
+/// Minimum digits of a part's number in its file's name.
 const DIGITS: usize = 5;
-/// The way out, for errors.
+/// The advice in errors.
 const AGAIN: &str = "download or copy the parts again";
 
 /// The name of a part's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartName {
-    /// What the names of all parts begin with: the model's name.
+    /// The common beginning of all parts' names: the model's name.
     pub model: String,
-    /// The part's number, counted from 1.
+    /// The part's number, from 1.
     pub number: usize,
     /// The number of parts.
     pub count: usize,
 }
 
 impl PartName {
-    /// The name of a file, if it is that of a part.
+    /// The name of a file, if it is a part's name.
     pub fn of(path: &Path) -> Option<PartName> {
         let stem = path.file_stem()?.to_str()?;
         let (rest, count) = numbered(stem, "-of-")?;
@@ -35,7 +35,7 @@ impl PartName {
         is_part.then(|| PartName { model: model.to_string(), number, count })
     }
 
-    /// The path of another part of the same model, or of the same one.
+    /// The path of the part with this number of the same model.
     pub fn sibling(&self, path: &Path, number: usize) -> PathBuf {
         let ending =
             path.extension().map_or_else(String::new, |ending| ending.to_string_lossy().into_owned());
@@ -43,23 +43,23 @@ impl PartName {
     }
 }
 
-/// What stands before a separator and a number of five digits.
+/// The text before a separator and a number of at least five digits, and the number.
 fn numbered<'a>(text: &'a str, separator: &str) -> Option<(&'a str, usize)> {
     let (rest, digits) = text.rsplit_once(separator)?;
     let is_number = digits.len() >= DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten().map(|number| (rest, number))
 }
 
-/// The first part of the model that a file is of, if that is there; else the file itself.
+/// The first part of a file's model, if it exists; else the file itself.
 pub fn first(path: &Path) -> PathBuf {
     let first = PartName::of(path).map(|name| name.sibling(path, 1));
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// All files of the model that a file is of, in order; of one that is no part, itself.
+/// All files of a file's model, in order; for a file that is not a part, itself.
 ///
 /// # Errors
-/// [`Error::BadFile`] if the file's name and metadata disagree, or naming the part that is missing.
+/// [`Error::BadFile`] if the file's name and metadata disagree, or with the name of a missing part.
 pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
     let metadata = Metadata::new(path, &header.metadata);
     let (count, place) = (metadata.count(COUNT)?, metadata.count(PLACE)?.unwrap_or(0));
@@ -100,10 +100,10 @@ fn shown(count: Option<usize>) -> String {
     count.map_or_else(|| "an unknown number".into(), |count| count.to_string())
 }
 
-/// The parts' headers as that of one file: the metadata of the first, the tensors of all.
+/// The parts' headers merged: the metadata of the first, the tensors of all.
 ///
 /// # Errors
-/// [`Error::BadFile`] naming the part that does not belong to the first, or a tensor that lies in two.
+/// [`Error::BadFile`] with the name of a part that does not belong to the first, or of a tensor in two parts.
 pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
     let count = parts.len();
     let mut all = Header { metadata: Default::default(), tensors: Default::default() };
@@ -117,7 +117,7 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
         }
         match place {
             0 => all.metadata = header.metadata,
-            _ => belongs(path, &header, (&parts[0], &all))?,
+            _ => check_same_model(path, &header, &parts[0], &all)?,
         }
         for (name, mut entry) in header.tensors {
             entry.part = place;
@@ -128,8 +128,8 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
             }
         }
     }
-    let promised = Metadata::new(&parts[0], &all.metadata).count(TENSORS)?;
-    match promised.filter(|n| count > 1 && *n != all.tensors.len()) {
+    let expected = Metadata::new(&parts[0], &all.metadata).count(TENSORS)?;
+    match expected.filter(|n| count > 1 && *n != all.tensors.len()) {
         None => Ok(all),
         Some(n) => {
             let found = format!("`{TENSORS}` {n}, and {} tensors in the {count} parts", all.tensors.len());
@@ -138,8 +138,8 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
     }
 }
 
-/// Refuses a part whose metadata is not the first one's: what only one of them says would be left out.
-fn belongs(path: &Path, header: &Header, (first_path, first): (&Path, &Header)) -> Result<()> {
+/// Refuses a part whose metadata differs from the first part's, as keys of later parts would be ignored.
+fn check_same_model(path: &Path, header: &Header, first_path: &Path, first: &Header) -> Result<()> {
     let differs = |(key, value): &(&String, &Value)| {
         key.as_str() != PLACE
             && key.as_str() != "general.alignment"

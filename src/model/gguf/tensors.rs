@@ -1,9 +1,9 @@
-//! Where a GGUF file keeps each parameter: names that all architectures share.
+//! The tensors of a GGUF file by parameter: names that all architectures share.
 
 use super::header::Header;
-use crate::model::params::{Kind, Param, Part, Place};
 use crate::model::spec::{BlockKind, Placement, Spec};
-use crate::model::weights::{Rows, Source};
+use crate::model::weights::{BlockPart, Param, ParamKind, Place};
+use crate::model::weights::{SliceRows, TensorSource};
 use std::collections::BTreeSet;
 
 /// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the first context.
@@ -12,8 +12,8 @@ pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_fact
 /// An encoder's token types; not every file has them.
 pub(super) const TOKEN_TYPES: &str = "token_types.weight";
 
-/// Tensors that hold no parameter: they are read elsewhere, for texts beyond the first context, which are
-/// refused, or by a classifier behind an encoder's last block.
+/// Tensors that are not parameters: they are read elsewhere, belong to texts beyond the first context, which are
+/// refused, or to a classifier after an encoder's last block.
 const NO_PARAMETERS: [&str; 7] = [
     FREQUENCY_FACTORS[0],
     FREQUENCY_FACTORS[1],
@@ -24,42 +24,42 @@ const NO_PARAMETERS: [&str; 7] = [
     "cls.output.bias",
 ];
 
-/// Where a parameter lies.
-pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> Source {
+/// The tensor of a parameter, and its rows.
+pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource {
     let (l, part) = match param.place {
         Place::Block(l, part) => (l, part),
-        Place::FinalNorm => return Source::whole("output_norm", param),
-        Place::Unembed => return Source::whole("output", param),
-        Place::Positions => return Source::whole("position_embd", param),
-        Place::TokenTypes => return Source::named(TOKEN_TYPES.into(), Rows::All),
-        Place::EmbedNorm => return Source::whole("token_embd_norm", param),
-        _ => return Source::whole("token_embd", param),
+        Place::FinalNorm => return TensorSource::whole("output_norm", param),
+        Place::Unembed => return TensorSource::whole("output", param),
+        Place::Positions => return TensorSource::whole("position_embd", param),
+        Place::TokenTypes => return TensorSource::named(TOKEN_TYPES.into(), SliceRows::All),
+        Place::EmbedNorm => return TensorSource::whole("token_embd_norm", param),
+        _ => return TensorSource::whole("token_embd", param),
     };
-    let kind = if param.kind == Kind::Bias { "bias" } else { "weight" };
+    let kind = if param.kind == ParamKind::Bias { "bias" } else { "weight" };
     let has = |name: &str| header.tensors.contains_key(&format!("blk.{l}.{name}.{kind}"));
-    // What has no tensor of its own lies in one with others.
+    // A parameter without a separate tensor is part of a fused one.
     let (stem, rows) = match fused(spec, part) {
-        Some((own, together, rows)) if !has(own) && has(together) => (together, rows),
-        _ => (norm(spec, part).unwrap_or(alone(part)), Rows::All),
+        Some((own, fused, rows)) if !has(own) && has(fused) => (fused, rows),
+        _ => (norm(spec, part).unwrap_or(separate(part)), SliceRows::All),
     };
-    Source::rows(format!("blk.{l}.{stem}"), param, rows)
+    TensorSource::rows(format!("blk.{l}.{stem}"), param, rows)
 }
 
-/// The name of a norm in architectures that have names of their own.
-fn norm(spec: &Spec, part: Part) -> Option<&'static str> {
+/// The name of a norm in architectures with other names.
+fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
     match part {
-        Part::AttnNorm if spec.placement == Placement::AfterSum => Some("attn_output_norm"),
-        Part::MlpNorm if spec.placement == Placement::AfterSum => Some("layer_output_norm"),
-        Part::AttnNorm if has_two => Some("attn_norm_2"),
-        Part::MlpNorm if has_two => Some("attn_norm"),
+        BlockPart::AttnNorm if spec.placement == Placement::AfterSum => Some("attn_output_norm"),
+        BlockPart::MlpNorm if spec.placement == Placement::AfterSum => Some("layer_output_norm"),
+        BlockPart::AttnNorm if has_two => Some("attn_norm_2"),
+        BlockPart::MlpNorm if has_two => Some("attn_norm"),
         _ => None,
     }
 }
 
-/// The name of a part that has a tensor to itself.
-fn alone(part: Part) -> &'static str {
-    use Part::*;
+/// The name of a part with a separate tensor.
+fn separate(part: BlockPart) -> &'static str {
+    use BlockPart::*;
     match part {
         AttnNorm => "attn_norm",
         Query => "attn_q",
@@ -77,23 +77,22 @@ fn alone(part: Part) -> &'static str {
     }
 }
 
-/// For a part that may lie together with others: the tensor whose absence tells, the one that then holds them
-/// all, and which of its rows are the part's.
-fn fused(spec: &Spec, part: Part) -> Option<(&'static str, &'static str, Rows)> {
+/// For a part that may be fused with others: its separate tensor, the fused one, and the part's rows in that.
+fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, SliceRows)> {
     let (q, kv, m) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head, spec.d_mlp);
-    let qkv = |from| Some(("attn_q", "attn_qkv", Rows::after(from, q + 2 * kv)));
+    let qkv = |from| Some(("attn_q", "attn_qkv", SliceRows::after(from, q + 2 * kv)));
     match part {
-        Part::Query => qkv(0),
-        Part::Key => qkv(q),
-        Part::Value => qkv(q + kv),
-        Part::Gate => Some(("ffn_gate", "ffn_up", Rows::after(0, 2 * m))),
-        Part::Up if spec.mlp.is_gated() => Some(("ffn_gate", "ffn_up", Rows::after(m, 2 * m))),
+        BlockPart::Query => qkv(0),
+        BlockPart::Key => qkv(q),
+        BlockPart::Value => qkv(q + kv),
+        BlockPart::Gate => Some(("ffn_gate", "ffn_up", SliceRows::after(0, 2 * m))),
+        BlockPart::Up if spec.mlp.is_gated() => Some(("ffn_gate", "ffn_up", SliceRows::after(m, 2 * m))),
         _ => None,
     }
 }
 
-/// A tensor that is none of `used`, and would be left out of the numbers.
+/// A tensor that is not in `used` and would not affect the numbers.
 pub(super) fn unused<'a>(header: &'a Header, used: &BTreeSet<String>) -> Option<&'a String> {
-    let is_left = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
-    header.tensors.keys().filter(is_left).min()
+    let is_unused = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
+    header.tensors.keys().filter(is_unused).min()
 }

@@ -1,18 +1,18 @@
-//! A file's tokenizer as a tokenizer.json: byte-level BPE, the BPE of SentencePiece with its scores, or WordPiece.
+//! A file's tokenizer as a tokenizer.json: byte-level BPE, SentencePiece's BPE with scores, or WordPiece.
 
 use super::header::Value as Stored;
 use super::metadata::Metadata;
 use super::pre_tokenizer::PreTokenizer;
-use super::vocabulary::{Vocabulary, class, one_each};
+use super::vocabulary::{Vocabulary, check_length, class};
 use super::word_piece;
 use crate::error::{Error, Result};
 use crate::tokenizer::{ChatSource, TokenizerFiles};
 use serde_json::{Map, Value, json};
 
-/// The space of SentencePiece.
+/// SentencePiece's character for a space.
 const SPACE: &str = "\u{2581}";
 
-/// The keys of special tokens, and what a Hugging Face folder calls those tokens.
+/// The keys of special tokens, and their names in a Hugging Face folder.
 const SPECIAL: [(&str, &str); 9] = [
     ("tokenizer.ggml.bos_token_id", "bos_token"),
     ("tokenizer.ggml.eos_token_id", "eos_token"),
@@ -28,7 +28,7 @@ const SPECIAL: [(&str, &str); 9] = [
 /// The tokenizer.json of a file.
 ///
 /// # Errors
-/// What is missing, of another type or not known, by file and key.
+/// A value that is missing, of another type or unknown, by file and key.
 pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
     let key = "tokenizer.ggml.model";
     let model = metadata.required(key, metadata.text(key))?;
@@ -58,12 +58,12 @@ fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
 /// The special tokens that a file names, and its chat template.
 ///
 /// # Errors
-/// What is of another type, by key.
+/// A value of another type, by key.
 pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
     let vocabulary = vocabulary(metadata)?;
     let mut files = TokenizerFiles::default();
     for (key, name) in SPECIAL {
-        // Some files name a token that they do not have; nothing asks for it.
+        // Some files name a token that they do not have; it is never used.
         if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
             files.named.insert(name.into(), token.to_string());
         }
@@ -100,7 +100,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     Ok(fields)
 }
 
-/// The two sides of a merge; the first may itself begin with the space.
+/// The two sides of a merge; the first may itself begin with a space.
 fn pair(merge: &str) -> Option<(&str, &str)> {
     let first = merge.chars().next()?.len_utf8();
     let at = first + merge[first..].find(' ')?;
@@ -125,7 +125,7 @@ fn bpe(vocabulary: &Vocabulary, merges: Value, ignores_merges: bool) -> Value {
 fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String, Value>> {
     let key = "tokenizer.ggml.scores";
     let scores = metadata.required(key, metadata.numbers(key))?;
-    one_each(metadata, key, (scores.len(), vocabulary.tokens.len()))?;
+    check_length(metadata, key, scores.len(), vocabulary.tokens.len())?;
     let mut model = bpe(vocabulary, json!(merges(vocabulary, &scores)), false);
     model["byte_fallback"] = true.into();
     model["fuse_unk"] = true.into();
@@ -147,7 +147,8 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
     Ok(fields)
 }
 
-/// The merges that a SentencePiece vocabulary implies: two tokens that joined are a token, the best first.
+/// The merges that a SentencePiece vocabulary implies: pairs of tokens whose concatenation is a token, in descending order
+/// of score.
 fn merges<'a>(vocabulary: &'a Vocabulary, scores: &[f64]) -> Vec<(&'a str, &'a str)> {
     let is_text = |id: usize| matches!(vocabulary.classes[id], class::NORMAL | class::USER_DEFINED);
     let is_piece = |text: &str| vocabulary.ids.get(text).is_some_and(|id| is_text(*id));

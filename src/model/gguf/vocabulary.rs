@@ -1,4 +1,4 @@
-//! The tokens of a file: their texts, what each is for, and what stands around a text.
+//! The tokens of a file: their texts, their types, and the special tokens around a text.
 
 use super::header::Value as Stored;
 use super::metadata::Metadata;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// What a token is for, as the file numbers it.
+/// The types of tokens, by the file's codes.
 pub(super) mod class {
     pub const NORMAL: u32 = 1;
     pub const UNKNOWN: u32 = 2;
@@ -15,7 +15,7 @@ pub(super) mod class {
     pub const UNUSED: u32 = 5;
 }
 
-/// The vocabulary: each token's text and what it is for, by id.
+/// The vocabulary: each token's text and type, by id.
 pub(super) struct Vocabulary {
     pub tokens: Vec<String>,
     pub classes: Vec<u32>,
@@ -23,21 +23,21 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads it, each text changed by `text`, which is told what its token is for.
+    /// Reads the vocabulary; `text` converts each token from its text and type.
     ///
     /// # Errors
-    /// What is missing or of another type, and a token that is there twice.
+    /// A value that is missing or of another type, and a duplicate token.
     pub fn read(metadata: &Metadata, text: impl Fn(String, u32) -> String) -> Result<Vocabulary> {
         let key = "tokenizer.ggml.tokens";
         let stored = metadata.required(key, metadata.texts(key))?;
         let key = "tokenizer.ggml.token_type";
         let classes = metadata.numbers(key)?.unwrap_or_else(|| vec![class::NORMAL.into(); stored.len()]);
-        one_each(metadata, key, (classes.len(), stored.len()))?;
+        check_length(metadata, key, classes.len(), stored.len())?;
         let classes: Vec<u32> = classes.into_iter().map(|class| class as u32).collect();
         let mut tokens: Vec<String> = vec![];
         let mut ids: HashMap<String, usize> = HashMap::new();
         for (id, token) in stored.into_iter().enumerate() {
-            // As llama.cpp names them; some vocabularies are filled up to a round number with tokens without text.
+            // llama.cpp's names; some vocabularies are padded to a round number with empty tokens.
             let token = if token.is_empty() { format!("[EMPTY_{id}]") } else { token.to_string() };
             let mut token = text(token, classes[id]);
             if let Some(first) = ids.get(&token) {
@@ -62,7 +62,7 @@ impl Vocabulary {
         Ok(Vocabulary { tokens, classes, ids })
     }
 
-    /// Tokens that are found in a text before it is cut: control tokens, and those that a user defined.
+    /// Tokens that are matched in a text before it is split: control tokens and user-defined ones.
     pub fn added(&self) -> Value {
         let is_added = |(_, class): &(usize, &u32)| {
             matches!(**class, class::UNKNOWN | class::CONTROL | class::USER_DEFINED)
@@ -86,13 +86,13 @@ impl Vocabulary {
         Value::Object(self.tokens.iter().zip(0..).map(|(t, id)| (t.to_string(), Value::from(id))).collect())
     }
 
-    /// The token that a key names, or the usual one.
+    /// The token that a key names, or the default.
     ///
     /// # Errors
-    /// If neither the key nor the usual token is there, by key.
-    pub fn special(&self, metadata: &Metadata, key: &str, usual: Option<usize>) -> Result<usize> {
-        let usual = usual.filter(|id| *id < self.tokens.len());
-        let id = metadata.required(key, metadata.count(key).map(|found| found.or(usual)))?;
+    /// If neither the key nor the default token exists, by key.
+    pub fn special(&self, metadata: &Metadata, key: &str, default: Option<usize>) -> Result<usize> {
+        let default = default.filter(|id| *id < self.tokens.len());
+        let id = metadata.required(key, metadata.count(key).map(|found| found.or(default)))?;
         if id < self.tokens.len() {
             return Ok(id);
         }
@@ -100,13 +100,13 @@ impl Vocabulary {
         Err(metadata.unsupported(key, &Stored::Integer(id as i64), expected))
     }
 
-    /// What stands before and after every text: BOS and EOS where the file asks for them.
+    /// The template around a text: BOS and EOS, if the file requires them.
     ///
     /// # Errors
-    /// What is missing or of another type, by key.
+    /// A value that is missing or of another type, by key.
     pub fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
-        let end = |flag: &str, key: &str, usual: bool| -> Result<Option<usize>> {
-            let is_added = metadata.flag(flag)?.unwrap_or(usual);
+        let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
+            let is_added = metadata.flag(flag)?.unwrap_or(default);
             is_added.then(|| self.special(metadata, key, None)).transpose()
         };
         let bos = end("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", adds_bos)?;
@@ -114,7 +114,7 @@ impl Vocabulary {
         Ok(self.around(bos, eos))
     }
 
-    /// A template with a token before and one after every text.
+    /// A template with a token before and a token after every text.
     pub fn around(&self, before: Option<usize>, after: Option<usize>) -> Value {
         let mut special = Map::new();
         for id in before.iter().chain(&after) {
@@ -135,11 +135,11 @@ impl Vocabulary {
     }
 }
 
-/// Refuses a list without an entry for each token.
+/// Refuses a list whose length is not the number of tokens.
 ///
 /// # Errors
-/// [`Error::BadFile`] naming the list.
-pub(super) fn one_each(metadata: &Metadata, key: &str, (n, n_tokens): (usize, usize)) -> Result<()> {
+/// [`Error::BadFile`] with the name of the list.
+pub(super) fn check_length(metadata: &Metadata, key: &str, n: usize, n_tokens: usize) -> Result<()> {
     if n == n_tokens {
         return Ok(());
     }

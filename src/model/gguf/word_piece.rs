@@ -1,6 +1,6 @@
 //! BERT's WordPiece as a tokenizer.json.
 //!
-//! llama.cpp marks the beginning of a word by a space before it, where BERT marks what goes on with a word by `##`.
+//! llama.cpp marks the beginning of a word by a preceding space; BERT marks the continuation of a word by `##`.
 
 use super::metadata::Metadata;
 use super::vocabulary::{Vocabulary, class};
@@ -9,30 +9,30 @@ use serde_json::{Map, Value, json};
 
 /// `tokenizer.ggml.model` of these vocabularies.
 pub(super) const MODEL: &str = "bert";
-/// The mark of a word's beginning.
+/// llama.cpp's mark of a word's beginning.
 const SPACE: char = '\u{2581}';
-/// BERT's mark of what goes on with a word.
-const GOES_ON: &str = "##";
-/// The ids that llama.cpp takes where a file names none: BERT's own.
+/// BERT's mark of a word's continuation.
+const CONTINUATION: &str = "##";
+/// The default ids of llama.cpp: BERT's own.
 const UNKNOWN: usize = 100;
 const BEGINNING: usize = 101;
 const END: usize = 102;
 
-/// BERT's own text of a token.
+/// BERT's text of a token.
 pub(super) fn without_phantom(token: String, of: u32) -> String {
     match token.strip_prefix(SPACE) {
         _ if of == class::CONTROL => token,
         Some(word) => word.to_string(),
-        None => format!("{GOES_ON}{token}"),
+        None => format!("{CONTINUATION}{token}"),
     }
 }
 
 /// The fields of the tokenizer.json.
 ///
 /// # Errors
-/// What is missing or of another type, by key.
+/// A value that is missing or of another type, by key.
 pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String, Value>> {
-    let special = |key: &str, usual| vocabulary.special(metadata, key, Some(usual));
+    let special = |key: &str, default| vocabulary.special(metadata, key, Some(default));
     let unknown = special("tokenizer.ggml.unknown_token_id", UNKNOWN)?;
     let first = special("tokenizer.ggml.bos_token_id", BEGINNING)?;
     let last = special("tokenizer.ggml.seperator_token_id", END)?;
@@ -48,7 +48,7 @@ pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map
     let model = json!({
         "type": "WordPiece",
         "unk_token": vocabulary.tokens[unknown],
-        "continuing_subword_prefix": GOES_ON,
+        "continuing_subword_prefix": CONTINUATION,
         "max_input_chars_per_word": 100,
         "vocab": vocabulary.json(),
     });
@@ -57,6 +57,6 @@ pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map
         ("pre_tokenizer".to_string(), json!({ "type": "BertPreTokenizer" })),
         ("model".to_string(), model),
         ("post_processor".to_string(), vocabulary.around(Some(first), Some(last))),
-        ("decoder".to_string(), json!({ "type": "WordPiece", "prefix": GOES_ON, "cleanup": true })),
+        ("decoder".to_string(), json!({ "type": "WordPiece", "prefix": CONTINUATION, "cleanup": true })),
     ]))
 }

@@ -139,7 +139,7 @@ mod tests {
     use crate::probes::fixture::noise;
 
     fn rows(n: usize, spread: f64, seed: u64) -> Vec<PredictionRow> {
-        let (truth, error) = (noise((n, 1), 1), noise((n, 1), seed));
+        let (truth, error) = (noise([n, 1], 1), noise([n, 1], seed));
         let row = |i: usize| PredictionRow {
             dataset: "own".into(),
             name: format!("entity {i}"),

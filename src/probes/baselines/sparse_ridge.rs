@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn it_equals_the_dense_ridge_at_the_same_penalty() {
         for (n, d) in [(60, 8), (20, 50)] {
-            let x = noise((n, d), 1).mapv(|v| if v > 0.2 { f64::from(v as f32) } else { 0.0 });
-            let y = x.dot(&noise((d, 2), 2)) * 30.0 + noise((n, 2), 3) + 9.0;
+            let x = noise([n, d], 1).mapv(|v| if v > 0.2 { f64::from(v as f32) } else { 0.0 });
+            let y = x.dot(&noise([d, 2], 2)) * 30.0 + noise([n, 2], 3) + 9.0;
             let found = System::of(sparse(&x), &y).solve(0.5, 1e-12).unwrap();
             let dense = Decomposition::of(x.clone()).unwrap();
             let dense = dense.solve(&y, &PenaltyGrid::Fixed(vec![0.5])).unwrap().probe;
@@ -208,28 +208,28 @@ mod tests {
 
     #[test]
     fn more_noise_gives_a_higher_penalty() {
-        let x = noise((200, 20), 1);
-        let y = x.dot(&noise((20, 1), 2));
+        let x = noise([200, 20], 1);
+        let y = x.dot(&noise([20, 1], 2));
         let fit = |y: &Array2<f64>| SparseRidge::default().fit(&sparse(&x), y).unwrap().penalty;
-        assert!(fit(&y) < 0.1 && fit(&noise((200, 1), 4)) > 3.0);
+        assert!(fit(&y) < 0.1 && fit(&noise([200, 1], 4)) > 3.0);
     }
 
     #[test]
     fn a_constant_target_is_fitted_by_the_bias() {
         let y = Array2::from_elem((30, 1), 4.0);
-        let x = sparse(&noise((30, 3), 1));
+        let x = sparse(&noise([30, 3], 1));
         let probe = SparseRidge::default().fit(&x, &y).unwrap();
         assert!(probe.predict(&x).iter().all(|r| (r - 4.0).abs() < 1e-12));
     }
 
     #[test]
     fn bad_settings_are_refused() {
-        let x = sparse(&noise((30, 3), 1));
-        let y = noise((30, 1), 2);
+        let x = sparse(&noise([30, 3], 1));
+        let y = noise([30, 1], 2);
         for penalties in [vec![], vec![0.0], vec![f64::NAN]] {
             assert!(SparseRidge { penalties, seed: 0 }.fit(&x, &y).is_err());
         }
-        let error = SparseRidge::default().fit(&x, &noise((29, 1), 2)).unwrap_err().to_string();
+        let error = SparseRidge::default().fit(&x, &noise([29, 1], 2)).unwrap_err().to_string();
         assert!(error.contains("30 rows and 29 targets"), "{error}");
     }
 }

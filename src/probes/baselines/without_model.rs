@@ -13,7 +13,7 @@ pub struct BaselineData<'a> {
     /// The entities and their targets.
     pub dataset: &'a Dataset,
     /// The settings of a fit to the names.
-    pub names: SparseRidge,
+    pub name_ridge: SparseRidge,
 }
 
 impl<'a> BaselineData<'a> {

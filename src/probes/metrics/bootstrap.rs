@@ -1,5 +1,6 @@
 //! Bootstrap: percentile intervals of scores over resampled entities or groups.
 
+use super::quantiles::interpolated;
 use super::score::{TargetScore, values_of_each};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -94,7 +95,7 @@ impl Bootstrap {
         self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
     }
 
-    /// The 95 % percentile interval of each of `n` values, which are computed for several resamples at once from the counts of
+    /// The 95 % percentile interval of each of `n` values, which are computed for several resamples at single_counts from the counts of
     /// the rows in each.
     pub(in crate::probes) fn intervals_of(
         &self,
@@ -154,17 +155,14 @@ fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
 }
 
 /// Counts of 1: the rows without resampling.
-pub(in crate::probes) fn once(units: &SamplingUnits) -> Vec<f64> {
+pub(in crate::probes) fn single_counts(units: &SamplingUnits) -> Vec<f64> {
     vec![1.0; units.n_rows()]
 }
 
 /// A percentile of sorted values, interpolated between neighbours.
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let position = share * last as f64;
-    let below = position.floor() as usize;
-    let above = (below + 1).min(last);
-    sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
+    interpolated(sorted, share * last as f64)
 }
 
 #[cfg(test)]

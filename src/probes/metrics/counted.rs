@@ -4,7 +4,7 @@
 const LANES: usize = 4;
 
 /// The indices of `n` rows.
-pub(super) fn every(n: usize) -> Vec<usize> {
+pub(super) fn all_indices(n: usize) -> Vec<usize> {
     (0..n).collect()
 }
 
@@ -34,4 +34,16 @@ pub(super) fn sums<const N: usize>(columns: [&[f64]; 3], of: impl Fn(f64, f64, f
         sums.iter_mut().zip(terms).for_each(|(sum, term)| sum[lane] += term);
     }
     sums.map(|lanes| lanes.iter().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::fixture::{RESAMPLED_PAIRS, ResampledPairs};
+
+    #[test]
+    fn the_mean_of_a_resample_is_that_of_its_rows_listed() {
+        let ResampledPairs { a, counts, .. } = RESAMPLED_PAIRS;
+        assert_eq!(mean_counted(&a, &counts), mean(&RESAMPLED_PAIRS.listed()[0]));
+    }
 }

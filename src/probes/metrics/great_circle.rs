@@ -1,7 +1,7 @@
 //! Great-circle distances on the Earth.
 
 use super::counted::mean;
-use super::median::median;
+use super::quantiles::median;
 use crate::datasets::{Lat, Lon};
 use crate::error::Result;
 

@@ -133,8 +133,8 @@ mod tests {
     /// Points of which some are equal, and other points near them.
     fn example() -> (Vec<Point>, Vec<Point>) {
         let n = 400;
-        let places = noise((n, 2), 3).mapv(|v| (v * 40.0).round() / 40.0);
-        let others = &places + &(noise((n, 2), 4) * 0.3);
+        let places = noise([n, 2], 3).mapv(|v| (v * 40.0).round() / 40.0);
+        let others = &places + &(noise([n, 2], 4) * 0.3);
         let points = |of: &ndarray::Array2<f64>| -> Vec<Point> {
             of.rows().into_iter().map(|row| on_sphere(row[0] * 170.0, row[1] * 350.0)).collect()
         };

@@ -6,7 +6,7 @@
 //! - `class_scores`: of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of them
-//! - `counted`, `ranks`, `median`: sums, ranks and medians of a resample
+//! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or [`CLASS_METRICS`] here.
 
@@ -17,12 +17,12 @@ mod counted;
 mod great_circle;
 mod kd_tree;
 mod kendall;
-mod median;
 mod paper_distance;
 mod pearson;
 mod place_error;
 mod predicted;
 mod proximity;
+mod quantiles;
 mod r2;
 mod ranks;
 mod score;
@@ -30,7 +30,7 @@ mod spearman;
 mod unit_sphere;
 
 pub use absolute_error::mae;
-pub(super) use bootstrap::once;
+pub(super) use bootstrap::single_counts;
 pub use bootstrap::{Bootstrap, Interval, SamplingUnits};
 pub(super) use class_scores::{ClassMetric, PredictedClasses};
 pub(super) use counted::mean;
@@ -40,6 +40,7 @@ pub use kendall::{Kendall, kendall};
 pub use pearson::{pearson, pearson_counted};
 pub use predicted::Metrics;
 pub(super) use predicted::{Metric, Predicted};
+pub(super) use quantiles::interpolated;
 pub(super) use r2::selectivity;
 pub use r2::{r2, r2_by_target, r2_counted, r2_over};
 pub(super) use score::{TargetScore, values, values_of_each};

@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Kilometres.
 const RADIUS_KM: f64 = 6371.0;
 
-/// The scores of the reference code that differ from ours, if they are asked for.
+/// The scores of the reference code that differ from ours, if they are requested.
 pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     if predicted.metrics != Metrics::WithPaper {
         return Ok(Vec::new());

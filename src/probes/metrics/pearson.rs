@@ -37,7 +37,7 @@ pub fn pearson_counted(a: &[f64], b: &[f64], counts: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probes::fixture::{Fixture, assert_close};
+    use crate::probes::fixture::{Fixture, RESAMPLED_PAIRS, ResampledPairs, assert_close};
 
     #[test]
     fn it_equals_scipys() {
@@ -49,11 +49,9 @@ mod tests {
 
     #[test]
     fn a_resample_scores_as_its_rows_listed() {
-        let a = [3.0, 1.0, 2.0, 2.0, 5.0];
-        let b = [1.0, 1.0, 4.0, 3.0, 2.0];
-        let take = |v: &[f64]| [0, 0, 2, 4, 3].map(|i: usize| v[i]);
-        let counts = [2.0, 0.0, 1.0, 1.0, 1.0];
-        assert!((pearson_counted(&a, &b, &counts) - pearson(&take(&a), &take(&b))).abs() < 1e-14);
+        let ResampledPairs { a, b, counts, .. } = RESAMPLED_PAIRS;
+        let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
+        assert!((pearson_counted(&a, &b, &counts) - pearson(&listed_a, &listed_b)).abs() < 1e-14);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The error of predicted places: mean and median great-circle distance.
 
 use super::great_circle::great_circle_km;
-use super::median::SortedValues;
 use super::predicted::Predicted;
+use super::quantiles::SortedValues;
 use super::score::{GREAT_CIRCLE, TargetScore};
 use crate::datasets::TargetKind;
 use crate::error::Result;

@@ -34,7 +34,7 @@ pub(super) struct Column {
 pub(in crate::probes) struct Predicted<'a> {
     /// The kind of the targets.
     pub kind: &'a TargetKind,
-    /// The set of metrics that is asked for.
+    /// The requested set of metrics.
     pub metrics: Metrics,
     /// The true values, `[n_rows, n_targets]`.
     pub truth: &'a Array2<f64>,
@@ -114,7 +114,7 @@ impl<'a> Predicted<'a> {
 
     /// True and predicted places on the unit sphere.
     pub(super) fn points(&self) -> Result<(Vec<Point>, Vec<Point>)> {
-        let points = |of: Vec<Place>| of.into_iter().map(point_of).collect();
+        let points = |of: Vec<Place>| of.into_iter().map(|(lat, lon)| point_of(lat, lon)).collect();
         let (truth, predicted) = self.places()?;
         Ok((points(truth), points(predicted)))
     }

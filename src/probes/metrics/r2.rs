@@ -1,6 +1,6 @@
 //! R²: the share of the truth's variance that predictions explain, and its gain over shuffled labels.
 
-use super::counted::{every, sums};
+use super::counted::{all_indices, sums};
 use super::predicted::Predicted;
 use super::score::TargetScore;
 use crate::error::Result;
@@ -31,10 +31,10 @@ pub(in crate::probes) fn selectivity(predicted: &Predicted, shuffled: &Array2<f6
 
 /// The share of the truth's variance that the predictions explain.
 ///
-/// A constant truth has no variance: the score is then 1 if every prediction is exact, otherwise 0, as in scikit-learn. Of no
+/// A constant truth has no variance: the score is then 1 if all_indices prediction is exact, otherwise 0, as in scikit-learn. Of no
 /// values it is not a number.
 pub fn r2(truth: &[f64], predicted: &[f64]) -> f64 {
-    r2_over(truth, predicted, &every(truth.len()))
+    r2_over(truth, predicted, &all_indices(truth.len()))
 }
 
 /// [`r2`] of the rows at `indices`, which may repeat.
@@ -85,7 +85,7 @@ pub fn r2_by_target(truth: ArrayView2<f64>, predicted: ArrayView2<f64>) -> Vec<f
 mod tests {
     use super::*;
     use crate::datasets::TargetKind;
-    use crate::probes::fixture::{Fixture, assert_close};
+    use crate::probes::fixture::{Fixture, RESAMPLED_PAIRS, ResampledPairs, assert_close};
     use crate::probes::metrics::{Metrics, values};
     use ndarray::array;
 
@@ -99,13 +99,10 @@ mod tests {
 
     #[test]
     fn a_resample_scores_as_its_rows_listed() {
-        let a = [3.0, 1.0, 2.0, 2.0, 5.0];
-        let b = [1.0, 1.0, 4.0, 3.0, 2.0];
-        let indices = [0, 0, 2, 4, 3];
-        let take = |v: &[f64]| indices.map(|i| v[i]);
-        assert_eq!(r2_over(&a, &b, &indices), r2(&take(&a), &take(&b)));
-        let counts = [2.0, 0.0, 1.0, 1.0, 1.0];
-        assert!((r2_counted(&a, &b, &counts) - r2(&take(&a), &take(&b))).abs() < 1e-14);
+        let ResampledPairs { a, b, indices, counts } = RESAMPLED_PAIRS;
+        let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
+        assert_eq!(r2_over(&a, &b, &indices), r2(&listed_a, &listed_b));
+        assert!((r2_counted(&a, &b, &counts) - r2(&listed_a, &listed_b)).abs() < 1e-14);
         assert!(r2_counted(&a, &b, &[0.0; 5]).is_nan());
     }
 

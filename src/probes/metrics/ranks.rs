@@ -1,6 +1,6 @@
 //! Ranks of values among rows that each count any number of times.
 
-use super::counted::every;
+use super::counted::all_indices;
 
 /// The rows in ascending order of their values, with the ends of the runs of equal values.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(super) struct RankOrder {
 impl RankOrder {
     /// Sorts the rows.
     pub fn of(values: &[f64]) -> RankOrder {
-        let mut order = every(values.len());
+        let mut order = all_indices(values.len());
         order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
         let run_ends = (1..=order.len())
             .filter(|&end| end == order.len() || values[order[end]] != values[order[end - 1]])

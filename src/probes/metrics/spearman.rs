@@ -1,6 +1,6 @@
 //! Spearman's rank correlation.
 
-use super::counted::every;
+use super::counted::all_indices;
 use super::pearson::pearson_counted;
 use super::predicted::Predicted;
 use super::ranks::RankOrder;
@@ -17,7 +17,7 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
 
 /// Spearman's rank correlation, equal values sharing their mean rank; 0 if either side is constant.
 pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    Spearman::of(a, b).over(&every(a.len()))
+    Spearman::of(a, b).over(&all_indices(a.len()))
 }
 
 /// Spearman's correlation for many resamples: the values are sorted once.
@@ -51,7 +51,7 @@ impl Spearman {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probes::fixture::{Fixture, assert_close};
+    use crate::probes::fixture::{Fixture, RESAMPLED_PAIRS, ResampledPairs, assert_close};
 
     #[test]
     fn it_equals_scipys() {
@@ -63,11 +63,9 @@ mod tests {
 
     #[test]
     fn a_resample_scores_as_its_rows_listed() {
-        let a = [3.0, 1.0, 2.0, 2.0, 5.0];
-        let b = [1.0, 1.0, 4.0, 3.0, 2.0];
-        let indices = [0, 0, 2, 4, 3];
-        let take = |v: &[f64]| indices.map(|i| v[i]);
-        assert_eq!(Spearman::of(&a, &b).over(&indices), spearman(&take(&a), &take(&b)));
+        let ResampledPairs { a, b, indices, .. } = RESAMPLED_PAIRS;
+        let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
+        assert_eq!(Spearman::of(&a, &b).over(&indices), spearman(&listed_a, &listed_b));
     }
 
     #[test]

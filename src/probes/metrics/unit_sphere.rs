@@ -14,7 +14,7 @@ pub(in crate::probes) fn on_sphere(first: f64, second: f64) -> Point {
 }
 
 /// A place as a point on the unit sphere.
-pub(in crate::probes) fn point_of((lat, lon): (Lat, Lon)) -> Point {
+pub(in crate::probes) fn point_of(lat: Lat, lon: Lon) -> Point {
     on_sphere(lat.degrees(), lon.degrees())
 }
 

@@ -124,7 +124,7 @@ impl<'a> TrainingRows<'a> {
         let (paths, weights): (Vec<PenaltyPath>, Vec<Array1<f64>>) = found.into_iter().unzip();
         let rows: Vec<_> = weights.iter().map(|weights| weights.view()).collect();
         let weights = ndarray::stack(Axis(0), &rows).map_err(|e| Error::Internal(e.to_string()))?;
-        let weights = weights / &problem.spread; // [n_targets, d_model]
+        let weights = weights / &problem.std_dev; // [n_targets, d_model]
         let bias = &problem.mean_target - &weights.dot(&problem.mean);
         // Each target has its own penalty, which its fit statistics report.
         Ok(Fitted { probe: Probe { weights, bias, penalty: f64::NAN }, paths })
@@ -223,8 +223,8 @@ impl<'a> HeldOutFold<'a> {
 
     /// The squared error of some weights of standardised columns on the held-out rows.
     fn squared_error(&self, t: usize, weights: &Array1<f64>) -> Result<f64> {
-        let NormalEquations { mean, spread, .. } = &self.problem;
-        let weights = (weights / spread).insert_axis(Axis(0)); // [1, d_model]
+        let NormalEquations { mean, std_dev, .. } = &self.problem;
+        let weights = (weights / std_dev).insert_axis(Axis(0)); // [1, d_model]
         let predicted = stored(self.activations.view(), &self.entities)?.times_weights(mean, &weights)?;
         let errors = &predicted.column(0) - &self.y.column(t);
         Ok(errors.dot(&errors))
@@ -233,15 +233,15 @@ impl<'a> HeldOutFold<'a> {
 
 /// The means of products of standardised columns, which are all that a fit needs of the rows.
 struct NormalEquations {
-    /// Of columns with each other, `[d_model, d_model]`.
+    /// Of pairs of columns, `[d_model, d_model]`.
     gram: Array2<f64>,
-    /// Of targets with columns, `[n_targets, d_model]`.
-    along: Array2<f64>,
-    /// Of targets with themselves, `[n_targets]`.
+    /// Of targets and columns, `[n_targets, d_model]`.
+    cross: Array2<f64>,
+    /// Of the squares of each target, `[n_targets]`.
     variance: Array1<f64>,
     mean: Array1<f64>,
     /// The standard deviation of each column; 1 for a constant one, `[d_model]`.
-    spread: Array1<f64>,
+    std_dev: Array1<f64>,
     mean_target: Array1<f64>,
 }
 
@@ -249,27 +249,27 @@ impl NormalEquations {
     fn of(moments: &Moments, stored: &ActivationRows, targets: &Array2<f64>) -> Result<NormalEquations> {
         let (d, n) = (moments.mean.len(), moments.n as f64);
         let variances = (0..d).map(|j| moments.gram[(j, j)] / n);
-        let spread: Array1<f64> = variances.map(|v| if v > 0.0 { v.sqrt() } else { 1.0 }).collect();
+        let std_dev: Array1<f64> = variances.map(|v| if v > 0.0 { v.sqrt() } else { 1.0 }).collect();
         let gram = Array2::from_shape_fn((d, d), |(i, j)| {
-            moments.gram[(i.max(j), i.min(j))] / (n * spread[i] * spread[j])
+            moments.gram[(i.max(j), i.min(j))] / (n * std_dev[i] * std_dev[j])
         });
         let mean_target = targets.sum_axis(Axis(0)) / n;
         let y = targets - &mean_target;
-        let along = stored.transposed_times(&moments.mean, &y)?.reversed_axes() / n / &spread;
+        let cross = stored.transposed_times(&moments.mean, &y)?.reversed_axes() / n / &std_dev;
         let variance = y.map_axis(Axis(0), |y| y.dot(&y) / n);
-        Ok(NormalEquations { gram, along, variance, mean: moments.mean.clone(), spread, mean_target })
+        Ok(NormalEquations { gram, cross, variance, mean: moments.mean.clone(), std_dev, mean_target })
     }
 
     /// The least penalty at which every weight is 0.
     fn highest(&self, t: usize) -> f64 {
-        self.along.row(t).iter().fold(0.0, |most: f64, slope| most.max(slope.abs())) / L1_RATIO
+        self.cross.row(t).iter().fold(0.0, |most: f64, slope| most.max(slope.abs())) / L1_RATIO
     }
 }
 
 /// The coordinate descent of one target from penalty to penalty.
 struct Descent<'a> {
     gram: &'a Array2<f64>,
-    along: ArrayView1<'a, f64>,
+    cross: ArrayView1<'a, f64>,
     variance: f64,
     /// The current penalty.
     penalty: f64,
@@ -281,16 +281,16 @@ struct Descent<'a> {
 
 impl<'a> Descent<'a> {
     fn of(problem: &'a NormalEquations, t: usize) -> Descent<'a> {
-        let along = problem.along.row(t);
-        let weights = Array1::zeros(along.len());
+        let cross = problem.cross.row(t);
+        let weights = Array1::zeros(cross.len());
         let variance = problem.variance[t];
         Descent {
             gram: &problem.gram,
-            along,
+            cross,
             variance,
             penalty: f64::INFINITY,
             weights,
-            residual: along.to_owned(),
+            residual: cross.to_owned(),
         }
     }
 
@@ -303,7 +303,7 @@ impl<'a> Descent<'a> {
         while n_sweeps < stopping.sweeps {
             self.sweep(&all);
             n_sweeps += 1;
-            self.residual = &self.along - &self.gram.dot(&self.weights); // The steps accumulate rounding.
+            self.residual = &self.cross - &self.gram.dot(&self.weights); // The steps accumulate rounding.
             if self.gap() <= enough {
                 return true;
             }
@@ -336,7 +336,7 @@ impl<'a> Descent<'a> {
     fn gap(&self) -> f64 {
         let (l1, l2) = (self.penalty * L1_RATIO, self.penalty * (1.0 - L1_RATIO));
         let w = &self.weights;
-        let explained = self.along.dot(w);
+        let explained = self.cross.dot(w);
         let squared_error = self.variance - explained - w.dot(&self.residual); // mean of squared errors
         let slopes = self.residual.iter().zip(w).map(|(residual, w)| (residual - l2 * w).abs());
         let steepest = slopes.fold(0.0, f64::max);

@@ -55,9 +55,9 @@ impl Case {
 }
 
 /// Checks that weights agree, relative to the largest of standardised columns; returns the number of weights that are 0.
-fn compare(found: ArrayView1<f64>, expected: &[f64], spread: &Array1<f64>, what: &str) -> usize {
-    let expected = Array1::from(expected.to_vec()) * spread;
-    let found = &found * spread;
+fn compare(found: ArrayView1<f64>, expected: &[f64], std_dev: &Array1<f64>, what: &str) -> usize {
+    let expected = Array1::from(expected.to_vec()) * std_dev;
+    let found = &found * std_dev;
     let largest = expected.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
     for (f, e) in found.iter().zip(&expected) {
         assert!((f - e).abs() <= 1e-6 * largest && (*f == 0.0) == (*e == 0.0), "{what}: {f}, expected {e}");
@@ -74,9 +74,9 @@ fn weights_and_their_zeros_equal_those_of_scikit_learn() {
             for (fit, t) in case.fits.iter().flat_map(|fit| [(fit, 0), (fit, 1)]) {
                 let mut descent = Descent::of(&problem, t);
                 assert!(descent.to(fit.share * problem.highest(t), EXACT));
-                let weights = &descent.weights / &problem.spread;
+                let weights = &descent.weights / &problem.std_dev;
                 let what = format!("{} at {}", case.name, fit.share);
-                n_zero += compare(weights.view(), &fit.weights[t], &problem.spread, &what);
+                n_zero += compare(weights.view(), &fit.weights[t], &problem.std_dev, &what);
                 let bias = problem.mean_target[t] - weights.dot(&problem.mean);
                 assert!((bias - fit.bias[t]).abs() < 1e-6 * bias.abs().max(1.0), "{what}: {bias}");
             }
@@ -92,10 +92,10 @@ fn the_chosen_penalty_equals_that_of_scikit_learn_on_the_same_folds() {
             let n = rows.entities.len();
             let folds: Vec<Vec<usize>> = (0..5).map(|fold| (fold..n).step_by(5).collect()).collect();
             let fit = rows.fit(&folds, EXACT).unwrap();
-            let spread = NormalEquations::of(&rows.moments, &rows.stored, rows.targets).unwrap().spread;
+            let std_dev = NormalEquations::of(&rows.moments, &rows.stored, rows.targets).unwrap().std_dev;
             for (t, (path, chosen)) in fit.paths.iter().zip(&case.chosen).enumerate() {
                 assert_eq!(path.best, chosen.step, "{}", case.name);
-                compare(fit.probe.weights.row(t), &chosen.weights, &spread, &case.name);
+                compare(fit.probe.weights.row(t), &chosen.weights, &std_dev, &case.name);
                 assert!((fit.probe.bias[t] - chosen.bias).abs() < 1e-5 * chosen.bias.abs().max(1.0));
             }
         });
@@ -105,9 +105,9 @@ fn the_chosen_penalty_equals_that_of_scikit_learn_on_the_same_folds() {
 #[test]
 fn irrelevant_columns_get_zero_weights() {
     let (n, d) = (800, 30);
-    let x = noise((n, d), 1).mapv(|v| v as f32);
+    let x = noise([n, d], 1).mapv(|v| v as f32);
     let y = Array2::from_shape_fn((n, 1), |(i, _)| f64::from(x[[i, 3]] * 40.0 - x[[i, 17]] * 25.0));
-    let y = y + noise((n, 1), 2) * 5.0;
+    let y = y + noise([n, 1], 2) * 5.0;
     let all: Vec<usize> = (0..n).collect();
     let rows = TrainingRows::of(x.view(), &all, &y).unwrap();
     let problem = NormalEquations::of(&rows.moments, &rows.stored, &y).unwrap();
@@ -138,8 +138,8 @@ fn a_fit_that_does_not_converge_falls_back_to_the_last_that_did() {
             let problem = NormalEquations::of(&rows.moments, &rows.stored, rows.targets).unwrap();
             let mut there = Descent::of(&problem, t);
             assert!(there.to(path.penalty(path.best), EXACT));
-            let weights = &there.weights / &problem.spread;
-            compare(hasty.probe.weights.row(t), &weights.to_vec(), &problem.spread, "hasty");
+            let weights = &there.weights / &problem.std_dev;
+            compare(hasty.probe.weights.row(t), &weights.to_vec(), &problem.std_dev, "hasty");
         }
     });
 }

@@ -8,7 +8,7 @@ use linfa::traits::{Fit, Predict};
 use linfa_logistic::{LogisticRegression, MultiLogisticRegression};
 use ndarray::{Array1, Array2};
 
-/// The penalty on the squared weights of columns on one scale; scikit-learn's `C = 1`.
+/// The penalty on the squared weights of standardised columns; scikit-learn's `C = 1`.
 const PENALTY: f64 = 1.0;
 /// The gradient norm at which the fit stops.
 const TOLERANCE: f64 = 1e-5;

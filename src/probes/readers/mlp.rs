@@ -163,7 +163,7 @@ impl AdamW {
 struct Data<'a> {
     activations: ArrayView2<'a, f32>,
     mean: Array1<f32>,
-    spread: Array1<f32>,
+    std_dev: Array1<f32>,
     train: &'a [usize],
     targets: Array2<f32>,
 }
@@ -177,8 +177,8 @@ impl Data<'_> {
             Zip::from(&mut row)
                 .and(&from)
                 .and(&self.mean)
-                .and(&self.spread)
-                .for_each(|to, from, mean, spread| *to = (from - mean) / spread);
+                .and(&self.std_dev)
+                .for_each(|to, from, mean, std_dev| *to = (from - mean) / std_dev);
         }
         x
     }
@@ -201,13 +201,13 @@ impl Data<'_> {
 /// Trains one perceptron; returns its error on the held-out tenth and its predictions.
 fn train(task: &RegressionTask, scale: &Scale, seed: u64) -> (f32, Array2<f64>) {
     let mean = task.targets.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(task.targets.ncols()));
-    let spread = task.targets.std_axis(Axis(0), 0.0).mapv(|s| if s > 0.0 { s } else { 1.0 });
+    let std_dev = task.targets.std_axis(Axis(0), 0.0).mapv(|s| if s > 0.0 { s } else { 1.0 });
     let data = Data {
         activations: task.activations,
         mean: scale.mean.mapv(|v| v as f32),
-        spread: scale.spread.mapv(|v| v as f32),
+        std_dev: scale.std_dev.mapv(|v| v as f32),
         train: task.train,
-        targets: ((task.targets - &mean) / &spread).mapv(|v| v as f32),
+        targets: ((task.targets - &mean) / &std_dev).mapv(|v| v as f32),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..task.train.len()).collect();
@@ -239,7 +239,7 @@ fn train(task: &RegressionTask, scale: &Scale, seed: u64) -> (f32, Array2<f64>) 
     let mut values = Array2::zeros((task.test.len(), mean.len()));
     for (entities, mut out) in task.test.chunks(BATCH).zip(values.axis_chunks_iter_mut(Axis(0), BATCH)) {
         let predicted = best.1.forward(&data.x(entities.iter().copied())).1;
-        out.assign(&(predicted.mapv(f64::from) * &spread + &mean));
+        out.assign(&(predicted.mapv(f64::from) * &std_dev + &mean));
     }
     (best.0, values)
 }

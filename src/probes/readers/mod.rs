@@ -1,8 +1,8 @@
-//! Regressors and classifiers beside the ridge probe, one file each, chosen by name.
+//! Regressors and classifiers in addition to the ridge probe, one file each, chosen by name.
 //!
 //! - `ols`: least squares without a penalty
 //! - `components`: ridge on the first principal components
-//! - `elastic_net`: ridge that may leave columns of the stream out
+//! - `elastic_net`: ridge with zero weights for some columns of the stream
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
 //! - `sphere`: a place as a point in space, without a seam at 180°
 //! - `rank`: the order of the values instead of their size

@@ -2,6 +2,7 @@
 
 use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
+use crate::probes::metrics::interpolated;
 use ndarray::{Array1, Array2, Axis};
 
 /// Ridge to the rank of each target among the training rows, from 0 to 1, equal values sharing their mean rank; a prediction is
@@ -58,9 +59,7 @@ impl Quantiles {
     fn value(&self, rank: f64) -> f64 {
         let last = self.0.len() - 1;
         let position = (rank * self.0.len() as f64 - 0.5).clamp(0.0, last as f64);
-        let below = position.floor() as usize;
-        let above = (below + 1).min(last);
-        self.0[below] + (position - below as f64) * (self.0[above] - self.0[below])
+        interpolated(&self.0, position)
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 /// The mean and standard deviation of each column over some rows; a constant column has standard deviation 1.
 pub(super) struct Scale {
     pub mean: Array1<f64>,
-    pub spread: Array1<f64>,
+    pub std_dev: Array1<f64>,
 }
 
 impl Scale {
@@ -22,14 +22,14 @@ impl Scale {
             sum + &from_mean * &from_mean
         };
         let variance: Array1<f64> = rows.iter().fold(Array1::zeros(width), squares) / n;
-        Scale { mean, spread: variance.mapv(|v| if v > 0.0 { v.sqrt() } else { 1.0 }) }
+        Scale { mean, std_dev: variance.mapv(|v| if v > 0.0 { v.sqrt() } else { 1.0 }) }
     }
 
     /// Some rows, standardised, `[n_rows, width]`.
     pub fn apply(&self, values: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
         let mut scaled = Array2::zeros((rows.len(), values.ncols()));
         for (mut row, &i) in scaled.rows_mut().into_iter().zip(rows) {
-            row.assign(&((values.row(i).mapv(f64::from) - &self.mean) / &self.spread));
+            row.assign(&((values.row(i).mapv(f64::from) - &self.mean) / &self.std_dev));
         }
         scaled
     }

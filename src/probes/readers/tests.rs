@@ -26,8 +26,8 @@ impl Example {
     /// Places (or years) along directions of a stream of noise.
     fn planted(n_targets: usize) -> Example {
         let (n, d) = (700, 20);
-        let y = noise((n, n_targets), 1) * 100.0;
-        let x = (&y / 50.0).dot(&noise((n_targets, d), 2)) + noise((n, d), 3) * 0.05 + 1.0;
+        let y = noise([n, n_targets], 1) * 100.0;
+        let x = (&y / 50.0).dot(&noise([n_targets, d], 2)) + noise([n, d], 3) * 0.05 + 1.0;
         Example::new(&x, y, 500)
     }
 
@@ -99,7 +99,7 @@ fn the_seed_decides_every_draw() {
 
 #[test]
 fn a_perceptron_predicts_a_curve_that_no_linear_fit_does() {
-    let x = noise((1500, 6), 1);
+    let x = noise([1500, 6], 1);
     let y = Array2::from_shape_fn((1500, 1), |(i, _)| (x[[i, 0]] * 2.0).powi(2) * 100.0);
     let example = Example::new(&x, y, 1200);
     let linear = example.r2(&example.predict("ols")[0]);
@@ -110,7 +110,7 @@ fn a_perceptron_predicts_a_curve_that_no_linear_fit_does() {
 #[test]
 fn the_sphere_has_no_seam() {
     // Places on both sides of 180°: a linear fit to the longitude must cross the whole map.
-    let angle = noise((600, 2), 1);
+    let angle = noise([600, 2], 1);
     let place = |i: usize| {
         let east = 180.0 + angle[[i, 1]] * 60.0;
         [angle[[i, 0]] * 60.0, if east > 180.0 { east - 360.0 } else { east }]
@@ -136,7 +136,7 @@ fn the_sphere_has_no_seam() {
 
 #[test]
 fn extreme_values_do_not_distort_ranks() {
-    let x = noise((700, 5), 1);
+    let x = noise([700, 5], 1);
     // Years that are dense near the present.
     let y = Array2::from_shape_fn((700, 1), |(i, _)| 2000.0 - (x[[i, 2]] * 12.0 + 6.0).exp());
     let example = Example::new(&x, y, 500);
@@ -214,8 +214,8 @@ fn classes_equal_those_of_scikit_learn() {
 fn every_classifier_predicts_planted_classes_and_no_random_ones() {
     for n_classes in [2, 5] {
         let labels: Vec<usize> = (0..600).map(|i| i * 7 % 11 % n_classes).collect();
-        let centres = noise((n_classes, 12), 1) * 4.0;
-        let x = Array2::from_shape_fn((600, 12), |(i, c)| centres[[labels[i], c]]) + noise((600, 12), 2);
+        let centres = noise([n_classes, 12], 1) * 4.0;
+        let x = Array2::from_shape_fn((600, 12), |(i, c)| centres[[labels[i], c]]) + noise([600, 12], 2);
         let by_chance: Vec<usize> = (0..600).map(|i| i * i * 31 % 97 % n_classes).collect();
         for classifier in CLASSIFIERS {
             let share = |labels: &[usize]| {

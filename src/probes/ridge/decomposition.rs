@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The least number of rows: with fewer, leave-one-out has no variance to fit.
+/// The least number of rows, so that two are left without one of them.
 const MIN_ROWS: usize = 3;
 
 /// The centred activations `X` as `XᵀX = B M Bᵀ`: the axes `B`, the inner matrix `M` and the scores `X B`.
@@ -103,7 +103,7 @@ impl<'a> Decomposition<'a> {
         ActivationRows::of(activations, rows).filter(|_| n >= MIN_ROWS && width <= n && width > 0)
     }
 
-    /// Decomposes rows whose moments are known.
+    /// Decomposes rows with known moments.
     pub(in crate::probes) fn from_moments(
         moments: Moments,
         stored: ActivationRows<'a>,
@@ -274,10 +274,10 @@ impl<'a> Decomposition<'a> {
     /// [`Error::Internal`] if the predictions' covariance cannot be decomposed.
     pub fn pattern(&self, probe: &Probe) -> Result<Array2<f64>> {
         let along = probe.weights.dot(&self.axes); // [n_targets, n_axes]
-        let spread = self.gram.times(&along);
+        let covariance = self.gram.times(&along);
         // The factor 1 / n_rows of both covariances cancels.
-        let stream = spread.dot(&self.axes.t()); // [n_targets, d_model]
-        let predictions = spread.dot(&along.t()); // [n_targets, n_targets]
+        let stream = covariance.dot(&self.axes.t()); // [n_targets, d_model]
+        let predictions = covariance.dot(&along.t()); // [n_targets, n_targets]
         Ok(inverse(&predictions)?.dot(&stream))
     }
 }

@@ -24,8 +24,8 @@ use ndarray::Array2;
 /// let x = array![[0.0], [1.0], [2.0], [3.0]];
 /// let y = array![[1.0], [3.0], [5.0], [7.0]];
 /// let probe = Ridge::default().fit(&Dataset::new(x, y)).unwrap();
-/// let reading: Array2<f64> = probe.predict(&array![[10.0]]);
-/// assert!((reading[[0, 0]] - 21.0).abs() < 1e-3);
+/// let predicted: Array2<f64> = probe.predict(&array![[10.0]]);
+/// assert!((predicted[[0, 0]] - 21.0).abs() < 1e-3);
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ridge {
@@ -74,7 +74,7 @@ impl Decomposition<'_> {
         solutions.pop().ok_or_else(|| Error::Internal("no solution for one set of targets".into()))
     }
 
-    /// Fits a probe to each of several sets of targets, each with a penalty of its own, in one pass over the rows.
+    /// Fits a probe to each of several sets of targets, each with its own penalty, in one pass over the rows.
     ///
     /// # Shapes
     /// Each of `sets` is `[n_rows, n_targets]`; they may differ in the number of targets.

@@ -139,7 +139,7 @@ mod tests {
 
     /// The Gram matrix of columns of noise, in full, and as a band with its basis.
     fn example(n: usize, width: usize) -> (Array2<f64>, Band, Array2<f64>) {
-        let x = noise((2 * n + 5, n), 7);
+        let x = noise([2 * n + 5, n], 7);
         let dense = x.t().dot(&x);
         let (band, basis) =
             to_band(Mat::from_fn(n, n, |i, j| if i >= j { dense[[i, j]] } else { f64::NAN }), width).unwrap();
@@ -180,7 +180,7 @@ mod tests {
                 let gram = InnerGram::Band(band);
                 let dense = gram.times(&Array2::eye(n));
                 for n_columns in [1, 2, 3, 7] {
-                    let (rows, rhs) = (noise((21, n), 1), noise((n, n_columns), 2));
+                    let (rows, rhs) = (noise([21, n], 1), noise([n, n_columns], 2));
                     let (leverages, fitted) = gram.row_fit(&penalties, &rhs).fit(rows.view());
                     for (l, penalty) in penalties.into_iter().enumerate() {
                         let whole = &dense + &(Array2::<f64>::eye(n) * penalty);
@@ -208,7 +208,7 @@ mod tests {
             assert_eq!((band.rank(), diagonal.rank()), (n, n));
             assert!((band.trace() / diagonal.trace() - 1.0).abs() < 1e-12);
             assert!((band.sum_of_squares() / diagonal.sum_of_squares() - 1.0).abs() < 1e-12);
-            let (rows, rhs) = (noise((7, n), 3), noise((n, 2), 4));
+            let (rows, rhs) = (noise([7, n], 3), noise([n, 2], 4));
             let (rotated, rotated_rhs) = (rows.dot(&vectors), vectors.t().dot(&rhs));
             let penalties = [0.1, 10.0];
             let (a, b) = (band.row_fit(&penalties, &rhs), diagonal.row_fit(&penalties, &rotated_rhs));
@@ -223,7 +223,7 @@ mod tests {
     fn a_band_of_less_than_full_rank_is_not_definite() {
         for (n, width) in [(20, 1), (40, 8), (60, 16)] {
             assert!(example(n, width).1.is_definite());
-            let x = noise((n - 1, n), 5);
+            let x = noise([n - 1, n], 5);
             let less = x.t().dot(&x);
             let (band, _) = to_band(Mat::from_fn(n, n, |i, j| less[[i, j]]), width).unwrap();
             assert!(!band.is_definite());

@@ -181,7 +181,8 @@ impl<'a> ActivationRows<'a> {
     /// Writes some columns of a block of rows in f64, less their mean, from column `first` on, in column order.
     fn centre_columns(&self, block: Range<usize>, first: usize, mean: &[f64], wide: &mut [f64]) {
         let (n_block, arch) = (block.len(), Arch::new());
-        let mut tile = [[0.0; CENTRE_COLUMNS + 8]; TRANSPOSED_ROWS]; // rows are not a power of two apart, so that they do not share cache sets
+        // The rows of the tile are not a power of two apart, so that they do not share cache sets.
+        let mut tile = [[0.0; CENTRE_COLUMNS + 8]; TRANSPOSED_ROWS];
         for (at, some) in self.rows[block].chunks(TRANSPOSED_ROWS).enumerate() {
             for (to, &row) in tile.iter_mut().zip(some) {
                 arch.dispatch(CentreRow { from: &self.row(row)[first..], mean, to });
@@ -288,7 +289,7 @@ mod tests {
     fn moments_equal_those_of_the_dense_rows() {
         // One tile and several, with rows and columns that do not fill the last block.
         for (n, d) in [(3, 2), (700, 9), (1063, 301)] {
-            let x = (noise((n, d), 4) + 1.0).mapv(|v| v as f32);
+            let x = (noise([n, d], 4) + 1.0).mapv(|v| v as f32);
             let rows: Vec<usize> = (0..n).rev().collect();
             let found = Moments::of(&ActivationRows::of(x.view(), &rows).unwrap()).unwrap();
             let x = x.mapv(f64::from);
@@ -302,7 +303,7 @@ mod tests {
 
     #[test]
     fn moments_without_some_rows_equal_those_of_the_remaining_rows() {
-        let x = (noise((1300, 6), 1) + 5.0).mapv(|v| v as f32);
+        let x = (noise([1300, 6], 1) + 5.0).mapv(|v| v as f32);
         let all: Vec<usize> = (0..1300).collect();
         let stored = ActivationRows::of(x.view(), &all).unwrap();
         let moments = Moments::of(&stored).unwrap();
@@ -318,13 +319,13 @@ mod tests {
 
     #[test]
     fn products_equal_those_of_centred_rows() {
-        let x = noise((700, 4), 2).mapv(|v| v as f32);
+        let x = noise([700, 4], 2).mapv(|v| v as f32);
         let rows: Vec<usize> = (0..700).filter(|i| i % 3 > 0).collect();
         let stored = ActivationRows::of(x.view(), &rows).unwrap();
         let mean = stored.mean().unwrap();
         let centred = x.select(Axis(0), &rows).mapv(f64::from) - &mean;
         assert!(centred.sum_axis(Axis(0)).iter().all(|e| e.abs() < 1e-11));
-        let (y, weights) = (noise((rows.len(), 2), 3), noise((2, 4), 4));
+        let (y, weights) = (noise([rows.len(), 2], 3), noise([2, 4], 4));
         assert!(
             (stored.transposed_times(&mean, &y).unwrap() - centred.t().dot(&y))
                 .iter()

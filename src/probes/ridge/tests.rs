@@ -13,8 +13,8 @@ fn solve(x: &Array2<f64>, y: &Array2<f64>, grid: PenaltyGrid) -> Solution {
 }
 
 fn planted(n: usize, d: usize) -> (Array2<f64>, Array2<f64>) {
-    let x = noise((n, d), 1) + 3.0;
-    let y = x.dot(&noise((d, 2), 2)) * 40.0 + 7.0;
+    let x = noise([n, d], 1) + 3.0;
+    let y = x.dot(&noise([d, 2], 2)) * 40.0 + 7.0;
     (x, y)
 }
 
@@ -56,7 +56,7 @@ fn leave_one_out_errors_and_choice_equal_those_of_scikit_learn() {
 fn leave_one_out_equals_refitting_without_each_row() {
     for (n, d) in [(12, 4), (9, 15)] {
         let (x, mut y) = planted(n, d);
-        y += &noise((n, 2), 3);
+        y += &noise([n, 2], 3);
         let grid = PenaltyGrid::Fixed(vec![0.7]);
         let found = solve(&x, &y, grid.clone()).leave_one_out;
         for row in 0..n {
@@ -82,7 +82,7 @@ fn both_sides_of_the_gram_matrix_give_the_same_probe() {
 fn stored_rows_and_rows_in_f64_give_the_same_probe() {
     for (n, d) in [(2600, 9), (20, 30)] {
         let (x, mut y) = planted(n, d);
-        y += &noise((n, 2), 3);
+        y += &noise([n, 2], 3);
         let stored = x.mapv(|v| v as f32);
         let rows: Vec<usize> = (0..n).filter(|i| i % 5 != 2).collect();
         let (few, targets) = (stored.select(Axis(0), &rows).mapv(f64::from), y.select(Axis(0), &rows));
@@ -107,7 +107,7 @@ fn a_band_and_principal_axes_give_the_same_fit() {
     // Bands of width 1 and of width 8.
     for (n, d) in [(200, 12), (2300, 1030)] {
         let (x, mut y) = planted(n, d);
-        y += &(noise((n, 2), 3) * 20.0);
+        y += &(noise([n, 2], 3) * 20.0);
         let band = Decomposition::of(x).unwrap();
         let principal = band.principal().unwrap();
         assert!(matches!(band.gram, InnerGram::Band(_)));
@@ -126,7 +126,7 @@ fn a_band_and_principal_axes_give_the_same_fit() {
 #[test]
 fn several_sets_of_targets_are_fitted_as_each_alone() {
     let (x, y) = planted(300, 15);
-    let (y, chance, one) = (y + noise((300, 2), 3), noise((300, 2), 4), noise((300, 1), 5));
+    let (y, chance, one) = (y + noise([300, 2], 3), noise([300, 2], 4), noise([300, 1], 5));
     let decomposition = Decomposition::of(x).unwrap();
     // The second and the third choose the highest penalties, the first one of the lowest.
     let grid = PenaltyGrid::Decades { from: -2, to: -1, floor: -9, ceiling: 4 };
@@ -161,8 +161,8 @@ fn a_planted_direction_is_found() {
 
 #[test]
 fn random_targets_are_not_predicted() {
-    let x = noise((400, 30), 1);
-    let y = noise((400, 2), 9);
+    let x = noise([400, 30], 1);
+    let y = noise([400, 2], 9);
     let found = solve(&x, &y, PenaltyGrid::default());
     assert!(found.loo_r2.iter().all(|r| r.abs() < 0.05), "{:?}", found.loo_r2);
 }
@@ -170,9 +170,9 @@ fn random_targets_are_not_predicted() {
 #[test]
 fn columns_of_noise_cost_little() {
     let (x, mut y) = planted(500, 10);
-    y += &(noise((500, 2), 4) * 5.0);
+    y += &(noise([500, 2], 4) * 5.0);
     let plain = solve(&x, &y, PenaltyGrid::default());
-    let noisy = solve(&concatenate![Axis(1), x, noise((500, 40), 5)], &y, PenaltyGrid::default());
+    let noisy = solve(&concatenate![Axis(1), x, noise([500, 40], 5)], &y, PenaltyGrid::default());
     let (plain, noisy) = (mean(&plain.loo_r2), mean(&noisy.loo_r2));
     assert!(noisy < plain && noisy > plain - 0.05, "{plain} {noisy}");
 }
@@ -180,7 +180,7 @@ fn columns_of_noise_cost_little() {
 #[test]
 fn without_penalty_it_is_linfas_least_squares() {
     let (x, y) = planted(80, 6);
-    let y = y + noise((80, 2), 6) * 10.0;
+    let y = y + noise([80, 2], 6) * 10.0;
     let probe = solve(&x, &y, PenaltyGrid::Fixed(vec![0.0])).probe;
     for target in 0..2 {
         let dataset = Dataset::new(x.clone(), y.column(target).to_owned());
@@ -201,8 +201,8 @@ fn the_grid_grows_until_the_best_is_inside_or_reports_the_edge() {
     let stopped = solve(&x, &y, PenaltyGrid::Decades { from: 1, to: 2, floor: 0, ceiling: 5 });
     assert_eq!((stopped.edge, stopped.trials.len()), (Edge::Lowest, 5));
     let noise = solve(
-        &noise((50, 5), 1),
-        &noise((50, 1), 11),
+        &noise([50, 5], 1),
+        &noise([50, 1], 11),
         PenaltyGrid::Decades { from: -7, to: -6, floor: -7, ceiling: -5 },
     );
     assert_eq!((noise.edge, noise.trials.len()), (Edge::Highest, 5));
@@ -229,7 +229,7 @@ fn penalties_are_parsed() {
 
 #[test]
 fn a_constant_target_or_stream_is_fitted_by_the_bias() {
-    let x = noise((20, 3), 1);
+    let x = noise([20, 3], 1);
     let y = concatenate![Axis(1), Array2::from_elem((20, 1), 5.0), x.slice(s![.., ..1])];
     let found = solve(&x, &y, PenaltyGrid::default());
     assert!((found.probe.bias[0] - 5.0).abs() < 1e-12);
@@ -260,10 +260,10 @@ fn bad_input_is_refused_by_row_and_column() {
     assert!(error.contains("row 5, column 3") && error.contains("NaN"), "{error}");
     x[[4, 2]] = f64::INFINITY;
     assert!(Ridge::default().fit(&Dataset::new(x, y.clone())).unwrap_err().to_string().contains("inf"));
-    assert!(Decomposition::of(noise((2, 3), 1)).unwrap_err().to_string().contains("2 rows"));
-    let decomposition = Decomposition::of(noise((5, 3), 1)).unwrap();
+    assert!(Decomposition::of(noise([2, 3], 1)).unwrap_err().to_string().contains("2 rows"));
+    let decomposition = Decomposition::of(noise([5, 3], 1)).unwrap();
     assert!(decomposition.solve(&y, &PenaltyGrid::default()).unwrap_err().to_string().contains("6 rows"));
-    let y = noise((5, 1), 1);
+    let y = noise([5, 1], 1);
     for penalties in [vec![], vec![-1.0], vec![f64::NAN]] {
         assert!(decomposition.solve(&y, &PenaltyGrid::Fixed(penalties)).is_err());
     }

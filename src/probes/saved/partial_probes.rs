@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn part(point: HookPoint) -> PartialProbe {
-        let (weights, pattern) = (noise((1, 4), 3), noise((1, 4), 4));
+        let (weights, pattern) = (noise([1, 4], 3), noise([1, 4], 4));
         let probe = Probe { bias: weights.column(1).to_owned(), penalty: 1.0 / 3.0, weights };
         let stream = StreamMoments { mean: pattern.row(0).to_owned(), resid_rms: 0.1 + 0.2, pattern };
         let row = ScoreRow {

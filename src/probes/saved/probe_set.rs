@@ -251,9 +251,9 @@ mod tests {
         };
         let mut set = ProbeSet::new(about);
         for (seed, point) in HookPoint::stream(3).into_iter().enumerate() {
-            let weights = noise((2, 5), seed as u64);
+            let weights = noise([2, 5], seed as u64);
             let probe = Probe { bias: weights.column(0).to_owned(), penalty: 0.1 + 0.2, weights };
-            let pattern = noise((2, 5), 9);
+            let pattern = noise([2, 5], 9);
             let stream = StreamMoments { mean: pattern.row(1).to_owned(), resid_rms: 12.5, pattern };
             set.insert(point, StoredProbe { probe, stream });
         }
@@ -298,7 +298,7 @@ mod tests {
             set.save(&path).unwrap();
             ProbeSet::load(&path).unwrap_err().to_string()
         };
-        let error = refuse(&|stored| stored.probe.weights = noise((2, 4), 1));
+        let error = refuse(&|stored| stored.probe.weights = noise([2, 4], 1));
         assert!(error.contains("`blocks.1.hook_resid_post.weights`") && error.contains("[2, 4]"), "{error}");
         let error = refuse(&|stored| stored.probe.bias[1] = f64::NAN);
         assert!(error.contains("`blocks.1.hook_resid_post.bias`") && error.contains("NaN"), "{error}");

@@ -11,7 +11,7 @@ use crate::probes::readers::{MethodPredictions, RegressionTask};
 use crate::probes::ridge::{Decomposition, Edge, Solution};
 use crate::probes::saved::{StoredProbe, StreamMoments};
 use crate::probes::splits::Fold;
-use crate::results::{RIDGE, SHUFFLED, ScoreRow, UNTRAINED};
+use crate::results::{RIDGE, SHUFFLED, ScoreRow};
 use ndarray::{Array2, ArrayView2};
 
 /// A probe at one hook point with its scores.
@@ -73,7 +73,7 @@ impl Scorer<'_> {
     /// [`Error::Invalid`] if there is not one activation for each entity, [`Error::NonFinite`] naming hook point, entity and
     /// column of a bad value.
     pub fn fit_and_score(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<ScoredProbe> {
-        self.check(point, activations)?;
+        self.check_activations(point, activations)?;
         let mut held_out = HeldOutPredictions::new(self.dataset);
         let mut last = None;
         let entities = self.split.saved_train();
@@ -114,17 +114,6 @@ impl Scorer<'_> {
         Ok(ScoredProbe { rows, predictions, probe, stream, edge, n_grown })
     }
 
-    /// Scores the same fits on the activations of an untrained model, on test entities.
-    ///
-    /// # Shapes
-    /// `activations` is `[n_entities, d_model]`, in dataset order.
-    ///
-    /// # Errors
-    /// As [`Scorer::fit_and_score`].
-    pub fn untrained(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<ScoredBaseline> {
-        self.other_model(UNTRAINED, point, activations)
-    }
-
     /// Scores the same fits on the activations of another model, on test entities, under the baseline's name.
     ///
     /// # Shapes
@@ -138,7 +127,7 @@ impl Scorer<'_> {
         point: HookPoint,
         activations: ArrayView2<f32>,
     ) -> Result<ScoredBaseline> {
-        self.check(point, activations)?;
+        self.check_activations(point, activations)?;
         let mut held_out = HeldOutPredictions::new(self.dataset);
         let entities = self.split.saved_train();
         let folds = FoldDecompositions::of(activations.view(), &self.split, &entities)?;

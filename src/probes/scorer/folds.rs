@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn folds_give_the_fits_of_their_training_rows() {
-        let (split, x) = (split(), (noise((600, 12), 1) * 3.0 + 2.0).mapv(|v| v as f32));
-        let y: Array2<f64> = noise((600, 2), 2);
+        let (split, x) = (split(), (noise([600, 12], 1) * 3.0 + 2.0).mapv(|v| v as f32));
+        let y: Array2<f64> = noise([600, 2], 2);
         let entities = split.saved_train();
         let folds = FoldDecompositions::of(x.view(), &split, &entities).unwrap();
         let rest: Vec<bool> = split.folds.iter().map(|fold| is_rest(&entities, fold)).collect();

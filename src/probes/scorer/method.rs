@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::probes::readers::{CLASSIFIERS, Classifier, REGRESSORS, Regressor};
+use crate::results::RIDGE;
 
 /// A method by its name.
 #[derive(Debug, Clone, Copy)]
@@ -22,11 +23,11 @@ impl Method {
     pub fn find(name: &str) -> Result<Method> {
         let regressor = || REGRESSORS.into_iter().find(|r| r.name() == name).map(Method::Regressor);
         let classifier = || CLASSIFIERS.into_iter().find(|c| c.name() == name).map(Method::Classifier);
-        let found = if name == "ridge" { Some(Method::Ridge) } else { regressor().or_else(classifier) };
+        let found = if name == RIDGE { Some(Method::Ridge) } else { regressor().or_else(classifier) };
         found.ok_or_else(|| {
             let of_targets = REGRESSORS.map(|regressor| regressor.name()).join(", ");
             let of_classes = CLASSIFIERS.map(|classifier| classifier.name()).join(", ");
-            let expected = format!("ridge, {of_targets}, or with --classes {of_classes}");
+            let expected = format!("{RIDGE}, {of_targets}, or with --classes {of_classes}");
             Error::invalid("--method", name, expected)
         })
     }

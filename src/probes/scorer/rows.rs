@@ -6,7 +6,7 @@ use crate::datasets::numbered;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::metrics::{
-    Interval, METRICS, Predicted, SamplingUnits, TargetScore, once, selectivity, values,
+    Interval, METRICS, Predicted, SamplingUnits, TargetScore, selectivity, single_counts, values,
 };
 use crate::probes::ridge::Solution;
 use crate::results::{LEAVE_ONE_OUT, MEAN, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
@@ -107,7 +107,7 @@ impl Scorer<'_> {
         scores: Vec<TargetScore>,
     ) -> Vec<ScoreRow> {
         let units = self.units(entities);
-        let counts = once(&units);
+        let counts = single_counts(&units);
         let values = values(&scores, &counts);
         let intervals = match heading.split {
             TRAIN => values.iter().map(|&value| Interval { low: value, high: value }).collect(),

@@ -44,10 +44,10 @@ pub struct Scorer<'a> {
     /// The penalties that each fit tries.
     pub grid: PenaltyGrid,
     /// The settings of the fit to the names alone.
-    pub names: SparseRidge,
+    pub name_ridge: SparseRidge,
     /// The set of metrics.
     pub metrics: Metrics,
-    /// The regressors beside the ridge probe.
+    /// The regressors in addition to the ridge probe.
     pub regressors: Vec<&'static dyn Regressor>,
     /// The classes that classifiers predict.
     pub classes: Option<Classes>,
@@ -81,7 +81,7 @@ impl<'a> Scorer<'a> {
             bootstrap: Bootstrap::default(),
             clusters: None,
             grid: PenaltyGrid::default(),
-            names: SparseRidge::default(),
+            name_ridge: SparseRidge::default(),
             metrics: Metrics::default(),
             regressors: Vec::new(),
             classes: None,
@@ -104,12 +104,12 @@ impl<'a> Scorer<'a> {
 
     /// The data of baselines without a model.
     pub(super) fn baseline_data(&self) -> BaselineData<'a> {
-        let names = SparseRidge { seed: self.bootstrap.seed, ..self.names.clone() };
-        BaselineData { dataset: self.dataset, names }
+        let name_ridge = SparseRidge { seed: self.bootstrap.seed, ..self.name_ridge.clone() };
+        BaselineData { dataset: self.dataset, name_ridge }
     }
 
     /// Refuses activations other than one finite row for each entity.
-    pub(super) fn check(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
+    pub(super) fn check_activations(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
         let Dataset { name, entities, .. } = self.dataset;
         if activations.nrows() != entities.len() {
             let expected = format!("{}, one for each entity of {name}", entities.len());

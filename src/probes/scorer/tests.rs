@@ -6,13 +6,13 @@ use crate::probes::baselines::{GroupCentroid, NamesOnly};
 use crate::probes::fixture::noise;
 use crate::probes::metrics::Bootstrap;
 use crate::probes::splits::{Split, SplitPlan};
-use crate::results::{CENTROID, NAMES_ONLY};
+use crate::results::{CENTROID, NAMES_ONLY, UNTRAINED};
 use std::path::Path;
 
 const POINT: HookPoint = HookPoint::ResidPost(1);
 
 fn places() -> Dataset {
-    let bytes: String = noise((300, 2), 5)
+    let bytes: String = noise([300, 2], 5)
         .rows()
         .into_iter()
         .enumerate()
@@ -34,7 +34,7 @@ fn places() -> Dataset {
 fn planted(dataset: &Dataset) -> Array2<f32> {
     let n = dataset.entities.len();
     let targets = Array2::from_shape_fn((n, 2), |(i, t)| dataset.targets()[t][i] / 100.0);
-    (targets.dot(&noise((2, 12), 6)) + noise((n, 12), 7) * 0.02 + 1.0).mapv(|v| v as f32)
+    (targets.dot(&noise([2, 12], 6)) + noise([n, 12], 7) * 0.02 + 1.0).mapv(|v| v as f32)
 }
 
 fn scorer(dataset: &Dataset) -> Scorer<'_> {
@@ -139,8 +139,8 @@ fn baselines_name_no_layer() {
     let centroid =
         row(&scorer.baseline(&GroupCentroid).unwrap().rows, [CENTROID, "test", "r2", "mean"]).value;
     assert!(centroid > 0.8, "{centroid}");
-    let chance = noise((dataset.entities.len(), 16), 8).mapv(|v| v as f32);
-    let untrained = scorer.untrained(POINT, chance.view()).unwrap();
+    let chance = noise([dataset.entities.len(), 16], 8).mapv(|v| v as f32);
+    let untrained = scorer.other_model(UNTRAINED, POINT, chance.view()).unwrap();
     assert!(row(&untrained.rows, [UNTRAINED, "test", "r2", "mean"]).value < 0.1);
     // R², Pearson, Spearman, Kendall and the error of two targets and their mean; three scores of places.
     assert_eq!(untrained.rows.len(), 18);
@@ -275,7 +275,7 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
         let shuffled = format!("{method}/shuffled");
         assert!(row(&rows, [&shuffled, "test", "balanced_accuracy", "country"]).value < 0.75, "{method}");
     }
-    let chance = noise((300, 12), 8).mapv(|v| v as f32);
+    let chance = noise([300, 12], 8).mapv(|v| v as f32);
     let rows = scorer.other_model("shuffled-weights", POINT, chance.view()).unwrap().rows;
     assert!(row(&rows, ["shuffled-weights", "test", "r2", "mean"]).value < 0.1);
     assert!(row(&rows, ["ols/shuffled-weights", "test", "r2", "mean"]).value < 0.1);

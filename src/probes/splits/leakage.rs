@@ -86,7 +86,7 @@ fn near(dataset: &Dataset, fold: &Fold, within: f64) -> usize {
         let points = |of: &[usize]| -> Vec<Point> {
             of.iter()
                 .filter_map(|&i| match dataset.entities[i].target {
-                    Target::Place { lat, lon } => Some(point_of((lat, lon))),
+                    Target::Place { lat, lon } => Some(point_of(lat, lon)),
                     _ => None,
                 })
                 .collect()
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn counts_equal_those_over_all_pairs() {
         let place = |row: ndarray::ArrayView1<f64>| format!("p,{},{}", row[0] * 4.0, row[1] * 4.0);
-        let all: Vec<String> = noise((200, 2), 5).rows().into_iter().map(place).collect();
+        let all: Vec<String> = noise([200, 2], 5).rows().into_iter().map(place).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let places = dataset("latitude,longitude", &all[..120], &all[120..]);
         let split = fold(&places);

@@ -2,9 +2,8 @@
 //!
 //! - `split`: the entities of each fold: [`Split`], [`Fold`]
 //! - `plan`: the rule that divides a dataset: [`SplitPlan`]
-//! - `labels`: the groups of entities: a column, a century or a decade
 //! - `transfer`: training on one dataset or prompt, testing on another
-//! - `leakage`: test entities that a training entity gives away
+//! - `leakage`: test entities with the name, or nearly the place or year, of a training entity
 
 mod leakage;
 mod plan;

@@ -25,7 +25,7 @@ pub enum SplitPlan {
     },
     /// Each group of a column in turn as test entities, the others as training entities.
     Groups {
-        /// The column, as [`labels`] finds it.
+        /// A column of [`labels`].
         column: String,
         /// The number of folds that the groups are distributed to; by default each group is a fold.
         n_folds: Option<usize>,

@@ -1,5 +1,6 @@
 //! The date that chat templates receive: chosen, not today's, so that a run is reproducible.
 
+use crate::artefact::{days_in_month, days_in_year};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::fmt;
@@ -74,19 +75,7 @@ impl fmt::Display for ChatDate {
 
 impl ChatDate {
     fn exists(&self) -> bool {
-        self.year > 0 && (1..=self.days()).contains(&self.day)
-    }
-
-    /// The number of days in its month; 0 for a month that does not exist.
-    fn days(&self) -> u32 {
-        let is_leap =
-            self.year.is_multiple_of(4) && !self.year.is_multiple_of(100) || self.year.is_multiple_of(400);
-        match self.month {
-            2 => 28 + u32::from(is_leap),
-            4 | 6 | 9 | 11 => 30,
-            1..=12 => 31,
-            _ => 0,
-        }
+        self.year > 0 && (1..=days_in_month(i64::from(self.year), self.month)).contains(&self.day)
     }
 
     /// The day of the week, 0 for Sunday (Sakamoto's method).
@@ -99,14 +88,15 @@ impl ChatDate {
 
     /// The day of the year, 1 for the first of January.
     fn day_of_year(&self) -> u32 {
-        (1..self.month).map(|month| ChatDate { month, ..*self }.days()).sum::<u32>() + self.day
+        let days = (1..self.month).map(|month| days_in_month(i64::from(self.year), month));
+        days.sum::<u32>() + self.day
     }
 
     /// Year and week by ISO 8601; the year is that of the week's Thursday.
     fn iso_week(&self) -> (u32, u32) {
         let to_thursday = 3 - (self.weekday() as i64 + 6) % 7;
         let thursday = i64::from(self.day_of_year()) + to_thursday;
-        let days = |year: u32| i64::from(ChatDate { year, month: 12, day: 31 }.day_of_year());
+        let days = |year: u32| i64::from(days_in_year(i64::from(year)));
         let (year, day) = if thursday < 1 {
             (self.year - 1, thursday + days(self.year - 1))
         } else if thursday > days(self.year) {
@@ -198,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn a_text_that_is_no_date_is_refused() {
         for text in [
             "",
             "today",

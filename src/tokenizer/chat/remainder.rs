@@ -1,5 +1,5 @@
-//! Python's operator `%`, which divides numbers and formats texts. minijinja has it for numbers only, so that it is rewritten
-//! as a call.
+//! Python's operator `%`, which divides numbers and formats texts. minijinja has it for numbers only, so that it is
+//! rewritten as a call.
 
 use super::token::Token;
 

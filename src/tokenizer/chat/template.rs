@@ -211,7 +211,7 @@ mod tests {
                 .and_then(|template| template.render(&text));
             match rendered {
                 Some(rendered) => assert_eq!(found, Ok(rendered), "{template}"),
-                // What transformers refuses is refused, and the line is told.
+                // An error in transformers is an error here, with its line.
                 None => {
                     assert!(found.as_ref().is_err_and(|e| e.contains("line 1: ")), "{template}: {found:?}");
                 }
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_line_and_what_was_not_understood() {
+    fn an_error_names_the_line_and_the_unknown_construct() {
         for (source, line, found) in [
             ("a\n{{ messages[0].content }}\n{{ 'x'.nothing() }}", 3, "nothing"),
             ("a\n{% for m in messages %}\n\n{{ m.content | unheard_of }}{% endfor %}", 4, "unheard_of"),
@@ -246,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn generation_marks_are_no_part_of_the_chat() {
+    fn generation_tags_do_not_appear_in_the_chat() {
         let template = parse("{% generation %}a{%- endgeneration -%} {{ messages[0].content }}").unwrap();
         assert_eq!(template.frame("x", 0..1).unwrap().0, "ax");
     }
 
     #[test]
-    fn a_date_is_told_to_a_template_that_asks() {
+    fn a_template_that_asks_for_a_date_receives_it() {
         let template = parse("{{ strftime_now('%d %b %Y') }}: {{ messages[0].content }}").unwrap();
         assert_eq!(template.frame("x", 0..1).unwrap().0, "26 Jul 2024: x");
         assert_eq!(template.date, Some(ChatDate::default()));

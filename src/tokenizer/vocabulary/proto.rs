@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_is_read_and_what_is_none_is_refused() {
+    fn a_model_is_read_and_other_bytes_are_refused() {
         let piece = [&[0x0a, 3][..], "▁".as_bytes(), &[0x15], &(-2.5_f32).to_le_bytes(), &[0x18, 4]].concat();
         let trainer = [0x18, 2, 0x98, 2, 1, 0xc8, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
         let mut bytes = vec![0x0a, piece.len() as u8];

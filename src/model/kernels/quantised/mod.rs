@@ -1,0 +1,24 @@
+//! Quantised matrices: blocks of a few bits per weight, in llama.cpp's formats.
+//!
+//! A block stands for the f32 values that it unpacks to, and every product is taken with these.
+//!
+//! - `types`: the supported types, and the sizes of their blocks
+//! - `small`: blocks of 32 weights; `large`: blocks of 256, whose parts have their own scales
+//! - `half`: the scales, in half precision
+//! - `sixteen`: SIMD operations on sixteen weights at a time
+//! - `sink`: consumers of unpacked weights: memory, or dot products with rows of a stream
+//! - `unpack`: rows of blocks, by type
+//! - `blocks`: a matrix of blocks
+
+mod blocks;
+mod half;
+mod large;
+mod sink;
+mod sixteen;
+mod small;
+mod types;
+mod unpack;
+
+pub use blocks::Blocks;
+pub use types::QuantType;
+pub(super) use unpack::MAX_ROWS;

@@ -1,0 +1,76 @@
+//! Models with random weights: the baseline that a trained model must beat.
+
+use super::forward::Transformer;
+use super::kernels::Weight;
+use super::load::Model;
+use super::precision::Compute;
+use super::spec::{NormKind, Spec};
+use super::weights::{BlockPart, Param, ParamKind, Place, convert};
+use crate::error::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+use rand::SeedableRng;
+use rand_distr::{Distribution, Normal};
+
+/// A model of this shape with random weights.
+///
+/// # Errors
+/// [`Error::Tensor`] for invalid shapes.
+pub fn untrained(spec: &Spec, seed: u64) -> Result<Transformer> {
+    draw(spec, spec.clone(), seed, Compute::F32)
+}
+
+/// The blocks of [`untrained`] up to and including block `layer`, with the same weights, without a head.
+///
+/// # Errors
+/// Those of [`untrained`].
+pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transformer> {
+    draw(spec, spec.up_to(layer), seed, Compute::F32)
+}
+
+impl Model {
+    /// The blocks of [`untrained`] up to and including block `layer`, with products in this model's number format, without a
+    /// head.
+    ///
+    /// # Errors
+    /// Those of [`untrained`].
+    pub fn untrained_up_to(&self, layer: usize, seed: u64) -> Result<Transformer> {
+        draw(self.spec(), self.spec().up_to(layer), seed, self.compute)
+    }
+}
+
+/// A model of the spec `part`, the beginning of `whole`, with the weights of the whole untrained model.
+fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transformer> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    Transformer::new(part, &mut |param, shape| {
+        let weight = Weight::Dense(random_param(whole, param, shape, &mut rng)?);
+        convert(weight, param, &Device::Cpu, compute)
+    })
+}
+
+/// A random value for one parameter: norms are 1, biases 0, all else is normal.
+///
+/// Matrices that write to the stream are smaller, so that the stream does not grow with depth.
+pub(crate) fn random_param(
+    spec: &Spec,
+    param: Param,
+    shape: &[usize],
+    rng: &mut impl rand::Rng,
+) -> Result<Tensor> {
+    if param.kind == ParamKind::Bias {
+        return Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
+    }
+    if param.place.is_norm() {
+        let neutral = if spec.norm == NormKind::RmsNormPlusOne { 0.0 } else { 1.0 };
+        return Ok(Tensor::full(neutral as f32, shape, &Device::Cpu)?);
+    }
+    let deviation = match param.place {
+        Place::Embed | Place::Positions | Place::TokenTypes => 0.05,
+        Place::Block(_, BlockPart::AttnOut | BlockPart::Down) => {
+            (shape[1] as f32).sqrt().recip() / (2.0 * spec.n_layers as f32).sqrt()
+        }
+        _ => (shape[1] as f32).sqrt().recip(),
+    };
+    let normal = Normal::new(0f32, deviation).map_err(|e| Error::Internal(e.to_string()))?;
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal.sample(rng)).collect();
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}

@@ -1,0 +1,273 @@
+//! The files of a checkpoint: safetensors or PyTorch's older pickles, one or several, each tensor by name.
+
+use super::memory::{StoredTypes, stored_types};
+use super::mmap;
+use crate::artefact;
+use crate::error::{Error, Result};
+use candle_core::pickle::PthTensors;
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use safetensors::SafeTensors;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+enum Bytes {
+    Mapped(memmap2::Mmap),
+    Bundled(&'static [u8]),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Mapped(map) => map,
+            Bytes::Bundled(bytes) => bytes,
+        }
+    }
+}
+
+struct File {
+    path: PathBuf,
+    bytes: Bytes,
+    /// The table of contents of a pickle; safetensors have their own.
+    pickle: Option<PthTensors>,
+}
+
+/// The files of one checkpoint.
+pub(super) struct Checkpoint {
+    files: Vec<File>,
+    /// The file of each tensor, by name.
+    at: HashMap<String, usize>,
+    /// Tensors that the index names and no file contains, each with the shard that should.
+    promised: BTreeMap<String, PathBuf>,
+    /// The index file.
+    index: PathBuf,
+}
+
+/// The names of a checkpoint in a Hugging Face folder, in order of preference: one file, and an index of shards.
+const NAMES: [(&str, &str); 2] = [
+    ("model.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json"),
+];
+
+/// True if a folder has a checkpoint under one of these names.
+pub(crate) fn has_weights(folder: &Path) -> bool {
+    NAMES.iter().any(|(single, index)| folder.join(single).is_file() || folder.join(index).is_file())
+}
+
+impl Checkpoint {
+    /// The checkpoint in a Hugging Face folder.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if there is none, all shards are missing, or a file is truncated. A missing shard is
+    /// an error when one of its tensors is loaded.
+    pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
+        for (single, index) in NAMES {
+            let (single, index) = (folder.join(single), folder.join(index));
+            if single.is_file() {
+                return Checkpoint::of(vec![File::open(single)?]);
+            }
+            if index.is_file() {
+                let files = shards(&index)?.into_iter().map(File::open).collect::<Result<_>>()?;
+                return Checkpoint::of(files)?.with_promises(&index);
+            }
+        }
+        let expected =
+            "model.safetensors, or model.safetensors.index.json with its shards, or pytorch_model.bin";
+        Err(Error::bad_file(folder, "no weights", expected))
+    }
+
+    /// Safetensors inside the binary; `path` names them in errors.
+    pub(super) fn bundled(path: &Path, bytes: &'static [u8]) -> Result<Checkpoint> {
+        let file = File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), pickle: None };
+        Checkpoint::of(vec![file])
+    }
+
+    fn of(files: Vec<File>) -> Result<Checkpoint> {
+        let mut at = HashMap::new();
+        for (i, file) in files.iter().enumerate() {
+            at.extend(file.names()?.into_iter().map(|name| (name, i)));
+        }
+        Ok(Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() })
+    }
+
+    /// The checkpoint with the tensors that only the index names; many of them may never be needed.
+    fn with_promises(self, index: &Path) -> Result<Checkpoint> {
+        let promised = weight_map(index)?.into_iter().filter(|(tensor, _)| !self.at.contains_key(tensor));
+        let promised = promised.map(|(tensor, shard)| (tensor, index.with_file_name(shard))).collect();
+        Ok(Checkpoint { promised, index: index.to_path_buf(), ..self })
+    }
+
+    /// The path of the first file, for errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.files[0].path
+    }
+
+    /// SHA-256 over the files, in order.
+    pub(super) fn sha256(&self) -> String {
+        let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
+        if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
+    }
+
+    /// The number formats of its matrices.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if a file cannot be read.
+    pub(super) fn stored_types(&self) -> Result<StoredTypes> {
+        let all = self.at.iter().map(|(name, file)| self.files[*file].stored(name));
+        let all = all.collect::<Result<Vec<Option<(String, u64)>>>>()?;
+        Ok(stored_types(all.into_iter().flatten()))
+    }
+
+    /// True if there is a tensor of this name, or should be one in a missing shard.
+    pub(super) fn has(&self, tensor: &str) -> bool {
+        self.at.contains_key(tensor) || self.promised.get(tensor).is_some_and(|shard| !shard.is_file())
+    }
+
+    /// True if the index names a tensor that no file contains.
+    pub(super) fn promises(&self, tensor: &str) -> bool {
+        self.promised.contains_key(tensor)
+    }
+
+    /// The names of all tensors in the files, in order.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        self.at.keys().map(String::as_str).collect()
+    }
+
+    fn missing(&self, tensor: &str) -> Error {
+        match self.promised.get(tensor) {
+            Some(shard) if !shard.is_file() => {
+                let shard = shard.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let found = format!("the name of `{shard}`, which is not there and has tensor `{tensor}`");
+                Error::bad_file(&self.index, found, "the shard beside it; download or copy it again")
+            }
+            Some(shard) => Error::MissingTensor { path: shard.clone(), tensor: tensor.to_string() },
+            None => Error::MissingTensor { path: self.path().to_path_buf(), tensor: tensor.to_string() },
+        }
+    }
+
+    /// A tensor in its stored type, and its file, after a check of its shape.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] or [`Error::TensorShape`].
+    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, Tensor)> {
+        let file = &self.files[*self.at.get(name).ok_or_else(|| self.missing(name))?];
+        let found = file.shape(name)?;
+        if found != shape {
+            return Err(Error::TensorShape {
+                path: file.path.clone(),
+                tensor: name.to_string(),
+                found,
+                expected: shape.to_vec(),
+            });
+        }
+        Ok((&file.path, file.tensor(name)?))
+    }
+}
+
+impl File {
+    fn open(path: PathBuf) -> Result<File> {
+        let bytes = Bytes::Mapped(mmap::map(&path)?);
+        let pickle = (path.extension().is_some_and(|e| e == "bin")).then(|| directory(&path)).transpose()?;
+        Ok(File { path, bytes, pickle })
+    }
+
+    fn safetensors(&self) -> Result<SafeTensors<'_>> {
+        SafeTensors::deserialize(&self.bytes).map_err(|e| {
+            let found = format!("{} bytes that are not whole safetensors ({e})", self.bytes.len());
+            Error::bad_file(&self.path, found, "a complete file; download or copy it again")
+        })
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        Ok(match &self.pickle {
+            Some(pickle) => pickle.tensor_infos().keys().cloned().collect(),
+            None => self.safetensors()?.names().into_iter().map(str::to_string).collect(),
+        })
+    }
+
+    fn shape(&self, name: &str) -> Result<Vec<usize>> {
+        Ok(match &self.pickle {
+            Some(pickle) => pickle.tensor_infos()[name].layout.dims().to_vec(),
+            None => self.view(name)?.shape().to_vec(),
+        })
+    }
+
+    /// The type and the bytes of a matrix of weights; `None` for another tensor.
+    fn stored(&self, name: &str) -> Result<Option<(String, u64)>> {
+        let shape = self.shape(name)?;
+        let (dtype, bits) = match &self.pickle {
+            Some(pickle) => {
+                let dtype = pickle.tensor_infos()[name].dtype;
+                (dtype.as_str().to_string(), dtype.size_in_bytes() * 8)
+            }
+            None => {
+                let dtype = self.view(name)?.dtype();
+                (dtype.to_string().to_lowercase(), dtype.bitsize())
+            }
+        };
+        // Older checkpoints contain masks and positions as well, as integers or booleans.
+        let is_weights = shape.len() > 1 && (dtype.starts_with('f') || dtype.starts_with("bf"));
+        Ok(is_weights.then(|| (dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
+    }
+
+    fn view(&self, name: &str) -> Result<safetensors::tensor::TensorView<'_>> {
+        let unreadable =
+            |e| Error::bad_file(&self.path, format!("tensor `{name}`: {e}"), "readable safetensors");
+        self.safetensors()?.tensor(name).map_err(unreadable)
+    }
+
+    fn tensor(&self, name: &str) -> Result<Tensor> {
+        let unread = |e: candle_core::Error| {
+            let expected = "f32, f16 or bf16; save it again with `save_pretrained(folder)` of transformers";
+            Error::bad_file(&self.path, format!("tensor `{name}` that cannot be read ({e})"), expected)
+        };
+        let tensor = match &self.pickle {
+            Some(pickle) => pickle.get(name).map_err(unread)?,
+            None => {
+                Some(candle_core::safetensors::Load::load(&self.view(name)?, &Device::Cpu).map_err(unread)?)
+            }
+        };
+        let missing = || Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() };
+        tensor.ok_or_else(missing)
+    }
+}
+
+/// The table of contents of a pickle in today's zip format.
+fn directory(path: &Path) -> Result<PthTensors> {
+    PthTensors::new(path, None).map_err(|e| {
+        let expected = "a complete pytorch_model.bin as torch 1.6 or newer writes it; \
+                        download it again, or save it with `save_pretrained(folder)` of transformers";
+        Error::bad_file(path, format!("a file that is no PyTorch checkpoint ({e})"), expected)
+    })
+}
+
+/// The shard of each tensor, as listed by an index.
+fn weight_map(index: &Path) -> Result<BTreeMap<String, String>> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let parsed: Index = serde_json::from_str(&artefact::load_text(index)?)
+        .map_err(|e| Error::bad_file(index, e, "an index with a `weight_map`"))?;
+    Ok(parsed.weight_map)
+}
+
+/// The shards of an index that exist.
+fn shards(index: &Path) -> Result<Vec<PathBuf>> {
+    let names: BTreeSet<String> = weight_map(index)?.into_values().collect();
+    if names.is_empty() {
+        return Err(Error::bad_file(index, "an empty `weight_map`", "the name of a file for each tensor"));
+    }
+    let shards = names.iter().map(|name| index.with_file_name(name));
+    let shards: Vec<PathBuf> = shards.filter(|shard| shard.is_file()).collect();
+    match names.first() {
+        Some(missing) if shards.is_empty() => {
+            let found = format!("the name of `{missing}`, which is not there");
+            Err(Error::bad_file(index, found, "every shard beside it; download or copy them again"))
+        }
+        _ => Ok(shards),
+    }
+}

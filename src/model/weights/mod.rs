@@ -1,0 +1,22 @@
+//! A model's weights: their names and shapes, and their values from a checkpoint.
+//!
+//! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
+//! - `checkpoint`, `mmap`: the files; `tensors`: their tensors as parameters; `finite`: the check of the values
+//! - `convert`: parameters in the form in which the model computes
+//! - `memory`: the memory that a model needs
+
+mod checkpoint;
+mod convert;
+mod finite;
+pub mod memory;
+pub(crate) mod mmap;
+mod params;
+mod source;
+mod tensors;
+
+pub(crate) use checkpoint::has_weights;
+pub(crate) use convert::convert;
+pub(crate) use finite::{Origin, check_finite};
+pub use params::{BlockPart, Param, ParamKind, Place, count, list};
+pub use source::{Slice, SliceRows, TensorSource};
+pub use tensors::Weights;
