@@ -6,9 +6,10 @@
 mod extract;
 mod store;
 
+pub(crate) use extract::Batches;
 pub use extract::{
-    Division, Extraction, Placed, Pooling, Prepared, PromptedDataset, Recording, Shard, Span, SpanRow,
-    StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, place_all, place_texts,
+    Division, ExtractedActivations, Placed, Pooling, Prepared, PromptedDataset, Recording, Shard, Span,
+    SpanRow, StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, place_all, place_texts,
     save_unplaced,
 };
 pub use store::{ActivationStore, Activations, FillSummary, Lock, Verdict};

@@ -1,6 +1,8 @@
 //! Encoders: each reads its whole text, and an entity's activations are taken at its last token.
 
-use mappa::activations::{Extraction, PromptedDataset, Recording, Span, TextModel, extract, place_texts};
+use mappa::activations::{
+    ExtractedActivations, PromptedDataset, Recording, Span, TextModel, extract, place_texts,
+};
 use mappa::datasets::{Dataset, Entity, Prompt, Target, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
@@ -109,13 +111,13 @@ fn read(
     (transformer, tokenizer): (&Transformer, &Tokenizer),
     dataset: &Dataset,
     template: &str,
-) -> Extraction {
+) -> ExtractedActivations {
     let (reader, prompt) = (TextModel { transformer, tokenizer }, Prompt::new(template).unwrap());
     extract(reader, PromptedDataset { dataset, prompt: &prompt }, &POINTS, &mut Silent).unwrap()
 }
 
 /// The largest difference between two extractions of one entity, at one hook point.
-fn apart(a: &Extraction, b: &Extraction, point: HookPoint) -> f32 {
+fn apart(a: &ExtractedActivations, b: &ExtractedActivations, point: HookPoint) -> f32 {
     a.arrays[&point].iter().zip(&b.arrays[&point]).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 

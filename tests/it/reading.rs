@@ -1,7 +1,7 @@
 //! Laws of extraction and probing: batches equal single passes, and planted directions are found.
 
 use super::tiny_spec;
-use mappa::activations::{Extraction, PromptedDataset, SpanRow, TextModel, extract};
+use mappa::activations::{ExtractedActivations, PromptedDataset, SpanRow, TextModel, extract};
 use mappa::datasets::{Dataset, Prompt, parse};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Transformer, untrained};
@@ -38,7 +38,11 @@ impl Observer for Reports {
 }
 
 /// An extraction, and the number of its reports.
-fn read(transformer: &Transformer, tokenizer: &Tokenizer, dataset: &Dataset) -> (Extraction, usize) {
+fn read(
+    transformer: &Transformer,
+    tokenizer: &Tokenizer,
+    dataset: &Dataset,
+) -> (ExtractedActivations, usize) {
     let (model, prompt) = (TextModel { transformer, tokenizer }, Prompt::new("Where is {} now").unwrap());
     let mut reports = Reports::default();
     let texts = PromptedDataset { dataset, prompt: &prompt };

@@ -3,8 +3,8 @@
 use super::tiny_spec;
 use mappa::Error;
 use mappa::activations::{
-    ActivationStore, Division, Extraction, Pooling, Prepared, PromptedDataset, Recording, Shard, StoredDtype,
-    TextModel, TokenScope, Verdict,
+    ActivationStore, Division, ExtractedActivations, Pooling, Prepared, PromptedDataset, Recording, Shard,
+    StoredDtype, TextModel, TokenScope, Verdict,
 };
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, parse};
@@ -150,7 +150,8 @@ fn a_store_has_the_values_of_an_extraction_into_memory_rounded_to_its_dtype() {
             let lab = tempfile::tempdir().unwrap();
             let points = bench.points();
             let store = filled(lab.path(), &bench, recording, &points);
-            let memory: Extraction = bench.prepared(recording, None).extract(&points, &mut Silent).unwrap();
+            let memory: ExtractedActivations =
+                bench.prepared(recording, None).extract(&points, &mut Silent).unwrap();
             assert_eq!(store.spans().unwrap(), memory.spans);
             assert_eq!(store.hook_points().unwrap().len(), points.len());
             for point in points {
@@ -187,7 +188,7 @@ fn every_token_agrees_with_last_first_mean_and_max() {
                         every.arrays[point].slice(s![span.first_row..span.first_row + span.n_rows, ..]);
                     let n = rows.nrows();
                     assert!(if scope == TokenScope::Entity { n == span.n_tokens } else { n > span.n_tokens });
-                    let row = |of: &Extraction| of.arrays[point].row(i).to_owned();
+                    let row = |of: &ExtractedActivations| of.arrays[point].row(i).to_owned();
                     // In another batch, a number may differ in its last bits.
                     let near = |a: &ndarray::Array1<f32>, b: ndarray::ArrayView1<f32>| {
                         let apart = (a - &b).iter().fold(0f32, |most, x| most.max(x.abs()));

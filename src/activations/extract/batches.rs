@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// The batches of a dataset's entities: a function of their tokens and the size of a batch alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Batches {
+pub(crate) struct Batches {
     /// Entities in the order of their tokens.
     order: Vec<usize>,
     batches: Vec<Batch>,
@@ -72,6 +72,11 @@ impl Batches {
             }
         }
         Batches { order, batches }
+    }
+
+    /// The batches' runs of the ordered texts.
+    pub fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.batches.iter().map(|batch| batch.entities.clone())
     }
 
     /// The entities of a batch, in the order of their tokens.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// The activations of a dataset's entities, in dataset order.
 #[derive(Debug, Clone)]
-pub struct Extraction {
+pub struct ExtractedActivations {
     /// One array a hook point, `[n_rows, width]`.
     pub arrays: BTreeMap<HookPoint, Array2<f32>>,
     /// Each entity's tokens.
@@ -38,7 +38,7 @@ pub fn extract(
     texts: PromptedDataset,
     points: &[HookPoint],
     observer: &mut dyn Observer,
-) -> Result<Extraction> {
+) -> Result<ExtractedActivations> {
     let division = Division::of(model.transformer);
     Prepared::new(model, texts, Recording::default(), division)?.extract(points, observer)
 }
@@ -49,7 +49,7 @@ impl Prepared<'_> {
     /// # Errors
     /// [`Error::UnknownHookPoint`] if the model has none of that name; [`Error::NonFinite`] naming hook
     /// point, entity and token; [`Error::Stopped`] if the observer requests it.
-    pub fn extract(&self, points: &[HookPoint], observer: &mut dyn Observer) -> Result<Extraction> {
+    pub fn extract(&self, points: &[HookPoint], observer: &mut dyn Observer) -> Result<ExtractedActivations> {
         self.check(points)?;
         let spans = self.span_rows()?;
         let n_rows = spans.iter().map(|span| span.n_rows).sum();
@@ -58,7 +58,7 @@ impl Prepared<'_> {
         let mut memory = Memory { prepared: self, arrays, rows: self.first_rows() };
         let batches: Vec<usize> = self.batches().collect();
         run(self, &Jobs { points, batches: &batches }, &mut memory, observer)?;
-        Ok(Extraction {
+        Ok(ExtractedActivations {
             arrays: memory.arrays,
             spans,
             n_tokens: self.n_tokens(),

@@ -24,10 +24,11 @@ mod text_model;
 mod words;
 mod workers;
 
+pub(crate) use batches::Batches;
 pub use batches::batch_tokens;
 pub use dtype::StoredDtype;
 pub(super) use hook_points::width;
-pub use in_memory::{Extraction, extract};
+pub use in_memory::{ExtractedActivations, extract};
 pub use placement::{Placed, Unplaced, place_all, place_texts, save_unplaced};
 pub use pooling::{Pooling, TokenScope};
 pub use prepared::{Division, Prepared};

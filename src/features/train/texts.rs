@@ -1,7 +1,7 @@
 //! Every token of some texts as a row: the model's activations at one hook point.
 
 use super::row_source::RowSource;
-use crate::activations::batch_tokens;
+use crate::activations::{Batches, batch_tokens};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -110,7 +110,7 @@ impl TokenizedTexts {
             }
             if is_out[i] { out.push(text) } else { train.push(text) }
         }
-        let rows = |texts: Vec<Text>| TextRows::new(Site { model, point, width }, texts, self.shares);
+        let rows = |texts: Vec<Text>| TextRows::new(Site { model, point, width }, texts);
         let (train, out) = (rows(train), rows(out));
         match (train.n_rows(), out.n_rows()) {
             (0, _) => Err(Error::invalid("training texts", "no rows", "more texts")),
@@ -142,20 +142,12 @@ pub struct TextRows<'a> {
 }
 
 impl<'a> TextRows<'a> {
-    fn new(site: Site<'a>, mut texts: Vec<Text>, shares: bool) -> TextRows<'a> {
+    fn new(site: Site<'a>, mut texts: Vec<Text>) -> TextRows<'a> {
         texts.retain(|text| text.rows.0 < text.rows.1);
-        let (most, mut parts) = (batch_tokens(site.model), Vec::new());
-        let (mut start, mut n_nodes) = (0, 0);
-        for (i, text) in texts.iter().enumerate() {
-            let shared = if shares && i > start { shared_prefix(&texts[i - 1], text) } else { 0 };
-            if i > start && n_nodes + text.ids.len() - shared > most {
-                parts.push(start..i);
-                (start, n_nodes) = (i, text.ids.len());
-            } else {
-                n_nodes += text.ids.len() - shared;
-            }
-        }
-        parts.extend((start < texts.len()).then_some(start..texts.len()));
+        let ids: Vec<&[u32]> = texts.iter().map(|text| &text.ids[..]).collect();
+        // The texts are sorted already, so that the batches' order is their own.
+        let batches = Batches::new(&ids, site.model.spec.attention.direction, batch_tokens(site.model));
+        let parts = batches.runs().collect();
         TextRows { site, texts, parts }
     }
 
