@@ -1,20 +1,38 @@
 //! mappa: a probing lab for language models. It finds where a model keeps *where* and *when*, and
 //! writes it back.
 //!
-//! The line the data takes, one module a stage:
+//! ```
+//! use mappa::{Change, Lab};
 //!
-//! - [`datasets`]: entities with a place or a year
-//! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! # fn main() -> mappa::Result<()> {
+//! # let folder = std::env::temp_dir().join(format!("mappa-doc-{}", std::process::id()));
+//! let lab = Lab::open(folder)?;
+//! let model = lab.model("atlas")?; // the bundled one; or a folder, a GGUF file, a name on the hub
+//! let probes = lab.probe(&model, "nyc_place")?; // extracts, fits each layer, scores beside baselines
+//! println!("R² {:.2} at {}", probes.best().r2, probes.best().point);
+//! println!("names alone: {:.2}", probes.baseline("names-only").unwrap_or(f64::NAN));
+//! println!("{}", lab.steer(&model, "Nairobi", &Change::toward("lat=40.7,lon=-74")?)?);
+//! # assert!(probes.best().r2 > 0.5);
+//! # std::fs::remove_dir_all(lab.root()).ok();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Lab`] is a folder in which everything is saved and found again. Below it, one module a stage, in the order the data
+//! take:
+//!
+//! - [`datasets`]: entities with a place, a year or another number
 //! - [`tokenizer`]: texts to tokens, and back
-//! - [`hub`]: models fetched from the Hugging Face hub, in the cache that Python shares
-//! - [`activations`]: every layer's stream at each entity's last token
-//! - [`probes`]: linear readers of the stream, their scores and baselines
+//! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
+//! - [`activations`]: every layer's stream at each entity's tokens
+//! - [`probes`]: exact ridge and other probes, their scores and baselines
 //! - [`features`]: sparse dictionaries of the stream
-//! - [`steering`]: directions added back while the model generates
-//! - [`results`]: the rows that probes and steering write
-//! - [`figures`]: pictures of saved rows
-//! - [`progress`]: observation of long work
-//! - [`training`]: the corpus and the trainer behind the bundled model
+//! - [`steering`]: directions added while the model generates
+//! - [`results`]: the rows that probes and steering write; [`figures`]: pictures of rows
+//! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
+//!
+//! Beside them: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads models,
+//! [`artefact`] saves files with cards, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
@@ -34,5 +52,9 @@ pub mod steering;
 pub mod tokenizer;
 pub mod training;
 
+pub use datasets::Dataset;
 pub use error::{Error, Result};
-pub use lab::Lab;
+pub use hook_point::HookPoint;
+pub use lab::{Change, Experiment, Lab};
+pub use model::Model;
+pub use probes::Probe;

@@ -113,3 +113,50 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use mappa::lab::Experiment;
+    use std::path::Path;
+
+    /// Flags that say what is done with one store or one machine, and are no settings.
+    const ACTIONS: [&str; 8] =
+        ["lab", "help", "version", "show-texts", "shard", "merge", "verify", "group-nodes"];
+
+    /// The long flags of a command, by the names of its parents and its own.
+    fn flags(path: &[&str]) -> Vec<String> {
+        let mut command = Cli::command();
+        for name in path {
+            command = command.find_subcommand(name).unwrap().clone();
+        }
+        let longs = command.get_arguments().filter_map(|argument| argument.get_long());
+        longs.filter(|long| !ACTIONS.contains(long)).map(String::from).collect()
+    }
+
+    /// True if a text of an experiment has no unknown key, whatever else is wrong with it.
+    fn is_known(text: &str) -> bool {
+        match Experiment::parse(Path::new("x.toml"), text) {
+            Ok(_) => true,
+            Err(error) => !error.to_string().contains("unknown field"),
+        }
+    }
+
+    #[test]
+    fn each_flag_has_its_key_in_an_experiment() {
+        let mut n_flags = 0;
+        for path in [&["run"][..], &["extract"], &["probe"], &["steer", "sweep"]] {
+            for flag in flags(path) {
+                let key = flag.replace('-', "_");
+                let of_experiment = format!("{key} = {{ x = 1 }}\n");
+                let of_sweep = format!("[[sweep]]\n{key} = {{ x = 1 }}\n");
+                let is_sweep = path == ["steer", "sweep"] && is_known(&of_sweep);
+                assert!(is_sweep || is_known(&of_experiment), "`{}` of {path:?} has no key", flag);
+                n_flags += 1;
+            }
+        }
+        assert!(n_flags > 60, "only {n_flags} flags were found");
+        assert!(!is_known("sead = 1") && !is_known("[[sweep]]\nsead = 1"));
+    }
+}

@@ -1,4 +1,4 @@
-//! `mappa neurons`: MLP units that follow a target, and what happens without them.
+//! `mappa neurons`: MLP neurons that follow a target, and the loss without them.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -22,14 +22,14 @@ const LISTED: [(&str, usize, By); 3] = [
     ("output", 3, |row| row.output_cosine),
 ];
 
-/// Find MLP units that follow a target, hold them at their mean, and see what the probe and the model lose.
+/// Find MLP neurons that follow a target, hold them at their mean, and measure what the probe and the model lose.
 ///
-/// Correlates every unit of every block (blocks.*.mlp.hook_post) with the target over the training entities:
-/// Spearman's rank correlation, how probable it is by chance, and adjusted for all units (Benjamini and Hochberg).
-/// Baselines it stand the cosines of the unit's input and output weights with the probes of the stream. Then the
-/// k units that correlate most, those whose weights align most, and random ones of the same blocks are held at
-/// their mean, and the probe's R² on test entities and the model's loss on entity texts and on control sentences
-/// are counted again. Probes first where that is not done.
+/// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
+/// Spearman's rank correlation, its probability by chance, and that adjusted for all neurons (Benjamini and Hochberg).
+/// Cosines compare the neuron's input and output weights with the probes of the stream. Then the k neurons that
+/// correlate most, those whose weights align most, and random ones of the same blocks are held at their mean, and the
+/// probe's R² on test entities and the model's loss on entity texts and on control sentences are measured again.
+/// Fits probes first where that is not done.
 ///
 /// Examples:
 ///   mappa neurons --dataset world_place --top 20

@@ -1,4 +1,4 @@
-//! `mappa probe`: probes at every layer, their scores and their baselines.
+//! `mappa probe`: probes at every layer, their scores and baselines.
 
 use super::compare::Analysis;
 use super::model_flags::ModelFlags;
@@ -19,12 +19,12 @@ use std::collections::HashMap;
 
 /// Fit probes at every layer and score them beside their baselines.
 ///
-/// Extracts first where that is not done. Baselines every score: a ridge on the names alone, the mean of the
+/// Extracts first where that is not done. Each score has baselines: a ridge on the names alone, the mean of the
 /// entity's group, the embedding, an untrained model of the same shape, the model with its weights shuffled,
-/// shuffled targets. docs/probes.md says what each score, split and baseline means.
+/// shuffled targets. docs/probes.md explains each score, split and baseline.
 ///
-/// With --hook-points, fits some layers and writes each as a part, so that many machines can share the
-/// work; when all parts are there, --merge writes what one run would have written, byte for byte.
+/// With --hook-points, fits some layers and saves each as a part, so that many machines can share the
+/// work; when all parts exist, --merge writes the files of one run, byte for byte.
 ///
 /// Examples:
 ///   mappa probe --model path/to/pythia-160m --dataset world_place

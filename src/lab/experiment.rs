@@ -94,11 +94,17 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec
 
 impl Experiment {
     /// The bundled experiment.
+    ///
+    /// # Errors
+    /// As [`Experiment::parse`].
     pub fn bundled() -> Result<Experiment> {
         Experiment::parse(Path::new("probes/atlas.toml"), BUNDLED)
     }
 
     /// Reads an experiment file.
+    ///
+    /// # Errors
+    /// As [`Experiment::parse`].
     pub fn load(path: &Path) -> Result<Experiment> {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
@@ -114,7 +120,11 @@ impl Experiment {
         Prompting { prompt: prompt.into(), ..self.extraction.prompting.clone() }
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Experiment> {
+    /// Reads the text of an experiment file; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the key.
+    pub fn parse(path: &Path, text: &str) -> Result<Experiment> {
         let fault = |e: toml::de::Error| {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
         };
@@ -176,6 +186,29 @@ mod tests {
         assert_eq!(with("split = 'group:country'").unwrap().probing.split.to_string(), "group:country");
         assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
         assert!(with("resamples = 1").unwrap_err().to_string().contains("resamples = 1; expected 2"));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let parse = |text: &str| Experiment::parse(Path::new("x.toml"), text);
+        for key in KEYS.iter().chain(&ALIASES) {
+            let base = ["model = 'a'", "datasets = []"];
+            let others = base.iter().filter(|line| !line.starts_with(&format!("{key} ")));
+            let others: Vec<&str> =
+                others.filter(|line| *key != "dataset" || !line.starts_with("datasets")).copied().collect();
+            let text = format!("{}\n{key} = {{ x = 1 }}\n", others.join("\n"));
+            assert!(parse(&text).is_err(), "`{key}` is ignored");
+        }
+        let all = "model = 'm'\ndatasets = 'a'\nclasses = 'country'\nmethod = ['logistic']\nread = 'mean'\n\
+                   train = 'b'\ntrain_prompt = 'where_is'\nleak_within = 5\ndtype = 'f16'\nchat_date = '2025-01-31'\n";
+        let experiment = parse(all).unwrap();
+        assert_eq!(experiment.datasets, ["a"]);
+        assert_eq!(experiment.probing.methods, ["logistic"]);
+        assert_eq!(experiment.probing.classes.as_deref(), Some("country"));
+        assert_eq!(experiment.probing.leak_within, Some(5.0));
+        assert_eq!(experiment.extraction.read, crate::activations::Pooling::Mean);
+        assert_eq!(experiment.model.dtype, Some(crate::model::Precision::F16));
+        experiment.probing.check().unwrap();
     }
 
     #[test]

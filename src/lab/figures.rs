@@ -227,7 +227,7 @@ pub struct SavedNames {
 }
 
 /// The baselines of the R² at a hook point, in words; empty where none were scored.
-fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
+pub fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
         ("names only", NAMES_ONLY, None),

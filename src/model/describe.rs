@@ -53,7 +53,7 @@ impl Spec {
             PositionEmbedding::Learned { offset: 0 } => words.push("learned".into()),
             PositionEmbedding::Learned { offset } => words.push(format!("learned, from row {offset}")),
             PositionEmbedding::AfterPadding { padding } => {
-                words.push(format!("learned, from row {}", padding + 1))
+                words.push(format!("learned, from row {}", padding + 1));
             }
             PositionEmbedding::Sinusoidal { offset } => words.push(format!("sinusoidal, from row {offset}")),
         }

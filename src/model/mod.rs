@@ -25,6 +25,7 @@ mod spec;
 mod untrained;
 mod weights;
 
+pub use candle_core::Tensor;
 pub use device::DeviceChoice;
 pub use forest::Forest;
 pub use forward::{
@@ -33,7 +34,7 @@ pub use forward::{
 };
 pub use gguf::{ControlVector, load_control_vector, save_control_vector};
 pub(crate) use kernels::simd;
-pub use kernels::{Blocks, PackedBf16, QuantType, Weight};
+pub use kernels::{PackedBf16, QuantType, QuantisedMatrix, Weight};
 pub use load::{LoadOptions, Model, Parameters, bundled_files};
 pub use location::{BUNDLED_MODEL, Location};
 pub use model_info::ModelInfo;

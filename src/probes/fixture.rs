@@ -80,7 +80,8 @@ pub struct Components {
 pub struct ComponentsFit {
     pub k: usize,
     pub penalty: f64,
-    read: Vec<Vec<f64>>,
+    #[serde(rename = "read")]
+    predicted: Vec<Vec<f64>>,
 }
 
 #[derive(Deserialize)]
@@ -140,8 +141,8 @@ impl Components {
 }
 
 impl ComponentsFit {
-    pub fn read(&self) -> Array2<f64> {
-        matrix(&self.read)
+    pub fn predicted(&self) -> Array2<f64> {
+        matrix(&self.predicted)
     }
 }
 

@@ -63,7 +63,7 @@ impl TokenizerFiles {
     /// Reads the files that a Hugging Face folder has.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for a file that is not JSON or not text.
+    /// [`crate::Error::BadFile`] for a file that is not JSON or not text.
     pub fn read(folder: &Path) -> Result<TokenizerFiles> {
         let path = folder.join("tokenizer_config.json");
         let mut fields = json_object::read(&path)?;

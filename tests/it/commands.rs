@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 const NETWORK: [&str; 2] = ["mappa datasets pull", "mappa models pull"];
 /// Numbers that only make a command slow, and smaller ones.
 const SMALLER: [(&str, &str); 5] = [
-    ("--units 2048", "--units 64"),
+    ("--latents 2048", "--latents 64"),
     ("--sentences 24", "--sentences 1"),
     ("--epochs 3", "--epochs 1"),
     ("--groups 10", "--groups 1"),

@@ -5,8 +5,8 @@ use super::root;
 use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{
-    Blocks, Capture, Compute, DeviceChoice, Forest, KvCache, LoadOptions, Location, Model, NoHook, Precision,
-    QuantType, Transformer,
+    Capture, Compute, DeviceChoice, Forest, KvCache, LoadOptions, Location, Model, NoHook, Precision,
+    QuantType, QuantisedMatrix, Transformer,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn blocks_of_every_type_equal_gguf_pys_to_the_bit() {
         let bytes = tensors[&format!("{ty}.blocks")].flatten_all().unwrap().to_vec1::<u8>().unwrap();
         let theirs = &tensors[&format!("{ty}.values")];
         let (rows, width) = theirs.dims2().unwrap();
-        let ours = Blocks::new(bytes, ty, [rows, width]).unwrap().dense().unwrap();
+        let ours = QuantisedMatrix::new(bytes, ty, [rows, width]).unwrap().dense().unwrap();
         let (ours, theirs) = (bits(&ours), bits(theirs));
         // Zero has two signs, and a subtraction and a sum may give different ones.
         let differs = |(a, b): &(u32, u32)| a != b && (a << 1 | b << 1) != 0;
@@ -66,7 +66,7 @@ fn blocks_of_every_type_equal_gguf_pys_to_the_bit() {
 #[test]
 fn bytes_that_are_not_whole_rows_of_blocks_are_refused() {
     for (n, dims) in [(19, [1, 32]), (20, [1, 33]), (20, [2, 32]), (0, [1, 32])] {
-        let refusal = Blocks::new(vec![0; n], QuantType::Q4_1, dims).unwrap_err().to_string();
+        let refusal = QuantisedMatrix::new(vec![0; n], QuantType::Q4_1, dims).unwrap_err().to_string();
         assert!(refusal.contains("Q4_1"), "{refusal}");
     }
 }

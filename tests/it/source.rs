@@ -81,10 +81,69 @@ impl Source {
         crates.iter().map(String::as_str).filter(|name| named(name)).collect()
     }
 
-    /// Lines before the first `#[cfg(test)]`.
-    pub fn lines_before_tests(&self) -> usize {
+    /// Lines of code before the first `#[cfg(test)]`: neither blank nor comments.
+    pub fn code_lines(&self) -> usize {
         let end = self.code.find("#[cfg(test)]").unwrap_or(self.code.len());
-        self.code[..end].lines().count()
+        self.code[..end].lines().filter(|line| !line.trim().is_empty()).count()
+    }
+
+    /// The doc lines that begin a docstring with a relative or interrogative word, by their numbers.
+    pub fn relative_docs(&self) -> Vec<(usize, &str)> {
+        const WORDS: [&str; 8] = ["what", "which", "whether", "where", "how", "who", "whose", "whom"];
+        let begins = |line: &str| {
+            let text = line.trim_start().strip_prefix("///").or(line.trim_start().strip_prefix("//!"))?;
+            let text = text.trim_start().trim_start_matches("- ");
+            // A room in a map, such as "- `split`: how …".
+            let text =
+                text.strip_prefix('`').and_then(|text| text.split_once("`: ")).map_or(text, |(_, text)| text);
+            let first = text.split(|c: char| !c.is_alphabetic()).next()?.to_lowercase();
+            Some(WORDS.contains(&first.as_str()))
+        };
+        let is_doc =
+            |line: &str| line.trim_start().starts_with("///") || line.trim_start().starts_with("//!");
+        let lines: Vec<&str> = self.text.lines().collect();
+        let is_first = |at: usize| {
+            let before = at.checked_sub(1).map(|at| lines[at]);
+            !before.is_some_and(is_doc)
+                || before.is_some_and(|line| line.trim().len() == 3)
+                || lines[at].contains("- `")
+        };
+        (0..lines.len())
+            .filter(|at| is_first(*at) && begins(lines[*at]) == Some(true))
+            .map(|at| (at + 1, lines[at].trim()))
+            .collect()
+    }
+
+    /// The functions with a parameter that is a tuple pattern.
+    pub fn tuple_parameters(&self) -> Vec<String> {
+        let parameters = |at: usize| {
+            let name = ident(&self.code[at + 3..])?;
+            let open = at + self.code[at..].find('(')?;
+            let (mut depth, mut begins) = (0_i32, true);
+            for c in self.code[open..].chars() {
+                match c {
+                    '(' if depth == 1 && begins => return Some(name.to_string()),
+                    '(' | '[' | '{' => depth += 1,
+                    ')' | ']' | '}' => depth -= 1,
+                    _ => {}
+                }
+                begins = (c.is_whitespace() && begins) || (depth == 1 && (c == ',' || c == '('));
+                if depth == 0 {
+                    break;
+                }
+            }
+            None
+        };
+        words(&self.code, "fn ").filter_map(parameters).collect()
+    }
+
+    /// The names of the public types that the shipped code defines.
+    pub fn public_types(&self) -> Vec<&str> {
+        let of_kind = |kind: &'static str| {
+            let begin = |at: usize| ident(&self.shipped[at + kind.len()..]);
+            words(&self.shipped, kind).filter_map(begin).collect::<Vec<_>>()
+        };
+        ["pub struct ", "pub enum ", "pub trait ", "pub type "].into_iter().flat_map(of_kind).collect()
     }
 
     /// Every function that has a body: its name, and its lines from `fn` to the closing brace.

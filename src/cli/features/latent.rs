@@ -10,13 +10,13 @@ use mappa::steering::raised_and_lowered;
 const SHOWN: usize = 6;
 
 /// Prints a latent's entities, groups and tokens.
-pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
+pub fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> {
     let (active, dataset) = (&listing.active, listing.dataset());
     println!(
-        "\nunit {unit}: active on {} entities (density {:.4}), greatest activation {:.3}",
-        active.of_latent(unit).len(),
-        active.density(unit),
-        active.greatest(unit)
+        "\nlatent {latent}: active on {} entities (density {:.4}), greatest activation {:.3}",
+        active.of_latent(latent).len(),
+        active.density(latent),
+        active.greatest(latent)
     );
     let cells = |(entity, activation): &(usize, f32)| {
         let is_test = dataset.entities[*entity].is_test;
@@ -27,14 +27,14 @@ pub fn print(listing: &Listing, unit: usize, top: usize) -> Result<()> {
             if is_test { "test".into() } else { "train".into() },
         ]
     };
-    let rows: Vec<Vec<String>> = active.of_latent(unit).iter().take(top).map(cells).collect();
+    let rows: Vec<Vec<String>> = active.of_latent(latent).iter().take(top).map(cells).collect();
     print_columns(&["activation", "entity", &listing.column, "part"], &rows);
-    let of_latent = listing.matches.iter().filter(|found| found.latent == unit).take(SHOWN);
+    let of_latent = listing.matches.iter().filter(|found| found.latent == latent).take(SHOWN);
     let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
-    println!("\nwhat it tells: threshold chosen on training entities, measured on test entities");
+    println!("\ngroups it tells: threshold chosen on training entities, measured on test entities");
     print_columns(&HEADS, &rows);
     let model = listing.model;
-    let writes: Vec<f64> = listing.dictionary.direction(unit).iter().map(|x| f64::from(*x)).collect();
+    let writes: Vec<f64> = listing.dictionary.direction(latent).iter().map(|x| f64::from(*x)).collect();
     if model.transformer.generates() && writes.len() == model.spec().d_model {
         println!("\nby itself, through the final norm and the unembedding");
         let (raised, lowered) = raised_and_lowered(&model.transformer, &writes, SHOWN)?;

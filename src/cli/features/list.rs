@@ -1,4 +1,4 @@
-//! `mappa features list`: each unit by the entities on which it is active, and the group it tells.
+//! `mappa features list`: latents by the entities they are active on, and the groups they tell.
 
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
@@ -13,19 +13,19 @@ use std::path::PathBuf;
 /// Entities that a line of the table names.
 const NAMED: usize = 3;
 
-/// Show what the units of a sparse dictionary are active on.
+/// List the latents of a sparse dictionary by the entities they are active on.
 ///
 /// Encodes a dataset's activations at the dictionary's hook point (extracted first where that is not done). For
-/// each unit: on which share of the entities it is active, its greatest activation, its top entities, and the
+/// each latent: the share of entities it is active on, its greatest activation, its top entities, and the
 /// group of --column that it tells best. Group and threshold are chosen by F1 on training entities; precision,
-/// recall, F1 and average precision are counted on test entities. Rows lie in
+/// recall, F1 and average precision are measured on test entities. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT: units.csv, by_COLUMN.csv, tokens.csv.
 ///
-/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma TokenScope .npz.
+/// DICT is a SAELens folder (cfg.json and sae_weights.safetensors) or a Gemma Scope .npz.
 ///
 /// Examples:
 ///   mappa features list features/atlas/blocks.3.hook_resid_post.2048.k16 --dataset world_place --column country
-///   mappa features list DICT --dataset historical_figure --column age --unit 40
+///   mappa features list DICT --dataset historical_figure --column age --latent 40
 ///   mappa features list params.npz --model path/to/gemma-2-2b --hook-point blocks.12.hook_resid_post \
 ///     --dataset world_place --text book.txt
 #[derive(Args)]
@@ -33,21 +33,21 @@ const NAMED: usize = 3;
 pub struct List {
     #[command(flatten)]
     source: Source,
-    /// Groups with fewer training entities are left out: a unit that fits three may do so by chance.
+    /// Groups with fewer training entities are left out: a latent that fits three may do so by chance.
     #[arg(long, default_value_t = 5, value_name = "N")]
     smallest: usize,
-    /// Show one unit in detail.
-    #[arg(long, value_name = "N")]
-    unit: Option<usize>,
-    /// A text whose tokens are encoded as well: where in it units are most active.
+    /// Show one latent in detail.
+    #[arg(long, alias = "unit", value_name = "N")]
+    latent: Option<usize>,
+    /// A text whose tokens are encoded as well, to find those on which latents are most active.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// Number of top entities and tokens of each latent.
     #[arg(long, default_value_t = 10)]
     top: usize,
     /// Number of latents in the table.
-    #[arg(long, default_value_t = 20)]
-    units: usize,
+    #[arg(long, alias = "units", default_value_t = 20)]
+    latents: usize,
 }
 
 impl List {
@@ -55,8 +55,12 @@ impl List {
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let loaded = self.source.load(lab, self.smallest, observer)?;
-        if let Some(unit) = self.unit.filter(|unit| *unit >= loaded.dictionary.d_sae()) {
-            return Err(Error::invalid("--unit", unit, format!("0 to {}", loaded.dictionary.d_sae() - 1)));
+        if let Some(latent) = self.latent.filter(|latent| *latent >= loaded.dictionary.d_sae()) {
+            return Err(Error::invalid(
+                "--latent",
+                latent,
+                format!("0 to {}", loaded.dictionary.d_sae() - 1),
+            ));
         }
         let (model, dictionary, prompted) = (&loaded.model, &loaded.dictionary, &loaded.prompted);
         let on = ListedOn { lab, model, dictionary, prompted };
@@ -67,10 +71,10 @@ impl List {
         if let (Some(found), Some(file)) = (&tokens, &self.text) {
             save_rows(&listing.folder.join(TOKENS_FILE), &found.rows)?;
             let (n, active) = (found.n_tokens, found.n_active);
-            println!("on the {n} tokens of {}: {active} units are active on some", file.display());
+            println!("on the {n} tokens of {}: {active} latents are active on some", file.display());
         }
-        match self.unit {
-            Some(unit) => latent::print(&listing, unit, self.top)?,
+        match self.latent {
+            Some(latent) => latent::print(&listing, latent, self.top)?,
             None => self.print_units(&listing),
         }
         if let Some(TopTokens { rows, .. }) = &tokens {
@@ -83,8 +87,8 @@ impl List {
     /// Prints a latent's top tokens in their context, or the first of some latents.
     fn print_tokens(&self, rows: &[LatentTokenRow]) {
         println!("\ntop tokens in the text");
-        let is_shown = |row: &&LatentTokenRow| self.unit.map_or(row.rank == 1, |unit| row.unit == unit);
-        for row in rows.iter().filter(is_shown).take(self.units) {
+        let is_shown = |row: &&LatentTokenRow| self.latent.map_or(row.rank == 1, |latent| row.unit == latent);
+        for row in rows.iter().filter(is_shown).take(self.latents) {
             let LatentTokenRow { unit, activation, before, token, after, .. } = row;
             println!("{unit:>7} {activation:>8.2}  {before}⟦{}⟧{after}", token.trim_start());
         }
@@ -95,7 +99,7 @@ impl List {
         let rows: Vec<Vec<String>> = group_rows(listing)
             .iter()
             .filter(|row| row.chosen_for == "unit")
-            .take(self.units)
+            .take(self.latents)
             .map(|row| {
                 let top = active.of_latent(row.unit).iter().take(NAMED);
                 let top: Vec<&str> =
@@ -111,11 +115,11 @@ impl List {
             })
             .collect();
         println!(
-            "\nunits by the {} they tell best of {}: chosen on training entities, measured on test entities",
+            "\nlatents by the {} they tell best of {}: chosen on training entities, measured on test entities",
             listing.column,
             groups.names().len()
         );
-        let mut heads = vec!["unit", "density", "greatest"];
+        let mut heads = vec!["latent", "density", "greatest"];
         heads.extend(HEADS);
         heads.push("top entities");
         print_columns(&heads, &rows);
@@ -125,14 +129,14 @@ impl List {
 fn print_summary(listing: &Listing) {
     let (Listing { dictionary, active, .. }, dataset) = (listing, listing.dataset());
     println!(
-        "{} units ({}) of {}, {} wide",
+        "{} latents ({}) of {}, {} wide",
         dictionary.d_sae(),
         kind_of(dictionary),
         dictionary.hook_point,
         dictionary.d_in()
     );
     println!(
-        "on the {} entities of {}: {} units are active on some, {} never; {:.1} on an entity; {:.1} % of the \
+        "on the {} entities of {}: {} latents are active on some, {} never; {:.1} on an entity; {:.1} % of the \
          variance explained",
         active.n_rows(),
         dataset.name,

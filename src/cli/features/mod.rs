@@ -2,12 +2,12 @@
 //!
 //! - `list`: the latents by the entities they are active on; `latent` shows one, `cells` are their tables' rows
 //! - `train`: a dictionary of a model's activations
-//! - `press`: the names that come out when latents are clamped, beside random ones
+//! - `clamp`: the names that come out when latents are clamped
 
 mod cells;
+mod clamp;
 mod latent;
 mod list;
-mod press;
 mod train;
 
 use super::model_flags::ModelFlags;
@@ -21,7 +21,7 @@ use mappa::lab::{ExtractionSettings, Lab, ListingSettings, Prompted, find_datase
 use mappa::model::Model;
 use std::path::PathBuf;
 
-/// Sparse dictionaries (sparse autoencoders): what their units stand for, and what pressing them does.
+/// Sparse dictionaries (sparse autoencoders): the entities of their latents, and the effect of clamping them.
 #[derive(clap::Args)]
 pub struct Features {
     #[command(subcommand)]
@@ -31,7 +31,8 @@ pub struct Features {
 #[derive(Subcommand)]
 enum Command {
     List(Box<list::List>),
-    Press(Box<press::Press>),
+    #[command(alias = "press")]
+    Clamp(Box<clamp::Clamp>),
     Train(Box<train::TrainDictionary>),
 }
 
@@ -40,16 +41,16 @@ impl Features {
     pub fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List(args) => args.run(lab),
-            Command::Press(args) => args.run(lab),
+            Command::Clamp(args) => args.run(lab),
             Command::Train(args) => args.run(lab),
         }
     }
 }
 
-/// A dictionary, and the entities on which its units are looked at.
+/// A dictionary, and the entities its latents are listed on.
 #[derive(clap::Args)]
 pub struct Source {
-    /// The dictionary: a SAELens folder or a Gemma TokenScope .npz.
+    /// The dictionary: a SAELens folder or a Gemma Scope .npz.
     #[arg(value_name = "DICT")]
     dictionary: PathBuf,
     #[command(flatten)]
@@ -62,7 +63,7 @@ pub struct Source {
     /// The dictionary's hook point, if its file does not name it.
     #[arg(long, value_name = "NAME")]
     hook_point: Option<HookPoint>,
-    /// The column whose groups a unit may tell; century, decade and age too for years [default: age for years,
+    /// The column whose groups a latent may tell; century, decade and age too for years [default: age for years,
     /// else the first of the dataset's group columns].
     #[arg(long)]
     column: Option<String>,

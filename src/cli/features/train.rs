@@ -11,16 +11,16 @@ use mappa::tokenizer::Bos;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Train a TopK sparse dictionary on what passes at a hook point, at every token of some texts.
+/// Train a TopK sparse dictionary on the activations of a hook point, at every token of some texts.
 ///
 /// Writes a SAELens folder (cfg.json, sae_weights.safetensors) with card.json into features/MODEL/NAME. A text's BOS is
-/// no row, and a text that stands twice counts once. Some texts are kept out, and the fraction of
-/// variance explained (FVE) is told on them, beside principal components and a random dictionary.
+/// no row, and a repeated text counts once. Some texts are held out; the fraction of variance explained (FVE)
+/// is measured on them, beside that of principal components and of a random dictionary.
 ///
-/// After Ctrl-C (exit code 130) or a kill the same command goes on from the last checkpoint, to the same bits.
+/// After Ctrl-C (exit code 130) or a kill the same command resumes from the last checkpoint, to the same bits.
 ///
 /// Examples:
-///   mappa features train --hook-point blocks.5.hook_resid_post --sentences 24 --units 2048 -k 16
+///   mappa features train --hook-point blocks.5.hook_resid_post --sentences 24 --latents 2048 -k 16
 ///   mappa features train --hook-point blocks.8.hook_resid_post --model path/to/gpt2 --texts corpus.txt
 ///   mappa features train --hook-point blocks.3.hook_mlp_out --dataset world_place --prompt "{} is in"
 #[derive(Args)]
@@ -28,7 +28,7 @@ use std::time::Duration;
 pub struct TrainDictionary {
     #[command(flatten)]
     model: ModelFlags,
-    /// The hook point whose rows are learnt; `mappa models inspect` lists them.
+    /// The hook point; `mappa models inspect` lists them.
     #[arg(long, value_name = "NAME")]
     hook_point: String,
     /// Datasets whose entities are the texts; repeat for several [default: the six bundled ones, without --texts].
@@ -37,7 +37,7 @@ pub struct TrainDictionary {
     /// The texts around a name: templates such as "{} is in", or the paper's prompts by name; repeat for several.
     #[arg(long = "prompt", value_name = "NAME|TEMPLATE", default_value = "empty")]
     prompts: Vec<String>,
-    /// So many sentences beside, that begin with each entity and tell of others, as the bundled model learned them.
+    /// Number of further sentences that begin with each entity and name others, as in the bundled model's corpus.
     #[arg(long, value_name = "N", default_value_t = 0)]
     sentences: usize,
     /// A file of texts, one a line; empty lines are none.
@@ -46,10 +46,10 @@ pub struct TrainDictionary {
     /// A token such as <s> at the beginning of each text: as-model, always or never. It is never a row.
     #[arg(long, default_value_t, value_name = "WHEN")]
     bos: Bos,
-    /// Units of the dictionary.
-    #[arg(long, default_value_t = 2048)]
-    units: usize,
-    /// Units that are active on a row, at most.
+    /// Number of latents.
+    #[arg(long, alias = "units", default_value_t = 2048)]
+    latents: usize,
+    /// Number of latents that are active on a row, at most.
     #[arg(short, long, default_value_t = 16)]
     k: usize,
     /// Number of passes over the rows.
@@ -58,25 +58,25 @@ pub struct TrainDictionary {
     /// Rows of a step.
     #[arg(long, default_value_t = 1024)]
     batch: usize,
-    /// The highest rate of learning.
+    /// The highest learning rate.
     #[arg(long, default_value_t = 1e-3)]
     rate: f32,
-    /// A unit that was not active on so many rows is dead, and helped by the auxiliary loss.
+    /// A latent that was not active on so many rows is dead, and revived by the auxiliary loss.
     #[arg(long, value_name = "ROWS", default_value_t = 100_000)]
     dead_after: u64,
-    /// The share of texts that is kept out.
+    /// Share of texts that is held out.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     held_out: f64,
-    /// GiB of rows that are held; where they are more, they are computed again in each epoch.
+    /// GiB of rows that are held in memory; more are computed again in each epoch.
     #[arg(long, value_name = "GIB", default_value_t = 4.0)]
     memory: f64,
-    /// Seeds the first weights, the order of the rows, the sentences, and the texts that are kept out.
+    /// Seeds the first weights, the order of the rows, the sentences, and the held-out texts.
     #[arg(long, default_value_t = 5)]
     seed: u64,
     /// Seconds between checkpoints.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     checkpoint_every: u64,
-    /// The folder in features/MODEL [default: the hook point, units and k].
+    /// The folder in features/MODEL [default: the hook point, number of latents and k].
     #[arg(long = "name", value_name = "NAME")]
     called: Option<String>,
 }
@@ -106,7 +106,7 @@ impl TrainDictionary {
             sentences: self.sentences,
             files: self.files.clone(),
             bos: self.bos,
-            latents: self.units,
+            latents: self.latents,
             k: self.k,
             epochs: self.epochs,
             batch: self.batch,
@@ -127,12 +127,15 @@ impl TrainDictionary {
             vec![name.to_string(), format!("{:.4}", fit.fve), format!("{:.1}", fit.l0), active]
         };
         println!();
-        print_columns(&["", "FVE", "L0", "units active"], &fits.iter().map(line).collect::<Vec<_>>());
+        print_columns(&["", "FVE", "L0", "latents active"], &fits.iter().map(line).collect::<Vec<_>>());
         println!(
-            "\nFVE: fraction of variance explained, on {} rows of texts kept out; L0: active units of a row.\n\
-             What random directions write is multiplied by the one factor that suits these rows best.",
+            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents of a row.\n\
+             Random directions are scaled by the one factor that suits these rows best.",
             fits[0].1.n_rows
         );
-        println!("dead units: {n_dead} of {} (not active on the last {} rows)", self.units, self.dead_after);
+        println!(
+            "dead latents: {n_dead} of {} (not active on the last {} rows)",
+            self.latents, self.dead_after
+        );
     }
 }

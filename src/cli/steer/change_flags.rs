@@ -22,7 +22,7 @@ pub struct ChangeFlags {
     /// A file of vectors (safetensors, or a GGUF control vector); needs a dose in rms or x.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// A latent of a sparse dictionary: a SAELens folder or a Gemma TokenScope .npz, a colon, its number. It is added or
+    /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, its number. It is added or
     /// clamped at the dictionary's hook point; an .npz needs that named, by --layer or --hook-points.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,

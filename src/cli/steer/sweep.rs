@@ -12,11 +12,11 @@ use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Steer at several layers by several doses: what the probes read, what the text says, what it costs.
+/// Steer at several layers by several doses: effect on predictions and text, and its cost.
 ///
-/// Baselines the probe's direction stand random ones of the same length. Layers with + between them are steered
-/// together. Rows lie in steering/MODEL/NAME/sweep.csv; a layer that is done is not computed again. The last line
-/// says which layer and dose have the most effect at a budget of divergence.
+/// Random directions of the same length are swept for comparison. Layers with + between them are steered
+/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; a finished layer is not computed again. The last line
+/// names the layer and dose with the most effect within a budget of divergence.
 ///
 /// Examples:
 ///   mappa steer sweep --target longitude --doses=-90,-60,-30,0,30,60,90 --prompts Warsaw,Athens,Lisbon

@@ -59,7 +59,7 @@ pub fn train_dictionary(
     report_texts(&texts, observer);
     let (rows, held_out) = texts.split(&model.transformer, point, settings.held_out, settings.seed)?;
     observer.info(&format!(
-        "{} rows to learn from, {} of texts kept out, {} wide",
+        "{} rows to train on, {} of held-out texts, {} wide",
         rows.n_rows(),
         held_out.n_rows(),
         rows.width()
@@ -171,7 +171,7 @@ impl Run<'_> {
         self.card.save(&path_of_card)?;
         let (done, n_steps) = trainer.steps();
         if done > 0 {
-            self.observer.info(&format!("going on from step {done}"));
+            self.observer.info(&format!("resumed from step {done}"));
         }
         if !trainer.has_all_rows() {
             let line = format!("the rows do not fit into --memory {memory}: each epoch computes them again");
@@ -207,7 +207,7 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
     *smooth = Some(fve);
     let detail = format!("FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead");
     observer.progress(&Progress {
-        stage: "rows learnt",
+        stage: "training",
         // Rows of all steps, as if all had as many as this.
         done: (step * n_rows) as u64,
         total: (n_steps * n_rows) as u64,

@@ -1,13 +1,14 @@
 //! Probes with their scores, for printing, drawing and steering.
 
 use super::super::extraction::Done;
-use super::super::figures::Drawn;
+use super::super::figures::{Drawn, baselines};
 use super::job::ProbingJob;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
 use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
+use std::fmt;
 use std::path::PathBuf;
 
 /// The probes of one dataset and prompt with their scores.
@@ -61,6 +62,17 @@ impl BestLayer {
     }
 }
 
+impl fmt::Display for ProbeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BestLayer { point, r2, low, high } = self.best;
+        write!(f, "{}: R² {r2:.3} (95 % {low:.3} to {high:.3}) at {point}", self.dataset)?;
+        match baselines(&self.scores, point).as_str() {
+            "" => Ok(()),
+            words => write!(f, "; {words}"),
+        }
+    }
+}
+
 impl ProbeReport {
     /// Collects what a run has computed.
     pub(super) fn new(
@@ -93,6 +105,13 @@ impl ProbeReport {
     /// The layer that is reported.
     pub fn best(&self) -> BestLayer {
         self.best
+    }
+
+    /// The test R² of a baseline, by the name of its method in the rows: `names-only`, `untrained`, …; at the best layer, if
+    /// it reads a model.
+    pub fn baseline(&self, method: &str) -> Option<f64> {
+        let at_best = test_r2(&self.scores, method, Some(self.best.point));
+        at_best.or_else(|| test_r2(&self.scores, method, None)).map(|row| row.value)
     }
 
     /// The rows to draw.

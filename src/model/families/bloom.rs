@@ -46,12 +46,8 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
         Place::Block(l, part) => (l, part),
         _ => return TensorSource::whole("word_embeddings", param),
     };
-    let d = spec.d_head;
-    let fused = |index: usize| SliceRows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
     let (stem, rows) = match part {
-        Query => ("self_attention.query_key_value", fused(0)),
-        Key => ("self_attention.query_key_value", fused(1)),
-        Value => ("self_attention.query_key_value", fused(2)),
+        Query | Key | Value => ("self_attention.query_key_value", SliceRows::in_qkv_of_heads(part, spec)),
         AttnOut => ("self_attention.dense", SliceRows::All),
         AttnNorm => ("input_layernorm", SliceRows::All),
         MlpNorm => ("post_attention_layernorm", SliceRows::All),

@@ -59,17 +59,12 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
         Place::Block(l, part) => (l, part),
         _ => return TensorSource::whole("embedding.word_embeddings", param),
     };
-    let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
-    let fused = |from| SliceRows::after(from, q + 2 * kv);
     let (stem, rows) = match part {
-        Query => ("self_attention.query_key_value", fused(0)),
-        Key => ("self_attention.query_key_value", fused(q)),
-        Value => ("self_attention.query_key_value", fused(q + kv)),
+        Query | Key | Value => ("self_attention.query_key_value", SliceRows::in_qkv(part, spec)),
         AttnOut => ("self_attention.dense", SliceRows::All),
         AttnNorm => ("input_layernorm", SliceRows::All),
         MlpNorm => ("post_attention_layernorm", SliceRows::All),
-        Gate => ("mlp.dense_h_to_4h", SliceRows::after(0, 2 * spec.d_mlp)),
-        Up => ("mlp.dense_h_to_4h", SliceRows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        Gate | Up => ("mlp.dense_h_to_4h", SliceRows::in_gate_up(part, spec)),
         _ => ("mlp.dense_4h_to_h", SliceRows::All),
     };
     TensorSource::rows(format!("encoder.layers.{l}.{stem}"), param, rows)

@@ -29,13 +29,10 @@ pub(super) fn common_spec(config: &Config, family: &'static str) -> Result<Spec>
 }
 
 pub(super) fn source(spec: &Spec, param: Param) -> TensorSource {
-    let rows = |from| SliceRows::after(from, 2 * spec.d_mlp);
     match param.place {
-        Place::Block(l, BlockPart::Gate) => {
-            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(0))
-        }
-        Place::Block(l, BlockPart::Up) => {
-            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows(spec.d_mlp))
+        Place::Block(l, part @ (BlockPart::Gate | BlockPart::Up)) => {
+            let rows = SliceRows::in_gate_up(part, spec);
+            TensorSource::rows(format!("layers.{l}.mlp.gate_up_proj"), param, rows)
         }
         _ => llama::source(spec, param),
     }

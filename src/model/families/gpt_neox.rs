@@ -47,12 +47,8 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
         Place::Block(l, part) => (l, part),
         _ => return TensorSource::whole("embed_in", param),
     };
-    let d = spec.d_head;
-    let fused = |index: usize| SliceRows::Of { groups: spec.n_heads, of: 3 * d, from: index * d };
     let (stem, rows) = match part {
-        Query => ("attention.query_key_value", fused(0)),
-        Key => ("attention.query_key_value", fused(1)),
-        Value => ("attention.query_key_value", fused(2)),
+        Query | Key | Value => ("attention.query_key_value", SliceRows::in_qkv_of_heads(part, spec)),
         AttnOut => ("attention.dense", SliceRows::All),
         AttnNorm => ("input_layernorm", SliceRows::All),
         MlpNorm => ("post_attention_layernorm", SliceRows::All),

@@ -26,13 +26,11 @@ fn spec(config: &Config) -> Result<Spec> {
 
 fn source(spec: &Spec, param: Param) -> TensorSource {
     let Place::Block(l, part) = param.place else { return llama::source(spec, param) };
-    let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
     let (stem, rows) = match part {
-        BlockPart::Query => ("self_attn.qkv_proj", SliceRows::after(0, q + 2 * kv)),
-        BlockPart::Key => ("self_attn.qkv_proj", SliceRows::after(q, q + 2 * kv)),
-        BlockPart::Value => ("self_attn.qkv_proj", SliceRows::after(q + kv, q + 2 * kv)),
-        BlockPart::Gate => ("mlp.gate_up_proj", SliceRows::after(0, 2 * spec.d_mlp)),
-        BlockPart::Up => ("mlp.gate_up_proj", SliceRows::after(spec.d_mlp, 2 * spec.d_mlp)),
+        BlockPart::Query | BlockPart::Key | BlockPart::Value => {
+            ("self_attn.qkv_proj", SliceRows::in_qkv(part, spec))
+        }
+        BlockPart::Gate | BlockPart::Up => ("mlp.gate_up_proj", SliceRows::in_gate_up(part, spec)),
         _ => return llama::source(spec, param),
     };
     TensorSource::rows(format!("layers.{l}.{stem}"), param, rows)

@@ -37,7 +37,7 @@ impl Block {
         let qk_norms = match spec.attention.qk_norm {
             Some(norm) => {
                 let (q, kv) = match norm.over {
-                    QkNormOver::Heads => (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head),
+                    QkNormOver::Heads => (spec.d_queries(), spec.d_keys()),
                     QkNormOver::Head | QkNormOver::OwnHead => (spec.d_head, spec.d_head),
                 };
                 Some([parts.norm(at(QueryNorm), norm.kind, q)?, parts.norm(at(KeyNorm), norm.kind, kv)?])
@@ -216,7 +216,7 @@ impl Block {
                 _ => None,
             },
         };
-        let z = op.forward(&q, &k, &v)?.reshape((n_queries, spec.n_heads * d_head))?; // heads concatenated
+        let z = op.forward(&q, &k, &v)?.reshape((n_queries, spec.d_queries()))?; // heads concatenated
         let z = pass.at(HookPoint::AttnZ(l), z)?;
         self.attn_out.forward(&z)
     }

@@ -166,7 +166,7 @@ impl Transformer {
             || spec.embedding.positions != PositionEmbedding::Nothing
             || !self.device().is_cpu();
         let Some(block) = self.blocks.first().filter(|_| !depends_on_more) else { return Ok(None) };
-        let width = (spec.n_heads + 2 * spec.n_kv_heads) * spec.d_head + spec.d_model;
+        let width = spec.d_queries() + 2 * spec.d_keys() + spec.d_model;
         TokenCache::build(tokens, width, |tokens| {
             let texts: Vec<Vec<u32>> = tokens.iter().map(|token| vec![*token]).collect();
             let (forest, _) = Forest::of_chains(&texts)?;

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vectors_come_back_and_block_0_is_refused() {
+    fn saved_vectors_load_again_and_block_0_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("v.gguf");
         let vectors = ControlVector::from([(1, vec![0.5, -1.0, 2.0]), (3, vec![1e-20, 7.0, f32::MIN])]);

@@ -10,7 +10,7 @@ use super::{architectures, purpose, split, tokenizer};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::model::families::Config;
-use crate::model::kernels::{Blocks, Weight};
+use crate::model::kernels::{QuantisedMatrix, Weight};
 use crate::model::precision::Precision;
 use crate::model::spec::{AttentionDirection, Biases, NormKind, Spec};
 use crate::model::weights::memory::{StoredTypes, stored_types};
@@ -199,7 +199,7 @@ impl GgufFile {
                 return Ok(Weight::Dense(Tensor::from_raw_buffer(&bytes, dtype, &shape, &Device::Cpu)?));
             }
         };
-        Ok(Weight::Quantised(Blocks::new(bytes, ty, [n, width])?))
+        Ok(Weight::Quantised(QuantisedMatrix::new(bytes, ty, [n, width])?))
     }
 
     /// A parameter: matrices in the format of `precision`, norms and biases in f32.
@@ -259,7 +259,7 @@ impl GgufFile {
 }
 
 /// Refuses blocks with a non-finite value; checked in chunks, so that a large matrix needs little memory.
-fn check_blocks(origin: Origin, blocks: &Blocks) -> Result<()> {
+fn check_blocks(origin: Origin, blocks: &QuantisedMatrix) -> Result<()> {
     let [rows, width] = blocks.dims();
     let step = (CHECK_CHUNK / width).max(1);
     for from in (0..rows).step_by(step) {
@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_that_lie_between_each_other_come_apart_again() {
+    fn interleaved_halves_are_separated() {
         // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
         let stored = [0, 2, 1, 3, 4, 6, 5, 7];
         let back: Vec<usize> = deinterleave(8, 4).into_iter().map(|at| stored[at]).collect();

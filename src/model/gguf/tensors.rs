@@ -79,14 +79,13 @@ fn separate(part: BlockPart) -> &'static str {
 
 /// For a part that may be fused with others: its separate tensor, the fused one, and the part's rows in that.
 fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, SliceRows)> {
-    let (q, kv, m) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head, spec.d_mlp);
-    let qkv = |from| Some(("attn_q", "attn_qkv", SliceRows::after(from, q + 2 * kv)));
     match part {
-        BlockPart::Query => qkv(0),
-        BlockPart::Key => qkv(q),
-        BlockPart::Value => qkv(q + kv),
-        BlockPart::Gate => Some(("ffn_gate", "ffn_up", SliceRows::after(0, 2 * m))),
-        BlockPart::Up if spec.mlp.is_gated() => Some(("ffn_gate", "ffn_up", SliceRows::after(m, 2 * m))),
+        BlockPart::Query | BlockPart::Key | BlockPart::Value => {
+            Some(("attn_q", "attn_qkv", SliceRows::in_qkv(part, spec)))
+        }
+        BlockPart::Gate | BlockPart::Up if spec.mlp.is_gated() => {
+            Some(("ffn_gate", "ffn_up", SliceRows::in_gate_up(part, spec)))
+        }
         _ => None,
     }
 }

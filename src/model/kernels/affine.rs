@@ -2,7 +2,7 @@
 //! the CPU.
 
 use super::bf16::PackedBf16;
-use super::quantised::Blocks;
+use super::quantised::QuantisedMatrix;
 use super::storage::{slice, with_values};
 use super::weight_rows::{FEW_ROWS, Values, WeightRows, products_of_few};
 use crate::model::spec::ActivationFn;
@@ -233,7 +233,7 @@ pub(super) struct PackedAffine {
 
 /// A matrix that is not a candle tensor.
 pub(super) enum PackedMatrix {
-    Blocks(Blocks),
+    Quantised(QuantisedMatrix),
     Bf16(PackedBf16),
 }
 
@@ -245,9 +245,9 @@ impl CustomOp1 for PackedAffine {
     fn cpu_fwd(&self, x: &CpuStorage, layout_x: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = Stream::new(x, layout_x)?;
         with_values(self.b.as_ref(), |b| match &self.w {
-            PackedMatrix::Blocks(blocks) => {
+            PackedMatrix::Quantised(blocks) => {
                 let [d_out, d_in] = blocks.dims();
-                self.op.forward(&x, WeightRows { values: Values::Blocks(blocks), d_out, d_in }, b)
+                self.op.forward(&x, WeightRows { values: Values::Quantised(blocks), d_out, d_in }, b)
             }
             PackedMatrix::Bf16(packed) => {
                 let [d_out, _] = packed.dims();

@@ -3,7 +3,7 @@
 use super::affine::{Affine, PackedAffine, PackedMatrix};
 use super::bf16::PackedBf16;
 use super::elementwise::multiply;
-use super::quantised::Blocks;
+use super::quantised::QuantisedMatrix;
 use crate::error::Result;
 use crate::model::spec::ActivationFn;
 use candle_core::quantized::{QMatMul, QTensor};
@@ -16,7 +16,7 @@ pub enum Weight {
     /// f32, f16 or bf16; products are taken in f32 in each case.
     Dense(Tensor),
     /// Quantised blocks, which stay quantised in memory; products are taken in f32 with the unpacked values.
-    Quantised(Blocks),
+    Quantised(QuantisedMatrix),
     /// Quantised blocks whose products round the stream to 8 bits, as llama.cpp does.
     Q8(Arc<QTensor>),
     /// bf16, with products in bf16.
@@ -57,7 +57,7 @@ impl Weight {
 #[derive(Debug, Clone)]
 pub(crate) enum Matrix {
     Dense(Tensor),
-    Quantised(Blocks),
+    Quantised(QuantisedMatrix),
     Q8(QMatMul),
     Bf16(PackedBf16),
 }
@@ -162,7 +162,7 @@ impl Linear {
                 });
             }
             (Matrix::Quantised(blocks), bias) => {
-                let w = PackedMatrix::Blocks(blocks.clone());
+                let w = PackedMatrix::Quantised(blocks.clone());
                 return Ok(x.contiguous()?.apply_op1(PackedAffine { op, w, b: bias.clone() })?);
             }
             (Matrix::Bf16(packed), bias) => {

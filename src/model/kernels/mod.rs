@@ -32,7 +32,7 @@ pub(crate) use elementwise::{add, multiply};
 pub use linear::Weight;
 pub(crate) use linear::{Linear, Matrix};
 pub(crate) use norm::Norm;
-pub use quantised::{Blocks, QuantType};
+pub use quantised::{QuantType, QuantisedMatrix};
 pub(crate) use rotary::RotaryTable;
 pub(crate) use together::together;
 pub(crate) use weight_rows::FEW_ROWS;

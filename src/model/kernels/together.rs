@@ -61,7 +61,7 @@ fn in_one_step(linears: &[Activated], x: &Tensor) -> Result<Option<Vec<Tensor>>>
             (_, Some((Storage::Cpu(storage), layout))) => matrices.push(WeightRows::new(storage, layout)?),
             (Matrix::Quantised(blocks), _) => {
                 let [d_out, d_in] = blocks.dims();
-                matrices.push(WeightRows { values: Values::Blocks(blocks), d_out, d_in });
+                matrices.push(WeightRows { values: Values::Quantised(blocks), d_out, d_in });
             }
             _ => return Ok(None),
         }

@@ -1,6 +1,6 @@
 //! The rows of a matrix as they are stored in memory, and their products with few rows of a stream.
 
-use super::quantised::{Blocks, MAX_ROWS};
+use super::quantised::{MAX_ROWS, QuantisedMatrix};
 use super::simd::dot;
 use candle_core::{CpuStorage, Layout, Result, bail};
 use half::slice::HalfFloatSliceExt;
@@ -26,7 +26,7 @@ pub(super) enum Values<'a> {
     F32(&'a [f32]),
     F16(&'a [half::f16]),
     Bf16(&'a [half::bf16]),
-    Blocks(&'a Blocks),
+    Quantised(&'a QuantisedMatrix),
 }
 
 impl<'a> WeightRows<'a> {
@@ -57,7 +57,7 @@ impl<'a> WeightRows<'a> {
                 .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
             Values::Bf16(narrow) => (buffer.par_chunks_mut(CHUNK).zip(narrow[all].par_chunks(CHUNK)))
                 .for_each(|(wide, narrow)| narrow.convert_to_f32_slice(wide)),
-            Values::Blocks(blocks) => blocks.unpack(rows, buffer),
+            Values::Quantised(blocks) => blocks.unpack(rows, buffer),
         }
         buffer
     }
@@ -93,8 +93,8 @@ impl WithSimd for Dots<'_> {
                     buffer.iter_mut().zip(&values[all]).for_each(|(wide, x)| *wide = x.to_f32());
                     &buffer
                 }
-                // Blocks are multiplied as they are unpacked, by `Blocks::products`.
-                Values::Blocks(_) => continue,
+                // Blocks are multiplied as they are unpacked, by `QuantisedMatrix::products`.
+                Values::Quantised(_) => continue,
             };
             out.iter_mut().zip(self.x.chunks_exact(d_in)).for_each(|(y, x)| *y = dot(x, row));
         }
@@ -118,7 +118,7 @@ pub(super) fn products_of_few(x: &[f32], matrices: &[WeightRows]) -> Vec<Vec<f32
     }
     let arch = Arch::new();
     tasks.into_par_iter().for_each(|(w, first, out)| match w.values {
-        Values::Blocks(blocks) => blocks.products(first..first + out.len() / n, x, out),
+        Values::Quantised(blocks) => blocks.products(first..first + out.len() / n, x, out),
         _ => arch.dispatch(Dots { x, w, first, out }),
     });
     if n == 1 {

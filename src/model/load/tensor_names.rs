@@ -20,11 +20,11 @@ pub(crate) fn spec_of_checkpoint(config: &Config, weights: &Weights) -> Result<S
 /// not tied, as in transformers.
 fn head(family: &Family, spec: &Spec, weights: &Weights) -> Result<Option<Head>> {
     let Some(head) = spec.head else { return Ok(None) };
-    let untied = Spec { head: Some(Head { tied: false, ..head }), ..spec.clone() };
+    let untied = spec.untied();
     let names = TensorNames { family, spec: &untied, weights };
     let exists = |place: Place| names.exist(&names.of(place.weight()));
     if head.tied && exists(Place::Unembed) && exists(Place::Embed) {
-        let shape = [spec.d_vocab, spec.embedding.d_embed.unwrap_or(spec.d_model)];
+        let shape = [spec.d_vocab, spec.d_embed()];
         let (embed, unembed) = (names.of(Place::Embed.weight()), names.of(Place::Unembed.weight()));
         if !weights.same(&embed, &unembed, &shape)? {
             return Ok(untied.head);
@@ -48,8 +48,7 @@ impl TensorNames<'_> {
         let source = self.stored(self.spec, param);
         match self.spec.head {
             Some(head) if head.tied && param.place == Place::Embed && !self.exist(&source) => {
-                let untied = Spec { head: Some(Head { tied: false, ..head }), ..self.spec.clone() };
-                let of_head = self.stored(&untied, Place::Unembed.weight());
+                let of_head = self.stored(&self.spec.untied(), Place::Unembed.weight());
                 if self.exist(&of_head) { of_head } else { source }
             }
             _ => source,

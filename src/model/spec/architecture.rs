@@ -100,11 +100,31 @@ impl Spec {
         }
     }
 
+    /// The width of the token embedding.
+    pub(crate) fn d_embed(&self) -> usize {
+        self.embedding.d_embed.unwrap_or(self.d_model)
+    }
+
+    /// The same spec with a separate unembedding, if it has a head.
+    pub(crate) fn untied(&self) -> Spec {
+        Spec { head: self.head.map(|head| Head { tied: false, ..head }), ..self.clone() }
+    }
+
+    /// The width of all queries concatenated.
+    pub(crate) fn d_queries(&self) -> usize {
+        self.n_heads * self.d_head
+    }
+
+    /// The width of all keys, or all values, concatenated.
+    pub(crate) fn d_keys(&self) -> usize {
+        self.n_kv_heads * self.d_head
+    }
+
     /// The width of the values at a hook point; `None` if this model lacks the point.
     pub fn width_at(&self, point: HookPoint) -> Option<usize> {
         let exists = self.block.has_resid_mid() || !matches!(point, HookPoint::ResidMid(_));
         (point.layer() < self.n_layers && exists).then(|| match point {
-            HookPoint::AttnZ(_) => self.n_heads * self.d_head,
+            HookPoint::AttnZ(_) => self.d_queries(),
             HookPoint::MlpPost(_) => self.d_mlp,
             _ => self.d_model,
         })

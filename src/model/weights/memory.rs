@@ -53,7 +53,7 @@ pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored:
 /// # Units
 /// Bytes per token.
 pub fn token_bytes(spec: &Spec) -> usize {
-    let heads = spec.d_head * (2 * spec.n_heads + 2 * spec.n_kv_heads);
+    let heads = 2 * spec.d_queries() + 2 * spec.d_keys();
     let neurons = spec.d_mlp * if spec.mlp.is_gated() { 4 } else { 2 };
     4 * (6 * spec.d_model + heads.max(neurons) + spec.d_mlp)
 }

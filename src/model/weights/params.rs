@@ -156,7 +156,7 @@ impl List<'_> {
         let spec = self.spec;
         let at = |part| Place::Block(l, part);
         let (d, m) = (spec.d_model, spec.d_mlp);
-        let (q, kv) = (spec.n_heads * spec.d_head, spec.n_kv_heads * spec.d_head);
+        let (q, kv) = (spec.d_queries(), spec.d_keys());
         if spec.placement.has_norm_of_stream() {
             self.norm(at(AttnNorm), spec.norm, &[d]);
         }
@@ -189,7 +189,7 @@ impl List<'_> {
 
     fn embedding(&mut self) {
         let Spec { d_model, d_vocab, embedding, .. } = *self.spec;
-        self.weight(Place::Embed, &[d_vocab, embedding.d_embed.unwrap_or(d_model)]);
+        self.weight(Place::Embed, &[d_vocab, self.spec.d_embed()]);
         if let Some(d_embed) = embedding.d_embed {
             self.weight(Place::ProjectIn, &[d_model, d_embed]);
         }
@@ -222,7 +222,7 @@ impl List<'_> {
             self.matrix(Place::HeadDense, [d_model, d_model], true);
             self.norm(Place::HeadNorm, self.spec.norm, &[d_model]);
         }
-        let shape = [d_vocab, embedding.d_embed.unwrap_or(d_model)];
+        let shape = [d_vocab, self.spec.d_embed()];
         if !head.tied {
             self.weight(Place::Unembed, &shape);
         }

@@ -1,6 +1,7 @@
 //! The tensors of a checkpoint in which a parameter is stored.
 
-use super::params::{Param, ParamKind};
+use super::params::{BlockPart, Param, ParamKind};
+use crate::model::spec::Spec;
 
 /// The tensors in which a parameter is stored, and its part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,32 @@ impl SliceRows {
     /// Rows from `from` on, of a tensor with `of` rows that holds several parameters one after the other.
     pub fn after(from: usize, of: usize) -> SliceRows {
         SliceRows::Of { groups: 1, of, from }
+    }
+
+    /// The rows of query, key or value in a matrix of all queries, all keys and all values.
+    pub(crate) fn in_qkv(part: BlockPart, spec: &Spec) -> SliceRows {
+        let (q, kv) = (spec.d_queries(), spec.d_keys());
+        let from = match part {
+            BlockPart::Key => q,
+            BlockPart::Value => q + kv,
+            _ => 0,
+        };
+        SliceRows::after(from, q + 2 * kv)
+    }
+
+    /// The rows of query, key or value in a matrix of query, key and value of each head.
+    pub(crate) fn in_qkv_of_heads(part: BlockPart, spec: &Spec) -> SliceRows {
+        let index = match part {
+            BlockPart::Key => 1,
+            BlockPart::Value => 2,
+            _ => 0,
+        };
+        SliceRows::Of { groups: spec.n_heads, of: 3 * spec.d_head, from: index * spec.d_head }
+    }
+
+    /// The rows of gate or up in a matrix of both.
+    pub(crate) fn in_gate_up(part: BlockPart, spec: &Spec) -> SliceRows {
+        SliceRows::after(if part == BlockPart::Up { spec.d_mlp } else { 0 }, 2 * spec.d_mlp)
     }
 }
 

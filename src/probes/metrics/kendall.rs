@@ -263,8 +263,8 @@ mod tests {
         assert!((kendall(&a, &a) - 1.0).abs() < 1e-15);
         let bent: Vec<f64> = b.iter().map(|v| (v / 10.0).exp()).collect();
         assert_eq!(kendall(&a, &b), kendall(&a, &bent));
-        let turned: Vec<f64> = b.iter().map(|v| -v).collect();
-        assert!((kendall(&a, &b) + kendall(&a, &turned)).abs() < 1e-15);
+        let negated: Vec<f64> = b.iter().map(|v| -v).collect();
+        assert!((kendall(&a, &b) + kendall(&a, &negated)).abs() < 1e-15);
         assert_eq!(kendall(&[], &[]), 0.0);
     }
 }

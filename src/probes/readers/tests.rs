@@ -172,7 +172,7 @@ fn components_equal_those_of_scikit_learn() {
         let first = decomposition.first(fit.k).unwrap();
         let solution = first.solve(&targets, &PenaltyGrid::Fixed(case.penalties.clone())).unwrap();
         assert_eq!(solution.probe.penalty, fit.penalty, "{} components", fit.k);
-        for (x, expected) in case.x().rows().into_iter().skip(case.n_train).zip(fit.read().rows()) {
+        for (x, expected) in case.x().rows().into_iter().skip(case.n_train).zip(fit.predicted().rows()) {
             solution.probe.predict_one(x).iter().zip(expected).for_each(|(f, e)| assert_close(*f, *e));
         }
     }

@@ -44,8 +44,8 @@ fn leave_one_out_errors_and_choice_equal_those_of_scikit_learn() {
         let found = solve(&x, &y, PenaltyGrid::Fixed(case.penalties.clone()));
         assert_eq!(found.probe.penalty, case.chosen, "{}", case.name);
         let there = solve(&x, &y, PenaltyGrid::Fixed(vec![case.chosen_unstandardised])).probe;
-        let readings: Array2<f64> = there.predict(&x);
-        r2_by_target(y.view(), readings.view())
+        let predicted: Array2<f64> = there.predict(&x);
+        r2_by_target(y.view(), predicted.view())
             .iter()
             .zip(&case.training_r2)
             .for_each(|(f, e)| assert_close(*f, *e));
@@ -148,13 +148,13 @@ fn a_planted_direction_is_found() {
         let (x, y) = planted(n + 100, d);
         let (train, test) = (s![..n, ..], s![n.., ..]);
         let found = solve(&x.slice(train).to_owned(), &y.slice(train).to_owned(), PenaltyGrid::default());
-        let readings: Array2<f64> = found.probe.predict(&x.slice(test).to_owned());
+        let predicted: Array2<f64> = found.probe.predict(&x.slice(test).to_owned());
         if n > d {
-            assert!(r2_by_target(y.slice(test), readings.view()).iter().all(|r| *r > 0.999_999));
+            assert!(r2_by_target(y.slice(test), predicted.view()).iter().all(|r| *r > 0.999_999));
             assert!(found.loo_r2.iter().all(|r| *r > 0.999_999));
         } else {
             // Sixty rows span three quarters of the eighty dimensions.
-            assert!(mean(&r2_by_target(y.slice(test), readings.view())) > 0.4);
+            assert!(mean(&r2_by_target(y.slice(test), predicted.view())) > 0.4);
         }
     }
 }

@@ -150,7 +150,7 @@ fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
             let first = fold.train.first().map_or(f64::NAN, |&i| values[i]);
             if fold.train.iter().all(|&i| values[i] == first) {
                 let found = format!("{first} for all {} training entities", fold.train.len());
-                let expected = "values that differ; a constant leaves nothing to read";
+                let expected = "values that differ; a constant leaves nothing to predict";
                 return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
             }
         }

@@ -74,9 +74,9 @@ fn a_planted_place_is_predicted_and_shuffled_targets_are_not() {
     assert_eq!(scored.rows.len(), 4 * 18 + 3 + 1);
     for target in ["latitude", "longitude", "mean"] {
         let chance = row(&scored.rows, [SHUFFLED, "test", "r2", target]).value;
-        let read = row(&scored.rows, [RIDGE, "test", "r2", target]).value;
+        let own = row(&scored.rows, [RIDGE, "test", "r2", target]).value;
         let selectivity = row(&scored.rows, [RIDGE, "test", "selectivity", target]);
-        assert!((selectivity.value - (read - chance)).abs() < 1e-12);
+        assert!((selectivity.value - (own - chance)).abs() < 1e-12);
         assert!(selectivity.low < selectivity.value && selectivity.value < selectivity.high);
     }
     let penalty = row(&scored.rows, [RIDGE, "train", "penalty", "mean"]);

@@ -8,17 +8,17 @@
 //! - `sixteen`: SIMD operations on sixteen weights at a time
 //! - `sink`: consumers of unpacked weights: memory, or dot products with rows of a stream
 //! - `unpack`: rows of blocks, by type
-//! - `blocks`: a matrix of blocks
+//! - `matrix`: a matrix of blocks
 
-mod blocks;
 mod half;
 mod large;
+mod matrix;
 mod sink;
 mod sixteen;
 mod small;
 mod types;
 mod unpack;
 
-pub use blocks::Blocks;
+pub use matrix::QuantisedMatrix;
 pub use types::QuantType;
 pub(super) use unpack::MAX_ROWS;

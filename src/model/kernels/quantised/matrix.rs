@@ -13,14 +13,14 @@ const TASK_WEIGHTS: usize = 1 << 14;
 
 /// A matrix `[out, in]` whose rows consist of whole blocks.
 #[derive(Clone)]
-pub struct Blocks {
+pub struct QuantisedMatrix {
     bytes: Arc<Vec<u8>>,
     ty: QuantType,
     rows: usize,
     width: usize,
 }
 
-impl Blocks {
+impl QuantisedMatrix {
     /// The matrix from its bytes, row after row.
     ///
     /// # Shapes
@@ -28,13 +28,13 @@ impl Blocks {
     ///
     /// # Errors
     /// If the rows are not whole blocks, or the number of bytes differs.
-    pub fn new(bytes: Vec<u8>, ty: QuantType, dims: [usize; 2]) -> Result<Blocks> {
+    pub fn new(bytes: Vec<u8>, ty: QuantType, dims: [usize; 2]) -> Result<QuantisedMatrix> {
         let [rows, width] = dims;
         let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
         if expected != Some(bytes.len()) {
             bail!("{} bytes are no matrix [{rows}, {width}] of {ty}", bytes.len())
         }
-        Ok(Blocks { bytes: Arc::new(bytes), ty, rows, width })
+        Ok(QuantisedMatrix { bytes: Arc::new(bytes), ty, rows, width })
     }
 
     /// The type of its blocks.
@@ -56,13 +56,13 @@ impl Blocks {
     ///
     /// # Errors
     /// If a row does not exist.
-    pub(crate) fn with_rows(&self, order: &[usize]) -> Result<Blocks> {
+    pub(crate) fn with_rows(&self, order: &[usize]) -> Result<QuantisedMatrix> {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         for row in order {
             self.check_row(*row)?;
             bytes.extend_from_slice(self.row_bytes(*row..row + 1));
         }
-        Blocks::new(bytes, self.ty, [order.len(), self.width])
+        QuantisedMatrix::new(bytes, self.ty, [order.len(), self.width])
     }
 
     fn check_row(&self, row: usize) -> Result<()> {
@@ -127,8 +127,8 @@ impl Blocks {
     }
 }
 
-impl fmt::Debug for Blocks {
+impl fmt::Debug for QuantisedMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blocks([{}, {}], {})", self.rows, self.width, self.ty)
+        write!(f, "QuantisedMatrix([{}, {}], {})", self.rows, self.width, self.ty)
     }
 }

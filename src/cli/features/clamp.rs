@@ -1,4 +1,4 @@
-//! `mappa features press`: whether pressing a unit brings out the names of what it stands for.
+//! `mappa features clamp`: the names that come out when latents are clamped.
 
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
@@ -9,27 +9,27 @@ use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_group
 use mappa::results::ClampRow;
 use mappa::steering::TokenChoice;
 
-/// Press units that stand for a group, and see whether its name comes out, and no other's.
+/// Clamp latents that stand for a group, and measure whether its name comes out, and no other's.
 ///
-/// Units and groups are chosen on training entities: the best F1 of each group, the best groups first. The prompts
-/// are about test entities of other groups. Each unit is clamped to multiples of its greatest activation on the
-/// dataset. Followed are the log-probability of every group's name after the prompt, the group that the text names
-/// first, and the divergence of the next token. Baselines it stand random other units that are active on the dataset,
-/// their directions added as long as the clamp moves a row on which the unit is silent. Rows lie in
+/// Latents and groups are chosen on training entities: the best F1 of each group, the best groups first. The prompts
+/// are about test entities of other groups. Each latent is clamped to multiples of its greatest activation on the
+/// dataset. Measured are the log-probability of every group's name after the prompt, the group that the text names
+/// first, and the divergence of the next token. For comparison, the directions of random other latents that are active
+/// on the dataset are added, as long as the clamp moves a row on which the latent is silent. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
 ///
 /// Examples:
-///   mappa features press DICT --dataset world_place --column country --template "{} is in"
-///   mappa features press DICT --dataset historical_figure --column age --template "{} is from the age of"
+///   mappa features clamp DICT --dataset world_place --column country --template "{} is in"
+///   mappa features clamp DICT --dataset historical_figure --column age --template "{} is from the age of"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Press {
+pub struct Clamp {
     #[command(flatten)]
     source: Source,
     /// The text that is continued about each entity.
     #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
     template: String,
-    /// Groups with fewer training entities are not pressed; their names are followed all the same.
+    /// Groups with fewer training entities are not clamped; their names are measured all the same.
     #[arg(long, default_value_t = 8, value_name = "N")]
     smallest: usize,
     /// Number of groups whose latents are clamped.
@@ -52,7 +52,7 @@ pub struct Press {
     tokens: usize,
 }
 
-impl Press {
+impl Clamp {
     /// Runs the command.
     pub fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
@@ -115,9 +115,9 @@ impl Press {
         }
         let heads = [
             "group",
-            "unit",
+            "latent",
             "F1",
-            "pressed",
+            "clamped",
             "own name",
             "others",
             "rank",

@@ -1,0 +1,36 @@
+//! The examples, as their users run them.
+
+#[allow(dead_code, reason = "the tests call `run`")]
+#[path = "../../examples/custom_hook.rs"]
+mod custom_hook;
+#[allow(dead_code, reason = "the tests call `run`")]
+#[path = "../../examples/own_data.rs"]
+mod own_data;
+#[allow(dead_code, reason = "the tests call `run`")]
+#[path = "../../examples/quickstart.rs"]
+mod quickstart;
+
+use mappa::Lab;
+use mappa::probes::PROBES_FILE;
+
+#[test]
+fn the_quickstart_leaves_probes_in_its_lab() {
+    let folder = tempfile::tempdir().unwrap();
+    quickstart::run(folder.path()).unwrap();
+    let lab = Lab::open(folder.path()).unwrap();
+    assert!(lab.probes("atlas", "world_place", "empty").join(PROBES_FILE).is_file());
+}
+
+#[test]
+fn data_of_ones_own_are_imported_and_probed() {
+    let folder = tempfile::tempdir().unwrap();
+    own_data::run(folder.path()).unwrap();
+    let found = std::fs::read_dir(folder.path().join("probes/atlas/north")).unwrap();
+    assert_eq!(found.count(), 1);
+}
+
+#[test]
+fn a_hook_of_ones_own_changes_the_next_token() {
+    let folder = tempfile::tempdir().unwrap();
+    custom_hook::run(&Lab::open(folder.path()).unwrap()).unwrap();
+}
