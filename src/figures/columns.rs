@@ -50,7 +50,7 @@ impl Columns {
             let top = TOP + strip + self.above + (i / side_by_side) as f64 * block;
             let above = Frame { left, top, width: panel_width, height: upper };
             let below = Frame { top: top + upper + self.apart, height: lower, ..above };
-            Column { upper: above, lower: below, is_first: i % side_by_side == 0 }
+            Column { upper: above, lower: below, is_first: i.is_multiple_of(side_by_side) }
         };
         (scene, (0..n).map(column).collect())
     }

@@ -75,7 +75,10 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         ),
         (mappa(lab, &["features", "list", axes, "--column", "moon"]), ["moon", "country"]),
         (mappa(lab, &["features", "list", narrow]), ["8 values", "128 wide"]),
-        (mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]), ["DICT:LATENT", "latent"]),
+        (
+            mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]),
+            ["DICT:LATENT", "latent"],
+        ),
         (
             mappa(lab, &["steer", "--prompt", "a", "--dose", "clamp 1x", "--layer", "1"]),
             ["--feature", "--dose"],
