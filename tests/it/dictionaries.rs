@@ -94,7 +94,7 @@ fn texts_longer_than_the_context_are_cut_and_counted() {
 /// A run that takes a few hundred steps, and a checkpoint after each.
 fn train(lab: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
-    let flags = "features train --hook-point embed --dataset nyc_place --units 96 -k 4 --batch 64 --epochs 8 \
+    let flags = "features train --hook-point embed --dataset nyc_place --latents 96 -k 4 --batch 64 --epochs 8 \
                  --dead-after 500 --checkpoint-every 0 --name small";
     command.arg("--lab").arg(lab).args(flags.split_whitespace()).args(more);
     command
@@ -109,7 +109,7 @@ fn a_run_killed_several_times_ends_with_the_dictionary_of_an_uninterrupted_one()
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let output = train(whole.path(), &[]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    for part in ["FVE", "principal components", "random directions", "dead units", "mappa features list"] {
+    for part in ["FVE", "principal components", "random directions", "dead latents", "mappa features list"] {
         assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
     }
     let folder = |lab: &Path| lab.join("features/atlas/small");

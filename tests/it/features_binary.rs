@@ -34,7 +34,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
     assert!(missing.contains("mappa extract") && missing.contains(&point.to_string()), "{missing}");
 
     let listed =
-        mappa(lab, &["features", "list", axes, "--text", text.to_str().unwrap(), "--units", "4"]).unwrap();
+        mappa(lab, &["features", "list", axes, "--text", text.to_str().unwrap(), "--latents", "4"]).unwrap();
     for part in ["129 latents (topk, k 12)", "1199 entities", "12.0 on an entity", "country", "⟦"] {
         assert!(listed.contains(part), "`{part}` is not in: {listed}");
     }
@@ -45,7 +45,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
     let groups: Vec<LatentGroupRow> = load_rows(&rows.join("by_country.csv")).unwrap();
     assert!(groups.iter().any(|row| row.chosen_for == "group" && row.group == "India"));
     let unit = units[0].unit.to_string();
-    let one = mappa(lab, &["features", "list", axes, "--unit", &unit, "--column", "continent"]).unwrap();
+    let one = mappa(lab, &["features", "list", axes, "--latent", &unit, "--column", "continent"]).unwrap();
     assert!(one.contains("raises") && one.contains("Africa"), "{one}");
 
     let feature = format!("{axes}:{unit}");
@@ -57,7 +57,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         assert!(shown.contains("steered") && shown.contains("Vienna"), "{dose}: {shown}");
     }
     let press =
-        ["features", "press", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
+        ["features", "clamp", axes, "--groups", "1", "--times", "0,2", "--prompts", "3", "--random", "2"];
     let pressed = mappa(lab, &press).unwrap();
     assert!(pressed.contains("text names it"), "{pressed}");
     let pressed: Vec<ClampRow> = load_rows(&rows.join("press_country.csv")).unwrap();
@@ -68,7 +68,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
 
     for (refused, parts) in [
         (steer("30 east"), ["degrees", "clamp 3x"]),
-        (mappa(lab, &["features", "list", axes, "--unit", "129"]), ["--unit", "0 to 128"]),
+        (mappa(lab, &["features", "list", axes, "--latent", "129"]), ["--latent", "0 to 128"]),
         (
             mappa(lab, &["features", "list", axes, "--hook-point", "blocks.1.hook_resid_post"]),
             ["blocks.3", "blocks.1"],
