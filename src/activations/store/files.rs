@@ -171,7 +171,7 @@ impl Files {
 
 /// A finished hash in hexadecimal.
 pub(super) fn hex(hasher: Sha256) -> String {
-    artefact::hex(&hasher.finalize())
+    artefact::hex(hasher.finalize())
 }
 
 /// Syncs a folder's names to the disk, where the system can sync a folder.

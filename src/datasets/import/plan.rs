@@ -86,7 +86,7 @@ impl ImportPlan {
             }
             TargetChoice::Year(column) => mark(column, ColumnRole::Year)?,
             TargetChoice::Quantity { column, unit } => {
-                mark(column, ColumnRole::Target { unit: unit.clone() })?
+                mark(column, ColumnRole::Target { unit: unit.clone() })?;
             }
         }
         self.groups.iter().try_for_each(|column| mark(column, ColumnRole::Group))?;

@@ -54,7 +54,7 @@ pub fn clamp_groups(
     let gazetteer = Gazetteer::of_groups(dataset, &names)?;
     let mut seen = BTreeSet::new();
     let best = listing.matches.iter().filter(|found| seen.insert(found.group)).take(settings.groups);
-    let best: Vec<Match> = best.cloned().collect();
+    let best: Vec<Match> = best.copied().collect();
     if best.is_empty() {
         let expected = format!("latents that are active on groups of {}", listing.column);
         return Err(Error::invalid("dictionary", "no latent that tells a group", expected));

@@ -71,7 +71,7 @@ pub(in crate::probes) fn values_of_each<C: AsRef<[f64]>>(
                 all.iter_mut().zip(&resamples).for_each(|(values, counts)| values.push(of(counts)));
             }
             Formula::MeanOfLast(n) => {
-                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])))
+                all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])));
             }
         }
     }

@@ -155,7 +155,7 @@ impl<'a> ActivationRows<'a> {
             product(self.centred(block, mean, scratch)?, weights.t(), Par::Seq)
         };
         self.for_each_block(BLOCK_ROWS, of_block, |block, of_block| {
-            predicted.slice_mut(s![block, ..]).assign(&of_block)
+            predicted.slice_mut(s![block, ..]).assign(&of_block);
         })?;
         Ok(predicted)
     }
