@@ -96,7 +96,7 @@ impl Tokens {
             seed: self.seed,
         };
         Continuation { sampling, ..Continuation::greedy(self.tokens.unwrap_or(FEW)) }
-            .until_end(&model.tokenizer)
+            .until_end(model.tokenizer.end_tokens())
     }
 
     /// The texts that follow the nodes of a forest; `shown` sees the pieces of the first as they come.

@@ -70,7 +70,7 @@ pub struct Extract {
     verify: bool,
     /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
     /// on it, so a store is not gone on with under another; it is here for tests.
-    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long = "group-nodes", value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     batch_tokens: Option<u32>,
 }
 

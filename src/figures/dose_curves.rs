@@ -60,7 +60,7 @@ pub(super) fn unit(target: &str) -> &str {
 /// The columns, in the order of their first rows.
 ///
 /// # Errors
-/// As [`super::dose_response`].
+/// As [`super::dose_response()`].
 pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
     let mut keys: Vec<(&str, &str, &str)> = Vec::new();
     for row in rows {

@@ -1,6 +1,7 @@
 //! The effect of a steering dose on the probe's reading and on the next token.
 
 use super::axis::{Axis, Interval};
+use super::columns::Columns;
 use super::dose_curves::{Curve, Curves, Sweep, collect, ends, has_probe, mean, unit};
 use super::figure_kind::{FigureKind, Subject};
 use super::font;
@@ -13,14 +14,16 @@ use super::style::*;
 use crate::error::Result;
 use crate::results::SweepRow;
 
-const LEFT: f64 = 88.0;
-const BETWEEN: f64 = 92.0;
-const RIGHT: f64 = 24.0;
-const ABOVE: f64 = 46.0;
-const READING_HEIGHT: f64 = 270.0;
-const KL_HEIGHT: f64 = 150.0;
-const APART: f64 = 44.0;
-const BELOW: f64 = 64.0;
+const COLUMNS: Columns = Columns {
+    left: 88.0,
+    between: 92.0,
+    right: 24.0,
+    above: 46.0,
+    apart: 44.0,
+    below: 64.0,
+    heights: [270.0, 150.0],
+    widths: [560.0, 420.0, 300.0, 188.0],
+};
 /// Panels below this width have few ticks and few words.
 const NARROW: f64 = 250.0;
 
@@ -59,21 +62,10 @@ pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
 
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
     let sweeps = collect(rows)?;
-    let columns = sweeps.len().min(4);
-    let panel_width = [560.0, 420.0, 300.0, 188.0][columns - 1];
-    let width = LEFT + columns as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
-    let legend = legend(&sweeps);
-    let strip = legend.height(width - LEFT - RIGHT);
-    let block = ABOVE + READING_HEIGHT + APART + KL_HEIGHT + BELOW;
-    let mut scene = Scene::new(width, 14.0 + strip + sweeps.len().div_ceil(columns) as f64 * block);
-    legend.draw(&mut scene, (LEFT, 14.0), width - LEFT - RIGHT);
-    for (i, sweep) in sweeps.iter().enumerate() {
-        let left = LEFT + (i % columns) as f64 * (panel_width + BETWEEN);
-        let top = 14.0 + strip + ABOVE + (i / columns) as f64 * block;
-        let above = Frame { left, top, width: panel_width, height: READING_HEIGHT };
-        let below = Frame { top: top + READING_HEIGHT + APART, height: KL_HEIGHT, ..above };
-        draw_reading(&mut scene, sweep, above);
-        draw_kl(&mut scene, sweep, below);
+    let (mut scene, columns) = COLUMNS.scene(sweeps.len(), &legend(&sweeps));
+    for (sweep, column) in sweeps.iter().zip(columns) {
+        draw_reading(&mut scene, sweep, column.upper);
+        draw_kl(&mut scene, sweep, column.lower);
     }
     Ok(scene)
 }

@@ -1,6 +1,7 @@
 //! The place or time that the steered text names, against the dose.
 
 use super::axis::{Axis, Interval};
+use super::columns::Columns;
 use super::dose_curves::{Curve, ends, has_probe, unit};
 use super::figure_kind::{FigureKind, Subject};
 use super::format::Format;
@@ -12,14 +13,16 @@ use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::SweepRow;
 
-const LEFT: f64 = 96.0;
-const BETWEEN: f64 = 70.0;
-const RIGHT: f64 = 26.0;
-const ABOVE: f64 = 44.0;
-const PLACE_HEIGHT: f64 = 250.0;
-const SHARE_HEIGHT: f64 = 120.0;
-const APART: f64 = 40.0;
-const BELOW: f64 = 66.0;
+const COLUMNS: Columns = Columns {
+    left: 96.0,
+    between: 70.0,
+    right: 26.0,
+    above: 44.0,
+    apart: 40.0,
+    below: 66.0,
+    heights: [250.0, 120.0],
+    widths: [560.0, 440.0, 300.0, 212.0],
+};
 
 const MEAN: Stroke = Stroke::solid(BLUE, 3.2);
 const TEXT_DOT: Ink = SKY.faint(0.55);
@@ -166,14 +169,7 @@ fn is_unsteered_with_name(row: &SweepRow) -> bool {
 
 pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
     let columns = collect(rows)?;
-    let n = columns.len().min(4);
-    let panel_width = [560.0, 440.0, 300.0, 212.0][n - 1];
-    let width = LEFT + n as f64 * (panel_width + BETWEEN) - BETWEEN + RIGHT;
-    let legend = legend(&columns);
-    let strip = legend.height(width - LEFT - RIGHT);
-    let block = ABOVE + PLACE_HEIGHT + APART + SHARE_HEIGHT + BELOW;
-    let mut scene = Scene::new(width, 14.0 + strip + columns.len().div_ceil(n) as f64 * block);
-    legend.draw(&mut scene, (LEFT, 14.0), width - LEFT - RIGHT);
+    let (mut scene, frames) = COLUMNS.scene(columns.len(), &legend(&columns));
     let all = || columns.iter().flat_map(|c| c.probe.iter().chain(c.random.iter().flatten()));
     let x = Interval::of(all().map(|text| text.0)).widened(0.07);
     let moves = columns.iter().flat_map(|c| c.probe.iter()).filter_map(|text| match text.1 {
@@ -181,14 +177,10 @@ pub(super) fn scene(rows: &[SweepRow]) -> Result<Scene> {
         Move::Unknown => None,
     });
     let y = Interval::of(moves.chain([x.low, x.high])).widened(0.04);
-    for (i, column) in columns.iter().enumerate() {
-        let left = LEFT + (i % n) as f64 * (panel_width + BETWEEN);
-        let top = 14.0 + strip + ABOVE + (i / n) as f64 * block;
-        let above = Frame { left, top, width: panel_width, height: PLACE_HEIGHT };
-        let below = Frame { top: top + PLACE_HEIGHT + APART, height: SHARE_HEIGHT, ..above };
-        let labelled = i % n == 0;
-        draw_moves(&mut scene, column, &Site { frame: above, labelled, doses: x }, y);
-        draw_shares(&mut scene, column, &Site { frame: below, labelled, doses: x });
+    for (texts, column) in columns.iter().zip(frames) {
+        let (labelled, doses) = (column.is_first, x);
+        draw_moves(&mut scene, texts, &Site { frame: column.upper, labelled, doses }, y);
+        draw_shares(&mut scene, texts, &Site { frame: column.lower, labelled, doses });
     }
     Ok(scene)
 }

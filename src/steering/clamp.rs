@@ -108,7 +108,7 @@ impl ClampTrial<'_> {
         let prompts = clamped.prompts.iter().map(|text| model.tokenizer.encode_prompt(text, 0..text.len()));
         let prompts = prompts.collect::<Result<Vec<EncodedPrompt>>>()?;
         let ids: Vec<Vec<u32>> = prompts.iter().map(|one| one.encoded.ids.clone()).collect();
-        let continuation = Continuation::greedy(self.n_tokens).until_end(&model.tokenizer);
+        let continuation = Continuation::greedy(self.n_tokens).until_end(model.tokenizer.end_tokens());
         let mut hook = self.hook(model, &prompts, op)?;
         let (forest, last) = Forest::of_chains(&ids)?;
         let (texts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });

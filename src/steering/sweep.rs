@@ -230,7 +230,7 @@ impl Pass<'_> {
         let (forest, last) = Forest::of_chains(&ids)?;
         let mut steer = self.hook()?;
         let mut readings = FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true };
-        let continuation = Continuation::greedy(plan.n_tokens).until_end(&model.tokenizer);
+        let continuation = Continuation::greedy(plan.n_tokens).until_end(model.tokenizer.end_tokens());
         let mut hook = Chain(&mut steer, &mut readings);
         let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
         let texts = generate_each(&model.transformer, prompts, &continuation, callbacks)?;

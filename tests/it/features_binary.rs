@@ -35,7 +35,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
 
     let listed =
         mappa(lab, &["features", "list", axes, "--text", text.to_str().unwrap(), "--units", "4"]).unwrap();
-    for part in ["129 units (topk, k 12)", "1199 entities", "12.0 on an entity", "country", "⟦"] {
+    for part in ["129 latents (topk, k 12)", "1199 entities", "12.0 on an entity", "country", "⟦"] {
         assert!(listed.contains(part), "`{part}` is not in: {listed}");
     }
     let rows = lab.join("features/atlas/axes/world_place/empty");
@@ -75,7 +75,10 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         ),
         (mappa(lab, &["features", "list", axes, "--column", "moon"]), ["moon", "country"]),
         (mappa(lab, &["features", "list", narrow]), ["8 values", "128 wide"]),
-        (mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]), ["DICT:UNIT", "unit"]),
+        (
+            mappa(lab, &["steer", "--prompt", "a", "--feature", axes, "--dose", "1x"]),
+            ["DICT:LATENT", "latent"],
+        ),
         (
             mappa(lab, &["steer", "--prompt", "a", "--dose", "clamp 1x", "--layer", "1"]),
             ["--feature", "--dose"],

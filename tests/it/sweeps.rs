@@ -98,13 +98,13 @@ fn texts_end_at_the_tokens_of_the_files() {
     let (lab, plain) = (tempfile::tempdir().unwrap(), Model::bundled(Precision::F32).unwrap());
     let prompt = "Vienna is in".to_string();
     let ids = plain.tokenizer.encode(&prompt).unwrap().ids;
-    let greedy = || Continuation::greedy(8).until_end(&plain.tokenizer);
+    let greedy = || Continuation::greedy(8).until_end(plain.tokenizer.end_tokens());
     let whole = generate(&plain.transformer, &ids, &greedy(), &mut SteerHooks(vec![])).unwrap();
     let new = whole.new_ids().to_vec();
     let n = (1..new.len()).find(|n| !new[..*n].contains(&new[*n])).unwrap();
     for ends in [serde_json::json!(new[n]), serde_json::json!([287, new[n]])] {
         let model = ending_at(lab.path(), ends);
-        let continuation = Continuation::greedy(8).until_end(&model.tokenizer);
+        let continuation = Continuation::greedy(8).until_end(model.tokenizer.end_tokens());
         let text = generate(&model.transformer, &ids, &continuation, &mut SteerHooks(vec![])).unwrap();
         assert_eq!((text.new_ids(), text.written_ids(), text.is_ended), (&new[..=n], &new[..n], true));
         let (probes, gazetteer, layers) = (probes("world_place"), countries(), "1".parse().unwrap());

@@ -40,7 +40,7 @@ impl SteeredText {
         let finder = ProbeFinder::new(lab, model, &change.probes);
         let change = change.settled(&finder, observer)?;
         let mut hook = change.steers(&finder, &encoded, observer)?;
-        let plan = Continuation::greedy(N_TOKENS).until_end(&model.tokenizer);
+        let plan = Continuation::greedy(N_TOKENS).until_end(model.tokenizer.end_tokens());
         let text = |hook: &mut dyn Hook| {
             let written = generate(&model.transformer, &encoded.encoded.ids, &plan, hook)?;
             model.tokenizer.spell(written.written_ids())

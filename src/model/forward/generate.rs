@@ -7,7 +7,6 @@ use super::transformer::Transformer;
 use crate::error::{Error, Result};
 use crate::model::forest::Forest;
 use crate::model::kernels::on_awake_threads;
-use crate::tokenizer::Tokenizer;
 use candle_core::Tensor;
 use std::ops::ControlFlow;
 
@@ -28,9 +27,9 @@ impl Continuation {
         Continuation { n_new, ends: vec![], sampling: Sampling::GREEDY }
     }
 
-    /// The same, up to one of the tokens that end a text of this tokenizer.
-    pub fn until_end(self, tokenizer: &Tokenizer) -> Continuation {
-        Continuation { ends: tokenizer.end_tokens(), ..self }
+    /// The same, up to one of these tokens, such as the tokens that end a text.
+    pub fn until_end(self, end_tokens: Vec<u32>) -> Continuation {
+        Continuation { ends: end_tokens, ..self }
     }
 }
 
