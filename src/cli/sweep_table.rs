@@ -40,7 +40,7 @@ pub fn print_recommendation(rows: &[SweepRow], budget: f64) {
                     "no dose within {budget} nats moves the {of}: take larger ones, other layers or prompts"
                 ),
                 false => {
-                    println!("no dose stays within {budget} nats: take smaller ones, or a larger --budget")
+                    println!("no dose stays within {budget} nats: take smaller ones, or a larger --budget");
                 }
             }
         }

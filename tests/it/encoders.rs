@@ -252,7 +252,7 @@ fn text_after_the_entity_affects_an_encoder_and_not_a_causal_model() {
                 let apart = apart(a, b, *point);
                 match direction {
                     AttentionDirection::Bidirectional => {
-                        assert!(apart > 1e-3, "{point}: {what} was not seen")
+                        assert!(apart > 1e-3, "{point}: {what} was not seen");
                     }
                     AttentionDirection::Causal => assert_eq!(apart, 0.0, "{point}: {what} was seen"),
                 }
