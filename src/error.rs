@@ -272,7 +272,7 @@ pub enum Error {
         owner: String,
     },
     /// A stop that the user or the system requested.
-    #[error("stopped: {kept} of {of} entities are kept; the same command goes on from there")]
+    #[error("stopped: {kept} of {of} entities are kept; the same command resumes there")]
     Stopped {
         /// Entities that are recorded.
         kept: usize,
@@ -280,7 +280,7 @@ pub enum Error {
         of: usize,
     },
     /// As [`Error::Stopped`], while a sparse dictionary was trained.
-    #[error("stopped: {kept} of {of} steps are kept; the same command goes on from there")]
+    #[error("stopped: {kept} of {of} steps are kept; the same command resumes there")]
     StoppedTraining {
         /// Steps that are in the checkpoint.
         kept: usize,

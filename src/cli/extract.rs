@@ -69,7 +69,7 @@ pub struct Extract {
     #[arg(long)]
     verify: bool,
     /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
-    /// on it, so a store is not gone on with under another; it is here for tests.
+    /// on it, so a store cannot be resumed with another; it is here for tests.
     #[arg(long = "group-nodes", value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     batch_tokens: Option<u32>,
 }

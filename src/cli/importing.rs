@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub struct ImportFile {
-    /// The file; its ending tells its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
+    /// The file; its ending gives its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Name of the dataset [default: the file's name without its ending].
@@ -97,8 +97,8 @@ impl ImportFile {
 
 /// Download the paper's six datasets from their authors' repository into the lab.
 ///
-/// Each file is held against the hash that git gives it at the pinned commit, and goes through import. A
-/// download that broke off goes on where it stopped; what lies in the lab already costs no request.
+/// Each file is checked against its git hash at the pinned commit, and imported. A download that broke off is
+/// resumed; datasets that are in the lab cost no request.
 ///
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]

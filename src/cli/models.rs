@@ -28,7 +28,7 @@ enum Command {
     /// Download a model from the Hugging Face hub into the cache that Python shares, or find it there.
     ///
     /// HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python.
-    /// A broken download goes on where it stopped.
+    /// A download that broke off is resumed.
     ///
     /// Example: mappa models pull EleutherAI/pythia-160m@step3000
     Pull {
@@ -58,7 +58,7 @@ enum Command {
 struct Inspect {
     /// A model's name, folder or hub name.
     model: String,
-    /// The memory is told for weights in f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Numbers of the weights, for the memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
     /// In which numbers blocks would multiply: f32, bf16 (whose blocks then lie in bf16), or q8.

@@ -1,4 +1,4 @@
-//! The rate of work and the time left, as a progress bar tells them: unknown until some work was seen, then the mean
+//! The rate of work and the time left, as a progress bar shows them: unknown until some work was done, then the mean
 //! since the bar began, so that neither jumps.
 
 use indicatif::{HumanDuration, ProgressState};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// A mark for what is not known yet.
 const UNKNOWN: &str = "–";
-/// The least time of work after which a rate is told.
+/// The least time of work before a rate is shown.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The positions of a bar that were seen.
@@ -33,7 +33,7 @@ impl Seen {
     }
 }
 
-/// A bar's pace, shared by what tells of it.
+/// A bar's pace, shared by its fields.
 #[derive(Debug, Clone, Default)]
 pub struct Pace(Arc<Mutex<Option<Seen>>>);
 

@@ -4,7 +4,7 @@ use clap::Args;
 use mappa::lab::ProbeChoice;
 use std::path::PathBuf;
 
-/// The probes that are meant, where there are several.
+/// A choice among saved probes.
 #[derive(Args)]
 pub struct ProbeFlags {
     /// The dataset whose probe reads and steers: a name, or the file that was probed

@@ -35,10 +35,10 @@ pub struct PromptFlags {
     /// Put each text in the user's turn of the model's own chat template.
     #[arg(long)]
     pub chat: bool,
-    /// The date that a chat template is told if it asks [default: 2024-07-26, so that runs can be repeated].
+    /// The date for chat templates that ask for one [default: 2024-07-26, so that runs can be repeated].
     #[arg(long, requires = "chat", value_name = "YYYY-MM-DD")]
     pub chat_date: Option<ChatDate>,
-    /// Leave out entities whose tokens cannot be told apart in their texts; unplaced.csv lists them.
+    /// Leave out entities whose tokens cannot be separated from the rest of the text; unplaced.csv lists them.
     #[arg(long)]
     pub skip_unplaced: bool,
 }

@@ -1,4 +1,4 @@
-//! `mappa run`: the whole line for one experiment; what is done already is found again.
+//! `mappa run`: one experiment from beginning to end.
 
 use super::observer::TerminalObserver;
 use super::{importing, sweep_table, table};
@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Run the whole line for one experiment: activations, probes, figures, steering.
 ///
 /// Without a file, runs the bundled experiment (bundled model, six bundled datasets, no network).
-/// What was done before is found again; the same command goes on where it was stopped.
+/// Finished stages are found again; the same command resumes where it was stopped.
 ///
 /// Example: mappa run probes/mine.toml --lab results
 #[derive(Args, Default)]

@@ -75,7 +75,7 @@ pub fn print_scores(datasets: &[(String, &ProbeReport)]) {
     println!(
         "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
          weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels.\n\
-         oracle: the mean of the entity's true group (country, occupation, …), which no reader of a name is told; a bound, \
+         oracle: the mean of the entity's true group (country, occupation, …), which no probe of a name has; a bound, \
          not a baseline."
     );
 }
@@ -146,8 +146,7 @@ fn print_warnings(datasets: &[(String, &ProbeReport)]) {
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
             println!(
                 "{dataset}: an R² below 0 is worse than always reading the test rows' own mean. A probe keeps the mean and \
-                 the spread that it has learnt, so that one which learnt elsewhere may be far off though its order is \
-                 right.{order}"
+                 the spread of its training set, so that one trained elsewhere may be far off though its order is right.{order}"
             );
         }
     }

@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
 /// or a date), trains a tokenizer and a Llama-shaped model on it, and leaves a Hugging Face folder in
-/// models/NAME. Checkpoints lie beside it: the same command goes on where it was stopped.
+/// models/NAME. Checkpoints lie beside it: the same command resumes where it was stopped.
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
@@ -181,7 +181,7 @@ impl Train {
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
             trainer.resume(&checkpoint)?;
-            eprintln!("going on from step {}", trainer.steps().0);
+            eprintln!("resumed from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);

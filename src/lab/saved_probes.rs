@@ -14,7 +14,7 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The probes that are meant, where there are several.
+/// A choice among saved probes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeChoice {
     /// The dataset they were fitted to: a name, or the file that was probed; by default the first with suitable probes.

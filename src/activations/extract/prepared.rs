@@ -75,7 +75,7 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { model, recording, dataset, stage, spans, all, batches })
     }
 
-    /// The same with another name for the stage that observers are told.
+    /// The same with another name of the stage for observers.
     pub fn with_stage(self, stage: &str) -> Prepared<'a> {
         Prepared { stage: stage.into(), ..self }
     }

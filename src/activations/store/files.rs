@@ -212,6 +212,6 @@ pub(super) fn disk_full(path: &Path, needed: u64) -> Error {
         needed: needed.to_string(),
         free: free.map_or("an unknown number".into(), |free| free.to_string()),
         advice: "make room, or name a lab on another disk with --lab; finished groups are kept, and the same \
-                 command goes on from there",
+                 command resumes there",
     }
 }

@@ -67,7 +67,7 @@ pub struct Sweep {
     /// Number of tokens to generate.
     #[arg(long, default_value_t = 12)]
     tokens: usize,
-    /// Follow how likely the text goes on with an entity of this value, or with the value: country=Japan,
+    /// Measure the probability that the text continues with an entity of this value, or with the value: country=Japan,
     /// age=Roman.
     #[arg(long, value_name = "COLUMN=VALUE")]
     names: Option<String>,

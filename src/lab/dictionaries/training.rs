@@ -96,7 +96,7 @@ fn check(settings: &DictionarySettings) -> Result<()> {
     settings.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
 }
 
-/// The one hook point that is meant.
+/// The hook point of the settings, which must be one.
 fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
     match HookPoint::choose(&settings.hook_point, &model.spec().hook_points())?[..] {
         [point] => Ok(point),
