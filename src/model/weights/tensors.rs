@@ -25,7 +25,7 @@ impl Weights {
     /// The weights in a Hugging Face folder.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if there are none, a shard is missing, or a file is truncated.
+    /// [`crate::Error::BadFile`] if there are none, a shard is missing, or a file is truncated.
     pub fn open(folder: &Path, precision: Precision) -> Result<Weights> {
         Ok(Weights { checkpoint: Checkpoint::open(folder)?, precision, used: Mutex::default() })
     }
@@ -46,7 +46,7 @@ impl Weights {
     /// The number formats of the stored matrices.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if a file cannot be read.
+    /// [`crate::Error::BadFile`] if a file cannot be read.
     pub fn stored_types(&self) -> Result<StoredTypes> {
         self.checkpoint.stored_types()
     }
@@ -77,7 +77,7 @@ impl Weights {
     /// True if two tensors of the same shape have the same values.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`] or [`Error::TensorShape`].
+    /// [`crate::Error::MissingTensor`] or [`crate::Error::TensorShape`].
     pub fn same(&self, one: &TensorSource, other: &TensorSource, shape: &[usize]) -> Result<bool> {
         let values =
             |source: &TensorSource| self.checkpoint.tensor(&source.tensors.concat(), shape).map(|(_, t)| t);
@@ -91,7 +91,7 @@ impl Weights {
     /// `shape`, which the spec requires; matrices are `[out, in]`.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::TensorShape`], or [`Error::NonFinite`] naming the tensor.
+    /// [`crate::Error::MissingTensor`], [`crate::Error::TensorShape`], or [`crate::Error::NonFinite`] naming the tensor.
     pub fn load(&self, param: Param, source: &TensorSource, shape: &[usize]) -> Result<Weight> {
         // A norm with weights per head has a tensor for each head, even if there is only one.
         let is_stack = source.tensors.len() > 1 || (param.place.is_norm() && shape.len() > 1);
