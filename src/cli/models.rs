@@ -1,4 +1,4 @@
-//! `mappa models`: what there is, and what a model is made of, and models from the hub.
+//! `mappa models`: lists, a model's properties, and downloads from the hub.
 
 use super::observer::TerminalObserver;
 use super::table;

@@ -99,14 +99,14 @@ impl Source {
             let first = text.split(|c: char| !c.is_alphabetic()).next()?.to_lowercase();
             Some(WORDS.contains(&first.as_str()))
         };
-        let is_doc =
-            |line: &str| line.trim_start().starts_with("///") || line.trim_start().starts_with("//!");
+        let kind = |line: &str| {
+            let line = line.trim_start().to_string();
+            ["///", "//!"].into_iter().find(|kind| line.starts_with(kind))
+        };
         let lines: Vec<&str> = self.text.lines().collect();
         let is_first = |at: usize| {
-            let before = at.checked_sub(1).map(|at| lines[at]);
-            !before.is_some_and(is_doc)
-                || before.is_some_and(|line| line.trim().len() == 3)
-                || lines[at].contains("- `")
+            let before = at.checked_sub(1).map_or("", |at| lines[at]);
+            kind(before) != kind(lines[at]) || before.trim().len() == 3 || lines[at].contains("- `")
         };
         (0..lines.len())
             .filter(|at| is_first(*at) && begins(lines[*at]) == Some(true))

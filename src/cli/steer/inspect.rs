@@ -1,4 +1,4 @@
-//! `mappa steer inspect`: what a file of vectors is, layer by layer.
+//! `mappa steer inspect`: a file of vectors, layer by layer.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
