@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// List the datasets, check them against other files, or bring new ones into the lab.
 #[derive(Args)]
-pub struct Datasets {
+pub(super) struct Datasets {
     #[command(subcommand)]
     command: Command,
 }
@@ -37,7 +37,7 @@ enum Command {
 
 impl Datasets {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),

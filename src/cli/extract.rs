@@ -40,7 +40,7 @@ use std::path::PathBuf;
 ///   mappa extract --dataset art --verify              reads all files again: ok, changed or missing
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Extract {
+pub(super) struct Extract {
     #[command(flatten)]
     model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
@@ -76,7 +76,7 @@ pub struct Extract {
 
 impl Extract {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let dataset = find_dataset(lab, &self.dataset, observer)?;
         let base = self.texts.settings();

@@ -80,7 +80,7 @@ enum Command {
 }
 
 /// Runs the command and prints any error once.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     terminal::end_well_without_output();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,

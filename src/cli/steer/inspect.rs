@@ -18,7 +18,7 @@ use std::rc::Rc;
 ///
 /// Example: mappa steer inspect steering/japan.safetensors
 #[derive(Args)]
-pub struct Inspect {
+pub(super) struct Inspect {
     /// A file of vectors (safetensors or GGUF).
     file: PathBuf,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub struct Inspect {
 
 impl Inspect {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = self.model.open(lab, &mut TerminalObserver::default())?;
         let vectors = Vectors::load(&self.file, self.shift)?;
         let choice = ProbeChoice::default();
