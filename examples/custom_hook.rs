@@ -35,7 +35,7 @@ fn next_token(model: &Model, prompt: &str, hook: &mut dyn Hook) -> Result<String
 }
 
 /// Prints the next token with each block's MLP left out.
-pub fn run(lab: &Lab) -> Result<()> {
+pub(crate) fn run(lab: &Lab) -> Result<()> {
     let (model, prompt) = (lab.model("atlas")?, "Nairobi is in");
     println!("{prompt}{}", next_token(&model, prompt, &mut NoHook)?);
     for block in 0..model.spec().n_layers {

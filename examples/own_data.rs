@@ -16,7 +16,7 @@ fn file_of_ones_own(lab: &Lab) -> Result<String> {
 }
 
 /// Imports a file, and probes its number under a prompt.
-pub fn run(folder: &Path) -> Result<()> {
+pub(crate) fn run(folder: &Path) -> Result<()> {
     let lab = Lab::open(folder)?;
     let file = folder.join("cities.csv");
     mappa::artefact::save_bytes(&file, file_of_ones_own(&lab)?.as_bytes())?;

@@ -6,7 +6,7 @@ use mappa::{Change, Lab, Result};
 use std::path::Path;
 
 /// Probes the bundled model for places, and moves Nairobi to Japan.
-pub fn run(folder: &Path) -> Result<()> {
+pub(crate) fn run(folder: &Path) -> Result<()> {
     let lab = Lab::open(folder)?;
     // The bundled model; a folder, a GGUF file or a name on the hub works as well.
     let model = lab.model("atlas")?;

@@ -22,7 +22,7 @@ const ANSWER: usize = 512;
 ///   echo "What is the capital of Japan?" | mappa chat --model SmolLM2-135M-Instruct.Q4_1.gguf
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Chat {
+pub(super) struct Chat {
     #[command(flatten)]
     model: ModelFlags,
     /// A system message, before the conversation begins.
@@ -34,7 +34,7 @@ pub struct Chat {
 
 impl Chat {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if !model.tokenizer.has_chat_template() {
             let expected = "one with a chat template; `mappa generate` continues plain text";

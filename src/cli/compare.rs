@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 /// Analyses of fitted probes.
 #[derive(Subcommand)]
-pub enum Analysis {
+pub(super) enum Analysis {
     Compare(Compare),
     Geometry(GeometryFlags),
 }
 
 impl Analysis {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match self {
             Analysis::Compare(args) => args.run(lab),
             Analysis::Geometry(args) => args.run(lab),
@@ -40,7 +40,7 @@ impl Analysis {
 ///   mappa probe compare pythia-160m/us_place/empty pythia-160m/us_place/where_us --by-group
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Compare {
+pub(super) struct Compare {
     /// The first, whose scores come with a plus.
     #[arg(value_name = "A")]
     a: String,
@@ -110,7 +110,7 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 ///   mappa probe geometry --model pythia-160m --prompt coords        all datasets that were probed so
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct GeometryFlags {
+pub(super) struct GeometryFlags {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,

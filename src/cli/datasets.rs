@@ -1,4 +1,4 @@
-//! `mappa datasets`: what there is, whether the facts agree with another source, and new ones.
+//! `mappa datasets`: lists, checks against another source, and imports.
 
 use super::importing::{ImportFile, Pull};
 use super::observer::TerminalObserver;
@@ -9,9 +9,9 @@ use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// List the datasets, hold them against other files, or bring new ones into the lab.
+/// List the datasets, check them against other files, or bring new ones into the lab.
 #[derive(Args)]
-pub struct Datasets {
+pub(super) struct Datasets {
     #[command(subcommand)]
     command: Command,
 }
@@ -20,7 +20,7 @@ pub struct Datasets {
 enum Command {
     /// List the bundled datasets and those in the lab.
     List,
-    /// Hold the bundled datasets against files of the same names in another folder.
+    /// Check the bundled datasets against files of the same names in another folder.
     ///
     /// Every row whose name also stands there must agree: within 0.3 degrees for places (0.02 in New
     /// York), within one year for times; datasets/exceptions.csv lists the known exceptions.
@@ -37,7 +37,7 @@ enum Command {
 
 impl Datasets {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),

@@ -14,7 +14,7 @@ const FEW: usize = 24;
 
 /// The choice of tokens: how many, how bold, and what ends a text.
 #[derive(Args, Clone)]
-pub struct Tokens {
+pub(super) struct Tokens {
     /// Number of tokens to generate [default: 24, in a conversation 512].
     #[arg(long)]
     tokens: Option<usize>,
@@ -43,7 +43,7 @@ pub struct Tokens {
 
 /// The choice of tokens, and how texts are shown.
 #[derive(Args, Clone)]
-pub struct How {
+pub(super) struct How {
     #[command(flatten)]
     pub tokens: Tokens,
     /// Number of texts to write.
@@ -59,7 +59,7 @@ pub struct How {
 
 impl How {
     /// A prompt as the model is given it.
-    pub fn framed(&self, model: &Model, prompt: &str) -> Result<EncodedPrompt> {
+    pub(super) fn framed(&self, model: &Model, prompt: &str) -> Result<EncodedPrompt> {
         if let Some(note) = model.tokenizer.doubled_bos(prompt) {
             terminal::note(&note);
         }
@@ -69,7 +69,7 @@ impl How {
     /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.
     ///
     /// Samples share the prompt's nodes, so that it is computed once.
-    pub fn texts(
+    pub(super) fn texts(
         &self,
         model: &Model,
         prompt: &EncodedPrompt,
@@ -83,7 +83,7 @@ impl How {
 
 impl Tokens {
     /// The same choice with another number of tokens where none is asked for.
-    pub fn usually(self, n: usize) -> Tokens {
+    pub(super) fn usually(self, n: usize) -> Tokens {
         Tokens { tokens: Some(self.tokens.unwrap_or(n)), ..self }
     }
 
@@ -100,7 +100,7 @@ impl Tokens {
     }
 
     /// The texts that follow the nodes of a forest; `shown` sees the pieces of the first as they come.
-    pub fn texts(
+    pub(super) fn texts(
         &self,
         model: &Model,
         prompts: Prompts,
@@ -151,7 +151,7 @@ impl Tokens {
 }
 
 /// Shows a steered text while it is written.
-pub fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
+pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
     let mut show = |piece: &str| {
         print!("{piece}");

@@ -1,4 +1,4 @@
-//! `mappa extract`: what a model makes of each entity, at every layer.
+//! `mappa extract`: activations of each entity, at every layer.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -16,7 +16,7 @@ use mappa::model::{Model, ModelInfo};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
-/// Record every layer's residual stream at each entity's last token, or other places and tokens.
+/// Record every layer's residual stream at each entity's last token, or at other hook points and tokens.
 ///
 /// Writes one safetensors file a hook point, [n_entities, d_model] in dataset order, with spans.csv (each
 /// row's number in the dataset, its tokens, and the place that was read), checksums.csv and card.json, into
@@ -40,7 +40,7 @@ use std::path::PathBuf;
 ///   mappa extract --dataset art --verify              reads all files again: ok, changed or missing
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Extract {
+pub(super) struct Extract {
     #[command(flatten)]
     model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
@@ -51,7 +51,7 @@ pub struct Extract {
     /// Several prompts, one after the other: a TOML file with lines such as where = "Where is {}?".
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
-    /// Show the first N texts with their tokens and the place that would be read, and those that have none;
+    /// Show the first N texts with their tokens and the token that would be read, and texts without one;
     /// nothing is extracted, and no weights are read.
     #[arg(long, value_name = "N")]
     show_texts: Option<usize>,
@@ -65,7 +65,7 @@ pub struct Extract {
     /// Put the shards together; reads no weights.
     #[arg(long, conflicts_with = "verify")]
     merge: bool,
-    /// Hold the files against their checksums; reads no weights. Exit code 1 if one is not as it was.
+    /// Check the files against their checksums; reads no weights. Exit code 1 if one is not as it was.
     #[arg(long)]
     verify: bool,
     /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
@@ -76,7 +76,7 @@ pub struct Extract {
 
 impl Extract {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let dataset = find_dataset(lab, &self.dataset, observer)?;
         let base = self.texts.settings();

@@ -19,7 +19,7 @@ use mappa::{Error, Result};
 ///   mappa figure dose_by_layer effect_by_kl
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Figure {
+pub(super) struct Figure {
     /// The figures; all that have rows by default.
     #[arg(value_name = "FIGURE", value_parser = names())]
     figures: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Figure {
 
 impl Figure {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = &name_in_lab(lab, &self.model);
         let folder = self.folder(lab, model)?;
         let scored = |name: &&str| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();

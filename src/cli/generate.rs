@@ -16,7 +16,7 @@ use mappa::tokenizer::ChatDate;
 ///   mappa generate --prompt "Paris is" --tokens 8 --samples 3 --temperature 0.8
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Generate {
+pub(super) struct Generate {
     #[command(flatten)]
     model: ModelFlags,
     /// The text to continue.
@@ -28,7 +28,7 @@ pub struct Generate {
 
 impl Generate {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if self.how.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;

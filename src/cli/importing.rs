@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 ///   mappa datasets import places.jsonl --entity label --latitude y --longitude x --skip-incomplete
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct ImportFile {
+pub(super) struct ImportFile {
     /// The file; its ending gives its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -64,7 +64,7 @@ pub struct ImportFile {
 
 impl ImportFile {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let imported = self.plan()?.read(&self.file)?;
         let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
         print_imported(&imported, &saved.0, saved.1);
@@ -102,7 +102,7 @@ impl ImportFile {
 ///
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]
-pub struct Pull {
+pub(super) struct Pull {
     #[arg(value_name = "WHAT")]
     what: DatasetSource,
     /// Only this dataset; repeat for several. Default: all six.
@@ -115,7 +115,7 @@ pub struct Pull {
 
 impl Pull {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let DatasetSource::Paper = self.what;
         for file in paper_files(&self.datasets)? {
             let observer = &mut TerminalObserver::default();
@@ -137,7 +137,7 @@ fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
 }
 
 /// Prints a dataset that was downloaded, or found.
-pub fn print_pulled(pulled: &Pulled) {
+pub(super) fn print_pulled(pulled: &Pulled) {
     match pulled {
         Pulled::Found(name) => println!("found, pulled before: {name}"),
         Pulled::Imported { imported, file, is_new } => print_imported(imported, file, *is_new),

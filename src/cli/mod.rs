@@ -80,7 +80,7 @@ enum Command {
 }
 
 /// Runs the command and prints any error once.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     terminal::end_well_without_output();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,
@@ -152,7 +152,7 @@ mod tests {
                 let of_experiment = format!("{key} = {{ x = 1 }}\n");
                 let of_sweep = format!("[[sweep]]\n{key} = {{ x = 1 }}\n");
                 let is_sweep = path == ["steer", "sweep"] && is_known(&of_sweep);
-                assert!(is_sweep || is_known(&of_experiment), "`{}` of {path:?} has no key", flag);
+                assert!(is_sweep || is_known(&of_experiment), "`{flag}` of {path:?} has no key");
                 n_flags += 1;
             }
         }

@@ -9,7 +9,7 @@ use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, Model, Precision};
 
 /// The model, the numbers its weights are held in, and its device.
 #[derive(Args)]
-pub struct ModelFlags {
+pub(super) struct ModelFlags {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
@@ -29,7 +29,7 @@ pub struct ModelFlags {
 
 impl ModelFlags {
     /// The settings.
-    pub fn settings(&self) -> ModelSettings {
+    pub(super) fn settings(&self) -> ModelSettings {
         ModelSettings {
             name: self.name.clone(),
             model_name: self.model_name.clone(),
@@ -40,12 +40,12 @@ impl ModelFlags {
     }
 
     /// Opens the model.
-    pub fn open(&self, lab: &Lab, observer: &mut TerminalObserver) -> Result<Model> {
+    pub(super) fn open(&self, lab: &Lab, observer: &mut TerminalObserver) -> Result<Model> {
         self.settings().open(lab, observer)
     }
 
     /// The flags that are not the default, as they are written.
-    pub fn flags(&self) -> String {
+    pub(super) fn flags(&self) -> String {
         suggest::flags(&self.settings())
     }
 }

@@ -1,4 +1,4 @@
-//! `mappa models`: what there is, and what a model is made of, and models from the hub.
+//! `mappa models`: lists, a model's properties, and downloads from the hub.
 
 use super::observer::TerminalObserver;
 use super::table;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// List the models, look into one, download one, or see which families are read.
 #[derive(Args)]
-pub struct Models {
+pub(super) struct Models {
     #[command(subcommand)]
     command: Command,
 }
@@ -68,7 +68,7 @@ struct Inspect {
 
 impl Models {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List => {
                 list(lab);

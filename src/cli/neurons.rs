@@ -36,7 +36,7 @@ const LISTED: [(&str, usize, By); 3] = [
 ///   mappa neurons --model path/to/pythia-160m --dataset historical_figure --prompt when --top 50 --seeds 3
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Neurons {
+pub(super) struct Neurons {
     #[command(flatten)]
     model: ModelFlags,
     /// A dataset's name, or a CSV, TSV, JSON or Parquet file.
@@ -60,7 +60,7 @@ pub struct Neurons {
 
 impl Neurons {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let dataset = find_dataset(lab, &self.dataset, observer)?;
         let extraction =

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Signals are listened to from the first time a stage asks whether to stop, until that stage is complete: while nothing
 /// asks, Ctrl-C ends the program as it does any other.
 #[derive(Default)]
-pub struct TerminalObserver {
+pub(super) struct TerminalObserver {
     bar: Option<(String, ProgressBar)>,
     /// The last line of progress in a log.
     logged: Option<Instant>,

@@ -35,7 +35,7 @@ impl Seen {
 
 /// A bar's pace, shared by its fields.
 #[derive(Debug, Clone, Default)]
-pub struct Pace(Arc<Mutex<Option<Seen>>>);
+pub(super) struct Pace(Arc<Mutex<Option<Seen>>>);
 
 impl Pace {
     fn seen(&self, position: u64) -> Seen {
@@ -49,7 +49,7 @@ impl Pace {
     }
 
     /// Writes the time left.
-    pub fn write_left(&self, state: &ProgressState, to: &mut dyn Write) {
+    pub(super) fn write_left(&self, state: &ProgressState, to: &mut dyn Write) {
         let n = state.len().filter(|n| *n > 0); // 0 where it is not known yet how much there is
         let left = n.and_then(|n| self.seen(state.pos()).left(n, Instant::now()));
         _ = match left {
@@ -59,7 +59,7 @@ impl Pace {
     }
 
     /// Writes the rate.
-    pub fn write_rate(&self, state: &ProgressState, to: &mut dyn Write) {
+    pub(super) fn write_rate(&self, state: &ProgressState, to: &mut dyn Write) {
         let known = state.len().is_some_and(|n| n > 0);
         _ = match known.then(|| self.seen(state.pos()).rate()).flatten() {
             Some(rate) if rate >= 10.0 => write!(to, "{rate:.0}/s"),

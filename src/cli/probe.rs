@@ -38,7 +38,7 @@ use std::collections::HashMap;
 ///   mappa probe --dataset art --merge                                              the same bytes as one run
 #[derive(Args)]
 #[command(verbatim_doc_comment, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
-pub struct ProbeCommand {
+pub(super) struct ProbeCommand {
     #[command(subcommand)]
     command: Option<Analysis>,
     #[command(flatten)]
@@ -66,7 +66,7 @@ const FAR_ENOUGH: f64 = 0.1;
 
 impl ProbeCommand {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         if let Some(command) = &self.command {
             return command.run(lab);
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// A choice among saved probes.
 #[derive(Args)]
-pub struct ProbeFlags {
+pub(super) struct ProbeFlags {
     /// The dataset whose probe reads and steers: a name, or the file that was probed
     /// [default: the first that has probes which read what is asked for].
     #[arg(long, value_name = "NAME|FILE")]
@@ -19,7 +19,7 @@ pub struct ProbeFlags {
 
 impl ProbeFlags {
     /// The choice.
-    pub fn settings(&self) -> ProbeChoice {
+    pub(super) fn settings(&self) -> ProbeChoice {
         ProbeChoice { dataset: self.dataset.clone(), probes: self.probes.clone() }
     }
 }

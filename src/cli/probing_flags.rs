@@ -6,7 +6,7 @@ use mappa::lab::ProbingSettings;
 use mappa::probes::{CLASSIFIERS, REGRESSORS, SplitPlan};
 
 /// Takes a number of resamples: of fewer than two there is no interval.
-pub fn at_least_two() -> RangedU64ValueParser<usize> {
+pub(super) fn at_least_two() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(2..)
 }
 
@@ -21,7 +21,7 @@ fn methods_help() -> String {
 
 /// Fitting and scoring of probes.
 #[derive(Args)]
-pub struct ProbingFlags {
+pub(super) struct ProbingFlags {
     #[arg(long = "method", value_name = "NAMES", value_delimiter = ',', help = methods_help())]
     methods: Vec<String>,
     /// Predict the classes of a column as well, such as country; century and decade follow from years.
@@ -64,7 +64,7 @@ pub struct ProbingFlags {
 
 impl ProbingFlags {
     /// The settings.
-    pub fn settings(&self) -> ProbingSettings {
+    pub(super) fn settings(&self) -> ProbingSettings {
         ProbingSettings {
             methods: self.methods.clone(),
             classes: self.classes.clone(),

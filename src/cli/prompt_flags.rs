@@ -8,7 +8,7 @@ use mappa::tokenizer::{Bos, ChatDate};
 
 /// The text around each entity.
 #[derive(Args, Debug, Clone)]
-pub struct PromptFlags {
+pub(super) struct PromptFlags {
     /// The text around a name: a template such as "Where is {}?", or one of the paper's prompts by name.
     ///
     /// In a template, {} or {name} is the entity, {country} or any other column of the dataset what it has
@@ -45,7 +45,7 @@ pub struct PromptFlags {
 
 impl PromptFlags {
     /// The settings.
-    pub fn settings(&self) -> Prompting {
+    pub(super) fn settings(&self) -> Prompting {
         Prompting {
             prompt: self.prompt.clone(),
             called: None,
@@ -59,7 +59,7 @@ impl PromptFlags {
 }
 
 /// The flags of a prompting that are not the default, as they are written.
-pub fn flags_of(prompting: &Prompting) -> String {
+pub(super) fn flags_of(prompting: &Prompting) -> String {
     let usual = Prompting::default();
     let mut flags = String::new();
     for (name, value, usual) in [

@@ -19,7 +19,7 @@ use std::time::Instant;
 ///
 /// Example: mappa run probes/mine.toml --lab results
 #[derive(Args, Default)]
-pub struct Run {
+pub(super) struct Run {
     /// An experiment file; see probes/atlas.toml for one.
     experiment: Option<PathBuf>,
     /// Another model than the experiment's: a name, a folder, or a hub name.
@@ -41,7 +41,7 @@ pub struct Run {
 
 impl Run {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let started = Instant::now();
         let report = lab.run(&self.experiment()?, &mut TerminalObserver::default())?;
         report.pulled.iter().for_each(importing::print_pulled);

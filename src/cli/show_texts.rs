@@ -12,7 +12,7 @@ use mappa::tokenizer::Tokenizer;
 const MOST_UNPLACED: usize = 20;
 
 /// Prints the first texts of a dataset, and the entities without a place in theirs.
-pub fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize) -> Result<()> {
+pub(super) fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize) -> Result<()> {
     let prompt = texts.prompt(dataset)?;
     let tokenizer = texts.tokenizer(outline.tokenizer.clone(), &mut TerminalObserver::default())?;
     let direction = outline.spec.attention.direction;

@@ -10,13 +10,13 @@ use std::sync::{Arc, OnceLock};
 static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// While this exists, the first signal only requests a stop.
-pub struct Stopping {
+pub(super) struct Stopping {
     ends: Arc<AtomicBool>,
 }
 
 impl Stopping {
     /// Begins to listen.
-    pub fn begin() -> Result<Stopping> {
+    pub(super) fn begin() -> Result<Stopping> {
         let ends = match ENDS.get() {
             Some(ends) => ends.clone(),
             None => {
@@ -35,7 +35,7 @@ impl Stopping {
     }
 
     /// Returns true if a signal came.
-    pub fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         self.ends.load(Ordering::SeqCst)
     }
 }

@@ -4,7 +4,7 @@ use mappa::results::{SweepPoint, SweepRow};
 use mappa::steering::{points, recommend};
 
 /// Prints the effect of each direction at each layer and dose.
-pub fn print_points(rows: &[SweepRow]) {
+pub(super) fn print_points(rows: &[SweepRow]) {
     let (points, of) = points(rows);
     println!("effect along the dose, of the {of} (mean over prompts), and KL of the next token in nats:");
     let widest = points.iter().map(|p| p.layers.len()).max().unwrap_or(0).max(5);
@@ -23,7 +23,7 @@ pub fn print_points(rows: &[SweepRow]) {
 }
 
 /// Prints the layer and dose with the most effect within a budget of divergence.
-pub fn print_recommendation(rows: &[SweepRow], budget: f64) {
+pub(super) fn print_recommendation(rows: &[SweepRow], budget: f64) {
     match recommend(rows, budget) {
         Some(best) => {
             let random = best.random.map_or(String::new(), |r| format!(" (random directions: {r:.2})"));

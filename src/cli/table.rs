@@ -9,7 +9,7 @@ use mappa::results::{
 };
 
 /// A whole number in groups of three digits.
-pub fn grouped(n: usize) -> String {
+pub(super) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let group = |(at, digit): (usize, char)| {
         let is_begin = at > 0 && (digits.len() - at).is_multiple_of(3);
@@ -19,7 +19,7 @@ pub fn grouped(n: usize) -> String {
 }
 
 /// Prints rows under their heads, each column as wide as it needs to be.
-pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
+pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
@@ -35,7 +35,7 @@ pub fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
 }
 
 /// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
-pub fn print_scores(datasets: &[(String, &ProbeReport)]) {
+pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     println!();
     let wide = widest(datasets);
     println!(
@@ -81,7 +81,7 @@ pub fn print_scores(datasets: &[(String, &ProbeReport)]) {
 }
 
 /// Prints the other readers at the layer that the ridge probe chose, each beside its own baselines.
-pub fn print_others(datasets: &[(String, &ProbeReport)]) {
+pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
         let is_other = |r: &&ScoreRow| {
@@ -170,7 +170,7 @@ fn widest(datasets: &[(String, &ProbeReport)]) -> usize {
 }
 
 /// Prints each dataset's test R² from `embed` to the last layer as a row of blocks.
-pub fn print_curves(datasets: &[(String, &ProbeReport)]) {
+pub(super) fn print_curves(datasets: &[(String, &ProbeReport)]) {
     let curves =
         || datasets.iter().flat_map(|(_, one)| [RIDGE, UNTRAINED].map(|method| curve(&one.scores, method)));
     let most = curves().flatten().fold(0.0, f64::max);

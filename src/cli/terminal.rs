@@ -10,17 +10,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// A progress bar with rate and time left.
-pub fn bar(title: &str, n: u64) -> ProgressBar {
+pub(super) fn bar(title: &str, n: u64) -> ProgressBar {
     bar_from(title, n, 0)
 }
 
 /// A progress bar over work of which an earlier run did a part, which says nothing about the rate of this one.
-pub fn bar_from(title: &str, n: u64, done: u64) -> ProgressBar {
+pub(super) fn bar_from(title: &str, n: u64, done: u64) -> ProgressBar {
     styled(title, n, done, "{prefix:<28} {bar:28} {pos}/{len} {rate}, {left} left {msg}")
 }
 
 /// A progress bar over bytes, with rate and time left.
-pub fn byte_bar(title: &str, n: u64, done: u64) -> ProgressBar {
+pub(super) fn byte_bar(title: &str, n: u64, done: u64) -> ProgressBar {
     styled(title, n, done, "{prefix:<28} {bar:28} {bytes}/{total_bytes} {left} left {msg}")
 }
 
@@ -36,13 +36,13 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
 }
 
 /// A sign of life where it is not known how much is to be done.
-pub fn spinner(title: &str) -> ProgressBar {
+pub(super) fn spinner(title: &str) -> ProgressBar {
     styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
 /// Lets the program end quietly when nobody reads its output any more, as under `| head`, and with one line when its
 /// output cannot be written.
-pub fn end_well_without_output() {
+pub(super) fn end_well_without_output() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or_default();
@@ -59,12 +59,12 @@ pub fn end_well_without_output() {
 }
 
 /// Prints what a user should know of a result, once however often it comes up.
-pub fn note(text: &str) {
+pub(super) fn note(text: &str) {
     once(&format!("note: {text}"));
 }
 
 /// Prints a line to standard error, unless it was printed before.
-pub fn once(line: &str) {
+pub(super) fn once(line: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_string()) {
         eprintln!("{line}");
@@ -72,7 +72,7 @@ pub fn once(line: &str) {
 }
 
 /// Prints an error and what caused it.
-pub fn print_error(error: &mappa::Error) {
+pub(super) fn print_error(error: &mappa::Error) {
     match error {
         mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => eprintln!("{error}"),
         _ => eprintln!("error: {error}"),

@@ -6,7 +6,7 @@ use mappa::lab::{ExtractionSettings, Prompting};
 
 /// Tokens, pooling, and stored numbers.
 #[derive(Args)]
-pub struct TokenFlags {
+pub(super) struct TokenFlags {
     /// Pooling of the tokens: last, first, mean, max, or every (a row each).
     #[arg(long, default_value = "last", value_name = "TOKENS")]
     read: Pooling,
@@ -20,7 +20,7 @@ pub struct TokenFlags {
 
 /// Hook points to record.
 #[derive(Args)]
-pub struct PointFlags {
+pub(super) struct PointFlags {
     /// Hook points by name or glob, with commas between several; `mappa models inspect` lists them
     /// [default: embed and every blocks.*.hook_resid_post].
     #[arg(long = "hook-points", value_name = "NAMES|GLOBS")]
@@ -29,21 +29,21 @@ pub struct PointFlags {
 
 impl PointFlags {
     /// The settings of an extraction of these hook points.
-    pub fn settings(&self) -> ExtractionSettings {
+    pub(super) fn settings(&self) -> ExtractionSettings {
         ExtractionSettings { hook_points: self.globs.clone(), ..ExtractionSettings::default() }
     }
 }
 
 impl TokenFlags {
     /// The settings of an extraction with these tokens and texts.
-    pub fn settings(&self, prompting: Prompting, points: Option<&PointFlags>) -> ExtractionSettings {
+    pub(super) fn settings(&self, prompting: Prompting, points: Option<&PointFlags>) -> ExtractionSettings {
         let hook_points = points.map_or(Vec::new(), |points| points.globs.clone());
         ExtractionSettings { prompting, read: self.read, over: self.over, store: self.store, hook_points }
     }
 }
 
 /// The flags of tokens that are not the default, as they are written.
-pub fn flags_of(settings: &ExtractionSettings) -> String {
+pub(super) fn flags_of(settings: &ExtractionSettings) -> String {
     let usual = ExtractionSettings::default();
     let mut flags = String::new();
     for (name, value, usual) in [

@@ -22,7 +22,7 @@ use std::time::Instant;
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
-pub struct Train {
+pub(super) struct Train {
     /// The folder in models/ that the model is written to.
     #[arg(long, default_value = "my-atlas")]
     name: String,
@@ -67,7 +67,7 @@ pub struct Train {
 
 impl Train {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
         let names: Vec<String> =

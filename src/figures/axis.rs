@@ -20,7 +20,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// An axis with about `count` round ticks.
-    pub fn round(interval: Interval, count: usize, label: &str) -> Axis {
+    pub(super) fn round(interval: Interval, count: usize, label: &str) -> Axis {
         let Interval { low, high } = interval;
         let step = round_step((high - low) / count as f64);
         let decimals = (-step.log10()).ceil().clamp(0.0, 6.0) as usize;
@@ -31,23 +31,23 @@ impl Axis {
     }
 
     /// The position of a value: 0 at the low end, 1 at the high end.
-    pub fn share(&self, value: f64) -> f64 {
+    pub(super) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
     /// True if a value lies on the axis.
-    pub fn holds(&self, value: f64) -> bool {
+    pub(super) fn holds(&self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 }
 
 impl Interval {
-    pub const fn new(low: f64, high: f64) -> Interval {
+    pub(super) const fn new(low: f64, high: f64) -> Interval {
         Interval { low, high }
     }
 
     /// The least and the greatest of finite values; 0 to 1 of none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Interval {
+    pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Interval {
         let none = Interval::new(f64::INFINITY, f64::NEG_INFINITY);
         let of =
             values.into_iter().fold(none, |of, value| Interval::new(of.low.min(value), of.high.max(value)));
@@ -55,14 +55,14 @@ impl Interval {
     }
 
     /// The interval with a margin on both sides, a share of its length, and never empty.
-    pub fn widened(self, share: f64) -> Interval {
+    pub(super) fn widened(self, share: f64) -> Interval {
         let Interval { low, high } = self;
         let least = low.abs().max(high.abs()).max(1.0) * 1e-6;
         let margin = ((high - low) * share).max(if high - low < least { 0.5 } else { 0.0 });
         Interval::new(low - margin, high + margin)
     }
 
-    pub fn length(self) -> f64 {
+    pub(super) fn length(self) -> f64 {
         self.high - self.low
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Column {
 
 impl Columns {
     /// A scene with the legend, and the frames of `n` columns.
-    pub fn scene(&self, n: usize, legend: &Legend) -> (Scene, Vec<Column>) {
+    pub(super) fn scene(&self, n: usize, legend: &Legend) -> (Scene, Vec<Column>) {
         let side_by_side = n.min(MOST);
         let panel_width = self.widths[side_by_side - 1];
         let width =

@@ -28,17 +28,17 @@ const LINE: f64 = 34.0;
 const GAP: f64 = 18.0;
 
 impl Legend {
-    pub fn push(&mut self, swatch: Swatch, words: impl Into<String>) {
+    pub(super) fn push(&mut self, swatch: Swatch, words: impl Into<String>) {
         self.entries.push((swatch, words.into()));
     }
 
     /// The height of its rows at a width.
-    pub fn height(&self, width: f64) -> f64 {
+    pub(super) fn height(&self, width: f64) -> f64 {
         self.places(width).last().map_or(0.0, |(_, y)| y + ROW)
     }
 
     /// Draws it from this upper left corner, in rows this wide.
-    pub fn draw(&self, scene: &mut Scene, corner: Point, width: f64) {
+    pub(super) fn draw(&self, scene: &mut Scene, corner: Point, width: f64) {
         for ((swatch, words), (x, y)) in self.entries.iter().zip(self.places(width)) {
             let (left, middle) = (corner.0 + x, corner.1 + y + ROW / 2.0);
             swatch.draw(scene, left, middle);

@@ -15,7 +15,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub fn bottom(self) -> f64 {
+    pub(super) fn bottom(self) -> f64 {
         self.top + self.height
     }
 }
@@ -32,18 +32,18 @@ pub(super) struct Panel {
 
 impl Panel {
     /// The point of a pair of values on the canvas.
-    pub fn at(&self, values: (f64, f64)) -> Point {
+    pub(super) fn at(&self, values: (f64, f64)) -> Point {
         let Frame { left, width, height, .. } = self.frame;
         (left + self.x.share(values.0) * width, self.frame.bottom() - self.y.share(values.1) * height)
     }
 
     /// True if both values lie on their axes.
-    pub fn holds(&self, values: (f64, f64)) -> bool {
+    pub(super) fn holds(&self, values: (f64, f64)) -> bool {
         self.x.holds(values.0) && self.y.holds(values.1)
     }
 
     /// Draws the grid, the frame and all labels; data is drawn over them.
-    pub fn draw(&self, scene: &mut Scene) {
+    pub(super) fn draw(&self, scene: &mut Scene) {
         let Frame { left, top, width, height } = self.frame;
         let (right, bottom) = (left + width, top + height);
         let grid = Stroke::solid(GRID, 1.0);

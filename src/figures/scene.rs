@@ -33,15 +33,15 @@ pub(super) struct Label {
 
 impl Label {
     /// A level text in the usual colour.
-    pub fn level(text: impl Into<String>, at: Point, size: f64) -> Label {
+    pub(super) fn level(text: impl Into<String>, at: Point, size: f64) -> Label {
         Label { text: text.into(), at, size, anchor: Anchor::Start, turn: Turn::Level, ink: TEXT }
     }
 
-    pub fn anchored(self, anchor: Anchor) -> Label {
+    pub(super) fn anchored(self, anchor: Anchor) -> Label {
         Label { anchor, ..self }
     }
 
-    pub fn upward(self) -> Label {
+    pub(super) fn upward(self) -> Label {
         Label { turn: Turn::Upward, ..self }
     }
 }
@@ -64,31 +64,31 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub fn new(width: f64, height: f64) -> Scene {
+    pub(super) fn new(width: f64, height: f64) -> Scene {
         Scene { width: width.ceil(), height: height.ceil(), marks: Vec::new() }
     }
 
-    pub fn text(&mut self, label: Label) {
+    pub(super) fn text(&mut self, label: Label) {
         self.marks.push(Mark::Text(label));
     }
 
-    pub fn area(&mut self, points: Vec<Point>, ink: Ink) {
+    pub(super) fn area(&mut self, points: Vec<Point>, ink: Ink) {
         self.marks.push(Mark::Area { points, ink });
     }
 
-    pub fn dot(&mut self, at: Point, radius: f64, ink: Ink) {
+    pub(super) fn dot(&mut self, at: Point, radius: f64, ink: Ink) {
         self.marks.push(Mark::Dot { at, radius, ink });
     }
 
     /// Draws a line through points; it is cut into dashes here, as the painters have only solid lines.
-    pub fn line(&mut self, points: &[Point], stroke: Stroke) {
+    pub(super) fn line(&mut self, points: &[Point], stroke: Stroke) {
         for points in dashes(points, stroke.dashes) {
             self.marks.push(Mark::Line { points, ink: stroke.ink, width: stroke.width });
         }
     }
 
     /// Draws a triangle that points down at its tip, with half its width to each side.
-    pub fn down_mark(&mut self, tip: Point, half: f64, ink: Ink) {
+    pub(super) fn down_mark(&mut self, tip: Point, half: f64, ink: Ink) {
         let (x, y) = tip;
         self.area(vec![(x - half, y - 1.8 * half), (x + half, y - 1.8 * half), (x, y)], ink);
     }

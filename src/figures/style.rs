@@ -15,7 +15,7 @@ impl Ink {
     }
 
     /// The same colour, translucent.
-    pub const fn faint(self, alpha: f64) -> Ink {
+    pub(super) const fn faint(self, alpha: f64) -> Ink {
         Ink { alpha, ..self }
     }
 }
@@ -29,11 +29,11 @@ pub(super) struct Stroke {
 }
 
 impl Stroke {
-    pub const fn solid(ink: Ink, width: f64) -> Stroke {
+    pub(super) const fn solid(ink: Ink, width: f64) -> Stroke {
         Stroke { ink, width, dashes: &[] }
     }
 
-    pub const fn dashed(ink: Ink, width: f64, dashes: &'static [f64]) -> Stroke {
+    pub(super) const fn dashed(ink: Ink, width: f64, dashes: &'static [f64]) -> Stroke {
         Stroke { ink, width, dashes }
     }
 }

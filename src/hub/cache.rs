@@ -37,17 +37,17 @@ pub(super) enum Lock {
 
 impl RepoCache {
     /// The part of a cache folder for a repo.
-    pub fn new(root: &Path, repo: &RepoId) -> RepoCache {
+    pub(super) fn new(root: &Path, repo: &RepoId) -> RepoCache {
         RepoCache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
     }
 
     /// A folder of files outside the hub.
-    pub fn of_files(root: &Path) -> RepoCache {
+    pub(super) fn of_files(root: &Path) -> RepoCache {
         RepoCache { root: root.to_path_buf(), folder: "files".into() }
     }
 
     /// Makes the folder of blobs.
-    pub fn make_room(&self) -> Result<()> {
+    pub(super) fn make_room(&self) -> Result<()> {
         let blobs = self.repo().join("blobs");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))
     }
@@ -57,17 +57,17 @@ impl RepoCache {
     }
 
     /// The folder of a commit's files.
-    pub fn snapshot(&self, commit: &str) -> PathBuf {
+    pub(super) fn snapshot(&self, commit: &str) -> PathBuf {
         self.repo().join("snapshots").join(commit)
     }
 
     /// The file with a blob's content.
-    pub fn blob(&self, etag: &str) -> PathBuf {
+    pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.repo().join("blobs").join(etag)
     }
 
     /// The commit of a revision at the last request.
-    pub fn commit(&self, repo: &RepoId) -> Option<String> {
+    pub(super) fn commit(&self, repo: &RepoId) -> Option<String> {
         if let Some(commit) = repo.commit() {
             return Some(commit.to_string());
         }
@@ -76,7 +76,7 @@ impl RepoCache {
     }
 
     /// The commit and folder of a complete model; else the missing files and the folder that was searched.
-    pub fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
+    pub(super) fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
         let Some(commit) = self.commit(repo) else {
             return Err((format!("revision `{}`", repo.revision()), self.repo()));
         };
@@ -88,14 +88,14 @@ impl RepoCache {
     }
 
     /// Makes the folders, and tags the cache.
-    pub fn prepare(&self) -> Result<()> {
+    pub(super) fn prepare(&self) -> Result<()> {
         self.make_room()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
     }
 
     /// Waits until no other process downloads a blob; `waiting` is called repeatedly meanwhile.
-    pub fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
+    pub(super) fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
         let path = self.root.join(".locks").join(&self.folder).join(format!("{etag}.lock"));
         let folder = path.parent().unwrap_or(&self.root);
         std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
@@ -117,7 +117,7 @@ impl RepoCache {
     }
 
     /// The file in which a blob's bytes are collected; without locks, its name contains the process id.
-    pub fn part(&self, etag: &str, lock: Option<&Lock>) -> PathBuf {
+    pub(super) fn part(&self, etag: &str, lock: Option<&Lock>) -> PathBuf {
         self.blob(&match lock {
             Some(Lock::Unsupported) => format!("{etag}.{:08x}.incomplete", std::process::id()),
             _ => format!("{etag}.incomplete"),
@@ -125,7 +125,7 @@ impl RepoCache {
     }
 
     /// Puts a blob into a commit's snapshot under its name.
-    pub fn link(&self, commit: &str, name: &str, etag: &str) -> Result<()> {
+    pub(super) fn link(&self, commit: &str, name: &str, etag: &str) -> Result<()> {
         let folder = self.snapshot(commit);
         std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
         let path = folder.join(name);
@@ -143,7 +143,7 @@ impl RepoCache {
     }
 
     /// Records the commit of a branch or tag.
-    pub fn save_ref(&self, repo: &RepoId, commit: &str) -> Result<()> {
+    pub(super) fn save_ref(&self, repo: &RepoId, commit: &str) -> Result<()> {
         if repo.revision() == commit || self.commit(repo).as_deref() == Some(commit) {
             return Ok(());
         }

@@ -65,7 +65,7 @@ pub(super) enum Check {
 
 impl Check {
     /// The check for an etag of the hub, which is a SHA-256 for large files.
-    pub fn of(etag: &str) -> Check {
+    pub(super) fn of(etag: &str) -> Check {
         let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
         if is_sha256 { Check::Sha256 } else { Check::Nothing }
     }
@@ -84,7 +84,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// A token that cannot be sent, or certificates that cannot be read.
-    pub fn new(settings: &'a HubSettings, repo: &'a RepoId) -> Result<Client<'a>> {
+    pub(super) fn new(settings: &'a HubSettings, repo: &'a RepoId) -> Result<Client<'a>> {
         let bearer = settings.token.as_ref().map(|token| HeaderValue::from_str(&token.bearer())).transpose();
         let bearer = bearer
             .map_err(|_| Error::invalid("HF_TOKEN", "(hidden)", "a token without control characters"))?;
@@ -104,12 +104,12 @@ impl<'a> Client<'a> {
     }
 
     /// Fresh tries of a request.
-    pub fn retries(&self) -> Retries {
+    pub(super) fn retries(&self) -> Retries {
         Retries::new(self.settings.retry_wait)
     }
 
     /// The repo's commit and files. Transient failures are retried; a missing connection is reported at once.
-    pub fn listing(&self) -> Result<Listing, Failure> {
+    pub(super) fn listing(&self) -> Result<Listing, Failure> {
         let endpoint = &self.settings.endpoint;
         let url =
             format!("{endpoint}/api/models/{}/revision/{}", self.repo.id(), quoted(self.repo.revision()));
@@ -132,7 +132,7 @@ impl<'a> Client<'a> {
     }
 
     /// The hub's description of a file at a commit.
-    pub fn describe(&self, commit: &str, name: &str) -> Result<Remote, Failure> {
+    pub(super) fn describe(&self, commit: &str, name: &str) -> Result<Remote, Failure> {
         let url = format!("{}/{}/resolve/{commit}/{}", self.settings.endpoint, self.repo.id(), quoted(name));
         let response = self
             .retries()
@@ -158,7 +158,7 @@ impl<'a> Client<'a> {
 
     /// Requests a file from a byte on. The response may be a part (206), the whole file (200), or 416 if there is no
     /// such byte.
-    pub fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
+    pub(super) fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
         self.send(&Method::GET, &remote.url, from)
     }
 

@@ -56,12 +56,12 @@ impl Retries {
     const MAX: u32 = 4;
 
     /// New attempts, with the first wait.
-    pub fn new(first: Duration) -> Retries {
+    pub(super) fn new(first: Duration) -> Retries {
         Retries { attempts: 0, first }
     }
 
     /// Counts a failure; waits and returns true, or returns false after the last attempt.
-    pub fn again(&mut self) -> bool {
+    pub(super) fn again(&mut self) -> bool {
         self.attempts += 1;
         if self.attempts < Self::MAX {
             std::thread::sleep(self.first * (1 << (self.attempts - 1)));
@@ -70,7 +70,7 @@ impl Retries {
     }
 
     /// Repeats an action until it succeeds, until a failure is not worth a retry, or until the attempts are used up.
-    pub fn run<T>(
+    pub(super) fn run<T>(
         mut self,
         mut action: impl FnMut() -> Result<T, Failure>,
         worth: impl Fn(&Failure) -> bool,

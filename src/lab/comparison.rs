@@ -102,7 +102,7 @@ fn probes(folder: &Path) -> Result<ProbeSet> {
 ///
 /// # Errors
 /// [`Error::BadFile`] if they are not in the lab.
-pub fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
+pub(super) fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
     let mut parts = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
     let names = (parts.next(), parts.next(), parts.next());
     let (Some(results), Some(dataset), Some(model)) = names else {

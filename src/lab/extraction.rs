@@ -261,7 +261,7 @@ impl<'a> ExtractionJob<'a> {
 }
 
 /// Reports what an earlier run had left, and a file system without locks.
-pub fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
+pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
         observer.info(&format!("{name}: {} groups were kept from an earlier run", filled.n_kept));
     }
@@ -273,7 +273,7 @@ pub fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observe
 }
 
 /// Notes a file system without locks.
-pub fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
+pub(super) fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
     if !is_locked {
         observer.note("this file system has no locks; let no second process write to the same folder");
     }

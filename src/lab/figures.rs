@@ -20,7 +20,7 @@ const SVG: &str = "svg";
 const PNG: &str = "png";
 
 /// The file names of a figure in a folder.
-pub fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
+pub(super) fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
     // A name may hold dots, so that no ending is replaced.
     [SVG, PNG].map(|ending| folder.join(format!("{name}.{ending}")))
 }
@@ -227,7 +227,7 @@ pub struct SavedNames {
 }
 
 /// The baselines of the R² at a hook point, in words; empty where none were scored.
-pub fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
+pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
         ("names only", NAMES_ONLY, None),

@@ -92,7 +92,7 @@ fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Res
 ///
 /// # Errors
 /// Those of its stages; what is complete by then is kept.
-pub fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
+pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
     experiment.probing.check()?;
     experiment.extraction.one_row()?;
     let pulled = experiment.pull.map_or(Ok(Vec::new()), |source| source.pull(lab, observer))?;

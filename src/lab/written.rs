@@ -5,17 +5,19 @@ use serde::{Deserialize, Deserializer};
 use std::str::FromStr;
 
 /// Reads a value as its flag writes it.
-pub fn written<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<T, D::Error> {
+pub(super) fn written<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<T, D::Error> {
     String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// Reads a value that may be missing.
-pub fn maybe<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn maybe<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     written(from).map(Some)
 }
 
 /// Reads a list of values as their flag writes each.
-pub fn each<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn each<'de, D: Deserializer<'de>, T: FromStr<Err = Error>>(from: D) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
     words.iter().map(|word| word.parse().map_err(serde::de::Error::custom)).collect()
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// The whole fixture; `tests/fixtures/probes/make.py` writes it with the versions.
 #[derive(Deserialize)]
-pub struct Fixture {
+pub(super) struct Fixture {
     pub ridge: Vec<RidgeCase>,
     pub scores: Vec<Scores>,
     pub places: Places,
@@ -16,7 +16,7 @@ pub struct Fixture {
 }
 
 #[derive(Deserialize)]
-pub struct RidgeCase {
+pub(super) struct RidgeCase {
     pub name: String,
     x: Vec<Vec<f64>>,
     y: Vec<Vec<f64>>,
@@ -31,20 +31,20 @@ pub struct RidgeCase {
 }
 
 #[derive(Deserialize)]
-pub struct RidgeFit {
+pub(super) struct RidgeFit {
     pub penalty: f64,
     #[serde(flatten)]
     pub fit: LinearFit,
 }
 
 #[derive(Deserialize)]
-pub struct LinearFit {
+pub(super) struct LinearFit {
     weights: Vec<Vec<f64>>,
     pub bias: Vec<f64>,
 }
 
 #[derive(Deserialize)]
-pub struct Scores {
+pub(super) struct Scores {
     pub truth: Vec<f64>,
     pub predicted: Vec<f64>,
     pub r2: f64,
@@ -55,7 +55,7 @@ pub struct Scores {
 }
 
 #[derive(Deserialize)]
-pub struct Places {
+pub(super) struct Places {
     truth: Vec<Vec<f64>>,
     predicted: Vec<Vec<f64>>,
     /// Metric, target, value.
@@ -68,7 +68,7 @@ pub struct Places {
 }
 
 #[derive(Deserialize)]
-pub struct Components {
+pub(super) struct Components {
     x: Vec<Vec<f64>>,
     y: Vec<Vec<f64>>,
     pub n_train: usize,
@@ -77,7 +77,7 @@ pub struct Components {
 }
 
 #[derive(Deserialize)]
-pub struct ComponentsFit {
+pub(super) struct ComponentsFit {
     pub k: usize,
     pub penalty: f64,
     #[serde(rename = "read")]
@@ -85,7 +85,7 @@ pub struct ComponentsFit {
 }
 
 #[derive(Deserialize)]
-pub struct ClassesCase {
+pub(super) struct ClassesCase {
     pub name: String,
     x: Vec<Vec<f64>>,
     pub labels: Vec<usize>,
@@ -99,59 +99,59 @@ pub struct ClassesCase {
 }
 
 impl Fixture {
-    pub fn load() -> Fixture {
+    pub(super) fn load() -> Fixture {
         serde_json::from_str(include_str!("../../tests/fixtures/probes/probes.json")).unwrap()
     }
 }
 
 impl RidgeCase {
-    pub fn x(&self) -> Array2<f64> {
+    pub(super) fn x(&self) -> Array2<f64> {
         matrix(&self.x)
     }
 
-    pub fn y(&self) -> Array2<f64> {
+    pub(super) fn y(&self) -> Array2<f64> {
         matrix(&self.y)
     }
 }
 
 impl LinearFit {
-    pub fn weights(&self) -> Array2<f64> {
+    pub(super) fn weights(&self) -> Array2<f64> {
         matrix(&self.weights)
     }
 }
 
 impl Places {
-    pub fn truth(&self) -> Array2<f64> {
+    pub(super) fn truth(&self) -> Array2<f64> {
         matrix(&self.truth)
     }
 
-    pub fn predicted(&self) -> Array2<f64> {
+    pub(super) fn predicted(&self) -> Array2<f64> {
         matrix(&self.predicted)
     }
 }
 
 impl Components {
-    pub fn x(&self) -> Array2<f64> {
+    pub(super) fn x(&self) -> Array2<f64> {
         matrix(&self.x)
     }
 
-    pub fn y(&self) -> Array2<f64> {
+    pub(super) fn y(&self) -> Array2<f64> {
         matrix(&self.y)
     }
 }
 
 impl ComponentsFit {
-    pub fn predicted(&self) -> Array2<f64> {
+    pub(super) fn predicted(&self) -> Array2<f64> {
         matrix(&self.predicted)
     }
 }
 
 impl ClassesCase {
-    pub fn x(&self) -> Array2<f64> {
+    pub(super) fn x(&self) -> Array2<f64> {
         matrix(&self.x)
     }
 
-    pub fn probabilities(&self) -> Array2<f64> {
+    pub(super) fn probabilities(&self) -> Array2<f64> {
         matrix(&self.probabilities)
     }
 }
@@ -162,27 +162,27 @@ fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
 
 /// Asserts equality to 1e-6, relative if the value is above 1.
 #[track_caller]
-pub fn assert_close(found: f64, expected: f64) {
+pub(super) fn assert_close(found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs().max(1.0);
     assert!(error < 1e-6, "found {found}, expected {expected}, error {error:e}");
 }
 
 /// Asserts equality to 1e-6, always relative.
 #[track_caller]
-pub fn assert_relative(found: f64, expected: f64, what: &str) {
+pub(super) fn assert_relative(found: f64, expected: f64, what: &str) {
     let error = (found - expected).abs() / expected.abs();
     assert!(error < 1e-6, "{what}: found {found}, expected {expected}, error {error:e}");
 }
 
 /// Five pairs with ties, and a resample of them as indices and as counts.
-pub struct ResampledPairs {
+pub(super) struct ResampledPairs {
     pub a: [f64; 5],
     pub b: [f64; 5],
     pub indices: [usize; 5],
     pub counts: [f64; 5],
 }
 
-pub const RESAMPLED_PAIRS: ResampledPairs = ResampledPairs {
+pub(super) const RESAMPLED_PAIRS: ResampledPairs = ResampledPairs {
     a: [3.0, 1.0, 2.0, 2.0, 5.0],
     b: [1.0, 1.0, 4.0, 3.0, 2.0],
     indices: [0, 0, 2, 4, 3],
@@ -191,13 +191,13 @@ pub const RESAMPLED_PAIRS: ResampledPairs = ResampledPairs {
 
 impl ResampledPairs {
     /// The resampled values of both sides.
-    pub fn listed(&self) -> [[f64; 5]; 2] {
+    pub(super) fn listed(&self) -> [[f64; 5]; 2] {
         [self.indices.map(|i| self.a[i]), self.indices.map(|i| self.b[i])]
     }
 }
 
 /// Random numbers between −0.5 and 0.5 that are the same in every run.
-pub fn noise(shape: [usize; 2], seed: u64) -> Array2<f64> {
+pub(super) fn noise(shape: [usize; 2], seed: u64) -> Array2<f64> {
     use rand::{Rng, SeedableRng};
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     Array2::from_shape_simple_fn(shape, || rng.random::<f64>() - 0.5)

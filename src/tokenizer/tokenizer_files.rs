@@ -64,7 +64,7 @@ impl TokenizerFiles {
     ///
     /// # Errors
     /// [`crate::Error::BadFile`] for a file that is not JSON or not text.
-    pub fn read(folder: &Path) -> Result<TokenizerFiles> {
+    pub(crate) fn read(folder: &Path) -> Result<TokenizerFiles> {
         let path = folder.join("tokenizer_config.json");
         let mut fields = json_object::read(&path)?;
         // Older folders name their tokens in special_tokens_map.json; newer ones list all in added_tokens_decoder.

@@ -22,7 +22,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub fn new(name: String, var: Var) -> Slot {
+    pub(super) fn new(name: String, var: Var) -> Slot {
         let n = var.elem_count();
         Slot { name, var, first: vec![0.0; n], second: vec![0.0; n] }
     }
@@ -36,7 +36,7 @@ pub(super) struct Adam {
 
 impl Adam {
     /// The gradients of a backward pass, in the order of the slots.
-    pub fn gradients(&self, store: &GradStore) -> Result<Vec<Vec<f32>>> {
+    pub(super) fn gradients(&self, store: &GradStore) -> Result<Vec<Vec<f32>>> {
         let of = |slot: &Slot| match store.get(&slot.var) {
             Some(grad) => grad.flatten_all()?.to_vec1(),
             None => Ok(vec![0.0; slot.first.len()]),
@@ -45,7 +45,7 @@ impl Adam {
     }
 
     /// Takes one step against the gradients.
-    pub fn step(&mut self, grads: Vec<Vec<f32>>, rate: f32) -> Result<()> {
+    pub(super) fn step(&mut self, grads: Vec<Vec<f32>>, rate: f32) -> Result<()> {
         self.step += 1;
         let squares: f64 = grads.iter().flatten().map(|g| f64::from(*g) * f64::from(*g)).sum();
         let shrink = (CLIP / squares.sqrt().max(1e-12) as f32).min(1.0);

@@ -7,7 +7,7 @@ use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 
 /// The token that begins and ends a text; its id is 0.
-pub const BOUNDARY: &str = "<|text|>";
+pub(super) const BOUNDARY: &str = "<|text|>";
 
 /// Trains a byte-level BPE tokenizer on some lines and returns its tokenizer.json.
 ///

@@ -17,7 +17,7 @@ pub(super) struct Relations {
 }
 
 impl Relations {
-    pub fn of(dataset: &Dataset) -> Relations {
+    pub(super) fn of(dataset: &Dataset) -> Relations {
         let points: Vec<[f64; 2]> = dataset
             .entities
             .iter()
@@ -46,7 +46,7 @@ impl Relations {
     /// The direction from `b` to `a`: one of eight winds, by differences in latitude and longitude.
     ///
     /// The difference in longitude is taken the short way round.
-    pub fn wind(&self, a: usize, b: usize) -> &'static str {
+    pub(super) fn wind(&self, a: usize, b: usize) -> &'static str {
         let north = self.points[a][0] - self.points[b][0];
         let east = (self.points[a][1] - self.points[b][1] + 540.0).rem_euclid(360.0) - 180.0;
         let sector = (east.atan2(north).to_degrees() / 45.0).round().rem_euclid(8.0) as usize;
@@ -54,12 +54,12 @@ impl Relations {
     }
 
     /// True if `a` is earlier than `b`.
-    pub fn is_before(&self, a: usize, b: usize) -> bool {
+    pub(super) fn is_before(&self, a: usize, b: usize) -> bool {
         self.points[a][0] < self.points[b][0]
     }
 
     /// Of `b` and `c` the one nearer to `a`, then the other.
-    pub fn nearer_first(&self, a: usize, b: usize, c: usize, kind: Target) -> (usize, usize) {
+    pub(super) fn nearer_first(&self, a: usize, b: usize, c: usize, kind: Target) -> (usize, usize) {
         let d = |x: usize| distance(kind, self.points[a], self.points[x]);
         if d(b) <= d(c) { (b, c) } else { (c, b) }
     }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const TOLERANCE: f32 = 5e-5;
 
 /// All checkpoints by their folders' names.
-pub fn checkpoints() -> Vec<String> {
+pub(crate) fn checkpoints() -> Vec<String> {
     let entries = std::fs::read_dir(root("tests/fixtures/models")).unwrap();
     let folders =
         entries.map(|entry| entry.unwrap()).filter(|entry| entry.path().join("config.json").is_file());

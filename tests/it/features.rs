@@ -14,7 +14,7 @@ const POINT: HookPoint = HookPoint::ResidPost(1);
 const KINDS: [&str; 6] = ["standard", "topk", "topk_rescaled", "jumprelu", "earlier_topk", "gemma_scope"];
 
 /// A small dictionary whose latent `i` has axis `i` as its direction, and one more latent along all axes.
-pub fn dictionary(point: HookPoint, d_in: usize, activation: SparseActivation) -> Arc<Dictionary> {
+pub(crate) fn dictionary(point: HookPoint, d_in: usize, activation: SparseActivation) -> Arc<Dictionary> {
     let mut w_enc = Array2::zeros((d_in, d_in + 1));
     w_enc.diag_mut().fill(1.0);
     w_enc.column_mut(d_in).fill(0.1);

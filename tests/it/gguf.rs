@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     root("tests/fixtures/gguf").join(format!("{name}.gguf"))
 }
 
@@ -42,14 +42,14 @@ impl Expected {
 }
 
 /// The logits of a text; for an encoder, which has no head in a GGUF file, the stream after its last block.
-pub fn logits(model: &Transformer, text: &[u32]) -> Tensor {
+pub(crate) fn logits(model: &Transformer, text: &[u32]) -> Tensor {
     let (forest, _) = model.forest(&[text.to_vec()]).unwrap();
     let last = model.forward(&forest, None, &mut NoHook).unwrap();
     if model.spec.head.is_none() { last } else { model.logits(&last).unwrap() }
 }
 
 /// The largest difference, relative to the largest value.
-pub fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
+pub(crate) fn relative(ours: &Tensor, theirs: &Tensor) -> f32 {
     let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let largest = |values: Vec<f32>| {
         assert!(values.iter().all(|x| x.is_finite()), "a value is not a number");
@@ -313,13 +313,13 @@ fn a_file_in_the_lab_is_found_by_its_name() {
 }
 
 /// The parts of a file, to be changed and written again.
-pub struct Parts {
+pub(crate) struct Parts {
     pub metadata: HashMap<String, Value>,
     pub tensors: HashMap<String, QTensor>,
 }
 
 impl Parts {
-    pub fn read(name: &str) -> Parts {
+    pub(crate) fn read(name: &str) -> Parts {
         let mut file = std::fs::File::open(fixture(name)).unwrap();
         let content = Content::read(&mut file).unwrap();
         let names: Vec<String> = content.tensor_infos.keys().cloned().collect();
@@ -329,22 +329,22 @@ impl Parts {
         Parts { metadata: content.metadata, tensors }
     }
 
-    pub fn set(mut self, key: &str, value: Value) -> Parts {
+    pub(crate) fn set(mut self, key: &str, value: Value) -> Parts {
         self.metadata.insert(key.into(), value);
         self
     }
 
-    pub fn without(mut self, key: &str) -> Parts {
+    pub(crate) fn without(mut self, key: &str) -> Parts {
         assert!(self.metadata.remove(key).is_some(), "{key}");
         self
     }
 
-    pub fn tensor(mut self, name: &str, values: &Tensor) -> Parts {
+    pub(crate) fn tensor(mut self, name: &str, values: &Tensor) -> Parts {
         self.tensors.insert(name.into(), QTensor::quantize(values, GgmlDType::F32).unwrap());
         self
     }
 
-    pub fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         let metadata: Vec<(&str, &Value)> = self.metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
         let tensors: Vec<(&str, &QTensor)> = self.tensors.iter().map(|(k, v)| (k.as_str(), v)).collect();
         gguf_file::write(&mut std::fs::File::create(path).unwrap(), &metadata, &tensors).unwrap();

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 const WEIGHTS: &str = "model.safetensors";
 
-pub fn pull(repo: &RepoId, settings: &HubSettings) -> mappa::Result<Snapshot> {
+pub(crate) fn pull(repo: &RepoId, settings: &HubSettings) -> mappa::Result<Snapshot> {
     snapshot(repo, settings, &mut Silent)
 }
 
-pub fn refused(settings: &HubSettings, parts: &[&str]) {
+pub(crate) fn refused(settings: &HubSettings, parts: &[&str]) {
     told(&pull(&tiny("main"), settings).unwrap_err(), parts);
 }
 
@@ -29,7 +29,7 @@ fn told(error: &mappa::Error, parts: &[&str]) {
 }
 
 /// Some weights that differ from byte to byte, larger than any buffer on the way.
-pub fn weights() -> Vec<u8> {
+pub(crate) fn weights() -> Vec<u8> {
     (0..700_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 

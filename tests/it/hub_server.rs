@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// One file of a repo.
 #[derive(Clone, Default)]
-pub struct Served {
+pub(crate) struct Served {
     /// Its content.
     pub bytes: Vec<u8>,
     /// Its etag, which identifies the content.
@@ -21,7 +21,7 @@ pub struct Served {
 
 /// A request that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// `hub`, or `cdn` for the second server.
     pub of: &'static str,
     /// GET or HEAD.
@@ -36,7 +36,7 @@ pub struct Asked {
 
 /// The hub's content and its faults.
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     /// Branches and tags.
     pub revisions: BTreeMap<String, String>,
     /// Files by commit and name.
@@ -64,26 +64,26 @@ pub struct State {
 }
 
 /// The running hub.
-pub struct Hub {
+pub(crate) struct Hub {
     state: Arc<Mutex<State>>,
     port: u16,
 }
 
-pub const COMMIT: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
+pub(crate) const COMMIT: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
 /// A file whose etag is the SHA-256 of its content, as for large files.
-pub fn large(bytes: &[u8]) -> Served {
+pub(crate) fn large(bytes: &[u8]) -> Served {
     Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes), large: true }
 }
 
 /// A file whose etag is 40 digits, as for small files.
-pub fn small(bytes: &[u8]) -> Served {
+pub(crate) fn small(bytes: &[u8]) -> Served {
     Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes)[..40].into(), large: false }
 }
 
 impl Hub {
     /// The repo `lab/tiny` of the fixture.
-    pub fn fixture() -> Hub {
+    pub(crate) fn fixture() -> Hub {
         let text = std::fs::read(super::root("tests/fixtures/hub/repo.json")).unwrap();
         let repo: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let object = |value: &serde_json::Value| value.as_object().unwrap().clone();
@@ -108,13 +108,13 @@ impl Hub {
     }
 
     /// A repo with a config, a tokenizer, and these files, at one commit.
-    pub fn with(files: &[(&str, Served)]) -> Hub {
+    pub(crate) fn with(files: &[(&str, Served)]) -> Hub {
         let basics = [("config.json", small(b"{}")), ("tokenizer.json", small(b"{ }"))];
         Hub::exactly(&[&basics[..], files].concat())
     }
 
     /// A repo with these files only.
-    pub fn exactly(files: &[(&str, Served)]) -> Hub {
+    pub(crate) fn exactly(files: &[(&str, Served)]) -> Hub {
         let files = files.iter().map(|(name, file)| (name.to_string(), file.clone())).collect();
         let (revisions, commits) = ([("main".into(), COMMIT.into())].into(), [(COMMIT.into(), files)].into());
         Hub::start(State { revisions, commits, ..State::default() })
@@ -139,28 +139,28 @@ impl Hub {
     }
 
     /// The content and the faults, to be changed.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     /// The address of the hub.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// The requests since the last call.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.state().asked)
     }
 
     /// The requests for content since the last call.
-    pub fn fetched(&self) -> Vec<Asked> {
+    pub(crate) fn fetched(&self) -> Vec<Asked> {
         let body = |asked: &Asked| asked.method == "GET" && !asked.path.starts_with("/api/");
         self.asked().into_iter().filter(body).collect()
     }
 
     /// Settings for this hub, with a cache in a folder.
-    pub fn settings(&self, cache: &Path) -> HubSettings {
+    pub(crate) fn settings(&self, cache: &Path) -> HubSettings {
         HubSettings {
             cache: cache.to_path_buf(),
             endpoint: self.endpoint(),
@@ -174,7 +174,7 @@ impl Hub {
 }
 
 /// The fixture's repo, at a revision.
-pub fn tiny(revision: &str) -> RepoId {
+pub(crate) fn tiny(revision: &str) -> RepoId {
     format!("lab/tiny@{revision}").parse().unwrap()
 }
 

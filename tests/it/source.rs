@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 /// One `.rs` file.
-pub struct Source {
+pub(crate) struct Source {
     /// The path from the repository's root, with `/`.
     pub path: String,
     /// The file as it stands.
@@ -19,13 +19,13 @@ pub struct Source {
 
 impl Source {
     /// A source by path and text, as if it were a file.
-    pub fn new(path: &str, text: &str) -> Source {
+    pub(crate) fn new(path: &str, text: &str) -> Source {
         let code = blank(text);
         Source { path: path.into(), text: text.into(), shipped: without_tests(&code), code }
     }
 
     /// Every file under `src/` and `tests/`, in order of path.
-    pub fn all() -> Vec<Source> {
+    pub(crate) fn all() -> Vec<Source> {
         let mut paths = Vec::new();
         ["src", "tests"].iter().for_each(|folder| walk(&root(folder), &mut paths));
         paths.retain(|path| path.ends_with(".rs"));
@@ -40,7 +40,7 @@ impl Source {
     }
 
     /// The top-level module the file belongs to; the binary's files are `cli`, the library's root is `lib`.
-    pub fn module(&self) -> Option<&str> {
+    pub(crate) fn module(&self) -> Option<&str> {
         let name = self.path.strip_prefix("src/")?.split('/').next()?;
         Some(if name == "main.rs" { "cli" } else { name.trim_end_matches(".rs") })
     }
@@ -52,7 +52,7 @@ impl Source {
     }
 
     /// The top-level modules that the shipped code names; what the library re-exports counts as `error`.
-    pub fn modules_used(&self) -> BTreeSet<String> {
+    pub(crate) fn modules_used(&self) -> BTreeSet<String> {
         let library = if self.module() == Some("cli") { "mappa::" } else { "crate::" };
         let up = "super::".repeat(self.depth().max(1));
         let mut used = BTreeSet::new();
@@ -72,7 +72,7 @@ impl Source {
     }
 
     /// Which of these crates the shipped code names.
-    pub fn crates_used<'a>(&self, crates: &'a [String]) -> BTreeSet<&'a str> {
+    pub(crate) fn crates_used<'a>(&self, crates: &'a [String]) -> BTreeSet<&'a str> {
         let named = |name: &str| {
             words(&self.shipped, &format!("{name}::"))
                 .chain(words(&self.shipped, &format!("use {name};")))
@@ -82,13 +82,13 @@ impl Source {
     }
 
     /// Lines of code before the first `#[cfg(test)]`: neither blank nor comments.
-    pub fn code_lines(&self) -> usize {
+    pub(crate) fn code_lines(&self) -> usize {
         let end = self.code.find("#[cfg(test)]").unwrap_or(self.code.len());
         self.code[..end].lines().filter(|line| !line.trim().is_empty()).count()
     }
 
     /// The doc lines that begin a docstring with a relative or interrogative word, by their numbers.
-    pub fn relative_docs(&self) -> Vec<(usize, &str)> {
+    pub(crate) fn relative_docs(&self) -> Vec<(usize, &str)> {
         const WORDS: [&str; 8] = ["what", "which", "whether", "where", "how", "who", "whose", "whom"];
         let begins = |line: &str| {
             let text = line.trim_start().strip_prefix("///").or(line.trim_start().strip_prefix("//!"))?;
@@ -99,14 +99,14 @@ impl Source {
             let first = text.split(|c: char| !c.is_alphabetic()).next()?.to_lowercase();
             Some(WORDS.contains(&first.as_str()))
         };
-        let is_doc =
-            |line: &str| line.trim_start().starts_with("///") || line.trim_start().starts_with("//!");
+        let kind = |line: &str| {
+            let line = line.trim_start().to_string();
+            ["///", "//!"].into_iter().find(|kind| line.starts_with(kind))
+        };
         let lines: Vec<&str> = self.text.lines().collect();
         let is_first = |at: usize| {
-            let before = at.checked_sub(1).map(|at| lines[at]);
-            !before.is_some_and(is_doc)
-                || before.is_some_and(|line| line.trim().len() == 3)
-                || lines[at].contains("- `")
+            let before = at.checked_sub(1).map_or("", |at| lines[at]);
+            kind(before) != kind(lines[at]) || before.trim().len() == 3 || lines[at].contains("- `")
         };
         (0..lines.len())
             .filter(|at| is_first(*at) && begins(lines[*at]) == Some(true))
@@ -115,7 +115,7 @@ impl Source {
     }
 
     /// The functions with a parameter that is a tuple pattern.
-    pub fn tuple_parameters(&self) -> Vec<String> {
+    pub(crate) fn tuple_parameters(&self) -> Vec<String> {
         let parameters = |at: usize| {
             let name = ident(&self.code[at + 3..])?;
             let open = at + self.code[at..].find('(')?;
@@ -138,7 +138,7 @@ impl Source {
     }
 
     /// The names of the public types that the shipped code defines.
-    pub fn public_types(&self) -> Vec<&str> {
+    pub(crate) fn public_types(&self) -> Vec<&str> {
         let of_kind = |kind: &'static str| {
             let begin = |at: usize| ident(&self.shipped[at + kind.len()..]);
             words(&self.shipped, kind).filter_map(begin).collect::<Vec<_>>()
@@ -147,7 +147,7 @@ impl Source {
     }
 
     /// Every function that has a body: its name, and its lines from `fn` to the closing brace.
-    pub fn functions(&self) -> Vec<(String, usize)> {
+    pub(crate) fn functions(&self) -> Vec<(String, usize)> {
         let body = |at: usize| {
             let name = ident(&self.code[at + 3..])?;
             let item = item(&self.code, at);
@@ -176,7 +176,7 @@ impl Source {
 }
 
 /// Every file below a folder, as paths from the repository's root.
-pub fn walk(folder: &Path, out: &mut Vec<String>) {
+pub(crate) fn walk(folder: &Path, out: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
@@ -188,7 +188,7 @@ pub fn walk(folder: &Path, out: &mut Vec<String>) {
 }
 
 /// Where a text stands in some code as a whole word.
-pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let alone = move |at: usize| {
         let ends = word.ends_with(is_word) && code[at + word.len()..].starts_with(is_word);
@@ -248,7 +248,7 @@ fn without_tests(code: &str) -> String {
 }
 
 /// Blanks comments, strings and characters; lines stay where they are, letters outside ASCII become `_`.
-pub fn blank(text: &str) -> String {
+pub(crate) fn blank(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out: Vec<u8> = bytes.iter().map(|b| if b.is_ascii() { *b } else { b'_' }).collect();
     let mut at = 0;

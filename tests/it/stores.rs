@@ -24,7 +24,7 @@ const N_ENTITIES: usize = 240;
 const POOLINGS: [Pooling; 5] = [Pooling::Last, Pooling::First, Pooling::Mean, Pooling::Max, Pooling::Every];
 
 /// A small model and a dataset of towns.
-pub struct Bench {
+pub(crate) struct Bench {
     transformer: Transformer,
     tokenizer: Tokenizer,
     dataset: Dataset,
@@ -32,7 +32,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new(direction: AttentionDirection) -> Bench {
+    pub(crate) fn new(direction: AttentionDirection) -> Bench {
         let name =
             |i: usize| format!("{} {:04}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 10_000, i % 7);
         let rows: String = (0..N_ENTITIES).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -46,7 +46,7 @@ impl Bench {
         Bench { transformer: untrained(&spec, 1).unwrap(), tokenizer, dataset, prompt }
     }
 
-    pub fn prepared(&self, recording: Recording, shard: Option<Shard>) -> Prepared<'_> {
+    pub(crate) fn prepared(&self, recording: Recording, shard: Option<Shard>) -> Prepared<'_> {
         let model = TextModel { transformer: &self.transformer, tokenizer: &self.tokenizer };
         let texts = PromptedDataset { dataset: &self.dataset, prompt: &self.prompt };
         Prepared::new(model, texts, recording, division(shard)).unwrap()
@@ -56,7 +56,7 @@ impl Bench {
         &self.transformer.spec
     }
 
-    pub fn points(&self) -> Vec<HookPoint> {
+    pub(crate) fn points(&self) -> Vec<HookPoint> {
         HookPoint::choose(
             "embed,blocks.*.hook_resid_post,blocks.0.attn.hook_z,*.hook_post",
             &self.spec().hook_points(),
@@ -65,28 +65,28 @@ impl Bench {
     }
 }
 
-pub fn division(shard: Option<Shard>) -> Division {
+pub(crate) fn division(shard: Option<Shard>) -> Division {
     Division { batch_tokens: 50, shard }
 }
 
 /// The inputs of a store, without the run's date.
-pub fn card(recording: Recording, shard: Option<Shard>) -> Card {
+pub(crate) fn card(recording: Recording, shard: Option<Shard>) -> Card {
     division(shard).describe(recording.describe(Card::default().input("dataset", "towns")))
 }
 
 /// An observer that stops the work when it has been asked often enough.
-pub struct StopAfter {
+pub(crate) struct StopAfter {
     left: Cell<usize>,
     /// The detail of the first report.
     first: Option<String>,
 }
 
 impl StopAfter {
-    pub fn asked(left: usize) -> StopAfter {
+    pub(crate) fn asked(left: usize) -> StopAfter {
         StopAfter { left: Cell::new(left), first: None }
     }
 
-    pub fn never() -> StopAfter {
+    pub(crate) fn never() -> StopAfter {
         StopAfter::asked(usize::MAX)
     }
 }
@@ -102,12 +102,12 @@ impl Observer for StopAfter {
     }
 }
 
-pub fn new_store(lab: &Path) -> ActivationStore {
+pub(crate) fn new_store(lab: &Path) -> ActivationStore {
     ActivationStore::new(lab, "m", "towns", "empty")
 }
 
 /// Every file of a store, without hidden ones, by name.
-pub fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
     let seen = entries.filter(|entry| !name(entry).starts_with('.'));
@@ -128,7 +128,12 @@ fn assert_same(found: &ActivationStore, expected: &ActivationStore) {
     }
 }
 
-pub fn filled(lab: &Path, bench: &Bench, recording: Recording, points: &[HookPoint]) -> ActivationStore {
+pub(crate) fn filled(
+    lab: &Path,
+    bench: &Bench,
+    recording: Recording,
+    points: &[HookPoint],
+) -> ActivationStore {
     let store = new_store(lab);
     let filled = store
         .extract(&bench.prepared(recording, None), points, &card(recording, None), &mut StopAfter::never())

@@ -13,7 +13,7 @@ struct Modules<'a> {
 }
 
 /// Returns each circle of files as a sentence that names them; a `mod.rs` may name the files of its own folder.
-pub fn circles(sources: &[Source]) -> Vec<String> {
+pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
     let modules = Modules::of(sources);
     let arrow = |source: &Source| {
         let mut used = modules.files_used(source);

@@ -51,7 +51,7 @@ fn within_seconds(spec: &Spec) -> usize {
 impl Batches {
     /// Sorts the texts by tokens, so that texts of one prefix are neighbours, and cuts them where a batch would have
     /// more than `batch_tokens` distinct tokens.
-    pub fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
+    pub(crate) fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by(|a, b| texts[*a].cmp(texts[*b]).then(a.cmp(b)));
         let mut batches: Vec<Batch> = Vec::new();
@@ -75,22 +75,22 @@ impl Batches {
     }
 
     /// The batches' runs of the ordered texts.
-    pub fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+    pub(crate) fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.batches.iter().map(|batch| batch.entities.clone())
     }
 
     /// The entities of a batch, in the order of their tokens.
-    pub fn entities(&self, batch: usize) -> &[usize] {
+    pub(crate) fn entities(&self, batch: usize) -> &[usize] {
         &self.order[self.batches[batch].entities.clone()]
     }
 
     /// The number of distinct tokens of some batches.
-    pub fn n_tokens(&self, batches: Range<usize>) -> usize {
+    pub(crate) fn n_tokens(&self, batches: Range<usize>) -> usize {
         self.batches[batches].iter().map(|batch| batch.n_tokens).sum()
     }
 
     /// The batches of a shard: a run of whole batches, with as even a share of the tokens as these allow.
-    pub fn of_shard(&self, shard: Option<Shard>) -> Range<usize> {
+    pub(crate) fn of_shard(&self, shard: Option<Shard>) -> Range<usize> {
         let n = self.batches.len();
         let Some(shard) = shard else { return 0..n };
         let total = self.n_tokens(0..n) as u128;

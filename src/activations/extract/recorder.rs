@@ -33,7 +33,7 @@ pub(super) struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     /// Lays out a batch as a forest.
-    pub fn new(
+    pub(super) fn new(
         prepared: &'a Prepared<'a>,
         points: &'a [HookPoint],
         batch: usize,
@@ -54,7 +54,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Runs the pass, with the cached output of block 0.
-    pub fn pass(&mut self, first: Option<&TokenCache>) -> Result<()> {
+    pub(super) fn pass(&mut self, first: Option<&TokenCache>) -> Result<()> {
         let forest = self.forest.clone();
         self.prepared.model.transformer.forward_with_cache(&forest, first, self)?;
         if self.n_points == self.points.len() {

@@ -46,7 +46,7 @@ struct Layout {
 
 impl Shape {
     /// Bytes of a row.
-    pub fn row_bytes(self) -> usize {
+    pub(super) fn row_bytes(self) -> usize {
         self.width * self.dtype.size()
     }
 
@@ -70,7 +70,7 @@ impl Shape {
     }
 
     /// The length of the whole file.
-    pub fn file_bytes(self) -> u64 {
+    pub(super) fn file_bytes(self) -> u64 {
         self.header().len() as u64 + self.n_bytes()
     }
 }
@@ -90,7 +90,7 @@ impl Layout {
 
 impl ArrayWriter {
     /// Creates the file in its full length, so that a full disk is reported before anything is computed.
-    pub fn create(path: &Path, shape: Shape) -> Result<ArrayWriter> {
+    pub(super) fn create(path: &Path, shape: Shape) -> Result<ArrayWriter> {
         let length = shape.file_bytes();
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let mut file = opened.map_err(write_error("open", path, length))?;
@@ -106,7 +106,7 @@ impl ArrayWriter {
     }
 
     /// Opens the file of an earlier run; `None` if there is none of this shape.
-    pub fn open(path: &Path, shape: Shape) -> Result<Option<ArrayWriter>> {
+    pub(super) fn open(path: &Path, shape: Shape) -> Result<Option<ArrayWriter>> {
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(Error::io("open", path))?,
@@ -119,7 +119,7 @@ impl ArrayWriter {
     }
 
     /// Writes rows, the first of which has the number `first`.
-    pub fn write_rows(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write_rows(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
         let start = self.layout.bytes_of(&(first..first)).start;
         let failed = |e| write_error("write", &self.path, bytes.len() as u64)(e);
         self.file.seek(SeekFrom::Start(start)).map_err(Error::io("write", &self.path))?;
@@ -127,7 +127,7 @@ impl ArrayWriter {
     }
 
     /// Reads rows back, encoded.
-    pub fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
+    pub(super) fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
         self.read(self.layout.bytes_of(rows))
     }
 
@@ -142,7 +142,7 @@ impl ArrayWriter {
     }
 
     /// Syncs the file: all rows written so far are then on the disk.
-    pub fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(write_error("sync", &self.path, self.layout.shape.file_bytes()))
     }
 }
@@ -152,7 +152,7 @@ impl<'a> ArrayReader<'a> {
     ///
     /// # Errors
     /// [`Error::Io`] if there is none; [`Error::BadFile`] if it is damaged.
-    pub fn open(files: &'a Files, name: &str) -> Result<ArrayReader<'a>> {
+    pub(super) fn open(files: &'a Files, name: &str) -> Result<ArrayReader<'a>> {
         let wrong = |found: String| {
             let expected = "activations as mappa extract writes them; move the file away and extract again";
             Error::bad_file(files.path(name), found, expected)
@@ -178,17 +178,17 @@ impl<'a> ArrayReader<'a> {
     }
 
     /// The array's shape and number format.
-    pub fn shape(&self) -> Shape {
+    pub(super) fn shape(&self) -> Shape {
         self.layout.shape
     }
 
     /// The bytes of the file before the rows.
-    pub fn header(&self) -> Result<Vec<u8>> {
+    pub(super) fn header(&self) -> Result<Vec<u8>> {
         self.files.load_part(&self.name, 0..self.layout.start)
     }
 
     /// Reads rows, encoded.
-    pub fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
+    pub(super) fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
         let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;
         if bytes.len() < rows.len() * self.shape().row_bytes() {
             let found = format!("an end before row {}", rows.end);

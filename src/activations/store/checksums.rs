@@ -37,7 +37,7 @@ pub(super) struct Checksums {
 
 impl Checksums {
     /// Reads the checksums; an empty list without the file.
-    pub fn load(files: &Files) -> Result<Checksums> {
+    pub(super) fn load(files: &Files) -> Result<Checksums> {
         if files.size(CHECKSUMS)?.is_none() {
             return Ok(Checksums::default());
         }
@@ -52,7 +52,7 @@ impl Checksums {
     }
 
     /// Computes the checksums of files, several at once, in place of earlier ones.
-    pub fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
+    pub(super) fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
         let line = |(files, name): &(&Files, String)| {
             let bytes = files.size(name)?.unwrap_or(0);
             Ok(Line { file: name.clone(), bytes, sha256: files.sha256(name)? })
@@ -64,7 +64,7 @@ impl Checksums {
     }
 
     /// Writes the checksums: hook points in the order of the pass, then the spans.
-    pub fn save(&mut self, files: &Files) -> Result<()> {
+    pub(super) fn save(&mut self, files: &Files) -> Result<()> {
         self.lines.sort_by_key(|line| point_of(&line.file).map_or((1, None), |p| (0, Some((p.layer(), p)))));
         let mut writer = csv::Writer::from_writer(Vec::new());
         for line in &self.lines {
@@ -74,7 +74,7 @@ impl Checksums {
     }
 
     /// The hook points that are listed and have their files, in the order of the pass.
-    pub fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
+    pub(super) fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
         let mut points = Vec::new();
         for line in &self.lines {
             let Some(point) = point_of(&line.file) else { continue };
@@ -86,7 +86,7 @@ impl Checksums {
     }
 
     /// Refuses a file if `sha256`, as it was read, differs from its listed checksum.
-    pub fn check(&self, files: &Files, name: &str, sha256: &str) -> Result<()> {
+    pub(super) fn check(&self, files: &Files, name: &str, sha256: &str) -> Result<()> {
         match self.lines.iter().find(|line| line.file == name) {
             Some(line) if line.sha256 == sha256 => Ok(()),
             Some(line) => {
@@ -100,7 +100,7 @@ impl Checksums {
     }
 
     /// Reads every file again, and reports each verdict.
-    pub fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
+    pub(super) fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         for line in &self.lines {
             let verdict = match files.size(&line.file)? {
                 None => Verdict::Missing,

@@ -23,17 +23,17 @@ pub(super) struct Files {
 
 impl Files {
     /// The files of a folder, which need not exist yet.
-    pub fn new(root: &Path) -> Files {
+    pub(super) fn new(root: &Path) -> Files {
         Files { root: root.to_path_buf(), objects: None }
     }
 
     /// The same files, the finished ones in an object store.
-    pub fn kept_in(self, objects: ObjectFolder) -> Files {
+    pub(super) fn kept_in(self, objects: ObjectFolder) -> Files {
         Files { objects: Some(objects), ..self }
     }
 
     /// The place of a file, for messages.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         match &self.objects {
             Some(objects) => objects.path(name),
             None if name.is_empty() => self.root.clone(),
@@ -42,17 +42,17 @@ impl Files {
     }
 
     /// The folder of unfinished files, on a disk.
-    pub fn staging(&self) -> PathBuf {
+    pub(super) fn staging(&self) -> PathBuf {
         self.root.join(STAGING)
     }
 
     /// The files of a folder within this one.
-    pub fn below(&self, folder: &str) -> Files {
+    pub(super) fn below(&self, folder: &str) -> Files {
         Files { root: self.root.join(folder), objects: self.objects.as_ref().map(|o| o.below(folder)) }
     }
 
     /// The names of the files and folders in this one, in order; none if it does not exist.
-    pub fn names(&self) -> Result<Vec<String>> {
+    pub(super) fn names(&self) -> Result<Vec<String>> {
         if let Some(objects) = &self.objects {
             return objects.names();
         }
@@ -70,7 +70,7 @@ impl Files {
     }
 
     /// Removes the temporary files of a program that was killed while it moved a file to its place.
-    pub fn clean_up(&self) -> Result<()> {
+    pub(super) fn clean_up(&self) -> Result<()> {
         if self.objects.is_some() {
             return Ok(()); // An object store has no partial objects.
         }
@@ -82,7 +82,7 @@ impl Files {
     }
 
     /// The length of a file; `None` if there is none.
-    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+    pub(super) fn size(&self, name: &str) -> Result<Option<u64>> {
         if let Some(objects) = &self.objects {
             return objects.size(name);
         }
@@ -95,7 +95,7 @@ impl Files {
     }
 
     /// Reads a whole file.
-    pub fn load(&self, name: &str) -> Result<Vec<u8>> {
+    pub(super) fn load(&self, name: &str) -> Result<Vec<u8>> {
         match &self.objects {
             Some(objects) => objects.load(name),
             None => artefact::load_bytes(&self.path(name)),
@@ -103,7 +103,7 @@ impl Files {
     }
 
     /// Reads a card; `None` if there is none.
-    pub fn card(&self, name: &str) -> Result<Option<Card>> {
+    pub(super) fn card(&self, name: &str) -> Result<Option<Card>> {
         match self.size(name)? {
             Some(_) => Card::parse(&self.path(name), &self.load(name)?).map(Some),
             None => Ok(None),
@@ -111,7 +111,7 @@ impl Files {
     }
 
     /// Reads a range of a file's bytes, which begins before its end; fewer bytes where it ends earlier.
-    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+    pub(super) fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         if let Some(objects) = &self.objects {
             return objects.load_part(name, range);
         }
@@ -125,7 +125,7 @@ impl Files {
     }
 
     /// The SHA-256 of a file, in hexadecimal.
-    pub fn sha256(&self, name: &str) -> Result<String> {
+    pub(super) fn sha256(&self, name: &str) -> Result<String> {
         // Some object stores refuse a range that begins at the end, so none is requested there.
         let (mut hasher, mut at, size) = (Sha256::new(), 0, self.size(name)?);
         loop {
@@ -139,7 +139,7 @@ impl Files {
     }
 
     /// Writes a small file, completely or not at all.
-    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
         if let Some(objects) = &self.objects {
             return objects.save(name, bytes);
         }
@@ -150,7 +150,7 @@ impl Files {
     }
 
     /// Moves a staged file to its place.
-    pub fn adopt(&self, staged: &Path, name: &str) -> Result<()> {
+    pub(super) fn adopt(&self, staged: &Path, name: &str) -> Result<()> {
         if let Some(objects) = &self.objects {
             objects.upload(staged, name)?;
             return std::fs::remove_file(staged).map_err(Error::io("remove", staged));
@@ -161,7 +161,7 @@ impl Files {
     }
 
     /// Syncs the names of finished files to the disk.
-    pub fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         match &self.objects {
             Some(_) => Ok(()),
             None => sync_folder(&self.root),

@@ -17,7 +17,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens the journal; an incomplete last line is dropped, and its part is done again.
-    pub fn open(path: &Path) -> Result<Journal> {
+    pub(super) fn open(path: &Path) -> Result<Journal> {
         let text = match std::fs::read(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
             bytes => String::from_utf8_lossy(&bytes.map_err(Error::io("read", path))?).into_owned(),
@@ -34,12 +34,12 @@ impl Journal {
     }
 
     /// The parts and their checksums.
-    pub fn lines(&self) -> &BTreeMap<usize, String> {
+    pub(super) fn lines(&self) -> &BTreeMap<usize, String> {
         &self.lines
     }
 
     /// Adds a part; its line is on the disk when this returns.
-    pub fn append(&mut self, part: usize, checksum: &str) -> Result<()> {
+    pub(super) fn append(&mut self, part: usize, checksum: &str) -> Result<()> {
         let line = line(part, checksum);
         let mut write = || {
             self.file.write_all(line.as_bytes())?;
@@ -51,7 +51,7 @@ impl Journal {
     }
 
     /// Removes parts, so that they are done again.
-    pub fn remove(&mut self, parts: &[usize]) -> Result<()> {
+    pub(super) fn remove(&mut self, parts: &[usize]) -> Result<()> {
         if parts.is_empty() {
             return Ok(());
         }

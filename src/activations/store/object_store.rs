@@ -40,7 +40,7 @@ impl ObjectFolder {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a malformed address, or an unusable key.
-    pub fn open(address: &str) -> Result<ObjectFolder> {
+    pub(super) fn open(address: &str) -> Result<ObjectFolder> {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
@@ -61,18 +61,18 @@ impl ObjectFolder {
     }
 
     /// A folder within this one.
-    pub fn below(&self, folder: &str) -> ObjectFolder {
+    pub(super) fn below(&self, folder: &str) -> ObjectFolder {
         let below = folder.split('/').fold(self.folder.clone(), |key, part| key.join(part));
         ObjectFolder { folder: below, address: format!("{}/{folder}", self.address), ..self.clone() }
     }
 
     /// The place of an object, for messages.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.address.clone().into() } else { format!("{}/{name}", self.address).into() }
     }
 
     /// The names of the objects and folders in this one, in order.
-    pub fn names(&self) -> Result<Vec<String>> {
+    pub(super) fn names(&self) -> Result<Vec<String>> {
         let listed = self.wait(self.store.list_with_delimiter(Some(&self.folder)));
         let listed = listed.map_err(|e| self.failed("list", "", e))?;
         let objects = listed.objects.iter().map(|object| &object.location);
@@ -85,7 +85,7 @@ impl ObjectFolder {
     }
 
     /// The length of an object; `None` if there is none.
-    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+    pub(super) fn size(&self, name: &str) -> Result<Option<u64>> {
         match self.wait(self.store.head(&self.folder.clone().join(name))) {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -94,28 +94,28 @@ impl ObjectFolder {
     }
 
     /// Reads a whole object.
-    pub fn load(&self, name: &str) -> Result<Vec<u8>> {
+    pub(super) fn load(&self, name: &str) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
         let read = self.wait(async { self.store.get(&key).await?.bytes().await });
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
     /// Reads a range of an object's bytes, which begins before its end; fewer bytes where it ends earlier.
-    pub fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+    pub(super) fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
         let read = self.wait(self.store.get_range(&key, range));
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
     /// Writes a small object.
-    pub fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(super) fn save(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let key = self.folder.clone().join(name);
         let written = self.wait(self.store.put(&key, bytes.to_vec().into()));
         written.map(drop).map_err(|e| self.failed("write", name, e))
     }
 
     /// Writes a file as an object, part by part.
-    pub fn upload(&self, from: &Path, name: &str) -> Result<()> {
+    pub(super) fn upload(&self, from: &Path, name: &str) -> Result<()> {
         let mut file = File::open(from).map_err(Error::io("read", from))?;
         let key = self.folder.clone().join(name);
         let failed = |e| self.failed("write", name, e);

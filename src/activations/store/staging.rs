@@ -39,7 +39,7 @@ impl<'a> Staging<'a> {
     /// # Errors
     /// [`Error::CardMismatch`] if the earlier run had other inputs; [`Error::DiskFull`] with the bytes
     /// that are needed and free, before anything is computed.
-    pub fn open(
+    pub(super) fn open(
         files: &'a Files,
         card: &Card,
         parts: &str,
@@ -96,7 +96,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Removes the files of a run that was killed at its very end, or before its first part. The caller holds the lock.
-    pub fn clean_up(files: &Files) -> Result<()> {
+    pub(super) fn clean_up(files: &Files) -> Result<()> {
         files.clean_up()?;
         let folder = files.staging();
         let card = Card::load(&folder.join(CARD))?;
@@ -112,7 +112,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
-    pub fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
+    pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
             return Ok(0); // All parts were there when the first file was moved to its place.
         }
@@ -136,17 +136,23 @@ impl<'a> Staging<'a> {
     }
 
     /// The hook points of the arrays.
-    pub fn points(&self) -> Vec<HookPoint> {
+    pub(super) fn points(&self) -> Vec<HookPoint> {
         self.arrays.keys().copied().collect()
     }
 
     /// True if a part is on the disk.
-    pub fn has(&self, part: usize) -> bool {
+    pub(super) fn has(&self, part: usize) -> bool {
         self.journal.lines().contains_key(&part)
     }
 
     /// Writes rows of a part; several parts may be under way.
-    pub fn put(&mut self, part: usize, point: HookPoint, first_row: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn put(
+        &mut self,
+        part: usize,
+        point: HookPoint,
+        first_row: usize,
+        bytes: &[u8],
+    ) -> Result<()> {
         let Some(Some(array)) = self.arrays.get_mut(&point) else {
             return Err(Error::Internal(format!("no file for {point}")));
         };
@@ -155,7 +161,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Ends a part: when this returns, its rows and its line in the journal are on the disk.
-    pub fn end(&mut self, part: usize) -> Result<()> {
+    pub(super) fn end(&mut self, part: usize) -> Result<()> {
         self.sync()?;
         // A hook point without rows of the part has the hash of no bytes.
         let mut hashers = self.hashers.remove(&part).unwrap_or_default();
@@ -180,7 +186,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Moves the arrays to their places, and writes the other files, the card last.
-    pub fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
+    pub(super) fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
         let Staging { files, folder, arrays, .. } = self;
         let (mut checksums, staging) = (Checksums::load(files)?, Files::new(&folder));
         // Read on the disk where they were written, before an upload.

@@ -3,11 +3,11 @@
 use mappa::results::LatentGroupRow;
 
 /// The heads of the cells of [`cells_of`].
-pub const HEADS: [&str; 8] =
+pub(super) const HEADS: [&str; 8] =
     ["group", "F1 train", "test: n", "precision", "recall", "F1", "average precision", "by chance"];
 
 /// A match as cells of a table.
-pub fn cells_of(row: &LatentGroupRow) -> Vec<String> {
+pub(super) fn cells_of(row: &LatentGroupRow) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
     let share = row.share.map_or("–".into(), |share| format!("{share:.3}"));
     vec![

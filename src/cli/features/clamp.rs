@@ -23,7 +23,7 @@ use mappa::steering::TokenChoice;
 ///   mappa features clamp DICT --dataset historical_figure --column age --template "{} is from the age of"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Clamp {
+pub(super) struct Clamp {
     #[command(flatten)]
     source: Source,
     /// The text that is continued about each entity.
@@ -54,7 +54,7 @@ pub struct Clamp {
 
 impl Clamp {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let loaded = self.source.load(lab, self.smallest, observer)?;
         let (model, dictionary, prompted) = (&loaded.model, &loaded.dictionary, &loaded.prompted);

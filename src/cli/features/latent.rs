@@ -10,7 +10,7 @@ use mappa::steering::raised_and_lowered;
 const SHOWN: usize = 6;
 
 /// Prints a latent's entities, groups and tokens.
-pub fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> {
+pub(super) fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> {
     let (active, dataset) = (&listing.active, listing.dataset());
     println!(
         "\nlatent {latent}: active on {} entities (density {:.4}), greatest activation {:.3}",

@@ -30,7 +30,7 @@ const NAMED: usize = 3;
 ///     --dataset world_place --text book.txt
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     source: Source,
     /// Groups with fewer training entities are left out: a latent that fits three may do so by chance.
@@ -52,7 +52,7 @@ pub struct List {
 
 impl List {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let loaded = self.source.load(lab, self.smallest, observer)?;
         if let Some(latent) = self.latent.filter(|latent| *latent >= loaded.dictionary.d_sae()) {

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 /// Sparse dictionaries (sparse autoencoders): the entities of their latents, and the effect of clamping them.
 #[derive(clap::Args)]
-pub struct Features {
+pub(super) struct Features {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,7 +38,7 @@ enum Command {
 
 impl Features {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             Command::List(args) => args.run(lab),
             Command::Clamp(args) => args.run(lab),
@@ -49,7 +49,7 @@ impl Features {
 
 /// A dictionary, and the entities its latents are listed on.
 #[derive(clap::Args)]
-pub struct Source {
+pub(super) struct Source {
     /// The dictionary: a SAELens folder or a Gemma Scope .npz.
     #[arg(value_name = "DICT")]
     dictionary: PathBuf,
@@ -70,7 +70,7 @@ pub struct Source {
 }
 
 /// A loaded dictionary with its model and the dataset it is listed on.
-pub struct Loaded {
+pub(super) struct Loaded {
     model: Model,
     dictionary: Dictionary,
     prompted: Prompted,

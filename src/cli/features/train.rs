@@ -25,7 +25,7 @@ use std::time::Duration;
 ///   mappa features train --hook-point blocks.3.hook_mlp_out --dataset world_place --prompt "{} is in"
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct TrainDictionary {
+pub(super) struct TrainDictionary {
     #[command(flatten)]
     model: ModelFlags,
     /// The hook point; `mappa models inspect` lists them.
@@ -83,7 +83,7 @@ pub struct TrainDictionary {
 
 impl TrainDictionary {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let model = self.model.open(lab, observer)?;
         let TrainedDictionary { folder, fits } = train_dictionary(lab, &model, &self.settings(), observer)?;

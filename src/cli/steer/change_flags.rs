@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// The change, its hook points and its amount.
 #[derive(Args)]
-pub struct ChangeFlags {
+pub(super) struct ChangeFlags {
     /// Set the probe's reading: lat=35,lon=139, year=1850, another target with its value (length_km=3000), or where or
     /// when an entity of the dataset is (Tokyo); several, given several times.
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
@@ -56,7 +56,7 @@ pub struct ChangeFlags {
 
 impl ChangeFlags {
     /// The change.
-    pub fn settings(&self) -> Change {
+    pub(super) fn settings(&self) -> Change {
         Change {
             toward: self.toward.clone(),
             dose: self.dose.clone(),

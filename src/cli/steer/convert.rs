@@ -14,7 +14,7 @@ use std::path::PathBuf;
 ///
 /// Example: mappa steer export steering/atlas/japan.safetensors japan.gguf
 #[derive(Args)]
-pub struct Export {
+pub(super) struct Export {
     /// A file of vectors.
     file: PathBuf,
     /// The GGUF file to write.
@@ -27,7 +27,7 @@ pub struct Export {
 ///
 /// Example: mappa steer import happy.gguf steering/happy.safetensors --shift -1
 #[derive(Args)]
-pub struct Import {
+pub(super) struct Import {
     /// A GGUF control vector.
     file: PathBuf,
     /// The safetensors file to write.
@@ -41,7 +41,7 @@ pub struct Import {
 
 impl Export {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         if self.to.extension().is_none_or(|ending| ending != "gguf") {
             return Err(Error::invalid("file to write", self.to.display(), "a name that ends in .gguf"));
         }
@@ -58,7 +58,7 @@ impl Export {
 
 impl Import {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = self.model.open(lab, &mut TerminalObserver::default())?;
         let vectors = load_vectors(&self.file, self.shift, &model)?;
         vectors.save(&self.to)?;

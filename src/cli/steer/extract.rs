@@ -18,7 +18,7 @@ use std::path::PathBuf;
 ///   mappa steer extract --positive warm.txt --negative cold.txt --out steering/warm.safetensors
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct ExtractVectors {
+pub(super) struct ExtractVectors {
     #[command(flatten)]
     model: ModelFlags,
     /// A target of the dataset's probe: latitude, longitude or year.
@@ -54,7 +54,7 @@ pub struct ExtractVectors {
 
 impl ExtractVectors {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let settings = self.settings()?;
         let model = self.model.open(lab, observer)?;

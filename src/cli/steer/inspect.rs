@@ -1,4 +1,4 @@
-//! `mappa steer inspect`: what a file of vectors is, layer by layer.
+//! `mappa steer inspect`: a file of vectors, layer by layer.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 ///
 /// Example: mappa steer inspect steering/japan.safetensors
 #[derive(Args)]
-pub struct Inspect {
+pub(super) struct Inspect {
     /// A file of vectors (safetensors or GGUF).
     file: PathBuf,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub struct Inspect {
 
 impl Inspect {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = self.model.open(lab, &mut TerminalObserver::default())?;
         let vectors = Vectors::load(&self.file, self.shift)?;
         let choice = ProbeChoice::default();

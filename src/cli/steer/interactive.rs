@@ -17,7 +17,7 @@ const HELP: &str = "  a text            is continued, steered
   /quit             ends";
 
 /// A conversation about prompts and changes.
-pub struct Conversation<'a> {
+pub(super) struct Conversation<'a> {
     lab: &'a Lab,
     model: &'a Model,
     how: &'a How,
@@ -28,7 +28,7 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// A conversation that begins with a change.
-    pub fn new(lab: &'a Lab, model: &'a Model, change: Change, how: &'a How) -> Conversation<'a> {
+    pub(super) fn new(lab: &'a Lab, model: &'a Model, change: Change, how: &'a How) -> Conversation<'a> {
         let probes = change.probes.clone();
         Conversation { lab, model, how, probes, change, observer: TerminalObserver::default() }
     }
@@ -37,7 +37,7 @@ impl<'a> Conversation<'a> {
     ///
     /// # Errors
     /// Those of standard input; errors of a line are printed, and the next is read.
-    pub fn run(mut self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
         println!("{HELP}");
         let probes = self.probes.clone();
         let finder = ProbeFinder::new(self.lab, self.model, &probes);

@@ -29,7 +29,7 @@ use mappa::lab::Lab;
 ///   mappa steer --interactive --toward lat=35,lon=139 --layer 3
 #[derive(Args)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct Steer {
+pub(super) struct Steer {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ enum Command {
 
 impl Steer {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         match &self.command {
             None => self.write.run(lab),
             Some(Command::Extract(args)) => args.run(lab),

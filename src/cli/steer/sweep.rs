@@ -25,7 +25,7 @@ use std::time::Instant;
 ///   mappa steer sweep --target year --dataset historical_figure --doses=-600,0,600 --prompts Plutarch --read age
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
-pub struct Sweep {
+pub(super) struct Sweep {
     #[command(flatten)]
     model: ModelFlags,
     /// The target that is moved: latitude, longitude, year or another that was probed.
@@ -87,7 +87,7 @@ pub struct Sweep {
 
 impl Sweep {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let (started, observer) = (Instant::now(), &mut TerminalObserver::default());
         let mut model = self.model.open(lab, observer)?;
         if self.chat {

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// The text, the change, and the decoding.
 #[derive(Args)]
-pub struct Write {
+pub(super) struct Write {
     #[command(flatten)]
     model: ModelFlags,
     /// The text to continue.
@@ -36,7 +36,7 @@ pub struct Write {
 
 impl Write {
     /// Runs the command.
-    pub fn run(&self, lab: &Lab) -> Result<()> {
+    pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let mut model = self.model.open(lab, observer)?;
         if self.how.chat {

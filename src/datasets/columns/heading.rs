@@ -45,7 +45,7 @@ pub(in crate::datasets) struct Heading {
 
 impl Heading {
     /// Reads a heading; brackets without a role belong to the name.
-    pub fn parse(text: &str) -> Heading {
+    pub(crate) fn parse(text: &str) -> Heading {
         let text = text.trim();
         let parts = text.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
         let role = parts.and_then(|(_, mark)| role(mark.trim()));

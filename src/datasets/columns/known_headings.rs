@@ -31,7 +31,7 @@ pub(in crate::datasets) struct Several(pub Vec<usize>);
 
 impl Known {
     /// The position of the column with one of the names.
-    pub fn find(&self, headings: &[Heading]) -> Result<Option<usize>, Several> {
+    pub(super) fn find(&self, headings: &[Heading]) -> Result<Option<usize>, Several> {
         let places = |names: &[&str]| -> Vec<usize> {
             let is_one = |heading: &Heading| names.contains(&key(&heading.name).as_str());
             headings
@@ -59,7 +59,7 @@ impl Known {
     }
 
     /// All names, for a message.
-    pub fn names(&self) -> String {
+    pub(super) fn names(&self) -> String {
         let names: Vec<&str> = self.usual.iter().chain(self.others).copied().collect();
         names.join("` or `")
     }

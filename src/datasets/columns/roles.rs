@@ -43,7 +43,7 @@ pub(in crate::datasets) struct Columns {
 
 impl Columns {
     /// Finds the columns of a file.
-    pub fn of(sheet: &Sheet) -> Result<Columns> {
+    pub(crate) fn of(sheet: &Sheet) -> Result<Columns> {
         let headings = sheet.headings;
         let marked = |role: &ColumnRole| headings.iter().position(|h| h.role.as_ref() == Some(role));
         let name = match marked(&ColumnRole::Name) {
@@ -72,12 +72,12 @@ impl Columns {
     }
 
     /// The kind of the targets.
-    pub fn kind(&self) -> TargetKind {
+    pub(crate) fn kind(&self) -> TargetKind {
         self.target.kind()
     }
 
     /// The first empty one of the columns that must not be empty: the name's, and the target's.
-    pub fn missing(&self, row: &[String]) -> Option<usize> {
+    pub(crate) fn missing(&self, row: &[String]) -> Option<usize> {
         if row[self.name].trim().is_empty() {
             return Some(self.name);
         }
@@ -85,7 +85,7 @@ impl Columns {
     }
 
     /// The entity of a row, or the row's fault as a sentence.
-    pub fn entity(&self, cells: &[String], row: u64) -> Result<Entity, String> {
+    pub(crate) fn entity(&self, cells: &[String], row: u64) -> Result<Entity, String> {
         let title = cells[self.name].trim();
         if title.is_empty() {
             return Err("the name is empty".into());
@@ -135,7 +135,7 @@ impl Columns {
 
     /// A row's cells, with the target in the form that every program reads: decimal points, no thousands separators,
     /// dates with `-`.
-    pub fn plain(&self, cells: &[String]) -> Vec<String> {
+    pub(crate) fn plain(&self, cells: &[String]) -> Vec<String> {
         let mut plain = cells.to_vec();
         for column in self.target.places() {
             let cell = &mut plain[column];

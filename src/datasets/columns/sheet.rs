@@ -22,13 +22,13 @@ pub(in crate::datasets) struct Sheet<'a> {
 
 impl Sheet<'_> {
     /// The non-empty cells of a column, each with its row.
-    pub fn column(&self, place: usize) -> impl Iterator<Item = (u64, &str)> {
+    pub(crate) fn column(&self, place: usize) -> impl Iterator<Item = (u64, &str)> {
         let cells = self.cells.rows.iter().map(move |row| row[place].as_str());
         (1..).zip(cells).filter(|(_, cell)| !is_nothing(cell))
     }
 
     /// The error about a missing column.
-    pub fn missing(&self, column: String) -> Error {
+    pub(crate) fn missing(&self, column: String) -> Error {
         let headings: Vec<String> = self.headings.iter().map(Heading::to_string).collect();
         let left_out: Vec<String> = self.cells.left_out.iter().map(ToString::to_string).collect();
         let left_out = match left_out.is_empty() {
@@ -41,7 +41,7 @@ impl Sheet<'_> {
     }
 
     /// The error about several candidate columns; `what` is the role.
-    pub fn several(&self, what: &str, several: &Several) -> Error {
+    pub(crate) fn several(&self, what: &str, several: &Several) -> Error {
         let name = |place: &usize| format!("`{}` (column {})", self.headings[*place], place + 1);
         let names: Vec<String> = several.0.iter().map(name).collect();
         let found = format!("{}, which may each hold the {what}", names.join(" and "));
@@ -132,7 +132,7 @@ impl Sheet<'_> {
     }
 
     /// The advice to leave out incomplete rows, for a message about one.
-    pub fn skipping(&self) -> String {
+    pub(crate) fn skipping(&self) -> String {
         let file = quoted(&self.path.display().to_string());
         format!("`mappa datasets import {file} --skip-incomplete` leaves such rows out")
     }

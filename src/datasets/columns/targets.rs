@@ -22,7 +22,7 @@ impl TargetColumns {
     ///
     /// # Errors
     /// [`Error::MissingColumn`] if there is none; [`Error::BadFile`] if there are several.
-    pub fn find(sheet: &Sheet) -> Result<TargetColumns> {
+    pub(super) fn find(sheet: &Sheet) -> Result<TargetColumns> {
         match marked(sheet.path, sheet.headings)? {
             Some(target) => Ok(target),
             None => named(sheet),
@@ -30,7 +30,7 @@ impl TargetColumns {
     }
 
     /// The kind of the targets.
-    pub fn kind(&self) -> TargetKind {
+    pub(super) fn kind(&self) -> TargetKind {
         match self {
             TargetColumns::Place { .. } => TargetKind::Place,
             TargetColumns::Year(_) => TargetKind::Year,
@@ -39,7 +39,7 @@ impl TargetColumns {
     }
 
     /// Their positions.
-    pub fn places(&self) -> Vec<usize> {
+    pub(super) fn places(&self) -> Vec<usize> {
         match self {
             TargetColumns::Place { lat, lon } => vec![*lat, *lon],
             TargetColumns::Year(place) | TargetColumns::Quantity(_, place) => vec![*place],

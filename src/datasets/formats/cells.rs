@@ -49,7 +49,7 @@ pub(in crate::datasets) enum Commas {
 
 impl Cells {
     /// Refuses two columns of one name, and a table without rows.
-    pub fn check(&self, path: &Path) -> Result<()> {
+    pub(crate) fn check(&self, path: &Path) -> Result<()> {
         check_names(path, &self.columns)?;
         if self.rows.is_empty() {
             return Err(Error::bad_file(path, "no rows", "a header and one entity a row"));
@@ -58,7 +58,7 @@ impl Cells {
     }
 
     /// Remarks on the file, such as the columns that are left out; a sentence each.
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let columns: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
         let left_out = (!columns.is_empty()).then(|| format!("left out: columns {}", columns.join(", ")));
         left_out.into_iter().chain(self.note.clone()).collect()
@@ -68,7 +68,7 @@ impl Cells {
     ///
     /// # Errors
     /// [`Error::MissingColumn`] listing the columns of the file.
-    pub fn column(&self, path: &Path, name: &str) -> Result<usize> {
+    pub(crate) fn column(&self, path: &Path, name: &str) -> Result<usize> {
         self.columns.iter().position(|column| column == name).ok_or_else(|| {
             let column = match self.left_out.iter().find(|left| left.column == name) {
                 Some(left) => format!("{name}` with one value a row, but {}; no column `{name}", left.holds),
@@ -79,7 +79,7 @@ impl Cells {
     }
 
     /// An error about a row, counted from 1, with its line if it is not the usual one.
-    pub fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
+    pub(crate) fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
         let place = usize::try_from(row).unwrap_or_default();
         let usual = place + usize::from(self.lines.first().is_none_or(|first| *first > 1));
         match self.lines.get(place.saturating_sub(1)) {

@@ -21,7 +21,7 @@ pub(in crate::datasets) enum Format {
 
 impl Format {
     /// The format for the ending of a name.
-    pub fn of(path: &Path) -> Option<Format> {
+    pub(crate) fn of(path: &Path) -> Option<Format> {
         // For `Path`, a file named `.csv` has no ending.
         let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
         match name.rsplit_once('.')?.1 {

@@ -27,12 +27,12 @@ pub(super) struct Template {
 
 impl Template {
     /// The entity and nothing else.
-    pub fn entity() -> Template {
+    pub(super) fn entity() -> Template {
         Template { pieces: vec![Piece::Entity] }
     }
 
     /// A text, then the entity.
-    pub fn question(text: &str) -> Template {
+    pub(super) fn question(text: &str) -> Template {
         Template { pieces: before_entity(text.into()) }
     }
 
@@ -40,7 +40,7 @@ impl Template {
     ///
     /// # Errors
     /// [`Error::Invalid`] for an unpaired brace, or a second place for the entity.
-    pub fn parse(text: &str) -> Result<Template> {
+    pub(super) fn parse(text: &str) -> Result<Template> {
         let wrong = |expected: &str| Error::invalid("prompt", format!("`{text}`"), expected);
         let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
         while let Some(at) = rest.find(['{', '}']) {
@@ -78,7 +78,7 @@ impl Template {
     }
 
     /// The template in its written form; equal for equal templates.
-    pub fn written(&self) -> String {
+    pub(super) fn written(&self) -> String {
         let write = |piece: &Piece| match piece {
             Piece::Text(text) => text.replace('{', "{{").replace('}', "}}"),
             Piece::Entity => "{}".into(),
@@ -89,7 +89,7 @@ impl Template {
 
     /// A name for folders and result rows, unique to the template: its words, and a few digits of its hash if the
     /// words are ambiguous (capitals, punctuation, text after the entity).
-    pub fn name(&self, is_taken: impl Fn(&str) -> bool) -> String {
+    pub(super) fn name(&self, is_taken: impl Fn(&str) -> bool) -> String {
         if self.pieces == [Piece::Entity] {
             return "empty".into();
         }

@@ -122,7 +122,7 @@ fn writing(dataset: &Dataset) -> Option<Writing> {
 
 impl Wording {
     /// An entity's words.
-    pub fn of(&self, dataset: &Dataset, phrase: Phrase) -> Phrase {
+    pub(super) fn of(&self, dataset: &Dataset, phrase: Phrase) -> Phrase {
         let mut phrase = phrase;
         let writing = writing(dataset).filter(|_| self.names == Names::Paper);
         let mut stop = self.stop;

@@ -82,7 +82,7 @@ pub(in crate::datasets) struct Evidence {
 
 impl Evidence {
     /// The evidence in some cells, each with its row; blank cells are ignored.
-    pub fn of<'a>(cells: impl Iterator<Item = (u64, &'a str)>) -> Evidence {
+    pub(crate) fn of<'a>(cells: impl Iterator<Item = (u64, &'a str)>) -> Evidence {
         let mut evidence = Evidence::default();
         for (row, cell) in cells {
             let found = match (read(cell, Mark::Point), read(cell, Mark::Comma)) {
@@ -106,7 +106,7 @@ impl Evidence {
     }
 
     /// The mark that all cells allow and some require.
-    pub fn mark(&self) -> Option<Mark> {
+    pub(crate) fn mark(&self) -> Option<Mark> {
         match (self.point, self.comma) {
             (Some(_), None) => Some(Mark::Point),
             (None, Some(_)) => Some(Mark::Comma),

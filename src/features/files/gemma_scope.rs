@@ -15,7 +15,7 @@ const NAMES: [&str; 5] = ["W_dec", "W_enc", "b_dec", "b_enc", "threshold"];
 /// # Source
 /// Lieberum et al. 2024, "Gemma Scope": `relu(x · W_enc + b_enc)` where it is above the threshold; `b_dec` is not
 /// subtracted.
-pub fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
+pub(super) fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
     let expected = "an .npz of numpy.savez with W_enc, b_enc, W_dec, b_dec and threshold";
     let bad = |found: &dyn std::fmt::Display| Error::bad_file(path, found, expected);
     let hook_point = place(path, None, hook_point)?;

@@ -35,7 +35,7 @@ const EARLIER: [(&str, &str); 3] = [
 ];
 
 /// Reads a folder.
-pub fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
+pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
     let config = Config::load(folder.join(CONFIG))?;
     let path = folder.join(WEIGHTS);
     let bytes = artefact::load_bytes(&path)?;
@@ -197,7 +197,7 @@ impl Config {
 }
 
 /// Writes a folder that SAELens reads as well.
-pub fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
+pub(super) fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
     let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dictionary: {e}"));
     let threshold = match &dictionary.activation {
         SparseActivation::JumpRelu(each) => Some(each),

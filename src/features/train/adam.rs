@@ -21,7 +21,7 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    pub fn new(params: &Parameters) -> Adam {
+    pub(super) fn new(params: &Parameters) -> Adam {
         let zeros = Parameters::zeros(params.d_in, params.d_sae);
         Adam { first: zeros.clone(), second: zeros, step: 0 }
     }
@@ -30,7 +30,7 @@ impl Adam {
     ///
     /// A decoder row has a fixed length, so the part of its gradient along it is removed, and the row is normalised
     /// afterwards.
-    pub fn step(&mut self, params: &mut Parameters, mut gradient: Parameters, rate: f32) {
+    pub(super) fn step(&mut self, params: &mut Parameters, mut gradient: Parameters, rate: f32) {
         self.step += 1;
         let (arch, d) = (Arch::new(), params.d_in);
         let rows = gradient.w_dec.par_chunks_exact_mut(d).zip(params.w_dec.par_chunks_exact(d));

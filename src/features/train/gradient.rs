@@ -64,7 +64,7 @@ impl Loss<'_> {
     ///
     /// # Shapes
     /// `x` is `[n, d_in]`.
-    pub fn gradient(&self, params: &Parameters, x: &[f32]) -> Outcome {
+    pub(super) fn gradient(&self, params: &Parameters, x: &[f32]) -> Outcome {
         let d = params.d_in;
         let mut centred = x.to_vec(); // [n, d_in]
         let less = |row: &mut [f32]| row.iter_mut().zip(&params.b_dec).for_each(|(x, b)| *x -= b);

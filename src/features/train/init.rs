@@ -25,7 +25,7 @@ impl RowScale {
     ///
     /// # Source
     /// Weiszfeld 1937: the mean of the rows, each counted by one over its distance, again and again.
-    pub fn of(rows: &[f32], d: usize) -> Option<RowScale> {
+    pub(super) fn of(rows: &[f32], d: usize) -> Option<RowScale> {
         let n = (rows.len() / d) as f64;
         let mut mean = vec![0f64; d];
         for row in rows.chunks_exact(d) {
@@ -56,7 +56,7 @@ impl RowScale {
     }
 
     /// The parameters before the first step.
-    pub fn initial(&self, settings: &TrainSettings) -> Parameters {
+    pub(super) fn initial(&self, settings: &TrainSettings) -> Parameters {
         let d = self.median.len();
         let mut params = Parameters::zeros(d, settings.d_sae);
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);

@@ -24,7 +24,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    pub fn zeros(d_in: usize, d_sae: usize) -> Parameters {
+    pub(super) fn zeros(d_in: usize, d_sae: usize) -> Parameters {
         let matrix = vec![0.0; d_in * d_sae];
         Parameters {
             d_in,
@@ -37,17 +37,17 @@ impl Parameters {
     }
 
     /// The arrays in the order of [`NAMES`].
-    pub fn arrays(&self) -> [&Vec<f32>; 4] {
+    pub(super) fn arrays(&self) -> [&Vec<f32>; 4] {
         [&self.w_enc, &self.b_enc, &self.w_dec, &self.b_dec]
     }
 
     /// The arrays in the order of [`NAMES`].
-    pub fn arrays_mut(&mut self) -> [&mut Vec<f32>; 4] {
+    pub(super) fn arrays_mut(&mut self) -> [&mut Vec<f32>; 4] {
         [&mut self.w_enc, &mut self.b_enc, &mut self.w_dec, &mut self.b_dec]
     }
 
     /// A latent's direction.
-    pub fn direction(&self, latent: usize) -> &[f32] {
+    pub(super) fn direction(&self, latent: usize) -> &[f32] {
         &self.w_dec[latent * self.d_in..(latent + 1) * self.d_in]
     }
 
@@ -55,7 +55,7 @@ impl Parameters {
     ///
     /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. TopK of values that are `s`
     /// times as large is `s` times as large, so that for `x` the biases are divided by `s`, and the weights stay.
-    pub fn dictionary(&self, hook_point: HookPoint, k: usize, scale: f32) -> Result<Dictionary> {
+    pub(super) fn dictionary(&self, hook_point: HookPoint, k: usize, scale: f32) -> Result<Dictionary> {
         let matrix = |values: &Vec<f32>| super::row_source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
         let over = |values: &[f32]| Array1::from_iter(values.iter().map(|x| x / scale));
         let w_enc = matrix(&self.w_enc)?.t().as_standard_layout().into_owned(); // [d_in, d_sae]

@@ -14,7 +14,7 @@ use crate::training::Corpus;
 ///
 /// # Errors
 /// [`Error::EntityNotPlaced`] naming the row; those of datasets and files.
-pub fn encoded_texts(
+pub(super) fn encoded_texts(
     lab: &Lab,
     settings: &DictionarySettings,
     tokenizer: &Tokenizer,

@@ -17,7 +17,7 @@ const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
 /// A model of the same shape without what training gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BaselineModel {
+pub(super) enum BaselineModel {
     /// Weights drawn from a seed.
     Untrained,
     /// The model's own weights, those of each tensor in another order.
@@ -26,10 +26,10 @@ pub enum BaselineModel {
 
 impl BaselineModel {
     /// Both.
-    pub const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
+    pub(super) const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
 
     /// The name in result rows.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             BaselineModel::Untrained => UNTRAINED,
             BaselineModel::Shuffled => SHUFFLED_WEIGHTS,
@@ -40,7 +40,7 @@ impl BaselineModel {
     ///
     /// # Errors
     /// Those of the pass.
-    pub fn activations(
+    pub(super) fn activations(
         self,
         job: &ProbingJob,
         points: &[HookPoint],
@@ -65,7 +65,7 @@ impl BaselineModel {
 }
 
 /// The number of layers that are held at once: as many as fit into half of the free memory.
-pub fn layers_at_once(job: &ProbingJob) -> usize {
+pub(super) fn layers_at_once(job: &ProbingJob) -> usize {
     let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
     let n_train = job.train.map_or(0, |train| train.dataset().entities.len());
     let n_entities = job.extraction.dataset().entities.len() + n_train;

@@ -17,7 +17,7 @@ const BUDGET: f64 = 2.0;
 ///
 /// # Errors
 /// [`Error::Invalid`] if no sweep says anything and no probe is where a block would be guessed.
-pub fn recommended(
+pub(super) fn recommended(
     lab: &Lab,
     model: &Model,
     saved: &SavedProbes,
@@ -76,7 +76,7 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
 }
 
 /// The block for a direction of a file, which is mostly made to be added once: a third of the depth, a guess.
-pub fn of_direction(model: &Model, observer: &mut dyn Observer) -> usize {
+pub(super) fn of_direction(model: &Model, observer: &mut dyn Observer) -> usize {
     let block = model.spec().n_layers / 3;
     observer.note(&format!("steering after block {block}, a guess from the depth; --layer takes others"));
     block

@@ -24,13 +24,13 @@ pub fn entities(dataset: &Dataset, choice: &str, is_wanted: impl Fn(&Entity) -> 
 }
 
 /// A value of a column and the names of all entities that have it.
-pub fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
+pub(super) fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
     let mut names = entities(dataset, choice, |_| true)?;
     names.extend(choice.split_once('=').map(|(_, value)| value.trim().to_string()));
     NameSet::new(names)
 }
 
 /// The gazetteer of a column's values.
-pub fn gazetteer(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
+pub(super) fn gazetteer(dataset: &Dataset, column: &str) -> Result<Gazetteer> {
     Gazetteer::of_column(dataset, column)
 }

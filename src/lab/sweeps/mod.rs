@@ -11,6 +11,7 @@ mod report;
 mod settings;
 
 pub use groups::entities;
-pub use job::SweepJob;
-pub use report::{SweepReport, latent, prompts, sweep};
+pub(super) use job::SweepJob;
+pub use report::{SweepReport, sweep};
+pub(crate) use report::{latent, prompts};
 pub use settings::SweepSettings;

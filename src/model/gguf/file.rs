@@ -30,7 +30,7 @@ use std::sync::Mutex;
 const CHECK_CHUNK: usize = 1 << 22;
 
 /// A GGUF model whose headers are read; tensors are read when they are loaded.
-pub struct GgufFile {
+pub(crate) struct GgufFile {
     /// The files, in order.
     parts: Vec<PartFile>,
     header: Header,
@@ -47,7 +47,7 @@ impl GgufFile {
     ///
     /// # Errors
     /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or no model.
-    pub fn open(path: &Path) -> Result<GgufFile> {
+    pub(crate) fn open(path: &Path) -> Result<GgufFile> {
         // A mapping is released with its header: its pages would count besides the tensors that are read.
         let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
@@ -76,7 +76,7 @@ impl GgufFile {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn sha256(&self) -> Result<String> {
+    pub(crate) fn sha256(&self) -> Result<String> {
         let hashes = self.parts.iter().map(|part| artefact::hash_file(&part.path));
         let hashes = hashes.collect::<Result<Vec<String>>>()?;
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
@@ -86,7 +86,7 @@ impl GgufFile {
     ///
     /// # Errors
     /// A value that is missing or unknown, by key.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
+    pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
@@ -96,7 +96,7 @@ impl GgufFile {
     ///
     /// # Errors
     /// A value that is missing or not supported, by key; or the name of a tensor that would not be used.
-    pub fn spec(&self) -> Result<(Spec, String)> {
+    pub(crate) fn spec(&self) -> Result<(Spec, String)> {
         let metadata = self.metadata();
         let architecture = architectures::of(&metadata)?;
         let has_in_block = |name: &str| self.has(&format!("blk.0.{name}.weight"));
@@ -145,7 +145,7 @@ impl GgufFile {
     }
 
     /// The number formats of the stored matrices.
-    pub fn stored_types(&self) -> StoredTypes {
+    pub(crate) fn stored_types(&self) -> StoredTypes {
         let matrices = self.header.tensors.values().filter(|entry| entry.shape.len() > 1);
         stored_types(matrices.map(|entry| (entry.kind.to_string(), entry.bytes.len() as u64)))
     }
@@ -209,7 +209,13 @@ impl GgufFile {
     ///
     /// # Errors
     /// [`Error::MissingTensor`], [`Error::BadFile`] or [`Error::NonFinite`] with the tensor's name.
-    pub fn load(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
+    pub(crate) fn load(
+        &self,
+        spec: &Spec,
+        param: Param,
+        shape: &[usize],
+        precision: Precision,
+    ) -> Result<Weight> {
         let weight = self.stored(spec, param, shape, precision)?;
         match param.place {
             Place::Block(_, BlockPart::Query | BlockPart::Key)

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// A metadata value; integers of all widths are one case.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// A whole number.
     Integer(i64),
     /// A number.
@@ -40,7 +40,7 @@ impl fmt::Display for Value {
 
 /// The position and the type of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Rows first, as elsewhere in mappa; GGUF itself stores the row's width first.
     pub shape: Vec<usize>,
     /// The type of its values.
@@ -53,14 +53,14 @@ pub struct Entry {
 
 impl Entry {
     /// The number of rows; a vector has one.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.shape[..self.shape.len() - 1].iter().product()
     }
 }
 
 /// The contents of a file before the tensors' bytes.
 #[derive(Debug)]
-pub struct Header {
+pub(super) struct Header {
     /// The metadata by key.
     pub metadata: HashMap<String, Value>,
     /// The tensors by name.
@@ -78,7 +78,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::BadFile`] with the name of a value that is truncated, absurd, or of an unsupported type.
-    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
         let mut reader = Reader { path, bytes, at: 0, wide: true };
         reader.version()?;
         let (n_tensors, n_keys) = (reader.length("tensors")?, reader.length("metadata keys")?);

@@ -11,30 +11,30 @@ pub(super) struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    pub fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.architecture)
     }
 
     /// A whole number; for a list with one per layer, the number that all layers share.
-    pub fn count(&self, name: &str) -> Result<usize> {
+    pub(super) fn count(&self, name: &str) -> Result<usize> {
         self.metadata.required(&self.key(name), self.maybe_count(name))
     }
 
-    pub fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
+    pub(super) fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
         self.metadata.count_of_layers(&self.key(name), &self.key("block_count"))
     }
 
-    pub fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
+    pub(super) fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
         self.metadata.number(&self.key(name))
     }
 
-    pub fn number(&self, name: &str) -> Result<f64> {
+    pub(super) fn number(&self, name: &str) -> Result<f64> {
         let key = self.key(name);
         self.metadata.required(&key, self.metadata.number(&key))
     }
 
     /// Refuses a number other than the supported one; a missing key is accepted.
-    pub fn only(&self, name: &str, supported: usize, why: &str) -> Result<()> {
+    pub(super) fn only(&self, name: &str, supported: usize, why: &str) -> Result<()> {
         match self.maybe_count(name)?.filter(|n| *n != supported) {
             Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), why)),
             None => Ok(()),

@@ -28,12 +28,12 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    pub fn new(path: &'a Path, values: &'a HashMap<String, Value>) -> Metadata<'a> {
+    pub(super) fn new(path: &'a Path, values: &'a HashMap<String, Value>) -> Metadata<'a> {
         Metadata { path, values, read: RefCell::default() }
     }
 
     /// The path of the file.
-    pub fn path(&self) -> &'a Path {
+    pub(super) fn path(&self) -> &'a Path {
         self.path
     }
 
@@ -48,7 +48,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// The value of a key that must exist.
-    pub fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
+    pub(super) fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
         found?.ok_or_else(|| {
             let expected = "it, as llama.cpp's converter writes it; convert or fetch the model again";
             Error::bad_file(self.path, format!("no metadata key `{key}`"), expected)
@@ -56,7 +56,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// A whole number, at least 0, if the key exists.
-    pub fn count(&self, key: &str) -> Result<Option<usize>> {
+    pub(super) fn count(&self, key: &str) -> Result<Option<usize>> {
         let of = |value: &Value| match value {
             Value::Integer(n) => usize::try_from(*n).ok(),
             _ => None,
@@ -65,7 +65,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// A whole number, if the key exists: one for all layers, or a list with the same number for each.
-    pub fn count_of_layers(&self, key: &str, layers: &str) -> Result<Option<usize>> {
+    pub(super) fn count_of_layers(&self, key: &str, layers: &str) -> Result<Option<usize>> {
         let Some(Value::List(values)) = self.value(key) else { return self.count(key) };
         let n_layers = self.required(layers, self.count(layers))?;
         let first = values.first().filter(|first| values.iter().all(|value| value == *first));
@@ -87,39 +87,39 @@ impl<'a> Metadata<'a> {
     }
 
     /// A number, if the key exists.
-    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+    pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.typed(key, number, "a number")
     }
 
     /// True or false, if the key exists.
-    pub fn flag(&self, key: &str) -> Result<Option<bool>> {
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
         let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
         self.typed(key, of, "true or false")
     }
 
     /// A text, if the key exists.
-    pub fn text(&self, key: &str) -> Result<Option<&'a str>> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>> {
         self.typed(key, text, "a text")
     }
 
     /// Texts, if the key exists.
-    pub fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
+    pub(super) fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
         self.typed(key, |value| list(value)?.iter().map(text).collect(), "a list of texts")
     }
 
     /// Numbers, if the key exists.
-    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
         self.typed(key, |value| list(value)?.iter().map(number).collect(), "a list of numbers")
     }
 
     /// Flags, if the key exists and is a list of them.
-    pub fn flags(&self, key: &str) -> Option<Vec<bool>> {
+    pub(super) fn flags(&self, key: &str) -> Option<Vec<bool>> {
         let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
         list(self.value(key)?)?.iter().map(of).collect()
     }
 
     /// The error for an unsupported value.
-    pub fn unsupported(&self, key: &str, value: &Value, expected: impl ToString) -> Error {
+    pub(super) fn unsupported(&self, key: &str, value: &Value, expected: impl ToString) -> Error {
         Error::UnsupportedConfig {
             path: self.path.to_path_buf(),
             field: key.to_string(),
@@ -132,7 +132,7 @@ impl<'a> Metadata<'a> {
     ///
     /// # Errors
     /// [`Error::UnsupportedConfig`] with the first such key.
-    pub fn finish(&self, prefix: &str) -> Result<()> {
+    pub(super) fn finish(&self, prefix: &str) -> Result<()> {
         let read = self.read.borrow();
         let unread = |key: &&String| {
             let Some(name) = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')) else {

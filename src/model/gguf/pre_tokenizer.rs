@@ -130,13 +130,13 @@ impl PreTokenizer {
     ///
     /// # Errors
     /// The known names.
-    pub fn named(name: &str) -> Result<&'static PreTokenizer, String> {
+    pub(super) fn named(name: &str) -> Result<&'static PreTokenizer, String> {
         let known = || KNOWN.iter().flat_map(|pre| pre.names).copied().collect::<Vec<_>>().join(", ");
         KNOWN.iter().find(|pre| pre.names.contains(&name)).ok_or_else(known)
     }
 
     /// The `pre_tokenizer` of a tokenizer.json.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         let split = |pattern: &&str| {
             let pattern = json!({ "Regex": pattern });
             json!({ "type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false })

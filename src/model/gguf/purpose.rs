@@ -49,7 +49,7 @@ pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
 }
 
 /// True if a file is readable and is not a model.
-pub fn is_no_model(path: &Path) -> bool {
+pub(crate) fn is_no_model(path: &Path) -> bool {
     let header = mmap::map(path).and_then(|bytes| Header::parse(path, &bytes));
     // A later part of a model has no metadata, and may have no tensors.
     header.is_ok_and(|header| PartName::of(path).is_none() && other(&header).is_some())

@@ -16,7 +16,7 @@ const AGAIN: &str = "download or copy the parts again";
 
 /// The name of a part's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartName {
+pub(crate) struct PartName {
     /// The common beginning of all parts' names: the model's name.
     pub model: String,
     /// The part's number, from 1.
@@ -27,7 +27,7 @@ pub struct PartName {
 
 impl PartName {
     /// The name of a file, if it is a part's name.
-    pub fn of(path: &Path) -> Option<PartName> {
+    pub(crate) fn of(path: &Path) -> Option<PartName> {
         let stem = path.file_stem()?.to_str()?;
         let (rest, count) = numbered(stem, "-of-")?;
         let (model, number) = numbered(rest, "-")?;
@@ -36,7 +36,7 @@ impl PartName {
     }
 
     /// The path of the part with this number of the same model.
-    pub fn sibling(&self, path: &Path, number: usize) -> PathBuf {
+    pub(crate) fn sibling(&self, path: &Path, number: usize) -> PathBuf {
         let ending =
             path.extension().map_or_else(String::new, |ending| ending.to_string_lossy().into_owned());
         path.with_file_name(format!("{}-{number:05}-of-{:05}.{ending}", self.model, self.count))
@@ -51,7 +51,7 @@ fn numbered<'a>(text: &'a str, separator: &str) -> Option<(&'a str, usize)> {
 }
 
 /// The first part of a file's model, if it exists; else the file itself.
-pub fn first(path: &Path) -> PathBuf {
+pub(crate) fn first(path: &Path) -> PathBuf {
     let first = PartName::of(path).map(|name| name.sibling(path, 1));
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())
 }

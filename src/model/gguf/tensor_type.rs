@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A supported type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GgmlType {
+pub(super) enum GgmlType {
     /// Separate values.
     Dense(DType),
     /// Values in quantised blocks.
@@ -42,7 +42,7 @@ impl GgmlType {
     ///
     /// # Errors
     /// The name of an unsupported type, or its code.
-    pub fn from_ggml(number: u32) -> Result<GgmlType, String> {
+    pub(super) fn from_ggml(number: u32) -> Result<GgmlType, String> {
         if let Some((_, dtype, _)) = DENSE.iter().find(|(n, ..)| *n == number) {
             return Ok(GgmlType::Dense(*dtype));
         }
@@ -54,14 +54,14 @@ impl GgmlType {
     }
 
     /// The names of the supported types.
-    pub fn known() -> String {
+    pub(super) fn known() -> String {
         let quantised = QuantType::all().map(GgmlType::Quantised);
         let all = DENSE.iter().map(|(_, dtype, _)| GgmlType::Dense(*dtype)).chain(quantised);
         all.map(|kind| kind.to_string()).collect::<Vec<_>>().join(", ")
     }
 
     /// The number of values in a block.
-    pub fn block(self) -> usize {
+    pub(super) fn block(self) -> usize {
         match self {
             GgmlType::Dense(_) => 1,
             GgmlType::Quantised(ty) => ty.block_weights(),
@@ -77,7 +77,7 @@ impl GgmlType {
     }
 
     /// The bytes of a tensor; `None` if it is empty, its rows are not a multiple of the block, or the size overflows.
-    pub fn size(self, shape: &[usize]) -> Option<usize> {
+    pub(super) fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
         rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)
     }

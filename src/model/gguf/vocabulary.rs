@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 /// The types of tokens, by the file's codes.
 pub(super) mod class {
-    pub const NORMAL: u32 = 1;
-    pub const UNKNOWN: u32 = 2;
-    pub const CONTROL: u32 = 3;
-    pub const USER_DEFINED: u32 = 4;
-    pub const UNUSED: u32 = 5;
+    pub(crate) const NORMAL: u32 = 1;
+    pub(crate) const UNKNOWN: u32 = 2;
+    pub(crate) const CONTROL: u32 = 3;
+    pub(crate) const USER_DEFINED: u32 = 4;
+    pub(crate) const UNUSED: u32 = 5;
 }
 
 /// The vocabulary: each token's text and type, by id.
@@ -27,7 +27,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// A value that is missing or of another type, and a duplicate token.
-    pub fn read(metadata: &Metadata, text: impl Fn(String, u32) -> String) -> Result<Vocabulary> {
+    pub(super) fn read(metadata: &Metadata, text: impl Fn(String, u32) -> String) -> Result<Vocabulary> {
         let key = "tokenizer.ggml.tokens";
         let stored = metadata.required(key, metadata.texts(key))?;
         let key = "tokenizer.ggml.token_type";
@@ -63,7 +63,7 @@ impl Vocabulary {
     }
 
     /// Tokens that are matched in a text before it is split: control tokens and user-defined ones.
-    pub fn added(&self) -> Value {
+    pub(super) fn added(&self) -> Value {
         let is_added = |(_, class): &(usize, &u32)| {
             matches!(**class, class::UNKNOWN | class::CONTROL | class::USER_DEFINED)
         };
@@ -82,7 +82,7 @@ impl Vocabulary {
     }
 
     /// The ids by text.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         Value::Object(self.tokens.iter().zip(0..).map(|(t, id)| (t.to_string(), Value::from(id))).collect())
     }
 
@@ -90,7 +90,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// If neither the key nor the default token exists, by key.
-    pub fn special(&self, metadata: &Metadata, key: &str, default: Option<usize>) -> Result<usize> {
+    pub(super) fn special(&self, metadata: &Metadata, key: &str, default: Option<usize>) -> Result<usize> {
         let default = default.filter(|id| *id < self.tokens.len());
         let id = metadata.required(key, metadata.count(key).map(|found| found.or(default)))?;
         if id < self.tokens.len() {
@@ -104,7 +104,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// A value that is missing or of another type, by key.
-    pub fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
+    pub(super) fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
         let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
             let is_added = metadata.flag(flag)?.unwrap_or(default);
             is_added.then(|| self.special(metadata, key, None)).transpose()
@@ -115,7 +115,7 @@ impl Vocabulary {
     }
 
     /// A template with a token before and a token after every text.
-    pub fn around(&self, before: Option<usize>, after: Option<usize>) -> Value {
+    pub(super) fn around(&self, before: Option<usize>, after: Option<usize>) -> Value {
         let mut special = Map::new();
         for id in before.iter().chain(&after) {
             let token = &self.tokens[*id];

@@ -17,6 +17,7 @@ mod tensors;
 pub(crate) use checkpoint::has_weights;
 pub(crate) use convert::convert;
 pub(crate) use finite::{Origin, check_finite};
-pub use params::{BlockPart, Param, ParamKind, Place, count, list};
+pub(crate) use params::list;
+pub use params::{BlockPart, Param, ParamKind, Place, count};
 pub use source::{Slice, SliceRows, TensorSource};
 pub use tensors::Weights;

@@ -233,7 +233,7 @@ impl List<'_> {
 }
 
 /// All parameters of a spec, with their shapes.
-pub fn list(spec: &Spec) -> Vec<(Param, Vec<usize>)> {
+pub(crate) fn list(spec: &Spec) -> Vec<(Param, Vec<usize>)> {
     let mut list = List { spec, all: vec![] };
     list.embedding();
     (0..spec.n_layers).for_each(|l| list.block(l));

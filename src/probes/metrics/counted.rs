@@ -9,7 +9,7 @@ pub(super) fn all_indices(n: usize) -> Vec<usize> {
 }
 
 /// The mean of some scores; not a number if there are none.
-pub fn mean(scores: &[f64]) -> f64 {
+pub(crate) fn mean(scores: &[f64]) -> f64 {
     scores.iter().sum::<f64>() / scores.len() as f64
 }
 

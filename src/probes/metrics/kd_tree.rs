@@ -27,7 +27,7 @@ struct Node {
 
 impl KdTree {
     /// A tree over some points.
-    pub fn of(points: &[Point]) -> KdTree {
+    pub(crate) fn of(points: &[Point]) -> KdTree {
         let mut tree = KdTree { points: points.to_vec(), nodes: Vec::new() };
         if !points.is_empty() {
             tree.grow(0, points.len());
@@ -64,7 +64,7 @@ impl KdTree {
     }
 
     /// The number of points with a squared chord to `centre` below `limit`.
-    pub fn n_nearer(&self, centre: &Point, limit: f64) -> usize {
+    pub(crate) fn n_nearer(&self, centre: &Point, limit: f64) -> usize {
         let (mut n, mut open) = (0, if self.nodes.is_empty() { vec![] } else { vec![0] });
         while let Some(at) = open.pop() {
             let node = &self.nodes[at];
@@ -85,7 +85,7 @@ impl KdTree {
     }
 
     /// The squared chord from `centre` to the nearest point; infinity if there are no points.
-    pub fn nearest(&self, centre: &Point) -> f64 {
+    pub(crate) fn nearest(&self, centre: &Point) -> f64 {
         let mut best = f64::INFINITY;
         let mut open = if self.nodes.is_empty() { vec![] } else { vec![(0.0, 0)] };
         while let Some((least, at)) = open.pop() {

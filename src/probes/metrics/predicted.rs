@@ -49,7 +49,7 @@ impl<'a> Predicted<'a> {
     ///
     /// # Shapes
     /// Both are `[n_rows, n_targets]`.
-    pub fn of(
+    pub(crate) fn of(
         kind: &'a TargetKind,
         metrics: Metrics,
         truth: &'a Array2<f64>,
@@ -73,7 +73,7 @@ impl<'a> Predicted<'a> {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for a prediction that is not a number.
-    pub fn scores(&self, metrics: &[Metric]) -> Result<Vec<TargetScore>> {
+    pub(crate) fn scores(&self, metrics: &[Metric]) -> Result<Vec<TargetScore>> {
         Ok(metrics
             .iter()
             .map(|metric| metric(self))

@@ -11,14 +11,14 @@ pub(super) struct SortedValues {
 
 impl SortedValues {
     /// Sorts the values.
-    pub fn of(values: &[f64]) -> SortedValues {
+    pub(super) fn of(values: &[f64]) -> SortedValues {
         let mut order = all_indices(values.len());
         order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
         SortedValues { order, values: values.to_vec() }
     }
 
     /// The median of the values, each counting `counts` times; the mean of the middle two if their number is even.
-    pub fn median(&self, counts: &[f64]) -> f64 {
+    pub(super) fn median(&self, counts: &[f64]) -> f64 {
         let n: f64 = counts.iter().sum();
         let (below, above) = (((n - 1.0) / 2.0).floor(), (n / 2.0).floor());
         let (mut passed, mut lower) = (0.0, None);

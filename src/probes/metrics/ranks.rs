@@ -13,7 +13,7 @@ pub(super) struct RankOrder {
 
 impl RankOrder {
     /// Sorts the rows.
-    pub fn of(values: &[f64]) -> RankOrder {
+    pub(super) fn of(values: &[f64]) -> RankOrder {
         let mut order = all_indices(values.len());
         order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
         let run_ends = (1..=order.len())
@@ -23,7 +23,7 @@ impl RankOrder {
     }
 
     /// The rank of each row among rows that each count `counts` times; equal values share their mean rank.
-    pub fn ranks(&self, counts: &[f64]) -> Vec<f64> {
+    pub(super) fn ranks(&self, counts: &[f64]) -> Vec<f64> {
         let mut ranks = vec![0.0; counts.len()];
         let (mut start, mut below) = (0, 0.0);
         for &end in &self.run_ends {

@@ -31,7 +31,7 @@ pub(super) enum Formula {
 
 impl TargetScore {
     /// A score that is computed one resample at a time.
-    pub fn new(
+    pub(crate) fn new(
         metric: &str,
         target: &str,
         of: impl Fn(&[f64]) -> f64 + Send + Sync + 'static,

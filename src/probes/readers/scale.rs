@@ -13,7 +13,7 @@ impl Scale {
     ///
     /// # Shapes
     /// `values` is `[n_entities, width]`.
-    pub fn of(values: ArrayView2<f32>, rows: &[usize]) -> Scale {
+    pub(super) fn of(values: ArrayView2<f32>, rows: &[usize]) -> Scale {
         let (n, width) = (rows.len() as f64, values.ncols());
         let wide = |i: &usize| values.row(*i).mapv(f64::from);
         let mean = rows.iter().fold(Array1::zeros(width), |sum, i| sum + wide(i)) / n;
@@ -26,7 +26,7 @@ impl Scale {
     }
 
     /// Some rows, standardised, `[n_rows, width]`.
-    pub fn apply(&self, values: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
+    pub(super) fn apply(&self, values: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
         let mut scaled = Array2::zeros((rows.len(), values.ncols()));
         for (mut row, &i) in scaled.rows_mut().into_iter().zip(rows) {
             row.assign(&((values.row(i).mapv(f64::from) - &self.mean) / &self.std_dev));

@@ -17,29 +17,29 @@ pub(super) struct Band {
 
 impl Band {
     /// The band of a matrix; only its lower triangle is read.
-    pub fn of(matrix: &Mat<f64>, width: usize) -> Band {
+    pub(super) fn of(matrix: &Mat<f64>, width: usize) -> Band {
         let n = matrix.nrows();
         let entry = |(j, below)| if j + below < n { matrix[(j + below, j)] } else { 0.0 };
         Band { entries: Array2::from_shape_fn((n, width + 1), entry) }
     }
 
     /// The number of rows, which is that of columns.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.nrows()
     }
 
     /// The greatest distance from the diagonal at which an entry may differ from 0.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.entries.ncols() - 1
     }
 
     /// The sum of the eigenvalues.
-    pub fn trace(&self) -> f64 {
+    pub(super) fn trace(&self) -> f64 {
         self.entries.column(0).sum()
     }
 
     /// The sum of the squares of the eigenvalues.
-    pub fn sum_of_squares(&self) -> f64 {
+    pub(super) fn sum_of_squares(&self) -> f64 {
         let of_row = |row: ndarray::ArrayView1<f64>| 2.0 * row.dot(&row) - row[0] * row[0];
         self.entries.rows().into_iter().map(of_row).sum()
     }
@@ -48,7 +48,7 @@ impl Band {
     ///
     /// # Shapes
     /// `[n_rows, n]` in and out.
-    pub fn times(&self, rows: &Array2<f64>) -> Array2<f64> {
+    pub(super) fn times(&self, rows: &Array2<f64>) -> Array2<f64> {
         let n = self.len();
         Array2::from_shape_fn(rows.dim(), |(i, j)| {
             let before = (1..=self.width().min(j)).map(|k| rows[[i, j - k]] * self.entries[[j - k, k]]);
@@ -58,7 +58,7 @@ impl Band {
     }
 
     /// Returns true if every eigenvalue is certainly above rounding.
-    pub fn is_definite(&self) -> bool {
+    pub(super) fn is_definite(&self) -> bool {
         let n = self.len();
         let mut sums = self.entries.column(0).mapv(f64::abs); // absolute row sums
         for ((j, below), entry) in self.entries.indexed_iter().filter(|((_, below), _)| *below > 0) {
@@ -76,12 +76,12 @@ impl Band {
     }
 
     /// The entries `distance` places below the diagonal, padded to the number of rows.
-    pub fn below_diagonal(&self, distance: usize) -> Vec<f64> {
+    pub(super) fn below_diagonal(&self, distance: usize) -> Vec<f64> {
         self.entries.column(distance).to_vec()
     }
 
     /// The matrix in full, of which only the lower triangle is filled.
-    pub fn to_lower(&self) -> Mat<f64> {
+    pub(super) fn to_lower(&self) -> Mat<f64> {
         let n = self.len();
         let mut whole = Mat::zeros(n, n);
         for ((j, below), entry) in self.entries.indexed_iter().filter(|((j, below), _)| j + below < n) {
@@ -101,7 +101,7 @@ pub(super) struct Factors {
 
 impl Factors {
     /// Factors `M + λ`, which must be positive definite, so that no pivot is near 0.
-    pub fn of(band: &Band, penalty: f64) -> Factors {
+    pub(super) fn of(band: &Band, penalty: f64) -> Factors {
         let (n, width) = (band.len(), band.width());
         let mut lower = Array2::<f64>::zeros((n, width));
         let mut inverse_pivots = Vec::with_capacity(n);
@@ -122,7 +122,7 @@ impl Factors {
     }
 
     /// Replaces a column `a` by `(M + λ)⁻¹ a`.
-    pub fn solve(&self, mut column: ArrayViewMut1<f64>) {
+    pub(super) fn solve(&self, mut column: ArrayViewMut1<f64>) {
         self.solve_lower(&mut column);
         for j in (0..column.len()).rev() {
             column[j] *= self.inverse_pivots[j];
@@ -134,7 +134,7 @@ impl Factors {
     }
 
     /// Replaces a column `a` by `L⁻¹ a`.
-    pub fn solve_lower(&self, column: &mut ArrayViewMut1<f64>) {
+    pub(super) fn solve_lower(&self, column: &mut ArrayViewMut1<f64>) {
         for j in 1..column.len() {
             let known =
                 (1..=self.width().min(j)).map(|k| self.lower[[j, k - 1]] * column[j - k]).sum::<f64>();
@@ -143,7 +143,7 @@ impl Factors {
     }
 
     /// The width of the band.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.lower.ncols()
     }
 }

@@ -42,7 +42,7 @@ impl BandSolver {
     ///
     /// # Shapes
     /// `rhs` is `[n_axes, n_columns]`.
-    pub fn of(band: &Band, penalties: &[f64], rhs: &Array2<f64>) -> BandSolver {
+    pub(super) fn of(band: &Band, penalties: &[f64], rhs: &Array2<f64>) -> BandSolver {
         let of_penalty = |&penalty: &f64| {
             let factors = Factors::of(band, penalty);
             rhs.axis_chunks_iter(Axis(1), COLUMNS)
@@ -57,7 +57,7 @@ impl BandSolver {
     ///
     /// # Shapes
     /// `[n, n_axes]` to `[n, n_penalties]` and `[n, n_penalties * n_columns]`.
-    pub fn fit(&self, rows: ArrayView2<f64>) -> (Array2<f64>, Array2<f64>) {
+    pub(super) fn fit(&self, rows: ArrayView2<f64>) -> (Array2<f64>, Array2<f64>) {
         let n = rows.nrows();
         let mut leverages = Array2::zeros((n, self.n_penalties));
         let mut fitted = Array2::zeros((n, self.n_penalties * self.n_columns));

@@ -18,7 +18,7 @@ pub(super) enum InnerGram {
 
 impl InnerGram {
     /// The number of eigenvalues that are not 0.
-    pub fn rank(&self) -> usize {
+    pub(super) fn rank(&self) -> usize {
         match self {
             InnerGram::Diagonal(eigenvalues) => eigenvalues.iter().filter(|&&s| s > 0.0).count(),
             InnerGram::Band(band) => band.len(),
@@ -26,7 +26,7 @@ impl InnerGram {
     }
 
     /// The sum of the eigenvalues.
-    pub fn trace(&self) -> f64 {
+    pub(super) fn trace(&self) -> f64 {
         match self {
             InnerGram::Diagonal(eigenvalues) => eigenvalues.sum(),
             InnerGram::Band(band) => band.trace(),
@@ -34,7 +34,7 @@ impl InnerGram {
     }
 
     /// The sum of the squares of the eigenvalues.
-    pub fn sum_of_squares(&self) -> f64 {
+    pub(super) fn sum_of_squares(&self) -> f64 {
         match self {
             InnerGram::Diagonal(eigenvalues) => eigenvalues.dot(eigenvalues),
             InnerGram::Band(band) => band.sum_of_squares(),
@@ -45,7 +45,7 @@ impl InnerGram {
     ///
     /// # Errors
     /// [`Error::Internal`] if the matrix is a band.
-    pub fn eigenvalues(&self) -> Result<&Array1<f64>> {
+    pub(super) fn eigenvalues(&self) -> Result<&Array1<f64>> {
         match self {
             InnerGram::Diagonal(eigenvalues) => Ok(eigenvalues),
             InnerGram::Band(_) => Err(Error::Internal("eigenvalues of a band were asked for".into())),
@@ -56,7 +56,7 @@ impl InnerGram {
     ///
     /// # Shapes
     /// `[n, n_axes]` in and out.
-    pub fn times(&self, rows: &Array2<f64>) -> Array2<f64> {
+    pub(super) fn times(&self, rows: &Array2<f64>) -> Array2<f64> {
         match self {
             InnerGram::Diagonal(eigenvalues) => rows * eigenvalues,
             InnerGram::Band(band) => band.times(rows),
@@ -67,7 +67,7 @@ impl InnerGram {
     ///
     /// # Shapes
     /// `[n_axes, n]` in and out.
-    pub fn solve(&self, penalty: f64, columns: &Array2<f64>) -> Array2<f64> {
+    pub(super) fn solve(&self, penalty: f64, columns: &Array2<f64>) -> Array2<f64> {
         let mut product = columns.clone();
         match self {
             InnerGram::Diagonal(eigenvalues) => {
@@ -86,7 +86,7 @@ impl InnerGram {
     ///
     /// # Shapes
     /// `rhs` is `[n_axes, n_columns]`.
-    pub fn row_fit(&self, penalties: &[f64], rhs: &Array2<f64>) -> RowFit {
+    pub(super) fn row_fit(&self, penalties: &[f64], rhs: &Array2<f64>) -> RowFit {
         let eigenvalues = match self {
             InnerGram::Diagonal(eigenvalues) => eigenvalues,
             InnerGram::Band(band) => return RowFit::Band(BandSolver::of(band, penalties, rhs)),
@@ -116,7 +116,7 @@ impl RowFit {
     ///
     /// # Shapes
     /// `[n, n_axes]` to `[n, n_penalties]` and `[n, n_penalties * n_columns]`.
-    pub fn fit(&self, rows: ArrayView2<f64>) -> (Array2<f64>, Array2<f64>) {
+    pub(super) fn fit(&self, rows: ArrayView2<f64>) -> (Array2<f64>, Array2<f64>) {
         match self {
             RowFit::Diagonal { factors, weights } => (rows.mapv(|v| v * v).dot(factors), rows.dot(weights)),
             RowFit::Band(solver) => solver.fit(rows),

@@ -59,13 +59,13 @@ impl<'a> LeaveOneOut<'a> {
     /// # Errors
     /// [`Error::Invalid`] if a set has another number of rows or no target, [`Error::NonFinite`] naming row and
     /// column of a bad target.
-    pub fn of(decomposition: &'a Decomposition<'a>, sets: &[&Array2<f64>]) -> Result<LeaveOneOut<'a>> {
+    pub(super) fn of(decomposition: &'a Decomposition<'a>, sets: &[&Array2<f64>]) -> Result<LeaveOneOut<'a>> {
         let sets = sets.iter().map(|y| CentredTargets::of(decomposition, y)).collect::<Result<_>>()?;
         Ok(LeaveOneOut { decomposition, sets, passes: Vec::new() })
     }
 
     /// The errors of a set at some penalties; if one was not tried yet, one pass tries all of `together`.
-    pub fn errors(&mut self, set: usize, penalties: &[f64], together: &[f64]) -> Result<Vec<f64>> {
+    pub(super) fn errors(&mut self, set: usize, penalties: &[f64], together: &[f64]) -> Result<Vec<f64>> {
         if penalties.iter().any(|&penalty| self.tried(penalty).is_none()) {
             self.run_pass(together)?;
         }
@@ -80,7 +80,7 @@ impl<'a> LeaveOneOut<'a> {
     ///
     /// # Shapes
     /// `[n_targets, d_model]`, and `[n_rows, n_targets]`.
-    pub fn weights_and_errors(&self, set: usize, penalty: f64) -> Result<(Array2<f64>, Array2<f64>)> {
+    pub(super) fn weights_and_errors(&self, set: usize, penalty: f64) -> Result<(Array2<f64>, Array2<f64>)> {
         let CentredTargets { y, projected, .. } = &self.sets[set];
         let coefficients = self.decomposition.gram.solve(penalty, projected);
         let weights = self.decomposition.axes.dot(&coefficients).reversed_axes();

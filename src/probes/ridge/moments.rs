@@ -33,13 +33,13 @@ pub(in crate::probes) struct ActivationRows<'a> {
 
 impl<'a> ActivationRows<'a> {
     /// The rows at some indices, or `None` if the values are not in row order.
-    pub fn of(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Option<ActivationRows<'a>> {
+    pub(crate) fn of(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Option<ActivationRows<'a>> {
         let width = activations.ncols();
         activations.to_slice().map(|values| ActivationRows { values, width, rows })
     }
 
     /// The number of rows.
-    pub fn n_rows(&self) -> usize {
+    pub(crate) fn n_rows(&self) -> usize {
         self.rows.len()
     }
 
@@ -55,7 +55,7 @@ impl<'a> ActivationRows<'a> {
     ///
     /// # Shapes
     /// `[n_block, d_model]`.
-    pub fn centred<'r>(
+    pub(crate) fn centred<'r>(
         &self,
         block: Range<usize>,
         mean: &Array1<f64>,
@@ -135,7 +135,7 @@ impl<'a> ActivationRows<'a> {
     ///
     /// # Shapes
     /// `[n_rows, n]` to `[d_model, n]`.
-    pub fn transposed_times(&self, mean: &Array1<f64>, y: &Array2<f64>) -> Result<Array2<f64>> {
+    pub(crate) fn transposed_times(&self, mean: &Array1<f64>, y: &Array2<f64>) -> Result<Array2<f64>> {
         let mut moments = Array2::zeros((self.width, y.ncols()));
         let of_block = |block: Range<usize>, scratch: &mut Vec<f64>| {
             let wide = self.centred(block.clone(), mean, scratch)?;
@@ -149,7 +149,7 @@ impl<'a> ActivationRows<'a> {
     ///
     /// # Shapes
     /// `[n, d_model]` to `[n_rows, n]`.
-    pub fn times_weights(&self, mean: &Array1<f64>, weights: &Array2<f64>) -> Result<Array2<f64>> {
+    pub(crate) fn times_weights(&self, mean: &Array1<f64>, weights: &Array2<f64>) -> Result<Array2<f64>> {
         let mut predicted = Array2::zeros((self.rows.len(), weights.nrows()));
         let of_block = |block: Range<usize>, scratch: &mut Vec<f64>| {
             product(self.centred(block, mean, scratch)?, weights.t(), Par::Seq)
@@ -240,7 +240,7 @@ impl Moments {
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] naming the first value that is infinite or not a number.
-    pub fn of(stored: &ActivationRows) -> Result<Moments> {
+    pub(crate) fn of(stored: &ActivationRows) -> Result<Moments> {
         let mean = stored.mean()?;
         let mut gram = Mat::zeros(stored.width, stored.width);
         stored.add_gram(&mut gram, &mean, 1.0);
@@ -249,7 +249,7 @@ impl Moments {
 
     /// The moments of the remaining rows when some are removed, or `None` if so little variance remains that too many
     /// digits would be lost.
-    pub fn without(&self, all: &ActivationRows, rows: &[usize]) -> Result<Option<Moments>> {
+    pub(crate) fn without(&self, all: &ActivationRows, rows: &[usize]) -> Result<Option<Moments>> {
         let removed = all.with_rows(rows);
         let (n, n_removed) = (self.n as f64, rows.len() as f64);
         if rows.is_empty() || rows.len() >= self.n {

@@ -20,7 +20,7 @@ impl<'a> FoldDecompositions<'a> {
     ///
     /// # Errors
     /// As [`Decomposition::of_rows`].
-    pub fn of(
+    pub(super) fn of(
         activations: ArrayView2<'a, f32>,
         split: &Split,
         entities: &'a [usize],
@@ -36,7 +36,7 @@ impl<'a> FoldDecompositions<'a> {
     ///
     /// # Errors
     /// As [`Decomposition::of_rows`].
-    pub fn train(&self, fold: &'a Fold) -> Result<Decomposition<'a>> {
+    pub(super) fn train(&self, fold: &'a Fold) -> Result<Decomposition<'a>> {
         if let (Some((moments, all)), Some(stored)) =
             (&self.all_rows, Decomposition::stored(self.activations, &fold.train))
             && is_rest(self.entities, fold)
@@ -51,7 +51,7 @@ impl<'a> FoldDecompositions<'a> {
     ///
     /// # Errors
     /// As [`Decomposition::of_rows`].
-    pub fn saved_train(self) -> Result<Decomposition<'a>> {
+    pub(super) fn saved_train(self) -> Result<Decomposition<'a>> {
         match self.all_rows {
             Some((moments, stored)) => Decomposition::from_moments(moments, stored),
             None => Decomposition::of_rows(self.activations, self.entities),

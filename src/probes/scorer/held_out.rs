@@ -15,7 +15,7 @@ pub(super) struct HeldOutPredictions {
 
 impl HeldOutPredictions {
     /// No predictions yet.
-    pub fn new(dataset: &Dataset) -> HeldOutPredictions {
+    pub(super) fn new(dataset: &Dataset) -> HeldOutPredictions {
         HeldOutPredictions {
             shape: (dataset.entities.len(), dataset.kind.names().len()),
             methods: Vec::new(),
@@ -24,7 +24,7 @@ impl HeldOutPredictions {
     }
 
     /// Adds the predictions of a method for some entities.
-    pub fn put(&mut self, method: &str, entities: &[usize], values: &Array2<f64>) {
+    pub(super) fn put(&mut self, method: &str, entities: &[usize], values: &Array2<f64>) {
         let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
             self.methods.push((method.to_string(), Array2::from_elem(self.shape, f64::NAN)));
             self.methods.len() - 1
@@ -34,7 +34,7 @@ impl HeldOutPredictions {
     }
 
     /// The predictions of a method.
-    pub fn get(&self, method: &str) -> Option<&Array2<f64>> {
+    pub(super) fn get(&self, method: &str) -> Option<&Array2<f64>> {
         self.methods.iter().find(|(known, _)| known == method).map(|(_, values)| values)
     }
 }

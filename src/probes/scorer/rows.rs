@@ -22,7 +22,7 @@ pub(super) struct Heading<'a> {
 
 impl<'a> Heading<'a> {
     /// The heading of test scores.
-    pub fn test(method: &'a str, point: Option<HookPoint>) -> Heading<'a> {
+    pub(super) fn test(method: &'a str, point: Option<HookPoint>) -> Heading<'a> {
         Heading { method, point, split: TEST }
     }
 }

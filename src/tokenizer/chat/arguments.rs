@@ -16,7 +16,7 @@ pub(super) fn refused(sentence: impl Into<String>) -> Error {
 
 impl<'a> Arguments<'a> {
     /// Assigns the given arguments to a function's parameters.
-    pub fn new(given: &[Value], names: &'a [&'a str]) -> Result<Arguments<'a>, Error> {
+    pub(super) fn new(given: &[Value], names: &'a [&'a str]) -> Result<Arguments<'a>, Error> {
         let (by_place, by_name) = match given.split_last() {
             Some((last, rest)) if last.is_kwargs() => (rest, Some(Kwargs::try_from(last.clone())?)),
             _ => (given, None),
@@ -37,44 +37,44 @@ impl<'a> Arguments<'a> {
     }
 
     /// An optional argument; None means the default, as mostly in Python.
-    pub fn optional(&self, at: usize) -> Option<&Value> {
+    pub(super) fn optional(&self, at: usize) -> Option<&Value> {
         self.values[at].as_ref().filter(|value| !value.is_none())
     }
 
     /// An argument if it was given, even as None.
-    pub fn given(&self, at: usize) -> Option<&Value> {
+    pub(super) fn given(&self, at: usize) -> Option<&Value> {
         self.values[at].as_ref()
     }
 
     /// A required argument.
-    pub fn required(&self, at: usize) -> Result<&Value, Error> {
+    pub(super) fn required(&self, at: usize) -> Result<&Value, Error> {
         self.values[at].as_ref().ok_or_else(|| {
             Error::new(ErrorKind::MissingArgument, format!("`{}` is not given", self.names[at]))
         })
     }
 
     /// A required text.
-    pub fn text(&self, at: usize) -> Result<&str, Error> {
+    pub(super) fn text(&self, at: usize) -> Result<&str, Error> {
         self.required(at)?;
         self.optional_text(at)?.ok_or_else(|| refused(format!("`{}` is none, not a text", self.names[at])))
     }
 
     /// An optional text.
-    pub fn optional_text(&self, at: usize) -> Result<Option<&str>, Error> {
+    pub(super) fn optional_text(&self, at: usize) -> Result<Option<&str>, Error> {
         let wrong =
             |value: &Value| refused(format!("`{}` is a {}, not a text", self.names[at], value.kind()));
         self.optional(at).map(|value| value.as_str().ok_or_else(|| wrong(value))).transpose()
     }
 
     /// An optional integer.
-    pub fn number(&self, at: usize) -> Result<Option<i64>, Error> {
+    pub(super) fn number(&self, at: usize) -> Result<Option<i64>, Error> {
         let wrong =
             |value: &Value| refused(format!("`{}` is a {}, not a number", self.names[at], value.kind()));
         self.optional(at).map(|value| i64::try_from(value.clone()).map_err(|_| wrong(value))).transpose()
     }
 
     /// True for an argument that was given and is true.
-    pub fn flag(&self, at: usize) -> bool {
+    pub(super) fn flag(&self, at: usize) -> bool {
         self.optional(at).is_some_and(Value::is_true)
     }
 }

@@ -70,7 +70,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::BadFile`] if it cannot be parsed, if it fails, or if it does not contain the user's text exactly once.
-    pub fn parse(
+    pub(crate) fn parse(
         path: &Path,
         source: &str,
         tokens: &BTreeMap<String, String>,
@@ -120,7 +120,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// The template's fault, as a sentence.
-    pub fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
+    pub(crate) fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
         let message = |turn: &Turn| context! { role => turn.role.name(), content => turn.text.clone() };
         let messages: Vec<Value> = turns.iter().map(message).collect();
         let named = Value::from(self.tokens.clone());
@@ -139,7 +139,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// A sentence if the template changes the text; only white space around it may be removed.
-    pub fn frame(&self, content: &str, part: Range<usize>) -> Result<(String, Range<usize>), String> {
+    pub(crate) fn frame(&self, content: &str, part: Range<usize>) -> Result<(String, Range<usize>), String> {
         let whole = self.render(content).map_err(|e| format!("the chat template fails: {e}"))?;
         let said = whole.strip_prefix(&self.before).and_then(|rest| rest.strip_suffix(&self.after));
         let shift = match said {

@@ -9,17 +9,17 @@ pub(super) struct Token<'a> {
 
 impl Token<'_> {
     /// True for a name or a keyword.
-    pub fn is_word(&self) -> bool {
+    pub(super) fn is_word(&self) -> bool {
         self.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
     }
 
     /// True for a text in quotes.
-    pub fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         self.text.starts_with(['"', '\''])
     }
 
     /// True for a number.
-    pub fn is_number(&self) -> bool {
+    pub(super) fn is_number(&self) -> bool {
         self.text.starts_with(|c: char| c.is_ascii_digit())
     }
 }

@@ -28,7 +28,7 @@ impl Class {
     ///
     /// # Errors
     /// The name of an unknown class.
-    pub fn of(settings: &Settings) -> Result<Class, String> {
+    pub(super) fn of(settings: &Settings) -> Result<Class, String> {
         let family = settings.family.as_str();
         let registered = Class::registered(family);
         match (settings.class.as_deref().map(Class::named), registered) {
@@ -80,7 +80,7 @@ impl Class {
     }
 
     /// Its name in transformers.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Class::Bert => "BertTokenizer",
             Class::Gpt2 => "GPT2Tokenizer",
@@ -98,7 +98,7 @@ impl Class {
     }
 
     /// The sets of files that it may read, in order of preference.
-    pub fn files(self) -> &'static [&'static [&'static str]] {
+    pub(super) fn files(self) -> &'static [&'static [&'static str]] {
         match self {
             Class::Bert => &[&["vocab.txt"]],
             Class::Gpt2 | Class::CodeGen | Class::Roberta | Class::Qwen2 | Class::GptNeoX => {
@@ -111,7 +111,7 @@ impl Class {
     }
 
     /// Its default special tokens, by name.
-    pub fn tokens(self) -> &'static [(&'static str, &'static str)] {
+    pub(super) fn tokens(self) -> &'static [(&'static str, &'static str)] {
         const END: &str = "<|endoftext|>";
         match self {
             Class::Bert => &[

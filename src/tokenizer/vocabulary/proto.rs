@@ -39,7 +39,7 @@ impl Proto {
     ///
     /// # Errors
     /// The fault, as a sentence.
-    pub fn parse(bytes: &[u8]) -> Result<Proto, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Proto, String> {
         let mut proto = Proto {
             model_type: 1,
             ids: [0, 1, 2],

@@ -63,7 +63,7 @@ impl Recipe {
     ///
     /// # Errors
     /// Errors of the tokenizers library.
-    pub fn build(self, settings: &Settings) -> Result<Built, Refusal> {
+    pub(super) fn build(self, settings: &Settings) -> Result<Built, Refusal> {
         let mut tokenizer = Tokenizer::new(self.model);
         tokenizer.with_normalizer(self.normalizer)?;
         if let Some(pre_tokenizer) = self.pre_tokenizer {

@@ -33,7 +33,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Error::BadFile`] for a file that is not what its name says.
-    pub fn read(folder: &Path) -> Result<Settings> {
+    pub(super) fn read(folder: &Path) -> Result<Settings> {
         let path = folder.join("tokenizer_config.json");
         let mut fields = json_object::read(&path)?;
         let config = json_object::read(&folder.join("config.json"))?;
@@ -56,22 +56,22 @@ impl Settings {
     }
 
     /// The text of the added token with an id, if there is one.
-    pub fn added(&self, id: u32) -> Option<&str> {
+    pub(super) fn added(&self, id: u32) -> Option<&str> {
         self.added.get(&id).map(|token| &token.content[..])
     }
 
     /// The value of a boolean setting, if it is given.
-    pub fn flag(&self, name: &str) -> Option<bool> {
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
         self.fields.get(name)?.as_bool()
     }
 
     /// The value of an integer setting, if it is given.
-    pub fn count(&self, name: &str) -> Option<usize> {
+    pub(super) fn count(&self, name: &str) -> Option<usize> {
         self.fields.get(name)?.as_u64().map(|n| n as usize)
     }
 
     /// The text of a special token: the folder's, else the default; none if the folder sets it to null.
-    pub fn text(&self, name: &str, defaults: &[(&str, &str)]) -> Option<String> {
+    pub(super) fn text(&self, name: &str, defaults: &[(&str, &str)]) -> Option<String> {
         match self.fields.get(name) {
             Some(value) => token(value, true).map(|token| token.content),
             None => defaults.iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_string()),
@@ -79,7 +79,7 @@ impl Settings {
     }
 
     /// The tokens to add; `defaults` are the defaults of the class, `extra` the tokens of a SentencePiece model.
-    pub fn special(&self, defaults: &[(&str, &str)], extra: Vec<AddedToken>) -> Special {
+    pub(super) fn special(&self, defaults: &[(&str, &str)], extra: Vec<AddedToken>) -> Special {
         let mut special = Special { named: BTreeMap::new(), tokens: self.added.values().cloned().collect() };
         let others = self.fields.keys().map(String::as_str);
         let others = others.filter(|name| name.ends_with("_token") && !SPECIAL_TOKEN_NAMES.contains(name));

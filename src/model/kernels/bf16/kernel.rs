@@ -85,7 +85,7 @@ mod x86 {
     use std::mem::transmute;
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub fn round(row: &[f32], pairs: &mut [u32]) {
+    pub(super) fn round(row: &[f32], pairs: &mut [u32]) {
         let (numbers, rest) = row.as_chunks::<16>();
         let (whole, last) = pairs.split_at_mut(8 * numbers.len());
         for (numbers, pairs) in numbers.iter().zip(whole.as_chunks_mut::<8>().0) {
@@ -108,7 +108,7 @@ mod x86 {
     /// # Safety
     /// The sizes must fit, as [`super::multiply`] checks.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub unsafe fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
+    pub(super) unsafe fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
         macro_rules! of {
             ($($n:literal)*) => {
                 match (rows.n, columns.width) {
