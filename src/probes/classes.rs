@@ -3,7 +3,7 @@
 use crate::datasets::{Dataset, labels, numbered};
 use crate::error::{Error, Result};
 
-/// The class of each entity by a column.
+/// The class of each entity, taken from a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
     /// The column.
@@ -15,15 +15,15 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// The classes of a column, which may be any column of [`labels`].
+    /// The classes of a column; [`labels`] lists the possible columns.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no such column, or only one class in it.
+    /// [`Error::Invalid`] if the column does not exist or has only one class.
     pub fn of(dataset: &Dataset, column: &str) -> Result<Classes> {
         Classes::by_labels(column, &labels(dataset, column)?)
     }
 
-    /// The classes of entities that have these labels.
+    /// The classes that these labels define, one label per entity.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is only one class.
@@ -36,7 +36,7 @@ impl Classes {
         }
     }
 
-    /// The error for entities of fewer than two classes.
+    /// The error for entities with fewer than two classes.
     pub(super) fn one_class<'a>(&self, mut of: impl Iterator<Item = &'a usize>) -> Error {
         let name = of.next().map_or("none", |class| self.names[*class].as_str());
         let found = format!("one class, `{name}`");
@@ -44,7 +44,7 @@ impl Classes {
         Error::invalid(format!("--classes {}", self.column), found, expected)
     }
 
-    /// The classes of some entities.
+    /// The classes of the given entities.
     pub(super) fn select(&self, entities: &[usize]) -> Vec<usize> {
         entities.iter().map(|&i| self.of[i]).collect()
     }

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use serde::Deserialize;
 
-/// The whole fixture; `tests/fixtures/probes/make.py` writes it with the versions.
+/// The whole fixture; `tests/fixtures/probes/make.py` writes it, with the versions of its libraries.
 #[derive(Deserialize)]
 pub(super) struct Fixture {
     pub ridge: Vec<RidgeCase>,
@@ -160,21 +160,21 @@ fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
     Array2::from_shape_vec((rows.len(), rows[0].len()), rows.concat()).unwrap()
 }
 
-/// Asserts equality to 1e-6, relative if the value is above 1.
+/// Asserts equality to 1e-6: relative for values above 1, otherwise absolute.
 #[track_caller]
 pub(super) fn assert_close(found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs().max(1.0);
     assert!(error < 1e-6, "found {found}, expected {expected}, error {error:e}");
 }
 
-/// Asserts equality to 1e-6, always relative.
+/// Asserts equality to a relative error of 1e-6.
 #[track_caller]
 pub(super) fn assert_relative(found: f64, expected: f64, what: &str) {
     let error = (found - expected).abs() / expected.abs();
     assert!(error < 1e-6, "{what}: found {found}, expected {expected}, error {error:e}");
 }
 
-/// Five pairs with ties, and a resample of them as indices and as counts.
+/// Five pairs with ties, and one resample of them, both as indices and as counts.
 pub(super) struct ResampledPairs {
     pub a: [f64; 5],
     pub b: [f64; 5],

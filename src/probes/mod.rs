@@ -7,10 +7,10 @@
 //! - `metrics/`: scores of predictions and their intervals
 //! - `baselines/`: predictions without a model: [`BASELINES`]
 //! - `scorer/`: fits and scores at one hook point, with baselines: [`Scorer`]
-//! - `selection`: the hook point that is reported: [`best_point`]
+//! - `selection`: the choice of the hook point to report: [`best_point`]
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
-//! - `classes`, `targets`: the classes and the numbers that are predicted
+//! - `classes`, `targets`: the classes and the numbers to predict
 
 mod analysis;
 mod baselines;

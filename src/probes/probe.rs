@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayBase, ArrayView1, ArrayView2, Axis, Data, Ix2
 /// A linear probe: `prediction = weights · activation + bias`, in the target's unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// The weight of each dimension of the stream in each prediction, `[n_targets, d_model]`.
+    /// The weights, `[n_targets, d_model]`.
     pub weights: Array2<f64>,
     /// The prediction for the zero vector, `[n_targets]`.
     pub bias: Array1<f64>,
@@ -15,7 +15,7 @@ pub struct Probe {
     pub penalty: f64,
 }
 
-/// Rows converted from f32 at a time, so that the copy stays small.
+/// Number of rows converted from f32 at a time, so that the copy stays small.
 const BLOCK_ROWS: usize = 1024;
 
 impl Probe {
@@ -29,16 +29,16 @@ impl Probe {
         self.weights.ncols()
     }
 
-    /// The prediction for one row of the stream in f32, one value a target.
+    /// The prediction for one row of the stream in f32, one value per target.
     pub fn predict_row(&self, row: &[f32]) -> Vec<f64> {
         let row: Array1<f64> = row.iter().map(|x| f64::from(*x)).collect();
         self.predict_one(row.view()).to_vec()
     }
 
-    /// The smallest changes of the stream that each move one prediction by 1: `(WWᵀ)⁻¹W`.
+    /// For each target, the smallest change of the stream that moves its prediction by 1 and no other: `(WWᵀ)⁻¹W`.
     ///
-    /// Adding `Σ δ_t · row_t` to an activation moves prediction `t` by `δ_t` and leaves the part at right angles to the
-    /// weights unchanged.
+    /// Adding `Σ δ_t · row_t` to an activation moves prediction `t` by `δ_t`; the component orthogonal to the
+    /// weights stays unchanged.
     ///
     /// # Shapes
     /// `[n_targets, d_model]`.
@@ -82,7 +82,7 @@ impl Probe {
         predictions
     }
 
-    /// The predictions for some rows of stored activations, copying one block at a time.
+    /// The predictions for the stored activations at `rows`, copying one block at a time.
     ///
     /// # Shapes
     /// `[n_entities, d_model]` to `[n_rows, n_targets]`.

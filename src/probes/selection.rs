@@ -1,13 +1,13 @@
-//! Selection of the hook point that is reported: by leave-one-out R² on training entities, without the test entities.
+//! Selection of the hook point to report: by leave-one-out R² on training entities, without the test entities.
 
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::results::{LEAVE_ONE_OUT, MEAN, R2, RIDGE, SCORES_FILE, ScoreKey, ScoreRow};
 
-/// The hook point whose ridge probe has the best leave-one-out R²; of equal ones the first.
+/// The hook point whose ridge probe has the best leave-one-out R²; among equal ones, the first.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no row has such a score.
+/// [`Error::Invalid`] if there is no leave-one-out R² row.
 pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
     let key = ScoreKey { method: RIDGE, split: LEAVE_ONE_OUT, metric: R2, target: MEAN };
     let mut best: Option<&ScoreRow> = None;
@@ -21,12 +21,12 @@ pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
     best.hook_point.parse()
 }
 
-/// The test R² of a method, averaged over the targets, at a hook point, or at none for a method that needs no model.
+/// The test R² of a method, averaged over the targets; `point` is `None` for a method that needs no model.
 pub fn test_r2<'a>(rows: &'a [ScoreRow], method: &str, point: Option<HookPoint>) -> Option<&'a ScoreRow> {
     ScoreKey::test_r2(method).at(rows, point)
 }
 
-/// The ridge probe's test R² at the best hook point; not a number if it has none.
+/// The ridge probe's test R² at the best hook point; NaN if it was not scored on test entities.
 ///
 /// # Errors
 /// As [`best_point`].

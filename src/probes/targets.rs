@@ -3,7 +3,7 @@
 use crate::datasets::Dataset;
 use ndarray::Array2;
 
-/// The targets of some entities: latitude, then longitude; or the one number.
+/// The targets of the given entities: latitude and longitude, or a single number.
 ///
 /// # Shapes
 /// `[n_entities, n_targets]` for `n_entities` indices.

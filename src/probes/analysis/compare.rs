@@ -27,11 +27,11 @@ pub struct Resampling {
 
 /// The differences of all scores on test entities, A minus B, with their intervals.
 ///
-/// Both sides share the resamples, so that the difficulty of an entity for both cancels.
+/// Both sides use the same resamples, so that errors common to both cancel.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the two do not have the same test entities with the same targets, naming the first difference; if the
-/// targets are not those of the kind; and if groups are resampled and there is only one.
+/// [`Error::Invalid`] if the sides differ in their test entities or true values, naming the first difference; if the
+/// targets are not those of the kind; or if groups are resampled and there is only one group.
 pub fn compare(
     kind: &TargetKind,
     a: &[PredictionRow],
@@ -77,7 +77,7 @@ fn test_rows(rows: &[PredictionRow]) -> Vec<&PredictionRow> {
     rows.iter().filter(|row| row.split == TEST).collect()
 }
 
-/// Refuses two sides with different entities or orders.
+/// Refuses two sides with different test entities or a different order.
 fn check(a: &[&PredictionRow], b: &[&PredictionRow]) -> Result<()> {
     let expected = "the same test entities with the same targets on both sides";
     if a.is_empty() || b.is_empty() {
@@ -107,11 +107,11 @@ fn check_target_order(kind: &TargetKind, rows: &[&PredictionRow]) -> Result<()> 
     if is_ordered {
         return Ok(());
     }
-    let expected = format!("{} of each entity, in turn", names.join(" and "));
-    Err(Error::invalid("targets of predictions", "others, or rows out of turn", expected))
+    let expected = format!("{} of each entity, in consecutive rows", names.join(" and "));
+    Err(Error::invalid("targets of predictions", "other targets, or rows in another order", expected))
 }
 
-/// The units of resampling; refuses a single group, of which every resample is the same.
+/// The units of resampling; refuses a single group, because all its resamples are equal.
 fn units(units: ResampledUnits, rows: &[&PredictionRow], n_targets: usize) -> Result<SamplingUnits> {
     let n = rows.len() / n_targets;
     if units == ResampledUnits::Entities {
@@ -126,8 +126,8 @@ fn units(units: ResampledUnits, rows: &[&PredictionRow], n_targets: usize) -> Re
         .collect();
     if known.len() < 2 {
         let found = format!("one group, `{}`", rows[0].group);
-        let expected = "two groups or more among the test entities; draw single entities instead";
-        return Err(Error::invalid("groups to draw", found, expected));
+        let expected = "at least two groups among the test entities; otherwise resample single entities";
+        return Err(Error::invalid("groups to resample", found, expected));
     }
     Ok(SamplingUnits::Groups(of, known.len()))
 }
@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn common_errors_cancel_and_groups_widen_the_interval() {
-        // B has the errors of A and a little more: the interval of either is far wider than that of the difference.
+        // B has the errors of A and a small extra error: the interval of B's score is far wider than that of the
+        // difference.
         let a = rows(400, 0.6, 2);
         let mut b = a.clone();
         b.iter_mut()

@@ -27,7 +27,7 @@ impl<'a> ProbeTarget<'a> {
         Ok((0..set.about.targets.len()).map(|target| ProbeTarget { set, point, stored, target }).collect())
     }
 
-    /// The row of the cosines with another target.
+    /// The result row with the cosines between this target and another.
     fn row_with(&self, other: &ProbeTarget) -> CosineRow {
         let row = |of: &ProbeTarget| (of.point.to_string(), of.point.label(), of.set.about.dataset.clone());
         let target = |of: &ProbeTarget| of.set.about.targets[of.target].clone();
@@ -53,7 +53,7 @@ impl<'a> ProbeTarget<'a> {
     }
 }
 
-/// The cosines between the probes of every two hook points, target by target.
+/// The cosines between the probes of each pair of hook points, for each target.
 ///
 /// # Errors
 /// None for a valid probe set.
@@ -84,7 +84,7 @@ pub fn cosines_of_targets(set: &ProbeSet) -> Result<Vec<CosineRow>> {
     Ok(rows)
 }
 
-/// The cosines between the probes of two datasets at each hook point of both, every target with every target.
+/// The cosines between the probes of two datasets at each common hook point, for all pairs of targets.
 ///
 /// # Errors
 /// None for a valid probe set.

@@ -7,9 +7,9 @@ use crate::probes::ridge::Decomposition;
 use crate::probes::saved::ProbeSet;
 use crate::results::ParticipationRow;
 
-/// The participation ratio of some variances: their sum squared over the sum of their squares.
+/// The participation ratio of a list of variances: the square of their sum divided by the sum of their squares.
 ///
-/// It is 1 if only one is not 0, their number if all are equal, and 0 if there are none.
+/// It is 1 if only one variance is not 0, `n` if all `n` are equal, and 0 for an empty list.
 pub fn participation(variances: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, squares) = variances.into_iter().fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
     ratio(sum, squares)
@@ -26,7 +26,8 @@ impl Decomposition<'_> {
         ratio(sum, squares)
     }
 
-    /// The number of principal components of each prediction of a probe: the participation ratio of its variances along them.
+    /// The number of principal components of each prediction of a probe: the participation ratio of its variances
+    /// along them.
     ///
     /// # Errors
     /// As [`Decomposition::principal`].
@@ -36,7 +37,7 @@ impl Decomposition<'_> {
     }
 }
 
-/// The participation rows of a probe set at one hook point, one a target.
+/// The participation rows of a probe set at one hook point, one per target.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] if the hook point has no probe.

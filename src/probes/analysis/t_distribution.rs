@@ -12,8 +12,8 @@ pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
     incomplete_beta(far, near, freedom / 2.0, 0.5)
 }
 
-/// The regularised incomplete beta function at `x` by its continued fraction; `y` is `1 − x`, given separately because it has more
-/// digits near `x = 1`.
+/// The regularised incomplete beta function at `x`, by its continued fraction; `y` is `1 − x`, given separately
+/// because it is more exact near `x = 1`.
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 8.17.22, evaluated by Lentz's method.
@@ -48,7 +48,7 @@ fn incomplete_beta(x: f64, y: f64, a: f64, b: f64) -> f64 {
 
 /// `ln B(a, b)`.
 fn log_beta(a: f64, b: f64) -> f64 {
-    // For one large argument, `ln Γ(b) − ln Γ(a + b)` cancels: Stirling's series of the difference keeps its digits.
+    // For one large argument, `ln Γ(b) − ln Γ(a + b)` cancels: Stirling's series of the difference is exact.
     let (small, large) = (a.min(b), a.max(b));
     if large < 20.0 {
         return log_gamma(a) + log_gamma(b) - log_gamma(a + b);

@@ -1,22 +1,23 @@
-//! Unit correlations: rank correlations of MLP units with a target, p-values and false discovery rates.
+//! Rank correlations of MLP neurons with a target, p-values and false discovery rates.
 
 use super::t_distribution::two_sided;
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
-/// A unit's rank correlation with a target.
+/// A neuron's rank correlation with a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RankCorrelation {
-    /// Spearman's correlation, equal values sharing their mean rank; 0 if a side is constant.
+    /// Spearman's correlation, where equal values get their mean rank; 0 if the neuron or the target is constant.
     pub rho: f64,
-    /// The two-sided p-value by Student's t; 1 if a side is constant.
+    /// The two-sided p-value by Student's t; 1 if the neuron or the target is constant.
     pub p: f64,
 }
 
-/// The rank correlation of each unit with a target over some rows.
+/// The rank correlation of each neuron with a target over the given rows.
 ///
 /// # Shapes
-/// `activations` is `[n_all, n_units]`, `target` has one value for each of `rows`; the result has one correlation a unit.
+/// `activations` is `[n_all, n_units]`, `target` has one value for each of `rows`; the result has one correlation
+/// per neuron.
 pub fn correlate_units(activations: ArrayView2<f32>, rows: &[usize], target: &[f64]) -> Vec<RankCorrelation> {
     let target = centred_ranks(target);
     let columns: Vec<_> = activations.axis_iter(Axis(1)).collect();
@@ -29,10 +30,10 @@ pub fn correlate_units(activations: ArrayView2<f32>, rows: &[usize], target: &[f
         .collect()
 }
 
-/// The mean of each unit over some rows.
+/// The mean activation of each neuron over the given rows.
 ///
 /// # Shapes
-/// `activations` is `[n_all, n_units]`; the result has one mean a unit.
+/// `activations` is `[n_all, n_units]`; the result has one mean per neuron.
 pub fn unit_means(activations: ArrayView2<f32>, rows: &[usize]) -> Vec<f32> {
     let mean = |column: ArrayView1<f32>| {
         (rows.iter().map(|&row| f64::from(column[row])).sum::<f64>() / rows.len() as f64) as f32
@@ -40,7 +41,7 @@ pub fn unit_means(activations: ArrayView2<f32>, rows: &[usize]) -> Vec<f32> {
     activations.columns().into_iter().map(mean).collect()
 }
 
-/// The correlation of two sides of centred ranks.
+/// The correlation of two lists of centred ranks.
 fn correlation(a: &[f64], b: &[f64]) -> RankCorrelation {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     let scale = (dot(a, a) * dot(b, b)).sqrt();
@@ -54,7 +55,7 @@ fn correlation(a: &[f64], b: &[f64]) -> RankCorrelation {
     RankCorrelation { rho, p }
 }
 
-/// Ranks less the mean rank, equal values sharing theirs: multiples of one half, so that sums are exact.
+/// Ranks minus the mean rank; equal values get their mean rank. All are multiples of one half, so sums are exact.
 fn centred_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&i, &j| values[i].total_cmp(&values[j]));
@@ -71,7 +72,7 @@ fn centred_ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// The p-values adjusted for multiple tests: the false discovery rate among all at least as significant as each.
+/// Adjusts p-values for multiple tests: each becomes the false discovery rate at its own level of significance.
 ///
 /// # Source
 /// Benjamini and Hochberg 1995, "Controlling the false discovery rate".
@@ -109,7 +110,10 @@ mod tests {
 
     fn near(found: f64, expected: f64, what: &str) {
         let off = (found - expected).abs() / expected.abs().max(1e-300);
-        assert!(off < 1e-9 || found == expected, "{what}: {found:e} and not {expected:e}, off by {off:e}");
+        assert!(
+            off < 1e-9 || found == expected,
+            "{what}: found {found:e}, expected {expected:e}, relative error {off:e}"
+        );
     }
 
     #[test]
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_unit_has_no_correlation_and_a_monotone_one_is_certain() {
+    fn a_constant_neuron_has_correlation_0_and_a_monotone_one_plus_or_minus_1() {
         let x = Array2::from_shape_fn((30, 3), |(i, unit)| [1.0, i as f32, -(i as f32).exp()][unit]);
         let target: Vec<f64> = (0..30).map(f64::from).collect();
         let rows: Vec<usize> = (0..30).collect();

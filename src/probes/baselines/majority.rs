@@ -4,7 +4,7 @@ use super::without_model::{BaselineData, ClassBaseline, ClassPredictor};
 use crate::probes::classes::Classes;
 use crate::results::MAJORITY;
 
-/// Predicts the most frequent class for every entity; of equally frequent ones the first.
+/// Predicts the most frequent class for every entity; among equally frequent classes, the first.
 #[derive(Debug)]
 pub struct Majority;
 

@@ -1,4 +1,4 @@
-//! Baselines that need no model, one file each.
+//! Baselines that need no model, one file per baseline.
 //!
 //! - `names_only`: a ridge on the n-grams of the names; `name_features`, `sparse_rows` and `sparse_ridge` are its parts
 //! - `centroid`: the mean target of an entity's group

@@ -6,17 +6,19 @@ use std::collections::BTreeMap;
 
 /// The number of columns that n-grams are hashed to.
 ///
-/// Rare n-grams distinguish names: on the paper's places 2,048 columns lose about a sixth of the R² of these.
+/// Rare n-grams distinguish names: on the paper's places, 2,048 columns lose about a sixth of the R² that 2¹⁸
+/// columns reach.
 pub const NAME_COLUMNS: usize = 1 << 18;
 /// The longest n-gram of characters.
 const MAX_CHARACTERS: usize = 4;
 /// The longest n-gram of words.
 const MAX_WORDS: usize = 2;
 
-/// Hashed n-grams of names in lower case: 1 to 4 characters of a word with marks at its ends, and 1 to 2 words.
+/// Hashed n-grams of names in lower case: 1 to 4 characters of a word, whose start and end are marked, and 1 to 2
+/// words.
 ///
-/// An entry is the logarithm of one plus the count; each row has length 1. The hash is fixed, so that the columns are the
-/// same in every run and on every machine.
+/// An entry is `ln(1 + count)`; each row is scaled to Euclidean length 1. The hash is fixed, so that the columns
+/// are the same in every run and on every machine.
 ///
 /// # Shapes
 /// `[n_names, NAME_COLUMNS]`.
@@ -36,7 +38,7 @@ pub fn name_features(names: &[&str]) -> SparseRows {
 fn features_of(name: &str) -> Vec<(u32, f32)> {
     let mut columns: BTreeMap<u32, f64> = BTreeMap::new();
     for (hash, count) in n_gram_counts(name) {
-        // The logarithm is taken of each n-gram's count, not of the sum of those that share a column.
+        // The logarithm applies to each n-gram's own count, also where several n-grams share a column.
         *columns.entry((hash % NAME_COLUMNS as u64) as u32).or_default() += f64::from(count).ln_1p();
     }
     let norm = columns.values().map(|v| v * v).sum::<f64>().sqrt();
@@ -67,7 +69,8 @@ fn n_gram_counts(name: &str) -> BTreeMap<u64, u32> {
     counts
 }
 
-/// The 64-bit FNV-1a hash of a kind and a text, with its halves combined so that the low bits are well mixed.
+/// The 64-bit FNV-1a hash of a kind and a text; the high half is combined into the low half, whose bits are mixed
+/// less well.
 ///
 /// # Source
 /// Fowler, Noll, Vo: draft-eastlake-fnv, offset basis and prime for 64 bits.

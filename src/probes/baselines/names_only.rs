@@ -7,10 +7,10 @@ use crate::probes::targets::target_matrix;
 use crate::results::NAMES_ONLY;
 use ndarray::{Array2, Axis};
 
-/// The classes that are fitted at a time: each needs a weight for every n-gram.
+/// Number of classes per fit; a limit, because each class needs one weight per n-gram.
 const CLASSES_AT_ONCE: usize = 16;
 
-/// A ridge on the n-grams of the names; for classes, on an indicator of each class, of which the greatest prediction wins.
+/// A ridge on the n-grams of the names; for classes, one 0/1 target per class, and the greatest prediction wins.
 #[derive(Debug)]
 pub struct NamesOnly;
 

@@ -7,19 +7,20 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The norm of the residual over that of the centred target at which the fit stops.
+/// The fit stops when the norm of the residual, divided by the norm of the centred target, is below this.
 const TOLERANCE: f64 = 1e-4;
-/// The same while penalties are compared.
+/// As [`TOLERANCE`], for the fits that only compare penalties.
 const SEARCH_TOLERANCE: f64 = 1e-3;
-/// The most steps; if they do not suffice, the penalty is too small.
+/// Maximum number of steps; a fit that needs more has too small a penalty.
 const MAX_STEPS: usize = 3000;
-/// The least number of rows, so that a fifth can be held out.
+/// Minimum number of rows, so that a fifth can be held out.
 const MIN_ROWS: usize = 10;
 
 /// Ridge regression on sparse rows, with the same objective as [`crate::probes::Ridge`].
 ///
-/// So many columns have no affordable eigendecomposition, hence no exact leave-one-out error. The penalty is the best on a
-/// held-out fifth of the rows, tried from the highest down until the error rises; the final fit uses all rows.
+/// An eigendecomposition of so many columns would cost too much, so there is no exact leave-one-out error. Instead, the
+/// penalty with the least error on a held-out fifth of the rows is chosen: penalties are tried from the highest
+/// down until the error rises. The final fit uses all rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseRidge {
     /// The penalties to try, in units of a row's squared length.
@@ -63,15 +64,15 @@ impl SparseRidge {
     /// `x` is `[n_rows, n_columns]`, `y` is `[n_rows, n_targets]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than 10 rows, another number of targets, and a penalty that is not above 0 or too small
-    /// for the solver.
+    /// [`Error::Invalid`] for fewer than 10 rows, a number of rows in `y` other than in `x`, or a penalty that is
+    /// not above 0 or too small for the solver.
     pub fn fit(&self, x: &SparseRows, y: &Array2<f64>) -> Result<SparseProbe> {
         if x.n_rows() < MIN_ROWS || x.n_rows() != y.nrows() {
             let found = format!("{} rows and {} targets", x.n_rows(), y.nrows());
             return Err(Error::invalid(
                 "names to fit",
                 found,
-                format!("as many of each, at least {MIN_ROWS}"),
+                format!("one row of targets per name, and at least {MIN_ROWS} rows"),
             ));
         }
         let mut penalties = self.penalties.clone();
@@ -99,7 +100,7 @@ impl SparseRidge {
     }
 }
 
-/// Mean over the targets of squared error over variance.
+/// The squared error divided by the variance, averaged over the targets.
 fn standardised_error(y: &Array2<f64>, predicted: &Array2<f64>) -> f64 {
     let squares = (y - predicted).mapv(|e| e * e).sum_axis(Axis(0));
     let variances = y.var_axis(Axis(0), 0.0);
@@ -127,7 +128,7 @@ impl System {
         System { transposed, mean, y: y - &y_mean, y_mean, last: Array2::zeros(y.dim()), x }
     }
 
-    /// Solves at a penalty by conjugate gradients, all targets side by side.
+    /// Solves at a penalty by conjugate gradients, for all targets at once.
     fn solve(&mut self, penalty: f64, tolerance: f64) -> Result<SparseProbe> {
         let goal = sums_of_squares(&self.y) * tolerance * tolerance;
         let mut a = self.last.clone();
@@ -149,7 +150,8 @@ impl System {
             step = &residual + &(&step * &ratio(&now, &left));
             left = now;
         }
-        let expected = format!("one that {MAX_STEPS} steps of conjugate gradients can solve for");
+        let expected =
+            format!("a larger penalty: {MAX_STEPS} steps of conjugate gradients are not enough for this one");
         Err(Error::invalid("penalty", penalty, expected))
     }
 

@@ -7,13 +7,13 @@ use rayon::prelude::*;
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseRows {
     n_columns: usize,
-    /// The start of each row in `entries`, and the end of the last row.
+    /// The index in `entries` where each row starts, then the end of the last row.
     starts: Vec<usize>,
     entries: Vec<(u32, f32)>,
 }
 
 impl SparseRows {
-    /// A matrix from the columns and values of each row; columns are below `n_columns`.
+    /// Builds a matrix from the column indices and values of each row; every index is below `n_columns`.
     pub fn of(rows: &[Vec<(u32, f32)>], n_columns: usize) -> SparseRows {
         let mut starts = vec![0];
         starts.extend(rows.iter().scan(0, |end, row| {
@@ -38,7 +38,7 @@ impl SparseRows {
         &self.entries[self.starts[row]..self.starts[row + 1]]
     }
 
-    /// Some of the rows, in the order given.
+    /// The rows at the given indices, in that order.
     pub fn select(&self, rows: &[usize]) -> SparseRows {
         let rows: Vec<Vec<(u32, f32)>> = rows.iter().map(|&row| self.row(row).to_vec()).collect();
         SparseRows::of(&rows, self.n_columns)
@@ -73,10 +73,10 @@ impl SparseRows {
         let n_targets = dense.ncols();
         let mut product = Array2::zeros((self.n_rows(), n_targets));
         let dense = dense.as_standard_layout();
-        // Both are in row order and have a slice. Without columns there is nothing to compute.
+        // Both matrices are in row order, so each has a slice. Without columns there is nothing to compute.
         let both = product.as_slice_mut().zip(dense.as_slice()).filter(|_| n_targets > 0);
         if let Some((values, dense)) = both {
-            // Some hundred rows a task: one row is too little work for a task.
+            // At least 256 rows per task: one row is too little work for a task.
             values.par_chunks_mut(n_targets).with_min_len(256).enumerate().for_each(|(row, out)| {
                 for &(column, value) in self.row(row) {
                     let first = column as usize * n_targets;

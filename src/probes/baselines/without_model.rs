@@ -12,7 +12,7 @@ use std::fmt::Debug;
 pub struct BaselineData<'a> {
     /// The entities and their targets.
     pub dataset: &'a Dataset,
-    /// The settings of a fit to the names.
+    /// The settings of the ridge on the names.
     pub name_ridge: SparseRidge,
 }
 
@@ -23,10 +23,10 @@ impl<'a> BaselineData<'a> {
     }
 }
 
-/// Trains on some entities and predicts the targets of all, `[n_entities, n_targets]`.
+/// Trains on the given entities and predicts the targets of all entities, `[n_entities, n_targets]`.
 pub type Predictor<'a> = Box<dyn Fn(&[usize]) -> Result<Array2<f64>> + 'a>;
 
-/// Trains on the first entities and predicts the classes of the second.
+/// Trains on the entities of the first argument and predicts the classes of those of the second.
 pub type ClassPredictor<'a> = Box<dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a>;
 
 /// A baseline that predicts targets without a model.
@@ -34,7 +34,7 @@ pub trait ModelFreeBaseline: Debug + Sync {
     /// The name in result rows.
     fn name(&self) -> &'static str;
 
-    /// A predictor, with the work done once that all folds share.
+    /// Does the work that all folds share, and returns a predictor for single folds.
     fn predictor<'a>(&self, data: BaselineData<'a>) -> Predictor<'a>;
 }
 
@@ -43,6 +43,6 @@ pub trait ClassBaseline: Debug + Sync {
     /// The name in result rows.
     fn name(&self) -> &'static str;
 
-    /// A predictor, with the work done once that all folds share.
+    /// Does the work that all folds share, and returns a predictor for single folds.
     fn class_predictor<'a>(&self, data: BaselineData<'a>, classes: &'a Classes) -> ClassPredictor<'a>;
 }

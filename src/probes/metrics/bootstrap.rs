@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Resamples that are computed together.
+/// Number of resamples computed together.
 const AT_ONCE: usize = 16;
 
 /// Resamples entities with replacement, from a seed.
@@ -31,7 +31,7 @@ pub enum SamplingUnits {
     Rows(usize),
     /// Whole groups: the group of each row, and the number of groups.
     ///
-    /// Rows of one group are alike. Resampled singly, they give an interval that is too narrow for scores on other groups.
+    /// Rows of one group resemble each other. Resampling single rows would give too narrow an interval for new groups.
     Groups(Vec<usize>, usize),
 }
 
@@ -64,8 +64,8 @@ pub struct Interval {
 impl Bootstrap {
     /// The 95 % percentile interval of a metric over `n` entities.
     ///
-    /// The metric receives the indices of the drawn entities, which may repeat. Resamples on which it is not finite are
-    /// ignored; if none is left, both ends are not a number.
+    /// The metric receives the indices of the drawn entities, which may repeat. Resamples with a non-finite value are
+    /// ignored; without any finite value, both ends are NaN.
     pub fn interval(&self, n: usize, metric: impl Fn(&[usize]) -> f64 + Sync) -> Interval {
         if n == 0 {
             return Interval { low: f64::NAN, high: f64::NAN };
@@ -86,7 +86,7 @@ impl Bootstrap {
 
     /// The 95 % percentile interval of each score; all scores share the resamples.
     ///
-    /// With rows as units the resamples are those of [`Bootstrap::interval`].
+    /// If the units are rows, the resamples are the same as in [`Bootstrap::interval`].
     pub(in crate::probes) fn intervals(
         &self,
         units: &SamplingUnits,
@@ -95,8 +95,8 @@ impl Bootstrap {
         self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
     }
 
-    /// The 95 % percentile interval of each of `n` values, which are computed for several resamples at single_counts from the counts of
-    /// the rows in each.
+    /// The 95 % percentile interval of each of `n` values; `compute` returns them for several resamples at once,
+    /// each given by the count of each row.
     pub(in crate::probes) fn intervals_of(
         &self,
         units: &SamplingUnits,
@@ -137,14 +137,14 @@ impl Bootstrap {
 }
 
 impl Interval {
-    /// The middle 95 % of some values, which are sorted.
+    /// The middle 95 % of the values; sorts them in place.
     fn of(values: &mut [f64]) -> Interval {
         values.sort_by(f64::total_cmp);
         Interval { low: percentile(values, 0.025), high: percentile(values, 0.975) }
     }
 }
 
-/// The count of each row in a resample.
+/// The count of each row in a resample, from the drawn units.
 fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
     let mut of_units = vec![0.0; units.n_units()];
     drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
@@ -154,7 +154,7 @@ fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
     }
 }
 
-/// Counts of 1: the rows without resampling.
+/// A count of 1 for each row: no resampling.
 pub(in crate::probes) fn single_counts(units: &SamplingUnits) -> Vec<f64> {
     vec![1.0; units.n_rows()]
 }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_and_the_threads_do_not() {
+    fn the_interval_depends_on_the_seed_and_not_on_the_threads() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let bootstrap = Bootstrap { n_resamples: 64, seed: 7 };
         let many = bootstrap.interval(100, mean_of(&values));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn alike_rows_drawn_as_groups_have_a_wider_interval() {
+    fn equal_rows_drawn_as_groups_have_a_wider_interval() {
         // Twenty groups of fifty equal rows contain only twenty values.
         let values: Vec<f64> = (0..1000).map(|i| f64::from(i / 50 * 7 % 20)).collect();
         let groups = SamplingUnits::Groups((0..1000).map(|i| i / 50).collect(), 20);

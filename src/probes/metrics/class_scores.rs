@@ -7,10 +7,10 @@ use std::sync::Arc;
 /// A metric of predicted classes.
 pub(in crate::probes) type ClassMetric = fn(&PredictedClasses) -> TargetScore;
 
-/// True and predicted classes of some entities.
+/// The true and predicted classes of a set of rows.
 #[derive(Clone)]
 pub(in crate::probes) struct PredictedClasses {
-    /// The column of the classes, which result rows name as the target.
+    /// The column of the classes; the target's name in result rows.
     pub column: String,
     /// The number of classes.
     pub n_classes: usize,
@@ -20,14 +20,14 @@ pub(in crate::probes) struct PredictedClasses {
     pub predicted: Arc<Vec<usize>>,
 }
 
-/// The share of rows that are right.
+/// The share of rows with a correct prediction.
 pub(super) fn accuracy(classes: &PredictedClasses) -> TargetScore {
     let pairs = classes.truth.iter().zip(classes.predicted.iter());
     let is_right: Vec<f64> = pairs.map(|(t, p)| f64::from(u8::from(t == p))).collect();
     TargetScore::new("accuracy", &classes.column, move |counts| mean_counted(&is_right, counts))
 }
 
-/// The mean over the classes of the share of their rows that are right.
+/// The share of correct rows of each class, averaged over the classes.
 pub(super) fn balanced_accuracy(classes: &PredictedClasses) -> TargetScore {
     let all = classes.clone();
     TargetScore::new("balanced_accuracy", &classes.column, move |counts| {
@@ -37,7 +37,7 @@ pub(super) fn balanced_accuracy(classes: &PredictedClasses) -> TargetScore {
     })
 }
 
-/// The mean over the classes of F1.
+/// F1 of each class, averaged over the classes.
 pub(super) fn macro_f1(classes: &PredictedClasses) -> TargetScore {
     let all = classes.clone();
     TargetScore::new("macro_f1", &classes.column, move |counts| {
@@ -48,7 +48,7 @@ pub(super) fn macro_f1(classes: &PredictedClasses) -> TargetScore {
     })
 }
 
-/// The number of rows of each class: true, predicted, and both.
+/// The number of rows per class: by truth, by prediction, and by both (correct).
 struct Hits {
     truth: Vec<f64>,
     predicted: Vec<f64>,

@@ -1,6 +1,6 @@
-//! Sums over rows that each count any number of times, as a bootstrap resample needs them.
+//! Weighted sums over rows, where a row's count is the number of times that a bootstrap resample contains it.
 
-/// The number of sums that run side by side, so that none waits for its last term.
+/// Number of independent partial sums, so that an addition need not wait for the previous one.
 const LANES: usize = 4;
 
 /// The indices of `n` rows.
@@ -8,12 +8,12 @@ pub(super) fn all_indices(n: usize) -> Vec<usize> {
     (0..n).collect()
 }
 
-/// The mean of some scores; not a number if there are none.
+/// The mean of the scores; NaN for an empty list.
 pub(crate) fn mean(scores: &[f64]) -> f64 {
     scores.iter().sum::<f64>() / scores.len() as f64
 }
 
-/// The mean of values that each count `counts` times.
+/// The mean of values, each weighted by its count.
 pub(in crate::probes) fn mean_counted(values: &[f64], counts: &[f64]) -> f64 {
     let [n, sum] = sums([values, values, counts], |v, _, c| [c, v * c]);
     sum / n
@@ -42,7 +42,7 @@ mod tests {
     use crate::probes::fixture::{RESAMPLED_PAIRS, ResampledPairs};
 
     #[test]
-    fn the_mean_of_a_resample_is_that_of_its_rows_listed() {
+    fn the_mean_by_counts_equals_that_of_the_repeated_rows() {
         let ResampledPairs { a, counts, .. } = RESAMPLED_PAIRS;
         assert_eq!(mean_counted(&a, &counts), mean(&RESAMPLED_PAIRS.listed()[0]));
     }

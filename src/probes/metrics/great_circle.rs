@@ -27,7 +27,7 @@ pub fn great_circle_km(lat1: Lat, lon1: Lon, lat2: Lat, lon2: Lon) -> f64 {
     2.0 * EARTH_RADIUS_KM * haversine.sqrt().atan2((1.0 - haversine).max(0.0).sqrt())
 }
 
-/// The place of a prediction: latitude clamped to ±90°, longitude wrapped to ±180°.
+/// Converts a prediction to a place: latitude clamped to ±90°, longitude wrapped to ±180°.
 ///
 /// A linear probe may predict beyond the pole or the 180° meridian.
 ///
@@ -45,7 +45,7 @@ pub fn mean_km(distances: &[f64]) -> f64 {
     mean(distances)
 }
 
-/// The median distance; the mean of the middle two of an even number.
+/// The median distance; for an even number of distances, the mean of the middle two.
 pub fn median_km(distances: &[f64]) -> f64 {
     median(&mut distances.to_vec())
 }
@@ -64,8 +64,8 @@ mod tests {
         for [lat1, lon1, lat2, lon2, radians] in Fixture::load().great_circles {
             let ((lat1, lon1), (lat2, lon2)) = (place(lat1, lon1), place(lat2, lon2));
             let km = great_circle_km(lat1, lon1, lat2, lon2);
-            // Measured: within 4e-12 km; near the antipode within 6e-5 km, where the arc sine of scikit-learn loses half of its
-            // digits (half the circumference is 20,015 km).
+            // Measured: within 4e-12 km; near the antipode within 6e-5 km, where the arc sine of scikit-learn loses
+            // half of its digits (half the circumference is 20,015 km).
             let allowed = if radians > 3.0 { 1e-3 } else { 1e-6 };
             assert!((km - radians * EARTH_RADIUS_KM).abs() < allowed, "{km}");
             assert_eq!(km, great_circle_km(lat2, lon2, lat1, lon1));
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn latitude_comes_first() {
-        // At 60° north a degree of longitude is half a degree of latitude long.
+        // At 60° north, a degree of longitude is half as long as a degree of latitude.
         let along = great_circle_km(
             place(60.0, 10.0).0,
             place(60.0, 10.0).1,

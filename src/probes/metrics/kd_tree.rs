@@ -1,10 +1,10 @@
-//! A k-d tree: the number of points nearer than a distance, and the distance of the nearest.
+//! A k-d tree: counts points within a distance and finds the distance to the nearest point.
 
 use super::unit_sphere::{Point, squared_chord};
 
-/// The most points of a leaf.
+/// Maximum number of points in a leaf.
 const LEAF: usize = 16;
-/// The relative margin by which a box must be nearer or farther than a distance, against rounding.
+/// A relative safety margin against rounding when a box is compared with a distance.
 const ROUNDING: f64 = 1e-12;
 
 /// A k-d tree over points on the unit sphere.
@@ -14,19 +14,19 @@ pub(in crate::probes) struct KdTree {
     nodes: Vec<Node>,
 }
 
-/// A box with the points from `first` to `last`: a leaf, or split into two smaller boxes.
+/// A box that bounds the points from `first` to `last`: a leaf, or split into two smaller boxes.
 #[derive(Debug)]
 struct Node {
     low: Point,
     high: Point,
     first: usize,
     last: usize,
-    /// The second of the smaller boxes; the first is the next node.
+    /// The index of the second smaller box, none for a leaf; the first smaller box is the next node.
     second: Option<usize>,
 }
 
 impl KdTree {
-    /// A tree over some points.
+    /// Builds a tree over the points.
     pub(crate) fn of(points: &[Point]) -> KdTree {
         let mut tree = KdTree { points: points.to_vec(), nodes: Vec::new() };
         if !points.is_empty() {
@@ -35,7 +35,7 @@ impl KdTree {
         tree
     }
 
-    /// Adds the node of some points and the nodes below it.
+    /// Adds the node for the points from `first` to `last`, and the nodes below it.
     fn grow(&mut self, first: usize, last: usize) {
         let inside = &mut self.points[first..last];
         let mut low = [f64::INFINITY; 3];
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::probes::fixture::noise;
 
-    /// Points of which some are equal, and other points near them.
+    /// Points, some of them equal, and other points near them.
     fn example() -> (Vec<Point>, Vec<Point>) {
         let n = 400;
         let places = noise([n, 2], 3).mapv(|v| (v * 40.0).round() / 40.0);

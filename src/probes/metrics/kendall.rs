@@ -14,7 +14,7 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     }))
 }
 
-/// Kendall's τ-b: concordant less discordant pairs, corrected for ties; 0 if a side is constant.
+/// Kendall's τ-b: concordant minus discordant pairs, corrected for ties; 0 if a side is constant.
 ///
 /// # Source
 /// Kendall 1945, "The treatment of ties in ranking problems".
@@ -27,7 +27,8 @@ pub fn kendall(a: &[f64], b: &[f64]) -> f64 {
 pub struct Kendall {
     /// The rows in ascending order of the first side.
     by_a: RankOrder,
-    /// For each row in that order, the rank of its value among the distinct values of the second side, from 0.
+    /// For each row in the order of `by_a`: the rank, from 0, of its value among the distinct values of the second
+    /// side.
     places: Vec<usize>,
     n_places: usize,
 }
@@ -46,15 +47,15 @@ impl Kendall {
         Kendall { by_a, places, n_places: by_b.run_ends.len() }
     }
 
-    /// The correlation over rows that each count `counts` times, a whole number.
+    /// The correlation over rows, each repeated `counts` times; counts are whole numbers.
     ///
-    /// Rows are visited in ascending order of one side; the numbers of visited rows below and above on the other side come
-    /// from prefix sums that are updated at each row.
+    /// Rows are visited in ascending order of one side; the numbers of visited rows below and above on the other
+    /// side come from prefix sums that are updated at each row.
     pub fn counted(&self, counts: &[f64]) -> f64 {
         self.counted_each(&[counts])[0]
     }
 
-    /// The correlation over each of several resamples, sixteen at a time, as all share the order of the rows.
+    /// The correlation over each of several resamples, sixteen at a time: all visit the rows in the same order.
     pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
         let each = resamples.chunks(LANES).flat_map(|some| {
             let mut counts = vec![[0; LANES]; self.by_a.order.len()];
@@ -68,7 +69,7 @@ impl Kendall {
     }
 }
 
-/// Resamples that are computed together: they fill one of the widest vector registers.
+/// Number of resamples computed together; they fill one of the widest vector registers.
 const LANES: usize = 16;
 
 /// Computes the correlation of each of sixteen resamples, given by the count of each row.
@@ -134,14 +135,15 @@ fn pairs(n: f64) -> f64 {
     n * (n - 1.0) / 2.0
 }
 
-/// Children of a node of [`PrefixSums`].
+/// Number of children of a node of [`PrefixSums`].
 const WIDTH: usize = 8;
 /// The base-2 logarithm of [`WIDTH`].
 const SHIFT: usize = 3;
 
-/// Prefix sums over places as a tree: each node holds, for each child, the sum of the children before it.
+/// Prefix sums over ranks (`places`) as a tree: each node holds, for each child, the sum of the children before it.
 ///
-/// A query reads one number a level and an update adds some vectors a level, each for sixteen resamples at once.
+/// A query reads one vector per level and an update adds up to [`WIDTH`] vectors per level; a vector holds sixteen
+/// resamples.
 struct PrefixSums {
     /// The nodes of each level, lowest first; the last level is one node.
     levels: Vec<Vec<[[u32; LANES]; WIDTH]>>,
@@ -170,7 +172,7 @@ impl PrefixSums {
         }
     }
 
-    /// The sums over the places before one.
+    /// The sums over all places before `place`.
     #[inline(always)]
     fn before(&self, mut place: usize) -> [u32; LANES] {
         let mut sums = [0; LANES];
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_those_of_the_places_before() {
+    fn prefix_sums_equal_plain_sums() {
         for n in [1, 31, 32, 33, 1024, 1025, 3000] {
             let (mut sums, mut plain) = (PrefixSums::new(n), vec![0; n]);
             for step in 0..200 {
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resample_scores_as_its_rows_listed() {
+    fn the_score_by_counts_equals_that_of_the_repeated_rows() {
         let (a, b) = example();
         let rows: Vec<usize> = (0..90).map(|i| i * i * 7 % 90).collect();
         let mut counts = vec![0.0; 90];
@@ -247,7 +249,7 @@ mod tests {
         let take = |v: &[f64]| rows.iter().map(|&row| v[row]).collect::<Vec<f64>>();
         let ranked = Kendall::of(&a, &b);
         assert!((ranked.counted(&counts) - by_pairs(&take(&a), &take(&b))).abs() < 1e-12);
-        // Resamples that do not fill the last register give the same as one at a time.
+        // 37 resamples do not fill the last register; each must score as it does alone.
         let several: Vec<Vec<f64>> = (0..37)
             .map(|k| counts.iter().enumerate().map(|(i, count)| (count + (i * k % 3) as f64) % 4.0).collect())
             .collect();

@@ -1,14 +1,16 @@
-//! Scores of predictions, one file a metric, and their intervals.
+//! Scores of predictions, one file per metric, and their intervals.
 //!
-//! - `r2`, `pearson`, `spearman`, `kendall`, `absolute_error`: of numbers
-//! - `place_error`, `proximity`: of places; `great_circle` has the distances, `kd_tree` and `unit_sphere` the geometry
+//! - `r2`, `pearson`, `spearman`, `kendall`, `absolute_error`: scores of numbers
+//! - `place_error`, `proximity`: scores of places; `great_circle` has the distances, `kd_tree` and `unit_sphere`
+//!   the geometry
 //! - `paper_distance`: the distances of the paper's reference code, for comparison
-//! - `class_scores`: of classes
+//! - `class_scores`: scores of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
-//! - `bootstrap`: 95 % intervals, over entities or groups of them
+//! - `bootstrap`: 95 % intervals, over entities or groups of entities
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
 //!
-//! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or [`CLASS_METRICS`] here.
+//! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
+//! [`CLASS_METRICS`] here.
 
 mod absolute_error;
 mod bootstrap;

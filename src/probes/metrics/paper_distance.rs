@@ -1,8 +1,8 @@
 //! The distances of the paper's reference code, which swaps longitude and latitude; for comparison only.
 //!
 //! Its targets are longitude, then latitude, and its distance treats the first of two angles as the latitude. So every
-//! distance is on a sphere turned on its side: a degree of longitude at 60° north has the length that it has at the equator,
-//! and a degree of latitude at 60° east half its own.
+//! distance is measured on a sphere turned on its side: at 60° north, a degree of longitude is as long as at the
+//! equator; at 60° east, a degree of latitude has only half its true length.
 
 use super::counted::mean_counted;
 use super::predicted::{Column, Metrics, Predicted};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Kilometres.
 const RADIUS_KM: f64 = 6371.0;
 
-/// The scores of the reference code that differ from ours, if they are requested.
+/// The scores that the reference code computes in another way than this crate; none unless requested.
 pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     if predicted.metrics != Metrics::WithPaper {
         return Ok(Vec::new());
@@ -62,7 +62,7 @@ fn km([phi_a, lambda_a]: [f64; 2], [phi_b, lambda_b]: [f64; 2]) -> f64 {
     2.0 * RADIUS_KM * haversine.sqrt().atan2((1.0 - haversine).sqrt())
 }
 
-/// One minus the squared distances to the predictions over those to the mean of the places.
+/// R² of distances: 1 − (sum of squared distances to the predictions) / (sum of squared distances to the mean place).
 fn r2(truth: &Array2<f64>, squares: &[f64], counts: &[f64]) -> f64 {
     let [lat, lon] = [0, 1].map(|column| mean_counted(&truth.column(column).to_vec(), counts));
     let to_mean: Vec<f64> =
@@ -70,8 +70,8 @@ fn r2(truth: &Array2<f64>, squares: &[f64], counts: &[f64]) -> f64 {
     1.0 - mean_counted(squares, counts) / mean_counted(&to_mean, counts)
 }
 
-/// The reference code's proximity error of each entity: the share of predictions nearer to its true place than its own
-/// prediction is.
+/// The reference code's proximity error of each entity: the share of all predictions that are nearer to its true place
+/// than its own prediction.
 fn proximity_of_places(truth: ArrayView2<f64>, predicted: ArrayView2<f64>) -> Vec<f64> {
     let points = |of: ArrayView2<f64>| -> Vec<Point> {
         of.rows().into_iter().map(|row| on_sphere(row[1], row[0])).collect()
@@ -79,7 +79,7 @@ fn proximity_of_places(truth: ArrayView2<f64>, predicted: ArrayView2<f64>) -> Ve
     share_nearer(&points(truth), &points(predicted))
 }
 
-/// The same for a single number.
+/// As [`proximity_of_places`], for a single number per entity.
 fn proximity_of_numbers(truth: &[f64], predicted: &[f64]) -> Vec<f64> {
     share_nearer_on_line(truth, predicted)
 }

@@ -18,7 +18,7 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     pearson_counted(a, b, &vec![1.0; a.len()])
 }
 
-/// [`pearson`] of rows that each count `counts` times.
+/// [`pearson`] over rows, each repeated `counts` times.
 pub fn pearson_counted(a: &[f64], b: &[f64], counts: &[f64]) -> f64 {
     let [total, sum_a, sum_b] = sums([a, b, counts], |x, y, w| [w, w * x, w * y]);
     let (mean_a, mean_b) = (sum_a / total, sum_b / total);
@@ -26,7 +26,7 @@ pub fn pearson_counted(a: &[f64], b: &[f64], counts: &[f64]) -> f64 {
         let (x, y) = (x - mean_a, y - mean_b);
         [w * x * y, w * x * x, w * y * y]
     });
-    // Rounding gives a constant side a variance of about its square times 1e-32.
+    // Rounding gives a constant side a variance of about 1e-32 times its square instead of 0.
     let floor = |mean: f64| total * (mean * 1e-14).powi(2);
     if aa <= floor(mean_a) || bb <= floor(mean_b) {
         return 0.0;
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resample_scores_as_its_rows_listed() {
+    fn the_score_by_counts_equals_that_of_the_repeated_rows() {
         let ResampledPairs { a, b, counts, .. } = RESAMPLED_PAIRS;
         let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
         assert!((pearson_counted(&a, &b, &counts) - pearson(&listed_a, &listed_b)).abs() < 1e-14);

@@ -1,4 +1,4 @@
-//! Truth and predictions of the targets of some entities, from which every metric is computed.
+//! Truth and predictions of a set of entities, the input of every metric.
 
 use super::great_circle::place_of_prediction;
 use super::score::{Formula, OverCounts, TargetScore};
@@ -15,11 +15,11 @@ pub enum Metrics {
     /// Every metric that fits the kind of target.
     #[default]
     Usual,
-    /// Those, and the distances of the paper's reference code, which swaps longitude and latitude.
+    /// [`Metrics::Usual`] and the distances of the paper's reference code, which swaps longitude and latitude.
     WithPaper,
 }
 
-/// A metric: its scores of some predictions, none for a kind of target that it does not fit.
+/// A metric: computes its scores of predictions; no scores if it does not apply to the kind of target.
 pub(in crate::probes) type Metric = fn(&Predicted) -> Result<Vec<TargetScore>>;
 
 /// Truth and predictions of one target.
@@ -30,7 +30,7 @@ pub(super) struct Column {
     pub predicted: Arc<Vec<f64>>,
 }
 
-/// Truth and predictions of all targets of some entities.
+/// Truth and predictions of all targets of a set of entities.
 pub(in crate::probes) struct Predicted<'a> {
     /// The kind of the targets.
     pub kind: &'a TargetKind,
@@ -40,7 +40,7 @@ pub(in crate::probes) struct Predicted<'a> {
     pub truth: &'a Array2<f64>,
     /// The predictions, `[n_rows, n_targets]`.
     pub predicted: &'a Array2<f64>,
-    /// The same, target by target.
+    /// Truth and predictions, one entry per target.
     pub(super) columns: Vec<Column>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Predicted<'a> {
         self.each_and_mean_by(metric, |column| Formula::Single(of(column)))
     }
 
-    /// The score of each target by any formula, and the mean over the targets.
+    /// As [`Predicted::each_and_mean`], with any [`Formula`] per target.
     pub(super) fn each_and_mean_by(
         &self,
         metric: &str,
@@ -178,7 +178,8 @@ mod tests {
         assert!((year(["r2", "year"]) - 0.975).abs() < 1e-12);
         assert_eq!(year(["proximity", "year"]), 0.0);
         let reversed = array![[2000.0], [1950.0], [1900.0]];
-        // Both others are nearer to the first and to the last of three predictions, none to the middle one.
+        // For the first and the last prediction, both other entities are nearer than the own one; for the middle
+        // one, none is.
         assert!(
             (value(TargetKind::Year, &truth, &reversed, ["proximity", "year"]) - 4.0 / 9.0).abs() < 1e-12
         );

@@ -1,4 +1,4 @@
-//! Proximity error: the share of other entities nearer to a prediction than its own entity is.
+//! Proximity error: the share of the other entities that are nearer to a prediction than the predicted entity itself.
 
 use super::kd_tree::KdTree;
 use super::predicted::Predicted;
@@ -8,7 +8,7 @@ use crate::datasets::TargetKind;
 use crate::error::Result;
 use rayon::prelude::*;
 
-/// The mean proximity error: of places on the sphere, otherwise of each target on its line.
+/// The mean proximity error: distances on the sphere for places, otherwise along the number line for each target.
 pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     if *predicted.kind == TargetKind::Place {
         let (truth, predicted) = predicted.points()?;
@@ -22,9 +22,9 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     Ok(predicted.columns.iter().map(score).collect())
 }
 
-/// For each pair: the share of the points in `own` that are nearer to its centre than its own point is.
+/// For each `i`: the share of the points in `own` that are nearer to `centres[i]` than `own[i]` is.
 ///
-/// Each centre queries a tree: no table of all pairs is held.
+/// Each centre queries a tree, so no table of all pairs is needed.
 pub(super) fn share_nearer(centres: &[Point], own: &[Point]) -> Vec<f64> {
     let tree = KdTree::of(own);
     let share = |(centre, own): (&Point, &Point)| {
@@ -33,13 +33,13 @@ pub(super) fn share_nearer(centres: &[Point], own: &[Point]) -> Vec<f64> {
     centres.par_iter().zip(own).with_min_len(64).map(share).collect()
 }
 
-/// For each pair on a line: the share of the values in `own` that are nearer to its centre than its own value is.
+/// For each `i` on a line: the share of the values in `own` that are nearer to `centres[i]` than `own[i]` is.
 pub(super) fn share_nearer_on_line(centres: &[f64], own: &[f64]) -> Vec<f64> {
     let mut sorted = own.to_vec();
     sorted.sort_by(f64::total_cmp);
     let share = |(centre, own): (&f64, &f64)| {
         let reach = (own - centre).abs();
-        // Differences are compared: the sum of a centre and a reach would be rounded.
+        // Compares differences, because the sum `centre + reach` would be rounded.
         let first = sorted.partition_point(|value| centre - value >= reach);
         let last = sorted.partition_point(|value| value - centre < reach);
         last.saturating_sub(first) as f64 / centres.len() as f64

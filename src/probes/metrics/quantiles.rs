@@ -2,7 +2,7 @@
 
 use super::counted::all_indices;
 
-/// Values in ascending order: the median of any resample is one walk over them.
+/// Values in ascending order, so that the median of any resample needs one pass and no sorting.
 #[derive(Debug, Clone)]
 pub(super) struct SortedValues {
     order: Vec<usize>,
@@ -17,7 +17,7 @@ impl SortedValues {
         SortedValues { order, values: values.to_vec() }
     }
 
-    /// The median of the values, each counting `counts` times; the mean of the middle two if their number is even.
+    /// The median of the values, each repeated `counts` times; the mean of the middle two if their number is even.
     pub(super) fn median(&self, counts: &[f64]) -> f64 {
         let n: f64 = counts.iter().sum();
         let (below, above) = (((n - 1.0) / 2.0).floor(), (n / 2.0).floor());
@@ -42,7 +42,7 @@ pub(in crate::probes) fn interpolated(sorted: &[f64], position: f64) -> f64 {
     sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
 }
 
-/// The median of some values, which are reordered; the mean of the middle two if their number is even.
+/// The median of the values; the mean of the middle two if their number is even. Reorders the values.
 pub(super) fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return f64::NAN;
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_of_a_resample_is_that_of_its_rows_listed() {
+    fn the_median_by_counts_equals_that_of_the_repeated_rows() {
         let values = [3.0, 1.0, 2.0, 8.0];
         let ascending = SortedValues::of(&values);
         for (counts, median) in [

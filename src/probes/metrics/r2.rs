@@ -1,4 +1,4 @@
-//! R²: the share of the truth's variance that predictions explain, and its gain over shuffled labels.
+//! R²: the share of the truth's variance that predictions explain; and selectivity, its gain over shuffled targets.
 
 use super::counted::{all_indices, sums};
 use super::predicted::Predicted;
@@ -16,7 +16,7 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     }))
 }
 
-/// Selectivity: the R² of the fit to true labels less that of the fit to shuffled labels.
+/// Selectivity: the R² of the fit to true targets minus that of the fit to shuffled targets.
 ///
 /// # Shapes
 /// `shuffled` is `[n_rows, n_targets]`.
@@ -31,8 +31,8 @@ pub(in crate::probes) fn selectivity(predicted: &Predicted, shuffled: &Array2<f6
 
 /// The share of the truth's variance that the predictions explain.
 ///
-/// A constant truth has no variance: the score is then 1 if all_indices prediction is exact, otherwise 0, as in scikit-learn. Of no
-/// values it is not a number.
+/// A constant truth has no variance: the score is then 1 if every prediction is exact, otherwise 0, as in scikit-learn.
+/// Without values it is NaN.
 pub fn r2(truth: &[f64], predicted: &[f64]) -> f64 {
     r2_over(truth, predicted, &all_indices(truth.len()))
 }
@@ -42,7 +42,7 @@ pub fn r2_over(truth: &[f64], predicted: &[f64], indices: &[usize]) -> f64 {
     let Some(&first) = indices.first() else { return f64::NAN };
     let mean = indices.iter().map(|&i| truth[i]).sum::<f64>() / indices.len() as f64;
     let residual: f64 = indices.iter().map(|&i| (truth[i] - predicted[i]).powi(2)).sum();
-    // The values are compared, as the mean of equal numbers may differ from them by rounding.
+    // Compares the values themselves, because the mean of equal numbers may differ from them by rounding.
     if indices.iter().all(|&i| truth[i] == truth[first]) {
         return if residual == 0.0 { 1.0 } else { 0.0 };
     }
@@ -50,7 +50,7 @@ pub fn r2_over(truth: &[f64], predicted: &[f64], indices: &[usize]) -> f64 {
     1.0 - residual / total
 }
 
-/// [`r2`] of rows that each count `counts` times.
+/// [`r2`] over rows, each repeated `counts` times.
 pub fn r2_counted(truth: &[f64], predicted: &[f64], counts: &[f64]) -> f64 {
     let [n, sum] = sums([truth, truth, counts], |t, _, c| [c, c * t]);
     if n == 0.0 {
@@ -59,14 +59,14 @@ pub fn r2_counted(truth: &[f64], predicted: &[f64], counts: &[f64]) -> f64 {
     let mean = sum / n;
     let [residual, total] =
         sums([truth, predicted, counts], |t, p, c| [c * ((t - p) * (t - p)), c * ((t - mean) * (t - mean))]);
-    // The values are compared, as in `r2_over`, if the total may be only rounding.
+    // If the total may be only rounding, compares the values themselves, as in `r2_over`.
     if total <= n * (mean * 1e-7).powi(2) && is_constant(truth, counts) {
         return if residual == 0.0 { 1.0 } else { 0.0 };
     }
     1.0 - residual / total
 }
 
-/// Returns true if all rows that count have the same value.
+/// Returns true if all rows with a count above 0 have the same value.
 fn is_constant(values: &[f64], counts: &[f64]) -> bool {
     let mut counted = values.iter().zip(counts).filter(|(_, count)| **count > 0.0).map(|(value, _)| value);
     let first = counted.next();
@@ -76,7 +76,7 @@ fn is_constant(values: &[f64], counts: &[f64]) -> bool {
 /// The R² of each target.
 ///
 /// # Shapes
-/// Both `[n_rows, n_targets]`; one score a target.
+/// Both are `[n_rows, n_targets]`; the result has one score per target.
 pub fn r2_by_target(truth: ArrayView2<f64>, predicted: ArrayView2<f64>) -> Vec<f64> {
     truth.columns().into_iter().zip(predicted.columns()).map(|(t, p)| r2(&t.to_vec(), &p.to_vec())).collect()
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resample_scores_as_its_rows_listed() {
+    fn the_score_by_counts_equals_that_of_the_repeated_rows() {
         let ResampledPairs { a, b, indices, counts } = RESAMPLED_PAIRS;
         let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
         assert_eq!(r2_over(&a, &b, &indices), r2(&listed_a, &listed_b));

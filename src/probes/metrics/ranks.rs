@@ -1,4 +1,4 @@
-//! Ranks of values among rows that each count any number of times.
+//! Ranks of values in a resample, given by the count of each row.
 
 use super::counted::all_indices;
 
@@ -22,7 +22,7 @@ impl RankOrder {
         RankOrder { order, run_ends }
     }
 
-    /// The rank of each row among rows that each count `counts` times; equal values share their mean rank.
+    /// The rank of each row among rows, each repeated `counts` times; equal values get their mean rank.
     pub(super) fn ranks(&self, counts: &[f64]) -> Vec<f64> {
         let mut ranks = vec![0.0; counts.len()];
         let (mut start, mut below) = (0, 0.0);

@@ -25,7 +25,7 @@ pub(super) enum Formula {
     Single(OverCounts),
     /// Several resamples at once.
     Batched(OverResamples),
-    /// The mean of the last `n` scores of the list, which are not computed again.
+    /// The mean of the previous `n` scores of the list, reusing their values.
     MeanOfLast(usize),
 }
 
@@ -44,13 +44,13 @@ impl TargetScore {
         TargetScore { metric: metric.into(), target: target.into(), formula }
     }
 
-    /// The mean of one value an entity.
+    /// The mean of the given values, one value per entity.
     pub(super) fn mean_of(metric: &str, target: &str, values: Vec<f64>) -> TargetScore {
         TargetScore::new(metric, target, move |counts| mean_counted(&values, counts))
     }
 }
 
-/// The values of all scores over rows that each count `counts` times.
+/// The values of all scores over rows, each repeated `counts` times.
 pub(in crate::probes) fn values(scores: &[TargetScore], counts: &[f64]) -> Vec<f64> {
     values_of_each(scores, &[counts]).remove(0)
 }

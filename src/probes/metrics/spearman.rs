@@ -15,7 +15,7 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     }))
 }
 
-/// Spearman's rank correlation, equal values sharing their mean rank; 0 if either side is constant.
+/// Spearman's rank correlation, where equal values get their mean rank; 0 if either side is constant.
 pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
     Spearman::of(a, b).over(&all_indices(a.len()))
 }
@@ -42,7 +42,7 @@ impl Spearman {
         self.counted(&counts)
     }
 
-    /// The correlation over rows that each count `counts` times.
+    /// The correlation over rows, each repeated `counts` times.
     pub fn counted(&self, counts: &[f64]) -> f64 {
         pearson_counted(&self.a.ranks(counts), &self.b.ranks(counts), counts)
     }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resample_scores_as_its_rows_listed() {
+    fn the_score_by_counts_equals_that_of_the_repeated_rows() {
         let ResampledPairs { a, b, indices, .. } = RESAMPLED_PAIRS;
         let [listed_a, listed_b] = RESAMPLED_PAIRS.listed();
         assert_eq!(Spearman::of(&a, &b).over(&indices), spearman(&listed_a, &listed_b));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn any_monotone_scale_gives_the_same() {
+    fn any_increasing_function_gives_the_same_correlation() {
         let a: Vec<f64> = (0..50).map(|i| f64::from(i * 37 % 50)).collect();
         let b: Vec<f64> = (0..50).map(|i| f64::from(i * i * 13 % 50)).collect();
         let bent: Vec<f64> = b.iter().map(|v| (v / 10.0).exp()).collect();

@@ -5,7 +5,7 @@ use crate::datasets::{Lat, Lon};
 /// A point on the unit sphere.
 pub(in crate::probes) type Point = [f64; 3];
 
-/// The point at two angles in degrees, the first from the equator.
+/// The point at two angles in degrees: the first is measured from the equator, as a latitude.
 ///
 /// Angles beyond 90° are not clamped: the great-circle formula holds for them as well.
 pub(in crate::probes) fn on_sphere(first: f64, second: f64) -> Point {

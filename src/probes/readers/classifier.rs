@@ -1,4 +1,4 @@
-//! The trait of classifiers: fits classes on training activations and predicts those of others.
+//! The trait of classifiers: trains on the classes of training entities and predicts those of test entities.
 
 use crate::error::Result;
 use ndarray::ArrayView2;
@@ -10,7 +10,7 @@ pub struct ClassificationTask<'a> {
     pub activations: ArrayView2<'a, f32>,
     /// The training entities.
     pub train: &'a [usize],
-    /// Their classes, below `n_classes`, of which at least two occur.
+    /// The class of each training entity, a number below `n_classes`; at least two different classes.
     pub classes: &'a [usize],
     /// The number of classes.
     pub n_classes: usize,
@@ -18,12 +18,12 @@ pub struct ClassificationTask<'a> {
     pub test: &'a [usize],
 }
 
-/// Fits classes on training activations and predicts the classes of test entities.
+/// Trains on activations with classes and predicts the classes of test entities.
 pub trait Classifier: Debug + Sync {
     /// The name on the command line.
     fn name(&self) -> &'static str;
 
-    /// A description in a few words.
+    /// A short description for help texts.
     fn about(&self) -> &'static str;
 
     /// Fits, and predicts a class for each of [`ClassificationTask::test`].

@@ -1,11 +1,11 @@
-//! Ridge on the first principal components of the training activations, to see how many directions are needed.
+//! Ridge on the first principal components of the training activations: shows how many directions a target needs.
 
 use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
 
 /// Ridge on the 2, 4, 8, … components of greatest variance, and on all components of the training rows.
 ///
-/// Each number of components has its own penalty.
+/// The penalty is chosen separately for each number of components.
 #[derive(Debug)]
 pub(super) struct Components;
 

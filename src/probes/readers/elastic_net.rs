@@ -1,10 +1,11 @@
-//! Elastic net: ridge with an additional penalty on absolute weights, which sets some of them to 0.
+//! Elastic net: ridge with an additional penalty on absolute weights, which sets some weights to exactly 0.
 //!
-//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`. With the means of products `G = XᵀX / n` and
-//! `c = Xᵀy / n`, the best value of one weight while the others stay is
-//! `w_j = S(c_j − Σ_{k≠j} G_jk w_k, λ/2) / (G_jj + λ/2)`, where `S(z, t) = sign(z) max(|z| − t, 0)`. Sweeps over the columns
-//! repeat this until the duality gap, which bounds the distance from the minimum, is small. A step costs `O(d)`, whatever the
-//! number of rows.
+//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`. With the means of products `G =
+//! XᵀX / n` and
+//! `c = Xᵀy / n`, the best value of one weight with all others fixed is
+//! `w_j = S(c_j − Σ_{k≠j} G_jk w_k, λ/2) / (G_jj + λ/2)`, where `S(z, t) = sign(z) max(|z| − t, 0)`. Sweeps over
+//! the columns repeat this until the duality gap, which bounds the distance from the minimum, is small. A step
+//! costs `O(d)`, whatever the number of rows.
 
 use super::regressor::{FitStatistic, MethodPredictions, RegressionTask, Regressor};
 use crate::error::{Error, Result};
@@ -16,30 +17,30 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// The share of the penalty on absolute weights; the rest is on squares.
+/// The share of the penalty on absolute weights; the remaining share is on squared weights.
 const L1_RATIO: f64 = 0.5;
-/// The number of folds of the training rows, each predicted by a fit to the others.
+/// The number of cross-validation folds of the training rows.
 const N_FOLDS: usize = 5;
-/// The factor from one penalty to the next lower one: half a decade.
+/// The ratio of a penalty to the one before it: half a decade lower.
 const STEP: f64 = 0.316_227_766_016_837_94;
-/// The most steps below the least penalty at which every weight is 0.
+/// Maximum number of steps below the least penalty that sets every weight to 0.
 const MOST_STEPS: usize = 12;
-/// The number of consecutive penalties worse than the best that ends the search.
+/// The search ends after this number of consecutive penalties that are worse than the best.
 const WORSE: usize = 2;
 
 /// The stopping rule of a fit.
 #[derive(Debug, Clone, Copy)]
 struct Stopping {
-    /// The duality gap at which a fit is done, as a share of the target's variance.
+    /// A fit has converged at this duality gap, as a share of the target's variance.
     gap: f64,
-    /// The most sweeps over the columns; if a penalty needs more, no lower one is tried.
+    /// Maximum number of sweeps over the columns; if a penalty needs more, no lower penalty is tried.
     sweeps: usize,
 }
 
 const STOPPING: Stopping = Stopping { gap: 1e-6, sweeps: 20_000 };
 
-/// Elastic net by coordinate descent; the penalty of each target is chosen by its error on held-out fifths of the training
-/// rows.
+/// Elastic net by coordinate descent; the penalty of each target is chosen by five-fold cross-validation on the
+/// training rows.
 ///
 /// # Source
 /// J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear models via coordinate
@@ -53,7 +54,7 @@ impl Regressor for ElasticNet {
     }
 
     fn about(&self) -> &'static str {
-        "ridge that may also leave dimensions out"
+        "ridge that can set weights to 0"
     }
 
     fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
@@ -131,13 +132,13 @@ impl<'a> TrainingRows<'a> {
     }
 }
 
-/// Some rows of the stored activations.
+/// The stored activations at the given rows.
 fn stored<'a>(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<ActivationRows<'a>> {
     ActivationRows::of(activations, rows)
-        .ok_or_else(|| Error::Internal("activations do not lie row after row".into()))
+        .ok_or_else(|| Error::Internal("activations are not in row order".into()))
 }
 
-/// The penalties of one target, descending from the least at which every weight is 0.
+/// The penalties of one target, descending from the least penalty that sets every weight to 0.
 struct PenaltyPath {
     highest: f64,
     best: usize,
@@ -178,8 +179,8 @@ impl PenaltyPath {
         Ok(path)
     }
 
-    /// The weights of standardised columns at the best penalty; if a fit on the way does not converge, the last one that did
-    /// becomes the best.
+    /// The weights of standardised columns at the best penalty. If a fit at a higher penalty does not converge, the
+    /// last penalty that did becomes the best.
     fn follow(&mut self, problem: &NormalEquations, t: usize, stopping: Stopping) -> Array1<f64> {
         let mut descent = Descent::of(problem, t);
         let mut weights = descent.weights.clone();
@@ -200,7 +201,7 @@ struct HeldOutFold<'a> {
     activations: ArrayView2<'a, f32>,
     /// The held-out rows.
     entities: Vec<usize>,
-    /// Their targets, less the mean target of the other rows.
+    /// The targets of the held-out rows, minus the mean target of the other rows.
     y: Array2<f64>,
 }
 
@@ -221,7 +222,7 @@ impl<'a> HeldOutFold<'a> {
         Ok(HeldOutFold { problem, activations: rows.activations, entities, y })
     }
 
-    /// The squared error of some weights of standardised columns on the held-out rows.
+    /// The squared error on the held-out rows of weights of standardised columns.
     fn squared_error(&self, t: usize, weights: &Array1<f64>) -> Result<f64> {
         let NormalEquations { mean, std_dev, .. } = &self.problem;
         let weights = (weights / std_dev).insert_axis(Axis(0)); // [1, d_model]
@@ -231,16 +232,16 @@ impl<'a> HeldOutFold<'a> {
     }
 }
 
-/// The means of products of standardised columns, which are all that a fit needs of the rows.
+/// The means of products of standardised columns: a fit needs nothing else from the rows.
 struct NormalEquations {
-    /// Of pairs of columns, `[d_model, d_model]`.
+    /// Mean products of pairs of columns, `[d_model, d_model]`.
     gram: Array2<f64>,
-    /// Of targets and columns, `[n_targets, d_model]`.
+    /// Mean products of targets and columns, `[n_targets, d_model]`.
     cross: Array2<f64>,
-    /// Of the squares of each target, `[n_targets]`.
+    /// Mean squares of each target, `[n_targets]`.
     variance: Array1<f64>,
     mean: Array1<f64>,
-    /// The standard deviation of each column; 1 for a constant one, `[d_model]`.
+    /// The standard deviation of each column, 1 for a constant column, `[d_model]`.
     std_dev: Array1<f64>,
     mean_target: Array1<f64>,
 }
@@ -260,13 +261,13 @@ impl NormalEquations {
         Ok(NormalEquations { gram, cross, variance, mean: moments.mean.clone(), std_dev, mean_target })
     }
 
-    /// The least penalty at which every weight is 0.
+    /// The least penalty that sets every weight to 0.
     fn highest(&self, t: usize) -> f64 {
         self.cross.row(t).iter().fold(0.0, |most: f64, slope| most.max(slope.abs())) / L1_RATIO
     }
 }
 
-/// The coordinate descent of one target from penalty to penalty.
+/// The coordinate descent of one target; each fit starts from the weights at the previous penalty.
 struct Descent<'a> {
     gram: &'a Array2<f64>,
     cross: ArrayView1<'a, f64>,
@@ -303,7 +304,7 @@ impl<'a> Descent<'a> {
         while n_sweeps < stopping.sweeps {
             self.sweep(&all);
             n_sweeps += 1;
-            self.residual = &self.cross - &self.gram.dot(&self.weights); // The steps accumulate rounding.
+            self.residual = &self.cross - &self.gram.dot(&self.weights); // Removes accumulated rounding.
             if self.gap() <= enough {
                 return true;
             }
@@ -315,7 +316,7 @@ impl<'a> Descent<'a> {
         false
     }
 
-    /// Sets each of some weights to its best value while the others stay; returns the decrease of the objective.
+    /// Sets the weight of each given column to its best value in turn; returns the decrease of the objective.
     fn sweep(&mut self, columns: &[usize]) -> f64 {
         let (l1, l2) = (self.penalty * L1_RATIO, self.penalty * (1.0 - L1_RATIO));
         let mut fall = 0.0;

@@ -1,4 +1,4 @@
-//! Equality with scikit-learn's elastic net on the same data, and laws of every elastic net.
+//! Equality with scikit-learn's elastic net on the same data, and properties of any elastic net.
 
 use super::*;
 use crate::probes::fixture::noise;
@@ -16,7 +16,7 @@ struct Case {
     x: Vec<Vec<f64>>,
     y: Vec<Vec<f64>>,
     fits: Vec<Expected>,
-    /// For each target.
+    /// The chosen penalty of each target.
     chosen: Vec<Chosen>,
 }
 
@@ -46,7 +46,7 @@ fn matrix(rows: &[Vec<f64>]) -> Array2<f64> {
 }
 
 impl Case {
-    /// Calls a check with the stored rows.
+    /// Calls `check` with the stored rows.
     fn with(&self, check: impl FnOnce(&TrainingRows)) {
         let (x, y) = (matrix(&self.x).mapv(|v| v as f32), matrix(&self.y));
         let all: Vec<usize> = (0..x.nrows()).collect();
@@ -54,7 +54,8 @@ impl Case {
     }
 }
 
-/// Checks that weights agree, relative to the largest of standardised columns; returns the number of weights that are 0.
+/// Checks that weights agree, relative to the largest weight of a standardised column; returns the number of zero
+/// weights.
 fn compare(found: ArrayView1<f64>, expected: &[f64], std_dev: &Array1<f64>, what: &str) -> usize {
     let expected = Array1::from(expected.to_vec()) * std_dev;
     let found = &found * std_dev;
@@ -120,7 +121,7 @@ fn irrelevant_columns_get_zero_weights() {
 }
 
 #[test]
-fn a_fit_that_does_not_converge_falls_back_to_the_last_that_did() {
+fn a_fit_that_does_not_converge_falls_back_to_the_last_converged_fit() {
     let case = fixture().swap_remove(1);
     case.with(|rows| {
         let n = rows.entities.len();

@@ -1,4 +1,4 @@
-//! Logistic regression to two classes or more.
+//! Logistic regression for two or more classes.
 
 use super::classifier::{ClassificationTask, Classifier};
 use super::scale::Scale;
@@ -8,16 +8,16 @@ use linfa::traits::{Fit, Predict};
 use linfa_logistic::{LogisticRegression, MultiLogisticRegression};
 use ndarray::{Array1, Array2};
 
-/// The penalty on the squared weights of standardised columns; scikit-learn's `C = 1`.
+/// The penalty on the squared weights of standardised columns, as scikit-learn's default `C = 1`.
 const PENALTY: f64 = 1.0;
 /// The gradient norm at which the fit stops.
 const TOLERANCE: f64 = 1e-5;
-/// The most steps of the fit.
+/// Maximum number of steps of the fit.
 const MAX_STEPS: u64 = 300;
 
 /// Logistic regression on standardised columns, with a penalty on the squared weights.
 ///
-/// Two classes share one set of weights; with more, each class has its own (multinomial).
+/// Two classes share one set of weights; with more classes, each has its own weights (multinomial).
 #[derive(Debug)]
 pub(super) struct Logistic;
 
@@ -45,7 +45,7 @@ impl Classifier for Logistic {
     }
 }
 
-/// The number of classes that occur.
+/// The number of different classes among the rows.
 fn n_occurring(classes: &Array1<usize>) -> usize {
     classes.iter().collect::<std::collections::HashSet<_>>().len()
 }

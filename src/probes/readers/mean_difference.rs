@@ -6,7 +6,7 @@ use ndarray::{Array1, Array2};
 
 /// Predicts the class with the nearest mean activation.
 ///
-/// Two classes are separated by the plane halfway between their means, at right angles to the difference of the means.
+/// Two classes are separated by the plane halfway between their means, orthogonal to the difference of the means.
 #[derive(Debug)]
 pub(super) struct MeanDifference;
 

@@ -13,24 +13,24 @@ use rayon::prelude::*;
 const HIDDEN: usize = 256;
 /// The number of perceptrons, each trained from its own seed.
 const SEEDS: u64 = 3;
-/// Entities a step.
+/// Number of entities per step.
 const BATCH: usize = 256;
 /// The share of the training entities that is held out for early stopping.
 const VALIDATION: f64 = 0.1;
-/// The most passes over the training entities.
+/// Maximum number of passes over the training entities.
 const MAX_EPOCHS: usize = 100;
-/// The passes without a better validation error after which training stops.
+/// Training stops after this number of passes without a better validation error.
 const PATIENCE: usize = 8;
 const LEARNING_RATE: f32 = 1e-3;
 const WEIGHT_DECAY: f32 = 0.01;
 const BETAS: (f32, f32) = (0.9, 0.999);
 const EPSILON: f32 = 1e-8;
 
-/// 256 rectified units, trained with AdamW on the mean squared error of standardised targets, with early stopping on a
-/// held-out tenth of the training entities.
+/// A layer of 256 ReLU units, trained with AdamW on the mean squared error of standardised targets, with early
+/// stopping on a held-out tenth of the training entities.
 ///
-/// Each of three seeds draws its weights, batches and held-out tenth, and has its own predictions; `mlp` is the one with the
-/// least error on its held-out tenth.
+/// Each of three seeds draws its own weights, batches and held-out tenth, and gives its own predictions; `mlp` is
+/// the seed with the least error on its held-out tenth.
 #[derive(Debug)]
 pub(super) struct Perceptron;
 
@@ -40,7 +40,7 @@ impl Regressor for Perceptron {
     }
 
     fn about(&self) -> &'static str {
-        "256 rectified units, best of three seeds on held-out training rows"
+        "256 ReLU units, best of three seeds on held-out training rows"
     }
 
     fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
@@ -73,7 +73,7 @@ struct Layers {
 }
 
 impl Layers {
-    /// Uniform random weights up to `1 / √n_inputs`.
+    /// Uniform random weights between `−1 / √n_inputs` and `1 / √n_inputs`.
     fn drawn(d_model: usize, n_targets: usize, rng: &mut ChaCha8Rng) -> Layers {
         let mut uniform = |rows: usize, columns: usize, n_inputs: usize| {
             let reach = 1.0 / (n_inputs as f32).sqrt();
@@ -169,7 +169,7 @@ struct Data<'a> {
 }
 
 impl Data<'_> {
-    /// The standardised activations of some entities.
+    /// The standardised activations of the given entities.
     fn x(&self, entities: impl ExactSizeIterator<Item = usize>) -> Array2<f32> {
         let mut x = Array2::zeros((entities.len(), self.activations.ncols()));
         for (mut row, entity) in x.rows_mut().into_iter().zip(entities) {
@@ -183,12 +183,12 @@ impl Data<'_> {
         x
     }
 
-    /// Some of the training rows, by their positions among the training entities.
+    /// A batch of training rows; `places` are indices into the training entities.
     fn batch(&self, places: &[usize]) -> (Array2<f32>, Array2<f32>) {
         (self.x(places.iter().map(|&place| self.train[place])), self.targets.select(Axis(0), places))
     }
 
-    /// The mean squared error on some of the training rows.
+    /// The mean squared error on the given training rows.
     fn error(&self, layers: &Layers, places: &[usize]) -> f32 {
         let squares = places.chunks(BATCH).map(|places| {
             let (x, y) = self.batch(places);

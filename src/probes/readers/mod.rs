@@ -1,15 +1,15 @@
-//! Regressors and classifiers in addition to the ridge probe, one file each, chosen by name.
+//! Regressors and classifiers in addition to the ridge probe, one file per method, chosen by name.
 //!
 //! - `ols`: least squares without a penalty
 //! - `components`: ridge on the first principal components
-//! - `elastic_net`: ridge with zero weights for some columns of the stream
+//! - `elastic_net`: ridge that sets the weights of some dimensions to 0
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
-//! - `sphere`: a place as a point in space, without a seam at 180°
-//! - `rank`: the order of the values instead of their size
-//! - `logistic`, `mean_difference`: classes of a column
-//! - `regressor`, `classifier`: the traits that they implement; `scale` is shared by some of them
+//! - `sphere`: a place as a point in space, without a jump at 180°
+//! - `rank`: the ranks of the values instead of the values
+//! - `logistic`, `mean_difference`: classifiers
+//! - `regressor`, `classifier`: the traits of the methods; `scale` standardises columns for them
 //!
-//! To add one: its file, its `mod` line and its entry in [`REGRESSORS`] or [`CLASSIFIERS`] here.
+//! To add a method: its file, its `mod` line and its entry in [`REGRESSORS`] or [`CLASSIFIERS`] here.
 
 mod classifier;
 mod components;

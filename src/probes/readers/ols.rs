@@ -6,8 +6,8 @@ use crate::probes::ridge::PenaltyGrid;
 
 /// The least-squares weights of smallest norm.
 ///
-/// If columns are dependent or outnumber the rows, many weights have the least squared error; those of smallest norm are the
-/// limit of ridge as the penalty goes to 0.
+/// If columns are dependent or outnumber the rows, many solutions have the least squared error; the one of smallest
+/// norm is the limit of ridge as the penalty goes to 0.
 #[derive(Debug)]
 pub(super) struct LeastSquares;
 

@@ -1,15 +1,15 @@
-//! Ridge to the ranks of the values, which extreme values do not distort.
+//! Ridge on the ranks of the values, which extreme values do not distort.
 
 use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::error::Result;
 use crate::probes::metrics::interpolated;
 use ndarray::{Array1, Array2, Axis};
 
-/// Ridge to the rank of each target among the training rows, from 0 to 1, equal values sharing their mean rank; a prediction is
-/// converted back to the value of its rank.
+/// Ridge on the rank of each target among the training rows, from 0 to 1; equal values get their mean rank. A predicted
+/// rank is converted back to a value.
 ///
-/// It suits years, which are dense near the present and sparse in the past: a fit to the years themselves is dominated by
-/// a few early ones.
+/// Suits years, which are dense near the present and sparse in the past: a few early years dominate a fit to the years
+/// themselves.
 #[derive(Debug)]
 pub(super) struct Rank;
 
@@ -19,7 +19,7 @@ impl Regressor for Rank {
     }
 
     fn about(&self) -> &'static str {
-        "ridge to the order of the values"
+        "ridge on the ranks of the values"
     }
 
     fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
@@ -48,14 +48,15 @@ impl Quantiles {
         Quantiles(sorted)
     }
 
-    /// The mean rank of a value divided by the number of values; half a rank from either end at the ends.
+    /// The mean rank of a value, scaled to 0 to 1; the smallest value has half a rank, the largest half a rank below 1.
     fn rank(&self, value: f64) -> f64 {
         let below = self.0.partition_point(|other| *other < value);
         let up_to = self.0.partition_point(|other| *other <= value);
         (below + up_to) as f64 / 2.0 / self.0.len() as f64
     }
 
-    /// The value at a rank, interpolated between neighbours; beyond the ends, the end values.
+    /// The value at a rank, interpolated between neighbours; ranks outside the range give the smallest or largest
+    /// value.
     fn value(&self, rank: f64) -> f64 {
         let last = self.0.len() - 1;
         let position = (rank * self.0.len() as f64 - 0.5).clamp(0.0, last as f64);

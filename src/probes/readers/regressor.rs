@@ -1,4 +1,4 @@
-//! The trait of regressors: fits numeric targets on training activations and predicts others.
+//! The trait of regressors: trains on numeric targets of training entities and predicts those of test entities.
 
 use crate::datasets::TargetKind;
 use crate::error::Result;
@@ -15,7 +15,7 @@ pub struct RegressionTask<'a> {
     pub activations: ArrayView2<'a, f32>,
     /// The training entities.
     pub train: &'a [usize],
-    /// Their targets, `[n_train, n_targets]`.
+    /// The targets of the training entities, `[n_train, n_targets]`.
     pub targets: &'a Array2<f64>,
     /// The kind of the targets.
     pub kind: &'a TargetKind,
@@ -34,7 +34,7 @@ impl RegressionTask<'_> {
     }
 }
 
-/// The predictions of one method.
+/// The predictions of one method for the test entities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MethodPredictions {
     /// The method, as result rows name it.
@@ -52,7 +52,7 @@ impl MethodPredictions {
     }
 }
 
-/// A statistic of a fit, which becomes a result row of split `train`.
+/// A statistic of a fit; becomes a result row with split `train`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitStatistic {
     /// The statistic, as result rows name it.
@@ -65,17 +65,18 @@ pub struct FitStatistic {
     pub range: (f64, f64),
 }
 
-/// Fits numeric targets on training activations and predicts test entities.
+/// Trains on activations with numeric targets and predicts those of test entities.
 pub trait Regressor: Debug + Sync {
     /// The name on the command line.
     fn name(&self) -> &'static str;
 
-    /// A description in a few words.
+    /// A short description for help texts.
     fn about(&self) -> &'static str;
 
-    /// Fits and predicts; a regressor with several sizes gives the predictions of each.
+    /// Fits and predicts; a regressor with several variants, such as numbers of components, returns predictions for
+    /// each.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] for targets that it cannot predict.
+    /// [`crate::Error::Invalid`] for a kind of target that the method cannot predict.
     fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>>;
 }

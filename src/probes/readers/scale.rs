@@ -2,14 +2,14 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-/// The mean and standard deviation of each column over some rows; a constant column has standard deviation 1.
+/// The mean and standard deviation of each column over the training rows; 1 as standard deviation of a constant column.
 pub(super) struct Scale {
     pub mean: Array1<f64>,
     pub std_dev: Array1<f64>,
 }
 
 impl Scale {
-    /// The scale of some rows of `values`.
+    /// Computes mean and standard deviation over the given rows of `values`.
     ///
     /// # Shapes
     /// `values` is `[n_entities, width]`.
@@ -25,7 +25,7 @@ impl Scale {
         Scale { mean, std_dev: variance.mapv(|v| if v > 0.0 { v.sqrt() } else { 1.0 }) }
     }
 
-    /// Some rows, standardised, `[n_rows, width]`.
+    /// The given rows, standardised, `[n_rows, width]`.
     pub(super) fn apply(&self, values: ArrayView2<f32>, rows: &[usize]) -> Array2<f64> {
         let mut scaled = Array2::zeros((rows.len(), values.ncols()));
         for (mut row, &i) in scaled.rows_mut().into_iter().zip(rows) {

@@ -1,4 +1,4 @@
-//! A place predicted as a point in space: no pole, and no seam at 180°.
+//! Predicts a place as a point in space: no special case at the poles, and no jump at 180°.
 
 use super::regressor::{MethodPredictions, RegressionTask, Regressor};
 use crate::datasets::TargetKind;
@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::probes::metrics::on_sphere;
 use ndarray::{Array2, ArrayView1};
 
-/// Ridge to the three coordinates of a place on the unit sphere; the prediction is the direction of the predicted point.
+/// Ridge on the three coordinates of a place on the unit sphere; the prediction is the direction of the predicted
+/// point.
 #[derive(Debug)]
 pub(super) struct Sphere;
 
@@ -16,7 +17,7 @@ impl Regressor for Sphere {
     }
 
     fn about(&self) -> &'static str {
-        "ridge to the place as a point in space"
+        "ridge on the place as a point in space"
     }
 
     fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {

@@ -1,4 +1,4 @@
-//! Laws of every regressor and classifier, and equality with scikit-learn on the same data.
+//! Properties of every regressor and classifier, and equality with scikit-learn on the same data.
 
 use super::*;
 use crate::datasets::TargetKind;
@@ -8,7 +8,7 @@ use crate::probes::metrics::{mean, r2_by_target};
 use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, Axis};
 
-/// Entities with activations and targets, of which the first are training entities.
+/// Entities with activations and targets; the first ones are training entities.
 struct Example {
     x: Array2<f32>,
     y: Array2<f64>,
@@ -23,7 +23,7 @@ impl Example {
         Example { x: x.mapv(|v| v as f32), y, n_train, kind, grid: PenaltyGrid::default() }
     }
 
-    /// Places (or years) along directions of a stream of noise.
+    /// Places (or years) planted along directions of random activations.
     fn planted(n_targets: usize) -> Example {
         let (n, d) = (700, 20);
         let y = noise([n, n_targets], 1) * 100.0;
@@ -65,7 +65,7 @@ impl Example {
 }
 
 #[test]
-fn every_regressor_predicts_planted_targets_and_no_shuffled_ones() {
+fn every_regressor_predicts_planted_targets_but_not_shuffled_ones() {
     for n_targets in [1, 2] {
         let example = Example::planted(n_targets);
         let mut shuffled = example.training_targets();
@@ -73,7 +73,7 @@ fn every_regressor_predicts_planted_targets_and_no_shuffled_ones() {
         for regressor in REGRESSORS.into_iter().filter(|r| n_targets == 2 || r.name() != "sphere") {
             let predictions = example.predict(regressor.name());
             let last = predictions.iter().rfind(|r| !r.method.contains("seed")).unwrap();
-            // A few components miss some of two targets; all components do not.
+            // A few components may miss a part of the targets; all components find both.
             assert!(example.r2(last) > 0.97, "{}: {}", last.method, example.r2(last));
             assert_eq!(last.values.dim(), (200, n_targets));
             for predictions in example.predict_with(regressor, &shuffled).unwrap() {
@@ -85,7 +85,7 @@ fn every_regressor_predicts_planted_targets_and_no_shuffled_ones() {
 }
 
 #[test]
-fn the_seed_decides_every_draw() {
+fn all_random_draws_depend_on_the_seed() {
     let example = Example::planted(1);
     let predictions = example.predict("mlp");
     assert_eq!(predictions, example.predict("mlp"));
@@ -108,7 +108,7 @@ fn a_perceptron_predicts_a_curve_that_no_linear_fit_does() {
 }
 
 #[test]
-fn the_sphere_has_no_seam() {
+fn the_sphere_has_no_jump_at_180_degrees() {
     // Places on both sides of 180°: a linear fit to the longitude must cross the whole map.
     let angle = noise([600, 2], 1);
     let place = |i: usize| {
@@ -196,7 +196,7 @@ fn classify(name: &str, x: &Array2<f64>, labels: &[usize], n_train: usize) -> Ve
 fn classes_equal_those_of_scikit_learn() {
     for case in Fixture::load().classes {
         let classes = |name: &str| classify(name, &case.x(), &case.labels, case.n_train);
-        // If scikit-learn's two best classes are nearly tied, the tolerance of the fit may decide.
+        // If scikit-learn's two best classes are nearly tied, the tolerance of the fit may change the prediction.
         let probabilities = case.probabilities();
         let decided = |i: usize| {
             let mut sorted = probabilities.row(i).to_vec();
@@ -211,7 +211,7 @@ fn classes_equal_those_of_scikit_learn() {
 }
 
 #[test]
-fn every_classifier_predicts_planted_classes_and_no_random_ones() {
+fn every_classifier_predicts_planted_classes_but_not_random_ones() {
     for n_classes in [2, 5] {
         let labels: Vec<usize> = (0..600).map(|i| i * 7 % 11 % n_classes).collect();
         let centres = noise([n_classes, 12], 1) * 4.0;

@@ -1,14 +1,14 @@
 //! Symmetric band matrices: products, and the LDLᵀ factors of `M + λ`.
 //!
-//! A band matrix `M` of width `w` has `M_ij = 0` for `|i − j| > w`. With a penalty it factors as `M + λ = L D Lᵀ`, where `L`
-//! has ones on its diagonal and the same width: `D_j = M_jj + λ − Σ_k L_jk² D_k` and
-//! `L_jk = (M_jk − Σ_m L_jm D_m L_km) / D_k`, the sums over at most `w` earlier columns. So `(M + λ)⁻¹ a` is one forward and
-//! one backward substitution, of `O(n w)` steps.
+//! A band matrix `M` of width `w` has `M_ij = 0` for `|i − j| > w`. With a penalty it factors as `M + λ = L D Lᵀ`,
+//! where `L` has ones on its diagonal and the same width: `D_j = M_jj + λ − Σ_k L_jk² D_k` and
+//! `L_jk = (M_jk − Σ_m L_jm D_m L_km) / D_k`, where the sums run over at most `w` earlier columns. So `(M + λ)⁻¹ a`
+//! is one forward and one backward substitution, of `O(n w)` steps.
 
 use faer::Mat;
 use ndarray::{Array2, ArrayViewMut1};
 
-/// A symmetric matrix that is zero more than `width` places from its diagonal.
+/// A symmetric matrix whose entries are 0 at a distance of more than `width` from the diagonal.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Band {
     /// `entries[[j, k]]` is `M[j + k, j]`, or 0 beyond the last row, `[n, width + 1]`.
@@ -23,7 +23,7 @@ impl Band {
         Band { entries: Array2::from_shape_fn((n, width + 1), entry) }
     }
 
-    /// The number of rows, which is that of columns.
+    /// The number of rows and of columns.
     pub(super) fn len(&self) -> usize {
         self.entries.nrows()
     }
@@ -57,7 +57,7 @@ impl Band {
         })
     }
 
-    /// Returns true if every eigenvalue is certainly above rounding.
+    /// Returns true if every eigenvalue is certainly greater than the rounding error.
     pub(super) fn is_definite(&self) -> bool {
         let n = self.len();
         let mut sums = self.entries.column(0).mapv(f64::abs); // absolute row sums
@@ -75,12 +75,12 @@ impl Band {
             .all(|inverse| *inverse > 0.0 && inverse.is_finite())
     }
 
-    /// The entries `distance` places below the diagonal, padded to the number of rows.
+    /// The entries at `distance` below the diagonal, padded to the number of rows.
     pub(super) fn below_diagonal(&self, distance: usize) -> Vec<f64> {
         self.entries.column(distance).to_vec()
     }
 
-    /// The matrix in full, of which only the lower triangle is filled.
+    /// The dense matrix; only the lower triangle is filled.
     pub(super) fn to_lower(&self) -> Mat<f64> {
         let n = self.len();
         let mut whole = Mat::zeros(n, n);

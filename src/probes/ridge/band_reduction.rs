@@ -1,8 +1,11 @@
 //! Householder reduction of a symmetric matrix to a band: `G = B M Bᵀ` with `B` orthonormal and `M` of width `w`.
 //!
-//! Each step takes the next `w` columns (a panel) and reduces their part below the band to a triangle by a block reflector
-//! `Q = I − V T⁻¹ Vᵀ`. The rest `A` of the matrix becomes `Qᵀ A Q = A − V Wᵀ − W Vᵀ`, a symmetric update of rank `2w`, where
-//! `Y = A V T⁻¹` and `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`. The update is deferred: it is applied in the pass that computes the next panel's
+//! Each step takes the next `w` columns (a panel) and reduces their part below the band to a triangle by a block
+//! reflector
+//! `Q = I − V T⁻¹ Vᵀ`. The rest `A` of the matrix becomes `Qᵀ A Q = A − V Wᵀ − W Vᵀ`, a symmetric update of rank
+//! `2w`, where
+//! `Y = A V T⁻¹` and `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`. The update is deferred: it is applied in the pass that computes the
+//! next panel's
 //! `A V`, so that each panel reads `A` from memory once. `B` is the product of all reflectors.
 //!
 //! The eigenvectors of `M` follow from a second reduction to width 1.
@@ -24,13 +27,13 @@ use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 use ndarray::{Array1, Array2, ShapeBuilder};
 use rayon::prelude::*;
 
-/// The least number of reflectors that are multiplied out together.
+/// Minimum number of reflectors that are multiplied out together.
 const TOGETHER: usize = 64;
 
-/// The side of a tile: it is read once for the update and the product of a panel.
+/// The side of a tile; each tile is read once for both the update and the product of a panel.
 const TILE: usize = 256;
 
-/// Columns of the basis that are computed at a time; they stay in the cache.
+/// Number of columns of the basis that are computed together and stay in the cache.
 const STRIP: usize = 128;
 
 /// Reduces a symmetric matrix to a band: `M` of the given width, and the orthonormal `B` in column order.
@@ -52,7 +55,8 @@ pub(super) fn to_band(mut matrix: Mat<f64>, width: usize) -> Result<(Band, Array
     Ok((Band::of(&matrix, width), basis))
 }
 
-/// The eigenvalues of a band, ascending, and the eigenvectors as columns, `[n, n]`; eigenvalues that are only rounding are 0.
+/// The eigenvalues of a band, ascending, and the eigenvectors as columns, `[n, n]`; eigenvalues as small as
+/// rounding errors are set to 0.
 pub(super) fn band_eigenvectors(band: &Band) -> Result<(Array1<f64>, Array2<f64>)> {
     if band.width() == 1 {
         return tridiagonal_eigenvectors(&band.below_diagonal(0), &band.below_diagonal(1));
@@ -62,9 +66,9 @@ pub(super) fn band_eigenvectors(band: &Band) -> Result<(Array1<f64>, Array2<f64>
     Ok((values, product(basis.view(), vectors.view(), pieces())?))
 }
 
-/// Reduces a matrix to width 1, column by column; each column reads the whole rest of the matrix.
+/// Reduces a matrix to width 1, column by column; each step reads the whole remaining matrix.
 ///
-/// The reflectors stay below the band; the `T` factors of their blocks are returned.
+/// The reflectors are stored below the band; returns the `T` factors of their blocks.
 fn reduce_columns(matrix: &mut Mat<f64>) -> Mat<f64> {
     let n = matrix.nrows();
     let mut factors = Mat::<f64>::zeros(recommended_block_size::<f64>(n, n).max(TOGETHER).min(n - 1), n - 1);
@@ -74,9 +78,9 @@ fn reduce_columns(matrix: &mut Mat<f64>) -> Mat<f64> {
     factors
 }
 
-/// Reduces a matrix to a wider band, panel by panel; each panel reads the rest of the matrix once.
+/// Reduces a matrix to a wider band, panel by panel; each step reads the remaining matrix once.
 ///
-/// The reflectors stay below the band; their `T` factors are returned.
+/// The reflectors are stored below the band; returns their `T` factors.
 ///
 /// # Source
 /// Bischof, Lang and Sun 2000, "A framework for symmetric band reduction"; `T` as faer defines it.
@@ -111,7 +115,7 @@ fn reduce_panels(matrix: &mut Mat<f64>, width: usize) -> Mat<f64> {
     factors
 }
 
-/// A deferred symmetric update: `rows · columns` is to be subtracted from the rest of the matrix.
+/// A deferred symmetric update: `rows · columns` is still to be subtracted from the remaining matrix.
 struct PendingUpdate {
     rows: Mat<f64>,
     columns: Mat<f64>,
@@ -139,7 +143,7 @@ impl PendingUpdate {
         PendingUpdate { rows, columns }
     }
 
-    /// The update of the rows and columns after the first `n`.
+    /// The part of the update for the rows and columns after the first `n`.
     fn below(&self, n: usize) -> PendingUpdateView<'_> {
         let n_left = self.rows.nrows() - n;
         PendingUpdateView {
@@ -148,7 +152,7 @@ impl PendingUpdate {
         }
     }
 
-    /// Applies the update to the first columns, on and below the diagonal.
+    /// Applies the update to the given leading columns, on and below the diagonal.
     fn apply_to_first(&self, mut first: MatMut<f64>) {
         let n = first.ncols();
         let all = self.below(0);
@@ -166,7 +170,8 @@ struct PendingUpdateView<'a> {
 }
 
 impl PendingUpdateView<'_> {
-    /// Applies the update to a tile that begins at a row and a column; on the diagonal only to its lower triangle.
+    /// Applies the update to a tile that begins at `row` and `column`; for a tile on the diagonal, only to its
+    /// lower triangle.
     fn apply(&self, part: MatMut<f64>, row: usize, column: usize) {
         let rows = self.rows.subrows(row, part.nrows());
         let columns = self.columns.subcols(column, part.ncols());
@@ -178,8 +183,8 @@ impl PendingUpdateView<'_> {
         }
     }
 
-    /// Applies the update to the lower triangle of a matrix and multiplies the result by some columns, reading each tile
-    /// once for both.
+    /// Applies the update to the lower triangle of `rest` and multiplies the result by the columns `v`, reading
+    /// each tile once for both.
     fn apply_and_multiply(&self, rest: MatMut<f64>, v: MatRef<f64>) -> Mat<f64> {
         let of_strip = |(at, strip): (usize, MatMut<f64>)| self.of_strip(at * TILE, strip, v);
         let of_strips: Vec<_> = rest.par_col_chunks_mut(TILE).enumerate().map(of_strip).collect();
@@ -191,7 +196,9 @@ impl PendingUpdateView<'_> {
         product
     }
 
-    /// The contribution of some columns, and by symmetry of the same rows, to the product, from row `first` on.
+    /// The contribution to the product of a strip of columns, and by symmetry of the rows with the same indices,
+    /// from row
+    /// `first` on.
     fn of_strip(&self, first: usize, strip: MatMut<f64>, v: MatRef<f64>) -> Mat<f64> {
         let (n, n_columns) = (strip.nrows(), strip.ncols());
         let (all, lower, upper) = (
@@ -220,7 +227,7 @@ impl PendingUpdateView<'_> {
     }
 }
 
-/// Reflectors with their implicit ones and zeros.
+/// Reflectors with their implicit ones and zeros filled in.
 fn full_reflectors(reflectors: MatRef<f64>) -> Mat<f64> {
     Mat::from_fn(reflectors.nrows(), reflectors.ncols(), |i, j| match i.cmp(&j) {
         std::cmp::Ordering::Less => 0.0,
@@ -231,7 +238,8 @@ fn full_reflectors(reflectors: MatRef<f64>) -> Mat<f64> {
 
 /// Multiplies the reflectors into `basis`, which starts as the identity.
 ///
-/// Each block of reflectors leaves its first rows alone, so it changes only the entries below and to the right of its start.
+/// A block of reflectors does not change the rows above its start, so it changes only entries below and to the
+/// right of it.
 fn multiply_out(reflectors: MatRef<f64>, factors: MatRef<f64>, basis: MatMut<f64>) {
     let (n, n_kept) = (reflectors.ncols(), factors.nrows());
     let n_together = TOGETHER.next_multiple_of(n_kept).min(n);
@@ -262,8 +270,8 @@ fn multiply_out(reflectors: MatRef<f64>, factors: MatRef<f64>, basis: MatMut<f64
     });
 }
 
-/// The joint factor `T` of many reflectors from those of small blocks: `VᵀV` above the diagonal, each reflector's own entry on
-/// it.
+/// The joint factor `T` of many reflectors, from the factors of small blocks: `VᵀV` above the diagonal, and each
+/// reflector's own entry on the diagonal.
 fn joint_factor(reflectors: MatRef<f64>, factors: MatRef<f64>) -> Mat<f64> {
     let n_kept = factors.nrows();
     let v = full_reflectors(reflectors);

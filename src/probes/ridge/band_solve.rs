@@ -1,30 +1,32 @@
 //! Leverages and fitted values of many rows, by one forward substitution along a band for each penalty.
 //!
-//! With `M + λ = L D Lᵀ`, let `w = L⁻¹ t` for a row `t`. Its leverage is `t (M + λ)⁻¹ tᵀ = Σ_j w_j² / D_j`, and its fitted value
-//! for a right-hand side `a` is `t (M + λ)⁻¹ a = Σ_j w_j e_j` with `e = D⁻¹ L⁻¹ a`, which is computed once. So one pass of
-//! `w_j = t_j − Σ_k L_jk w_k` over the band gives both sums. Eight rows are substituted at once, one in each SIMD lane.
+//! With `M + λ = L D Lᵀ`, let `w = L⁻¹ t` for a row `t`. Its leverage is `t (M + λ)⁻¹ tᵀ = Σ_j w_j² / D_j`, and its
+//! fitted value for a right-hand side `a` is `t (M + λ)⁻¹ a = Σ_j w_j e_j` with `e = D⁻¹ L⁻¹ a`, which is computed
+//! once. So one pass of
+//! `w_j = t_j − Σ_k L_jk w_k` over the band gives both sums. Eight rows are computed at once, one per SIMD lane.
 
 use super::band::{Band, Factors};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows that are substituted together: as many as the widest vector register holds values.
+/// Number of rows computed together: as many as the widest vector register holds f64 values.
 const LANES: usize = 8;
-/// The most right-hand sides of one substitution.
+/// Maximum number of right-hand sides in one substitution.
 const COLUMNS: usize = 4;
-/// The widest band that is supported: the last values of a substitution then fit into the vector registers.
+/// Width of the widest supported band; its last `width` values of a substitution still fit into the vector registers.
 const WIDEST: usize = 16;
 
-/// The factored systems of several penalties, each with some of the right-hand sides.
+/// The factored systems of several penalties; each system holds up to [`COLUMNS`] of the right-hand sides.
 pub(super) struct BandSolver {
     n_axes: usize,
     n_penalties: usize,
     n_columns: usize,
-    /// In order of the penalties; within a penalty in order of the right-hand sides.
+    /// The systems, ordered by penalty, then by right-hand side.
     systems: Vec<Factored>,
 }
 
-/// `M + λ = L D Lᵀ` and up to [`COLUMNS`] right-hand sides `a`, padded with steps of no effect to a multiple of the width.
+/// `M + λ = L D Lᵀ` and up to [`COLUMNS`] right-hand sides `a`, padded to a multiple of the width with steps that
+/// have no effect.
 struct Factored {
     width: usize,
     /// The rows of `−L`, nearest to the diagonal first, `[n_steps, width]`.
@@ -107,7 +109,7 @@ impl Factored {
         Factored { width, lower, inverse_pivots, n_columns, rhs }
     }
 
-    /// Substitutes some rows, with width and number of columns as constants of the compiled loop.
+    /// Substitutes one block of rows, with width and number of columns as compile-time constants of the loop.
     fn substitute(&self, arch: Arch, lanes: &[f64]) -> Sums {
         let (system, two) = (self, self.n_columns <= 2);
         match self.width {
@@ -121,7 +123,8 @@ impl Factored {
     }
 }
 
-/// Computes `Σ_j w_j² / D_j` and `Σ_j w_j e_j` of some rows, where `w = L⁻¹ t` and `e` is a prepared right-hand side.
+/// Computes `Σ_j w_j² / D_j` and `Σ_j w_j e_j` of one block of rows, where `w = L⁻¹ t` and `e` is a prepared
+/// right-hand side.
 struct Substitution<'a, const WIDTH: usize, const N: usize> {
     system: &'a Factored,
     /// `[n_steps, LANES]`.
@@ -134,7 +137,7 @@ impl<const WIDTH: usize, const N: usize> WithSimd for Substitution<'_, WIDTH, N>
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Sums {
         let mut sums = [[0.0; LANES]; 1 + COLUMNS];
-        // One register holds some of the lanes, or all.
+        // One register holds all lanes, or a part of them on narrower processors.
         for first in (0..LANES).step_by(S::F64_LANES) {
             let found = self.some_lanes(simd, first);
             for (sums, found) in sums.iter_mut().zip(&found) {
@@ -155,7 +158,7 @@ impl<const WIDTH: usize, const N: usize> Substitution<'_, WIDTH, N> {
         let over = self.system.inverse_pivots.as_chunks::<WIDTH>().0;
         let lanes = self.lanes.as_chunks::<LANES>().0.as_chunks::<WIDTH>().0;
         for ((lanes, lower), (rhs, over)) in lanes.iter().zip(lower).zip(rhs.iter().zip(over)) {
-            // Unrolled, so that each value has a register of its own.
+            // Unrolled, so that each value stays in its own register.
             macro_rules! steps {
                 ($($k:literal)*) => {$(
                     if $k < WIDTH {

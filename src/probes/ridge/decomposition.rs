@@ -1,6 +1,6 @@
 //! One decomposition of the activations, shared by every penalty and every target.
 //!
-//! With `X` the rows less their mean, `XᵀX = B M Bᵀ` with orthonormal axes `B`. The weights at penalty `λ` are
+//! With `X` the rows minus their mean, `XᵀX = B M Bᵀ` with orthonormal axes `B`. The weights at penalty `λ` are
 //! `(XᵀX + λ)⁻¹ Xᵀy = B (M + λ)⁻¹ (XB)ᵀ y`.
 
 use super::band::Band;
@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, ShapeBuilder, s};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The least number of rows, so that two are left without one of them.
+/// Minimum number of rows, so that leaving one out still leaves two.
 const MIN_ROWS: usize = 3;
 
 /// The centred activations `X` as `XᵀX = B M Bᵀ`: the axes `B`, the inner matrix `M` and the scores `X B`.
@@ -35,7 +35,7 @@ pub struct Decomposition<'a> {
     scores: Scores<'a>,
 }
 
-/// Memory for a block of rows and its scores.
+/// Reusable memory for a block of rows and its scores.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     rows: Vec<f64>,
@@ -47,7 +47,7 @@ pub(super) struct Scratch {
 enum Scores<'a> {
     /// Held in memory.
     InMemory(Array2<f64>),
-    /// Computed from these rows, a block at a time, whenever they are needed.
+    /// Computed from these rows, one block at a time, at each use.
     Streamed(ActivationRows<'a>),
 }
 
@@ -58,7 +58,7 @@ struct Factors {
 }
 
 impl<'a> Decomposition<'a> {
-    /// Decomposes activations, in their own memory.
+    /// Decomposes activations, reusing their memory.
     ///
     /// # Shapes
     /// `[n_rows, d_model]`.
@@ -79,7 +79,8 @@ impl<'a> Decomposition<'a> {
         if d <= n { Decomposition::by_columns(&x, mean) } else { Decomposition::by_rows(&x, mean) }
     }
 
-    /// Decomposes some rows of stored activations, copying one block at a time unless there are fewer rows than columns.
+    /// Decomposes the given rows of stored activations, copying one block at a time unless there are fewer rows
+    /// than columns.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`.
@@ -88,13 +89,13 @@ impl<'a> Decomposition<'a> {
     /// As [`Decomposition::of`].
     pub fn of_rows(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<Decomposition<'a>> {
         match Decomposition::stored(activations, rows) {
-            // Within the thread pool, which then need not be woken for each of many small steps.
+            // Runs inside the thread pool, so that the pool is not woken for each of many small steps.
             Some(stored) => rayon::scope(|_| Decomposition::from_moments(Moments::of(&stored)?, stored)),
             None => Decomposition::of(activations.select(Axis(0), rows).mapv(f64::from)),
         }
     }
 
-    /// The stored rows, if they can be streamed: in row order, and no fewer of them than columns.
+    /// The stored rows, if they can be streamed: in row order, and at least as many rows as columns.
     pub(in crate::probes) fn stored(
         activations: ArrayView2<'a, f32>,
         rows: &'a [usize],
@@ -103,7 +104,7 @@ impl<'a> Decomposition<'a> {
         ActivationRows::of(activations, rows).filter(|_| n >= MIN_ROWS && width <= n && width > 0)
     }
 
-    /// Decomposes rows with known moments.
+    /// Decomposes rows whose moments are already computed.
     pub(in crate::probes) fn from_moments(
         moments: Moments,
         stored: ActivationRows<'a>,
@@ -112,7 +113,7 @@ impl<'a> Decomposition<'a> {
         Ok(Decomposition { mean: moments.mean, axes, gram, scores: Scores::Streamed(stored) })
     }
 
-    /// With fewer columns than rows: decomposes `XᵀX`.
+    /// Decomposes `XᵀX`, for at least as many rows as columns.
     fn by_columns(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.ncols(), x.ncols());
         add_gram(gram.as_mut(), view(x.view())?, 1.0);
@@ -121,7 +122,7 @@ impl<'a> Decomposition<'a> {
         Ok(Decomposition { mean, axes, gram, scores })
     }
 
-    /// With fewer rows than columns: decomposes `XXᵀ`, whose scaled eigenvectors are the scores.
+    /// Decomposes `XXᵀ`, for fewer rows than columns; its scaled eigenvectors are the scores.
     fn by_rows(x: &Array2<f64>, mean: Array1<f64>) -> Result<Decomposition<'a>> {
         let mut gram = Mat::zeros(x.nrows(), x.nrows());
         add_gram(gram.as_mut(), view(x.t())?, 1.0);
@@ -134,7 +135,7 @@ impl<'a> Decomposition<'a> {
         Ok(Decomposition { mean, axes, gram, scores })
     }
 
-    /// The same decomposition along the principal axes, along which the rows are uncorrelated.
+    /// The decomposition along the principal axes; along these, the rows are uncorrelated.
     ///
     /// # Errors
     /// [`Error::Internal`] if the eigendecomposition fails.
@@ -154,7 +155,7 @@ impl<'a> Decomposition<'a> {
         }))
     }
 
-    /// The coordinates of a block of rows along the axes; streamed ones are written to the scratch memory.
+    /// The coordinates of a block of rows along the axes; streamed scores are written to the scratch memory.
     ///
     /// # Shapes
     /// `[n_block, n_axes]`.
@@ -170,14 +171,14 @@ impl<'a> Decomposition<'a> {
         let (n_rows, n_axes) = (block.len(), self.axes.ncols());
         let rows = view(stored.centred(block, &self.mean, &mut scratch.rows)?)?;
         scratch.scores.resize(n_rows * n_axes, 0.0);
-        // Column order, which the kernel of the product writes fastest.
+        // In column order, because the product kernel writes it fastest.
         let scores = MatMut::from_column_major_slice_mut(&mut scratch.scores, n_rows, n_axes);
         matmul(scores, Accum::Replace, rows, view(self.axes.view())?, 1.0, Par::Seq);
         ArrayView2::from_shape((n_rows, n_axes).f(), &scratch.scores)
             .map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The product `(XB)ᵀ y` of the scores with some targets.
+    /// The product `(XB)ᵀ y` of the scores with targets `y`.
     ///
     /// # Shapes
     /// `[n_rows, n_targets]` to `[n_axes, n_targets]`.
@@ -258,10 +259,11 @@ impl<'a> Decomposition<'a> {
         (self.gram.trace() / self.n_rows() as f64 + self.mean.dot(&self.mean)).sqrt()
     }
 
-    /// The pattern of a probe: the mean change of the stream when one prediction rises by one unit and the others stay.
+    /// The pattern of a probe: the mean change of the stream when one prediction rises by one unit and the others
+    /// do not change.
     ///
-    /// It is the stream's covariance times the weights, times the inverse covariance of the predictions. If the predictions
-    /// do not vary, the pattern is 0.
+    /// It is the stream's covariance times the weights, times the inverse covariance of the predictions. If the
+    /// predictions are constant, the pattern is 0.
     ///
     /// # Shapes
     /// `[n_targets, d_model]`.
@@ -275,7 +277,7 @@ impl<'a> Decomposition<'a> {
     pub fn pattern(&self, probe: &Probe) -> Result<Array2<f64>> {
         let along = probe.weights.dot(&self.axes); // [n_targets, n_axes]
         let covariance = self.gram.times(&along);
-        // The factor 1 / n_rows of both covariances cancels.
+        // Both covariances lack the factor 1 / n_rows, which cancels.
         let stream = covariance.dot(&self.axes.t()); // [n_targets, d_model]
         let predictions = covariance.dot(&along.t()); // [n_targets, n_targets]
         Ok(inverse(&predictions)?.dot(&stream))
@@ -283,21 +285,21 @@ impl<'a> Decomposition<'a> {
 }
 
 impl Factors {
-    /// Decomposes a Gram matrix; its memory is freed before the eigenvectors need theirs.
+    /// Decomposes a Gram matrix; takes it by value, so that its memory is freed before the eigenvectors are allocated.
     fn of(gram: Mat<f64>) -> Result<Factors> {
         let width = band_width(gram.nrows());
         let (band, axes) = to_band(gram, width)?;
         if band.is_definite() {
             return Ok(Factors { axes, gram: InnerGram::Band(band) });
         }
-        // Directions that are only rounding must be left out; only the eigenvectors show them.
+        // Directions without variance must be left out; only the eigendecomposition shows which these are.
         let (eigenvalues, axes) = principal(&band, &axes)?;
         Ok(Factors { axes, gram: InnerGram::Diagonal(eigenvalues) })
     }
 }
 
-/// The width of the band of a Gram matrix: a wide band needs fewer passes over a matrix larger than the cache, a narrow band
-/// makes each row's substitution cheaper.
+/// The width of the band for a Gram matrix. A wide band needs fewer passes over a matrix larger than the cache; a
+/// narrow band makes the substitution of each row cheaper.
 fn band_width(d: usize) -> usize {
     match d {
         ..1024 => 1,

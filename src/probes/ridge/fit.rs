@@ -1,4 +1,4 @@
-//! The ridge fit: a probe from a decomposition, its penalty chosen by leave-one-out error.
+//! The ridge fit: computes a probe from a decomposition and chooses its penalty by leave-one-out error.
 
 use super::decomposition::Decomposition;
 use super::leave_one_out::LeaveOneOut;
@@ -12,8 +12,8 @@ use ndarray::Array2;
 
 /// Ridge regression that chooses its penalty by leave-one-out error.
 ///
-/// It minimises `‖y − Xw − b‖² + λ‖w‖²` with centred columns and a free `b`. All targets of a probe share one λ: the one
-/// with the least leave-one-out squared error over variance, averaged over the targets.
+/// It minimises `‖y − Xw − b‖² + λ‖w‖²` with centred columns and a free `b`. All targets of a probe share one λ:
+/// the one with the least leave-one-out error (squared error divided by variance, averaged over the targets).
 ///
 /// # Examples
 /// ```
@@ -38,15 +38,15 @@ pub struct Ridge {
 pub struct Solution {
     /// The probe at the best penalty.
     pub probe: Probe,
-    /// The prediction for each row of a probe fitted without that row, `[n_rows, n_targets]`.
+    /// The leave-one-out prediction of each row: by a probe fitted without that row, `[n_rows, n_targets]`.
     pub leave_one_out: Array2<f64>,
-    /// R² of those predictions, `[n_targets]`.
+    /// R² of the leave-one-out predictions, `[n_targets]`.
     pub loo_r2: Vec<f64>,
-    /// Every penalty tried, ascending.
+    /// All tried penalties, ascending.
     pub trials: Vec<Trial>,
     /// The position of the best penalty in the grid.
     pub edge: Edge,
-    /// The number of decades by which the grid grew, at both ends together.
+    /// The number of decades by which the grid grew, the sum of both ends.
     pub n_grown: usize,
 }
 
@@ -61,13 +61,13 @@ impl Fit<Array2<f64>, Array2<f64>, Error> for Ridge {
 }
 
 impl Decomposition<'_> {
-    /// Fits a probe to some targets; the decomposition can be reused for other targets.
+    /// Fits a probe to targets `y`; the decomposition can be reused for other targets.
     ///
     /// # Shapes
     /// `y` is `[n_rows, n_targets]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if `y` has another number of rows or the grid is empty or negative,
+    /// [`Error::Invalid`] if `y` has a different number of rows, or the grid is empty or has a negative penalty,
     /// [`Error::NonFinite`] naming row and column of a bad target.
     pub fn solve(&self, y: &Array2<f64>, grid: &PenaltyGrid) -> Result<Solution> {
         let mut solutions = self.solve_each(&[y], grid)?;

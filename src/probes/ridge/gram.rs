@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 /// The matrix `M` in `XᵀX = B M Bᵀ`, where `B` is orthonormal.
 #[derive(Debug, Clone)]
 pub(super) enum InnerGram {
-    /// The eigenvalues, 0 where they are only rounding: `B` holds the principal axes.
+    /// The eigenvalues, 0 where they are as small as rounding errors; `B` holds the principal axes.
     Diagonal(Array1<f64>),
     /// A band of full rank, solved by substitution along the diagonal, without eigenvectors.
     Band(Band),
@@ -48,7 +48,7 @@ impl InnerGram {
     pub(super) fn eigenvalues(&self) -> Result<&Array1<f64>> {
         match self {
             InnerGram::Diagonal(eigenvalues) => Ok(eigenvalues),
-            InnerGram::Band(_) => Err(Error::Internal("eigenvalues of a band were asked for".into())),
+            InnerGram::Band(_) => Err(Error::Internal("eigenvalues requested from a band".into())),
         }
     }
 
@@ -63,7 +63,7 @@ impl InnerGram {
         }
     }
 
-    /// The product of `(M + λ)⁻¹` with some columns.
+    /// The product of `(M + λ)⁻¹` with `columns`.
     ///
     /// # Shapes
     /// `[n_axes, n]` in and out.
@@ -82,7 +82,7 @@ impl InnerGram {
         product
     }
 
-    /// Prepares the fits of rows at several penalties to the right-hand sides `rhs`.
+    /// Prepares the leverages and fitted values of rows at several penalties, for the right-hand sides `rhs`.
     ///
     /// # Shapes
     /// `rhs` is `[n_axes, n_columns]`.
@@ -137,7 +137,7 @@ mod tests {
     use faer::Mat;
     use ndarray::s;
 
-    /// The Gram matrix of columns of noise, in full, and as a band with its basis.
+    /// The Gram matrix of random columns: as a dense matrix, and as a band with its basis.
     fn example(n: usize, width: usize) -> (Array2<f64>, Band, Array2<f64>) {
         let x = noise([2 * n + 5, n], 7);
         let dense = x.t().dot(&x);

@@ -1,7 +1,8 @@
 //! Exact leave-one-out errors of every row at every penalty, for several sets of targets in one pass over the rows.
 //!
-//! Without row `i` its error is `e_i / (1 − h_i)`, where `e_i` is its error in the full fit and
-//! `h_i = 1/n + t_i (M + λ)⁻¹ t_iᵀ` its leverage, with `t_i` the row along the axes; `1/n` comes from the free bias.
+//! In a fit without row `i`, the error of that row is `e_i / (1 − h_i)`, where `e_i` is its error in the full fit and
+//! `h_i = 1/n + t_i (M + λ)⁻¹ t_iᵀ` its leverage, with `t_i` the row along the axes; `1/n` comes from the bias,
+//! which is not penalised.
 
 use super::decomposition::{Decomposition, Scratch};
 use super::symmetric::check_finite;
@@ -11,14 +12,14 @@ use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
-/// Rows that are projected onto the axes at a time; each block reads the axes from memory once.
+/// Number of rows projected onto the axes at a time; each block reads the axes from memory once.
 const BLOCK_ROWS: usize = 256;
 
-/// A set of targets less their mean.
+/// A set of targets minus their means.
 pub(super) struct CentredTargets {
     pub mean: Array1<f64>,
     y: Array2<f64>,
-    /// Their products with the rows' scores, `[n_axes, n_targets]`.
+    /// The products of the targets with the rows' scores, `[n_axes, n_targets]`.
     projected: Array2<f64>,
 }
 
@@ -26,7 +27,7 @@ impl CentredTargets {
     fn of(decomposition: &Decomposition, y: &Array2<f64>) -> Result<CentredTargets> {
         if y.nrows() != decomposition.n_rows() || y.ncols() == 0 {
             let rows = decomposition.n_rows();
-            let expected = format!("{rows} rows, one for each activation, of at least 1 target");
+            let expected = format!("{rows} rows, one per activation, with at least 1 column");
             return Err(Error::invalid("targets", format!("{} rows of {}", y.nrows(), y.ncols()), expected));
         }
         check_finite(y.view(), "targets")?;
@@ -57,14 +58,14 @@ impl<'a> LeaveOneOut<'a> {
     /// Centres the sets of targets.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a set has another number of rows or no target, [`Error::NonFinite`] naming row and
+    /// [`Error::Invalid`] if a set has a different number of rows or no column, [`Error::NonFinite`] naming row and
     /// column of a bad target.
     pub(super) fn of(decomposition: &'a Decomposition<'a>, sets: &[&Array2<f64>]) -> Result<LeaveOneOut<'a>> {
         let sets = sets.iter().map(|y| CentredTargets::of(decomposition, y)).collect::<Result<_>>()?;
         Ok(LeaveOneOut { decomposition, sets, passes: Vec::new() })
     }
 
-    /// The errors of a set at some penalties; if one was not tried yet, one pass tries all of `together`.
+    /// The errors of a set at the given penalties; if one of them was not tried yet, one pass tries all of `together`.
     pub(super) fn errors(&mut self, set: usize, penalties: &[f64], together: &[f64]) -> Result<Vec<f64>> {
         if penalties.iter().any(|&penalty| self.tried(penalty).is_none()) {
             self.run_pass(together)?;
@@ -91,17 +92,17 @@ impl<'a> LeaveOneOut<'a> {
         Ok((weights, pass.row_errors.slice(s![.., first..first + y.ncols()]).to_owned()))
     }
 
-    /// The number of targets of all sets.
+    /// The total number of targets over all sets.
     fn n_columns(&self) -> usize {
         self.sets.iter().map(|set| set.y.ncols()).sum()
     }
 
-    /// The pass that tried a penalty, and the penalty's place in it.
+    /// The pass that tried a penalty, and the penalty's index in it.
     fn tried(&self, penalty: f64) -> Option<(&Pass, usize)> {
         self.passes.iter().find_map(|pass| Some((pass, pass.penalties.iter().position(|p| *p == penalty)?)))
     }
 
-    /// Computes the errors of all sets at some penalties.
+    /// Computes the errors of all sets at the given penalties in one pass.
     fn run_pass(&mut self, penalties: &[f64]) -> Result<()> {
         let n = self.decomposition.n_rows();
         let columns: Vec<_> = self.sets.iter().map(|set| set.projected.view()).collect();
@@ -132,7 +133,7 @@ impl<'a> LeaveOneOut<'a> {
         let mut row_errors = Array2::zeros((n, penalties.len() * n_columns));
         let mut squares = Array1::<f64>::zeros(penalties.len() * n_columns);
         let starts: Vec<usize> = (0..n).step_by(BLOCK_ROWS).collect();
-        // The results of a few blocks a thread are small beside the scratch memory of the threads.
+        // The results of a few blocks per thread are small compared with the scratch memory of the threads.
         for starts in starts.chunks(4 * scratches.len()) {
             let some = starts.par_iter().map(|&start| block(start, BLOCK_ROWS.min(n - start)));
             for (&start, found) in starts.iter().zip(some.collect::<Vec<_>>()) {
@@ -148,14 +149,14 @@ impl<'a> LeaveOneOut<'a> {
         Ok(())
     }
 
-    /// The mean over a set's targets of squared error over variance, for each set and penalty.
+    /// For each set and penalty: the squared error divided by the variance, averaged over the set's targets.
     fn errors_of_sets(&self, squares: &Array2<f64>) -> Vec<Vec<f64>> {
         let mut first = 0;
         let mut of_set = |set: &CentredTargets| -> Vec<f64> {
             let columns = first..first + set.y.ncols();
             first = columns.end;
             let variances: Vec<f64> = set.y.columns().into_iter().map(|c| c.dot(&c)).collect();
-            // The bias fits a constant target exactly: it does not count.
+            // The bias fits a constant target exactly, so such a target contributes no error.
             let share = |square: f64, variance: f64| if variance > 0.0 { square / variance } else { 0.0 };
             let of_penalty = |squares: ndarray::ArrayView1<f64>| {
                 let shares = squares.iter().zip(&variances).map(|(s, v)| share(*s, *v));
@@ -167,12 +168,12 @@ impl<'a> LeaveOneOut<'a> {
     }
 }
 
-/// `1 − leverage`, kept above 0: a row of leverage 1 has no finite leave-one-out error.
+/// `1 − leverage`, bounded below by a positive number: a row of leverage 1 has no finite leave-one-out error.
 fn one_minus(leverage: f64) -> f64 {
     (1.0 - leverage).max(f64::EPSILON)
 }
 
-/// Matrices side by side.
+/// Joins matrices along their columns.
 fn joined(columns: &[ndarray::ArrayView2<f64>]) -> Result<Array2<f64>> {
     concatenate(Axis(1), columns).map_err(|e| Error::Internal(e.to_string()))
 }

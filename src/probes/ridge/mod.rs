@@ -1,11 +1,11 @@
 //! Ridge regression with exact leave-one-out errors, streamed from stored activations.
 //!
 //! - `fit`: the fit of a probe: [`Ridge`], [`Solution`]
-//! - `penalty`: the grid of penalties and its search: [`PenaltyGrid`]
+//! - `penalty`: the grid of penalties and the search for the best: [`PenaltyGrid`]
 //! - `leave_one_out`: the errors that choose the penalty
 //! - `decomposition`: `XᵀX = B M Bᵀ`, shared by all fits to the same rows: [`Decomposition`]
 //! - `gram`: the inner matrix `M`, diagonal or a band
-//! - `band`, `band_solve`: band matrices, and the fits of rows along them
+//! - `band`, `band_solve`: band matrices, and leverages and fitted values of rows
 //! - `band_reduction`: `B` and `M` from a Gram matrix
 //! - `moments`: stored rows, their mean and Gram matrix
 //! - `symmetric`: products and eigenvectors of dense matrices

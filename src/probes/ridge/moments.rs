@@ -1,4 +1,4 @@
-//! Rows of activations in their stored f32, and their first two moments, from which rows can be removed again.
+//! Rows of activations in their stored f32, and their first two moments, which can be updated when rows are removed.
 //!
 //! With `n` rows of mean `m` and centred Gram matrix `G`, removing `k` rows of mean `m'` and Gram matrix `G'` leaves
 //! `G − G' − (n k / (n − k)) (m − m')ᵀ(m − m')`.
@@ -11,19 +11,21 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows that are converted to f64 for one product with a few columns: as many as the cache holds.
+/// Number of rows converted to f64 for one product with a few columns: as many as the cache holds.
 const BLOCK_ROWS: usize = 64;
-/// Blocks that are in work at once.
+/// Number of blocks computed at once.
 const BLOCKS_AT_ONCE: usize = 64;
-/// Rows that are converted to f64 for one Gram product, the columns of them that one thread converts at a time, and the
-/// rows that are transposed together from row to column order.
+/// Number of rows converted to f64 for one Gram product; then the number of columns that one thread converts at a time,
+/// and the number of rows transposed together from row to column order.
 const GRAM_ROWS: usize = 512;
 const CENTRE_COLUMNS: usize = 32;
 const TRANSPOSED_ROWS: usize = 32;
-/// The least share of the variance that must remain when rows are removed: the difference keeps that share of the digits.
+/// Minimum share of the variance that must remain when rows are removed; a smaller remainder would lose too many
+/// digits.
 const MIN_VARIANCE_SHARE: f64 = 0.1;
 
-/// Some rows of activations in their stored f32: all values row after row, the width, and the indices of the rows.
+/// A selection of rows of activations in their stored f32: all values in row order, the width, and the selected
+/// indices.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::probes) struct ActivationRows<'a> {
     values: &'a [f32],
@@ -43,7 +45,7 @@ impl<'a> ActivationRows<'a> {
         self.rows.len()
     }
 
-    /// Other rows of the same activations.
+    /// Another selection of rows of the same activations.
     fn with_rows<'b>(&self, rows: &'b [usize]) -> ActivationRows<'b>
     where
         'a: 'b,
@@ -51,7 +53,7 @@ impl<'a> ActivationRows<'a> {
         ActivationRows { values: self.values, width: self.width, rows }
     }
 
-    /// A block of the rows in f64, less a mean, written to scratch memory.
+    /// A block of the rows in f64, minus `mean`, written to scratch memory.
     ///
     /// # Shapes
     /// `[n_block, d_model]`.
@@ -79,7 +81,7 @@ impl<'a> ActivationRows<'a> {
         &self.values[row * self.width..(row + 1) * self.width]
     }
 
-    /// Computes something of each block of `n_rows` rows in parallel, and takes the results in order.
+    /// Calls a function on each block of `n_rows` rows in parallel, and consumes the results in order.
     fn for_each_block<T: Send>(
         &self,
         n_rows: usize,
@@ -88,7 +90,7 @@ impl<'a> ActivationRows<'a> {
     ) -> Result<()> {
         let n = self.rows.len();
         let blocks: Vec<_> = (0..n).step_by(n_rows).map(|start| start..(start + n_rows).min(n)).collect();
-        // The memory of the results does not grow with the number of rows.
+        // Chunked, so that the memory for results does not grow with the number of rows.
         for blocks in blocks.chunks(BLOCKS_AT_ONCE) {
             let found =
                 blocks.par_iter().map_init(Vec::new, |scratch, block| compute(block.clone(), scratch));
@@ -125,10 +127,10 @@ impl<'a> ActivationRows<'a> {
         let wide = Array2::from_shape_fn((block.len(), self.width), |(i, j)| {
             f64::from(self.row(self.rows[block.start + i])[j])
         });
-        let after = format!("activations, after {} others", block.start);
+        let after = format!("activations, counted after the first {} rows", block.start);
         check_finite(wide.view(), &after)
             .err()
-            .unwrap_or_else(|| Error::Internal("a sum of numbers is none".into()))
+            .unwrap_or_else(|| Error::Internal("the sum of finite values is not finite".into()))
     }
 
     /// The product `(X − m)ᵀ y`.
@@ -145,7 +147,7 @@ impl<'a> ActivationRows<'a> {
         Ok(moments)
     }
 
-    /// The product `(X − m) weightsᵀ`: the predictions of some weights, without bias.
+    /// The product `(X − m) weightsᵀ`: the predictions without bias.
     ///
     /// # Shapes
     /// `[n, d_model]` to `[n_rows, n]`.
@@ -173,15 +175,15 @@ impl<'a> ActivationRows<'a> {
             parts.enumerate().for_each(|(at, (part, mean))| {
                 self.centre_columns(block.clone(), at * CENTRE_COLUMNS, mean, part);
             });
-            // In column order, which the kernel of the product reads fastest.
+            // In column order, because the product kernel reads it fastest.
             add_gram(gram.as_mut(), MatRef::from_column_major_slice(wide, n_block, self.width), factor);
         }
     }
 
-    /// Writes some columns of a block of rows in f64, less their mean, from column `first` on, in column order.
+    /// Writes the columns from `first` on of a block of rows in f64, minus their mean, in column order.
     fn centre_columns(&self, block: Range<usize>, first: usize, mean: &[f64], wide: &mut [f64]) {
         let (n_block, arch) = (block.len(), Arch::new());
-        // The rows of the tile are not a power of two apart, so that they do not share cache sets.
+        // Padded: rows at a distance of a power of two would share cache sets.
         let mut tile = [[0.0; CENTRE_COLUMNS + 8]; TRANSPOSED_ROWS];
         for (at, some) in self.rows[block].chunks(TRANSPOSED_ROWS).enumerate() {
             for (to, &row) in tile.iter_mut().zip(some) {
@@ -227,7 +229,7 @@ impl WithSimd for AddRow<'_> {
     }
 }
 
-/// The number of rows, their mean, and their centred Gram matrix, of which only the lower triangle is filled.
+/// The number of rows, their mean, and the lower triangle of their centred Gram matrix.
 #[derive(Debug, Clone)]
 pub(in crate::probes) struct Moments {
     pub n: usize,
@@ -236,7 +238,7 @@ pub(in crate::probes) struct Moments {
 }
 
 impl Moments {
-    /// The moments of some rows.
+    /// Computes the moments of the rows.
     ///
     /// # Errors
     /// [`crate::Error::NonFinite`] naming the first value that is infinite or not a number.
@@ -247,8 +249,8 @@ impl Moments {
         Ok(Moments { n: stored.rows.len(), mean, gram })
     }
 
-    /// The moments of the remaining rows when some are removed, or `None` if so little variance remains that too many
-    /// digits would be lost.
+    /// The moments without the given rows, or `None` if so little variance would remain that too many digits would be
+    /// lost.
     pub(crate) fn without(&self, all: &ActivationRows, rows: &[usize]) -> Result<Option<Moments>> {
         let removed = all.with_rows(rows);
         let (n, n_removed) = (self.n as f64, rows.len() as f64);
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn moments_equal_those_of_the_dense_rows() {
-        // One tile and several, with rows and columns that do not fill the last block.
+        // One tile and several tiles, where rows and columns do not fill the last block.
         for (n, d) in [(3, 2), (700, 9), (1063, 301)] {
             let x = (noise([n, d], 4) + 1.0).mapv(|v| v as f32);
             let rows: Vec<usize> = (0..n).rev().collect();

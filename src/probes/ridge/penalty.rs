@@ -4,22 +4,22 @@ use crate::error::{Error, Result};
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Penalties a decade of the grid.
+/// Number of penalties per decade of the grid.
 const PER_DECADE: i32 = 2;
 
 /// The penalties that a fit tries.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PenaltyGrid {
-    /// Powers of ten times the mean eigenvalue, two a decade. While the best penalty is at an edge, the grid grows there by a
-    /// decade, down to `floor` and up to `ceiling`.
+    /// Powers of ten times the mean eigenvalue, two per decade. While the best penalty is at an edge, the grid
+    /// grows there by one decade, down to `floor` and up to `ceiling`.
     Decades {
-        /// The exponent of the initial lowest penalty.
+        /// The exponent of the lowest penalty at the start.
         from: i32,
-        /// The exponent of the initial highest penalty.
+        /// The exponent of the highest penalty at the start.
         to: i32,
-        /// The lowest exponent that growing may reach.
+        /// The lowest exponent that the grid may reach.
         floor: i32,
-        /// The highest exponent that growing may reach.
+        /// The highest exponent that the grid may reach.
         ceiling: i32,
     },
     /// A fixed list of penalties.
@@ -35,9 +35,9 @@ impl Default for PenaltyGrid {
 /// The position of the chosen penalty in the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
-    /// Between two others: the least error is bracketed.
+    /// Between two other penalties, so that the minimum is bracketed.
     Inside,
-    /// The lowest allowed penalty: less shrinkage might be better.
+    /// The lowest allowed penalty: a lower one might be better.
     Lowest,
     /// The highest allowed penalty: the activations may not contain the target.
     Highest,
@@ -48,7 +48,7 @@ pub enum Edge {
 pub struct Trial {
     /// The penalty λ.
     pub penalty: f64,
-    /// The mean over the targets of squared leave-one-out error over variance; predicting the mean gives 1.
+    /// The squared leave-one-out error divided by the variance, averaged over the targets; predicting the mean gives 1.
     pub error: f64,
 }
 
@@ -80,8 +80,8 @@ impl PenaltyGrid {
 
     /// The penalties of the first and the second pass over the rows.
     ///
-    /// The first tries all that the search may need unless the grid grows downwards, which is rare; the second tries the
-    /// others. One more penalty in a pass is cheap, one more pass is not.
+    /// The first pass tries all penalties that the search needs unless the grid grows downwards, which is rare; the
+    /// second tries the rest. An additional penalty in a pass is cheap, an additional pass is expensive.
     pub(super) fn passes(&self, unit: f64) -> Result<[Vec<f64>; 2]> {
         let (from, to, floor, ceiling) = match self {
             PenaltyGrid::Fixed(penalties) => return Ok([checked(penalties)?, Vec::new()]),
@@ -99,7 +99,7 @@ impl PenaltyGrid {
         Ok([first, steps(unit, floor * PER_DECADE..from * PER_DECADE)])
     }
 
-    /// Tries penalties, growing the grid while the best is at an edge.
+    /// Finds the best penalty; the grid grows while the best is at an edge.
     pub(super) fn search(
         &self,
         unit: f64,
@@ -149,15 +149,14 @@ impl FromStr for PenaltyGrid {
         match penalties.map(|penalties| checked(&penalties)) {
             Some(Ok(penalties)) => Ok(PenaltyGrid::Fixed(penalties)),
             _ => {
-                let expected =
-                    "numbers that are not negative, such as 0.1,1,10, or paper, paper-13b, paper-70b";
+                let expected = "numbers from 0 on, such as 0.1,1,10; or paper, paper-13b or paper-70b";
                 Err(Error::invalid("--alphas", text, expected))
             }
         }
     }
 }
 
-/// The penalties of a range of half decades above one unit.
+/// The penalties at a range of half decades, relative to `unit`.
 fn steps(unit: f64, steps: Range<i32>) -> Vec<f64> {
     steps.map(|step| unit * 10f64.powf(f64::from(step) / f64::from(PER_DECADE))).collect()
 }
@@ -172,18 +171,18 @@ fn edge(trials: &[Trial], best: usize) -> Edge {
     }
 }
 
-/// The index of the trial with the least error; of equal errors that of the highest penalty, the more stable fit.
+/// The index of the trial with the least error; among equal errors the highest penalty, the more stable fit.
 fn least(trials: &[Trial]) -> usize {
     (0..trials.len()).rev().min_by(|&a, &b| trials[a].error.total_cmp(&trials[b].error)).unwrap_or(0)
 }
 
-/// The penalties in ascending order; refuses an empty list and negative ones.
+/// Sorts the penalties in ascending order; refuses an empty list and negative penalties.
 fn checked(penalties: &[f64]) -> Result<Vec<f64>> {
     if penalties.is_empty() || penalties.iter().any(|p| !p.is_finite() || *p < 0.0) {
         return Err(Error::invalid(
             "penalties",
             format!("{penalties:?}"),
-            "at least one number, none negative",
+            "at least one number, all 0 or above",
         ));
     }
     let mut ascending = penalties.to_vec();

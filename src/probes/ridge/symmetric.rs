@@ -1,9 +1,10 @@
 //! Dense symmetric linear algebra: products, Gram matrices, eigenvectors of tridiagonal matrices, small inverses.
 //!
-//! A Gram matrix `G = XᵀX` is symmetric, so only its lower triangle is computed: split in halves, `X = [X₁ X₂]` gives
-//! `G₁₁ = X₁ᵀX₁` and `G₂₂ = X₂ᵀX₂`, which are split again, and the full product `G₂₁ = X₂ᵀX₁`. A symmetric matrix is
-//! `G = Q Λ Qᵀ` with orthonormal `Q`; its pseudo-inverse is `Q Λ⁺ Qᵀ`, where `Λ⁺` inverts every eigenvalue above rounding
-//! and is 0 elsewhere.
+//! A Gram matrix `G = XᵀX` is symmetric, so only its lower triangle is computed, recursively: with `X = [X₁ X₂]`
+//! split in halves,
+//! `G₁₁ = X₁ᵀX₁` and `G₂₂ = X₂ᵀX₂` are split again, and `G₂₁ = X₂ᵀX₁` is an ordinary product. A symmetric matrix is
+//! `G = Q Λ Qᵀ` with orthonormal `Q`; its pseudo-inverse is `Q Λ⁺ Qᵀ`, where `Λ⁺` inverts every eigenvalue greater than
+//! rounding errors and is 0 elsewhere.
 
 use crate::error::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -13,16 +14,17 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, ColMut, ColRef, Mat, MatMut, MatRef, Par, Side};
 use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
 
-/// The number of pieces that products and decompositions are cut into, independent of the number of threads: sums are
-/// then taken in the same order, so that one CPU gives the same bits as eight.
+/// The number of pieces that products and decompositions are cut into. It does not depend on the number of threads:
+/// sums are always taken in the same order, so that one CPU gives the same bits as eight.
 const PIECES: usize = 8;
 
-/// The largest side of a tile; a tile should fit into the cache.
+/// Maximum side of a tile; a tile should fit into the cache.
 const TILE: usize = 512;
 
 /// The eigenvalues of a tridiagonal matrix, ascending, and the eigenvectors as columns, `[n, n]`.
 ///
-/// Eigenvalues that are only rounding are 0. `off_diagonal` is as long as the diagonal; its last entry is ignored.
+/// Eigenvalues as small as rounding errors are set to 0. `off_diagonal` is as long as the diagonal; its last entry
+/// is ignored.
 pub(super) fn tridiagonal_eigenvectors(
     diagonal: &[f64],
     off_diagonal: &[f64],
@@ -43,7 +45,7 @@ pub(super) fn tridiagonal_eigenvectors(
     )
     .map_err(|e| Error::Internal(format!("eigendecomposition of the activations: {e:?}")))?;
     let largest = values.iter().copied().fold(0.0, f64::max);
-    // Centring removes one dimension and copied columns remove more: their eigenvalues are rounding.
+    // Centring and duplicate columns reduce the rank; the eigenvalues of the lost dimensions are rounding errors.
     let rounding = largest * f64::EPSILON * n as f64;
     Ok((values.into_iter().map(|s| if s > rounding { s } else { 0.0 }).collect(), vectors))
 }
@@ -53,16 +55,16 @@ pub(super) fn pieces() -> Par {
     Par::rayon(PIECES)
 }
 
-/// Adds `factor · rowsᵀ · rows` to the lower triangle of `gram`; the entries above the diagonal are left alone.
+/// Adds `factor · rowsᵀ · rows` to the lower triangle of `gram`; the entries above the diagonal are not changed.
 ///
 /// # Shapes
 /// `rows` is `[n_rows, d]`, `gram` is `[d, d]`.
 pub(super) fn add_gram(gram: MatMut<f64>, rows: MatRef<f64>, factor: f64) {
-    // At least four tiles a side, even if the whole matrix fits into the cache: every thread gets some.
+    // At least four tiles per side, even if the whole matrix fits into the cache, so that every thread has work.
     add_lower(gram, rows, Tiling { factor, tile: (rows.ncols() / 4).clamp(64, TILE) });
 }
 
-/// The factor of a product that is added, and the largest side of a tile of the sum.
+/// The factor of an added product, and the maximum side of a tile of the sum.
 #[derive(Clone, Copy)]
 struct Tiling {
     factor: f64,
@@ -95,7 +97,8 @@ fn add_lower(gram: MatMut<f64>, rows: MatRef<f64>, tiling: Tiling) {
     rayon::join(off_diagonal, on_diagonal);
 }
 
-/// Adds `factor · left · right` to a matrix, tile by tile: each tile of the sum stays in the cache while it is computed.
+/// Adds `factor · left · right` to a matrix, tile by tile: each tile of the sum stays in the cache while it is
+/// computed.
 fn add_product(to: MatMut<f64>, left: MatRef<f64>, right: MatRef<f64>, tiling: Tiling) {
     let (n, m) = (to.nrows(), to.ncols());
     if n.max(m) <= tiling.tile {
@@ -160,7 +163,7 @@ pub(super) fn view_mut(x: &mut Array2<f64>) -> Result<MatMut<'_, f64>> {
 }
 
 fn layout_fault() -> Error {
-    Error::Internal("a matrix lies neither in row nor in column order".into())
+    Error::Internal("a matrix is in neither row nor column order".into())
 }
 
 /// Refuses the first value that is infinite or not a number.
@@ -170,7 +173,7 @@ pub(super) fn check_finite(values: ArrayView2<f64>, what: &str) -> Result<()> {
         Some(((row, column), &found)) => Err(Error::NonFinite {
             place: format!("{what}: row {}, column {}", row + 1, column + 1),
             found,
-            advice: "leave the row out, or mend what made it".into(),
+            advice: "remove the row, or correct the step that computed it".into(),
         }),
     }
 }

@@ -1,4 +1,4 @@
-//! Laws of ridge regression, and equality with scikit-learn and linfa on the same data.
+//! Properties of ridge regression, and equality with scikit-learn and linfa on the same data.
 
 use super::super::gram::InnerGram;
 use super::*;
@@ -70,7 +70,7 @@ fn leave_one_out_equals_refitting_without_each_row() {
 
 #[test]
 fn both_sides_of_the_gram_matrix_give_the_same_probe() {
-    // Copied columns leave all predictions unchanged, but make the rows the smaller side.
+    // Duplicate columns do not change any prediction, but make rows fewer than columns.
     let (x, y) = planted(10, 6);
     let narrow = solve(&x, &y, PenaltyGrid::Fixed(vec![0.5]));
     let wide = concatenate![Axis(1), x, x];
@@ -124,11 +124,11 @@ fn a_band_and_principal_axes_give_the_same_fit() {
 }
 
 #[test]
-fn several_sets_of_targets_are_fitted_as_each_alone() {
+fn fitting_several_sets_of_targets_equals_fitting_each_alone() {
     let (x, y) = planted(300, 15);
     let (y, chance, one) = (y + noise([300, 2], 3), noise([300, 2], 4), noise([300, 1], 5));
     let decomposition = Decomposition::of(x).unwrap();
-    // The second and the third choose the highest penalties, the first one of the lowest.
+    // The second and the third set choose the highest penalties, the first set one of the lowest.
     let grid = PenaltyGrid::Decades { from: -2, to: -1, floor: -9, ceiling: 4 };
     let together = decomposition.solve_each(&[&y, &chance, &one], &grid).unwrap();
     assert!(together[0].probe.penalty < together[1].probe.penalty);
@@ -178,7 +178,7 @@ fn columns_of_noise_cost_little() {
 }
 
 #[test]
-fn without_penalty_it_is_linfas_least_squares() {
+fn without_penalty_it_equals_linfas_least_squares() {
     let (x, y) = planted(80, 6);
     let y = y + noise([80, 2], 6) * 10.0;
     let probe = solve(&x, &y, PenaltyGrid::Fixed(vec![0.0])).probe;
@@ -271,7 +271,7 @@ fn bad_input_is_refused_by_row_and_column() {
 
 #[test]
 fn the_number_of_threads_changes_no_bit() {
-    // Tall and wide, large enough that products are cut into pieces; a narrow and a wide band.
+    // Tall and wide matrices, large enough that products are cut into pieces; a narrow and a wide band.
     for (n, d) in [(1500, 330), (290, 610), (1100, 1030)] {
         let (x, y) = planted(n, d);
         let fit = || {

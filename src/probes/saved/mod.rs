@@ -1,7 +1,7 @@
 //! Probes on disk.
 //!
 //! - `probe_set`: the probes of all hook points of one dataset, model and prompt: [`ProbeSet`]
-//! - `partial_probes`: probes of single hook points, fitted apart until they are merged: [`PartialProbes`]
+//! - `partial_probes`: probes of single hook points, fitted separately and merged later: [`PartialProbes`]
 
 mod partial_probes;
 mod probe_set;

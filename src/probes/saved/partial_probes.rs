@@ -1,4 +1,4 @@
-//! Probes of single hook points, fitted apart, possibly on many machines, until they are merged.
+//! Probes of single hook points, fitted separately, possibly on many machines, and merged later.
 
 use super::probe_set::{PROBES_FILE, ProbeSet, ProbeSetAbout, StoredProbe};
 use crate::artefact::Card;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 pub struct PartialProbe {
     /// The hook point.
     pub point: HookPoint,
-    /// Its probe.
+    /// The probe.
     pub probe: StoredProbe,
-    /// Its rows of scores: of the probe, and of the baselines that use a model.
+    /// The score rows of the probe and of the baselines that use a model.
     pub rows: Vec<ScoreRow>,
 }
 
@@ -22,22 +22,22 @@ pub struct PartialProbe {
 #[derive(Debug, Clone)]
 pub struct PartialProbes {
     folder: PathBuf,
-    /// The card of the whole folder; a part's card adds the hook point.
+    /// The card of the whole folder; the card of each part adds the hook point.
     card: Card,
 }
 
 impl PartialProbes {
-    /// The partial probes of a probe folder with the inputs of the folder's card.
+    /// The partial probes in `probe_folder`; `card` holds the inputs of the whole folder.
     pub fn new(probe_folder: &Path, card: Card) -> PartialProbes {
         PartialProbes { folder: probe_folder.join(".parts"), card }
     }
 
-    /// The folder of all parts.
+    /// The folder that contains all parts.
     pub fn root(&self) -> &Path {
         &self.folder
     }
 
-    /// The folder of a hook point's part.
+    /// The folder of one hook point's part.
     pub fn folder(&self, point: HookPoint) -> PathBuf {
         self.folder.join(point.to_string())
     }
@@ -68,11 +68,11 @@ impl PartialProbes {
         self.card(part.point).save(&folder.join("card.json"))
     }
 
-    /// Loads the parts of some hook points.
+    /// Loads the parts of the given hook points.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming every hook point without a part; [`Error::CardMismatch`] for a part with other inputs; the
-    /// error of a file, naming it.
+    /// [`Error::Invalid`] naming every hook point without a part; [`Error::CardMismatch`] for a part with other
+    /// inputs; the error of a file, naming it.
     pub fn load(&self, points: &[HookPoint]) -> Result<Vec<PartialProbe>> {
         let mut missing = Vec::new();
         for &point in points {
@@ -81,9 +81,9 @@ impl PartialProbes {
             }
         }
         if !missing.is_empty() {
-            let found = format!("none for {}", missing.join(", "));
+            let found = format!("no part for {}", missing.join(", "));
             let expected = format!(
-                "one for each of {} hook points; `mappa probe --hook-points NAME` makes one",
+                "one part for each of {} hook points; `mappa probe --hook-points NAME` makes a part",
                 points.len()
             );
             return Err(Error::invalid(format!("parts in {}", self.folder.display()), found, expected));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn saved_parts_load_unchanged_in_the_order_asked_for() {
+    fn saved_parts_load_unchanged_in_the_requested_order() {
         let folder = tempfile::tempdir().unwrap();
         let parts = PartialProbes::new(folder.path(), Card::new().input("seed", 0));
         let mut points = HookPoint::stream(3);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_part_is_refused_by_its_file() {
+    fn a_broken_part_is_refused_naming_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let parts = PartialProbes::new(folder.path(), Card::new());
         let point = HookPoint::ResidPost(0);

@@ -13,17 +13,18 @@ use std::path::Path;
 /// The name of a probe set's file.
 pub const PROBES_FILE: &str = "probes.safetensors";
 
-/// The only key of the file's metadata: with one key, the file has the same bytes in every run.
+/// The only metadata key: the order of several keys would differ from run to run, and with it the file's bytes.
 const ABOUT: &str = "mappa";
 /// The tensors of each probe.
 const TENSORS: [&str; 6] = ["weights", "bias", "penalty", "mean", "pattern", "resid_rms"];
 
-/// The moments of the stream that a probe was fitted to, as steering needs them.
+/// The moments of the stream that a probe was fitted to; needed for steering.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamMoments {
     /// The mean activation of the training rows, `[d_model]`.
     pub mean: Array1<f64>,
-    /// The mean change of the stream when one prediction rises by one unit, `[n_targets, d_model]`.
+    /// The mean change of the stream when one prediction rises by one unit and the others do not change,
+    /// `[n_targets, d_model]`.
     pub pattern: Array2<f64>,
     /// The root of the mean squared Euclidean norm of the training rows.
     pub resid_rms: f64,
@@ -75,7 +76,7 @@ impl ProbeSetAbout {
 /// The probes of all hook points of one dataset, model and prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbeSet {
-    /// Their common properties.
+    /// The common properties of the probes.
     pub about: ProbeSetAbout,
     probes: BTreeMap<HookPoint, StoredProbe>,
 }
@@ -86,7 +87,7 @@ impl ProbeSet {
         ProbeSet { about, probes: BTreeMap::new() }
     }
 
-    /// Adds the probe of a hook point, replacing an earlier one.
+    /// Adds the probe of a hook point; replaces its previous probe.
     pub fn insert(&mut self, point: HookPoint, probe: StoredProbe) {
         self.probes.insert(point, probe);
     }
@@ -119,7 +120,7 @@ impl ProbeSet {
         })
     }
 
-    /// Writes the set, whole or not at all.
+    /// Writes the set atomically.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -144,7 +145,7 @@ impl ProbeSet {
     /// file and the tensor.
     pub fn load(path: &Path) -> Result<ProbeSet> {
         let bytes = artefact::load_bytes(path)?;
-        let expected = "probes.safetensors as `mappa probe` writes it; make it anew";
+        let expected = "probes.safetensors as `mappa probe` writes it; run it again";
         let bad = |found: &dyn std::fmt::Display| Error::bad_file(path, found, expected);
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(&e))?;
         let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT));
@@ -211,7 +212,7 @@ impl ProbeFile<'_> {
         Ok(StoredProbe { probe, stream })
     }
 
-    /// A tensor's values; `shape` has each dimension, or `None` for one of any size.
+    /// A tensor's values; `shape` gives the expected size of each dimension, or `None` for any size.
     fn values(&self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
         let missing = |_| Error::MissingTensor { path: self.path.to_path_buf(), tensor: name.to_string() };
         let tensor = self.tensors.tensor(name).map_err(missing)?;
@@ -230,7 +231,7 @@ impl ProbeFile<'_> {
             Some(&found) => Err(Error::NonFinite {
                 place: format!("{}: tensor `{name}`", self.path.display()),
                 found,
-                advice: "make the probes anew".into(),
+                advice: "fit the probes again".into(),
             }),
         }
     }
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_file_is_refused_by_name() {
+    fn a_truncated_file_is_refused_naming_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(PROBES_FILE);
         example().save(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Scores of predicted classes, of classifiers and of baselines.
+//! Scores of predicted classes: of classifiers and of baselines.
 
 use super::rows::Heading;
 use super::settings::{Baselines, Scorer};
@@ -12,12 +12,12 @@ use crate::results::{SHUFFLED, ScoreRow};
 use ndarray::ArrayView2;
 use std::sync::Arc;
 
-/// Trains on the first entities and predicts the classes of the second.
+/// Trains on the entities of the first argument and predicts the classes of those of the second.
 type Predict<'a> = dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a;
 
 impl Scorer<'_> {
-    /// The scores of the classifiers at a hook point, under their own names or that of a baseline; under their own names also
-    /// those of fits to shuffled classes.
+    /// The scores of the classifiers at a hook point. Without a baseline name also scores fits to shuffled classes;
+    /// with one, the rows have the baseline's name.
     pub(super) fn classifier_scores(
         &self,
         point: HookPoint,
@@ -50,7 +50,7 @@ impl Scorer<'_> {
     /// The scores of the baselines of classes that need no model; none if no classes are predicted.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] if the training entities of a fold have one class only, or too few names to fit.
+    /// [`crate::Error::Invalid`] if the training entities of a fold have only one class, or are too few.
     pub fn class_baselines(&self) -> Result<Vec<ScoreRow>> {
         let Some(classes) = &self.classes else { return Ok(Vec::new()) };
         let mut rows = Vec::new();
@@ -62,7 +62,7 @@ impl Scorer<'_> {
         Ok(rows)
     }
 
-    /// The predicted classes of the test entities, in ascending order of entities, fold by fold.
+    /// Predicts the classes of the test entities fold by fold; returns them in ascending order of entities.
     fn predict_folds(&self, classes: &Classes, predict: &Predict) -> Result<Vec<usize>> {
         let mut predicted = vec![usize::MAX; self.dataset.entities.len()];
         for fold in &self.split.folds {

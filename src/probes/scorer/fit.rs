@@ -1,4 +1,4 @@
-//! Fits at one hook point: the probe, the other methods, and the same fits on shuffled labels or another model.
+//! Fits at one hook point: the probe, the other methods, and the same fits on shuffled targets or another model.
 
 use super::folds::FoldDecompositions;
 use super::held_out::HeldOutPredictions;
@@ -17,9 +17,10 @@ use ndarray::{Array2, ArrayView2};
 /// A probe at one hook point with its scores.
 #[derive(Debug, Clone)]
 pub struct ScoredProbe {
-    /// Its scores, those of the other methods, and those of the same fits on shuffled labels.
+    /// Scores of the probe, of the other methods, and of the same fits on shuffled targets.
     pub rows: Vec<ScoreRow>,
-    /// The probe's prediction for each entity, `[n_entities, n_targets]`; with several folds, by a probe trained without it.
+    /// The probe's prediction for each entity, `[n_entities, n_targets]`; with several folds, by the probe of the
+    /// fold that tests the entity.
     pub predictions: Array2<f64>,
     /// The probe; with several folds, one trained on all entities.
     pub probe: Probe,
@@ -32,22 +33,22 @@ pub struct ScoredProbe {
 }
 
 impl ScoredProbe {
-    /// The part that is saved.
+    /// The probe and its stream moments, for saving.
     pub fn stored(&self) -> StoredProbe {
         StoredProbe { probe: self.probe.clone(), stream: self.stream.clone() }
     }
 }
 
-/// One fold at one hook point.
+/// The input of the fits of one fold at one hook point.
 struct FoldFit<'a> {
     /// All entities, `[n_entities, d_model]`.
     activations: ArrayView2<'a, f32>,
     fold: &'a Fold,
-    /// Of the training entities.
+    /// The decomposition of the training entities' activations.
     decomposition: &'a Decomposition<'a>,
 }
 
-/// Training targets, and the baseline that their fits belong to, if any.
+/// Training targets, and the name of the baseline that they define, if any.
 struct TargetSet<'a> {
     baseline: Option<&'a str>,
     targets: Array2<f64>,
@@ -63,15 +64,15 @@ impl TargetSet<'_> {
 impl Scorer<'_> {
     /// Fits the probe and the other methods to the activations at one hook point and scores them.
     ///
-    /// Scores are on test entities; for the probe also on its training entities, in the fit and left out. The same fits to
-    /// shuffled labels are scored on test entities.
+    /// All methods are scored on test entities, the probe also on its training entities (fitted and leave-one-out).
+    /// The same fits on shuffled targets are scored on test entities.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is not one activation for each entity, [`Error::NonFinite`] naming hook point, entity and
-    /// column of a bad value.
+    /// [`Error::Invalid`] if the number of activations differs from that of entities, [`Error::NonFinite`] naming
+    /// hook point, entity and column of a bad value.
     pub fn fit_and_score(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<ScoredProbe> {
         self.check_activations(point, activations)?;
         let mut held_out = HeldOutPredictions::new(self.dataset);
@@ -142,7 +143,8 @@ impl Scorer<'_> {
         Ok(ScoredBaseline { rows, predictions: held_out.get(name).cloned().unwrap_or_default() })
     }
 
-    /// The predictions of a saved probe for each entity; with several folds, of probes trained without it.
+    /// The predictions of a saved probe for each entity; with several folds, of the probe of the fold that tests
+    /// the entity.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order; the result is `[n_entities, n_targets]`.
@@ -189,7 +191,7 @@ impl Scorer<'_> {
             for regressor in &self.regressors {
                 for MethodPredictions { method, values, statistics } in regressor.fit_predict(&task)? {
                     held_out.put(&set.name(&method), &fold.test, &values);
-                    // Statistics of one of several folds would not describe all of them.
+                    // With several folds, statistics of one fold would not describe the others.
                     if set.baseline.is_none() && self.split.folds.len() == 1 {
                         let statistics = statistics.into_iter();
                         held_out.statistics.extend(statistics.map(|statistic| (method.clone(), statistic)));
@@ -198,7 +200,7 @@ impl Scorer<'_> {
             }
         }
         let first = solutions.into_iter().next();
-        first.ok_or_else(|| Error::Internal("no solution for a set of targets".into()))
+        first.ok_or_else(|| Error::Internal("no solution for the first set of targets".into()))
     }
 }
 

@@ -7,7 +7,8 @@ use ndarray::ArrayView2;
 
 /// The activations of a layer, decomposed fold by fold.
 ///
-/// With several folds, the moments of a fold's training rows are those of all rows without its test rows, which are few.
+/// With several folds, the moments of a fold's training rows are computed from those of all rows by removing its
+/// few test rows.
 pub(super) struct FoldDecompositions<'a> {
     activations: ArrayView2<'a, f32>,
     /// The training entities of the saved probe: with several folds, all entities.
@@ -59,7 +60,8 @@ impl<'a> FoldDecompositions<'a> {
     }
 }
 
-/// Returns true if a fold's training and test entities together are the given ascending ones, and the test entities are fewer.
+/// Returns true if a fold's training and test entities together are exactly `entities`, and fewer of them are test
+/// entities.
 fn is_rest(entities: &[usize], fold: &Fold) -> bool {
     let mut both = [&fold.train[..], &fold.test[..]].concat();
     both.sort_unstable();
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn folds_give_the_fits_of_their_training_rows() {
+    fn fold_decompositions_equal_those_of_the_training_rows() {
         let (split, x) = (split(), (noise([600, 12], 1) * 3.0 + 2.0).mapv(|v| v as f32));
         let y: Array2<f64> = noise([600, 2], 2);
         let entities = split.saved_train();

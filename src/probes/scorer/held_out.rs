@@ -7,14 +7,14 @@ use ndarray::Array2;
 /// Predictions for entities outside their training set, by method.
 pub(super) struct HeldOutPredictions {
     shape: (usize, usize),
-    /// The predictions of each method, `[n_entities, n_targets]`; not a number for entities that are not predicted.
+    /// The predictions of each method, `[n_entities, n_targets]`; NaN for entities without a prediction.
     pub methods: Vec<(String, Array2<f64>)>,
-    /// The statistics of the fits to true labels, by method.
+    /// The statistics of the fits to true targets, by method.
     pub statistics: Vec<(String, FitStatistic)>,
 }
 
 impl HeldOutPredictions {
-    /// No predictions yet.
+    /// An empty collection.
     pub(super) fn new(dataset: &Dataset) -> HeldOutPredictions {
         HeldOutPredictions {
             shape: (dataset.entities.len(), dataset.kind.names().len()),
@@ -23,7 +23,7 @@ impl HeldOutPredictions {
         }
     }
 
-    /// Adds the predictions of a method for some entities.
+    /// Adds the predictions of a method for the given entities.
     pub(super) fn put(&mut self, method: &str, entities: &[usize], values: &Array2<f64>) {
         let at = self.methods.iter().position(|(known, _)| known == method).unwrap_or_else(|| {
             self.methods.push((method.to_string(), Array2::from_elem(self.shape, f64::NAN)));

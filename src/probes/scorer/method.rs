@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::probes::readers::{CLASSIFIERS, Classifier, REGRESSORS, Regressor};
 use crate::results::RIDGE;
 
-/// A method by its name.
+/// A method of prediction, found by its name.
 #[derive(Debug, Clone, Copy)]
 pub enum Method {
-    /// The ridge probe, which is always fitted.
+    /// The ridge probe; always fitted.
     Ridge,
     /// Another regressor.
     Regressor(&'static dyn Regressor),
@@ -16,7 +16,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Finds a method.
+    /// Finds a method by its name.
     ///
     /// # Errors
     /// [`Error::Invalid`] listing the available methods.

@@ -1,9 +1,9 @@
 //! Fits and scores at one hook point, with baselines: [`Scorer`].
 //!
 //! - `settings`: the dataset, the split and the settings
-//! - `method`: methods by their names
-//! - `fit`: the probe, the other methods, and the same fits on shuffled labels or another model
-//! - `folds`, `held_out`: the decomposition of each fold, and the predictions collected from all
+//! - `method`: finds a method by its name
+//! - `fit`: the probe, the other methods, and the same fits on shuffled targets or another model
+//! - `folds`, `held_out`: the decomposition of each fold, and the predictions collected from all folds
 //! - `class_scores`: classifiers and the baselines of classes
 //! - `without_model`: baselines that need no model
 //! - `rows`, `prediction_rows`: result rows

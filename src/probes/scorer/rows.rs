@@ -27,7 +27,7 @@ impl<'a> Heading<'a> {
     }
 }
 
-/// The value of a row with the ends of its interval.
+/// A score's value with the ends of its interval.
 struct Value {
     value: f64,
     low: f64,
@@ -35,8 +35,8 @@ struct Value {
 }
 
 impl Scorer<'_> {
-    /// The test scores of all predictions at a hook point, their selectivity if shuffled labels were fitted, and the statistics
-    /// of the fits.
+    /// The test scores of all predictions at a hook point, their selectivity if shuffled targets were fitted, and the
+    /// statistics of the fits.
     pub(super) fn prediction_scores(
         &self,
         point: HookPoint,
@@ -64,8 +64,8 @@ impl Scorer<'_> {
         Ok(rows)
     }
 
-    /// The scores of the saved probe on its training entities, in the fit and left out, and its penalty with the lowest and the
-    /// highest penalty that were tried.
+    /// The scores of the saved probe on its training entities (fitted and leave-one-out), and its penalty with the
+    /// lowest and the highest tried penalty.
     pub(super) fn training_scores(
         &self,
         point: HookPoint,
@@ -84,7 +84,7 @@ impl Scorer<'_> {
         Ok(rows)
     }
 
-    /// The scores of some predictions by all metrics.
+    /// The scores of predictions by all metrics.
     ///
     /// # Shapes
     /// `predicted` is `[n, n_targets]` for `n` entities.
@@ -99,7 +99,8 @@ impl Scorer<'_> {
         Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
     }
 
-    /// The rows of some scores with their intervals; a score on training entities has none, as it estimates nothing beyond them.
+    /// The rows of the given scores with their intervals. Scores on training entities have no interval: they do not
+    /// estimate anything for new entities.
     pub(super) fn rows_of(
         &self,
         heading: &Heading,
@@ -121,7 +122,7 @@ impl Scorer<'_> {
             .collect()
     }
 
-    /// The units of resampling among some entities.
+    /// The units of resampling for the given entities.
     fn units(&self, entities: &[usize]) -> SamplingUnits {
         match &self.clusters {
             None => SamplingUnits::Rows(entities.len()),

@@ -16,13 +16,13 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The choice between scores with and without baselines.
+/// A choice: with or without baselines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Baselines {
-    /// Baselines are fitted as well.
+    /// Fits the baselines as well.
     #[default]
     Included,
-    /// No baseline is fitted, to save time.
+    /// Fits no baselines, to save time.
     Omitted,
 }
 
@@ -41,9 +41,9 @@ pub struct Scorer<'a> {
     pub bootstrap: Bootstrap,
     /// The group of each entity, if whole groups are resampled instead of entities.
     pub clusters: Option<Vec<usize>>,
-    /// The penalties that each fit tries.
+    /// The grid of penalties of each fit.
     pub grid: PenaltyGrid,
-    /// The settings of the fit to the names alone.
+    /// The settings of the names-only ridge.
     pub name_ridge: SparseRidge,
     /// The set of metrics.
     pub metrics: Metrics,
@@ -53,7 +53,7 @@ pub struct Scorer<'a> {
     pub classes: Option<Classes>,
     /// The classifiers.
     pub classifiers: Vec<&'static dyn Classifier>,
-    /// Included, if shuffled labels are fitted as well.
+    /// Included, if shuffled targets are fitted as well.
     pub baselines: Baselines,
 }
 
@@ -66,11 +66,11 @@ impl<'a> Scorer<'a> {
         Scorer::new(Split::of_dataset(dataset)?, dataset, model, prompt)
     }
 
-    /// A scorer on any split, with default settings.
+    /// A scorer on the given split, with default settings.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] naming an entity with a target that is not a number; [`Error::Invalid`] if a target is constant
-    /// over the training entities.
+    /// [`Error::NonFinite`] naming an entity with a target that is not a number; [`Error::Invalid`] if a target is
+    /// constant over the training entities.
     pub fn new(split: Split, dataset: &'a Dataset, model: &str, prompt: &str) -> Result<Scorer<'a>> {
         check_targets(dataset, &split)?;
         Ok(Scorer {
@@ -90,25 +90,25 @@ impl<'a> Scorer<'a> {
         })
     }
 
-    /// The targets of some entities, `[n, n_targets]`.
+    /// The targets of the given entities, `[n, n_targets]`.
     pub(super) fn targets(&self, entities: &[usize]) -> Array2<f64> {
         target_matrix(self.dataset, entities)
     }
 
-    /// Some entities in a random order.
+    /// The given entities in a random order, which depends on the seed.
     pub(super) fn shuffled(&self, entities: &[usize]) -> Vec<usize> {
         let mut order = entities.to_vec();
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.bootstrap.seed));
         order
     }
 
-    /// The data of baselines without a model.
+    /// The data for baselines that need no model.
     pub(super) fn baseline_data(&self) -> BaselineData<'a> {
         let name_ridge = SparseRidge { seed: self.bootstrap.seed, ..self.name_ridge.clone() };
         BaselineData { dataset: self.dataset, name_ridge }
     }
 
-    /// Refuses activations other than one finite row for each entity.
+    /// Refuses activations that are not finite, or not exactly one row per entity.
     pub(super) fn check_activations(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<()> {
         let Dataset { name, entities, .. } = self.dataset;
         if activations.nrows() != entities.len() {
@@ -127,12 +127,12 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// The name of a method's baseline; the ridge probe's baseline has the baseline's own name.
+/// The name of a method's baseline in result rows; for the ridge probe, just the baseline's name.
 pub(super) fn baseline_name(method: &str, baseline: &str) -> String {
     if method == RIDGE { baseline.to_string() } else { format!("{method}/{baseline}") }
 }
 
-/// Refuses targets that are not numbers, and targets that are constant over the training entities.
+/// Refuses NaN and infinite targets, and targets that are constant over the training entities.
 fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
     let names = dataset.kind.names();
     for entity in &dataset.entities {
@@ -141,7 +141,7 @@ fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
             return Err(Error::NonFinite {
                 place: format!("{} row {} (`{}`): {target}", dataset.name, entity.row, entity.name),
                 found,
-                advice: "mend the row or take it out of the file".into(),
+                advice: "correct the row or remove it from the file".into(),
             });
         }
     }
@@ -150,7 +150,7 @@ fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
             let first = fold.train.first().map_or(f64::NAN, |&i| values[i]);
             if fold.train.iter().all(|&i| values[i] == first) {
                 let found = format!("{first} for all {} training entities", fold.train.len());
-                let expected = "values that differ; a constant leaves nothing to predict";
+                let expected = "values that differ; a constant target has nothing to predict";
                 return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
             }
         }

@@ -1,4 +1,4 @@
-//! Laws of scores: a planted target is predicted, a random one is not, test targets do not enter a fit.
+//! Properties of scores: a planted target is predicted, a random one is not, test targets do not influence a fit.
 
 use super::*;
 use crate::datasets::{Dataset, bundled, parse};
@@ -30,7 +30,7 @@ fn places() -> Dataset {
         .unwrap()
 }
 
-/// Activations with the targets along two directions, and noise.
+/// Random activations with the targets planted along two directions.
 fn planted(dataset: &Dataset) -> Array2<f32> {
     let n = dataset.entities.len();
     let targets = Array2::from_shape_fn((n, 2), |(i, t)| dataset.targets()[t][i] / 100.0);
@@ -70,7 +70,7 @@ fn a_planted_place_is_predicted_and_shuffled_targets_are_not() {
     let train = row(&scored.rows, [RIDGE, "train", "r2", "mean"]);
     assert_eq!((train.low, train.high), (train.value, train.value));
     assert_eq!((train.hook_point.as_str(), train.layer.as_str()), ("blocks.1.hook_resid_post", "1"));
-    // Eighteen scores each of test, shuffled, train and leave-one-out; selectivity; the penalty.
+    // Eighteen scores each for test, shuffled, train and leave-one-out; three of selectivity; one penalty.
     assert_eq!(scored.rows.len(), 4 * 18 + 3 + 1);
     for target in ["latitude", "longitude", "mean"] {
         let chance = row(&scored.rows, [SHUFFLED, "test", "r2", target]).value;
@@ -102,7 +102,7 @@ fn latitude_and_longitude_keep_their_order() {
 }
 
 #[test]
-fn test_targets_do_not_enter_the_fit() {
+fn test_targets_do_not_influence_the_fit() {
     let dataset = places();
     let mut changed = dataset.clone();
     let other = dataset.entities[1].target;
@@ -158,7 +158,7 @@ fn years_are_scored_by_their_mean_error() {
 }
 
 #[test]
-fn bad_activations_are_refused_by_entity() {
+fn bad_activations_are_refused_naming_the_entity() {
     let dataset = places();
     let mut activations = planted(&dataset);
     let short = activations.slice(ndarray::s![..7, ..]).to_owned();
@@ -177,7 +177,7 @@ fn by_country(dataset: &Dataset) -> Split {
 }
 
 #[test]
-fn with_several_folds_every_prediction_is_of_a_probe_trained_without_the_entity() {
+fn with_several_folds_no_entity_is_predicted_by_a_probe_trained_on_it() {
     let dataset = places();
     let activations = planted(&dataset);
     let mut scorer = Scorer::new(by_country(&dataset), &dataset, "small", "empty").unwrap();
@@ -201,7 +201,7 @@ fn with_several_folds_every_prediction_is_of_a_probe_trained_without_the_entity(
     assert!(row(&scored.rows, [RIDGE, "leave-one-out", "r2", "mean"]).value > 0.98);
     let rows = scorer.prediction_rows(POINT, scored.predictions.view());
     assert!(rows.len() == 600 && rows.iter().all(|row| row.split == "test"));
-    // A held-out country has no centroid.
+    // The centroid baseline has no training entities of a held-out country.
     let centroid =
         row(&scorer.baseline(&GroupCentroid).unwrap().rows, [CENTROID, "test", "r2", "mean"]).value;
     assert!(centroid < 0.01, "{centroid}");
@@ -210,7 +210,7 @@ fn with_several_folds_every_prediction_is_of_a_probe_trained_without_the_entity(
 
 #[test]
 fn a_stream_that_contains_only_the_country_fails_on_held_out_countries() {
-    // Activations that contain the country and nothing else of the place.
+    // Activations that contain the country but no other information about the place.
     let dataset = places();
     let is_east = |i: usize| f32::from(u8::from(dataset.group(&dataset.entities[i]) == "east"));
     let activations = Array2::from_shape_fn((300, 2), |(i, c)| is_east(i) * (c as f32 + 1.0));
@@ -258,7 +258,7 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
     let rows = scorer.fit_and_score(POINT, activations.view()).unwrap().rows;
     for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank"] {
         let shuffled = format!("{method}/shuffled");
-        // A stream that is linear in degrees is curved in space, so that the sphere predicts it less well.
+        // The planted targets are linear in degrees, so they are curved in space, and `sphere` predicts them less well.
         let least = if method == "sphere" { 0.3 } else { 0.9 };
         assert!(row(&rows, [method, "test", "r2", "latitude"]).value > least, "{method}");
         assert!(row(&rows, [method, "test", "selectivity", "mean"]).value > 0.5, "{method}");

@@ -11,14 +11,14 @@ use ndarray::{Array2, Axis};
 /// A baseline with its scores.
 #[derive(Debug, Clone)]
 pub struct ScoredBaseline {
-    /// Its scores.
+    /// The scores.
     pub rows: Vec<ScoreRow>,
-    /// Its prediction for each entity, `[n_entities, n_targets]`.
+    /// The prediction for each entity, `[n_entities, n_targets]`.
     pub predictions: Array2<f64>,
 }
 
 impl Scorer<'_> {
-    /// Scores a baseline on test entities and, if there is one fold, on training entities.
+    /// Scores a baseline on test entities; with a single fold, also on training entities.
     ///
     /// # Errors
     /// The errors of the baseline's fit.
@@ -44,7 +44,7 @@ impl Scorer<'_> {
         Ok(ScoredBaseline { rows: [rows, of_train].concat(), predictions })
     }
 
-    /// The scores of all baselines that need no model, those of classes last.
+    /// The scores of all baselines that need no model; baselines of classes come last.
     ///
     /// # Errors
     /// As [`Scorer::baseline`] and [`Scorer::class_baselines`].

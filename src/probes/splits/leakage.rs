@@ -1,4 +1,4 @@
-//! Leakage: test entities with the name of a training entity, or with nearly its place or year.
+//! Leakage: test entities with the same name, or nearly the same place or year, as a training entity.
 
 use super::split::{Fold, Split};
 use crate::datasets::{Dataset, Target, TargetKind};
@@ -12,7 +12,7 @@ use std::fmt;
 /// # Units
 /// Kilometres.
 const NEAR_KM: f64 = 1.0;
-/// The default distance below which years are near: a day.
+/// The default distance below which years are near: one day.
 ///
 /// # Units
 /// Years.
@@ -23,17 +23,17 @@ const NEAR_YEARS: f64 = 1.0 / 365.0;
 pub struct Leakage {
     /// The number of test entities.
     pub n_test: usize,
-    /// The number with the name of a training entity, ignoring case.
+    /// The number of test entities with the name of a training entity, ignoring case.
     pub n_same_name: usize,
-    /// The number near a training entity; none for whole years and other numbers, of which equal ones are no leak, unless a
-    /// threshold is given.
+    /// The number of test entities near a training entity. Without a given threshold, `None` for whole years and other
+    /// numbers: two entities may have equal numbers without any leak.
     pub near: Option<Near>,
 }
 
 /// The number of test entities near a training entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Near {
-    /// The number of entities.
+    /// The number of near test entities.
     pub n: usize,
     /// The threshold: kilometres for places, otherwise the target's unit.
     pub within: f64,
@@ -42,7 +42,8 @@ pub struct Near {
 }
 
 impl Leakage {
-    /// Counts the leaked test entities of a split; the default threshold is 1 km for places and a day for years with fractions.
+    /// Counts the leaked test entities of a split; the default threshold is 1 km for places and one day for years
+    /// with fractions.
     pub fn of(dataset: &Dataset, split: &Split, within: Option<f64>) -> Leakage {
         let has_parts = || dataset.targets().iter().flatten().any(|value| value.fract() != 0.0);
         let (usual, unit) = match &dataset.kind {
@@ -150,7 +151,7 @@ mod tests {
         assert_eq!(near(&years, None), Some(1));
         assert_eq!(near(&years, Some(0.6)), Some(2));
         assert_eq!(near(&years, Some(100.0)), Some(3));
-        // Another event of the same year is no leak.
+        // Two different events in the same year are not a leak.
         let whole = dataset("year", &["a,1900", "b,1950"], &["d,1900"]);
         assert_eq!(near(&whole, None), None);
         assert!(!Leakage::of(&whole, &fold(&whole), None).to_string().contains("within"));

@@ -1,4 +1,4 @@
-//! The plan of a split: dataset's own, random, by group or by block of the map.
+//! The plan of a split: the dataset's own split, random, by group or by block of the map.
 
 use super::split::{Fold, Split};
 use crate::datasets::{Dataset, Target, labels, numbered};
@@ -18,23 +18,23 @@ pub enum SplitPlan {
     /// The dataset's own `is_test` column.
     #[default]
     Dataset,
-    /// A random fifth of the entities as test entities.
+    /// Takes a random fifth of the entities as test entities.
     Random {
         /// The seed.
         seed: u64,
     },
-    /// Each group of a column in turn as test entities, the others as training entities.
+    /// Takes each group of a column in turn as test entities, all other groups as training entities.
     Groups {
         /// A column of [`labels`].
         column: String,
-        /// The number of folds that the groups are distributed to; by default each group is a fold.
+        /// The number of folds that the groups are distributed over; by default one fold per group.
         n_folds: Option<usize>,
     },
-    /// As `Groups`, with blocks of the map as groups.
+    /// As `Groups`, where each block of the map is a group.
     Blocks {
         /// The width and the height of a block, in degrees.
         degrees: f64,
-        /// The number of folds that the blocks are distributed to.
+        /// The number of folds that the blocks are distributed over.
         n_folds: usize,
     },
 }
@@ -43,8 +43,8 @@ impl SplitPlan {
     /// Divides a dataset.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than 10 training entities in a fold or 5 test entities in all, for a column of fewer than
-    /// two groups, and for blocks if the targets are not places.
+    /// [`Error::Invalid`] for fewer than 10 training entities in a fold, fewer than 5 test entities in total, a
+    /// column with fewer than two groups, or blocks of a dataset without places.
     pub fn divide(&self, dataset: &Dataset) -> Result<Split> {
         let n = dataset.entities.len();
         match self {
@@ -71,7 +71,11 @@ impl SplitPlan {
                         let cell = |from_edge: f64| (from_edge / degrees).floor();
                         Ok(format!("{} {}", cell(lat.degrees() + 90.0), cell(lon.degrees() + 180.0)))
                     }
-                    _ => Err(Error::invalid("--split", self, "a dataset of places; for years group:century")),
+                    _ => Err(Error::invalid(
+                        "--split",
+                        self,
+                        "a dataset of places; for years use group:century",
+                    )),
                 };
                 let labels = dataset.entities.iter().map(|e| block(e.target)).collect::<Result<Vec<_>>>()?;
                 self.by_groups(dataset, &labels, *n_folds)
@@ -79,7 +83,7 @@ impl SplitPlan {
         }
     }
 
-    /// Distributes whole groups to folds, the largest group first, each to the smallest fold.
+    /// Distributes whole groups over folds: largest group first, each into the fold that is smallest so far.
     fn by_groups(&self, dataset: &Dataset, labels: &[String], n_folds: usize) -> Result<Split> {
         let (of, names) = numbered(labels);
         if names.len() < 2 {

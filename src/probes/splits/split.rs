@@ -3,24 +3,24 @@
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 
-/// The least number of training entities of a fold.
+/// Minimum number of training entities per fold.
 const MIN_TRAIN: usize = 10;
-/// The least number of test entities of all folds.
+/// Minimum number of test entities over all folds.
 const MIN_TEST: usize = 5;
 
-/// One division of a dataset: entity indices, ascending.
+/// One division of a dataset into training and test entities, as ascending indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
-    /// The entities that fits are trained on.
+    /// The training entities.
     pub train: Vec<usize>,
-    /// The entities that scores are computed on.
+    /// The test entities.
     pub test: Vec<usize>,
 }
 
-/// One division of the entities, or several with disjoint test entities.
+/// One fold, or several folds with disjoint test entities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
-    /// The divisions; no entity is a test entity of two of them.
+    /// The folds; no entity is a test entity in more than one fold.
     pub folds: Vec<Fold>,
 }
 
@@ -31,16 +31,17 @@ impl Split {
     /// [`Error::Invalid`] with fewer than 10 training or 5 test entities.
     pub fn of_dataset(dataset: &Dataset) -> Result<Split> {
         let (test, train) = (0..dataset.entities.len()).partition(|&i| dataset.entities[i].is_test);
-        Split::checked(dataset, vec![Fold { train, test }], "add rows or mend `is_test`")
+        Split::checked(dataset, vec![Fold { train, test }], "add rows or correct the column `is_test`")
     }
 
-    /// A split of folds, refused if a fold has too few training entities or all together too few test entities.
+    /// A split with these folds; refused if a fold has too few training entities, or all folds together too few
+    /// test entities.
     pub(super) fn checked(dataset: &Dataset, folds: Vec<Fold>, way_out: &str) -> Result<Split> {
         let train = folds.iter().map(|fold| fold.train.len()).min().unwrap_or(0);
         let test: usize = folds.iter().map(|fold| fold.test.len()).sum();
         if train < MIN_TRAIN || test < MIN_TEST {
             let found = format!("{train} training and {test} test entities");
-            let expected = format!("at least {MIN_TRAIN} and {MIN_TEST}; {way_out}");
+            let expected = format!("at least {MIN_TRAIN} training and {MIN_TEST} test entities; {way_out}");
             return Err(Error::invalid(format!("split of {}", dataset.name), found, expected));
         }
         Ok(Split { folds })

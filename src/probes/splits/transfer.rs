@@ -1,16 +1,16 @@
-//! Transfer: training on one dataset or prompt and testing on another, both as one dataset with one split.
+//! Transfer: trains on one dataset or prompt and tests on another; both are joined into one dataset with one split.
 
 use super::split::{Fold, Split};
 use crate::datasets::{Dataset, Entity};
 use crate::error::{Error, Result};
 use ndarray::{Array2, Axis};
 
-/// Two datasets one after the other: the training dataset, then the test dataset.
+/// Two joined datasets: first the training dataset, then the test dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transfer {
-    /// The entities of both, under the name of the test dataset.
+    /// The entities of both datasets, under the name of the test dataset.
     pub dataset: Dataset,
-    /// Training entities of the first, test entities of the second.
+    /// The training entities of the first and the test entities of the second dataset.
     pub split: Split,
 }
 
@@ -25,10 +25,10 @@ pub struct SplitDataset<'a> {
 
 /// Joins a training and a test dataset.
 ///
-/// Each keeps its own split, so that the test entities are those of a probe trained on the second dataset itself.
+/// Each dataset keeps its own split, so the test entities are the same as for a probe trained on the second dataset.
 ///
 /// # Errors
-/// [`Error::Invalid`] if their targets are of two kinds, or a split has several folds.
+/// [`Error::Invalid`] if the targets differ in kind, or a split has several folds.
 pub fn joined(train: SplitDataset, test: SplitDataset) -> Result<Transfer> {
     let SplitDataset { dataset: first, split: from } = train;
     let SplitDataset { dataset: second, split: to } = test;
@@ -40,9 +40,9 @@ pub fn joined(train: SplitDataset, test: SplitDataset) -> Result<Transfer> {
     }
     let ([from], [to]) = (&from.folds[..], &to.folds[..]) else {
         let found = format!("{} and {} folds", from.folds.len(), to.folds.len());
-        return Err(Error::invalid("--split of a transfer", found, "is_test or random, which have one"));
+        return Err(Error::invalid("--split of a transfer", found, "is_test or random, which have one fold"));
     };
-    // Only a column of both datasets can group the entities of both.
+    // Only a column that both datasets have can group all entities.
     let shared: Vec<&String> =
         second.group_columns.iter().filter(|column| first.group_columns.contains(column)).collect();
     let place = |dataset: &Dataset, column: &String| dataset.group_columns.iter().position(|c| c == column);
@@ -61,14 +61,14 @@ pub fn joined(train: SplitDataset, test: SplitDataset) -> Result<Transfer> {
     Ok(Transfer { dataset, split: Split { folds: vec![Fold { train: from.train.clone(), test }] } })
 }
 
-/// The activations of two datasets one after the other, in the entity order of [`joined`].
+/// Joins the activations of two datasets, in the entity order of [`joined`].
 ///
 /// # Errors
 /// [`Error::Invalid`] if their widths differ.
 pub fn stacked(mut train: Array2<f32>, test: &Array2<f32>) -> Result<Array2<f32>> {
     if train.ncols() != test.ncols() {
         let found = format!("{} and {} columns", train.ncols(), test.ncols());
-        return Err(Error::invalid("activations of a transfer", found, "activations of one model"));
+        return Err(Error::invalid("activations of a transfer", found, "activations of the same model"));
     }
     train.append(Axis(0), test.view()).map_err(|e| Error::Internal(e.to_string()))?;
     Ok(train)
