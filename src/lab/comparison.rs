@@ -1,4 +1,4 @@
-//! Two layers, prompts or models compared: paired differences on the same test entities.
+//! Comparison of two layers, prompts or models: paired differences on the same test entities.
 
 use super::folders::Lab;
 use crate::activations::ActivationStore;
@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 pub struct Comparison {
     /// The folder and hook point of each side.
     pub sides: [(PathBuf, HookPoint); 2],
-    /// One row a score and target.
+    /// One row per score and target.
     pub rows: Vec<ComparisonRow>,
 }
 
-/// Compares two folders of probes, each `MODEL/DATASET/PROMPT` and perhaps a hook point after `@`.
+/// Compares two folders of probes, each `MODEL/DATASET/PROMPT`, optionally followed by `@` and a hook point.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a side has no probes, or the targets or test entities differ.
@@ -48,7 +48,7 @@ impl Side {
             let folders = [lab.join("probes").join(path), PathBuf::from(path)];
             folders.into_iter().find(|folder| folder.join(PREDICTIONS_FILE).is_file())
         };
-        // A revision may follow an @ as well: a folder that exists is taken as it is.
+        // A revision may also follow an @, so an existing folder takes precedence.
         if let Some(folder) = probed(text) {
             let point = best_point(&load_rows(&folder.join(SCORES_FILE))?)?;
             let probes = probes(&folder)?;
@@ -57,7 +57,7 @@ impl Side {
         let behind = text.rsplit_once('@').and_then(|(path, point)| Some((probed(path)?, point)));
         let Some((folder, name)) = behind else {
             let expected =
-                format!("MODEL/DATASET/PROMPT below {}, probed before", lab.join("probes").display());
+                format!("MODEL/DATASET/PROMPT below {}, with probes", lab.join("probes").display());
             return Err(Error::invalid("folder of probes", text, expected));
         };
         let probes = probes(&folder)?;
@@ -66,12 +66,12 @@ impl Side {
             [point] => Ok(Side { folder, point, probes }),
             ref several => {
                 let found = format!("`{name}`, which means {} hook points", several.len());
-                Err(Error::invalid("hook point behind @", found, "one of them"))
+                Err(Error::invalid("hook point after @", found, "the name of a single hook point"))
             }
         }
     }
 
-    /// The predictions of the hook point: as they were saved, or from the activations.
+    /// The predictions at the hook point: the saved ones, or computed again from the activations.
     fn predictions(&self, lab: &Lab) -> Result<Vec<PredictionRow>> {
         let file = self.folder.join(PREDICTIONS_FILE);
         let rows: Vec<PredictionRow> = load_rows(&file)?;
@@ -84,7 +84,7 @@ impl Side {
         let n_targets = self.probes.about.targets.len();
         if rows.len() != readings.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
-            let expected = "a prediction for each entity; splits in folds keep them at the best layer alone";
+            let expected = "a prediction per entity; with several folds, only the best layer has them";
             return Err(Error::bad_file(file, found, expected));
         }
         let read = rows.into_iter().zip(readings.iter());
@@ -108,7 +108,7 @@ pub(super) fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
     let (Some(results), Some(dataset), Some(model)) = names else {
         return Err(Error::invalid("folder of probes", folder.display(), "MODEL/DATASET/PROMPT"));
     };
-    // After the prompt's name stand the settings that only results have, such as `.split_random`.
+    // The prompt's name is followed by settings that only results have, such as `.split_random`.
     let mut prompt = results.as_str();
     loop {
         let store = lab.activations(&model, &dataset, prompt)?;

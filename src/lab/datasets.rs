@@ -1,4 +1,4 @@
-//! Datasets by name, with the notes of their files, and the paper's datasets brought into a lab.
+//! Finds datasets by name, reports notes on their files, and downloads the paper's datasets into a lab.
 
 use super::folders::Lab;
 use crate::datasets::{Dataset, Imported, PAPER_ADDRESS, PAPER_FILES, PaperFile};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Finds a dataset by path or name; its notes are reported.
+/// Finds a dataset by path or name; reports the notes on its file.
 ///
 /// # Errors
 /// Those of [`crate::datasets::find`].
@@ -20,11 +20,11 @@ pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Datase
     Ok(dataset)
 }
 
-/// A source of datasets that can be pulled.
+/// A source from which datasets can be downloaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetSource {
-    /// The six of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
+    /// The six datasets of W. Gurnee and M. Tegmark, "Language Models Represent Space and Time".
     Paper,
 }
 
@@ -40,7 +40,7 @@ impl FromStr for DatasetSource {
 }
 
 impl DatasetSource {
-    /// Brings all its datasets into a lab, unless they are there.
+    /// Downloads all datasets of the source that the lab does not have yet.
     ///
     /// # Errors
     /// Those of [`pull`].
@@ -50,22 +50,22 @@ impl DatasetSource {
     }
 }
 
-/// A dataset that was asked for.
+/// The outcome for one requested dataset.
 pub enum Pulled {
-    /// It was in the lab, under this name.
+    /// It was already in the lab, under this name.
     Found(&'static str),
     /// It was downloaded and imported.
     Imported {
-        /// The dataset with what was counted on import.
+        /// The dataset with the counts of its import.
         imported: Box<Imported>,
         /// Its file in the lab.
         file: PathBuf,
-        /// True if the file is new.
+        /// True if the file was written now.
         is_new: bool,
     },
 }
 
-/// Brings one of the paper's files into a lab, unless it is there.
+/// Downloads one of the paper's files and imports it, unless the lab has it.
 ///
 /// # Errors
 /// Those of the download and of the import.
@@ -84,7 +84,7 @@ pub fn pull(
     let downloaded = fetch_blob(&blob, &folder, &settings, observer)?;
     let imported = Box::new(file.import(&downloaded)?);
     let (file, is_new) = imported.save(lab.root())?;
-    // Its rows are in the lab now.
+    // The lab has the rows now, so the downloaded file is no longer needed.
     std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))?;
     Ok(Pulled::Imported { imported, file, is_new })
 }

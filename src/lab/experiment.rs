@@ -1,4 +1,4 @@
-//! An experiment: everything that `mappa run` does, as a TOML file says it.
+//! An experiment: all settings of `mappa run`, as a TOML file gives them.
 
 use super::datasets::DatasetSource;
 use super::extraction::ExtractionSettings;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The experiment inside the binary.
+/// The text of the bundled experiment.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 
 /// The keys of an experiment.
@@ -50,7 +50,7 @@ pub const KEYS: [&str; 31] = [
     "sweep",
 ];
 
-/// Other names of keys, as the flags have them.
+/// Alternative names of keys, those of the flags.
 const ALIASES: [&str; 2] = ["dataset", "method"];
 
 /// One experiment: a model, datasets, prompts, probes, and sweeps.
@@ -59,21 +59,21 @@ pub struct Experiment {
     /// The model.
     #[serde(flatten)]
     pub model: ModelSettings,
-    /// Names of datasets, or files.
+    /// The datasets, by name or file.
     #[serde(alias = "dataset", deserialize_with = "one_or_several")]
     pub datasets: Vec<String>,
-    /// Several prompts for some of the datasets, in place of the one for all.
+    /// Prompts for single datasets, which replace the common prompt.
     #[serde(default)]
     pub prompts: BTreeMap<String, Vec<String>>,
-    /// The source of datasets that are brought into the lab first: `paper`.
+    /// A source of datasets to download first: `paper`.
     pub pull: Option<DatasetSource>,
-    /// Texts, tokens, stored numbers, hook points.
+    /// Settings of the extraction: texts, tokens, data type, hook points.
     #[serde(flatten)]
     pub extraction: ExtractionSettings,
-    /// Fitting and scoring of probes.
+    /// Settings of the probes' fits and scores.
     #[serde(flatten)]
     pub probing: ProbingSettings,
-    /// Dose–response sweeps at the end.
+    /// Dose–response sweeps, run last.
     #[serde(default, rename = "sweep")]
     pub sweeps: Vec<SweepSettings>,
 }
@@ -109,18 +109,18 @@ impl Experiment {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
 
-    /// The prompts of a dataset, given as the experiment names it.
+    /// The prompts of a dataset, found by the dataset's name in the experiment.
     pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
         let prompt = &self.extraction.prompting.prompt;
         self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![prompt.clone()])
     }
 
-    /// The text around each entity under a prompt.
+    /// The prompting settings with the given prompt.
     pub fn prompting(&self, prompt: &str) -> Prompting {
         Prompting { prompt: prompt.into(), ..self.extraction.prompting.clone() }
     }
 
-    /// Reads the text of an experiment file; `path` is named in errors.
+    /// Parses the text of an experiment file; errors name `path`.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the key.
@@ -137,7 +137,7 @@ impl Experiment {
         let experiment: Experiment = toml::from_str(text).map_err(fault)?;
         if experiment.probing.resamples < 2 {
             let found = format!("resamples = {}", experiment.probing.resamples);
-            return Err(Error::bad_file(path, found, "2 or more: of fewer there is no interval"));
+            return Err(Error::bad_file(path, found, "2 or more; an interval needs at least two resamples"));
         }
         for (dataset, prompts) in &experiment.prompts {
             if prompts.is_empty() || !experiment.datasets.contains(dataset) {
@@ -145,12 +145,12 @@ impl Experiment {
                 return Err(Error::bad_file(
                     path,
                     found,
-                    "prompts for the experiment's own datasets, one or more",
+                    "at least one prompt, for one of the experiment's own datasets",
                 ));
             }
         }
         for sweep in &experiment.sweeps {
-            let fault = |e: Error| Error::bad_file(path, e, "a sweep with another `called`");
+            let fault = |e: Error| Error::bad_file(path, e, "a different `called` for each sweep");
             artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
@@ -168,7 +168,7 @@ mod tests {
     use crate::tokenizer::Bos;
 
     #[test]
-    fn the_bundled_experiment_is_whole_and_a_misspelt_field_is_refused() {
+    fn the_bundled_experiment_is_complete_and_a_misspelt_field_is_refused() {
         let bundled = Experiment::bundled().unwrap();
         assert_eq!(bundled.datasets.len(), 6);
         assert_eq!(bundled.sweeps.len(), 2);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_papers_experiment_asks_what_the_paper_asks() {
+    fn the_papers_experiment_uses_the_papers_prompts() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("probes/paper.toml");
         let paper = Experiment::load(&file).unwrap();
         let known: Vec<&str> = PAPER_FILES.iter().map(|file| file.name).collect();
@@ -231,8 +231,8 @@ mod tests {
             assert_eq!(prompts[0], "empty", "{name}");
             for prompt in prompts {
                 let found = paper_prompts().iter().find(|known| known.name == prompt);
-                let found = found.unwrap_or_else(|| panic!("{name}: `{prompt}` is none of the paper's"));
-                // A prompt of another dataset, or one that cannot be filled, is refused here.
+                let found = found.unwrap_or_else(|| panic!("{name}: `{prompt}` is not in the paper"));
+                // Fails for a prompt of another dataset and for one with missing columns.
                 let texts = paper.prompting(&prompt).prompt(&dataset).unwrap();
                 assert_eq!(texts.texts(&dataset).map(|_| ()).map_err(|e| e.to_string()), Ok(()), "{prompt}");
                 asked.push(found.name);

@@ -1,4 +1,4 @@
-//! Activations of a model on a dataset: extracted once, saved, found again.
+//! Activations of a model on a dataset: extracted once, saved, and reused.
 
 use super::folders::Lab;
 use super::models::weights_card;
@@ -18,7 +18,7 @@ use crate::progress::Observer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Settings of an extraction: texts, tokens, stored numbers, hook points.
+/// Settings of an extraction: texts, tokens, data type, hook points.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ExtractionSettings {
@@ -28,10 +28,10 @@ pub struct ExtractionSettings {
     /// Pooling over the tokens.
     #[serde(deserialize_with = "written")]
     pub read: Pooling,
-    /// The tokens that are pooled.
+    /// The tokens to pool.
     #[serde(deserialize_with = "written")]
     pub over: TokenScope,
-    /// The numbers that are stored.
+    /// The data type of the stored numbers.
     #[serde(deserialize_with = "written")]
     pub store: StoredDtype,
     /// Hook points by name or glob; by default the residual stream at every depth.
@@ -44,23 +44,23 @@ impl ExtractionSettings {
         Recording { pooling: self.read, scope: self.over, dtype: self.store }
     }
 
-    /// The pooling, where probes need one row an entity.
+    /// The pooling, for probes, which need one row per entity.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if every token has a row.
+    /// [`Error::Invalid`] for [`Pooling::Every`], which stores one row per token.
     pub fn one_row(&self) -> Result<Recording> {
         match self.read {
             Pooling::Every => {
-                Err(Error::invalid("--read", "every", "one row an entity: last, first, mean or max"))
+                Err(Error::invalid("--read", "every", "one row per entity: last, first, mean or max"))
             }
             _ => Ok(self.recording()),
         }
     }
 
-    /// The hook points of a model.
+    /// The selected hook points of a model.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] if the model has none of a name.
+    /// [`Error::UnknownHookPoint`] if a name or glob matches none of the model's hook points.
     pub fn points(&self, spec: &Spec) -> Result<Vec<HookPoint>> {
         match self.hook_points.is_empty() {
             true => Ok(HookPoint::stream(spec.n_layers)),
@@ -77,12 +77,12 @@ impl ExtractionSettings {
     }
 }
 
-/// An artefact that was made now, or before.
+/// The origin of an artefact: this run or an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// It was made now.
+    /// It was computed now.
     Now,
-    /// It was there.
+    /// It was found, from an earlier run.
     Before,
 }
 
@@ -91,7 +91,7 @@ pub enum Done {
 pub struct ExtractionJob<'a> {
     /// The lab.
     pub lab: &'a Lab,
-    /// The model, its tokenizer set up for the texts.
+    /// The model; its tokenizer is set up for the texts.
     pub model: &'a Model,
     /// The dataset with its prompt.
     pub prompted: &'a Prompted,
@@ -105,7 +105,7 @@ impl<'a> ExtractionJob<'a> {
         &self.prompted.dataset
     }
 
-    /// The hook points that are probed.
+    /// The hook points to probe.
     pub fn points(&self) -> Vec<HookPoint> {
         HookPoint::stream(self.model.spec().n_layers)
     }
@@ -123,7 +123,7 @@ impl<'a> ExtractionJob<'a> {
         self.lab.activations(&self.model.name, &self.dataset().name, &self.folder())
     }
 
-    /// The store of one part of the activations.
+    /// The store of one shard of the activations, or of all of them.
     ///
     /// # Errors
     /// Those of [`Lab::activations`].
@@ -135,10 +135,10 @@ impl<'a> ExtractionJob<'a> {
         })
     }
 
-    /// The card of everything that decides the activations, but for the size of a pass.
+    /// The card with all inputs that determine the activations, except the batch size.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokenizer's beginning is ambiguous.
+    /// [`Error::Invalid`] if the tokens that the tokenizer adds before a text are ambiguous.
     pub fn card(&self) -> Result<Card> {
         let (tokenizer, Prompted { dataset, unplaced, prompt }) = (&self.model.tokenizer, self.prompted);
         let mut card = weights_card(self.model, Card::new());
@@ -163,7 +163,7 @@ impl<'a> ExtractionJob<'a> {
         Ok(self.recording.describe(card))
     }
 
-    /// Extracts the residual stream at every depth, unless it is there.
+    /// Extracts the residual stream at every depth, unless the store has it.
     ///
     /// # Errors
     /// Those of [`ExtractionJob::record`].
@@ -171,10 +171,11 @@ impl<'a> ExtractionJob<'a> {
         self.record(&self.points(), Division::of(&self.model.transformer), observer)
     }
 
-    /// Extracts hook points, unless they are there.
+    /// Extracts hook points, unless the store has them.
     ///
     /// # Errors
-    /// [`Error::EntityNotPlaced`] naming the row; [`Error::Stopped`] if the observer stops it; those of the store.
+    /// [`Error::EntityNotPlaced`] naming the row; [`Error::Stopped`] if the observer requests a stop; those of the
+    /// store.
     pub fn record(
         &self,
         points: &[HookPoint],
@@ -189,7 +190,7 @@ impl<'a> ExtractionJob<'a> {
         }
         let unplaced = &self.prompted.unplaced;
         if !unplaced.is_empty() {
-            // Baselines the whole store, for shards too: none of them is about these.
+            // In the folder of the whole store, also for shards: unplaced entities belong to no shard.
             save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
         }
         let prepared = self.prepared(&self.model.transformer, division)?;
@@ -199,7 +200,7 @@ impl<'a> ExtractionJob<'a> {
         Ok(Done::Now)
     }
 
-    /// Computes hook points of another model of the same shape, in memory.
+    /// Computes hook points of another model with the same shape, in memory.
     ///
     /// # Errors
     /// Those of the pass.
@@ -214,7 +215,7 @@ impl<'a> ExtractionJob<'a> {
         Ok(prepared.with_stage(stage).extract(points, observer)?.arrays)
     }
 
-    /// The dataset's texts for a transformer that may be another than the model's.
+    /// Prepares the dataset's texts for a transformer, which may be a baseline instead of the model's own.
     fn prepared<'m>(&self, transformer: &'m Transformer, division: Division) -> Result<Prepared<'m>>
     where
         'a: 'm,
@@ -223,13 +224,13 @@ impl<'a> ExtractionJob<'a> {
         Prepared::new(model, self.prompted.texts(), self.recording, division)
     }
 
-    /// Reports the size of the work, and the token that begins each text.
+    /// Reports the number of tokens to compute, and the BOS token.
     fn report_work(&self, prepared: &Prepared, observer: &mut dyn Observer) -> Result<()> {
         let (name, n_layers) = (&self.dataset().name, self.model.spec().n_layers);
         let (n_tokens, n_computed) = (prepared.n_tokens(), prepared.n_computed());
         let shared = match n_tokens - n_computed {
             0 => String::new(),
-            _ => format!(" of {n_tokens}, the rest are shared beginnings"),
+            _ => format!(" of {n_tokens}, because texts share prefixes"),
         };
         let bos = match self.model.tokenizer.special_prefix()?.as_str() {
             "none" => "no BOS".to_string(),
@@ -242,32 +243,32 @@ impl<'a> ExtractionJob<'a> {
         Ok(())
     }
 
-    /// Reports what an earlier run had left, entities left out, and names with unknown characters.
+    /// Reports resumed work, entities left out, and names with unknown characters.
     fn report_result(&self, prepared: &Prepared, filled: FillSummary, observer: &mut dyn Observer) {
         let (name, n_unknown) = (&self.dataset().name, prepared.n_unknown());
         report_filled(name, filled, observer);
         if !self.prompted.unplaced.is_empty() {
             let n = self.prompted.unplaced.len();
             observer.info(&format!(
-                "{name}: {n} entities left out, which have no place in their texts; see unplaced.csv"
+                "{name}: {n} entities left out, which have no tokens of their own; see unplaced.csv"
             ));
         }
         if n_unknown > 0 {
             observer.info(&format!(
-                "{name}: {n_unknown} names hold characters without a token; see `decoded` in spans.csv"
+                "{name}: {n_unknown} names contain characters without a token; see `decoded` in spans.csv"
             ));
         }
     }
 }
 
-/// Reports what an earlier run had left, and a file system without locks.
+/// Reports resumed work and a file system without locks.
 pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
-        observer.info(&format!("{name}: {} groups were kept from an earlier run", filled.n_kept));
+        observer.info(&format!("{name}: {} batches were kept from an earlier run", filled.n_kept));
     }
     if filled.n_damaged > 0 {
         let n = filled.n_damaged;
-        observer.info(&format!("{name}: {n} groups of an earlier run had changed and were done again"));
+        observer.info(&format!("{name}: {n} batches of an earlier run had changed and were computed again"));
     }
     report_locked(filled.locked, observer);
 }
@@ -275,7 +276,7 @@ pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn 
 /// Notes a file system without locks.
 pub(super) fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
     if !is_locked {
-        observer.note("this file system has no locks; let no second process write to the same folder");
+        observer.note("this file system has no locks; do not let a second process write to the same folder");
     }
 }
 

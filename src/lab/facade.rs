@@ -1,4 +1,4 @@
-//! The main operations of a lab, each one call.
+//! The main operations of a lab, one method per operation.
 
 use super::datasets::find;
 use super::experiment::Experiment;
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::progress::{Observer, Silent};
 
 impl Lab {
-    /// Opens a model by name, folder, GGUF file or name on the hub.
+    /// Opens a model by name, folder, GGUF file or hub name.
     ///
     /// # Errors
     /// Those of [`ModelSettings::open`].
@@ -31,7 +31,7 @@ impl Lab {
         find(self, name, &mut Silent)
     }
 
-    /// Extracts a dataset's activations with default settings, unless they are there; returns their store.
+    /// Extracts a dataset's activations with default settings, unless the lab has them; returns their store.
     ///
     /// # Errors
     /// Those of [`ExtractionJob::extract`].
@@ -40,8 +40,8 @@ impl Lab {
             .map(|(store, _)| store)
     }
 
-    /// Extracts a dataset's activations, unless they are there; `model` has the tokenizer that
-    /// [`super::Prompting::set_up`] gives it.
+    /// Extracts a dataset's activations, unless the lab has them; `model` must come from
+    /// [`super::Prompting::set_up`].
     ///
     /// # Errors
     /// Those of [`ExtractionJob::record`].
@@ -59,7 +59,7 @@ impl Lab {
         Ok((extraction.activations()?, done))
     }
 
-    /// Fits and scores probes of a dataset with default settings, unless their scores are there.
+    /// Fits and scores probes of a dataset with default settings, unless the lab has their scores.
     ///
     /// # Errors
     /// Those of [`ProbeRequest::probe`].
@@ -67,15 +67,15 @@ impl Lab {
         ProbeRequest::default().probe(self, model, self.dataset(dataset)?, &mut Silent)
     }
 
-    /// Runs an experiment; what was done before is found again.
+    /// Runs an experiment; reuses stages completed by earlier runs.
     ///
     /// # Errors
-    /// Those of its stages; what is complete by then is kept.
+    /// Those of its stages; completed stages are kept.
     pub fn run(&self, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
         run(self, experiment, observer)
     }
 
-    /// Continues a prompt without and with a change, along the probes of this lab.
+    /// Continues a prompt without and with a change along probes of this lab.
     ///
     /// # Errors
     /// Those of [`SteeredText::new`].

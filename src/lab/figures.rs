@@ -1,4 +1,4 @@
-//! Figures as files: each in both formats, drawn from saved or computed rows.
+//! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
 use super::folders::Lab;
 use crate::artefact::{self, folder_name};
@@ -14,18 +14,18 @@ use crate::results::{
 use crate::steering::points;
 use std::path::{Path, PathBuf};
 
-/// The ending of the SVG.
+/// The file extension of an SVG.
 const SVG: &str = "svg";
-/// The ending of the PNG.
+/// The file extension of a PNG.
 const PNG: &str = "png";
 
-/// The file names of a figure in a folder.
+/// The paths of a figure's files in a folder.
 pub(super) fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
-    // A name may hold dots, so that no ending is replaced.
+    // Not `with_extension`, because a name may contain dots.
     [SVG, PNG].map(|ending| folder.join(format!("{name}.{ending}")))
 }
 
-/// The folder that figures are saved in, and the observer of what a PNG cannot show.
+/// The folder for figures, and the observer, which receives a note if a PNG lacks letters.
 pub struct Canvas<'a> {
     /// The folder.
     pub folder: PathBuf,
@@ -34,7 +34,7 @@ pub struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Draws the figures of a subject that the rows are enough for; `dataset` names the files of one dataset.
+    /// Draws the figures of a subject whose required rows exist; `dataset` is part of the file names.
     ///
     /// # Errors
     /// Those of drawing and saving.
@@ -51,7 +51,7 @@ impl Canvas<'_> {
         Ok(files)
     }
 
-    /// Draws a figure in both formats and saves it; returns the files.
+    /// Draws a figure in both formats and saves it; returns the paths of the files.
     ///
     /// # Errors
     /// Those of drawing and saving.
@@ -65,14 +65,14 @@ impl Canvas<'_> {
         if !missing.is_empty() {
             let (png, svg) = (png.display(), svg.display());
             self.observer.info(&format!(
-                "{png}: empty boxes for letters that its font lacks, such as {missing}; {svg} shows them"
+                "{png}: its font lacks letters such as {missing} (empty boxes); {svg} shows them"
             ));
         }
         Ok(files)
     }
 }
 
-/// The rows of one dataset to draw.
+/// The rows of one dataset, for drawing.
 pub struct Drawn {
     /// The dataset.
     pub dataset: String,
@@ -80,7 +80,7 @@ pub struct Drawn {
     pub scores: Vec<ScoreRow>,
     /// Its predictions at the best layer.
     pub predictions: Vec<PredictionRow>,
-    /// Its MLP units, if they were analysed.
+    /// Its MLP neurons, if they were analysed.
     pub neurons: Vec<NeuronRow>,
 }
 
@@ -100,7 +100,7 @@ impl Drawn {
     }
 }
 
-/// Draws the figures of each dataset, and those of all datasets together; returns the files.
+/// Draws the figures of each dataset and those of all datasets together; returns the paths of the files.
 ///
 /// # Errors
 /// Those of drawing and saving; [`crate::Error::Invalid`] if scores have no leave-one-out rows.
@@ -151,7 +151,7 @@ fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captione
     }
 }
 
-/// Draws the figures of a dataset's MLP units; returns the files.
+/// Draws the figures of a dataset's MLP neurons; returns the paths of the files.
 ///
 /// # Errors
 /// Those of drawing and saving.
@@ -165,7 +165,8 @@ pub fn draw_neurons(
     canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 
-/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps beside their rows; returns the files.
+/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps, whose figures go next to their rows;
+/// returns the paths of the files.
 ///
 /// # Errors
 /// As [`draw_probes`]; [`crate::Error::Invalid`] if a name cannot be a folder's.
@@ -216,17 +217,17 @@ pub fn saved_sweeps(lab: &Lab, model: &str) -> Result<Vec<PathBuf>> {
 pub struct SavedNames {
     /// The model's name in folders.
     pub model: String,
-    /// The last folder of the results' paths.
+    /// The last folder of the results' path.
     pub results: String,
     /// The datasets.
     pub datasets: Vec<String>,
     /// The folders of sweeps.
     pub sweeps: Vec<PathBuf>,
-    /// The figures by name; none means all that the rows are enough for.
+    /// The names of the figures; if empty, all figures whose required rows exist.
     pub figures: Vec<String>,
 }
 
-/// The baselines of the R² at a hook point, in words; empty where none were scored.
+/// A sentence with the R² of each baseline at a hook point; empty if none was scored.
 pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
@@ -244,7 +245,7 @@ pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     words.collect::<Vec<String>>().join(", ")
 }
 
-/// Draws a sweep's figures; returns the files.
+/// Draws a sweep's figures; returns the paths of the files.
 ///
 /// # Errors
 /// Those of drawing and saving.
@@ -252,7 +253,7 @@ pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>
     canvas.draw(|figure| figure.subject == Subject::Sweep, &sweep_rows(rows), "")
 }
 
-/// A sweep's rows as figures take them.
+/// Converts a sweep's rows for the figures.
 fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
     let (points, of) = points(rows);
     let unit = match rows.first().map(|row| row.kind.as_str()) {
@@ -262,8 +263,8 @@ fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
     };
     let title = match of {
         "names" => "change of log-probability (nats)".to_string(),
-        "text" => format!("how far the text moved{unit}"),
-        _ => format!("how far the reading moved{unit}"),
+        "text" => format!("change of the text{unit}"),
+        _ => format!("change of the prediction{unit}"),
     };
     let is_drawn = |row: &&SweepRow| row.direction == "probe" || row.direction == "random";
     SavedRows {

@@ -1,14 +1,14 @@
-//! A lab: the folder under which all artefacts lie, and their places in it.
+//! A lab: the folder of all artefacts, and their paths in it.
 
 use crate::activations::ActivationStore;
 use crate::artefact::folder_name;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The variable that names an object store for activations, in place of the lab's folder.
+/// The environment variable that names an object store for activations, in place of the lab's folder.
 pub const ACTIVATIONS: &str = "MAPPA_ACTIVATIONS";
 
-/// A folder under which all artefacts lie: datasets, models, activations, probes, figures, sweeps, dictionaries.
+/// A folder for all artefacts: datasets, models, activations, probes, figures, sweeps, dictionaries.
 ///
 /// # Examples
 /// ```
@@ -24,10 +24,10 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Opens a lab; its folder is made when the first artefact is saved.
+    /// Opens a lab; its folder is created when the first artefact is saved.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if the path is that of a file.
+    /// [`Error::BadFile`] if the path is a file.
     pub fn open(root: impl Into<PathBuf>) -> Result<Lab> {
         let root = root.into();
         match root.is_file() {
@@ -36,7 +36,7 @@ impl Lab {
         }
     }
 
-    /// The folder itself.
+    /// The lab's folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -45,7 +45,7 @@ impl Lab {
     /// [`ACTIVATIONS`] names.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a name cannot be a folder's.
+    /// [`Error::Invalid`] if a name is not a valid folder name.
     pub fn activations(&self, model: &str, dataset: &str, prompt: &str) -> Result<ActivationStore> {
         for (what, name) in [("model", model), ("dataset", dataset), ("prompt", prompt)] {
             folder_name(what, name)?;
@@ -62,13 +62,13 @@ impl Lab {
         self.root.join("probes").join(model)
     }
 
-    /// The folder of the probes, scores and predictions of a model and dataset; `results` is the prompt's name with the
-    /// settings that are not the default.
+    /// The folder of the probes, scores and predictions of a model and dataset; `results` is the prompt's name,
+    /// followed by each setting that is not the default.
     pub fn probes(&self, model: &str, dataset: &str, results: &str) -> PathBuf {
         self.probes_of(model).join(dataset).join(results)
     }
 
-    /// The folder of a model's figures; `folder` is that of the results they show.
+    /// The folder of a model's figures; `folder` is the last folder of the results' path.
     pub fn figures(&self, model: &str, folder: &str) -> PathBuf {
         self.root.join("figures").join(model).join(folder)
     }
@@ -78,12 +78,12 @@ impl Lab {
         self.root.join("steering").join(model)
     }
 
-    /// The folder of a model's dictionaries, and of the rows about them.
+    /// The folder of a model's dictionaries and of their result rows.
     pub fn features(&self, model: &str) -> PathBuf {
         self.root.join("features").join(model)
     }
 
-    /// A folder below the lab's own.
+    /// A path inside the lab.
     pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)
     }

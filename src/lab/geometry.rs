@@ -27,7 +27,7 @@ pub struct Geometry {
     pub folder: PathBuf,
 }
 
-/// Computes and saves the geometry of a model's probes under a prompt; of all probed datasets if none is named.
+/// Computes and saves the geometry of a model's probes under a prompt; if `datasets` is empty, of all probed datasets.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a dataset has no probes; those of the activations.
@@ -44,7 +44,7 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
     let missing = |dataset: &&String| !folder(dataset).join(PROBES_FILE).is_file();
     if let Some(dataset) = datasets.iter().find(missing) {
         let found = format!("no probes in {}", folder(dataset).display());
-        let expected = format!("one that was probed; run `mappa probe --dataset {dataset}` first");
+        let expected = format!("a probed dataset; run `mappa probe --dataset {dataset}` first");
         return Err(Error::invalid("--dataset", found, expected));
     }
     let load = |dataset: &String| ProbeSet::load(&folder(dataset).join(PROBES_FILE));
@@ -67,7 +67,7 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
     Ok(all)
 }
 
-/// The datasets of a model that have probes under a prompt.
+/// Finds the datasets with probes of a model under a prompt.
 fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
     let has_probes = |path: &PathBuf| path.join(prompt).join(PROBES_FILE).is_file();
     let entries = match model.is_dir() {
@@ -84,7 +84,7 @@ fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
     names.sort();
     if names.is_empty() {
         let found = format!("no probes of prompt {prompt} in {}", model.display());
-        return Err(Error::invalid("--model", found, "one that was probed; run `mappa probe` first"));
+        return Err(Error::invalid("--model", found, "a probed model; run `mappa probe` first"));
     }
     Ok(names)
 }

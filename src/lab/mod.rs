@@ -1,17 +1,17 @@
-//! A lab: models and datasets by name, and everything that is done with them, saved and found again.
+//! A lab: models and datasets by name, and all operations on them, whose results are saved and reused.
 //!
-//! - `folders`: the lab's folder, and the places of artefacts; `facade`: the main operations, each one call
-//! - `models`, `datasets`: by name, with downloads
+//! - `folders`: the lab's folder and the paths of artefacts; `facade`: the main operations, one method per operation
+//! - `models`, `datasets`: finding by name, with downloads
 //! - `prompting`, `prompted`: the text around each entity; a dataset with its prompt
 //! - `extraction`: activations
 //! - `probing`: probes, their scores and baselines
 //! - `saved_probes`: probes by their targets
 //! - `comparison`, `geometry`, `neurons`: analyses of probes
-//! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose and response
+//! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
-//! - `experiment`, `run`: all of it from one file
-//! - `figures`: pictures as files
-//! - `suggest`: commands to paste; `written`: values as flags write them
+//! - `experiment`, `run`: all stages, from one file
+//! - `figures`: figures as files
+//! - `suggest`: commands to paste; `written`: parsing of values written as in flags
 
 mod comparison;
 mod datasets;

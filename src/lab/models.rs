@@ -1,4 +1,4 @@
-//! Models by name: of the lab, of this machine, or of the hub.
+//! Finds models by name: in the lab, on this machine, or on the Hugging Face hub.
 
 use super::folders::Lab;
 use super::written::{maybe, written};
@@ -11,22 +11,22 @@ use crate::progress::{Observer, Progress, ProgressUnit};
 use serde::Deserialize;
 use std::path::Path;
 
-/// The model, the numbers its weights are held in, and the device it computes on.
+/// Settings of a model: its name, data types and device.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ModelSettings {
-    /// A name, a folder, a GGUF file, or a name on the hub.
+    /// A name, a folder, a GGUF file, or a hub name.
     #[serde(rename = "model")]
     pub name: String,
-    /// The model's name in folders and result rows; by default that of its folder or file.
+    /// The model's name in folders and result rows; by default the name of its folder or file.
     #[serde(default)]
     pub model_name: Option<String>,
-    /// The numbers that weights are held in; by default as they are stored for a GGUF file, else f32.
+    /// The data type of the weights in memory; by default as stored for a GGUF file, otherwise f32.
     #[serde(default, deserialize_with = "maybe")]
     pub dtype: Option<Precision>,
     /// The device.
     #[serde(default, deserialize_with = "written")]
     pub device: DeviceChoice,
-    /// The numbers that blocks multiply in.
+    /// The data type of the blocks' matrix products.
     #[serde(default, deserialize_with = "written")]
     pub compute: Compute,
 }
@@ -38,7 +38,7 @@ impl Default for ModelSettings {
 }
 
 impl ModelSettings {
-    /// Default settings for a model of that name.
+    /// Default settings for the model `name`.
     pub fn named(name: &str) -> ModelSettings {
         ModelSettings {
             name: name.into(),
@@ -49,7 +49,7 @@ impl ModelSettings {
         }
     }
 
-    /// Opens the model, downloading it if it is on the hub alone.
+    /// Opens the model; downloads it if it is only on the hub.
     ///
     /// # Errors
     /// Those of [`Location::find`], of the hub, and of [`Model::open`].
@@ -65,24 +65,24 @@ impl ModelSettings {
         if let [first, others @ ..] = &model.unused[..] {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
             observer.note(&format!(
-                "tensors of the model's files that nothing reads: {first}{more}; an adapter's have to be merged first"
+                "unused tensors in the model's files: {first}{more}; merge an adapter into the model first"
             ));
         }
         let name = self.model_name.clone().unwrap_or_else(|| model.name.clone());
         Ok(Model { name, given: self.name.clone(), ..model })
     }
 
-    /// The model's name in the lab's folders; nothing is opened or downloaded.
+    /// The model's name in the lab's folders; opens and downloads nothing.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] if the name cannot be a folder's.
+    /// [`crate::Error::Invalid`] if the name is not a valid folder name.
     pub fn folder_name(&self, lab: &Lab) -> Result<String> {
         let name = self.model_name.clone().unwrap_or_else(|| name_in_lab(lab, &self.name));
         folder_name("model", &name)
     }
 }
 
-/// The name of a model's folders in the lab, for a model given by that name, a path, or a name on the hub.
+/// The name of a model's folders in the lab, for a model given by this name, a path, or a hub name.
 pub fn name_in_lab(lab: &Lab, given: &str) -> String {
     let is_known = |of: &str| !given.contains('/') && lab.join(of).join(given).is_dir();
     if is_known("probes") || is_known("activations") {
@@ -99,20 +99,20 @@ pub fn name_in_lab(lab: &Lab, given: &str) -> String {
     last.strip_suffix(".gguf").map_or(last.clone(), String::from)
 }
 
-/// Finds a model on this machine, else on the hub, from where it is downloaded.
+/// Finds a model on this machine; otherwise downloads it from the hub.
 ///
 /// # Errors
 /// Those of [`Location::find`], and those of the hub.
 pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Location> {
     let here = Location::find(lab.root(), name);
-    // A path that exists, or a single file, is never meant for the hub.
+    // An existing path or a single file never means the hub.
     if here.is_ok() || Path::new(name).exists() || name.ends_with(".gguf") {
         return here;
     }
     let Ok(repo) = name.parse::<RepoId>() else { return here };
     match (pull(&repo, observer), here) {
         (Ok(found), _) => Ok(Location::Folder { path: found.folder, name: repo.short_name() }),
-        // A name without `org/` is more often one of this lab than one of the hub's oldest repos.
+        // Only the hub's oldest repos have names without `org/`; more often a model of this lab is meant.
         (Err(failure), Err(here)) if !name.contains('/') => {
             observer.note(&format!("as a repo on the hub: {failure}"));
             Err(here)
@@ -121,7 +121,7 @@ pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Locati
     }
 }
 
-/// Downloads a repo's files where the cache lacks them.
+/// Downloads those of a repo's files that the cache lacks.
 ///
 /// # Errors
 /// Those of [`hub::snapshot`].
@@ -129,12 +129,12 @@ pub fn pull(repo: &RepoId, observer: &mut dyn Observer) -> Result<Snapshot> {
     let settings = HubSettings::from_env()?;
     let found = hub::snapshot(repo, &settings, observer)?;
     if let Some(reason) = &found.unchecked {
-        observer.note(&format!("{repo} is taken from the cache as it was last seen: {reason}"));
+        observer.note(&format!("{repo} is taken from the cache, at its last known commit: {reason}"));
     }
     Ok(found)
 }
 
-/// Notes in a card how weights are held and multiplied, where that is not in f32 and on the CPU.
+/// Adds to a card the data types and the device, where they are not f32 and the CPU.
 pub fn weights_card(model: &Model, card: Card) -> Card {
     let card = match model.precision {
         Precision::F32 => card,
@@ -144,7 +144,7 @@ pub fn weights_card(model: &Model, card: Card) -> Card {
         DeviceChoice::Cpu => card,
         other => card.input("device", other),
     };
-    // Cards of GGUF files without `compute` come from versions that rounded the stream to 8 bits.
+    // Cards of GGUF files without `compute` were written by versions that rounded the stream to 8 bits.
     match (model.compute, &model.location) {
         (Compute::F32, Location::Folder { .. } | Location::Bundled) => card,
         (compute, _) => card.input("compute", compute),

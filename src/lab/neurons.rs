@@ -1,4 +1,4 @@
-//! MLP neurons that follow a target, and what the probe and the model lose without them.
+//! MLP neurons that correlate with a target, and the losses of the probe and the model without them.
 
 use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
@@ -18,28 +18,28 @@ use std::path::PathBuf;
 
 /// Sentences without a place, a time or a name.
 const CONTROL: &str = include_str!("control_sentences.txt");
-/// The number of entity texts that a loss is computed on.
+/// The number of entity texts for the loss.
 const LOSS_TEXTS: usize = 200;
 
-/// A number by which neurons are sorted.
+/// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
 
 /// Settings of an analysis of neurons.
 #[derive(Debug, Clone)]
 pub struct NeuronSettings {
-    /// The number of neurons that are held at their mean; at most half of a block's.
+    /// The number of neurons to hold at their mean; at most half of a block's neurons.
     pub top: usize,
-    /// The number of random choices for comparison.
+    /// The number of random sets of neurons, for comparison.
     pub seeds: u64,
     /// Settings of the probes.
     pub probing: ProbingSettings,
 }
 
-/// Neurons that follow a target.
+/// The results of an analysis of neurons.
 pub struct NeuronReport {
-    /// One row a neuron and target.
+    /// One row per neuron and target.
     pub neurons: Vec<NeuronRow>,
-    /// One row a choice of neurons and target.
+    /// One row per set of neurons and target.
     pub ablations: Vec<AblationRow>,
     /// The folder of the rows.
     pub folder: PathBuf,
@@ -47,10 +47,11 @@ pub struct NeuronReport {
     pub probes: ProbeReport,
 }
 
-/// Finds the neurons that follow a target, and holds the best of them at their mean.
+/// Correlates all neurons with each target, and measures the effect of holding the strongest at their mean (mean
+/// ablation).
 ///
 /// # Errors
-/// [`Error::Invalid`] if the settings do not suit the model, or the best probe reads the embedding; those of probing.
+/// [`Error::Invalid`] if the settings do not suit the model, or the best probe is at the embedding; those of probing.
 pub fn neurons(
     extraction: ExtractionJob,
     settings: &NeuronSettings,
@@ -58,7 +59,7 @@ pub fn neurons(
 ) -> Result<NeuronReport> {
     let width = extraction.model.spec().d_mlp;
     if settings.top > width / 2 {
-        let expected = format!("at most {}, half of a block's {width} units", width / 2);
+        let expected = format!("at most {}, half of a block's {width} neurons", width / 2);
         return Err(Error::invalid("--top", settings.top, expected));
     }
     let job = ProbingJob { extraction, settings: &settings.probing, train: None };
@@ -93,8 +94,8 @@ fn analyse(
     let set = ProbeSet::load(&probes.folder.join(PROBES_FILE))?;
     let read = probes.best.point;
     let HookPoint::ResidPost(last) = read else {
-        let found = format!("the best probe at {read}, before any unit");
-        return Err(Error::invalid(&dataset.name, found, "a target that a later layer reads better"));
+        let found = format!("the best probe at {read}, before any neuron");
+        return Err(Error::invalid(&dataset.name, found, "a target that a later layer predicts better"));
     };
     let split = Split::of_dataset(dataset)?;
     let found = Neurons::of(extraction, &set, &split, observer)?;
@@ -102,7 +103,7 @@ fn analyse(
     let mut rows = Vec::new();
     for (t, target) in dataset.kind.names().into_iter().enumerate() {
         let choices = Choices { found: &found, last, target, settings };
-        let stage = format!("{target}: held units");
+        let stage = format!("{target}: held neurons");
         let choices = choices.all();
         let total = choices.len() as u64;
         for (choice, done) in choices.into_iter().zip(0..) {
@@ -121,18 +122,18 @@ fn analyse(
     Ok((found.rows, rows))
 }
 
-/// A choice of neurons that are held at their mean.
+/// A set of neurons to hold at their mean.
 struct Choice {
     name: &'static str,
     seed: u64,
-    /// Block and number of each.
+    /// Each neuron's block and index.
     neurons: Vec<(usize, usize)>,
 }
 
-/// The choices for one target.
+/// Builds the sets of neurons for one target.
 struct Choices<'a> {
     found: &'a Neurons,
-    /// The block of the probe; later ones cannot change what it predicts.
+    /// The block of the probe; later blocks cannot change its prediction.
     last: usize,
     target: &'a str,
     settings: &'a NeuronSettings,
@@ -157,7 +158,7 @@ impl Choices<'_> {
         choices
     }
 
-    /// The neurons with the greatest absolute value.
+    /// The neurons with the greatest absolute value of `by`.
     fn top(&self, by: By) -> Vec<(usize, usize)> {
         let is_meant = |row: &&NeuronRow| row.target == self.target && row.layer <= self.last;
         let mut sorted: Vec<&NeuronRow> = self.found.rows.iter().filter(is_meant).collect();
@@ -231,14 +232,14 @@ fn show_layer(layer: usize, n_layers: usize, observer: &mut dyn Observer) {
     observer.progress(&Progress { stage: "units", done, total, unit: ProgressUnit::Count, detail: "" });
 }
 
-/// The cosine of a neuron's weights and a probe's.
+/// The cosine between a neuron's weights and a probe's weights.
 fn aligned(weights: &[f32], stored: &StoredProbe, target: usize) -> f64 {
     let mut unit = stored.probe.weights.row(target).to_owned();
     unit.iter_mut().zip(weights).for_each(|(to, from)| *to = f64::from(*from));
     cosine(unit.view(), stored.probe.weights.row(target))
 }
 
-/// The texts and the probe on which held neurons are measured.
+/// The texts and the probe for measuring the effect of held neurons.
 struct Ablation<'a> {
     model: &'a Model,
     prompted: &'a Prompted,
@@ -268,7 +269,7 @@ impl<'a> Ablation<'a> {
         Ok(Ablation { model, prompted, point, probe, tests, truth, control })
     }
 
-    /// The scores and losses without the neurons of a choice.
+    /// The scores and losses while the neurons of a set are held at their mean.
     fn row(&self, choice: Choice, found: &Neurons, target: usize) -> Result<AblationRow> {
         let value = |layer: usize, unit: usize| HeldNeuron { layer, unit, value: found.means[layer][unit] };
         let held: Vec<HeldNeuron> = choice.neurons.iter().map(|&(layer, unit)| value(layer, unit)).collect();
@@ -289,8 +290,8 @@ impl<'a> Ablation<'a> {
         })
     }
 
-    /// R² of a target, and the losses on entity texts and on control sentences; no losses where the model has
-    /// no language-model head or sees both ways.
+    /// R² of a target, and the losses on entity texts and on control sentences; NaN losses if the model has
+    /// no language-model head or is bidirectional.
     fn measure(&self, target: usize, ablate: &AblationHook) -> Result<(f64, f64, f64)> {
         let transformer = &self.model.transformer;
         let texts: Vec<(&[u32], usize)> = self.tests.iter().map(|span| (&span.ids[..], span.last)).collect();

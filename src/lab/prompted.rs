@@ -3,19 +3,19 @@
 use crate::activations::{PromptedDataset, Unplaced};
 use crate::datasets::{Dataset, Prompt};
 
-/// A dataset as prompted, without unplaced entities if they are left out.
+/// A dataset with its prompt; entities to skip are already removed.
 #[derive(Debug, Clone)]
 pub struct Prompted {
     /// The dataset.
     pub dataset: Dataset,
-    /// The entities that are left out, since they have no place in their texts.
+    /// The entities left out, because they have no tokens of their own in their texts.
     pub unplaced: Vec<Unplaced>,
     /// The prompt.
     pub prompt: Prompt,
 }
 
 impl Prompted {
-    /// The dataset and its prompt.
+    /// Borrows the dataset with its prompt.
     pub fn texts(&self) -> PromptedDataset<'_> {
         PromptedDataset { dataset: &self.dataset, prompt: &self.prompt }
     }

@@ -11,24 +11,24 @@ use crate::tokenizer::{Bos, ChatDate, Tokenizer};
 use serde::Deserialize;
 use std::path::Path;
 
-/// The text that the model is given for each entity.
+/// Settings of the text that the model receives for each entity.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Prompting {
-    /// A template such as `Where is {}?`, or the name of one of the paper's prompts.
+    /// A template such as `Where is {}?`, or the name of a prompt of the paper.
     pub prompt: String,
-    /// The prompt's name in folders, where a file of prompts gives one.
+    /// The prompt's name in folders, if a file of prompts gives one.
     #[serde(skip)]
     pub called: Option<String>,
-    /// Names as the dataset has them, or as the paper writes them.
+    /// The spelling of names: as in the dataset, or as in the paper.
     pub names: Names,
-    /// The token at the beginning of each text: as the model's tokenizer has it, always, or never.
+    /// The rule for a BOS token at the beginning of each text: as the model's tokenizer, always, or never.
     pub bos: Bos,
-    /// True if each text is the user's turn of the model's chat template.
+    /// True to put each text into the user's turn of the model's chat template.
     pub chat: bool,
-    /// The date for chat templates that ask for one.
+    /// The date for chat templates that contain one.
     pub chat_date: Option<ChatDate>,
-    /// True if entities without a place in their texts are left out.
+    /// True to leave out entities without tokens of their own in their texts.
     pub skip_unplaced: bool,
 }
 
@@ -47,16 +47,16 @@ impl Default for Prompting {
 }
 
 impl Prompting {
-    /// Gives a model the tokenizer that these texts need.
+    /// Sets up a model's tokenizer for these texts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the model has no chat template, or no token for BOS.
+    /// [`Error::Invalid`] if the settings need a chat template or a BOS token that the model lacks.
     pub fn set_up(&self, model: Model, observer: &mut dyn Observer) -> Result<Model> {
         let tokenizer = self.tokenizer(model.tokenizer, observer)?;
         Ok(Model { tokenizer, ..model })
     }
 
-    /// Sets a tokenizer up for these texts.
+    /// Sets up a tokenizer for these texts.
     ///
     /// # Errors
     /// As [`Prompting::set_up`].
@@ -72,20 +72,20 @@ impl Prompting {
         Ok(tokenizer)
     }
 
-    /// The prompt for a dataset, under the name that its folders have.
+    /// The prompt for a dataset, with its name in folders.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the prompt does not suit the dataset.
     pub fn prompt(&self, dataset: &Dataset) -> Result<Prompt> {
         let prompt = Prompt::find(&self.prompt, dataset)?.with_names(self.names, dataset)?;
         if self.chat && prompt.random_tokens().is_some() {
-            return Err(Error::invalid("--chat", "random tokens", "a prompt that a user may say"));
+            return Err(Error::invalid("--chat", "random tokens", "a prompt with text, for the user's turn"));
         }
         let folder = self.folder()?;
         Ok(prompt.called(&folder))
     }
 
-    /// The name of these texts in folders: the prompt's, and each setting that is not the default.
+    /// The name of these texts in folders: the prompt's name, followed by each setting that is not the default.
     ///
     /// # Errors
     /// [`Error::Invalid`] if no prompt has that name.
@@ -106,10 +106,11 @@ impl Prompting {
         Ok(name)
     }
 
-    /// The dataset as prompted; without the entities that have no place in their texts if they are to be left out.
+    /// Applies the prompt to a dataset; with `skip_unplaced`, leaves out entities without tokens of their own in
+    /// their texts.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the prompt does not suit the dataset, or no entity has a place.
+    /// [`Error::Invalid`] if the prompt does not suit the dataset, or no entity has tokens of its own.
     pub fn apply(
         &self,
         dataset: Dataset,
@@ -124,17 +125,21 @@ impl Prompting {
         let texts = PromptedDataset { dataset: &dataset, prompt: &prompt };
         let unplaced = place_texts(tokenizer, spec, texts, recording)?.unplaced;
         if unplaced.len() == dataset.entities.len() {
-            let found = format!("{} entities and no place for any of them", unplaced.len());
+            let found = format!("{} entities, none with tokens of its own in its text", unplaced.len());
             let advice = unplaced.first().map_or("entities", |first| first.problem.as_str());
-            return Err(Error::invalid(&dataset.name, found, format!("some; of the first: {advice}")));
+            return Err(Error::invalid(
+                &dataset.name,
+                found,
+                format!("at least one; for the first: {advice}"),
+            ));
         }
         let left_out: Vec<usize> = unplaced.iter().map(|one| one.entity).collect();
         Ok(Prompted { dataset: dataset.without(&left_out), unplaced, prompt })
     }
 }
 
-/// Reads a file of prompts: `name = "template"` in TOML, where a template may also be the name of one of the paper's
-/// prompts; all other settings are those of `base`.
+/// Reads a file of prompts: `name = "template"` in TOML, where a template may also be the name of a prompt of the
+/// paper; `base` gives all other settings.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the prompt.
@@ -158,7 +163,7 @@ pub fn load_prompts(path: &Path, base: &Prompting) -> Result<Vec<Prompting>> {
             ));
         }
         if prompt != name && paper_prompts().iter().any(|known| known.name == name) {
-            let expected = "another name: that is one of the paper's prompts";
+            let expected = "another name; this one is the name of a prompt of the paper";
             return Err(Error::bad_file(path, format!("`{name}` for `{prompt}`"), expected));
         }
         Ok(Prompting { prompt, called: Some(name), ..base.clone() })
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_choice_has_a_folder_of_its_own() {
+    fn different_settings_have_different_folders() {
         let date: ChatDate = "2025-01-31".parse().unwrap();
         let all = [
             Prompting::default(),
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_prompts_names_them() {
+    fn a_file_of_prompts_gives_their_names() {
         let all = load("coords = 'coords'\nwhere = \"\"\"\nWhere is {}?\n\"\"\"\n").unwrap();
         let folders: Vec<String> = all.iter().map(|one| one.folder().unwrap()).collect();
         assert_eq!(folders, ["coords", "where"]);

@@ -1,4 +1,4 @@
-//! An experiment from beginning to end: activations, probes, figures, sweeps; what is done is found again.
+//! Runs an experiment from beginning to end: activations, probes, figures, sweeps; reuses completed stages.
 
 use super::datasets::{Pulled, find};
 use super::experiment::Experiment;
@@ -21,27 +21,27 @@ use crate::steering::LayerSet;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Everything that an experiment found.
+/// The results of an experiment.
 pub struct Report {
     /// The model's name in folders.
     pub model: String,
-    /// The flags by which the model is opened again.
+    /// The flags that open the model again.
     pub model_flags: String,
-    /// The number of its blocks.
+    /// The number of the model's blocks.
     pub n_layers: usize,
-    /// True if it generates text.
+    /// True if the model can generate text.
     pub generates: bool,
-    /// The datasets that were brought into the lab.
+    /// The downloaded datasets.
     pub pulled: Vec<Pulled>,
-    /// One entry a dataset and prompt.
+    /// One entry per dataset and prompt.
     pub probes: Vec<Labelled>,
     /// The sweeps.
     pub sweeps: Vec<SweepReport>,
-    /// The number of stages that were computed now.
+    /// The number of stages computed by this run.
     pub n_new: usize,
 }
 
-/// Probes with the prompt as the experiment names it.
+/// Probes with their prompt, as the experiment writes it.
 pub struct Labelled {
     /// The prompt.
     pub asked: String,
@@ -50,7 +50,7 @@ pub struct Labelled {
 }
 
 impl Report {
-    /// Each dataset's name, with its prompt where it has several, and its probes.
+    /// The probes with their labels: the dataset's name, followed by the prompt if the dataset has several.
     pub fn labels(&self) -> Vec<(String, &ProbeReport)> {
         let of_dataset = |name: &str| self.probes.iter().filter(|one| one.probes.dataset == name).count();
         let label = |one: &Labelled| match of_dataset(&one.probes.dataset) {
@@ -60,7 +60,7 @@ impl Report {
         self.probes.iter().map(|one| (label(one), &one.probes)).collect()
     }
 
-    /// True if there are probes of a kind of target.
+    /// Returns true if there are probes of this kind of target.
     pub fn has(&self, kind: &TargetKind) -> bool {
         self.probes.iter().any(|one| one.probes.kind == *kind)
     }
@@ -69,12 +69,12 @@ impl Report {
 /// A dataset with one of its prompts.
 struct Task {
     prompting: Prompting,
-    /// The prompt as the experiment names it.
+    /// The prompt, as the experiment writes it.
     asked: String,
     dataset: Dataset,
 }
 
-/// The tasks of an experiment, checked before any weights are read.
+/// Lists the tasks of an experiment and checks them, before any weights are read.
 fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Vec<Task>> {
     let mut tasks = Vec::new();
     for name in &experiment.datasets {
@@ -88,10 +88,10 @@ fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Res
     Ok(tasks)
 }
 
-/// Runs an experiment with its model.
+/// Runs all stages of an experiment.
 ///
 /// # Errors
-/// Those of its stages; what is complete by then is kept.
+/// Those of its stages; completed stages are kept.
 pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Result<Report> {
     experiment.probing.check()?;
     experiment.extraction.one_row()?;
@@ -121,7 +121,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
     Ok(report)
 }
 
-/// Draws the figures of each prompt with all datasets that have it, unless they are there.
+/// Draws the figures of each prompt with all its datasets, unless they exist.
 fn draw_all(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
     let folders: BTreeSet<&str> = report.probes.iter().map(|one| one.probes.results.as_str()).collect();
     for results in folders {
@@ -136,12 +136,12 @@ fn draw_all(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<(
     Ok(())
 }
 
-/// True if both files of a figure are there.
+/// Returns true if both files of a figure exist.
 fn is_drawn(folder: &Path, name: &str) -> bool {
     figure_files(folder, name).iter().all(|file| file.is_file())
 }
 
-/// A model to steer, and the report that its sweeps are added to.
+/// A model to steer, and the report that receives its sweeps.
 struct Steering<'a> {
     model: &'a Model,
     report: &'a mut Report,
@@ -155,14 +155,14 @@ fn steer(
     observer: &mut dyn Observer,
 ) -> Result<()> {
     if !model.transformer.generates() && !experiment.sweeps.is_empty() {
-        let reason = "it sees both ways or came without a language-model head, so it does not generate";
+        let reason = "it is bidirectional or has no language-model head, so it cannot generate text";
         let n = experiment.sweeps.len();
         observer.note(&format!("the {n} sweeps are left out for {}: {reason}", model.name));
         return Ok(());
     }
     for settings in &experiment.sweeps {
         let dataset = find(lab, &settings.dataset, observer)?;
-        // A dataset's first prompt is the one that steers.
+        // Of a dataset with several prompts, the probes of the first one steer.
         let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
         let latent = latent(settings, model, observer)?;
@@ -205,7 +205,7 @@ fn draw_sweeps(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Resul
     Ok(())
 }
 
-/// The best layer, but early enough that two blocks can still act on the change.
+/// The best layer, or an earlier one so that at least two blocks follow the change.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

@@ -1,4 +1,4 @@
-//! Saved probes, found in the lab by their targets.
+//! Finds saved probes in the lab by their targets.
 
 use super::datasets::find;
 use super::folders::Lab;
@@ -14,35 +14,35 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// A choice among saved probes.
+/// A selection of saved probes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeChoice {
-    /// The dataset they were fitted to: a name, or the file that was probed; by default the first with suitable probes.
+    /// The dataset of the probes: a name, or the probed file; by default the first dataset with suitable probes.
     pub dataset: Option<String>,
     /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the newest.
     pub probes: Option<PathBuf>,
 }
 
 impl ProbeChoice {
-    /// True if anything was chosen.
+    /// Returns true if a dataset or a folder is selected.
     pub fn is_some(&self) -> bool {
         self.dataset.is_some() || self.probes.is_some()
     }
 
-    /// The name of the dataset, if one was chosen: of a file, without folder and ending.
+    /// The name of the selected dataset; for a file, its name without folder and extension.
     pub fn dataset_name(&self) -> Option<String> {
         self.dataset.as_deref().map(name_of)
     }
 }
 
-/// A set of probes in its folder.
+/// A set of probes with its folder.
 #[derive(Debug, Clone)]
 pub struct SavedProbes {
     /// The folder.
     pub folder: PathBuf,
     /// The probes.
     pub set: ProbeSet,
-    /// The date in their card.
+    /// The date in the probes' card.
     date: String,
 }
 
@@ -55,7 +55,7 @@ pub struct ProbeFinder<'a> {
 }
 
 impl<'a> ProbeFinder<'a> {
-    /// A finder that has loaded nothing.
+    /// A finder that has not loaded any probes yet.
     pub fn new(lab: &'a Lab, model: &'a Model, choice: &'a ProbeChoice) -> ProbeFinder<'a> {
         ProbeFinder { lab, model, choice, all: OnceCell::new() }
     }
@@ -70,10 +70,10 @@ impl<'a> ProbeFinder<'a> {
         self.model
     }
 
-    /// The newest probes that predict the targets, of the first dataset that has some.
+    /// The newest probes that predict the targets, of the first dataset with such probes.
     ///
     /// # Errors
-    /// [`Error::BadFile`] with the command that makes such probes, or if they do not fit the model.
+    /// [`Error::BadFile`] with the command that fits such probes, or if they do not fit the model.
     pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
@@ -81,10 +81,10 @@ impl<'a> ProbeFinder<'a> {
         Ok(saved.clone())
     }
 
-    /// All probes that may be meant: dataset by dataset, the newest of each first.
+    /// All candidate probes, dataset by dataset, the newest of each dataset first.
     ///
     /// # Errors
-    /// Those of the files; [`Error::Invalid`] if the chosen folder has none.
+    /// Those of the files; [`Error::Invalid`] if the selected folder has no probes.
     pub fn all(&self) -> Result<&[Rc<SavedProbes>]> {
         if let Some(all) = self.all.get() {
             return Ok(all);
@@ -118,14 +118,14 @@ impl<'a> ProbeFinder<'a> {
                 let name = saved.set.about.dataset.clone();
                 (place(&name), name)
             };
-            // Of one second, those with default settings.
+            // Among probes of the same second, those with default settings come first.
             let made = |saved: &SavedProbes| (saved.date.clone(), saved.folder.ends_with(&usual));
             dataset(a).cmp(&dataset(b)).then(made(b).cmp(&made(a)))
         });
         Ok(all)
     }
 
-    /// The folder that was chosen, if it is one of probes.
+    /// The selected folder, if it contains probes.
     fn folder(&self) -> Option<PathBuf> {
         let probes = self.choice.probes.as_ref()?;
         let of_model = self.lab.probes_of(&self.model.name);
@@ -137,7 +137,7 @@ impl<'a> ProbeFinder<'a> {
         places.into_iter().chain(below).find(|folder| folder.join(PROBES_FILE).is_file())
     }
 
-    /// The dataset of some probes: as it was chosen, else by their name.
+    /// The dataset of `saved`: the selected one, otherwise the one with the name in the probes.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the lab has no dataset of that name.
@@ -153,7 +153,7 @@ impl<'a> ProbeFinder<'a> {
         }
     }
 
-    /// The error that there are no such probes, with the command that makes them.
+    /// The error for missing probes, with the command that fits them.
     fn nothing(&self, targets: &RequiredTarget) -> Error {
         let there = self.all().unwrap_or_default();
         if !there.is_empty() {
@@ -167,10 +167,10 @@ impl<'a> ProbeFinder<'a> {
             let found = format!("probes of {}", words.join(", "));
             let expected = match targets {
                 RequiredTarget::Unit(unit) => format!(
-                    "one that reads a number in {unit}: say it in the unit of one of these or by its target's name \
-                     (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
+                    "a probe that predicts a number in {unit}: use the unit of one of these, or name its \
+                     target (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
                 ),
-                other => format!("probes of {other}; `mappa probe` makes them"),
+                other => format!("probes of {other}; `mappa probe` fits them"),
             };
             return Error::invalid("probes", found, expected);
         }
@@ -182,7 +182,11 @@ impl<'a> ProbeFinder<'a> {
         let rest = format!("--dataset {}", suggest::quoted(&dataset));
         let make = suggest::command(self.lab, &suggest::of_model(self.model), "probe", &rest);
         let found = format!("no probes of {targets}");
-        Error::bad_file(self.lab.probes_of(&self.model.name), found, format!("some; make them with `{make}`"))
+        Error::bad_file(
+            self.lab.probes_of(&self.model.name),
+            found,
+            format!("probes; fit them with `{make}`"),
+        )
     }
 }
 
@@ -203,7 +207,7 @@ impl SavedProbes {
         self.folder.join(PROBES_FILE)
     }
 
-    /// Checks that the probes are of this model and as wide as its stream.
+    /// Checks that the probes belong to this model and have the width of its stream.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the file and the hook point.
@@ -214,23 +218,23 @@ impl SavedProbes {
             return Err(Error::bad_file(
                 path,
                 found,
-                format!("probes of `{}`, which is steered", model.name),
+                format!("probes of the steered model `{}`", model.name),
             ));
         }
         for point in set.points() {
             let (found, width) = (set.get(point)?.probe.d_model(), model.spec().width_at(point));
             if width != Some(found) {
                 let found = format!("a probe of {found} weights at {point}");
-                let expected =
-                    width.map_or("no such place in this model".into(), |width| format!("{width} weights"));
-                return Err(Error::bad_file(path, found, format!("{expected}; make the probes anew")));
+                let expected = width
+                    .map_or("no such hook point in this model".into(), |width| format!("{width} weights"));
+                return Err(Error::bad_file(path, found, format!("{expected}; fit them again")));
             }
         }
         Ok(())
     }
 }
 
-/// The folders in a folder, in order of their names; none if it does not exist.
+/// The subfolders of a folder, sorted by name; empty if the folder does not exist.
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut all: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();

@@ -1,16 +1,16 @@
-//! Commands that work when they are pasted: model and lab as they were given, words quoted for a shell.
+//! Suggested commands, ready to paste: with the user's model and lab, and with arguments quoted for a shell.
 
 use super::folders::Lab;
 use super::models::ModelSettings;
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, Location, Model, Precision};
 use std::path::Path;
 
-/// A command of this program for a model and the lab, as the user named them.
+/// A command of this program, with the flags `model` and the flag of the lab.
 pub fn command(lab: &Lab, model: &str, verb: &str, rest: &str) -> String {
     format!("mappa {verb}{model}{}{}{rest}", of_lab(lab), if rest.is_empty() { "" } else { " " })
 }
 
-/// The flags by which a model is found again, and computes as it does.
+/// The flags that open the same model with the same settings.
 pub fn of_model(model: &Model) -> String {
     let model_name = Some(&model.name).filter(|name| **name != model.location.name()).cloned();
     let is_gguf = matches!(model.location, Location::Gguf(_));
@@ -20,12 +20,12 @@ pub fn of_model(model: &Model) -> String {
     flags(&ModelSettings { name, model_name, dtype, device, compute })
 }
 
-/// The flag of a model by its name or folder.
+/// The flag for a model with this name or folder.
 pub fn of_name(name: &str) -> String {
     flags(&ModelSettings::named(name))
 }
 
-/// The flags of a model's settings; none for defaults.
+/// The flags of a model's settings; empty for the defaults.
 pub fn flags(settings: &ModelSettings) -> String {
     let ModelSettings { name, model_name, dtype, device, compute } = settings;
     let mut flags = String::new();
@@ -55,7 +55,7 @@ pub fn of_lab(lab: &Lab) -> String {
     }
 }
 
-/// A word as a shell takes it for one.
+/// Quotes an argument for a shell, if necessary.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_reach_the_program_as_they_are() {
+    fn quoted_arguments_reach_the_program_unchanged() {
         for word in ["plain", "two words", "it's", "$HOME", "", "a*b", "Chișinău", "~"] {
             let line = format!("printf %s {}", quoted(word));
             let out = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_model_and_lab_need_no_flags() {
+    fn the_default_model_and_lab_need_no_flags() {
         let (here, elsewhere) = (Lab::open(".").unwrap(), Lab::open("my lab").unwrap());
         let bundled = of_name(BUNDLED_MODEL);
         assert_eq!(command(&here, &bundled, "steer", "--prompt Rome"), "mappa steer --prompt Rome");

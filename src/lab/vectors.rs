@@ -1,4 +1,4 @@
-//! Files of directions made in a lab: of a probe, of a class of entities, or of contrasted texts.
+//! Makes files of directions: from a probe, from a class of entities, or from contrasting texts.
 
 use super::datasets::find;
 use super::extraction::ExtractionJob;
@@ -23,11 +23,11 @@ use std::path::{Path, PathBuf};
 pub enum VectorSource {
     /// A target of a probe, along its pattern or its weights.
     Probe(String, Basis),
-    /// Entities with a value in a column, `COLUMN=VALUE`, against all others.
+    /// The entities with a value in a column, `COLUMN=VALUE`, contrasted with all others.
     Class(String),
     /// A JSONL file of pairs of texts.
     Pairs(PathBuf),
-    /// Two files of texts, one a line: positive and negative.
+    /// Two files of texts, one text per line: positive and negative.
     Texts(PathBuf, PathBuf),
 }
 
@@ -36,15 +36,15 @@ pub enum VectorSource {
 pub struct VectorSettings {
     /// The origin.
     pub source: VectorSource,
-    /// The probes, or the dataset of the class.
+    /// The selection of probes, or the dataset of the class.
     pub probes: ProbeChoice,
-    /// For texts: difference of means, or first principal component.
+    /// For texts: the difference of means, or the first principal component.
     pub method: ContrastMethod,
     /// For texts: the hook points, by name or glob.
     pub hook_points: String,
 }
 
-/// Makes directions, one a layer, with the card that describes them.
+/// Makes directions, one per layer, with a card that describes them.
 ///
 /// # Errors
 /// Those of the probes, the extraction and the files.
@@ -103,7 +103,7 @@ struct Class<'a> {
     class: &'a str,
 }
 
-/// The vectors from the mean of all other training entities to the mean of the class's.
+/// The vectors from the mean of the other training entities to the mean of the class.
 fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer) -> Result<Vectors> {
     let dataset = find(lab, class.dataset, observer)?;
     let class = class.class;
@@ -116,7 +116,7 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
     let train: Vec<usize> = (0..dataset.entities.len()).filter(|i| !dataset.entities[*i].is_test).collect();
     let (members, others): (Vec<usize>, Vec<usize>) = train.into_iter().partition(is_member);
     if members.is_empty() || others.is_empty() {
-        let found = format!("{} training rows with it and {} without", members.len(), others.len());
+        let found = format!("{} training rows in the class and {} outside it", members.len(), others.len());
         return Err(Error::invalid(format!("--class {class}"), found, "at least one of each"));
     }
     let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
@@ -142,7 +142,7 @@ fn of_texts(model: &Model, pairs: &ContrastPairs, settings: &VectorSettings) -> 
     pairs.vectors(model, &points, settings.method)
 }
 
-/// Loads vectors that are each as wide as their hook point in a model.
+/// Loads vectors and checks that each has the width of its hook point in the model.
 ///
 /// # Errors
 /// Those of the file; [`Error::Invalid`] naming the hook point.

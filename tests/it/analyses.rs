@@ -97,7 +97,7 @@ fn sides_that_cannot_be_compared_are_refused_with_the_reason() {
     probe(lab, "us_place", &[]);
     probe(lab, "headline", &[]);
     let compare = |b: &str, parts: &[&str]| refused(mappa(lab, &["probe", "compare", alone, b]), parts);
-    compare("atlas/moon/empty", &["atlas/moon/empty", "MODEL/DATASET/PROMPT", "probed before"]);
+    compare("atlas/moon/empty", &["atlas/moon/empty", "MODEL/DATASET/PROMPT", "with probes"]);
     compare(&format!("{alone}@blocks.9.hook_resid_post"), &["`blocks.9.hook_resid_post`", "embed", "0 to 5"]);
     compare(&format!("{alone}@blocks.*.hook_resid_post"), &["6 hook points", "one of them"]);
     compare("atlas/headline/empty.alone", &["latitude and longitude in degrees in A", "year in years in B"]);

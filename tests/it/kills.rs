@@ -112,7 +112,7 @@ fn runs_killed_at_random_moments_end_with_the_same_bytes() {
             if child.try_wait().unwrap().is_some() {
                 let output = child.wait_with_output().unwrap();
                 assert!(output.status.success(), "{}", text(&output.stderr));
-                let says = text(&output.stderr).contains(&format!("{kept} groups were kept"));
+                let says = text(&output.stderr).contains(&format!("{kept} batches were kept"));
                 // A run that was killed after its last file counts as complete.
                 let found = text(&output.stdout).contains("extracted before");
                 assert_eq!(says, kept > 0 && !found, "{}", text(&output.stderr));
@@ -153,7 +153,7 @@ fn a_signal_stops_the_run_and_keeps_finished_batches() {
         holds(&message, &["stopped: ", "of 492 entities are kept", "the same command goes on"]);
         assert!(!message.contains("error") && n_recorded(lab.path()) > Some(1), "{message}");
         let output = run(lab.path(), &EXTRACT);
-        holds(&text(&output.stderr), &["groups were kept from an earlier run"]);
+        holds(&text(&output.stderr), &["batches were kept from an earlier run"]);
         holds(&text(&output.stdout), &["extracted: 492 entities, 7 hook points", "next: mappa probe"]);
         assert_same(lab.path(), &reference);
         holds(&text(&run(lab.path(), &EXTRACT).stdout), &["found, extracted before"]);

@@ -118,7 +118,7 @@ fn other_prompts_and_splits_without_baselines_steer_as_well() {
     assert!(lines[1].contains(" --probes "), "{}", lines[1]);
     // The newest probes are meant where nothing is said.
     let plain = desk.shell("mappa steer --prompt Oslo --dose '+30 east' --tokens 3");
-    assert!(plain.is_success && plain.stderr.contains("--layer takes others"), "{}", plain.stderr);
+    assert!(plain.is_success && plain.stderr.contains("--layer chooses others"), "{}", plain.stderr);
     assert!(plain.stdout.contains("group_country_3"), "{}", plain.stdout);
     let not_there = desk.shell("mappa steer --prompt Oslo --dose '+30 east' --probes nowhere");
     assert!(not_there.stderr.contains("--probes: found nowhere"), "{}", not_there.stderr);

@@ -1,4 +1,4 @@
-//! The names that come out when latents are clamped: those of the groups they tell, and others.
+//! Clamping experiment: the effect of clamped latents on the probability of their group's name and of other names.
 
 use super::listing::Listing;
 use crate::error::{Error, Result};
@@ -13,36 +13,36 @@ use std::sync::Arc;
 /// Settings of a clamping experiment.
 #[derive(Debug, Clone)]
 pub struct ClampSettings {
-    /// The text that is continued about each entity.
+    /// The template of the prompts; the model continues it for each entity.
     pub template: String,
     /// The number of groups whose latents are clamped.
     pub groups: usize,
-    /// Multiples of the greatest activation.
+    /// The clamped values, in multiples of the latent's greatest activation.
     pub times: Vec<f64>,
-    /// The number of test entities whose texts are continued.
+    /// The number of test entities to write prompts about.
     pub prompts: usize,
     /// The number of random latents for comparison.
     pub random: usize,
-    /// The tokens that are changed.
+    /// The tokens to change.
     pub at: TokenChoice,
-    /// The number of tokens that are generated.
+    /// The number of tokens to generate.
     pub tokens: usize,
 }
 
 /// The outcome of a clamping experiment.
 pub struct ClampReport {
-    /// The best match of each group, the best groups first.
+    /// The best match of each group, sorted by F1, best first.
     pub best: Vec<Match>,
-    /// One row a group, dose and latent.
+    /// One row per group, dose and latent.
     pub rows: Vec<ClampRow>,
     /// The file of the rows.
     pub file: PathBuf,
 }
 
-/// Clamps the best latent of each group, and follows the probability of every group's name; saves the rows.
+/// Clamps the best latent of each group, measures the probability of every group's name, and saves the rows.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no latent tells a group, or no test entity is of another group.
+/// [`Error::Invalid`] if no latent matches a group, or all test entities belong to one group.
 pub fn clamp_groups(
     listing: &Listing,
     settings: &ClampSettings,
@@ -57,7 +57,7 @@ pub fn clamp_groups(
     let best: Vec<Match> = best.copied().collect();
     if best.is_empty() {
         let expected = format!("latents that are active on groups of {}", listing.column);
-        return Err(Error::invalid("dictionary", "no latent that tells a group", expected));
+        return Err(Error::invalid("dictionary", "no latent that matches a group", expected));
     }
     let (total, unit) = (best.len() as u64, ProgressUnit::Count);
     let mut rows = Vec::new();
@@ -84,7 +84,7 @@ pub fn clamp_groups(
     Ok(ClampReport { best, rows, file })
 }
 
-/// The latent and the prompts: test entities of other groups, evenly over the dataset.
+/// The latent with its prompts, about test entities of other groups, spread evenly over the dataset.
 fn clamped(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result<ClampedLatent> {
     let (group, entities) = (&listing.groups.names()[found.group], &listing.dataset().entities);
     let is_other = |place: &usize| {
@@ -93,7 +93,7 @@ fn clamped(listing: &Listing, found: &Match, settings: &ClampSettings) -> Result
     };
     let others: Vec<usize> = (0..entities.len()).filter(is_other).collect();
     if others.is_empty() {
-        let expected = format!("some of other groups than {group}");
+        let expected = format!("test entities of other groups than {group}");
         return Err(Error::invalid("test entities", "none", expected));
     }
     let n = settings.prompts.min(others.len());

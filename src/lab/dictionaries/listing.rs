@@ -1,4 +1,4 @@
-//! The latents of a dictionary by the entities they are active on, and the groups they tell.
+//! The latents of a dictionary, the entities they are active on, and the groups they match.
 
 use super::super::extraction::ExtractionJob;
 use super::super::folders::Lab;
@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 pub struct ListingSettings {
     /// The dictionary's folder or file.
     pub dictionary: PathBuf,
-    /// The column whose groups a latent may tell; by default `age` for years, else the dataset's first group column.
+    /// The column whose groups are matched with latents; by default `age` for years, otherwise the dataset's first
+    /// group column.
     pub column: Option<String>,
-    /// Groups with fewer training entities are left out.
+    /// The minimum number of training entities of a group; smaller groups are left out.
     pub smallest: usize,
 }
 
@@ -35,23 +36,23 @@ pub struct Listing<'a> {
     pub dictionary: &'a Dictionary,
     /// The dataset with its prompt.
     pub prompted: &'a Prompted,
-    /// The folder of the rows.
+    /// The folder of the saved rows.
     pub folder: PathBuf,
     /// The activations of the latents on the dataset's entities.
     pub active: ActivationIndex,
     /// The column.
     pub column: String,
-    /// Its groups.
+    /// The groups of the column.
     pub groups: Groups,
-    /// Latents with groups, the best F1 on training entities first.
+    /// Pairs of a latent and a group, sorted by F1 on training entities, best first.
     pub matches: Vec<Match>,
     card: Card,
 }
 
-/// Encodes a dataset's activations, and matches latents with groups; extracts first.
+/// Encodes a dataset's activations, extracted first if missing, and matches latents with groups.
 ///
 /// # Errors
-/// Those of the extraction; [`crate::Error::Invalid`] if the dataset has no such column.
+/// Those of the extraction; [`crate::Error::Invalid`] if the dataset lacks the column.
 pub fn list<'a>(
     extracted: ListedOn<'a>,
     settings: &ListingSettings,
@@ -73,7 +74,7 @@ pub fn list<'a>(
     Ok(Listing { model, dictionary, prompted, folder, active, column, groups, matches, card })
 }
 
-/// A dictionary, and the dataset it is listed on.
+/// A dictionary, and the dataset whose activations it encodes.
 #[derive(Clone, Copy)]
 pub struct ListedOn<'a> {
     /// The lab.
@@ -92,7 +93,7 @@ impl Listing<'_> {
         &self.prompted.dataset
     }
 
-    /// Saves the rows, with `top` entities of each latent.
+    /// Saves the rows, with the top `top` entities of each latent.
     ///
     /// # Errors
     /// [`crate::Error::CardMismatch`] if the folder has rows of another dictionary; those of saving.
@@ -155,7 +156,7 @@ pub fn group_row(listing: &Listing, found: &Match) -> LatentGroupRow {
     }
 }
 
-/// The hash of a dictionary's numbers, whatever file they came in.
+/// The hash of a dictionary's numbers, independent of the file format.
 fn fingerprint(dictionary: &Dictionary) -> String {
     let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
     let thresholds: &[f32] = match activation {
@@ -169,7 +170,7 @@ fn fingerprint(dictionary: &Dictionary) -> String {
     hash(&bytes)
 }
 
-/// The kind of a dictionary's activation, in words.
+/// A description of a dictionary's activation function.
 pub fn kind_of(dictionary: &Dictionary) -> String {
     match &dictionary.activation {
         SparseActivation::Relu => "relu".into(),
@@ -181,18 +182,18 @@ pub fn kind_of(dictionary: &Dictionary) -> String {
 /// The name of a dictionary's folder in the lab.
 fn dictionary_name(path: &Path, point: HookPoint) -> String {
     let is_npz = path.extension().is_some_and(|ending| ending == "npz");
-    // Every file of Gemma TokenScope is called params.npz; its folders tell them apart, but for the layer.
+    // Every file of Gemma Scope is called params.npz; the folder names distinguish them, but do not contain the layer.
     let named = if is_npz { path.parent().unwrap_or(path) } else { path };
     let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
     if is_npz { format!("{point}.{name}") } else { name }
 }
 
-/// The groups of a dataset by a column.
+/// The groups that a column defines.
 fn groups(dataset: &Dataset, column: &str) -> Result<Groups> {
     Ok(Groups::new(&labels(dataset, column)?, dataset.entities.iter().map(|entity| entity.is_test).collect()))
 }
 
-/// The default column.
+/// The default column for groups.
 fn usual_column(dataset: &Dataset) -> String {
     match dataset.kind {
         TargetKind::Year => "age".into(),

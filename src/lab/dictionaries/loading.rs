@@ -1,4 +1,4 @@
-//! A dictionary that fits a model.
+//! Loading of a dictionary, checked against the model.
 
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
@@ -7,10 +7,10 @@ use crate::model::Model;
 use crate::progress::Observer;
 use std::path::Path;
 
-/// Loads a dictionary that fits a model; `given` is its hook point if its file does not name one.
+/// Loads a dictionary and checks that it fits the model; `given` is its hook point if its file does not name one.
 ///
 /// # Errors
-/// [`Error::BadFile`] if it is of another width or hook point.
+/// [`Error::BadFile`] if its width or hook point does not fit the model.
 pub fn load_dictionary(
     path: &Path,
     given: Option<HookPoint>,
@@ -21,7 +21,7 @@ pub fn load_dictionary(
     let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
     let width = model.spec().width_at(point);
     if width != Some(d_in) {
-        let there = width.map_or("has no such place".into(), |width| format!("is {width} wide there"));
+        let there = width.map_or("has no such hook point".into(), |width| format!("is {width} wide there"));
         let found = format!("a dictionary of {d_in} values at {point}");
         return Err(Error::bad_file(path, found, format!("one for `{}`, which {there}", model.name)));
     }

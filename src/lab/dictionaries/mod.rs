@@ -1,10 +1,10 @@
 //! Sparse dictionaries of a lab: loaded for a model, listed on a dataset, trained, clamped.
 //!
-//! - `loading`: a dictionary that fits a model
-//! - `listing`: latents by the entities they are active on, and the groups they tell
-//! - `top_tokens`: latents by the tokens of a text
-//! - `clamping`: the names that come out when latents are clamped
-//! - `training`: a dictionary of a model's activations; `settings` of it; `trained_texts` are its texts
+//! - `loading`: loads a dictionary and checks it against the model
+//! - `listing`: latents, the entities they are active on, and the groups they match
+//! - `top_tokens`: the tokens of a text on which latents are most active
+//! - `clamping`: the effect of clamped latents on the probability of names
+//! - `training`: trains a dictionary on a model's activations; `settings` are its settings, `trained_texts` its texts
 
 mod clamping;
 mod listing;

@@ -9,33 +9,33 @@ use std::time::Duration;
 pub struct DictionarySettings {
     /// The hook point.
     pub hook_point: String,
-    /// Datasets whose entities are the texts; by default the bundled ones, if there are no files.
+    /// Datasets whose entities give the texts; by default, if `files` is empty, the bundled datasets.
     pub datasets: Vec<String>,
     /// The prompts around each name.
     pub prompts: Vec<String>,
-    /// The number of sentences that begin with each entity.
+    /// The number of additional sentences that begin with each entity.
     pub sentences: usize,
-    /// Files of texts, one a line.
+    /// Files of texts, one text per line.
     pub files: Vec<PathBuf>,
-    /// The token at the beginning of each text; it is no row.
+    /// The rule for a BOS token at the beginning of each text; BOS is never a row.
     pub bos: Bos,
     /// The number of latents.
     pub latents: usize,
-    /// Latents that are active on a row, at most.
+    /// The maximum number of active latents per row.
     pub k: usize,
-    /// Passes over the rows.
+    /// The number of passes over the rows.
     pub epochs: usize,
-    /// Rows of a step.
+    /// The number of rows per step.
     pub batch: usize,
     /// The highest learning rate.
     pub rate: f32,
-    /// A latent is dead when so many rows have passed since it was last active.
+    /// A latent is dead if it was not active on this number of successive rows.
     pub dead_after: u64,
-    /// GiB of rows that are held at once; more are computed again in each epoch.
+    /// Memory for rows, in GiB; if all rows do not fit, they are computed again in each epoch.
     pub memory: f64,
-    /// Seeds the first weights, the order of the rows, the sentences, and the held-out texts.
+    /// The seed of the initial weights, the order of the rows, the sentences, and the choice of held-out texts.
     pub seed: u64,
-    /// The share of texts that is held out.
+    /// The share of held-out texts.
     pub held_out: f64,
     /// Time between checkpoints.
     pub checkpoint_every: Duration,

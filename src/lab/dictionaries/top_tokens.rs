@@ -7,16 +7,16 @@ use crate::features::Windows;
 use crate::results::LatentTokenRow;
 use std::path::Path;
 
-/// Tokens of context on either side.
+/// Number of context tokens on each side.
 const AROUND: usize = 8;
 
 /// The top tokens of every latent in a text.
 pub struct TopTokens {
-    /// One row a latent and rank.
+    /// One row per latent and rank.
     pub rows: Vec<LatentTokenRow>,
-    /// Tokens of the text.
+    /// The number of tokens of the text.
     pub n_tokens: usize,
-    /// Latents that are active on some.
+    /// The number of latents that are active on at least one token.
     pub n_active: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The texts that a dictionary is trained on: of entities, of sentences about them, and of files.
+//! The texts for training a dictionary: prompts with entities, sentences about entities, and files.
 
 use super::super::datasets::find;
 use super::super::folders::Lab;
@@ -10,7 +10,7 @@ use crate::progress::{Observer, Progress, ProgressUnit};
 use crate::tokenizer::{Encoded, Tokenizer};
 use crate::training::Corpus;
 
-/// Tokenises all texts.
+/// Collects and tokenises all texts.
 ///
 /// # Errors
 /// [`Error::EntityNotPlaced`] naming the row; those of datasets and files.
@@ -57,7 +57,7 @@ pub(super) fn encoded_texts(
 fn entity_texts(dataset: &Dataset, prompt: &str) -> Result<Vec<String>> {
     let prompt = Prompt::find(prompt, dataset)?;
     if prompt.random_tokens().is_some() {
-        return Err(Error::invalid("--prompt", "random tokens", "a prompt of words"));
+        return Err(Error::invalid("--prompt", "random tokens", "a prompt with text"));
     }
     let prompted = prompt.texts(dataset)?;
     let text = |entity: &Entity| {

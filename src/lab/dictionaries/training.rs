@@ -1,4 +1,4 @@
-//! A sparse dictionary trained on a model's activations; a run that was stopped is resumed from its checkpoint.
+//! Trains a sparse dictionary on a model's activations; resumes a stopped run from its checkpoint.
 
 use super::super::folders::Lab;
 use super::super::models::weights_card;
@@ -18,24 +18,25 @@ use std::time::Instant;
 
 /// A trained dictionary.
 pub struct TrainedDictionary {
-    /// Its folder.
+    /// The folder of the dictionary.
     pub folder: PathBuf,
-    /// The fits on held-out texts; none if the dictionary was trained before.
+    /// The fits on held-out texts; `None` if the dictionary was found already trained.
     pub fits: Option<DictionaryFits>,
 }
 
-/// Fits on held-out texts.
+/// The explained variance on held-out texts, for comparison also of other bases.
 pub struct DictionaryFits {
-    /// The dictionary, principal components, and random directions.
+    /// The fits of the dictionary, of principal components, and of random directions.
     pub fits: [(&'static str, Explained); 3],
-    /// The number of latents that are no longer active.
+    /// The number of dead latents.
     pub n_dead: usize,
 }
 
-/// Trains a dictionary, or resumes its training; saves it with its card.
+/// Trains a dictionary, or resumes its training, and saves it with its card.
 ///
 /// # Errors
-/// [`Error::StoppedTraining`] if the observer stops it; [`Error::Invalid`] naming the setting; those of the pass.
+/// [`Error::StoppedTraining`] if the observer requests a stop; [`Error::Invalid`] naming a bad setting; those of
+/// the pass.
 pub fn train_dictionary(
     lab: &Lab,
     model: &Model,
@@ -96,18 +97,18 @@ fn check(settings: &DictionarySettings) -> Result<()> {
     settings.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
 }
 
-/// The hook point of the settings, which must be one.
+/// The hook point in the settings; refuses a glob that matches several.
 fn point(settings: &DictionarySettings, model: &Model) -> Result<HookPoint> {
     match HookPoint::choose(&settings.hook_point, &model.spec().hook_points())?[..] {
         [point] => Ok(point),
         ref several => {
-            let found = format!("`{}`, which is {} of them", settings.hook_point, several.len());
-            Err(Error::invalid("--hook-point", found, "one; a dictionary is of one place"))
+            let found = format!("`{}`, which matches {} hook points", settings.hook_point, several.len());
+            Err(Error::invalid("--hook-point", found, "a single hook point"))
         }
     }
 }
 
-/// The settings of the optimiser, for rows of a width.
+/// The settings of the optimiser, for rows of width `d_in`.
 fn training(settings: &DictionarySettings, d_in: usize) -> TrainSettings {
     TrainSettings {
         n_epochs: settings.epochs,
@@ -143,14 +144,14 @@ fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
     observer.info(&format!("{} distinct texts", texts.len()));
     if texts.n_repeated > 0 {
         let n = texts.n_repeated;
-        observer.info(&format!("left out: {n} texts that repeat others or have no tokens"));
+        observer.info(&format!("left out: {n} texts, which repeat other texts or have no tokens"));
     }
     if texts.n_cut > 0 {
         observer.info(&format!("cut: {} texts at the end of the model's context", texts.n_cut));
     }
 }
 
-/// A training under way.
+/// A running training.
 struct Run<'a> {
     folder: &'a Path,
     card: &'a Card,
@@ -159,7 +160,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Takes all steps, those of an earlier run included.
+    /// Takes all steps; resumes from the checkpoint of an earlier run.
     fn train<'r>(&mut self, rows: &'r TextRows, training: TrainSettings) -> Result<DictionaryTrainer<'r>> {
         let (path, path_of_card) =
             (self.folder.join("checkpoint.safetensors"), self.folder.join("checkpoint.json"));
@@ -186,7 +187,7 @@ impl Run<'_> {
             match trainer.step(self.observer) {
                 Ok(None) => break,
                 Ok(Some(progress)) => show(&progress, &mut smooth, self.observer),
-                // Stopped while rows were computed: the next turn saves and reports.
+                // Stopped while rows were computed: the next iteration saves a checkpoint and reports the stop.
                 Err(Error::StoppedTraining { .. }) => continue,
                 Err(error) => return Err(error),
             }
@@ -200,7 +201,7 @@ impl Run<'_> {
     }
 }
 
-/// Reports a step; FVE is that of the last batches, smoothed.
+/// Reports a step, with the FVE (fraction of variance explained) smoothed over the last batches.
 fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Observer) {
     let StepStatistics { step, n_steps, n_rows, fve, l0, n_dead } = *step;
     let fve = smooth.map_or(fve, |before| 0.98 * before + 0.02 * fve);
@@ -208,7 +209,7 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
     let detail = format!("FVE {fve:.3}, L0 {l0:.1}, {n_dead} dead");
     observer.progress(&Progress {
         stage: "training",
-        // Rows of all steps, as if all had as many as this.
+        // An estimate: assumes that every step has as many rows as this one.
         done: (step * n_rows) as u64,
         total: (n_steps * n_rows) as u64,
         unit: ProgressUnit::Count,
@@ -216,7 +217,7 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
     });
 }
 
-/// Saves the card with the fits, and removes the checkpoint.
+/// Saves the card with the fits, then removes the checkpoint.
 fn save_card(
     mut card: Card,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! The probes of a job: every hook point in one run, or some of them a run, and merged.
+//! Fits the probes of a job: all hook points in one run, or some hook points per run, merged later.
 
 use super::super::extraction::{Done, report_locked};
 use super::job::{Divided, ProbingJob};
@@ -13,7 +13,8 @@ use crate::progress::{Observer, Progress, ProgressUnit};
 use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows};
 use std::path::Path;
 
-/// Fits and scores probes and baselines at every depth, unless their scores are there; extracts first.
+/// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
+/// activations first.
 ///
 /// # Errors
 /// Those of the extraction and of the fit.
@@ -31,10 +32,10 @@ pub fn fit_all(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeRep
     })
 }
 
-/// Merges all parts into the files that one run would write, byte for byte, unless they are there; the parts stay.
+/// Merges all parts into the same files, byte for byte, that a single run writes, unless they exist; keeps the parts.
 ///
 /// # Errors
-/// [`crate::Error::BadFile`] naming a part that is missing.
+/// [`crate::Error::BadFile`] naming a missing part.
 pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeReport> {
     extract(job, observer)?;
     alone(job, observer, |_| {
@@ -43,9 +44,9 @@ pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<Prob
     })
 }
 
-/// Fits and scores some of the hook points and saves each as a part, unless it is there.
+/// Fits and scores the given hook points and saves each as a part, unless the part exists.
 ///
-/// A part does not depend on the others that are fitted with it.
+/// A part does not depend on the other parts fitted in the same run.
 ///
 /// # Errors
 /// As [`fit_all`].
@@ -73,7 +74,7 @@ pub fn fit_parts(job: &ProbingJob, points: &[HookPoint], observer: &mut dyn Obse
     Ok(Done::Now)
 }
 
-/// Extracts the activations, those to train on included.
+/// Extracts all activations, including those of a separate training dataset.
 fn extract(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
     if let Some(train) = job.train {
         train.extract(observer)?;
@@ -81,13 +82,13 @@ fn extract(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
     job.extraction.extract(observer).map(drop)
 }
 
-/// The rows that a run has computed.
+/// The rows computed by a run.
 struct Computed {
     scores: Vec<ScoreRow>,
     predictions: Vec<PredictionRow>,
 }
 
-/// Fills the probe folder while no other process does, unless it is filled already.
+/// Fills the probe folder under a lock, unless it is complete.
 fn alone(
     job: &ProbingJob,
     observer: &mut dyn Observer,
@@ -97,7 +98,7 @@ fn alone(
         return ProbeReport::load(job);
     }
     let _lock = lock(&job.folder(), observer)?;
-    // The process that had the lock before may have filled it.
+    // The process that held the lock before may have filled the folder.
     if job.is_done()? {
         return ProbeReport::load(job);
     }
@@ -105,18 +106,18 @@ fn alone(
     ProbeReport::new(job, Done::Now, scores, Some(predictions))
 }
 
-/// A fit under way: where each hook point goes, and the observer.
+/// A running fit: the receiver of each hook point's result, and the observer.
 struct Fitting<'a> {
     keep: &'a mut dyn FnMut(PartialProbe) -> Result<()>,
     observer: &'a mut dyn Observer,
 }
 
-/// Fits and scores hook points one by one, and the same on the model baselines.
+/// Fits and scores hook points one by one, then the same on the model baselines.
 fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fitting) -> Result<()> {
     let stage = format!("{}: probes", job.extraction.dataset().name);
     let baselines: &[BaselineModel] =
         if scorer.baselines == Baselines::Included { &BaselineModel::ALL } else { &[] };
-    // No more layers of a model baseline are held than fit into memory.
+    // Holds only as many layers of a model baseline as fit into memory.
     for some in points.chunks(layers_at_once(job)) {
         let mut beside = vec![Vec::new(); some.len()];
         for baseline in baselines {
@@ -145,7 +146,7 @@ fn show(stage: &str, done: usize, total: usize, observer: &mut dyn Observer) {
     observer.progress(&Progress { stage, done, total, unit: ProgressUnit::Count, detail: "" });
 }
 
-/// Adds the baselines without a model and the predictions at the best layer, and writes all; the card last.
+/// Adds the baselines without a model and the predictions at the best layer, and writes all files, the card last.
 fn finish(
     job: &ProbingJob,
     scorer: &Scorer,
@@ -182,7 +183,7 @@ fn finish(
     Ok(Computed { scores, predictions })
 }
 
-/// The predictions at the layer to draw, which is chosen without a look at the test rows.
+/// The predictions at the layer to draw, which is chosen without the test rows.
 fn predictions(
     job: &ProbingJob,
     scorer: &Scorer,
@@ -193,24 +194,24 @@ fn predictions(
     let readings = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
     let mut rows = scorer.prediction_rows(point, readings.view());
     if job.train.is_some() {
-        // The training entities belong to another dataset or prompt.
+        // With separate training data, only test rows belong to this dataset and prompt.
         rows.retain(|row| row.split == TEST);
     }
     Ok(rows)
 }
 
-/// Reports a penalty at the end of its grid.
+/// Reports a chosen penalty at the edge of its grid.
 fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observer) {
     let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == "penalty");
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
     let grown = match scored.n_grown {
         0 => String::new(),
-        n => format!(", {n} decades more than at first"),
+        n => format!(", after the grid grew by {n} decades"),
     };
     let edge = match scored.edge {
         Edge::Inside => "",
-        Edge::Lowest => ", the lowest: less shrinkage might do better",
-        Edge::Highest => ", the highest: there may be nothing of the target here",
+        Edge::Lowest => ", the lowest: a lower penalty might be better",
+        Edge::Highest => ", the highest: the activations may not contain the target",
     };
     observer.info(&format!(
         "{point}: λ {:.1e}{edge}; tried {:.1e} to {:.1e}{grown}",
@@ -218,7 +219,7 @@ fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observ
     ));
 }
 
-/// Keeps other processes out of a folder; notes a file system where that cannot be done.
+/// Locks a folder against other processes; notes a file system without locks.
 fn lock(folder: &Path, observer: &mut dyn Observer) -> Result<Lock> {
     let lock = Lock::take(folder)?;
     report_locked(lock.is_held(), observer);

@@ -17,15 +17,15 @@ use std::path::PathBuf;
 /// The probes of one model on one dataset with one prompt.
 #[derive(Clone, Copy)]
 pub struct ProbingJob<'a> {
-    /// The activations that are scored.
+    /// The activations to score.
     pub extraction: ExtractionJob<'a>,
-    /// Fitting and scoring of probes.
+    /// Settings of fits and scores.
     pub settings: &'a ProbingSettings,
-    /// The activations to train on, where they are of another dataset or prompt.
+    /// The activations to train on, if they belong to another dataset or prompt.
     pub train: Option<ExtractionJob<'a>>,
 }
 
-/// The entities as the split divides them: of one dataset, or of two, one after the other.
+/// The entities with their split: of one dataset, or of two joined datasets.
 pub struct Divided<'a> {
     /// The entities.
     pub dataset: Cow<'a, Dataset>,
@@ -34,14 +34,14 @@ pub struct Divided<'a> {
 }
 
 impl Divided<'_> {
-    /// Counts the test entities that training entities give away.
+    /// Counts the leaked test entities.
     pub fn leakage(&self, within: Option<f64>) -> Leakage {
         Leakage::of(&self.dataset, &self.split, within)
     }
 }
 
 impl<'a> ProbingJob<'a> {
-    /// The last folder of the paths of results.
+    /// The last folder of the results' path.
     pub fn results(&self) -> String {
         self.settings.folder(&self.extraction.folder())
     }
@@ -52,7 +52,7 @@ impl<'a> ProbingJob<'a> {
         lab.probes(&model.name, &self.extraction.dataset().name, &self.results())
     }
 
-    /// The card of everything that decides the scores.
+    /// The card with all inputs that determine the scores.
     ///
     /// # Errors
     /// Those of [`ExtractionJob::card`].
@@ -96,7 +96,7 @@ impl<'a> ProbingJob<'a> {
         Ok(card)
     }
 
-    /// The folders of hook points that are fitted apart.
+    /// The folders of hook points that are fitted separately.
     ///
     /// # Errors
     /// Those of [`ProbingJob::card`].
@@ -104,7 +104,7 @@ impl<'a> ProbingJob<'a> {
         Ok(PartialProbes::new(&self.folder(), self.card()?))
     }
 
-    /// True if the scores are there.
+    /// Returns true if the scores are complete.
     ///
     /// # Errors
     /// Those of [`Card::is_done`].
@@ -112,7 +112,7 @@ impl<'a> ProbingJob<'a> {
         self.card()?.is_done(&self.folder().join("card.json"))
     }
 
-    /// Divides the entities as the settings say; those of two datasets or prompts stand one after the other.
+    /// Divides the entities according to the settings; two datasets or prompts are joined, the training one first.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] if the split does not suit the dataset.
@@ -141,7 +141,7 @@ impl<'a> ProbingJob<'a> {
         self.settings.apply(scorer, train, self.extraction.dataset())
     }
 
-    /// The activations of all entities; those of other training entities first.
+    /// The activations of all entities; those of a separate training dataset come first.
     ///
     /// # Errors
     /// Those of the store.
@@ -169,7 +169,7 @@ impl<'a> ProbingJob<'a> {
         }
     }
 
-    /// The folds, and the test entities that training entities give away, in words.
+    /// A sentence about the folds and the leaked test entities.
     ///
     /// # Errors
     /// Those of [`ProbingJob::divided`].

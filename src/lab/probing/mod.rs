@@ -1,6 +1,6 @@
-//! Probes of a lab: fitted at every depth, scored beside baselines, saved, found again.
+//! Probes of a lab: fitted at every depth, scored with baselines, saved, and reused.
 //!
-//! - `settings`: fitting and scoring
+//! - `settings`: settings of fits and scores
 //! - `job`: one model on one dataset with one prompt; its card, split and scorer
 //! - `fitting`: every hook point in one run, or as parts that are merged
 //! - `model_baselines`: the untrained and the shuffled model

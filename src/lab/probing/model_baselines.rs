@@ -11,21 +11,21 @@ use crate::progress::Observer;
 use crate::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
-/// Bytes of activations that are held at once whatever memory is free; more layers than fit are computed in several passes,
-/// each of which begins at the first layer.
+/// Minimum number of bytes of activations to hold at once, even if less memory is free. Layers that do not fit are
+/// computed in further passes, each of which starts at the first layer.
 const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
-/// A model of the same shape without what training gave it.
+/// A model of the same shape without the trained weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BaselineModel {
     /// Weights drawn from a seed.
     Untrained,
-    /// The model's own weights, those of each tensor in another order.
+    /// The model's own weights, shuffled within each tensor.
     Shuffled,
 }
 
 impl BaselineModel {
-    /// Both.
+    /// Both model baselines.
     pub(super) const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
 
     /// The name in result rows.
@@ -36,7 +36,7 @@ impl BaselineModel {
         }
     }
 
-    /// Computes the activations of all entities, as deep as they are needed.
+    /// Computes the activations of all entities up to the deepest requested hook point.
     ///
     /// # Errors
     /// Those of the pass.
@@ -64,7 +64,7 @@ impl BaselineModel {
     }
 }
 
-/// The number of layers that are held at once: as many as fit into half of the free memory.
+/// The number of layers to hold at once: as many as fit into half of the free memory.
 pub(super) fn layers_at_once(job: &ProbingJob) -> usize {
     let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
     let n_train = job.train.map_or(0, |train| train.dataset().entities.len());

@@ -20,17 +20,17 @@ pub struct ProbeReport {
     pub kind: TargetKind,
     /// The model's name in folders.
     pub model: String,
-    /// The last folder of the results' paths: the prompt's name with the settings that are not the default.
+    /// The last folder of the results' path: the prompt's name, followed by each setting that is not the default.
     pub results: String,
     /// The folder of probes, scores and predictions.
     pub folder: PathBuf,
-    /// Folds and leaked test entities, in words.
+    /// A sentence about folds and leaked test entities.
     pub audit: String,
-    /// Now, or before.
+    /// The origin of the scores: this run or an earlier one.
     pub done: Done,
-    /// The layer that is reported.
+    /// The best layer, the one to report.
     pub best: BestLayer,
-    /// All scores, those of baselines included.
+    /// All scores, including those of baselines.
     pub scores: Vec<ScoreRow>,
     /// The predictions at the best layer, if they were computed now.
     pub predictions: Option<Vec<PredictionRow>>,
@@ -50,10 +50,10 @@ pub struct BestLayer {
 }
 
 impl BestLayer {
-    /// The best layer of some scores.
+    /// Finds the best layer among score rows.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if they have no leave-one-out rows, or no test R².
+    /// [`Error::Invalid`] if the rows have no leave-one-out scores or no test R².
     pub fn of(dataset: &str, scores: &[ScoreRow]) -> Result<BestLayer> {
         let point = best_point(scores)?;
         let row = test_r2(scores, RIDGE, Some(point))
@@ -74,7 +74,7 @@ impl fmt::Display for ProbeReport {
 }
 
 impl ProbeReport {
-    /// Collects what a run has computed.
+    /// Builds the report of a run that computed its scores now.
     pub(super) fn new(
         job: &ProbingJob,
         done: Done,
@@ -96,28 +96,28 @@ impl ProbeReport {
         })
     }
 
-    /// Loads the scores of an earlier run.
+    /// Loads the report of an earlier run.
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
         let scores = load_rows(&job.folder().join(SCORES_FILE))?;
         ProbeReport::new(job, Done::Before, scores, None)
     }
 
-    /// The layer that is reported.
+    /// The best layer, the one to report.
     pub fn best(&self) -> BestLayer {
         self.best
     }
 
-    /// The test R² of a baseline, by the name of its method in the rows: `names-only`, `untrained`, …; at the best layer, if
-    /// it reads a model.
+    /// The test R² of a baseline, by the name of its method in the rows: `names-only`, `untrained`, …; for a
+    /// baseline that uses a model, at the best layer.
     pub fn baseline(&self, method: &str) -> Option<f64> {
         let at_best = test_r2(&self.scores, method, Some(self.best.point));
         at_best.or_else(|| test_r2(&self.scores, method, None)).map(|row| row.value)
     }
 
-    /// The rows to draw.
+    /// The rows for figures.
     ///
     /// # Errors
-    /// Those of the predictions' file, if they were computed before.
+    /// Those of loading the predictions' file, if an earlier run computed them.
     pub fn drawn(&self) -> Result<Drawn> {
         let predictions = match &self.predictions {
             Some(predictions) => predictions.clone(),

@@ -1,4 +1,4 @@
-//! A request for probes: texts, tokens, and how probes are fitted.
+//! A request for probes: the settings of the extraction and of the fits.
 
 use super::super::datasets::find;
 use super::super::extraction::{ExtractionJob, ExtractionSettings};
@@ -15,12 +15,12 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::progress::Observer;
 
-/// The settings of one probing.
+/// The settings of a request.
 #[derive(Debug, Clone, Default)]
 pub struct ProbeRequest {
-    /// Texts, tokens, stored numbers, and further hook points to extract.
+    /// Settings of the extraction: texts, tokens, data type, and additional hook points.
     pub extraction: ExtractionSettings,
-    /// Fitting and scoring of probes.
+    /// Settings of fits and scores.
     pub probing: ProbingSettings,
 }
 
@@ -32,8 +32,8 @@ pub struct PreparedRequest {
 }
 
 impl ProbeRequest {
-    /// Fits and scores probes of a dataset, unless their scores are there; `model` has the tokenizer that
-    /// [`Prompting::set_up`] gives it.
+    /// Fits and scores probes of a dataset, unless the lab has their scores; `model` must come from
+    /// [`Prompting::set_up`].
     ///
     /// # Errors
     /// Those of the extraction and of the fit.
@@ -54,10 +54,10 @@ impl ProbeRequest {
         Ok(report)
     }
 
-    /// Prompts the dataset, and the one to train on if it is another.
+    /// Applies the prompt to the dataset, and to the separate training dataset if there is one.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] if settings do not fit together, or a prompt does not suit its dataset.
+    /// [`crate::Error::Invalid`] if settings contradict each other, or a prompt does not suit its dataset.
     pub fn prepare(
         &self,
         lab: &Lab,

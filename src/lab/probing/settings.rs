@@ -1,4 +1,4 @@
-//! Settings of probing: readers, split, penalties, baselines, intervals.
+//! Settings of probing: methods, split, penalties, baselines, intervals.
 
 use super::super::written::written;
 use crate::datasets::labels;
@@ -12,31 +12,31 @@ use std::collections::BTreeSet;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct ProbingSettings {
-    /// Other readers beside the ridge probe, by name.
+    /// Methods in addition to the ridge probe, by name.
     #[serde(alias = "method")]
     pub methods: Vec<String>,
-    /// The column whose classes are predicted as well.
+    /// A column whose classes are predicted in addition.
     pub classes: Option<String>,
-    /// The entities that are held out.
+    /// The rule that chooses the test entities.
     #[serde(deserialize_with = "written")]
     pub split: SplitPlan,
     /// Another dataset to train on, by name or file.
     pub train: Option<String>,
     /// Another prompt to train on.
     pub train_prompt: Option<String>,
-    /// The column whose groups the bootstrap draws as a whole.
+    /// A column whose groups the bootstrap resamples as a whole.
     pub cluster: Option<String>,
-    /// The penalties λ to try, as `--alphas` writes them.
+    /// The grid of penalties λ, in the format of `--alphas`.
     pub alphas: Option<String>,
-    /// True if baselines are left out.
+    /// True to skip the baselines.
     pub no_baselines: bool,
-    /// True if the distances of the paper's reference code are added.
+    /// True to add the distances of the paper's reference code.
     pub paper_metrics: bool,
-    /// The distance to a training entity within which a test entity is reported as leaked.
+    /// A test entity within this distance of a training entity is reported as leaked.
     pub leak_within: Option<f64>,
-    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and readers that draw.
+    /// The seed of intervals, shuffled targets, the untrained and the shuffled model, and methods with random draws.
     pub seed: u64,
-    /// Bootstrap resamples of each interval.
+    /// The number of bootstrap resamples of each interval.
     pub resamples: usize,
 }
 
@@ -60,7 +60,7 @@ impl Default for ProbingSettings {
 }
 
 impl ProbingSettings {
-    /// The name of a results folder: the prompt's, and each setting that is not the default.
+    /// The name of a results folder: the prompt's name, followed by each setting that is not the default.
     pub fn folder(&self, prompt: &str) -> String {
         let mut name = prompt.to_string();
         let mut add = |part: String| {
@@ -87,18 +87,18 @@ impl ProbingSettings {
         name
     }
 
-    /// The baselines to score.
+    /// The choice of baselines, from `no_baselines`.
     pub fn baselines(&self) -> Baselines {
         if self.no_baselines { Baselines::Omitted } else { Baselines::Included }
     }
 
-    /// Checks that the settings fit together, before anything is computed.
+    /// Checks that the settings are consistent, before anything is computed.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the flag.
     pub fn check(&self) -> Result<()> {
         if self.resamples < 2 {
-            let expected = "2 or more: of fewer there is no interval";
+            let expected = "2 or more; an interval needs at least two resamples";
             return Err(Error::invalid("--resamples", self.resamples, expected));
         }
         let methods = self.methods()?;
@@ -107,16 +107,16 @@ impl ProbingSettings {
             (None, true) => Err(Error::invalid(
                 "--method",
                 self.methods.join(", "),
-                "--classes COLUMN beside it, which says what classes are read",
+                "--classes COLUMN as well, to name the classes to predict",
             )),
             (Some(column), false) => Err(Error::invalid(
                 "--classes",
                 column,
-                "--method logistic or mean-difference beside it, which read classes",
+                "--method logistic or mean-difference as well, to predict the classes",
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
-                Err(Error::invalid("--leak-within", found, "a distance that is not negative"))
+                Err(Error::invalid("--leak-within", found, "a distance of 0 or more"))
             }
             _ => self.grid().map(drop),
         }
@@ -130,10 +130,10 @@ impl ProbingSettings {
         self.alphas.as_deref().map_or(Ok(PenaltyGrid::default()), str::parse)
     }
 
-    /// Applies the settings to a scorer; `train` is the dataset that is trained on, where it is another.
+    /// Applies the settings to a scorer; `train` is the training dataset, if it is a separate one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a column has no two groups among the test entities.
+    /// [`Error::Invalid`] if the column of `--cluster` has fewer than two groups among the test entities.
     pub fn apply<'a>(
         &self,
         scorer: Scorer<'a>,
@@ -155,7 +155,7 @@ impl ProbingSettings {
             scorer.classes = Some(Classes::by_labels(column, &both(column)?)?);
         }
         if let Some(column) = &self.cluster {
-            // The bootstrap draws test entities alone.
+            // The bootstrap resamples only test entities, which follow those of a separate training dataset.
             let n_before = train.map_or(0, |train| train.entities.len());
             let of = labels(tested, column)?;
             let drawn: BTreeSet<&str> =
@@ -163,7 +163,7 @@ impl ProbingSettings {
             if drawn.len() < 2 {
                 let one = drawn.first().copied().unwrap_or_default();
                 let found = format!("one group among the test entities, `{one}`");
-                let expected = "two groups or more to draw from; choose another column";
+                let expected = "at least two groups; choose another column";
                 return Err(Error::invalid(format!("--cluster {column}"), found, expected));
             }
             let groups = Classes::by_labels(column, &of)?.of;
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_that_differ_have_folders_that_differ() {
+    fn different_settings_have_different_folders() {
         let usual = ProbingSettings::default();
         assert_eq!(usual.folder("empty"), "empty");
         let settings = ProbingSettings {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_and_classes_that_do_not_fit_are_refused() {
+    fn methods_that_do_not_match_classes_are_refused() {
         let with = |methods: &[&str], classes: Option<&str>| {
             let methods = methods.iter().map(|m| m.to_string()).collect();
             ProbingSettings { methods, classes: classes.map(String::from), ..ProbingSettings::default() }

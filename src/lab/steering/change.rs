@@ -15,32 +15,33 @@ use crate::tokenizer::EncodedPrompt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-/// A change of the stream, as the flags of `mappa steer` give it.
+/// The settings of a change of the stream, as in the flags of `mappa steer`.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Values that the probe's prediction is set to.
+    /// The values to set the probe's predictions to.
     pub toward: Vec<TargetReading>,
-    /// Amounts by which the prediction, or the stream, is moved.
+    /// The amounts to move the prediction or the stream by.
     pub dose: Vec<Dose>,
     /// A file of vectors to move along.
     pub direction: Option<PathBuf>,
     /// A latent of a dictionary to add or clamp.
     pub feature: Option<Latent>,
-    /// True if the stream's component along the direction is removed.
+    /// True to remove the stream's component along the direction.
     pub remove: bool,
-    /// Blocks by which the vectors of a control vector are shifted.
+    /// The number of blocks to shift a control vector by, towards later blocks.
     pub shift: i64,
-    /// Along the probe's pattern or its weights.
+    /// The direction of the change: the probe's pattern or its weights.
     pub along: Basis,
-    /// The blocks whose outputs are changed; by default those that a sweep recommends, else a guess.
+    /// The blocks whose outputs are changed; by default those that a sweep recommends, otherwise a guess from the
+    /// depth.
     pub layer: Vec<usize>,
     /// Other hook points, by name or glob.
     pub hook_points: Option<String>,
     /// The tokens that are changed.
     pub positions: TokenChoice,
-    /// True if each changed row is scaled back to its length.
+    /// True to scale each changed row back to its previous length.
     pub keep_norm: bool,
-    /// The probes.
+    /// The selection of probes.
     pub probes: ProbeChoice,
 }
 
@@ -63,7 +64,7 @@ impl Default for Change {
     }
 }
 
-/// The prompt that is steered, and the probes that may steer it.
+/// The steered prompt, and the probes that may define the change.
 struct Site<'a> {
     finder: &'a ProbeFinder<'a>,
     prompt: &'a EncodedPrompt,
@@ -79,12 +80,12 @@ impl Change {
         Ok(Change { toward: vec![target.parse()?], ..Change::default() })
     }
 
-    /// True if the change is empty.
+    /// Returns true if the change is empty.
     pub fn is_none(&self) -> bool {
         self.toward.is_empty() && self.dose.is_empty() && !self.remove
     }
 
-    /// The probes that define the change; if none does, those that were chosen to predict beside it.
+    /// The probes that define the change; if none does, the probes selected only to predict.
     ///
     /// # Errors
     /// Those of [`ProbeFinder::newest`].
@@ -97,14 +98,14 @@ impl Change {
             all.push(finder.newest(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
-            // Along a file's direction, the probes only predict.
+            // If a file gives the direction, the probes only predict.
             all.extend(finder.newest(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
         Ok(all)
     }
 
-    /// The probes of a target, and the values that they are to predict.
+    /// The probes of a target, and the values that they should predict after the change.
     fn aim(
         &self,
         finder: &ProbeFinder,
@@ -114,7 +115,7 @@ impl Change {
         if !matches!(toward, TargetReading::Entity(_)) {
             return Ok((finder.newest(&toward.reads())?, toward.values(None)?));
         }
-        // The first dataset that has the entity.
+        // Takes the first dataset that contains the entity.
         let mut refused = None;
         for saved in finder.all()? {
             let Ok(dataset) = finder.dataset(saved, observer) else { continue };
@@ -132,7 +133,7 @@ impl Change {
         }
     }
 
-    /// The same change at recommended blocks, if it names neither blocks nor other hook points.
+    /// The change with recommended blocks filled in, if it names neither blocks nor other hook points.
     ///
     /// # Errors
     /// Those of the probes and of the sweeps.
@@ -174,14 +175,14 @@ impl Change {
         }
     }
 
-    /// The one hook point that is named, if any is.
+    /// The single hook point in `--hook-points`, if that flag is set.
     fn named_point(&self, model: &Model) -> Result<Option<HookPoint>> {
         if self.layer.is_empty() && self.hook_points.is_none() {
             return Ok(None);
         }
         match self.named_points(model)?[..] {
             [point] => Ok(Some(point)),
-            ref more => Err(Error::invalid("places of a dictionary", more.len(), "one")),
+            ref more => Err(Error::invalid("hook points of a dictionary", more.len(), "one")),
         }
     }
 
@@ -192,7 +193,7 @@ impl Change {
         }
         if self.layer.is_empty() {
             let expected = format!("--layer with blocks from 0 to {}, or --hook-points", spec.n_layers - 1);
-            return Err(Error::invalid("place to steer at", "none", expected));
+            return Err(Error::invalid("hook point to steer at", "none", expected));
         }
         if let Some(layer) = self.layer.iter().find(|layer| **layer >= spec.n_layers) {
             let expected = format!("a block from 0 to {}", spec.n_layers - 1);
@@ -204,7 +205,7 @@ impl Change {
     /// The hook for a prompt.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if nothing is changed, or a dose does not suit.
+    /// [`Error::Invalid`] if the change is empty, or the unit of a dose does not suit it.
     pub fn steers(
         &self,
         finder: &ProbeFinder,
@@ -267,11 +268,11 @@ impl Change {
                 (Dose::Rms(dose), Some(vector)) => Op::add(&UnitDirection::of(vector)?, *dose, site.rms()?),
                 (Dose::Times(times), Some(vector)) => Op::Add(vector.iter().map(|x| x * times).collect()),
                 (Dose::Activation(_) | Dose::Clamp(_), _) => {
-                    let expected = "a --feature DICT:LATENT to clamp or add";
+                    let expected = "--feature DICT:LATENT as well, to clamp or add";
                     return Err(Error::invalid("--dose", "a dose of a dictionary's latent", expected));
                 }
                 (Dose::Rms(_) | Dose::Times(_), None) => {
-                    let expected = "a --direction FILE to move along, or a --feature DICT:LATENT";
+                    let expected = "--direction FILE as well, to move along, or --feature DICT:LATENT";
                     return Err(Error::invalid("--dose", "a dose in rms or x", expected));
                 }
                 (_, Some(_)) => {
@@ -293,7 +294,7 @@ impl Change {
 }
 
 impl Site<'_> {
-    /// The RMS norm of the stream: over a probe's entities, else over the prompt's own tokens.
+    /// The RMS norm of the stream: over the training entities of a probe, otherwise over the prompt's own tokens.
     fn rms(&self) -> Result<f64> {
         let Site { finder, prompt, point } = *self;
         if let Ok(probed) = finder.newest(&RequiredTarget::Anything)

@@ -46,7 +46,7 @@ pub struct LoadedLatent<'a> {
     pub lab: &'a Lab,
     /// The model that is steered.
     pub model: &'a Model,
-    /// The dataset on which the greatest activation is 1x.
+    /// The dataset whose greatest activation counts as 1x.
     pub dataset: &'a str,
     /// The dictionary.
     pub dictionary: Arc<Dictionary>,
@@ -60,7 +60,7 @@ impl Latent {
         self.index
     }
 
-    /// Loads the dictionary, which must fit the model; `given` is its hook point if its file does not name one.
+    /// Loads the dictionary and checks that it fits the model; `given` is its hook point if its file does not name one.
     ///
     /// # Errors
     /// Those of [`load_dictionary`].
@@ -73,7 +73,7 @@ impl Latent {
         Ok(Arc::new(load_dictionary(&self.path, given, model, observer)?))
     }
 
-    /// The vector that the latent writes, and its hook point.
+    /// The decoder vector of the latent, and its hook point.
     ///
     /// # Errors
     /// As [`Latent::dictionary`].
@@ -86,13 +86,13 @@ impl Latent {
         let dictionary = self.dictionary(model, given, observer)?;
         match Op::add_latent(&dictionary, self.index, 1.0)? {
             Op::Add(vector) => Ok((dictionary.hook_point, vector)),
-            other => Err(Error::Internal(format!("{other:?} in place of a vector"))),
+            other => Err(Error::Internal(format!("{other:?} instead of a vector"))),
         }
     }
 }
 
 impl LoadedLatent<'_> {
-    /// The change that a dose makes; `rms` is the RMS norm of the stream.
+    /// The operation for a dose; `rms` is the RMS norm of the stream.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active.
@@ -123,7 +123,7 @@ impl LoadedLatent<'_> {
         let store = self.lab.activations(&self.model.name, self.dataset, &Prompt::empty().name)?;
         let missing = |_| {
             let make = format!(
-                "activations at {point}, on which 1x is measured; make them with `mappa extract --model {} \
+                "activations at {point}, which define 1x; extract them with `mappa extract --model {} \
                  --dataset {} --hook-points {point}`, or give the dose in activation",
                 self.model.name, self.dataset
             );
@@ -136,7 +136,7 @@ impl LoadedLatent<'_> {
             return Ok(f64::from(greatest));
         }
         let found = format!("never active on {}", self.dataset);
-        let expected = "a unit that is, another --dataset, or a dose in activation";
-        Err(Error::invalid(format!("unit {}", self.index), found, expected))
+        let expected = "another latent, another --dataset, or a dose in activation";
+        Err(Error::invalid(format!("latent {}", self.index), found, expected))
     }
 }

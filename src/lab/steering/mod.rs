@@ -1,8 +1,8 @@
-//! Steering along what a lab holds: probes, files of vectors, dictionaries.
+//! Steering with the artefacts of a lab: probes, files of vectors, dictionaries.
 //!
-//! - `change`: a change of the stream, its hook points and its amount; the hook for a prompt
+//! - `change`: the settings of a change of the stream, and its hook for a prompt
 //! - `recommended_layers`: the blocks to steer at by default
-//! - `latent`: a latent of a dictionary
+//! - `latent`: a latent of a dictionary, added or clamped
 //! - `readings`: predictions of the probes with and without the change
 //! - `steered_text`: a text with and without a change, in one call
 

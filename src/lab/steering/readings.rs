@@ -18,11 +18,11 @@ pub struct ReadingTable {
     pub dataset: String,
     /// The folder of the probes.
     pub folder: PathBuf,
-    /// The token's place in the prompt.
+    /// The token's position in the prompt.
     pub position: u32,
     /// The token's text.
     pub token: String,
-    /// One row a hook point and target.
+    /// One row per hook point and target.
     pub rows: Vec<Reading>,
 }
 
@@ -33,14 +33,14 @@ pub struct Reading {
     pub point: HookPoint,
     /// The target.
     pub target: String,
-    /// Without the change.
+    /// The prediction without the change.
     pub unsteered: f64,
-    /// With it.
+    /// The prediction with the change.
     pub steered: f64,
 }
 
-/// Computes the predictions of the probes that steer, at the last token of the prompt that is changed: at the changed hook
-/// points and after the last block; none if no probe defines the change.
+/// Computes the predictions of the steering probes at the last changed token of the prompt, for the changed hook points
+/// and the last block; empty if no probe defines the change.
 ///
 /// # Errors
 /// Those of the change and of the pass.

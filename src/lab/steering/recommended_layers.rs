@@ -1,4 +1,4 @@
-//! The blocks to steer at by default: those that a sweep found best, else a guess.
+//! The blocks to steer at by default: the best of a sweep, otherwise a guess from the depth.
 
 use super::super::folders::Lab;
 use super::super::saved_probes::SavedProbes;
@@ -10,13 +10,13 @@ use crate::progress::Observer;
 use crate::results::{SWEEP_FILE, SweepRow, load_rows};
 use crate::steering::{LayerSet, recommend};
 
-/// Divergence of the next token that a sweep's best dose may cost, in nats.
+/// Maximum KL divergence of the next token at a sweep's best dose, in nats.
 const BUDGET: f64 = 2.0;
 
-/// The blocks after which to steer, with a note of where that comes from.
+/// The blocks after which to steer; reports the origin of the choice.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no sweep says anything and no probe is where a block would be guessed.
+/// [`Error::Invalid`] if no sweep recommends blocks and the guessed blocks have no probes.
 pub(super) fn recommended(
     lab: &Lab,
     model: &Model,
@@ -27,11 +27,11 @@ pub(super) fn recommended(
         Some(found) => found,
         None => guessed(model, saved)?,
     };
-    observer.note(&format!("steering after block {layers}, {why}; --layer takes others"));
+    observer.note(&format!("steering after block {layers}, {why}; --layer chooses others"));
     Ok(layers.blocks().to_vec())
 }
 
-/// The blocks that the newest sweep along one of the probes' targets found best.
+/// The best blocks of the newest sweep along one of the probes' targets.
 fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(LayerSet, String)>> {
     let folder = lab.sweeps(&model.name);
     let mut newest: Option<(String, LayerSet, String)> = None;
@@ -53,10 +53,10 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
     Ok(newest.map(|(_, layers, why)| (layers, why)))
 }
 
-/// Five blocks up to a third of the depth, which have probes: a guess.
+/// A guess: five blocks with probes, up to a third of the depth.
 ///
-/// A change that is written early and again is carried on, while a single late block's change is taken back or breaks the
-/// text: so it is with the bundled model and with SmolLM2 (docs/steering.md, docs/smollm2.md).
+/// In the bundled model and in SmolLM2, later blocks carry on a change that is made early and at several blocks;
+/// they undo a change at a single late block, or it breaks the text (docs/steering.md, docs/smollm2.md).
 fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
     let n = model.spec().n_layers;
     let mut blocks: Vec<usize> = (1..=5).map(|fifteenths| fifteenths * n / 15).collect();
@@ -65,19 +65,21 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
     if blocks.is_empty() {
         let expected = format!("--layer with blocks from 0 to {}", n - 1);
         return Err(Error::invalid(
-            "place to steer at",
-            "none, nor probes where one would be guessed",
+            "hook point to steer at",
+            "none, and no probes at the blocks that would be guessed",
             expected,
         ));
     }
     let written: Vec<String> = blocks.iter().map(usize::to_string).collect();
-    let why = "a guess from the depth; `mappa steer sweep` looks for better ones";
+    let why = "a guess from the depth; `mappa steer sweep` searches for better ones";
     Ok((written.join("+").parse()?, why.into()))
 }
 
-/// The block for a direction of a file, which is mostly made to be added once: a third of the depth, a guess.
+/// A guess of the block for a direction from a file: a third of the depth. One block, because such directions are
+/// mostly made to be added once.
 pub(super) fn of_direction(model: &Model, observer: &mut dyn Observer) -> usize {
     let block = model.spec().n_layers / 3;
-    observer.note(&format!("steering after block {block}, a guess from the depth; --layer takes others"));
+    observer
+        .note(&format!("steering after block {block}, a guess from the depth; --layer chooses others"));
     block
 }

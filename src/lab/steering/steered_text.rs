@@ -8,17 +8,17 @@ use crate::model::{Continuation, Hook, Model, NoHook, generate};
 use crate::progress::Silent;
 use std::fmt;
 
-/// Tokens that are generated.
+/// Number of generated tokens.
 const N_TOKENS: usize = 24;
 
-/// A prompt with its continuations.
+/// A prompt with its two continuations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SteeredText {
     /// The prompt.
     pub prompt: String,
-    /// The text that follows it without the change.
+    /// The continuation without the change.
     pub unsteered: String,
-    /// The text that follows it with the change.
+    /// The continuation with the change.
     pub steered: String,
 }
 
@@ -30,10 +30,10 @@ impl fmt::Display for SteeredText {
 }
 
 impl SteeredText {
-    /// Continues a prompt with the most probable tokens, without and with a change.
+    /// Continues a prompt by greedy decoding, without and with a change.
     ///
     /// # Errors
-    /// Those of the change; [`crate::Error::Invalid`] if the model does not generate.
+    /// Those of the change; [`crate::Error::Invalid`] if the model cannot generate text.
     pub fn new(lab: &Lab, model: &Model, prompt: &str, change: &Change) -> Result<SteeredText> {
         let observer = &mut Silent;
         let encoded = model.tokenizer.encode_prompt(prompt, 0..prompt.len())?;

@@ -1,10 +1,10 @@
-//! Entities by a value of a column, and answers read out of texts.
+//! Selects entities by a column's value, and builds the gazetteer that finds answers in texts.
 
 use crate::datasets::{Dataset, Entity, column_values};
 use crate::error::{Error, Result};
 use crate::steering::{Gazetteer, NameSet};
 
-/// The names of a dataset's entities that have a value in a column, and are wanted.
+/// The names of the entities with a given value in a column, for which `is_wanted` is true.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming the choice, if it is not `COLUMN=VALUE` or no entity has the value.
@@ -17,7 +17,7 @@ pub fn entities(dataset: &Dataset, choice: &str, is_wanted: impl Fn(&Entity) -> 
     let meant = dataset.entities.iter().zip(values).filter(is_meant);
     let names: Vec<String> = meant.map(|(entity, _)| entity.name.clone()).collect();
     if names.is_empty() {
-        let expected = format!("a value that rows of {} have there", dataset.name);
+        let expected = format!("a value that occurs in this column of {}", dataset.name);
         return Err(Error::invalid(format!("entities {choice}"), "none", expected));
     }
     Ok(names)

@@ -1,4 +1,4 @@
-//! A sweep in its folder: layers that are done are found again, then all rows.
+//! A sweep and its folder: computes the missing layers, reuses the others, and saves all rows.
 
 use super::super::models::weights_card;
 use super::super::saved_probes::SavedProbes;
@@ -14,23 +14,23 @@ use crate::results::{SWEEP_FILE, SweepRow, load_rows, save_rows};
 use crate::steering::{DoseSweep, LayerSet, SweepDirection, UnitDirection, Vectors, sweep};
 use std::path::Path;
 
-/// A sweep's settings with everything they are carried out on.
+/// A sweep's settings with the model, dataset and probes to run it on.
 pub struct SweepJob<'a> {
     /// The model.
     pub model: &'a Model,
-    /// The dataset of the probes, whose columns give names and answers.
+    /// The dataset of the probes; its columns give names and answers.
     pub dataset: &'a Dataset,
     /// The probes that steer and predict.
     pub probes: &'a SavedProbes,
     /// The settings.
     pub settings: &'a SweepSettings,
-    /// The layers, each alone or joined, one after the other.
+    /// The layer sets to steer at, one after the other; a set may join several layers.
     pub layers: Vec<LayerSet>,
-    /// A latent of a dictionary in place of the probe's direction.
+    /// A latent of a dictionary, which replaces the probe's direction.
     pub latent: Option<LatentVector>,
 }
 
-/// The vector that a latent of a sparse dictionary writes after a block.
+/// The decoder vector of a latent of a sparse dictionary at a block's output.
 pub struct LatentVector {
     /// The dictionary and the latent.
     pub name: String,
@@ -44,15 +44,16 @@ pub struct LatentVector {
 pub struct SweepRows {
     /// The rows of all layers.
     pub rows: Vec<SweepRow>,
-    /// The number of layers that were computed now.
+    /// The number of layer sets computed by this run.
     pub n_new: usize,
 }
 
 impl SweepJob<'_> {
-    /// Computes the rows of all layers and saves them in a folder layer by layer; layers in the folder are not computed again.
+    /// Computes the rows of all layers and saves them in a folder, one layer at a time; reuses layers that the
+    /// folder has.
     ///
     /// # Errors
-    /// [`crate::Error::CardMismatch`] if the folder has another sweep; those of steering.
+    /// [`crate::Error::CardMismatch`] if the folder contains another sweep; those of steering.
     pub fn rows(&self, folder: &Path, observer: &mut dyn Observer) -> Result<SweepRows> {
         let spec = self.model.spec();
         self.layers.iter().try_for_each(|layers| layers.check(spec.n_layers))?;
@@ -64,7 +65,8 @@ impl SweepJob<'_> {
             let file = folder.join("layers").join(format!("{layers}.csv"));
             if !file.is_file() {
                 let rows = self.layer(layers, observer)?;
-                // Not before: what was refused must not keep its folder from what is right.
+                // Only after a layer succeeded: a refused sweep must not reserve the folder and block the corrected
+                // one.
                 if !std::mem::replace(&mut is_begun, true) {
                     card.save(&card_file)?;
                 }
@@ -77,7 +79,7 @@ impl SweepJob<'_> {
         Ok(SweepRows { rows, n_new })
     }
 
-    /// The card of everything that decides the rows of a layer.
+    /// The card with all inputs that determine the rows of a layer.
     fn card(&self) -> Result<Card> {
         let (model, plan) = (self.model, self.settings);
         let card = weights_card(model, Card::new())
@@ -106,7 +108,7 @@ impl SweepJob<'_> {
         })
     }
 
-    /// The directions at some layers.
+    /// The directions at the given layers.
     fn directions(&self, layers: &LayerSet) -> Result<Vec<SweepDirection>> {
         if let Some(latent) = &self.latent {
             let at_layer = [(latent.layer, UnitDirection::of(&latent.vector)?)].into();
@@ -126,7 +128,7 @@ impl SweepJob<'_> {
         )])
     }
 
-    /// The rows of one layer, or of several that are moved together.
+    /// The rows of one layer set; its layers are changed together.
     fn layer(&self, layers: &LayerSet, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
         let (dataset, plan, directions) = (self.dataset, self.settings, self.directions(layers)?);
         let names = plan.names.as_ref().map(|choice| name_set(dataset, choice)).transpose()?;

@@ -1,8 +1,8 @@
 //! Dose–response sweeps of a lab: layers × doses × prompts × directions, saved layer by layer.
 //!
 //! - `settings`: the plan of a sweep
-//! - `groups`: entities by a value of a column; answers read out of texts
-//! - `job`: one plan carried out; layers that are done are found again
+//! - `groups`: entities with a value in a column; the gazetteer that finds answers in texts
+//! - `job`: runs a plan; reuses completed layers
 //! - `report`: a sweep with its rows
 
 mod groups;

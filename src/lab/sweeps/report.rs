@@ -18,20 +18,20 @@ use std::path::PathBuf;
 
 /// A sweep with its rows.
 pub struct SweepReport {
-    /// The settings, entities as prompts.
+    /// The settings, with entities replaced by their prompts.
     pub settings: SweepSettings,
-    /// The layers.
+    /// The layer sets.
     pub layers: Vec<LayerSet>,
     /// The rows.
     pub rows: Vec<SweepRow>,
-    /// The number of layers that were computed now.
+    /// The number of layer sets computed by this run.
     pub n_new: usize,
     /// The folder of the rows.
     pub folder: PathBuf,
 }
 
 impl SweepReport {
-    /// Carries a sweep out in its folder of the lab.
+    /// Runs a sweep in its folder of the lab.
     ///
     /// # Errors
     /// Those of [`SweepJob::rows`].
@@ -42,10 +42,10 @@ impl SweepReport {
     }
 }
 
-/// Carries a sweep out along saved probes, and draws it beside its rows.
+/// Runs a sweep along saved probes, and saves its figures next to its rows.
 ///
 /// # Errors
-/// [`Error::Invalid`] if the lab has no such probes, or nothing to continue; those of steering.
+/// [`Error::Invalid`] if the lab has no such probes, or the settings have no prompts or entities; those of steering.
 pub fn sweep(
     lab: &Lab,
     model: &Model,
@@ -101,6 +101,10 @@ pub(crate) fn latent(
         (HookPoint::ResidPost(layer), vector) => {
             Ok(Some(LatentVector { name: feature.to_string(), layer, vector }))
         }
-        (other, _) => Err(Error::invalid("dictionary", format!("one of {other}"), "one of a block's output")),
+        (other, _) => Err(Error::invalid(
+            "dictionary",
+            format!("a dictionary of {other}"),
+            "a dictionary of a block's output",
+        )),
     }
 }

@@ -1,4 +1,4 @@
-//! The plan of a sweep, as an experiment file or the flags of `mappa steer sweep` give it.
+//! The settings of a sweep, from an experiment file or the flags of `mappa steer sweep`.
 
 use super::super::steering::Latent;
 use super::super::written::{each, maybe, written};
@@ -7,58 +7,58 @@ use serde::Deserialize;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// One dose–response sweep.
+/// The settings of one dose–response sweep.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSettings {
-    /// The name of its folder; by default the kind, else the target.
+    /// The name of its folder; by default the kind, otherwise the target.
     pub called: Option<String>,
-    /// `place` or `year`, a name for the folder where no other is given.
+    /// `place` or `year`, the default name of the folder.
     pub kind: Option<String>,
-    /// The dataset whose probe steers; in an experiment one of its own.
+    /// The dataset of the steering probe; in an experiment, one of the experiment's datasets.
     pub dataset: String,
-    /// The folder of probes, where the newest of the dataset are not meant.
+    /// The folder of probes; by default the newest probes of the dataset.
     pub probes: Option<PathBuf>,
-    /// `latitude`, `longitude`, `year` or another target that was probed.
+    /// The target to move: `latitude`, `longitude`, `year` or another probed target.
     pub target: String,
     /// The doses, in the target's unit; in rms for a file's direction or a dictionary's latent.
     pub doses: Vec<f64>,
-    /// The texts that are continued.
+    /// The texts to continue.
     #[serde(default)]
     pub prompts: Vec<String>,
-    /// In place of texts: the dataset's test entities with these values, such as `country=Japan`.
+    /// Selects test entities of the dataset by value, in place of texts; such as `country=Japan`.
     #[serde(default)]
     pub entities: Vec<String>,
-    /// The text around each of them.
+    /// The template around each text or entity.
     #[serde(default = "bare")]
     pub template: String,
-    /// The block whose output is moved; by default a middle one.
+    /// The block whose output is changed; by default one chosen from the probes and the depth.
     pub layer: Option<usize>,
-    /// In place of one block: several, one after the other; together with `+` between them.
+    /// Several layer sets in place of `layer`, swept one after the other; `+` joins blocks that are changed together.
     #[serde(default, deserialize_with = "each")]
     pub layers: Vec<LayerSet>,
-    /// Along the probe's pattern, its weights, or both.
+    /// The directions: the probe's pattern, its weights, or both.
     #[serde(default = "pattern", deserialize_with = "each")]
     pub along: Vec<Basis>,
-    /// A file of vectors in place of the probe's direction.
+    /// A file of vectors, which replaces the probe's direction.
     pub direction: Option<PathBuf>,
-    /// A latent of a sparse dictionary in place of the probe's direction.
+    /// A latent of a sparse dictionary, which replaces the probe's direction.
     #[serde(default, deserialize_with = "maybe")]
     pub feature: Option<Latent>,
-    /// The tokens that are changed.
+    /// The tokens to change.
     #[serde(default = "all", deserialize_with = "written")]
     pub at: TokenChoice,
     /// The number of random directions for comparison.
     #[serde(default = "three")]
     pub random: u64,
-    /// The number of tokens that are generated.
+    /// The number of tokens to generate.
     #[serde(default = "sixteen")]
     pub tokens: usize,
-    /// Entities whose probability is followed: `country=Japan`, `age=Roman`.
+    /// Selects entities whose probability is measured: `country=Japan`, `age=Roman`.
     pub names: Option<String>,
-    /// The column by which the answer is read out of the text: `country`, `age`.
+    /// The column whose values are searched for in the generated text, as its answer: `country`, `age`.
     pub read: Option<String>,
-    /// The divergence of the next token that the recommended dose may cost, in nats.
+    /// The maximum KL divergence of the next token at the recommended dose, in nats.
     #[serde(default = "two")]
     pub budget: f64,
 }
@@ -69,12 +69,12 @@ impl SweepSettings {
         self.called.as_ref().or(self.kind.as_ref()).unwrap_or(&self.target)
     }
 
-    /// The texts that are continued, each within the template.
+    /// The texts to continue, each inserted into the template.
     pub fn texts(&self) -> Vec<String> {
         self.prompts.iter().map(|prompt| self.template.replace("{}", prompt)).collect()
     }
 
-    /// The place of the prompt in each text.
+    /// The byte range of the prompt in each text.
     pub fn parts(&self) -> Vec<Range<usize>> {
         let begin = self.template.find("{}").unwrap_or(0);
         self.prompts.iter().map(|prompt| begin..begin + prompt.len()).collect()

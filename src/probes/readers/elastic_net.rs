@@ -1,8 +1,7 @@
 //! Elastic net: ridge with an additional penalty on absolute weights, which sets some weights to exactly 0.
 //!
-//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`. With the means of products `G =
-//! XᵀX / n` and
-//! `c = Xᵀy / n`, the best value of one weight with all others fixed is
+//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`. With the means of products
+//! `G = XᵀX / n` and `c = Xᵀy / n`, the best value of one weight with all others fixed is
 //! `w_j = S(c_j − Σ_{k≠j} G_jk w_k, λ/2) / (G_jj + λ/2)`, where `S(z, t) = sign(z) max(|z| − t, 0)`. Sweeps over
 //! the columns repeat this until the duality gap, which bounds the distance from the minimum, is small. A step
 //! costs `O(d)`, whatever the number of rows.
