@@ -1,4 +1,4 @@
-//! `mappa chat`: a conversation with a model, in the turns of its chat template.
+//! `mappa chat`: a conversation with a model through its chat template.
 
 use super::decoding::Tokens;
 use super::model_flags::ModelFlags;
@@ -10,12 +10,12 @@ use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 
-/// Tokens of an answer where no number is asked for.
+/// Default number of tokens of an answer.
 const ANSWER: usize = 512;
 
 /// Talk with a model that has a chat template: each line is a turn.
 ///
-/// /new begins another conversation, /quit ends. Lines may come from a pipe as well.
+/// /new starts a new conversation, /quit ends the program. Lines may also come from a pipe.
 ///
 /// Examples:
 ///   mappa chat --model SmolLM2-135M-Instruct.Q4_1.gguf
@@ -25,7 +25,7 @@ const ANSWER: usize = 512;
 pub(super) struct Chat {
     #[command(flatten)]
     model: ModelFlags,
-    /// A system message, before the conversation begins.
+    /// A system message at the start of the conversation.
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     #[command(flatten)]
@@ -37,7 +37,7 @@ impl Chat {
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if !model.tokenizer.has_chat_template() {
-            let expected = "one with a chat template; `mappa generate` continues plain text";
+            let expected = "a model with a chat template; `mappa generate` continues plain text";
             return Err(Error::invalid("model to chat with", &model.name, expected));
         }
         model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;

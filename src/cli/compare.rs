@@ -1,4 +1,4 @@
-//! `mappa probe compare` and `mappa probe geometry`: analyses of probes that were fitted before.
+//! `mappa probe compare` and `mappa probe geometry`: analyses of saved probes.
 
 use super::probing_flags::at_least_two;
 use super::table::print_columns;
@@ -29,10 +29,10 @@ impl Analysis {
 
 /// Compare two layers, prompts or models: paired differences with their intervals.
 ///
-/// A and B are folders of probes, MODEL/DATASET/PROMPT, and perhaps a hook point after @; without one, the
+/// A and B are folders of probes, MODEL/DATASET/PROMPT, optionally followed by @ and a hook point. The default is the
 /// layer with the best leave-one-out R² on training entities. Both sides must have the same test entities.
-/// Another layer is predicted again from the activations, which must still exist.
-/// Both sides are resampled together, so that entities that are hard or easy for both cancel.
+/// For any other layer, predictions are computed again from the activations, which must still exist.
+/// Both sides use the same resamples, so that errors common to both cancel.
 ///
 /// Examples:
 ///   mappa probe compare atlas/art/empty atlas/art/empty@embed                what the blocks add
@@ -41,22 +41,22 @@ impl Analysis {
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Compare {
-    /// The first, whose scores come with a plus.
+    /// The first side; the differences are A minus B.
     #[arg(value_name = "A")]
     a: String,
-    /// The second, whose scores are taken off.
+    /// The second side.
     #[arg(value_name = "B")]
     b: String,
-    /// Draw whole groups instead of single entities.
+    /// Resample whole groups instead of single entities.
     #[arg(long)]
     by_group: bool,
-    /// Bootstrap resamples of each interval.
+    /// Number of bootstrap resamples of each interval.
     #[arg(long, default_value_t = 1000, value_parser = at_least_two())]
     resamples: usize,
-    /// Seeds the resamples.
+    /// Seed of the resamples.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Write the rows as CSV as well.
+    /// Also write the rows to this CSV file.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 }
@@ -75,7 +75,7 @@ impl Compare {
             &["metric", "target", "A", "B", "A - B", "95 % interval", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
         );
-        println!("\n* zero lies outside the interval. Both sides are drawn alike, on test entities.");
+        println!("\n** zero lies outside the interval. Both sides use the same resamples of test entities.");
         if let Some(file) = &self.csv {
             save_rows(file, &rows)?;
             println!("rows: {}", file.display());
@@ -100,24 +100,24 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 
 /// Show the geometry of probes: principal components, and angles between probes.
 ///
-/// Writes into geometry/ beside the probes of each dataset: participation.csv (the number of principal components of the
-/// stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
-/// probes of layers, of latitude and longitude, and of this dataset and the others). docs/neurons.md says how
-/// to read them.
+/// Writes into geometry/ in the probe folder of each dataset: participation.csv (the number of principal components
+/// of the stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
+/// probes of two layers, of two targets, and of two datasets). docs/neurons.md explains
+/// how to read them.
 ///
 /// Examples:
 ///   mappa probe geometry --dataset world_place --dataset us_place   is north the same direction in both?
-///   mappa probe geometry --model pythia-160m --prompt coords        all datasets that were probed so
+///   mappa probe geometry --model pythia-160m --prompt coords        all datasets probed with this prompt
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct GeometryFlags {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several. Default: all that were probed.
+    /// Datasets; repeat for several. Default: all probed datasets.
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
-    /// The folder of the prompt's results.
+    /// The last folder of the results' path: the prompt's name.
     #[arg(long, default_value = "empty")]
     prompt: String,
 }
@@ -147,7 +147,7 @@ fn print(Geometry { dataset, participation, targets, .. }: &Geometry) {
         })
         .collect();
     print_columns(
-        &["layer", "target", "components of the stream", "of the reading", "cosine of targets"],
+        &["layer", "target", "components of the stream", "of the prediction", "cosine of targets"],
         &rows,
     );
 }

@@ -1,4 +1,4 @@
-//! `mappa datasets`: lists, checks against another source, and imports.
+//! `mappa datasets`: lists datasets, checks them against another source, and imports files.
 
 use super::importing::{ImportFile, Pull};
 use super::observer::TerminalObserver;
@@ -9,7 +9,7 @@ use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// List the datasets, check them against other files, or bring new ones into the lab.
+/// List the datasets, check them against other files, or import new ones into the lab.
 #[derive(Args)]
 pub(super) struct Datasets {
     #[command(subcommand)]
@@ -22,7 +22,7 @@ enum Command {
     List,
     /// Check the bundled datasets against files of the same names in another folder.
     ///
-    /// Every row whose name also stands there must agree: within 0.3 degrees for places (0.02 in New
+    /// Every row whose name is also in the other file must agree: within 0.3 degrees for places (0.02 in New
     /// York), within one year for times; datasets/exceptions.csv lists the known exceptions.
     ///
     /// Example: mappa datasets check --against path/to/entity_datasets
@@ -62,7 +62,7 @@ fn list(lab: &Lab) -> Result<()> {
         let groups = dataset.group_columns.join(", ");
         println!("{name:<20} {:>6} {n_test:>6}  {target:<8} {groups}", dataset.entities.len());
     }
-    println!("\nnext: mappa extract --dataset world_place   (or your own: mappa datasets import FILE)");
+    println!("\nnext: mappa extract --dataset world_place   (or your own data: mappa datasets import FILE)");
     Ok(())
 }
 
@@ -110,7 +110,7 @@ fn check(lab: &Lab, against: &Path) -> Result<()> {
         (_, n) => Err(Error::invalid(
             "facts",
             format!("{n} unexplained differences"),
-            "rows that agree, or a reason in datasets/exceptions.csv",
+            "rows that agree, or an entry with a reason in datasets/exceptions.csv",
         )),
     }
 }

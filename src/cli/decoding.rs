@@ -1,4 +1,4 @@
-//! Decoding: the flags that choose tokens, and texts as they are generated.
+//! Decoding: the flags that choose tokens, and the display of generated texts.
 
 use super::terminal;
 use clap::Args;
@@ -9,10 +9,10 @@ use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-/// Tokens that steering and `mappa generate` write where nothing is asked for.
+/// Default number of tokens for steering and `mappa generate`.
 const FEW: usize = 24;
 
-/// The choice of tokens: how many, how bold, and what ends a text.
+/// Flags of the decoding: number of tokens, sampling, and stop strings.
 #[derive(Args, Clone)]
 pub(super) struct Tokens {
     /// Number of tokens to generate [default: 24, in a conversation 512].
@@ -21,44 +21,44 @@ pub(super) struct Tokens {
     /// Sample at this temperature; 0 takes the most probable token.
     #[arg(long, default_value_t = 0.0)]
     temperature: f64,
-    /// Sample from this many most probable tokens.
+    /// Sample only from this number of most probable tokens.
     #[arg(long)]
     top_k: Option<usize>,
-    /// Share of probability mass to sample from.
+    /// Sample only from the most probable tokens that together have this probability mass.
     #[arg(long, default_value_t = 1.0)]
     top_p: f64,
-    /// Make tokens that stood before less probable; 1 is none, 1.2 is much.
+    /// Make tokens that occurred before less probable; 1 has no effect, 1.2 is strong.
     #[arg(long, default_value_t = 1.0)]
     repetition_penalty: f64,
-    /// Seeds the sampling.
+    /// Seed of the sampling.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// End a text before this string; may be given more than once.
+    /// End a text before this string; repeat for several.
     #[arg(long, value_name = "STRING")]
     stop: Vec<String>,
-    /// Say how many tokens a second were written, the prompt's pass not counted.
+    /// Print the number of generated tokens per second, without the time for the prompt.
     #[arg(long)]
     time: bool,
 }
 
-/// The choice of tokens, and how texts are shown.
+/// Flags of the decoding and of the display of texts.
 #[derive(Args, Clone)]
 pub(super) struct How {
     #[command(flatten)]
     pub tokens: Tokens,
-    /// Number of texts to write.
+    /// Number of texts to generate.
     #[arg(long, default_value_t = 1)]
     pub samples: usize,
     /// Put the prompt in the user's turn of the model's chat template.
     #[arg(long)]
     pub chat: bool,
-    /// Show tokens as they come, one text after the other, instead of side by side.
+    /// Show tokens as they are generated, one text after the other, instead of two finished texts side by side.
     #[arg(long)]
     pub stream: bool,
 }
 
 impl How {
-    /// A prompt as the model is given it.
+    /// The encoded prompt, inside the chat template if requested.
     pub(super) fn framed(&self, model: &Model, prompt: &str) -> Result<EncodedPrompt> {
         if let Some(note) = model.tokenizer.doubled_bos(prompt) {
             terminal::note(&note);
@@ -66,9 +66,9 @@ impl How {
         model.tokenizer.encode_prompt(prompt, 0..prompt.len())
     }
 
-    /// The texts that follow a prompt; `shown` sees the pieces of the first as they come.
+    /// Generates the continuations of a prompt; `shown` receives the pieces of the first text as they are generated.
     ///
-    /// Samples share the prompt's nodes, so that it is computed once.
+    /// Samples share the prompt's nodes, so that the prompt is computed once.
     pub(super) fn texts(
         &self,
         model: &Model,
@@ -82,7 +82,7 @@ impl How {
 }
 
 impl Tokens {
-    /// The same choice with another number of tokens where none is asked for.
+    /// Sets the default number of tokens.
     pub(super) fn usually(self, n: usize) -> Tokens {
         Tokens { tokens: Some(self.tokens.unwrap_or(n)), ..self }
     }
@@ -99,7 +99,8 @@ impl Tokens {
             .until_end(model.tokenizer.end_tokens())
     }
 
-    /// The texts that follow the nodes of a forest; `shown` sees the pieces of the first as they come.
+    /// Generates texts that follow the nodes of a forest; `shown` receives the pieces of the first text as they are
+    /// generated.
     pub(super) fn texts(
         &self,
         model: &Model,
@@ -150,7 +151,7 @@ impl Tokens {
     }
 }
 
-/// Shows a steered text while it is written.
+/// Shows a steered text while it is generated.
 pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
     let mut show = |piece: &str| {

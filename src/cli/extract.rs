@@ -1,4 +1,4 @@
-//! `mappa extract`: activations of each entity, at every layer.
+//! `mappa extract`: activations of each entity at every layer.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -18,13 +18,13 @@ use std::path::PathBuf;
 
 /// Record every layer's residual stream at each entity's last token, or at other hook points and tokens.
 ///
-/// Writes one safetensors file a hook point, [n_entities, d_model] in dataset order, with spans.csv (each
-/// row's number in the dataset, its tokens, and the place that was read), checksums.csv and card.json, into
-/// activations/MODEL/DATASET/PROMPT. Other tokens or numbers than the usual have a folder of their own, such
-/// as PROMPT.mean_text.f16; other hook points are added to those that are there.
+/// Writes one safetensors file per hook point, [n_entities, d_model] in dataset order, with spans.csv (each
+/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv and card.json, into
+/// activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
+/// as PROMPT.mean_text.f16; new hook points are added to the existing ones.
 ///
-/// Nothing that is done is lost: after Ctrl-C (exit code 130), a kill or a full disk the same command goes
-/// on, and ends with the same bytes.
+/// No finished work is lost: after Ctrl-C (exit code 130), a kill or a full disk, the same command
+/// resumes, and the result has the same bytes.
 ///
 /// Examples:
 ///   mappa extract --model path/to/pythia-160m --dataset world_place.csv --prompt "Where is {}"
@@ -34,10 +34,10 @@ use std::path::PathBuf;
 ///   mappa extract --dataset nyc_place --prompts prompts.toml
 ///   mappa extract --dataset art --hook-points "embed,blocks.*.hook_resid_post,blocks.{3,5}.mlp.hook_post"
 ///   mappa extract --dataset art --read mean --over text --store f16
-///   mappa extract --dataset art --read every          a row a token; spans.csv has first_row and n_rows
-///   mappa extract --dataset art --shard 2/4           on one of four machines, then on one of them:
-///   mappa extract --dataset art --merge               the same bytes as one run; needs no weights
-///   mappa extract --dataset art --verify              reads all files again: ok, changed or missing
+///   mappa extract --dataset art --read every          one row per token; spans.csv has first_row and n_rows
+///   mappa extract --dataset art --shard 2/4           on one of four machines; at the end, on one of them:
+///   mappa extract --dataset art --merge               the same bytes as a single run; needs no weights
+///   mappa extract --dataset art --verify              checks all files: ok, changed or missing
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Extract {
@@ -48,28 +48,28 @@ pub(super) struct Extract {
     dataset: String,
     #[command(flatten)]
     texts: PromptFlags,
-    /// Several prompts, one after the other: a TOML file with lines such as where = "Where is {}?".
+    /// A file of several prompts, extracted one after the other: TOML lines such as where = "Where is {}?".
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
-    /// Show the first N texts with their tokens and the token that would be read, and texts without one;
-    /// nothing is extracted, and no weights are read.
+    /// Show the first N texts with their tokens and the token that would be recorded, and the texts without such a
+    /// token; extracts nothing and loads no weights.
     #[arg(long, value_name = "N")]
     show_texts: Option<usize>,
     #[command(flatten)]
     points: PointFlags,
     #[command(flatten)]
     tokens: TokenFlags,
-    /// Do one of n parts of the entities, i/n with i from 1 on; --merge puts them together.
+    /// Extract one of n parts of the entities: i/n, where i runs from 1 to n; --merge joins the parts.
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
-    /// Put the shards together; reads no weights.
+    /// Join the shards; loads no weights.
     #[arg(long, conflicts_with = "verify")]
     merge: bool,
-    /// Check the files against their checksums; reads no weights. Exit code 1 if one is not as it was.
+    /// Check the files against their checksums; loads no weights. Exit code 1 if a file has changed or is missing.
     #[arg(long)]
     verify: bool,
-    /// Distinct tokens in one pass [default: what suits the model]. The last bit of a number may depend
-    /// on it, so a store cannot be resumed with another; it is here for tests.
+    /// Number of distinct tokens per pass [default: chosen for the model]. The last bit of a number may depend
+    /// on it, so a store cannot be resumed with another value; meant for tests.
     #[arg(long = "group-nodes", value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     batch_tokens: Option<u32>,
 }
@@ -90,7 +90,7 @@ impl Extract {
         if self.merge {
             return all.iter().try_for_each(|texts| self.merge(lab, texts, &dataset));
         }
-        // A prompt that does not suit the dataset is known before the first weights are read.
+        // Refuses a prompt that does not suit the dataset before any weights are read.
         all.iter().try_for_each(|texts| texts.prompt(&dataset)?.texts(&dataset).map(drop))?;
         if let Some(n) = self.show_texts {
             let outline = ModelInfo::of(&find_model(lab, &self.model.name, observer)?)?;
@@ -133,7 +133,7 @@ impl Extract {
         Ok(())
     }
 
-    /// The store that the flags name, without the model.
+    /// The store that the flags name; loads no model.
     fn store(&self, lab: &Lab, texts: &Prompting, dataset: &Dataset) -> Result<ActivationStore> {
         let folder = self.settings(texts.clone()).recording().folder(&texts.folder()?);
         lab.activations(&self.model.settings().folder_name(lab)?, &dataset.name, &folder)
@@ -167,11 +167,11 @@ impl Extract {
         })?;
         bar.finish_and_clear();
         if n_bad > 0 {
-            let expected = "files as they were written; move these away and run the same command without \
-                            --verify: it records them again";
+            let expected = "unchanged files; move these away and run the same command without \
+                            --verify, which extracts them again";
             return Err(Error::bad_file(
                 store.place(),
-                format!("{n_bad} of {n} files that are not"),
+                format!("{n_bad} of {n} files changed or missing"),
                 expected,
             ));
         }
@@ -179,7 +179,7 @@ impl Extract {
         Ok(())
     }
 
-    /// The next command, or how the rows are laid out.
+    /// A suggestion of the next command, or an explanation of the rows.
     fn next_step(&self, lab: &Lab, settings: &ExtractionSettings) -> String {
         let dataset = suggest::quoted(&self.dataset);
         let (texts, tokens) = (prompt_flags::flags_of(&settings.prompting), token_flags::flags_of(settings));
@@ -187,9 +187,9 @@ impl Extract {
         let command = |verb, more| suggest::command(lab, &self.model.flags(), verb, &format!("{rest}{more}"));
         match (self.shard, settings.read) {
             (Some(shard), _) => {
-                format!("when all {} are done, {}", shard.of(), command("extract", " --merge"))
+                format!("when all {} shards are done, {}", shard.of(), command("extract", " --merge"))
             }
-            (None, Pooling::Every) => "spans.csv says which rows are whose (first_row, n_rows)".into(),
+            (None, Pooling::Every) => "spans.csv gives the rows of each entity (first_row, n_rows)".into(),
             (None, _) => command("probe", ""),
         }
     }

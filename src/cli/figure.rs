@@ -1,4 +1,4 @@
-//! `mappa figure`: the figures of saved rows, drawn again.
+//! `mappa figure`: draws figures again from saved rows.
 
 use super::observer::TerminalObserver;
 use clap::Args;
@@ -10,9 +10,9 @@ use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 
-/// Draw figures again from saved rows; nothing is computed.
+/// Draw figures again from saved rows, without computing any results.
 ///
-/// Figures of datasets are saved in figures/MODEL/PROMPT; those of a sweep lie beside its rows, in steering/MODEL/NAME.
+/// Figures of datasets are saved in figures/MODEL/PROMPT; those of a sweep in the sweep's folder, steering/MODEL/NAME.
 ///
 /// Examples:
 ///   mappa figure --model pythia-160m --dataset world_place
@@ -20,13 +20,13 @@ use mappa::{Error, Result};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Figure {
-    /// The figures; all that have rows by default.
+    /// The names of the figures [default: all figures whose rows are saved].
     #[arg(value_name = "FIGURE", value_parser = names())]
     figures: Vec<String>,
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several. By default every bundled one that has scores, and all sweeps.
+    /// Datasets; repeat for several [default: all bundled datasets with scores, and all sweeps].
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
@@ -50,7 +50,7 @@ impl Figure {
             return Err(Error::invalid(
                 "model",
                 found,
-                "one that was probed; run `mappa probe` or `mappa run` first",
+                "a probed model; run `mappa probe` or `mappa run` first",
             ));
         }
         let (model, figures) = (model.clone(), self.figures.clone());
@@ -66,7 +66,7 @@ impl Figure {
         Ok(())
     }
 
-    /// The folder that the prompt's results lie in.
+    /// The last folder of the results' path.
     fn folder(&self, lab: &Lab, model: &str) -> Result<String> {
         let datasets = BUNDLED.into_iter().chain(self.datasets.iter().map(String::as_str));
         let mut folders = datasets.map(|name| lab.probes(model, name, &self.prompt));
@@ -77,7 +77,7 @@ impl Figure {
     }
 }
 
-/// The names of all figures, each with its content.
+/// The possible names of figures, each with a description.
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(FIGURES.map(|figure| PossibleValue::new(figure.name).help(figure.about)))
 }

@@ -1,4 +1,4 @@
-//! `mappa generate`: plain text of a model.
+//! `mappa generate`: continues a text without any change.
 
 use super::decoding::{How, stream};
 use super::model_flags::ModelFlags;

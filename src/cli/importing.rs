@@ -1,4 +1,4 @@
-//! `mappa datasets import` and `pull`: files as datasets of the lab.
+//! `mappa datasets import` and `pull`: turn files into datasets of the lab.
 
 use super::observer::TerminalObserver;
 use clap::Args;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 /// Make a dataset of the lab from a CSV, TSV, JSON or Parquet file.
 ///
-/// Checks every row, and writes datasets/NAME.csv with a card, datasets/NAME.json: the file's hash, the columns
-/// chosen, what was counted. All columns are kept, so that prompts may name them; in the headings stands what
-/// each is for, such as `population [target: people]`. Then every command takes it as --dataset NAME.
+/// Checks every row, and writes datasets/NAME.csv with a card, datasets/NAME.json: the file's hash, the chosen
+/// columns, and counts of rows. All columns are kept, so that prompts may name them; the headings contain the role
+/// of each column, such as `population [target: people]`. Then every command accepts --dataset NAME.
 ///
-/// Without --target, latitude and longitude (lat; lon, lng or long), or death_year, release_date, pub_date, year,
-/// date or when are looked for. Case and spaces in headings do not matter.
+/// Without --target, the command looks for columns named latitude and longitude (lat; lon, lng or long), or death_year,
+/// release_date, pub_date, year, date or when. Case and spaces in headings do not matter.
 ///
-/// Cells of a .csv file may be set apart by commas, semicolons (with decimal commas), tabs or bars, and stand between
-/// quote signs; a .tsv file has no quoting.
+/// Cells of a .csv file may be separated by commas, semicolons (with decimal commas), tabs or vertical bars, and may be
+/// quoted; a .tsv file has no quoting.
 ///
 /// Examples:
 ///   mappa datasets import cities.csv --target population --unit people --group country
@@ -27,37 +27,38 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct ImportFile {
-    /// The file; its ending gives its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
+    /// The file; its extension gives its format: .csv, .tsv, .jsonl, .ndjson, .json or .parquet.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Name of the dataset [default: the file's name without its ending].
+    /// Name of the dataset [default: the file's name without extension].
     #[arg(long)]
     name: Option<String>,
-    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town, place, person, event, work].
+    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town,
+    /// place, person, event, work].
     #[arg(long, value_name = "COLUMN")]
     entity: Option<String>,
-    /// The column with the number that probes read.
+    /// The column with the number that probes predict.
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
     target: Option<String>,
     /// Unit of the number. With years, the column may hold ISO dates as well.
     #[arg(long, requires = "target")]
     unit: Option<String>,
-    /// The column with degrees north, where the target is a place.
+    /// The column with degrees north, if the target is a place.
     #[arg(long, value_name = "COLUMN", requires = "longitude")]
     latitude: Option<String>,
-    /// The column with degrees east, where the target is a place.
+    /// The column with degrees east, if the target is a place.
     #[arg(long, value_name = "COLUMN", requires = "latitude")]
     longitude: Option<String>,
     /// A column that groups entities; repeat for several. The first serves the centroid baseline.
     #[arg(long = "group", value_name = "COLUMN")]
     groups: Vec<String>,
-    /// The column that marks the test split [default: is_test, else a fifth of the names by their hash].
+    /// The column that marks test entities [default: is_test, otherwise a fifth of the names, chosen by hash].
     #[arg(long, value_name = "COLUMN")]
     test: Option<String>,
-    /// Leave out rows without a name or a target, and count them.
+    /// Skip rows without a name or a target, and report their number.
     #[arg(long)]
     skip_incomplete: bool,
-    /// Write over a dataset of that name in the lab.
+    /// Replace a dataset of the same name in the lab.
     #[arg(long)]
     replace: bool,
 }
@@ -70,7 +71,7 @@ impl ImportFile {
         print_imported(&imported, &saved.0, saved.1);
         let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
         println!("next: {}", suggest::command(lab, "", "probe", &rest));
-        println!("      with --model PATH for another than the bundled model");
+        println!("      with --model PATH for a model other than the bundled one");
         Ok(())
     }
 
@@ -97,8 +98,8 @@ impl ImportFile {
 
 /// Download the paper's six datasets from their authors' repository into the lab.
 ///
-/// Each file is checked against its git hash at the pinned commit, and imported. A download that broke off is
-/// resumed; datasets that are in the lab cost no request.
+/// Each file is checked against its git hash at the pinned commit, and imported. An interrupted download is
+/// resumed; for datasets already in the lab, nothing is requested.
 ///
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]
@@ -108,7 +109,7 @@ pub(super) struct Pull {
     /// Only this dataset; repeat for several. Default: all six.
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
-    /// Another address of the folder with the six CSV files.
+    /// The URL of another folder with the six CSV files.
     #[arg(long, value_name = "URL", default_value = PAPER_ADDRESS, hide_default_value = true)]
     from: String,
 }
@@ -126,7 +127,7 @@ impl Pull {
     }
 }
 
-/// The paper's files by the names of their datasets; all of them for no name.
+/// The paper's files with these dataset names; if `names` is empty, all files.
 fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
     let known = || PAPER_FILES.map(|file| file.name).join(", ");
     let find = |name: &String| {
@@ -136,7 +137,7 @@ fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
     if names.is_empty() { Ok(PAPER_FILES.iter().collect()) } else { names.iter().map(find).collect() }
 }
 
-/// Prints a dataset that was downloaded, or found.
+/// Prints the outcome for one requested dataset.
 pub(super) fn print_pulled(pulled: &Pulled) {
     match pulled {
         Pulled::Found(name) => println!("found, pulled before: {name}"),
@@ -144,7 +145,7 @@ pub(super) fn print_pulled(pulled: &Pulled) {
     }
 }
 
-/// Prints the file of an import, and the rows that were left out.
+/// Prints the file of an import, and the number of skipped rows.
 fn print_imported(imported: &Imported, file: &Path, is_new: bool) {
     let dataset = &imported.dataset;
     let n_test = dataset.entities.iter().filter(|entity| entity.is_test).count();
@@ -161,7 +162,7 @@ fn print_imported(imported: &Imported, file: &Path, is_new: bool) {
         println!("left out: {} rows without a name or a target", imported.n_left_out);
     }
     if imported.n_repeated > 0 {
-        println!("note: {} rows have a name that stood in a row before", imported.n_repeated);
+        println!("note: {} rows repeat a name of an earlier row", imported.n_repeated);
     }
     imported.notes.iter().for_each(|note| println!("{note}"));
 }

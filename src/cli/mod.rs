@@ -1,11 +1,12 @@
-//! The command line: one file a subcommand, each with its own flags.
+//! The command line: one file per subcommand, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `compare`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands
-//! - `datasets`, `models`: lists and checks; `importing` brings files into the lab
+//! - `run`, `extract`, `probe`, `compare`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`:
+//!   commands
+//! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `probe_flags`: flags that commands share
-//! - `decoding`: the flags that choose tokens, and texts as they are generated
-//! - `observer`: progress and notes on the terminal; `stopping` is Ctrl-C, `pace` the time left
-//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: lines on standard error
+//! - `decoding`: the flags that choose tokens, and the display of generated texts
+//! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
+//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
 
 mod chat;
 mod compare;
@@ -40,7 +41,8 @@ use mappa::lab::Lab;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A probing lab for language models: finds where a model keeps where and when, and writes it back.
+/// A probing lab for language models: finds how a model represents places and times, and steers it along these
+/// directions.
 ///
 /// Without a command, runs the bundled experiment: bundled model, six bundled datasets, no network.
 #[derive(Parser)]
@@ -56,7 +58,7 @@ use std::process::ExitCode;
   mappa generate --prompt "Vienna is in""#
 )]
 struct Cli {
-    /// The lab: the folder under which all artefacts lie.
+    /// The lab: the folder for all artefacts.
     #[arg(long, global = true, default_value = ".", value_name = "DIR")]
     lab: PathBuf,
     #[command(subcommand)]
@@ -84,7 +86,7 @@ pub(crate) fn main() -> ExitCode {
     terminal::end_well_without_output();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,
-        // Help is no error; a flag that is wrong is one that the user can mend.
+        // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
             _ = answer.print();
             return ExitCode::from(u8::from(answer.use_stderr()));
@@ -121,11 +123,11 @@ mod tests {
     use mappa::lab::Experiment;
     use std::path::Path;
 
-    /// Flags that say what is done with one store or one machine, and are no settings.
+    /// Flags of actions on one store or one machine; they are not settings of an experiment.
     const ACTIONS: [&str; 8] =
         ["lab", "help", "version", "show-texts", "shard", "merge", "verify", "group-nodes"];
 
-    /// The long flags of a command, by the names of its parents and its own.
+    /// The long flags of a command; `path` has the names of its parents and its own name.
     fn flags(path: &[&str]) -> Vec<String> {
         let mut command = Cli::command();
         for name in path {
@@ -135,7 +137,7 @@ mod tests {
         longs.filter(|long| !ACTIONS.contains(long)).map(String::from).collect()
     }
 
-    /// True if a text of an experiment has no unknown key, whatever else is wrong with it.
+    /// Returns true if the text of an experiment has no unknown key, even if it has other errors.
     fn is_known(text: &str) -> bool {
         match Experiment::parse(Path::new("x.toml"), text) {
             Ok(_) => true,

@@ -7,22 +7,24 @@ use mappa::artefact::folder_name;
 use mappa::lab::{Lab, ModelSettings, suggest};
 use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, Model, Precision};
 
-/// The model, the numbers its weights are held in, and its device.
+/// The model, its data types and its device.
 #[derive(Args)]
 pub(super) struct ModelFlags {
     /// A model's name, folder, GGUF file, or hub name such as EleutherAI/pythia-160m[@revision].
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
-    /// The model's name in folders and rows of results [default: that of its folder or file].
+    /// The model's name in folders and result rows [default: the name of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     pub model_name: Option<String>,
-    /// Numbers that weights are held in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
+    /// otherwise f32].
     #[arg(long, value_name = "DTYPE")]
     pub dtype: Option<Precision>,
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as
+    /// llama.cpp).
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     pub compute: Compute,
 }
@@ -44,7 +46,7 @@ impl ModelFlags {
         self.settings().open(lab, observer)
     }
 
-    /// The flags that are not the default, as they are written.
+    /// The flags with values that are not the default, as text.
     pub(super) fn flags(&self) -> String {
         suggest::flags(&self.settings())
     }

@@ -1,4 +1,4 @@
-//! `mappa models`: lists, a model's properties, and downloads from the hub.
+//! `mappa models`: lists models, shows a model's properties, and downloads models from the hub.
 
 use super::observer::TerminalObserver;
 use super::table;
@@ -14,7 +14,7 @@ use mappa::results::parse_rows;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// List the models, look into one, download one, or see which families are read.
+/// List the models, inspect one, download one, or list the supported families.
 #[derive(Args)]
 pub(super) struct Models {
     #[command(subcommand)]
@@ -25,21 +25,21 @@ pub(super) struct Models {
 enum Command {
     /// List the bundled model and those in the lab.
     List,
-    /// Download a model from the Hugging Face hub into the cache that Python shares, or find it there.
+    /// Download a model from the Hugging Face hub into the cache shared with Python, unless the cache has it.
     ///
-    /// HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python.
-    /// A download that broke off is resumed.
+    /// HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE have the same meaning as in Python.
+    /// An interrupted download is resumed.
     ///
     /// Example: mappa models pull EleutherAI/pythia-160m@step3000
     Pull {
         /// The repo as org/name, or org/name@revision for a branch, a tag or a commit.
         repo: String,
     },
-    /// Show a model's family, its choices, its size, the memory it needs and its hook points.
+    /// Show a model's family, architecture, size, required memory and hook points.
     ///
     /// Example: mappa models inspect atlas
     Inspect(Inspect),
-    /// Print the names of the hook points that are extracted and probed, one a line; for scripts.
+    /// Print the names of the hook points that are extracted and probed, one name per line, for scripts.
     ///
     /// Examples: mappa models hook-points atlas
     ///           mappa models hook-points atlas --hook-points "blocks.*.mlp.hook_post"
@@ -50,7 +50,7 @@ enum Command {
         #[command(flatten)]
         points: PointFlags,
     },
-    /// Show every family that is read, its choices, and how far it is from transformers, as measured.
+    /// Show every supported family, its architecture, and its measured difference from transformers.
     Families,
 }
 
@@ -58,10 +58,11 @@ enum Command {
 struct Inspect {
     /// A model's name, folder or hub name.
     model: String,
-    /// Numbers of the weights, for the memory: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Data type of the weights, for the required memory: f32, f16, bf16, or auto (as stored) [default: auto for a
+    /// GGUF file, otherwise f32].
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
-    /// In which numbers blocks would multiply: f32, bf16 (whose blocks then lie in bf16), or q8.
+    /// Data type of the blocks' matrix products: f32, bf16 (then the blocks' weights are held in bf16), or q8.
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     compute: Compute,
 }
@@ -90,30 +91,30 @@ impl Models {
 fn list(lab: &Lab) {
     println!("{BUNDLED_MODEL}   (bundled)");
     let entries = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
-    // Of a folder with several GGUF models, each is asked for by its path.
+    // Models in a folder of several GGUF files are addressed by path.
     let models = entries.filter_map(|entry| Location::find(lab.root(), &entry.path().to_string_lossy()).ok());
     let lines = models.map(|location| match &location {
         Location::Folder { path, .. } | Location::Gguf(path) => (location.name(), path.display().to_string()),
         Location::Bundled => (location.name(), String::new()),
     });
-    // The parts of one model are one line.
+    // A set, so that the parts of one model give one line.
     for (name, path) in lines.collect::<BTreeSet<_>>() {
         println!("{name}   {path}");
     }
     println!("\nA Hugging Face folder or a GGUF file works as well: --model PATH.");
-    println!("`mappa models families` shows which families are read.");
+    println!("`mappa models families` shows the supported families.");
 }
 
 fn pull(repo: &RepoId) -> Result<()> {
     let found = pull_model(repo, &mut TerminalObserver::default())?;
-    // Only the folder goes to stdout, so that a script can take it.
+    // Only the folder goes to standard output, so that a script can use it.
     println!("{}", found.folder.display());
     eprintln!("commit {}", found.commit);
     eprintln!("next: mappa models inspect {repo}\n      mappa probe --model {repo} --dataset world_place");
     Ok(())
 }
 
-/// One line a family: its checkpoints' largest error, and the choices of each.
+/// Prints one line per checkpoint of each family: its largest error and its architecture.
 fn families() -> Result<()> {
     let rows: Vec<Measured> = parse_rows(Path::new("families"), MEASURED.as_bytes())?;
     let lines = rows.iter().map(|row| {
@@ -122,13 +123,15 @@ fn families() -> Result<()> {
     });
     let heads = ["family", "checkpoint", "error", "transformers", "choices of the checkpoint"];
     table::print_columns(&heads, &lines.collect::<Vec<_>>());
-    println!("\nerror: largest difference to transformers over all layers and the logits of several texts,");
+    println!(
+        "\nerror: largest difference from transformers over all layers and the logits of several texts,"
+    );
     println!("relative to the largest value, in f32 (allowed: 5e-5; `cargo test --test it families`).");
     Ok(())
 }
 
 impl Inspect {
-    /// Reads no weights, so that a model which does not fit can be looked into.
+    /// Runs the command; loads no weights, so that a model too large for the memory can be inspected.
     fn run(&self, lab: &Lab) -> Result<()> {
         let location = find_model(lab, &self.model, &mut TerminalObserver::default())?;
         let outline = ModelInfo::of(&location)?;
@@ -166,7 +169,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 * 1e-6)
 }
 
-/// The types of the matrices in the file, with how much of it each takes.
+/// The types of the matrices in the file, with their sizes.
 fn type_words(stored: &StoredTypes) -> String {
     let words = stored.iter().map(|(name, bytes)| format!("{} in {name}", megabytes(*bytes)));
     words.collect::<Vec<_>>().join(", ")

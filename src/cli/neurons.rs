@@ -1,4 +1,4 @@
-//! `mappa neurons`: MLP neurons that follow a target, and the loss without them.
+//! `mappa neurons`: MLP neurons that correlate with a target, and the losses without them.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -13,23 +13,24 @@ use mappa::lab::{
 };
 use mappa::results::{AblationRow, NeuronRow};
 
-/// A number by which neurons are sorted.
+/// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
-/// The neurons that are listed: a name, their number, and the order.
+/// The listed neurons: a name of the list, its length, and its sort key.
 const LISTED: [(&str, usize, By); 3] = [
     ("correlation", 8, |row| row.rho),
     ("input", 3, |row| row.input_cosine),
     ("output", 3, |row| row.output_cosine),
 ];
 
-/// Find MLP neurons that follow a target, hold them at their mean, and measure what the probe and the model lose.
+/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the losses of the probe and
+/// the model.
 ///
 /// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
-/// Spearman's rank correlation, its probability by chance, and that adjusted for all neurons (Benjamini and Hochberg).
-/// Cosines compare the neuron's input and output weights with the probes of the stream. Then the k neurons that
-/// correlate most, those whose weights align most, and random ones of the same blocks are held at their mean, and the
-/// probe's R² on test entities and the model's loss on entity texts and on control sentences are measured again.
-/// Fits probes first where that is not done.
+/// Spearman's rank correlation, its p-value, and the p-value adjusted for all neurons (Benjamini and Hochberg).
+/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds at
+/// their mean (mean ablation) the k neurons that correlate most, the k neurons whose weights align most, and k
+/// random neurons of the same blocks, and measures again the probe's R² on test entities and the model's loss on
+/// entity texts and on control sentences. Fits missing probes first.
 ///
 /// Examples:
 ///   mappa neurons --dataset world_place --top 20
@@ -44,16 +45,16 @@ pub(super) struct Neurons {
     dataset: String,
     #[command(flatten)]
     texts: PromptFlags,
-    /// Number of neurons that are held; at most half of a block's, so that as many random ones are left.
+    /// Number of neurons to hold at their mean; at most half of a block's neurons, so that as many random ones remain.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
-    /// Number of random choices for comparison.
+    /// Number of random sets of neurons, for comparison.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Seeds the probes, as in `mappa probe`.
+    /// Seed of the probes, as in `mappa probe`.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Bootstrap resamples of the probes' intervals, as in `mappa probe`.
+    /// Number of bootstrap resamples of the probes' intervals, as in `mappa probe`.
     #[arg(long, default_value_t = 500, value_parser = at_least_two())]
     resamples: usize,
 }
@@ -78,7 +79,7 @@ impl Neurons {
             print_units(rows, target);
             print_ablations(ablations, target);
         }
-        println!("\nunits, ablations: {}", folder.display());
+        println!("\nneurons, ablations: {}", folder.display());
         let mut canvas = Canvas { folder: lab.figures(&model.name, &probes.results), observer };
         for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
             println!("figure: {}", file.display());
@@ -90,7 +91,10 @@ impl Neurons {
 fn print_units(rows: &[NeuronRow], target: &str) {
     let mut of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
     let sure = of_target.iter().filter(|row| row.q < 0.01).count();
-    println!("\n{target}: {sure} of {} units follow it (at most 1 % of them falsely)", of_target.len());
+    println!(
+        "\n{target}: {sure} of {} neurons correlate with it (false discovery rate at most 1 %)",
+        of_target.len()
+    );
     let cells = |first_by: &str, row: &NeuronRow| {
         let (rho, q) = (format!("{:+.3}", row.rho), format!("{:.1e}", row.q));
         let (input, output) = (format!("{:+.2}", row.input_cosine), format!("{:+.2}", row.output_cosine));
@@ -101,7 +105,7 @@ fn print_units(rows: &[NeuronRow], target: &str) {
         of_target.sort_by(|a, b| by(b).abs().total_cmp(&by(a).abs()));
         listed.extend(of_target.iter().take(n).map(|row| cells(first_by, row)));
     }
-    let heads = ["first by", "layer", "unit", "rank correlation", "q", "input cosine", "output cosine"];
+    let heads = ["first by", "layer", "neuron", "rank correlation", "q", "input cosine", "output cosine"];
     print_columns(&heads, &listed);
 }
 
@@ -109,13 +113,13 @@ fn print_ablations(rows: &[AblationRow], target: &str) {
     let of_target: Vec<&AblationRow> = rows.iter().filter(|row| row.target == target).collect();
     let Some(plain) = of_target.iter().find(|row| row.units == "none") else { return };
     println!(
-        "\n{target} read at {}: R² {:.3} as it is; with units held at their mean:",
+        "\n{target} predicted at {}: R² {:.3} unchanged; with neurons held at their mean:",
         plain.hook_point, plain.r2
     );
     let cells = |row: &&&AblationRow| {
         let name = if row.units == "random" { format!("random {}", row.seed) } else { row.units.clone() };
         let change = |now: f64, before: f64| match now - before {
-            // A model that does not generate has no loss.
+            // A model that cannot generate text has no loss.
             change if change.is_nan() => "–".into(),
             change => format!("{change:+.3}"),
         };
@@ -129,5 +133,5 @@ fn print_ablations(rows: &[AblationRow], target: &str) {
     };
     let rows: Vec<Vec<String>> =
         of_target.iter().filter(|row| row.units != "none").map(|row| cells(&row)).collect();
-    print_columns(&["units", "k", "change of R²", "of the loss on entities", "on control sentences"], &rows);
+    print_columns(&["held", "k", "change of R²", "of the loss on entities", "on control sentences"], &rows);
 }

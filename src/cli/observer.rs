@@ -7,19 +7,19 @@ use mappa::progress::{Observer, Progress, ProgressUnit};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-/// Shows one bar a stage, prints lines above it, and stops the work at the first Ctrl-C.
+/// Shows one progress bar per stage, prints lines above it, and stops the work at the first Ctrl-C.
 ///
-/// Signals are listened to from the first time a stage asks whether to stop, until that stage is complete: while nothing
-/// asks, Ctrl-C ends the program as it does any other.
+/// Listens to signals from the first `should_stop` of a stage until that stage is complete. At all other times, Ctrl-C
+/// ends the program at once.
 #[derive(Default)]
 pub(super) struct TerminalObserver {
     bar: Option<(String, ProgressBar)>,
-    /// The last line of progress in a log.
+    /// The time of the last progress line in a log.
     logged: Option<Instant>,
     stopping: RefCell<Option<Stopping>>,
 }
 
-/// Time between lines of progress where no bar can be drawn, as in the log of a job.
+/// Time between progress lines where no bar can be drawn, as in the log of a cluster job.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
 impl TerminalObserver {
@@ -42,7 +42,7 @@ impl TerminalObserver {
         &self.bar.get_or_insert_with(begin).1
     }
 
-    /// Prints a line now and then where no bar can be drawn.
+    /// Prints a progress line every [`LOG_EVERY`] if no bar can be drawn.
     fn log(&mut self, progress: &Progress, is_hidden: bool) {
         let Progress { stage, done, total, detail, .. } = progress;
         let since = self.logged.get_or_insert_with(Instant::now);
@@ -53,7 +53,7 @@ impl TerminalObserver {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     fn finish(&mut self) {
         if let Some((_, bar)) = self.bar.take() {
             bar.finish_and_clear();
@@ -81,7 +81,7 @@ impl Observer for TerminalObserver {
         if progress.total > 0 && progress.done >= progress.total {
             match progress.unit {
                 ProgressUnit::Count => self.finish(),
-                // A file that was downloaded stays on the screen.
+                // The bar of a downloaded file stays on the screen.
                 ProgressUnit::Bytes => self.bar.take().iter().for_each(|(_, bar)| bar.finish()),
             }
             self.stopping.take();

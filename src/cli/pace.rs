@@ -1,39 +1,39 @@
-//! The rate of work and the time left, as a progress bar shows them: unknown until some work was done, then the mean
-//! since the bar began, so that neither jumps.
+//! The rate of work and the time left, for progress bars: unknown until some work is done, then from the mean rate
+//! since the start of the bar, so that the numbers do not jump.
 
 use indicatif::{HumanDuration, ProgressState};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A mark for what is not known yet.
+/// A placeholder for an unknown value.
 const UNKNOWN: &str = "–";
-/// The least time of work before a rate is shown.
+/// Minimum time of work before a rate is shown.
 const SETTLED: Duration = Duration::from_secs(1);
 
-/// The positions of a bar that were seen.
+/// The observed positions of a bar.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     first: (Instant, u64),
-    /// When it last moved, and to where.
+    /// The time and the position of its last move.
     last: (Instant, u64),
 }
 
 impl Seen {
-    /// Units of work a second, up to the last move.
+    /// Units of work per second, up to the last move.
     fn rate(&self) -> Option<f64> {
         let (took, n) = (self.last.0.duration_since(self.first.0), self.last.1.checked_sub(self.first.1)?);
         (took >= SETTLED && n > 0).then(|| n as f64 / took.as_secs_f64())
     }
 
-    /// The time that the rest takes at that rate, from now on.
+    /// The time from now until `n` units are done, at that rate.
     fn left(&self, n: u64, now: Instant) -> Option<Duration> {
         let whole = Duration::try_from_secs_f64(n.saturating_sub(self.last.1) as f64 / self.rate()?).ok()?;
         Some(whole.saturating_sub(now.duration_since(self.last.0)))
     }
 }
 
-/// A bar's pace, shared by its fields.
+/// A bar's pace, shared by the bar's text fields.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pace(Arc<Mutex<Option<Seen>>>);
 
@@ -50,7 +50,7 @@ impl Pace {
 
     /// Writes the time left.
     pub(super) fn write_left(&self, state: &ProgressState, to: &mut dyn Write) {
-        let n = state.len().filter(|n| *n > 0); // 0 where it is not known yet how much there is
+        let n = state.len().filter(|n| *n > 0); // 0 while the total is unknown
         let left = n.and_then(|n| self.seen(state.pos()).left(n, Instant::now()));
         _ = match left {
             Some(left) => write!(to, "{}", short(left)),
@@ -83,14 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_told_until_work_was_seen_and_waiting_does_not_stretch_the_rest() {
+    fn no_rate_is_shown_before_any_work_and_waiting_does_not_increase_the_time_left() {
         let begin = Instant::now();
         let at = |seconds: f64, n: u64| (begin + Duration::from_secs_f64(seconds), n);
         let unmoved = Seen { first: at(0.0, 40), last: at(0.0, 40) };
         assert_eq!((unmoved.rate(), unmoved.left(100, at(60.0, 0).0)), (None, None));
         let hasty = Seen { last: at(0.2, 90), ..unmoved };
         assert_eq!(hasty.rate(), None);
-        // Twenty of sixty in ten seconds: what was there before says nothing about the rate.
+        // Twenty units in ten seconds: units done by an earlier run do not count for the rate.
         let half = Seen { last: at(10.0, 60), ..unmoved };
         assert_eq!(half.rate(), Some(2.0));
         assert_eq!(half.left(100, at(10.0, 0).0), Some(Duration::from_secs(20)));

@@ -17,25 +17,25 @@ use mappa::lab::{
 };
 use std::collections::HashMap;
 
-/// Fit probes at every layer and score them beside their baselines.
+/// Fit probes at every layer and score them together with baselines.
 ///
-/// Extracts first where that is not done. Each score has baselines: a ridge on the names alone, the mean of the
-/// entity's group, the embedding, an untrained model of the same shape, the model with its weights shuffled,
+/// Extracts missing activations first. Each score has baselines: a ridge on the names alone, the mean of the
+/// entity's group, the embedding, an untrained model of the same shape, the model with shuffled weights, and
 /// shuffled targets. docs/probes.md explains each score, split and baseline.
 ///
-/// With --hook-points, fits some layers and saves each as a part, so that many machines can share the
-/// work; when all parts exist, --merge writes the files of one run, byte for byte.
+/// With --hook-points, fits only these layers and saves each as a part, so that many machines can share the
+/// work; when all parts exist, --merge writes the same files, byte for byte, as a single run.
 ///
 /// Examples:
 ///   mappa probe --model path/to/pythia-160m --dataset world_place
-///   mappa probe --dataset world_place --split group:country       each country in turn is held out
-///   mappa probe --dataset us_place --split blocks:5               parts of the map are held out
-///   mappa probe --train us_place --test world_place               trained on the one, tested on the other
-///   mappa probe --dataset art --method ols,pca,elastic-net        other methods beside the ridge probe
+///   mappa probe --dataset world_place --split group:country       holds out each country in turn
+///   mappa probe --dataset us_place --split blocks:5               holds out blocks of the map
+///   mappa probe --train us_place --test world_place               trains on one, tests on the other
+///   mappa probe --dataset art --method ols,pca,elastic-net        methods in addition to the ridge probe
 ///   mappa probe --dataset world_place --classes continent --method logistic,mean-difference
 ///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
-///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another, then on one:
-///   mappa probe --dataset art --merge                                              the same bytes as one run
+///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another; at the end, on one:
+///   mappa probe --dataset art --merge                                              the same bytes as a single run
 #[derive(Args)]
 #[command(verbatim_doc_comment, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 pub(super) struct ProbeCommand {
@@ -52,16 +52,16 @@ pub(super) struct ProbeCommand {
     tokens: TokenFlags,
     #[command(flatten)]
     probing: ProbingFlags,
-    /// Fit only these of the hook points, by name or glob, with commas between several, as parts that
-    /// --merge puts together.
+    /// Fit only these hook points, by name or glob, separated by commas, as parts that
+    /// --merge joins.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "merge")]
     hook_points: Vec<String>,
-    /// Put the parts of all hook points into the files that one run would write.
+    /// Join the parts of all hook points into the same files as a single run.
     #[arg(long)]
     merge: bool,
 }
 
-/// The share of the greatest squared distance that a suggested target has at least.
+/// Minimum squared distance of a suggested target, as a share of the greatest squared distance.
 const FAR_ENOUGH: f64 = 0.1;
 
 impl ProbeCommand {
@@ -93,7 +93,7 @@ impl ProbeCommand {
         match report.best.r2 {
             r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &report, job.extraction.dataset())),
             _ => println!(
-                "Nothing of the target is read on the test rows, so that there is nothing to steer along."
+                "The probe does not predict the target on the test rows, so it gives no direction to steer."
             ),
         }
         Ok(())
@@ -116,12 +116,12 @@ impl ProbeCommand {
         table::print_others(&all);
         table::print_curves(&all);
         if has_paper_metrics {
-            println!("\npaper_… scores take longitude for latitude, as the paper's reference code does.");
+            println!("\npaper_… scores swap longitude and latitude, as the paper's reference code does.");
         }
         Ok(())
     }
 
-    /// A command that steers a text about a test entity towards the target of another, far from it.
+    /// A command that steers a text about one test entity towards the target of another, distant one.
     fn steer(&self, lab: &Lab, report: &ProbeReport, dataset: &Dataset) -> String {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
@@ -135,7 +135,7 @@ impl ProbeCommand {
             let both = a.target.values().into_iter().zip(b.target.values());
             both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
         };
-        // The first that is far enough, as the farthest of all is mostly a place that nobody knows.
+        // The first that is far enough, because the farthest is often an unknown place.
         let to = from.and_then(|from| {
             let farthest = unique().map(|entity| far(from, entity)).fold(0.0, f64::max);
             unique().find(|entity| far(from, entity) >= FAR_ENOUGH * farthest)
@@ -152,12 +152,12 @@ impl ProbeCommand {
         suggest::command(lab, &self.model.flags(), "steer", &rest)
     }
 
-    /// The dataset, which is required where there is no subcommand.
+    /// The dataset, which clap requires if there is no subcommand.
     fn dataset(&self) -> &str {
         self.dataset.as_deref().unwrap_or_default()
     }
 
-    /// Fits some hook points, and prints where their parts lie.
+    /// Fits the given hook points, and prints the folder of their parts.
     fn fit_parts(&self, job: &ProbingJob, observer: &mut TerminalObserver) -> Result<()> {
         let all = job.extraction.points();
         let points = HookPoint::choose(&self.hook_points.join(","), &all)?;
@@ -167,7 +167,7 @@ impl ProbeCommand {
         };
         points.iter().for_each(|point| println!("{how}: {point}"));
         println!("parts: {}", job.parts()?.root().display());
-        println!("next: mappa probe --merge, when all {} hook points are there", all.len());
+        println!("next: mappa probe --merge, when all {} hook points have parts", all.len());
         Ok(())
     }
 }

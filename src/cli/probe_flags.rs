@@ -4,11 +4,11 @@ use clap::Args;
 use mappa::lab::ProbeChoice;
 use std::path::PathBuf;
 
-/// A choice among saved probes.
+/// A selection of saved probes.
 #[derive(Args)]
 pub(super) struct ProbeFlags {
-    /// The dataset whose probe reads and steers: a name, or the file that was probed
-    /// [default: the first that has probes which read what is asked for].
+    /// The dataset whose probe predicts and steers: a name, or the probed file
+    /// [default: the first dataset with probes of the required target].
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// The folder of probes: a path, or its name below probes/MODEL/DATASET such as where_is or
@@ -18,7 +18,7 @@ pub(super) struct ProbeFlags {
 }
 
 impl ProbeFlags {
-    /// The choice.
+    /// The selection as settings of the lab.
     pub(super) fn settings(&self) -> ProbeChoice {
         ProbeChoice { dataset: self.dataset.clone(), probes: self.probes.clone() }
     }

@@ -1,11 +1,11 @@
-//! The flags of probing: readers, split, penalties, baselines, intervals.
+//! The flags of probing: methods, split, penalties, baselines, intervals.
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use mappa::lab::ProbingSettings;
 use mappa::probes::{CLASSIFIERS, REGRESSORS, SplitPlan};
 
-/// Takes a number of resamples: of fewer than two there is no interval.
+/// Parses a number of resamples; an interval needs at least two.
 pub(super) fn at_least_two() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(2..)
 }
@@ -19,51 +19,51 @@ fn methods_help() -> String {
     )
 }
 
-/// Fitting and scoring of probes.
+/// The fits and scores of probes.
 #[derive(Args)]
 pub(super) struct ProbingFlags {
     #[arg(long = "method", value_name = "NAMES", value_delimiter = ',', help = methods_help())]
     methods: Vec<String>,
-    /// Predict the classes of a column as well, such as country; century and decade follow from years.
+    /// Also predict the classes of a column, such as country; years also have the columns century and decade.
     #[arg(long, value_name = "COLUMN")]
     classes: Option<String>,
-    /// Entities that are held out: is_test (the dataset's own column), random[:SEED] (a fifth), group:COLUMN[:FOLDS]
-    /// (each group in turn, such as group:country or group:century), blocks:DEGREES[:FOLDS] (parts of the map).
+    /// The test entities: is_test (the dataset's own column), random[:SEED] (a fifth), group:COLUMN[:FOLDS]
+    /// (each group in turn, such as group:country or group:century), blocks:DEGREES[:FOLDS] (blocks of the map).
     #[arg(long, default_value_t, value_name = "PLAN")]
     split: SplitPlan,
-    /// Train on this dataset's training entities, and test on the test entities of the other.
+    /// Train on this dataset's training entities, and test on the test entities of --dataset.
     #[arg(long, value_name = "NAME|FILE")]
     train: Option<String>,
-    /// Train on activations under this prompt, and test on those under the other.
+    /// Train on activations with this prompt, and test on activations with --prompt.
     #[arg(long, value_name = "NAME|TEMPLATE")]
     train_prompt: Option<String>,
-    /// Draw intervals over whole groups of a column rather than over entities, such as country.
+    /// Resample whole groups of a column, such as country, instead of single entities.
     #[arg(long, value_name = "COLUMN")]
     cluster: Option<String>,
-    /// Penalties λ to try, as they are: numbers with commas between them, or the paper's (paper, paper-13b,
-    /// paper-70b) [default: half decades of the mean eigenvalue, growing while the best is at an end].
+    /// Penalties λ to try: numbers separated by commas, or the paper's grids (paper, paper-13b,
+    /// paper-70b) [default: half decades times the mean eigenvalue; the grid grows while the best is at an edge].
     #[arg(long, value_name = "NUMBERS|paper")]
     alphas: Option<String>,
-    /// Leave out the baselines: names only, group centroid, untrained and shuffled model, shuffled labels.
+    /// Skip the baselines: names only, group centroid, untrained and shuffled model, shuffled targets.
     #[arg(long)]
     no_baselines: bool,
-    /// Add the distances as the paper's reference code computes them, which takes longitude for latitude.
+    /// Add the distances of the paper's reference code, which swaps longitude and latitude.
     #[arg(long)]
     paper_metrics: bool,
-    /// Distance to a training entity within which a test entity is reported as leaked: km, or the target's unit
-    /// [default: 1 km; a day where years have parts; equal numbers of another kind are no leak].
+    /// Report test entities within this distance of a training entity as leaked: in km, or the target's unit
+    /// [default: 1 km for places, one day for years with fractions, none for other numbers].
     #[arg(long, value_name = "KM|YEARS|UNITS")]
     leak_within: Option<f64>,
-    /// Seeds intervals, shuffled targets, the untrained and the shuffled model, and methods that draw.
+    /// Seed of intervals, shuffled targets, the untrained and the shuffled model, and methods with random draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Bootstrap resamples of each interval.
+    /// Number of bootstrap resamples of each interval.
     #[arg(long, default_value_t = 500, value_parser = at_least_two())]
     resamples: usize,
 }
 
 impl ProbingFlags {
-    /// The settings.
+    /// The flags as settings of the lab.
     pub(super) fn settings(&self) -> ProbingSettings {
         ProbingSettings {
             methods: self.methods.clone(),

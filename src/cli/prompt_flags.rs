@@ -9,36 +9,37 @@ use mappa::tokenizer::{Bos, ChatDate};
 /// The text around each entity.
 #[derive(Args, Debug, Clone)]
 pub(super) struct PromptFlags {
-    /// The text around a name: a template such as "Where is {}?", or one of the paper's prompts by name.
+    /// The text around a name: a template such as "Where is {}?", or the name of a prompt of the paper.
     ///
-    /// In a template, {} or {name} is the entity, {country} or any other column of the dataset what it has
-    /// there, {{ and }} are braces; without a place for the entity it comes last. The activation is read at the
-    /// entity's last token; for works of art that is the title's, in "{creator}'s {title}".
+    /// In a template, {} or {name} is the entity, {country} or any other column is its value for the entity, and
+    /// {{ and }} are braces; without {} or {name}, the entity comes last. The activation is recorded at the
+    /// entity's last token; for works of art, this is the last token of the title, in "{creator}'s {title}".
     ///
     /// The paper's prompts: empty, empty_all_caps, random (ten random tokens; random:7 for seed 7);
     /// coords and where_us for places, where_is and where_nyc for New York; when and when_all_caps for
     /// historical figures; release for artworks; when_w_period, when_wo_period, empty_wo_period for headlines.
     #[arg(long, default_value = "empty", value_name = "NAME|TEMPLATE")]
     pub prompt: String,
-    /// Names as the dataset has them, or as the paper writes them: as-written or paper.
+    /// The spelling of names: as-written (as in the dataset) or paper (as in the paper).
     ///
     /// The paper writes "Athens (Georgia)" and "Athens, Georgia" as "Georgia's Athens", New York's capitals in
-    /// title case, "The Smiths' Girlfriend" without a second s, and headlines with a full stop, which is then read.
+    /// title case, "The Smiths' Girlfriend" without a second s, and headlines with a full stop; the activation is
+    /// then recorded at the full stop.
     #[arg(long, default_value_t, value_name = "WAY")]
     pub names: Names,
-    /// A token such as <s> at the beginning of each text: as-model, always or never.
+    /// A BOS token such as <s> at the beginning of each text: as-model, always or never.
     ///
     /// as-model is what transformers' AutoTokenizer does with the model's folder. With always, a model whose
-    /// tokenizer names no such token gets <|endoftext|>, as the paper does it with Pythia.
+    /// tokenizer has no BOS token gets <|endoftext|>, as in the paper's code for Pythia.
     #[arg(long, default_value_t, value_name = "WHEN")]
     pub bos: Bos,
     /// Put each text in the user's turn of the model's own chat template.
     #[arg(long)]
     pub chat: bool,
-    /// The date for chat templates that ask for one [default: 2024-07-26, so that runs can be repeated].
+    /// The date for chat templates that contain one [default: 2024-07-26, so that runs can be repeated].
     #[arg(long, requires = "chat", value_name = "YYYY-MM-DD")]
     pub chat_date: Option<ChatDate>,
-    /// Leave out entities whose tokens cannot be separated from the rest of the text; unplaced.csv lists them.
+    /// Skip entities whose tokens cannot be separated from the surrounding text; unplaced.csv lists them.
     #[arg(long)]
     pub skip_unplaced: bool,
 }
@@ -58,7 +59,7 @@ impl PromptFlags {
     }
 }
 
-/// The flags of a prompting that are not the default, as they are written.
+/// The flags of prompting settings that are not the default, as text.
 pub(super) fn flags_of(prompting: &Prompting) -> String {
     let usual = Prompting::default();
     let mut flags = String::new();

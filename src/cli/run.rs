@@ -1,4 +1,4 @@
-//! `mappa run`: one experiment from beginning to end.
+//! `mappa run`: runs one experiment from beginning to end.
 
 use super::observer::TerminalObserver;
 use super::{importing, sweep_table, table};
@@ -12,29 +12,31 @@ use mappa::results::{SCORES_FILE, SWEEP_FILE};
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Run the whole line for one experiment: activations, probes, figures, steering.
+/// Run all stages of one experiment: activations, probes, figures, steering.
 ///
 /// Without a file, runs the bundled experiment (bundled model, six bundled datasets, no network).
-/// Finished stages are found again; the same command resumes where it was stopped.
+/// Finished stages are reused; after a stop, the same command resumes.
 ///
 /// Example: mappa run probes/mine.toml --lab results
 #[derive(Args, Default)]
 pub(super) struct Run {
-    /// An experiment file; see probes/atlas.toml for one.
+    /// An experiment file; probes/atlas.toml is an example.
     experiment: Option<PathBuf>,
-    /// Another model than the experiment's: a name, a folder, or a hub name.
+    /// A model in place of the experiment's: a name, a folder, a GGUF file, or a hub name.
     #[arg(long)]
     model: Option<String>,
-    /// The model's name in folders and rows of results [default: that of its folder or file].
+    /// The model's name in folders and result rows [default: the name of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
     model_name: Option<String>,
-    /// Numbers that weights are held in: f32, f16, bf16, or auto (as they are stored); auto for a GGUF file, else f32.
+    /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
+    /// otherwise f32].
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
-    /// Numbers that blocks multiply in: f32, bf16 (AVX-512 BF16), or q8 (8 bits beside quantised weights, as llama.cpp).
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as
+    /// llama.cpp).
     #[arg(long, value_name = "NUMBERS")]
     compute: Option<Compute>,
 }
@@ -51,7 +53,7 @@ impl Run {
         Ok(())
     }
 
-    /// The experiment, with the flags in place of its own values.
+    /// The experiment; flags override the file's values.
     fn experiment(&self) -> Result<Experiment> {
         let mut experiment = match &self.experiment {
             Some(path) => Experiment::load(path)?,
@@ -72,7 +74,7 @@ impl Run {
 fn print_report(report: &Report, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     match report.n_new {
-        0 => println!("All was done before; here it is again ({seconds:.1} s)."),
+        0 => println!("All stages were done before; these are the saved results ({seconds:.1} s)."),
         _ => println!("Done in {seconds:.0} s."),
     }
     let labels = report.labels();
@@ -92,7 +94,8 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     println!("activations {}", lab.join("activations").join(model).display());
     println!("\nTry next:");
     let steers = |kind: TargetKind, rest: &str| {
-        // Only along a probe of that kind, after the middle block, where the bundled model's text follows.
+        // Needs a probe of that kind. After the middle block, because there the bundled model's text follows the
+        // change.
         if report.generates && report.has(&kind) {
             let rest = format!("{rest} --layer {}", report.n_layers / 2);
             println!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));
@@ -101,7 +104,7 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     steers(TargetKind::Place, "--prompt Nairobi --toward lat=35,lon=139");
     steers(TargetKind::Year, "--prompt 'Plutarch is from the age of' --toward year=1500");
     println!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
-    println!("  mappa models families       which of them are read");
+    println!("  mappa models families       the supported families");
 }
 
 /// Prints a sweep: texts at each dose for one layer, the recommendation for several.
@@ -115,7 +118,7 @@ fn print_sweep(sweep: &SweepReport) {
     };
     let Some(prompt) = settings.texts().first().cloned() else { return };
     println!(
-        "\nSteering \"{prompt}\" along {} after block {layer} (dose, reading at the last layer, text):",
+        "\nSteering \"{prompt}\" along {} after block {layer} (dose, prediction at the last layer, text):",
         settings.target
     );
     let last = rows.iter().map(|r| r.read_layer).max();

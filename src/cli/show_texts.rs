@@ -1,4 +1,4 @@
-//! Texts as the model is given them, with their tokens and the token that is read.
+//! Shows the model's input texts, with their tokens and the recorded token.
 
 use super::observer::TerminalObserver;
 use mappa::Result;
@@ -8,10 +8,10 @@ use mappa::lab::Prompting;
 use mappa::model::{AttentionDirection, ModelInfo};
 use mappa::tokenizer::Tokenizer;
 
-/// The number of entities without a place that are listed.
+/// Maximum number of listed entities without tokens of their own.
 const MOST_UNPLACED: usize = 20;
 
-/// Prints the first texts of a dataset, and the entities without a place in theirs.
+/// Prints the first texts of a dataset, and the entities without tokens of their own in their texts.
 pub(super) fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n: usize) -> Result<()> {
     let prompt = texts.prompt(dataset)?;
     let tokenizer = texts.tokenizer(outline.tokenizer.clone(), &mut TerminalObserver::default())?;
@@ -45,7 +45,7 @@ pub(super) fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n:
     Ok(())
 }
 
-/// The tokens as the vocabulary spells them, the entity's in brackets.
+/// The tokens as in the vocabulary, the entity's tokens in brackets.
 fn marked(tokenizer: &Tokenizer, span: &Span) -> String {
     let token = |(i, id): (usize, &u32)| {
         let open = if i == span.first { "[" } else { "" };
@@ -69,7 +69,7 @@ fn report(unplaced: &[Unplaced], dataset: &Dataset) {
     if unplaced.is_empty() {
         return;
     }
-    println!("\n{} of {} entities have no place in their texts:", unplaced.len(), dataset.entities.len());
+    println!("\n{} of {} entities have no tokens of their own:", unplaced.len(), dataset.entities.len());
     for Unplaced { row, name, text, problem, .. } in unplaced.iter().take(MOST_UNPLACED) {
         println!("  row {row}: {name:?} in {text:?}: {problem}");
     }

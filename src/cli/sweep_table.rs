@@ -1,4 +1,4 @@
-//! Sweeps on the screen: effects by layer and dose, and the recommendation.
+//! Tables of sweeps: effects by layer and dose, and the recommendation.
 
 use mappa::results::{SweepPoint, SweepRow};
 use mappa::steering::{points, recommend};
@@ -22,7 +22,7 @@ pub(super) fn print_points(rows: &[SweepRow]) {
     }
 }
 
-/// Prints the layer and dose with the most effect within a budget of divergence.
+/// Prints the layer and dose with the largest effect whose KL divergence is within the budget.
 pub(super) fn print_recommendation(rows: &[SweepRow], budget: f64) {
     match recommend(rows, budget) {
         Some(best) => {
@@ -37,10 +37,10 @@ pub(super) fn print_recommendation(rows: &[SweepRow], budget: f64) {
             let steered = |p: &&SweepPoint| p.direction != "random" && p.dose != 0.0;
             match points.iter().filter(steered).any(|p| p.kl <= budget) {
                 true => println!(
-                    "no dose within {budget} nats moves the {of}: take larger ones, other layers or prompts"
+                    "no dose within {budget} nats moves the {of}: try larger doses, other layers or prompts"
                 ),
                 false => {
-                    println!("no dose stays within {budget} nats: take smaller ones, or a larger --budget");
+                    println!("no dose stays within {budget} nats: try smaller doses, or a larger --budget");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Result tables and small curves in characters, on stdout.
+//! Result tables and small text curves on standard output.
 
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
@@ -8,7 +8,7 @@ use mappa::results::{
     UNTRAINED,
 };
 
-/// A whole number in groups of three digits.
+/// Formats a whole number in groups of three digits.
 pub(super) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let group = |(at, digit): (usize, char)| {
@@ -18,7 +18,7 @@ pub(super) fn grouped(n: usize) -> String {
     digits.chars().enumerate().flat_map(group).collect()
 }
 
-/// Prints rows under their heads, each column as wide as it needs to be.
+/// Prints rows under their heads; each column is as wide as its widest cell.
 pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -34,7 +34,7 @@ pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| print(row));
 }
 
-/// Prints one line a dataset: the best layer, its score, its baselines, its error in km or years.
+/// Prints one line per dataset: the best layer, its score, its baselines, its error in km or years.
 pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     println!();
     let wide = widest(datasets);
@@ -74,13 +74,13 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     print_warnings(datasets);
     println!(
         "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
-         weights, labels: the same probe on the model with its weights shuffled, and on shuffled labels.\n\
-         oracle: the mean of the entity's true group (country, occupation, …), which no probe of a name has; a bound, \
+         weights, labels: the same probe on the model with shuffled weights, and on shuffled targets.\n\
+         oracle: the mean of the entity's true group (country, occupation, …), unknown to a probe; a bound, \
          not a baseline."
     );
 }
 
-/// Prints the other readers at the layer that the ridge probe chose, each beside its own baselines.
+/// Prints the other methods at the ridge probe's best layer, each with its own baselines.
 pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
@@ -114,7 +114,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
         };
         let lines: Vec<Vec<String>> = others.map(line).collect();
         if !lines.is_empty() {
-            println!("\n{dataset}, other readers at {point}:");
+            println!("\n{dataset}, other methods at {point}:");
             let heads = [
                 "method",
                 "score",
@@ -131,22 +131,23 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     }
 }
 
-/// Says where reading the names does better than the probe, and what an R² below zero means.
+/// Prints a warning if the names-only baseline is better than the probe, and explains an R² below zero.
 fn print_warnings(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, BestLayer { point, r2: probe, .. }) = (&report.scores, report.best);
         let names = test_r2(rows, NAMES_ONLY, None).map(|row| row.value);
         if let Some(names) = names.filter(|names| *names >= probe) {
             println!(
-                "{dataset}: reading the names alone ({names:.2}) does better than the probe ({probe:.2})."
+                "{dataset}: the names-only baseline ({names:.2}) is better than the probe ({probe:.2})."
             );
         }
         if probe < 0.0 {
             let r = ScoreKey::test(RIDGE, "pearson", MEAN).at(rows, Some(point)).map(|r| r.value);
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
             println!(
-                "{dataset}: an R² below 0 is worse than always reading the test rows' own mean. A probe keeps the mean and \
-                 the spread of its training set, so that one trained elsewhere may be far off though its order is right.{order}"
+                "{dataset}: an R² below 0 is worse than always predicting the mean of the test rows. A probe keeps \
+                 the mean and the spread of its training set, so on other data it may be far off even if the order \
+                 is right.{order}"
             );
         }
     }
@@ -164,7 +165,7 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
     rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
 }
 
-/// The width of the column of names.
+/// The width of the column of datasets.
 fn widest(datasets: &[(String, &ProbeReport)]) -> usize {
     datasets.iter().map(|(dataset, _)| dataset.chars().count()).max().unwrap_or(0).max(18)
 }
@@ -174,7 +175,7 @@ pub(super) fn print_curves(datasets: &[(String, &ProbeReport)]) {
     let curves =
         || datasets.iter().flat_map(|(_, one)| [RIDGE, UNTRAINED].map(|method| curve(&one.scores, method)));
     let most = curves().flatten().fold(0.0, f64::max);
-    // In steps of a twentieth, so that curves of two runs are drawn alike where they are alike.
+    // Rounded up to a twentieth, so that similar curves of two runs have the same scale.
     let top = ((most * 20.0).ceil() / 20.0).clamp(0.05, 1.0);
     println!("\nTest R² from embed to the last layer (each block from 0 to {top:.2}), probe and untrained:");
     let wide = widest(datasets);
@@ -184,7 +185,7 @@ pub(super) fn print_curves(datasets: &[(String, &ProbeReport)]) {
     }
 }
 
-/// The test R² at each hook point.
+/// The test R² of a method at each hook point.
 fn curve(rows: &[ScoreRow], method: &str) -> Vec<f64> {
     ScoreKey::test_r2(method).all(rows).map(|r| r.value).collect()
 }

@@ -14,7 +14,7 @@ pub(super) fn bar(title: &str, n: u64) -> ProgressBar {
     bar_from(title, n, 0)
 }
 
-/// A progress bar over work of which an earlier run did a part, which says nothing about the rate of this one.
+/// A progress bar over work that an earlier run has partly done; that part does not count for the rate.
 pub(super) fn bar_from(title: &str, n: u64, done: u64) -> ProgressBar {
     styled(title, n, done, "{prefix:<28} {bar:28} {pos}/{len} {rate}, {left} left {msg}")
 }
@@ -35,13 +35,13 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
     bar
 }
 
-/// A sign of life where it is not known how much is to be done.
+/// A spinner for work of unknown size.
 pub(super) fn spinner(title: &str) -> ProgressBar {
     styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
-/// Lets the program end quietly when nobody reads its output any more, as under `| head`, and with one line when its
-/// output cannot be written.
+/// Makes the program end silently when the reader of its output has closed, as with `| head`, and with a one-line error
+/// when its output cannot be written.
 pub(super) fn end_well_without_output() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -50,7 +50,7 @@ pub(super) fn end_well_without_output() {
             std::process::exit(0);
         }
         if let Some(problem) = text.strip_prefix("failed printing to ") {
-            // Standard error may be as full.
+            // Writing to standard error may fail as well.
             _ = writeln!(std::io::stderr(), "error: cannot write to {problem}");
             std::process::exit(1);
         }
@@ -58,7 +58,7 @@ pub(super) fn end_well_without_output() {
     }));
 }
 
-/// Prints what a user should know of a result, once however often it comes up.
+/// Prints a note about a result; repeated notes are printed once.
 pub(super) fn note(text: &str) {
     once(&format!("note: {text}"));
 }
@@ -71,7 +71,7 @@ pub(super) fn once(line: &str) {
     }
 }
 
-/// Prints an error and what caused it.
+/// Prints an error with its causes.
 pub(super) fn print_error(error: &mappa::Error) {
     match error {
         mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => eprintln!("{error}"),

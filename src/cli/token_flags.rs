@@ -4,16 +4,16 @@ use clap::Args;
 use mappa::activations::{Pooling, StoredDtype, TokenScope};
 use mappa::lab::{ExtractionSettings, Prompting};
 
-/// Tokens, pooling, and stored numbers.
+/// Tokens, pooling, and data type.
 #[derive(Args)]
 pub(super) struct TokenFlags {
-    /// Pooling of the tokens: last, first, mean, max, or every (a row each).
+    /// Pooling of the tokens: last, first, mean, max, or every (one row per token).
     #[arg(long, default_value = "last", value_name = "TOKENS")]
     read: Pooling,
-    /// The tokens of the entity, or of the whole text; BOS and other special tokens are none of these.
+    /// The tokens to pool: of the entity, or of the whole text; BOS and other special tokens are excluded.
     #[arg(long, default_value = "entity", value_name = "entity|text")]
     over: TokenScope,
-    /// The numbers that are stored: f32, f16 or bf16. A value too large for them is an error.
+    /// Data type of the stored numbers: f32, f16 or bf16. A value too large for it is an error.
     #[arg(long, default_value = "f32", value_name = "DTYPE")]
     store: StoredDtype,
 }
@@ -21,7 +21,7 @@ pub(super) struct TokenFlags {
 /// Hook points to record.
 #[derive(Args)]
 pub(super) struct PointFlags {
-    /// Hook points by name or glob, with commas between several; `mappa models inspect` lists them
+    /// Hook points by name or glob, separated by commas; `mappa models inspect` lists them
     /// [default: embed and every blocks.*.hook_resid_post].
     #[arg(long = "hook-points", value_name = "NAMES|GLOBS")]
     globs: Vec<String>,
@@ -42,7 +42,7 @@ impl TokenFlags {
     }
 }
 
-/// The flags of tokens that are not the default, as they are written.
+/// The flags of tokens that are not the default, as text.
 pub(super) fn flags_of(settings: &ExtractionSettings) -> String {
     let usual = ExtractionSettings::default();
     let mut flags = String::new();

@@ -1,4 +1,4 @@
-//! `mappa train`: the bundled teaching model, made again from the bundled datasets.
+//! `mappa train`: trains a small teaching model, such as the bundled one, from the bundled datasets.
 
 use super::observer::TerminalObserver;
 use super::terminal;
@@ -17,16 +17,16 @@ use std::time::Instant;
 /// Train a small teaching model on relations between the entities of the datasets.
 ///
 /// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
-/// or a date), trains a tokenizer and a Llama-shaped model on it, and leaves a Hugging Face folder in
-/// models/NAME. Checkpoints lie beside it: the same command resumes where it was stopped.
+/// or a date), trains a tokenizer and a Llama-shaped model on it, and writes a Hugging Face folder,
+/// models/NAME. Checkpoints are saved next to it: after a stop, the same command resumes.
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
 pub(super) struct Train {
-    /// The folder in models/ that the model is written to.
+    /// The name of the model's folder in models/.
     #[arg(long, default_value = "my-atlas")]
     name: String,
-    /// Go on from the weights and the tokenizer of a trained model instead of random weights.
+    /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
     /// Datasets to write sentences about; repeat for several, or one for more sentences about it.
@@ -57,7 +57,7 @@ pub(super) struct Train {
     /// The highest learning rate.
     #[arg(long, default_value_t = 2e-3)]
     rate: f32,
-    /// Seeds the corpus and the first weights.
+    /// Seed of the corpus and of the initial weights.
     #[arg(long, default_value_t = 5)]
     seed: u64,
     /// Steps between checkpoints.
@@ -79,7 +79,7 @@ impl Train {
             return Err(Error::invalid(
                 format!("dataset {}", small.name),
                 found,
-                "at least 3, to compare one with two",
+                "at least 3 entities, to compare one with two others",
             ));
         }
         let card = self.card(&datasets)?;
@@ -145,7 +145,7 @@ impl Train {
         }))
     }
 
-    /// Writes corpus.txt and trains the tokenizer; gives the stanzas as tokens.
+    /// Writes corpus.txt and trains the tokenizer; returns the tokenised stanzas.
     fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
         let stanzas = corpus.stanzas(self.sentences);
@@ -208,7 +208,7 @@ impl Train {
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;
 
-/// A sentence's tokens, with the boundary token at both ends: generation stops where a text ends.
+/// A sentence's tokens with the boundary token at both ends, so that generation learns to stop at the end of a text.
 fn whole_text(tokenizer: &Tokenizer, line: &str) -> Result<Vec<u32>> {
     let mut ids = tokenizer.encode(line)?.ids;
     ids.extend(ids.first().copied());

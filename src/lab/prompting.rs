@@ -214,7 +214,7 @@ mod tests {
             ("", "no prompts"),
             ("a = 1", "`a` without a text"),
             ("\"a-b\" = 'x'", "`a-b`"),
-            ("coords = 'Where is {}'", "the paper's prompts"),
+            ("coords = 'Where is {}'", "a prompt of the paper"),
             ("a = 'x'\na = 'y'", "duplicate key"),
             ("Where is {}", "where = "),
         ] {

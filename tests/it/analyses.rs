@@ -99,7 +99,7 @@ fn sides_that_cannot_be_compared_are_refused_with_the_reason() {
     let compare = |b: &str, parts: &[&str]| refused(mappa(lab, &["probe", "compare", alone, b]), parts);
     compare("atlas/moon/empty", &["atlas/moon/empty", "MODEL/DATASET/PROMPT", "with probes"]);
     compare(&format!("{alone}@blocks.9.hook_resid_post"), &["`blocks.9.hook_resid_post`", "embed", "0 to 5"]);
-    compare(&format!("{alone}@blocks.*.hook_resid_post"), &["6 hook points", "one of them"]);
+    compare(&format!("{alone}@blocks.*.hook_resid_post"), &["6 hook points", "a single hook point"]);
     compare("atlas/headline/empty.alone", &["latitude and longitude in degrees in A", "year in years in B"]);
     compare("atlas/us_place/empty.alone", &["latitude of", "in A where B has", "the same test entities"]);
     let few = mappa(lab, &["probe", "compare", alone, alone, "--resamples", "1"]);
@@ -183,7 +183,9 @@ fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_on
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     let printed = done(mappa(lab, &NEURONS));
-    for part in ["of 2304 units follow it", "rank correlation", "random 1", "of the loss on entities"] {
+    for part in
+        ["of 2304 neurons correlate with it", "rank correlation", "random 1", "of the loss on entities"]
+    {
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
     for (first_by, n) in [("correlation ", 8), ("input ", 3), ("output ", 3)] {

@@ -49,7 +49,7 @@ fn the_bundled_experiment_runs_is_found_again_and_beats_its_baselines() {
     }
     let scores = std::fs::read(lab.path().join("probes/atlas/art/empty/scores.csv")).unwrap();
     let second = mappa(lab.path(), &["run"]);
-    assert!(stdout(&second).contains("All was done before"), "{}", stdout(&second));
+    assert!(stdout(&second).contains("All stages were done before"), "{}", stdout(&second));
     assert_eq!(scores, std::fs::read(lab.path().join("probes/atlas/art/empty/scores.csv")).unwrap());
     steering_is_shown_side_by_side(lab.path());
     another_dataset_under_the_same_name_is_refused(lab.path());

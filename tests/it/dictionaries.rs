@@ -145,7 +145,7 @@ fn a_run_killed_several_times_ends_with_the_dictionary_of_an_uninterrupted_one()
 fn wrong_arguments_are_refused_by_name() {
     let lab = tempfile::tempdir().unwrap();
     for (flags, parts) in [
-        (&["--hook-point", "blocks.*.hook_resid_post"][..], &["--hook-point", "6 of them"][..]),
+        (&["--hook-point", "blocks.*.hook_resid_post"][..], &["--hook-point", "matches 6 hook points"][..]),
         (&["--hook-point", "blocks.9.hook_resid_post"], &["blocks.9"]),
         (&["--hook-point", "embed", "-k", "0"], &["k: found 0", "2048"]),
         (&["--hook-point", "embed", "--held-out", "1"], &["--held-out"]),

@@ -35,7 +35,7 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
 
     let listed =
         mappa(lab, &["features", "list", axes, "--text", text.to_str().unwrap(), "--latents", "4"]).unwrap();
-    for part in ["129 latents (topk, k 12)", "1199 entities", "12.0 on an entity", "country", "⟦"] {
+    for part in ["129 latents (topk, k 12)", "1199 entities", "12.0 per entity", "country", "⟦"] {
         assert!(listed.contains(part), "`{part}` is not in: {listed}");
     }
     let rows = lab.join("features/atlas/axes/world_place/empty");

@@ -317,7 +317,7 @@ fn other_pooling_and_dtypes_have_their_own_folders_and_are_probed() {
     holds(&text(&every.stdout), &["empty.every_entity", "first_row"]);
     let refused = run(lab.path(), &["probe", "--dataset", "nyc_place", "--read", "every"]);
     assert_eq!(refused.status.code(), Some(1));
-    holds(&text(&refused.stderr), &["--read", "one row an entity"]);
+    holds(&text(&refused.stderr), &["--read", "one row per entity"]);
     for (bad, says) in [
         (["--hook-points", "blocks.9.hook_resid_post"], "0 to 5"),
         (["--read", "median"], "last, first, mean, max, every"),

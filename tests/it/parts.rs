@@ -82,7 +82,7 @@ fn merged_hook_points_equal_one_run_byte_for_byte() {
     };
     let left: Vec<Child> = [0, 1, 3, 5].map(|i| start(&names[i])).into_iter().collect();
     left.into_iter().for_each(|mut child| assert!(child.wait().unwrap().success()));
-    refused(apart, &[&FIT, &["--merge"]], &["none for blocks.3.hook_resid_post;", "7 hook points"]);
+    refused(apart, &[&FIT, &["--merge"]], &["no part for blocks.3.hook_resid_post;", "7 hook points"]);
     refused(apart, &[&FIT, &["--seed", "1", "--hook-points", &names[0]]], &["seed", "0, now 1", &names[0]]);
     let part = apart.join(FOLDER).join(".parts").join(&names[0]).join("scores.csv");
     let before = std::fs::metadata(&part).unwrap().modified().unwrap();

@@ -107,9 +107,7 @@ fn other_methods_and_classes_are_scored_and_printed() {
         "paper",
     ];
     let printed = done(lab.path(), &[&SMALL[..], &args].concat());
-    for part in
-        ["other readers at blocks.", "pca-2 ", "accuracy, state_name", "majority", "take longitude for"]
-    {
+    for part in ["other methods at blocks.", "pca-2 ", "accuracy, state_name", "majority", "swap longitude"] {
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
     let folder = "us_place/empty.with_ols+pca+elastic-net+sphere+logistic+mean-difference.classes_state_name.alphas_paper.paper_metrics";

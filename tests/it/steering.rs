@@ -136,7 +136,7 @@ fn wrong_input_gets_its_error() {
     let mut deeper = mappa::probes::ProbeSet::new(probes.about.clone());
     deeper.insert(HookPoint::ResidPost(9), probes.get(three).unwrap().clone());
     deeper.save(&file).unwrap();
-    refused(lab.path(), &args, &["blocks.9.hook_resid_post", "no such place"]);
+    refused(lab.path(), &args, &["blocks.9.hook_resid_post", "no such hook point"]);
     probes.about.model = "other".into();
     probes.save(&file).unwrap();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "3"]), &["`other`", "`atlas`"]);

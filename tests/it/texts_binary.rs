@@ -107,7 +107,7 @@ fn texts_are_shown_and_nothing_is_written() {
     assert!(!shown.contains("row 3"), "{shown}");
     let (shown, _) = done(&mappa(lab.path(), &[&args[..], &["{}, {country}"]].concat()));
     assert!(
-        shown.contains("2 of 10 entities have no place") && shown.contains("row 5: \"Tunis\""),
+        shown.contains("2 of 10 entities have no tokens of their own") && shown.contains("row 5: \"Tunis\""),
         "{shown}"
     );
     assert!(!lab.path().join("activations").exists());

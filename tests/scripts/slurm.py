@@ -350,8 +350,8 @@ def requeued_while_running(check, options, folder):
 
 
 def went_on(log):
-    """From how many groups the last start went on, as its log says."""
-    found = re.findall(r"(\d+) groups", log.split("start 2")[-1])
+    """The number of batches that the last start kept, from its log."""
+    found = re.findall(r"(\d+) batches", log.split("start 2")[-1])
     return int(found[0]) if found else None
 
 

@@ -1,12 +1,12 @@
-//! Groups that latents tell, as cells of a table.
+//! Matches of latents and groups, as cells of a table.
 
 use mappa::results::LatentGroupRow;
 
-/// The heads of the cells of [`cells_of`].
+/// The column heads for [`cells_of`].
 pub(super) const HEADS: [&str; 8] =
     ["group", "F1 train", "test: n", "precision", "recall", "F1", "average precision", "by chance"];
 
-/// A match as cells of a table.
+/// The cells of one match.
 pub(super) fn cells_of(row: &LatentGroupRow) -> Vec<String> {
     let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
     let share = row.share.map_or("–".into(), |share| format!("{share:.3}"));

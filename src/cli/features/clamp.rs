@@ -1,4 +1,4 @@
-//! `mappa features clamp`: the names that come out when latents are clamped.
+//! `mappa features clamp`: the effect of clamped latents on the probability of names.
 
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
@@ -9,13 +9,14 @@ use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_group
 use mappa::results::ClampRow;
 use mappa::steering::TokenChoice;
 
-/// Clamp latents that stand for a group, and measure whether its name comes out, and no other's.
+/// Clamp latents that match a group, and measure whether the text names this group and no other.
 ///
-/// Latents and groups are chosen on training entities: the best F1 of each group, the best groups first. The prompts
-/// are about test entities of other groups. Each latent is clamped to multiples of its greatest activation on the
-/// dataset. Measured are the log-probability of every group's name after the prompt, the group that the text names
-/// first, and the divergence of the next token. For comparison, the directions of random other latents that are active
-/// on the dataset are added, as long as the clamp moves a row on which the latent is silent. Rows are saved in
+/// Latents and groups are chosen on training entities: for each group the latent with the best F1, best groups first.
+/// The prompts are about test entities of other groups. Each latent is clamped to multiples of its greatest activation
+/// on the dataset. The command measures the log-probability of every group's name after the prompt, the group that the
+/// text names first, and the KL divergence of the next token. For comparison, it adds the directions of other, randomly
+/// chosen latents that are active on the dataset, scaled to the length of the clamped latent's change on a row where
+/// that latent was inactive. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
 ///
 /// Examples:
@@ -26,10 +27,11 @@ use mappa::steering::TokenChoice;
 pub(super) struct Clamp {
     #[command(flatten)]
     source: Source,
-    /// The text that is continued about each entity.
+    /// The template of the prompts; {} is the entity's name.
     #[arg(long, default_value = "{} is in", value_name = "TEMPLATE")]
     template: String,
-    /// Groups with fewer training entities are not clamped; their names are measured all the same.
+    /// Minimum number of training entities of a group; smaller groups are not clamped, but their names are still
+    /// measured.
     #[arg(long, default_value_t = 8, value_name = "N")]
     smallest: usize,
     /// Number of groups whose latents are clamped.
@@ -38,13 +40,13 @@ pub(super) struct Clamp {
     /// Clamped values, in multiples of the greatest activation.
     #[arg(long, value_delimiter = ',', default_value = "1,2,4")]
     times: Vec<f64>,
-    /// Number of test entities whose texts are continued.
+    /// Number of test entities to write prompts about.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     prompts: u32,
     /// Number of random latents for comparison.
     #[arg(long, default_value_t = 10)]
     random: usize,
-    /// The tokens that are changed.
+    /// The tokens to change.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
     /// Number of tokens to generate.
@@ -80,8 +82,8 @@ impl Clamp {
 
     fn print(&self, listing: &Listing, ClampReport { best, rows, .. }: &ClampReport) {
         println!(
-            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: mean \
-             of {} units",
+            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: \
+             mean of {} latents",
             rows[0].n_prompts, self.template, self.random
         );
         let mut table = Vec::new();
@@ -131,7 +133,7 @@ impl Clamp {
         self.print_means(rows);
     }
 
-    /// Prints the mean effect over the groups, of the clamped and of random latents.
+    /// Prints the mean effect over the groups, for clamped and for random latents.
     fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {
@@ -141,8 +143,8 @@ impl Clamp {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
                 println!(
-                    "{times}x, {way:<6}: the group's own name raised most of all in {} of {}; own name {:+.2}, others \
-                     {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
+                    "{times}x, {way:<6}: the group's own name gained most in {} of {}; own name {:+.2}, \
+                     others {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
                     of.iter().filter(|row| row.rank == 1).count(),
                     of.len(),
                     mean(|row| row.own),

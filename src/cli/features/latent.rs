@@ -1,4 +1,4 @@
-//! One latent in detail: its entities, the groups it tells, the tokens it raises by itself.
+//! One latent in detail: its top entities, the groups it matches, and its logit lens.
 
 use super::super::table::print_columns;
 use super::cells::{HEADS, cells_of};
@@ -6,7 +6,7 @@ use mappa::Result;
 use mappa::lab::{Listing, group_row};
 use mappa::steering::raised_and_lowered;
 
-/// Groups and tokens that are shown.
+/// Number of groups and tokens shown.
 const SHOWN: usize = 6;
 
 /// Prints a latent's entities, groups and tokens.
@@ -31,12 +31,12 @@ pub(super) fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> 
     print_columns(&["activation", "entity", &listing.column, "part"], &rows);
     let of_latent = listing.matches.iter().filter(|found| found.latent == latent).take(SHOWN);
     let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
-    println!("\ngroups it tells: threshold chosen on training entities, measured on test entities");
+    println!("\nmatching groups: threshold chosen on training entities, scores on test entities");
     print_columns(&HEADS, &rows);
     let model = listing.model;
     let writes: Vec<f64> = listing.dictionary.direction(latent).iter().map(|x| f64::from(*x)).collect();
     if model.transformer.generates() && writes.len() == model.spec().d_model {
-        println!("\nby itself, through the final norm and the unembedding");
+        println!("\nlogit lens: the decoder vector through the final norm and the unembedding");
         let (raised, lowered) = raised_and_lowered(&model.transformer, &writes, SHOWN)?;
         for (word, ids) in [("raises", raised), ("lowers", lowered)] {
             let tokens = ids.iter().map(|id| Ok(format!("{:?}", model.tokenizer.spell(&[*id])?)));

@@ -1,4 +1,4 @@
-//! `mappa features list`: latents by the entities they are active on, and the groups they tell.
+//! `mappa features list`: latents, the entities they are active on, and the groups they match.
 
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
@@ -10,14 +10,14 @@ use mappa::results::{LatentTokenRow, TOKENS_FILE, save_rows};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
-/// Entities that a line of the table names.
+/// Number of entities named in a line of the table.
 const NAMED: usize = 3;
 
-/// List the latents of a sparse dictionary by the entities they are active on.
+/// List the latents of a sparse dictionary with the entities they are active on.
 ///
-/// Encodes a dataset's activations at the dictionary's hook point (extracted first where that is not done). For
+/// Encodes a dataset's activations at the dictionary's hook point (extracts them first if they are missing). Shows for
 /// each latent: the share of entities it is active on, its greatest activation, its top entities, and the
-/// group of --column that it tells best. Group and threshold are chosen by F1 on training entities; precision,
+/// group of --column that it matches best. Group and threshold are chosen by F1 on training entities; precision,
 /// recall, F1 and average precision are measured on test entities. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT: units.csv, by_COLUMN.csv, tokens.csv.
 ///
@@ -33,13 +33,13 @@ const NAMED: usize = 3;
 pub(super) struct List {
     #[command(flatten)]
     source: Source,
-    /// Groups with fewer training entities are left out: a latent that fits three may do so by chance.
+    /// Minimum number of training entities of a group; a match with a smaller group may be chance.
     #[arg(long, default_value_t = 5, value_name = "N")]
     smallest: usize,
     /// Show one latent in detail.
     #[arg(long, alias = "unit", value_name = "N")]
     latent: Option<usize>,
-    /// A text whose tokens are encoded as well, to find those on which latents are most active.
+    /// A text file; also lists the tokens of this text on which latents are most active.
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
     /// Number of top entities and tokens of each latent.
@@ -71,7 +71,7 @@ impl List {
         if let (Some(found), Some(file)) = (&tokens, &self.text) {
             save_rows(&listing.folder.join(TOKENS_FILE), &found.rows)?;
             let (n, active) = (found.n_tokens, found.n_active);
-            println!("on the {n} tokens of {}: {active} latents are active on some", file.display());
+            println!("on the {n} tokens of {}: {active} latents are active on at least one", file.display());
         }
         match self.latent {
             Some(latent) => latent::print(&listing, latent, self.top)?,
@@ -84,7 +84,7 @@ impl List {
         Ok(())
     }
 
-    /// Prints a latent's top tokens in their context, or the first of some latents.
+    /// Prints the top tokens of one latent with their context, or the top token of the listed latents.
     fn print_tokens(&self, rows: &[LatentTokenRow]) {
         println!("\ntop tokens in the text");
         let is_shown = |row: &&LatentTokenRow| self.latent.map_or(row.rank == 1, |latent| row.unit == latent);
@@ -115,7 +115,7 @@ impl List {
             })
             .collect();
         println!(
-            "\nlatents by the {} they tell best of {}: chosen on training entities, measured on test entities",
+            "\nlatents by the {} they match best of {}: chosen on training entities, scores on test entities",
             listing.column,
             groups.names().len()
         );
@@ -136,7 +136,7 @@ fn print_summary(listing: &Listing) {
         dictionary.d_in()
     );
     println!(
-        "on the {} entities of {}: {} latents are active on some, {} never; {:.1} on an entity; {:.1} % of the \
+        "on the {} entities of {}: {} latents are active, {} never; {:.1} per entity; {:.1} % of the \
          variance explained",
         active.n_rows(),
         dataset.name,

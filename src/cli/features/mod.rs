@@ -1,8 +1,8 @@
 //! `mappa features`: sparse dictionaries.
 //!
-//! - `list`: the latents by the entities they are active on; `latent` shows one, `cells` are their tables' rows
-//! - `train`: a dictionary of a model's activations
-//! - `clamp`: the names that come out when latents are clamped
+//! - `list`: latents and the entities they are active on; `latent` shows one latent, `cells` formats table rows
+//! - `train`: trains a dictionary on a model's activations
+//! - `clamp`: the effect of clamped latents on the probability of names
 
 mod cells;
 mod clamp;
@@ -47,7 +47,7 @@ impl Features {
     }
 }
 
-/// A dictionary, and the entities its latents are listed on.
+/// Flags of a dictionary and of the dataset to list it on.
 #[derive(clap::Args)]
 pub(super) struct Source {
     /// The dictionary: a SAELens folder or a Gemma Scope .npz.
@@ -63,13 +63,13 @@ pub(super) struct Source {
     /// The dictionary's hook point, if its file does not name it.
     #[arg(long, value_name = "NAME")]
     hook_point: Option<HookPoint>,
-    /// The column whose groups a latent may tell; century, decade and age too for years [default: age for years,
-    /// else the first of the dataset's group columns].
+    /// The column whose groups are matched; for years also century, decade and age [default: age for years,
+    /// otherwise the dataset's first group column].
     #[arg(long)]
     column: Option<String>,
 }
 
-/// A loaded dictionary with its model and the dataset it is listed on.
+/// A loaded dictionary with its model and dataset.
 pub(super) struct Loaded {
     model: Model,
     dictionary: Dictionary,

@@ -1,4 +1,4 @@
-//! `mappa features train`: a sparse dictionary of a model's activations.
+//! `mappa features train`: trains a sparse dictionary on a model's activations.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -11,13 +11,14 @@ use mappa::tokenizer::Bos;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Train a TopK sparse dictionary on the activations of a hook point, at every token of some texts.
+/// Train a TopK sparse dictionary on the activations at a hook point, over every token of a set of texts.
 ///
-/// Writes a SAELens folder (cfg.json, sae_weights.safetensors) with card.json into features/MODEL/NAME. A text's BOS is
-/// no row, and a repeated text counts once. Some texts are held out; the fraction of variance explained (FVE)
-/// is measured on them, beside that of principal components and of a random dictionary.
+/// Writes a SAELens folder (cfg.json, sae_weights.safetensors) with card.json into features/MODEL/NAME. BOS tokens give
+/// no rows, and a repeated text counts once. A share of the texts is held out to measure the fraction of variance
+/// explained (FVE), for comparison also that of principal components and of a random dictionary.
 ///
-/// After Ctrl-C (exit code 130) or a kill the same command resumes from the last checkpoint, to the same bits.
+/// After Ctrl-C (exit code 130) or a kill, the same command resumes from the last checkpoint; the result has the
+/// same bits.
 ///
 /// Examples:
 ///   mappa features train --hook-point blocks.5.hook_resid_post --sentences 24 --latents 2048 -k 16
@@ -31,46 +32,47 @@ pub(super) struct TrainDictionary {
     /// The hook point; `mappa models inspect` lists them.
     #[arg(long, value_name = "NAME")]
     hook_point: String,
-    /// Datasets whose entities are the texts; repeat for several [default: the six bundled ones, without --texts].
+    /// Datasets whose entities give the texts; repeat for several [default: without --texts, the six bundled datasets].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// The texts around a name: templates such as "{} is in", or the paper's prompts by name; repeat for several.
     #[arg(long = "prompt", value_name = "NAME|TEMPLATE", default_value = "empty")]
     prompts: Vec<String>,
-    /// Number of further sentences that begin with each entity and name others, as in the bundled model's corpus.
+    /// Number of additional sentences per entity, which begin with it and name others, as in the bundled model's
+    /// corpus.
     #[arg(long, value_name = "N", default_value_t = 0)]
     sentences: usize,
-    /// A file of texts, one a line; empty lines are none.
+    /// A file of texts, one text per line; empty lines are skipped.
     #[arg(long = "texts", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A token such as <s> at the beginning of each text: as-model, always or never. It is never a row.
+    /// A BOS token such as <s> at the beginning of each text: as-model, always or never. It never gives a row.
     #[arg(long, default_value_t, value_name = "WHEN")]
     bos: Bos,
     /// Number of latents.
     #[arg(long, alias = "units", default_value_t = 2048)]
     latents: usize,
-    /// Number of latents that are active on a row, at most.
+    /// Maximum number of active latents per row.
     #[arg(short, long, default_value_t = 16)]
     k: usize,
     /// Number of passes over the rows.
     #[arg(long, default_value_t = 10)]
     epochs: usize,
-    /// Rows of a step.
+    /// Number of rows per step.
     #[arg(long, default_value_t = 1024)]
     batch: usize,
     /// The highest learning rate.
     #[arg(long, default_value_t = 1e-3)]
     rate: f32,
-    /// A latent that was not active on so many rows is dead, and revived by the auxiliary loss.
+    /// A latent that was not active on this number of successive rows is dead; the auxiliary loss revives it.
     #[arg(long, value_name = "ROWS", default_value_t = 100_000)]
     dead_after: u64,
-    /// Share of texts that is held out.
+    /// Share of held-out texts.
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     held_out: f64,
-    /// GiB of rows that are held in memory; more are computed again in each epoch.
+    /// Memory for rows, in GiB; if all rows do not fit, they are computed again in each epoch.
     #[arg(long, value_name = "GIB", default_value_t = 4.0)]
     memory: f64,
-    /// Seeds the first weights, the order of the rows, the sentences, and the held-out texts.
+    /// Seed of the initial weights, the order of the rows, the sentences, and the held-out texts.
     #[arg(long, default_value_t = 5)]
     seed: u64,
     /// Seconds between checkpoints.
@@ -129,8 +131,8 @@ impl TrainDictionary {
         println!();
         print_columns(&["", "FVE", "L0", "latents active"], &fits.iter().map(line).collect::<Vec<_>>());
         println!(
-            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents of a row.\n\
-             Random directions are scaled by the one factor that suits these rows best.",
+            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents per row.\n\
+             Random directions are scaled by a single factor, the best for these rows.",
             fits[0].1.n_rows
         );
         println!(

@@ -1,4 +1,4 @@
-//! The flags of a change, its hook points and its amount.
+//! The flags of a change of the stream: its direction, amount and hook points.
 
 use super::super::probe_flags::ProbeFlags;
 use clap::Args;
@@ -6,48 +6,48 @@ use mappa::lab::{Change, Latent};
 use mappa::steering::{Basis, Dose, TargetReading, TokenChoice};
 use std::path::PathBuf;
 
-/// The change, its hook points and its amount.
+/// The change: its direction, amount and hook points.
 #[derive(Args)]
 pub(super) struct ChangeFlags {
-    /// Set the probe's reading: lat=35,lon=139, year=1850, another target with its value (length_km=3000), or where or
-    /// when an entity of the dataset is (Tokyo); several, given several times.
+    /// Set the probe's prediction to a value: lat=35,lon=139, year=1850, another target (length_km=3000), or the
+    /// place or time of an entity of the dataset (Tokyo); repeat for several.
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
     toward: Vec<TargetReading>,
-    /// Move the probe's reading, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
-    /// "1000 km" of a target in km, "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it is). For --feature: "clamp 3x"
-    /// holds the latent at three times its greatest activation on the dataset's entities, "3x" adds so much;
-    /// "clamp 40 activation" and "40 activation" say the activation itself.
+    /// Move the probe's prediction, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
+    /// "1000 km" of a target in km, "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it
+    /// is). For --feature: "clamp 3x" holds the latent at three times its greatest activation on the dataset's
+    /// entities, "3x" adds this amount; "clamp 40 activation" and "40 activation" give the activation itself.
     #[arg(long, allow_hyphen_values = true)]
     dose: Vec<Dose>,
     /// A file of vectors (safetensors, or a GGUF control vector); needs a dose in rms or x.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
     /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, its number. It is added or
-    /// clamped at the dictionary's hook point; an .npz needs that named, by --layer or --hook-points.
+    /// clamped at the dictionary's hook point; for an .npz, name the hook point with --layer or --hook-points.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,
-    /// Take out of the stream what lies along --direction.
+    /// Remove the stream's component along --direction.
     #[arg(long, requires = "direction", conflicts_with = "dose")]
     remove: bool,
-    /// For control vectors: how many blocks later the vectors belong than their file says.
+    /// For control vectors: move the vectors this number of blocks later than in their file.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true, requires = "direction")]
     shift: i64,
-    /// Move the reading along the probe's pattern (as the stream moves with the target) or its weights
-    /// (the least change).
+    /// Move the prediction along the probe's pattern (the mean change of the stream with the target) or its weights
+    /// (the smallest change).
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     along: Basis,
-    /// The blocks whose outputs are changed; several with commas [default: those that a sweep found best, else a
-    /// guess: five up to a third of the depth].
+    /// The blocks whose outputs are changed, separated by commas [default: the best blocks of a sweep, otherwise a
+    /// guess: five blocks up to a third of the depth].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     layer: Vec<usize>,
-    /// Other places than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
+    /// Other hook points than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "layer")]
     hook_points: Option<String>,
-    /// Tokens that are changed: prompt, generated, all, last (of the prompt), bos, entity (what stands in a
-    /// template's place), or span:"a phrase"; several with commas.
+    /// The tokens to change: prompt, generated, all, last (of the prompt), bos, entity (the text that replaces {} in
+    /// a template), or span:"a phrase"; separated by commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
-    /// Scale each changed row back to the length it had.
+    /// Scale each changed row back to its previous length.
     #[arg(long)]
     keep_norm: bool,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) struct ChangeFlags {
 }
 
 impl ChangeFlags {
-    /// The change.
+    /// The flags as settings of the lab.
     pub(super) fn settings(&self) -> Change {
         Change {
             toward: self.toward.clone(),

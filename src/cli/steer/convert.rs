@@ -1,4 +1,4 @@
-//! `mappa steer export`, `mappa steer import`: vectors as llama.cpp and repeng keep them, and back.
+//! `mappa steer export`, `mappa steer import`: convert vectors to and from the format of llama.cpp and repeng.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Write vectors as a GGUF control vector, for llama.cpp's --control-vector.
 ///
-/// direction.k is added to the output of block k, counted from 0; block 0 has no place in the format.
+/// direction.k is added to the output of block k, counted from 0; the format has no vector for block 0.
 ///
 /// Example: mappa steer export steering/atlas/japan.safetensors japan.gguf
 #[derive(Args)]
@@ -23,7 +23,7 @@ pub(super) struct Export {
     model: ModelFlags,
 }
 
-/// Read a GGUF control vector into a file of vectors.
+/// Convert a GGUF control vector to a file of vectors.
 ///
 /// Example: mappa steer import happy.gguf steering/happy.safetensors --shift -1
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub(super) struct Import {
     file: PathBuf,
     /// The safetensors file to write.
     to: PathBuf,
-    /// Number of blocks by which the vectors are moved to later ones.
+    /// Move the vectors by this number of blocks, towards later blocks.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     #[command(flatten)]

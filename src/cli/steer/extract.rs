@@ -1,4 +1,4 @@
-//! `mappa steer extract`: a direction of probes, a class or texts, as a file with its card.
+//! `mappa steer extract`: makes a file of directions, with its card, from a probe, a class or texts.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -9,7 +9,7 @@ use mappa::steering::{Basis, ContrastMethod};
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
-/// Make a file of directions, one a layer: of a probe, of a class of entities, or of texts.
+/// Make a file of directions, one per layer: from a probe, a class of entities, or texts.
 ///
 /// Examples:
 ///   mappa steer extract --probe longitude --out steering/east.safetensors      1x is one degree
@@ -24,10 +24,10 @@ pub(super) struct ExtractVectors {
     /// A target of the dataset's probe: latitude, longitude or year.
     #[arg(long, value_name = "TARGET", conflicts_with_all = ["class", "pairs", "positive"])]
     probe: Option<String>,
-    /// For --probe: along its pattern or its weights.
+    /// For --probe: the direction of its pattern or of its weights.
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     along: Basis,
-    /// Entities of the dataset with this value in a column, against all others: country=Japan.
+    /// The entities of the dataset with this value in a column, contrasted with all others: country=Japan.
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with_all = ["pairs", "positive"])]
     class: Option<String>,
     #[command(flatten)]
@@ -35,19 +35,19 @@ pub(super) struct ExtractVectors {
     /// A JSONL file with `positive` and `negative` in each line.
     #[arg(long, value_name = "FILE", conflicts_with = "positive")]
     pairs: Option<PathBuf>,
-    /// A file of texts, one a line: what is moved to.
+    /// A file of positive texts, one per line: the direction points towards these.
     #[arg(long, value_name = "FILE", requires = "negative")]
     positive: Option<PathBuf>,
-    /// A file of texts, one a line: what is moved from.
+    /// A file of negative texts, one per line: the direction points away from these.
     #[arg(long, value_name = "FILE", requires = "positive")]
     negative: Option<PathBuf>,
     /// For texts: mean (difference of means) or pca (first principal component of paired differences).
     #[arg(long, default_value = "mean", value_name = "mean|pca")]
     method: ContrastMethod,
-    /// Other places than the blocks' outputs, for texts.
+    /// For texts: the hook points [default: the blocks' outputs].
     #[arg(long, default_value = "blocks.*.hook_resid_post", value_name = "NAMES|GLOBS")]
     hook_points: String,
-    /// The safetensors file to write; a card is written beside it.
+    /// The safetensors file to write; a card is written next to it.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `mappa steer inspect`: a file of vectors, layer by layer.
+//! `mappa steer inspect`: shows a file of vectors, layer by layer.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 /// Show a file of vectors: length, cosine with the probes, and the tokens it raises and lowers.
 ///
-/// The cosines are with the probes' patterns; the tokens are what the final norm and the unembedding make of the
-/// vector by itself (the logit lens).
+/// The cosines are with the probes' patterns; the tokens come from the logit lens: the vector alone, through the final
+/// norm and the unembedding.
 ///
 /// Example: mappa steer inspect steering/japan.safetensors
 #[derive(Args)]
@@ -23,7 +23,7 @@ pub(super) struct Inspect {
     file: PathBuf,
     #[command(flatten)]
     model: ModelFlags,
-    /// For control vectors: how many blocks later the vectors belong than the file says.
+    /// For control vectors: move the vectors this number of blocks later than in the file.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     /// Number of tokens shown.
@@ -68,7 +68,7 @@ impl Inspect {
     }
 }
 
-/// The length against the layer's stream, where a probe knows it.
+/// The length relative to the RMS norm of the layer's stream; empty if no probe has this norm.
 fn rms_share(probes: &[Rc<SavedProbes>], point: HookPoint, length: f64) -> String {
     let rms = probes.iter().find_map(|saved| Some(saved.set.get(point).ok()?.stream.resid_rms));
     rms.map_or(String::new(), |rms| format!(" ({:.3} rms)", length / rms))

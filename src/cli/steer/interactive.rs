@@ -1,4 +1,4 @@
-//! A prompt that asks for texts, and changes what is steered in between.
+//! Interactive steering: reads texts to continue, and commands that change the steering.
 
 use super::super::decoding::{How, stream};
 use super::super::observer::TerminalObserver;
@@ -9,14 +9,14 @@ use mappa::{Error, Result};
 use std::io::{BufRead, Write as _};
 
 const HELP: &str = "  a text            is continued, steered
-  /dose +30 east    moves the probe's reading; 2 rms or 1.5x along --direction; clamp 3x of --feature
+  /dose +30 east    moves the probe's prediction; 2 rms or 1.5x along --direction; clamp 3x of --feature
   /toward lat=35,lon=139   sets it; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed
   /at all           prompt, generated, all, last, bos, span:\"a phrase\"; several with commas
   /off              no steering, until the next /dose or /toward
   /quit             ends";
 
-/// A conversation about prompts and changes.
+/// An interactive session: the current change, and the model to continue texts with.
 pub(super) struct Conversation<'a> {
     lab: &'a Lab,
     model: &'a Model,
@@ -27,16 +27,16 @@ pub(super) struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    /// A conversation that begins with a change.
+    /// Starts a session with a change.
     pub(super) fn new(lab: &'a Lab, model: &'a Model, change: Change, how: &'a How) -> Conversation<'a> {
         let probes = change.probes.clone();
         Conversation { lab, model, how, probes, change, observer: TerminalObserver::default() }
     }
 
-    /// Reads lines until the end, `/quit`, or a terminal that is gone.
+    /// Reads lines until the end of input, `/quit`, or a closed terminal.
     ///
     /// # Errors
-    /// Those of standard input; errors of a line are printed, and the next is read.
+    /// Those of standard input; an error in a line is printed, and the session continues.
     pub(super) fn run(mut self) -> Result<()> {
         println!("{HELP}");
         let probes = self.probes.clone();

@@ -1,9 +1,9 @@
-//! `mappa steer`: text with and without a change of the stream, and what changes are made of.
+//! `mappa steer`: text with and without a change of the stream, and tools for directions and sweeps.
 //!
-//! - `change_flags`: the change, its hook points and its amount
-//! - `write`: the text, side by side or as it comes, with the probes' predictions; `interactive` asks for prompts and changes
+//! - `change_flags`: the direction, amount and hook points of a change
+//! - `write`: the text, side by side or streamed, with the probes' predictions; `interactive` reads prompts and changes
 //! - `extract`, `inspect`, `convert`: directions as files
-//! - `sweep`: dose and response
+//! - `sweep`: dose–response sweeps
 
 mod change_flags;
 mod convert;
@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::lab::Lab;
 
-/// Generate with and without a change of the stream, side by side, with the probe's readings.
+/// Generate with and without a change of the stream, side by side, with the probe's predictions.
 ///
 /// Examples:
 ///   mappa steer --prompt "Vienna is in" --toward Tokyo --layer 0,1,2

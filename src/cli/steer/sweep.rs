@@ -1,4 +1,4 @@
-//! `mappa steer sweep`: layers × doses × prompts × directions, and which of them to take.
+//! `mappa steer sweep`: layers × doses × prompts × directions, with a recommendation.
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
@@ -12,53 +12,55 @@ use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Steer at several layers by several doses: effect on predictions and text, and its cost.
+/// Steer at several layers by several doses, and measure the effect on predictions and text, and its cost.
 ///
-/// Random directions of the same length are swept for comparison. Layers with + between them are steered
-/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; a finished layer is not computed again. The last line
-/// names the layer and dose with the most effect within a budget of divergence.
+/// For comparison, random directions of the same length are swept as well. Layers joined by + are steered
+/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The last line
+/// recommends the layer and dose with the largest effect whose KL divergence is within the budget.
 ///
 /// Examples:
 ///   mappa steer sweep --target longitude --doses=-90,-60,-30,0,30,60,90 --prompts Warsaw,Athens,Lisbon
-///   mappa steer sweep --target longitude --doses 0,60,90 --prompts Vienna,Athens,Lisbon --template "{} is in" --layers 0,0+1+2 --read country
-///   mappa steer sweep --target longitude --doses 0,60,90 --entities continent=Europe --template "{} is in" --layers 0+1+2 --read country
+///   mappa steer sweep --target longitude --doses 0,60,90 --prompts Vienna,Athens,Lisbon --template "{} is in"
+/// --layers 0,0+1+2 --read country
+///   mappa steer sweep --target longitude --doses 0,60,90 --entities continent=Europe --template "{} is in"
+/// --layers 0+1+2 --read country
 ///   mappa steer sweep --target year --dataset historical_figure --doses=-600,0,600 --prompts Plutarch --read age
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Sweep {
     #[command(flatten)]
     model: ModelFlags,
-    /// The target that is moved: latitude, longitude, year or another that was probed.
+    /// The target to move: latitude, longitude, year or another probed target.
     #[arg(long)]
     target: String,
     #[command(flatten)]
     from: ProbeFlags,
-    /// Doses in the target's unit, with 0 among them; for --direction and --feature in rms.
+    /// Doses in the target's unit, including 0; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
-    /// The blocks whose outputs are moved, one after the other; together with + between them: 0,3,0+1+2
-    /// [default: each; with --feature, the dictionary's].
+    /// The blocks whose outputs are changed, one after the other; + joins blocks that are changed together: 0,3,0+1+2
+    /// [default: each block; with --feature, the dictionary's block].
     #[arg(long, value_delimiter = ',')]
     layers: Vec<LayerSet>,
-    /// The texts to continue, with commas between them.
+    /// The texts to continue, separated by commas.
     #[arg(long, value_delimiter = ',')]
     prompts: Vec<String>,
-    /// In place of --prompts: the dataset's test entities with this value in a column, or of this age.
+    /// In place of --prompts: the dataset's test entities with this value in a column, or of this historical age.
     #[arg(long, value_name = "COLUMN=VALUE", conflicts_with = "prompts")]
     entities: Vec<String>,
     /// The text around each prompt or entity.
     #[arg(long, default_value = "{}", value_name = "TEMPLATE")]
     template: String,
-    /// Along the probe's pattern, its weights, or both with a comma.
+    /// The direction: the probe's pattern, its weights, or both separated by a comma.
     #[arg(long, value_delimiter = ',', default_value = "pattern")]
     along: Vec<Basis>,
-    /// A file of vectors in place of the probe's direction.
+    /// A file of vectors, which replaces the probe's direction.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// The vector of a sparse dictionary's latent, in place of the probe's direction.
+    /// A latent of a sparse dictionary, whose decoder vector replaces the probe's direction.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,
-    /// Tokens that are changed: prompt, generated, all, last, bos, entity, or span:"a phrase"; several with commas.
+    /// The tokens to change: prompt, generated, all, last, bos, entity, or span:"a phrase"; separated by commas.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
     /// Number of random directions for comparison.
@@ -67,14 +69,14 @@ pub(super) struct Sweep {
     /// Number of tokens to generate.
     #[arg(long, default_value_t = 12)]
     tokens: usize,
-    /// Measure the probability that the text continues with an entity of this value, or with the value: country=Japan,
-    /// age=Roman.
+    /// Measure the probability that the text continues with the name of an entity with this value, or with the
+    /// value itself: country=Japan, age=Roman.
     #[arg(long, value_name = "COLUMN=VALUE")]
     names: Option<String>,
-    /// Read the answer out of the text: a column whose values have a middle, such as country; or age.
+    /// Find the answer in the generated text: a column whose values have a centre, such as country; or age.
     #[arg(long, value_name = "COLUMN|age")]
     read: Option<String>,
-    /// Divergence of the next token that the recommendation may cost, in nats.
+    /// Maximum KL divergence of the next token for the recommendation, in nats.
     #[arg(long, default_value_t = 2.0)]
     budget: f64,
     /// Put each prompt in the user's turn of the model's chat template.

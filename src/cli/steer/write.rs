@@ -1,4 +1,4 @@
-//! The text, with and without steering.
+//! Generates and prints text with and without steering.
 
 use super::super::decoding::{How, stream};
 use super::super::model_flags::ModelFlags;
@@ -13,7 +13,7 @@ use mappa::steering::NextLogits;
 use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 
-/// The text, the change, and the decoding.
+/// The flags of the prompt, the change, and the decoding.
 #[derive(Args)]
 pub(super) struct Write {
     #[command(flatten)]
@@ -21,10 +21,10 @@ pub(super) struct Write {
     /// The text to continue.
     #[arg(long, required_unless_present = "interactive")]
     prompt: Option<String>,
-    /// Ask for prompts, and for changes with /dose, /toward, /layer, /at, /off; /help lists them.
+    /// Read prompts from standard input, and changes by /dose, /toward, /layer, /at, /off; /help lists the commands.
     #[arg(long)]
     interactive: bool,
-    /// Write the logits after the prompt's last token, steered and not, with the prompt's token ids, to this
+    /// Write the logits after the prompt's last token, with and without steering, and the prompt's token ids to this
     /// safetensors file.
     #[arg(long, value_name = "FILE", conflicts_with = "interactive")]
     logits: Option<PathBuf>,
@@ -60,7 +60,7 @@ impl Write {
         let before = self.how.texts(&model, &prompt, &mut NoHook, &mut |_| ())?;
         let after = self.how.texts(&model, &prompt, &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
-            eprintln!("note: no token was changed; --at {:?} chose none that was computed", change.positions);
+            eprintln!("note: no token was changed; --at {:?} selects no computed token", change.positions);
         }
         for (before, after) in before.iter().zip(&after) {
             print_side_by_side(&(prompt.text.clone() + before), &(prompt.text.clone() + after));
@@ -70,7 +70,7 @@ impl Write {
     }
 }
 
-/// Prints the predictions of some probes without and with the change.
+/// Prints the predictions of one set of probes without and with the change.
 fn print_readings(table: &ReadingTable) {
     let ReadingTable { dataset, folder, position, token, rows } = table;
     let title = format!("probe of {dataset} at {token:?}, token {position} of the prompt");
@@ -82,7 +82,7 @@ fn print_readings(table: &ReadingTable) {
     println!("  ({})", folder.display());
 }
 
-/// Two columns, each wrapped at its width.
+/// Prints two texts in columns, each wrapped at its column's width.
 fn print_side_by_side(before: &str, after: &str) {
     const WIDTH: usize = 44;
     println!("{:<WIDTH$}   steered", "unsteered");

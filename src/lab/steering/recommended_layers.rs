@@ -79,7 +79,6 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
 /// mostly made to be added once.
 pub(super) fn of_direction(model: &Model, observer: &mut dyn Observer) -> usize {
     let block = model.spec().n_layers / 3;
-    observer
-        .note(&format!("steering after block {block}, a guess from the depth; --layer chooses others"));
+    observer.note(&format!("steering after block {block}, a guess from the depth; --layer chooses others"));
     block
 }
