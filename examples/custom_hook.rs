@@ -1,4 +1,4 @@
-//! A hook of one's own: the MLP of one block left out, and the next token watched.
+//! A custom hook: sets the MLP output of one block to zero, and prints the next token.
 //!
 //! Run with `cargo run --release --example custom_hook`.
 
@@ -19,7 +19,7 @@ impl Hook for WithoutMlp {
         }
     }
 
-    // What no hook sees, the pass may skip.
+    // The pass may skip computations that no hook sees.
     fn sees(&self, point: HookPoint) -> bool {
         point == HookPoint::MlpOut(self.block)
     }
@@ -34,7 +34,7 @@ fn next_token(model: &Model, prompt: &str, hook: &mut dyn Hook) -> Result<String
     model.tokenizer.decode(&[logits.argmax(0)?.to_scalar()?])
 }
 
-/// Prints the next token with each block's MLP left out.
+/// Prints the next token without the MLP of each block in turn.
 pub(crate) fn run(lab: &Lab) -> Result<()> {
     let (model, prompt) = (lab.model("atlas")?, "Nairobi is in");
     println!("{prompt}{}", next_token(&model, prompt, &mut NoHook)?);

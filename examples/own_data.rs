@@ -1,4 +1,4 @@
-//! A dataset of one's own: a CSV file with names and a number, probed with settings of one's own.
+//! Your own dataset: a CSV file with names and a number, probed with custom settings.
 //!
 //! Run with `cargo run --release --example own_data`.
 
@@ -8,14 +8,14 @@ use mappa::progress::Silent;
 use mappa::{Lab, Result};
 use std::path::Path;
 
-/// Cities of the bundled dataset as a file of one's own: their names, and degrees north as a plain number.
+/// Writes an example file: the cities of a bundled dataset, with their names and degrees north as a plain number.
 fn file_of_ones_own(lab: &Lab) -> Result<String> {
     let rows = lab.dataset("world_place")?.entities.into_iter().step_by(3);
     let rows = rows.map(|city| format!("\"{}\",{}\n", city.name, city.target.values()[0]));
     Ok(format!("city,north\n{}", rows.collect::<String>()))
 }
 
-/// Imports a file, and probes its number under a prompt.
+/// Imports the file, and probes its number under a prompt.
 pub(crate) fn run(folder: &Path) -> Result<()> {
     let lab = Lab::open(folder)?;
     let file = folder.join("cities.csv");

@@ -145,9 +145,9 @@ fn print_warnings(datasets: &[(String, &ProbeReport)]) {
             let r = ScoreKey::test(RIDGE, "pearson", MEAN).at(rows, Some(point)).map(|r| r.value);
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
             println!(
-                "{dataset}: an R² below 0 is worse than always predicting the mean of the test rows. A probe keeps \
-                 the mean and the spread of its training set, so on other data it may be far off even if the order \
-                 is right.{order}"
+                "{dataset}: an R² below 0 is worse than always predicting the mean of the test rows. A probe \
+                 keeps the mean and the spread of its training set, so on other data it may be far off \
+                 even if the order is right.{order}"
             );
         }
     }

@@ -168,7 +168,8 @@ impl<'a> ProbeFinder<'a> {
             let expected = match targets {
                 RequiredTarget::Unit(unit) => format!(
                     "a probe that predicts a number in {unit}: use the unit of one of these, or name its \
-                     target (--toward), or give the dataset its unit: `mappa datasets import FILE --target … --unit {unit}`"
+                     target (--toward), or give the dataset its unit: \
+                     `mappa datasets import FILE --target … --unit {unit}`"
                 ),
                 other => format!("probes of {other}; `mappa probe` fits them"),
             };

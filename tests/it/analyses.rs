@@ -47,7 +47,7 @@ fn row<'a>(rows: &'a [ComparisonRow], metric: &str, target: &str) -> &'a Compari
     rows.iter().find(|row| (row.metric.as_str(), row.target.as_str()) == (metric, target)).unwrap()
 }
 
-/// A ridge probe's test score as `mappa probe` saved it.
+/// The test score of a ridge probe, from the file that `mappa probe` saved.
 fn saved(lab: &Path, folder: &str, [layer, metric, target]: [&str; 3]) -> f64 {
     let rows: Vec<ScoreRow> = load_rows(&lab.join("probes").join(folder).join("scores.csv")).unwrap();
     ScoreKey::test(RIDGE, metric, target).all(&rows).find(|row| row.layer == layer).unwrap().value
@@ -64,7 +64,7 @@ fn a_comparison_has_the_scores_of_both_sides_and_their_difference() {
         [("r2", "latitude"), ("r2", "mean"), ("kendall", "longitude"), ("mean_km", "great-circle")]
     {
         let found = row(&rows, metric, target);
-        // One side is as saved, the other is predicted again from the activations.
+        // One side has saved predictions, the other is predicted again from the activations.
         assert!((found.a - saved(lab, alone, ["5", metric, target])).abs() < 1e-9, "{found:?}");
         assert!((found.b - saved(lab, alone, ["embed", metric, target])).abs() < 1e-9, "{found:?}");
         assert!((found.difference - (found.a - found.b)).abs() < 1e-12);
@@ -109,7 +109,7 @@ fn sides_that_cannot_be_compared_are_refused_with_the_reason() {
 }
 
 #[test]
-fn activations_in_an_object_store_are_analysed_there() {
+fn activations_in_an_object_store_can_be_analysed() {
     let (lab, remote) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let address = format!("file://{}", remote.path().display());
     let remotely = |args: &[&str]| {
@@ -179,7 +179,7 @@ const NEURONS: [&str; 9] =
     ["neurons", "--dataset", "headline", "--top", "10", "--seeds", "2", "--resamples", "20"];
 
 #[test]
-fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_ones() {
+fn neurons_correlate_by_spearman_and_their_ablation_costs_more_than_that_of_random_ones() {
     let lab = tempfile::tempdir().unwrap();
     let lab = lab.path();
     let printed = done(mappa(lab, &NEURONS));
@@ -189,7 +189,7 @@ fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_on
         assert!(printed.contains(part), "`{part}` is not in: {printed}");
     }
     for (first_by, n) in [("correlation ", 8), ("input ", 3), ("output ", 3)] {
-        // The ablated choices of units are in the other table, which has fewer columns.
+        // Excludes the table of ablations, which has fewer columns.
         let is_unit = |line: &&str| line.starts_with(first_by) && line.split_whitespace().count() == 7;
         let listed = printed.lines().filter(is_unit);
         assert_eq!(listed.count(), n, "{first_by}: {printed}");
@@ -206,7 +206,7 @@ fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_on
         let values: Vec<f64> = train.iter().map(|&i| f64::from(all[[i, unit.unit]])).collect();
         assert!((unit.rho - spearman(&values, &year)).abs() < 1e-9, "{unit:?}");
     }
-    // Adjusted p-values are not smaller and keep their order.
+    // Adjusted p-values are at least as large as the p-values, in the same order.
     let mut by_p: Vec<&NeuronRow> = units.iter().collect();
     by_p.sort_by(|a, b| a.p.total_cmp(&b.p));
     assert!(by_p.iter().all(|row| row.q >= row.p && row.q <= 1.0));
@@ -224,18 +224,18 @@ fn neurons_correlate_as_by_spearman_and_their_ablation_costs_more_than_random_on
     let lost = plain.r2 - of("correlated")[0].r2;
     assert!(
         lost > 0.02 && lost > worst + 0.02,
-        "{lost} without the correlated units, {worst} without random ones"
+        "{lost} without the correlated neurons, {worst} without random ones"
     );
     assert!(of("input").len() == 1 && of("output").len() == 1);
     assert!(rows.iter().all(|row| row.entity_loss > 0.0 && row.control_loss > 0.0));
     assert!(lab.join("figures/atlas/empty/headline_neurons.svg").is_file());
     let bytes = std::fs::read(folder.join("units.csv")).unwrap();
-    assert_eq!(done(mappa(lab, &NEURONS)), printed, "found again");
+    assert_eq!(done(mappa(lab, &NEURONS)), printed, "the second run prints the same");
     assert!(bytes == std::fs::read(folder.join("units.csv")).unwrap());
 }
 
 #[test]
-fn more_than_half_of_the_units_are_refused() {
+fn more_than_half_of_the_neurons_are_refused() {
     let lab = tempfile::tempdir().unwrap();
     let args = ["neurons", "--dataset", "headline", "--top", "193"];
     refused(mappa(lab.path(), &args), &["--top", "193", "at most 192", "384"]);

@@ -74,7 +74,7 @@ fn score<'a>(rows: &'a [ScoreRow], (method, layer, metric): (&str, &str, &str)) 
     rows.iter().find(is).unwrap_or_else(|| panic!("no {metric} of {method} at layer `{layer}`"))
 }
 
-/// A dataset's line of README's tables, from the scores of a file.
+/// A dataset's line in README's tables, built from a file of scores.
 fn line_of(title: &str, scores: &str, error: &str) -> String {
     let rows: Vec<ScoreRow> = load_rows(&root(scores)).unwrap();
     let is_choice = |r: &&ScoreRow| {

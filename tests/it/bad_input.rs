@@ -1,4 +1,4 @@
-//! Bad input: each message names the file, the tensor or the row, and the way out.
+//! Bad input: each message names the file, the tensor or the row, and what to do.
 
 use super::{root, tiny_spec};
 use candle_core::{DType, Device, Tensor};
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const WEIGHTS: &str = "model.safetensors";
 const EMBED: &str = "model.embed_tokens.weight";
 
-/// A copy of a fixture's config and weights that may be spoilt.
+/// A copy of a fixture's config and weights, which a test may corrupt.
 fn copy_of(checkpoint: &str) -> TempDir {
     let (from, to) = (root("tests/fixtures/models").join(checkpoint), tempfile::tempdir().unwrap());
     for name in ["config.json", WEIGHTS] {
@@ -27,7 +27,7 @@ fn copy_of(checkpoint: &str) -> TempDir {
     to
 }
 
-/// The message of a model that must not load.
+/// The error message of a model that must not load.
 fn refused(folder: &Path) -> String {
     Model::load_transformer(folder, Precision::F32).map(|_| "it loaded").unwrap_err().to_string()
 }
@@ -120,7 +120,7 @@ fn an_unknown_family() {
 }
 
 #[test]
-fn a_value_that_is_no_number() {
+fn a_weight_that_is_nan_or_infinite() {
     for bad in [f32::NAN, f32::INFINITY] {
         for dtype in [DType::F32, DType::F16, DType::BF16] {
             let folder = copy_of("mistral");
@@ -139,7 +139,7 @@ fn a_value_that_is_no_number() {
 }
 
 #[test]
-fn config_values_that_are_not_honoured() {
+fn unsupported_config_values() {
     let odd = serde_json::json!({"rope_type": "spiral", "factor": 2.0});
     let cases = [
         ("mistral", "rope_scaling.rope_type", odd.clone(), "longrope"),
@@ -158,7 +158,7 @@ fn config_values_that_are_not_honoured() {
 }
 
 #[test]
-fn counts_that_no_model_has() {
+fn impossible_counts() {
     for (checkpoint, field, value, way_out) in [
         ("mistral", "num_attention_heads", 0, "at least 1"),
         ("mistral", "num_key_value_heads", 0, "at least 1"),
@@ -174,7 +174,7 @@ fn counts_that_no_model_has() {
 }
 
 #[test]
-fn a_config_that_is_none() {
+fn a_missing_or_invalid_config() {
     let folder = copy_of("gpt2");
     configure(folder.path(), "n_embd", serde_json::Value::Null);
     holds(&refused(folder.path()), &["config.json", "complete config"]);
@@ -208,7 +208,7 @@ fn bad_datasets() {
 }
 
 #[test]
-fn an_entity_that_the_tokenizer_cannot_place() {
+fn an_entity_without_tokens_of_its_own() {
     let tokenizer = tokenizer(&["Oslofjord"; 9]);
     let transformer = untrained(&tiny_spec(tokenizer.len()), 1).unwrap();
     let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
@@ -239,7 +239,7 @@ fn tokens_of_another_model_and_texts_too_long() {
 #[test]
 fn an_entity_whose_text_does_not_fit_the_model_is_named() {
     let tokenizer = tokenizer(&["abc"]);
-    // Without the last byte-level letters, of which `à` needs one.
+    // Without the last byte-level letters; `à` needs one of these.
     let transformer = untrained(&Spec { n_context: 32, ..tiny_spec(tokenizer.len() - 10) }, 1).unwrap();
     let reader = TextModel { transformer: &transformer, tokenizer: &tokenizer };
     let long = "zyxw".repeat(9);
@@ -255,7 +255,7 @@ fn an_entity_whose_text_does_not_fit_the_model_is_named() {
 }
 
 #[test]
-fn a_tokenizer_that_is_none() {
+fn a_missing_or_invalid_tokenizer() {
     let folder = copy_of("mistral");
     let path = folder.path().join("tokenizer.json");
     let load = || Model::load(folder.path(), Precision::F32).map(|_| "it loaded");
@@ -274,7 +274,7 @@ fn a_tokenizer_that_is_none() {
 }
 
 #[test]
-fn a_token_past_the_embedding_is_refused_where_a_text_uses_it() {
+fn a_token_outside_the_embedding_is_refused_if_a_text_uses_it() {
     let folder = copy_of("mistral"); // an embedding of 32 rows
     let words = serde_json::json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,

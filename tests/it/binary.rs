@@ -1,4 +1,4 @@
-//! The command itself: the bundled experiment from start to end, found again, and refusals with exit codes.
+//! The binary: the bundled experiment from start to end, a second run that reuses it, and refusals with exit codes.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ fn refused(output: &Output, parts: &[&str]) {
     }
 }
 
-/// The value of a score row: method, hook point, metric, target on the test split.
+/// The test R² of a method at a hook point, from the text of a scores file.
 fn score(csv: &str, method: &str, point: &str) -> f64 {
     let wanted = format!(",{method},test,r2,mean,");
     let row = csv.lines().find(|line| line.contains(&wanted) && (point.is_empty() || line.contains(point)));
@@ -27,7 +27,7 @@ fn score(csv: &str, method: &str, point: &str) -> f64 {
 }
 
 #[test]
-fn the_bundled_experiment_runs_is_found_again_and_beats_its_baselines() {
+fn the_bundled_experiment_runs_is_reused_and_beats_its_baselines() {
     let lab = tempfile::tempdir().unwrap();
     let first = mappa(lab.path(), &[]);
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
@@ -79,7 +79,7 @@ fn another_dataset_under_the_same_name_is_refused(lab: &Path) {
 }
 
 #[test]
-fn a_missing_model_dataset_or_experiment_says_what_there_is() {
+fn the_error_for_a_missing_model_dataset_or_experiment_lists_those_available() {
     let lab = tempfile::tempdir().unwrap();
     refused(
         &mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]),
@@ -122,7 +122,7 @@ prompts = ["The Bronx"]
     path
 }
 
-/// Runs the small experiment with a model and gives what was printed.
+/// Runs the small experiment with a model and returns the printed text.
 fn run_with(model: &Path) -> String {
     let lab = tempfile::tempdir().unwrap();
     let experiment = small_experiment(lab.path());
@@ -143,7 +143,7 @@ fn a_gpt2_and_a_pythia_from_transformers_run_to_the_end() {
 }
 
 #[test]
-fn families_are_shown_with_their_measured_errors_and_a_model_is_looked_into() {
+fn families_are_shown_with_their_measured_errors_and_a_model_is_inspected() {
     let lab = tempfile::tempdir().unwrap();
     let families = stdout(&mappa(lab.path(), &["models", "families"]));
     for part in ["gemma3_text", "5.23.0", "ALiBi", "sees both ways", "soft-cap", "5e-5"] {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Every object under a folder that serves as an object store, by name.
+/// All objects, by name, in a folder that serves as an object store.
 fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.is_file());
@@ -57,7 +57,7 @@ fn an_object_store_has_the_bytes_of_a_folder_after_stopped_runs_and_after_shards
     }
     assert!(n_stopped > 1);
     is_whole("stopped");
-    // Another machine, whose lab is empty, finds and reads it.
+    // Another machine with an empty lab finds and loads the activations.
     let (other, _lab) = kept("stopped");
     assert!(other.is_done(&card(recording, None), &points).unwrap());
     assert_eq!(other.load(points[1]).unwrap(), local.load(points[1]).unwrap());
@@ -66,7 +66,7 @@ fn an_object_store_has_the_bytes_of_a_folder_after_stopped_runs_and_after_shards
     assert!(verdicts.len() == points.len() + 1 && verdicts.iter().all(|v| *v == Verdict::Whole));
 
     for index in 1..=3 {
-        let (store, _lab) = kept("shards"); // a machine of its own
+        let (store, _lab) = kept("shards"); // a separate machine
         let shard = Shard::new(index, 3).unwrap();
         let (part, shard) = (store.of_shard(shard), Some(shard));
         let prepared = bench.prepared(recording, shard);
@@ -78,7 +78,7 @@ fn an_object_store_has_the_bytes_of_a_folder_after_stopped_runs_and_after_shards
 }
 
 #[test]
-fn a_malformed_address_is_refused_by_name() {
+fn a_malformed_address_is_refused_naming_it() {
     let lab = tempfile::tempdir().unwrap();
     for bad in ["bucket/folder", "s3:/", "ftp://somewhere/x", ""] {
         let message = new_store(lab.path()).kept_at(bad).map(|_| "kept").unwrap_err().to_string();

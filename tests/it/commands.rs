@@ -1,5 +1,5 @@
-//! Every command that README and docs print is run: on small data, with the bundled model in the place of larger
-//! ones, and without a network.
+//! Runs every command that README and docs print: on small data, with the bundled model in place of larger ones, and
+//! without a network.
 
 use super::root;
 use ndarray::{Array1, Array2};
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 /// Commands that need a network.
 const NETWORK: [&str; 2] = ["mappa datasets pull", "mappa models pull"];
-/// Numbers that only make a command slow, and smaller ones.
+/// Replacements of numbers that only make a command slow by smaller numbers.
 const SMALLER: [(&str, &str); 5] = [
     ("--latents 2048", "--latents 64"),
     ("--sentences 24", "--sentences 1"),
@@ -20,12 +20,12 @@ const SMALLER: [(&str, &str); 5] = [
 /// The commit of the models in the hub's cache.
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// A command, and where it is printed.
+/// A printed command with its place in a document.
 #[derive(Debug, Clone)]
 struct Printed {
     place: String,
     line: String,
-    /// What is printed below it, where it stands behind a `$`.
+    /// The printed output, if the command has a `$` before it.
     output: Option<String>,
 }
 
@@ -67,7 +67,7 @@ fn printed(document: &str) -> Vec<Printed> {
     all
 }
 
-/// Whether a line runs the program, be it at the end of a pipe.
+/// Returns true if a line runs the program, possibly at the end of a pipe.
 fn is_command(line: &str) -> bool {
     let begins = |line: &str| line == "mappa" || line.starts_with("mappa ");
     begins(line) || (line.starts_with("echo ") && line.split("| ").skip(1).any(begins))
@@ -87,7 +87,7 @@ fn model(folder: &Path) {
     write(&folder.join("chat_template.jinja"), template);
 }
 
-/// A model of thirty layers, in the place of a real one: the bundled model's, over and over.
+/// A model of thirty layers in place of a real one: repeats the layers of the bundled model.
 fn deep_model(folder: &Path) {
     const LAYERS: usize = 30;
     model(folder);
@@ -108,7 +108,7 @@ fn deep_model(folder: &Path) {
     candle_core::safetensors::save(&tensors, &path).unwrap();
 }
 
-/// A dictionary of the bundled model's stream, some of whose units are always active.
+/// A dictionary of the bundled model's stream; some of its latents are always active.
 fn dictionary(folder: &Path) {
     use mappa::features::{Dictionary, SparseActivation};
     let (d_in, d_sae) = (128, 4096);
@@ -132,7 +132,8 @@ fn dictionary(folder: &Path) {
     dictionary.save(folder).unwrap();
 }
 
-/// Some of a dataset's rows: of its most frequent groups where it has countries, so that groups stay large enough.
+/// A subset of a dataset's rows; for datasets with countries only the most frequent ones, so that groups stay large
+/// enough.
 fn fewer(csv: &str) -> String {
     const OF_GROUP: usize = 14;
     const GROUPS: usize = 12;
@@ -153,7 +154,7 @@ fn fewer(csv: &str) -> String {
     std::iter::once(&lines[0]).chain(some).map(|line| format!("{line}\n")).collect()
 }
 
-/// A folder in which the commands find what they name.
+/// A folder with all files that the commands name.
 struct Stage {
     folder: tempfile::TempDir,
 }
@@ -197,7 +198,7 @@ impl Stage {
             write(&at(&format!("probes/{name}.toml")), experiment);
         }
         let stage = Stage { folder };
-        // What a reader has done before, since README's first command does it.
+        // README's first command has done this before.
         for dataset in ["world_place", "historical_figure", "art"] {
             stage.works(&format!("mappa probe --dataset {dataset}"));
         }
@@ -225,7 +226,7 @@ impl Stage {
     }
 }
 
-/// Runs a document's commands one after the other in one folder; gives how many there were.
+/// Runs the commands of documents one after the other in one folder; returns their number.
 fn all_work(documents: &[&str]) -> usize {
     let stage = Stage::new();
     let has_bf16 = has_bf16(&stage);
@@ -248,28 +249,28 @@ fn all_work(documents: &[&str]) -> usize {
     n
 }
 
-/// Whether this processor multiplies bf16.
+/// Returns true if this processor multiplies in bf16.
 fn has_bf16(stage: &Stage) -> bool {
     stage.run("mappa generate --prompt Oslo --tokens 1 --compute bf16").status.success()
 }
 
 #[test]
-fn what_readme_prints() {
+fn the_commands_of_readme_work() {
     assert!(all_work(&["README.md"]) > 20);
 }
 
 #[test]
-fn what_the_docs_of_steering_print() {
+fn the_commands_of_the_steering_docs_work() {
     assert!(all_work(&["docs/steering.md"]) > 8);
 }
 
 #[test]
-fn what_the_docs_of_features_print() {
+fn the_commands_of_the_features_docs_work() {
     assert!(all_work(&["docs/features.md"]) > 8);
 }
 
 #[test]
-fn what_the_other_docs_print() {
+fn the_commands_of_the_other_docs_work() {
     let known = ["features.md", "steering.md"];
     let docs = std::fs::read_dir(root("docs")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut docs: Vec<String> = docs.map(|name| name.into_string().unwrap()).collect();
@@ -281,7 +282,7 @@ fn what_the_other_docs_print() {
 }
 
 #[test]
-fn the_outputs_that_readme_prints_are_the_bundled_models() {
+fn the_outputs_in_readme_equal_those_of_the_bundled_model() {
     let shown: Vec<Printed> = printed("README.md").into_iter().filter(|one| one.output.is_some()).collect();
     let (real, bundled): (Vec<&Printed>, Vec<&Printed>) =
         shown.iter().partition(|one| one.line.contains("--model"));
@@ -304,7 +305,7 @@ fn the_outputs_that_readme_prints_are_the_bundled_models() {
 }
 
 #[test]
-fn commands_are_found_in_blocks_alone_and_joined_where_they_go_on() {
+fn commands_are_found_only_in_code_blocks_and_continued_lines_are_joined() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.md");
     let text = "mappa in words\n```\nmappa one   # why\necho a | mappa b\nmappa two \\\n  --more\n$ mappa three\nout\n\nput\n```\n\

@@ -16,7 +16,7 @@ fn spec(fields: &Map<String, Value>) -> Result<Spec, String> {
     Config::of(Path::new("config.json"), fields.clone()).spec().map_err(|error| error.to_string())
 }
 
-/// Fields that no family has, of all types that could change numbers.
+/// Fields that no family has, with values of all types that could change numbers.
 fn unknown() -> [(&'static str, Value); 6] {
     [
         ("attention_temperature", json!(0.7)),
@@ -56,7 +56,8 @@ fn read_by_transformers() -> Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// Fields that transformers reads but does not use: of a rotation in families without one, or other names.
+/// Fields that transformers reads without an effect on numbers: rotary settings in families without rotary
+/// embeddings, or alternative names of other fields.
 const TAKEN_UP: &[(&str, &[&str])] = &[
     (
         "falcon_rw",
@@ -78,7 +79,7 @@ fn no_field_that_transformers_reads_is_ignored() {
             of.flat_map(|(_, names)| *names).any(|start| name.starts_with(start))
         };
         for name in known.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
-            // No field accepts both values, so that reading it refuses one.
+            // No field accepts both values, so a family that reads the field refuses at least one.
             let refusals = [json!({"no_such": {"value": 1}}), json!("no such value")].map(|value| {
                 let mut changed = whole.clone();
                 changed.insert(name.into(), value);
@@ -110,7 +111,7 @@ fn a_typo_is_refused_with_the_intended_name() {
         changed.insert(written.into(), value);
         let refusal = spec(&changed).expect_err(written);
         assert!(refusal.contains(written) && refusal.contains(&format!("`{meant}`")), "{refusal}");
-        // Besides the field itself it has no effect.
+        // If the correct field is present as well, the typo has no effect.
         changed.insert(meant.into(), fields(checkpoint)[meant].clone());
         assert_eq!(spec(&changed).unwrap(), spec(&fields(checkpoint)).unwrap());
     }
@@ -163,7 +164,7 @@ fn fields_that_change_numbers_in_any_family_have_one_supported_value() {
 
 #[test]
 fn each_field_that_the_family_reads_changes_the_spec_or_is_refused() {
-    // Numbers that may be changed without contradicting another field.
+    // Numbers whose change does not contradict another field.
     for (checkpoint, name, value) in [
         ("llama", "rms_norm_eps", json!(0.5)),
         ("mistral", "sliding_window", json!(3)),
@@ -190,12 +191,12 @@ fn each_field_that_the_family_reads_changes_the_spec_or_is_refused() {
             fields
         };
         let (before, after) = (spec(&without(whole)).unwrap(), spec(&without(changed)).unwrap());
-        assert_ne!(before, after, "{checkpoint}: `{name}` is not honoured");
+        assert_ne!(before, after, "{checkpoint}: `{name}` has no effect");
     }
 }
 
 #[test]
-fn a_field_of_the_wrong_type_is_refused_by_name() {
+fn a_field_of_the_wrong_type_is_refused_naming_it() {
     for (checkpoint, name, value) in [
         ("llama", "rms_norm_eps", json!("small")),
         ("llama", "hidden_size", json!(-12)),
@@ -241,7 +242,7 @@ fn from_the_hub() -> Vec<(&'static str, Value)> {
 }
 
 #[test]
-fn configs_from_the_hub_are_read() {
+fn configs_from_the_hub_are_accepted() {
     for (family, fields) in from_the_hub() {
         let read = spec(fields.as_object().unwrap()).unwrap();
         assert_eq!(read.family, family);

@@ -1,4 +1,4 @@
-//! Training of sparse dictionaries: the training rows, and a run of the real program that is killed.
+//! Training of sparse dictionaries: the training rows, and runs of the real program that are killed and resumed.
 #![cfg(unix)]
 
 use mappa::features::Dictionary;
@@ -16,7 +16,7 @@ fn atlas() -> Model {
     Model::open(&Location::Bundled, LoadOptions::default()).unwrap()
 }
 
-/// The rows of each distinct prefix of some texts, without BOS, each text in a pass of its own.
+/// The row of each distinct prefix of the texts, without BOS; each text has its own pass.
 fn one_by_one(model: &Model, texts: &[&str]) -> BTreeMap<Vec<u32>, Vec<f32>> {
     let mut rows = BTreeMap::new();
     for text in texts {
@@ -55,7 +55,7 @@ fn every_token_is_a_row_and_no_held_out_row_is_a_training_row() {
         assert_eq!(rows.len(), source.n_rows() * width);
         rows
     };
-    // One pass each, so that rows of the same prefix are equal to the bit.
+    // Both sets fit into one pass, so rows of the same prefix are equal to the bit.
     assert_eq!((train_rows.parts().len(), out.parts().len()), (1, 1));
     let mut train = sorted(&read(&train_rows), width);
     train.dedup();
@@ -91,7 +91,7 @@ fn texts_longer_than_the_context_are_cut_and_counted() {
     assert!((distinct.len()..=n_tokens).contains(&(train_rows.n_rows() + out.n_rows())));
 }
 
-/// A run that takes a few hundred steps, and a checkpoint after each.
+/// A run of a few hundred steps, with a checkpoint after each step.
 fn train(lab: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
     let flags = "features train --hook-point embed --dataset nyc_place --latents 96 -k 4 --batch 64 --epochs 8 \
@@ -142,7 +142,7 @@ fn a_run_killed_several_times_ends_with_the_dictionary_of_an_uninterrupted_one()
 }
 
 #[test]
-fn wrong_arguments_are_refused_by_name() {
+fn wrong_arguments_are_refused_naming_them() {
     let lab = tempfile::tempdir().unwrap();
     for (flags, parts) in [
         (&["--hook-point", "blocks.*.hook_resid_post"][..], &["--hook-point", "matches 6 hook points"][..]),

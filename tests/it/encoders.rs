@@ -1,4 +1,4 @@
-//! Encoders: each reads its whole text, and an entity's activations are taken at its last token.
+//! Encoders: attention sees the whole text, and an entity's activations are recorded at its last token.
 
 use mappa::activations::{
     ExtractedActivations, PromptedDataset, Recording, Span, TextModel, extract, place_texts,
@@ -47,8 +47,8 @@ fn spec(d_vocab: usize, direction: AttentionDirection) -> Spec {
     }
 }
 
-/// A tokenizer.json of sentence encoders, with truncation and padding: words as single letters, a few whole words,
-/// lower case without accents, `[CLS]` before and `ends` after each text.
+/// A tokenizer.json as in sentence encoders, with truncation and padding: single letters and a few whole words, lower
+/// case without accents, `[CLS]` before and `ends` after each text.
 fn word_piece(ends: &[&str]) -> Tokenizer {
     let mut words: Vec<String> =
         ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sao", "tom", "##e", "st", "john", "東", "京", "now", "then"]
@@ -99,7 +99,7 @@ fn towns(names: impl IntoIterator<Item = String>) -> Dataset {
     parse(Path::new("towns.csv"), format!("name,year\n{rows}").as_bytes()).unwrap()
 }
 
-/// A name's tokens in a template; the dataset is `towns`, and the name is in its fourth row.
+/// The tokens of a name in a template; the name is in row 4 of the dataset `towns`.
 fn place(tokenizer: &Tokenizer, template: &str, name: &str) -> mappa::Result<Span> {
     let dataset = Dataset { entities: vec![entity(name)], ..towns(["A".to_string()]) };
     let (spec, prompt) = (spec(tokenizer.len(), AttentionDirection::Bidirectional), Prompt::new(template)?);
@@ -134,7 +134,7 @@ const SPELLED: [(&str, &str); 8] = [
 ];
 
 #[test]
-fn a_word_piece_span_is_the_entity_after_any_normalisation() {
+fn a_word_piece_span_is_the_entity_whatever_the_normalisation() {
     let tokenizer = bert();
     for (name, spelled) in SPELLED {
         let ids: Vec<u32> = spelled.split(' ').map(|token| tokenizer.id(token).unwrap()).collect();
@@ -159,7 +159,7 @@ fn characters_that_a_tokenizer_removes_may_be_at_the_edges_of_a_name() {
     }
 }
 
-/// Byte pairs of single letters without an unknown token: unknown letters vanish.
+/// A byte-pair tokenizer of single letters without an unknown token, so that unknown letters vanish.
 fn forgetful(normalizer: Value) -> Tokenizer {
     let vocab = json!({"o": 0, "s": 1, "l": 2, "O": 3, " ": 4, "é": 5, "e": 6});
     let model = json!({"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
@@ -210,7 +210,10 @@ fn an_encoders_vector_equals_that_of_its_text_alone() {
         towns((0..900).map(|i| format!("{} {}", SPELLED[i % 8].0, "Aa".repeat(i % 5) + &i.to_string())));
     let together = read((&transformer, &tokenizer), &dataset, template);
     assert_eq!(together.n_computed, together.n_tokens, "an encoder shares nothing");
-    assert!(together.n_tokens > 2 * 4096, "one group holds all: the cut between groups is not tried");
+    assert!(
+        together.n_tokens > 2 * 4096,
+        "a single batch holds all tokens, so the boundary between batches is not tested"
+    );
     assert_eq!(together.n_unknown, 900 / 8);
     let mut n_tokens = 0;
     for (i, entity) in dataset.entities.iter().enumerate() {
@@ -231,7 +234,7 @@ fn an_encoders_vector_equals_that_of_its_text_alone() {
                 ours.iter().zip(&alone[row.position]).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
             assert!(difference < 1e-5, "{point} of {}: {difference}", entity.name);
             let beside = ours.iter().zip(&alone[row.position + 1]).any(|(a, b)| (a - b).abs() > 1e-2);
-            assert!(beside, "{point}: the token after the name is the same, so the place was not tried");
+            assert!(beside, "{point}: the token after the name is the same, so the position was not tested");
         }
     }
     assert_eq!(together.n_tokens, n_tokens);

@@ -1,4 +1,4 @@
-//! The examples, as their users run them.
+//! Runs the examples.
 
 #[allow(dead_code, reason = "the tests call `run`")]
 #[path = "../../examples/custom_hook.rs"]
@@ -22,7 +22,7 @@ fn the_quickstart_leaves_probes_in_its_lab() {
 }
 
 #[test]
-fn data_of_ones_own_are_imported_and_probed() {
+fn own_data_are_imported_and_probed() {
     let folder = tempfile::tempdir().unwrap();
     own_data::run(folder.path()).unwrap();
     let found = std::fs::read_dir(folder.path().join("probes/atlas/north")).unwrap();
@@ -30,7 +30,7 @@ fn data_of_ones_own_are_imported_and_probed() {
 }
 
 #[test]
-fn a_hook_of_ones_own_changes_the_next_token() {
+fn a_custom_hook_changes_the_next_token() {
     let folder = tempfile::tempdir().unwrap();
     custom_hook::run(&Lab::open(folder.path()).unwrap()).unwrap();
 }

@@ -30,9 +30,9 @@ fn every_shared_row_agrees_or_has_a_reason() {
         );
         let known = exceptions(name);
         assert!(report.unexplained(&known).is_empty(), "{name}: {:?}", report.unexplained(&known));
-        assert_eq!(report.disagreements.len(), known.len(), "{name}: an exception that no longer is one");
+        assert_eq!(report.disagreements.len(), known.len(), "{name}: an exception without a difference");
     }
-    println!("skipped: {n_skipped} of {} reference files are not at hand", BUNDLED.len());
+    println!("skipped: {n_skipped} of {} reference files are missing", BUNDLED.len());
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_bundled_datasets_have_what_the_readme_promises() {
     ] {
         let dataset = bundled(name).unwrap();
         let names: HashSet<&str> = dataset.entities.iter().map(|e| e.name.as_str()).collect();
-        assert_eq!(names.len(), dataset.entities.len(), "{name}: a name stands twice");
+        assert_eq!(names.len(), dataset.entities.len(), "{name}: a name occurs twice");
         assert!(names.len() >= at_least, "{name}: {}", names.len());
         let n_test = dataset.entities.iter().filter(|e| e.is_test).count() as f64;
         assert!((0.16..0.26).contains(&(n_test / names.len() as f64)), "{name}: test share");

@@ -136,10 +136,10 @@ fn every_layer_and_the_logits_equal_transformers() {
     }
 }
 
-/// The head of the table in docs/families.md.
+/// The header of the table in docs/families.md.
 const TABLE_BEGINS: &str = "| family | checkpoint | error | transformers | choices of the checkpoint |";
 
-/// The table's lines below its head.
+/// The table's lines below its header.
 fn markdown(rows: &[Measured]) -> String {
     let line = |row: &Measured| {
         let Measured { family, checkpoint, error, transformers, choices } = row;
@@ -186,7 +186,7 @@ fn the_forest_equals_each_text_alone_and_transformers_padded_batch() {
         assert_eq!(
             forest.len() < n_tokens,
             reference.is_causal(),
-            "{checkpoint}: beginnings are shared, or not"
+            "{checkpoint}: prefixes are shared only in causal models"
         );
         let mut capture = Capture::all(&points);
         reference.model.forward(&forest, None, &mut capture).unwrap();
@@ -253,7 +253,7 @@ fn resid_post_is_resid_pre_plus_the_outputs_of_the_block() {
             reference.model.forward(&forest, None, &mut capture).unwrap();
             let [pre, attn, mlp, post] = points.map(|p| capture.get(p).unwrap().clone());
             let sum = ((pre + attn).unwrap() + mlp).unwrap();
-            // If norms follow the sum, the sum alone is not the stream; another test covers that case.
+            // If a norm follows the sum, the stream is not the plain sum; another test covers that case.
             let is_plain = reference.model.spec.placement != Placement::AfterSum;
             assert_eq!(relative(&sum, &post) < 1e-6, is_plain, "{checkpoint}: layer {l}");
             *counts.entry(is_plain).or_insert(0) += 1;

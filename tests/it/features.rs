@@ -1,4 +1,4 @@
-//! Sparse dictionaries: the files of other projects, their latents, and the laws of clamping them.
+//! Sparse dictionaries: the files of other projects, their latents, and properties of clamping.
 
 use super::root;
 use mappa::features::{ActivationIndex, Dictionary, Groups, SparseActivation};
@@ -154,7 +154,7 @@ fn unsupported_fields_and_tensors_are_refused_by_name() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_by_tensor() {
+fn a_damaged_file_is_refused_naming_the_tensor() {
     let folder = tempfile::tempdir().unwrap();
     let broken = |change: &dyn Fn(&mut Dictionary)| {
         let mut dictionary = load("standard").unwrap();
@@ -195,14 +195,18 @@ fn clamping_to_the_present_activation_changes_nothing_and_to_another_sets_it() {
             let (same, ..) = clamped(&dictionary, row, latent, before);
             assert!(row.iter().zip(&same).all(|(a, b)| (a - b).abs() < 1e-6), "latent {latent} of {row:?}");
         }
-        // Latents whose encoder gives 1 for their own direction: if active, or at 0, they have the target afterwards.
+        // The encoder of these latents gives 1 for their own direction: if active or at 0 before, they reach the
+        // target.
         for (row, latent, target) in
             [(&rows[0], 2, 7.0), (&rows[0], 5, 9.0), (&rows[1], 0, 2.6), (&rows[0], 3, 5.0)]
         {
             let (.., after) = clamped(&dictionary, row, latent, target);
-            assert!((after - target).abs() < 1e-6, "latent {latent} reads {after} for {target}");
+            assert!(
+                (after - target).abs() < 1e-6,
+                "latent {latent} has activation {after}, expected {target}"
+            );
         }
-        // One with a pre-activation below zero stays below the target by as much.
+        // A latent with a pre-activation below zero stays below the target by that amount.
         let (.., after) = clamped(&dictionary, &rows[0], 1, 5.0);
         assert!((after - 4.0).abs() < 1e-6, "{after}");
         let mut there = rows[0].to_vec();
@@ -267,7 +271,7 @@ fn latents_are_chosen_on_training_rows_and_measured_on_test_rows() {
     assert_eq!((test.precision, test.recall, test.f1, test.n), (0.5, 0.5, 0.5, 2));
     // scikit-learn: average_precision_score([1, 1, 0], [9, 0, 6]) = 0.5 · 1 + 0.5 · 2/3.
     assert!((test.average_precision - (0.5 + 1.0 / 3.0)).abs() < 1e-12, "{}", test.average_precision);
-    assert!(matches.iter().all(|found| groups.names()[found.group] == "a"), "b has two training rows alone");
+    assert!(matches.iter().all(|found| groups.names()[found.group] == "a"), "b has only two training rows");
     let changed = Groups::new(&["a", "a", "a", "b", "b", "b", "b", "a"].map(String::from), is_test.to_vec());
     assert_eq!(changed.matches(&active, 3), matches, "test rows changed the choice");
 }

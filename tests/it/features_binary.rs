@@ -1,4 +1,5 @@
-//! `mappa features` and `mappa steer --feature` on the bundled model, with a dictionary of its stream's own axes.
+//! `mappa features` and `mappa steer --feature` on the bundled model, with a dictionary whose latents are axes of
+//! the stream.
 
 use super::features::dictionary;
 use mappa::features::SparseActivation;

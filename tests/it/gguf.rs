@@ -146,7 +146,7 @@ fn unquantised_logits_equal_llama_cpps() {
 fn quantised_weights_equal_llama_cpps() {
     let expected = Expected::read();
     let found = SMALLER.map(|(name, _)| (name, n_quantised(&fixture(name))));
-    assert_eq!(found, SMALLER, "how many matrices stay quantised");
+    assert_eq!(found, SMALLER, "number of matrices that stay quantised");
     for (name, n) in SMALLER {
         let exact = expected.of(name, "exact");
         for precision in [Precision::F32, Precision::AsStored] {
@@ -204,9 +204,9 @@ fn every_hook_point_exists_and_resid_post_is_the_sum() {
 #[derive(serde::Deserialize)]
 struct Strings {
     strings: Vec<String>,
-    /// By file.
+    /// The token ids of each string, by file.
     files: HashMap<String, Vec<Vec<u32>>>,
-    /// By pre-tokenizer, with the name changed in the file of `llama3`.
+    /// The token ids of each string, by pre-tokenizer: its name replaces the one in the file of `llama3`.
     pre: HashMap<String, Vec<Vec<u32>>>,
 }
 
@@ -264,7 +264,7 @@ fn pre_tokenizers_equal_llama_cpps() {
         compare(name, &Model::load(&path, Precision::F32).unwrap(), (&strings, theirs));
     }
     let all: std::collections::HashSet<&Vec<Vec<u32>>> = pre.values().collect();
-    assert_eq!(all.len(), pre.len(), "the strings do not tell the pre-tokenizers apart");
+    assert_eq!(all.len(), pre.len(), "the strings do not distinguish the pre-tokenizers");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_quantised_file_runs_to_the_end_and_keeps_its_name() {
 }
 
 #[test]
-fn a_file_in_the_lab_is_found_by_its_name() {
+fn a_file_in_the_lab_is_found_by_name() {
     let lab = tempfile::tempdir().unwrap();
     std::fs::create_dir(lab.path().join("models")).unwrap();
     let file = lab.path().join("models/mine.gguf");

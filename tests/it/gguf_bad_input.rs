@@ -16,7 +16,7 @@ fn refused(path: &Path, parts: &[&str]) {
     }
 }
 
-/// A folder, and the path of a file in it that may be changed.
+/// A folder, and the path for a changed file in it.
 fn place() -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spoilt.gguf");
@@ -54,7 +54,7 @@ fn a_file_truncated_anywhere() {
 }
 
 #[test]
-fn counts_that_no_file_could_hold() {
+fn counts_larger_than_any_file() {
     let (_folder, path) = place();
     let whole = std::fs::read(fixture("llama3")).unwrap();
     let with = |at: usize, bytes: &[u8], parts: &[&str]| {
@@ -90,7 +90,7 @@ fn counts_that_no_file_could_hold() {
 }
 
 #[test]
-fn metadata_that_is_missing_unknown_or_of_another_type() {
+fn missing_unknown_or_mistyped_metadata() {
     changed(|p| p.without("llama.block_count"), &["no metadata key `llama.block_count`", "convert"]);
     changed(|p| p.without("general.architecture"), &["no metadata key `general.architecture`"]);
     changed(
@@ -175,7 +175,7 @@ fn an_invalid_tokenizer() {
 }
 
 #[test]
-fn tensors_that_are_missing_foreign_or_of_another_shape() {
+fn missing_unknown_or_misshapen_tensors() {
     let zeros = |rows: usize, width: usize| Tensor::zeros((rows, width), DType::F32, &Device::Cpu).unwrap();
     let up = "blk.1.ffn_up.weight";
     changed(|p| p.tensor(up, &zeros(32, 64)), &[up, "[32, 64]", "[32, 32]"]);

@@ -55,7 +55,7 @@ fn refused(path: &Path, parts: &[&str]) {
 }
 
 #[test]
-fn a_model_in_parts_equals_the_whole_one_by_the_name_of_any_part() {
+fn a_model_in_parts_equals_the_whole_one_opened_by_any_part() {
     let lab = tempfile::tempdir().unwrap();
     let folder = lab.path().join("models");
     std::fs::create_dir(&folder).unwrap();
@@ -104,7 +104,7 @@ fn the_hash_is_over_all_parts() {
 }
 
 #[test]
-fn a_model_that_gguf_py_split_is_read_from_each_of_its_files() {
+fn a_model_split_by_gguf_py_can_be_opened_by_each_of_its_files() {
     let whole = Model::load(&fixture("qwen2.F16"), Precision::F32).unwrap();
     for number in 1..=3 {
         let path = root("tests/fixtures/gguf").join(format!("split-{number:05}-of-00003.gguf"));
@@ -135,7 +135,7 @@ fn a_model_in_parts_is_extracted_and_probed() {
 }
 
 #[test]
-fn parts_that_do_not_belong_together() {
+fn parts_of_different_models_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = |number| part(folder.path(), number, 3);
     let again = || write(folder.path(), &split("llama3", 3));
@@ -212,7 +212,7 @@ fn a_folder_with_one_gguf_model() {
     std::fs::copy(fixture("llama3.Q8_0"), folder.join("one.gguf")).unwrap();
     let find = || Location::find(lab.path(), "gathered");
     assert_eq!(find().unwrap(), Location::Gguf(folder.join("one.gguf")));
-    // A config.json or a projector besides changes nothing; a second model requires a choice.
+    // An additional config.json or projector changes nothing; a second model requires a choice.
     std::fs::write(folder.join("config.json"), "{}").unwrap();
     no_model(&[("general.architecture", "clip")], &["v.patch_embd.weight"])
         .write(&folder.join("mmproj-one.gguf"));

@@ -165,7 +165,7 @@ fn stablelm_follows_its_tensors_as_llama_cpp_does() {
 }
 
 #[test]
-fn granite_without_some_of_its_multipliers() {
+fn granite_without_optional_multipliers() {
     let odd =
         load(Parts::read("granite").without("granite.attention.scale").without("granite.residual_scale"))
             .unwrap();

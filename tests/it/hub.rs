@@ -28,12 +28,12 @@ fn told(error: &mappa::Error, parts: &[&str]) {
     assert!(!message.contains("secret"), "the token is in: {message}");
 }
 
-/// Some weights that differ from byte to byte, larger than any buffer on the way.
+/// Weights that differ from byte to byte, larger than any buffer of the download.
 pub(crate) fn weights() -> Vec<u8> {
     (0..700_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
 }
 
-/// Every path below a folder, in order, with its text or the target of its link.
+/// All paths below a folder, sorted, each with its text or the target of its link.
 fn listing(folder: &Path) -> Vec<serde_json::Value> {
     fn walk(top: &Path, folder: &Path, found: &mut Vec<(PathBuf, serde_json::Value)>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -102,12 +102,12 @@ fn a_model_that_python_downloaded_is_found_offline() {
         assert_eq!(std::fs::read_to_string(found.folder.join(WEIGHTS)).unwrap(), text);
         assert_eq!(pull(&tiny(&found.commit), &settings).unwrap().folder, found.folder);
     }
-    assert_eq!(hub.asked(), [], "offline asks nobody");
+    assert_eq!(hub.asked(), [], "offline, nothing is requested");
     std::fs::remove_file(cache.path().join("CACHEDIR.TAG")).unwrap();
     let before = listing(cache.path());
     pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
-    assert_eq!(hub.fetched(), [], "online fetches nothing anew");
-    assert_eq!(listing(cache.path()), before, "nor is anything written where all is there");
+    assert_eq!(hub.fetched(), [], "online, nothing is downloaded again");
+    assert_eq!(listing(cache.path()), before, "nothing is written if all files exist");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_second_call_requests_no_file_and_a_cached_commit_requests_nothing() {
 }
 
 #[test]
-fn the_token_goes_to_the_hub_alone() {
+fn the_token_goes_only_to_the_hub() {
     let (hub, cache) = (Hub::fixture(), tempfile::tempdir().unwrap());
     hub.state().renamed_from = Some("lab/old".into());
     pull(&"lab/old@main".parse().unwrap(), &hub.settings(cache.path())).unwrap();
@@ -143,7 +143,7 @@ fn the_token_goes_to_the_hub_alone() {
     assert!(cache.path().join("models--lab--old/refs/main").is_file());
 }
 
-/// The bytes of the weights that were reported, done and in all.
+/// The reported bytes of the weights: done, and in total.
 #[derive(Default)]
 struct Seen(Vec<(u64, u64)>);
 
@@ -194,11 +194,11 @@ fn a_server_without_ranges_restarts_the_download() {
     hub.state().no_ranges = true;
     let found = pull(&tiny("main"), &hub.settings(cache.path())).unwrap();
     assert!(std::fs::read(found.folder.join(WEIGHTS)).unwrap() == weights());
-    // A download that always breaks off at the same place makes no progress, and ends.
+    // A download that always breaks off at the same byte makes no progress, and is given up.
     let cache = tempfile::tempdir().unwrap();
     hub.state().cuts = vec![300_000; 9];
     refused(&hub.settings(cache.path()), &[WEIGHTS, "broke off"]);
-    assert_eq!(hub.state().cuts.len(), 5, "one try that gained bytes, and three that did not");
+    assert_eq!(hub.state().cuts.len(), 5, "one try that gained bytes, and three that gained none");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn other_sizes_and_hashes_are_refused() {
 }
 
 #[test]
-fn a_part_of_another_file_is_replaced() {
+fn a_partial_download_of_another_file_is_replaced() {
     let weights = weights();
     let hub = Hub::with(&[(WEIGHTS, large(&weights))]);
     let longer = vec![7; 800_000];
@@ -241,7 +241,7 @@ fn a_part_of_another_file_is_replaced() {
 }
 
 #[test]
-fn refusals_give_the_way_out() {
+fn refusals_give_advice() {
     let (hub, cache) = (Hub::fixture(), tempfile::tempdir().unwrap());
     let settings = hub.settings(cache.path());
     let endpoint = hub.endpoint();
@@ -300,7 +300,7 @@ fn repos_without_a_model_are_refused() {
     );
     let hub = Hub::exactly(&[("config.json", small(b"{}")), (WEIGHTS, large(b"x"))]);
     refused(&hub.settings(cache.path()), &["no tokenizer.json", "found config.json, model.safetensors"]);
-    assert_eq!(hub.fetched(), [], "nothing is fetched in vain");
+    assert_eq!(hub.fetched(), [], "nothing is downloaded needlessly");
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn shards_and_pickles_are_downloaded() {
 }
 
 #[test]
-fn answers_that_make_no_sense_are_refused() {
+fn malformed_answers_are_refused() {
     let cache = tempfile::tempdir().unwrap();
     for etag in ["../../x", "", ".x", "a/b"] {
         let hub = Hub::with(&[(WEIGHTS, Served { etag: etag.into(), ..large(b"x") })]);

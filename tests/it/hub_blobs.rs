@@ -29,7 +29,7 @@ fn fetch(hub: &Hub, id: &str, folder: &Path) -> mappa::Result<std::path::PathBuf
 }
 
 #[test]
-fn a_blob_is_resumed_checked_and_found_again_and_no_token_is_sent() {
+fn a_blob_is_resumed_checked_and_cached_and_no_token_is_sent() {
     let (hub, folder) = (Hub::exactly(&[("table.csv", served(&lines()))]), tempfile::tempdir().unwrap());
     hub.state().cuts = vec![100_000, 50_000, 0];
     let file = fetch(&hub, LINES_BLOB, folder.path()).unwrap();

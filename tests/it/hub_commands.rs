@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const WEIGHTS: &str = "model.safetensors";
 
-/// The command with a hub and a cache of its own, without the machine's environment variables.
+/// The command with its own hub and cache, without the machine's environment variables.
 fn mappa(hub: &Hub, cache: &Path) -> Command {
     let mut command = alone(hub, cache);
     command.args(["models", "pull"]);
@@ -105,7 +105,7 @@ fn a_kill_loses_nothing() {
         cache.path().join("models--lab--tiny/blobs").join(format!("{}.incomplete", large(&weights()).etag));
     let started = Instant::now();
     while std::fs::metadata(&part).map_or(0, |found| found.len()) < 350_000 {
-        assert!(started.elapsed() < Duration::from_secs(60), "half the file did not come");
+        assert!(started.elapsed() < Duration::from_secs(60), "half of the file did not arrive");
         std::thread::sleep(Duration::from_millis(20));
     }
     running.kill().unwrap();
@@ -134,7 +134,7 @@ fn a_disk_that_fills_up_during_a_download_is_reported() {
 #[test]
 fn a_disk_that_is_too_small_is_reported_at_once() {
     let (hub, cache) = (Hub::with(&[(WEIGHTS, large(&weights()))]), tempfile::tempdir().unwrap());
-    // A mount in a namespace of its own, which the kernel removes after the command.
+    // Mounts in a separate namespace; the kernel removes the mount after the command.
     let inside = |command: &Command, script: &str| {
         let mut wrapped = Command::new("unshare");
         wrapped

@@ -41,11 +41,11 @@ pub(crate) struct State {
     pub revisions: BTreeMap<String, String>,
     /// Files by commit and name.
     pub commits: BTreeMap<String, BTreeMap<String, Served>>,
-    /// Every answer to the hub's paths, instead of the right one: status and `X-Error-Code`.
+    /// An answer that replaces every answer of the hub: status and `X-Error-Code`.
     pub refuse: Option<(u16, &'static str)>,
     /// For each of the next large files, the number of bytes after which the connection is cut.
     pub cuts: Vec<usize>,
-    /// The number of first answers with status 503.
+    /// The number of answers with status 503 before the first normal one.
     pub busy: u32,
     /// True if ranges are ignored.
     pub no_ranges: bool,
@@ -53,7 +53,7 @@ pub(crate) struct State {
     pub no_size: bool,
     /// The difference between the given and the true length.
     pub size_error: i64,
-    /// True if large files stop at half, with the connection open.
+    /// True if large files stop halfway, with the connection left open.
     pub stall: bool,
     /// A pause in the middle of large files.
     pub pause: Duration,

@@ -1,4 +1,4 @@
-//! Any file as a dataset: four formats alike, written files, refusals, and probes of any number.
+//! Import of files as datasets: four formats with equal results, written files, refusals, and probes of any number.
 
 use super::root;
 use mappa::artefact::Card;
@@ -25,7 +25,7 @@ fn people(target: TargetChoice) -> ImportPlan {
     }
 }
 
-/// The error of importing a file with these bytes and this ending.
+/// The error of importing a file with these bytes and this extension.
 fn refusal(ending: &str, bytes: &[u8], plan: &ImportPlan) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(format!("theirs.{ending}"));
@@ -87,7 +87,7 @@ fn an_imported_dataset_is_found_by_name_and_never_overwritten() {
     }
     assert_eq!((card.notes["n_entities"].as_str(), card.notes["n_test"].as_str()), ("40", "8"));
     assert_eq!(card.notes["range of children"], "0 to 4");
-    assert!(!imported.save(lab.path()).unwrap().1, "the same again is found");
+    assert!(!imported.save(lab.path()).unwrap().1, "the second import finds the same file");
     let other = people(quantity("height", "cm")).read(&fixture("people.csv")).unwrap();
     let error = other.save(lab.path()).unwrap_err().to_string();
     assert!(error.contains("people.json") && error.contains("target"), "{error}");
@@ -180,7 +180,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn a_quantity_is_probed_scored_and_drawn() {
     let lab = tempfile::tempdir().unwrap();
-    // The distance from the equator, a number of which the bundled model has some knowledge.
+    // The distance from the equator: the bundled model represents this number to some degree.
     let world = mappa::datasets::bundled("world_place").unwrap();
     let rows = world.entities.iter().take(300).map(|e| {
         format!(

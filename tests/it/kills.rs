@@ -1,5 +1,5 @@
 //! Interruptions of the real program: SIGKILL at random moments, Ctrl-C, a full disk, a second process. The next
-//! run resumes, and its files equal those of an uninterrupted run, to the byte.
+//! run resumes, and its files equal those of an uninterrupted run, byte for byte.
 #![cfg(unix)]
 
 use rand::{Rng, SeedableRng};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// An extraction with batches so small that it has a few hundred of them.
+/// An extraction with a few hundred small batches.
 const EXTRACT: [&str; 5] = ["extract", "--dataset", "nyc_place", "--group-nodes", "16"];
 
 fn command(lab: &Path, args: &[&str]) -> Command {
@@ -46,7 +46,7 @@ fn n_recorded(lab: &Path) -> Option<usize> {
     Some(journal.lines().count())
 }
 
-/// The files by name; the card without the record of the run.
+/// The files by name; the card without its record of the run.
 fn content(lab: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder(lab)).unwrap() {
@@ -85,7 +85,7 @@ fn wait_for_batches(child: &mut Child, lab: &Path) {
     let started = Instant::now();
     while n_recorded(lab).is_none_or(|n| n < 2) {
         assert!(child.try_wait().unwrap().is_none(), "it ended too soon");
-        assert!(started.elapsed() < Duration::from_secs(60), "nothing is recorded");
+        assert!(started.elapsed() < Duration::from_secs(60), "no batch is recorded");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -161,7 +161,7 @@ fn a_signal_stops_the_run_and_keeps_finished_batches() {
 }
 
 #[test]
-fn a_second_process_is_refused_by_the_name_of_the_first() {
+fn a_second_process_is_refused_naming_the_first() {
     let (reference, _) = uninterrupted();
     let lab = tempfile::tempdir().unwrap();
     let mut first = spawn(lab.path());
@@ -177,7 +177,7 @@ fn a_second_process_is_refused_by_the_name_of_the_first() {
     );
     assert!(first.wait_with_output().unwrap().status.success());
     assert_same(lab.path(), &reference);
-    // The lock of a dead process is taken over.
+    // A new process takes over the lock of a dead one.
     let lab = tempfile::tempdir().unwrap();
     let mut first = spawn(lab.path());
     wait_for_batches(&mut first, lab.path());
@@ -253,7 +253,7 @@ fn a_full_disk_is_reported_before_anything_is_computed_or_costs_one_batch() {
 fn a_limit_on_file_sizes_is_reported_with_the_bytes() {
     let lab = tempfile::tempdir().unwrap();
     let mut limited = Command::new("sh");
-    // Without the trap the system would kill the program.
+    // Without the trap, the signal XFSZ would kill the program.
     limited.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_mappa")]);
     let output = limited.arg("--lab").arg(lab.path()).args(EXTRACT).output().unwrap();
     let message = text(&output.stderr);

@@ -1,4 +1,4 @@
-//! Laws of steering, for each family: the rows that change, by how much, and those that stay equal to the bit.
+//! Properties of steering, for each family: the rows that change, by how much, and the rows that stay equal to the bit.
 // long because: all laws run on the same families, with the same text and the same probe
 
 use super::features::dictionary;
@@ -65,7 +65,7 @@ fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     a.iter().flatten().zip(b.iter().flatten()).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
 }
 
-/// A vector longer than the fixtures' rows, so that no effect is hidden by rounding.
+/// A vector longer than the fixtures' rows, so that rounding hides no effect.
 fn push(d_model: usize) -> Vec<f64> {
     UnitDirection::random(d_model, 3).unwrap().times(30.0)
 }
@@ -134,7 +134,7 @@ fn adding_and_subtracting_a_vector_restores_the_stream() {
             assert!(apart(&moved.stream[depth], &plain.stream[depth]) > 0.1, "{name}: {depth} did not move");
             assert!(
                 apart(&restored.stream[depth], &plain.stream[depth]) < 1e-5,
-                "{name}: {depth} stayed away"
+                "{name}: {depth} was not restored"
             );
         }
         assert!(apart(&restored.logits, &plain.logits) < 1e-5, "{name}");
@@ -176,7 +176,10 @@ fn only_the_chosen_rows_from_the_chosen_layer_on_are_changed() {
                 let (after, before) = (&steered.stream[depth], &plain.stream[depth]);
                 assert_eq!(after[..first], before[..first], "{name}: the past was changed");
                 // Later tokens read the changed rows through attention.
-                assert!(apart(&after[end..], &before[end..]) > 1e-4, "{name}: {depth}: later rows are blind");
+                assert!(
+                    apart(&after[end..], &before[end..]) > 1e-4,
+                    "{name}: {depth}: later rows do not see the change"
+                );
             }
         }
     }
@@ -192,8 +195,8 @@ fn after_set_the_probe_predicts_the_target() {
             for (t, target) in target.iter().enumerate() {
                 let (was, is) =
                     (read(&probe, &before.stream[2][row])[t], read(&probe, &after.stream[2][row])[t]);
-                assert!((was - target).abs() > 1.0, "{name}: the probe read the target already");
-                assert!((is - target).abs() < 1e-4, "{name}: row {row} reads {is} for {target}");
+                assert!((was - target).abs() > 1.0, "{name}: the prediction was the target already");
+                assert!((is - target).abs() < 1e-4, "{name}: row {row}: predicted {is}, expected {target}");
             }
         }
         assert_eq!(after.stream[2][0], before.stream[2][0], "{name}: BOS");
@@ -204,7 +207,7 @@ fn after_set_the_probe_predicts_the_target() {
 fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
     for (name, model) in models() {
         let (probe, deltas) = (probe(model.spec.d_model), [7.0, -20.0]);
-        // An orthonormal basis of the probe's two rows, computed here, not by the tested code.
+        // An orthonormal basis of the probe's two rows, computed independently of the tested code.
         let (a, b) = (probe.weights.row(0).to_vec(), probe.weights.row(1).to_vec());
         let first = UnitDirection::of(&a).unwrap();
         let along = dot(&b, first.unit());
@@ -216,7 +219,7 @@ fn shift_moves_the_prediction_by_delta_and_nothing_orthogonal() {
             let (h, moved) = (&before.stream[2][row], &after.stream[2][row]);
             for (t, delta) in deltas.iter().enumerate() {
                 let by = read(&probe, moved)[t] - read(&probe, h)[t];
-                assert!((by - delta).abs() < 1e-4, "{name}: moved by {by} for {delta}");
+                assert!((by - delta).abs() < 1e-4, "{name}: moved by {by}, expected {delta}");
             }
             let change: Vec<f64> = widen(moved).iter().zip(widen(h)).map(|(x, y)| x - y).collect();
             let inside: f64 = basis.iter().map(|d| dot(&change, d.unit()).powi(2)).sum();
@@ -241,12 +244,12 @@ fn remove_takes_the_component_along_the_direction_and_nothing_else() {
             let lost: Vec<f64> = h.iter().zip(&left).map(|(h, l)| h - l).collect();
             assert!((dot(&lost, &lost).sqrt() - along.abs()).abs() < 1e-5, "{name}: more was lost");
         }
-        assert!(most > 0.05, "{name}: nothing lay along the direction");
+        assert!(most > 0.05, "{name}: no row had a component along the direction");
     }
 }
 
 #[test]
-fn with_a_kept_norm_the_row_rotates() {
+fn with_keep_norm_the_row_rotates() {
     for (name, model) in models() {
         let op = Op::Add(push(model.spec.d_model));
         let what = (HookPoint::ResidPost(1), op);
@@ -273,7 +276,7 @@ fn without_cache(model: &Transformer, hook: impl Fn() -> SteerHook) -> (Vec<u32>
     (ids, chosen_by)
 }
 
-/// The logits after each of some tokens, one token per pass with a cache.
+/// The logits after each of the tokens, one token per pass, with a cache.
 fn with_cache(model: &Transformer, ids: &[u32], hook: &mut dyn Hook) -> Vec<Vec<f32>> {
     let mut forest = Forest::of_text(&ids[..TEXT.len()]).unwrap();
     let mut cache = KvCache::default();
@@ -314,7 +317,7 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
             assert_eq!(steer.n_changed(), n_changed, "{name}: {place:?}");
             let (ids, logits) = without_cache(&model, hook);
             assert_eq!(cached, ids, "{name}: {place:?}");
-            let may_be_equal = matches!(place, TokenChoice::Bos | TokenChoice::Span(_)); // a change far back may leave the best token
+            let may_be_equal = matches!(place, TokenChoice::Bos | TokenChoice::Span(_));
             assert!(may_be_equal || cached != plain, "{name}: {place:?}: steering changed nothing");
             let error = apart(&with_cache(&model, &ids, &mut hook()), &logits);
             assert!(error < 1e-5, "{name}: {place:?}: {error}");
@@ -368,7 +371,7 @@ fn set_at_every_hook_point_makes_the_prediction_the_target() {
             let rows: Vec<Vec<f32>> = capture.get(point).unwrap().to_vec2().unwrap();
             for row in &rows[N_SPECIAL..] {
                 for (is, target) in read(&probe, row).iter().zip(target) {
-                    assert!((is - target).abs() < 1e-3, "{name}: {point} reads {is} for {target}");
+                    assert!((is - target).abs() < 1e-3, "{name}: {point}: predicted {is}, expected {target}");
                 }
             }
         }
@@ -376,7 +379,7 @@ fn set_at_every_hook_point_makes_the_prediction_the_target() {
 }
 
 #[test]
-fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
+fn unsupported_hook_points_are_refused_and_never_ignored() {
     for (name, model) in models() {
         let spec = &model.spec;
         let refuse = |point, op| SteerHook::new(spec, point, op, everywhere()).unwrap_err().to_string();
@@ -396,7 +399,7 @@ fn points_that_cannot_be_steered_are_refused_and_never_ignored() {
         assert!(refuse(HookPoint::ResidPost(0), Op::Add(vector)).contains("NaN"), "{name}");
     }
     let (_, model) = models().find(|(name, _)| *name == "gpt_neox").unwrap();
-    assert!(!model.spec.block.has_resid_mid(), "no model without hook_resid_mid was tried");
+    assert!(!model.spec.block.has_resid_mid(), "no model without hook_resid_mid was tested");
 }
 
 #[test]

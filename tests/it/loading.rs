@@ -35,7 +35,7 @@ fn refused(folder: &Path) -> String {
 }
 
 #[test]
-fn a_truncated_pickle_and_another_file_are_refused_by_name() {
+fn a_truncated_pickle_and_another_file_are_refused_naming_them() {
     let folder = copy_of("gpt2_bin");
     let path = folder.path().join("pytorch_model.bin");
     let whole = std::fs::read(&path).unwrap();
@@ -125,7 +125,7 @@ fn a_tied_head_with_other_values_is_not_tied() {
 }
 
 #[test]
-fn a_tied_checkpoint_may_contain_its_head_alone() {
+fn a_tied_checkpoint_may_contain_only_the_head() {
     for name in ["gemma", "gpt2"] {
         let folder = copy_of(name);
         let path = folder.path().join("model.safetensors");
@@ -143,7 +143,7 @@ fn a_tied_checkpoint_may_contain_its_head_alone() {
 }
 
 #[test]
-fn unused_tensors_are_reported_except_the_usual_ones() {
+fn unused_tensors_are_reported_except_common_ones() {
     let folder = copy_of("mistral");
     std::fs::copy(root("models/atlas/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     let path = folder.path().join("model.safetensors");
@@ -159,7 +159,7 @@ fn unused_tensors_are_reported_except_the_usual_ones() {
 }
 
 #[test]
-fn an_adapter_is_refused_by_its_kind() {
+fn an_adapter_is_refused_naming_its_kind() {
     let lab = tempfile::tempdir().unwrap();
     let folder = lab.path().join("models/lora");
     std::fs::create_dir_all(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! Integration tests: laws, references, bad input, and the shape of the source itself.
+//! Integration tests: properties, references, bad input, and the structure of the source itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 mod analyses;
@@ -59,7 +59,7 @@ fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The smallest Llama that has everything: two blocks, two heads.
+/// The smallest complete Llama: two blocks, two heads.
 fn tiny_spec(d_vocab: usize) -> Spec {
     Spec::llama(Sizes { d_model: 16, n_layers: 2, n_heads: 2, d_mlp: 24, d_vocab, n_context: 128 })
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const TOLERANCE: f32 = 5e-5;
 const TEXT: [u32; 9] = [7, 7, 7, 11, 30, 12, 5, 2, 19];
 
-/// A changed config, and the reason for which transformers does not run it, if it does not.
+/// A changed config; with a reason if transformers refuses it.
 #[derive(Deserialize)]
 struct Case {
     id: usize,
@@ -33,13 +33,13 @@ enum Outcome {
     Same,
     Differs(f32),
     Refused(String),
-    /// Only mappa runs it.
+    /// Only mappa accepts the config.
     Looser(String),
-    /// Both refuse.
+    /// Both refuse the config.
     Neither,
 }
 
-/// The text of a length in tests/scripts/mutate_configs.py.
+/// The text of `n_tokens` tokens, as in tests/scripts/mutate_configs.py.
 fn text(n_tokens: usize) -> Vec<u32> {
     let any = |i: u32| (5 * i + i * i / 3) % 29 + 3;
     if n_tokens == TEXT.len() { TEXT.to_vec() } else { (0..n_tokens as u32).map(any).collect() }
@@ -117,11 +117,11 @@ fn outcomes(cases: &Path) -> Vec<(String, Outcome)> {
     text.lines().map(read).collect()
 }
 
-/// Cases that transformers runs and mappa refuses, with a word of the reason.
+/// Cases that transformers accepts and mappa refuses, with a word of mappa's reason.
 const STRICTER: &[(&str, &str)] = &[
-    // A text longer than the first context, whose prefix would no longer have the same numbers.
+    // For a text longer than the first context, the numbers of a prefix would depend on the text's length.
     ("phi3_longrope: original_max_position_embeddings=4", "context"),
-    // Padding tokens use no row of the table, so that it would suffice for longer texts than stated.
+    // Padding tokens use no row of the table, so the table would suffice for longer texts than stated.
     ("roberta: pad_token_id=7", "context"),
     // One dimension, which transformers multiplies by two frequencies, or by none.
     ("gpt_neox: both {'rope_type': 'yarn'", "even number"),
@@ -173,7 +173,7 @@ fn the_mutations_of_a_folder_are_reported_one_by_one() {
         words.into_iter().for_each(|words| println!("{words}"));
     }
     println!(
-        "{} alike, {} refused by both, {} differ, {} refused by mappa alone, {} by transformers alone",
+        "{} equal, {} refused by both, {} differ, {} refused only by mappa, {} only by transformers",
         n[0], n[1], n[2], n[3], n[4]
     );
     assert_eq!(n_differ, 0);

@@ -36,7 +36,7 @@ fn refused(lab: &Path, args: &[&[&str]], parts: &[&str]) {
     }
 }
 
-/// The files of a probe folder and of its figures, without hidden ones; of the card only its inputs.
+/// The files of a probe folder and of its figures, without hidden files; of the card only the inputs.
 fn files(lab: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for folder in [FOLDER, "figures/atlas/empty"] {
@@ -73,7 +73,7 @@ fn merged_hook_points_equal_one_run_byte_for_byte() {
         &[&FIT, &["--merge"]],
         &["blocks.0.hook_resid_pre", "blocks.5.hook_resid_post", "--hook-points"],
     );
-    // Two in one process, four each in its own process at the same time, the last alone.
+    // Two hook points in one process, four in parallel processes, and the last one alone.
     let two = done(apart, &[&FIT, &["--hook-points", "blocks.{1,5}.*"]]);
     assert!(two.contains(&format!("probed: {}\nprobed: {}\n", names[2], names[6])), "{two}");
     let start = |name: &String| {
@@ -112,7 +112,7 @@ fn unknown_hook_points_are_refused() {
     assert!(String::from_utf8(both.stderr).unwrap().contains("cannot be used with"));
 }
 
-/// The stream of an untrained model at some hook points, for two texts.
+/// The stream of an untrained model at the given hook points, for two texts.
 fn streams(model: &Transformer, points: &[HookPoint]) -> Vec<Vec<Vec<f32>>> {
     let (forest, _) = match model.spec.attention.direction {
         mappa::model::AttentionDirection::Causal => {
@@ -149,7 +149,7 @@ fn an_untrained_model_does_not_depend_on_its_depth() {
             assert_eq!(streams(&cut, &points[..layer + 2]), whole[..layer + 2], "{name}: layer {layer}");
         }
         let other = streams(&untrained_up_to(0, &spec, 6).unwrap(), &points[..1]);
-        assert_ne!(other[0], whole[0], "{name}: the seed decides");
+        assert_ne!(other[0], whole[0], "{name}: another seed gives other weights");
         // There are no layers beyond the last.
         assert_eq!(untrained_up_to(99, &spec, 5).unwrap().spec.n_layers, spec.n_layers);
     }

@@ -52,7 +52,8 @@ fn a_held_out_group_is_predicted_from_the_others() {
     let folder = "nyc_place/empty.split_group_borough_name.cluster_borough_name";
     let rows = scores(lab.path(), folder);
     let held_out = score(&rows, ["ridge", "5"], R2);
-    // The centroid of a borough without training entities is that of all others, which is far away.
+    // For a borough without training entities, the centroid baseline predicts the mean of all others, which is far
+    // away.
     assert!(held_out > 0.3 && held_out > score(&rows, ["group centroid", ""], R2) + 0.3, "{held_out}");
     for baseline in ["untrained", "shuffled-weights", "shuffled"] {
         assert!(held_out > score(&rows, [baseline, "5"], R2) + 0.2, "{baseline}");
@@ -77,7 +78,7 @@ fn probes_transfer_between_datasets_and_prompts() {
     let rows = scores(lab.path(), "nyc_place/empty.from_us_place.alone");
     assert!(rows.iter().all(|row| row.method == "ridge" && row.dataset == "nyc_place"));
     assert!(score(&rows, ["ridge", "5"], ["mean_km", "great-circle"]) < 5000.0);
-    // The same names under another prompt: the same direction, shifted.
+    // The same names with another prompt: the same direction, with an offset.
     let prompts = ["art", "--train-prompt", "empty", "--prompt", "release", "--no-baselines"];
     done(lab.path(), &[&SMALL[..], &prompts].concat());
     let rows = scores(lab.path(), "art/release.from_prompt_empty.alone");
@@ -205,6 +206,6 @@ fn a_model_with_shuffled_weights_is_the_same_at_every_depth() {
         let mut capture = Capture::all(&points);
         model.transformer.forward(&forest, None, &mut capture).unwrap();
         let own = capture.get(points[1]).unwrap().to_vec2::<f32>().unwrap();
-        assert_ne!(own, whole[1], "{name}: the weights lie elsewhere");
+        assert_ne!(own, whole[1], "{name}: the weights are in another order");
     }
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
-/// Files with one type each, or several.
+/// Files with one quantised type or several types.
 const QUANTISED: [&str; 11] = [
     "llama3.Q8_0",
     "llama_even.Q4_0",
@@ -71,14 +71,14 @@ fn bytes_that_are_not_whole_rows_of_blocks_are_refused() {
     }
 }
 
-/// Many rows and few, alone and together, as in extraction and decoding.
+/// Covers many rows and few rows, alone and together, as in extraction and decoding.
 #[test]
 fn a_forest_of_a_quantised_file_equals_its_weights_in_f32_to_the_bit() {
     for name in QUANTISED {
         let (blocks, dense) = (load(name, Precision::AsStored), load(name, Precision::F32));
         let texts: Vec<Vec<u32>> = TEXTS.iter().map(|text| text.to_vec()).collect();
         let (forest, _) = Forest::of_texts(&texts).unwrap();
-        assert!(forest.new_tokens().len() > 4, "a few rows are multiplied in another order");
+        assert!(forest.new_tokens().len() > 4, "four rows or fewer would be multiplied in another order");
         for (a, b) in streams(&blocks, &forest).iter().zip(&streams(&dense, &forest)) {
             assert_eq!(bits(a), bits(b), "{name}");
         }
@@ -199,7 +199,7 @@ fn in_bf16(name: &str) -> Option<Model> {
 }
 
 #[test]
-fn bf16_on_another_device_is_refused_by_name() {
+fn bf16_on_another_device_is_refused_naming_it() {
     let options = LoadOptions { compute: Compute::Bf16, device: DeviceChoice::Cuda(1), precision: None };
     let refusal = Model::open(&Location::Bundled, options).err().unwrap().to_string();
     assert!(refusal.contains("bf16 on cuda:1"), "{refusal}");

@@ -1,4 +1,4 @@
-//! Laws of extraction and probing: batches equal single passes, and planted directions are found.
+//! Properties of extraction and probing: batches equal single passes, and planted directions are found.
 
 use super::tiny_spec;
 use mappa::activations::{ExtractedActivations, PromptedDataset, SpanRow, TextModel, extract};
@@ -52,7 +52,7 @@ fn read(
     (extraction, reports.n)
 }
 
-/// Some names with shared prefixes, and a model and tokenizer for them.
+/// Names with shared prefixes, with a model and a tokenizer for them.
 fn towns() -> (Dataset, Vec<String>, Tokenizer, Transformer) {
     let name = |i: usize| format!("{} {:05}{}", ["Oslo", "Rome", "Lima"][i % 3], i * 7919 % 100_000, i % 7);
     let rows: String = (0..1500).map(|i| format!("{},{i}\n", name(i))).collect();
@@ -78,10 +78,10 @@ fn any_number_of_threads_records_the_same_bits() {
 }
 
 #[test]
-fn forest_groups_equal_one_entity_at_a_time() {
+fn forest_batches_equal_one_entity_at_a_time() {
     let (dataset, lines, tokenizer, model) = towns();
     let (together, n_groups) = read(&model, &tokenizer, &dataset);
-    assert!(n_groups > 1, "one group holds all: the cut between groups is not tried");
+    assert!(n_groups > 1, "a single batch holds all tokens, so the boundary between batches is not tested");
     assert!(together.n_computed < together.n_tokens, "nothing was shared");
     for i in (0..1500).step_by(23).chain([1499]) {
         let one = Dataset { entities: vec![dataset.entities[i].clone()], ..dataset.clone() };
@@ -96,7 +96,7 @@ fn forest_groups_equal_one_entity_at_a_time() {
     }
 }
 
-/// Noise with each target planted along a direction of its own, seeded by the target's index.
+/// Noise with each target planted along its own direction, whose seed is the target's index.
 fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let directions: Vec<UnitDirection> =
@@ -111,7 +111,7 @@ fn planted(dataset: &Dataset, d_model: usize) -> Array2<f32> {
     activations
 }
 
-/// Places and years, drawn without regard to their names.
+/// Random places and years, independent of their names.
 fn drawn() -> [Dataset; 2] {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut places = String::from("name,latitude,longitude\n");

@@ -1,4 +1,4 @@
-//! The configs of the models that researchers use most, from the hub (fixtures: models/real_configs.py).
+//! Configs of widely used models, from the hub (fixtures: models/real_configs.py).
 
 use super::root;
 use candle_core::{DType, Device, Tensor};
@@ -12,7 +12,7 @@ use std::path::Path;
 #[derive(Deserialize)]
 struct Real {
     name: String,
-    /// The number in transformers.
+    /// The number of parameters in transformers.
     n_parameters: usize,
     config: Map<String, Value>,
 }
@@ -31,7 +31,7 @@ fn spec(fields: &Map<String, Value>) -> Result<Spec, String> {
 }
 
 #[test]
-fn each_has_as_many_parameters_as_in_transformers() {
+fn parameter_counts_equal_those_of_transformers() {
     let mut families = BTreeSet::new();
     for Real { name, n_parameters, config } in all() {
         let read = spec(&config).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
@@ -72,8 +72,8 @@ fn fields_that_change_numbers_change_the_spec_or_are_refused_by_name() {
         // `layer_types` repeats other fields about windows.
         changed.remove("layer_types");
         match spec(&changed) {
-            Ok(after) => assert_ne!(after, before, "{name}: `{field}` is not honoured"),
-            // A share of the head is refused because the factors no longer fit it.
+            Ok(after) => assert_ne!(after, before, "{name}: `{field}` has no effect"),
+            // Another rotary share of the head is refused, because the number of factors no longer fits.
             Err(refusal) => {
                 let is_named = refusal.contains(field) || refusal.contains("short_factor");
                 assert!(is_named, "{name}: {field}: {refusal}");
@@ -83,7 +83,7 @@ fn fields_that_change_numbers_change_the_spec_or_are_refused_by_name() {
 }
 
 #[test]
-fn quantised_checkpoints_are_refused_by_their_method() {
+fn quantised_checkpoints_are_refused_naming_their_method() {
     for (quantisation, words) in [
         (json!({"quant_method": "gptq", "bits": 4, "group_size": 128}), "gptq"),
         (json!({"quant_method": "awq", "bits": 4, "version": "gemm"}), "awq"),

@@ -9,7 +9,7 @@ use mappa::results::{CENTROID, NAMES_ONLY, ScoreRow};
 struct Reference {
     dataset: &'static str,
     names_only: f64,
-    /// A penalty near the one that the search chooses; none if the search is short.
+    /// A penalty near the result of the search, to save its time; none if the search is short.
     penalty: Option<f64>,
     centroid: Option<f64>,
 }
@@ -21,7 +21,7 @@ const REFERENCES: [Reference; 4] = [
     Reference { dataset: "nyc_place", names_only: 0.374, penalty: Some(0.1), centroid: Some(0.774) },
     Reference { dataset: "art", names_only: 0.047, penalty: None, centroid: None },
 ];
-/// The allowed difference below a reference; a weak baseline makes every model look good.
+/// The allowed difference below a reference. It is small, because a weak baseline makes every model look good.
 const SLACK: f64 = 0.02;
 
 #[test]

@@ -42,7 +42,7 @@ fn refused(folder: &Path) -> String {
 }
 
 #[test]
-fn two_shards_are_the_one_file() {
+fn two_shards_equal_the_single_file() {
     assert_eq!(logits(sharded().path()), logits(&root("tests/fixtures/models/mistral")));
 }
 

@@ -1,4 +1,4 @@
-//! Reads Rust source well enough to judge it: comments and strings blanked, test code told apart.
+//! A minimal reader of Rust source for the checks in `tidy`: blanks comments and strings, and separates test code.
 
 use super::root;
 use std::collections::BTreeSet;
@@ -9,22 +9,22 @@ use std::path::Path;
 pub(crate) struct Source {
     /// The path from the repository's root, with `/`.
     pub path: String,
-    /// The file as it stands.
+    /// The file's text.
     pub text: String,
-    /// The same length, comments and literals blanked.
+    /// The text with comments and literals blanked, of the same length.
     pub code: String,
-    /// The code without what `#[cfg(test)]` marks; empty for a file that is only for tests.
+    /// The code without items under `#[cfg(test)]`; empty for a file that is only for tests.
     pub shipped: String,
 }
 
 impl Source {
-    /// A source by path and text, as if it were a file.
+    /// A source with this path and text, without a file on disk.
     pub(crate) fn new(path: &str, text: &str) -> Source {
         let code = blank(text);
         Source { path: path.into(), text: text.into(), shipped: without_tests(&code), code }
     }
 
-    /// Every file under `src/` and `tests/`, in order of path.
+    /// All files under `src/` and `tests/`, sorted by path.
     pub(crate) fn all() -> Vec<Source> {
         let mut paths = Vec::new();
         ["src", "tests"].iter().for_each(|folder| walk(&root(folder), &mut paths));
@@ -45,19 +45,19 @@ impl Source {
         Some(if name == "main.rs" { "cli" } else { name.trim_end_matches(".rs") })
     }
 
-    /// How many modules deep the file lies: 0 for a crate's root.
+    /// The depth of the file's module: 0 for a crate's root.
     fn depth(&self) -> usize {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
         if ["lib", "main"].contains(&path) { 0 } else { path.split('/').count() }
     }
 
-    /// The top-level modules that the shipped code names; what the library re-exports counts as `error`.
+    /// The top-level modules that the shipped code names; re-exports at the library's root count as `error`.
     pub(crate) fn modules_used(&self) -> BTreeSet<String> {
         let library = if self.module() == Some("cli") { "mappa::" } else { "crate::" };
         let up = "super::".repeat(self.depth().max(1));
         let mut used = BTreeSet::new();
         for prefix in [library, up.as_str()] {
-            // Only a path that leaves the file's own module altogether is an arrow.
+            // Only a path that leaves the file's top-level module counts as an arrow.
             let leaves = |at: usize| {
                 prefix == library || (self.depth() > 0 && !self.shipped[..at].ends_with("super::"))
             };
@@ -71,7 +71,7 @@ impl Source {
             .collect()
     }
 
-    /// Which of these crates the shipped code names.
+    /// Those of the given crates that the shipped code names.
     pub(crate) fn crates_used<'a>(&self, crates: &'a [String]) -> BTreeSet<&'a str> {
         let named = |name: &str| {
             words(&self.shipped, &format!("{name}::"))
@@ -87,13 +87,13 @@ impl Source {
         self.code[..end].lines().filter(|line| !line.trim().is_empty()).count()
     }
 
-    /// The doc lines that begin a docstring with a relative or interrogative word, by their numbers.
+    /// The first lines of docstrings that begin with a relative or interrogative word, with their line numbers.
     pub(crate) fn relative_docs(&self) -> Vec<(usize, &str)> {
         const WORDS: [&str; 8] = ["what", "which", "whether", "where", "how", "who", "whose", "whom"];
         let begins = |line: &str| {
             let text = line.trim_start().strip_prefix("///").or(line.trim_start().strip_prefix("//!"))?;
             let text = text.trim_start().trim_start_matches("- ");
-            // A room in a map, such as "- `split`: how …".
+            // An entry of a module list, such as "- `split`: how …".
             let text =
                 text.strip_prefix('`').and_then(|text| text.split_once("`: ")).map_or(text, |(_, text)| text);
             let first = text.split(|c: char| !c.is_alphabetic()).next()?.to_lowercase();
@@ -187,7 +187,7 @@ pub(crate) fn walk(folder: &Path, out: &mut Vec<String>) {
     }
 }
 
-/// Where a text stands in some code as a whole word.
+/// The positions of a text in code as a whole word.
 pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let alone = move |at: usize| {
@@ -220,7 +220,7 @@ fn heads(code: &str) -> Vec<String> {
     starts.into_iter().filter_map(|at| ident(group[at..].trim_start())).map(String::from).collect()
 }
 
-/// From `at` to the end of the item there: its `;`, or the brace that closes its first one.
+/// The range from `at` to the end of the item there: its `;`, or the closing brace of its first block.
 fn item(code: &str, at: usize) -> Range<usize> {
     let (mut braces, mut inner) = (0, 0);
     for (i, c) in code[at..].char_indices() {
@@ -247,7 +247,7 @@ fn without_tests(code: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Blanks comments, strings and characters; lines stay where they are, letters outside ASCII become `_`.
+/// Blanks comments, strings and characters; keeps line breaks; letters outside ASCII become `_`.
 pub(crate) fn blank(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out: Vec<u8> = bytes.iter().map(|b| if b.is_ascii() { *b } else { b'_' }).collect();
@@ -267,7 +267,7 @@ fn is_ident(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-/// How long the comment, string or character at the beginning of some text is; 0 if there is none.
+/// The length of the comment, string or character at the beginning of a text; 0 if there is none.
 fn literal(text: &str, after_ident: bool) -> usize {
     let until = |end: &str, from: usize| text[from..].find(end).map_or(text.len(), |i| from + i + end.len());
     if text.starts_with("//") {
@@ -287,7 +287,7 @@ fn literal(text: &str, after_ident: bool) -> usize {
             return until(&format!("\"{}", "#".repeat(hashes)), open + 1);
         }
     }
-    // A quote begins a character if one closes it; else it is a lifetime.
+    // A quote begins a character if another quote closes it, otherwise a lifetime.
     let mut chars = text.chars();
     match (chars.next(), chars.next(), chars.next()) {
         (Some('\''), Some('\\'), _) => quoted(text, '\''),

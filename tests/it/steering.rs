@@ -1,4 +1,4 @@
-//! Steering from the command line: files in both formats, a sweep that is resumed, refusals.
+//! Steering from the command line: files in both formats, a resumed sweep, refusals.
 
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, NoHook, Precision, generate};
@@ -73,7 +73,7 @@ fn a_sweep_is_resumed_and_other_inputs_are_refused() {
     assert!(said.contains("best within 2 nats: layer"), "{said}");
     let file = lab.path().join("steering/atlas/longitude/sweep.csv");
     let rows: Vec<mappa::results::SweepRow> = mappa::results::load_rows(&file).unwrap();
-    // Two prompts, two doses, two directions; read at layers 1 to 5 and 3 to 5.
+    // Two prompts, two doses, two directions; predictions at layers 1 to 5 and 3 to 5.
     assert_eq!(rows.len(), 2 * 2 * 2 * (5 + 3));
     for row in rows.iter().filter(|row| row.dose == 0.0) {
         assert!(row.kl < 1e-9 && !row.named.is_empty() && row.names_log_prob.unwrap() < 0.0, "{row:?}");
@@ -92,7 +92,7 @@ fn a_sweep_is_resumed_and_other_inputs_are_refused() {
 }
 
 #[test]
-fn wrong_input_gets_its_error() {
+fn wrong_input_is_refused() {
     let lab = tempfile::tempdir().unwrap();
     let with = |more: &[&'static str]| [&["--prompt", "Nairobi"][..], more].concat();
     refused(lab.path(), &with(&["--dose", "30 east", "--layer", "9"]), &["--layer", "9", "0 to 5"]);
@@ -120,7 +120,7 @@ fn wrong_input_gets_its_error() {
         &with(&["--dose", "30 east", "--hook-points", "blocks.2.hook_q"]),
         &["hook_resid_post"],
     );
-    // Probes of a model of another width and depth under the same name, and of another model.
+    // Probes of a model of the same name with another width and depth, then probes of another model.
     let file = lab.path().join("probes/atlas/world_place/empty/probes.safetensors");
     let mut probes = mappa::probes::ProbeSet::load(&file).unwrap();
     let three = HookPoint::ResidPost(3);
@@ -230,7 +230,7 @@ fn logits_are_written_with_and_without_steering_and_with_the_prompts_tokens() {
     assert!(moved.iter().zip(&unsteered).any(|(a, b)| (a - b).abs() > 0.5));
 }
 
-/// The answers of the interactive prompt to some lines.
+/// The answers of the interactive prompt to the given lines.
 fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mappa"))
         .arg("--lab")
@@ -245,7 +245,7 @@ fn asked(lab: &Path, flags: &[&str], lines: &[&str]) -> Vec<String> {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).unwrap();
-    // The first is the help, which is printed at the start.
+    // The text before the first prompt is the help, printed at the start.
     said.split("> ").skip(1).map(|answer| answer.trim_end().to_string()).collect()
 }
 
@@ -299,7 +299,7 @@ fn the_interactive_prompt_takes_changes_between_texts_and_continues_after_wrong_
         };
         assert!(is_right, "`{line}` was answered by `{answer}`, not `{expected}`");
     }
-    // The end of the input is an end as well, and flags say how it begins.
+    // The end of the input also ends the session; flags give the initial change.
     let answers = asked(lab.path(), &["--dose", "180 east", "--layer", "2"], &["Vienna is in"]);
     assert_eq!(answers, [east, String::new()]);
 }

@@ -1,4 +1,4 @@
-//! Laws of the store: filled by halves, in shards or at once, its bytes are the same.
+//! Properties of the store: filled in two halves, in shards or at once, its bytes are the same.
 
 use super::tiny_spec;
 use mappa::Error;
@@ -74,7 +74,7 @@ pub(crate) fn card(recording: Recording, shard: Option<Shard>) -> Card {
     division(shard).describe(recording.describe(Card::default().input("dataset", "towns")))
 }
 
-/// An observer that stops the work when it has been asked often enough.
+/// An observer that requests a stop after a number of queries.
 pub(crate) struct StopAfter {
     left: Cell<usize>,
     /// The detail of the first report.
@@ -106,7 +106,7 @@ pub(crate) fn new_store(lab: &Path) -> ActivationStore {
     ActivationStore::new(lab, "m", "towns", "empty")
 }
 
-/// Every file of a store, without hidden ones, by name.
+/// All files of a store by name, without hidden files.
 pub(crate) fn bytes(store: &ActivationStore) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap());
     let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().unwrap();
@@ -210,7 +210,7 @@ fn every_token_agrees_with_last_first_mean_and_max() {
 }
 
 #[test]
-fn hook_points_added_later_make_the_same_bytes() {
+fn adding_hook_points_later_gives_the_same_bytes() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let recording = Recording::default();
@@ -230,7 +230,7 @@ fn hook_points_added_later_make_the_same_bytes() {
     assert!(store.is_done(&card, &points).unwrap());
     let again =
         store.extract(&bench.prepared(recording, None), &points, &card, &mut StopAfter::asked(1)).unwrap();
-    assert_eq!(again.n_points, 0, "there was nothing to do");
+    assert_eq!(again.n_points, 0, "all hook points existed already");
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
             match store.extract(&prepared, &points, &card(recording, None), &mut observer) {
                 Err(Error::Stopped { kept, of }) => {
                     assert!(kept >= kept_before && of == N_ENTITIES);
-                    // The first report is that of the entities kept.
+                    // The first report gives the number of kept entities.
                     if kept_before > 0 {
                         let expected = format!("({kept_before} of {N_ENTITIES} entities)");
                         assert_eq!(observer.first.unwrap(), expected);
@@ -342,7 +342,7 @@ fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
                     }
                     (kept_before, n_stopped) = (kept, n_stopped + 1);
                     assert!(!store.is_done(&card(recording, None), &points).unwrap());
-                    assert!(store.load(points[0]).is_err(), "nothing has its place yet");
+                    assert!(store.load(points[0]).is_err(), "no array is in its final place yet");
                 }
                 outcome => {
                     assert_eq!(outcome.unwrap().n_damaged, 0);
@@ -364,7 +364,7 @@ fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
     assert!(n_stopped > 10 && n_resumed > 5);
 }
 
-/// Sets one weight of a token's embedding to a value.
+/// Sets one weight of a token's embedding to `value`.
 fn spoilt(bench: &mut Bench, token: u32, value: f32) {
     let spec = bench.spec().clone();
     let bench_again = Transformer::new(spec.clone(), &mut |param, shape| {
@@ -384,7 +384,7 @@ fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
     for (bad, scope) in [(f32::NAN, TokenScope::Entity), (f32::INFINITY, TokenScope::Text)] {
         let mut bench = Bench::new(AttentionDirection::Causal);
         let clean = Recording { pooling: Pooling::Every, scope, dtype: StoredDtype::F32 };
-        // A token of the last name in the order of the dataset, which stands in few others.
+        // A token of the last name of the dataset that occurs in few other names.
         let spans =
             bench.prepared(clean, None).extract(&[HookPoint::ResidPre(0)], &mut Silent).unwrap().spans;
         let ids =
@@ -413,7 +413,7 @@ fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
                 message.split("token ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
             let start = spans[row - 1].position + 1 - spans[row - 1].n_tokens;
             assert_eq!(ids(row - 1)[at - start], token, "{message}");
-            // Earlier batches are kept, and nothing of this one.
+            // Earlier batches are kept, but no row of this batch.
             let journal = std::fs::read_to_string(store.folder.join(".partial/journal.csv")).unwrap();
             let kept: Vec<&str> = journal.lines().map(|line| line.split(',').next().unwrap()).collect();
             let n_batches = kept.len();
@@ -423,7 +423,7 @@ fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
 }
 
 #[test]
-fn a_value_too_large_for_16_bits_is_refused_by_name() {
+fn a_value_too_large_for_16_bits_is_refused_naming_it() {
     let mut bench = Bench::new(AttentionDirection::Causal);
     let points = [HookPoint::ResidPre(0)];
     let spans = bench.prepared(Recording::default(), None).extract(&points, &mut Silent).unwrap().spans;

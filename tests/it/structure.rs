@@ -1,4 +1,4 @@
-//! Arrows between the files of the source: which file uses which, and circles among them.
+//! Dependencies between the source files, and circles among them.
 
 use super::source::{Source, words};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub(crate) fn circles(sources: &[Source]) -> Vec<String> {
     all.into_iter().map(|files| format!("a circle of files: {}", files.join(", "))).collect()
 }
 
-/// The files that are reached from a file along arrows.
+/// All files reachable from a file along arrows.
 fn reachable<'a>(from: &str, arrows: &'a BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'a String> {
     let mut reached = BTreeSet::new();
     let mut open: Vec<&String> = arrows[from].iter().collect();
@@ -54,7 +54,7 @@ impl<'a> Modules<'a> {
         Modules { files, exports }
     }
 
-    /// The other files that the shipped code of a file names.
+    /// The other files whose items the shipped code of a file names.
     fn files_used(&self, source: &Source) -> BTreeSet<String> {
         let here = module_path(&source.path);
         let (code, uses) = without_uses(&source.shipped);
@@ -71,7 +71,7 @@ impl<'a> Modules<'a> {
         files.filter(|file| *file != source.path).map(String::from).collect()
     }
 
-    /// The file in which a path ends; re-exports are followed.
+    /// The file that defines the item of a path; follows re-exports.
     fn file_of(&self, path: &[String], here: &[String], depth: usize) -> Option<&'a str> {
         let full = self.absolute(path, here)?;
         let len = (0..=full.len()).rev().find(|len| self.files.contains_key(&full[..*len]))?;
@@ -83,7 +83,7 @@ impl<'a> Modules<'a> {
                 return Some(file);
             }
         }
-        // The crate's root is no room of its own.
+        // The crate's root does not count as a file.
         self.files.get(module).copied().filter(|_| !module.is_empty())
     }
 
@@ -113,10 +113,10 @@ fn module_path(file: &str) -> Names {
     }
 }
 
-/// A name that a `use` brings in.
+/// A name imported by a `use`.
 struct Import {
     names: Names,
-    /// The name here, after `as`.
+    /// The local name, after `as`.
     alias: String,
     is_public: bool,
 }
@@ -127,7 +127,7 @@ fn exports(code: &str) -> BTreeMap<String, Names> {
     uses.into_iter().filter(|import| import.is_public).map(|import| (import.alias, import.names)).collect()
 }
 
-/// The code with its `use` declarations blanked, and what they import.
+/// The code with its `use` declarations blanked, and the imports of these declarations.
 fn without_uses(code: &str) -> (String, Vec<Import>) {
     let (mut rest, mut imports) = (code.to_string(), Vec::new());
     for at in words(code, "use ") {
@@ -177,7 +177,7 @@ fn segments(path: &str) -> Names {
     path.split("::").map(str::trim).filter(|name| !name.is_empty()).map(String::from).collect()
 }
 
-/// Paths of two names or more in some code.
+/// All paths of at least two names in the code.
 fn paths_in(code: &str) -> Vec<Names> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let candidates = code.split(|c: char| !is_path(c)).filter(|path| path.contains("::"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_however_it_is_written() {
+    fn a_circle_is_found_in_every_notation() {
         let b = ("src/a/b.rs", "use super::c::C;\npub struct B;\n");
         for text in [
             "use super::b::B;\npub struct C;",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_tests_and_comments_are_no_circle() {
+    fn registries_tests_and_comments_do_not_count_as_circles() {
         let map = ("src/a/mod.rs", "mod b;\nmod c;\npub use b::B;\npub const ALL: [&str; 1] = [b::NAME];");
         let b = ("src/a/b.rs", "use super::ALL;\nuse super::c::C;\npub struct B;");
         let c = (

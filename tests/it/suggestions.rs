@@ -1,15 +1,15 @@
-//! Every command that the program suggests works when it is pasted into a shell, and leads on to the next.
+//! Every command that the program suggests works when pasted into a shell, and suggests the next one.
 
 use super::root;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A folder with a lab in it, a model and a dataset, all with names that a shell has to be told.
+/// A folder with a lab, a model and a dataset, all with names that need quoting in a shell.
 struct Desk {
     folder: tempfile::TempDir,
 }
 
-/// What a command answered.
+/// The output of a command.
 struct Answer {
     stdout: String,
     stderr: String,
@@ -26,7 +26,7 @@ impl Answer {
         }
     }
 
-    /// The commands that are suggested, without what stands behind them in words.
+    /// The suggested commands, without the explanations after them.
     fn next(&self) -> Vec<String> {
         let lines = self.stdout.lines().chain(self.stderr.lines());
         let command = |line: &str| {
@@ -58,7 +58,7 @@ impl Desk {
         self.folder.path().join(name)
     }
 
-    /// Runs a line in a shell that finds this program by its name.
+    /// Runs a line in a shell whose PATH contains this program.
     fn shell(&self, line: &str) -> Answer {
         let program = Path::new(env!("CARGO_BIN_EXE_mappa")).parent().unwrap();
         let path = std::env::join_paths([program.to_path_buf(), "/usr/bin".into(), "/bin".into()]).unwrap();
@@ -68,7 +68,7 @@ impl Desk {
         Answer::of(&command.output().unwrap())
     }
 
-    /// Runs a line and whatever it suggests; gives all the lines, each once.
+    /// Runs a line and all suggested commands that follow from it; returns all lines, each once.
     fn follow(&self, first: &str) -> Vec<String> {
         let mut lines = vec![first.to_string()];
         let mut at = 0;
@@ -116,7 +116,7 @@ fn other_prompts_and_splits_without_baselines_steer_as_well() {
     let lines = desk.follow(first);
     assert_eq!(verbs(&lines), ["probe", "steer"], "{lines:?}");
     assert!(lines[1].contains(" --probes "), "{}", lines[1]);
-    // The newest probes are meant where nothing is said.
+    // The default is the newest probes.
     let plain = desk.shell("mappa steer --prompt Oslo --dose '+30 east' --tokens 3");
     assert!(plain.is_success && plain.stderr.contains("--layer chooses others"), "{}", plain.stderr);
     assert!(plain.stdout.contains("group_country_3"), "{}", plain.stdout);
@@ -125,7 +125,7 @@ fn other_prompts_and_splits_without_baselines_steer_as_well() {
 }
 
 #[test]
-fn a_number_of_ones_own_steers_by_its_unit_and_its_name() {
+fn an_imported_number_steers_by_its_unit_and_its_name() {
     let desk = Desk::new();
     let csv = std::fs::read_to_string(desk.path("towns of mine.csv")).unwrap();
     let mut lines = csv.lines();
@@ -173,7 +173,7 @@ fn a_refused_folder_names_the_flag_that_solves_it() {
     let other = sweep("--doses 0,60");
     assert!(!other.is_success && other.stderr.contains("--called NAME"), "{}", other.stderr);
     assert!(sweep("--doses 0,60 --called wider").is_success);
-    // Another model under a name that was used.
+    // Another model with a name that is already in use.
     let config = desk.path("my models/small one/config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::create_dir_all(desk.path("models")).unwrap();
@@ -187,7 +187,7 @@ fn a_refused_folder_names_the_flag_that_solves_it() {
 }
 
 #[test]
-fn plain_text_and_a_disk_that_is_full() {
+fn plain_text_and_a_full_disk() {
     let desk = Desk::new();
     let text = desk.shell("mappa generate --prompt 'Vienna is in' --tokens 4");
     assert!(text.stdout.starts_with("Vienna is in "), "{}{}", text.stdout, text.stderr);

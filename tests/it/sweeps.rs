@@ -1,4 +1,5 @@
-//! Sweeps of the bundled model: joined layers, eras, a kill, and what steering does to what a text says.
+//! Sweeps of the bundled model: joined layers, historical ages, a kill, and the effect of steering on the text's
+//! answer.
 
 use mappa::datasets::bundled;
 use mappa::hook_point::HookPoint;
@@ -19,7 +20,7 @@ fn probes(dataset: &str) -> ProbeSet {
     ProbeSet::load(&super::root(&format!("probes/atlas/{dataset}/empty/probes.safetensors"))).unwrap()
 }
 
-/// A sweep of places by these prompts, without random directions, of eight tokens.
+/// A sweep of places with these prompts and eight tokens, without random directions.
 fn plan<'a>(
     probes: &'a ProbeSet,
     layers: &'a LayerSet,
@@ -58,7 +59,7 @@ fn joined_layers_equal_one_change_after_each_of_them() {
     };
     let rows = sweep(&model, &plan, &mut Silent).unwrap();
     assert!(rows.iter().all(|row| row.layers == "1+3"));
-    assert_eq!(rows.iter().filter(|row| row.dose == 90.0).count(), 5, "read at layers 1 to 5");
+    assert_eq!(rows.iter().filter(|row| row.dose == 90.0).count(), 5, "predictions at layers 1 to 5");
 
     let framed = model.tokenizer.frame(&prompt, 0..prompt.len()).unwrap();
     let one = |layer: usize| {
@@ -78,7 +79,7 @@ fn joined_layers_equal_one_change_after_each_of_them() {
     let swept = |dose: f64| rows.iter().find(|row| row.dose == dose).unwrap().text.clone();
     assert_eq!(swept(0.0), text(vec![]));
     assert_eq!(swept(90.0), text(vec![one(1), one(3)]));
-    assert_ne!(swept(90.0), text(vec![one(3)]), "the first of them counts");
+    assert_ne!(swept(90.0), text(vec![one(3)]), "the first layer has an effect as well");
 }
 
 /// The bundled model in its own folder, with a generation_config.json that ends texts at these tokens.
@@ -94,7 +95,7 @@ fn ending_at(folder: &Path, ends: serde_json::Value) -> Model {
 }
 
 #[test]
-fn texts_end_at_the_tokens_of_the_files() {
+fn texts_end_at_the_end_tokens_of_the_models_files() {
     let (lab, plain) = (tempfile::tempdir().unwrap(), Model::bundled(Precision::F32).unwrap());
     let prompt = "Vienna is in".to_string();
     let ids = plain.tokenizer.encode(&prompt).unwrap().ids;
@@ -119,7 +120,7 @@ fn texts_end_at_the_tokens_of_the_files() {
 }
 
 #[test]
-fn a_joined_dose_moves_readings_at_each_layer_and_a_missing_layer_is_refused() {
+fn a_joined_dose_moves_predictions_at_each_layer_and_a_missing_layer_is_refused() {
     let model = Model::bundled(Precision::F32).unwrap();
     let (probes, gazetteer, prompts) = (probes("world_place"), countries(), ["Athens is in".to_string()]);
     let reading = |layers: &str, dose: f64, at: usize| {
@@ -129,7 +130,8 @@ fn a_joined_dose_moves_readings_at_each_layer_and_a_missing_layer_is_refused() {
         let rows = sweep(&model, &plan, &mut Silent).unwrap();
         rows.iter().find(|row| row.dose == dose && row.read_layer == at).unwrap().reading
     };
-    // The first layer's reading moves by the dose; the second's keeps that change, and moves by the dose again.
+    // The prediction at the first layer moves by the dose; at the second layer it keeps that change and moves by
+    // the dose again.
     assert!((reading("2+3", 40.0, 2) - reading("2+3", 0.0, 2) - 40.0).abs() < 1e-2);
     let (joined, alone) = (reading("2+3", 40.0, 3), reading("2", 40.0, 3));
     assert!((joined - alone - 40.0).abs() < 1e-2, "{joined} {alone}");
@@ -142,7 +144,7 @@ fn a_joined_dose_moves_readings_at_each_layer_and_a_missing_layer_is_refused() {
     assert!(error.unwrap_err().to_string().contains("0 to 5"));
 }
 
-/// Cities of the test split that were not used when layers were chosen, as in probes/atlas_steering.toml.
+/// Cities of the test split that were not used to choose the layers, as in probes/atlas_steering.toml.
 const HELD_OUT: [&str; 17] = [
     "Tromso",
     "Turku",
@@ -203,7 +205,7 @@ fn moving_european_cities_east_at_three_layers_moves_the_named_country() {
     let rows = sweep(&model, &whole, &mut Silent).unwrap();
     let cells = [30.0, 60.0, 90.0].map(|dose| cell(&rows, "probe", dose));
     assert!(cells[1].east >= 10 && cells[2].east >= 12, "most move east");
-    assert!(cells.iter().all(|cell| cell.west <= 1), "next to none move west");
+    assert!(cells.iter().all(|cell| cell.west <= 1), "at most one moves west");
     // Random directions, two for each city, have much smaller effects.
     assert!([30.0, 60.0, 90.0].map(|dose| cell(&rows, "random", dose).east).iter().all(|east| *east < 12));
     // The docs have the computed values.

@@ -1,4 +1,4 @@
-//! Tables as other programs write them: read as by pandas with stated options, or refused with a way out.
+//! Tables of other programs: parsed as by pandas with stated options, or refused with advice.
 
 use super::root;
 use mappa::datasets::{Dataset, ImportPlan, IncompleteRows, TargetChoice, load};
@@ -14,7 +14,7 @@ fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_string()).collect()
 }
 
-/// A file in a folder of its own.
+/// A file in its own folder.
 fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -105,7 +105,7 @@ fn a_file_of_each_format_loads_directly_as_a_dataset() {
 }
 
 #[test]
-fn numbers_are_read_only_if_one_meaning_fits() {
+fn numbers_are_accepted_only_if_they_are_unambiguous() {
     let size = |text: &str| import(&file("s.csv", text.as_bytes()).1, ("name", "size")).targets()[0].clone();
     assert_eq!(size("name;size\nA;8.336.817\nB;65.283\n"), [8_336_817.0, 65_283.0]);
     assert_eq!(size("name;size\nA;8.5\nB;65.283\n"), [8.5, 65.283]);
@@ -163,7 +163,7 @@ fn an_imported_file_is_read_back_unchanged() {
 }
 
 #[test]
-fn rows_are_never_swallowed() {
+fn no_row_is_silently_lost() {
     for (text, parts) in [
         ("name,year\nA,1\n\"B,2\nC,3\n", &["quoted cell that begins in line 3 and does not end", ".tsv"][..]),
         ("sep=;\nname;year\n\"A\"x;1\n", &["`x` behind the closing quote sign", "in line 3"]),
@@ -194,7 +194,7 @@ fn rows_are_never_swallowed() {
 }
 
 #[test]
-fn columns_of_one_name_are_refused_in_every_format() {
+fn duplicate_column_names_are_refused_in_every_format() {
     let plan = ImportPlan { name: "own".into(), ..ImportPlan::default() };
     for (name, text, parts) in [
         ("t.csv", "name,year,year\nA,1,2\n", ["two columns `year`", "the 2nd and the 3rd"]),

@@ -1,4 +1,4 @@
-//! From a dataset's row to tokens: prompts, chats, BOS, and the place of the entity.
+//! From a dataset's row to tokens: prompts, chats, BOS, and the position of the entity.
 
 use super::root;
 use mappa::activations::{Placed, PromptedDataset, Recording, Span, place_texts};
@@ -18,7 +18,7 @@ fn spec(tokenizer: &Tokenizer) -> Spec {
     super::tiny_spec(tokenizer.largest_id().unwrap() as usize + 1)
 }
 
-/// A dataset of exact names, which a CSV file would trim.
+/// A dataset with exactly these names; a CSV file would trim them.
 fn named(names: &[&str]) -> Dataset {
     let whole = parse(Path::new("towns.csv"), b"name,year,land\nA,1,Norway\n").unwrap();
     let entity = |(name, i): (&&str, u64)| Entity {
@@ -35,7 +35,7 @@ fn place(tokenizer: &Tokenizer, template: &str, names: &[&str]) -> Placed {
     place_texts(tokenizer, &spec(tokenizer), texts, Recording::default()).unwrap()
 }
 
-/// The one span, or the obstacle.
+/// The only span, or the reason why there is none.
 fn placed(tokenizer: &Tokenizer, template: &str, name: &str) -> Result<Span, String> {
     let Placed { mut spans, mut unplaced } = place(tokenizer, template, &[name]);
     assert_eq!(spans.len() + unplaced.len(), 1);
@@ -179,7 +179,7 @@ fn a_name_is_found_with_any_letters_and_beside_its_other_occurrences() {
 }
 
 #[test]
-fn white_space_around_a_name_is_excluded_and_an_empty_name_has_no_place() {
+fn white_space_around_a_name_is_excluded_and_an_empty_name_is_unplaced() {
     for tokenizer in [
         chat_folder("llama3"),
         chat_folder("gemma"),
@@ -353,7 +353,7 @@ fn special_tokens_around_a_text_equal_those_of_transformers() {
         let ours = tokenizer.encode("Oslo").unwrap();
         assert_eq!(ours.ids, [&before[..], &bare, &after].concat(), "{row}");
         assert_eq!(ours.n_special(), before.len(), "{row}");
-        // The note is given only if the flag differs.
+        // The note appears only if the flag contradicts the post-processor.
         let asked = row["tokenizer_config"]["add_bos_token"].as_bool();
         assert_eq!(
             tokenizer.bos_conflict().is_some(),
@@ -392,7 +392,7 @@ fn a_tokenizer_without_bos_uses_the_token_between_documents_and_one_without_eith
 }
 
 #[test]
-fn random_tokens_come_after_bos_and_depend_on_seed_and_row_alone() {
+fn random_tokens_come_after_bos_and_depend_only_on_seed_and_row() {
     let dataset = bundled("nyc_place").unwrap();
     let tokenizer = Model::bundled(Precision::F32).unwrap().tokenizer;
     let spec = spec(&tokenizer);
@@ -406,7 +406,7 @@ fn random_tokens_come_after_bos_and_depend_on_seed_and_row_alone() {
     assert_eq!(first, again);
     let drawn = |span: &Span| span.ids[1..11].to_vec();
     let ordinary = tokenizer.ordinary_tokens();
-    assert!(!ordinary.contains(&0), "BOS is among the tokens that are drawn from");
+    assert!(!ordinary.contains(&0), "BOS is among the tokens to draw from");
     let mut counts = vec![0; 1 + *ordinary.last().unwrap() as usize];
     for ((plain, first), other) in plain.iter().zip(&first).zip(&other) {
         assert_eq!(first.ids[0], plain.ids[0]);
@@ -429,7 +429,7 @@ fn random_tokens_come_after_bos_and_depend_on_seed_and_row_alone() {
     assert_eq!(of_cut[4].ids, first[8].ids);
 }
 
-/// Prompts of every dataset, on every row of the real files.
+/// Tests prompts of every dataset on every row of the real files.
 #[test]
 fn every_real_name_is_placed() {
     let folder = root("../shared/data");

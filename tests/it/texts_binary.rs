@@ -114,7 +114,7 @@ fn texts_are_shown_and_nothing_is_written() {
 }
 
 #[test]
-fn a_file_of_prompts_fills_a_folder_for_each() {
+fn a_file_of_prompts_fills_one_folder_per_prompt() {
     let lab = tempfile::tempdir().unwrap();
     let file = towns(lab.path(), 1);
     let prompts = lab.path().join("prompts.toml");
@@ -138,7 +138,7 @@ fn a_file_of_prompts_fills_a_folder_for_each() {
 }
 
 #[test]
-fn every_setting_has_a_folder_and_a_card_of_its_own() {
+fn every_setting_has_its_own_folder_and_card() {
     let lab = tempfile::tempdir().unwrap();
     let model = root("tests/fixtures/runs/pythia");
     let args = ["extract", "--model", model.to_str().unwrap(), "--dataset", "nyc_place"];
@@ -231,7 +231,7 @@ fn a_prompt_that_repeats_bos_is_noted_once() {
     assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &["Where is {}?"]].concat()));
     assert!(!notes.contains("note:"), "{notes}");
-    // Nothing is steered here, but the text is tokenised.
+    // The dose is 0, but the text is still tokenised.
     let steer = ["steer", "--tokens", "1", "--layer", "3", "--dose", "0 east", "--prompt", prompt];
     let notes = String::from_utf8(mappa(lab.path(), &steer).stderr).unwrap();
     assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");

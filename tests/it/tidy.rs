@@ -1,4 +1,4 @@
-//! The shape of the source: who imports whom, how long files and functions are, what each begins with.
+//! Checks of the source: imports between modules, lengths of files and functions, first lines of docstrings.
 
 use super::root;
 use super::source::{Source, walk, words};
@@ -178,16 +178,17 @@ const ARROWS: &[Arrows] = &[
 const MAX_FILE: usize = 320;
 const MAX_FUNCTION: usize = 60;
 
-/// The files that may hold `unsafe`, each for one measured gain.
+/// The files that may contain `unsafe`, each for a measured gain in speed.
 const UNSAFE: [&str; 3] =
     ["src/model/kernels/bf16/kernel.rs", "src/model/kernels/prefetch.rs", "src/model/weights/mmap.rs"];
 
-/// Ways to read a text around `artefact::load_text` and `artefact::text_of`, which take the byte order mark off and tell
-/// other encodings.
+/// Forbidden ways to read a text: they bypass `artefact::load_text` and `artefact::text_of`, which remove the byte
+/// order mark and report other encodings.
 const AROUND: [&str; 4] =
     ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
-/// The file of those two, and those whose bytes are no text file's: parts of binary files, and answers of the hub.
+/// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
+/// hub.
 const NO_TEXT_FILES: [&str; 6] = [
     "src/artefact/text.rs",
     "src/activations/store/array_file.rs",
@@ -197,7 +198,7 @@ const NO_TEXT_FILES: [&str; 6] = [
     "src/tokenizer/vocabulary/proto.rs",
 ];
 
-/// What is wrong with a file, each a sentence that names it.
+/// The faults of a file, each a sentence that names the file.
 pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let Source { path, text, code, .. } = source;
     let mut faults = Vec::new();
@@ -209,7 +210,7 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     }
     let trusts = ["unsafe", "unsafe_code"].iter().any(|word| words(code, word).next().is_some());
     if trusts && !UNSAFE.contains(&path.as_str()) {
-        faults.push(format!("{path}: `unsafe` belongs to {} alone", UNSAFE.join(", ")));
+        faults.push(format!("{path}: `unsafe` is allowed only in {}", UNSAFE.join(", ")));
     }
     let is_around = |word: &&&str| words(&source.shipped, word).next().is_some();
     if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
@@ -241,7 +242,7 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     faults
 }
 
-/// The crates of `[dependencies]`, as Cargo.toml writes them.
+/// The crates in `[dependencies]` of Cargo.toml.
 fn dependencies() -> Vec<String> {
     let manifest = std::fs::read_to_string(root("Cargo.toml")).unwrap();
     let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
@@ -254,7 +255,7 @@ fn crate_names() -> Vec<String> {
 }
 
 #[test]
-fn every_file_keeps_the_rules() {
+fn every_file_follows_the_rules() {
     let crates = crate_names();
     let sources = Source::all();
     let modules: BTreeSet<&str> = sources.iter().filter_map(Source::module).collect();
@@ -290,10 +291,10 @@ fn every_dependency_is_named_in_the_architecture() {
 }
 
 #[test]
-fn every_dependency_serves_what_is_shipped() {
+fn every_dependency_is_used_by_shipped_code() {
     let (crates, sources) = (crate_names(), Source::all());
     let used: BTreeSet<&str> = sources.iter().flat_map(|source| source.crates_used(&crates)).collect();
-    // Turns on TLS by ring in what object_store is made of; nothing names it.
+    // Only enables a feature, TLS by ring, of a dependency of object_store; no code names it.
     let for_its_features = ["reqwest"];
     let is_unused =
         |name: &&String| !used.contains(name.as_str()) && !for_its_features.contains(&name.as_str());
@@ -301,10 +302,10 @@ fn every_dependency_serves_what_is_shipped() {
     assert!(unused.is_empty(), "{unused:?}: remove them, or move what only tests name to [dev-dependencies]");
 }
 
-/// Roots under which only one machine's files lie; written so that this file does not match itself.
+/// Roots of paths that exist on only one machine; without slashes, so that this file does not match itself.
 const MACHINE_ROOTS: [&str; 3] = ["work", "root", "opt"];
 
-/// The first absolute path of one machine in a text.
+/// The first machine-specific absolute path in a text.
 pub(crate) fn machine_path(text: &str) -> Option<&str> {
     let starts = |at: &usize| {
         let before = text[..*at].chars().next_back();
@@ -317,7 +318,7 @@ pub(crate) fn machine_path(text: &str) -> Option<&str> {
     })
 }
 
-/// What git tracks; in a source archive, which has no git, what lies in the folders that it tracks.
+/// The files that git tracks; in a source archive without git, all files in the tracked folders.
 fn tracked() -> Vec<String> {
     let git = Command::new("git").args(["ls-files", "-z"]).current_dir(root("")).output();
     if let Some(out) = git.ok().filter(|out| out.status.success()) {
@@ -330,10 +331,10 @@ fn tracked() -> Vec<String> {
 }
 
 #[test]
-fn no_tracked_text_names_a_place_on_one_machine() {
+fn no_tracked_text_contains_a_machine_specific_path() {
     let (mut n_text, mut found) = (0, Vec::new());
     for path in tracked() {
-        // A file that was moved away but not yet committed is still listed; weights are no text.
+        // Skips files that were moved but not yet committed, and files that are not text, such as weights.
         let Some(text) = std::fs::read(root(&path)).ok().and_then(|bytes| String::from_utf8(bytes).ok())
         else {
             continue;

@@ -1,4 +1,4 @@
-//! The checks of the source, tried on bad snippets: each must be able to fail.
+//! Tests of the source checks on bad snippets: each check must be able to fail.
 
 use super::source::{Source, blank};
 use super::tidy::{faults, machine_path};
@@ -10,7 +10,7 @@ fn of(path: &str, text: &str) -> Vec<String> {
     faults(&Source::new(path, &format!("{OPENING}{text}")), &crates)
 }
 
-/// The one fault of a snippet.
+/// The only fault of a snippet.
 fn only(path: &str, text: &str) -> String {
     let faults = of(path, text);
     assert_eq!(faults.len(), 1, "{faults:?}");
@@ -18,7 +18,7 @@ fn only(path: &str, text: &str) -> String {
 }
 
 #[test]
-fn an_arrow_against_the_line_is_found_however_it_is_written() {
+fn a_forbidden_import_is_found_in_every_notation() {
     for text in [
         "use crate::model::Forest;",
         "use crate::{error::{Error, Result}, model::Forest};",
@@ -34,7 +34,7 @@ fn an_arrow_against_the_line_is_found_however_it_is_written() {
 }
 
 #[test]
-fn a_text_that_is_read_around_the_one_function_is_found() {
+fn reading_a_text_without_load_text_is_found() {
     for text in [
         "fn f() { let x = std::fs::read_to_string(path); }",
         "fn f() { let x = String::from_utf8(bytes); }",
@@ -71,7 +71,7 @@ fn odd_doc_lines_tuples_and_long_files_are_found() {
 }
 
 #[test]
-fn arrows_with_the_line_and_within_a_module_are_allowed() {
+fn allowed_imports_and_imports_within_a_module_pass() {
     for (path, text) in [
         ("src/datasets/load.rs", "use super::model; use crate::datasets::parse; use crate::Result;"),
         ("src/model/families/x.rs", "use super::super::spec::Spec; use crate::error::Error;"),
@@ -87,7 +87,7 @@ fn arrows_with_the_line_and_within_a_module_are_allowed() {
 }
 
 #[test]
-fn what_stands_under_cfg_test_is_free_and_what_follows_it_is_not() {
+fn code_under_cfg_test_is_exempt_and_code_after_it_is_not() {
     let test =
         "#[cfg(test)]\nmod tests {\n    use crate::model::Forest;\n    fn f() { candle_core::f() }\n}\n";
     assert_eq!(of("src/datasets/load.rs", test), [""; 0]);
@@ -97,7 +97,7 @@ fn what_stands_under_cfg_test_is_free_and_what_follows_it_is_not() {
 }
 
 #[test]
-fn a_crate_outside_the_table_is_found_and_its_namesakes_are_not() {
+fn a_crate_outside_the_table_is_found_and_similar_names_are_not() {
     for text in ["use candle_core::Tensor;", "use candle_core;", "fn f() -> candle_core::Tensor {}"] {
         assert!(only("src/probes/ridge.rs", text).contains("the crate `candle_core`"), "{text}");
     }
@@ -150,7 +150,7 @@ fn literals_and_comments_are_blanked_and_nothing_else() {
 }
 
 #[test]
-fn a_machines_path_is_found_and_an_address_is_not() {
+fn a_machine_specific_path_is_found_and_an_address_is_not() {
     for folder in ["work", "root", "opt"] {
         let path = format!("/{folder}/lab/x.csv");
         for text in [format!("see {path} for"), format!("\"{path}\""), path.clone(), format!("LAB={path}")] {

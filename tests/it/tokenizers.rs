@@ -20,7 +20,7 @@ fn fixtures() -> PathBuf {
     root("tests/fixtures/tokenizers")
 }
 
-/// Compares every text of `expected.json` in a folder of folders; returns the number of texts.
+/// Compares every text of `expected.json` in the subfolders of a folder; returns the number of texts.
 fn compare(all: &Path) -> usize {
     let rows: Vec<Row> = serde_json::from_slice(&std::fs::read(all.join("expected.json")).unwrap()).unwrap();
     let mut tokenizers = BTreeMap::new();
@@ -31,7 +31,7 @@ fn compare(all: &Path) -> usize {
         });
         let found = tokenizer.encode(text).unwrap().ids;
         if found != *ids {
-            wrong.push(format!("{folder}: {text:?}: {found:?}, not {ids:?}"));
+            wrong.push(format!("{folder}: {text:?}: found {found:?}, expected {ids:?}"));
         }
     }
     assert!(
@@ -67,7 +67,7 @@ fn tokens_spell_their_texts() {
     assert_eq!(bert.unknown_token(), bert.id("[UNK]"));
 }
 
-/// A folder with copies of some files, and other given files.
+/// A folder with copies of the given fixture files and with other written files.
 fn folder(copied: &[&str], written: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in copied {

@@ -1,4 +1,4 @@
-//! Laws of training: the seed decides every bit, a resumed run equals the uninterrupted one, the loss falls.
+//! Properties of training: results depend only on the seed, a resumed run equals the uninterrupted one, the loss falls.
 
 use super::tiny_spec;
 use candle_core::Tensor;
@@ -43,7 +43,7 @@ fn bits(trainer: &ModelTrainer) -> Vec<u32> {
 }
 
 #[test]
-fn the_seed_decides_every_bit_and_another_seed_differs() {
+fn the_same_seed_gives_the_same_bits_and_another_seed_does_not() {
     let stanzas = stanzas();
     let trained = |seed| {
         let mut trainer = trainer(stanzas.clone(), TrainingSettings { seed, ..SETTINGS });
@@ -68,9 +68,9 @@ fn a_resumed_run_equals_the_uninterrupted_one_bit_by_bit() {
     assert!(bits(&resumed) != before);
     resumed.resume(&path).unwrap();
     assert_eq!(resumed.steps().0, 4);
-    assert!(bits(&resumed) == before, "the checkpoint did not come back");
+    assert!(bits(&resumed) == before, "the checkpoint was not restored");
     assert_eq!(run(&mut resumed, 5), losses);
-    assert!(bits(&resumed) == bits(&whole), "the resumed run went elsewhere");
+    assert!(bits(&resumed) == bits(&whole), "the resumed run has other weights");
 }
 
 #[test]

@@ -82,8 +82,8 @@ impl Clamp {
 
     fn print(&self, listing: &Listing, ClampReport { best, rows, .. }: &ClampReport) {
         println!(
-            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; random: \
-             mean of {} latents",
+            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; \
+             random: mean of {} latents",
             rows[0].n_prompts, self.template, self.random
         );
         let mut table = Vec::new();

@@ -131,7 +131,7 @@ impl TrainDictionary {
         println!();
         print_columns(&["", "FVE", "L0", "latents active"], &fits.iter().map(line).collect::<Vec<_>>());
         println!(
-            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents per row.\n\
+            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents.\n\
              Random directions are scaled by a single factor, the best for these rows.",
             fits[0].1.n_rows
         );
