@@ -317,6 +317,7 @@ fn steered_generation_is_the_same_with_and_without_a_cache() {
             assert_eq!(steer.n_changed(), n_changed, "{name}: {place:?}");
             let (ids, logits) = without_cache(&model, hook);
             assert_eq!(cached, ids, "{name}: {place:?}");
+            // A change at an early token may not change the best token.
             let may_be_equal = matches!(place, TokenChoice::Bos | TokenChoice::Span(_));
             assert!(may_be_equal || cached != plain, "{name}: {place:?}: steering changed nothing");
             let error = apart(&with_cache(&model, &ids, &mut hook()), &logits);
