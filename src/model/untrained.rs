@@ -4,7 +4,7 @@ use super::forward::Transformer;
 use super::kernels::Weight;
 use super::load::Model;
 use super::precision::Compute;
-use super::spec::{NormKind, Spec};
+use super::spec::Spec;
 use super::weights::{BlockPart, Param, ParamKind, Place, convert};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -60,8 +60,7 @@ pub(crate) fn random_param(
         return Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
     }
     if param.place.is_norm() {
-        let neutral = if spec.norm == NormKind::RmsNormPlusOne { 0.0 } else { 1.0 };
-        return Ok(Tensor::full(neutral as f32, shape, &Device::Cpu)?);
+        return Ok(Tensor::full(spec.norm.neutral_weight(), shape, &Device::Cpu)?);
     }
     let deviation = match param.place {
         Place::Embed | Place::Positions | Place::TokenTypes => 0.05,

@@ -1,6 +1,7 @@
 //! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
 
 use super::super::extraction::ExtractionJob;
+use super::baseline_model::BaselineModel;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::Card;
@@ -8,8 +9,8 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Baselines, Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, SplitPlan,
-    joined, stacked,
+    BASELINES, Baselines, Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset,
+    SplitPlan, joined, stacked,
 };
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -63,10 +64,8 @@ impl<'a> ProbingJob<'a> {
             other => other.to_string(),
         };
         let baselines = match settings.baselines() {
-            Baselines::Included => {
-                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
-            }
-            Baselines::Omitted => "none",
+            Baselines::Included => baseline_names(),
+            Baselines::Omitted => "none".into(),
         };
         let mut card = self
             .extraction
@@ -180,5 +179,24 @@ impl<'a> ProbingJob<'a> {
             n => format!("{n} folds; "),
         };
         Ok(format!("{folds}{}", divided.leakage(self.settings.leak_within)))
+    }
+}
+
+/// The names of all baselines, as cards have them: probes with other baselines are not found again.
+fn baseline_names() -> String {
+    let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
+    let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));
+    let names = without_model.chain(["embed".into()]).chain(models).chain(["shuffled labels".into()]);
+    names.collect::<Vec<String>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_of_earlier_versions_name_the_same_baselines() {
+        let earlier = "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels";
+        assert_eq!(baseline_names(), earlier);
     }
 }
