@@ -142,7 +142,7 @@ impl Transformer {
                 pass.query_rows = pass.hook.last_rows().map(Arc::new);
             }
             if let (Some(tokens), 0, None, true) = (tokens, l, &pass.query_rows, stream.id() == embedded.id())
-                && !pass.hook.sees(HookPoint::MlpPost(0))
+                && !sees_skipped(pass.hook)
             {
                 pass.tokenwise = tokens.get(pass.forest.new_tokens())?;
             }
@@ -211,4 +211,9 @@ impl Transformer {
         }
         Ok(())
     }
+}
+
+/// True if a hook sees values that a pass with cached outputs of block 0 does not compute.
+fn sees_skipped(hook: &dyn Hook) -> bool {
+    HookPoint::all(1).into_iter().any(|point| point.is_skipped_by_token_cache() && hook.sees(point))
 }

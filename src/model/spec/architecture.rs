@@ -6,7 +6,7 @@ use super::embedding::Embedding;
 use super::head::Head;
 use super::layer::{Layer, PositionEncoding};
 use super::norm::{NormKind, Placement};
-use crate::hook_point::HookPoint;
+use crate::hook_point::{HookPoint, HookWidth};
 
 /// Everything that the forward pass needs to know about a model besides its weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -123,10 +123,10 @@ impl Spec {
     /// The width of the values at a hook point; `None` if this model lacks the point.
     pub fn width_at(&self, point: HookPoint) -> Option<usize> {
         let exists = self.block.has_resid_mid() || !matches!(point, HookPoint::ResidMid(_));
-        (point.layer() < self.n_layers && exists).then(|| match point {
-            HookPoint::AttnZ(_) => self.d_queries(),
-            HookPoint::MlpPost(_) => self.d_mlp,
-            _ => self.d_model,
+        (point.layer() < self.n_layers && exists).then(|| match point.width() {
+            HookWidth::Stream => self.d_model,
+            HookWidth::Heads => self.d_queries(),
+            HookWidth::Neurons => self.d_mlp,
         })
     }
 
