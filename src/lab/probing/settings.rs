@@ -1,6 +1,7 @@
 //! Settings of probing: readers, split, penalties, baselines, intervals.
 
 use super::super::written::written;
+use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
@@ -60,6 +61,22 @@ impl Default for ProbingSettings {
 }
 
 impl ProbingSettings {
+    /// The keys of these settings in an experiment.
+    pub const KEYS: [&str; 12] = [
+        "methods",
+        "classes",
+        "split",
+        "train",
+        "train_prompt",
+        "cluster",
+        "alphas",
+        "no_baselines",
+        "paper_metrics",
+        "leak_within",
+        "seed",
+        "resamples",
+    ];
+
     /// The name of a results folder: the prompt's, and each setting that is not the default.
     pub fn folder(&self, prompt: &str) -> String {
         let mut name = prompt.to_string();
@@ -85,6 +102,37 @@ impl ProbingSettings {
             add("paper_metrics".into());
         }
         name
+    }
+
+    /// Adds the settings that decide the scores to a card; the data to train on are not among them.
+    pub fn record(&self, card: Card) -> Card {
+        let split = match &self.split {
+            SplitPlan::Dataset => "is_test column".to_string(),
+            other => other.to_string(),
+        };
+        let baselines = match self.baselines() {
+            Baselines::Included => {
+                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
+            }
+            Baselines::Omitted => "none",
+        };
+        let mut card = card
+            .input("seed", self.seed)
+            .input("resamples", self.resamples)
+            .input("baselines", baselines)
+            .input("split", split);
+        for (name, value) in
+            [("classes", &self.classes), ("clusters", &self.cluster), ("penalties", &self.alphas)]
+        {
+            card = value.iter().fold(card, |card, value| card.input(name, value));
+        }
+        if !self.methods.is_empty() {
+            card = card.input("methods", self.methods.join(", "));
+        }
+        if self.paper_metrics {
+            card = card.input("paper_metrics", "distances that take longitude for latitude, as well");
+        }
+        card
     }
 
     /// The baselines to score.
