@@ -5,7 +5,7 @@ use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::probes::{Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
+use crate::probes::{BASELINES, Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -112,9 +112,10 @@ impl ProbingSettings {
         };
         let baselines = match self.baselines() {
             Baselines::Included => {
-                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
+                let without_model = BASELINES.map(|baseline| baseline.name()).join(", ");
+                format!("{without_model}, embed, untrained, shuffled weights, shuffled labels")
             }
-            Baselines::Omitted => "none",
+            Baselines::Omitted => "none".into(),
         };
         let mut card = card
             .input("seed", self.seed)
