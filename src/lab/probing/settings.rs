@@ -5,7 +5,9 @@ use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::probes::{BASELINES, Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
+use crate::probes::{
+    BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -161,7 +163,10 @@ impl ProbingSettings {
             (Some(column), false) => Err(Error::invalid(
                 "--classes",
                 column,
-                "--method logistic or mean-difference beside it, which read classes",
+                format!(
+                    "--method {} beside it, which read classes",
+                    CLASSIFIERS.map(|c| c.name()).join(" or ")
+                ),
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
