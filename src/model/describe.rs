@@ -1,8 +1,8 @@
 //! A spec in words, for tables and for `mappa models inspect`.
 
 use crate::model::spec::{
-    ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, PositionEmbedding,
-    PositionEncoding, QkNormOver, Spec,
+    ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, PositionEmbedding, PositionEncoding, QkNormOver,
+    Spec,
 };
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 

@@ -1,7 +1,6 @@
 //! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
 
 use super::super::extraction::ExtractionJob;
-use super::baseline_model::BaselineModel;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::Card;
@@ -152,24 +151,5 @@ impl<'a> ProbingJob<'a> {
             n => format!("{n} folds; "),
         };
         Ok(format!("{folds}{}", divided.leakage(self.settings.leak_within)))
-    }
-}
-
-/// The names of all baselines, as cards have them: probes with other baselines are not found again.
-fn baseline_names() -> String {
-    let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
-    let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));
-    let names = without_model.chain(["embed".into()]).chain(models).chain(["shuffled labels".into()]);
-    names.collect::<Vec<String>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cards_of_earlier_versions_name_the_same_baselines() {
-        let earlier = "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels";
-        assert_eq!(baseline_names(), earlier);
     }
 }

@@ -1,6 +1,7 @@
 //! Settings of probing: readers, split, penalties, baselines, intervals.
 
 use super::super::written::written;
+use super::baseline_model::BaselineModel;
 use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
@@ -113,10 +114,7 @@ impl ProbingSettings {
             other => other.to_string(),
         };
         let baselines = match self.baselines() {
-            Baselines::Included => {
-                let without_model = BASELINES.map(|baseline| baseline.name()).join(", ");
-                format!("{without_model}, embed, untrained, shuffled weights, shuffled labels")
-            }
+            Baselines::Included => baseline_names(),
             Baselines::Omitted => "none".into(),
         };
         let mut card = card
@@ -234,6 +232,14 @@ impl ProbingSettings {
     }
 }
 
+/// The names of all baselines, as cards have them: probes with other baselines are not found again.
+fn baseline_names() -> String {
+    let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
+    let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));
+    let names = without_model.chain(["embed".into()]).chain(models).chain(["shuffled labels".into()]);
+    names.collect::<Vec<String>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,5 +277,11 @@ mod tests {
         assert!(odd.check().unwrap_err().to_string().contains("--leak-within"));
         let odd = ProbingSettings { alphas: Some("x".into()), ..ProbingSettings::default() };
         assert!(odd.check().unwrap_err().to_string().contains("--alphas"));
+    }
+
+    #[test]
+    fn cards_of_earlier_versions_name_the_same_baselines() {
+        let earlier = "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels";
+        assert_eq!(baseline_names(), earlier);
     }
 }
