@@ -182,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn the_experiment_of_the_docs_is_one() {
+        let docs = include_str!("../../docs/experiments.md");
+        let text = docs.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let experiment = Experiment::parse(Path::new("docs/experiments.md"), text).unwrap();
+        assert_eq!(experiment.sweeps.len(), 1);
+        experiment.probing.check().unwrap();
+    }
+
+    #[test]
     fn every_key_is_read() {
         let parse = |text: &str| Experiment::parse(Path::new("x.toml"), text);
         for key in Experiment::keys().iter().chain(&ALIASES) {
