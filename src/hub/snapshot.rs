@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// Their commit.
     pub commit: String,
-    /// The reason, if the hub did not give the present commit of a branch or tag, so that the cached one was used.
+    /// If the hub did not give the current commit of a branch or tag, the reason; the cached commit is used then.
     pub unchecked: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct Snapshot {
 /// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
 ///
 /// # Errors
-/// All faults of requests and files, with the way out.
+/// All errors of requests and files, each with advice.
 pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observer) -> Result<Snapshot> {
     let cache = RepoCache::new(&settings.cache, repo);
     if settings.offline || repo.commit().is_some() {
@@ -105,7 +105,7 @@ impl ModelDownload<'_> {
             .client
             .describe(commit, name)
             .map_err(|failure| explained(failure, &self.cache, self.repo))?;
-        // Only now, since a complete cache may be read-only.
+        // The folders are created only now, since a complete cache may be read-only.
         self.cache.prepare()?;
         download(&self.client, &self.cache, &remote, observer)?;
         self.cache.link(commit, name, &remote.etag)

@@ -142,7 +142,7 @@ fn begins_or_ends(text: &str, given: &[Value], at_the_start: bool) -> Result<Val
     let arguments = Arguments::new(given, &["affix", "start", "end"])?;
     let Some((_, part)) = part(text, &arguments)? else { return Ok(false.into()) };
     let holds = |affix: &Value| -> Result<bool, Error> {
-        let affix = affix.as_str().ok_or_else(|| refused(format!("a {} is no text", affix.kind())))?;
+        let affix = affix.as_str().ok_or_else(|| refused(format!("a {} is not a text", affix.kind())))?;
         Ok(if at_the_start { part.starts_with(affix) } else { part.ends_with(affix) })
     };
     let affix = arguments.required(0)?;

@@ -25,7 +25,7 @@ pub(super) struct Recipe {
 pub(super) enum PostProcessor {
     /// As `add_bos_token` and `add_eos_token` ask.
     AsAsked,
-    /// The same; if neither is set, nothing is added and offsets include a leading space.
+    /// As `AsAsked`; but if neither is set, nothing is added, and offsets include a leading space.
     Untrimmed,
     /// RoBERTa's tokens before and after a text.
     Roberta,
