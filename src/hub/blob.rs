@@ -23,7 +23,8 @@ pub struct Blob {
 
 /// Downloads a file into a folder, checks its content, and returns its path; an interrupted download is resumed.
 ///
-/// The file's name is its hash. Certificates, proxy, offline mode and retry wait of the settings apply; no token is sent.
+/// The file's name is its hash. Certificates, proxy, offline mode and retry wait of the settings apply; no token is
+/// sent.
 ///
 /// # Errors
 /// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if the file does not exist, [`Error::DownloadDiffers`]

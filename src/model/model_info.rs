@@ -1,4 +1,4 @@
-//! A model's metadata, without its weights in memory: for models larger than that.
+//! A model's metadata, read without its weights: for models that are larger than the memory.
 
 use super::families::Config;
 use super::gguf::GgufFile;

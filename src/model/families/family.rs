@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::spec::Spec;
 use crate::model::weights::{Param, TensorSource};
 
-/// A family: the reading of its config, and its checkpoint's tensor names.
+/// A family: the conversion of its config to a spec, and its checkpoint's tensor names.
 pub struct Family {
     /// The `model_type` in config.json.
     pub model_type: &'static str,

@@ -1,7 +1,7 @@
 //! Keeps rayon's threads awake between many short parallel steps, such as those of decoding.
 //!
-//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool would
-//! hand over each product and sleep until its end: together more than half of the time of decoding.
+//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool
+//! would hand over each product and sleep until its end: together more than half of the time of decoding.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 pub struct Model {
     /// Its name in folders and result rows.
     pub name: String,
-    /// The name or path by which it was requested, and can be again.
+    /// The name or path by which it was requested, and by which it can be loaded again.
     pub given: String,
     /// The weights, and the forward pass.
     pub transformer: Transformer,
@@ -36,7 +36,7 @@ pub struct Model {
     pub device: DeviceChoice,
     /// The number format of its blocks' products.
     pub compute: Compute,
-    /// Tensors of its files that no parameter used, except those that checkpoints usually have besides.
+    /// Tensors of its files that no parameter used, except the usual buffers and other heads.
     pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
@@ -60,7 +60,7 @@ impl Model {
         }
     }
 
-    /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and takes its name from there.
+    /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and names it after the folder or file.
     ///
     /// # Errors
     /// A fault of its files, by file and tensor, or of the device.
@@ -215,7 +215,7 @@ struct Files<'a> {
     tokenizer: Tokenizer,
 }
 
-/// Everything of a model but its weights.
+/// A model's location, its tokenizer and its hashes.
 struct Identity {
     location: Location,
     tokenizer: Tokenizer,
@@ -236,7 +236,8 @@ impl Hashing {
     }
 }
 
-/// The GGUF file at a path, or in a folder without other weights; a path that names a GGUF file is one even if it is missing.
+/// The GGUF file at a path, or in a folder without other weights; a path with the extension .gguf counts even if the
+/// file is missing, so that the error names it.
 fn gguf_at(path: &Path) -> Result<Option<PathBuf>> {
     Ok(match location::at(path)? {
         Some(Location::Gguf(file)) => Some(file),

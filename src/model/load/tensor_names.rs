@@ -14,7 +14,7 @@ pub(crate) fn spec_of_checkpoint(config: &Config, weights: &Weights) -> Result<S
     Ok(Spec { head: head(family, &spec, weights)?, ..spec })
 }
 
-/// The head, if the checkpoint has one: base models are saved without.
+/// The head, if the checkpoint has one: base models are saved without a head.
 ///
 /// If the config says that the head is tied, but the file has a head with other values than the embedding's, it is
 /// not tied, as in transformers.
@@ -72,7 +72,7 @@ impl TensorNames<'_> {
             let prefixed = names.iter().map(|name| format!("{prefix}{name}"));
             let names: Vec<String> = prefixed.chain(names.clone()).collect();
             let found = names.iter().find(|name| self.weights.contains(name));
-            // A missing tensor has the name that the index has for it.
+            // For a missing tensor, errors use the name in the index.
             if let Some(found) = found.or_else(|| names.iter().find(|name| self.weights.promises(name))) {
                 tensor.clone_from(found);
             }
