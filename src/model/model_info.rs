@@ -32,7 +32,7 @@ impl ModelInfo {
     /// Reads a model's small files and the names of its tensors.
     ///
     /// # Errors
-    /// A fault of its files.
+    /// An error in its files.
     pub fn of(location: &Location) -> Result<ModelInfo> {
         match location {
             Location::Folder { path, name } => {

@@ -75,7 +75,7 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| {
             Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library")
         })?;
-        // Some files ask for padding or truncation; a probe needs each text whole and nothing else.
+        // Some files set padding or truncation; a probe needs each text complete and without padding.
         inner.with_padding(None);
         inner
             .with_truncation(None)
@@ -282,7 +282,7 @@ impl Tokenizer {
         let asked = self.files.add_bos.filter(|_| self.bos.is_none() && self.chat.is_none())?;
         let begins = self.encode(ANY_TEXT).ok()?.n_special() > 0;
         (asked != begins).then(|| {
-            let (says, does) = if asked { ("true", "none") } else { ("false", "one") };
+            let (says, does) = if asked { ("true", "no BOS") } else { ("false", "BOS") };
             format!(
                 "tokenizer_config.json has add_bos_token {says}, but tokenizer.json adds {does}, and is followed, \
                  as in transformers; --bos always or --bos never overrides it"

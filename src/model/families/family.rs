@@ -13,6 +13,6 @@ pub struct Family {
     pub spec: fn(&Config) -> Result<Spec>,
     /// The tensors of a parameter in the checkpoint.
     pub source: fn(&Spec, Param) -> TensorSource,
-    /// A prefix of all tensor names but the head's, which some checkpoints of the family have and others lack.
+    /// A prefix of all tensor names except the head's; some checkpoints of the family lack it.
     pub prefix: &'static str,
 }

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 struct Reference {
     /// Keys that are read from `rope_parameters`.
     rope: BTreeSet<String>,
-    /// For each family, other names of its fields.
+    /// For each family, the field that each alias stands for.
     aliases: BTreeMap<String, BTreeMap<String, String>>,
     /// For each family, the fields that may change numbers.
     families: BTreeMap<String, BTreeSet<String>>,

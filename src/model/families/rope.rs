@@ -109,8 +109,8 @@ pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
 
 /// The longest text for which the frequencies do not depend on its length.
 ///
-/// Dynamic and LongRoPE scaling change every token's frequencies once a text is longer than the first
-/// context, so the same prefix would no longer give the same numbers; such texts are refused.
+/// Dynamic and LongRoPE scaling change every token's frequencies if a text is longer than the first context, so that a
+/// prefix would have other numbers in a longer text; such texts are refused.
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {

@@ -27,7 +27,7 @@ impl Continuation {
         Continuation { n_new, ends: vec![], sampling: Sampling::GREEDY }
     }
 
-    /// The same settings, with the tokens that end a text.
+    /// These settings, with the tokens that end a text.
     pub fn until_end(self, end_tokens: Vec<u32>) -> Continuation {
         Continuation { ends: end_tokens, ..self }
     }

@@ -12,7 +12,7 @@ use crate::model::spec::{Alibi, Rotary, Spec};
 use candle_core::Tensor;
 use std::sync::Arc;
 
-/// The state that a pass carries from block to block besides the stream.
+/// The state that a pass carries from block to block, in addition to the stream.
 pub(super) struct Pass<'a> {
     pub(super) spec: &'a Spec,
     pub(super) forest: Arc<Forest>,

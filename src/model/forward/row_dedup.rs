@@ -58,7 +58,7 @@ impl RowDedup {
     }
 }
 
-/// The index of the first of each set of equal rows, and for each row the position of its set's first among these.
+/// The index of the first of each set of equal rows, and for each row the position of its representative in that list.
 fn distinct(values: &[f32], width: usize) -> (Vec<u32>, Vec<u32>) {
     let (mut representatives, mut inverse) = (vec![], vec![]);
     let mut by_hash: HashMap<u64, Vec<u32>> = HashMap::new();

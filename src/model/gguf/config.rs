@@ -1,7 +1,7 @@
 //! A file's metadata as the config.json of the same model in a Hugging Face folder.
 //!
-//! The family's `spec` then reads both formats. A GGUF file stands for the model that llama.cpp computes: for
-//! settings that the format lacks (gelu's form, a stored but unused window), this file has llama.cpp's choice.
+//! The family's `spec` then reads both formats. The numbers are those of llama.cpp: for settings that the format lacks
+//! (gelu's form, a stored but unused window), this module makes the same choice as llama.cpp.
 
 use super::architectures::{ABSENT, Architecture, EXPERTS, Rotation};
 use super::header::Value as Stored;
@@ -76,7 +76,7 @@ impl Heads {
 /// The fields of the config.json.
 ///
 /// # Errors
-/// A value that is missing, of another type, or not supported, by file and key.
+/// A value that is missing, of another type, or not supported; the error names file and key.
 pub(super) fn fields(
     metadata: &Metadata,
     architecture: &'static Architecture,

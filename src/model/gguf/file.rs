@@ -86,7 +86,7 @@ impl GgufFile {
     /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and its settings files.
     ///
     /// # Errors
-    /// A value that is missing or unknown, by key.
+    /// A value that is missing or unknown; the error names the key.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;

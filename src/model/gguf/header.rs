@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A metadata value; integers of all widths are one case.
+/// A metadata value; integers of all widths are one variant.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// A whole number.

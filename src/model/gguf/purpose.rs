@@ -14,7 +14,7 @@ struct Other {
 
 const PROJECTOR: Other = Other {
     found: "a projector (mmproj), which turns images or sounds into a language model's inputs",
-    expected: "its language model, which is another GGUF file of the same repository",
+    expected: "the language model of the projector, which is another GGUF file of the same repository",
 };
 const ADAPTER: Other = Other {
     found: "a LoRA adapter, which changes a model's weights and is not a model itself",

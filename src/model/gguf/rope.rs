@@ -11,7 +11,7 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
 ///
 /// # Errors
-/// A value of another type, or not supported, by key.
+/// A value of another type, or not supported; the error names the key.
 pub(super) fn fields(
     keys: &Keys,
     rotation: Rotation,

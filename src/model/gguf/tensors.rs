@@ -45,7 +45,7 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource
     TensorSource::rows(format!("blk.{l}.{stem}"), param, rows)
 }
 
-/// The name of a norm in architectures with other names.
+/// The name of a norm in architectures whose names differ.
 fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
     match part {

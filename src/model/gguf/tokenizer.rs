@@ -28,7 +28,7 @@ const SPECIAL: [(&str, &str); 9] = [
 /// The tokenizer.json of a file.
 ///
 /// # Errors
-/// A value that is missing, of another type or unknown, by file and key.
+/// A value that is missing, of another type or unknown; the error names file and key.
 pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
     let key = "tokenizer.ggml.model";
     let model = metadata.required(key, metadata.text(key))?;
@@ -59,12 +59,12 @@ fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
 /// The special tokens that a file names, and its chat template.
 ///
 /// # Errors
-/// A value of another type, by key.
+/// A value of another type; the error names the key.
 pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
     let vocabulary = vocabulary(metadata)?;
     let mut files = TokenizerFiles::default();
     for (key, name) in SPECIAL {
-        // Some files name a token that they do not have; it is never used.
+        // Some files name an id outside their vocabulary; such a token is never used.
         if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
             files.named.insert(name.into(), token.to_string());
         }

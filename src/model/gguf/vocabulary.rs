@@ -104,7 +104,7 @@ impl Vocabulary {
     /// The template around a text: BOS and EOS, if the file requires them.
     ///
     /// # Errors
-    /// A value that is missing or of another type, by key.
+    /// A value that is missing or of another type; the error names the key.
     pub(super) fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
         let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
             let is_added = metadata.flag(flag)?.unwrap_or(default);

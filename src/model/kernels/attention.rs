@@ -3,7 +3,8 @@
 //! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over
 //! the path, and the output is `Σ pⱼ vⱼ`. There is no mask, since a path contains only the nodes that are attended to.
 //!
-//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p · dp)`,
+//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p ·
+//! dp)`,
 //! `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
 //!
 //! Paths that share a long prefix take that part of `s` and of the output from one matrix product.
@@ -415,7 +416,7 @@ mod tests {
         Tensor::stack(&heads.collect::<Vec<_>>(), 1).unwrap()
     }
 
-    /// Attention over some texts with each of its settings.
+    /// Attention over the texts with each of its settings.
     fn every_setting(texts: &[Vec<u32>], window: usize, bias: Arc<Vec<Vec<f32>>>) -> Vec<ForestAttention> {
         let settings = [
             (AttentionDirection::Causal, None, None, None),

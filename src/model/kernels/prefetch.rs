@@ -11,7 +11,7 @@ pub(super) const AHEAD: usize = 4096;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Prefetches some values into the cache; does nothing on machines without such an instruction.
+/// Prefetches values into the cache; does nothing on machines without such an instruction.
 #[inline(always)]
 pub(super) fn prefetch<T: Copy>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]

@@ -48,7 +48,7 @@ impl Model {
     /// Loads the model at a location.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or of the device.
+    /// An error in its files, with file and tensor, or an error of the device.
     pub fn open(location: &Location, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         match location {
@@ -63,7 +63,7 @@ impl Model {
     /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and names it after the folder or file.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or of the device.
+    /// An error in its files, with file and tensor, or an error of the device.
     pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         if let Some(file) = gguf_at(folder)? {
@@ -94,7 +94,7 @@ impl Model {
     /// Loads the model inside the binary.
     ///
     /// # Errors
-    /// A fault of the device.
+    /// An error of the device.
     pub fn bundled(options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         let folder = bundled::folder();
@@ -107,7 +107,7 @@ impl Model {
     /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor.
+    /// An error in its files, with file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         let formats = Formats { precision, compute: Compute::F32 };
         let Unread { spec, load } = match gguf_at(folder)? {
@@ -124,7 +124,7 @@ impl Model {
     /// The parameters of this model one by one, read again from its files, after a check of the memory for them in f32.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or too little memory.
+    /// An error in its files, with file and tensor, or too little memory.
     pub(crate) fn read_again(&self) -> Result<Box<Parameters>> {
         // The stored values are converted to f32 in any case.
         let precision = match self.precision {
@@ -147,7 +147,7 @@ impl Model {
     /// The weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor.
+    /// An error in its files, with file and tensor.
     pub fn load_transformer(folder: &Path, precision: Precision) -> Result<Transformer> {
         let (spec, mut load) = Model::parameters(folder, precision)?;
         Transformer::new(spec, &mut *load)

@@ -8,7 +8,7 @@ use crate::model::weights::{Param, Place, TensorSource, Weights};
 /// The spec that a config describes, with the head that the checkpoint has.
 ///
 /// # Errors
-/// A fault of config.json, or of the tensors of a head.
+/// An error in config.json, or in the tensors of a head.
 pub(crate) fn spec_of_checkpoint(config: &Config, weights: &Weights) -> Result<Spec> {
     let (family, spec) = (config.family()?, config.spec()?);
     Ok(Spec { head: head(family, &spec, weights)?, ..spec })

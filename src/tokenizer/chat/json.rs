@@ -5,7 +5,7 @@ use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, State};
 use std::fmt::Write;
 
-/// The options of a call.
+/// The options of a `tojson` call.
 struct Style {
     only_ascii: bool,
     sorts_keys: bool,

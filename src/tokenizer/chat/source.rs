@@ -4,7 +4,7 @@ use super::remainder;
 use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
-/// The same template without the additions of transformers and Python to Jinja: the marks around the model's text,
+/// The template without the additions of transformers and Python to Jinja: the marks around the model's text,
 /// which mask a loss, and texts formatted by `%`. Lines keep their numbers.
 pub(super) fn adapted(source: &str) -> String {
     // Jinja reads every line end as a line feed.

@@ -205,7 +205,7 @@ fn split_lines(text: &str, given: &[Value]) -> Result<Value, Error> {
     Ok(lines.into_iter().collect())
 }
 
-/// A text in title case; a word begins after any character that is no letter.
+/// A text in title case; a word begins after any character that is not a letter.
 fn title(text: &str) -> String {
     let mut out = String::new();
     let mut is_in_word = false;

@@ -14,7 +14,7 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 /// The recipe of a class, from the bytes of its two files.
 ///
 /// # Errors
-/// A sentence that names the file and its fault.
+/// A sentence with the file and the error.
 pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Result<Recipe, Refusal> {
     let vocabulary = vocabulary(files[0])?;
     let merges = artefact::text_of(Path::new("merges.txt"), files[1]).map_err(|e| e.to_string())?;

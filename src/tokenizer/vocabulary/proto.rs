@@ -38,7 +38,7 @@ impl Proto {
     /// Reads a model.
     ///
     /// # Errors
-    /// The fault, as a sentence.
+    /// The error, as a sentence.
     pub(super) fn parse(bytes: &[u8]) -> Result<Proto, String> {
         let mut proto = Proto {
             model_type: 1,

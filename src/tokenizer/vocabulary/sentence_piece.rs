@@ -27,7 +27,7 @@ struct SentencePieceModel<'a> {
 /// The recipe of a class, from the bytes of its file.
 ///
 /// # Errors
-/// The fault, as a sentence.
+/// The error, as a sentence.
 pub(super) fn recipe(class: Class, settings: &Settings, name: &str, bytes: &[u8]) -> Result<Recipe, Refusal> {
     let proto =
         Proto::parse(bytes).map_err(|problem| format!("{name}: no SentencePiece model: {problem}"))?;

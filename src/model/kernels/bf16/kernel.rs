@@ -46,7 +46,7 @@ pub(super) fn round(row: &[f32], pairs: &mut [u32]) {
 /// The products of at most `ROWS` rows with a panel.
 ///
 /// # Shapes
-/// `rows` `[n, stride]` pairs, of which as many as the panel's belong to a row; `panel` `[pairs, lines]`.
+/// `rows` `[n, stride]`, of which the first `pairs` of each row are used; `panel` `[pairs, lines]`.
 pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
     let lines = columns.width.div_ceil(16);
     assert!(rows.n <= ROWS && (1..=LINES).contains(&lines));
