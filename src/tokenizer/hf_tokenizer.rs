@@ -231,10 +231,10 @@ impl Tokenizer {
         added.or_else(|| named("bos_token")).or_else(|| self.id(END_OF_TEXT)).or_else(|| named("eos_token"))
     }
 
-    /// The special tokens before a text, such as `<s>`; in a chat, its BOS alone.
+    /// The special tokens before a text, such as `<s>`, or `none`; in a chat, BOS alone.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokenizer refuses a letter.
+    /// [`Error::Invalid`] if the tokenizer refuses a text of one letter.
     pub fn special_prefix(&self) -> Result<String> {
         let ids = match &self.chat {
             None => {

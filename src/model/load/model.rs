@@ -121,7 +121,8 @@ impl Model {
         Ok((spec, load))
     }
 
-    /// The parameters of this model one by one, read again from its files, after a check of the memory for them in f32.
+    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory in
+    /// f32.
     ///
     /// # Errors
     /// An error in its files, with file and tensor, or too little memory.

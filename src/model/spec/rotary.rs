@@ -3,8 +3,8 @@
 /// The rotation of queries and keys, by an angle that grows with the position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotary {
-    /// Number of rotated dimensions of a head, from the first; an odd number is rounded up to whole
-    /// pairs, but divides the exponents of the frequencies as it is.
+    /// Number of rotated dimensions of a head, from the first on. An odd number is rounded up to whole pairs, but the
+    /// exponents of the frequencies are divided by the odd number.
     pub n_rotated: usize,
     /// The base of the frequencies.
     pub theta: f64,
