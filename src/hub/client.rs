@@ -169,7 +169,7 @@ impl<'a> Client<'a> {
             let location =
                 text(response.headers(), "location").filter(|_| response.status().is_redirection());
             let Some(next) = location.map(|location| joined(&url, location)) else {
-                return self.judged(&url, response);
+                return self.check_status(&url, response);
             };
             // The headers of a HEAD request are in the hub's own response, not in that of its storage for large files.
             let has_etag = response.headers().contains_key("x-linked-etag");
@@ -200,7 +200,7 @@ impl<'a> Client<'a> {
         origin(url).is_some_and(|found| origin(&self.settings.endpoint) == Some(found))
     }
 
-    fn judged(&self, url: &str, response: Response) -> Result<Response, Failure> {
+    fn check_status(&self, url: &str, response: Response) -> Result<Response, Failure> {
         let status = response.status();
         let transient = || Failure::Transient(format!("{url}: status {status}"));
         Err(match status.as_u16() {

@@ -126,11 +126,7 @@ impl<'a> Part<'a> {
     fn fetch(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<(), Failure> {
         let response = client.open(self.remote, self.length)?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            return Err(Failure::Final(self.thrown_away(
-                "size",
-                self.length.to_string(),
-                self.expected_size(),
-            )));
+            return Err(Failure::Final(self.discard("size", self.length.to_string(), self.expected_size())));
         }
         // A server may ignore the requested range, or send another one.
         if self.length > 0 && first_byte(&response) != Some(self.length) {
@@ -154,7 +150,7 @@ impl<'a> Part<'a> {
             self.write(&chunk[..n]).map_err(Failure::Final)?;
             if self.remote.size.is_some_and(|size| self.length > size) {
                 let found = format!("at least {}", self.length);
-                return Err(Failure::Final(self.thrown_away("size", found, self.expected_size())));
+                return Err(Failure::Final(self.discard("size", found, self.expected_size())));
             }
             report(self.length);
         }
@@ -171,11 +167,11 @@ impl<'a> Part<'a> {
     }
 
     fn expected_size(&self) -> String {
-        self.remote.size.map_or("another".into(), |size| size.to_string())
+        self.remote.size.map_or("another size".into(), |size| size.to_string())
     }
 
     /// Removes the part file, and returns the error for its wrong content.
-    fn thrown_away(&self, what: &'static str, found: String, expected: String) -> Error {
+    fn discard(&self, what: &'static str, found: String, expected: String) -> Error {
         // If it cannot be removed, the next attempt reports the same error.
         let _ = std::fs::remove_file(&self.path);
         Error::DownloadDiffers { file: self.remote.name.clone(), what, found, expected }
@@ -190,7 +186,7 @@ impl<'a> Part<'a> {
             Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
         };
         if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
-            return Err(self.thrown_away(what, found, etag.clone()));
+            return Err(self.discard(what, found, etag.clone()));
         }
         self.file.sync_all().map_err(Error::io("sync", &self.path))?;
         std::fs::rename(&self.path, blob).map_err(Error::io("rename into place", blob))

@@ -44,14 +44,14 @@ pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observ
     let listing = match client.listing() {
         Ok(listing) => listing,
         Err(failure @ Failure::Final(Error::NotOnHub { .. })) => {
-            return Err(explained(failure, &cache, repo));
+            return Err(into_error(failure, &cache, repo));
         }
         Err(failure) => {
             let found = cache.find(repo).map_err(|_| ());
             let unchecked = Some(failure.to_string());
             return found
                 .map(|(commit, folder)| Snapshot { folder, commit, unchecked })
-                .map_err(|()| explained(failure, &cache, repo));
+                .map_err(|()| into_error(failure, &cache, repo));
         }
     };
     let folder = cache.snapshot(&listing.sha);
@@ -104,7 +104,7 @@ impl ModelDownload<'_> {
         let remote: Remote = self
             .client
             .describe(commit, name)
-            .map_err(|failure| explained(failure, &self.cache, self.repo))?;
+            .map_err(|failure| into_error(failure, &self.cache, self.repo))?;
         // The folders are created only now, since a complete cache may be read-only.
         self.cache.prepare()?;
         download(&self.client, &self.cache, &remote, observer)?;
@@ -124,7 +124,7 @@ impl ModelDownload<'_> {
 }
 
 /// A failure as an error, with the files that the cache lacks.
-fn explained(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
+fn into_error(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
     match failure {
         Failure::Final(error) => error,
         Failure::Transient(found) => {

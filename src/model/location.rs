@@ -131,9 +131,9 @@ fn is_adapter(folder: &Path) -> Error {
     let path = folder.join(ADAPTER);
     let config: Option<Value> =
         artefact::load_text(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let said = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
-    let kind = said("peft_type").unwrap_or_else(|| "PEFT".into());
-    let base = said("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));
+    let field = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
+    let kind = field("peft_type").unwrap_or_else(|| "PEFT".into());
+    let base = field("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));
     let found = format!("a {kind} adapter{base}, which is not a model by itself");
     let expected = "a model; merge the adapter into its base with peft: \
                     AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload().save_pretrained(MERGED), \

@@ -362,9 +362,7 @@ impl CustomOp3 for ForestAttention {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         if self.soft_cap.is_some() || self.query_rows.is_some() {
-            bail!(
-                "training with a soft-cap on attention, or with queries of selected rows only, is not implemented"
-            )
+            bail!("training with a soft-cap on attention, or with selected query rows, is not implemented")
         }
         let dims = Dims::of(self, q.dims(), k.dims())?;
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
