@@ -28,8 +28,8 @@ pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transform
 }
 
 impl Model {
-    /// The blocks of [`untrained`] up to and including block `layer`, with products in this model's number format, without a
-    /// head.
+    /// The blocks of [`untrained`] up to and including block `layer`, with products in this model's number format,
+    /// without a head.
     ///
     /// # Errors
     /// Those of [`untrained`].
@@ -47,9 +47,9 @@ fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transfo
     })
 }
 
-/// A random value for one parameter: norms are 1, biases 0, all else is normal.
+/// Random values for one parameter: norms are 1, biases 0, all other weights normally distributed.
 ///
-/// Matrices that write to the stream are smaller, so that the stream does not grow with depth.
+/// Matrices that write to the stream have a smaller deviation, so that the stream does not grow with depth.
 pub(crate) fn random_param(
     spec: &Spec,
     param: Param,

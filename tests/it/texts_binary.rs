@@ -228,11 +228,11 @@ fn a_prompt_that_repeats_bos_is_noted_once() {
     let prompt = "<|text|>Where is {}?";
     let args = ["extract", "--dataset", file.to_str().unwrap(), "--show-texts", "1", "--prompt"];
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &[prompt]].concat()));
-    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+    assert_eq!(notes.matches("the model receives two").count(), 1, "{notes}");
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &["Where is {}?"]].concat()));
     assert!(!notes.contains("note:"), "{notes}");
     // Nothing is steered here, but the text is tokenised.
     let steer = ["steer", "--tokens", "1", "--layer", "3", "--dose", "0 east", "--prompt", prompt];
     let notes = String::from_utf8(mappa(lab.path(), &steer).stderr).unwrap();
-    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+    assert_eq!(notes.matches("the model receives two").count(), 1, "{notes}");
 }

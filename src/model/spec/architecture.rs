@@ -8,7 +8,7 @@ use super::layer::{Layer, PositionEncoding};
 use super::norm::{NormKind, Placement};
 use crate::hook_point::{HookPoint, HookWidth};
 
-/// Everything that the forward pass needs to know about a model besides its weights.
+/// Everything that the forward pass needs to know about a model, except its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// The family's `model_type`.
@@ -39,7 +39,7 @@ pub struct Spec {
     pub norm: NormKind,
     /// Added to the variance inside the norm.
     pub norm_eps: f64,
-    /// The places of the norms in a block.
+    /// The positions of the norms in a block.
     pub placement: Placement,
     /// Attention and MLP in sequence or in parallel.
     pub block: BlockKind,
@@ -71,8 +71,9 @@ pub struct Sizes {
 }
 
 impl Spec {
-    /// The simplest model of these sizes: causal multi-head attention without positions, LayerNorm before attention and
-    /// MLP, sequential blocks, plain gelu, all biases, tied embeddings. A family changes the fields in which it differs.
+    /// The simplest model of these sizes: causal multi-head attention without positions, LayerNorm before attention
+    /// and MLP, sequential blocks, plain gelu, all biases, tied embeddings. A family changes the fields in which it
+    /// differs.
     pub fn plain(family: &'static str, sizes: Sizes) -> Spec {
         let Sizes { d_model, n_layers, n_heads, d_mlp, d_vocab, n_context } = sizes;
         let d_head = d_model / n_heads;

@@ -1,4 +1,4 @@
-//! The formula of the norms, and their places in a block.
+//! The formula of the norms, and their positions in a block.
 
 /// The norm's formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl NormKind {
     }
 }
 
-/// The places of the norms in a block; `f` is attention or MLP.
+/// The positions of the norms in a block; `f` is attention or MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// `x + f(norm(x))`.
