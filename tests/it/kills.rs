@@ -2,25 +2,16 @@
 //! run resumes, and its files equal those of an uninterrupted run, to the byte.
 #![cfg(unix)]
 
+use super::program::{command, mappa as run};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// An extraction with batches so small that it has a few hundred of them.
 const EXTRACT: [&str; 5] = ["extract", "--dataset", "nyc_place", "--group-nodes", "16"];
-
-fn command(lab: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
-    command.arg("--lab").arg(lab).args(args);
-    command
-}
-
-fn run(lab: &Path, args: &[&str]) -> Output {
-    command(lab, args).output().unwrap()
-}
 
 fn spawn(lab: &Path) -> Child {
     command(lab, &EXTRACT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

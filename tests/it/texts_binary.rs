@@ -1,25 +1,16 @@
 //! The flags about texts, through the command itself: shown, extracted, left out, and run.
 
+use super::program::{mappa, refused};
 use super::root;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
+use std::process::Output;
 
 /// The output of a command that must succeed.
 fn done(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
-}
-
-fn refused(output: &Output, parts: &[&str]) {
-    let message = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_ne!(output.status.code(), Some(0), "{message}");
-    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
 }
 
 /// A lab with a dataset of towns, ten a round; the land is empty in rows 2 and 5.
