@@ -119,7 +119,7 @@ impl<'a> Prepared<'a> {
             done: n_done as u64,
             total: self.n_computed() as u64,
             unit: ProgressUnit::Count,
-            detail: &format!("({} of {} entities)", self.n_entities_of(done), self.n_entities()),
+            detail: &format!("{} of {} entities", self.n_entities_of(done), self.n_entities()),
         });
     }
 

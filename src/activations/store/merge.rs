@@ -71,7 +71,7 @@ impl ActivationStore {
                 done: n_done as u64,
                 total: n_entities as u64,
                 unit: ProgressUnit::Count,
-                detail: &format!("({n_done} of {n_entities} entities)"),
+                detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;

@@ -122,7 +122,7 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
         let mut beside = vec![Vec::new(); some.len()];
         for baseline in baselines {
             let arrays = baseline.activations(job, some, fitting.observer)?;
-            let stage = format!("{stage} of {}", baseline.name().replace('_', " "));
+            let stage = format!("{stage} of {}", baseline.name().replace('-', " "));
             for (at, (rows, point)) in beside.iter_mut().zip(some).enumerate() {
                 show(&stage, at, some.len(), fitting.observer);
                 rows.extend(scorer.other_model(baseline.name(), *point, arrays[point].view())?.rows);

@@ -32,7 +32,7 @@ impl BaselineModel {
             BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed)?,
             BaselineModel::Shuffled => model.shuffled_up_to(last, job.settings.seed)?,
         };
-        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('_', " "));
+        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('-', " "));
         let mut arrays = job.extraction.through(&transformer, points, &stage, observer)?;
         if let Some(train) = job.train {
             for (point, of_train) in train.through(&transformer, points, &stage, observer)? {
