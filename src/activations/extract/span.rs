@@ -29,7 +29,7 @@ impl Span {
         &self.ids[self.first..=self.last]
     }
 
-    /// The tokens on which the state of the entity's last one depends.
+    /// The tokens on which the activations at the entity's last token depend.
     pub fn context(&self, direction: AttentionDirection) -> &[u32] {
         match direction {
             AttentionDirection::Causal => &self.ids[..=self.last],
@@ -55,14 +55,14 @@ pub struct SpanRow {
     pub position: usize,
     /// The first of the entity's rows in the arrays, from 0.
     pub first_row: usize,
-    /// The number of its rows: one, or one a token.
+    /// The number of its rows: one, or one per token.
     pub n_rows: usize,
 }
 
 /// Finds the entity's tokens in its text, and the number of special tokens, such as BOS, before all text.
 ///
 /// # Errors
-/// The problem as a sentence: a token mixes the entity with the text beside it, or a part of the entity
+/// The problem as a sentence: a token mixes the entity with the text next to it, or a part of the entity
 /// is in no token although the tokenizer does not remove it.
 pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<(Span, usize), String> {
     let EncodedPrompt { text, part, encoded } =
@@ -117,7 +117,7 @@ fn check_spelling(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<()
         return Ok(());
     }
     Err(format!(
-        "its tokens spell {spelled:?}: the tokenizer loses letters, or joins them with those beside it"
+        "its tokens spell {spelled:?}: the tokenizer loses letters, or joins them with neighbouring ones"
     ))
 }
 

@@ -13,7 +13,7 @@ pub struct TextModel<'a> {
     pub tokenizer: &'a Tokenizer,
 }
 
-/// A dataset's entities in the texts that a prompt makes of them.
+/// A dataset's entities, each within a prompt's text.
 #[derive(Debug, Clone, Copy)]
 pub struct PromptedDataset<'a> {
     /// The entities.

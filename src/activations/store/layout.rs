@@ -23,7 +23,7 @@ pub(super) fn file_name(point: HookPoint) -> String {
     format!("{point}{ENDING}")
 }
 
-/// The hook point of a file's name.
+/// The hook point of a file's name; `None` for other files.
 pub(super) fn point_of(name: &str) -> Option<HookPoint> {
     name.strip_suffix(ENDING)?.parse().ok()
 }
