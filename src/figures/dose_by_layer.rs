@@ -29,7 +29,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 /// brackets, that of random directions of the same length.
 ///
 /// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) without a point of a direction that is not random;
+/// [`Error::Invalid`](crate::Error::Invalid) if all points belong to random directions;
 /// [`Error::NonFinite`](crate::Error::NonFinite) for an effect that is not finite.
 pub fn dose_by_layer(points: &[SweepPoint], what: &str, format: Format) -> Result<Vec<u8>> {
     paint(&scene(points, what)?, format)

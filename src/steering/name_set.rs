@@ -42,7 +42,8 @@ impl NameSet {
         &self.names
     }
 
-    /// The tokens of each name after a text; a name whose tokens begin with another name's is dropped, as that counts it.
+    /// The tokens of each name after a text. A name whose tokens begin with those of another name is dropped, since the
+    /// shorter name's probability includes it.
     fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
