@@ -150,11 +150,11 @@ pub struct Dataset {
     pub entities: Vec<Entity>,
     /// The column of their names, such as `title`.
     pub name_column: String,
-    /// All of the file's cells, by the entities' rows.
+    /// All cells of the file; [`Entity::row`] is the row.
     pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Remarks on the file, such as the columns that were left out; a sentence each.
+    /// Remarks on the file, such as the columns that were left out; one sentence each.
     pub notes: Vec<String>,
 }
 

@@ -166,10 +166,10 @@ fn an_imported_file_is_read_back_unchanged() {
 fn rows_are_never_swallowed() {
     for (text, parts) in [
         ("name,year\nA,1\n\"B,2\nC,3\n", &["quoted cell that begins in line 3 and does not end", ".tsv"][..]),
-        ("sep=;\nname;year\n\"A\"x;1\n", &["`x` behind the closing quote sign", "in line 3"]),
-        ("name,year\n\"A\"x,1\n", &["`x` behind the closing quote sign", "in line 2"]),
-        ("name,year\n\"A\" ,1\n", &["behind the closing quote sign", "line 2"]),
-        ("name,year\n\"B,2\nC,3\n\"D,4\n", &["`D` behind", "begins in line 2", "in line 4"]),
+        ("sep=;\nname;year\n\"A\"x;1\n", &["`x` after the closing quote sign", "in line 3"]),
+        ("name,year\n\"A\"x,1\n", &["`x` after the closing quote sign", "in line 2"]),
+        ("name,year\n\"A\" ,1\n", &["after the closing quote sign", "line 2"]),
+        ("name,year\n\"B,2\nC,3\n\"D,4\n", &["`D` after", "begins in line 2", "in line 4"]),
         ("name,year\n\"B,2\nC,3\nD\",4\n", &["row 1", "line 2", "whole rows"]),
         ("name,year\nA,1\n\n\nB,2,3\n", &["row 2: line 5: 3 fields where the header has 2, with `,`"]),
         ("name,year\nA,1\nB\n", &["row 2: 1 fields where the header has 2"]),
@@ -186,7 +186,7 @@ fn rows_are_never_swallowed() {
     holds(&error, &["row 1: 3 fields where the header has 2, with tabs"]);
     let quoted = read("t.tsv", "name\tyear\n\"A\"\t1\nB\t2\n").unwrap();
     assert_eq!(quoted.entities[0].name, "\"A\"");
-    holds(&quoted.notes.join("\n"), &["1 cells stand between quote signs", ".csv"]);
+    holds(&quoted.notes.join("\n"), &["1 cells are in quote signs", ".csv"]);
     let long = format!("name,year\n{},1\nB,2\n", "x".repeat(10 << 20));
     assert_eq!(read("t.csv", &long).unwrap().entities[0].name.len(), 10 << 20);
     let lines = read("t.csv", "name,year\n\"Smith, John\nPoet\",1900\nB,2\n").unwrap();
