@@ -45,7 +45,7 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(Error::io("read", path))
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
+/// The SHA-256 of bytes, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes))
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The longest name in bytes. File systems stop at 255; the rest is for endings.
+/// The longest name in bytes. File systems allow 255; the difference leaves room for endings.
 const LONGEST: usize = 200;
 
 /// Checks a name that becomes a folder's: it must not lead outside its parent, and must be printable.

@@ -164,7 +164,7 @@ impl Dataset {
         entity.groups.first().map_or("", String::as_str)
     }
 
-    /// The dataset without some of its entities, given by their positions in [`Dataset::entities`].
+    /// The dataset without the entities at the given positions in [`Dataset::entities`].
     pub fn without(&self, left_out: &[usize]) -> Dataset {
         let mut is_kept = vec![true; self.entities.len()];
         left_out.iter().for_each(|i| is_kept[*i] = false);

@@ -15,7 +15,7 @@ pub enum SparseActivation {
     Relu,
     /// Only this many greatest values of each row stay; values below zero become zero.
     TopK(usize),
-    /// A value stays where it is above its latent's threshold and above zero.
+    /// A value stays if it is above its latent's threshold and above zero; other values become zero.
     JumpRelu(Vec<f32>),
 }
 
@@ -159,7 +159,7 @@ impl Dictionary {
         sum + f64::from(self.b_enc[latent])
     }
 
-    /// `b_enc`, less the encoding of `b_dec` if that is subtracted from rows: `[d_sae]`.
+    /// `b_enc`, minus the encoding of `b_dec` if `b_dec` is subtracted from rows: `[d_sae]`.
     fn bias(&self) -> Array1<f32> {
         match self.subtracts_b_dec {
             true => &self.b_enc - &self.b_dec.dot(&self.w_enc),

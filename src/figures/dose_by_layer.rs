@@ -54,9 +54,9 @@ pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
         let corners = vec![(x, y), (x + CELL.0, y), (x + CELL.0, y + CELL.1), (x, y + CELL.1)];
         let hue = if point.effect >= 0.0 { BLUE } else { VERMILLION };
         scene.area(corners, hue.faint(0.08 + 0.72 * point.effect.abs() / most));
-        let beside = random.iter().find(|r| r.layers == point.layers && r.dose == point.dose);
-        let word = match beside {
-            Some(beside) => format!("{} ({})", short(point.effect), short(beside.effect)),
+        let baseline = random.iter().find(|r| r.layers == point.layers && r.dose == point.dose);
+        let word = match baseline {
+            Some(baseline) => format!("{} ({})", short(point.effect), short(baseline.effect)),
             None => short(point.effect),
         };
         let at = (x + CELL.0 / 2.0, y + CELL.1 / 2.0 + 0.34 * TICK_SIZE);

@@ -88,7 +88,7 @@ impl FigureKind {
         (self.draw)(rows, format)
     }
 
-    /// The name of its files, without their ending; `dataset` is that of [`Subject::Dataset`].
+    /// The name of its files, without their ending; only figures of [`Subject::Dataset`] use `dataset`.
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),

@@ -27,7 +27,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 
 /// Draws a probe's predictions of the test entities against the true values.
 ///
-/// Places: a map of predictions coloured by group over all true places, some joined to their true place.
+/// Places: a map of predictions coloured by group over all true places; lines join some of them to their true places.
 /// Years and other numbers: predicted against true with the diagonal. Only rows with split `test` are drawn as
 /// predictions; a prediction far outside the true values' range is left out and counted in the subtitle.
 ///

@@ -72,7 +72,7 @@ impl TargetReading {
         }
     }
 
-    /// The values in the order of the probe's targets; those of an entity are the dataset's.
+    /// The values in the order of the probe's targets; an entity's values come from the dataset.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the dataset has no entity of that name, or several.

@@ -111,14 +111,15 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
         counts && p.kl <= most_kl && p.effect >= LEAST_EFFECT
     };
     let best = points.iter().filter(within).max_by(|a, b| a.effect.total_cmp(&b.effect))?;
-    let beside = |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
+    let is_baseline =
+        |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
     Some(Recommendation {
         layers: best.layers.clone(),
         dose: best.dose,
         direction: best.direction.clone(),
         effect_of,
         effect: best.effect,
-        random: points.iter().find(beside).map(|p| p.effect),
+        random: points.iter().find(is_baseline).map(|p| p.effect),
         kl: best.kl,
     })
 }

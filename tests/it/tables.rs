@@ -128,7 +128,7 @@ fn numbers_are_read_only_if_one_meaning_fits() {
         ("name;size\nA;65.283\nB;12.345\n", ["row 1", "`65.283`", "65.283 or 65283"]),
         ("name,size\nA,\"65,283\"\nB,7\n", ["row 1", "`65,283`", "65283 or 65.283"]),
         ("name;size\nA;6,5\nB;\nC;6.5\n", ["row 3", "`6.5`, with a decimal point", "row 1 has `6,5`"]),
-        ("name,size\nA,1\nB,1e300\n", ["row 2", "size", "expected at most 3.4e38"]),
+        ("name,size\nA,1\nB,1e300\n", ["row 2", "size", "to 3.4e38"]),
         ("name,size\nA,1\nB,inf\n", ["row 2", "`inf`", "expected a number"]),
         ("name,size\nA,1\nB,-\n", ["row 2", "found `-`", "--skip-incomplete"]),
         ("name,size\nA,1\nB,12 km\n", ["row 2", "`12 km`", "expected a number"]),

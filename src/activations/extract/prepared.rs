@@ -111,7 +111,7 @@ impl<'a> Prepared<'a> {
         batches.iter().map(|batch| self.batch(*batch).len()).sum()
     }
 
-    /// Reports progress: the finished batches, and the tokens of the unfinished ones.
+    /// Reports progress: the finished batches, and the number of tokens computed in unfinished ones.
     pub(crate) fn report(&self, done: &[usize], n_under_way: usize, observer: &mut dyn Observer) {
         let n_done = done.iter().map(|batch| self.n_batch_tokens(*batch)).sum::<usize>() + n_under_way;
         observer.progress(&Progress {

@@ -10,7 +10,7 @@ use std::ops::Range;
 /// An entity's tokens within its tokenised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The entity's index in its dataset; 0 for one that was placed alone.
+    /// The entity's index in its dataset; 0 for an entity that was placed without a dataset.
     pub entity: usize,
     /// The whole text's tokens, with the special ones that the tokenizer adds before and after it.
     pub ids: Vec<u32>,
@@ -51,7 +51,7 @@ pub struct SpanRow {
     pub decoded: String,
     /// Their number.
     pub n_tokens: usize,
-    /// Position of the last of them in the text, from 0.
+    /// Position of the entity's last token in the text, from 0.
     pub position: usize,
     /// The first of the entity's rows in the arrays, from 0.
     pub first_row: usize,

@@ -18,6 +18,6 @@ pub struct TextModel<'a> {
 pub struct PromptedDataset<'a> {
     /// The entities.
     pub dataset: &'a Dataset,
-    /// The text around each of them.
+    /// The text around each entity.
     pub prompt: &'a Prompt,
 }

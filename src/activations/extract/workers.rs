@@ -117,7 +117,7 @@ pub(crate) fn run(
     })
 }
 
-/// The batches of a run, and the hook points that are recorded of them.
+/// The batches of a run, and the hook points that are recorded.
 #[derive(Clone, Copy)]
 pub(crate) struct Jobs<'a> {
     pub points: &'a [HookPoint],
@@ -142,7 +142,7 @@ fn receive(
     let (prepared, batches) = (queue.prepared, queue.batches);
     let mut done: Vec<usize> = prepared.batches().filter(|batch| !batches.contains(batch)).collect();
     let n_before = done.len();
-    // The number of hook points that each batch under way has passed.
+    // The number of hook points that each unfinished batch has passed.
     let mut under_way: BTreeMap<usize, usize> = BTreeMap::new();
     while done.len() < n_before + batches.len() {
         if observer.should_stop() {

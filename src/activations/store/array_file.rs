@@ -151,7 +151,7 @@ impl<'a> ArrayReader<'a> {
     /// Opens a finished file.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is none; [`Error::BadFile`] if it is damaged.
+    /// [`Error::Io`] if there is no file; [`Error::BadFile`] if it is damaged.
     pub(super) fn open(files: &'a Files, name: &str) -> Result<ArrayReader<'a>> {
         let wrong = |found: String| {
             let expected = "activations as mappa extract writes them; move the file away and extract again";

@@ -121,7 +121,7 @@ impl ActivationStore {
             true => ("no shards".into(), "those that `mappa extract --shard 1/n` to `--shard n/n` leave"),
             false => (
                 format!("missing or unfinished shards: {}", wanting.join("; ")),
-                "all of them; run each of these with `mappa extract --shard` and the same flags",
+                "a complete set; run each of these shards with `mappa extract --shard` and the same flags",
             ),
         };
         Err(Error::bad_file(files.path(""), found, expected))

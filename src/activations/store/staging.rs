@@ -29,7 +29,7 @@ pub(super) struct Staging<'a> {
     /// `None` for a file that is already in its place, after a run that was killed at its end.
     arrays: BTreeMap<HookPoint, Option<ArrayWriter>>,
     journal: Journal,
-    /// The hashes of each part that is under way.
+    /// The hashes of each unfinished part.
     hashers: BTreeMap<usize, BTreeMap<HookPoint, Sha256>>,
 }
 
@@ -145,7 +145,7 @@ impl<'a> Staging<'a> {
         self.journal.lines().contains_key(&part)
     }
 
-    /// Writes rows of a part; several parts may be under way.
+    /// Writes rows of a part; calls for several parts may alternate.
     pub(super) fn put(
         &mut self,
         part: usize,

@@ -80,7 +80,7 @@ impl Cells {
         })
     }
 
-    /// An error about a row, counted from 1, with its line if it is not the usual one.
+    /// An error about a row, counted from 1, with its line if that does not follow from the row's number.
     pub(crate) fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
         let place = usize::try_from(row).unwrap_or_default();
         let usual = place + usize::from(self.lines.first().is_none_or(|first| *first > 1));

@@ -49,7 +49,7 @@ impl Prompt {
         Prompt { name: name.into(), ..self }
     }
 
-    /// The template alone, in its written form.
+    /// The template in its written form, without the other settings.
     pub fn written(&self) -> String {
         self.template.written()
     }

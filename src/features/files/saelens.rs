@@ -27,7 +27,7 @@ const HONOURED: [(&str, &[&str], &str); 7] = [
     ("hook_head_index", &["null"], "all heads together"),
     ("center_writing_weights", &["false"], "false: the stream that passes here is not centred"),
 ];
-/// The names of some fields in earlier versions.
+/// Fields that had another name in earlier versions.
 const EARLIER: [(&str, &str); 3] = [
     ("hook_name", "hook_point"),
     ("activation_fn", "activation_fn_str"),
@@ -47,7 +47,7 @@ pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dicti
     let known =
         ["W_enc", "b_enc", "W_dec", "b_dec"].into_iter().chain(kind.needs_threshold().then_some("threshold"));
     if let Some(other) = tensors.keys().find(|name| !known.clone().any(|known| known == *name)) {
-        let expected = format!("{} alone", known.collect::<Vec<_>>().join(", "));
+        let expected = format!("only {}", known.collect::<Vec<_>>().join(", "));
         return Err(Error::bad_file(&path, format!("a tensor `{other}`"), expected));
     }
     let get = |name: &str| Ok(tensors.get(name).cloned());

@@ -1,4 +1,4 @@
-//! The fraction of rows' variance that a dictionary explains, and that of principal components and of random directions.
+//! The fraction of the rows' variance explained by a dictionary, by principal components and by random directions.
 
 use super::row_source::{RowSource, as_rows};
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@
 //! - `adam`: the optimiser, with decoder rows kept at unit norm
 //! - `init`: the first parameters
 //! - `trainer`: portions, batches, steps; `checkpoint`: a saved trainer, which resumes with bit-identical results
-//! - `explained`: the fraction of variance explained, and that of principal components and random directions
+//! - `explained`: the fraction of variance explained by a dictionary, by principal components and by random directions
 
 mod adam;
 mod checkpoint;
