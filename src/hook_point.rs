@@ -97,7 +97,8 @@ impl HookPoint {
     /// the two alternatives; `embed` is the input of block 0.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] for a name or glob without a match, listing the forms of the hook points in `present`.
+    /// [`Error::UnknownHookPoint`] for a name or glob without a match, listing the forms of the hook points in
+    /// `present`.
     ///
     /// # Examples
     /// ```

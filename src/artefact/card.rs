@@ -126,11 +126,12 @@ impl Card {
 fn way_out(field: &str) -> &'static str {
     match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {
-            "the folder belongs to another model of this name: choose another name with --model-name, move the folder away, or \
-             name another lab with --lab"
+            "the folder belongs to another model of this name: choose another name with --model-name, move the \
+             folder away, or name another lab with --lab"
         }
         "dataset_sha256" => {
-            "the dataset has changed: give its file another name, move the folder away, or name another lab with --lab"
+            "the dataset has changed: give its file another name, move the folder away, or name another lab with \
+             --lab"
         }
         _ => "move the folder away or name another lab with --lab",
     }

@@ -138,8 +138,8 @@ impl Groups {
     }
 }
 
-/// Average precision: the mean, over a group's entities, of the precision at the threshold that selects the entity; rows
-/// of equal activation are selected together.
+/// Average precision: the mean, over a group's entities, of the precision at the threshold that selects the entity;
+/// rows of equal activation are selected together.
 ///
 /// `rows` have an activation above zero, the greatest first; all other rows are selected together at the end.
 ///

@@ -82,8 +82,8 @@ impl FigureKind {
     /// Draws the figure.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::NonFinite`](crate::Error::NonFinite) for rows that cannot be
-    /// drawn.
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::NonFinite`](crate::Error::NonFinite) for rows that
+    /// cannot be drawn.
     pub fn draw(&self, rows: &SavedRows, format: Format) -> Result<Vec<u8>> {
         (self.draw)(rows, format)
     }

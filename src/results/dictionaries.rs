@@ -30,7 +30,8 @@ pub struct LatentGroupRow {
     pub column: String,
     /// The group.
     pub group: String,
-    /// The least activation at which an entity is classified into the group; chosen for the best F1 on training entities.
+    /// The least activation at which an entity is classified into the group; chosen for the best F1 on training
+    /// entities.
     pub threshold: f64,
     /// The F1 on training entities at this threshold.
     pub train_f1: f64,

@@ -16,8 +16,8 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`, `shuffled`; the
-    /// baseline of another method is `METHOD/BASELINE`.
+    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`,
+    /// `shuffled`; the baseline of another method is `METHOD/BASELINE`.
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,

@@ -17,8 +17,8 @@ pub struct SweepRow {
     pub seed: u64,
     /// The target that the direction moves: `latitude`, `longitude` or `year`.
     pub target: String,
-    /// The requested change of the reading, in the target's unit. A random direction changes the stream by the same length as
-    /// the probe's direction at this dose.
+    /// The requested change of the reading, in the target's unit. A random direction changes the stream by the same
+    /// length as the probe's direction at this dose.
     pub dose: f64,
     /// The layer of the reading.
     pub read_layer: usize,

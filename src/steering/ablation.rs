@@ -200,7 +200,8 @@ mod tests {
         let texts = [(TEXTS[0], 3)];
         let plain =
             readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::default()).unwrap();
-        // In the last block nothing else depends on the unit: the stream changes by its output weights times its change.
+        // In the last block nothing else depends on the unit: the stream changes by its output weights times its
+        // change.
         let before = mlp_post(&model, 1)[3][5];
         let held = HeldNeuron { layer: 1, unit: 5, value: before + 2.0 };
         let moved =

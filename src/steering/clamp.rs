@@ -1,4 +1,5 @@
-//! Clamping the latents of a sparse dictionary: the effect on the probability of their groups' names and of other names.
+//! Clamping the latents of a sparse dictionary: the effect on the probability of their groups' names and of other
+//! names.
 
 use super::gazetteer::Gazetteer;
 use super::name_set::NameSet;

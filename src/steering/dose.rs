@@ -160,8 +160,8 @@ pub enum Dose {
     Quantity(f64, String),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
-    /// For a vector from a file: add it multiplied by this number (llama.cpp's strength). For a dictionary's latent: add
-    /// its direction at this multiple of its greatest activation on a dataset.
+    /// For a vector from a file: add it multiplied by this number (llama.cpp's strength). For a dictionary's latent:
+    /// add its direction at this multiple of its greatest activation on a dataset.
     Times(f64),
     /// Add the direction of a dictionary's latent at this activation.
     Activation(f64),

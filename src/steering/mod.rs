@@ -11,7 +11,8 @@
 //! - `ablation`: MLP units fixed at a value, a probe's predictions during ablation, and the loss
 //! - `sweep`: dose and response, with random directions of the same length as a baseline
 //! - `clamp`: latents of a sparse dictionary clamped, and the names in the resulting texts
-//! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and names with places or times
+//! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and names with places or
+//!   times
 //! - `logit_lens`: the tokens whose logits a vector raises or lowers
 //! - `next_logits`: the logits after a text, steered and unsteered, as a file
 //! - `recommend`: the best layer and dose of a sweep

@@ -25,8 +25,8 @@ pub struct Recommendation {
     pub kl: f64,
 }
 
-/// The measure of a sweep's effect: the place or time that the text names, or else the probability of the names, or else
-/// the reading.
+/// The measure of a sweep's effect: the place or time that the text names, or else the probability of the names, or
+/// else the reading.
 fn effect_of(rows: &[SweepRow]) -> &'static str {
     if rows.iter().any(|row| row.named_value.is_some()) {
         "text"

@@ -184,7 +184,7 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
-    let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, so that each pass has the prompt's dose 0
+    let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts with their dose 0
     let stage = format!("layer {}", plan.layers);
     let (total, unit) = (plan.len() as u64, ProgressUnit::Count);
     let mut report = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });

@@ -30,8 +30,8 @@ impl Vectors {
     /// `direction.k` of a control vector belongs to the output of block `k + shift`.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for a tensor that is not a vector; [`Error::NonFinite`] naming the vector; [`Error::Invalid`] for a
-    /// shift to a block below 0.
+    /// [`Error::BadFile`] for a tensor that is not a vector; [`Error::NonFinite`] naming the vector;
+    /// [`Error::Invalid`] for a shift to a block below 0.
     pub fn load(path: &Path, shift: i64) -> Result<Vectors> {
         let vectors = match path.extension().is_some_and(|ending| ending == "gguf") {
             true => Vectors::of_blocks(load_control_vector(path)?, shift)?,

@@ -1,4 +1,5 @@
-//! AdamW (Loshchilov & Hutter 2019) with a state that can be saved, so that training resumes with bit-identical results.
+//! AdamW (Loshchilov & Hutter 2019) with a state that can be saved, so that training resumes with bit-identical
+//! results.
 
 use crate::error::Result;
 use candle_core::backprop::GradStore;

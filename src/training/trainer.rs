@@ -1,4 +1,5 @@
-//! The training of a model: batches of stanzas through the forward pass, and checkpoints that resume with bit-identical results.
+//! The training of a model: batches of stanzas through the forward pass, and checkpoints that resume with
+//! bit-identical results.
 
 use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;

@@ -124,9 +124,9 @@ pub(crate) struct Jobs<'a> {
     pub batches: &'a [usize],
 }
 
-/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as much
-/// is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them again
-/// each time.
+/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as
+/// much is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them
+/// again each time.
 fn keep_pages() {
     const JUST_BELOW: usize = (32 << 20) - (64 << 10);
     drop(std::hint::black_box(Vec::<u8>::with_capacity(JUST_BELOW)));

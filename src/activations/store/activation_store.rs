@@ -26,7 +26,8 @@ pub struct ActivationStore {
 pub type Activations = Array2<f32>;
 
 impl ActivationStore {
-    /// The store in a lab; `prompt` is the folder's name, from [`Recording::folder`](crate::activations::Recording::folder).
+    /// The store in a lab; `prompt` is the folder's name, from
+    /// [`Recording::folder`](crate::activations::Recording::folder).
     pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
         ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
     }

@@ -100,8 +100,8 @@ impl ObjectFolder {
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
-    /// Reads a range of an object's bytes. The range must begin before the object's end; if it ends after, fewer bytes are
-    /// returned.
+    /// Reads a range of an object's bytes. The range must begin before the object's end; if it ends after, fewer
+    /// bytes are returned.
     pub(super) fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
         let read = self.wait(self.store.get_range(&key, range));

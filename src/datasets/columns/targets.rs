@@ -93,4 +93,5 @@ fn marked(path: &Path, headings: &[Heading]) -> Result<Option<TargetColumns>> {
     }
 }
 
-const ONE_TARGET: &str = "one target: [target], [year], or [latitude] with [longitude]; make a separate dataset for each further target";
+const ONE_TARGET: &str =
+    "one target: [target], [year], or [latitude] with [longitude]; make a dataset for each further one";

@@ -42,7 +42,7 @@ pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     let n_quoted = cells.rows.iter().flatten().filter(is_quoted).count();
     if n_quoted > 0 {
         cells.note = Some(format!(
-            "{n_quoted} cells are in quote signs, which a TSV file keeps as part of the text; if they are quoting, \
+            "{n_quoted} cells are in quote signs, which belong to the text in a TSV file; if they are quoting, \
             name the file .csv"
         ));
     }

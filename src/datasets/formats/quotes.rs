@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-const EXPECTED: &str = "cells that begin and end with a quote sign or have none at both ends, and \"\" for a quote sign within a quoted cell; \
-a file without quoting may have tabs between cells and the ending .tsv";
+const EXPECTED: &str = "cells with quote signs at both ends or at none, and \"\" for a quote sign within a quoted cell; \
+                        a file without quoting may have tabs between cells and the ending .tsv";
 
 /// Refuses a quoted cell that never ends, and text after a cell's closing quote sign; `first_line` is the number of
 /// the text's first line.

@@ -147,8 +147,8 @@ impl Imported {
         self
     }
 
-    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is already there; returns the file, and
-    /// true if this call wrote it.
+    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is already there; returns the file,
+    /// and true if this call wrote it.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if another file was imported under that name; [`Error::BadFile`] if there is a dataset

@@ -26,8 +26,8 @@ impl Prompt {
     /// A prompt by the paper's name for it, or from a template.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] as [`Prompt::new`]; or, listing the dataset's prompts, if the paper has a prompt of that
-    /// name only for other datasets.
+    /// [`crate::Error::Invalid`] as [`Prompt::new`]; or, listing the dataset's prompts, if the paper has a prompt of
+    /// that name only for other datasets.
     pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
         paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
     }

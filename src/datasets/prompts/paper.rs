@@ -114,8 +114,8 @@ pub(super) fn find(text: &str, dataset: &Dataset) -> Result<Option<Prompt>> {
 }
 
 impl PaperPrompt {
-    /// True if the prompt suits a dataset: one of the paper's datasets for this prompt, or a user's own dataset with the
-    /// same kind of target.
+    /// True if the prompt suits a dataset: one of the paper's datasets for this prompt, or a user's own dataset with
+    /// the same kind of target.
     fn serves(&self, dataset: &Dataset) -> bool {
         let is_own = !BUNDLED.contains(&dataset.name.as_str());
         self.datasets.is_empty()

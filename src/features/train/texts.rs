@@ -75,8 +75,9 @@ impl TokenizedTexts {
     /// Splits the texts into training rows and held-out rows.
     ///
     /// Every token of a training text is a row: a prefix that texts share is computed once, and its rows count once per
-    /// text. In a causal model such a prefix has the same rows in every text, so held-out rows leave out prefixes shared with
-    /// a training text, and use prefixes shared by held-out texts once. In an encoder no two texts have a row in common.
+    /// text. In a causal model such a prefix has the same rows in every text, so held-out rows leave out prefixes
+    /// shared with a training text, and use prefixes shared by held-out texts once. In an encoder no two texts have a
+    /// row in common.
     ///
     /// # Errors
     /// [`Error::Invalid`] if one of the two sets would have no rows, or the model has no such hook point.

@@ -237,7 +237,8 @@ fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
 
 /// The portions of each epoch, and the number of steps.
 ///
-/// If all rows fit into memory, there is one portion for all epochs; otherwise each epoch draws its parts into new ones.
+/// If all rows fit into memory, there is one portion for all epochs; otherwise each epoch draws its parts into new
+/// ones.
 fn plan(source: &dyn RowSource, settings: &TrainSettings) -> (Vec<Planned>, usize) {
     let sizes = source.parts();
     let most = (settings.memory / (4 * source.width())).max(1);
