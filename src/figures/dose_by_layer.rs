@@ -25,8 +25,8 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| dose_by_layer(&rows.points.rows, &rows.points.title, format),
 };
 
-/// Draws the effect at each layer and dose: blue along the dose, red against it, with its value and, in
-/// brackets, that of random directions of the same length.
+/// Draws the effect at each layer and dose: blue along the dose, red against it. A cell has the value of the effect
+/// and, in brackets, the value for random directions of the same length.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) if all points belong to random directions;

@@ -14,7 +14,7 @@ pub(super) struct Sweep {
     pub target: String,
     /// The steered layer, or several with `+` between them.
     pub layers: String,
-    /// The last layer at which a reading was taken.
+    /// The last layer with readings.
     pub read_layer: usize,
     /// The change of the reading at the last layer.
     pub reading: Curves,

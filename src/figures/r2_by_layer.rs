@@ -34,7 +34,7 @@ const METHODS: [(&str, &str, Stroke); 6] = [
     (RIDGE, "linear probe, 95 % interval", Stroke::solid(BLUE, 2.8)),
 ];
 
-/// One score at a depth (0 is `embed`, 1 is layer 0), or of a method that reads no model.
+/// One score at a depth (0 is `embed`, 1 is layer 0), or of a method that needs no model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Score {
     depth: Option<usize>,

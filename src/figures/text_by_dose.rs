@@ -46,9 +46,8 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| text_by_dose(&rows.sweep, format),
 };
 
-/// Draws one column per steered layer: above, the distance from the place (or time) that the unsteered text names to
-/// the one that the steered text names; below, the shares of texts that moved along the dose, against it, or name
-/// nothing.
+/// Draws one column per steered layer: above, the distance between the places (or times) in the unsteered and in the
+/// steered text; below, the shares of texts that moved along the dose, against it, or name nothing.
 ///
 /// Dots are texts steered along the probe's direction, the line is their mean. Grey is the mean of random directions,
 /// whose changes have the same length, with a band from the least direction to the greatest. Texts without a known
@@ -64,7 +63,7 @@ pub fn text_by_dose(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }
 
-/// The move of a steered text: from the value that the unsteered text names to the value that this one names.
+/// The move of a steered text: the value that it names minus the value that the unsteered text names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Move {
     By(f64),

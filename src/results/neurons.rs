@@ -40,7 +40,7 @@ pub struct AblationRow {
     pub model: String,
     /// The prompt's name.
     pub prompt: String,
-    /// The target by which the units were chosen, which the probe predicts.
+    /// The probe's target, by which the units were chosen.
     pub target: String,
     /// The hook point of the probe.
     pub hook_point: String,

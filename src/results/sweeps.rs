@@ -20,7 +20,7 @@ pub struct SweepRow {
     /// The requested change of the reading, in the target's unit. A random direction changes the stream by the same
     /// length as the probe's direction at this dose.
     pub dose: f64,
-    /// The layer of the reading.
+    /// The layer at which the probe predicts.
     pub read_layer: usize,
     /// The reading: the probe's prediction at that layer, in the target's unit.
     pub reading: f64,

@@ -1,7 +1,7 @@
 //! Extraction: entities through the model, packed as forests (prefix trees), so that each distinct prefix of a batch
 //! is computed once.
 //!
-//! - `text_model`: the model and the texts that it reads
+//! - `text_model`: the model with its tokenizer, and the dataset with its prompt
 //! - `span`, `placement`: the entity's tokens in its text, and entities without such tokens
 //! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `words` for both
 //! - `hook_points`: the widths of a model's hook points

@@ -20,7 +20,7 @@ pub struct Placed {
     pub unplaced: Vec<Unplaced>,
 }
 
-/// An entity without a span, or with a text that the model cannot read.
+/// An entity without a span, or with a text that the model cannot process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaced {
     /// Its index among the dataset's entities.
@@ -121,7 +121,7 @@ pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
     tokenizer.unknown_token().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
-/// Checks that the model can read the tokens of a text; done before the first pass, so that a long run does not fail
+/// Checks that the model can process the tokens of a text; done before the first pass, so that a long run does not fail
 /// at one entity.
 fn fits(spec: &Spec, context: &[u32]) -> Result<(), String> {
     let Spec { n_context, d_vocab, .. } = *spec;

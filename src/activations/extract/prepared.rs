@@ -25,7 +25,7 @@ pub struct Division {
     pub shard: Option<Shard>,
 }
 
-/// A dataset as one model reads it: tokenised, and cut into batches.
+/// A dataset prepared for one model: tokenised, and divided into batches.
 pub struct Prepared<'a> {
     pub(super) model: TextModel<'a>,
     pub(crate) recording: Recording,

@@ -122,7 +122,7 @@ fn check_spelling(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<()
 }
 
 /// True if all of the entity is in its tokens: a tokenizer may remove control characters and accents,
-/// or join an accent to its letter, but without one of its letters the model would read another name.
+/// or join an accent to its letter, but without one of its letters the model would get another name.
 fn is_whole(
     tokenizer: &Tokenizer,
     text: &str,

@@ -1,4 +1,4 @@
-//! The model as an extraction uses it, and the texts that it reads.
+//! The inputs of an extraction: a model with its tokenizer, and a dataset with its prompt.
 
 use crate::datasets::{Dataset, Prompt};
 use crate::model::Transformer;

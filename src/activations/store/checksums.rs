@@ -1,4 +1,4 @@
-//! The checksums of a store's files, which prove years later that these are unchanged.
+//! The checksums of a store's files, to verify later that the files are unchanged.
 
 use super::files::Files;
 use super::layout::{CHECKSUMS, SPANS, point_of};

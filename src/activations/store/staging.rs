@@ -26,7 +26,7 @@ const PARTS: &str = "parts";
 pub(super) struct Staging<'a> {
     files: &'a Files,
     folder: PathBuf,
-    /// `None` for a file that is already in its place, after a run that was killed at its end.
+    /// `None` for a file that an earlier run, killed at its end, has already moved to its place.
     arrays: BTreeMap<HookPoint, Option<ArrayWriter>>,
     journal: Journal,
     /// The hashes of each unfinished part.

@@ -27,7 +27,7 @@ pub struct FillSummary {
 }
 
 impl ActivationStore {
-    /// Records the hook points that are missing, and resumes where an earlier run ended.
+    /// Records the missing hook points; resumes an interrupted run.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if the folder was made from other inputs; [`Error::InUse`] naming another process;
@@ -101,7 +101,7 @@ impl ActivationStore {
         Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// A card that also has the records of earlier runs, which recorded other hook points of the same store.
+    /// The card with the records of earlier runs, which added other hook points to the store.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {

@@ -17,7 +17,7 @@ const WEIGHTS: &str = "sae_weights.safetensors";
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 
-/// Fields of the config that change the numbers, and the values that are supported.
+/// Config fields that change the numbers, with their supported values.
 const HONOURED: [(&str, &[&str], &str); 7] = [
     ("architecture", &["standard", "topk", "jumprelu"], "standard, topk or jumprelu"),
     ("activation_fn", &["relu", "topk"], "relu or topk"),

@@ -24,7 +24,7 @@ pub trait RowSource {
     }
 }
 
-/// Rows in memory, in parts of [`PART`] rows.
+/// Rows in memory, in parts of `PART` rows.
 impl RowSource for ArrayView2<'_, f32> {
     fn width(&self) -> usize {
         self.ncols()
