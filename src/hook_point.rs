@@ -31,28 +31,65 @@ pub enum HookPoint {
     ResidPost(usize),
 }
 
-const FORMS: [&str; 7] = [
-    "hook_resid_pre",
-    "attn.hook_z",
-    "hook_attn_out",
-    "hook_resid_mid",
-    "mlp.hook_post",
-    "hook_mlp_out",
-    "hook_resid_post",
+/// The points of a block, in the order of the pass.
+const OF_BLOCK: [fn(usize) -> HookPoint; 7] = [
+    HookPoint::ResidPre,
+    HookPoint::AttnZ,
+    HookPoint::AttnOut,
+    HookPoint::ResidMid,
+    HookPoint::MlpPost,
+    HookPoint::MlpOut,
+    HookPoint::ResidPost,
 ];
 
+/// The width of the values at a hook point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookWidth {
+    /// That of the residual stream, `d_model`.
+    Stream,
+    /// That of all query heads concatenated, `n_heads * d_head`.
+    Heads,
+    /// The number of MLP neurons, `d_mlp`.
+    Neurons,
+}
+
+/// The properties of a hook point.
+struct Properties {
+    /// The block index.
+    layer: usize,
+    /// The name within the block.
+    form: &'static str,
+    width: HookWidth,
+}
+
 impl HookPoint {
+    fn properties(self) -> Properties {
+        use HookWidth::*;
+        let of = |layer, form, width| Properties { layer, form, width };
+        match self {
+            HookPoint::ResidPre(l) => of(l, "hook_resid_pre", Stream),
+            HookPoint::AttnZ(l) => of(l, "attn.hook_z", Heads),
+            HookPoint::AttnOut(l) => of(l, "hook_attn_out", Stream),
+            HookPoint::ResidMid(l) => of(l, "hook_resid_mid", Stream),
+            HookPoint::MlpPost(l) => of(l, "mlp.hook_post", Neurons),
+            HookPoint::MlpOut(l) => of(l, "hook_mlp_out", Stream),
+            HookPoint::ResidPost(l) => of(l, "hook_resid_post", Stream),
+        }
+    }
+
     /// The block index.
     pub fn layer(self) -> usize {
-        match self {
-            HookPoint::ResidPre(l)
-            | HookPoint::AttnZ(l)
-            | HookPoint::AttnOut(l)
-            | HookPoint::ResidMid(l)
-            | HookPoint::MlpPost(l)
-            | HookPoint::MlpOut(l)
-            | HookPoint::ResidPost(l) => l,
-        }
+        self.properties().layer
+    }
+
+    /// The width of the values.
+    pub fn width(self) -> HookWidth {
+        self.properties().width
+    }
+
+    /// True if a pass that takes the outputs of block 0 from a cache does not compute these values.
+    pub fn is_skipped_by_token_cache(self) -> bool {
+        matches!(self, HookPoint::MlpPost(0))
     }
 
     /// The label on an axis: `embed` for the input of block 0, otherwise the block index.
@@ -70,18 +107,7 @@ impl HookPoint {
 
     /// Every hook point of a model with `n_layers` blocks, in the order of the pass.
     pub fn all(n_layers: usize) -> Vec<HookPoint> {
-        let of_layer = |l| {
-            [
-                HookPoint::ResidPre(l),
-                HookPoint::AttnZ(l),
-                HookPoint::AttnOut(l),
-                HookPoint::ResidMid(l),
-                HookPoint::MlpPost(l),
-                HookPoint::MlpOut(l),
-                HookPoint::ResidPost(l),
-            ]
-        };
-        (0..n_layers).flat_map(of_layer).collect()
+        (0..n_layers).flat_map(|l| OF_BLOCK.map(|point| point(l))).collect()
     }
 
     /// True if a pass that records only these hook points may stop before it computes the last of their blocks.
@@ -126,16 +152,13 @@ impl HookPoint {
     }
 
     fn form(self) -> &'static str {
-        FORMS[match self {
-            HookPoint::ResidPre(_) => 0,
-            HookPoint::AttnZ(_) => 1,
-            HookPoint::AttnOut(_) => 2,
-            HookPoint::ResidMid(_) => 3,
-            HookPoint::MlpPost(_) => 4,
-            HookPoint::MlpOut(_) => 5,
-            HookPoint::ResidPost(_) => 6,
-        }]
+        self.properties().form
     }
+}
+
+/// The names of the points within a block, in the order of the pass.
+fn forms() -> [&'static str; OF_BLOCK.len()] {
+    OF_BLOCK.map(|point| point(0).form())
 }
 
 /// The full name of `embed`.
@@ -174,7 +197,7 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
 fn forms_of(present: &[HookPoint]) -> String {
     let last = present.iter().map(|point| point.layer()).max().unwrap_or(0);
     let is_there = |form: &str| present.iter().any(|point| point.form() == form);
-    let present = FORMS.into_iter().filter(|form| is_there(form));
+    let present = forms().into_iter().filter(|form| is_there(form));
     let forms: Vec<String> = present.map(|form| format!("blocks.{{l}}.{form}")).collect();
     format!(
         "embed, {}, with l from 0 to {last}, or a glob such as blocks.*.hook_resid_post",
@@ -195,19 +218,11 @@ impl FromStr for HookPoint {
         let parse = || {
             let (layer, form) = name.strip_prefix("blocks.")?.split_once('.')?;
             let l: usize = layer.parse().ok()?;
-            Some(match FORMS.iter().position(|known| *known == form)? {
-                0 => HookPoint::ResidPre(l),
-                1 => HookPoint::AttnZ(l),
-                2 => HookPoint::AttnOut(l),
-                3 => HookPoint::ResidMid(l),
-                4 => HookPoint::MlpPost(l),
-                5 => HookPoint::MlpOut(l),
-                _ => HookPoint::ResidPost(l),
-            })
+            OF_BLOCK.map(|point| point(l)).into_iter().find(|point| point.form() == form)
         };
         parse().ok_or_else(|| Error::UnknownHookPoint {
             name: name.to_string(),
-            known: FORMS.map(|form| format!("blocks.{{l}}.{form}")).join(", "),
+            known: forms().map(|form| format!("blocks.{{l}}.{form}")).join(", "),
         })
     }
 }
@@ -218,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_form_prints_and_parses_back() {
-        for form in FORMS {
+        for form in forms() {
             let name = format!("blocks.11.{form}");
             let point: HookPoint = name.parse().unwrap();
             assert_eq!(point.to_string(), name);

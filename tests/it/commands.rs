@@ -25,7 +25,7 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 struct Printed {
     place: String,
     line: String,
-    /// What is printed below it, where it stands behind a `$`.
+    /// The output printed below it, if it begins with `$`.
     output: Option<String>,
 }
 
@@ -67,7 +67,7 @@ fn printed(document: &str) -> Vec<Printed> {
     all
 }
 
-/// Whether a line runs the program, be it at the end of a pipe.
+/// True if a line runs the program, also at the end of a pipe.
 fn is_command(line: &str) -> bool {
     let begins = |line: &str| line == "mappa" || line.starts_with("mappa ");
     begins(line) || (line.starts_with("echo ") && line.split("| ").skip(1).any(begins))
@@ -248,7 +248,7 @@ fn all_work(documents: &[&str]) -> usize {
     n
 }
 
-/// Whether this processor multiplies bf16.
+/// True if this processor multiplies bf16.
 fn has_bf16(stage: &Stage) -> bool {
     stage.run("mappa generate --prompt Oslo --tokens 1 --compute bf16").status.success()
 }

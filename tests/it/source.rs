@@ -45,7 +45,7 @@ impl Source {
         Some(if name == "main.rs" { "cli" } else { name.trim_end_matches(".rs") })
     }
 
-    /// How many modules deep the file lies: 0 for a crate's root.
+    /// The number of modules above the file: 0 for a crate's root.
     fn depth(&self) -> usize {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
         if ["lib", "main"].contains(&path) { 0 } else { path.split('/').count() }
@@ -71,7 +71,7 @@ impl Source {
             .collect()
     }
 
-    /// Which of these crates the shipped code names.
+    /// The crates that the shipped code names.
     pub(crate) fn crates_used<'a>(&self, crates: &'a [String]) -> BTreeSet<&'a str> {
         let named = |name: &str| {
             words(&self.shipped, &format!("{name}::"))
@@ -187,7 +187,7 @@ pub(crate) fn walk(folder: &Path, out: &mut Vec<String>) {
     }
 }
 
-/// Where a text stands in some code as a whole word.
+/// The places of a text in some code as a whole word.
 pub(crate) fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let alone = move |at: usize| {
@@ -267,7 +267,7 @@ fn is_ident(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()
 }
 
-/// How long the comment, string or character at the beginning of some text is; 0 if there is none.
+/// The length of the comment, string or character at the beginning of a text; 0 if there is none.
 fn literal(text: &str, after_ident: bool) -> usize {
     let until = |end: &str, from: usize| text[from..].find(end).map_or(text.len(), |i| from + i + end.len());
     if text.starts_with("//") {

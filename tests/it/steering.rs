@@ -1,5 +1,6 @@
 //! Steering from the command line: files in both formats, a sweep that is resumed, refusals.
 
+use super::program;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, NoHook, Precision, generate};
 use std::io::Write as _;
@@ -20,16 +21,11 @@ fn steer(lab: &Path, args: &[&str]) -> Output {
 }
 
 fn done(lab: &Path, args: &[&str]) -> String {
-    let output = steer(lab, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    program::done(steer(lab, args))
 }
 
 fn refused(lab: &Path, args: &[&str], parts: &[&str]) {
-    let output = steer(lab, args);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
-    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+    program::refused(steer(lab, args), parts);
 }
 
 #[test]

@@ -9,7 +9,7 @@ struct Desk {
     folder: tempfile::TempDir,
 }
 
-/// What a command answered.
+/// The answer of a command.
 struct Answer {
     stdout: String,
     stderr: String,

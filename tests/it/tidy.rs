@@ -197,7 +197,7 @@ const NO_TEXT_FILES: [&str; 6] = [
     "src/tokenizer/vocabulary/proto.rs",
 ];
 
-/// What is wrong with a file, each a sentence that names it.
+/// The faults of a file, each a sentence that names it.
 pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let Source { path, text, code, .. } = source;
     let mut faults = Vec::new();
@@ -317,7 +317,7 @@ pub(crate) fn machine_path(text: &str) -> Option<&str> {
     })
 }
 
-/// What git tracks; in a source archive, which has no git, what lies in the folders that it tracks.
+/// The files that git tracks; in a source archive, without git, those of the tracked folders.
 fn tracked() -> Vec<String> {
     let git = Command::new("git").args(["ls-files", "-z"]).current_dir(root("")).output();
     if let Some(out) = git.ok().filter(|out| out.status.success()) {

@@ -131,8 +131,8 @@ impl<'a> Prepared<'a> {
     /// The cached output of block 0 for the tokens of all entities; `None` if a cache saves nothing. Other shards'
     /// tokens are included, so that all shards compute with the same cache.
     pub(super) fn token_cache(&self, points: &[HookPoint]) -> Result<Option<TokenCache>> {
-        let sees_neurons = points.contains(&HookPoint::MlpPost(0));
-        if sees_neurons || points.iter().all(|point| point.layer() == 0) {
+        let sees_skipped = points.iter().any(|point| point.is_skipped_by_token_cache());
+        if sees_skipped || points.iter().all(|point| point.layer() == 0) {
             return Ok(None);
         }
         let tokens = (0..self.spans.len()).flat_map(|entity| self.context(entity)).copied();

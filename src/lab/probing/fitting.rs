@@ -1,8 +1,9 @@
 //! The probes of a job: every hook point in one run, or some of them a run, and merged.
 
 use super::super::extraction::{Done, report_locked};
+use super::baseline_model::BaselineModel;
 use super::job::{Divided, ProbingJob};
-use super::model_baselines::{BaselineModel, layers_at_once};
+use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
 use crate::activations::Lock;
 use crate::error::Result;

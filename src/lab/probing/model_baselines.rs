@@ -1,6 +1,7 @@
 //! Model baselines: the untrained and the shuffled model, as many layers at a time as fit into memory.
 
 use super::super::extraction::ExtractionJob;
+use super::baseline_model::BaselineModel;
 use super::job::ProbingJob;
 use crate::activations::Activations;
 use crate::error::Result;
@@ -8,34 +9,13 @@ use crate::hook_point::HookPoint;
 use crate::model::memory;
 use crate::probes::stacked;
 use crate::progress::Observer;
-use crate::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
 /// Bytes of activations that are held at once whatever memory is free; more layers than fit are computed in several passes,
 /// each of which begins at the first layer.
 const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
-/// A model of the same shape without what training gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BaselineModel {
-    /// Weights drawn from a seed.
-    Untrained,
-    /// The model's own weights, those of each tensor in another order.
-    Shuffled,
-}
-
 impl BaselineModel {
-    /// Both.
-    pub(super) const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
-
-    /// The name in result rows.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            BaselineModel::Untrained => UNTRAINED,
-            BaselineModel::Shuffled => SHUFFLED_WEIGHTS,
-        }
-    }
-
     /// Computes the activations of all entities, as deep as they are needed.
     ///
     /// # Errors
