@@ -1,4 +1,4 @@
-//! Named places in the forward pass, printed as TransformerLens prints them.
+//! Hook points: named places in the forward pass, printed with the names of TransformerLens.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -92,7 +92,7 @@ impl HookPoint {
         matches!(self, HookPoint::MlpPost(0))
     }
 
-    /// The place's label on an axis: `embed` for the input of block 0, else the block index.
+    /// The label on an axis: `embed` for the input of block 0, otherwise the block index.
     pub fn label(self) -> String {
         match self {
             HookPoint::ResidPre(0) => "embed".to_string(),
@@ -105,25 +105,26 @@ impl HookPoint {
         std::iter::once(HookPoint::ResidPre(0)).chain((0..n_layers).map(HookPoint::ResidPost)).collect()
     }
 
-    /// Every place of a model of `n_layers` blocks, in the order of the pass.
+    /// Every hook point of a model with `n_layers` blocks, in the order of the pass.
     pub fn all(n_layers: usize) -> Vec<HookPoint> {
         (0..n_layers).flat_map(|l| OF_BLOCK.map(|point| point(l))).collect()
     }
 
-    /// True if a pass that reads only these may stop before the last of their blocks.
+    /// True if a pass that records only these hook points may stop before it computes the last of their blocks.
     pub fn end_before_block<'a>(points: impl Iterator<Item = &'a HookPoint> + Clone) -> bool {
         let last = points.clone().map(|point| point.layer()).max();
         let mut of_last = points.filter(|point| Some(point.layer()) == last);
         of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
     }
 
-    /// The places among `present` that match a list of names and globs, in the order of `present`.
+    /// The hook points in `present` that match a list of names and globs, in the order of `present`.
     ///
-    /// Names and globs are separated by commas. `*` is any run of characters, `?` any one, `{3,5}` either of
-    /// the two; `embed` is the input of block 0.
+    /// Names and globs are separated by commas. `*` matches any characters, `?` one character, and `{3,5}` one of
+    /// the two alternatives; `embed` is the input of block 0.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] for a name or glob that matches none of them, listing their forms.
+    /// [`Error::UnknownHookPoint`] for a name or glob without a match, listing the forms of the hook points in
+    /// `present`.
     ///
     /// # Examples
     /// ```
@@ -163,7 +164,7 @@ fn forms() -> [&'static str; OF_BLOCK.len()] {
 /// The full name of `embed`.
 const EMBED: &str = "blocks.0.hook_resid_pre";
 
-/// The parts between commas; a comma in braces separates nothing.
+/// The parts between commas; commas in braces do not separate.
 fn split(list: &str) -> Vec<&str> {
     let mut depth = 0;
     let parts = list.split(|c| {
@@ -192,7 +193,7 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// The forms of some places, for a message.
+/// The forms of hook points, for a message.
 fn forms_of(present: &[HookPoint]) -> String {
     let last = present.iter().map(|point| point.layer()).max().unwrap_or(0);
     let is_there = |form: &str| present.iter().any(|point| point.form() == form);

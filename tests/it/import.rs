@@ -93,7 +93,7 @@ fn an_imported_dataset_is_found_by_name_and_never_overwritten() {
     assert!(error.contains("people.json") && error.contains("target"), "{error}");
     std::fs::write(&file, "name,year\nA,1\n").unwrap();
     let error = imported.save(lab.path()).unwrap_err().to_string();
-    assert!(error.contains("changed since") && error.contains("--name"), "{error}");
+    assert!(error.contains("changed after its import") && error.contains("--name"), "{error}");
     std::fs::remove_file(file.with_extension("json")).unwrap();
     assert!(imported.save(lab.path()).unwrap_err().to_string().contains("not imported"));
 }
@@ -147,7 +147,7 @@ fn a_refused_import_names_file_row_and_column() {
         ("jsonl", "[1]\n", &["row 1", "JSON object"]),
         ("jsonl", "{\"name\":\"A\",\"size\":[1]}\n", &["no column `size`", "lists"]),
         ("jsonl", "{\"name\":\"A\",\"size\":1}\n{\"name\":\"B\"}\n", &["row 2", "size: found ``"]),
-        ("parquet", "PAR1, or not", &["theirs.parquet", "whole Parquet file"]),
+        ("parquet", "PAR1, or not", &["theirs.parquet", "complete Parquet file"]),
         ("xlsx", "", &["theirs.xlsx", ".parquet"]),
     ] {
         let error = refusal(ending, text.as_bytes(), &plan);

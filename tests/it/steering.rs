@@ -145,7 +145,7 @@ fn a_refused_sweep_leaves_no_files_that_block_the_corrected_one() {
         let small = ["--prompts", "Oslo", "--layers", "3", "--random", "0", "--tokens", "2"];
         [&["sweep", "--target", "longitude"][..], &small, more].concat()
     };
-    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses with 0"]);
+    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses that include 0"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "country=Oz"]), &["country=Oz"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "planet=Mars"]), &["planet", "country"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "Japan"]), &["Japan", "COLUMN=VALUE"]);

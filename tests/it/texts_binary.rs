@@ -45,8 +45,14 @@ fn unplaced_entities_are_an_error_or_are_left_out_and_listed() {
     let file = towns(lab.path(), 3);
     let dataset = file.to_str().unwrap();
     let args = ["extract", "--dataset", dataset, "--prompt", "{}, {country}"];
-    let parts =
-        ["towns: row 2", "`Rome`", "`country` is empty", "nor can 1 more", "rows 5", "--skip-unplaced"];
+    let parts = [
+        "towns: row 2",
+        "`Rome`",
+        "`country` is empty",
+        "1 more cannot be placed",
+        "rows 5",
+        "--skip-unplaced",
+    ];
     refused(&mappa(lab.path(), &args), &parts);
     assert!(!lab.path().join("activations").exists());
     let (_, told) = done(&mappa(lab.path(), &[&args[..], &["--skip-unplaced"]].concat()));
