@@ -1,11 +1,11 @@
-//! All faults: the value found, the value expected, the way out.
+//! All errors: the value found, the value expected, the way out.
 
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible call in the library.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A fault, with the data and the paths that a user needs to mend it.
+/// An error, with the data and paths that a user needs to correct it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -39,7 +39,7 @@ pub enum Error {
         /// The columns that are there.
         found: String,
     },
-    /// A file with other content than its name promises.
+    /// A file whose content is not the expected kind.
     #[error("{path}: found {found}; expected {expected}", path = .path.display())]
     BadFile {
         /// The file.
@@ -57,7 +57,7 @@ pub enum Error {
         /// The checkpoint's name for the tensor.
         tensor: String,
     },
-    /// A tensor of another shape than the config promises.
+    /// A tensor whose shape contradicts the config.
     #[error("{path}: tensor `{tensor}` has shape {found:?}; config.json asks for {expected:?}", path = .path.display())]
     TensorShape {
         /// The weights file or the model's folder.
@@ -76,10 +76,10 @@ pub enum Error {
         path: PathBuf,
         /// Its `model_type`.
         model_type: String,
-        /// The families there are.
+        /// The known families.
         known: String,
     },
-    /// A config value that the forward pass does not honour.
+    /// A config value that the forward pass does not support.
     #[error("{path}: `{field}` is {value}, which this version does not honour; {expected}", path = .path.display())]
     UnsupportedConfig {
         /// The config file.
@@ -88,7 +88,7 @@ pub enum Error {
         field: String,
         /// The value found.
         value: String,
-        /// The values that are honoured.
+        /// The supported values.
         expected: String,
     },
     /// A hook point name that is not known.
@@ -96,7 +96,7 @@ pub enum Error {
     UnknownHookPoint {
         /// The name as given.
         name: String,
-        /// The forms there are.
+        /// The known forms.
         known: String,
     },
     /// An entity whose tokens cannot be found in the tokenised text.
@@ -116,7 +116,7 @@ pub enum Error {
     /// A value that is infinite or NaN where it must be finite.
     #[error("{place}: found {found}; {advice}")]
     NonFinite {
-        /// The place: tensor, layer, entity.
+        /// The location of the value: tensor, layer, entity.
         place: String,
         /// The value.
         found: f64,
@@ -133,7 +133,7 @@ pub enum Error {
         /// The allowed values.
         expected: String,
     },
-    /// Saved work that was made from other inputs than the present ones.
+    /// Saved work whose inputs differ from the current ones.
     #[error("{path}: made with {field} {found}, now {expected}; {way_out}", path = .path.display())]
     CardMismatch {
         /// The card.
@@ -144,7 +144,7 @@ pub enum Error {
         found: String,
         /// Its value now.
         expected: String,
-        /// The way to keep the two apart.
+        /// The way out, so that saved and new work stay separate.
         way_out: &'static str,
     },
     /// A repo or a revision that the hub does not have.
@@ -159,7 +159,7 @@ pub enum Error {
         /// The way out.
         advice: String,
     },
-    /// The hub wants a token, another one, or a licence accepted.
+    /// The hub requires a token, a different token, or the acceptance of a licence.
     #[error("{endpoint}: refused `{repo}` (status {status}); {advice}")]
     HubRefused {
         /// The hub that was asked.
@@ -171,7 +171,7 @@ pub enum Error {
         /// The way out.
         advice: String,
     },
-    /// The hub cannot be reached, and the cache is no substitute.
+    /// The hub cannot be reached, and the cache lacks needed files.
     #[error(
         "{url}: cannot connect; the cache has no {missing} in {folder}; check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE",
         folder = .folder.display()
@@ -186,7 +186,7 @@ pub enum Error {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A model that is not complete in the cache, in offline mode.
+    /// A model that is incomplete in the cache, in offline mode.
     #[error(
         "`{repo}`: offline (HF_HUB_OFFLINE), and the cache has no {missing} in {folder}; unset HF_HUB_OFFLINE to download",
         folder = .folder.display()
@@ -206,12 +206,12 @@ pub enum Error {
     NoModelInRepo {
         /// The repo, with its revision.
         repo: String,
-        /// The file that is needed, or the files of which one is.
+        /// The missing file, or the files of which one is needed.
         missing: String,
         /// The files that are there.
         found: String,
     },
-    /// The hub's answer makes no sense.
+    /// An answer of the hub that cannot be used.
     #[error("{url}: found {found}; expected {expected}")]
     HubAnswer {
         /// The requested address.
@@ -221,9 +221,9 @@ pub enum Error {
         /// The expected answer, and the way out.
         expected: String,
     },
-    /// A download that broke off too often.
+    /// A download that was interrupted too often.
     #[error(
-        "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); what came is kept: run the same command again to go on"
+        "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); the downloaded part is kept: run the same command again to resume"
     )]
     DownloadCut {
         /// The file in the repo.
@@ -232,12 +232,12 @@ pub enum Error {
         attempts: u32,
         /// The bytes that are kept.
         done: u64,
-        /// The bytes there should be, or `an unknown number`.
+        /// The total number of bytes, or `an unknown number`.
         total: String,
         /// The last failure.
         problem: String,
     },
-    /// A complete download with other content than the hub promised.
+    /// A complete download whose size or hash differs from the hub's.
     #[error(
         "{file}: found {what} {found}; expected {expected}; it was thrown away: run the same command again"
     )]
@@ -256,11 +256,11 @@ pub enum Error {
     DiskFull {
         /// The folder or file on the full disk.
         path: PathBuf,
-        /// The bytes that are missing, or `more`.
+        /// The number of bytes needed, or `more`.
         needed: String,
-        /// The bytes that are free, or `an unknown number`.
+        /// The number of free bytes, or `an unknown number`.
         free: String,
-        /// The way out, and what is kept.
+        /// The way out, and the work that is kept.
         advice: &'static str,
     },
     /// A folder in which another process writes.
@@ -276,24 +276,24 @@ pub enum Error {
     Stopped {
         /// Entities that are recorded.
         kept: usize,
-        /// Entities in all.
+        /// The total number of entities.
         of: usize,
     },
-    /// As [`Error::Stopped`], while a sparse dictionary was trained.
+    /// A requested stop during the training of a sparse dictionary.
     #[error("stopped: {kept} of {of} steps are kept; the same command resumes there")]
     StoppedTraining {
         /// Steps that are in the checkpoint.
         kept: usize,
-        /// Steps in all.
+        /// The total number of steps.
         of: usize,
     },
-    /// A tensor operation failed; this is a fault of mappa, not of the input.
+    /// A tensor operation failed; this is a bug in mappa, not a fault of the input.
     #[error("tensor operation failed")]
     Tensor(#[from] candle_core::Error),
-    /// A linfa algorithm refused its input; this is a fault of mappa, not of the input.
+    /// A linfa algorithm refused its input; this is a bug in mappa, not a fault of the user's input.
     #[error("fitting failed")]
     Fitting(#[from] linfa::Error),
-    /// Two parts of mappa disagree; this is a fault of mappa, not of the input.
+    /// Two parts of mappa contradict each other; this is a bug in mappa, not a fault of the input.
     #[error("internal fault: {0}; please report it")]
     Internal(String),
 }
@@ -329,7 +329,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 1 for a fault that the user can mend, 2 for one of mappa, 130 for a requested stop.
+    /// The exit code: 1 for an error that the user can correct, 2 for a bug in mappa, 130 for a requested stop.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Stopped { .. } | Error::StoppedTraining { .. } => 130,

@@ -1,4 +1,4 @@
-//! Named places in the forward pass, printed as TransformerLens prints them.
+//! Hook points: named places in the forward pass, printed with the names of TransformerLens.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -31,31 +31,68 @@ pub enum HookPoint {
     ResidPost(usize),
 }
 
-const FORMS: [&str; 7] = [
-    "hook_resid_pre",
-    "attn.hook_z",
-    "hook_attn_out",
-    "hook_resid_mid",
-    "mlp.hook_post",
-    "hook_mlp_out",
-    "hook_resid_post",
+/// The points of a block, in the order of the pass.
+const OF_BLOCK: [fn(usize) -> HookPoint; 7] = [
+    HookPoint::ResidPre,
+    HookPoint::AttnZ,
+    HookPoint::AttnOut,
+    HookPoint::ResidMid,
+    HookPoint::MlpPost,
+    HookPoint::MlpOut,
+    HookPoint::ResidPost,
 ];
 
-impl HookPoint {
+/// The width of the values at a hook point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookWidth {
+    /// That of the residual stream, `d_model`.
+    Stream,
+    /// That of all query heads concatenated, `n_heads * d_head`.
+    Heads,
+    /// The number of MLP neurons, `d_mlp`.
+    Neurons,
+}
+
+/// The properties of a hook point.
+struct Properties {
     /// The block index.
-    pub fn layer(self) -> usize {
+    layer: usize,
+    /// The name within the block.
+    form: &'static str,
+    width: HookWidth,
+}
+
+impl HookPoint {
+    fn properties(self) -> Properties {
+        use HookWidth::*;
+        let of = |layer, form, width| Properties { layer, form, width };
         match self {
-            HookPoint::ResidPre(l)
-            | HookPoint::AttnZ(l)
-            | HookPoint::AttnOut(l)
-            | HookPoint::ResidMid(l)
-            | HookPoint::MlpPost(l)
-            | HookPoint::MlpOut(l)
-            | HookPoint::ResidPost(l) => l,
+            HookPoint::ResidPre(l) => of(l, "hook_resid_pre", Stream),
+            HookPoint::AttnZ(l) => of(l, "attn.hook_z", Heads),
+            HookPoint::AttnOut(l) => of(l, "hook_attn_out", Stream),
+            HookPoint::ResidMid(l) => of(l, "hook_resid_mid", Stream),
+            HookPoint::MlpPost(l) => of(l, "mlp.hook_post", Neurons),
+            HookPoint::MlpOut(l) => of(l, "hook_mlp_out", Stream),
+            HookPoint::ResidPost(l) => of(l, "hook_resid_post", Stream),
         }
     }
 
-    /// The place's label on an axis: `embed` for the input of block 0, else the block index.
+    /// The block index.
+    pub fn layer(self) -> usize {
+        self.properties().layer
+    }
+
+    /// The width of the values.
+    pub fn width(self) -> HookWidth {
+        self.properties().width
+    }
+
+    /// True if a pass that takes the outputs of block 0 from a cache does not compute these values.
+    pub fn is_skipped_by_token_cache(self) -> bool {
+        matches!(self, HookPoint::MlpPost(0))
+    }
+
+    /// The label on an axis: `embed` for the input of block 0, otherwise the block index.
     pub fn label(self) -> String {
         match self {
             HookPoint::ResidPre(0) => "embed".to_string(),
@@ -68,36 +105,26 @@ impl HookPoint {
         std::iter::once(HookPoint::ResidPre(0)).chain((0..n_layers).map(HookPoint::ResidPost)).collect()
     }
 
-    /// Every place of a model of `n_layers` blocks, in the order of the pass.
+    /// Every hook point of a model with `n_layers` blocks, in the order of the pass.
     pub fn all(n_layers: usize) -> Vec<HookPoint> {
-        let of_layer = |l| {
-            [
-                HookPoint::ResidPre(l),
-                HookPoint::AttnZ(l),
-                HookPoint::AttnOut(l),
-                HookPoint::ResidMid(l),
-                HookPoint::MlpPost(l),
-                HookPoint::MlpOut(l),
-                HookPoint::ResidPost(l),
-            ]
-        };
-        (0..n_layers).flat_map(of_layer).collect()
+        (0..n_layers).flat_map(|l| OF_BLOCK.map(|point| point(l))).collect()
     }
 
-    /// True if a pass that reads only these may stop before the last of their blocks.
+    /// True if a pass that records only these hook points may stop before it computes the last of their blocks.
     pub fn end_before_block<'a>(points: impl Iterator<Item = &'a HookPoint> + Clone) -> bool {
         let last = points.clone().map(|point| point.layer()).max();
         let mut of_last = points.filter(|point| Some(point.layer()) == last);
         of_last.all(|point| matches!(point, HookPoint::ResidPre(_)))
     }
 
-    /// The places among `present` that match a list of names and globs, in the order of `present`.
+    /// The hook points in `present` that match a list of names and globs, in the order of `present`.
     ///
-    /// Names and globs are separated by commas. `*` is any run of characters, `?` any one, `{3,5}` either of
-    /// the two; `embed` is the input of block 0.
+    /// Names and globs are separated by commas. `*` matches any characters, `?` one character, and `{3,5}` one of
+    /// the two alternatives; `embed` is the input of block 0.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] for a name or glob that matches none of them, listing their forms.
+    /// [`Error::UnknownHookPoint`] for a name or glob without a match, listing the forms of the hook points in
+    /// `present`.
     ///
     /// # Examples
     /// ```
@@ -125,22 +152,19 @@ impl HookPoint {
     }
 
     fn form(self) -> &'static str {
-        FORMS[match self {
-            HookPoint::ResidPre(_) => 0,
-            HookPoint::AttnZ(_) => 1,
-            HookPoint::AttnOut(_) => 2,
-            HookPoint::ResidMid(_) => 3,
-            HookPoint::MlpPost(_) => 4,
-            HookPoint::MlpOut(_) => 5,
-            HookPoint::ResidPost(_) => 6,
-        }]
+        self.properties().form
     }
+}
+
+/// The names of the points within a block, in the order of the pass.
+fn forms() -> [&'static str; OF_BLOCK.len()] {
+    OF_BLOCK.map(|point| point(0).form())
 }
 
 /// The full name of `embed`.
 const EMBED: &str = "blocks.0.hook_resid_pre";
 
-/// The parts between commas; a comma in braces separates nothing.
+/// The parts between commas; commas in braces do not separate.
 fn split(list: &str) -> Vec<&str> {
     let mut depth = 0;
     let parts = list.split(|c| {
@@ -169,11 +193,11 @@ fn means(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// The forms of some places, for a message.
+/// The forms of hook points, for a message.
 fn forms_of(present: &[HookPoint]) -> String {
     let last = present.iter().map(|point| point.layer()).max().unwrap_or(0);
     let is_there = |form: &str| present.iter().any(|point| point.form() == form);
-    let present = FORMS.into_iter().filter(|form| is_there(form));
+    let present = forms().into_iter().filter(|form| is_there(form));
     let forms: Vec<String> = present.map(|form| format!("blocks.{{l}}.{form}")).collect();
     format!(
         "embed, {}, with l from 0 to {last}, or a glob such as blocks.*.hook_resid_post",
@@ -194,19 +218,11 @@ impl FromStr for HookPoint {
         let parse = || {
             let (layer, form) = name.strip_prefix("blocks.")?.split_once('.')?;
             let l: usize = layer.parse().ok()?;
-            Some(match FORMS.iter().position(|known| *known == form)? {
-                0 => HookPoint::ResidPre(l),
-                1 => HookPoint::AttnZ(l),
-                2 => HookPoint::AttnOut(l),
-                3 => HookPoint::ResidMid(l),
-                4 => HookPoint::MlpPost(l),
-                5 => HookPoint::MlpOut(l),
-                _ => HookPoint::ResidPost(l),
-            })
+            OF_BLOCK.map(|point| point(l)).into_iter().find(|point| point.form() == form)
         };
         parse().ok_or_else(|| Error::UnknownHookPoint {
             name: name.to_string(),
-            known: FORMS.map(|form| format!("blocks.{{l}}.{form}")).join(", "),
+            known: forms().map(|form| format!("blocks.{{l}}.{form}")).join(", "),
         })
     }
 }
@@ -217,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_form_prints_and_parses_back() {
-        for form in FORMS {
+        for form in forms() {
             let name = format!("blocks.11.{form}");
             let point: HookPoint = name.parse().unwrap();
             assert_eq!(point.to_string(), name);

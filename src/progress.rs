@@ -3,11 +3,11 @@
 /// The state of one stage of long work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress<'a> {
-    /// The stage as a person reads it: a dataset and what is done with it, or a file's name.
+    /// The name of the stage for people: a dataset and its processing, or a file's name.
     pub stage: &'a str,
-    /// Units done, those of an earlier run included.
+    /// Units done, including those of an earlier run.
     pub done: u64,
-    /// Units in all; 0 if unknown.
+    /// The total number of units; 0 if unknown.
     pub total: u64,
     /// The unit of both.
     pub unit: ProgressUnit,
@@ -26,17 +26,17 @@ pub enum ProgressUnit {
 
 /// Observes long work: receives progress and remarks, may request a stop.
 pub trait Observer {
-    /// Receives the state of a stage: at its beginning, where an earlier run may have done a part, and again and
-    /// again until `done` is `total`.
+    /// Receives the state of a stage: at its beginning, when `done` may already include an earlier run, and then
+    /// repeatedly until `done` is `total`.
     fn progress(&mut self, _progress: &Progress) {}
 
-    /// Receives a line about the work that is under way.
+    /// Receives a line about the current work.
     fn info(&mut self, _line: &str) {}
 
     /// Receives a remark that a reader of the result should know.
     fn note(&mut self, _text: &str) {}
 
-    /// Returns true if the work should stop; asked often, and what is complete by then is kept.
+    /// Returns true if the work should stop; called often. Work that is complete by then is kept.
     fn should_stop(&self) -> bool {
         false
     }

@@ -68,5 +68,5 @@ figures  job ${jobs[3]}
 watch    squeue --jobs=$(IFS=, && echo "${jobs[*]}")
 logs     $logs
 cancel   scancel ${jobs[*]}
-If a job fails, the jobs after it are cancelled. Mend the cause and call submit.sh again: it goes on with what is left.
+If a job fails, the jobs after it are cancelled. Mend the cause and call submit.sh again: it resumes with what is left.
 END

@@ -1,6 +1,6 @@
-//! Activations: a model's states at each entity, at every layer.
+//! Activations: a model's internal vectors at each entity, at every layer.
 //!
-//! - `extract`: entities through the model, and the rows that are recorded of them
+//! - `extract`: entities through the model, and the recorded rows
 //! - `store`: those rows in files
 
 mod extract;

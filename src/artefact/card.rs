@@ -1,4 +1,4 @@
-//! The run record beside an artefact: its inputs, its origin, its counts.
+//! The run record of an artefact: its inputs, its origin, its counts.
 
 use super::date::date_now;
 use super::files::{load_bytes, save_bytes};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The run record beside an artefact: its inputs, its origin, its counts.
+/// The run record of an artefact, stored next to it: its inputs, its origin, its counts.
 ///
 /// An artefact is reused only if all `inputs` are equal (hashes, prompt, dtype, seed); `record` (command line, date,
 /// version) and `notes` may differ.
@@ -54,7 +54,7 @@ impl Card {
     /// The card as JSON.
     ///
     /// # Errors
-    /// None that a card can cause.
+    /// [`Error::Internal`] if serialisation fails, which no card should cause.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self).map_err(|e| Error::Internal(e.to_string()))?;
         text.push(b'\n');
@@ -69,7 +69,7 @@ impl Card {
         save_bytes(path, &self.to_json()?)
     }
 
-    /// Reads a card, or `None` where there is none.
+    /// Reads a card; `None` if there is no file.
     ///
     /// # Errors
     /// [`Error::BadFile`] if it is not a card.
@@ -86,25 +86,29 @@ impl Card {
     /// [`Error::BadFile`] if they are not a card.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Card> {
         serde_json::from_str(text_of(path, bytes)?).map_err(|e| {
-            Error::bad_file(path, e, "a card written by mappa; move the folder away to make it anew")
+            Error::bad_file(
+                path,
+                e,
+                "a card written by mappa; move the folder away and run the command again",
+            )
         })
     }
 
-    /// True if finished work with the same inputs already lies at `path`.
+    /// True if the card at `path` has the same inputs, so that the work is already done.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if work with other inputs lies there: nothing is overwritten.
+    /// [`Error::CardMismatch`] if that card has other inputs; its work must not be overwritten.
     pub fn is_done(&self, path: &Path) -> Result<bool> {
         let Some(found) = Card::load(path)? else { return Ok(false) };
         self.agrees_with(&found, path).map(|()| true)
     }
 
-    /// Refuses another card, of the work at `path`, if its inputs differ.
+    /// Refuses a card that was found at `path` if its inputs differ from this card's.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] naming the field.
     pub fn agrees_with(&self, found: &Card, path: &Path) -> Result<()> {
-        // A field that only one of the two cards has is a difference as well.
+        // A field that only one of the two cards has also counts as a difference.
         for field in self.inputs.keys().chain(found.inputs.keys()) {
             let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
             let (before, now) = (value(found), value(self));
@@ -118,15 +122,16 @@ impl Card {
     }
 }
 
-/// The advice for work that differs in a field.
+/// The advice for saved work that differs in a field.
 fn way_out(field: &str) -> &'static str {
     match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {
-            "another model of that name was here: give this one another with --model-name, move the folder away, or \
-             name another lab with --lab"
+            "the folder belongs to another model of this name: choose another name with --model-name, move the \
+             folder away, or name another lab with --lab"
         }
         "dataset_sha256" => {
-            "the dataset is another: give its file another name, move the folder away, or name another lab with --lab"
+            "the dataset has changed: give its file another name, move the folder away, or name another lab with \
+             --lab"
         }
         _ => "move the folder away or name another lab with --lab",
     }

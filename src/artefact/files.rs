@@ -1,4 +1,4 @@
-//! Files written whole or not at all, and their hashes.
+//! Files written completely or not at all, and their hashes.
 
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Temporary files are private by default; an artefact is readable by everyone who may read its folder.
+/// Makes a temporary file, which is private by default, readable for everyone who may read its folder.
 #[cfg(unix)]
 fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -45,7 +45,7 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(Error::io("read", path))
 }
 
-/// The SHA-256 of some bytes, in hexadecimal.
+/// The SHA-256 of bytes, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes))
 }

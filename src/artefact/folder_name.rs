@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The longest name in bytes. File systems stop at 255; the rest is for endings.
+/// The longest name in bytes. File systems allow 255; the difference leaves room for endings.
 const LONGEST: usize = 200;
 
 /// Checks a name that becomes a folder's: it must not lead outside its parent, and must be printable.
@@ -11,8 +11,8 @@ const LONGEST: usize = 200;
 /// `what` names its source in errors, such as `--name`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an empty name, one of dots alone, one with `/`, `\` or a control character, and one of
-/// more than 200 bytes.
+/// [`Error::Invalid`] for a name that is empty or only dots, has `/`, `\` or a control character, or has more than
+/// 200 bytes.
 ///
 /// # Examples
 /// ```
@@ -20,7 +20,7 @@ const LONGEST: usize = 200;
 /// assert!(mappa::artefact::folder_name("dataset", "..").is_err());
 /// ```
 pub fn folder_name(what: &str, name: &str) -> Result<String> {
-    // Direction marks would display another name than the real one.
+    // Unicode direction marks would display the name differently from its characters.
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let is_bad = |c: char| c.is_control() || turns(c) || "/\\\u{feff}".contains(c);
@@ -28,7 +28,7 @@ pub fn folder_name(what: &str, name: &str) -> Result<String> {
     if !name.chars().all(is_edge) && name.len() <= LONGEST && !name.contains(is_bad) {
         return Ok(name.to_string());
     }
-    let expected = "a name that a folder may have: not empty or of dots alone, without / and \\ and control characters, \
+    let expected = "a name for a folder: not empty, not only dots, without / and \\ and control characters, \
                     of at most 200 bytes";
     Err(Error::invalid(what, format!("{name:?}"), expected))
 }

@@ -1,9 +1,9 @@
-//! Artefacts on disk, written whole or not at all, each with a card of its origin; and the reading of text files.
+//! Artefacts on disk, written completely or not at all, each with a card of its origin; the reading of text files.
 //!
 //! - `files`: whole files and their hashes
-//! - `text`: text files without a byte order mark, in UTF-8 or refused: [`load_text`], [`text_of`]
+//! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
 //! - `folder_name`: names that are allowed as a folder's name
-//! - `card`: the run record beside an artefact: [`Card`]
+//! - `card`: the run record of an artefact: [`Card`]
 //! - `date`: the calendar, and the present time for cards
 
 mod card;

@@ -4,7 +4,7 @@ use super::files::load_bytes;
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The first bytes of a file, in which UTF-16 without a byte order mark is recognised.
+/// The number of first bytes that are examined for UTF-16 without a byte order mark.
 const LOOKED_AT: usize = 1024;
 
 /// Reads a text file in UTF-8, without its byte order mark and with `\n` for each line end (`\r\n`, or `\r` alone).
@@ -35,19 +35,19 @@ pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
         None => Ok(text),
         Some(at) => {
             let found = format!("a NUL byte in line {}", line_at(without_mark, at));
-            Err(Error::bad_file(path, found, "a text; the file may be cut off, damaged, or no text file"))
+            Err(Error::bad_file(path, found, "a text file; this one may be cut off, damaged or binary"))
         }
     }
 }
 
-/// The kind of file, as its first bytes reveal it, and the way out; none for a file that may be UTF-8.
+/// The kind of a file by its first bytes, and the way out; `None` for a file that may be UTF-8.
 fn other_kind(bytes: &[u8]) -> Option<(String, String)> {
     let save_as = |name: &str, label: &str| {
-        let expected = format!("UTF-8: save it so, for example with `iconv -f {name} -t UTF-8 FILE > NEW`");
+        let expected = format!("UTF-8: convert it, for example with `iconv -f {name} -t UTF-8 FILE > NEW`");
         Some((format!("a text in {label}"), expected))
     };
     match bytes {
-        // Before UTF-16, since this mark begins with UTF-16's.
+        // Before UTF-16, since the mark of UTF-32 begins with the mark of UTF-16.
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => save_as("UTF-32", "UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => save_as("UTF-16", "UTF-16"),
         [0x1f, 0x8b, ..] => {
@@ -77,7 +77,7 @@ fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Error {
     let line = line_at(bytes, at);
     if error.error_len().is_none() {
         let found = format!("a character that is cut off at the file's end, in line {line}");
-        return Error::bad_file(path, found, "a whole text in UTF-8; fetch or copy the file again");
+        return Error::bad_file(path, found, "a complete text in UTF-8; download or copy the file again");
     }
     let begin = bytes[..at].iter().rposition(|byte| b"\r\n".contains(byte)).map_or(0, |end| end + 1);
     let before = String::from_utf8_lossy(&bytes[begin..at]);
@@ -85,12 +85,12 @@ fn not_utf8(path: &Path, bytes: &[u8], error: std::str::Utf8Error) -> Error {
     let before: String =
         before.chars().skip(n_before.saturating_sub(20)).filter(|c| !c.is_control()).collect();
     let found = format!("a byte that is not UTF-8 (0x{:02x}, after `{before}`) in line {line}", bytes[at]);
-    let expected = "UTF-8: save it so; where it is Latin-1 or Windows-1252, with \
+    let expected = "UTF-8: convert it; if it is Latin-1 or Windows-1252, with \
                     `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`";
     Error::bad_file(path, found, expected)
 }
 
-/// The line, counted from 1, of a place in some bytes; `\n`, `\r\n` and `\r` end lines.
+/// The line, counted from 1, of a byte position; `\n`, `\r\n` and `\r` end lines.
 fn line_at(bytes: &[u8], at: usize) -> usize {
     let ends = |i: &usize| bytes[*i] == b'\n' || (bytes[*i] == b'\r' && bytes.get(i + 1) != Some(&b'\n'));
     (0..at).filter(ends).count() + 1

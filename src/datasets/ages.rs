@@ -1,4 +1,4 @@
-//! Ages: spans of years with names, such as `Roman`, which the corpus of the bundled model writes.
+//! Ages: spans of years with names, such as `Roman`; the training texts of the bundled model use these names.
 
 /// Ages of the world, each with the first year after it.
 const AGES: [(f64, &str); 13] = [

@@ -31,7 +31,7 @@ pub fn bundled(name: &str) -> Result<Dataset> {
     parse(Path::new(&format!("datasets/{name}.csv")), bytes)
 }
 
-/// The name, in results, of the dataset that [`find`] returns for a path or name: a file's stem, else the name.
+/// The name in results of the dataset that [`find`] returns: the stem of a file's name, otherwise the given name.
 pub fn name_of(name: &str) -> String {
     let file = Path::new(name);
     match (Format::of(file), file.file_stem()) {
@@ -40,8 +40,8 @@ pub fn name_of(name: &str) -> String {
     }
 }
 
-/// Loads a dataset by path or name: a file with a known ending, else `datasets/NAME.csv` in the lab, else a bundled
-/// one.
+/// Loads a dataset by path or name: a file with a known ending, otherwise `datasets/NAME.csv` in the lab, otherwise a
+/// bundled dataset.
 ///
 /// # Errors
 /// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.

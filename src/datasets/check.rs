@@ -5,30 +5,30 @@ use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
-/// Names whose target differs from another source's, each with the reason.
+/// Names whose target differs from the target in another source, each with the reason.
 const EXCEPTIONS: &str = include_str!("../../datasets/exceptions.csv");
 
-/// A row of ours whose name has another place or year in the reference.
+/// A row of the checked dataset whose name has another place or year in the reference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disagreement {
-    /// Our entity.
+    /// The checked entity.
     pub name: String,
-    /// Our row, counted from 1 without the header.
+    /// Its row, counted from 1 without the header.
     pub row: u64,
-    /// Our target.
+    /// Its target.
     pub ours: Target,
-    /// The nearest of the reference's targets for that name.
+    /// The nearest target that the reference has for that name.
     pub theirs: Target,
-    /// The difference of the two: the larger one in degrees, or years.
+    /// The difference of both targets: in years, or the larger one of both coordinates in degrees.
     pub difference: f64,
 }
 
 /// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CheckReport {
-    /// Rows of ours.
+    /// The number of checked rows.
     pub n_rows: usize,
-    /// Rows of ours whose name (and state or borough, if both files have one) is in the reference.
+    /// The number of checked rows whose name (and state or borough, if both files have one) is in the reference.
     pub n_shared: usize,
     /// Shared rows without a reference row within the tolerance.
     pub disagreements: Vec<Disagreement>,
@@ -54,7 +54,7 @@ pub fn known_exceptions(dataset: &str) -> Result<HashSet<String>> {
 /// The tolerance for a dataset.
 ///
 /// # Units
-/// Degrees for places (finer for New York, since the whole city spans half a degree), else years.
+/// Degrees for places (fewer for New York, since the whole city spans half a degree), years for other datasets.
 pub fn tolerance(dataset: &Dataset) -> f64 {
     match (dataset.entities.first().map(|e| e.target), dataset.name.as_str()) {
         (Some(Target::Place { .. }), "nyc_place") => 0.02,
@@ -65,7 +65,7 @@ pub fn tolerance(dataset: &Dataset) -> f64 {
 
 /// Compares every row of `ours` whose name is also in `reference`.
 ///
-/// Several reference rows may share a name; one within the tolerance is agreement.
+/// Several reference rows may have one name; it is enough if one of them is within the tolerance.
 pub fn check_against(ours: &Dataset, reference: &Dataset) -> CheckReport {
     // In files with these columns the name alone is ambiguous: every state has its Springfield.
     let place_key = ["state_name", "borough_name"].into_iter().find_map(|key| {
@@ -97,7 +97,7 @@ pub fn check_against(ours: &Dataset, reference: &Dataset) -> CheckReport {
     report
 }
 
-/// The larger difference in degrees (longitudes the short way round), or in years.
+/// The larger difference in degrees (longitudes by the shorter way round), or the difference in years.
 fn difference(a: Target, b: Target) -> f64 {
     match (a, b) {
         (Target::Place { lat: lat_a, lon: lon_a }, Target::Place { lat: lat_b, lon: lon_b }) => {

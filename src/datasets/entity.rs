@@ -150,11 +150,11 @@ pub struct Dataset {
     pub entities: Vec<Entity>,
     /// The column of their names, such as `title`.
     pub name_column: String,
-    /// All of the file's cells, by the entities' rows.
+    /// All cells of the file; [`Entity::row`] is the row.
     pub table: Arc<Table>,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Remarks on the file, such as the columns that were left out; a sentence each.
+    /// Remarks on the file, such as the columns that were left out; one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -164,7 +164,7 @@ impl Dataset {
         entity.groups.first().map_or("", String::as_str)
     }
 
-    /// The dataset without some of its entities, given by their positions in [`Dataset::entities`].
+    /// The dataset without the entities at the given positions in [`Dataset::entities`].
     pub fn without(&self, left_out: &[usize]) -> Dataset {
         let mut is_kept = vec![true; self.entities.len()];
         left_out.iter().for_each(|i| is_kept[*i] = false);

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 /// Columns that a dataset of years has even if its file does not.
 const DERIVED: [&str; 3] = ["century", "decade", "age"];
 
-/// The value of each entity in a column, in dataset order: any column of the file; for years also `century` and
-/// `decade`, which are the first year of each, such as `1900`, and `age`, such as `Roman`.
+/// The value of each entity in a column, in dataset order. The column is one of the file; datasets of years also have
+/// `century` and `decade` (the first year, such as `1900`), and `age` (such as `Roman`).
 ///
 /// # Errors
 /// [`Error::Invalid`] listing the columns of the dataset.
@@ -36,7 +36,7 @@ pub fn column_values<'a>(dataset: &'a Dataset, column: &str) -> Result<Vec<Cow<'
     })
 }
 
-/// The values of a column as labels, with spaces for `_`.
+/// The values of a column as labels: `_` is replaced by a space.
 ///
 /// # Errors
 /// As [`column_values`].
@@ -44,7 +44,7 @@ pub fn labels(dataset: &Dataset, column: &str) -> Result<Vec<String>> {
     Ok(column_values(dataset, column)?.iter().map(|value| value.replace('_', " ")).collect())
 }
 
-/// The number of each label, and the labels by number, in the order of their first appearance.
+/// Numbers labels in the order of their first appearance; returns each label's number, and the label of each number.
 pub(crate) fn numbered(labels: &[String]) -> (Vec<usize>, Vec<String>) {
     let mut numbers = HashMap::new();
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! One loader for the bundled files, the paper's and the user's own: the columns decide on the kind of a dataset.
+//! The loader of all datasets (bundled, the paper's and the user's own); the columns determine a dataset's kind.
 
 use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
@@ -32,7 +32,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset> {
 fn dataset(path: &Path, mut cells: Cells, sha256: String) -> Result<Dataset> {
     let headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
     cells.columns = headings.iter().map(|heading| heading.name.clone()).collect();
-    // Without their marks two names may be equal: `year [group]`, `year`.
+    // Without their marks two names may be equal, such as `year [group]` and `year`.
     cells.check(path)?;
     let sheet = Sheet { path, headings: &headings, cells: &cells };
     let columns = Columns::of(&sheet)?;

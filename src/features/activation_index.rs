@@ -7,7 +7,7 @@ use ndarray::{ArrayView2, Axis};
 /// Rows whose activations are in memory at once.
 const BLOCK: usize = 1024;
 
-/// The positive activations of rows, latent by latent.
+/// The positive activations of rows, grouped by latent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActivationIndex {
     n_rows: usize,
@@ -59,7 +59,7 @@ impl ActivationIndex {
         self.n_rows
     }
 
-    /// The latents that are active on some row.
+    /// The latents that are active on at least one row.
     pub fn alive(&self) -> Vec<usize> {
         (0..self.n_latents()).filter(|latent| !self.of_latent[*latent].is_empty()).collect()
     }

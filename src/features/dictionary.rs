@@ -1,4 +1,4 @@
-//! A sparse dictionary (sparse autoencoder): rows of activations as sums of few of its directions.
+//! A sparse dictionary (sparse autoencoder): each row of activations is a sum of a few of its directions.
 
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -13,16 +13,16 @@ const BLOCK: usize = 256;
 pub enum SparseActivation {
     /// Values below zero become zero.
     Relu,
-    /// Of each row only this many greatest values stay, those of them below zero as zero.
+    /// Only this many greatest values of each row stay; values below zero become zero.
     TopK(usize),
-    /// A value stays where it is above its latent's threshold and above zero.
+    /// A value stays if it is above its latent's threshold and above zero; other values become zero.
     JumpRelu(Vec<f32>),
 }
 
 /// A sparse dictionary of the activations at one hook point.
 ///
-/// A row `x` has the activations `a = activation((x − b_dec) · w_enc + b_enc)`, without `b_dec` where
-/// `subtracts_b_dec` is false, and is approximately `a · w_dec + b_dec`.
+/// A row `x` has the activations `a = activation((x − b_dec) · w_enc + b_enc)`, without `b_dec` if
+/// `subtracts_b_dec` is false; its reconstruction is `a · w_dec + b_dec`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dictionary {
     /// The hook point of its rows.
@@ -59,7 +59,7 @@ impl Dictionary {
     /// Checks that the shapes of its arrays agree.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the array that does not fit, or a k outside the number of latents.
+    /// [`Error::Invalid`] naming the array with a wrong shape, or a k that is not between 1 and the number of latents.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
         let shapes = [
@@ -69,16 +69,16 @@ impl Dictionary {
         ];
         for (name, found, expected) in shapes {
             if found != expected {
-                let expected = format!("{expected:?}, by W_enc of shape [{d_in}, {d_sae}]");
+                let expected = format!("{expected:?}, as W_enc has shape [{d_in}, {d_sae}]");
                 return Err(Error::invalid(format!("shape of {name}"), format!("{found:?}"), expected));
             }
         }
         match &self.activation {
             SparseActivation::TopK(k) if !(1..=d_sae).contains(k) => {
-                Err(Error::invalid("k", k, format!("1 to {d_sae}, the number of units")))
+                Err(Error::invalid("k", k, format!("1 to {d_sae}, the number of latents")))
             }
             SparseActivation::JumpRelu(each) if each.len() != d_sae => {
-                Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one a latent")))
+                Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one per latent")))
             }
             _ => Ok(()),
         }
@@ -115,10 +115,10 @@ impl Dictionary {
     /// `[n, d_sae]` to `[n, d_in]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for activations of another number of latents.
+    /// [`Error::Invalid`] if the activations have another number of latents.
     pub fn decode(&self, activations: ArrayView2<f32>) -> Result<Array2<f32>> {
         if activations.ncols() != self.d_sae() {
-            let expected = format!("{}, the dictionary's units", self.d_sae());
+            let expected = format!("{}, the dictionary's number of latents", self.d_sae());
             return Err(Error::invalid("latents to decode", activations.ncols(), expected));
         }
         Ok(activations.dot(&self.w_dec) + &self.b_dec)
@@ -132,7 +132,7 @@ impl Dictionary {
                 SparseActivation::Relu => true,
                 SparseActivation::JumpRelu(thresholds) => value > f64::from(thresholds[latent]),
                 SparseActivation::TopK(k) => {
-                    // As in `activate`: of equal values, the first latent's stays.
+                    // As in `activate`: among equal values, the first latent's stays.
                     let above = |other: &usize| {
                         let its = self.pre_activation(row, *other);
                         its > value || (its == value && *other < latent)
@@ -143,7 +143,7 @@ impl Dictionary {
         if stays { value } else { 0.0 }
     }
 
-    /// A latent's direction in the stream, at activation 1.
+    /// A latent's direction in the stream: the vector that it adds at activation 1.
     ///
     /// # Shapes
     /// `[d_in]`.
@@ -159,7 +159,7 @@ impl Dictionary {
         sum + f64::from(self.b_enc[latent])
     }
 
-    /// `b_enc`, less the encoding of `b_dec` if that is subtracted from rows: `[d_sae]`.
+    /// `b_enc`, minus the encoding of `b_dec` if `b_dec` is subtracted from rows: `[d_sae]`.
     fn bias(&self) -> Array1<f32> {
         match self.subtracts_b_dec {
             true => &self.b_enc - &self.b_dec.dot(&self.w_enc),

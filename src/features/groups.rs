@@ -4,7 +4,7 @@ use super::activation_index::ActivationIndex;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// The group of each entity, and the test entities.
+/// The group of each entity, and its part of the split: training or test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Groups {
     names: Vec<String>,
@@ -34,7 +34,7 @@ pub struct TestMatch {
     pub recall: f64,
     /// Harmonic mean of precision and recall.
     pub f1: f64,
-    /// The area under the precision–recall curve; by chance it is the group's share.
+    /// The area under the precision–recall curve; a random ranking has the group's share.
     pub average_precision: f64,
     /// The share of the group among all test entities.
     pub share: f64,
@@ -43,7 +43,7 @@ pub struct TestMatch {
 }
 
 impl Groups {
-    /// Groups from the entities' labels; an empty label is no group.
+    /// Groups from the entities' labels; entities with an empty label belong to no group.
     pub fn new(labels: &[String], is_test: Vec<bool>) -> Groups {
         let mut numbers = HashMap::new();
         let mut names = Vec::new();
@@ -78,7 +78,7 @@ impl Groups {
 
     /// Each latent with each group in which it is active, at the threshold with the best F1 on training rows.
     ///
-    /// Groups of fewer training entities than `smallest` are left out.
+    /// Groups with fewer than `smallest` training entities are left out.
     pub fn matches(&self, active: &ActivationIndex, smallest: usize) -> Vec<Match> {
         let sizes = self.size(false);
         let of_latent = |latent: usize| {
@@ -138,9 +138,10 @@ impl Groups {
     }
 }
 
-/// The mean precision at each entity of a group by falling threshold, rows of equal activation together.
+/// Average precision: the mean, over a group's entities, of the precision at the threshold that selects the entity;
+/// rows of equal activation are selected together.
 ///
-/// `rows` are those with an activation above zero, the greatest first; all others follow together at the end.
+/// `rows` have an activation above zero, the greatest first; all other rows are selected together at the end.
 ///
 /// # Source
 /// scikit-learn's `average_precision_score`: `Σ (R_n − R_{n−1}) P_n`.

@@ -1,4 +1,4 @@
-//! Sparse dictionaries: directions of the stream, of which few are active at a time.
+//! Sparse dictionaries (sparse autoencoders): many directions of the stream, few of them active in any row.
 //!
 //! - `dictionary`: a sparse autoencoder: encoding and decoding
 //! - `activation_index`: the rows on which each latent is active; `groups`: latents that detect a group of entities

@@ -5,14 +5,14 @@ use crate::error::{Error, Result};
 use crate::model::{Capture, Model};
 use ndarray::Array2;
 
-/// Tokens that go through the model together.
+/// Tokens that go through the model in one pass.
 const AT_ONCE: usize = 4096;
 
-/// Texts as tokens, none longer than the model can take.
+/// Tokenised texts, none longer than the model's context.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Windows {
     ids: Vec<Vec<u32>>,
-    /// Special tokens, such as BOS, at the beginning of each.
+    /// Number of special tokens, such as BOS, at the beginning of each window.
     n_special: usize,
 }
 
@@ -97,7 +97,7 @@ impl Windows {
         Ok(top)
     }
 
-    /// Window and position of each token of some windows, and the activations, `[n_tokens, d_sae]`.
+    /// Window and position of each token of the given windows, and the activations, `[n_tokens, d_sae]`.
     fn encode(
         &self,
         model: &Model,

@@ -46,7 +46,7 @@ impl Interval {
         Interval { low, high }
     }
 
-    /// The least and the greatest of finite values; 0 to 1 of none.
+    /// The interval from the least to the greatest finite value; 0 to 1 without finite values.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Interval {
         let none = Interval::new(f64::INFINITY, f64::NEG_INFINITY);
         let of =
@@ -54,7 +54,7 @@ impl Interval {
         if of.low > of.high { Interval::new(0.0, 1.0) } else { of }
     }
 
-    /// The interval with a margin on both sides, a share of its length, and never empty.
+    /// The interval with a margin on both sides, given as a share of its length; the result is never empty.
     pub(super) fn widened(self, share: f64) -> Interval {
         let Interval { low, high } = self;
         let least = low.abs().max(high.abs()).max(1.0) * 1e-6;

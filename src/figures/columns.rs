@@ -1,4 +1,4 @@
-//! A grid of columns, each of two panels one above the other, below a legend.
+//! A grid of columns below a legend; each column has an upper and a lower panel.
 
 use super::legend::Legend;
 use super::panel::Frame;
@@ -6,7 +6,7 @@ use super::scene::Scene;
 
 /// The margin above the legend.
 const TOP: f64 = 14.0;
-/// The greatest number of columns side by side.
+/// Maximum number of columns side by side.
 const MOST: usize = 4;
 
 /// The sizes of a grid, in canvas units.

@@ -25,11 +25,11 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| dose_by_layer(&rows.points.rows, &rows.points.title, format),
 };
 
-/// Draws the effect at each layer and dose: blue along the dose, red against it, with its value and, in
-/// brackets, that of random directions of the same length.
+/// Draws the effect at each layer and dose: blue along the dose, red against it. A cell has the value of the effect
+/// and, in brackets, the value for random directions of the same length.
 ///
 /// # Errors
-/// [`Error::Invalid`](crate::Error::Invalid) without a point of a direction that is not random;
+/// [`Error::Invalid`](crate::Error::Invalid) if all points belong to random directions;
 /// [`Error::NonFinite`](crate::Error::NonFinite) for an effect that is not finite.
 pub fn dose_by_layer(points: &[SweepPoint], what: &str, format: Format) -> Result<Vec<u8>> {
     paint(&scene(points, what)?, format)
@@ -54,9 +54,9 @@ pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
         let corners = vec![(x, y), (x + CELL.0, y), (x + CELL.0, y + CELL.1), (x, y + CELL.1)];
         let hue = if point.effect >= 0.0 { BLUE } else { VERMILLION };
         scene.area(corners, hue.faint(0.08 + 0.72 * point.effect.abs() / most));
-        let beside = random.iter().find(|r| r.layers == point.layers && r.dose == point.dose);
-        let word = match beside {
-            Some(beside) => format!("{} ({})", short(point.effect), short(beside.effect)),
+        let baseline = random.iter().find(|r| r.layers == point.layers && r.dose == point.dose);
+        let word = match baseline {
+            Some(baseline) => format!("{} ({})", short(point.effect), short(baseline.effect)),
             None => short(point.effect),
         };
         let at = (x + CELL.0 / 2.0, y + CELL.1 / 2.0 + 0.34 * TICK_SIZE);

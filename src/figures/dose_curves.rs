@@ -14,26 +14,27 @@ pub(super) struct Sweep {
     pub target: String,
     /// The steered layer, or several with `+` between them.
     pub layers: String,
-    /// The last layer at which a reading was taken.
+    /// The last layer with readings.
     pub read_layer: usize,
     /// The change of the reading at the last layer.
     pub reading: Curves,
     /// The KL divergence from the unsteered model.
     pub kl: Curves,
-    /// The probe's mean change of the reading at the (last) steered layer; empty if that is the last of all.
+    /// The mean change of the reading at the steered layer (the last of several), along the probe's direction; empty if
+    /// that is the last layer with readings.
     pub steered: Curve,
 }
 
 /// The curves of one quantity.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Curves {
-    /// The probe's direction, each prompt.
+    /// Along the probe's direction: one curve per prompt.
     pub prompts: Vec<Curve>,
-    /// Random directions, each the mean over prompts.
+    /// Along random directions: one curve per direction, the mean over prompts.
     pub random: Vec<Curve>,
 }
 
-/// The mean over curves at each dose that any of them has.
+/// The mean over curves, at every dose of any curve.
 pub(super) fn mean<'a>(curves: impl IntoIterator<Item = &'a Curve>) -> Curve {
     let mut points: Curve = curves.into_iter().flatten().copied().collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -41,7 +42,7 @@ pub(super) fn mean<'a>(curves: impl IntoIterator<Item = &'a Curve>) -> Curve {
     at_one_dose.map(|same| (same[0].0, same.iter().map(|p| p.1).sum::<f64>() / same.len() as f64)).collect()
 }
 
-/// The least and the greatest of curves at each dose that any of them has.
+/// The least and the greatest value over curves, at every dose of any curve.
 pub(super) fn ends(curves: &[Curve]) -> (Curve, Curve) {
     let at = |dose: f64| Interval::of(curves.iter().flatten().filter(|p| p.0 == dose).map(|p| p.1));
     let points = mean(curves).into_iter().map(|(dose, _)| (dose, at(dose)));
@@ -82,7 +83,7 @@ pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
         .collect()
 }
 
-/// True if some row is of the probe's direction.
+/// True if any row belongs to the probe's direction.
 pub(super) fn has_probe(rows: &[SweepRow]) -> bool {
     rows.iter().any(|row| row.direction == "probe")
 }
@@ -108,7 +109,11 @@ fn check(row: &SweepRow) -> Result<()> {
 fn sweep(rows: &[&SweepRow]) -> Result<Sweep> {
     let first = rows[0];
     if !rows.iter().any(|row| row.direction == "probe") {
-        return Err(Error::invalid(place(first), "no row of direction `probe`", "the probe's own sweep"));
+        return Err(Error::invalid(
+            place(first),
+            "no row of direction `probe`",
+            "rows of the probe's direction",
+        ));
     }
     let read_layer = rows.iter().map(|row| row.read_layer).max().unwrap_or(0);
     let at_layer = |layer: usize| rows.iter().copied().filter(move |row| row.read_layer == layer).collect();
@@ -130,9 +135,9 @@ fn sweep(rows: &[&SweepRow]) -> Result<Sweep> {
     })
 }
 
-/// A row's reading minus the same prompt's without steering.
+/// A row's reading minus the reading of the same prompt without steering.
 fn change(row: &SweepRow, rows: &[&SweepRow]) -> Result<f64> {
-    // At dose 0 every direction leaves the model as it is.
+    // At dose 0 all directions give the unsteered model.
     let still = rows.iter().find(|other| other.prompt == row.prompt && other.dose == 0.0);
     match still {
         Some(still) => Ok(row.reading - still.reading),
@@ -149,7 +154,7 @@ fn curves(rows: &[&SweepRow], value: fn(&SweepRow, &[&SweepRow]) -> Result<f64>)
             keyed.len() - 1
         });
         if keyed[i].1.iter().any(|(dose, _)| *dose == row.dose) {
-            return Err(Error::invalid(place(row), "two rows", "one row for each point"));
+            return Err(Error::invalid(place(row), "two rows", "one row per point"));
         }
         keyed[i].1.push((row.dose, value(row, rows)?));
     }

@@ -1,4 +1,4 @@
-//! The effect of a steering dose on the probe's reading and on the next token.
+//! The effect of steering doses on the probe's reading and on the next token.
 
 use super::axis::{Axis, Interval};
 use super::columns::Columns;
@@ -24,7 +24,7 @@ const COLUMNS: Columns = Columns {
     heights: [270.0, 150.0],
     widths: [560.0, 420.0, 300.0, 188.0],
 };
-/// Panels below this width have few ticks and few words.
+/// Narrower panels have fewer ticks and shorter labels.
 const NARROW: f64 = 250.0;
 
 const PROBE: Stroke = Stroke::solid(BLUE, 3.2);
@@ -42,12 +42,12 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| dose_response(&rows.sweep, format),
 };
 
-/// Draws the effect of each dose, one column for each target and steered layer: above, the change of the probe's
+/// Draws the effect of each dose, one column per target and steered layer: above, the change of the probe's
 /// reading at the last layer from dose 0; below, the KL divergence from the unsteered model.
 ///
-/// The probe's direction is drawn for each prompt and in the mean; random directions, which move the
-/// stream as far, in the mean over all, with a band from the least direction's mean over prompts to the greatest;
-/// dots are the reading at the steered layer, or at the last of several.
+/// The probe's direction has one line per prompt and one for the mean. Random directions, whose changes have the
+/// same length, have one line for their mean and a band from the least direction's mean over prompts to the
+/// greatest. Dots are readings at the steered layer, or at the last of several.
 ///
 /// # Units
 /// Doses and readings in degrees or years; KL in nats.

@@ -27,8 +27,8 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| effect_by_kl(&rows.points.rows, &rows.points.title, format),
 };
 
-/// Draws the effect against the divergence of the next token, two lines a layer, for doses above and below 0; random
-/// directions are grey.
+/// Draws the effect against the divergence of the next token, with two lines per layer, for doses above and below 0;
+/// random directions are grey.
 ///
 /// # Units
 /// Divergence in nats.

@@ -4,28 +4,28 @@ use super::format::{Caption, Format};
 use crate::error::Result;
 use crate::results::{NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
 
-/// A kind of picture.
+/// A kind of figure.
 #[derive(Debug, Clone, Copy)]
 pub struct FigureKind {
     /// The name, on the command line and in files.
     pub name: &'static str,
     /// The content in one line.
     pub about: &'static str,
-    /// The results that one picture shows.
+    /// The results that one figure shows.
     pub subject: Subject,
-    /// True if the rows are enough.
+    /// True if the rows suffice for this figure.
     pub(super) applies: fn(&SavedRows) -> bool,
     pub(super) draw: fn(&SavedRows, Format) -> Result<Vec<u8>>,
 }
 
-/// The results that one picture shows.
+/// The results that one figure shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// All datasets of a model and a prompt.
     Datasets,
     /// One dataset.
     Dataset {
-        /// The end of the file's name, after that of the dataset.
+        /// The part of the file's name after the dataset's name.
         suffix: &'static str,
     },
     /// One sweep.
@@ -47,7 +47,7 @@ pub struct SavedRows {
     pub points: Captioned<SweepPoint>,
 }
 
-/// Rows, and the words over their picture.
+/// Rows, and the text above their figure.
 #[derive(Debug, Clone)]
 pub struct Captioned<R> {
     /// The rows.
@@ -67,14 +67,14 @@ impl<R> Default for Captioned<R> {
 }
 
 impl<R> Captioned<R> {
-    /// The words as figures take them.
+    /// Title, subtitle and baselines as a [`Caption`].
     pub fn caption(&self) -> Caption<'_> {
         Caption { title: &self.title, subtitle: &self.subtitle, baselines: &self.baselines }
     }
 }
 
 impl FigureKind {
-    /// True if the rows are enough for this figure.
+    /// True if the rows suffice for this figure.
     pub fn applies(&self, rows: &SavedRows) -> bool {
         (self.applies)(rows)
     }
@@ -82,13 +82,13 @@ impl FigureKind {
     /// Draws the figure.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::NonFinite`](crate::Error::NonFinite) for rows that cannot be
-    /// drawn.
+    /// [`Error::Invalid`](crate::Error::Invalid) or [`Error::NonFinite`](crate::Error::NonFinite) for rows that
+    /// cannot be drawn.
     pub fn draw(&self, rows: &SavedRows, format: Format) -> Result<Vec<u8>> {
         (self.draw)(rows, format)
     }
 
-    /// The name of its files, without their ending; `dataset` is that of [`Subject::Dataset`].
+    /// The name of its files, without their ending; only figures of [`Subject::Dataset`] use `dataset`.
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),

@@ -1,6 +1,6 @@
 //! The bundled font: the width of a text, and the pixels of its letters.
 //!
-//! plotters could draw letters itself, but ignores the room to the left of each and so spaces them badly.
+//! plotters could draw letters itself, but it ignores their left side bearing and so spaces them badly.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use epaint_default_fonts::UBUNTU_LIGHT;
@@ -14,11 +14,11 @@ fn font() -> Option<&'static FontRef<'static>> {
 
 /// The width of a text at a letter size (em), in the size's unit.
 pub(super) fn width(text: &str, size: f64) -> f64 {
-    // Without the font only the number of letters is known; half an em each is about right.
+    // Without the font only the number of letters is known; half an em per letter is a good estimate.
     lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
 }
 
-/// The letters of an SVG that the font lacks, for which a PNG has empty boxes.
+/// The letters of an SVG that the font lacks; a PNG shows empty boxes for them.
 pub fn letters_without_glyph(svg: &[u8]) -> BTreeSet<char> {
     let Some(font) = font() else { return BTreeSet::new() };
     let is_missing =
@@ -26,7 +26,7 @@ pub fn letters_without_glyph(svg: &[u8]) -> BTreeSet<char> {
     String::from_utf8_lossy(svg).chars().filter(is_missing).collect()
 }
 
-/// The pixels of a text, right of and below the start of its baseline, each with the share that is covered.
+/// The pixels of a text, relative to the start of its baseline, each with the covered share of its area.
 pub(super) fn covered(text: &str, size: f64) -> Vec<(i32, i32, f64)> {
     let mut pixels = Vec::new();
     let Some((font, (glyphs, _))) = font().zip(lay(text, size)) else { return pixels };

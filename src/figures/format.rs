@@ -1,4 +1,4 @@
-//! The file format of a figure, and the words over it.
+//! The file format of a figure, and the text above it.
 
 /// The file format of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,13 +9,13 @@ pub enum Format {
     Png,
 }
 
-/// The words over a figure.
+/// The text above a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caption<'a> {
     /// The subject, such as the dataset and the hook point.
     pub title: &'a str,
     /// A result, such as the test R².
     pub subtitle: &'a str,
-    /// The same score of the baselines; may be empty.
+    /// The scores of the baselines for comparison; may be empty.
     pub baselines: &'a str,
 }

@@ -6,7 +6,7 @@ use super::legend::Legend;
 use super::scene::{Label, Scene};
 use super::style::{FONT_SLACK, LABEL_SIZE, TITLE_SIZE};
 
-/// The subtitle with the number of entities, and of those outside the axes.
+/// The subtitle, with the number of test rows and of predictions outside the axes.
 pub(super) fn subtitle(caption: &Caption, drawn: usize, all: usize) -> String {
     let count = format!("n = {all} test rows");
     let outside = match all - drawn {
@@ -20,7 +20,7 @@ pub(super) fn subtitle(caption: &Caption, drawn: usize, all: usize) -> String {
     }
 }
 
-/// Draws title, subtitle, baselines and legend at the top of a canvas; returns the height at which they end.
+/// Draws title, subtitle, baselines and legend at the top of a canvas; returns their lower edge.
 pub(super) fn draw_head(scene: &mut Scene, caption: &Caption, legend: &Legend) -> f64 {
     let (left, width) = (SIDE, scene.width - 2.0 * SIDE);
     scene.text(Label::level(caption.title, (left, 32.0), fitted(caption.title, TITLE_SIZE, width)));
@@ -48,7 +48,7 @@ const LINE: f64 = 21.0;
 /// The margin to the left and right of title and legend.
 const SIDE: f64 = 24.0;
 
-/// The greatest letter size, up to `size`, at which the words fit.
+/// The greatest letter size, at most `size`, at which the words fit.
 fn fitted(words: &str, size: f64, width: f64) -> f64 {
     size.min(size * width / (FONT_SLACK * font::width(words, size)))
 }

@@ -9,7 +9,7 @@ use super::readings::{Reading, Readings, limits, radius, thinned};
 use super::scene::Scene;
 use super::style::{GREY, PALE, Stroke, TEXT};
 
-/// The greatest number of lines from true to predicted places.
+/// Maximum number of lines from true to predicted places.
 const JOINED: usize = 60;
 const LEFT: f64 = 84.0;
 const RIGHT: f64 = 28.0;
@@ -18,7 +18,7 @@ const WIDEST: f64 = 1200.0 - LEFT - RIGHT;
 const HIGHEST: f64 = 640.0;
 /// The narrowest canvas that holds a title and a legend.
 const NARROWEST: f64 = 760.0;
-/// The least ratio of a map's shorter to its longer side.
+/// Minimum ratio of a map's shorter to its longer side.
 const SLENDER: f64 = 0.4;
 
 pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
@@ -53,7 +53,7 @@ pub(super) fn scene(readings: &Readings, caption: &Caption) -> Scene {
 
 const JOIN: Stroke = Stroke::solid(TEXT.faint(0.7), 1.0);
 
-/// The intervals of longitude and latitude, and the length of a degree east over that of a degree north.
+/// The intervals of longitude and latitude, and the length of a degree of longitude divided by that of one of latitude.
 fn ranges(readings: &Readings) -> (Interval, Interval, f64) {
     let column = |pick: fn(&(f64, f64)) -> f64| {
         let truths: Vec<f64> = readings.truths.iter().map(pick).collect();
@@ -80,7 +80,7 @@ fn draw(scene: &mut Scene, readings: &Readings, panel: &Panel) {
     for reading in others.into_iter().chain(named) {
         scene.dot(panel.at(reading.prediction), radius(shown.len()), reading.ink.faint(0.8));
     }
-    // On top, or many dots would hide them; the small dot is the true end.
+    // The lines are drawn last, since dots would hide them; the small dot marks the true place.
     let joined = shown.len().min(JOINED);
     for reading in (0..joined).map(|i| shown[i * shown.len() / joined]) {
         let truth = panel.at(reading.truth);

@@ -31,7 +31,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| neurons(&rows.neurons.rows, &rows.neurons.caption(), format),
 };
 
-/// Draws the rank correlation of every unit with its target against its block, a panel for each target.
+/// Draws the rank correlation of every unit with a target, by block; one panel per target.
 ///
 /// # Errors
 /// [`Error::Invalid`] without rows; [`Error::NonFinite`] for a correlation that is not finite.

@@ -18,7 +18,7 @@ const SVG: Grid = Grid(20.0);
 const PIXELS: Grid = Grid(4.0);
 /// Pixels of the finer grid that are averaged, in each direction, into one pixel of the PNG.
 const AVERAGED: usize = 2;
-/// plotters divides the letter size that it is given by this to get the em of the SVG.
+/// plotters divides a requested letter size by this factor to get the em of the SVG.
 const SVG_LETTER: f64 = 1.24;
 /// The distance of the baseline below the anchor of top-anchored text in the SVG painter, in em.
 const SVG_BASELINE: f64 = 0.76;

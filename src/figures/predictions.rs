@@ -27,7 +27,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 
 /// Draws a probe's predictions of the test entities against the true values.
 ///
-/// Places: a map of predictions coloured by group over all true places, some joined to their true place.
+/// Places: a map of predictions coloured by group over all true places; lines join some of them to their true places.
 /// Years and other numbers: predicted against true with the diagonal. Only rows with split `test` are drawn as
 /// predictions; a prediction far outside the true values' range is left out and counted in the subtitle.
 ///
@@ -71,7 +71,7 @@ fn check(rows: &[PredictionRow]) -> Result<()> {
     for row in rows {
         for (found, expected) in [(&row.dataset, &first.dataset), (&row.hook_point, &first.hook_point)] {
             if found != expected {
-                let expected = format!("only `{expected}`: one dataset and one hook point for each figure");
+                let expected = format!("only `{expected}`: one dataset and one hook point per figure");
                 return Err(Error::invalid("predictions", found, expected));
             }
         }
@@ -83,15 +83,15 @@ fn check(rows: &[PredictionRow]) -> Result<()> {
     Ok(())
 }
 
-/// Joins the rows of an entity's two coordinates by their order, as names repeat.
+/// Pairs the rows of each entity's two coordinates by their order, since names are not unique.
 fn pair(across: &[&PredictionRow], up: &[&PredictionRow]) -> Result<Readings> {
     if let Some(lone) = across.iter().zip(up).find(|(x, y)| x.name != y.name || x.split != y.split) {
-        let found = format!("`{}` beside `{}`", lone.0.name, lone.1.name);
+        let found = format!("a longitude of `{}` and a latitude of `{}`", lone.0.name, lone.1.name);
         return Err(Error::invalid("predictions", found, "latitude and longitude rows in the same order"));
     }
     if across.len() != up.len() {
         let found = format!("{} longitudes and {} latitudes", across.len(), up.len());
-        return Err(Error::invalid("predictions", found, "one of each for every entity"));
+        return Err(Error::invalid("predictions", found, "one of each per entity"));
     }
     let (groups, legend) = groups(across);
     let ink = |group: &str| groups.iter().find(|(name, _)| *name == group).map_or(GREY, |(_, ink)| *ink);
@@ -115,7 +115,7 @@ fn groups<'a>(rows: &[&'a PredictionRow]) -> (Vec<(&'a str, Ink)>, Legend) {
             None => counts.push((row.group.as_str(), 1)),
         }
     }
-    // Ties keep the order of the rows, so that equal rows give equal pictures.
+    // Groups of equal size keep the order of the rows, so that equal rows give equal figures.
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut legend = Legend::default();
     if counts.len() < 2 {

@@ -1,4 +1,4 @@
-//! A probe's R² at each depth of the model, with its baselines; one panel for each dataset.
+//! A probe's R² at each depth of the model, with its baselines; one panel per dataset.
 
 use super::axis::{Axis, Interval};
 use super::figure_kind::{FigureKind, Subject};
@@ -20,7 +20,7 @@ const LEFT: f64 = 76.0;
 const BETWEEN: f64 = 60.0;
 const RIGHT: f64 = 20.0;
 const ABOVE: f64 = 42.0;
-/// Under each panel, for the ticks; then once more, for the last row's label.
+/// The height below each panel for its ticks, and below the last row for its label.
 const TICKS: f64 = 32.0;
 const BELOW: f64 = 26.0;
 
@@ -34,7 +34,7 @@ const METHODS: [(&str, &str, Stroke); 6] = [
     (RIDGE, "linear probe, 95 % interval", Stroke::solid(BLUE, 2.8)),
 ];
 
-/// One score at a depth (0 is `embed`, 1 is layer 0), or of a method that reads no model.
+/// One score at a depth (0 is `embed`, 1 is layer 0), or of a method that needs no model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Score {
     depth: Option<usize>,
@@ -59,13 +59,13 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 };
 
 /// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
-/// with shuffled weights and on shuffled labels, and the baselines without a model as level lines.
+/// on shuffled weights and on shuffled targets, and the baselines without a model as horizontal lines.
 ///
-/// Drawn are the rows with metric `r2`, target `mean`, split `test`, of the residual stream and of the six
-/// methods that `results` names; other rows belong to other figures. Datasets keep their order.
+/// Uses the rows with metric `r2`, target `mean` and split `test`, of the residual stream and of the six
+/// methods drawn here; other rows are ignored. Datasets keep their order.
 ///
 /// # Units
-/// R², from −0.1 to 1; a lower value lies on the edge, under a triangle.
+/// R², from −0.1 to 1; a lower value is drawn as a triangle on the edge.
 ///
 /// # Errors
 /// [`Error::Invalid`] without a row to draw, for a dataset without the probe's test scores, or for two rows
@@ -153,7 +153,7 @@ fn add(scores: &mut Vec<Score>, row: &ScoreRow) -> Result<()> {
         },
     };
     if scores.iter().any(|score| score.depth == depth) {
-        let expected = "one row for each point: choose one model and one prompt";
+        let expected = "one row per point: choose one model and one prompt";
         return Err(Error::invalid(place(), "two rows", expected));
     }
     scores.push(Score { depth, value: row.value, band: (row.low, row.high) });

@@ -1,4 +1,4 @@
-//! The readings of a probe as figures draw them: true and predicted values, colours, and the legend.
+//! A probe's predictions as figures draw them: true and predicted values, colours, and the legend.
 
 use super::axis::Interval;
 use super::legend::Legend;
@@ -10,13 +10,13 @@ use super::style::Ink;
 pub(super) struct Reading {
     /// Longitude and latitude in degrees, or the number twice.
     pub truth: (f64, f64),
-    /// The probe's reading.
+    /// The predicted point.
     pub prediction: (f64, f64),
     /// The colour of its group.
     pub ink: Ink,
 }
 
-/// The test readings, the true points of all entities, and the legend of their groups.
+/// The predictions of test entities, the true points of all entities, and the legend of their groups.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Readings {
     pub tests: Vec<Reading>,
@@ -24,7 +24,7 @@ pub(super) struct Readings {
     pub legend: Legend,
 }
 
-/// The share of the true values' interval by which predictions may extend an axis.
+/// The share of the true values' range by which predictions may extend an axis.
 const REACH: f64 = 0.2;
 /// The interval of an axis: all true values, and predictions as far as [`REACH`] beyond them.
 pub(super) fn limits(truths: &[f64], predictions: &[f64]) -> Interval {
@@ -34,7 +34,7 @@ pub(super) fn limits(truths: &[f64], predictions: &[f64]) -> Interval {
     Interval::of(truths.iter().copied().chain(near)).widened(0.04)
 }
 
-/// Points that do not hide each other: one for each square of three canvas units.
+/// A subset of points that do not hide each other: one per square of three canvas units.
 pub(super) fn thinned(points: impl Iterator<Item = Point>) -> Vec<Point> {
     let mut seen = std::collections::HashSet::new();
     points.filter(|(x, y)| seen.insert(((x / 3.0) as i64, (y / 3.0) as i64))).collect()

@@ -5,7 +5,7 @@ use super::style::{Ink, Stroke, TEXT};
 /// A point on the canvas: distance from the left edge, and from the upper edge.
 pub(super) type Point = (f64, f64);
 
-/// The end of a text that lies at its point.
+/// The part of a text that is placed at its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
     Start,

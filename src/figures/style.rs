@@ -1,6 +1,6 @@
-//! Colours, fonts and sizes: the Okabe–Ito palette, whose colours colour-blind readers can distinguish.
+//! Colours, fonts and sizes; the Okabe–Ito palette, which colour-blind readers can distinguish.
 
-/// A colour and how much it covers.
+/// A colour with its opacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ink {
     /// Red, green, blue.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::results::SweepPoint;
 
-/// The points of doses other than 0: those of the first direction that is not random, and the random ones.
+/// The points at doses other than 0: those of the first direction that is not random, and those of random directions.
 pub(super) fn sorted(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)> {
     if let Some(bad) = points.iter().find(|p| !(p.effect.is_finite() && p.kl.is_finite())) {
         let place = format!("layer {}, dose {}, direction {}", bad.layers, bad.dose, bad.direction);
@@ -20,7 +20,7 @@ pub(super) fn sorted(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&Sw
     Ok((of(&first), of("random")))
 }
 
-/// The doses, ascending, each once.
+/// The doses, ascending, without duplicates.
 pub(super) fn doses(points: &[&SweepPoint]) -> Vec<f64> {
     let mut all: Vec<f64> = points.iter().map(|p| p.dose).collect();
     all.sort_by(f64::total_cmp);
@@ -28,7 +28,7 @@ pub(super) fn doses(points: &[&SweepPoint]) -> Vec<f64> {
     all
 }
 
-/// The layers, each once, in the order of the rows.
+/// The layers in the order of the rows, without duplicates.
 pub(super) fn layers<'a>(points: &[&'a SweepPoint]) -> Vec<&'a str> {
     let mut all: Vec<&str> = Vec::new();
     points.iter().for_each(|p| {

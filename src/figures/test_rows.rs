@@ -112,7 +112,7 @@ pub(super) fn years(n: usize) -> Vec<PredictionRow> {
         .collect()
 }
 
-/// The units of some blocks and their correlations with both targets of places, stronger from block to block.
+/// The units of `n_blocks` blocks and their correlations with latitude and longitude, which grow from block to block.
 pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     let mut rows = Vec::new();
     for (t, target) in ["latitude", "longitude"].into_iter().enumerate() {
@@ -138,7 +138,7 @@ pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     rows
 }
 
-/// A sweep of eight sets of layers whose texts name places, some of them nothing.
+/// A sweep of eight layer sets whose texts name places; some texts name nothing.
 pub(super) fn texts() -> Vec<SweepRow> {
     let mut rows: Vec<SweepRow> = sweep().into_iter().filter(|row| row.target == "longitude").collect();
     for (i, row) in rows.iter_mut().enumerate() {

@@ -182,7 +182,7 @@ fn the_neuron_figure_has_its_words_and_marks_each_blocks_strongest_unit() {
     }
     let scene = super::neurons::scene(&rows, &CAPTION).unwrap();
     let is_mark = |mark: &&Mark| matches!(mark, Mark::Dot { radius, .. } if *radius == 3.6);
-    assert_eq!(scene.marks.iter().filter(is_mark).count(), 2 * 6, "one a block and target");
+    assert_eq!(scene.marks.iter().filter(is_mark).count(), 2 * 6, "one per block and target");
     assert!(refusal(super::neurons(&[], &CAPTION, Format::Svg)).contains("mappa neurons"));
     let odd = [NeuronRow { rho: f64::NAN, ..rows[7].clone() }];
     assert!(refusal(super::neurons(&odd, &CAPTION, Format::Svg)).contains("unit 7 of block 0"));

@@ -41,17 +41,17 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     name: "text_by_dose",
     about: "the places or times that a sweep's texts name",
     subject: Subject::Sweep,
-    // Without a name in an unsteered text, no text can be said to have moved.
+    // A move can only be measured from an unsteered text that names something.
     applies: |rows| has_probe(&rows.sweep) && rows.sweep.iter().any(is_unsteered_with_name),
     draw: |rows, format| text_by_dose(&rows.sweep, format),
 };
 
-/// Draws, one column for each steered layer, the distance from the place (or time) that the unsteered text names to
-/// the place that the steered text names; below, the shares of texts that moved along the dose, against it, or name nothing.
+/// Draws one column per steered layer: above, the distance between the places (or times) in the unsteered and in the
+/// steered text; below, the shares of texts that moved along the dose, against it, or name nothing.
 ///
-/// Dots are texts along the probe's direction, the line their mean; grey is the mean of random directions that
-/// move the stream as far, with the band from the least of them to the greatest. A text without a known name is in
-/// no mean.
+/// Dots are texts steered along the probe's direction, the line is their mean. Grey is the mean of random directions,
+/// whose changes have the same length, with a band from the least direction to the greatest. Texts without a known
+/// name are left out of all means.
 ///
 /// # Units
 /// Doses and distances in degrees or years; longitudes by the shorter way round.
@@ -63,7 +63,7 @@ pub fn text_by_dose(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }
 
-/// The move of a steered text: the distance from the unsteered text's value to its own.
+/// The move of a steered text: the value that it names minus the value that the unsteered text names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Move {
     By(f64),
@@ -126,7 +126,7 @@ fn distance(target: &str, before: f64, after: f64) -> f64 {
     }
 }
 
-/// The doses of some texts, ascending, each once.
+/// The doses of texts, ascending, without duplicates.
 fn doses(texts: &[(f64, Move)]) -> Vec<f64> {
     let mut all: Vec<f64> = texts.iter().map(|text| text.0).collect();
     all.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Addresses: their origin, the target of a redirect, quoted names.
+//! Addresses (URLs): their origins, the targets of redirects, percent-encoded names.
 
 use ureq::http::Uri;
 
@@ -10,7 +10,7 @@ pub(super) fn origin(url: &str) -> Option<(String, String, u16)> {
     Some((scheme, uri.host()?.to_ascii_lowercase(), port))
 }
 
-/// The address of a `Location` header, relative to the redirected address.
+/// Resolves a `Location` header against the redirected address.
 pub(super) fn joined(url: &str, location: &str) -> String {
     if origin(location).is_some() {
         return location.to_string();
@@ -24,7 +24,7 @@ pub(super) fn joined(url: &str, location: &str) -> String {
     }
 }
 
-/// A text as one component of an address, percent-encoded.
+/// Percent-encodes a text as one component of an address.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
     text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()

@@ -1,4 +1,4 @@
-//! A file outside the hub, at an address, identified by git's hash of its content.
+//! A file outside the hub, given by its address and git's hash of its content.
 
 use super::address::origin;
 use super::cache::RepoCache;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::progress::Observer;
 use std::path::{Path, PathBuf};
 
-/// A file in somebody's git repository.
+/// A file in a git repository outside the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
     /// Its name in progress reports.
@@ -21,14 +21,14 @@ pub struct Blob {
     pub id: String,
 }
 
-/// Downloads a file into a folder, resumably as the hub's files, and checks its content; returns its path, named by
-/// its hash.
+/// Downloads a file into a folder, checks its content, and returns its path; an interrupted download is resumed.
 ///
-/// Of the settings, certificates, proxy, offline mode and the retry wait are used; no token is sent.
+/// The file's name is its hash. Certificates, proxy, offline mode and retry wait of the settings apply; no token is
+/// sent.
 ///
 /// # Errors
-/// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if there is no such file, [`Error::DownloadDiffers`]
-/// for other content, and all faults of a download.
+/// [`Error::NotInCache`] in offline mode, [`Error::HubAnswer`] if the file does not exist, [`Error::DownloadDiffers`]
+/// if its content has another hash, and all errors of a download.
 pub fn fetch_blob(
     blob: &Blob,
     folder: &Path,
@@ -59,7 +59,7 @@ pub fn fetch_blob(
         check: Check::GitBlob,
     };
     download(&client, &cache, &remote, observer).map_err(|error| match error {
-        Error::NotOnHub { .. } => no_file(blob, "nothing there (status 404)".into()),
+        Error::NotOnHub { .. } => no_file(blob, "no file (status 404)".into()),
         Error::HubRefused { status, .. } => no_file(blob, format!("status {status}")),
         other => other,
     })?;
@@ -67,6 +67,6 @@ pub fn fetch_blob(
 }
 
 fn no_file(blob: &Blob, found: String) -> Error {
-    let expected = format!("the file that git calls {}", blob.id);
+    let expected = format!("the file with git hash {}", blob.id);
     Error::HubAnswer { url: blob.url.clone(), found, expected }
 }

@@ -1,15 +1,15 @@
 //! The cache on disk, in the layout of Python's `huggingface_hub`.
 //!
 //! ```text
-//! models--org--name/blobs/ETAG                    a file's content, once for all revisions
+//! models--org--name/blobs/ETAG                    a file's content, shared by all revisions
 //!                   blobs/ETAG.incomplete         its downloaded part
 //!                   refs/REVISION                 the commit of a branch or tag at the last request
 //!                   snapshots/COMMIT/NAME         a relative link to the blob
 //! .locks/models--org--name/ETAG.lock              held by the process that downloads the blob
 //! ```
 //!
-//! Python's `trees/` are not written: a tree names every file of a repo, and if there is one, Python takes a snapshot
-//! with only a model's files for a broken one.
+//! Python's `trees/` are not written: a tree lists every file of a repo, and Python then regards a snapshot that holds
+//! only a model's files as broken.
 
 use super::files;
 use super::repo::{RepoId, is_commit};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The tag that marks a folder as a cache for backup tools (the RepoCache Directory Tagging Specification).
+/// The tag that marks a folder as a cache for backup tools (the Cache Directory Tagging Specification).
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Downloads from the Hugging Face hub.\n";
 
 /// One repo's part of the cache.
@@ -27,7 +27,7 @@ pub(super) struct RepoCache {
     folder: String,
 }
 
-/// The right to download a blob, which no other process has at the same time.
+/// The exclusive right to download a blob.
 pub(super) enum Lock {
     /// A lock, released when the file is closed.
     Held(#[expect(dead_code, reason = "closing the file ends the lock")] File),
@@ -41,12 +41,12 @@ impl RepoCache {
         RepoCache { root: root.to_path_buf(), folder: format!("models--{}", repo.id().replace('/', "--")) }
     }
 
-    /// A folder of files outside the hub.
+    /// The cache of files outside the hub.
     pub(super) fn of_files(root: &Path) -> RepoCache {
         RepoCache { root: root.to_path_buf(), folder: "files".into() }
     }
 
-    /// Makes the folder of blobs.
+    /// Creates the folder of blobs.
     pub(super) fn make_room(&self) -> Result<()> {
         let blobs = self.repo().join("blobs");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))
@@ -75,7 +75,7 @@ impl RepoCache {
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 
-    /// The commit and folder of a complete model; else the missing files and the folder that was searched.
+    /// The commit and folder of a complete model; else the missing files and the searched folder.
     pub(super) fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
         let Some(commit) = self.commit(repo) else {
             return Err((format!("revision `{}`", repo.revision()), self.repo()));
@@ -87,14 +87,14 @@ impl RepoCache {
         }
     }
 
-    /// Makes the folders, and tags the cache.
+    /// Creates the folders, and tags the cache.
     pub(super) fn prepare(&self) -> Result<()> {
         self.make_room()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
     }
 
-    /// Waits until no other process downloads a blob; `waiting` is called repeatedly meanwhile.
+    /// Locks a blob's download; while another process holds the lock, waits and calls `waiting` repeatedly.
     pub(super) fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
         let path = self.root.join(".locks").join(&self.folder).join(format!("{etag}.lock"));
         let folder = path.parent().unwrap_or(&self.root);
@@ -124,7 +124,7 @@ impl RepoCache {
         })
     }
 
-    /// Puts a blob into a commit's snapshot under its name.
+    /// Links a blob into a commit's snapshot under the file's name.
     pub(super) fn link(&self, commit: &str, name: &str, etag: &str) -> Result<()> {
         let folder = self.snapshot(commit);
         std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
@@ -132,7 +132,7 @@ impl RepoCache {
         if path.exists() {
             return Ok(());
         }
-        // A link to a removed blob would prevent the new one.
+        // A broken link, left by a removed blob, would make the new link fail.
         if path.is_symlink() {
             std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }

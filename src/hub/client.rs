@@ -1,4 +1,4 @@
-//! Requests to the hub: the token is sent to the hub alone, redirects are followed, refusals are explained.
+//! Requests to the hub: the token is sent only to the hub, redirects are followed, refusals are explained.
 
 use super::address::{joined, origin, quoted};
 use super::failure::{Failure, Retries, failure};
@@ -103,12 +103,12 @@ impl<'a> Client<'a> {
         Ok(Client { agent: config.into(), bearer, settings, repo })
     }
 
-    /// Fresh tries of a request.
+    /// A new count of a request's retries.
     pub(super) fn retries(&self) -> Retries {
         Retries::new(self.settings.retry_wait)
     }
 
-    /// The repo's commit and files. Transient failures are retried; a missing connection is reported at once.
+    /// The repo's commit and files. Transient failures are retried; a failure to connect is returned at once.
     pub(super) fn listing(&self) -> Result<Listing, Failure> {
         let endpoint = &self.settings.endpoint;
         let url =
@@ -156,8 +156,8 @@ impl<'a> Client<'a> {
         Ok(Remote { name: name.into(), url, etag, size, check })
     }
 
-    /// Requests a file from a byte on. The response may be a part (206), the whole file (200), or 416 if there is no
-    /// such byte.
+    /// Requests a file from byte `from` on. The response is a part (206), the whole file (200), or 416 if the file ends
+    /// before that byte.
     pub(super) fn open(&self, remote: &Remote, from: u64) -> Result<Response, Failure> {
         self.send(&Method::GET, &remote.url, from)
     }
@@ -169,7 +169,7 @@ impl<'a> Client<'a> {
             let location =
                 text(response.headers(), "location").filter(|_| response.status().is_redirection());
             let Some(next) = location.map(|location| joined(&url, location)) else {
-                return self.judged(&url, response);
+                return self.check_status(&url, response);
             };
             // The headers of a HEAD request are in the hub's own response, not in that of its storage for large files.
             let has_etag = response.headers().contains_key("x-linked-etag");
@@ -178,8 +178,8 @@ impl<'a> Client<'a> {
             }
             url = next;
         }
-        let expected = "fewer than 8; check HF_ENDPOINT".into();
-        Err(Failure::Final(Error::HubAnswer { url, found: "redirect after redirect".into(), expected }))
+        let expected = "fewer redirects; check HF_ENDPOINT".into();
+        Err(Failure::Final(Error::HubAnswer { url, found: "8 redirects in a row".into(), expected }))
     }
 
     fn send_once(&self, method: &Method, url: &str, from: u64) -> Result<Response, Failure> {
@@ -187,7 +187,7 @@ impl<'a> Client<'a> {
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
-        // The token is secret to all but the hub.
+        // No other server may see the token.
         if let Some(bearer) = self.bearer.as_ref().filter(|_| self.is_hub(url)) {
             request = request.header(header::AUTHORIZATION, bearer);
         }
@@ -200,7 +200,7 @@ impl<'a> Client<'a> {
         origin(url).is_some_and(|found| origin(&self.settings.endpoint) == Some(found))
     }
 
-    fn judged(&self, url: &str, response: Response) -> Result<Response, Failure> {
+    fn check_status(&self, url: &str, response: Response) -> Result<Response, Failure> {
         let status = response.status();
         let transient = || Failure::Transient(format!("{url}: status {status}"));
         Err(match status.as_u16() {
@@ -270,7 +270,7 @@ fn certificates(path: &Path) -> Result<RootCerts> {
         return Err(Error::bad_file(
             path,
             "no certificate",
-            "certificates in PEM format, as SSL_CERT_FILE asks",
+            "certificates in PEM format; correct or unset SSL_CERT_FILE",
         ));
     }
     Ok(RootCerts::new_with_certs(&certificates))

@@ -88,12 +88,12 @@ impl<'a> Part<'a> {
     fn full(&self) -> Error {
         let needed = self.remote.size.map_or("more".into(), |size| (size - self.length).to_string());
         let free = self.free().map_or("an unknown number".into(), |free| free.to_string());
-        let advice = "make room, or set HF_HUB_CACHE to another disk; what came is kept";
+        let advice = "free some space, or set HF_HUB_CACHE to another disk; the downloaded part is kept";
         Error::DiskFull { path: self.path.clone(), needed, free, advice }
     }
 
-    /// Downloads until the file is complete. After a break it waits and retries; several breaks in a row without
-    /// progress end it.
+    /// Downloads until the file is complete. After an interruption, waits and retries; gives up after several
+    /// interruptions in a row without progress.
     fn gather(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<()> {
         let (mut retries, mut furthest) = (client.retries(), self.length);
         loop {
@@ -126,16 +126,15 @@ impl<'a> Part<'a> {
     fn fetch(&mut self, client: &Client, report: &mut dyn FnMut(u64)) -> Result<(), Failure> {
         let response = client.open(self.remote, self.length)?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            return Err(Failure::Final(self.thrown_away(
-                "size",
-                self.length.to_string(),
-                self.expected_size(),
-            )));
+            return Err(Failure::Final(self.discard("size", self.length.to_string(), self.expected_size())));
         }
-        // A server may ignore the range, or send another.
+        // A server may ignore the requested range, or send another one.
         if self.length > 0 && first_byte(&response) != Some(self.length) {
             if response.status() == StatusCode::PARTIAL_CONTENT {
-                return Err(Failure::Transient(format!("{}: another range than asked for", self.remote.url)));
+                return Err(Failure::Transient(format!(
+                    "{}: a range that was not requested",
+                    self.remote.url
+                )));
             }
             self.empty().map_err(Failure::Final)?;
         }
@@ -151,7 +150,7 @@ impl<'a> Part<'a> {
             self.write(&chunk[..n]).map_err(Failure::Final)?;
             if self.remote.size.is_some_and(|size| self.length > size) {
                 let found = format!("at least {}", self.length);
-                return Err(Failure::Final(self.thrown_away("size", found, self.expected_size())));
+                return Err(Failure::Final(self.discard("size", found, self.expected_size())));
             }
             report(self.length);
         }
@@ -168,11 +167,11 @@ impl<'a> Part<'a> {
     }
 
     fn expected_size(&self) -> String {
-        self.remote.size.map_or("another".into(), |size| size.to_string())
+        self.remote.size.map_or("another size".into(), |size| size.to_string())
     }
 
-    /// Removes the part file; the error about its wrong content.
-    fn thrown_away(&self, what: &'static str, found: String, expected: String) -> Error {
+    /// Removes the part file, and returns the error for its wrong content.
+    fn discard(&self, what: &'static str, found: String, expected: String) -> Error {
         // If it cannot be removed, the next attempt reports the same error.
         let _ = std::fs::remove_file(&self.path);
         Error::DownloadDiffers { file: self.remote.name.clone(), what, found, expected }
@@ -187,14 +186,14 @@ impl<'a> Part<'a> {
             Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
         };
         if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
-            return Err(self.thrown_away(what, found, etag.clone()));
+            return Err(self.discard(what, found, etag.clone()));
         }
         self.file.sync_all().map_err(Error::io("sync", &self.path))?;
         std::fs::rename(&self.path, blob).map_err(Error::io("rename into place", blob))
     }
 }
 
-/// Git's hash of a file's content: the SHA-1 of its kind, its length and itself.
+/// Git's hash of a file's content: the SHA-1 of the word `blob`, the length and the content.
 fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
     hasher.update(bytes);

@@ -45,7 +45,7 @@ pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
     }
 }
 
-/// A few attempts with a wait between them that doubles.
+/// A limited number of attempts, with a wait between them that doubles each time.
 pub(super) struct Retries {
     /// The failed attempts so far.
     pub attempts: u32,
@@ -55,7 +55,7 @@ pub(super) struct Retries {
 impl Retries {
     const MAX: u32 = 4;
 
-    /// New attempts, with the first wait.
+    /// No failed attempt yet; `first` is the wait before the first retry.
     pub(super) fn new(first: Duration) -> Retries {
         Retries { attempts: 0, first }
     }

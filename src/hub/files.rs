@@ -1,4 +1,4 @@
-//! The files of a repo that make a model.
+//! The files of a repo that make up a model.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -61,13 +61,13 @@ pub(super) fn is_index(name: &str) -> bool {
 /// The shards in an index.
 ///
 /// # Errors
-/// [`Error::BadFile`] if it is no index, or a name in it leads to another folder.
+/// [`Error::BadFile`] if the file is not an index, or a name in it leads to another folder.
 pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let expected = "a `weight_map` from each tensor to a file beside it";
+    let expected = "a `weight_map` from each tensor to a file in the same folder";
     let parsed: Index = serde_json::from_str(&artefact::load_text(index)?)
         .map_err(|e| Error::bad_file(index, e, expected))?;
     let names: BTreeSet<String> = parsed.weight_map.into_values().collect();
@@ -79,7 +79,7 @@ pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>> {
     }
 }
 
-/// The files that a folder lacks to be a complete model.
+/// The files that are missing for a complete model in a folder.
 pub(super) fn missing(folder: &Path) -> Vec<String> {
     let has = |name: &str| folder.join(name).is_file();
     let mut missing = Vec::new();

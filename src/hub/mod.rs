@@ -1,11 +1,11 @@
-//! Models from the Hugging Face hub, in the cache that Python's `huggingface_hub` shares.
+//! Models from the Hugging Face hub, in a cache shared with Python's `huggingface_hub`.
 //!
 //! - `repo`: `org/name@revision`, parsed
-//! - `settings`: the settings in the environment: cache, hub, token, offline mode
-//! - `files`: the files of a repo that make a model
+//! - `settings`: the settings in environment variables: cache, hub, token, offline mode
+//! - `files`: the files of a repo that make up a model
 //! - `cache`: the layout on disk: blobs, refs, snapshots, locks
 //! - `client`: requests, redirects, and the meaning of the hub's refusals
-//! - `address`, `failure`: origins and parts of addresses; failures, and the retries of transient ones
+//! - `address`: origins, redirects and quoted names; `failure`: failures, and the retries of transient ones
 //! - `download`: the download of one file: resumed, checked, renamed into place
 //! - `snapshot`: all files of a repo in a folder
 //! - `blob`: a file outside the hub, identified by git's hash

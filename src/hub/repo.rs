@@ -33,7 +33,7 @@ impl RepoId {
         &self.revision
     }
 
-    /// The name without the organisation, with the revision if it is not the default; the name of a folder of results.
+    /// The name without the organisation, with the revision if it is not the default: the name of a folder of results.
     pub fn short_name(&self) -> String {
         let name = self.id.rsplit('/').next().unwrap_or_default();
         match self.revision.as_str() {
@@ -109,7 +109,7 @@ fn revision_fault(revision: &str) -> Option<&'static str> {
             Some("a revision is a branch, a tag or a commit")
         }
         () if revision.split('/').any(bad) || revision.contains("..") => {
-            Some("no revision has an empty part, `..`, or a `.` at either end")
+            Some("a revision has no empty part, no `..`, and no `.` at either end of a part")
         }
         () => None,
     }

@@ -1,4 +1,4 @@
-//! The settings of the hub in the environment, in the variables of Python's `huggingface_hub`; read once.
+//! The hub's settings, read once from the environment variables of Python's `huggingface_hub`.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The hub's and the cache's place, the token, and the settings of requests.
+/// The hub's address, the cache folder, the token, and the settings of requests.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
     /// The cache folder: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `huggingface/hub` in the user's cache.
@@ -15,7 +15,7 @@ pub struct HubSettings {
     pub endpoint: String,
     /// The token: `HF_TOKEN`, else the content of the token file.
     pub token: Option<Token>,
-    /// True in offline mode, without any request: `HF_HUB_OFFLINE`.
+    /// True for offline mode, which sends no request: `HF_HUB_OFFLINE`.
     pub offline: bool,
     /// A file of trusted certificates instead of the built-in ones: `SSL_CERT_FILE`.
     pub certificates: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct HubSettings {
 pub struct Token(String);
 
 impl Token {
-    /// A token without the white space around it; `None` if it is empty.
+    /// A token without surrounding white space; `None` if it is empty.
     pub fn new(text: &str) -> Option<Token> {
         Some(text.trim()).filter(|text| !text.is_empty()).map(|text| Token(text.into()))
     }
@@ -51,7 +51,7 @@ impl HubSettings {
     /// The settings in this process's environment.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is no folder for the cache, or the endpoint is no address.
+    /// [`Error::Invalid`] if there is neither a cache folder nor a home folder, or if the endpoint is not an address.
     pub fn from_env() -> Result<HubSettings> {
         let get = |name: &str| std::env::var(name).ok();
         Ok(HubSettings {
@@ -60,7 +60,7 @@ impl HubSettings {
         })
     }
 
-    /// The settings for some variables and a home folder; without a proxy.
+    /// The settings for the environment variables that `get` returns and a home folder; without a proxy.
     ///
     /// # Errors
     /// As [`HubSettings::from_env`].
@@ -100,7 +100,7 @@ fn token_in(file: &Path) -> Result<Option<Token>> {
         Err(Error::BadFile { .. }) => Err(Error::bad_file(
             file,
             "a token that is not in UTF-8",
-            "a text file in UTF-8; log in again, or save it so",
+            "a text file in UTF-8; log in again, or save the file in UTF-8",
         )),
         Err(_) => Ok(None),
     }
@@ -110,7 +110,7 @@ fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].iter().any(|word| value.eq_ignore_ascii_case(word))
 }
 
-/// A path with the home folder for a leading `~`, which variables set outside a shell may contain.
+/// Replaces a leading `~`, which variables set outside a shell may contain, by the home folder.
 fn expand(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_path_buf(),

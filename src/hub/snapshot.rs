@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// Their commit.
     pub commit: String,
-    /// The reason, if the hub did not give the present commit of a branch or tag, so that the cached one was used.
+    /// If the hub did not give the current commit of a branch or tag, the reason; the cached commit is used then.
     pub unchecked: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct Snapshot {
 /// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
 ///
 /// # Errors
-/// All faults of requests and files, with the way out.
+/// All errors of requests and files, each with advice.
 pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observer) -> Result<Snapshot> {
     let cache = RepoCache::new(&settings.cache, repo);
     if settings.offline || repo.commit().is_some() {
@@ -44,14 +44,14 @@ pub fn snapshot(repo: &RepoId, settings: &HubSettings, observer: &mut dyn Observ
     let listing = match client.listing() {
         Ok(listing) => listing,
         Err(failure @ Failure::Final(Error::NotOnHub { .. })) => {
-            return Err(explained(failure, &cache, repo));
+            return Err(into_error(failure, &cache, repo));
         }
         Err(failure) => {
             let found = cache.find(repo).map_err(|_| ());
             let unchecked = Some(failure.to_string());
             return found
                 .map(|(commit, folder)| Snapshot { folder, commit, unchecked })
-                .map_err(|()| explained(failure, &cache, repo));
+                .map_err(|()| into_error(failure, &cache, repo));
         }
     };
     let folder = cache.snapshot(&listing.sha);
@@ -104,8 +104,8 @@ impl ModelDownload<'_> {
         let remote: Remote = self
             .client
             .describe(commit, name)
-            .map_err(|failure| explained(failure, &self.cache, self.repo))?;
-        // Only now, since a complete cache may be read-only.
+            .map_err(|failure| into_error(failure, &self.cache, self.repo))?;
+        // The folders are created only now, since a complete cache may be read-only.
         self.cache.prepare()?;
         download(&self.client, &self.cache, &remote, observer)?;
         self.cache.link(commit, name, &remote.etag)
@@ -124,7 +124,7 @@ impl ModelDownload<'_> {
 }
 
 /// A failure as an error, with the files that the cache lacks.
-fn explained(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
+fn into_error(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
     match failure {
         Failure::Final(error) => error,
         Failure::Transient(found) => {

@@ -15,8 +15,8 @@ use std::path::Path;
 /// The text of the bundled experiment.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 
-/// The keys of an experiment.
-pub const KEYS: [&str; 31] = [
+/// The keys of an experiment before those of the fit.
+const OWN_KEYS: [&str; 18] = [
     "model",
     "model_name",
     "dtype",
@@ -35,19 +35,6 @@ pub const KEYS: [&str; 31] = [
     "over",
     "store",
     "hook_points",
-    "methods",
-    "classes",
-    "split",
-    "train",
-    "train_prompt",
-    "cluster",
-    "alphas",
-    "no_baselines",
-    "paper_metrics",
-    "leak_within",
-    "seed",
-    "resamples",
-    "sweep",
 ];
 
 /// Alternative names of keys, those of the flags.
@@ -93,6 +80,11 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec
 }
 
 impl Experiment {
+    /// The keys of an experiment.
+    pub fn keys() -> Vec<&'static str> {
+        [&OWN_KEYS[..], &ProbingSettings::KEYS, &["sweep"]].concat()
+    }
+
     /// The bundled experiment.
     ///
     /// # Errors
@@ -129,9 +121,10 @@ impl Experiment {
             Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
         };
         let table: toml::Table = toml::from_str(text).map_err(fault)?;
-        let is_known = |key: &&String| KEYS.contains(&key.as_str()) || ALIASES.contains(&key.as_str());
+        let keys = Experiment::keys();
+        let is_known = |key: &&String| keys.contains(&key.as_str()) || ALIASES.contains(&key.as_str());
         if let Some(key) = table.keys().find(|key| !is_known(key)) {
-            let expected = format!("one of {}", KEYS.join(", "));
+            let expected = format!("one of {}", keys.join(", "));
             return Err(Error::bad_file(path, format!("unknown field `{key}`"), expected));
         }
         let experiment: Experiment = toml::from_str(text).map_err(fault)?;
@@ -189,9 +182,18 @@ mod tests {
     }
 
     #[test]
+    fn the_experiment_of_the_docs_is_one() {
+        let docs = include_str!("../../docs/experiments.md");
+        let text = docs.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        let experiment = Experiment::parse(Path::new("docs/experiments.md"), text).unwrap();
+        assert_eq!(experiment.sweeps.len(), 1);
+        experiment.probing.check().unwrap();
+    }
+
+    #[test]
     fn every_key_is_read() {
         let parse = |text: &str| Experiment::parse(Path::new("x.toml"), text);
-        for key in KEYS.iter().chain(&ALIASES) {
+        for key in Experiment::keys().iter().chain(&ALIASES) {
             let base = ["model = 'a'", "datasets = []"];
             let others = base.iter().filter(|line| !line.starts_with(&format!("{key} ")));
             let others: Vec<&str> =

@@ -42,7 +42,7 @@ pub use dictionaries::{
     TrainedDictionary, clamp_groups, group_row, group_rows, kind_of, list, load_dictionary, top_tokens,
     train_dictionary,
 };
-pub use experiment::{Experiment, KEYS};
+pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
     Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_sweeps,

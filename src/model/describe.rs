@@ -1,8 +1,8 @@
 //! A spec in words, for tables and for `mappa models inspect`.
 
 use crate::model::spec::{
-    ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, NormKind, Placement, PositionEmbedding,
-    PositionEncoding, QkNormOver, Spec,
+    ActivationFn, AttentionDirection, BlockKind, Layer, Mlp, PositionEmbedding, PositionEncoding, QkNormOver,
+    Spec,
 };
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 
@@ -81,20 +81,7 @@ impl Spec {
     }
 
     fn norm_words(&self) -> String {
-        let kind = match self.norm {
-            NormKind::LayerNorm => "LayerNorm",
-            NormKind::LayerNormNoBias => "LayerNorm without bias",
-            NormKind::LayerNormNoWeight => "LayerNorm without parameters",
-            NormKind::RmsNorm => "RMSNorm",
-            NormKind::RmsNormPlusOne => "RMSNorm times 1 + weight",
-        };
-        let place = match self.placement {
-            Placement::Before => "before",
-            Placement::AfterSum => "after each sum",
-            Placement::AfterOutput => "after each output",
-            Placement::Both => "before and after",
-        };
-        format!("{kind}, {place}")
+        format!("{}, {}", self.norm.words(), self.placement.words())
     }
 
     fn block_words(&self) -> String {

@@ -5,7 +5,7 @@ use candle_core::Device;
 use std::fmt;
 use std::str::FromStr;
 
-/// A device by the user's name for it.
+/// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// The CPU.
@@ -21,7 +21,7 @@ impl DeviceChoice {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the program was not built for it, or the machine lacks it.
+    /// [`Error::Invalid`] if the program was not built for the device, or the machine lacks it.
     pub fn open(self) -> Result<Device> {
         let (opened, feature, is_built) = match self {
             DeviceChoice::Cpu => return Ok(Device::Cpu),
@@ -32,12 +32,12 @@ impl DeviceChoice {
         };
         opened.map_err(|error| match is_built {
             true => {
-                let expected = "a device that is there and free; --device cpu works everywhere";
+                let expected = "an existing device that is free; --device cpu works everywhere";
                 Error::invalid("--device", format!("{self}: {error}"), expected)
             }
             false => {
                 let expected = format!(
-                    "cpu, as this program was built without {feature}; build it with \
+                    "cpu: this program was built without {feature}; rebuild it with \
                      `cargo build --release --features {feature}`"
                 );
                 Error::invalid("--device", self, expected)
@@ -55,7 +55,11 @@ impl FromStr for DeviceChoice {
             ("cpu", _) if kind == name => Ok(DeviceChoice::Cpu),
             ("cuda", Ok(n)) => Ok(DeviceChoice::Cuda(n)),
             ("metal", Ok(n)) => Ok(DeviceChoice::Metal(n)),
-            _ => Err(Error::invalid("device", name, "cpu, cuda, metal, or one by its number such as cuda:1")),
+            _ => Err(Error::invalid(
+                "device",
+                name,
+                "cpu, cuda, metal, or a device with its number, such as cuda:1",
+            )),
         }
     }
 }

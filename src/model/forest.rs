@@ -9,7 +9,8 @@ use std::ops::Range;
 /// The parent of a text's first node.
 const ROOT: u32 = u32::MAX;
 
-/// A batch of texts as prefix trees (tries): tokens with their parents; a parent is the previous token of the same text.
+/// A batch of texts as prefix trees (tries): tokens with their parents; a parent is the previous token of the same
+/// text.
 ///
 /// The first `n_past` nodes were computed by an earlier pass and are in a [`super::KvCache`]; the
 /// others are computed by the next pass. Parents always precede their children.
@@ -79,14 +80,14 @@ impl Forest {
         self.push(token, self.n_past as u32 - 1);
     }
 
-    /// Appends a token to each of some texts, given by their last nodes; all earlier nodes count as computed. Returns the
-    /// new nodes; a node that occurs twice gets two children.
+    /// Appends a token to each of several texts, given by their last nodes; all earlier nodes count as computed.
+    /// Returns the new nodes; a node that occurs twice gets two children.
     pub fn grow_each(&mut self, next: &[(u32, u32)]) -> Vec<u32> {
         self.n_past = self.tokens.len();
         next.iter().map(|(node, token)| self.push(*token, *node)).collect()
     }
 
-    /// Appends a token to a node, to be computed with the other new nodes; returns its node.
+    /// Appends a token after a node, to be computed with the other new nodes; returns the token's node.
     pub fn branch(&mut self, node: u32, token: u32) -> u32 {
         self.push(token, node)
     }
@@ -99,7 +100,7 @@ impl Forest {
         self.tokens.len() as u32 - 1
     }
 
-    /// Number of nodes, those of earlier passes included.
+    /// Number of nodes, including those of earlier passes.
     pub fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -134,7 +135,7 @@ impl Forest {
         Some(self.parents[node as usize]).filter(|&parent| parent != ROOT)
     }
 
-    /// The parent and the token of every node with a parent: the predictions of training.
+    /// The parent and the token of every node with a parent: the next-token predictions of training.
     pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The name of the model inside the binary.
 pub const BUNDLED_MODEL: &str = "atlas";
 
-/// The file by which a folder with an adapter of peft is recognised.
+/// The file that marks a folder as a peft adapter.
 const ADAPTER: &str = "adapter_config.json";
 
 /// The location of a model.
@@ -34,7 +34,7 @@ impl Location {
     /// else the bundled one. A model in several GGUF files is found by the first of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none, with the places that were searched, or for a folder with several GGUF models.
+    /// [`Error::Invalid`] if there is none, with the searched paths, or for a folder with several GGUF models.
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
         let models = lab.join("models");
         let folders = [PathBuf::from(name), models.join(name)];
@@ -74,10 +74,11 @@ impl Location {
     }
 }
 
-/// The model at a path, if there is one; in a folder with a config.json whose only weights are GGUF files, it is theirs.
+/// The model at a path, if there is one; in a folder whose only weights are GGUF files, it is theirs, even with a
+/// config.json.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a folder with several GGUF models and nothing else.
+/// [`Error::Invalid`] for a folder with several GGUF models and no other weights.
 pub(crate) fn at(path: &Path) -> Result<Option<Location>> {
     if is_gguf(path) && path.is_file() {
         return Ok(Some(Location::Gguf(first_part(path))));
@@ -99,7 +100,7 @@ fn all_gguf(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The only GGUF model of a folder; projectors and other GGUF files that are no models do not count.
+/// The only GGUF model of a folder; projectors and other GGUF files that are not models do not count.
 fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     let mut files = all_gguf(folder);
     if files.len() > 1 {
@@ -111,10 +112,11 @@ fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     }
     let names: Vec<String> = files.iter().map(|path| stem(path)).collect();
     let found = format!("{} with {} GGUF models: {}", folder.display(), files.len(), names.join(", "));
-    Err(Error::invalid("model", found, "a folder with one, or the path of one of these files"))
+    Err(Error::invalid("model", found, "a folder with one GGUF model, or the path of one of these files"))
 }
 
-/// The first part of a model in several GGUF files, from a path without number and extension, or from the path of a part.
+/// The first part of a model in several GGUF files, from a path without number and extension, or from the path of a
+/// part.
 fn first_of(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let wanted = if is_gguf(path) { path.file_stem() } else { path.file_name() }?.to_str()?;
@@ -124,17 +126,18 @@ fn first_of(path: &Path) -> Option<PathBuf> {
     all_gguf(folder).into_iter().find(is_wanted)
 }
 
-/// The error for an adapter in place of a model, with the way to a model.
+/// The error for an adapter instead of a model; it says how to merge the adapter into its base.
 fn is_adapter(folder: &Path) -> Error {
     let path = folder.join(ADAPTER);
     let config: Option<Value> =
         artefact::load_text(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let said = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
-    let kind = said("peft_type").unwrap_or_else(|| "PEFT".into());
-    let base = said("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));
-    let found = format!("a {kind} adapter{base}, which is no model by itself");
-    let expected = "a model; merge it into its base with peft: AutoPeftModelForCausalLM.from_pretrained(FOLDER)\
-                    .merge_and_unload().save_pretrained(MERGED), and give MERGED";
+    let field = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
+    let kind = field("peft_type").unwrap_or_else(|| "PEFT".into());
+    let base = field("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));
+    let found = format!("a {kind} adapter{base}, which is not a model by itself");
+    let expected = "a model; merge the adapter into its base with peft: \
+                    AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload().save_pretrained(MERGED), \
+                    and use MERGED";
     Error::bad_file(path, found, expected)
 }
 

@@ -1,4 +1,4 @@
-//! Transformers: tokens in, residual stream out, one seam ([`Hook`]).
+//! Transformers: tokens in, residual stream out; other code reads and changes the stream through a [`Hook`].
 //!
 //! - `spec`: the choices that distinguish families, as data; `describe`: the same in words
 //! - `families`: one file per family: its config, its [`Spec`], its checkpoint's tensor names

@@ -1,4 +1,4 @@
-//! A model's metadata, without its weights in memory: for models larger than that.
+//! A model's metadata, read without its weights: for models that are larger than the memory.
 
 use super::families::Config;
 use super::gguf::GgufFile;
@@ -32,7 +32,7 @@ impl ModelInfo {
     /// Reads a model's small files and the names of its tensors.
     ///
     /// # Errors
-    /// A fault of its files.
+    /// An error in its files.
     pub fn of(location: &Location) -> Result<ModelInfo> {
         match location {
             Location::Folder { path, name } => {

@@ -56,14 +56,14 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The number format of the blocks' matrix products; their sums are f32, and so is everything else.
+/// The number format of the blocks' matrix products; their sums and all other operations are f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compute {
-    /// f32 for weights in every format: a quantised matrix stands for its unpacked values.
+    /// f32 for weights in every format; quantised matrices are unpacked.
     #[default]
     F32,
-    /// The stream rounded to 8 bits in products with quantised matrices, as in llama.cpp; f32 in others, and in the untrained
-    /// and shuffled models, whose matrices are not quantised.
+    /// The stream rounded to 8 bits in products with quantised matrices, as in llama.cpp; f32 in other products, and in
+    /// the untrained and shuffled models, whose matrices are not quantised.
     Q8,
     /// bf16, to which the stream and the blocks' weights are rounded; needs a processor with AVX-512 BF16.
     Bf16,
@@ -78,8 +78,8 @@ impl FromStr for Compute {
     fn from_str(name: &str) -> Result<Compute> {
         let known = NAMES.iter().find(|(known, _)| *known == name);
         known.map(|(_, compute)| *compute).ok_or_else(|| {
-            let expected = "f32, bf16 (on processors with AVX-512 BF16), or q8 (the stream in 8 bits beside quantised \
-                            weights, as in llama.cpp)";
+            let expected = "f32, bf16 (on processors with AVX-512 BF16), or q8 (the stream in 8 bits for products with \
+                            quantised weights, as in llama.cpp)";
             Error::invalid("compute", name, expected)
         })
     }

@@ -11,14 +11,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 impl Model {
-    /// The blocks of this model up to and including block `layer`, with the values of each tensor shuffled, without a head.
+    /// The blocks of this model up to and including block `layer`, with the values of each tensor shuffled, without a
+    /// head.
     ///
-    /// Each tensor keeps its mean, its variance and its outliers; nothing else of the training is left. The order is
-    /// drawn from the seed and the tensor's place in the model, so that a model with fewer blocks has the same weights in
-    /// these. The weights are read again from their files.
+    /// Each tensor keeps its mean, its variance and its outliers, and nothing else from training. The order depends on
+    /// the seed and the tensor's index in the model, so that models with different numbers of blocks have the same
+    /// weights in their common blocks. The weights are read again from their files.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor.
+    /// An error in its files, with file and tensor.
     pub fn shuffled_up_to(&self, layer: usize, seed: u64) -> Result<Transformer> {
         let mut load = self.read_again()?;
         let mut n_tensors = 0;

@@ -4,7 +4,7 @@ use super::forward::Transformer;
 use super::kernels::Weight;
 use super::load::Model;
 use super::precision::Compute;
-use super::spec::{NormKind, Spec};
+use super::spec::Spec;
 use super::weights::{BlockPart, Param, ParamKind, Place, convert};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -28,8 +28,8 @@ pub fn untrained_up_to(layer: usize, spec: &Spec, seed: u64) -> Result<Transform
 }
 
 impl Model {
-    /// The blocks of [`untrained`] up to and including block `layer`, with products in this model's number format, without a
-    /// head.
+    /// The blocks of [`untrained`] up to and including block `layer`, with products in this model's number format,
+    /// without a head.
     ///
     /// # Errors
     /// Those of [`untrained`].
@@ -47,9 +47,9 @@ fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transfo
     })
 }
 
-/// A random value for one parameter: norms are 1, biases 0, all else is normal.
+/// Random values for one parameter: norms are 1, biases 0, all other weights normally distributed.
 ///
-/// Matrices that write to the stream are smaller, so that the stream does not grow with depth.
+/// Matrices that write to the stream have a smaller deviation, so that the stream does not grow with depth.
 pub(crate) fn random_param(
     spec: &Spec,
     param: Param,
@@ -60,8 +60,7 @@ pub(crate) fn random_param(
         return Ok(Tensor::zeros(shape, DType::F32, &Device::Cpu)?);
     }
     if param.place.is_norm() {
-        let neutral = if spec.norm == NormKind::RmsNormPlusOne { 0.0 } else { 1.0 };
-        return Ok(Tensor::full(neutral as f32, shape, &Device::Cpu)?);
+        return Ok(Tensor::full(spec.norm.neutral_weight(), shape, &Device::Cpu)?);
     }
     let deviation = match param.place {
         Place::Embed | Place::Positions | Place::TokenTypes => 0.05,

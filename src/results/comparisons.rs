@@ -15,7 +15,7 @@ pub struct ComparisonRow {
     pub b: f64,
     /// A minus B.
     pub difference: f64,
-    /// Lower end of the difference's 95 % interval, over resamples that both sides share.
+    /// Lower end of the difference's 95 % interval, from bootstrap samples that A and B share.
     pub low: f64,
     /// Upper end of that interval.
     pub high: f64,

@@ -1,4 +1,4 @@
-//! Rows to CSV files and back.
+//! Saving and loading of rows as CSV files.
 
 use crate::artefact;
 use crate::error::{Error, Result};

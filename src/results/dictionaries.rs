@@ -30,19 +30,20 @@ pub struct LatentGroupRow {
     pub column: String,
     /// The group.
     pub group: String,
-    /// The least activation at which an entity is classified as of the group; it has the best F1 on training entities.
+    /// The least activation at which an entity is classified into the group; chosen for the best F1 on training
+    /// entities.
     pub threshold: f64,
-    /// That F1.
+    /// The F1 on training entities at this threshold.
     pub train_f1: f64,
-    /// The share of the group among the test entities classified as of it.
+    /// Precision: the share of the group among the test entities classified into it.
     pub precision: Option<f64>,
-    /// The share of the group's test entities that are classified as of it.
+    /// Recall: the share of the group's test entities that are classified into it.
     pub recall: Option<f64>,
     /// F1 on test entities.
     pub f1: Option<f64>,
-    /// The area under precision over recall on test entities.
+    /// The area under the precision–recall curve on test entities.
     pub average_precision: Option<f64>,
-    /// The share of the group among test entities, which is the average precision of chance.
+    /// The share of the group among test entities: the average precision of a random ranking.
     pub share: Option<f64>,
     /// The number of test entities of the group.
     pub n_test: usize,
@@ -70,25 +71,25 @@ pub struct LatentTokenRow {
 pub struct ClampRow {
     /// The group of the latent.
     pub group: String,
-    /// The latent; in `random` rows another one.
+    /// The latent; in `random` rows, the other latent whose direction is added.
     pub unit: usize,
     /// `unit`, or `random`: the direction of another latent, added with the length of the clamp's change.
     pub way: String,
-    /// The activation that the latent is clamped to, as a multiple of its greatest activation on the dataset.
+    /// The activation at which the latent is clamped, as a multiple of its greatest activation on the dataset.
     pub times: f64,
     /// The mean change of the log-probability of the group's name, in nats.
     pub own: f64,
     /// The mean change over all other groups' names, in nats.
     pub others: f64,
-    /// The rank of the group among all groups by that change: 1 is the most raised.
+    /// The rank of the group among all groups by the change of their log-probability: 1 is the most raised.
     pub rank: usize,
     /// The number of groups.
     pub n_groups: usize,
     /// The share of texts that name this group first.
     pub named: f64,
-    /// That share without clamping.
+    /// The share of texts that name this group first without clamping.
     pub named_before: f64,
-    /// The mean divergence of the next token from that of the unclamped model, in nats.
+    /// The mean Kullback–Leibler divergence of the next-token distribution from the unclamped model's, in nats.
     pub kl: f64,
     /// The number of prompts.
     pub n_prompts: usize,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The number of principal components of the stream and of a probe's predictions.
+/// The effective number of principal components of the stream and of a probe's predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ParticipationRow {
     /// The dataset's name.
@@ -25,7 +25,7 @@ pub struct ParticipationRow {
     pub probe: f64,
 }
 
-/// The cosines between two probes: of two layers, two targets or two datasets.
+/// The cosines between two probes that differ in layer, target or dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CosineRow {
     /// The model's name.

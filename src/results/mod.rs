@@ -1,4 +1,4 @@
-//! Result rows as tidy CSV: written by probing, steering and dictionaries, read by figures. One file a stage.
+//! Result rows as tidy CSV: written by probing, steering and dictionaries, read by figures. One file per stage.
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
 //! - `comparisons`: differences between two sets of predictions

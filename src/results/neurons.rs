@@ -31,7 +31,7 @@ pub struct NeuronRow {
     pub output_cosine: f64,
 }
 
-/// The probe's score and the model's losses when some units are set to their mean.
+/// The probe's score and the model's losses while chosen units are fixed at their means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AblationRow {
     /// The dataset's name.
@@ -40,20 +40,20 @@ pub struct AblationRow {
     pub model: String,
     /// The prompt's name.
     pub prompt: String,
-    /// The target by which the units were chosen, which the probe predicts.
+    /// The probe's target, by which the units were chosen.
     pub target: String,
     /// The hook point of the probe.
     pub hook_point: String,
     /// The choice of the units: `none`, `correlated`, `input`, `output`, or `random` from the same blocks.
     pub units: String,
-    /// The number of the random choice; 0 for the others.
+    /// The seed of the random choice; 0 for other choices.
     pub seed: u64,
     /// The number of units.
     pub k: usize,
     /// R² of the probe on test entities.
     pub r2: f64,
-    /// The mean loss of a token in the entities' texts, in nats; not a number if the model does not generate.
+    /// The mean loss per token in the entities' texts, in nats; NaN if the model has no language-model head.
     pub entity_loss: f64,
-    /// The mean loss of a token in the control texts, in nats; not a number if the model does not generate.
+    /// The mean loss per token in the control texts, in nats; NaN if the model has no language-model head.
     pub control_loss: f64,
 }

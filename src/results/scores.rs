@@ -16,8 +16,8 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`, `shuffled`; the
-    /// baseline of another method is `METHOD/BASELINE`.
+    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`,
+    /// `shuffled`; the baseline of another method is `METHOD/BASELINE`.
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,
@@ -37,7 +37,7 @@ pub struct ScoreRow {
 pub const TRAIN: &str = "train";
 /// Split of scores on test entities.
 pub const TEST: &str = "test";
-/// Split of scores on training entities, each left out of the fit.
+/// Split of leave-one-out scores: each training entity is predicted by a fit without it.
 pub const LEAVE_ONE_OUT: &str = "leave-one-out";
 
 /// Metric: the share of the variance that predictions explain.
@@ -55,7 +55,7 @@ pub const CENTROID: &str = "group centroid";
 pub const UNTRAINED: &str = "untrained";
 /// Baseline: the same probe on the model with each weight tensor shuffled.
 pub const SHUFFLED_WEIGHTS: &str = "shuffled-weights";
-/// Baseline of classes: the most frequent class of the training entities.
+/// Baseline for classification: the most frequent class of the training entities.
 pub const MAJORITY: &str = "majority";
 /// Baseline: the same probe trained on shuffled targets.
 pub const SHUFFLED: &str = "shuffled";
@@ -110,7 +110,7 @@ impl<'a> ScoreKey<'a> {
         ScoreKey::test(method, R2, MEAN)
     }
 
-    /// Returns true if a row has these columns.
+    /// Returns true if a row has these values in its columns.
     pub fn picks(&self, row: &ScoreRow) -> bool {
         let ScoreRow { method, split, metric, target, .. } = row;
         ScoreKey { method, split, metric, target } == *self
@@ -121,7 +121,7 @@ impl<'a> ScoreKey<'a> {
         rows.iter().filter(move |row| self.picks(row))
     }
 
-    /// The score at a hook point, or at none for a method that needs no model.
+    /// The score at a hook point; `point` is `None` for a method that needs no model.
     pub fn at(self, rows: &[ScoreRow], point: Option<HookPoint>) -> Option<&ScoreRow> {
         let name = point.map(|point| point.to_string()).unwrap_or_default();
         rows.iter().find(|row| row.hook_point == name && self.picks(row))

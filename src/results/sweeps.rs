@@ -9,20 +9,20 @@ pub struct SweepRow {
     pub kind: String,
     /// The steered prompt.
     pub prompt: String,
-    /// The steered layer; several that are steered together are joined by `+`.
+    /// The steered layer, or several joined by `+` that are steered together.
     pub layers: String,
     /// `probe` (along its pattern), `weights` (along the probe's weights), `random`, or a name.
     pub direction: String,
-    /// The number of the random direction; 0 for the others.
+    /// The seed of the random direction; 0 for other directions.
     pub seed: u64,
     /// The target that the direction moves: `latitude`, `longitude` or `year`.
     pub target: String,
-    /// The requested change of the reading, in the target's unit; a random direction moves the stream as far as the probe's
-    /// direction at the same dose.
+    /// The requested change of the reading, in the target's unit. A random direction changes the stream by the same
+    /// length as the probe's direction at this dose.
     pub dose: f64,
-    /// The layer of the reading.
+    /// The layer at which the probe predicts.
     pub read_layer: usize,
-    /// The probe's reading at that layer, in the target's unit.
+    /// The reading: the probe's prediction at that layer, in the target's unit.
     pub reading: f64,
     /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
     pub kl: f64,
@@ -46,13 +46,13 @@ pub struct SweepRow {
 /// A point of a sweep: the mean over prompts, and over seeds for a random direction.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SweepPoint {
-    /// The steered layer; several that are steered together are joined by `+`.
+    /// The steered layer, or several joined by `+` that are steered together.
     pub layers: String,
     /// The direction; `random` for all random directions.
     pub direction: String,
     /// The dose.
     pub dose: f64,
-    /// The change of the reading from dose 0, positive along the dose.
+    /// The mean change of the effect's measure from dose 0, positive along the dose.
     pub effect: f64,
     /// The divergence of the next token, in nats.
     pub kl: f64,

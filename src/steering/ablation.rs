@@ -1,4 +1,4 @@
-//! Ablation of MLP units: fixed at a value, with the readings of a probe then, and the model's loss.
+//! Ablation of MLP units: units fixed at a value, the predictions of a probe during ablation, and the model's loss.
 
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -21,11 +21,11 @@ pub struct HeldNeuron {
     pub layer: usize,
     /// The unit, from 0.
     pub unit: usize,
-    /// Its value, behind the non-linearity.
+    /// Its value, after the non-linearity.
     pub value: f32,
 }
 
-/// A probe, and the hook point that it reads.
+/// A probe, and the hook point whose activations it takes.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeAt<'a> {
     /// The hook point.
@@ -62,9 +62,9 @@ impl Hook for AblationHook {
     }
 }
 
-/// Random units, none of `like`, but as many of each block as there.
+/// Random units outside `like`, as many in each block as `like` has there.
 ///
-/// `widths` has each block's number of units; a block without free units gives none.
+/// `widths` has each block's number of units; a block without further units gives none.
 pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec<(usize, usize)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut chosen = Vec::with_capacity(like.len());
@@ -77,13 +77,13 @@ pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec
     chosen
 }
 
-/// A probe's readings of each text at one of its tokens, while units are fixed.
+/// A probe's prediction for each text at one of its tokens, while units are fixed.
 ///
 /// # Shapes
 /// `[n_texts, n_targets]`.
 ///
 /// # Errors
-/// [`crate::Error::Invalid`] for a text without tokens or one that the model cannot take.
+/// [`crate::Error::Invalid`] for a text without tokens, or with tokens that the model cannot process.
 pub fn readings(
     transformer: &Transformer,
     texts: &[(&[u32], usize)],
@@ -104,7 +104,7 @@ pub fn readings(
     Array2::from_shape_vec(shape, values).map_err(|e| crate::Error::Internal(e.to_string()))
 }
 
-/// The tokens of each text on which the reading depends: in a causal model none after it.
+/// The tokens of each text on which the prediction depends: in a causal model, those up to the probed token.
 fn contexts(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32>> {
     let cut = |(ids, read): &(&[u32], usize)| match transformer.spec.attention.direction {
         AttentionDirection::Causal => ids[..=*read].to_vec(),
@@ -113,18 +113,18 @@ fn contexts(transformer: &Transformer, texts: &[(&[u32], usize)]) -> Vec<Vec<u32
     texts.iter().map(cut).collect()
 }
 
-/// The nodes that are read, by each text's last node.
+/// The nodes of the probed tokens, computed from each text's last node.
 fn read_nodes(transformer: &Transformer, texts: &[(&[u32], usize)], last: &[u32]) -> Vec<u32> {
     match transformer.spec.attention.direction {
         AttentionDirection::Causal => last.to_vec(),
-        // The texts of an encoder share no nodes: a text's are consecutive.
+        // The texts of an encoder share no nodes, so the nodes of one text are consecutive.
         AttentionDirection::Bidirectional => {
             texts.iter().zip(last).map(|((ids, read), last)| last - (ids.len() - 1 - read) as u32).collect()
         }
     }
 }
 
-/// Divides texts into those that go through the model together.
+/// Divides texts into batches, one per pass.
 fn batches<'t, 'a>(texts: &'t [(&'a [u32], usize)]) -> Vec<&'t [(&'a [u32], usize)]> {
     let (mut all, mut start, mut n_tokens) = (Vec::new(), 0, 0);
     for (i, (ids, _)) in texts.iter().enumerate() {
@@ -140,10 +140,10 @@ fn batches<'t, 'a>(texts: &'t [(&'a [u32], usize)]) -> Vec<&'t [(&'a [u32], usiz
     all
 }
 
-/// The mean loss over all tokens but each text's first: the negative logarithm of the token's probability.
+/// The mean loss over all tokens except each text's first; a token's loss is minus the logarithm of its probability.
 ///
 /// # Units
-/// Nats a token.
+/// Nats per token.
 ///
 /// # Errors
 /// [`crate::Error::Invalid`] if the model has no language-model head.
@@ -200,7 +200,8 @@ mod tests {
         let texts = [(TEXTS[0], 3)];
         let plain =
             readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::default()).unwrap();
-        // In the last block nothing else depends on the unit: the stream changes by its output weights times its change.
+        // In the last block nothing else depends on the unit: the stream changes by its output weights times its
+        // change.
         let before = mlp_post(&model, 1)[3][5];
         let held = HeldNeuron { layer: 1, unit: 5, value: before + 2.0 };
         let moved =

@@ -1,4 +1,5 @@
-//! Latents of a sparse dictionary clamped: the probability of their groups' names in the model's texts, and of others.
+//! Clamping the latents of a sparse dictionary: the effect on the probability of their groups' names and of other
+//! names.
 
 use super::gazetteer::Gazetteer;
 use super::name_set::NameSet;
@@ -25,20 +26,20 @@ pub struct ClampedLatent {
     pub greatest: f64,
     /// The group's name.
     pub group: String,
-    /// Texts to continue, none about an entity of the group.
+    /// Texts to continue; none is about an entity of the group.
     pub prompts: Vec<String>,
 }
 
-/// A trial: the levels at which latents are clamped, and the names that are observed.
+/// A trial: the levels at which latents are clamped, and the names whose probability is measured.
 #[derive(Debug, Clone)]
 pub struct ClampTrial<'a> {
     /// The dictionary.
     pub dictionary: Arc<Dictionary>,
-    /// The groups whose names are observed, by probability and in texts.
+    /// The groups whose names are measured: their probability, and their occurrence in texts.
     pub gazetteer: &'a Gazetteer,
     /// Multiples of each latent's greatest activation.
     pub times: &'a [f64],
-    /// Other latents as a baseline, their directions as long as the clamp's change.
+    /// Other latents as a baseline: their directions are added with the length of the clamp's change.
     pub random: &'a [usize],
     /// The tokens that are changed.
     pub at: TokenChoice,
@@ -50,13 +51,13 @@ pub struct ClampTrial<'a> {
 struct Outcome {
     /// Log-probability of each group's name after each prompt, `[n_prompts][n_groups]`.
     log_probs: Vec<Vec<f64>>,
-    /// The first group that each text names.
+    /// The first group that each text names, if any.
     named: Vec<Option<String>>,
     first_logits: Vec<Vec<f32>>,
 }
 
 impl ClampTrial<'_> {
-    /// Clamps one latent at each level, and adds the random ones as a baseline: a row each.
+    /// Clamps one latent at each level, and computes the baseline of random latents: one row per change.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the gazetteer lacks the group, or a prompt cannot be encoded.
@@ -64,7 +65,7 @@ impl ClampTrial<'_> {
         let names = self.gazetteer.entries().iter().map(|(name, _)| NameSet::new(vec![name.clone()]));
         let names = names.collect::<Result<Vec<NameSet>>>()?;
         let own = self.gazetteer.entries().iter().position(|(name, _)| *name == clamped.group);
-        let own = own.ok_or_else(|| Error::invalid("group", &clamped.group, "one that texts may name"))?;
+        let own = own.ok_or_else(|| Error::invalid("group", &clamped.group, "a group of the gazetteer"))?;
         let plain = self.outcome(model, clamped, &names, None)?;
         let mut rows = Vec::new();
         for &times in self.times {
@@ -127,7 +128,7 @@ impl ClampTrial<'_> {
     }
 }
 
-/// The row of an outcome, compared with the plain one.
+/// The row of an outcome, compared with that of the unclamped model.
 fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) -> ClampRow {
     let n_prompts = clamped.prompts.len();
     let n_groups = plain.log_probs[0].len();
@@ -159,7 +160,7 @@ fn row(clamped: &ClampedLatent, own: usize, plain: &Outcome, outcome: &Outcome) 
     }
 }
 
-/// `n` latents of some, without `latent`, drawn with a seed; all of them if there are no more.
+/// `n` latents of `among` other than `latent`, drawn with a seed; all of them if there are fewer.
 pub fn other_latents(among: &[usize], latent: usize, n: usize, seed: u64) -> Vec<usize> {
     let mut others: Vec<usize> = among.iter().copied().filter(|other| *other != latent).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

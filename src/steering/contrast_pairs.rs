@@ -1,4 +1,4 @@
-//! Contrast pairs: directions from texts that differ in one thing, in pairs or in two sets.
+//! Contrast pairs: directions from texts that differ in one property, as pairs or as two sets.
 
 use super::vectors::Vectors;
 use crate::artefact;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-/// Texts of two kinds; the `i`-th of each are a pair, if both have the same number.
+/// Texts of two kinds; if both kinds have equally many, the `i`-th texts are a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContrastPairs {
     /// The texts toward which the direction points.
@@ -24,7 +24,7 @@ pub struct ContrastPairs {
 pub enum ContrastMethod {
     /// The difference of their means.
     MeanDifference,
-    /// The first principal component of the paired differences, uncentred, as long as the mean difference along it.
+    /// The first principal component of the uncentred differences of pairs, scaled to the mean difference along it.
     FirstComponent,
 }
 
@@ -40,7 +40,7 @@ impl FromStr for ContrastMethod {
     }
 }
 
-/// A line of a file of pairs.
+/// The expected line of a file of pairs, for errors.
 const LINE: &str = "lines such as {\"positive\": \"…\", \"negative\": \"…\"}";
 
 impl ContrastPairs {
@@ -66,7 +66,7 @@ impl ContrastPairs {
         pairs.checked(path)
     }
 
-    /// Loads texts from two files, one a line.
+    /// Loads texts from two files, one text per line.
     ///
     /// # Errors
     /// [`Error::BadFile`] for a file without lines.
@@ -84,7 +84,7 @@ impl ContrastPairs {
     /// The direction from negative to positive at each hook point, at each text's last token.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a first component of texts without pairs, or texts that do not differ.
+    /// [`Error::Invalid`] for a first component of texts without pairs, or for activations that do not differ.
     pub fn vectors(&self, model: &Model, points: &[HookPoint], contrast: ContrastMethod) -> Result<Vectors> {
         let (positive, negative) =
             (read(model, &self.positive, points)?, read(model, &self.negative, points)?);
@@ -104,7 +104,7 @@ fn lines(path: &Path) -> Result<Vec<String>> {
 /// The activations at each text's last token.
 ///
 /// # Shapes
-/// `[n_texts, width]` a hook point.
+/// `[n_texts, width]` per hook point.
 fn read(model: &Model, texts: &[String], points: &[HookPoint]) -> Result<BTreeMap<HookPoint, Array2<f64>>> {
     let ids = texts.iter().map(|text| Ok(model.tokenizer.encode_prompt(text, 0..text.len())?.encoded.ids));
     let (forest, last) = model.transformer.forest(&ids.collect::<Result<Vec<_>>>()?)?;
@@ -124,7 +124,7 @@ fn read(model: &Model, texts: &[String], points: &[HookPoint]) -> Result<BTreeMa
 }
 
 impl ContrastMethod {
-    /// The vector from some rows of activations to others: a class against the rest.
+    /// The vector from the rows numbered `from` to the rows numbered `to`: one class against the rest.
     ///
     /// # Shapes
     /// `[n_rows, width]` and row numbers, to `[width]`.
@@ -136,13 +136,13 @@ impl ContrastMethod {
         Ok(self.of(of(to).view(), of(from).view())?.to_vec())
     }
 
-    /// The vector from the second rows to the first.
+    /// The vector from negative to positive rows.
     ///
     /// # Shapes
     /// `[n, width]` each, to `[width]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for rows without pairs where pairs are needed, or rows that do not differ.
+    /// [`Error::Invalid`] for rows without pairs if the method needs pairs, or for rows that do not differ.
     pub fn of(self, positive: ArrayView2<f64>, negative: ArrayView2<f64>) -> Result<Array1<f64>> {
         let mean = |rows: ArrayView2<f64>| rows.sum_axis(Axis(0)) / rows.nrows() as f64;
         let difference = mean(positive) - mean(negative);
@@ -152,9 +152,9 @@ impl ContrastMethod {
                 if positive.nrows() != negative.nrows() {
                     let found = format!("{} and {}", positive.nrows(), negative.nrows());
                     return Err(Error::invalid(
-                        "texts of a first component",
+                        "positive and negative texts for the first component",
                         found,
-                        "as many of both: pairs",
+                        "equal numbers, as the texts are pairs",
                     ));
                 }
                 let component = first_component(&(&positive - &negative));
@@ -165,16 +165,16 @@ impl ContrastMethod {
         let length = vector.dot(&vector).sqrt();
         if !(length.is_finite() && length > 0.0) {
             return Err(Error::invalid(
-                "direction of texts",
+                "direction between positive and negative texts",
                 format!("length {length}"),
-                "texts that differ",
+                "texts with different activations",
             ));
         }
         Ok(vector)
     }
 }
 
-/// The unit vector along which rows are longest, by power iteration.
+/// The unit vector with the largest sum of squared projections of the rows, by power iteration.
 ///
 /// # Shapes
 /// `[n, width]` to `[width]`.
@@ -183,7 +183,7 @@ fn first_component(rows: &Array2<f64>) -> Array1<f64> {
         let length = v.dot(&v).sqrt();
         if length > 0.0 { v / length } else { v }
     };
-    // The mean is a good start, as it is never orthogonal to all of the rows.
+    // The mean is a good start: unless it is zero, it is not orthogonal to all rows.
     let mut at = unit(rows.sum_axis(Axis(0)) + 1e-9);
     for _ in 0..1000 {
         let next = unit(rows.t().dot(&rows.dot(&at)));

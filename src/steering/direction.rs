@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// A unit vector in the stream; the larger target or the positive class is `+`.
+/// A unit vector in the stream; it points to larger targets or to the positive class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitDirection {
     unit: Vec<f64>,
@@ -27,7 +27,7 @@ impl UnitDirection {
         Ok(UnitDirection { unit: vector.iter().map(|x| x / length).collect() })
     }
 
-    /// A direction drawn uniformly, seeded: the baseline of any direction's effect.
+    /// A direction drawn uniformly with a seed, as a baseline for the effect of other directions.
     ///
     /// # Errors
     /// [`Error::Invalid`] if `d_model` is 0.
@@ -42,7 +42,7 @@ impl UnitDirection {
         &self.unit
     }
 
-    /// The vector of this direction and some length.
+    /// The vector with this direction and a given length.
     pub fn times(&self, length: f64) -> Vec<f64> {
         self.unit.iter().map(|x| x * length).collect()
     }

@@ -1,4 +1,4 @@
-//! Targets and doses as a user writes them: `lat=35,lon=139`, `Tokyo`, `length_km=3000`, `+30 east`, `2 rms`, `clamp 3x`.
+//! Parsing of targets (`lat=35,lon=139`, `Tokyo`, `length_km=3000`) and doses (`+30 east`, `2 rms`, `clamp 3x`).
 
 use crate::datasets::{Dataset, Entity, Lat, Lon};
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::probes::ProbeSetAbout;
 use std::fmt;
 use std::str::FromStr;
 
-/// The target that a probe must have, so that a dose or a target reading applies to it.
+/// The target that a probe must have for a dose or a target reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequiredTarget {
     /// Any target.
@@ -20,7 +20,7 @@ pub enum RequiredTarget {
 }
 
 impl RequiredTarget {
-    /// The requirement of a target's name: both coordinates for one of them.
+    /// The requirement for a target's name; for a coordinate it is both coordinates.
     pub fn of_target(name: &str) -> RequiredTarget {
         match name {
             "latitude" | "longitude" => RequiredTarget::Place,
@@ -51,14 +51,14 @@ impl fmt::Display for RequiredTarget {
     }
 }
 
-/// The reading to which a probe is set.
+/// The value to which a probe's prediction is set.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TargetReading {
     /// Latitude and longitude in degrees.
     Place(Lat, Lon),
     /// A number by the name of its target, such as a decimal `year`.
     Value(String, f64),
-    /// The place or time of this entity of a dataset.
+    /// The place or time of an entity, given by its name in the dataset.
     Entity(String),
 }
 
@@ -72,7 +72,7 @@ impl TargetReading {
         }
     }
 
-    /// The values in the order of the probe's targets; those of an entity are the dataset's.
+    /// The values in the order of the probe's targets; an entity's values come from the dataset.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the dataset has no entity of that name, or several.
@@ -88,7 +88,7 @@ impl TargetReading {
     }
 }
 
-/// The one entity of a name, ignoring case where no entity has the exact name.
+/// The only entity with a name; if no entity has the exact name, case is ignored.
 fn named<'a>(dataset: &'a Dataset, name: &str) -> Result<&'a Entity> {
     let lower = name.to_lowercase();
     let exact: Vec<&Entity> = dataset.entities.iter().filter(|entity| entity.name == name).collect();
@@ -147,21 +147,21 @@ impl FromStr for TargetReading {
 /// The size of a change of the stream; every dose has a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Dose {
-    /// Move the probe's readings of latitude and longitude together.
+    /// Move the probe's predictions of latitude and longitude together.
     Place {
         /// Degrees north.
         north: f64,
         /// Degrees east.
         east: f64,
     },
-    /// Move the probe's year reading, in years.
+    /// Move the probe's prediction of the year, in years.
     Years(f64),
-    /// Move the probe's reading of another number, in its unit.
+    /// Move the probe's prediction of another number, in its unit.
     Quantity(f64, String),
     /// Move along a direction, in multiples of the layer's residual RMS norm.
     Rms(f64),
-    /// Add a file's vector this many times (llama.cpp's strength). Of a dictionary's latent, add its direction at this
-    /// many times its greatest activation on a dataset.
+    /// For a vector from a file: add it multiplied by this number (llama.cpp's strength). For a dictionary's latent:
+    /// add its direction at this multiple of its greatest activation on a dataset.
     Times(f64),
     /// Add the direction of a dictionary's latent at this activation.
     Activation(f64),
@@ -172,7 +172,7 @@ pub enum Dose {
 /// The activation at which a dictionary's latent is clamped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ClampLevel {
-    /// This many times its greatest activation on a dataset.
+    /// A multiple of its greatest activation on a dataset.
     Times(f64),
     /// The activation itself.
     Activation(f64),
@@ -189,7 +189,7 @@ impl Dose {
         }
     }
 
-    /// The change of each of the probe's readings, in the order of its targets.
+    /// The change of each of the probe's predictions, in the order of its targets.
     pub fn deltas(&self) -> Vec<f64> {
         match *self {
             Dose::Place { north, east } => vec![north, east],

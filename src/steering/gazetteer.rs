@@ -1,4 +1,4 @@
-//! The gazetteer: names with their places or times, and the first of them in a text.
+//! The gazetteer: names with their places or times, and the search for the first name in a text.
 
 use crate::datasets::{Dataset, TargetKind, column_values};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ impl Gazetteer {
         Gazetteer::of_groups(dataset, &column_values(dataset, column)?)
     }
 
-    /// The groups of a dataset's entities, by the name of each entity's group; an empty name is no group.
+    /// The groups of a dataset's entities, by the name of each entity's group; an empty name means no group.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there are no groups.
@@ -52,7 +52,7 @@ impl Gazetteer {
         self.entries.iter().find(|(known, _)| known == name).map(|(_, values)| values.as_slice())
     }
 
-    /// The first name in a text, as whole words; of two at one position the longer.
+    /// The first name in a text, as whole words; of two names at one position, the longer.
     pub fn read(&self, text: &str) -> Option<(&str, &[f64])> {
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let first_place = |name: &str| {
@@ -67,7 +67,7 @@ impl Gazetteer {
     }
 }
 
-/// The centre of places as points of a sphere, so that the date line divides no country.
+/// The centre of places, computed on the sphere, so that the date line does not split a country.
 ///
 /// # Units
 /// Latitudes and longitudes in degrees.

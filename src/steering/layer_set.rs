@@ -1,4 +1,4 @@
-//! A layer set: blocks whose outputs are changed together.
+//! Layer sets: blocks whose outputs are changed together.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// One block, or several that are steered together; written `3`, or `0+1+2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerSet {
-    /// Ascending, each once, at least one.
+    /// Ascending, without duplicates, at least one.
     blocks: Vec<usize>,
 }
 
@@ -22,12 +22,12 @@ impl LayerSet {
         &self.blocks
     }
 
-    /// The first of them.
+    /// The first block.
     pub fn first(&self) -> usize {
         self.blocks[0]
     }
 
-    /// Checks that a model of so many layers has all the blocks.
+    /// Checks that a model with `n_layers` blocks has all of these blocks.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the block that it lacks.
@@ -45,7 +45,8 @@ impl FromStr for LayerSet {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<LayerSet> {
-        let wrong = || Error::invalid("--layers", text, "a block such as 3, or several that differ: 0+1+2");
+        let wrong =
+            || Error::invalid("--layers", text, "a block such as 3, or different blocks joined by +: 0+1+2");
         let blocks = text.split('+').map(|block| block.trim().parse().map_err(|_| wrong()));
         let mut blocks = blocks.collect::<Result<Vec<usize>>>()?;
         let n_written = blocks.len();

@@ -1,4 +1,4 @@
-//! The logit lens: the tokens that a vector raises and lowers by itself.
+//! The logit lens: the tokens whose logits a vector raises or lowers, without the rest of the model.
 
 use crate::error::Result;
 use crate::model::Transformer;
@@ -6,7 +6,7 @@ use candle_core::Tensor;
 
 /// The `n` tokens that a vector of the stream raises most and lowers most, strongest first.
 ///
-/// The change is half the difference of the logits of the vector and of its opposite, in which biases cancel.
+/// A token's change is half the difference between the logits of the vector and of minus the vector; biases cancel.
 ///
 /// # Errors
 /// As [`Transformer::logits`].

@@ -1,4 +1,5 @@
-//! Steering: changes of the stream while the model reads or generates.
+//! Steering: changes of the stream while the model processes or generates text. A probe's *reading* is its prediction
+//! from the changed stream.
 //!
 //! - `dose`: targets and doses as a user writes them
 //! - `direction`: unit vectors in the stream, from a vector or random
@@ -7,12 +8,13 @@
 //! - `layer_set`: blocks that are changed together
 //! - `positions`: the tokens that are changed, by their absolute positions
 //! - `steer`: the hooks that change them
-//! - `ablation`: MLP units fixed at a value, the readings of a probe then, and the loss
+//! - `ablation`: MLP units fixed at a value, a probe's predictions during ablation, and the loss
 //! - `sweep`: dose and response, with random directions of the same length as a baseline
-//! - `clamp`: latents of a sparse dictionary clamped, and the names in the model's texts then
-//! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and their places
-//! - `logit_lens`: the tokens that a vector raises by itself
-//! - `next_logits`: the logits after a text, steered and not, as a file
+//! - `clamp`: latents of a sparse dictionary clamped, and the names in the resulting texts
+//! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and names with places or
+//!   times
+//! - `logit_lens`: the tokens whose logits a vector raises or lowers
+//! - `next_logits`: the logits after a text, steered and unsteered, as a file
 //! - `recommend`: the best layer and dose of a sweep
 
 mod ablation;

@@ -1,4 +1,4 @@
-//! The probability that a text continues with one of some names: whole names, not their first tokens.
+//! The probability that a text continues with a name from a set: all tokens of the name count, not only the first.
 
 use super::steer::SteerTexts;
 use super::text_stats::log_probs_after;
@@ -12,7 +12,7 @@ pub struct NameSet {
     names: Vec<String>,
 }
 
-/// The approximate number of nodes of a pass: more would not be faster, and take memory.
+/// The approximate number of nodes in a pass: more would not be faster and would need more memory.
 const NODES: usize = 2048;
 
 /// The tokens of each name of a set after a text.
@@ -32,7 +32,7 @@ impl NameSet {
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
-            return Err(Error::invalid("names to look for", "none", "at least one name"));
+            return Err(Error::invalid("names to search for", "none", "at least one name"));
         }
         Ok(NameSet { names })
     }
@@ -42,7 +42,8 @@ impl NameSet {
         &self.names
     }
 
-    /// The tokens of each name after a text; a name that begins with another whole name is included in that.
+    /// The tokens of each name after a text. A name whose tokens begin with those of another name is dropped, since the
+    /// shorter name's probability includes it.
     fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
@@ -61,19 +62,19 @@ impl NameSet {
         Ok(all)
     }
 
-    /// The log-probability that each text continues with one of the names, each text steered in its own way.
+    /// The log-probability that each text continues with one of the names; each text is steered by its own changes.
     ///
     /// # Units
     /// Nats.
     ///
     /// # Errors
-    /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] where no name can follow a text.
+    /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] if no name can follow a text.
     pub fn log_probs(&self, model: &Model, texts: &[&str], steers: &SteerTexts) -> Result<Vec<f64>> {
         let each = NameSet::log_probs_of(std::slice::from_ref(self), model, texts, steers)?;
         Ok(each.into_iter().map(|of_text| of_text[0]).collect())
     }
 
-    /// The same for several sets, several texts in one pass.
+    /// The log-probabilities of [`NameSet::log_probs`] for several sets, with several texts in one pass.
     ///
     /// # Shapes
     /// `[n_texts][n_sets]`.
@@ -112,7 +113,7 @@ fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Re
     let mut wanted = Vec::new();
     let mut parts: Vec<Vec<Parts>> = Vec::new();
     for ((_, sets), &last) in followed.iter().zip(&last) {
-        // Names with a common prefix share its nodes; a name's last token needs no node, as nothing follows it.
+        // Names with a common prefix share its nodes; a name's last token needs no node, as no token follows it.
         let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
         let mut one = |name: &Vec<u32>| {

@@ -12,9 +12,9 @@ use std::path::Path;
 pub struct NextLogits {
     /// The text's tokens.
     pub ids: Vec<u32>,
-    /// One a token of the vocabulary.
+    /// The unsteered logits, one per token of the vocabulary.
     pub unsteered: Vec<f32>,
-    /// The same, steered.
+    /// The steered logits, one per token of the vocabulary.
     pub steered: Vec<f32>,
 }
 

@@ -13,19 +13,19 @@ use std::sync::Arc;
 pub enum Op {
     /// `h + vector`.
     Add(Vec<f64>),
-    /// Sets the probe's readings to `target`: `h + Σ (target_t − reading_t(h)) · basis_t`.
+    /// Sets the probe's predictions to `target`: `h + Σ (target_t − prediction_t(h)) · basis_t`.
     Set {
         /// The probe.
         probe: Probe,
-        /// Vectors that each move one reading by 1, `[n_targets][d_model]`.
+        /// Vectors that each move one prediction by 1, `[n_targets][d_model]`.
         basis: Vec<Vec<f64>>,
-        /// The readings to set, one value a target.
+        /// The predictions to set, one value per target.
         target: Vec<f64>,
     },
-    /// `h − d dᵀ h`: the stream without its part along the direction.
+    /// `h − d dᵀ h`: the stream without its component along the direction.
     Remove(UnitDirection),
     /// Clamps a latent of a sparse dictionary: `h + (target − activation(h)) · direction`. The error of the
-    /// dictionary's reconstruction of `h` stays.
+    /// dictionary's reconstruction of `h` is kept.
     Clamp {
         /// The dictionary.
         dictionary: Arc<Dictionary>,
@@ -36,12 +36,12 @@ pub enum Op {
     },
 }
 
-/// The vectors along which a probe's readings are moved.
+/// The vectors along which a probe's predictions are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// The least change: `Wᵀ(WWᵀ)⁻¹δ`.
+    /// The smallest change: `Wᵀ(WWᵀ)⁻¹δ`.
     Weights,
-    /// The probe's pattern: as the stream itself moves when the target does.
+    /// The probe's pattern: the change of the stream in the data when the target changes.
     Pattern,
 }
 
@@ -60,22 +60,22 @@ impl FromStr for Basis {
 /// The length of a row after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Norm {
-    /// As the change makes it.
+    /// The length after the change, unscaled.
     Free,
-    /// The row's length before the change, by scaling.
+    /// The length before the change: the changed row is scaled to it.
     Kept,
 }
 
 impl Op {
-    /// The least change that moves the probe's readings by `deltas`: `h + Wᵀ(WWᵀ)⁻¹ δ`.
+    /// The smallest change that moves the probe's predictions by `deltas`: `h + Wᵀ(WWᵀ)⁻¹ δ`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the number of deltas is not that of the targets, or the targets' weights are linearly dependent.
+    /// [`Error::Invalid`] unless there is one delta per target, or if the targets' weights are linearly dependent.
     pub fn shift(probe: &Probe, deltas: &[f64]) -> Result<Op> {
         Ok(shift(&least_changes(probe, deltas.len())?, deltas))
     }
 
-    /// The least change that sets the probe's readings to `target`.
+    /// The smallest change that sets the probe's predictions to `target`.
     ///
     /// # Errors
     /// As [`Op::shift`].
@@ -87,9 +87,9 @@ impl Op {
         })
     }
 
-    /// Moves the probe's readings by `deltas` along its weights or its pattern.
+    /// Moves the probe's predictions by `deltas` along its weights or its pattern.
     ///
-    /// Both move the readings by the same amount; the pattern moves the rest of the stream as the data does.
+    /// Both move the predictions by the same amount; the pattern also changes the rest of the stream, as in the data.
     ///
     /// # Source
     /// Haufe et al. 2014, "On the interpretation of weight vectors of linear models".
@@ -100,7 +100,7 @@ impl Op {
         Ok(shift(&vectors_of(basis, stored, deltas.len())?, deltas))
     }
 
-    /// Sets the probe's readings to `target` along its weights or its pattern.
+    /// Sets the probe's predictions to `target` along its weights or its pattern.
     ///
     /// # Errors
     /// As [`Op::shift`].
@@ -109,18 +109,18 @@ impl Op {
         Ok(Op::Set { basis, probe: stored.probe.clone(), target: target.to_vec() })
     }
 
-    /// `h + dose · rms · direction`, the dose in multiples of the layer's residual RMS norm.
+    /// `h + dose · rms · direction`: the dose is in multiples of the layer's residual RMS norm.
     pub fn add(direction: &UnitDirection, dose: f64, resid_rms: f64) -> Op {
         Op::Add(direction.times(dose * resid_rms))
     }
 
     /// Clamps a latent of a sparse dictionary to an activation.
     ///
-    /// If the latent's encoder gives `c` for its own direction, its pre-activation becomes `r + (target − a) c`, where `r`
-    /// was its pre-activation and `a` its activation: the target itself if it was active and `c` is 1.
+    /// Let `r` be the latent's pre-activation, `a` its activation, and `c` the product of its encoder weights and its
+    /// direction. Its pre-activation becomes `r + (target − a) c`, which is the target if it was active and `c` is 1.
     ///
     /// # Source
-    /// Bricken et al. 2023, "Towards Monosemanticity": the error of the reconstruction is kept.
+    /// Bricken et al. 2023, "Towards Monosemanticity": the reconstruction error is kept.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a latent that the dictionary lacks.
@@ -129,7 +129,7 @@ impl Op {
         Ok(Op::Clamp { dictionary: dictionary.clone(), latent, target })
     }
 
-    /// Adds the direction of a sparse dictionary's latent at an activation.
+    /// Adds the direction of a sparse dictionary's latent, multiplied by an activation.
     ///
     /// # Errors
     /// As [`Op::clamp`].
@@ -146,7 +146,7 @@ impl Op {
         }
     }
 
-    /// True if every row stays as it is, to the bit.
+    /// True if every row stays bit-identical.
     pub fn is_identity(&self) -> bool {
         self.length() == Some(0.0)
     }
@@ -170,16 +170,16 @@ impl Op {
             Op::Add(vector) => (vec![vector], &[]),
             Op::Set { basis, target, .. } => (basis.iter().map(Vec::as_slice).collect(), target),
             Op::Remove(direction) => (vec![direction.unit()], &[]),
-            // A dictionary's own numbers are checked when it is loaded.
+            // A dictionary's numbers are checked when it is loaded.
             Op::Clamp { target, .. } => (vec![], std::slice::from_ref(target)),
         };
         let all = vectors.into_iter().flatten().chain(values);
         match all.copied().find(|value| !value.is_finite()) {
             None => Ok(()),
             Some(found) => Err(Error::NonFinite {
-                place: format!("what steers at {point}"),
+                place: format!("change of the stream at {point}"),
                 found,
-                advice: "make the vector anew, or take a smaller dose".into(),
+                advice: "compute the vector again, or choose a smaller dose".into(),
             }),
         }
     }
@@ -216,7 +216,7 @@ impl Op {
 fn check_latent(dictionary: &Dictionary, latent: usize) -> Result<()> {
     match latent < dictionary.d_sae() {
         true => Ok(()),
-        false => Err(Error::invalid("unit", latent, format!("0 to {}", dictionary.d_sae() - 1))),
+        false => Err(Error::invalid("latent", latent, format!("0 to {}", dictionary.d_sae() - 1))),
     }
 }
 

@@ -18,7 +18,7 @@ pub enum TokenChoice {
     Last,
     /// The special tokens before the text, such as BOS, which no other choice includes.
     Bos,
-    /// The tokens of the part that the text is about, such as the entity in a template.
+    /// The tokens of the text's subject, such as the entity in a template.
     Entity,
     /// The tokens of a phrase, at each of its occurrences in the prompt.
     Span(String),
@@ -66,7 +66,7 @@ impl FromStr for TokenChoice {
     }
 }
 
-/// The absolute positions that are changed; the same with and without a cache.
+/// The absolute positions that are changed; they do not depend on a key–value cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPositions {
     ranges: Vec<Range<usize>>,
@@ -94,8 +94,8 @@ impl TokenPositions {
             }
         }?;
         if ranges.iter().all(|range| range.is_empty()) {
-            let found = format!("{at:?}, which is no token of `{}`", prompt.text);
-            return Err(Error::invalid("positions", found, "a choice that holds at least one token"));
+            let found = format!("{at:?}, which selects no token of `{}`", prompt.text);
+            return Err(Error::invalid("positions", found, "a choice that selects at least one token"));
         }
         Ok(TokenPositions { ranges })
     }

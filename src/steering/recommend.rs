@@ -3,21 +3,21 @@
 use crate::results::{SweepPoint, SweepRow};
 use std::collections::HashMap;
 
-/// The least effect; smaller ones are printed as 0.00.
+/// The least effect that is recommended; smaller effects are printed as 0.00.
 const LEAST_EFFECT: f64 = 0.005;
 
 /// A layer and a dose, with their effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
-    /// The block whose output is moved, or several with `+` between them.
+    /// The block whose output is changed, or several joined by `+`.
     pub layers: String,
     /// The dose.
     pub dose: f64,
     /// The direction's name.
     pub direction: String,
-    /// The measure of the effect: `reading`, `names` or `text`.
+    /// The measure of the effect: `reading` (a probe's prediction), `names` or `text`.
     pub effect_of: &'static str,
-    /// The mean effect over the prompts, along the dose.
+    /// The mean effect over the prompts, positive along the dose.
     pub effect: f64,
     /// The mean effect of random directions of the same length; `None` without any.
     pub random: Option<f64>,
@@ -25,7 +25,8 @@ pub struct Recommendation {
     pub kl: f64,
 }
 
-/// The measure of a sweep's effect: the place that the text names, else the probability of the names, else the reading.
+/// The measure of a sweep's effect: the place or time that the text names, or else the probability of the names, or
+/// else the reading.
 fn effect_of(rows: &[SweepRow]) -> &'static str {
     if rows.iter().any(|row| row.named_value.is_some()) {
         "text"
@@ -46,7 +47,7 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
 
 /// The points of a sweep with the readings at the last layer, and the measure of their effect.
 ///
-/// A text without a known name counts as not moved.
+/// A text without a known name counts as unmoved.
 pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let of = effect_of(rows);
     let last = rows.iter().map(|row| row.read_layer).max();
@@ -54,7 +55,7 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let curve = |r: &SweepRow| (r.layers.clone(), r.direction.clone(), r.seed, r.prompt.clone());
     let unsteered: HashMap<_, Option<f64>> =
         read().filter(|row| row.dose == 0.0).map(|row| (curve(row), value(row, of))).collect();
-    // The index of each point by layers, direction and the bits of the dose; points hold sums at first.
+    // The index of each point by layers, direction and the bits of the dose; points first hold sums, later means.
     let mut places: HashMap<(&str, &str, u64), usize> = HashMap::new();
     let mut points: Vec<SweepPoint> = Vec::new();
     for row in read() {
@@ -84,7 +85,7 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     (points, of)
 }
 
-/// The change along the dose's sign; longitudes by the shorter way round, and names without the sign.
+/// The change, positive along the dose; longitudes change by the shorter way round; names ignore the dose's sign.
 fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
     let by = match (of, row.target.as_str()) {
         ("text", "longitude") => (after - before + 540.0).rem_euclid(360.0) - 180.0,
@@ -93,8 +94,8 @@ fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
     if of == "names" { by } else { by * row.dose.signum() }
 }
 
-/// The point with the greatest effect whose mean divergence is within the budget; `None` if no point has an effect. A
-/// reading at a layer that was itself steered does not count: the probe has the reading there that was set.
+/// The point with the greatest effect among those whose mean divergence is within the budget; `None` if no point has an
+/// effect. Readings at a steered layer do not count, since steering sets them directly.
 ///
 /// # Units
 /// Nats.
@@ -110,14 +111,15 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
         counts && p.kl <= most_kl && p.effect >= LEAST_EFFECT
     };
     let best = points.iter().filter(within).max_by(|a, b| a.effect.total_cmp(&b.effect))?;
-    let beside = |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
+    let is_baseline =
+        |p: &&SweepPoint| p.direction == "random" && p.layers == best.layers && p.dose == best.dose;
     Some(Recommendation {
         layers: best.layers.clone(),
         dose: best.dose,
         direction: best.direction.clone(),
         effect_of,
         effect: best.effect,
-        random: points.iter().find(beside).map(|p| p.effect),
+        random: points.iter().find(is_baseline).map(|p| p.effect),
         kl: best.kl,
     })
 }
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!((&*best.layers, best.dose, best.effect, best.random), ("2", -30.0, 25.0, Some(-1.0)));
         assert_eq!(recommend(&rows, 5.0).unwrap().effect, 80.0);
         assert_eq!(recommend(&rows, 0.1), None);
-        // Readings at a steered last layer do not count, nor do points without an effect.
+        // Readings at a steered last layer and points without an effect do not count.
         let mut at_last = rows.clone();
         at_last.iter_mut().for_each(|row| row.layers = row.layers.replace('3', "5"));
         assert_eq!(recommend(&at_last, 5.0).unwrap().layers, "2");

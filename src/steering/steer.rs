@@ -1,4 +1,4 @@
-//! The hooks that change the stream at hook points and positions: the same for every text, or different for each.
+//! The hooks that change the stream at hook points and positions: one change for all texts, or one per text.
 
 use super::op::{Norm, Op};
 use super::positions::TokenPositions;
@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// A change of the stream at one hook point and some positions.
+/// A change of the stream at one hook point and at chosen positions.
 #[derive(Debug, Clone)]
 pub struct SteerHook {
     point: HookPoint,
@@ -25,26 +25,30 @@ impl SteerHook {
     /// A hook that applies `op` at `point` of a model for the chosen positions.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the model has no such hook point, or its width is not that of the op;
+    /// [`Error::Invalid`] if the model has no such hook point, or its width differs from that of the op;
     /// [`Error::NonFinite`] if the op has a value that is not finite.
     pub fn new(spec: &Spec, point: HookPoint, op: Op, positions: TokenPositions) -> Result<SteerHook> {
         let Some(width) = spec.width_at(point) else {
             let place = if point.layer() >= spec.n_layers {
                 format!("a block from 0 to {}", spec.n_layers - 1)
             } else {
-                format!("a hook point that {} models have; theirs are parallel blocks", spec.family)
+                format!("a hook point of {} models, whose blocks are parallel", spec.family)
             };
             return Err(Error::invalid("hook point to steer at", point, place));
         };
         if op.width() != width {
             let expected = format!("{width} values, the width of {point} in this model");
-            return Err(Error::invalid("what steers", format!("{} values", op.width()), expected));
+            return Err(Error::invalid(
+                "width of the change of the stream",
+                format!("{} values", op.width()),
+                expected,
+            ));
         }
         op.check(point)?;
         Ok(SteerHook { point, op, norm: Norm::Free, positions, rows: vec![], n_changed: 0 })
     }
 
-    /// The same hook with another norm than [`Norm::Free`].
+    /// Sets the norm, which is [`Norm::Free`] by default.
     pub fn with_norm(self, norm: Norm) -> SteerHook {
         SteerHook { norm, ..self }
     }
@@ -68,7 +72,7 @@ impl Hook for SteerHook {
         }
         self.n_changed += self.rows.len();
         if self.op.is_identity() {
-            return Ok(stream); // dose 0 changes nothing, to the bit
+            return Ok(stream); // dose 0 leaves the stream bit-identical
         }
         let (rows, op, norm) = (&self.rows, &self.op, self.norm);
         changed(stream, |values, width| {
@@ -90,7 +94,7 @@ fn changed(stream: Tensor, change: impl FnOnce(&mut [f32], usize)) -> Result<Ten
 pub struct SteerHooks(pub Vec<SteerHook>);
 
 impl SteerHooks {
-    /// The number of rows changed so far, each counted once a change.
+    /// The number of rows changed so far; a row counts once per change.
     pub fn n_changed(&self) -> usize {
         self.0.iter().map(SteerHook::n_changed).sum()
     }
@@ -106,8 +110,8 @@ impl Hook for SteerHooks {
     }
 }
 
-/// Changes that differ between the texts of a forest: texts are numbered by their first tokens, in order, and share
-/// no nodes ([`Forest::of_chains`]).
+/// Changes that differ between the texts of a forest. Texts share no nodes ([`Forest::of_chains`]) and are numbered in
+/// the order of their first tokens.
 #[derive(Debug, Clone)]
 pub struct SteerTexts {
     of_text: Vec<Vec<SteerHook>>,
@@ -126,7 +130,7 @@ impl SteerTexts {
         SteerTexts { of_text, points, texts: vec![], rows: vec![] }
     }
 
-    /// The changes of some of the texts, for a forest of these alone.
+    /// The changes of a range of texts, for a forest of only these texts.
     pub fn part(&self, texts: Range<usize>) -> SteerTexts {
         SteerTexts::new(self.of_text[texts].to_vec())
     }

@@ -1,4 +1,4 @@
-//! Dose–response sweeps: the effect of steering on later readings, on the next token and on the text.
+//! Dose–response sweeps: the effect of steering on readings at later layers, on the next token and on the text.
 
 use super::direction::UnitDirection;
 use super::gazetteer::Gazetteer;
@@ -27,9 +27,9 @@ const AT_ONCE: usize = 1024;
 /// A direction of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepDirection {
-    /// The probe's, doses in the target's unit.
+    /// The probe's direction; doses are in the target's unit.
     Probe(Basis),
-    /// Another, by name, a direction a block; doses in multiples of the block's residual RMS norm.
+    /// A named direction, one vector per block; doses are in multiples of the block's residual RMS norm.
     Named(String, BTreeMap<usize, UnitDirection>),
 }
 
@@ -44,7 +44,7 @@ impl SweepDirection {
     }
 }
 
-/// The plan of a sweep at one layer, or at several that are moved together: directions and doses, over prompts.
+/// The plan of a sweep at one layer, or at several layers together: directions, doses and prompts.
 #[derive(Debug, Clone)]
 pub struct DoseSweep<'a> {
     /// The kind of target in result rows: `place`, `year` or `quantity`.
@@ -53,15 +53,15 @@ pub struct DoseSweep<'a> {
     pub probes: &'a ProbeSet,
     /// The target that is moved.
     pub target: &'a str,
-    /// The blocks whose outputs are moved, each by the dose.
+    /// The blocks whose outputs are changed, each by the full dose.
     pub layers: &'a LayerSet,
-    /// The directions; random ones are as long as the first of them.
+    /// The directions; random directions have the length of the first one's change.
     pub directions: &'a [SweepDirection],
-    /// The doses, 0 among them.
+    /// The doses, which must include 0.
     pub doses: &'a [f64],
     /// The texts that are continued.
     pub prompts: &'a [String],
-    /// The part of each text that it is about; if empty, the whole texts.
+    /// The subject of each text, such as the entity; if the list is empty, the whole texts.
     pub parts: &'a [Range<usize>],
     /// The tokens that are changed.
     pub at: TokenChoice,
@@ -71,7 +71,7 @@ pub struct DoseSweep<'a> {
     pub n_tokens: usize,
     /// The names whose probability is computed.
     pub names: Option<&'a NameSet>,
-    /// The names whose first occurrence in the text is looked up.
+    /// The names that are searched for in each text; the first occurrence counts.
     pub gazetteer: Option<&'a Gazetteer>,
 }
 
@@ -81,7 +81,7 @@ struct Variant<'a> {
     direction: &'a str,
     seed: u64,
     dose: f64,
-    /// The changes after the blocks.
+    /// The changes, each after a block.
     ops: Vec<(usize, Op)>,
 }
 
@@ -99,16 +99,16 @@ impl DoseSweep<'_> {
     fn check(&self, model: &Model) -> Result<()> {
         if !self.doses.contains(&0.0) {
             let found = format!("{:?}", self.doses);
-            return Err(Error::invalid("doses of a sweep", found, "doses with 0 among them"));
+            return Err(Error::invalid("doses of a sweep", found, "doses that include 0"));
         }
         self.layers.check(model.spec().n_layers)?;
         if self.directions.is_empty() || self.prompts.is_empty() {
-            return Err(Error::invalid("sweep", "nothing to vary", "at least one direction and one prompt"));
+            return Err(Error::invalid("sweep", "no direction or no prompt", "at least one of each"));
         }
         let (found, expected) = (&self.probes.about.model, &model.name);
         if found != expected {
             let found = format!("a probe of the model `{found}`");
-            return Err(Error::invalid("probes", found, format!("probes of `{expected}`, which is steered")));
+            return Err(Error::invalid("probes", found, format!("probes of the steered model `{expected}`")));
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl DoseSweep<'_> {
         self.layers.blocks().iter().map(one).collect()
     }
 
-    /// The changes of one random direction, at each block as long as the first direction's change.
+    /// The changes of one random direction; at each block they have the length of the first direction's change.
     fn random_ops(&self, seed: u64, dose: f64) -> Result<Vec<(usize, Op)>> {
         let as_long = |(block, op): (usize, Op)| {
             let length = op.length().unwrap_or(0.0) * dose.signum();
@@ -146,7 +146,7 @@ impl DoseSweep<'_> {
         self.ops(&self.directions[0], dose)?.into_iter().map(as_long).collect()
     }
 
-    /// The variants of all prompts, one prompt after the other; a prompt's first variant has dose 0.
+    /// The variants of all prompts, grouped by prompt; a prompt's first variant has dose 0.
     fn variants(&self) -> Result<Vec<Variant<'_>>> {
         let mut doses = self.doses.to_vec();
         doses.sort_by_key(|dose| *dose != 0.0);
@@ -169,13 +169,13 @@ impl DoseSweep<'_> {
     }
 }
 
-/// Runs the sweep: one row for each prompt, direction, dose and layer from the first steered one on.
+/// Runs the sweep: one row per prompt, direction, dose and layer, from the first steered layer on.
 ///
-/// All texts are generated side by side, in one pass a token. Random directions move the stream by a vector of the same
-/// length as the first direction's at the same dose.
+/// All texts are generated in parallel, with one pass per token. Random directions change the stream by a vector of the
+/// same length as the first direction's at the same dose.
 ///
 /// # Errors
-/// [`Error::Invalid`] if a layer has no probe, the probes are of another model, 0 is not among the doses, or a
+/// [`Error::Invalid`] if a layer has no probe, the probes belong to another model, the doses do not include 0, or a
 /// prompt cannot be encoded.
 pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Result<Vec<SweepRow>> {
     plan.check(model)?;
@@ -184,7 +184,7 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let framed = framed.collect::<Result<Vec<EncodedPrompt>>>()?;
     let variants = plan.variants()?;
     let of_prompt = variants.len() / plan.prompts.len();
-    let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts, each with its dose 0
+    let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts with their dose 0
     let stage = format!("layer {}", plan.layers);
     let (total, unit) = (plan.len() as u64, ProgressUnit::Count);
     let mut report = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
@@ -202,7 +202,7 @@ fn read_points(plan: &DoseSweep, model: &Model) -> Vec<HookPoint> {
     (plan.layers.first()..model.spec().n_layers).map(HookPoint::ResidPost).collect()
 }
 
-/// The texts of some prompts, all variants of each.
+/// One pass: the texts of some prompts, with all variants of each.
 struct Pass<'a> {
     model: &'a Model,
     plan: &'a DoseSweep<'a>,
@@ -298,7 +298,7 @@ struct TextScores {
     names_log_prob: Option<f64>,
 }
 
-/// Captures the prompts' activations, and ignores those of generated tokens.
+/// Captures the activations of the prompts, and ignores those of generated tokens.
 struct FirstPass {
     capture: Capture,
     is_first: bool,

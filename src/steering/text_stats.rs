@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 /// Rows whose logits are in memory at once.
 const ROWS: usize = 1024;
 
-/// The log-probability of each wanted token after its node, in one pass over a forest.
+/// The log-probability of each requested token after its node, in one pass over a forest.
 ///
 /// # Units
 /// Nats.
@@ -48,7 +48,7 @@ fn log_sum(logits: &[f32]) -> f64 {
     f64::from(most) + logits.iter().map(|x| f64::from(x - most).exp()).sum::<f64>().ln()
 }
 
-/// Kullback–Leibler divergence of the distribution after `p` logits from that after `q`, in nats.
+/// Kullback–Leibler divergence of the distribution with logits `p` from that with logits `q`, in nats.
 pub(super) fn divergence(p: &[f32], q: &[f32]) -> f64 {
     let (of_p, of_q) = (log_sum(p), log_sum(q));
     let term = |(p, q): (&f32, &f32)| {

@@ -8,7 +8,7 @@ use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// One vector a hook point; a file may have one vector for every hook point.
+/// Vectors by hook point; a file may also have a single vector for all hook points.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vectors {
     at: BTreeMap<HookPoint, Vec<f64>>,
@@ -16,7 +16,7 @@ pub struct Vectors {
 }
 
 /// The expected content of a file of vectors, for errors.
-const EXPECTED: &str = "a safetensors file with one vector, or one a hook point (blocks.3.hook_resid_post), \
+const EXPECTED: &str = "a safetensors file with one vector, or one per hook point (blocks.3.hook_resid_post), \
                         or a GGUF control vector";
 
 impl Vectors {
@@ -25,13 +25,13 @@ impl Vectors {
         Vectors { at, anywhere: None }
     }
 
-    /// Reads a safetensors file or, by its ending, a GGUF control vector.
+    /// Reads a GGUF control vector if the file's name ends in `.gguf`, otherwise a safetensors file.
     ///
     /// `direction.k` of a control vector belongs to the output of block `k + shift`.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for a tensor that is no vector; [`Error::NonFinite`] naming the vector with a value that is not
-    /// finite; [`Error::Invalid`] for a shift out of the model.
+    /// [`Error::BadFile`] for a tensor that is not a vector; [`Error::NonFinite`] naming the vector;
+    /// [`Error::Invalid`] for a shift to a block below 0.
     pub fn load(path: &Path, shift: i64) -> Result<Vectors> {
         let vectors = match path.extension().is_some_and(|ending| ending == "gguf") {
             true => Vectors::of_blocks(load_control_vector(path)?, shift)?,
@@ -40,7 +40,7 @@ impl Vectors {
         for (name, vector) in vectors.named() {
             if let Some(found) = vector.iter().copied().find(|value| !value.is_finite()) {
                 let place = format!("{}: vector `{name}`", path.display());
-                return Err(Error::NonFinite { place, found, advice: "make the file anew".into() });
+                return Err(Error::NonFinite { place, found, advice: "create the file again".into() });
             }
         }
         Ok(vectors)
@@ -53,7 +53,7 @@ impl Vectors {
                 Error::invalid(
                     "--shift",
                     shift,
-                    format!("a shift that keeps direction.{block} at a block from 0 on"),
+                    format!("a shift that moves direction.{block} to block 0 or later"),
                 )
             })?;
             Ok((HookPoint::ResidPost(to), vector.into_iter().map(f64::from).collect()))
@@ -82,7 +82,7 @@ impl Vectors {
         if is_one || !vectors.at.is_empty() { Ok(vectors) } else { Err(bad("no tensors".into())) }
     }
 
-    /// Writes a safetensors file with a tensor a hook point, in f32.
+    /// Writes a safetensors file with one tensor per hook point, in f32.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -96,10 +96,10 @@ impl Vectors {
     }
 
     /// Writes a GGUF control vector of the blocks' outputs from block 1 on; returns the hook points that the format
-    /// cannot have.
+    /// cannot store.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if nothing is left; [`Error::Io`].
+    /// [`Error::Invalid`] if the format can store none of the vectors; [`Error::Io`] naming the file.
     pub fn export(&self, path: &Path, spec: &Spec) -> Result<Vec<HookPoint>> {
         let mut blocks = ControlVector::new();
         let mut left_out = Vec::new();
@@ -123,7 +123,7 @@ impl Vectors {
     /// The vector at a hook point of a model.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none, or its width is that of another model.
+    /// [`Error::Invalid`] if there is none, or its width is not that of the model.
     pub fn get(&self, spec: &Spec, point: HookPoint) -> Result<&[f64]> {
         let vector = self.at.get(&point).or(self.anywhere.as_ref()).ok_or_else(|| {
             let known: Vec<String> = self.at.keys().map(HookPoint::to_string).collect();
@@ -135,7 +135,7 @@ impl Vectors {
                 let expected = format!("{width}, the width of {point} in this model");
                 Err(Error::invalid("vector", format!("{} values", vector.len()), expected))
             }
-            None => Err(Error::invalid("hook point of a vector", point, "one that this model has")),
+            None => Err(Error::invalid("hook point of a vector", point, "a hook point of this model")),
         }
     }
 
@@ -154,7 +154,7 @@ impl Vectors {
 pub(super) fn save_tensors(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    // Written under another name first, so that a reader finds a complete file or none.
+    // Written under a temporary name first, so that a reader finds a complete file or none.
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = path.with_file_name(format!(".{name}.tmp"));
     candle_core::safetensors::save(tensors, &temporary)?;

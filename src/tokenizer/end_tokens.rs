@@ -1,5 +1,5 @@
-//! The tokens that end a text, as files and conventions name them. `Tokenizer::end_tokens` is the one rule for
-//! everything that generates.
+//! The tokens that end a text, named in files or known by their spelling. All generation uses
+//! `Tokenizer::end_tokens`.
 
 use super::json_object;
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use std::path::Path;
 /// The files of a Hugging Face folder with the ids of the tokens that end a text.
 const FILES: [&str; 2] = ["generation_config.json", "config.json"];
 
-/// The names of the tokens that end a text, a turn or a message in a tokenizer's files.
+/// The fields of a tokenizer's files that name the tokens at the end of a text, a turn or a message.
 pub(super) const NAMED: [&str; 3] = ["eos_token", "eot_token", "eom_token"];
 
 /// Spellings of tokens that end a text or a turn, in any tokenizer.
@@ -33,7 +33,7 @@ pub(super) const SPELLINGS: [&str; 14] = [
     "<｜end▁of▁sentence｜>",
 ];
 
-/// The ids in `eos_token_id` of a folder's configs, one or several.
+/// The ids in `eos_token_id` of a folder's configs, each a single id or a list.
 ///
 /// # Errors
 /// [`Error::BadFile`] for a value that is not an id.

@@ -1,4 +1,4 @@
-//! A Hugging Face tokenizer: texts to tokens, with each token's place in the text.
+//! A Hugging Face tokenizer: texts to tokens, with each token's byte range in the text.
 
 use super::bos::Bos;
 use super::chat::{ChatDate, ChatTemplate, Turn};
@@ -26,7 +26,7 @@ const ANY_TEXT: &str = "a";
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     files: TokenizerFiles,
-    /// The choice of BOS and the token, unless the model's own behaviour is kept.
+    /// The chosen use of BOS, and the BOS token; `None` keeps the model's own behaviour.
     bos: Option<(Bos, u32)>,
     chat: Option<Arc<ChatTemplate>>,
     unknown: Option<u32>,
@@ -47,10 +47,10 @@ struct DescribedModel {
 }
 
 impl Tokenizer {
-    /// Opens the tokenizer of a Hugging Face folder: tokenizer.json or an older vocabulary, and the files beside it.
+    /// Opens the tokenizer of a Hugging Face folder: tokenizer.json or an older vocabulary, and its settings files.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if there is none, or a file is not what its name says.
+    /// [`Error::BadFile`] if there is no tokenizer, or a file has a wrong format.
     pub fn open(folder: &Path) -> Result<Tokenizer> {
         let files = TokenizerFiles::read(folder)?;
         let path = folder.join("tokenizer.json");
@@ -69,13 +69,13 @@ impl Tokenizer {
     /// Reads a tokenizer.json; `path` names it in errors.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if it is not one.
+    /// [`Error::BadFile`] if the bytes are not a tokenizer.json.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
         let text = artefact::text_of(path, bytes)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| {
             Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library")
         })?;
-        // Some files ask for padding or truncation; a probe needs each text whole and nothing else.
+        // Some files set padding or truncation; a probe needs each text complete and without padding.
         inner.with_padding(None);
         inner
             .with_truncation(None)
@@ -86,7 +86,7 @@ impl Tokenizer {
         Ok(Tokenizer::from_parts(inner, unknown, artefact::hash(bytes)))
     }
 
-    /// A tokenizer without other files; `unknown` is the token of text that has none.
+    /// A tokenizer without other files; `unknown` is the token for text outside the vocabulary.
     fn from_parts(inner: tokenizers::Tokenizer, unknown: Option<u32>, sha256: String) -> Tokenizer {
         Tokenizer { inner, files: TokenizerFiles::default(), bos: None, chat: None, unknown, sha256 }
     }
@@ -113,11 +113,10 @@ impl Tokenizer {
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
-    /// A text as the model receives it (in the user's turn of a chat, if one was chosen), with the place of a part of
-    /// it.
+    /// A text as the model receives it (with a chat template, in the user's turn), with the byte range of one part.
     ///
     /// # Errors
-    /// The obstacle, as a sentence.
+    /// The problem, as a sentence.
     pub fn frame(&self, text: &str, part: Range<usize>) -> Result<EncodedPrompt, String> {
         let refused = |error: Error| format!("the tokenizer refuses the text: {error}");
         let Some(chat) = &self.chat else {
@@ -125,12 +124,12 @@ impl Tokenizer {
             return Ok(EncodedPrompt { text: text.into(), part, encoded });
         };
         let (text, part) = chat.frame(text, part)?;
-        // The template writes its own BOS, so that the tokenizer may add none.
+        // The template writes its own BOS, so the tokenizer must not add one.
         let encoded = self.encode_bare(&text, SpecialTokens::Unadded).map_err(refused)?;
         Ok(EncodedPrompt { encoded: self.with_bos_settled(encoded), text, part })
     }
 
-    /// A user's prompt as the model receives it, with the place of a part of it; as [`Tokenizer::frame`].
+    /// A user's prompt as the model receives it, with the byte range of one part, as in [`Tokenizer::frame`].
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the prompt.
@@ -140,13 +139,13 @@ impl Tokenizer {
         })
     }
 
-    /// A conversation as the model receives it before it answers.
+    /// A conversation as the model receives it, up to the beginning of its answer.
     ///
     /// # Errors
     /// [`Error::Invalid`] without a chat template ([`Tokenizer::with_chat`]), or for turns that the template refuses.
     pub fn conversation(&self, turns: &[Turn]) -> Result<EncodedPrompt> {
         let refused =
-            |problem: String| Error::invalid("conversation", problem, "turns that the template takes");
+            |problem: String| Error::invalid("conversation", problem, "turns that the template accepts");
         let chat = self.chat.as_ref().ok_or_else(|| refused("no chat template".into()))?;
         let text = chat.conversation(turns).map_err(refused)?;
         let encoded = self.encode_bare(&text, SpecialTokens::Unadded)?;
@@ -164,7 +163,7 @@ impl Tokenizer {
             ChatSource::Missing => Err(Error::invalid("--chat", "a model without a chat template", expected)),
             ChatSource::Several(path, names) => {
                 let found = format!("chat templates {} and no default", names.join(", "));
-                Err(Error::bad_file(path, found, "one that is called default, or chat_template.jinja"))
+                Err(Error::bad_file(path, found, "one named default, or chat_template.jinja"))
             }
             ChatSource::Template(path, source) => {
                 let chat = ChatTemplate::parse(path, source, &self.files.named, date)?;
@@ -178,7 +177,7 @@ impl Tokenizer {
         self.files.chat != ChatSource::Missing
     }
 
-    /// SHA-256 of the chat template that frames each text, if one does.
+    /// SHA-256 of the chat template around each text, if one is in use.
     pub fn chat_sha256(&self) -> Option<&str> {
         self.chat.as_ref().map(|chat| chat.sha256.as_str())
     }
@@ -191,7 +190,7 @@ impl Tokenizer {
     /// The same tokenizer, with or without BOS before each text.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if BOS is wanted of a tokenizer that has no such token.
+    /// [`Error::Invalid`] if BOS is required and the tokenizer has no such token.
     pub fn with_bos(mut self, bos: Bos) -> Result<Tokenizer> {
         if bos == Bos::Always && self.bos_token().is_none() {
             let expected =
@@ -206,7 +205,7 @@ impl Tokenizer {
         Ok(self)
     }
 
-    /// Adds BOS before a text's tokens, or removes it, as was chosen.
+    /// Adds BOS before a text's tokens or removes it, as chosen.
     fn with_bos_settled(&self, mut encoded: Encoded) -> Encoded {
         let Some((choice, bos)) = self.bos else { return encoded };
         match (choice, encoded.ids.first() == Some(&bos)) {
@@ -232,10 +231,10 @@ impl Tokenizer {
         added.or_else(|| named("bos_token")).or_else(|| self.id(END_OF_TEXT)).or_else(|| named("eos_token"))
     }
 
-    /// The special tokens before a text, such as `<s>`; in a chat, its BOS alone.
+    /// The special tokens before a text, such as `<s>`, or `none`; in a chat, BOS alone.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokenizer refuses a letter.
+    /// [`Error::Invalid`] if the tokenizer refuses a text of one letter.
     pub fn special_prefix(&self) -> Result<String> {
         let ids = match &self.chat {
             None => {
@@ -257,8 +256,8 @@ impl Tokenizer {
         self.special_prefix().is_ok_and(|token| token != "none")
     }
 
-    /// A warning for a text that contains the BOS which is added before every text anyway, so that there are two;
-    /// in a chat, anywhere in the text.
+    /// A warning for a text that begins with the BOS that is added anyway, so that the model receives two; in a chat,
+    /// for a text that contains it anywhere.
     pub fn doubled_bos(&self, text: &str) -> Option<String> {
         let bos = self.bos_token()?;
         let ids = |text: &str| Some(self.frame(text, 0..0).ok()?.encoded.ids);
@@ -272,30 +271,30 @@ impl Tokenizer {
             let token = self.token(bos);
             let author = if self.chat.is_some() { "the chat template" } else { "the tokenizer" };
             format!(
-                "{author} puts {token} before each text, and {text:?} writes it again: two stand there, as in \
-                 transformers; leave it out of the text, or use --bos never where there is that flag"
+                "{author} puts {token} before each text, and {text:?} contains it again: the model receives two, as \
+                 in transformers; remove it from the text, or use --bos never if the command has that flag"
             )
         })
     }
 
-    /// A warning if tokenizer_config.json asks for another beginning than transformers gives.
+    /// A warning if `add_bos_token` in tokenizer_config.json contradicts tokenizer.json, which transformers follows.
     pub fn bos_conflict(&self) -> Option<String> {
         let asked = self.files.add_bos.filter(|_| self.bos.is_none() && self.chat.is_none())?;
         let begins = self.encode(ANY_TEXT).ok()?.n_special() > 0;
         (asked != begins).then(|| {
-            let (says, does) = if asked { ("true", "none") } else { ("false", "one") };
+            let (says, does) = if asked { ("true", "no BOS") } else { ("false", "BOS") };
             format!(
-                "tokenizer_config.json has add_bos_token {says}, but tokenizer.json puts {does}, \
-                 which is what transformers goes by; --bos always or never decides otherwise"
+                "tokenizer_config.json has add_bos_token {says}, but tokenizer.json adds {does}, and is followed, \
+                 as in transformers; --bos always or --bos never overrides it"
             )
         })
     }
 
     /// The tokens that end a text, in ascending order.
     ///
-    /// They are the ids in generation_config.json and config.json, the end of a text or a turn that the tokenizer's
-    /// files or the GGUF file name, the special tokens with the spelling of such an end, and the token that begins a
-    /// text, since another text would follow it.
+    /// They are the ids in generation_config.json and config.json; the end-of-text and end-of-turn tokens named in the
+    /// tokenizer's files or the GGUF file; the special tokens with a known spelling of such an end; and BOS, since
+    /// another text would follow it.
     pub fn end_tokens(&self) -> Vec<u32> {
         let named = end_tokens::NAMED.into_iter();
         let named = named.filter_map(|name| self.id(self.files.named.get(name)?));
@@ -308,7 +307,7 @@ impl Tokenizer {
         all
     }
 
-    /// The text of some tokens, without special tokens.
+    /// Decodes tokens to a text, without special tokens.
     ///
     /// # Errors
     /// [`Error::Invalid`] if an id is unknown.
@@ -316,7 +315,7 @@ impl Tokenizer {
         self.inner.decode(ids, true).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
     }
 
-    /// The text of some tokens, special tokens as they are written: a name that holds `[UNK]` shows it.
+    /// Decodes tokens to a text in which special tokens, such as `[UNK]`, are spelled out.
     ///
     /// # Errors
     /// [`Error::Invalid`] if an id is unknown.
@@ -339,8 +338,8 @@ impl Tokenizer {
         Ok(without_spaces(normalized.get()))
     }
 
-    /// True if tokens decode to exactly the letters of their text. Without a decoder, or with one that tidies, they
-    /// may not.
+    /// True if tokens decode to exactly the letters of their text: if there is a decoder, and it is not WordPiece's,
+    /// which tidies the text.
     pub fn decodes_exactly(&self) -> bool {
         self.inner.get_decoder().is_some_and(|decoder| !matches!(decoder, DecoderWrapper::WordPiece(_)))
     }
@@ -391,7 +390,7 @@ impl Tokenizer {
     }
 }
 
-/// A text without white space, nor the mark that represents it.
+/// A text without white space and without SentencePiece's mark for it.
 pub(crate) fn without_spaces(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && *c != SPACE).collect()
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 /// The object in a JSON file; empty if the file does not exist.
 ///
 /// # Errors
-/// [`Error::BadFile`] for a file that is not JSON, or JSON of another kind.
+/// [`Error::BadFile`] for a file that is not JSON, or not an object.
 pub(super) fn read(path: &Path) -> Result<Map<String, Value>> {
     if !path.is_file() {
         return Ok(Map::new());
@@ -16,7 +16,7 @@ pub(super) fn read(path: &Path) -> Result<Map<String, Value>> {
     let expected = "a JSON object; fetch the file again";
     match serde_json::from_str(&artefact::load_text(path)?) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Error::bad_file(path, "JSON of another kind", expected)),
+        Ok(_) => Err(Error::bad_file(path, "JSON that is not an object", expected)),
         Err(e) => Err(Error::bad_file(path, e, expected)),
     }
 }

@@ -1,7 +1,7 @@
-//! Texts to tokens with their places in the text, and tokens back to text. The forward pass never names this module.
+//! Texts to tokens with their byte ranges, and tokens back to text. The forward pass does not use this module.
 //!
 //! - `hf_tokenizer`: a Hugging Face tokenizer with the settings of its folder; `encoded`: its results
-//! - `tokenizer_files`: the files beside a tokenizer.json; `json_object` reads one
+//! - `tokenizer_files`: the files next to a tokenizer.json; `json_object` reads one
 //! - `vocabulary`: the tokenizer of a folder without a tokenizer.json
 //! - `bos`: the choice of a first token; `end_tokens`: the tokens that end a text
 //! - `chat`: chat templates, and the date they receive

@@ -21,7 +21,7 @@ pub struct StreamingDecoder<'a> {
 }
 
 impl<'a> StreamingDecoder<'a> {
-    /// A decoder for the text after a prompt, up to the first of some stop strings.
+    /// A decoder for the text after a prompt, up to the first stop string.
     pub fn new(tokenizer: &'a Tokenizer, prompt: &[u32], stops: &'a [String]) -> StreamingDecoder<'a> {
         // Decoding starts one token before the new ones, so that a space at their beginning is kept.
         let ids = prompt[prompt.len().saturating_sub(1)..].to_vec();
@@ -89,7 +89,7 @@ impl<'a> StreamingDecoder<'a> {
         &self.text
     }
 
-    /// The text up to a place that was not shown yet.
+    /// The text up to byte `end` that was not shown yet.
     fn show_to(&mut self, end: usize) -> String {
         let new = self.text.get(self.n_shown..end).unwrap_or_default().to_string();
         self.n_shown = self.n_shown.max(end);
@@ -145,7 +145,7 @@ mod tests {
         }
         assert!(decoder.is_stopped());
         assert_eq!((shown + &decoder.finish().unwrap()).as_str(), " Oslo north of ");
-        // What only looked like a stop string is shown at the end.
+        // The beginning of a stop string that is not completed is shown at the end.
         let mut decoder = StreamingDecoder::new(&tokenizer, &ids[..1], &stops);
         let cut = &tokenizer.encode("to Rome").unwrap().ids[1..];
         let mut shown: String = cut.iter().map(|id| decoder.push(*id).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! The files beside a tokenizer.json: special tokens by name, the chat template, and whether special tokens are added.
+//! The files next to a tokenizer.json: special tokens by name, the chat template, and whether special tokens are added.
 
 use super::{end_tokens, json_object};
 use crate::artefact;
@@ -38,13 +38,13 @@ pub(crate) enum ChatSource {
     /// There is none.
     #[default]
     Missing,
-    /// Several, none of which is the default.
+    /// Several without a default: their file and their names.
     Several(PathBuf, Vec<String>),
-    /// Its text, and the file that it came from.
+    /// The file that contains it, and its text.
     Template(PathBuf, String),
 }
 
-/// The settings in the files beside a tokenizer.json.
+/// The settings in the files next to a tokenizer.json.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TokenizerFiles {
     /// Special tokens by their purpose, such as `bos_token`.
@@ -60,7 +60,7 @@ pub(crate) struct TokenizerFiles {
 }
 
 impl TokenizerFiles {
-    /// Reads the files that a Hugging Face folder has.
+    /// Reads the settings from the files that a Hugging Face folder has.
     ///
     /// # Errors
     /// [`crate::Error::BadFile`] for a file that is not JSON or not text.

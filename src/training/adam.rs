@@ -1,4 +1,5 @@
-//! AdamW (Loshchilov & Hutter 2019) with a state that can be saved, so that training resumes bit by bit.
+//! AdamW (Loshchilov & Hutter 2019) with a state that can be saved, so that training resumes with bit-identical
+//! results.
 
 use crate::error::Result;
 use candle_core::backprop::GradStore;
@@ -8,9 +9,9 @@ use rayon::prelude::*;
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.98;
 const EPS: f32 = 1e-8;
-/// Decay of matrices; the weights of norms have none.
+/// Weight decay of matrices; the weights of norms do not decay.
 const WEIGHT_DECAY: f32 = 0.01;
-/// The largest joint norm of the gradients; larger ones are scaled down.
+/// Maximum norm of all gradients together; larger gradients are scaled down.
 const CLIP: f32 = 1.0;
 
 /// One parameter with its running moments.

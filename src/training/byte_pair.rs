@@ -9,7 +9,7 @@ use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 /// The token that begins and ends a text; its id is 0.
 pub(super) const BOUNDARY: &str = "<|text|>";
 
-/// Trains a byte-level BPE tokenizer on some lines and returns its tokenizer.json.
+/// Trains a byte-level BPE tokenizer on lines of text and returns its tokenizer.json.
 ///
 /// A name has the same tokens at the beginning of a text as within it, and BOS comes before each text.
 ///

@@ -19,7 +19,7 @@ pub type Stanza = Vec<String>;
 /// The number of sentences in a stanza; they share the computation of the name.
 const STANZA: usize = 2;
 
-/// Writes sentences about the entities of some datasets, seeded.
+/// A seeded writer of sentences about the entities of datasets.
 pub struct Corpus<'a> {
     datasets: Vec<(&'a Dataset, Relations)>,
     seed: u64,
@@ -56,7 +56,7 @@ impl<'a> Corpus<'a> {
 
     /// The training text of the tokenizer: every name once, and the sentences without names.
     ///
-    /// Names appear once, however often the corpus repeats them, so that they stay split into several tokens.
+    /// Each name appears once, although the corpus repeats names, so that names stay split into several tokens.
     pub fn vocabulary_sample(&self) -> Vec<String> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut lines: Vec<String> =
@@ -124,7 +124,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Works and headlines have long names, so most sentences name at most one other.
+    /// Works and headlines have long names, so most sentences name at most one other entity.
     fn about_time(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "before" } else { "after" };
@@ -141,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A quantity has no words such as ages, only an order.
+    /// A quantity has no words for its values, as years have ages; only its order is written.
     fn about_quantity(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "below" } else { "above" };

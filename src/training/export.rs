@@ -1,4 +1,4 @@
-//! The trained model as a Hugging Face folder that transformers loads too.
+//! The trained model as a Hugging Face folder, which transformers can also load.
 
 use super::byte_pair::BOUNDARY;
 use super::trainer::ModelTrainer;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 /// Cross-entropy of rows of logits with their target tokens, in nats, summed and divided by `divisor`.
 ///
-/// One operation instead of five keeps the largest tensor of a training step from being copied.
+/// It is one operation instead of five, so that the largest tensor of a training step is not copied.
 pub(super) struct CrossEntropy {
     pub targets: Arc<Vec<u32>>,
-    /// The whole batch's number of targets: its shards then add up to the mean.
+    /// The number of targets of the whole batch, so that the losses of its shards add up to the mean.
     pub divisor: usize,
 }
 

@@ -10,7 +10,7 @@ const N_LANDMARKS: usize = 32;
 /// The entities of a dataset as points, with their neighbours and landmarks.
 pub(super) struct Relations {
     points: Vec<[f64; 2]>,
-    /// For each entity its nearest, nearest first.
+    /// For each entity its nearest entities, the nearest first.
     pub neighbours: Vec<Vec<usize>>,
     /// Entities far from each other, so that each region or age has one.
     pub landmarks: Vec<usize>,
@@ -43,7 +43,7 @@ impl Relations {
         Relations { points, neighbours, landmarks }
     }
 
-    /// The direction from `b` to `a`: one of eight winds, by differences in latitude and longitude.
+    /// The direction from `b` to `a`: one of eight compass directions, by differences in latitude and longitude.
     ///
     /// The difference in longitude is taken the short way round.
     pub(super) fn wind(&self, a: usize, b: usize) -> &'static str {
@@ -58,7 +58,7 @@ impl Relations {
         self.points[a][0] < self.points[b][0]
     }
 
-    /// Of `b` and `c` the one nearer to `a`, then the other.
+    /// Orders `b` and `c` by their distance from `a`, the nearer first.
     pub(super) fn nearer_first(&self, a: usize, b: usize, c: usize, kind: Target) -> (usize, usize) {
         let d = |x: usize| distance(kind, self.points[a], self.points[x]);
         if d(b) <= d(c) { (b, c) } else { (c, b) }
@@ -93,7 +93,7 @@ fn spread(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     chosen
 }
 
-/// Entities at even steps of the order in time.
+/// Entities at equal steps in the order of time.
 fn quantiles(points: &[[f64; 2]]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|a, b| points[*a][0].total_cmp(&points[*b][0]));

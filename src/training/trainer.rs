@@ -1,4 +1,5 @@
-//! The training of a model: batches of stanzas through the forward pass, and checkpoints that resume bit by bit.
+//! The training of a model: batches of stanzas through the forward pass, and checkpoints that resume with
+//! bit-identical results.
 
 use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;
@@ -22,7 +23,7 @@ pub struct TrainingSettings {
     pub warm_up: usize,
     /// The seed of the initial weights.
     pub seed: u64,
-    /// Parts of a batch that run in parallel, one thread each; their gradients are added in order.
+    /// The number of shards of a batch, which run in parallel with one thread each; their gradients are added in order.
     pub n_shards: usize,
 }
 
@@ -37,9 +38,9 @@ impl Default for TrainingSettings {
 pub struct StepReport {
     /// Steps taken so far, this one included.
     pub step: usize,
-    /// Steps in all.
+    /// The total number of steps.
     pub n_steps: usize,
-    /// Mean cross-entropy of the batch, in nats a token.
+    /// Mean cross-entropy of the batch, in nats per token.
     pub loss: f32,
     /// Nodes of the batch.
     pub n_nodes: usize,
@@ -52,12 +53,12 @@ pub struct ModelTrainer {
     params: Vec<(Param, Var)>,
     adam: Adam,
     batches: Vec<Vec<Vec<u32>>>,
-    /// One thread each, since a shard's small operations are slower when distributed.
+    /// Pools of one thread, since a shard's small operations are slower on several threads.
     pools: Vec<rayon::ThreadPool>,
 }
 
 impl ModelTrainer {
-    /// A new model, and the batches of tokenised stanzas that it will see once, in order.
+    /// A new model, and the batches of tokenised stanzas on which it is trained once, in order.
     ///
     /// # Errors
     /// [`Error::Tensor`] if the spec's shapes cannot be laid out.
@@ -103,7 +104,7 @@ impl ModelTrainer {
         &self.model
     }
 
-    /// Steps taken and steps in all.
+    /// The number of steps taken, and the total number.
     pub fn steps(&self) -> (usize, usize) {
         (self.adam.step, self.batches.len())
     }
@@ -119,7 +120,7 @@ impl ModelTrainer {
     /// Takes the next step; `None` when all batches are done.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if the loss is no longer a number.
+    /// [`Error::NonFinite`] if the loss is not finite.
     pub fn step(&mut self) -> Result<Option<StepReport>> {
         let (step, n_steps) = self.steps();
         let Some(batch) = self.batches.get(step) else { return Ok(None) };
@@ -169,7 +170,7 @@ impl ModelTrainer {
         Ok((loss.to_scalar()?, self.adam.gradients(&loss.backward()?)?))
     }
 
-    /// The learning rate: a linear warm-up, then a cosine down to a twentieth.
+    /// The learning rate: a linear warm-up, then a cosine decay to a twentieth of the highest rate.
     fn rate(&self, step: usize, n_steps: usize) -> f32 {
         let TrainingSettings { rate, warm_up, .. } = self.settings;
         if step < warm_up {
@@ -203,7 +204,7 @@ impl ModelTrainer {
     /// [`Error::BadFile`] for a checkpoint of another model.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
         let wrong = |found: String| {
-            Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew")
+            Error::bad_file(path, found, "a checkpoint of this training; move the file away to start again")
         };
         let tensors = candle_core::safetensors::load_buffer(&artefact::load_bytes(path)?, &Device::Cpu)
             .map_err(|e| wrong(e.to_string()))?;
@@ -230,7 +231,7 @@ fn batches(stanzas: Vec<Vec<Vec<u32>>>, batch_nodes: usize) -> Vec<Vec<Vec<u32>>
     let mut all = Vec::new();
     let (mut batch, mut n_nodes) = (Vec::new(), 0);
     for stanza in stanzas {
-        // Counted stanza by stanza, since different stanzas share few nodes.
+        // Nodes are counted per stanza, since different stanzas share few nodes.
         n_nodes += Forest::of_texts(&stanza).map_or(0, |(forest, _)| forest.len());
         batch.extend(stanza);
         if n_nodes >= batch_nodes {

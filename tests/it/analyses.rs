@@ -1,5 +1,6 @@
 //! Analyses of fitted probes: `mappa probe compare`, `mappa probe geometry` and `mappa neurons`.
 
+use super::program::{done, mappa, refused};
 use super::root;
 use mappa::activations::ActivationStore;
 use mappa::datasets::bundled;
@@ -10,24 +11,7 @@ use mappa::results::{
 };
 use ndarray::Axis;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
-
-fn done(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn refused(output: Output, parts: &[&str]) {
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    for part in parts {
-        assert!(message.contains(part), "`{part}` is not in: {message}");
-    }
-}
+use std::process::Command;
 
 /// Fits probes without baselines, in the folder `PROMPT.alone`.
 fn probe(lab: &Path, dataset: &str, more: &[&str]) {

@@ -195,7 +195,7 @@ fn bad_datasets() {
         ("name,latitude,longitude\nA,north,2\n", ["row 1", "`north`", "expected a number"]),
         ("name,latitude\nA,1\n", ["no column", "`longitude`", "name, latitude"]),
         ("name,release_date\nA,1999-02-30\n", ["row 1", "`1999-02-30`", "year-month-day"]),
-        ("name,year\n", ["no rows", "one entity a row", "towns.csv"]),
+        ("name,year\n", ["no rows", "one entity per row", "towns.csv"]),
     ] {
         std::fs::write(&path, text).unwrap();
         let message = load(&path).unwrap_err().to_string();

@@ -1,22 +1,11 @@
 //! The binary: the bundled experiment from start to end, a second run that reuses it, and refusals with exit codes.
 
+use super::program::{mappa, refused};
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
+use std::process::Output;
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn refused(output: &Output, parts: &[&str]) {
-    let message = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    for part in parts {
-        assert!(message.contains(part), "`{part}` is not in: {message}");
-    }
 }
 
 /// The test R² of a method at a hook point, from the text of a scores file.

@@ -129,7 +129,7 @@ fn missing_unknown_or_mistyped_metadata() {
         ("llama.attention.head_count", &[], "[]"),
         ("llama.feed_forward_length", &[1, 2, 3, 4, 5, 6, 7, 8, 9], "7, 8, …]"),
     ] {
-        changed(|p| p.set(key, list(numbers)), &[key, shown, "the same for each of the 2 layers"]);
+        changed(|p| p.set(key, list(numbers)), &[key, shown, "the same number for each of the 2 layers"]);
     }
     changed(
         |p| p.set("llama.attention.causal", Value::Bool(false)),

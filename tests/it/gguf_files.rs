@@ -178,7 +178,7 @@ fn parts_of_different_models_are_refused() {
     spoilt(
         2,
         &|p| p.tensor(&first, &norm),
-        &["m-00002-of-00003.gguf", &first, "lies in m-00001-of-00003.gguf too"],
+        &["m-00002-of-00003.gguf", &first, "which is also in m-00001-of-00003.gguf"],
     );
     // The parts of another model, with the same number of other tensors.
     again();

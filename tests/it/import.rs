@@ -1,10 +1,10 @@
 //! Import of files as datasets: four formats with equal results, written files, refusals, and probes of any number.
 
+use super::program::{done, mappa};
 use super::root;
 use mappa::artefact::Card;
 use mappa::datasets::{ImportPlan, Imported, IncompleteRows, Quantity, TargetChoice, TargetKind, find};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
     root("tests/fixtures/import").join(name)
@@ -93,7 +93,7 @@ fn an_imported_dataset_is_found_by_name_and_never_overwritten() {
     assert!(error.contains("people.json") && error.contains("target"), "{error}");
     std::fs::write(&file, "name,year\nA,1\n").unwrap();
     let error = imported.save(lab.path()).unwrap_err().to_string();
-    assert!(error.contains("changed since") && error.contains("--name"), "{error}");
+    assert!(error.contains("changed after its import") && error.contains("--name"), "{error}");
     std::fs::remove_file(file.with_extension("json")).unwrap();
     assert!(imported.save(lab.path()).unwrap_err().to_string().contains("not imported"));
 }
@@ -147,7 +147,7 @@ fn a_refused_import_names_file_row_and_column() {
         ("jsonl", "[1]\n", &["row 1", "JSON object"]),
         ("jsonl", "{\"name\":\"A\",\"size\":[1]}\n", &["no column `size`", "lists"]),
         ("jsonl", "{\"name\":\"A\",\"size\":1}\n{\"name\":\"B\"}\n", &["row 2", "size: found ``"]),
-        ("parquet", "PAR1, or not", &["theirs.parquet", "whole Parquet file"]),
+        ("parquet", "PAR1, or not", &["theirs.parquet", "complete Parquet file"]),
         ("xlsx", "", &["theirs.xlsx", ".parquet"]),
     ] {
         let error = refusal(ending, text.as_bytes(), &plan);
@@ -168,15 +168,6 @@ fn a_refused_import_names_file_row_and_column() {
     }
 }
 
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
 #[test]
 fn a_quantity_is_probed_scored_and_drawn() {
     let lab = tempfile::tempdir().unwrap();
@@ -193,10 +184,10 @@ fn a_quantity_is_probed_scored_and_drawn() {
     let path = lab.path().join("far.jsonl");
     std::fs::write(&path, rows.collect::<String>()).unwrap();
     let args = ["datasets", "import", path.to_str().unwrap(), "--target", "far", "--unit", "degrees of arc"];
-    let output = said(&mappa(lab.path(), &args));
+    let output = done(&mappa(lab.path(), &args));
     assert!(output.contains("300 entities") && output.contains("target far (degrees of arc)"), "{output}");
-    assert!(said(&mappa(lab.path(), &["datasets", "list"])).contains("far (degrees of arc)"));
-    let output = said(&mappa(lab.path(), &["probe", "--dataset", "far", "--resamples", "20"]));
+    assert!(done(&mappa(lab.path(), &["datasets", "list"])).contains("far (degrees of arc)"));
+    let output = done(&mappa(lab.path(), &["probe", "--dataset", "far", "--resamples", "20"]));
     assert!(output.contains("degrees of arc"), "{output}");
     let folder = lab.path().join("probes/atlas/far/empty");
     let scores = std::fs::read_to_string(folder.join("scores.csv")).unwrap();

@@ -2,25 +2,16 @@
 //! run resumes, and its files equal those of an uninterrupted run, byte for byte.
 #![cfg(unix)]
 
+use super::program::{command, mappa as run};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// An extraction with a few hundred small batches.
 const EXTRACT: [&str; 5] = ["extract", "--dataset", "nyc_place", "--group-nodes", "16"];
-
-fn command(lab: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
-    command.arg("--lab").arg(lab).args(args);
-    command
-}
-
-fn run(lab: &Path, args: &[&str]) -> Output {
-    command(lab, args).output().unwrap()
-}
 
 fn spawn(lab: &Path) -> Child {
     command(lab, &EXTRACT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -150,7 +141,7 @@ fn a_signal_stops_the_run_and_keeps_finished_batches() {
         let output = child.wait_with_output().unwrap();
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(130), "{message}");
-        holds(&message, &["stopped: ", "of 492 entities are kept", "the same command goes on"]);
+        holds(&message, &["stopped: ", "of 492 entities are kept", "the same command resumes"]);
         assert!(!message.contains("error") && n_recorded(lab.path()) > Some(1), "{message}");
         let output = run(lab.path(), &EXTRACT);
         holds(&text(&output.stderr), &["batches were kept from an earlier run"]);
@@ -240,7 +231,7 @@ fn a_full_disk_is_reported_before_anything_is_computed_or_costs_one_batch() {
     let output = child.wait_with_output().unwrap();
     let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{message}");
-    holds(&message, &["journal.csv: disk full: 6", "bytes needed, 0 free", "the same command goes on"]);
+    holds(&message, &["journal.csv: disk full: 6", "bytes needed, 0 free", "the same command resumes"]);
     assert!(n_recorded(lab) > Some(2));
     let again = run(lab, &EXTRACT);
     assert_eq!(again.status.code(), Some(1), "the disk is still full");

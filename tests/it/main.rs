@@ -31,6 +31,7 @@ mod loading;
 mod mutated;
 mod parts;
 mod probing;
+mod program;
 mod quantised;
 mod reading;
 mod real_configs;

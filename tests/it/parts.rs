@@ -1,39 +1,27 @@
 //! Partial probes: fitted by many processes and merged, they equal a single run byte for byte.
 
+use super::program::{self, command, mappa};
 use super::{root, tiny_spec};
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Model, Precision, Spec, Transformer, untrained, untrained_up_to};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
 const FOLDER: &str = "probes/atlas/nyc_place/empty";
 const FIT: [&str; 5] = ["probe", "--dataset", "nyc_place", "--resamples", "20"];
 
-fn command(lab: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mappa"));
-    command.arg("--lab").arg(lab).args(args);
-    command
-}
-
 fn run(lab: &Path, args: &[&[&str]]) -> Output {
-    command(lab, &args.concat()).output().unwrap()
+    mappa(lab, &args.concat())
 }
 
 fn done(lab: &Path, args: &[&[&str]]) -> String {
-    let output = run(lab, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    program::done(run(lab, args))
 }
 
 fn refused(lab: &Path, args: &[&[&str]], parts: &[&str]) {
-    let output = run(lab, args);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "`{part}` is not in: {message}");
-    }
+    program::refused(run(lab, args), parts);
 }
 
 /// The files of a probe folder and of its figures, without hidden files; of the card only the inputs.

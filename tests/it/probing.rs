@@ -1,30 +1,19 @@
 //! `mappa probe` with other splits, methods and baselines on the bundled model, and its refusals.
 
+use super::program::{self, mappa};
 use super::root;
 use mappa::artefact::Card;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Model, Precision};
 use mappa::results::{ScoreKey, ScoreRow, load_rows};
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
 
 fn done(lab: &Path, args: &[&str]) -> String {
-    let output = mappa(lab, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    program::done(mappa(lab, args))
 }
 
 fn refused(lab: &Path, args: &[&str], parts: &[&str]) {
-    let output = mappa(lab, args);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
-    for part in parts {
-        assert!(message.contains(part), "`{part}` is not in: {message}");
-    }
+    program::refused(mappa(lab, args), parts);
 }
 
 fn scores(lab: &Path, folder: &str) -> Vec<ScoreRow> {

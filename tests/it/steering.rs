@@ -1,5 +1,6 @@
 //! Steering from the command line: files in both formats, a resumed sweep, refusals.
 
+use super::program;
 use mappa::hook_point::HookPoint;
 use mappa::model::{Continuation, Model, NoHook, Precision, generate};
 use std::io::Write as _;
@@ -20,16 +21,11 @@ fn steer(lab: &Path, args: &[&str]) -> Output {
 }
 
 fn done(lab: &Path, args: &[&str]) -> String {
-    let output = steer(lab, args);
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    program::done(steer(lab, args))
 }
 
 fn refused(lab: &Path, args: &[&str], parts: &[&str]) {
-    let output = steer(lab, args);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {message}");
-    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+    program::refused(steer(lab, args), parts);
 }
 
 #[test]
@@ -149,7 +145,7 @@ fn a_refused_sweep_leaves_no_files_that_block_the_corrected_one() {
         let small = ["--prompts", "Oslo", "--layers", "3", "--random", "0", "--tokens", "2"];
         [&["sweep", "--target", "longitude"][..], &small, more].concat()
     };
-    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses with 0"]);
+    refused(lab.path(), &sweep(&["--doses", "30"]), &["doses that include 0"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "country=Oz"]), &["country=Oz"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "planet=Mars"]), &["planet", "country"]);
     refused(lab.path(), &sweep(&["--doses", "0,30", "--names", "Japan"]), &["Japan", "COLUMN=VALUE"]);

@@ -142,7 +142,7 @@ fn an_imported_number_steers_by_its_unit_and_its_name() {
     let import = "mappa datasets import rivers.csv --target length --unit km";
     let lines = desk.follow(import);
     let other = desk.shell("mappa datasets import rivers.csv --target length --unit miles");
-    assert!(other.stderr.contains("--replace writes over it"), "{}", other.stderr);
+    assert!(other.stderr.contains("--replace overwrites it"), "{}", other.stderr);
     assert!(desk.shell("mappa datasets import rivers.csv --target length --unit miles --replace").is_success);
     assert!(desk.shell(&format!("{import} --replace")).is_success);
     assert_eq!(verbs(&lines), ["datasets", "probe", "steer"], "{lines:?}");

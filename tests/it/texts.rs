@@ -216,7 +216,7 @@ fn unplaced_entities_are_listed_in_order_and_the_others_keep_their_places() {
     assert_eq!(found, [(1, 101, "York."), (2, 102, ""), (4, 104, "York.")]);
     assert_eq!((&unplaced[0].text[..], &unplaced[1].text[..]), ("York.\n", "{}\n"));
     let error = Placed { spans, unplaced }.require_all(&named(&names)).unwrap_err().to_string();
-    for part in ["towns: row 101", "nor can 2 more be placed, rows 102, 104", "--skip-unplaced"] {
+    for part in ["towns: row 101", "2 more cannot be placed, rows 102, 104", "--skip-unplaced"] {
         assert!(error.contains(part), "{error}");
     }
 }

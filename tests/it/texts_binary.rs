@@ -1,25 +1,16 @@
 //! The flags about texts, through the command itself: shown, extracted, left out, and run.
 
+use super::program::{mappa, refused};
 use super::root;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-fn mappa(lab: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mappa")).arg("--lab").arg(lab).args(args).output().unwrap()
-}
+use std::process::Output;
 
 /// The output of a command that must succeed.
 fn done(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
-}
-
-fn refused(output: &Output, parts: &[&str]) {
-    let message = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_ne!(output.status.code(), Some(0), "{message}");
-    parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
 }
 
 /// A lab with a dataset of towns, ten a round; the land is empty in rows 2 and 5.
@@ -54,8 +45,14 @@ fn unplaced_entities_are_an_error_or_are_left_out_and_listed() {
     let file = towns(lab.path(), 3);
     let dataset = file.to_str().unwrap();
     let args = ["extract", "--dataset", dataset, "--prompt", "{}, {country}"];
-    let parts =
-        ["towns: row 2", "`Rome`", "`country` is empty", "nor can 1 more", "rows 5", "--skip-unplaced"];
+    let parts = [
+        "towns: row 2",
+        "`Rome`",
+        "`country` is empty",
+        "1 more cannot be placed",
+        "rows 5",
+        "--skip-unplaced",
+    ];
     refused(&mappa(lab.path(), &args), &parts);
     assert!(!lab.path().join("activations").exists());
     let (_, told) = done(&mappa(lab.path(), &[&args[..], &["--skip-unplaced"]].concat()));
@@ -228,11 +225,11 @@ fn a_prompt_that_repeats_bos_is_noted_once() {
     let prompt = "<|text|>Where is {}?";
     let args = ["extract", "--dataset", file.to_str().unwrap(), "--show-texts", "1", "--prompt"];
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &[prompt]].concat()));
-    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+    assert_eq!(notes.matches("the model receives two").count(), 1, "{notes}");
     let (_, notes) = done(&mappa(lab.path(), &[&args[..], &["Where is {}?"]].concat()));
     assert!(!notes.contains("note:"), "{notes}");
     // The dose is 0, but the text is still tokenised.
     let steer = ["steer", "--tokens", "1", "--layer", "3", "--dose", "0 east", "--prompt", prompt];
     let notes = String::from_utf8(mappa(lab.path(), &steer).stderr).unwrap();
-    assert_eq!(notes.matches("two stand there").count(), 1, "{notes}");
+    assert_eq!(notes.matches("the model receives two").count(), 1, "{notes}");
 }

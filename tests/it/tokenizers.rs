@@ -94,7 +94,7 @@ fn a_missing_or_broken_file_is_named() {
         (&["gpt2/vocab.json"], &[gpt2, ("merges.txt", "Ω Ω\n")], "Ω"),
         (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", "{")], "vocab.json"),
         (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", r#"{"a": -1}"#)], "`a` has the id -1"),
-        (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", "[1]")], "JSON of another kind"),
+        (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", "[1]")], "JSON that is not a map"),
         (&[], &[llama, ("tokenizer.model", "{}")], "tokenizer.model: no SentencePiece model"),
         (&[], &[llama, ("tokenizer.model", "")], "no pieces"),
         (&[], &[("config.json", r#"{"model_type": "bert"}"#), ("vocab.txt", "a\nb\n")], "no line `[UNK]`"),
@@ -141,7 +141,7 @@ fn a_prompt_that_repeats_bos_is_reported() {
     {
         let note =
             open(name).doubled_bos(&format!("{bos}Where is {{}}?")).unwrap_or_else(|| panic!("{name}"));
-        assert!(note.contains(bos) && note.contains("two stand there"), "{note}");
+        assert!(note.contains(bos) && note.contains("the model receives two"), "{note}");
         assert_eq!(open(name).doubled_bos("Where is {}?"), None, "{name}");
         assert_eq!(open(name).doubled_bos(&format!("Where is {bos}?")), None, "{name}");
         let never = open(name).with_bos(Bos::Never).unwrap();

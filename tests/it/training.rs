@@ -85,11 +85,17 @@ fn a_checkpoint_of_another_shape_or_a_truncated_one_is_refused() {
     };
     resume(9).unwrap();
     let message = resume(10).unwrap_err();
-    assert!(message.contains("checkpoint.safetensors") && message.contains("move it away"), "{message}");
+    assert!(
+        message.contains("checkpoint.safetensors") && message.contains("move the file away"),
+        "{message}"
+    );
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let message = resume(9).unwrap_err();
-    assert!(message.contains("checkpoint.safetensors") && message.contains("move it away"), "{message}");
+    assert!(
+        message.contains("checkpoint.safetensors") && message.contains("move the file away"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Batches: the entities that go through the model together, by their number of distinct tokens.
+//! Batches: entities that go through the model in one pass, limited by their number of distinct tokens.
 
 use super::shard::Shard;
 use crate::model::{AttentionDirection, Spec, Transformer, count, memory};
 use std::ops::Range;
 
-/// The batches of a dataset's entities: a function of their tokens and the size of a batch alone.
+/// The batches of a dataset's entities; they depend only on the entities' tokens and the batch size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batches {
     /// Entities in the order of their tokens.
@@ -14,16 +14,16 @@ pub(crate) struct Batches {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Batch {
-    /// Its run of the ordered entities.
+    /// Its range in the ordered entities.
     entities: Range<usize>,
     n_tokens: usize,
 }
 
-/// The number of distinct tokens in one pass: enough for dense products, few enough for a small memory and, on the CPU,
-/// for a part of each product to stay in a core's cache.
+/// The maximum number of distinct tokens in one pass: large enough for dense products, small enough to save memory and,
+/// on the CPU, to keep a block of each product in the cache of a core.
 ///
 /// # Units
-/// Tokens, each of about as many bytes as [`memory::token_bytes`] says.
+/// Tokens; [`memory::token_bytes`] estimates the bytes of one.
 pub fn batch_tokens(transformer: &Transformer) -> usize {
     if transformer.device().is_cpu() {
         within_memory(&transformer.spec, 768).min(within_seconds(&transformer.spec))
@@ -39,8 +39,8 @@ fn within_memory(spec: &Spec, most: usize) -> usize {
     (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
-/// The number of tokens whose pass takes a slow core, of 50 GFLOP/s, some 20 seconds, so that a kill loses no more; not
-/// so few that reading the weights would take longer than multiplying them.
+/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses at
+/// most that; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
 fn within_seconds(spec: &Spec) -> usize {
     const FLOPS: usize = 1_000_000_000_000;
     const LEAST: usize = 64;
@@ -74,7 +74,7 @@ impl Batches {
         Batches { order, batches }
     }
 
-    /// The batches' runs of the ordered texts.
+    /// Each batch's range in the ordered texts.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.batches.iter().map(|batch| batch.entities.clone())
     }
@@ -84,17 +84,17 @@ impl Batches {
         &self.order[self.batches[batch].entities.clone()]
     }
 
-    /// The number of distinct tokens of some batches.
+    /// The number of distinct tokens of a range of batches.
     pub(crate) fn n_tokens(&self, batches: Range<usize>) -> usize {
         self.batches[batches].iter().map(|batch| batch.n_tokens).sum()
     }
 
-    /// The batches of a shard: a run of whole batches, with as even a share of the tokens as these allow.
+    /// The batches of a shard: consecutive whole batches, with as equal a share of the tokens as whole batches allow.
     pub(crate) fn of_shard(&self, shard: Option<Shard>) -> Range<usize> {
         let n = self.batches.len();
         let Some(shard) = shard else { return 0..n };
         let total = self.n_tokens(0..n) as u128;
-        // A batch belongs to the shard whose share of the tokens its middle falls in.
+        // A batch belongs to the shard whose share of the tokens contains the batch's middle token.
         let border = |part: usize| {
             let mut before = 0u128;
             let in_earlier = |batch: &&Batch| {
@@ -184,7 +184,7 @@ mod tests {
             let sizes = Sizes { d_model, n_layers, n_heads: 8, d_mlp: 4 * d_model, d_vocab: 8, n_context: 8 };
             within_seconds(&Spec::llama(sizes))
         };
-        // 0.1, 1.1 and 12.9 thousand million weights.
+        // 0.1, 1.1 and 12.9 billion weights.
         assert!(soon(576, 20) > 768);
         assert_eq!(soon(2048, 16), 448);
         assert_eq!(soon(5120, 30), 64);

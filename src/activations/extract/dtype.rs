@@ -26,7 +26,7 @@ impl FromStr for StoredDtype {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<StoredDtype> {
-        parse("numbers to store", word, &DTYPES)
+        parse("number format to store", word, &DTYPES)
     }
 }
 
@@ -46,7 +46,7 @@ impl StoredDtype {
         }
     }
 
-    /// The format of a dtype in safetensors; `None` for dtypes that no store has.
+    /// The format of a safetensors dtype; `None` for dtypes that stores do not use.
     pub(crate) fn of_safetensors(dtype: Dtype) -> Option<StoredDtype> {
         DTYPES.iter().map(|(_, stored)| *stored).find(|stored| stored.safetensors() == dtype)
     }

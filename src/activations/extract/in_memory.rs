@@ -16,19 +16,19 @@ use std::collections::BTreeMap;
 /// The activations of a dataset's entities, in dataset order.
 #[derive(Debug, Clone)]
 pub struct ExtractedActivations {
-    /// One array a hook point, `[n_rows, width]`.
+    /// One array per hook point, `[n_rows, width]`.
     pub arrays: BTreeMap<HookPoint, Array2<f32>>,
     /// Each entity's tokens.
     pub spans: Vec<SpanRow>,
-    /// Tokens of all texts: up to the last that is pooled, or all of them in an encoder.
+    /// The number of tokens of all texts: up to the last pooled token, or all tokens for an encoder.
     pub n_tokens: usize,
-    /// Tokens that went through the model.
+    /// The number of tokens that the model computed; a prefix that texts of one batch share counts once.
     pub n_computed: usize,
-    /// Entities with a part that the tokenizer does not know, such as `[UNK]`.
+    /// The number of entities that contain the token for unknown text, such as `[UNK]`.
     pub n_unknown: usize,
 }
 
-/// Extracts the stream at each entity's last token, into memory.
+/// Extracts the activations at each entity's last token into memory.
 ///
 /// # Errors
 /// [`Error::EntityNotPlaced`] naming the row; [`Error::NonFinite`] naming hook point, entity and token;
@@ -78,7 +78,7 @@ struct Memory<'a> {
 impl Sink for Memory<'_> {
     fn put(&mut self, batch: usize, point: HookPoint, values: &[f32]) -> Result<()> {
         for (entity, values) in self.prepared.by_entity(batch, point, values) {
-            let fault = || Error::Internal(format!("no place for {point} of entity {entity}"));
+            let fault = || Error::Internal(format!("no array row for {point} of entity {entity}"));
             let (array, row) = self.arrays.get_mut(&point).zip(self.rows.get(&entity)).ok_or_else(fault)?;
             let width = array.ncols();
             let rows = ArrayView2::from_shape((values.len() / width, width), values).map_err(|_| fault())?;

@@ -1,11 +1,12 @@
-//! Entities through the model, packed as forests: each distinct token prefix is computed once.
+//! Extraction: entities through the model, packed as forests (prefix trees), so that each distinct prefix of a batch
+//! is computed once.
 //!
-//! - `text_model`: the model and the texts that it reads
+//! - `text_model`: the model with its tokenizer, and the dataset with its prompt
 //! - `span`, `placement`: the entity's tokens in its text, and entities without such tokens
 //! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `words` for both
 //! - `hook_points`: the widths of a model's hook points
 //! - `batches`, `shard`, `prepared`: a dataset tokenised and divided into passes
-//! - `workers`, `recorder`, `sink`: the passes, several at once, and the receiver of their rows
+//! - `workers`, `recorder`, `sink`: the passes, several at a time, and the receiver of their rows
 //! - `in_memory`: an extraction into arrays
 
 mod batches;

@@ -16,11 +16,11 @@ use std::path::Path;
 pub struct Placed {
     /// The spans found, in dataset order.
     pub spans: Vec<Span>,
-    /// The entities that have none, in dataset order.
+    /// The entities without a span, in dataset order.
     pub unplaced: Vec<Unplaced>,
 }
 
-/// An entity without a span, or with a text that the model cannot read.
+/// An entity without a span, or with a text that the model cannot process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaced {
     /// Its index among the dataset's entities.
@@ -38,7 +38,7 @@ pub struct Unplaced {
 /// Finds every entity of a dataset in its text.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a prompt that does not suit the dataset; an entity without a place is no error here.
+/// [`Error::Invalid`] for a prompt that does not suit the dataset. An entity without a span is not an error here.
 pub fn place_all(model: TextModel, texts: PromptedDataset, recording: Recording) -> Result<Placed> {
     place_texts(model.tokenizer, &model.transformer.spec, texts, recording)
 }
@@ -81,7 +81,7 @@ pub fn place_texts(
     Ok(placed)
 }
 
-/// A text's tokens with others before them, but after the special ones, such as BOS, that end at `begin`.
+/// Inserts `tokens` before a text's own tokens, after the special tokens (such as BOS) that end at `begin`.
 fn after_tokens(mut span: Span, begin: usize, tokens: &[u32]) -> Span {
     span.ids.splice(begin..begin, tokens.iter().copied());
     span.first += tokens.len();
@@ -91,10 +91,10 @@ fn after_tokens(mut span: Span, begin: usize, tokens: &[u32]) -> Span {
 }
 
 impl Placed {
-    /// The spans, one for each entity.
+    /// The spans, one per entity.
     ///
     /// # Errors
-    /// [`Error::EntityNotPlaced`] for the first entity without one, with the rows of the others.
+    /// [`Error::EntityNotPlaced`] naming the first entity without a span, and the rows of the others.
     pub fn require_all(self, dataset: &Dataset) -> Result<Vec<Span>> {
         let Some((first, others)) = self.unplaced.split_first() else { return Ok(self.spans) };
         let also = if others.is_empty() { String::new() } else { format!("; {}", also(others)) };
@@ -108,12 +108,12 @@ impl Placed {
     }
 }
 
-/// The number of further rows without a place, and the first of them, in words.
+/// A phrase with the number of further entities without a span, and the first of their rows.
 fn also(others: &[Unplaced]) -> String {
     const SHOWN: usize = 10;
     let list: Vec<String> = others.iter().take(SHOWN).map(|other| other.row.to_string()).collect();
     let more = if others.len() > SHOWN { " …" } else { "" };
-    format!("nor can {} more be placed, rows {}{more}", others.len(), list.join(", "))
+    format!("{} more cannot be placed, rows {}{more}", others.len(), list.join(", "))
 }
 
 /// True if a span holds the token for unknown text, such as `[UNK]`.
@@ -121,8 +121,8 @@ pub(super) fn holds_unknown(tokenizer: &Tokenizer, span: &Span) -> bool {
     tokenizer.unknown_token().is_some_and(|unknown| span.tokens().contains(&unknown))
 }
 
-/// Checks that the model can read the tokens of a text, before the first pass, so that a long run does not end at
-/// one entity.
+/// Checks that the model can process the tokens of a text; done before the first pass, so that a long run does not fail
+/// at one entity.
 fn fits(spec: &Spec, context: &[u32]) -> Result<(), String> {
     let Spec { n_context, d_vocab, .. } = *spec;
     if context.len() > n_context {
@@ -138,7 +138,7 @@ fn fits(spec: &Spec, context: &[u32]) -> Result<(), String> {
     }
 }
 
-/// Writes the entities without a place: row, name, text, problem.
+/// Writes the entities without a span: row, name, text, problem.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.

@@ -1,4 +1,4 @@
-//! Pooling: the tokens that are read of each entity, and the rows that they become.
+//! Pooling: the tokens of each entity that are recorded, and the rows computed from them.
 
 use super::span::Span;
 use super::words::{name_of, parse};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// The rows that an entity's tokens become.
+/// The reduction of an entity's tokens to rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pooling {
     /// The last token.
@@ -19,7 +19,7 @@ pub enum Pooling {
     Mean,
     /// The largest value of each dimension over all tokens.
     Max,
-    /// Every token, a row each.
+    /// No pooling: one row per token.
     Every,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for TokenScope {
 }
 
 impl Pooling {
-    /// The tokens of a scope that are read.
+    /// The range of tokens that are pooled, within a scope.
     pub(super) fn tokens(self, scope: TokenScope, span: &Span) -> Range<usize> {
         let all = match scope {
             TokenScope::Entity => span.first..span.last + 1,

@@ -21,11 +21,11 @@ use std::ops::Range;
 pub struct Division {
     /// Distinct tokens in one batch; a longer text has a batch of its own.
     pub batch_tokens: usize,
-    /// The part of the entities; `None` is all.
+    /// The shard of the entities; `None` for all entities.
     pub shard: Option<Shard>,
 }
 
-/// A dataset as one model reads it: tokenised, and cut into batches.
+/// A dataset prepared for one model: tokenised, and divided into batches.
 pub struct Prepared<'a> {
     pub(super) model: TextModel<'a>,
     pub(crate) recording: Recording,
@@ -39,7 +39,7 @@ pub struct Prepared<'a> {
 }
 
 impl Division {
-    /// Batches of the size that suits a model, all of them.
+    /// All batches, of the size that suits a model.
     pub fn of(transformer: &Transformer) -> Division {
         Division { batch_tokens: batch_tokens(transformer), shard: None }
     }
@@ -75,7 +75,7 @@ impl<'a> Prepared<'a> {
         Ok(Prepared { model, recording, dataset, stage, spans, all, batches })
     }
 
-    /// The same with another name of the stage for observers.
+    /// Sets the name of the stage in progress reports.
     pub fn with_stage(self, stage: &str) -> Prepared<'a> {
         Prepared { stage: stage.into(), ..self }
     }
@@ -106,12 +106,12 @@ impl<'a> Prepared<'a> {
         self.all.n_tokens(batch..batch + 1)
     }
 
-    /// The number of entities in some batches.
+    /// The number of entities in the given batches.
     pub(super) fn n_entities_of(&self, batches: &[usize]) -> usize {
         batches.iter().map(|batch| self.batch(*batch).len()).sum()
     }
 
-    /// Reports the progress: the batches that are done, and the tokens of others that are under way.
+    /// Reports progress: the finished batches, and the number of tokens computed in unfinished ones.
     pub(crate) fn report(&self, done: &[usize], n_under_way: usize, observer: &mut dyn Observer) {
         let n_done = done.iter().map(|batch| self.n_batch_tokens(*batch)).sum::<usize>() + n_under_way;
         observer.progress(&Progress {
@@ -119,27 +119,27 @@ impl<'a> Prepared<'a> {
             done: n_done as u64,
             total: self.n_computed() as u64,
             unit: ProgressUnit::Count,
-            detail: &format!("({} of {} entities)", self.n_entities_of(done), self.n_entities()),
+            detail: &format!("{} of {} entities", self.n_entities_of(done), self.n_entities()),
         });
     }
 
-    /// Bytes of a batch's pass beside the weights.
+    /// Bytes of memory of a batch's pass, without the weights.
     pub(super) fn batch_bytes(&self, batch: usize) -> usize {
         self.n_batch_tokens(batch) * memory::token_bytes(self.spec())
     }
 
-    /// The output of block 0 for the tokens of all entities, those of other shards included, so that every shard has the
-    /// same; `None` where that saves nothing.
+    /// The cached output of block 0 for the tokens of all entities; `None` if a cache saves nothing. Other shards'
+    /// tokens are included, so that all shards compute with the same cache.
     pub(super) fn token_cache(&self, points: &[HookPoint]) -> Result<Option<TokenCache>> {
-        let sees_neurons = points.contains(&HookPoint::MlpPost(0));
-        if sees_neurons || points.iter().all(|point| point.layer() == 0) {
+        let sees_skipped = points.iter().any(|point| point.is_skipped_by_token_cache());
+        if sees_skipped || points.iter().all(|point| point.layer() == 0) {
             return Ok(None);
         }
         let tokens = (0..self.spans.len()).flat_map(|entity| self.context(entity)).copied();
         self.model.transformer.token_cache(tokens)
     }
 
-    /// True if the passes run on this machine's processors.
+    /// True if the passes run on the CPU.
     pub(super) fn is_on_cpu(&self) -> bool {
         self.model.transformer.device().is_cpu()
     }
@@ -159,7 +159,7 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    /// The tokens of an entity's text that are computed.
+    /// The tokens of an entity's text that the model computes.
     pub(super) fn context(&self, entity: usize) -> &[u32] {
         self.recording.context(&self.spans[entity], self.spec().attention.direction)
     }
@@ -169,14 +169,14 @@ impl<'a> Prepared<'a> {
         self.recording.pooled_tokens(&self.spans[entity])
     }
 
-    /// An entity and one of its text's tokens, in words.
+    /// Describes an entity and one of its text's tokens, for messages.
     pub(super) fn token_words(&self, entity: usize, token: usize) -> String {
         let id = self.spans[entity].ids[token];
         let spelled = self.model.tokenizer.spell(&[id]).unwrap_or_default();
         format!("{}, token {token} `{spelled}`", self.entity_words(entity))
     }
 
-    /// An entity in words.
+    /// Describes an entity, for messages.
     pub(crate) fn entity_words(&self, entity: usize) -> String {
         let entity = &self.dataset.entities[self.spans[entity].entity];
         format!("`{}` (row {})", entity.name, entity.row)
@@ -194,17 +194,17 @@ impl<'a> Prepared<'a> {
         self.batches().map(|batch| self.batch(batch).len()).sum()
     }
 
-    /// Tokens of their texts: up to the last that is pooled, or all of them in an encoder.
+    /// The number of tokens of their texts: up to the last pooled token, or all tokens for an encoder.
     pub fn n_tokens(&self) -> usize {
         self.entities().into_iter().map(|entity| self.context(entity).len()).sum()
     }
 
-    /// Tokens that go through the model.
+    /// The number of tokens that the model computes; a prefix that texts of one batch share counts once.
     pub fn n_computed(&self) -> usize {
         self.all.n_tokens(self.batches())
     }
 
-    /// Entities with a part that the tokenizer does not know, such as `[UNK]`.
+    /// The number of entities that contain the token for unknown text, such as `[UNK]`.
     pub fn n_unknown(&self) -> usize {
         let is_unknown = |entity: &usize| holds_unknown(self.model.tokenizer, &self.spans[*entity]);
         self.entities().iter().filter(|entity| is_unknown(entity)).count()
@@ -215,7 +215,7 @@ impl<'a> Prepared<'a> {
         self.recording.n_rows(&self.spans[entity])
     }
 
-    /// The first row of each of the shard's entities: dataset order, one after the other.
+    /// The first row of each entity of the shard; rows are consecutive, in dataset order.
     pub(crate) fn first_rows(&self) -> BTreeMap<usize, usize> {
         let mut next = 0;
         let mut rows = BTreeMap::new();

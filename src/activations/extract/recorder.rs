@@ -1,4 +1,4 @@
-//! The hook that pools a batch's entities during the pass, and hands their rows on at once.
+//! The hook that pools a batch's entities during the pass, and passes each hook point's rows on immediately.
 
 use super::pooling::Pooling;
 use super::prepared::Prepared;
@@ -9,7 +9,7 @@ use candle_core::Tensor;
 
 /// Receives the rows of one batch, and may stop its pass.
 pub(super) trait Outlet: Send {
-    /// Takes the rows at a hook point, those of one entity after the other, `[n_rows, width]`.
+    /// Takes the rows at a hook point, grouped by entity, `[n_rows, width]`.
     fn put(&mut self, point: HookPoint, values: Vec<f32>) -> Result<()>;
 
     /// Returns true if the pass should stop; asked at every hook point.
@@ -23,9 +23,9 @@ pub(super) struct Recorder<'a> {
     points: &'a [HookPoint],
     entities: &'a [usize],
     forest: Forest,
-    /// The nodes that are pooled, ascending, each once.
+    /// The forest's nodes that are pooled: ascending, without duplicates.
     kept: RowSelection,
-    /// For each entity the indices of its tokens among them.
+    /// For each entity, the indices of its tokens in `kept`.
     places: Vec<Vec<usize>>,
     outlet: &'a mut dyn Outlet,
     n_points: usize,
@@ -53,17 +53,17 @@ impl<'a> Recorder<'a> {
         Ok(Recorder { prepared, points, entities, forest, kept, places, outlet, n_points: 0 })
     }
 
-    /// Runs the pass, with the cached output of block 0.
+    /// Runs the pass; `first` is the cached output of block 0, if any.
     pub(super) fn pass(&mut self, first: Option<&TokenCache>) -> Result<()> {
         let forest = self.forest.clone();
         self.prepared.model.transformer.forward_with_cache(&forest, first, self)?;
         if self.n_points == self.points.len() {
             return Ok(());
         }
-        Err(Error::Internal(format!("{} of {} hook points were passed", self.n_points, self.points.len())))
+        Err(Error::Internal(format!("{} of {} hook points were reached", self.n_points, self.points.len())))
     }
 
-    /// Pools each entity's rows and hands them on; `values` are the kept nodes', `[n_kept, width]`.
+    /// Pools each entity's rows and passes them to the outlet; `values` belong to the kept nodes, `[n_kept, width]`.
     fn pool(&mut self, point: HookPoint, values: &[f32], width: usize) -> Result<()> {
         self.check_finite(point, values, width)?;
         let row = |place: usize| &values[place * width..(place + 1) * width];
@@ -101,12 +101,12 @@ impl<'a> Recorder<'a> {
             Some((entity, token)) => {
                 self.prepared.token_words(entity, self.prepared.pooled_tokens(entity).start + token)
             }
-            None => "a token that no entity reads".to_string(),
+            None => "a token outside every entity".to_string(),
         };
         Err(Error::NonFinite {
             place: format!("{point} of {place}"),
             found: values[at].into(),
-            advice: "nothing of its batch was recorded; the model's weights or its config may be wrong: \
+            advice: "its batch was not recorded; the model's weights or its config may be wrong: \
                      compare with transformers"
                 .into(),
         })

@@ -7,10 +7,10 @@ use crate::artefact::Card;
 use crate::model::AttentionDirection;
 use std::ops::Range;
 
-/// The settings by which each entity is recorded, the same at every hook point.
+/// The settings for recording each entity, the same at every hook point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recording {
-    /// The rows that an entity's tokens become.
+    /// The reduction of an entity's tokens to rows.
     pub pooling: Pooling,
     /// The tokens that are pooled.
     pub scope: TokenScope,
@@ -19,7 +19,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The pooled tokens in words, as cards have them.
+    /// The pooled tokens in words, as cards print them.
     pub fn token_position(self) -> String {
         let of = self.scope;
         match self.pooling {

@@ -1,10 +1,10 @@
-//! Shards: parts of a dataset's entities for several machines.
+//! Shards: parts of a dataset's entities, for extraction on several machines.
 
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 
-/// One part of a dataset's entities, of several that are extracted apart.
+/// One of several parts of a dataset's entities that are extracted separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     index: usize,
@@ -39,7 +39,7 @@ impl Shard {
         format!("{}-of-{}", self.index, self.of)
     }
 
-    /// The shard of a folder's name.
+    /// Parses a folder's name; `None` if it is not a shard's.
     pub(crate) fn from_folder(name: &str) -> Option<Shard> {
         let (index, of) = name.split_once("-of-")?;
         let shard = Shard::new(index.parse().ok()?, of.parse().ok()?).ok()?;

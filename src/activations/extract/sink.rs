@@ -3,11 +3,11 @@
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 
-/// Receives the rows of batches, several of which may be under way.
+/// Receives the rows of batches; calls for several batches may alternate.
 pub(crate) trait Sink {
-    /// Takes a batch's rows at a hook point, those of one entity after the other, `[n_rows, width]`.
+    /// Takes a batch's rows at a hook point, grouped by entity, `[n_rows, width]`.
     fn put(&mut self, batch: usize, point: HookPoint, values: &[f32]) -> Result<()>;
 
-    /// Ends a batch: all of its rows were put.
+    /// Ends a batch, after `put` has received all of its rows.
     fn end(&mut self, batch: usize) -> Result<()>;
 }

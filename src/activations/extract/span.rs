@@ -10,7 +10,7 @@ use std::ops::Range;
 /// An entity's tokens within its tokenised text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The entity's index in its dataset; 0 for one that was placed alone.
+    /// The entity's index in its dataset; 0 for an entity that was placed without a dataset.
     pub entity: usize,
     /// The whole text's tokens, with the special ones that the tokenizer adds before and after it.
     pub ids: Vec<u32>,
@@ -29,7 +29,7 @@ impl Span {
         &self.ids[self.first..=self.last]
     }
 
-    /// The tokens on which the state of the entity's last one depends.
+    /// The tokens on which the activations at the entity's last token depend.
     pub fn context(&self, direction: AttentionDirection) -> &[u32] {
         match direction {
             AttentionDirection::Causal => &self.ids[..=self.last],
@@ -51,18 +51,18 @@ pub struct SpanRow {
     pub decoded: String,
     /// Their number.
     pub n_tokens: usize,
-    /// Position of the last of them in the text, from 0.
+    /// Position of the entity's last token in the text, from 0.
     pub position: usize,
     /// The first of the entity's rows in the arrays, from 0.
     pub first_row: usize,
-    /// The number of its rows: one, or one a token.
+    /// The number of its rows: one, or one per token.
     pub n_rows: usize,
 }
 
 /// Finds the entity's tokens in its text, and the number of special tokens, such as BOS, before all text.
 ///
 /// # Errors
-/// The problem as a sentence: a token mixes the entity with the text beside it, or a part of the entity
+/// The problem as a sentence: a token mixes the entity with the text next to it, or a part of the entity
 /// is in no token although the tokenizer does not remove it.
 pub(super) fn place(tokenizer: &Tokenizer, prompted: &PromptedEntity) -> Result<(Span, usize), String> {
     let EncodedPrompt { text, part, encoded } =
@@ -117,12 +117,12 @@ fn check_spelling(tokenizer: &Tokenizer, name: &str, spelled: &str) -> Result<()
         return Ok(());
     }
     Err(format!(
-        "its tokens spell {spelled:?}: the tokenizer loses letters, or joins them with those beside it"
+        "its tokens spell {spelled:?}: the tokenizer loses letters, or joins them with neighbouring ones"
     ))
 }
 
 /// True if all of the entity is in its tokens: a tokenizer may remove control characters and accents,
-/// or join an accent to its letter, but without one of its letters the model would read another name.
+/// or join an accent to its letter, but without one of its letters the model would get another name.
 fn is_whole(
     tokenizer: &Tokenizer,
     text: &str,

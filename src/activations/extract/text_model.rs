@@ -1,4 +1,4 @@
-//! The model as an extraction uses it, and the texts that it reads.
+//! The inputs of an extraction: a model with its tokenizer, and a dataset with its prompt.
 
 use crate::datasets::{Dataset, Prompt};
 use crate::model::Transformer;
@@ -13,11 +13,11 @@ pub struct TextModel<'a> {
     pub tokenizer: &'a Tokenizer,
 }
 
-/// A dataset's entities in the texts that a prompt makes of them.
+/// A dataset's entities, each within a prompt's text.
 #[derive(Debug, Clone, Copy)]
 pub struct PromptedDataset<'a> {
     /// The entities.
     pub dataset: &'a Dataset,
-    /// The text around each of them.
+    /// The text around each entity.
     pub prompt: &'a Prompt,
 }

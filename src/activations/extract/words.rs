@@ -1,4 +1,4 @@
-//! The words by which choices are written: one table a choice, for both directions.
+//! The names of enum values: one table per enum, for parsing and printing.
 
 use crate::error::{Error, Result};
 

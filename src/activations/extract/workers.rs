@@ -1,7 +1,7 @@
 //! The worker pool: batches through the model, several at once, each by one worker with threads of its own.
 //!
 //! A worker with one thread never waits for another in the middle of a product, and its batch stays in the
-//! nearest cache. The calling thread takes the rows while the workers go on.
+//! core's own cache. The calling thread takes the rows while the workers continue.
 
 use super::prepared::Prepared;
 use super::recorder::{Outlet, Recorder};
@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-/// Bytes of the passes that are under way at once; there is always one.
+/// Maximum bytes of the passes that run at once; one pass always runs, whatever its size.
 const MEMORY: usize = 1 << 30;
-/// Messages in the channel, so that a worker seldom waits for the disk, whose syncs take longest.
+/// Messages that the channel holds: enough that a worker seldom waits for the disk's syncs.
 const CAPACITY: usize = 16;
-/// The longest time without a message until the observer is asked again.
+/// The longest wait for a message before the observer is asked again.
 const POLL: Duration = Duration::from_millis(50);
 
 /// A worker's message.
@@ -65,7 +65,7 @@ impl Outlet for Sender<'_> {
     }
 }
 
-/// Sends a message; a channel without a receiver is a run that was stopped.
+/// Sends a message; a channel without a receiver means that the run was stopped.
 fn send(channel: &SyncSender<Message>, message: Message) -> Result<()> {
     channel.send(message).map_err(|_| Error::Stopped { kept: 0, of: 0 })
 }
@@ -91,7 +91,7 @@ impl Queue<'_> {
     }
 }
 
-/// Computes some of a prepared dataset's batches; nothing is kept between them.
+/// Computes the given batches of a prepared dataset; no state is kept between batches.
 pub(crate) fn run(
     prepared: &Prepared,
     jobs: &Jobs,
@@ -117,16 +117,16 @@ pub(crate) fn run(
     })
 }
 
-/// The batches of a run, and the hook points that are recorded of them.
+/// The batches of a run, and the hook points that are recorded.
 #[derive(Clone, Copy)]
 pub(crate) struct Jobs<'a> {
     pub points: &'a [HookPoint],
     pub batches: &'a [usize],
 }
 
-/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as much
-/// is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them again
-/// each time.
+/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as
+/// much is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them
+/// again each time.
 fn keep_pages() {
     const JUST_BELOW: usize = (32 << 20) - (64 << 10);
     drop(std::hint::black_box(Vec::<u8>::with_capacity(JUST_BELOW)));
@@ -142,7 +142,7 @@ fn receive(
     let (prepared, batches) = (queue.prepared, queue.batches);
     let mut done: Vec<usize> = prepared.batches().filter(|batch| !batches.contains(batch)).collect();
     let n_before = done.len();
-    // The number of hook points that each batch under way has passed.
+    // The number of hook points that each unfinished batch has passed.
     let mut under_way: BTreeMap<usize, usize> = BTreeMap::new();
     while done.len() < n_before + batches.len() {
         if observer.should_stop() {
@@ -162,7 +162,7 @@ fn receive(
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
                 let (n, of) = (done.len() - n_before, batches.len());
-                return Err(Error::Internal(format!("{n} of {of} batches came through the model")));
+                return Err(Error::Internal(format!("{n} of {of} batches passed through the model")));
             }
         }
         let n_tokens =
@@ -172,7 +172,8 @@ fn receive(
     Ok(())
 }
 
-/// One thread pool a worker: as many workers as there are threads, or as their memory allows, with even shares of them.
+/// One thread pool per worker: as many workers as threads, or fewer where memory limits them; each has an equal share
+/// of the threads.
 fn thread_pools(prepared: &Prepared, batches: &[usize]) -> Result<Vec<ThreadPool>> {
     let n_threads = rayon::current_num_threads();
     let largest = batches.iter().map(|&batch| prepared.batch_bytes(batch)).max().unwrap_or(0);

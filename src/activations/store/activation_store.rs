@@ -1,4 +1,4 @@
-//! A finished store in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file a hook point.
+//! A finished store in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file per hook point.
 
 use super::array_file::ArrayReader;
 use super::checksums::{Checksums, Verdict};
@@ -22,11 +22,12 @@ pub struct ActivationStore {
     pub(super) files: Files,
 }
 
-/// All rows of one hook point, `[n_rows, width]`: one an entity in dataset order, or one a token.
+/// All rows of one hook point, `[n_rows, width]`: one per entity in dataset order, or one per token.
 pub type Activations = Array2<f32>;
 
 impl ActivationStore {
-    /// The store in a lab; `prompt` is the folder's name, from [`Recording::folder`](crate::activations::Recording::folder).
+    /// The store in a lab; `prompt` is the folder's name, from
+    /// [`Recording::folder`](crate::activations::Recording::folder).
     pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
         ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
     }
@@ -35,8 +36,8 @@ impl ActivationStore {
         ActivationStore { files: Files::new(&folder), folder }
     }
 
-    /// The same store with its finished files in an object store: under an address such as
-    /// `s3://bucket/folder`, as they would be under the lab's `activations/`.
+    /// The same store with its finished files in an object store. The address, such as `s3://bucket/folder`,
+    /// takes the place of the lab's `activations/` folder.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a malformed address.
@@ -52,7 +53,7 @@ impl ActivationStore {
         self.files.path("")
     }
 
-    /// The store of one shard, beside the files that it will be merged into.
+    /// The store of one shard, in a folder of the store into which it will be merged.
     pub fn of_shard(&self, shard: Shard) -> ActivationStore {
         let below = Path::new(SHARDS).join(shard.folder());
         let files = self.files.below(SHARDS).below(&shard.folder());
@@ -93,7 +94,7 @@ impl ActivationStore {
         self.read(&file, 0..file.shape().n_rows)
     }
 
-    /// Reads some rows of one hook point.
+    /// Reads a range of rows of one hook point.
     ///
     /// # Errors
     /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
@@ -137,7 +138,7 @@ impl ActivationStore {
     pub fn verify(&self, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         let checksums = Checksums::load(&self.files)?;
         if checksums == Checksums::default() {
-            let expected = "a store with checksums.csv, as `mappa extract` leaves it when all is there";
+            let expected = "a store with checksums.csv, as `mappa extract` leaves it when it is complete";
             return Err(Error::bad_file(self.place(), "no checksums", expected));
         }
         checksums.verify(&self.files, report)

@@ -37,7 +37,7 @@ pub(super) struct ArrayReader<'a> {
     layout: Layout,
 }
 
-/// An array and the byte of its file at which its rows begin.
+/// An array's shape, and the byte offset in the file at which its rows begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Layout {
     shape: Shape,
@@ -54,7 +54,7 @@ impl Shape {
         self.n_rows as u64 * self.row_bytes() as u64
     }
 
-    /// The bytes of the file before the values: a length and a description, padded to eight bytes.
+    /// The bytes of the file before the values: a length and a JSON header, padded to eight bytes.
     fn header(self) -> Vec<u8> {
         let dtype = self.dtype.to_string().to_uppercase();
         let mut text = format!(
@@ -80,7 +80,7 @@ impl Layout {
         Layout { shape, start: shape.header().len() as u64 }
     }
 
-    /// The bytes of some rows in the file.
+    /// The byte range of a range of rows in the file.
     fn bytes_of(self, rows: &Range<usize>) -> Range<u64> {
         let row = self.shape.row_bytes();
         let start = self.start + (rows.start * row) as u64;
@@ -118,7 +118,7 @@ impl ArrayWriter {
         Ok(is_ours.then_some(writer))
     }
 
-    /// Writes rows, the first of which has the number `first`.
+    /// Writes consecutive rows, beginning at row `first`.
     pub(super) fn write_rows(&mut self, first: usize, bytes: &[u8]) -> Result<()> {
         let start = self.layout.bytes_of(&(first..first)).start;
         let failed = |e| write_error("write", &self.path, bytes.len() as u64)(e);
@@ -151,7 +151,7 @@ impl<'a> ArrayReader<'a> {
     /// Opens a finished file.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is none; [`Error::BadFile`] if it is damaged.
+    /// [`Error::Io`] if there is no file; [`Error::BadFile`] if it is damaged.
     pub(super) fn open(files: &'a Files, name: &str) -> Result<ArrayReader<'a>> {
         let wrong = |found: String| {
             let expected = "activations as mappa extract writes them; move the file away and extract again";
@@ -191,7 +191,7 @@ impl<'a> ArrayReader<'a> {
     pub(super) fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
         let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;
         if bytes.len() < rows.len() * self.shape().row_bytes() {
-            let found = format!("an end before row {}", rows.end);
+            let found = format!("the file's end before row {}", rows.end);
             return Err(Error::bad_file(
                 self.files.path(&self.name),
                 found,

@@ -1,4 +1,4 @@
-//! The checksums of a store's files, which prove years later that these are unchanged.
+//! The checksums of a store's files, to verify later that the files are unchanged.
 
 use super::files::Files;
 use super::layout::{CHECKSUMS, SPANS, point_of};
@@ -21,11 +21,11 @@ struct Line {
 pub enum Verdict {
     /// Unchanged.
     Whole,
-    /// Other bytes than those of the checksum.
+    /// Changed: the checksum differs.
     Changed,
-    /// Listed, but not there.
+    /// Listed, but missing.
     Missing,
-    /// There, but without a checksum.
+    /// Present, but without a checksum.
     Unlisted,
 }
 
@@ -51,7 +51,7 @@ impl Checksums {
         Ok(Checksums { lines })
     }
 
-    /// Computes the checksums of files, several at once, in place of earlier ones.
+    /// Computes the checksums of files, several at once, and replaces earlier ones.
     pub(super) fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
         let line = |(files, name): &(&Files, String)| {
             let bytes = files.size(name)?.unwrap_or(0);
@@ -85,7 +85,7 @@ impl Checksums {
         Ok(points)
     }
 
-    /// Refuses a file if `sha256`, as it was read, differs from its listed checksum.
+    /// Refuses a file if `sha256`, computed from the bytes that were read, differs from the listed checksum.
     pub(super) fn check(&self, files: &Files, name: &str, sha256: &str) -> Result<()> {
         match self.lines.iter().find(|line| line.file == name) {
             Some(line) if line.sha256 == sha256 => Ok(()),

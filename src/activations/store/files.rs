@@ -1,4 +1,4 @@
-//! The files of a store, in a folder or in an object store: the one way to them.
+//! Access to the files of a store, in a folder or in an object store; nothing else opens them.
 //!
 //! Unfinished files are staged in a folder on a disk, as their rows come in any order; a finished
 //! file is moved to its place.
@@ -110,7 +110,8 @@ impl Files {
         }
     }
 
-    /// Reads a range of a file's bytes, which begins before its end; fewer bytes where it ends earlier.
+    /// Reads a range of a file's bytes. The range must begin before the file's end; if it ends after, fewer bytes are
+    /// returned.
     pub(super) fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         if let Some(objects) = &self.objects {
             return objects.load_part(name, range);
@@ -211,7 +212,7 @@ pub(super) fn disk_full(path: &Path, needed: u64) -> Error {
         path: path.to_path_buf(),
         needed: needed.to_string(),
         free: free.map_or("an unknown number".into(), |free| free.to_string()),
-        advice: "make room, or name a lab on another disk with --lab; finished groups are kept, and the same \
+        advice: "make room, or name a lab on another disk with --lab; finished batches are kept, and the same \
                  command resumes there",
     }
 }

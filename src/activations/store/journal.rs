@@ -1,4 +1,4 @@
-//! The journal of an unfinished store: a line for each part that is on the disk.
+//! The journal of an unfinished store: one line per part that is on the disk.
 
 use super::files::{sync_folder, write_error};
 use crate::artefact;
@@ -16,7 +16,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal; an incomplete last line is dropped, and its part is done again.
+    /// Opens the journal; an incomplete last line is dropped, and its part is computed again.
     pub(super) fn open(path: &Path) -> Result<Journal> {
         let text = match std::fs::read(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
@@ -50,7 +50,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes parts, so that they are done again.
+    /// Removes parts, so that they are computed again.
     pub(super) fn remove(&mut self, parts: &[usize]) -> Result<()> {
         if parts.is_empty() {
             return Ok(());

@@ -2,11 +2,11 @@
 
 use crate::hook_point::HookPoint;
 
-/// The file with the inputs and the run that made the others.
+/// The card: the inputs and the run that made the other files.
 pub(super) const CARD: &str = "card.json";
 /// The file with each entity's tokens.
 pub(super) const SPANS: &str = "spans.csv";
-/// The file with the checksums of the others.
+/// The file with the checksums of the arrays and the spans.
 pub(super) const CHECKSUMS: &str = "checksums.csv";
 /// The folder of the shards that are to be merged.
 pub(super) const SHARDS: &str = ".shards";
@@ -23,7 +23,7 @@ pub(super) fn file_name(point: HookPoint) -> String {
     format!("{point}{ENDING}")
 }
 
-/// The hook point of a file's name.
+/// The hook point of a file's name; `None` for other files.
 pub(super) fn point_of(name: &str) -> Option<HookPoint> {
     name.strip_suffix(ENDING)?.parse().ok()
 }

@@ -70,7 +70,7 @@ impl Drop for Lock {
     }
 }
 
-/// This process in words.
+/// Describes this process, for messages.
 fn owner() -> String {
     let host = sysinfo::System::host_name().unwrap_or_else(|| "an unnamed machine".into());
     format!("process {} on {host}, since {}", std::process::id(), date_now())

@@ -1,4 +1,4 @@
-//! Merges shards to the very bytes that one run would have written, without the model.
+//! Merges shards into exactly the bytes that a single run would have written, without the model.
 
 use super::activation_store::ActivationStore;
 use super::array_file::{ArrayReader, Shape};
@@ -32,11 +32,11 @@ struct Part {
 }
 
 impl ActivationStore {
-    /// Merges the shards beside this store, which stay where they are.
+    /// Merges the store's shards into it; the shards' own folders stay.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if one is missing, not finished, or has changed; [`Error::CardMismatch`] if
-    /// they were made from different inputs; those of [`ActivationStore::extract`] about files.
+    /// [`Error::BadFile`] if one is missing, unfinished or changed; [`Error::CardMismatch`] if they were made
+    /// from different inputs; the file errors of [`ActivationStore::extract`].
     pub fn merge(&self, observer: &mut dyn Observer) -> Result<FillSummary> {
         let mut parts = self.parts()?;
         let points = same_points(&parts)?;
@@ -71,14 +71,14 @@ impl ActivationStore {
                 done: n_done as u64,
                 total: n_entities as u64,
                 unit: ProgressUnit::Count,
-                detail: &format!("({n_done} of {n_entities} entities)"),
+                detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
 
-    /// The shards beside this store: a complete set, made from the same inputs.
+    /// The store's shards: a complete set, made from the same inputs.
     fn parts(&self) -> Result<Vec<Part>> {
         let shards: Vec<Shard> = self.complete_set()?;
         let mut parts: Vec<Part> = Vec::new();
@@ -120,8 +120,8 @@ impl ActivationStore {
         let (found, expected) = match wanting.is_empty() {
             true => ("no shards".into(), "those that `mappa extract --shard 1/n` to `--shard n/n` leave"),
             false => (
-                format!("shards not there or not finished: {}", wanting.join("; ")),
-                "all of them; run each of these with `mappa extract --shard` and the same flags",
+                format!("missing or unfinished shards: {}", wanting.join("; ")),
+                "a complete set; run each of these shards with `mappa extract --shard` and the same flags",
             ),
         };
         Err(Error::bad_file(files.path(""), found, expected))
@@ -174,7 +174,7 @@ fn same_points(parts: &[Part]) -> Result<Vec<HookPoint>> {
                 false => (parts[0].store.place(), part.store.place()),
             };
             let expected = format!("the same hook points as in {}; extract it there too", with.display());
-            return Err(Error::bad_file(without, format!("no whole {}", file_name(*point)), expected));
+            return Err(Error::bad_file(without, format!("no complete {}", file_name(*point)), expected));
         }
     }
     Ok(points)

@@ -1,10 +1,10 @@
 //! The activation store: arrays, spans and card in a lab's folder or in an object store.
 //!
-//! - `activation_store`: the finished store, read
+//! - `activation_store`: reads a finished store
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both
 //! - `writer`: a store from passes; `merge`: a store from shards
-//! - `staging`, `journal`, `lock`: an unfinished store, of which no finished part is ever lost
+//! - `staging`, `journal`, `lock`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;
 mod array_file;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Bytes of a file that are in memory at once while it is read.
+/// Bytes of a file that are in memory at a time while it is read.
 pub(super) const BLOCK: usize = 1 << 23;
 
 /// Parts of a file that are uploaded at once.
@@ -46,7 +46,7 @@ impl ObjectFolder {
                             environment variables";
             Error::invalid("address of activations", format!("{address}: {found}"), expected)
         };
-        // Fails if the calling program has installed one already, which serves as well.
+        // Fails if the calling program has already installed a provider, which works equally well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -100,7 +100,8 @@ impl ObjectFolder {
         Ok(read.map_err(|e| self.failed("read", name, e))?.to_vec())
     }
 
-    /// Reads a range of an object's bytes, which begins before its end; fewer bytes where it ends earlier.
+    /// Reads a range of an object's bytes. The range must begin before the object's end; if it ends after, fewer
+    /// bytes are returned.
     pub(super) fn load_part(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         let key = self.folder.clone().join(name);
         let read = self.wait(self.store.get_range(&key, range));
@@ -128,7 +129,7 @@ impl ObjectFolder {
                 let read = file.by_ref().take(BLOCK as u64).read_to_end(&mut block);
                 let ready = writer.wait_for_capacity(AT_ONCE).await;
                 if let Err(error) = read.map_err(Error::io("read", from)).and(ready.map_err(failed)) {
-                    // Where this fails, the store drops the parts some day by its own rules.
+                    // If this fails, the object store deletes the uploaded parts later, by its own rules.
                     let _ = writer.abort().await;
                     return Err(error);
                 }

@@ -1,8 +1,8 @@
-//! The staging of an unfinished store: files of full length beside their journal, until all parts are there.
+//! The staging of an unfinished store: files of full length and a journal, until all parts are written.
 //!
 //! A part is a batch of entities, or a shard. Its rows are written to their places, the files are synced, and
 //! then the journal gets a line. Even if the program is killed, the parts in the journal are on the disk,
-//! and the next run does the others.
+//! and the next run computes the others.
 
 use super::array_file::{ArrayWriter, Shape};
 use super::checksums::Checksums;
@@ -26,10 +26,10 @@ const PARTS: &str = "parts";
 pub(super) struct Staging<'a> {
     files: &'a Files,
     folder: PathBuf,
-    /// `None` for a file that is already in its place, after a run that was killed at its end.
+    /// `None` for a file that an earlier run, killed at its end, has already moved to its place.
     arrays: BTreeMap<HookPoint, Option<ArrayWriter>>,
     journal: Journal,
-    /// The hashes of each part that is under way.
+    /// The hashes of each unfinished part.
     hashers: BTreeMap<usize, BTreeMap<HookPoint, Sha256>>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Staging<'a> {
             return Ok(staging);
         }
         Staging::create(files, &card, shapes).inspect_err(|_| {
-            // Nothing is recorded in it yet, and it may occupy the room of half the files.
+            // The folder has no rows yet, and may already occupy half of the disk space that is needed.
             let _ = std::fs::remove_dir_all(files.staging());
         })
     }
@@ -145,7 +145,7 @@ impl<'a> Staging<'a> {
         self.journal.lines().contains_key(&part)
     }
 
-    /// Writes rows of a part; several parts may be under way.
+    /// Writes rows of a part; calls for several parts may alternate.
     pub(super) fn put(
         &mut self,
         part: usize,
@@ -171,7 +171,7 @@ impl<'a> Staging<'a> {
         self.journal.append(part, &joined(hashers))
     }
 
-    /// Syncs all files, several at once, which takes a disk little longer than one.
+    /// Syncs all files, several at once: that takes a disk little longer than one file.
     fn sync(&self) -> Result<()> {
         const AT_ONCE: usize = 16;
         let arrays: Vec<&ArrayWriter> = self.arrays.values().flatten().collect();

@@ -1,4 +1,4 @@
-//! Fills a store: each batch's rows as they are computed, so that no finished batch is ever lost.
+//! Fills a store: writes each batch's rows as they are computed, so that a killed run keeps its finished batches.
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
@@ -13,26 +13,26 @@ use crate::hook_point::HookPoint;
 use crate::progress::Observer;
 use std::collections::BTreeMap;
 
-/// The parts that a run added to a store, and those of an earlier run.
+/// Summary of a run that filled a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FillSummary {
     /// Hook points recorded by this run.
     pub n_points: usize,
     /// Parts recorded by an earlier run: batches of entities, or shards.
     pub n_kept: usize,
-    /// Parts of an earlier run that had changed on the disk, and were done again.
+    /// Parts of an earlier run that had changed on the disk, and were computed again.
     pub n_damaged: usize,
     /// True if the file system kept other processes out.
     pub locked: bool,
 }
 
 impl ActivationStore {
-    /// Records the hook points that are missing, and resumes where an earlier run ended.
+    /// Records the missing hook points; resumes an interrupted run.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if the folder was made from other inputs; [`Error::InUse`] naming another process;
-    /// [`Error::DiskFull`]; [`Error::NonFinite`] naming hook point, entity and token, or a value that does
-    /// not fit the stored numbers; [`Error::Stopped`] if the observer requests it.
+    /// [`Error::DiskFull`]; [`Error::NonFinite`] naming hook point, entity and token, also for a value too
+    /// large for the stored number format; [`Error::Stopped`] if the observer requests it.
     pub fn extract(
         &self,
         prepared: &Prepared,
@@ -49,7 +49,7 @@ impl ActivationStore {
         let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
-        // Reading an earlier run's rows again may take a while: the progress is shown before.
+        // Reading an earlier run's rows again may take a while, so the progress is shown first.
         let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
         prepared.report(&kept, 0, observer);
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
@@ -101,7 +101,7 @@ impl ActivationStore {
         Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// A card that also has the records of earlier runs, which recorded other hook points of the same store.
+    /// The card with the records of earlier runs, which added other hook points to the store.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {

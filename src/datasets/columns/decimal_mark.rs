@@ -5,7 +5,7 @@ use crate::datasets::formats::Commas;
 use crate::datasets::values::number::{Evidence, Mark, read};
 use crate::error::Result;
 
-/// The common decimal mark of the numbers in some columns.
+/// The common decimal mark of the numbers in the given columns.
 ///
 /// `is_possible` is true for a plausible number, such as a latitude of at most 90 degrees.
 ///
@@ -33,7 +33,7 @@ pub(in crate::datasets) fn mark(
             ((comma, Mark::Comma), (point, Mark::Point))
         };
         let problem = format!(
-            "found `{}`, with {}, where row {} has `{}`, with {}; expected one of them in all rows",
+            "found `{}`, with {}, where row {} has `{}`, with {}; expected the same mark in all rows",
             found(later.0, later.1),
             later.1,
             earlier.0,
@@ -54,7 +54,7 @@ pub(in crate::datasets) fn mark(
         (false, true) => return Ok(Mark::Comma),
         _ => {}
     }
-    // The file's other columns of numbers have the same mark.
+    // The columns are ambiguous, so the other numeric columns of the file decide.
     let others = (0..sheet.headings.len()).filter(|place| !columns.contains(place));
     let votes = others.map(|place| Evidence::of(sheet.column(place))).filter(|one| !one.has_others);
     let votes: Vec<Mark> = votes.filter_map(|one| one.mark()).collect();
@@ -65,7 +65,7 @@ pub(in crate::datasets) fn mark(
     let cell = cell.map_or("", |(_, cell)| cell.trim());
     let values = [Mark::Point, Mark::Comma].map(|mark| read(cell, mark).unwrap_or_default());
     let problem = format!(
-        "found `{cell}`, which may be {} or {}; expected numbers without signs between thousands",
+        "found `{cell}`, which may be {} or {}; expected numbers without thousands separators",
         values[0], values[1]
     );
     Err(sheet.cells.bad_row(sheet.path, row, problem))

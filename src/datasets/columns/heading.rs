@@ -24,7 +24,7 @@ pub(in crate::datasets) enum ColumnRole {
     Test,
 }
 
-/// The roles of one word.
+/// The roles that are marked by one word.
 const WORDS: [(&str, ColumnRole); 6] = [
     ("name", ColumnRole::Name),
     ("latitude", ColumnRole::Latitude),

@@ -3,7 +3,7 @@
 //! - `heading`: a column's name, with its role in brackets; `known_headings`: names that imply a role
 //! - `sheet`: cells with their headings, and the errors about columns that are missing or ambiguous
 //! - `targets`: the columns of the target; `decimal_mark`: the decimal mark of its numbers
-//! - `roles`: all of them, and the entity of a row
+//! - `roles`: the columns of every role, and the entity of a row
 
 mod decimal_mark;
 mod heading;

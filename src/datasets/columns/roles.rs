@@ -59,7 +59,7 @@ impl Columns {
         let mut groups: Vec<usize> = (0..headings.len()).filter(is_group).collect();
         let named = GROUP_COLUMNS.iter().filter_map(|column| by_key(column));
         groups.extend(named.filter(|i| headings[*i].role.is_none()));
-        // A name column that a heading marks is used alone.
+        // A name column that its heading marks gets no creator in front.
         let creator = by_key("creator").filter(|_| headings[name].role.is_none());
         Ok(Columns {
             name,
@@ -76,7 +76,7 @@ impl Columns {
         self.target.kind()
     }
 
-    /// The first empty one of the columns that must not be empty: the name's, and the target's.
+    /// The first column of name and target whose cell is empty; neither may be empty.
     pub(crate) fn missing(&self, row: &[String]) -> Option<usize> {
         if row[self.name].trim().is_empty() {
             return Some(self.name);
@@ -126,14 +126,14 @@ impl Columns {
                 value if value.abs() <= LARGEST => Target::Quantity(value),
                 value => {
                     return Err(format!(
-                        "{name}: found {value:e}; expected at most {LARGEST:.1e} either way"
+                        "{name}: found {value:e}; expected a number from -{LARGEST:.1e} to {LARGEST:.1e}"
                     ));
                 }
             },
         })
     }
 
-    /// A row's cells, with the target in the form that every program reads: decimal points, no thousands separators,
+    /// A row's cells, with the target in the form that all programs can read: decimal points, no thousands separators,
     /// dates with `-`.
     pub(crate) fn plain(&self, cells: &[String]) -> Vec<String> {
         let mut plain = cells.to_vec();
@@ -177,7 +177,7 @@ fn flag(text: &str) -> Result<bool, String> {
 
 /// The default split: a fifth of the names, chosen by SHA-256.
 fn hashed_fifth(name: &str) -> bool {
-    // The digest read as one number, modulo 5; 16 is 1 modulo 5, so the digits may be summed.
+    // The digest as one hexadecimal number, modulo 5; as 16 is 1 modulo 5, the sum of the digits suffices.
     let sum: u32 = artefact::hash(name.as_bytes()).chars().filter_map(|c| c.to_digit(16)).sum();
     sum.is_multiple_of(5)
 }

@@ -33,7 +33,7 @@ impl Sheet<'_> {
         let left_out: Vec<String> = self.cells.left_out.iter().map(ToString::to_string).collect();
         let left_out = match left_out.is_empty() {
             true => String::new(),
-            false => format!(", and without texts {}", left_out.join(", ")),
+            false => format!("; columns without text values: {}", left_out.join(", ")),
         };
         let headings = headings.join(", ").replace(char::is_control, " ");
         let found = format!("{headings}{left_out}; {}", self.way_out());
@@ -48,7 +48,7 @@ impl Sheet<'_> {
         Error::bad_file(self.path, found, format!("one of them; {}", self.way_out()))
     }
 
-    /// A command that imports the file with its columns named, as far as they can be guessed from the cells.
+    /// Advice with an import command that names the columns, as far as they can be guessed from the cells.
     fn way_out(&self) -> String {
         let is_given =
             |role: fn(&ColumnRole) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
@@ -86,7 +86,7 @@ impl Sheet<'_> {
         if !is_given(is_target) && !is_place && !matches!(YEAR.find(self.headings), Ok(Some(_))) {
             command += &self.target_flags(name);
         }
-        format!("say which column is what, for example `{command}`")
+        format!("name the columns, for example with `{command}`")
     }
 
     /// The flags for a column that may be the target, other than the column of names.
@@ -99,7 +99,7 @@ impl Sheet<'_> {
         let time = others()
             .filter(|place| called.iter().any(|name| word(place).contains(name)))
             .find(|place| self.differs(*place, is_year));
-        // The number of a row is no target.
+        // A column of row numbers is not a target.
         let number = others()
             .filter(|place| !["id", "unnamed_0", "index"].contains(&word(place).as_str()))
             .find(|place| self.differs(*place, is_number));
@@ -124,14 +124,14 @@ impl Sheet<'_> {
         }) && cells().filter(|cell| names.insert(*cell)).count() * 2 > self.cells.rows.len()
     }
 
-    /// True if all non-empty cells of a column are of a kind, and not all equal.
+    /// True if all non-empty cells of a column satisfy `is_one`, and not all are equal.
     fn differs(&self, place: usize, is_one: impl Fn(&str) -> bool) -> bool {
         let cells = || self.column(place).map(|(_, cell)| cell);
         let first = cells().next().unwrap_or_default();
         cells().all(&is_one) && cells().any(|cell| cell != first)
     }
 
-    /// The advice to leave out incomplete rows, for a message about one.
+    /// The advice to leave out incomplete rows, for a message about such a row.
     pub(crate) fn skipping(&self) -> String {
         let file = quoted(&self.path.display().to_string());
         format!("`mappa datasets import {file} --skip-incomplete` leaves such rows out")

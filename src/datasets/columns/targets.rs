@@ -1,4 +1,4 @@
-//! The columns of a file's target, by their marks, else by their names.
+//! The columns of a file's target, by their marks, otherwise by their names.
 
 use super::heading::{ColumnRole, Heading};
 use super::known_headings::{LATITUDE, LONGITUDE, YEAR};
@@ -55,7 +55,7 @@ fn named(sheet: &Sheet) -> Result<TargetColumns> {
     let is_usual = |name: &str| sheet.headings.iter().any(|heading| heading.name == name);
     match (find(&LATITUDE, "latitude")?, find(&LONGITUDE, "longitude")?) {
         (Some(lat), Some(lon)) => return Ok(TargetColumns::Place { lat, lon }),
-        // Without the other, `lat` and `long` may mean anything.
+        // Alone, `lat` and `long` may mean anything; only the usual names are reported.
         (Some(_), None) if is_usual("latitude") => return Err(sheet.missing("longitude".into())),
         (None, Some(_)) if is_usual("longitude") => return Err(sheet.missing("latitude".into())),
         _ => {}
@@ -94,4 +94,4 @@ fn marked(path: &Path, headings: &[Heading]) -> Result<Option<TargetColumns>> {
 }
 
 const ONE_TARGET: &str =
-    "one target: [target], [year], or [latitude] with [longitude]; a dataset of its own for each";
+    "one target: [target], [year], or [latitude] with [longitude]; make a dataset for each further one";

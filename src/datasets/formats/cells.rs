@@ -14,7 +14,7 @@ pub(in crate::datasets) struct Cells {
     pub rows: Vec<Vec<String>>,
     /// The first line of each row in the file; empty for a format without lines.
     pub lines: Vec<usize>,
-    /// Columns whose values are no texts, such as lists.
+    /// Columns whose values have no text form, such as lists.
     pub left_out: Vec<LeftOut>,
     /// The meaning of a comma in a number, as far as the format implies it.
     pub commas: Commas,
@@ -48,16 +48,16 @@ pub(in crate::datasets) enum Commas {
 }
 
 impl Cells {
-    /// Refuses two columns of one name, and a table without rows.
+    /// Refuses two columns with the same name, and a table without rows.
     pub(crate) fn check(&self, path: &Path) -> Result<()> {
         check_names(path, &self.columns)?;
         if self.rows.is_empty() {
-            return Err(Error::bad_file(path, "no rows", "a header and one entity a row"));
+            return Err(Error::bad_file(path, "no rows", "a header and one entity per row"));
         }
         Ok(())
     }
 
-    /// Remarks on the file, such as the columns that are left out; a sentence each.
+    /// Remarks on the file, such as the columns that are left out; one sentence each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let columns: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
         let left_out = (!columns.is_empty()).then(|| format!("left out: columns {}", columns.join(", ")));
@@ -71,14 +71,16 @@ impl Cells {
     pub(crate) fn column(&self, path: &Path, name: &str) -> Result<usize> {
         self.columns.iter().position(|column| column == name).ok_or_else(|| {
             let column = match self.left_out.iter().find(|left| left.column == name) {
-                Some(left) => format!("{name}` with one value a row, but {}; no column `{name}", left.holds),
+                Some(left) => {
+                    format!("{name}` with one value per row, but {}; no column `{name}", left.holds)
+                }
                 None => name.into(),
             };
             Error::MissingColumn { path: path.to_path_buf(), column, found: self.columns.join(", ") }
         })
     }
 
-    /// An error about a row, counted from 1, with its line if it is not the usual one.
+    /// An error about a row, counted from 1, with its line if that does not follow from the row's number.
     pub(crate) fn bad_row(&self, path: &Path, row: u64, problem: impl ToString) -> Error {
         let place = usize::try_from(row).unwrap_or_default();
         let usual = place + usize::from(self.lines.first().is_none_or(|first| *first > 1));
@@ -91,7 +93,7 @@ impl Cells {
     }
 }
 
-/// Refuses two columns with one name, by their positions; several columns may be without a name.
+/// Refuses two columns with the same name, naming their positions; several columns may have no name.
 pub(super) fn check_names(path: &Path, columns: &[String]) -> Result<()> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (column, place) in columns.iter().zip(1..).filter(|(column, _)| !column.is_empty()) {

@@ -32,7 +32,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     Ok(Cells { commas, ..table(path, rows, sign)? })
 }
 
-/// Reads TSV: one row a line, tabs between cells, no quoting.
+/// Reads TSV: one row per line, tabs between cells, no quoting.
 pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let lines = text.split('\n').zip(1..).filter(|(line, _)| !line.is_empty());
@@ -42,8 +42,8 @@ pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     let n_quoted = cells.rows.iter().flatten().filter(is_quoted).count();
     if n_quoted > 0 {
         cells.note = Some(format!(
-            "{n_quoted} cells stand between quote signs, which belong to them in a TSV file; where they are quoting, \
-             call the file .csv"
+            "{n_quoted} cells are in quote signs, which belong to the text in a TSV file; if they are quoting, \
+            name the file .csv"
         ));
     }
     Ok(cells)
@@ -71,7 +71,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
         }
         if sign != b'\t' && quotes::swallows(&row, sign) {
             let problem =
-                format!("line {line}: a quoted cell that holds whole rows; is a quote sign too many?");
+                format!("line {line}: a quoted cell contains whole rows; check for an extra quote sign");
             return Err(bad_row(path, n, problem));
         }
         lines.push(line);
@@ -86,7 +86,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
         let mut kept = is_kept.iter();
         row.retain(|_| kept.next() == Some(&true));
     }
-    // pandas writes its index as a column without a name, and reads it under this one.
+    // pandas writes its index as a column without a name, and reads such a column under this name.
     for (place, column) in columns.iter_mut().enumerate().filter(|(_, column)| column.is_empty()) {
         *column = format!("Unnamed: {place}");
     }

@@ -34,7 +34,7 @@ impl Format {
         }
     }
 
-    /// Reads the cells of a text in this format; none for Parquet, which is no text.
+    /// Reads the cells of a text in this format; `None` for Parquet, which is not a text format.
     fn read(self, path: &Path, text: &str) -> Option<Result<Cells>> {
         Some(match self {
             Format::Csv => delimited::csv(path, text),
@@ -46,10 +46,11 @@ impl Format {
     }
 }
 
-/// Reads a file, and its SHA-256. The ending of `path` decides on the format, and `path` names the file in errors.
+/// Reads a file's cells and its SHA-256. The ending of `path` determines the format; `path` names the file in errors.
 ///
 /// # Errors
-/// [`Error::Invalid`] for another ending; [`Error::BadFile`] for two columns of one name or no rows; [`Error::BadRow`].
+/// [`Error::Invalid`] for another ending; [`Error::BadFile`] for two columns with the same name or for no rows;
+/// [`Error::BadRow`] naming the row.
 pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
     match Format::of(path) {
         Some(Format::Parquet) => {
@@ -62,13 +63,13 @@ pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, Stri
     }
 }
 
-/// Reads the bytes of a text file in a format, and their SHA-256.
+/// Reads the cells from the bytes of a text file, and their SHA-256.
 ///
 /// # Errors
 /// As [`load`].
 pub(in crate::datasets) fn parse(path: &Path, format: Format, bytes: &[u8]) -> Result<(Cells, String)> {
     let cells = format.read(path, artefact::text_of(path, bytes)?);
-    let cells = cells.unwrap_or_else(|| Err(Error::bad_file(path, "no text", "a text file")))?;
+    let cells = cells.unwrap_or_else(|| Err(Error::bad_file(path, "a binary format", "a text file")))?;
     cells.check(path)?;
     Ok((cells, artefact::hash(bytes)))
 }

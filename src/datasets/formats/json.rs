@@ -1,4 +1,4 @@
-//! JSON objects, one a line or all in one array; their fields are the columns.
+//! JSON objects, one per line or all in one array; their fields are the columns.
 
 use super::cells::{Cells, LeftOut, bad_row};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-/// Reads a file with one object a line; blank lines are no rows, and a missing field is an empty cell.
+/// Reads a file with one object per line; blank lines are skipped, and a missing field is an empty cell.
 pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let written = text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
@@ -47,7 +47,7 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
     for ((line, n), row) in written.zip(1u64..) {
         let problem = |e: serde_json::Error| {
             let place = if n as u64 == row { String::new() } else { format!("line {n}: ") };
-            bad_row(path, row, format!("{place}{}; expected a JSON object a line", without_line(&e)))
+            bad_row(path, row, format!("{place}{}; expected one JSON object per line", without_line(&e)))
         };
         objects.push(serde_json::from_str(line).map_err(problem)?);
         lines.push(n);
@@ -55,22 +55,22 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
     Ok(Cells { lines, ..table(&objects) })
 }
 
-/// Reads a file with an array of objects, or with one object a line.
+/// Reads a file with an array of objects, or with one object per line.
 pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
     let expected =
-        "an array of objects, `[{\"name\": …, …}, …]` (pandas: orient=\"records\"), or an object a line";
+        "an array of objects, `[{\"name\": …, …}, …]` (pandas: orient=\"records\"), or one object per line";
     match text.trim_start().chars().next() {
         Some('[') => {
             let objects: Vec<Object> =
                 serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
             Ok(table(&objects))
         }
-        // pandas' default form and GeoJSON are one object, whose fields are no columns.
+        // The default format of pandas and GeoJSON are one object, whose fields are not columns.
         Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
             Err(Error::bad_file(path, "one JSON object", expected))
         }
         Some('{') => lines(path, text),
-        _ => Err(Error::bad_file(path, "no array and no object", expected)),
+        _ => Err(Error::bad_file(path, "neither an array nor an object", expected)),
     }
 }
 

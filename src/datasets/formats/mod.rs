@@ -1,10 +1,10 @@
-//! Files of tables as cells: CSV, TSV, JSON and Parquet.
+//! Readers of table files (CSV, TSV, JSON and Parquet), which give cells as texts.
 //!
 //! - `cells`: columns, rows and lines, for any format: [`Cells`]
 //! - `format`: the format by the ending of a file's name, and its reader
 //! - `delimited`: CSV and TSV; `separator` finds the sign between cells, `quotes` refuses unpaired quote signs
-//! - `json`: one object a line, or an array of objects
-//! - `parquet`: column by column
+//! - `json`: one object per line, or an array of objects
+//! - `parquet`: Parquet files, column by column
 
 mod cells;
 mod delimited;

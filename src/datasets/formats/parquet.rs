@@ -10,10 +10,10 @@ use parquet::schema::types::{Type, TypePtr};
 use std::fs::File;
 use std::path::Path;
 
-const READABLE: &str = "a whole Parquet file, its pages plain or compressed with snappy or zstd";
+const READABLE: &str = "a complete Parquet file, uncompressed or compressed with snappy or zstd";
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
-/// Reads the columns with one value a row that has a text form; any other column is left out.
+/// Reads the columns that have one value per row, with a text form; other columns are left out.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
     let file = File::open(file).map_err(Error::io("open", file))?;
@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
         }
     }
     match &cells.left_out[..] {
-        // If no column can be read, the file is at fault.
+        // If no column can be read, the file itself must be bad.
         [first, ..] if cells.columns.is_empty() => {
             Err(Error::bad_file(path, format!("no column that can be read; {first}"), READABLE))
         }
@@ -85,7 +85,7 @@ fn text(value: &Field, column: &TypePtr) -> Result<String, String> {
         Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
             return Err("lists or records".into());
         }
-        // The crate leaves a point at the end of a decimal without fraction.
+        // The crate prints a decimal without a fraction with a point at its end.
         Field::Decimal(_) => value.to_string().trim_end_matches('.').to_string(),
         other => other.to_string(),
     })

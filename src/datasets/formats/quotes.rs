@@ -1,10 +1,10 @@
-//! Unpaired quote signs in CSV, with which a lenient reader would swallow rows.
+//! Checks for unpaired quote signs in CSV, with which a lenient reader would merge rows into one cell.
 
 use crate::error::{Error, Result};
 use std::path::Path;
 
-const EXPECTED: &str = "cells between quote signs only where both are there, and \"\" for a quote sign within one; \
-                        a file without quoting may be called .tsv, with tabs between cells";
+const EXPECTED: &str = "cells with quote signs at both ends or at none, and \"\" for a quote sign within a quoted cell; \
+                        a file without quoting may have tabs between cells and the ending .tsv";
 
 /// Refuses a quoted cell that never ends, and text after a cell's closing quote sign; `first_line` is the number of
 /// the text's first line.
@@ -29,7 +29,7 @@ pub(super) fn check(path: &Path, text: &str, separator: u8, first_line: usize) -
         let is_end = |next: &char| next.is_ascii() && (*next as u8 == separator || "\r\n".contains(*next));
         if let Some(next) = text[at..].chars().next().filter(|next| !is_end(next)) {
             let begin = if began == line { String::new() } else { format!(", which begins in line {began}") };
-            let found = format!("`{next}` behind the closing quote sign of a cell{begin}, in line {line}");
+            let found = format!("`{next}` after the closing quote sign of a cell{begin}, in line {line}");
             return Err(bad(path, found));
         }
     }
@@ -58,8 +58,8 @@ pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// True if a row has a quoted cell that swallowed the rows between two stray quote signs: its first line has the same
-/// kinds of cells as the row.
+/// True if a row has a quoted cell that contains the rows between two stray quote signs: the cell's first line has the
+/// same kinds of cells as the row.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     row.iter().enumerate().any(|(place, cell)| {

@@ -36,13 +36,13 @@ pub(super) fn find(path: &Path, text: &str) -> Result<u8> {
         _ => {
             let signs = best.iter().map(|sign| format!("`{}`", char::from(*sign).escape_debug()));
             let found =
-                format!("{} which may each stand between the cells", signs.collect::<Vec<_>>().join(" and "));
-            Err(Error::bad_file(path, found, "a first line such as `sep=;` that says which"))
+                format!("{}, which may each separate the cells", signs.collect::<Vec<_>>().join(" and "));
+            Err(Error::bad_file(path, found, "a first line such as `sep=;` that names the separator"))
         }
     }
 }
 
-/// The number of cells of each of the first rows, if all have as many and more than one.
+/// The number of cells in each of the first rows, if it is the same for all and above one.
 fn cells(text: &str, sign: u8) -> Option<usize> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(sign)
@@ -63,6 +63,6 @@ fn cells(text: &str, sign: u8) -> Option<usize> {
 fn most_in_header(text: &str) -> u8 {
     let header = text.split(['\r', '\n']).find(|line| !line.is_empty()).unwrap_or_default();
     let count = |sign: u8| header.bytes().filter(|byte| *byte == sign).count();
-    // `max_by_key` takes the last of equals, so that the usual sign comes last.
+    // `max_by_key` takes the last of equal maxima, so the usual sign must come last.
     SIGNS.into_iter().rev().max_by_key(|sign| count(*sign)).unwrap_or(b',')
 }

@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 /// An imported file, checked and ready to be written into a lab.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// The dataset as any command will load it.
+    /// The dataset as later commands will load it.
     pub dataset: Dataset,
     /// Rows without a name or a target, which were left out.
     pub n_left_out: usize,
     /// Rows whose name is in an earlier row.
     pub n_repeated: usize,
-    /// Columns that were left out, since their values are no texts.
+    /// Columns that were left out, since their values have no text form.
     pub columns_left_out: Vec<String>,
-    /// Remarks on the file, a sentence each.
+    /// Remarks on the file, one sentence each.
     pub notes: Vec<String>,
     csv: Vec<u8>,
     card: Card,
@@ -44,7 +44,7 @@ impl ImportPlan {
         self.read_as(path, path)
     }
 
-    /// Reads a file under another name, which decides on its format and appears in errors.
+    /// Reads `file` under the name `path`, which determines the format and appears in errors.
     pub(super) fn read_as(&self, path: &Path, file: &Path) -> Result<Imported> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if self.name.is_empty() || self.name.starts_with('-') || !self.name.chars().all(plain) {
@@ -86,7 +86,7 @@ fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Hea
     let csv = writer.into_inner().map_err(|e| fault(&e))?;
     if n_left_out == cells.rows.len() {
         let found = format!("{n_left_out} rows, none with a name and a target");
-        return Err(Error::bad_file(path, found, "at least one"));
+        return Err(Error::bad_file(path, found, "at least one complete row"));
     }
     let dataset = parse(Path::new(&format!("{}.csv", plan.name)), &csv)?;
     check_targets(path, &dataset)?;
@@ -147,32 +147,36 @@ impl Imported {
         self
     }
 
-    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is there; returns the file, and
-    /// true if it was written now.
+    /// Writes `datasets/NAME.csv` and its card into a lab, unless the same import is already there; returns the file,
+    /// and true if this call wrote it.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if another file was imported under that name, [`Error::BadFile`] if there is a dataset
-    /// that was not imported or was changed later: nothing is overwritten.
+    /// [`Error::CardMismatch`] if another file was imported under that name; [`Error::BadFile`] if there is a dataset
+    /// that was not imported or was changed later. Neither is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
         let (file, card) = self.places(lab);
-        let way_out = "--replace writes over it, --name gives this one another name";
+        let way_out = "--replace overwrites it, --name gives the new dataset another name";
         let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
             if is_done && lies_there == self.dataset.sha256 {
                 return Ok((file, false));
             }
-            let found = if is_done { "a dataset changed since" } else { "a dataset that was not imported" };
+            let found = if is_done {
+                "a dataset that was changed after its import"
+            } else {
+                "a dataset that was not imported"
+            };
             return Err(Error::bad_file(
                 file,
                 found,
-                "nothing; --replace writes over it, --name gives this one another name",
+                "no file here; --replace overwrites it, --name gives the new dataset another name",
             ));
         }
         self.replace(lab)
     }
 
-    /// Writes both files over existing ones; as [`Imported::save`].
+    /// Writes both files as [`Imported::save`] does, but overwrites existing ones.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.

@@ -37,7 +37,7 @@ impl PaperFile {
         format!("{}/{}.csv", address.trim_end_matches('/'), self.name)
     }
 
-    /// True if the dataset made of this file is in a lab, unchanged.
+    /// True if a lab has the dataset that was imported from this file, unchanged.
     ///
     /// # Errors
     /// [`crate::Error::BadFile`] for a damaged card, [`crate::Error::Io`] naming the file.

@@ -48,9 +48,9 @@ pub struct ImportPlan {
     pub entity: Option<String>,
     /// The target.
     pub target: TargetChoice,
-    /// Columns that group entities, the first for the centroid baseline; others are found by their names.
+    /// Columns that group entities; the centroid baseline uses the first. Further ones are found by their names.
     pub groups: Vec<String>,
-    /// The column that marks the test split; by default `is_test`, else a fifth is chosen by name.
+    /// The column that marks the test split; by default `is_test`, otherwise a fifth is chosen by name.
     pub test: Option<String>,
     /// The treatment of incomplete rows.
     pub incomplete: IncompleteRows,

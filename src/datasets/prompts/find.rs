@@ -1,4 +1,4 @@
-//! Prompts from a user's words: a template, or the paper's name for one; and their texts for a dataset.
+//! Prompts from a template or from the paper's name for a prompt; their texts for a dataset.
 
 use super::paper;
 use super::prompt::Prompt;
@@ -10,8 +10,8 @@ use crate::error::Result;
 impl Prompt {
     /// A prompt from a template such as `Where is {}?` or `{creator}'s {title}`.
     ///
-    /// `{}` or `{name}` is the entity with its words, which for a dataset with creators are "creator's title"; any
-    /// other column is `{COLUMN}`; `{{` and `}}` are braces. A template without the entity gets it at its end.
+    /// `{}` or `{name}` is the entity (in a dataset with creators "creator's title"), and `{COLUMN}` is any other
+    /// column; `{{` and `}}` are braces. A template without the entity gets it at its end.
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] for an unpaired brace, or a second `{}`.
@@ -26,13 +26,13 @@ impl Prompt {
     /// A prompt by the paper's name for it, or from a template.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] as [`Prompt::new`], or listing the dataset's prompts if the paper has one of that
-    /// name for other datasets only.
+    /// [`crate::Error::Invalid`] as [`Prompt::new`]; or, listing the dataset's prompts, if the paper has a prompt of
+    /// that name only for other datasets.
     pub fn find(text: &str, dataset: &Dataset) -> Result<Prompt> {
         paper::find(text, dataset)?.map_or_else(|| Prompt::new(text), Ok)
     }
 
-    /// The name, in folders, of the prompt that [`Prompt::find`] makes of a text, for any dataset.
+    /// The folder name of the prompt that [`Prompt::find`] makes from a text; it is the same for all datasets.
     ///
     /// # Errors
     /// As [`Prompt::new`].

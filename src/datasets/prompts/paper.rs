@@ -16,7 +16,7 @@ pub struct PaperPrompt {
     pub name: &'static str,
     /// The text before the entity.
     pub question: &'static str,
-    /// The datasets of the prompt; empty if it serves every dataset.
+    /// The datasets of the prompt; empty if it suits every dataset.
     pub datasets: &'static [&'static str],
     /// Its other effects, in words.
     pub about: &'static str,
@@ -38,7 +38,7 @@ const fn capitals(prompt: PaperPrompt) -> PaperPrompt {
 
 const fn stopped(prompt: PaperPrompt) -> PaperPrompt {
     PaperPrompt {
-        about: "a full stop after the name, and the place that is read",
+        about: "a full stop after the name; activations are recorded at it",
         stop: Stop::With,
         ..prompt
     }
@@ -54,7 +54,10 @@ const PUBLISHED: &str = "Publication date of: ";
 const PROMPTS: [PaperPrompt; 13] = [
     PaperPrompt { about: "the name alone", ..asking("empty", "", &[]) },
     capitals(asking("empty_all_caps", "", &[])),
-    PaperPrompt { about: "ten random tokens before it, others for each row", ..asking("random", "", &[]) },
+    PaperPrompt {
+        about: "ten random tokens before the name, different for each row",
+        ..asking("random", "", &[])
+    },
     asking("coords", "What are the lat/lon coordinates of ", &["world_place", "us_place"]),
     asking("where_us", "Where in the United States is ", &["us_place"]),
     asking("where_is", "Where is ", &["nyc_place"]),
@@ -86,16 +89,16 @@ fn parse(text: &str) -> Option<(&'static PaperPrompt, u64)> {
     PROMPTS.iter().find(|prompt| prompt.name == name).map(|prompt| (prompt, seed))
 }
 
-/// The name, in folders, of the prompt that a text names, if it names one.
+/// The folder name of the paper's prompt that a text names; `None` if it names none.
 pub(super) fn name(text: &str) -> Option<String> {
     let (prompt, seed) = parse(text)?;
     Some(if seed == 0 { prompt.name.into() } else { format!("{}-seed{seed}", prompt.name) })
 }
 
-/// The prompt that a text names, if it names one.
+/// The paper's prompt that a text names; `None` if it names none.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is for other datasets, listing those for this one.
+/// [`Error::Invalid`] if that prompt is for other datasets; it lists the prompts for this dataset.
 pub(super) fn find(text: &str, dataset: &Dataset) -> Result<Option<Prompt>> {
     let (Some((prompt, seed)), Some(name)) = (parse(text), name(text)) else { return Ok(None) };
     if !prompt.serves(dataset) {
@@ -111,8 +114,8 @@ pub(super) fn find(text: &str, dataset: &Dataset) -> Result<Option<Prompt>> {
 }
 
 impl PaperPrompt {
-    /// True if the prompt serves a dataset: one of the paper's for this prompt, or the user's own with the same kind
-    /// of target.
+    /// True if the prompt suits a dataset: one of the paper's datasets for this prompt, or a user's own dataset with
+    /// the same kind of target.
     fn serves(&self, dataset: &Dataset) -> bool {
         let is_own = !BUNDLED.contains(&dataset.name.as_str());
         self.datasets.is_empty()

@@ -5,7 +5,7 @@ use super::wording::{Letters, Names, Stop, Wording, check};
 use crate::datasets::Dataset;
 use crate::error::Result;
 
-/// Random tokens before a text, other ones for each row.
+/// Random tokens before a text, different for each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomTokens {
     /// Their number.
@@ -14,7 +14,7 @@ pub struct RandomTokens {
     pub seed: u64,
 }
 
-/// A prompt, which makes a text of an entity.
+/// A prompt: turns an entity into a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Its name in folders and result rows.
@@ -49,7 +49,7 @@ impl Prompt {
         Prompt { name: name.into(), ..self }
     }
 
-    /// The template alone, in its written form.
+    /// The template in its written form, without the other settings.
     pub fn written(&self) -> String {
         self.template.written()
     }

@@ -1,4 +1,4 @@
-//! A text with places for an entity's name and for other columns of its dataset.
+//! Templates: texts with placeholders for an entity's name and for other columns of its dataset.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ impl Template {
     /// Reads a template; `{{` and `}}` are braces, and a template without the entity gets it at its end.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an unpaired brace, or a second place for the entity.
+    /// [`Error::Invalid`] for an unpaired brace, or a second placeholder for the entity.
     pub(super) fn parse(text: &str) -> Result<Template> {
         let wrong = |expected: &str| Error::invalid("prompt", format!("`{text}`"), expected);
         let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
@@ -87,8 +87,8 @@ impl Template {
         self.pieces.iter().map(write).collect()
     }
 
-    /// A name for folders and result rows, unique to the template: its words, and a few digits of its hash if the
-    /// words are ambiguous (capitals, punctuation, text after the entity).
+    /// A name for folders and result rows, unique to the template: its words, and some digits of its hash if other
+    /// templates have the same words (capitals, punctuation, text after the entity).
     pub(super) fn name(&self, is_taken: impl Fn(&str) -> bool) -> String {
         if self.pieces == [Piece::Entity] {
             return "empty".into();

@@ -1,4 +1,4 @@
-//! The texts of a prompt for a dataset's entities, with the place of the entity in each.
+//! The texts of a prompt for a dataset's entities, with the byte range of the entity in each.
 
 use super::prompt::Prompt;
 use super::template::Piece;
@@ -6,7 +6,7 @@ use super::wording::Phrase;
 use crate::datasets::{Dataset, Entity};
 use crate::error::{Error, Result};
 
-/// A text, and the place of the entity in it.
+/// A text, and the byte range of the entity in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptedEntity {
     /// The whole text.
@@ -55,7 +55,7 @@ impl<'a> PromptTexts<'a> {
     /// The text for one entity; white space around the name does not belong to the entity.
     ///
     /// # Errors
-    /// The missing value of the entity's row, as a sentence.
+    /// A sentence that names the missing value in the entity's row.
     pub fn of(&self, entity: &Entity) -> Result<PromptedEntity, String> {
         let (mut text, mut start, mut end) = (String::new(), 0, 0);
         for part in &self.parts {
@@ -85,7 +85,7 @@ impl<'a> PromptTexts<'a> {
         Ok(PromptedEntity { text, start, end })
     }
 
-    /// The entity's words: "Stephen King's " and "It" for an entity with a creator, else its name alone.
+    /// The entity's words: "Stephen King's " and "It" for an entity with a creator, otherwise only its name.
     fn phrase(&self, entity: &Entity) -> Phrase {
         let table = &self.dataset.table;
         let column = table.column(&self.dataset.name_column);

@@ -13,7 +13,7 @@ pub enum Names {
     /// As in the dataset.
     #[default]
     AsWritten,
-    /// As in the paper's code, which has six datasets.
+    /// As in the paper's code; only for its six datasets.
     Paper,
 }
 
@@ -153,7 +153,7 @@ impl Wording {
     }
 }
 
-/// "X (Y)" as "Y's X", else "A, B" as "B's A".
+/// Rewrites "X (Y)" as "Y's X", otherwise "A, B" as "B's A".
 fn possessive(name: &str) -> String {
     let (outside, inside) = parentheses(name);
     if let Some(owner) = inside.first().filter(|owner| !owner.is_empty()) {
@@ -181,7 +181,7 @@ fn parentheses(name: &str) -> (String, Vec<&str>) {
     (words.join(" "), inside)
 }
 
-/// Capitals in title case, small words in lower case, abbreviations unchanged.
+/// Converts a name in capitals to title case; small words become lower case, abbreviations stay.
 fn title_case(name: &str) -> String {
     let word = |word: &str| {
         if SMALL.contains(&word) {

@@ -5,7 +5,7 @@ use crate::artefact::{days_in_month, days_in_year};
 /// The decimal year of an ISO date: `2001-07-02` is about 2001.5. The time of day, if any, is ignored.
 ///
 /// # Errors
-/// The text's fault, as a sentence.
+/// A sentence with the text and the expected form.
 ///
 /// # Examples
 /// ```
@@ -33,7 +33,7 @@ pub fn date_to_year(text: &str) -> Result<f64, String> {
     Ok(f64::from(year) + f64::from(before) / f64::from(days_in_year(i64::from(year))))
 }
 
-/// The ISO date of a compact date such as `19690720`, of the years 1000 to 2999; none for any other number.
+/// The ISO date of a compact date such as `19690720`, of the years 1000 to 2999; `None` for any other number.
 pub(in crate::datasets) fn compact_to_iso(text: &str) -> Option<String> {
     let text = text.trim();
     // Other programs write a column of integers with missing values as floats.

@@ -1,4 +1,4 @@
-//! The values of cells.
+//! Parsing of the values in cells.
 //!
 //! - `number`: numbers with decimal points or commas
 //! - `year`: years and dates as decimal years; `date`: calendar dates

@@ -1,4 +1,4 @@
-//! Numbers as people write them, with decimal points or commas and thousands separators; the decimal mark of a column.
+//! Parsing of numbers with decimal points or commas and thousands separators; the decimal mark of a column.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The number in a text, given the decimal mark; none if it is no finite number.
+/// The number in a text, given the decimal mark; `None` if the text is not a finite number.
 ///
 /// Thousands may be separated by the other mark, by spaces or by apostrophes, in groups of three; the first group has
 /// no leading zero.
@@ -76,12 +76,12 @@ pub(in crate::datasets) struct Evidence {
     pub either: Option<u64>,
     /// A row of that kind with a comma.
     pub either_with_comma: Option<u64>,
-    /// True if some cell is no number with either mark.
+    /// True if at least one cell is not a number with either mark.
     pub has_others: bool,
 }
 
 impl Evidence {
-    /// The evidence in some cells, each with its row; blank cells are ignored.
+    /// The evidence in cells, each given with its row; blank cells are ignored.
     pub(crate) fn of<'a>(cells: impl Iterator<Item = (u64, &'a str)>) -> Evidence {
         let mut evidence = Evidence::default();
         for (row, cell) in cells {

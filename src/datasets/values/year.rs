@@ -4,10 +4,10 @@ use super::date::{compact_to_iso, date_to_year};
 use super::number::{self, Mark};
 use std::ops::RangeInclusive;
 
-/// The years that are accepted; a number outside is something else, such as a compact date.
+/// The accepted years; a number outside is probably something else, such as a compact date.
 const YEARS: RangeInclusive<f64> = -1_000_000.0..=9_999.0;
 
-/// The decimal year in a cell, or the cell's fault as a sentence.
+/// The decimal year in a cell; the error is a sentence about the cell.
 pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     let text = text.trim();
     if let Some(iso) = compact_to_iso(text) {
@@ -31,8 +31,8 @@ pub(in crate::datasets) fn year(text: &str, mark: Mark) -> Result<f64, String> {
     }
 }
 
-/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row and
-/// its fault.
+/// Refuses a column that mixes compact dates and plain years, since its numbers may be either; the error is a row's
+/// number and a sentence about it.
 pub(in crate::datasets) fn check<'a>(
     cells: impl Iterator<Item = (u64, &'a str)>,
     mark: Mark,

@@ -10,7 +10,7 @@ use std::path::Path;
 /// The arrays of the file.
 const NAMES: [&str; 5] = ["W_dec", "W_enc", "b_dec", "b_enc", "threshold"];
 
-/// Reads a file, which names neither its hook point nor its model.
+/// Reads a file; the file names neither its hook point nor its model.
 ///
 /// # Source
 /// Lieberum et al. 2024, "Gemma Scope": `relu(x · W_enc + b_enc)` where it is above the threshold; `b_dec` is not

@@ -44,18 +44,18 @@ impl Dictionary {
     }
 }
 
-/// The hook point that the file names, or the user.
+/// The hook point named by the file, or else by the user.
 fn place(path: &Path, named: Option<&str>, given: Option<HookPoint>) -> Result<HookPoint> {
     match (named, given) {
-        (Some(name), None) => name.parse().map_err(|e| Error::bad_file(path, e, "a hook point of the list")),
+        (Some(name), None) => name.parse().map_err(|e| Error::bad_file(path, e, "the name of a hook point")),
         (Some(name), Some(point)) if name == point.to_string() => Ok(point),
         (Some(name), Some(point)) => {
             let found = format!("a dictionary of {name}");
-            Err(Error::bad_file(path, found, format!("one of {point}, as asked for")))
+            Err(Error::bad_file(path, found, format!("one of {point}, the requested hook point")))
         }
         (None, Some(point)) => Ok(point),
         (None, None) => {
-            let expected = "--hook-point with the place where its rows are read: blocks.12.hook_resid_post";
+            let expected = "--hook-point with the hook point of its rows, such as blocks.12.hook_resid_post";
             Err(Error::invalid(format!("hook point of {}", path.display()), "none", expected))
         }
     }
@@ -78,7 +78,7 @@ impl Tensors<'_> {
             Some(found) => Err(Error::NonFinite {
                 place: format!("{}: tensor `{name}`", self.path.display()),
                 found: f64::from(*found),
-                advice: "get the file again".into(),
+                advice: "download the file again".into(),
             }),
         }
     }
@@ -95,7 +95,7 @@ impl Tensors<'_> {
         }
     }
 
-    /// A matrix of `n` rows and `m` columns, where these are known.
+    /// A matrix of `n` rows and `m` columns; `None` allows any number.
     fn matrix(&self, name: &str, n: Option<usize>, m: Option<usize>) -> Result<Array2<f32>> {
         let (values, shape) = self.values(name)?;
         let words = |n: Option<usize>| n.map_or("any".to_string(), |n| n.to_string());

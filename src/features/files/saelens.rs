@@ -17,7 +17,7 @@ const WEIGHTS: &str = "sae_weights.safetensors";
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 
-/// Fields of the config that change the numbers, and the values that are supported.
+/// Config fields that change the numbers, with their supported values.
 const HONOURED: [(&str, &[&str], &str); 7] = [
     ("architecture", &["standard", "topk", "jumprelu"], "standard, topk or jumprelu"),
     ("activation_fn", &["relu", "topk"], "relu or topk"),
@@ -27,7 +27,7 @@ const HONOURED: [(&str, &[&str], &str); 7] = [
     ("hook_head_index", &["null"], "all heads together"),
     ("center_writing_weights", &["false"], "false: the stream that passes here is not centred"),
 ];
-/// The names of some fields in earlier versions.
+/// Fields that had another name in earlier versions.
 const EARLIER: [(&str, &str); 3] = [
     ("hook_name", "hook_point"),
     ("activation_fn", "activation_fn_str"),
@@ -40,14 +40,14 @@ pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dicti
     let path = folder.join(WEIGHTS);
     let bytes = artefact::load_bytes(&path)?;
     let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|e| Error::bad_file(&path, e, "weights as SAELens saves them; get the file again"))?;
+        .map_err(|e| Error::bad_file(&path, e, "weights as SAELens saves them; download the file again"))?;
     drop(bytes);
     drop_unit_scales(&mut tensors)?;
     let kind = config.kind()?;
     let known =
         ["W_enc", "b_enc", "W_dec", "b_dec"].into_iter().chain(kind.needs_threshold().then_some("threshold"));
     if let Some(other) = tensors.keys().find(|name| !known.clone().any(|known| known == *name)) {
-        let expected = format!("{} alone", known.collect::<Vec<_>>().join(", "));
+        let expected = format!("only {}", known.collect::<Vec<_>>().join(", "));
         return Err(Error::bad_file(&path, format!("a tensor `{other}`"), expected));
     }
     let get = |name: &str| Ok(tensors.get(name).cloned());
@@ -75,7 +75,7 @@ pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dicti
     })
 }
 
-/// Drops the scales of earlier versions where all are 1, as they change nothing.
+/// Drops the scales of earlier versions if all of them are 1, as they change nothing.
 fn drop_unit_scales(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     if let Some(scales) = tensors.get("scaling_factor")
         && scales
@@ -90,8 +90,7 @@ fn drop_unit_scales(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     Ok(())
 }
 
-/// The same dictionary with the lengths of its decoder's rows moved into the encoder: each direction then has
-/// length 1.
+/// The same dictionary with directions of length 1: the lengths of the decoder's rows are moved into the encoder.
 fn with_norms_in_encoder(mut dictionary: Dictionary) -> Dictionary {
     let norms = dictionary.w_dec.map_axis(Axis(1), |row| row.dot(&row).sqrt().max(1e-8)); // [d_sae]
     dictionary.w_enc *= &norms;
@@ -137,7 +136,7 @@ impl Config {
         Ok(config)
     }
 
-    /// A field, wherever the versions put it; `None` for null too, which always means the default.
+    /// A field, at any of the places that different versions use; `None` also for null, which always means the default.
     fn get(&self, field: &str) -> Option<&Value> {
         let earlier = EARLIER.iter().find(|(now, _)| *now == field).map(|(_, earlier)| *earlier);
         let metadata = self.fields.get("metadata");
@@ -188,7 +187,7 @@ impl Config {
     }
 
     fn k(&self) -> Result<usize> {
-        // Versions before 6 keep it among the activation's arguments.
+        // Versions before 6 keep k among the activation's arguments.
         match self.get("activation_fn_kwargs").and_then(|kwargs| kwargs.get("k")).and_then(Value::as_u64) {
             Some(k) if self.get("k").is_none() => Ok(k as usize),
             _ => self.count("k"),
@@ -196,7 +195,7 @@ impl Config {
     }
 }
 
-/// Writes a folder that SAELens reads as well.
+/// Writes a folder that SAELens can also read.
 pub(super) fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
     let fault = |e: &dyn std::fmt::Display| Error::Internal(format!("writing a dictionary: {e}"));
     let threshold = match &dictionary.activation {
@@ -225,7 +224,7 @@ pub(super) fn save(dictionary: &Dictionary, folder: &Path) -> Result<()> {
 }
 
 fn config_of(dictionary: &Dictionary) -> Value {
-    // TransformerLens has one axis for the heads at hook_z; SAELens then flattens them, as they are here.
+    // At hook_z TransformerLens has an axis for the heads; SAELens then flattens it. Rows here are already flat.
     let reshape = if matches!(dictionary.hook_point, HookPoint::AttnZ(_)) { "hook_z" } else { "none" };
     let mut config = json!({
         "d_in": dictionary.d_in(),

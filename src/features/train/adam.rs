@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
-/// As small as in Gao et al., since gradients of single latents are small.
+/// As small as in Gao et al. 2024, since gradients of single latents are small.
 const EPS: f32 = 6.25e-10;
 /// Values of one task.
 const AT_ONCE: usize = 8192;
@@ -68,7 +68,7 @@ impl WithSimd for Across<'_> {
     }
 }
 
-/// One step of some values.
+/// One step of a chunk of values.
 struct Move<'a> {
     x: &'a mut [f32],
     g: &'a [f32],

@@ -42,7 +42,7 @@ impl<'a> DictionaryTrainer<'a> {
     /// Resumes from a file of [`DictionaryTrainer::save`], with the same rows and settings.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if the checkpoint is of another training.
+    /// [`Error::BadFile`] if the checkpoint belongs to a training with other rows or settings.
     pub fn resume(
         source: &'a dyn RowSource,
         settings: TrainSettings,
@@ -72,7 +72,7 @@ fn bytes(values: &[f32]) -> Vec<u8> {
 }
 
 fn wrong(path: &Path, found: impl ToString) -> Error {
-    Error::bad_file(path, found, "a checkpoint of this same training; move it away to begin anew")
+    Error::bad_file(path, found, "a checkpoint of this training; move the file away to start again")
 }
 
 /// A checkpoint's tensors.

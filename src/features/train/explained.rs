@@ -1,4 +1,4 @@
-//! The fraction of rows' variance that a dictionary explains, and that of principal components and of random directions.
+//! The fraction of the rows' variance explained by a dictionary, by principal components and by random directions.
 
 use super::row_source::{RowSource, as_rows};
 use crate::error::{Error, Result};
@@ -7,9 +7,9 @@ use crate::progress::Observer;
 use faer::{Mat, Side};
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-/// Rows of a product at a time.
+/// Rows in one product.
 const BLOCK: usize = 1024;
-/// The greatest number of rows from which principal components are computed.
+/// Maximum number of rows from which principal components are computed.
 const MOST: usize = 262_144;
 
 /// The variance of rows explained by a reconstruction.
@@ -19,13 +19,13 @@ pub struct Explained {
     pub fve: f64,
     /// The mean number of active latents of a row.
     pub l0: f64,
-    /// The number of latents that are active on some row.
+    /// The number of latents that are active on at least one row.
     pub n_active: usize,
     /// The number of rows.
     pub n_rows: usize,
 }
 
-/// Sums over rows less a centre, `x`, and their reconstructions, `y`.
+/// Sums over centred rows, `x`, and their centred reconstructions, `y`.
 struct Sums {
     n: usize,
     x: Array1<f64>,
@@ -53,7 +53,7 @@ impl Sums {
         1.0 - left / (self.xx - self.x.dot(&self.x) / self.n as f64)
     }
 
-    /// The factor that explains most variance.
+    /// The factor that explains the most variance.
     fn best_factor(&self) -> f64 {
         if self.yy > 0.0 { self.xy / self.yy } else { 0.0 }
     }
@@ -71,8 +71,8 @@ pub fn explained_by_dictionary(
     Ok(explain(dictionary, source, observer)?.1)
 }
 
-/// The variance that a dictionary of random directions explains, its reconstructions multiplied by the one factor that
-/// is best for these rows, as its activations were never trained.
+/// The variance that a dictionary of random directions explains. Its activations were never trained, so its
+/// reconstructions are multiplied by the one factor that is best for these rows.
 ///
 /// # Errors
 /// As [`explained_by_dictionary`].
@@ -108,8 +108,8 @@ fn explain(
     Ok((sums, plain))
 }
 
-/// The variance of a source's rows that the first `k` principal components of other rows explain: as many numbers a row
-/// as a dictionary's, but the same directions for all rows.
+/// The variance of a source's rows that the first `k` principal components of other rows explain. A row has as many
+/// coefficients as a dictionary's row has active latents, but all rows use the same directions.
 ///
 /// # Errors
 /// [`Error::Internal`] if the decomposition fails; as [`RowSource::read`].

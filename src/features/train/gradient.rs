@@ -1,8 +1,8 @@
-//! The loss of a batch and its gradient by hand: one dense product for all pre-activations, the rest for active latents
-//! alone.
+//! The loss of a batch and its hand-written gradient: one dense product for all pre-activations; everything else is
+//! computed for the active latents only.
 //!
 //! With `r = x̂ − x` the loss is `Σ r² / (n d)`. The dead latents with the highest pre-activations reconstruct the
-//! residual `e = x − x̂`, which counts as a constant: `weight · Σ (ê − e)² / (n d)`.
+//! residual `e = x − x̂`, through which no gradient flows: `weight · Σ (ê − e)² / (n d)`.
 
 use super::parameters::Parameters;
 use super::topk::{LatentValue, top_k};
@@ -12,19 +12,19 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Rows of one product: their pre-activations stay in a cache until the greatest are found.
+/// Rows of one product: few enough that their pre-activations stay in the CPU cache until the greatest are found.
 const BLOCK: usize = 64;
-/// The number of latents whose gradients are one task.
+/// The number of latents in one parallel task of the gradient.
 const LATENTS: usize = 16;
 
 /// The settings of the loss.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Loss<'a> {
-    /// The greatest number of active latents of a row.
+    /// Maximum number of active latents per row.
     pub k: usize,
     /// The dead latents, in order.
     pub dead: &'a [u32],
-    /// The greatest number of them that reconstruct a row's residual.
+    /// Maximum number of dead latents that reconstruct a row's residual.
     pub k_aux: usize,
     /// The weight of the auxiliary loss.
     pub aux_weight: f32,
@@ -42,8 +42,8 @@ pub(super) struct Outcome {
     pub n_active: Vec<u32>,
 }
 
-/// A latent's activation on a row, and the derivative of the loss by it. `target` is the index of the slopes of its
-/// reconstruction: for each row those of `x̂`, then, if there are dead latents, those of `ê`.
+/// A latent's activation on a row, and the derivative of the loss with respect to it. `target` is the index of its
+/// reconstruction among the slopes, which hold for each row those of `x̂` and then, if there are dead latents, of `ê`.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     latent: u32,
@@ -52,7 +52,7 @@ struct Entry {
     slope: f32,
 }
 
-/// The active latents and the losses of some rows.
+/// The active latents and the losses of a block of rows.
 struct Rows {
     entries: Vec<Entry>,
     loss: f64,
@@ -108,7 +108,7 @@ impl Loss<'_> {
     }
 }
 
-/// The entries of all rows by latent, each latent's in the order of the rows, and the index at which each latent's begin.
+/// The entries of all rows sorted by latent, then by row, and the index at which each latent's entries begin.
 fn by_latent(rows: &[Rows], d_sae: usize) -> (Vec<Entry>, Vec<usize>) {
     let all = || rows.iter().flat_map(|rows| &rows.entries);
     let mut starts = vec![0; d_sae + 1];
@@ -133,13 +133,13 @@ fn of_b_dec<'a>(params: &Parameters, of_b_enc: &[f32], slopes: impl Iterator<Ite
     sums
 }
 
-/// The forward pass of some rows, and the derivatives of the loss by their latents.
+/// The forward pass of a block of rows, and the derivatives of the loss with respect to their active latents.
 struct Pass<'a> {
     loss: &'a Loss<'a>,
     params: &'a Parameters,
-    /// The rows of the whole batch.
+    /// The number of rows of the whole batch.
     n: usize,
-    /// Less `b_dec`, `[rows, d_in]`.
+    /// The rows minus `b_dec`, `[rows, d_in]`.
     x: &'a [f32],
     /// `[rows, kinds, d_in]`.
     slopes: &'a mut [f32],
@@ -198,13 +198,13 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-/// Adds the directions of active latents.
+/// Adds the directions of active latents, times their activations.
 #[inline(always)]
 fn write(params: &Parameters, latents: &[LatentValue], to: &mut [f32]) {
     latents.iter().for_each(|(latent, value)| add_scaled(to, *value, params.direction(*latent as usize)));
 }
 
-/// The latents that reconstruct a row, and the slopes of the loss by that reconstruction.
+/// The latents that reconstruct a row, and the derivatives of the loss with respect to that reconstruction.
 struct Reconstruction<'a> {
     latents: &'a [LatentValue],
     target: u32,
@@ -220,9 +220,9 @@ fn enter(params: &Parameters, of: Reconstruction, entries: &mut Vec<Entry>) {
     }
 }
 
-/// The gradients of some latents' weights.
+/// The gradients of a range of latents' weights.
 struct LatentGradients<'a> {
-    /// Each latent's.
+    /// The entries of each latent.
     entries: Vec<&'a [Entry]>,
     kinds: usize,
     x: &'a [f32],

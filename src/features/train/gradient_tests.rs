@@ -1,4 +1,4 @@
-//! The gradient against torch's autograd, and against the number of threads.
+//! The gradient equals torch's autograd, and does not depend on the number of threads.
 
 use super::*;
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn a_dead_latent_has_a_gradient_of_the_auxiliary_loss_alone_scaled_by_its_weight() {
     let (mut params, x) = random(20, 6, 10);
-    params.b_enc[3] = -100.0; // reads nothing above zero
+    params.b_enc[3] = -100.0; // never active
     params.b_enc[7] = 1.0;
     let gradient =
         |dead: &[u32], aux_weight| Loss { k: 10, dead, k_aux: 4, aux_weight }.gradient(&params, &x);

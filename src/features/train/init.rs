@@ -1,4 +1,4 @@
-//! The first parameters: random directions, the same in encoder and decoder, about the rows' geometric median.
+//! The initial parameters: random directions, the same in encoder and decoder, about the rows' geometric median.
 
 use super::adam::UnitLength;
 use super::parameters::Parameters;
@@ -21,10 +21,10 @@ pub(super) struct RowScale {
 pub(super) const SAMPLE: usize = 16_384;
 
 impl RowScale {
-    /// The scale of rows, `[n, d_in]`; `None` if they do not differ.
+    /// The scale of rows, `[n, d_in]`; `None` if all rows are equal.
     ///
     /// # Source
-    /// Weiszfeld 1937: the mean of the rows, each counted by one over its distance, again and again.
+    /// Weiszfeld 1937: iterated mean of the rows, each row weighted by the inverse of its distance from the last mean.
     pub(super) fn of(rows: &[f32], d: usize) -> Option<RowScale> {
         let n = (rows.len() / d) as f64;
         let mut mean = vec![0f64; d];

@@ -1,13 +1,13 @@
 //! Training of a sparse dictionary: TopK, with an auxiliary loss that revives dead latents (Gao et al. 2024).
 //!
 //! - `settings`: size, length and rate of a training
-//! - `row_source`: training rows in parts; `texts`: every token of some texts, by the model's forward pass
-//! - `parameters`: four arrays, for parameters, their moments and the gradient
-//! - `topk`, `gradient`: the loss and its gradient by hand, at the cost of the active latents alone
+//! - `row_source`: training rows in parts; `texts`: rows for every token of texts, by the model's forward pass
+//! - `parameters`: the four arrays, used for the parameters, their moments and the gradient
+//! - `topk`, `gradient`: the loss and its hand-written gradient, at the cost of the active latents only
 //! - `adam`: the optimiser, with decoder rows kept at unit norm
 //! - `init`: the first parameters
-//! - `trainer`: portions, batches, steps; `checkpoint`: a saved trainer, which resumes to the bit
-//! - `explained`: the fraction of variance explained, and that of principal components and random directions
+//! - `trainer`: portions, batches, steps; `checkpoint`: a saved trainer, which resumes with bit-identical results
+//! - `explained`: the fraction of variance explained by a dictionary, by principal components and by random directions
 
 mod adam;
 mod checkpoint;

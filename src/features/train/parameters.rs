@@ -1,4 +1,4 @@
-//! The four arrays of a dictionary in training; also of their moments, and of the gradient.
+//! The four arrays of a dictionary in training; the moments and the gradient have the same arrays.
 
 use crate::error::Result;
 use crate::features::{Dictionary, SparseActivation};
@@ -53,8 +53,8 @@ impl Parameters {
 
     /// The dictionary for unscaled rows, after a training on rows that were multiplied by `scale`.
     ///
-    /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. TopK of values that are `s`
-    /// times as large is `s` times as large, so that for `x` the biases are divided by `s`, and the weights stay.
+    /// With a scale `s`, `s·x ≈ TopK((s·x − b_dec)·W_enc + b_enc)·W_dec + b_dec`. As `TopK(s·v) = s·TopK(v)`, the
+    /// dictionary for `x` has the same weights, and its biases are divided by `s`.
     pub(super) fn dictionary(&self, hook_point: HookPoint, k: usize, scale: f32) -> Result<Dictionary> {
         let matrix = |values: &Vec<f32>| super::row_source::as_rows(values.clone(), self.d_in); // [d_sae, d_in]
         let over = |values: &[f32]| Array1::from_iter(values.iter().map(|x| x / scale));

@@ -1,4 +1,4 @@
-//! Training rows in parts, which are read as often as they are needed.
+//! Training rows in parts, which can be read repeatedly.
 
 use crate::error::{Error, Result};
 use crate::progress::Observer;
@@ -12,10 +12,10 @@ pub trait RowSource {
     /// The number of rows of each part.
     fn parts(&self) -> Vec<usize>;
 
-    /// The rows of some parts, one after the other, `[n_rows, width]`.
+    /// The rows of the given parts, concatenated: `[n_rows, width]`.
     ///
     /// # Errors
-    /// [`Error::StoppedTraining`] if the observer requests a stop; others as the source needs.
+    /// [`Error::StoppedTraining`] if the observer requests a stop; further errors depend on the source.
     fn read(&self, parts: &[usize], observer: &mut dyn Observer) -> Result<Vec<f32>>;
 
     /// The number of rows in all.
@@ -24,7 +24,7 @@ pub trait RowSource {
     }
 }
 
-/// Rows in memory, in parts of some thousand.
+/// Rows in memory, in parts of `PART` rows.
 impl RowSource for ArrayView2<'_, f32> {
     fn width(&self) -> usize {
         self.ncols()
@@ -41,7 +41,7 @@ impl RowSource for ArrayView2<'_, f32> {
     }
 }
 
-/// The number of rows of a part of an array.
+/// The number of rows in a part of an array.
 const PART: usize = 4096;
 
 /// Values as rows.

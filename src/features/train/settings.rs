@@ -7,21 +7,21 @@ use crate::error::{Error, Result};
 pub struct TrainSettings {
     /// The number of latents.
     pub d_sae: usize,
-    /// The greatest number of latents active on a row.
+    /// Maximum number of active latents per row.
     pub k: usize,
-    /// The number of times that each row is seen.
+    /// The number of times that training uses each row.
     pub n_epochs: usize,
-    /// The number of rows of a step.
+    /// The number of rows per step.
     pub batch: usize,
-    /// The highest learning rate: reached after the first steps, falling linearly to zero in the last fifth.
+    /// The highest learning rate: reached after the warm-up steps, falling linearly to zero in the last fifth.
     pub rate: f32,
-    /// The number of rows after which a latent that was not active is dead.
+    /// The number of consecutive inactive rows after which a latent counts as dead.
     pub dead_after: u64,
-    /// The greatest number of dead latents that reconstruct a row's residual.
+    /// Maximum number of dead latents that reconstruct a row's residual.
     pub k_aux: usize,
     /// The weight of that reconstruction in the loss.
     pub aux_weight: f32,
-    /// Bytes of rows in memory at once; if there are more, rows are computed again in each epoch.
+    /// Maximum bytes of rows in memory; if all rows need more, they are computed again in each epoch.
     pub memory: usize,
     /// Seeds the first parameters and the order of the rows.
     pub seed: u64,
@@ -53,20 +53,20 @@ impl TrainSettings {
     /// [`Error::Invalid`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {
         let counts = [
-            ("units", self.d_sae as u64),
+            ("latents", self.d_sae as u64),
             ("epochs", self.n_epochs as u64),
             ("rows of a batch", self.batch as u64),
-            ("rows until a latent is dead", self.dead_after),
-            ("dead latents that help", self.k_aux as u64),
+            ("inactive rows until a latent is dead", self.dead_after),
+            ("dead latents that reconstruct the residual", self.k_aux as u64),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, n)| *n == 0) {
             return Err(Error::invalid(name, 0, "at least 1"));
         }
         if !(1..=self.d_sae).contains(&self.k) {
-            return Err(Error::invalid("k", self.k, format!("1 to {}, the number of units", self.d_sae)));
+            return Err(Error::invalid("k", self.k, format!("1 to {}, the number of latents", self.d_sae)));
         }
         if u32::try_from(self.d_sae).is_err() {
-            return Err(Error::invalid("units", self.d_sae, format!("at most {}", u32::MAX)));
+            return Err(Error::invalid("latents", self.d_sae, format!("at most {}", u32::MAX)));
         }
         for (name, value) in [("rate", self.rate), ("weight of the auxiliary loss", self.aux_weight)] {
             if !(value.is_finite() && value >= 0.0) {

@@ -1,4 +1,4 @@
-//! Every token of some texts as a row: the model's activations at one hook point.
+//! Training rows from texts: the model's activations at one hook point, one row per token.
 
 use super::row_source::RowSource;
 use crate::activations::{Batches, batch_tokens};
@@ -13,17 +13,17 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Passes that run side by side, on the CPU.
+/// The number of parallel passes on the CPU.
 const SIDE_BY_SIDE: usize = 4;
 
-/// A text's tokens, and those of them that are rows.
+/// A text's tokens, and the range of tokens that become rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Text {
     ids: Vec<u32>,
     rows: (usize, usize),
 }
 
-/// Distinct texts as tokens, sorted by them.
+/// Distinct tokenised texts, sorted by their tokens.
 #[derive(Debug, Clone)]
 pub struct TokenizedTexts {
     texts: Vec<Text>,
@@ -35,7 +35,7 @@ pub struct TokenizedTexts {
 }
 
 impl TokenizedTexts {
-    /// Texts for a model. Special tokens, such as BOS, are no rows.
+    /// Texts for a model. Special tokens, such as BOS, do not become rows.
     pub fn new(spec: &Spec, texts: Vec<Encoded>) -> TokenizedTexts {
         let (n, mut n_cut) = (texts.len(), 0);
         let one = |encoded: Encoded| {
@@ -74,12 +74,13 @@ impl TokenizedTexts {
 
     /// Splits the texts into training rows and held-out rows.
     ///
-    /// Every token of a training text is a row, so that a shared prefix counts as often as texts have it; it goes through
-    /// the model once. A prefix has the same rows in all texts: of held-out texts, those tokens are no rows that
-    /// another text shares. An encoder reads whole texts, so that no two have a row in common.
+    /// Every token of a training text is a row: a prefix that texts share is computed once, and its rows count once per
+    /// text. In a causal model such a prefix has the same rows in every text, so held-out rows leave out prefixes
+    /// shared with a training text, and use prefixes shared by held-out texts once. In an encoder no two texts have a
+    /// row in common.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if either would have no rows, or the model has no such hook point.
+    /// [`Error::Invalid`] if one of the two sets would have no rows, or the model has no such hook point.
     pub fn split(
         self,
         model: &Transformer,
@@ -88,7 +89,7 @@ impl TokenizedTexts {
         seed: u64,
     ) -> Result<(TextRows<'_>, TextRows<'_>)> {
         let width = model.spec.width_at(point);
-        let width = width.ok_or_else(|| Error::invalid("hook point", point, "one that this model has"))?;
+        let width = width.ok_or_else(|| Error::invalid("hook point", point, "a hook point of this model"))?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (mut train, mut out): (Vec<Text>, Vec<Text>) = (Vec::new(), Vec::new());
         // In this order, a text shares its longest prefix with a neighbour.
@@ -133,11 +134,11 @@ struct Site<'a> {
     width: usize,
 }
 
-/// The rows of some texts at one hook point, computed each time they are read.
+/// The rows of texts at one hook point, computed each time they are read.
 pub struct TextRows<'a> {
     site: Site<'a>,
     texts: Vec<Text>,
-    /// The texts that go through the model together.
+    /// The batches: texts that go through the model in one pass.
     parts: Vec<Range<usize>>,
 }
 
@@ -145,7 +146,7 @@ impl<'a> TextRows<'a> {
     fn new(site: Site<'a>, mut texts: Vec<Text>) -> TextRows<'a> {
         texts.retain(|text| text.rows.0 < text.rows.1);
         let ids: Vec<&[u32]> = texts.iter().map(|text| &text.ids[..]).collect();
-        // The texts are sorted already, so that the batches' order is their own.
+        // The texts are already sorted, so the batches keep their order.
         let batches = Batches::new(&ids, site.model.spec.attention.direction, batch_tokens(site.model));
         let parts = batches.runs().collect();
         TextRows { site, texts, parts }

@@ -6,7 +6,7 @@ const LANES: usize = 16;
 /// A latent with its pre-activation.
 pub(super) type LatentValue = (u32, f32);
 
-/// Writes the at most `k` greatest values above zero into `best`, by latent; of equal values, those of the first latents.
+/// Writes the `k` greatest values above zero, or fewer, into `best`, sorted by latent; ties go to the lower latent.
 #[inline(always)]
 pub(super) fn top_k(values: &[f32], k: usize, best: &mut Vec<LatentValue>) {
     best.clear();
@@ -21,7 +21,7 @@ pub(super) fn top_k(values: &[f32], k: usize, best: &mut Vec<LatentValue>) {
         for (i, x) in chunk.iter().enumerate().filter(|(_, x)| **x > least) {
             best.push(((lane * LANES + i) as u32, *x));
         }
-        // Truncated seldom, so that each truncation drops many values.
+        // Truncated rarely, so that each truncation drops many values.
         if best.len() >= 3 * k + LANES {
             keep_greatest(best, k);
             least = best.iter().map(|(_, x)| *x).fold(f32::INFINITY, f32::min);

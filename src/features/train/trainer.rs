@@ -1,4 +1,4 @@
-//! The training loop: portions of rows in memory, batches of them in a seeded order, steps.
+//! The training loop: loads portions of rows into memory, draws batches in a seeded order, and takes a step per batch.
 
 use super::adam::Adam;
 use super::gradient::Loss;
@@ -32,7 +32,7 @@ pub struct StepStatistics {
     pub n_dead: usize,
 }
 
-/// The parts of rows that are in memory together, in one epoch.
+/// A planned portion: the parts that are in memory together, in one epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Planned {
     parts: Vec<usize>,
@@ -67,7 +67,7 @@ impl<'a> DictionaryTrainer<'a> {
     /// A trainer of a new dictionary for the rows of a source.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for settings out of range, or rows that do not differ; as [`RowSource::read`].
+    /// [`Error::Invalid`] for settings out of range, or rows that are all equal; as [`RowSource::read`].
     pub fn begin(
         source: &'a dyn RowSource,
         settings: TrainSettings,
@@ -82,12 +82,12 @@ impl<'a> DictionaryTrainer<'a> {
         let sample: Vec<f32> = rows.chunks_exact(d).step_by(every).flatten().copied().collect();
         let scale = RowScale::of(&sample, d);
         trainer.row_scale =
-            scale.ok_or_else(|| Error::invalid("training rows", "no two that differ", "more texts"))?;
+            scale.ok_or_else(|| Error::invalid("training rows", "only equal rows", "more texts"))?;
         trainer.params = trainer.row_scale.initial(&trainer.settings);
         Ok(trainer)
     }
 
-    /// A trainer that has not read its rows.
+    /// A trainer without rows in memory.
     pub(super) fn with(
         source: &'a dyn RowSource,
         settings: TrainSettings,
@@ -113,17 +113,17 @@ impl<'a> DictionaryTrainer<'a> {
         })
     }
 
-    /// The number of steps taken, and of all steps.
+    /// The number of steps taken, and the total number.
     pub fn steps(&self) -> (usize, usize) {
         (self.adam.step, self.n_steps)
     }
 
-    /// True if all rows are in memory at once, so that they are computed once.
+    /// True if all rows fit into memory, so that they are computed only once.
     pub fn has_all_rows(&self) -> bool {
         self.plan.len() == self.settings.n_epochs
     }
 
-    /// The latents that were not active for [`TrainSettings::dead_after`] rows.
+    /// The latents that were inactive for [`TrainSettings::dead_after`] rows.
     pub fn dead(&self) -> Vec<u32> {
         let latents = (0..).zip(&self.since);
         latents.filter(|(_, since)| **since >= self.settings.dead_after).map(|(latent, _)| latent).collect()
@@ -197,7 +197,7 @@ impl<'a> DictionaryTrainer<'a> {
         ArrayView2::from_shape(shape, rows).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// Loads a planned portion into memory, in its own order.
+    /// Loads a planned portion into memory, and shuffles its rows with a seed of its own.
     fn load_portion(&mut self, at: usize, observer: &mut dyn Observer) -> Result<()> {
         if self.portion.as_ref().is_some_and(|portion| portion.at == at) {
             return Ok(());
@@ -228,7 +228,7 @@ impl<'a> DictionaryTrainer<'a> {
     }
 }
 
-/// A random stream of its own for each use.
+/// A generator for one use: each use has its own random stream.
 fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
@@ -237,7 +237,8 @@ fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
 
 /// The portions of each epoch, and the number of steps.
 ///
-/// If all rows fit into memory, it is always the same portion; else each epoch draws its parts into new portions.
+/// If all rows fit into memory, there is one portion for all epochs; otherwise each epoch draws its parts into new
+/// ones.
 fn plan(source: &dyn RowSource, settings: &TrainSettings) -> (Vec<Planned>, usize) {
     let sizes = source.parts();
     let most = (settings.memory / (4 * source.width())).max(1);

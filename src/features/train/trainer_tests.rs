@@ -1,4 +1,4 @@
-//! Laws of training: planted directions are found, a resumed run is the uninterrupted one, all rows are seen.
+//! Laws of training: planted directions are found, a resumed run equals an uninterrupted one, every row is used.
 
 use super::*;
 use crate::progress::Silent;
@@ -118,5 +118,5 @@ fn a_checkpoint_of_other_settings_and_equal_rows_are_refused() {
     assert!(DictionaryTrainer::resume(&source, settings(), &path).is_err());
     let alike = Array2::<f32>::ones((50, 3));
     let error = DictionaryTrainer::begin(&alike.view(), settings(), &mut Silent).err().unwrap().to_string();
-    assert!(error.contains("no two that differ"), "{error}");
+    assert!(error.contains("only equal rows"), "{error}");
 }

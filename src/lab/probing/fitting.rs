@@ -1,8 +1,9 @@
 //! Fits the probes of a job: all hook points in one run, or some hook points per run, merged later.
 
 use super::super::extraction::{Done, report_locked};
+use super::baseline_model::BaselineModel;
 use super::job::{Divided, ProbingJob};
-use super::model_baselines::{BaselineModel, layers_at_once};
+use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
 use crate::activations::Lock;
 use crate::error::Result;
@@ -122,7 +123,7 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
         let mut beside = vec![Vec::new(); some.len()];
         for baseline in baselines {
             let arrays = baseline.activations(job, some, fitting.observer)?;
-            let stage = format!("{stage} of {}", baseline.name().replace('_', " "));
+            let stage = format!("{stage} of {}", baseline.name().replace('-', " "));
             for (at, (rows, point)) in beside.iter_mut().zip(some).enumerate() {
                 show(&stage, at, some.len(), fitting.observer);
                 rows.extend(scorer.other_model(baseline.name(), *point, arrays[point].view())?.rows);

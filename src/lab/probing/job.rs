@@ -8,8 +8,7 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Baselines, Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, SplitPlan,
-    joined, stacked,
+    Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined, stacked,
 };
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -57,36 +56,8 @@ impl<'a> ProbingJob<'a> {
     /// # Errors
     /// Those of [`ExtractionJob::card`].
     pub fn card(&self) -> Result<Card> {
-        let settings = self.settings;
-        let split = match &settings.split {
-            SplitPlan::Dataset => "is_test column".to_string(),
-            other => other.to_string(),
-        };
-        let baselines = match settings.baselines() {
-            Baselines::Included => {
-                "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels"
-            }
-            Baselines::Omitted => "none",
-        };
-        let mut card = self
-            .extraction
-            .card()?
-            .input("hook_points", "embed and every hook_resid_post")
-            .input("seed", settings.seed)
-            .input("resamples", settings.resamples)
-            .input("baselines", baselines)
-            .input("split", split);
-        for (name, value) in
-            [("classes", &settings.classes), ("clusters", &settings.cluster), ("penalties", &settings.alphas)]
-        {
-            card = value.iter().fold(card, |card, value| card.input(name, value));
-        }
-        if !settings.methods.is_empty() {
-            card = card.input("methods", settings.methods.join(", "));
-        }
-        if settings.paper_metrics {
-            card = card.input("paper_metrics", "distances that take longitude for latitude, as well");
-        }
+        let card = self.extraction.card()?.input("hook_points", "embed and every hook_resid_post");
+        let mut card = self.settings.record(card);
         if let Some(train) = &self.train {
             card = card
                 .input("learnt_from", &train.dataset().name)

@@ -3,10 +3,11 @@
 //! - `settings`: settings of fits and scores
 //! - `job`: one model on one dataset with one prompt; its card, split and scorer
 //! - `fitting`: every hook point in one run, or as parts that are merged
-//! - `model_baselines`: the untrained and the shuffled model
+//! - `baseline_model`: the untrained and the shuffled model; `model_baselines` computes their activations
 //! - `request`: the settings of one probing, applied to a dataset
 //! - `report`: probes with their scores, for printing and drawing
 
+mod baseline_model;
 mod fitting;
 mod job;
 mod model_baselines;

@@ -1,6 +1,7 @@
 //! Model baselines: the untrained and the shuffled model, as many layers at a time as fit into memory.
 
 use super::super::extraction::ExtractionJob;
+use super::baseline_model::BaselineModel;
 use super::job::ProbingJob;
 use crate::activations::Activations;
 use crate::error::Result;
@@ -8,34 +9,13 @@ use crate::hook_point::HookPoint;
 use crate::model::memory;
 use crate::probes::stacked;
 use crate::progress::Observer;
-use crate::results::{SHUFFLED_WEIGHTS, UNTRAINED};
 use std::collections::BTreeMap;
 
 /// Minimum number of bytes of activations to hold at once, even if less memory is free. Layers that do not fit are
 /// computed in further passes, each of which starts at the first layer.
 const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
-/// A model of the same shape without the trained weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BaselineModel {
-    /// Weights drawn from a seed.
-    Untrained,
-    /// The model's own weights, shuffled within each tensor.
-    Shuffled,
-}
-
 impl BaselineModel {
-    /// Both model baselines.
-    pub(super) const ALL: [BaselineModel; 2] = [BaselineModel::Untrained, BaselineModel::Shuffled];
-
-    /// The name in result rows.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            BaselineModel::Untrained => UNTRAINED,
-            BaselineModel::Shuffled => SHUFFLED_WEIGHTS,
-        }
-    }
-
     /// Computes the activations of all entities up to the deepest requested hook point.
     ///
     /// # Errors
@@ -52,7 +32,7 @@ impl BaselineModel {
             BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed)?,
             BaselineModel::Shuffled => model.shuffled_up_to(last, job.settings.seed)?,
         };
-        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('_', " "));
+        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('-', " "));
         let mut arrays = job.extraction.through(&transformer, points, &stage, observer)?;
         if let Some(train) = job.train {
             for (point, of_train) in train.through(&transformer, points, &stage, observer)? {

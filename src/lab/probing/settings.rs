@@ -1,10 +1,14 @@
 //! Settings of probing: methods, split, penalties, baselines, intervals.
 
 use super::super::written::written;
+use super::baseline_model::BaselineModel;
+use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::probes::{Baselines, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan};
+use crate::probes::{
+    BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
+};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -60,6 +64,22 @@ impl Default for ProbingSettings {
 }
 
 impl ProbingSettings {
+    /// The keys of these settings in an experiment.
+    pub const KEYS: [&str; 12] = [
+        "methods",
+        "classes",
+        "split",
+        "train",
+        "train_prompt",
+        "cluster",
+        "alphas",
+        "no_baselines",
+        "paper_metrics",
+        "leak_within",
+        "seed",
+        "resamples",
+    ];
+
     /// The name of a results folder: the prompt's name, followed by each setting that is not the default.
     pub fn folder(&self, prompt: &str) -> String {
         let mut name = prompt.to_string();
@@ -87,6 +107,35 @@ impl ProbingSettings {
         name
     }
 
+    /// Adds the settings that determine the scores to a card, except the choice of training data.
+    pub fn record(&self, card: Card) -> Card {
+        let split = match &self.split {
+            SplitPlan::Dataset => "is_test column".to_string(),
+            other => other.to_string(),
+        };
+        let baselines = match self.baselines() {
+            Baselines::Included => baseline_names(),
+            Baselines::Omitted => "none".into(),
+        };
+        let mut card = card
+            .input("seed", self.seed)
+            .input("resamples", self.resamples)
+            .input("baselines", baselines)
+            .input("split", split);
+        for (name, value) in
+            [("classes", &self.classes), ("clusters", &self.cluster), ("penalties", &self.alphas)]
+        {
+            card = value.iter().fold(card, |card, value| card.input(name, value));
+        }
+        if !self.methods.is_empty() {
+            card = card.input("methods", self.methods.join(", "));
+        }
+        if self.paper_metrics {
+            card = card.input("paper_metrics", "distances that take longitude for latitude, as well");
+        }
+        card
+    }
+
     /// The choice of baselines, from `no_baselines`.
     pub fn baselines(&self) -> Baselines {
         if self.no_baselines { Baselines::Omitted } else { Baselines::Included }
@@ -112,7 +161,10 @@ impl ProbingSettings {
             (Some(column), false) => Err(Error::invalid(
                 "--classes",
                 column,
-                "--method logistic or mean-difference as well, to predict the classes",
+                format!(
+                    "--method {} as well, to predict the classes",
+                    CLASSIFIERS.map(|c| c.name()).join(" or ")
+                ),
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
@@ -180,6 +232,14 @@ impl ProbingSettings {
     }
 }
 
+/// The names of all baselines, as cards have them: probes with other baselines are not found again.
+fn baseline_names() -> String {
+    let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
+    let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));
+    let names = without_model.chain(["embed".into()]).chain(models).chain(["shuffled labels".into()]);
+    names.collect::<Vec<String>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +277,11 @@ mod tests {
         assert!(odd.check().unwrap_err().to_string().contains("--leak-within"));
         let odd = ProbingSettings { alphas: Some("x".into()), ..ProbingSettings::default() };
         assert!(odd.check().unwrap_err().to_string().contains("--alphas"));
+    }
+
+    #[test]
+    fn cards_of_earlier_versions_name_the_same_baselines() {
+        let earlier = "names-only, group centroid, embed, untrained, shuffled weights, shuffled labels";
+        assert_eq!(baseline_names(), earlier);
     }
 }

@@ -34,7 +34,7 @@ impl SweepReport {
     /// Runs a sweep in its folder of the lab.
     ///
     /// # Errors
-    /// Those of [`SweepJob::rows`].
+    /// Those of the probes and of steering.
     pub fn of(lab: &Lab, job: SweepJob, observer: &mut dyn Observer) -> Result<SweepReport> {
         let folder = lab.sweeps(&job.model.name).join(folder_name("--called", job.settings.name())?);
         let SweepRows { rows, n_new } = job.rows(&folder, observer)?;

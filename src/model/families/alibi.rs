@@ -1,6 +1,7 @@
 //! The slopes of ALiBi, in the two forms of the families that use it.
 
-/// The powers of one base for the largest power of two of heads, then every other power of the base's root.
+/// The powers of one base for the largest power of two that is at most the number of heads; for the other heads, every
+/// second power of the base's root.
 ///
 /// # Source
 /// Press et al., "Train Short, Test Long", arXiv 2108.12409, in the form of BLOOM and Falcon.
@@ -12,10 +13,11 @@ pub(super) fn appended(n_heads: usize) -> Vec<f32> {
     first.chain(rest).collect()
 }
 
-/// The powers of one base for the next power of two of heads, the even ones first, truncated to the heads.
+/// The powers of one base for the smallest power of two that is at least the number of heads: the even powers first,
+/// cut to the number of heads.
 ///
 /// # Source
-/// The same paper, in the form of MPT, with a smallest slope of `2⁻⁸`.
+/// Press et al., as above, in the form of MPT, with a smallest slope of `2⁻⁸`.
 pub(super) fn interleaved(n_heads: usize) -> Vec<f32> {
     let whole = n_heads.next_power_of_two();
     let slope = |k: usize| 1.0 / 2f32.powf(k as f32 * (8.0 / whole as f32));

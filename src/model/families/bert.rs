@@ -40,8 +40,8 @@ pub(super) fn common_spec(config: &Config, family: &'static str, offset: usize) 
     })
 }
 
-/// The simplest encoder: learned positions, a norm on the embedding and after each sum, and a head with a transformation
-/// before the unembedding.
+/// The simplest encoder: learned positions, a norm on the embedding and after each sum, and a head with a
+/// transformation before the unembedding.
 pub(super) fn encoder_spec(family: &'static str, sizes: Sizes, activation: ActivationFn, tied: bool) -> Spec {
     let plain = Spec::plain(family, sizes);
     Spec {

@@ -1,4 +1,4 @@
-//! ChatGLM3 and GLM-4-9b in their own repositories' format: GLM with other names.
+//! ChatGLM3 and GLM-4-9b in their own repositories' format: GLM with other field and tensor names.
 
 use super::config::Config;
 use super::family::Family;

@@ -64,7 +64,9 @@ impl Config {
 
     fn typed<T>(&self, name: &str, as_type: fn(&Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
         let Some(value) = self.field(name) else { return Ok(None) };
-        as_type(value).map(Some).ok_or_else(|| self.unsupported(name, value, format!("{expected} is")))
+        as_type(value)
+            .map(Some)
+            .ok_or_else(|| self.unsupported(name, value, format!("{expected} is supported")))
     }
 
     fn required<T>(&self, name: &str, found: Option<T>) -> Result<T> {
@@ -146,8 +148,13 @@ impl Config {
         )?;
         let Some(runs) = runs else { return Ok(None) };
         let words: Option<Vec<Vec<&str>>> = runs.iter().map(run_of_words).collect();
-        let refused =
-            || self.unsupported(name, "another list", "lists of words, each with a whole number, are");
+        let refused = || {
+            self.unsupported(
+                name,
+                "a list of another form",
+                "lists of words, each with a whole number, are supported",
+            )
+        };
         let words = words.ok_or_else(refused)?;
         Ok(Some(words.concat().into_iter().map(str::to_string).collect()))
     }
@@ -155,7 +162,7 @@ impl Config {
     /// The activation function that a field names, or the family's default.
     pub fn activation(&self, name: &str, default: ActivationFn) -> Result<ActivationFn> {
         let Some(found) = self.maybe_text(name)? else { return Ok(default) };
-        let known = || self.unsupported(name, &found, format!("one of {} is", ActivationFn::KNOWN));
+        let known = || self.unsupported(name, &found, format!("one of {} is supported", ActivationFn::KNOWN));
         ActivationFn::from_hugging_face(&found).ok_or_else(known)
     }
 
@@ -175,7 +182,9 @@ impl Config {
             _ => *value == supported,
         };
         match self.field(name) {
-            Some(value) if !same(value) => Err(self.unsupported(name, value, format!("only {supported} is"))),
+            Some(value) if !same(value) => {
+                Err(self.unsupported(name, value, format!("only {supported} is supported")))
+            }
             _ => Ok(()),
         }
     }
@@ -196,7 +205,7 @@ impl Config {
         self.fields.contains_key(name)
     }
 
-    /// Marks fields as read that transformers does not read for this family either.
+    /// Marks fields as read, because transformers does not read them for this family either.
     pub fn unread(&self, names: &[&str]) {
         self.read.borrow_mut().extend(names.iter().map(|name| name.to_string()));
     }
@@ -213,8 +222,8 @@ impl Config {
 
     /// Refuses every field that was not read and may change numbers.
     ///
-    /// These are the fields that transformers reads for this family. Other fields change no number, unless the checkpoint has
-    /// its own code: then only fields that are known to be harmless are accepted.
+    /// These are the fields that transformers reads for this family. Other fields change no number, unless the
+    /// checkpoint has its own code: then only fields that are known to be harmless are accepted.
     ///
     /// # Errors
     /// [`Error::UnsupportedConfig`] with the first such field.
@@ -236,19 +245,19 @@ impl Config {
         let is_rotation = self.within.starts_with("rope_");
         let known =
             if is_rotation { reference::of_rotation() } else { reference::of_family(self.model_type()) };
-        let unknown = "nothing is known of this field, so it may change numbers; \
-                       take it out of config.json if you know that it does not";
+        let unknown = "the field is unknown, so it may change numbers; \
+                       remove it from config.json if you know that it does not";
         let Some(known) = known.filter(|_| !self.has_own_code) else {
             return (!harmless::is_harmless(name)).then(|| unknown.into());
         };
         if is_rotation {
-            // Its numbers and lists are read by kind of scaling; objects belong to layers.
+            // Numbers and lists are read by each kind of scaling; objects belong to kinds of layers.
             let is_of_layers =
-                value.is_object().then(|| "one rotation for all layers is, in this family".into());
+                value.is_object().then(|| "one rotation for all layers is supported in this family".into());
             return is_of_layers.or_else(|| self.typo(name, known));
         }
         if known.contains(name) {
-            return Some("transformers reads it in this family, and mappa does not".into());
+            return Some("for this family, transformers reads the field, and mappa does not".into());
         }
         self.typo(name, known)
     }
@@ -258,11 +267,11 @@ impl Config {
         let is_missing =
             |meant: &&String| !self.fields.contains_key(*meant) && reference::is_typo(name, meant);
         let meant = known.iter().find(is_missing).filter(|_| !harmless::is_harmless(name))?;
-        Some(format!("nobody reads it: write `{meant}`, which is left out, or take it out of config.json"))
+        Some(format!("no model reads this field: rename it to `{meant}`, which is missing, or remove it"))
     }
 }
 
-/// A list of texts, repeated by its count.
+/// A list of texts, repeated as often as its count says.
 fn run_of_words(value: &Value) -> Option<Vec<&str>> {
     const MAX: u64 = 10_000; // far more than any model has layers
     let [words, times] = value.as_array()?.as_slice() else { return None };

@@ -1,4 +1,4 @@
-//! DistilBERT: BERT without token types, under its own names.
+//! DistilBERT: BERT without token types, with other field and tensor names.
 
 use super::bert;
 use super::config::Config;

@@ -25,7 +25,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
     let n_kv_heads = match (is_new, is_multi_query) {
         (true, _) => stated,
-        (false, true) => 1, // for any `num_kv_heads`
+        (false, true) => 1, // whatever `num_kv_heads` says
         (false, false) => n_heads,
     };
     let position = if config.flag_or("alibi", false)? {
@@ -64,11 +64,13 @@ fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
         (true, true, 2) => Ok(BlockKind::Parallel),
         (true, _, 1) => Ok(BlockKind::ParallelOneNorm),
         (false, true, _) => {
-            Err(config.unsupported("parallel_attn", false, "in the new architecture only true is"))
+            Err(config.unsupported("parallel_attn", false, "in the new architecture only true is supported"))
         }
-        (true, _, n) => {
-            Err(config.unsupported("num_ln_in_parallel_attn", n, "1, or 2 in the new architecture, is"))
-        }
+        (true, _, n) => Err(config.unsupported(
+            "num_ln_in_parallel_attn",
+            n,
+            "1, or 2 in the new architecture, is supported",
+        )),
     }
 }
 
@@ -80,7 +82,7 @@ fn source(spec: &Spec, param: Param) -> TensorSource {
         Place::Block(l, part) => (l, part),
         _ => return TensorSource::whole("word_embeddings", param),
     };
-    // Each key/value head follows its queries; one for all queries is the case of a single group.
+    // Each key/value head follows its queries; one head for all queries is the case of a single group.
     let (d, group) = (spec.d_head, spec.n_heads / spec.n_kv_heads);
     let fused = |from| SliceRows::Of { groups: spec.n_kv_heads, of: (group + 2) * d, from };
     let (stem, rows) = match part {

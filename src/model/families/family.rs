@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::spec::Spec;
 use crate::model::weights::{Param, TensorSource};
 
-/// A family: the reading of its config, and its checkpoint's tensor names.
+/// A family: the conversion of its config to a spec, and its checkpoint's tensor names.
 pub struct Family {
     /// The `model_type` in config.json.
     pub model_type: &'static str,
@@ -13,6 +13,6 @@ pub struct Family {
     pub spec: fn(&Config) -> Result<Spec>,
     /// The tensors of a parameter in the checkpoint.
     pub source: fn(&Spec, Param) -> TensorSource,
-    /// A prefix of all tensor names but the head's, which some checkpoints of the family have and others lack.
+    /// A prefix of all tensor names except the head's; some checkpoints of the family lack it.
     pub prefix: &'static str,
 }

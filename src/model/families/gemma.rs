@@ -1,4 +1,4 @@
-//! Gemma: a Llama with scaled embeddings, norms by `1 + weight`, and tanh-gelu by any name.
+//! Gemma: a Llama with scaled embeddings, norms by `1 + weight`, and the tanh approximation of gelu.
 
 use super::config::Config;
 use super::family::Family;
@@ -15,7 +15,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let d_head = d_head(config)?;
     let spec = common_spec(config, "gemma", rotary(config, d_head, WHOLE)?)?;
     config.unread(&["hidden_activation"]);
-    // Early configs have `gelu` for its tanh approximation.
+    // Early configs write `gelu` for its tanh approximation.
     let activation = match config.activation("hidden_act", ActivationFn::GeluTanh)? {
         ActivationFn::Gelu => ActivationFn::GeluTanh,
         other => other,
@@ -28,7 +28,7 @@ pub(super) fn d_head(config: &Config) -> Result<usize> {
     config.count("head_dim")
 }
 
-/// The common part of the three Gemmas.
+/// The common part of Gemma 1, 2 and 3.
 pub(super) fn common_spec(config: &Config, family: &'static str, rotary: Rotary) -> Result<Spec> {
     let spec = llama::rotated_spec(config, family, d_head(config)?, rotary)?;
     let bias = config.flag_or("attention_bias", false)?;

@@ -33,7 +33,7 @@ fn spec(config: &Config) -> Result<Spec> {
     })
 }
 
-/// A family's default for a missing field; `null` is none.
+/// A family's default for a missing field; none for `null`.
 fn unless_null<T>(config: &Config, name: &str, default: T) -> Option<T> {
     (!config.has(name)).then_some(default)
 }

@@ -24,7 +24,11 @@ fn spec(config: &Config) -> Result<Spec> {
     };
     spec.layers = slides.into_iter().map(layer).collect();
     if let Some(cap) = config.maybe_number("attn_logit_softcapping")? {
-        return Err(config.unsupported("attn_logit_softcapping", cap, "only null is, as in transformers"));
+        return Err(config.unsupported(
+            "attn_logit_softcapping",
+            cap,
+            "only null is supported, as in transformers",
+        ));
     }
     let soft_cap = config.maybe_number("final_logit_softcapping")?;
     let qk_norm = Some(QkNorm { kind: NormKind::RmsNormPlusOne, over: QkNormOver::Head });
@@ -44,7 +48,8 @@ fn rotations(config: &Config) -> Result<(Rotary, Rotary)> {
     if let Some(both) = config.object("rope_parameters")? {
         if older.is_some() {
             // transformers overwrites the fields of full attention with it: two descriptions of one rotation.
-            return Err(config.unsupported("rope_scaling", "there", "one of it and rope_parameters is"));
+            let expected = "either rope_scaling or rope_parameters is supported";
+            return Err(config.unsupported("rope_scaling", "given with rope_parameters", expected));
         }
         let kind = |name: &str, default: Rotary| match both.object(name)? {
             Some(kind) => rope::rotary_of_kind(config, &kind, &both, default),

@@ -45,13 +45,13 @@ fn slides(config: &Config, n_layers: usize) -> Result<Vec<bool>> {
     let default = || ["global", "local"].repeat(12).into_iter().map(String::from).collect();
     let names = stated.unwrap_or_else(default);
     if names.len() != n_layers {
-        let expected = format!("a list of {n_layers}, one a layer, is");
+        let expected = format!("a list of {n_layers}, one per layer, is supported");
         return Err(config.unsupported("attention_layers", format!("a list of {}", names.len()), expected));
     }
     let kind = |name: &String| match name.as_str() {
         "global" => Ok(false),
         "local" => Ok(true),
-        other => Err(config.unsupported("attention_layers", other, "global or local is")),
+        other => Err(config.unsupported("attention_layers", other, "global or local is supported")),
     };
     names.iter().map(kind).collect()
 }

@@ -16,7 +16,11 @@ fn spec(config: &Config) -> Result<Spec> {
     let (d_model, n_layers) = (config.count("n_embd")?, config.count("n_layer")?);
     let n_rotated = config.maybe_count("rotary_dim")?.unwrap_or(64);
     if !n_rotated.is_multiple_of(2) || config.is_null("rotary_dim") {
-        return Err(config.unsupported("rotary_dim", n_rotated, "an even number of rotated dimensions is"));
+        return Err(config.unsupported(
+            "rotary_dim",
+            n_rotated,
+            "an even number of rotated dimensions is supported",
+        ));
     }
     let layout = RotaryLayout::Interleaved;
     let rotary = Rotary { n_rotated, theta: 10_000.0, layout, scaling: RotaryScaling::Nothing };

@@ -22,14 +22,14 @@ fn spec(config: &Config) -> Result<Spec> {
     Ok(Spec { biases: Biases { qkv: bias, attn_out: bias, mlp }, ..common_spec(config, "llama", WHOLE)? })
 }
 
-/// The spec of a Llama without biases and with an untied head, of which a family changes some fields.
+/// The spec of a Llama without biases and with an untied head; a family changes some of its fields.
 pub(super) fn common_spec(config: &Config, family: &'static str, defaults: Defaults) -> Result<Spec> {
     let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
     let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
     rotated_spec(config, family, d_head, rotary(config, d_head, defaults)?)
 }
 
-/// The same as [`common_spec`], for a given width and rotation of the heads.
+/// As [`common_spec`], for a given width and rotation of the heads.
 pub(super) fn rotated_spec(
     config: &Config,
     family: &'static str,
@@ -59,7 +59,7 @@ pub(super) fn rotated_spec(
 }
 
 impl Spec {
-    /// The Llama that `mappa train` trains: as many key and value heads as query heads, no biases, tied.
+    /// The Llama that `mappa train` trains: as many key and value heads as query heads, no biases, tied embeddings.
     pub fn llama(sizes: Sizes) -> Spec {
         let plain = Spec::plain("llama", sizes);
         let rotary = Rotary::plain(plain.d_head, 10_000.0);
@@ -73,7 +73,7 @@ impl Spec {
     }
 }
 
-/// The tensor names of Llama and the many families that use the same.
+/// The tensor names of Llama and of the many families that share them.
 pub(super) fn source(_: &Spec, param: Param) -> TensorSource {
     use BlockPart::*;
     let (l, part) = match param.place {

@@ -1,7 +1,7 @@
 //! Families: one file each, all computed by the same forward pass.
 //!
-//! To add one: a file here that reads its config as a [`Spec`](super::Spec) and names its tensors; a line in
-//! [`FAMILIES`]; a fixture made by transformers.
+//! To add a family, write a file here that converts its config to a [`Spec`](super::Spec) and names its tensors; add a
+//! line to [`FAMILIES`], and a fixture made by transformers.
 //!
 //! - `family`: the entry of one family; `resolve`: from a config to its family and its spec
 //! - `config`: a config.json read field by field; a field that is not read and may change numbers is refused

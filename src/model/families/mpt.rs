@@ -18,7 +18,7 @@ fn spec(config: &Config) -> Result<Spec> {
     config.only("embedding_fraction", 1.0)?;
     config.unread(&["learned_pos_emb", "norm_type"]);
     if let Some(scale) = config.maybe_number("logit_scale")? {
-        return Err(config.unsupported("logit_scale", scale, "only null is, as in transformers"));
+        return Err(config.unsupported("logit_scale", scale, "only null is supported, as in transformers"));
     }
     let (d_model, n_heads) = (config.count("d_model")?, config.count("n_heads")?);
     let n_layers = config.count("n_layers")?;

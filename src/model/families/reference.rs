@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 struct Reference {
     /// Keys that are read from `rope_parameters`.
     rope: BTreeSet<String>,
-    /// For each family, other names of its fields.
+    /// For each family, the field that each alias stands for.
     aliases: BTreeMap<String, BTreeMap<String, String>>,
     /// For each family, the fields that may change numbers.
     families: BTreeMap<String, BTreeSet<String>>,
@@ -31,13 +31,13 @@ pub(super) fn of_rotation() -> Option<&'static BTreeSet<String>> {
     Some(&REFERENCE.as_ref()?.rope)
 }
 
-/// Another name that a family has for one of its fields; if both are given, transformers uses the other name.
+/// The alias of a family's field; if both names are given, transformers uses the alias.
 pub(super) fn alias(model_type: &str, field: &str) -> Option<&'static str> {
     let aliases = REFERENCE.as_ref()?.aliases.get(model_type)?;
     aliases.iter().find(|(_, meant)| *meant == field).map(|(alias, _)| alias.as_str())
 }
 
-/// True if two names differ by one letter, or by one letter at another place.
+/// True if two names differ by one letter, or by one letter that is moved.
 pub(super) fn is_typo(written: &str, meant: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (written.chars().collect(), meant.chars().collect());
     let n_same = a.iter().zip(&b).take_while(|(x, y)| x == y).count();

@@ -1,11 +1,11 @@
 //! Families that are known but not supported, each with the reason.
 
-const EXPERTS: &str = "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; \
-                       dense families are";
-const NOT_ATTENTION: &str = "only attention in every layer is";
-const TWO_STACKS: &str =
-    "an encoder with a decoder is not one stack of blocks; decoders alone and encoders alone are";
-const IMAGES: &str = "it reads images as well; its text-only sibling is, such as gemma3_text";
+const EXPERTS: &str = "a mixture of experts has no single set of neurons per layer, \
+                       as `mlp.hook_post` requires; dense families are supported";
+const NOT_ATTENTION: &str = "only models with attention in every layer are supported";
+const TWO_STACKS: &str = "an encoder with a decoder is not one stack of blocks; \
+                          decoder-only and encoder-only models are supported";
+const IMAGES: &str = "it also reads images; text-only models are supported, such as gemma3_text";
 
 const REFUSED: &[(&[&str], &str)] = &[
     (

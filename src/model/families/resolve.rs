@@ -49,11 +49,11 @@ impl Config {
         }
         let spec = (self.family()?.spec)(self)?;
         if !spec.n_heads.is_multiple_of(spec.n_kv_heads) {
-            let expected = format!("a divisor of the {} query heads is", spec.n_heads);
+            let expected = format!("a divisor of the {} query heads is supported", spec.n_heads);
             return Err(self.unsupported("num_key_value_heads", spec.n_kv_heads, expected));
         }
         if spec.d_head == 0 {
-            let expected = format!("at least as many as the {} heads is", spec.n_heads);
+            let expected = format!("at least {}, the number of heads, is supported", spec.n_heads);
             return Err(self.unsupported("hidden_size", spec.d_model, expected));
         }
         let too_wide = spec.layers.iter().find_map(|layer| match &layer.position {
@@ -61,7 +61,8 @@ impl Config {
             _ => None,
         });
         if let Some(n) = too_wide {
-            let expected = format!("a head wide enough for the {n} dimensions that are rotated in pairs is");
+            let expected =
+                format!("a head wide enough for the {n} dimensions that are rotated in pairs is supported");
             return Err(self.unsupported("head_dim", spec.d_head, expected));
         }
         self.finish()?;
@@ -82,8 +83,8 @@ impl Config {
         Err(self.unsupported(
             name,
             method,
-            "quantised weights are read from GGUF files alone: \
-            take one of those, or the model before it was quantised",
+            "quantised weights are read from GGUF files only: \
+             use a GGUF file of the model, or the model before quantisation",
         ))
     }
 
@@ -96,9 +97,8 @@ impl Config {
         match weights.find(|tensor| tensor.ends_with(".scales")).filter(|_| self.has(name)) {
             Some(scales) => Err(self.unsupported(
                 name,
-                format!("MLX's, with {scales}"),
-                "weights as they were before MLX \
-                packed them are, or a GGUF file of the model",
+                format!("that of MLX, with the tensor {scales}"),
+                "use the model before MLX quantised it, or a GGUF file of the model",
             )),
             None => Ok(()),
         }

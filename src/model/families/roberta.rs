@@ -18,7 +18,7 @@ fn spec(config: &Config) -> Result<Spec> {
             return Err(config.unsupported(
                 "pad_token_id",
                 "not a token",
-                "a token id, from which positions count, is",
+                "a token id, after which positions are counted, is supported",
             ));
         }
     };

@@ -7,7 +7,7 @@ use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 use std::f64::consts::PI;
 
 /// The kinds of scaling that [`scaling`] supports.
-const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is";
+const KNOWN: &str = "one of default, linear, dynamic, llama3, yarn, longrope is supported";
 
 /// The fields that describe a rotation.
 pub(super) const FIELDS: [&str; 5] =
@@ -32,10 +32,10 @@ pub(super) const WHOLE: Defaults = Defaults {
     names: ["rope_theta", "partial_rotary_factor"],
 };
 
-/// The settings of a scaling outside its own object.
+/// The settings that a scaling takes from other parts of the config.
 #[derive(Clone, Copy)]
 struct Contexts {
-    /// The context of the first training, in tokens.
+    /// The first context: the longest text before the frequencies were scaled, in tokens.
     first: f64,
     /// `max_position_embeddings`.
     whole: f64,
@@ -57,10 +57,10 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
         Some(object) => kind(config, object)? == "default",
         None => true,
     };
-    // In a whole rotation, only scaled frequencies read the share, and then they do not fit the head.
+    // If the whole head is rotated, only scaled frequencies depend on the share, and then they do not fit the head.
     let share = if defaults.share.is_none() && is_plain { 1.0 } else { share };
     if defaults.share.is_none() && share != 1.0 {
-        return Err(config.unsupported("partial_rotary_factor", share, "only 1 is, in this family"));
+        return Err(config.unsupported("partial_rotary_factor", share, "only 1 is supported in this family"));
     }
     let n_rotated = (d_head as f64 * share) as usize;
     let mut rotary = Rotary { n_rotated, theta, layout: defaults.layout, scaling: RotaryScaling::Nothing };
@@ -95,7 +95,8 @@ pub(super) fn rotary_of_kind(
     Ok(rotary)
 }
 
-/// Refuses an odd number of rotated dimensions for a family that splits its heads there: transformers fails.
+/// Refuses an odd number of rotated dimensions for a family that splits its heads at that number: transformers fails
+/// too.
 pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
     let is_odd = |layer: &&Layer| matches!(&layer.position, PositionEncoding::Rotary(r) if !r.n_rotated.is_multiple_of(2));
     let Some(Layer { position: PositionEncoding::Rotary(rotary), .. }) = spec.layers.iter().find(is_odd)
@@ -103,13 +104,13 @@ pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
         return Ok(());
     };
     let found = format!("a share that rotates {} of {} dimensions", rotary.n_rotated, spec.d_head);
-    Err(config.unsupported("partial_rotary_factor", found, "an even number is, in this family"))
+    Err(config.unsupported("partial_rotary_factor", found, "an even number is supported in this family"))
 }
 
 /// The longest text for which the frequencies do not depend on its length.
 ///
-/// Dynamic and LongRoPE scaling change every token's frequencies once a text is longer than the first
-/// context, so the same prefix would no longer give the same numbers; such texts are refused.
+/// Dynamic and LongRoPE scaling change every token's frequencies if a text is longer than the first context, so that a
+/// prefix would have other numbers in a longer text; such texts are refused.
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {
@@ -118,8 +119,8 @@ pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> 
     })
 }
 
-/// The object that describes the rotation: the older `rope_scaling` takes precedence over `rope_parameters`, as in
-/// transformers, and then the newer one is ignored.
+/// The object that describes the rotation: if there is the older `rope_scaling`, the newer `rope_parameters` is
+/// ignored, as in transformers.
 fn described(config: &Config) -> Result<Option<Config>> {
     let inside = config.object("rope_parameters")?;
     Ok(config.object("rope_scaling")?.filter(|older| !older.is_empty()).or(inside))
@@ -158,7 +159,7 @@ fn max_positions(config: &Config) -> Result<f64> {
 fn scaling(config: &Config, object: &Config, contexts: Contexts, rotary: &Rotary) -> Result<RotaryScaling> {
     let kind = kind(config, object)?;
     if is_phi3(config)? && !matches!(kind.as_str(), "default" | "longrope") {
-        return Err(object.unsupported("rope_type", kind, "default or longrope is, in this family"));
+        return Err(object.unsupported("rope_type", kind, "default or longrope is supported in this family"));
     }
     Ok(match kind.as_str() {
         "default" => RotaryScaling::Nothing,
@@ -190,7 +191,7 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
         return Err(object.unsupported(
             "rope_type",
             "yarn",
-            "an even number of rotated dimensions is, for YaRN",
+            "an even number of rotated dimensions is supported for YaRN",
         ));
     }
     let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
@@ -202,7 +203,7 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
     };
     let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(default);
     let n = rotary.n_rotated as f64;
-    // The dimension whose wave has this number of turns over the first context.
+    // The dimension whose rotation makes this number of turns over the first context.
     let dimension = |turns: f64| n * (context / (turns * 2.0 * PI)).ln() / (2.0 * rotary.theta.ln());
     let turns = |name, default| {
         let stated = object.maybe_number(name)?.filter(|turns| *turns != 0.0);
@@ -224,7 +225,7 @@ fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<Rota
     object.maybe_numbers("long_factor")?;
     let factors = object.maybe_numbers("short_factor")?.unwrap_or_default();
     if factors.len() != rotary.n_pairs() {
-        let expected = format!("a list of {} numbers is", rotary.n_pairs());
+        let expected = format!("a list of {} numbers is supported", rotary.n_pairs());
         return Err(object.unsupported("short_factor", format!("a list of {}", factors.len()), expected));
     }
     let factor = object.maybe_number("factor")?.unwrap_or(whole / context);

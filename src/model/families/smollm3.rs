@@ -19,7 +19,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let rotates = match config.maybe_counts("no_rope_layers")? {
         Some(list) if list.len() == spec.n_layers => list.into_iter().map(|one| one == 1).collect(),
         Some(list) => {
-            let expected = format!("a list of {}, one a layer, is", spec.n_layers);
+            let expected = format!("a list of {}, one per layer, is supported", spec.n_layers);
             return Err(config.unsupported("no_rope_layers", format!("a list of {}", list.len()), expected));
         }
         None => (0..spec.n_layers).map(|l| !(l + 1).is_multiple_of(every)).collect::<Vec<bool>>(),

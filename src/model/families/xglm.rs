@@ -14,7 +14,7 @@ fn spec(config: &Config) -> Result<Spec> {
     // The table's row for padding is zero; no token uses a row below 2.
     let pad = config.maybe_number("pad_token_id")?.unwrap_or(1.0);
     if pad >= 2.0 {
-        return Err(config.unsupported("pad_token_id", pad, "0 or 1 is"));
+        return Err(config.unsupported("pad_token_id", pad, "0 or 1 is supported"));
     }
     let d_model = config.count("d_model")?;
     let is_scaled = config.flag_or("scale_embedding", true)?;

@@ -18,7 +18,7 @@ pub(super) struct Block {
     query: Linear,
     key: Linear,
     value: Linear,
-    /// Of queries and of keys.
+    /// The norms of queries and of keys.
     qk_norms: Option<[Norm; 2]>,
     attn_out: Linear,
     attn_out_norm: Option<Norm>,
@@ -30,7 +30,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Takes the parameters of block `l`.
+    /// Builds block `l` from its parameters.
     pub(super) fn new(spec: &Spec, l: usize, parts: &mut Parts) -> Result<Block> {
         use BlockPart::*;
         let at = |part| Place::Block(l, part);
@@ -111,7 +111,7 @@ impl Block {
         self.sum(&self.mlp_norm, add(&resid_mid, &mlp_out)?, pass.spec)
     }
 
-    /// The input of attention or MLP: the stream, normed if the norm precedes.
+    /// The input of attention or MLP: the stream, normed if the norm comes first.
     fn input(&self, norm: &Option<Norm>, stream: &Tensor, spec: &Spec) -> Result<Tensor> {
         match norm {
             Some(norm) if spec.placement != Placement::AfterSum => Ok(norm.forward(stream)?),
@@ -128,7 +128,7 @@ impl Block {
         Ok(if spec.residual_scale == 1.0 { output } else { (output * spec.residual_scale)? })
     }
 
-    /// The sum of stream and output, normed if the norm follows it.
+    /// The sum of stream and output, normed if the norm follows the sum.
     fn sum(&self, norm: &Option<Norm>, sum: Tensor, spec: &Spec) -> Result<Tensor> {
         match norm {
             Some(norm) if spec.placement == Placement::AfterSum => Ok(norm.forward(&sum)?),

@@ -80,7 +80,7 @@ fn position_rows(positions: PositionEmbedding, forest: &Forest) -> Vec<u32> {
     forest.new_positions().iter().map(|position| position + offset).collect()
 }
 
-/// Rows counted over a text's tokens that are not padding.
+/// Rows of the position table, counted over a text's tokens that are not padding.
 fn rows_after_padding(padding: u32, forest: &Forest) -> Vec<u32> {
     let is_padding: Vec<bool> = forest.new_tokens().iter().map(|token| *token == padding).collect();
     let mut n_counted: Vec<u32> = Vec::with_capacity(is_padding.len());

@@ -22,12 +22,12 @@ pub struct Continuation {
 }
 
 impl Continuation {
-    /// The most probable tokens, up to a number.
+    /// Up to `n_new` tokens, always the most probable one.
     pub fn greedy(n_new: usize) -> Continuation {
         Continuation { n_new, ends: vec![], sampling: Sampling::GREEDY }
     }
 
-    /// The same, up to one of these tokens, such as the tokens that end a text.
+    /// These settings, with the tokens that end a text.
     pub fn until_end(self, end_tokens: Vec<u32>) -> Continuation {
         Continuation { ends: end_tokens, ..self }
     }
@@ -70,11 +70,11 @@ pub struct Prompts {
     pub last: Vec<u32>,
 }
 
-/// The calls back to the user of a generation, all from one of rayon's threads.
+/// The callbacks of a generation, all called on one of rayon's threads.
 pub struct Callbacks<'a, 'b> {
     /// Reads or changes the stream.
     pub hook: &'a mut dyn Hook,
-    /// Receives the new tokens; `None` lets each text continue.
+    /// Receives the new tokens, and may stop a text; `None` stops none.
     pub on_token: Option<&'a mut OnToken<'b>>,
 }
 
@@ -115,7 +115,7 @@ struct Decoding<'a> {
     forest: Forest,
     texts: Vec<Generation>,
     samplers: Vec<Sampler>,
-    /// The texts that are not at their end, each with its last node.
+    /// The texts that are not finished, each with its last node.
     active: Vec<(usize, u32)>,
 }
 

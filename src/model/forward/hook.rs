@@ -27,13 +27,13 @@ pub trait Hook: Send {
         None
     }
 
-    /// True if the hook needs nothing of the last layer but its input.
+    /// True if the hook needs only the input of the last layer.
     fn stops_before_block(&self) -> bool {
         false
     }
 
-    /// The new nodes that the hook needs in the last layer, so that the pass may skip the others there: at the hook points of
-    /// that layer other than `ResidPre`, the stream has these rows in this order. `None` is all.
+    /// The new nodes that the hook needs in the last layer, so that the pass may skip the others there: at the hook
+    /// points of that layer other than `ResidPre`, the stream has these rows in this order. `None` is all.
     fn last_rows(&self) -> Option<Vec<u32>> {
         None
     }
@@ -59,7 +59,7 @@ pub struct RowSelection {
     nodes: Tensor,
     /// The nodes, each once, in order.
     distinct: Vec<u32>,
-    /// The place of each selected node among the distinct ones.
+    /// The index of each selected node among the distinct ones.
     among_distinct: Tensor,
 }
 
@@ -81,8 +81,8 @@ impl RowSelection {
         self.distinct.clone()
     }
 
-    /// The rows of the selected nodes, from the values of all new nodes or, in the last block of a pass whose hook returns
-    /// [`RowSelection::distinct`] from [`Hook::last_rows`], of the distinct nodes.
+    /// The rows of the selected nodes, from the values of all new nodes or, in the last block of a pass whose hook
+    /// returns [`RowSelection::distinct`] from [`Hook::last_rows`], of the distinct nodes.
     ///
     /// # Shapes
     /// `[n_new, width]` or `[n_distinct, width]`, to `[n_nodes, width]`.
@@ -97,7 +97,7 @@ impl RowSelection {
     }
 }
 
-/// Captures the values at some hook points, of all nodes or of selected ones.
+/// Captures the values of all nodes, or of selected ones, at chosen hook points.
 #[derive(Debug)]
 pub struct Capture {
     nodes: Option<RowSelection>,
@@ -127,7 +127,7 @@ impl Capture {
     /// [`Error::Invalid`] if the pass did not reach the point.
     pub fn get(&self, point: HookPoint) -> Result<&Tensor> {
         self.captured.get(&point).and_then(Option::as_ref).ok_or_else(|| {
-            Error::invalid("hook point", point, "one that this model has and that was asked for")
+            Error::invalid("hook point", point, "one that this model has and that was requested")
         })
     }
 }

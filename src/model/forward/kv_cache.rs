@@ -3,7 +3,7 @@
 use crate::error::Result;
 use candle_core::Tensor;
 
-/// The keys and values of the nodes that earlier passes computed, a pair per layer.
+/// The keys and values of the nodes that earlier passes computed, one pair per layer.
 #[derive(Debug, Default)]
 pub struct KvCache {
     layers: Vec<(Buffer, Buffer)>,
@@ -27,7 +27,7 @@ impl Buffer {
         let (n, heads, d_head) = rows.dims3()?;
         let needed = self.n + n;
         if needed > self.all.dim(0)? {
-            // Doubling: on average a row is copied once, for any number of steps.
+            // With doubling, a row is copied once on average, for any number of steps.
             let capacity = (2 * needed).max(64);
             let wider = Tensor::zeros((capacity, heads, d_head), rows.dtype(), rows.device())?;
             wider.slice_set(&self.all.narrow(0, 0, self.n)?, 0, 0)?;

@@ -36,7 +36,7 @@ impl Parts {
         Ok(Linear { weight: self.matrix(place)?, bias: self.dense(place.bias())? })
     }
 
-    /// The same, if the model has the matrix.
+    /// A matrix with its bias, if the model has the matrix.
     pub(super) fn maybe_linear(&mut self, place: Place) -> Result<Option<Linear>> {
         self.all.contains_key(&place.weight()).then(|| self.linear(place)).transpose()
     }

@@ -12,7 +12,7 @@ use crate::model::spec::{Alibi, Rotary, Spec};
 use candle_core::Tensor;
 use std::sync::Arc;
 
-/// The state that a pass carries from block to block besides the stream.
+/// The state that a pass carries from block to block, in addition to the stream.
 pub(super) struct Pass<'a> {
     pub(super) spec: &'a Spec,
     pub(super) forest: Arc<Forest>,
@@ -20,9 +20,9 @@ pub(super) struct Pass<'a> {
     pub(super) hook: &'a mut dyn Hook,
     /// The rotary tables computed so far; layers with the same settings share one.
     pub(super) rotary_tables: Vec<(Rotary, RotaryTable)>,
-    /// The ALiBi terms, once a layer needed them.
+    /// The ALiBi terms; `None` until a layer needs them.
     pub(super) bias: Option<Arc<Vec<Vec<f32>>>>,
-    /// The only rows that the current block computes; `None` is all.
+    /// The rows that the current block computes; `None` is all.
     pub(super) query_rows: Option<Arc<Vec<u32>>>,
     /// The equal rows of the stream, as long as a row's values depend on that row alone; `None` if all rows are
     /// computed.
@@ -52,7 +52,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The rows that the current block computes, of the values of all rows.
+    /// Selects the rows that the current block computes from the values of all rows.
     ///
     /// # Shapes
     /// `[n_new, width]` to `[n_queries, width]`.

@@ -1,12 +1,13 @@
 //! Deduplication of a stream's rows: values that depend on a row alone are computed once for equal rows.
 //!
-//! The input of block 0 is a token's embedding, at most with its position, and the same pieces of names recur. In block 0,
-//! norms and products before attention are then computed once per distinct row; in parallel blocks the whole MLP as well.
+//! The input of block 0 is a token's embedding, at most with its position, and the same tokens recur in names. In
+//! block 0, norms and products before attention are then computed once per distinct row; in parallel blocks the whole
+//! MLP as well.
 
 use candle_core::{Device, Result, Tensor};
 use std::collections::HashMap;
 
-/// Minimum of rows for the search to pay off.
+/// Minimum number of rows for the search to pay off.
 const MIN_ROWS: usize = 64;
 
 /// The distinct rows of a stream.
@@ -57,7 +58,7 @@ impl RowDedup {
     }
 }
 
-/// The index of the first of each set of equal rows, and for each row its place among these.
+/// The index of the first of each set of equal rows, and for each row the position of its representative in that list.
 fn distinct(values: &[f32], width: usize) -> (Vec<u32>, Vec<u32>) {
     let (mut representatives, mut inverse) = (vec![], vec![]);
     let mut by_hash: HashMap<u64, Vec<u32>> = HashMap::new();

@@ -52,8 +52,8 @@ impl Sampling {
         Ok(())
     }
 
-    /// The logits after penalty, temperature, top-k and top-p, in this order, equal to those of transformers' processors;
-    /// excluded tokens have −∞.
+    /// The logits after penalty, temperature, top-k and top-p, in this order, equal to those of transformers'
+    /// processors; excluded tokens have −∞.
     ///
     /// # Source
     /// transformers 5.23.0, `generation/logits_process.py`: tokens as probable as the last of the top k are kept, and
@@ -63,7 +63,7 @@ impl Sampling {
             return Err(Error::NonFinite {
                 place: format!("the logit of token {id}"),
                 found: f64::NAN,
-                advice: "steer with a smaller dose, or look at the weights".into(),
+                advice: "steer with a smaller dose, or check the weights".into(),
             });
         }
         let mut logits = logits.to_vec();
@@ -127,8 +127,8 @@ fn keep_top_k(logits: &mut [f32], k: usize) {
     logits.iter_mut().filter(|x| **x < least).for_each(|x| *x = f32::NEG_INFINITY);
 }
 
-/// Excludes the least probable tokens while their total probability is at most `1 − p`; of equally probable tokens, those
-/// with smaller ids first. The most probable token is always kept.
+/// Excludes the least probable tokens while their total probability is at most `1 − p`; of equally probable tokens,
+/// those with smaller ids first. The most probable token is always kept.
 fn keep_top_p(logits: &mut [f32], p: f64) {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mass: Vec<f32> = logits.iter().map(|x| (x - most).exp()).collect();

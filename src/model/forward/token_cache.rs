@@ -1,15 +1,15 @@
 //! The outputs of block 0 that depend on the token alone, computed once for many passes.
 //!
-//! If attention and MLP are parallel and positions enter through attention alone, then queries, keys, values and the whole
-//! MLP of block 0 are functions of the token, and many texts consist of few distinct tokens.
+//! If attention and MLP are parallel and positions enter through attention alone, then queries, keys, values and the
+//! whole MLP of block 0 are functions of the token, and many texts consist of few distinct tokens.
 
 use crate::error::Result;
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeSet, HashMap};
 
-/// Minimum of distinct tokens for the cache to pay off.
+/// Minimum number of distinct tokens for the cache to pay off.
 const MIN_TOKENS: usize = 16;
-/// Tokens that are computed at a time.
+/// Maximum number of tokens that are computed at a time.
 const CHUNK: usize = 2048;
 /// Maximum size of the cache in bytes.
 const MAX_BYTES: usize = 1 << 28;
@@ -29,7 +29,7 @@ impl TokenwiseOutput {
         Ok(TokenwiseOutput { qkv: [f(q)?, f(k)?, f(v)?], mlp_out: f(&self.mlp_out)? })
     }
 
-    /// The rows of several, concatenated.
+    /// The rows of several outputs, concatenated.
     fn concat(parts: &[TokenwiseOutput]) -> Result<TokenwiseOutput> {
         let all = |of: &dyn Fn(&TokenwiseOutput) -> Tensor| {
             let tensors: Vec<Tensor> = parts.iter().map(of).collect();
@@ -43,7 +43,7 @@ impl TokenwiseOutput {
     }
 }
 
-/// The outputs of block 0 for some tokens.
+/// The cached outputs of block 0, one row per token.
 #[derive(Debug)]
 pub struct TokenCache {
     /// The row of each token.
@@ -54,7 +54,7 @@ pub struct TokenCache {
 impl TokenCache {
     /// Computes the outputs of tokens, each once; `None` if they are too few to pay off, or too many for the memory.
     ///
-    /// `width` is the number of values per token, and `compute` gives the outputs of some tokens, a row for each.
+    /// `width` is the number of values per token; `compute` returns the outputs of tokens, one row per token.
     pub(super) fn build(
         tokens: impl IntoIterator<Item = u32>,
         width: usize,
@@ -64,14 +64,14 @@ impl TokenCache {
         if tokens.len() < MIN_TOKENS || tokens.len() * width * 4 > MAX_BYTES {
             return Ok(None);
         }
-        // Even chunks: a last one of a few rows would be multiplied by another kernel, to other bits.
+        // Chunks of equal size: for a last chunk of few rows, another kernel would round differently.
         let chunk = tokens.len().div_ceil(tokens.len().div_ceil(CHUNK));
         let parts = tokens.chunks(chunk).map(compute).collect::<Result<Vec<_>>>()?;
         let rows = tokens.into_iter().zip(0..).collect();
         Ok(Some(TokenCache { rows, outputs: TokenwiseOutput::concat(&parts)? }))
     }
 
-    /// The outputs of some tokens, a row for each; `None` if one of them is not in the cache.
+    /// The outputs for a list of tokens, one row per token; `None` if a token is not in the cache.
     pub(super) fn get(&self, tokens: &[u32]) -> Result<Option<TokenwiseOutput>> {
         let rows: Option<Vec<u32>> = tokens.iter().map(|token| self.rows.get(token).copied()).collect();
         let Some(rows) = rows else { return Ok(None) };

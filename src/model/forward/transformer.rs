@@ -48,8 +48,8 @@ impl Transformer {
         Ok(Transformer { spec, embedding, blocks, head })
     }
 
-    /// The weights by which each MLP neuron of a block reads the stream, and those by which it writes to it, as they are
-    /// stored: reading follows the block's norm, and a gated neuron reads by its gate.
+    /// The weights by which each MLP neuron of a block reads the stream, and those by which it writes to it, as they
+    /// are stored: a neuron reads the stream after the block's norm, a gated neuron through its gate.
     ///
     /// # Shapes
     /// Both `[d_mlp, d_model]`.
@@ -73,8 +73,8 @@ impl Transformer {
         self.spec.attention.direction == AttentionDirection::Causal && self.head.is_some()
     }
 
-    /// The forest of several texts as this model reads them, and each text's last node: prefixes are shared if attention is
-    /// causal.
+    /// The forest of several texts as this model reads them, and each text's last node: prefixes are shared if
+    /// attention is causal.
     ///
     /// # Errors
     /// [`Error::Invalid`] if a text has no tokens.
@@ -102,8 +102,8 @@ impl Transformer {
         self.pass(forest, None, cache, hook)
     }
 
-    /// The same as [`Transformer::forward`], with cached outputs of block 0; they are used if the hook neither changes the
-    /// input of the block nor sees its neurons.
+    /// The same as [`Transformer::forward`], with cached outputs of block 0; they are used if the hook neither
+    /// changes the input of the block nor sees its neurons.
     ///
     /// # Shapes
     /// Those of [`Transformer::forward`].
@@ -142,7 +142,7 @@ impl Transformer {
                 pass.query_rows = pass.hook.last_rows().map(Arc::new);
             }
             if let (Some(tokens), 0, None, true) = (tokens, l, &pass.query_rows, stream.id() == embedded.id())
-                && !pass.hook.sees(HookPoint::MlpPost(0))
+                && !sees_skipped(pass.hook)
             {
                 pass.tokenwise = tokens.get(pass.forest.new_tokens())?;
             }
@@ -155,8 +155,8 @@ impl Transformer {
         Ok(stream)
     }
 
-    /// The cached outputs of block 0 for [`Transformer::forward_with_cache`]; `None` if they depend on more than the token,
-    /// or do not pay off.
+    /// The cached outputs of block 0 for [`Transformer::forward_with_cache`]; `None` if they depend on more than the
+    /// token, or do not pay off.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a token id outside the vocabulary.
@@ -185,7 +185,7 @@ impl Transformer {
     /// [`Error::Invalid`] if the checkpoint has no unembedding.
     pub fn logits(&self, stream: &Tensor) -> Result<Tensor> {
         let head = self.head.as_ref().ok_or_else(|| {
-            let expected = "a checkpoint with a language-model head; this one carries hidden states only";
+            let expected = "a checkpoint with a language-model head; this one has none";
             Error::invalid("unembedding", "none", expected)
         })?;
         head.logits(stream)
@@ -205,10 +205,15 @@ impl Transformer {
         }
         let is_encoder = self.spec.attention.direction == AttentionDirection::Bidirectional;
         if is_encoder && (forest.n_past() > 0 || !forest.is_chains()) {
-            let expected = "whole texts that share no tokens, as an encoder sees both ways; \
+            let expected = "whole texts without shared nodes, since an encoder attends in both directions; \
                             an encoder does not generate";
-            return Err(Error::invalid("forest", "a part of a text or a shared beginning", expected));
+            return Err(Error::invalid("forest", "a continued text or texts with a shared prefix", expected));
         }
         Ok(())
     }
+}
+
+/// True if a hook sees values that a pass with cached outputs of block 0 does not compute.
+fn sees_skipped(hook: &dyn Hook) -> bool {
+    HookPoint::all(1).into_iter().any(|point| point.is_skipped_by_token_cache() && hook.sees(point))
 }

@@ -10,8 +10,8 @@ pub(super) struct Architecture {
     pub name: &'static str,
     /// The family's `model_type`.
     pub model_type: &'static str,
-    /// The activation function, which the format does not store: the field of the family's config, or [`ABSENT`], and its
-    /// value.
+    /// The activation function, which the format does not store: the field of the family's config, or [`ABSENT`], and
+    /// its value.
     pub activation: (&'static str, &'static str),
     /// The norms' epsilon: its field, or [`ABSENT`] if the family always uses 1e-5, and its key below `attention.`.
     pub epsilon: (&'static str, &'static str),
@@ -21,7 +21,8 @@ pub(super) struct Architecture {
     pub pairs_are_adjacent: bool,
     /// The rotation of queries and keys.
     pub rotation: Rotation,
-    /// Fields with other names than Llama's, and the family's name for each; [`ABSENT`] if the value follows from others.
+    /// Fields whose names differ from Llama's, and the family's name for each; [`ABSENT`] if the value follows from
+    /// other fields.
     pub names: &'static [(&'static str, &'static str)],
 }
 
@@ -185,11 +186,11 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
             "rwkv6qwen2",
             "rwkv7",
         ],
-        "it has layers without attention; attention in every layer is read",
+        "it has layers without attention; only models with attention in every layer are supported",
     ),
     (
         &["t5"],
-        "an encoder with a decoder is not one stack of blocks; decoders alone and encoders alone are read",
+        "an encoder with a decoder is not one stack of blocks; decoder-only and encoder-only models are supported",
     ),
     (
         &[
@@ -204,11 +205,11 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
             "nomic-bert-moe",
             "t5encoder",
         ],
-        "of models that only embed texts, bert is read",
+        "among models that only embed texts, only bert is supported",
     ),
     (
         &["chameleon", "cogvlm", "gemma3n", "gemma4", "qwen2vl", "qwen3vl", "qwen3vlmoe"],
-        "it reads images as well; models of text alone are read",
+        "it also reads images; only text-only models are supported",
     ),
     (
         &[
@@ -225,13 +226,14 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
             "sdxl",
             "wan",
         ],
-        "it draws images or films, and is no language model",
+        "it draws images or films, and is not a language model",
     ),
-    (&["pockettts", "qwen3tts", "wavtokenizer-dec"], "it makes sounds, and is no language model"),
+    (&["pockettts", "qwen3tts", "wavtokenizer-dec"], "it makes sounds, and is not a language model"),
 ];
 
-/// The reason for which mixtures of experts are not supported.
-pub(super) const EXPERTS: &str = "a mixture of experts has no one set of neurons a layer, which `mlp.hook_post` promises; dense models are read";
+/// The reason for refusing mixtures of experts.
+pub(super) const EXPERTS: &str = "a mixture of experts has no single set of neurons per layer, \
+                                  as `mlp.hook_post` requires; dense models are supported";
 
 /// The architecture that a file names.
 ///
@@ -242,13 +244,12 @@ pub(super) fn of(metadata: &Metadata) -> Result<&'static Architecture> {
     let name = metadata.required(key, metadata.text(key))?;
     ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
         let reason = UNSUPPORTED.iter().find(|(names, _)| names.contains(&name));
-        let reason =
-            reason.map_or_else(String::new, |(_, reason)| format!("{reason}; of all architectures "));
+        let reason = reason.map_or_else(String::new, |(_, reason)| format!("{reason}; "));
         let known: Vec<&str> = ARCHITECTURES.iter().map(|known| known.name).collect();
         metadata.unsupported(
             key,
             &Value::Text(name.to_string()),
-            format!("{reason}one of {} is", known.join(", ")),
+            format!("{reason}one of {} is supported", known.join(", ")),
         )
     })
 }

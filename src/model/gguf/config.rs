@@ -1,7 +1,7 @@
 //! A file's metadata as the config.json of the same model in a Hugging Face folder.
 //!
-//! The family's `spec` then reads both formats. A GGUF file stands for the model that llama.cpp computes: for settings that
-//! the format lacks (gelu's form, a stored but unused window), this file has llama.cpp's choice.
+//! The family's `spec` then reads both formats. The numbers are those of llama.cpp: for settings that the format lacks
+//! (gelu's form, a stored but unused window), this module makes the same choice as llama.cpp.
 
 use super::architectures::{ABSENT, Architecture, EXPERTS, Rotation};
 use super::header::Value as Stored;
@@ -21,7 +21,7 @@ pub(super) struct Shapes {
     pub frequency_factors: Option<Vec<f64>>,
     /// True if the MLP has its own norm.
     pub mlp_norm: bool,
-    /// True if attention has a norm besides the block's (Falcon).
+    /// True if attention has its own norm in addition to the block's (Falcon).
     pub second_attn_norm: bool,
     /// True if queries and keys have norms.
     pub qk_norm: bool,
@@ -41,7 +41,11 @@ impl Heads {
         let (d_model, n) = (keys.count("embedding_length")?, keys.count("attention.head_count")?);
         let n_kv = keys.maybe_count("attention.head_count_kv")?.unwrap_or(n);
         let width = keys.maybe_count("attention.key_length")?.unwrap_or(d_model / n.max(1));
-        keys.only("attention.value_length", width, &format!("only the width of keys, {width}, is"))?;
+        keys.only(
+            "attention.value_length",
+            width,
+            &format!("only the width of keys, {width}, is supported"),
+        )?;
         Ok(Heads { d_model, n, n_kv, width })
     }
 
@@ -53,7 +57,7 @@ impl Heads {
                 keys.only(
                     "attention.key_length",
                     default,
-                    &format!("only {default}, a head's share of the stream, is"),
+                    &format!("only {default}, the stream's width per head, is supported"),
                 )
             }
             "intermediate_size" => {
@@ -61,10 +65,10 @@ impl Heads {
                 keys.only(
                     "feed_forward_length",
                     default,
-                    &format!("only {default}, four times the stream, is"),
+                    &format!("only {default}, four times the stream's width, is supported"),
                 )
             }
-            _ => keys.only("attention.head_count_kv", self.n, "only the number of query heads is"),
+            _ => keys.only("attention.head_count_kv", self.n, "only the number of query heads is supported"),
         }
     }
 }
@@ -72,14 +76,14 @@ impl Heads {
 /// The fields of the config.json.
 ///
 /// # Errors
-/// A value that is missing, of another type, or not supported, by file and key.
+/// A value that is missing, of another type, or not supported; the error names file and key.
 pub(super) fn fields(
     metadata: &Metadata,
     architecture: &'static Architecture,
     shapes: Shapes,
 ) -> Result<Map<String, Value>> {
     let keys = Keys { metadata, architecture: architecture.name };
-    keys.only("expert_count", 0, &format!("only 0 is: {EXPERTS}"))?;
+    keys.only("expert_count", 0, &format!("only 0 is supported: {EXPERTS}"))?;
     check_direction(&keys)?;
     let heads = Heads::of(&keys)?;
     let mut fields = Map::new();
@@ -127,7 +131,7 @@ fn epsilon(keys: &Keys, architecture: &Architecture) -> Result<f64> {
         return Err(keys.metadata.unsupported(
             &keys.key(&name),
             &Stored::Float(found),
-            format!("only {DEFAULT:e} is"),
+            format!("only {DEFAULT:e} is supported"),
         ));
     }
     Ok(found)
@@ -137,9 +141,11 @@ fn epsilon(keys: &Keys, architecture: &Architecture) -> Result<f64> {
 fn check_direction(keys: &Keys) -> Result<()> {
     let (key, is_encoder) = (keys.key("attention.causal"), keys.architecture == "bert");
     match keys.metadata.flag(&key)?.unwrap_or(true) {
-        found if found == is_encoder => {
-            Err(keys.metadata.unsupported(&key, &Stored::Flag(found), format!("only {} is", !found)))
-        }
+        found if found == is_encoder => Err(keys.metadata.unsupported(
+            &key,
+            &Stored::Flag(found),
+            format!("only {} is supported", !found),
+        )),
         _ => Ok(()),
     }
 }
@@ -194,9 +200,11 @@ fn granite(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     fields.insert("logits_scaling".into(), keys.number("logit_scale")?.into());
     let key = keys.key("rope.scaling.finetuned");
     match keys.metadata.flag(&key)? {
-        Some(false) => {
-            Err(keys.metadata.unsupported(&key, &Stored::Flag(false), "only true, with rotation, is"))
-        }
+        Some(false) => Err(keys.metadata.unsupported(
+            &key,
+            &Stored::Flag(false),
+            "only true, which means rotation, is supported",
+        )),
         _ => Ok(fields),
     }
 }
@@ -206,7 +214,7 @@ fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
-    // The 27B models scale by a head's share of the stream; in the format only their depth distinguishes them.
+    // The 27B models scale by the stream's width per head; in the format only their depth distinguishes them.
     let is_27b = keys.count("block_count")? == n_layers_of_27b;
     put("query_pre_attn_scalar", if is_27b { heads.d_model / heads.n } else { heads.width }.into());
     match keys.maybe_count("attention.sliding_window")? {

@@ -71,7 +71,7 @@ fn text(text: &str) -> Vec<u8> {
 /// Reads a control vector.
 ///
 /// # Errors
-/// [`Error::BadFile`] with the name of a tensor that does not belong to one.
+/// [`Error::BadFile`] with the name of a tensor that does not belong to a control vector.
 pub fn load_control_vector(path: &Path) -> Result<ControlVector> {
     let bytes = artefact::load_bytes(path)?;
     let header = Header::parse(path, &bytes)?;

@@ -26,7 +26,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Values that are unpacked and checked at a time.
+/// Maximum number of values that are unpacked and checked at a time.
 const CHECK_CHUNK: usize = 1 << 22;
 
 /// A GGUF model whose headers are read; tensors are read when they are loaded.
@@ -46,9 +46,10 @@ impl GgufFile {
     /// Opens a file and, if it is a part of a model, the other parts, and reads their headers.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or no model.
+    /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or
+    /// not a model.
     pub(crate) fn open(path: &Path) -> Result<GgufFile> {
-        // A mapping is released with its header: its pages would count besides the tensors that are read.
+        // A mapping is released after its header is read; else its pages would count as memory, next to the tensors.
         let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
         let paths = split::parts(path, &own)?;
@@ -82,10 +83,10 @@ impl GgufFile {
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
 
-    /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and the files besides it.
+    /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and its settings files.
     ///
     /// # Errors
-    /// A value that is missing or unknown, by key.
+    /// A value that is missing or unknown; the error names the key.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
@@ -115,7 +116,7 @@ impl GgufFile {
         let used: BTreeSet<String> = sources.flat_map(|source| source.tensors).collect();
         if let Some(tensor) = unused(&self.header, &used) {
             let found = format!("tensor `{tensor}`, which is no part of a {}", architecture.model_type);
-            let expected = "the tensors of its architecture only; what it holds would change numbers";
+            let expected = "only the tensors of its architecture; this tensor may change numbers";
             return Err(Error::bad_file(self.path(), found, expected));
         }
         Ok((spec, sha256))
@@ -227,7 +228,7 @@ impl GgufFile {
         }
     }
 
-    /// The same as [`GgufFile::load`], with the rows in the file's order.
+    /// As [`GgufFile::load`], with the rows in the file's order.
     fn stored(&self, spec: &Spec, param: Param, shape: &[usize], precision: Precision) -> Result<Weight> {
         let TensorSource { tensors, slice } = source(spec, param, &self.header);
         let name = tensors.concat();
@@ -239,7 +240,7 @@ impl GgufFile {
         let stored = [&[n_stored], &shape[1..]].concat();
         if entry.shape != stored {
             let found = format!("tensor `{name}` of shape {:?}", entry.shape);
-            let expected = format!("{stored:?}, as its metadata asks");
+            let expected = format!("{stored:?}, as the file's metadata states");
             return Err(Error::bad_file(self.path_of(entry), found, expected));
         }
         let origin = Origin { path: self.path_of(entry), param, tensor: &name };

@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-/// A metadata value; integers of all widths are one case.
+/// A metadata value; integers of all widths are one variant.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     /// A whole number.
@@ -70,14 +70,14 @@ pub(super) struct Header {
 const MAGIC: &[u8] = b"GGUF";
 /// The expected file, for errors.
 const WHOLE: &str = "a complete GGUF file; download or copy it again";
-/// The most dimensions of a ggml tensor.
+/// Maximum number of dimensions of a ggml tensor.
 const MAX_DIMENSIONS: usize = 4;
 
 impl Header {
     /// Reads the header of a file's bytes; `path` names the file in errors.
     ///
     /// # Errors
-    /// [`Error::BadFile`] with the name of a value that is truncated, absurd, or of an unsupported type.
+    /// [`Error::BadFile`] with the name of a value that is truncated, out of range, or of an unsupported type.
     pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
         let mut reader = Reader { path, bytes, at: 0, wide: true };
         reader.version()?;
@@ -118,7 +118,7 @@ fn alignment(reader: &Reader, metadata: &HashMap<String, Value>) -> Result<usize
     }
 }
 
-/// A line of the table of tensors.
+/// An entry of the table of tensors.
 struct Line {
     name: String,
     shape: Vec<usize>,
@@ -140,7 +140,10 @@ fn place(reader: &Reader, line: &Line, layout: Layout) -> Result<Range<usize>> {
     let Layout { start, alignment } = layout;
     let size = kind.size(shape).ok_or_else(|| {
         let found = format!("tensor `{name}` of shape {shape:?} stored as {kind}");
-        reader.bad(found, format!("rows of a multiple of {} numbers, less than memory holds", kind.block()))
+        reader.bad(
+            found,
+            format!("rows of a multiple of {} numbers, and a size that fits into memory", kind.block()),
+        )
     })?;
     let begin = usize::try_from(*offset).ok().filter(|offset| offset.is_multiple_of(alignment));
     let begin = begin.and_then(|offset| start.checked_add(offset));
@@ -168,11 +171,11 @@ impl Reader<'_> {
         Error::bad_file(self.path, found, expected)
     }
 
-    /// The next `n` bytes; `what` names them in the error if the file ends before.
+    /// The next `n` bytes; `what` names them in the error if the file is too short.
     fn take(&mut self, n: usize, what: &str) -> Result<&[u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
-        let end =
-            end.ok_or_else(|| self.bad(format!("{} bytes that end within {what}", self.bytes.len()), WHOLE))?;
+        let end = end
+            .ok_or_else(|| self.bad(format!("{} bytes, which end within {what}", self.bytes.len()), WHOLE))?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -195,12 +198,14 @@ impl Reader<'_> {
         usize::try_from(n)
             .ok()
             .filter(|n| *n <= left)
-            .ok_or_else(|| self.bad(format!("{n} {what} where {left} bytes are left"), WHOLE))
+            .ok_or_else(|| self.bad(format!("{n} {what}, but only {left} bytes are left"), WHOLE))
     }
 
     fn version(&mut self) -> Result<()> {
         if self.bytes.get(..MAGIC.len()) != Some(MAGIC) {
-            return Err(self.bad(format!("{} bytes that do not begin with `GGUF`", self.bytes.len()), WHOLE));
+            return Err(
+                self.bad(format!("{} bytes, which do not begin with `GGUF`", self.bytes.len()), WHOLE)
+            );
         }
         self.at = MAGIC.len();
         match self.u32("the version")? {
@@ -254,7 +259,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A line of the table of tensors.
+    /// Reads an entry of the table of tensors.
     fn line(&mut self) -> Result<Line> {
         let name = self.text("the name of a tensor")?;
         let what = format!("the entry of tensor `{name}`");

@@ -34,9 +34,9 @@ impl Keys<'_> {
     }
 
     /// Refuses a number other than the supported one; a missing key is accepted.
-    pub(super) fn only(&self, name: &str, supported: usize, why: &str) -> Result<()> {
+    pub(super) fn only(&self, name: &str, supported: usize, expected: &str) -> Result<()> {
         match self.maybe_count(name)?.filter(|n| *n != supported) {
-            Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), why)),
+            Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), expected)),
             None => Ok(()),
         }
     }

@@ -44,13 +44,13 @@ impl<'a> Metadata<'a> {
 
     fn typed<T>(&self, key: &str, of: fn(&'a Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
         let Some(value) = self.value(key) else { return Ok(None) };
-        of(value).map(Some).ok_or_else(|| self.unsupported(key, value, format!("{expected} is")))
+        of(value).map(Some).ok_or_else(|| self.unsupported(key, value, format!("{expected} is supported")))
     }
 
     /// The value of a key that must exist.
     pub(super) fn required<T>(&self, key: &str, found: Result<Option<T>>) -> Result<T> {
         found?.ok_or_else(|| {
-            let expected = "it, as llama.cpp's converter writes it; convert or fetch the model again";
+            let expected = "the key, as llama.cpp's converter writes it; convert or fetch the model again";
             Error::bad_file(self.path, format!("no metadata key `{key}`"), expected)
         })
     }
@@ -79,7 +79,7 @@ impl<'a> Metadata<'a> {
                     field: key.to_string(),
                     value: format!("[{}{more}]", shown.join(", ")),
                     expected: format!(
-                        "one whole number is, or a list with the same for each of the {n_layers} layers"
+                        "one number, or a list with the same number for each of the {n_layers} layers, is supported"
                     ),
                 })
             }
@@ -142,7 +142,7 @@ impl<'a> Metadata<'a> {
         };
         match self.values.keys().filter(unread).min() {
             Some(key) => {
-                let expected = "nothing is known of this key, so it may change numbers";
+                let expected = "the key is unknown, so it may change numbers";
                 Err(self.unsupported(key, &self.values[key], expected))
             }
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! GGUF files without a language model: errors that name the kind of file, and the way to a model.
+//! GGUF files without a language model: errors that name the kind of file, and say how to get a model.
 
 use super::header::{Header, Value};
 use super::split::PartName;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::weights::mmap;
 use std::path::Path;
 
-/// A kind of file that is not a model: its description, and the way to a model.
+/// A kind of file that is not a model: its description, and the advice.
 struct Other {
     found: &'static str,
     expected: &'static str,
@@ -14,16 +14,16 @@ struct Other {
 
 const PROJECTOR: Other = Other {
     found: "a projector (mmproj), which turns images or sounds into a language model's inputs",
-    expected: "the language model that it goes with, which is another GGUF file of the same repository",
+    expected: "the language model of the projector, which is another GGUF file of the same repository",
 };
 const ADAPTER: Other = Other {
-    found: "a LoRA adapter, which changes a model's weights and is none itself",
-    expected: "a model; merge the adapter into the one it was made for: \
+    found: "a LoRA adapter, which changes a model's weights and is not a model itself",
+    expected: "a model; merge the adapter into the model for which it was trained: \
                llama-export-lora -m MODEL.gguf --lora ADAPTER.gguf -o MERGED.gguf",
 };
 const CONTROL_VECTOR: Other = Other {
     found: "a control vector, which is added to a model's stream",
-    expected: "a model; give the vector as `mappa steer --direction FILE` beside one",
+    expected: "a model; pass the control vector to a model with `mappa steer --direction FILE`",
 };
 const IMPORTANCE: Other = Other {
     found: "an importance matrix (imatrix), which llama-quantize reads",
@@ -37,7 +37,7 @@ const VOCABULARY: Other = Other {
 /// Refuses a file that is not a model.
 ///
 /// # Errors
-/// [`Error::BadFile`] with the kind of file, and the way to a model.
+/// [`Error::BadFile`] with the kind of file, and the advice.
 pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
     if let Some(Other { found, expected }) = other(header) {
         return Err(Error::bad_file(path, found, expected));

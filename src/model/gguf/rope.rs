@@ -11,7 +11,7 @@ const ORIGINAL: &str = "original_max_position_embeddings";
 /// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
 ///
 /// # Errors
-/// A value of another type, or not supported, by key.
+/// A value of another type, or not supported; the error names the key.
 pub(super) fn fields(
     keys: &Keys,
     rotation: Rotation,
@@ -35,7 +35,7 @@ pub(super) fn fields(
         }
         Value::Object(rope)
     };
-    let first = rope.get(ORIGINAL).cloned(); // the place of Phi-3's
+    let first = rope.get(ORIGINAL).cloned(); // Phi-3's config has it outside `rope_parameters`
     let first = first.map(|first| (ORIGINAL.to_string(), first));
     Ok([("rope_parameters".to_string(), rope)].into_iter().chain(first).collect())
 }
@@ -51,7 +51,11 @@ fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>>
     let attention = keys.maybe_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
     if attention != 1.0 && factors.is_none() {
         let (key, found) = (keys.key("rope.scaling.attn_factor"), Stored::Float(attention));
-        return Err(keys.metadata.unsupported(&key, &found, "only 1 is, without factors of each frequency"));
+        return Err(keys.metadata.unsupported(
+            &key,
+            &found,
+            "only 1 is supported without factors per frequency",
+        ));
     }
     let fields = match (kind, factors, factor) {
         ("linear" | "none" | "longrope", Some(factors), None) => json!({
@@ -71,7 +75,7 @@ fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>>
             "beta_slow": keys.maybe_number("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
         }),
         (other, ..) => {
-            let expected = "one of none, linear, yarn, or longrope with factors of each frequency is";
+            let expected = "one of none, linear, yarn, or longrope with factors per frequency is supported";
             return Err(keys.metadata.unsupported(&key, &Stored::Text(other.to_string()), expected));
         }
     };

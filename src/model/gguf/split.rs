@@ -5,7 +5,7 @@ use super::metadata::Metadata;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The keys of a part: its place from 0, the number of parts, and the number of tensors in all parts.
+/// The keys of a part: its number from 0, the number of parts, and the number of tensors in all parts.
 const PLACE: &str = "split.no";
 const COUNT: &str = "split.count";
 const TENSORS: &str = "split.tensors.count";
@@ -35,7 +35,7 @@ impl PartName {
         is_part.then(|| PartName { model: model.to_string(), number, count })
     }
 
-    /// The path of the part with this number of the same model.
+    /// The path of another part of the same model, by its number.
     pub(crate) fn sibling(&self, path: &Path, number: usize) -> PathBuf {
         let ending =
             path.extension().map_or_else(String::new, |ending| ending.to_string_lossy().into_owned());
@@ -50,13 +50,13 @@ fn numbered<'a>(text: &'a str, separator: &str) -> Option<(&'a str, usize)> {
     is_number.then(|| digits.parse().ok()).flatten().map(|number| (rest, number))
 }
 
-/// The first part of a file's model, if it exists; else the file itself.
+/// The first part of the model that a file belongs to, if that part exists; else the file itself.
 pub(crate) fn first(path: &Path) -> PathBuf {
     let first = PartName::of(path).map(|name| name.sibling(path, 1));
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// All files of a file's model, in order; for a file that is not a part, itself.
+/// All files of the model that a file belongs to, in order; for a file that is not a part, the file alone.
 ///
 /// # Errors
 /// [`Error::BadFile`] if the file's name and metadata disagree, or with the name of a missing part.
@@ -68,9 +68,10 @@ pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
         if !is_part {
             return Ok(vec![path.to_path_buf()]);
         }
-        let found = format!("part {} of {} of a split model under another name", place + 1, shown(count));
-        let expected = "the name that llama-gguf-split gives a part, such as model-00001-of-00002.gguf, by which \
-                        the others are found; or merge them: llama-gguf-split --merge FIRST MERGED.gguf";
+        let found =
+            format!("part {} of {} of a split model, in a file that was renamed", place + 1, shown(count));
+        let expected = "a name such as model-00001-of-00002.gguf, as llama-gguf-split writes it, by which \
+                        the other parts are found; or merge them: llama-gguf-split --merge FIRST MERGED.gguf";
         return Err(Error::bad_file(path, found, expected));
     };
     if count.is_none() && name.count == 1 {
@@ -91,7 +92,11 @@ pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
         Some(missing) => {
             let missing = missing.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let found = format!("part {} of {} without {missing}", name.number, name.count);
-            Err(Error::bad_file(path, found, format!("every part beside it; download or copy {missing}")))
+            Err(Error::bad_file(
+                path,
+                found,
+                format!("every part in the same folder; download or copy {missing}"),
+            ))
         }
     }
 }
@@ -123,7 +128,7 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
             entry.part = place;
             if let Some(before) = all.tensors.insert(name.clone(), entry) {
                 let other = parts[before.part].file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let found = format!("tensor `{name}`, which lies in {other} too");
+                let found = format!("tensor `{name}`, which is also in {other}");
                 return Err(Error::bad_file(path, found, format!("each tensor in one part; {AGAIN}")));
             }
         }

@@ -13,7 +13,7 @@ pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_fact
 pub(super) const TOKEN_TYPES: &str = "token_types.weight";
 
 /// Tensors that are not parameters: they are read elsewhere, belong to texts beyond the first context, which are
-/// refused, or to a classifier after an encoder's last block.
+/// refused, or belong to a classifier after an encoder's last block.
 const NO_PARAMETERS: [&str; 7] = [
     FREQUENCY_FACTORS[0],
     FREQUENCY_FACTORS[1],
@@ -45,7 +45,7 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource
     TensorSource::rows(format!("blk.{l}.{stem}"), param, rows)
 }
 
-/// The name of a norm in architectures with other names.
+/// The name of a norm in architectures whose names differ.
 fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
     match part {
@@ -77,7 +77,7 @@ fn separate(part: BlockPart) -> &'static str {
     }
 }
 
-/// For a part that may be fused with others: its separate tensor, the fused one, and the part's rows in that.
+/// For a part that may be fused with others: its separate tensor, the fused one, and the part's rows in the fused one.
 fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, SliceRows)> {
     match part {
         BlockPart::Query | BlockPart::Key | BlockPart::Value => {
@@ -90,7 +90,7 @@ fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, Sl
     }
 }
 
-/// A tensor that is not in `used` and would not affect the numbers.
+/// The first tensor, by name, that is neither in `used` nor known to change no number.
 pub(super) fn unused<'a>(header: &'a Header, used: &BTreeSet<String>) -> Option<&'a String> {
     let is_unused = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
     header.tensors.keys().filter(is_unused).min()

@@ -28,7 +28,7 @@ const SPECIAL: [(&str, &str); 9] = [
 /// The tokenizer.json of a file.
 ///
 /// # Errors
-/// A value that is missing, of another type or unknown, by file and key.
+/// A value that is missing, of another type or unknown; the error names file and key.
 pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
     let key = "tokenizer.ggml.model";
     let model = metadata.required(key, metadata.text(key))?;
@@ -38,7 +38,8 @@ pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
         "llama" => sentence_piece(metadata, &vocabulary)?,
         word_piece::MODEL => word_piece::fields(metadata, &vocabulary)?,
         other => {
-            let expected = "gpt2 (byte-level BPE), llama (SentencePiece's BPE) or bert (WordPiece) is";
+            let expected =
+                "gpt2 (byte-level BPE), llama (SentencePiece's BPE) or bert (WordPiece) is supported";
             return Err(metadata.unsupported(key, &Stored::Text(other.to_string()), expected));
         }
     };
@@ -58,12 +59,12 @@ fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
 /// The special tokens that a file names, and its chat template.
 ///
 /// # Errors
-/// A value of another type, by key.
+/// A value of another type; the error names the key.
 pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
     let vocabulary = vocabulary(metadata)?;
     let mut files = TokenizerFiles::default();
     for (key, name) in SPECIAL {
-        // Some files name a token that they do not have; it is never used.
+        // Some files name an id outside their vocabulary; such a token is never used.
         if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
             files.named.insert(name.into(), token.to_string());
         }
@@ -78,7 +79,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     let key = "tokenizer.ggml.pre";
     let name = metadata.text(key)?.unwrap_or("default");
     let pre = PreTokenizer::named(name).map_err(|known| {
-        metadata.unsupported(key, &Stored::Text(name.to_string()), format!("one of {known} is"))
+        metadata.unsupported(key, &Stored::Text(name.to_string()), format!("one of {known} is supported"))
     })?;
     let key = "tokenizer.ggml.merges";
     let merges = metadata.required(key, metadata.texts(key))?;
@@ -147,8 +148,8 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
     Ok(fields)
 }
 
-/// The merges that a SentencePiece vocabulary implies: pairs of tokens whose concatenation is a token, in descending order
-/// of score.
+/// The merges that a SentencePiece vocabulary implies: pairs of tokens whose concatenation is a token, in descending
+/// order of score.
 fn merges<'a>(vocabulary: &'a Vocabulary, scores: &[f64]) -> Vec<(&'a str, &'a str)> {
     let is_text = |id: usize| matches!(vocabulary.classes[id], class::NORMAL | class::USER_DEFINED);
     let is_piece = |text: &str| vocabulary.ids.get(text).is_some_and(|id| is_text(*id));

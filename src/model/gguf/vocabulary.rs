@@ -37,14 +37,14 @@ impl Vocabulary {
         let mut tokens: Vec<String> = vec![];
         let mut ids: HashMap<String, usize> = HashMap::new();
         for (id, token) in stored.into_iter().enumerate() {
-            // llama.cpp's names; some vocabularies are padded to a round number with empty tokens.
+            // llama.cpp's names for empty tokens, with which some vocabularies are padded to a round number.
             let token = if token.is_empty() { format!("[EMPTY_{id}]") } else { token.to_string() };
             let mut token = text(token, classes[id]);
             if let Some(first) = ids.get(&token) {
                 let is_unused = |id: usize| classes[id] == class::UNUSED;
                 if !is_unused(id) && !is_unused(*first) {
                     let found = format!("token `{token}` under id {first} and again under id {id}");
-                    let expected = "each token once, as llama.cpp asks; convert the model again";
+                    let expected = "each token once, as llama.cpp requires; convert the model again";
                     return Err(Error::bad_file(metadata.path(), found, expected));
                 }
                 let named = if is_unused(id) { id } else { *first };
@@ -89,21 +89,22 @@ impl Vocabulary {
     /// The token that a key names, or the default.
     ///
     /// # Errors
-    /// If neither the key nor the default token exists, by key.
+    /// [`Error::BadFile`] with the key, if neither the key nor the default token exists; [`Error::UnsupportedConfig`]
+    /// for an id outside the vocabulary.
     pub(super) fn special(&self, metadata: &Metadata, key: &str, default: Option<usize>) -> Result<usize> {
         let default = default.filter(|id| *id < self.tokens.len());
         let id = metadata.required(key, metadata.count(key).map(|found| found.or(default)))?;
         if id < self.tokens.len() {
             return Ok(id);
         }
-        let expected = format!("an id below {} is", self.tokens.len());
+        let expected = format!("an id below {} is supported", self.tokens.len());
         Err(metadata.unsupported(key, &Stored::Integer(id as i64), expected))
     }
 
     /// The template around a text: BOS and EOS, if the file requires them.
     ///
     /// # Errors
-    /// A value that is missing or of another type, by key.
+    /// A value that is missing or of another type; the error names the key.
     pub(super) fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
         let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
             let is_added = metadata.flag(flag)?.unwrap_or(default);

@@ -30,7 +30,7 @@ pub(super) fn without_phantom(token: String, of: u32) -> String {
 /// The fields of the tokenizer.json.
 ///
 /// # Errors
-/// A value that is missing or of another type, by key.
+/// A value that is missing or of another type; the error names the key.
 pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String, Value>> {
     let special = |key: &str, default| vocabulary.special(metadata, key, Some(default));
     let unknown = special("tokenizer.ggml.unknown_token_id", UNKNOWN)?;

@@ -89,7 +89,7 @@ impl ActivationFn {
         }
     }
 
-    /// The same with candle's operations, for other devices.
+    /// The function in candle's operations, for devices other than the CPU.
     pub(crate) fn composed(self, x: &Tensor) -> Result<Tensor> {
         match self {
             ActivationFn::Relu => x.relu(),

@@ -12,7 +12,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Output columns of one product for each thread: few enough that the sums stay in the cache until bias and activation
+/// Output columns of one product per thread: few enough that the sums stay in the cache until bias and activation
 /// are applied, and that weights of fewer bits are widened only this many rows at a time. Twice as many as the AVX-512
 /// kernels take at once.
 const BLOCK: usize = 192;
@@ -28,7 +28,7 @@ pub(crate) struct Affine {
     pub(crate) gate: Option<Tensor>,
 }
 
-/// Some columns of a row-major matrix.
+/// Consecutive columns of a row-major matrix.
 #[derive(Clone, Copy)]
 struct Columns {
     from: usize,
@@ -43,7 +43,7 @@ impl Columns {
     }
 }
 
-/// Bias, activation and gate of some rows.
+/// The operations on the rows of a product: bias, activation and gate.
 struct Finish<'a> {
     out: &'a mut [f32],
     columns: Columns,
@@ -93,7 +93,7 @@ impl Affine {
     fn forward(&self, x: &Stream, w: WeightRows, b: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
         let (n, d_in, d_out) = (x.n, x.width, w.d_out);
         if d_in != w.d_in {
-            bail!("a stream {d_in} wide meets weights for {}", w.d_in)
+            bail!("the stream is {d_in} wide; the weights need {}", w.d_in)
         }
         if (1..=FEW_ROWS).contains(&n) && d_in > 0 {
             let mut out = products_of_few(x.values, &[w]).pop().unwrap_or_default();
@@ -120,7 +120,7 @@ impl Affine {
         with_values(b, |b| self.finish(out, Columns::all(d_out), b))
     }
 
-    /// Adds the bias to some columns, applies the activation, and multiplies by the gate.
+    /// Adds the bias to the given columns, applies the activation, and multiplies by the gate.
     fn finish(&self, out: &mut [f32], columns: Columns, b: Option<&[f32]>) -> Result<()> {
         if b.is_none() && self.activation.is_none() && self.gate.is_none() {
             return Ok(());
@@ -128,7 +128,7 @@ impl Affine {
         with_values(self.gate.as_ref(), |gate| {
             let gate = gate.unwrap_or_default();
             if !gate.is_empty() && gate.len() != out.len() {
-                bail!("a gate of {} numbers meets {}", gate.len(), out.len())
+                bail!("a gate of {} values for {} outputs", gate.len(), out.len())
             }
             let (arch, chunk) = (Arch::new(), 16 * columns.width);
             out.par_chunks_mut(chunk).enumerate().for_each(|(part, out)| {
@@ -140,7 +140,7 @@ impl Affine {
         })
     }
 
-    /// The gradient before the activation, for which the product is computed again.
+    /// The gradient before the activation; needs the product, which is computed again.
     fn before_activation(&self, inputs: [&Tensor; 2], b: Option<&Tensor>, grad: &Tensor) -> Result<Tensor> {
         if self.gate.is_some() {
             bail!("a gated product has no gradient")
@@ -161,7 +161,7 @@ impl Affine {
 fn gradients(inputs: [&Tensor; 2], grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
     let [x, w] = inputs;
     if w.dtype() != DType::F32 {
-        bail!("training wants weights in f32")
+        bail!("training needs weights in f32")
     }
     Ok((Some(grad.matmul(w)?), Some(grad.t()?.matmul(x)?)))
 }
@@ -224,7 +224,7 @@ impl CustomOp3 for Affine {
     }
 }
 
-/// The same operation with a matrix that is not a candle tensor; it has no gradient.
+/// [`Affine`] with a matrix that is not a candle tensor; it has no gradient.
 pub(super) struct PackedAffine {
     pub(super) op: Affine,
     pub(super) w: PackedMatrix,

@@ -1,9 +1,13 @@
 //! Attention over a forest: each node attends to itself and its ancestors.
 //!
-//! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over the
-//! path, and the output is `Σ pⱼ vⱼ`; there is no mask, as a path holds only the nodes that are attended to. Backward, with
-//! `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p · dp)`, `dkⱼ += dsⱼ q`,
-//! `dq += Σ dsⱼ kⱼ`. Paths that share a long prefix take that part of `s` and of the sum from one matrix product.
+//! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over
+//! the path, and the output is `Σ pⱼ vⱼ`. There is no mask, since a path contains only the nodes that are attended to.
+//!
+//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p ·
+//! dp)`,
+//! `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
+//!
+//! Paths that share a long prefix take that part of `s` and of the output from one matrix product.
 
 use super::activation::{softmax, tanh};
 use super::shared_prefix::{KvHead, SharedPrefix, shared_len};
@@ -48,7 +52,7 @@ struct Dims {
 impl Dims {
     fn of(op: &ForestAttention, q: &[usize], k: &[usize]) -> Result<Dims> {
         let ([n_queries, n_heads, d_head], [n_nodes, n_kv_heads, _]) = (q, k) else {
-            bail!("attention wants three dimensions, got {q:?} and {k:?}")
+            bail!("attention needs three dimensions; found {q:?} and {k:?}")
         };
         let dims = Dims {
             n_queries: *n_queries,
@@ -61,7 +65,7 @@ impl Dims {
         let expected = op.query_rows.as_ref().map_or(n_new, |rows| rows.len());
         if dims.n_nodes != op.forest.len() || dims.n_queries != expected {
             let n = op.forest.len();
-            bail!("attention of {expected} among {n} got {n_nodes} keys, {n_queries} queries")
+            bail!("attention needs {n} keys and {expected} queries; found {n_nodes} and {n_queries}")
         }
         Ok(dims)
     }
@@ -84,7 +88,7 @@ struct HeadQuery<'a, S> {
     query: &'a [f32],
 }
 
-/// The nodes that a row attends to, its own first; for the last of them the scores may be known.
+/// The nodes that a row attends to, its own first, and the scores of the last of them, if already computed.
 struct ScoredPath<'a> {
     nodes: &'a [u32],
     prefix_scores: &'a [f32],
@@ -100,10 +104,10 @@ struct Qkv<'a> {
 
 /// Rows of one task. They are computed head by head if they share a long prefix, so that its keys stay in the cache.
 const ROWS: usize = 32;
-/// Rows that are computed head by head otherwise: a row's heads are then read in their order in memory.
+/// Rows that are computed head by head without a shared prefix: a row's heads are then read in their order in memory.
 const FEW_ROWS: usize = 4;
 
-/// Some of the rows with queries, from `first` on, and the path of each.
+/// Consecutive rows with queries, from `first` on, and the path of each.
 struct SomeRows<'a> {
     op: &'a ForestAttention,
     dims: Dims,
@@ -277,8 +281,8 @@ impl ForestAttention {
         [dq, dk, dv]
     }
 
-    /// The same with candle's operations, for other devices: one gather per step back along the paths, so that
-    /// no more is in memory at once than the keys of one step and all scores.
+    /// Attention in candle's operations, for devices other than the CPU: one gather per step back along the paths, so
+    /// that only the keys of one step and all scores are in memory at once.
     fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let dims = Dims::of(self, q.dims(), k.dims())?;
         let mut paths = vec![Vec::new(); dims.n_queries];
@@ -308,7 +312,7 @@ impl ForestAttention {
         out.reshape((dims.n_queries, dims.n_heads, dims.d_head))
     }
 
-    /// The term added to the scores at one step: minus infinity for paths that are shorter.
+    /// The term added to the scores at one step: minus infinity for shorter paths.
     fn bias_at(&self, paths: &[Vec<u32>], step: usize, n_heads: usize, device: &Device) -> Result<Tensor> {
         let mut added = Vec::with_capacity(paths.len() * n_heads);
         for path in paths {
@@ -358,7 +362,7 @@ impl CustomOp3 for ForestAttention {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         if self.soft_cap.is_some() || self.query_rows.is_some() {
-            bail!("training through a soft-cap on attention, or of some rows only, is not written")
+            bail!("training with a soft-cap on attention, or with selected query rows, is not implemented")
         }
         let dims = Dims::of(self, q.dims(), k.dims())?;
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
@@ -410,7 +414,7 @@ mod tests {
         Tensor::stack(&heads.collect::<Vec<_>>(), 1).unwrap()
     }
 
-    /// Attention over some texts with each of its settings.
+    /// Attention over the texts with each of its settings.
     fn every_setting(texts: &[Vec<u32>], window: usize, bias: Arc<Vec<Vec<f32>>>) -> Vec<ForestAttention> {
         let settings = [
             (AttentionDirection::Causal, None, None, None),

@@ -1,7 +1,8 @@
 //! Keeps rayon's threads awake between many short parallel steps, such as those of decoding.
 //!
-//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool would
-//! hand over each product and sleep until its end: together more than half of the time of decoding.
+//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool
+//! would hand over each product and sleep until its end: together, this would cost more than half of the time of
+//! decoding.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Polls for work before the processor is offered to other threads.
 const POLLS: usize = 64;
-/// A thread without work for this long sleeps between its polls, as the working thread waits for something else.
+/// A thread without work for this long sleeps between its polls, since the working thread then waits for something
+/// else.
 const IDLE_LIMIT: Duration = Duration::from_millis(1);
 /// The sleep between two polls.
 const NAP: Duration = Duration::from_micros(100);

@@ -51,7 +51,11 @@ impl CustomOp2 for Pairwise {
         layout_b: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         if layout_a.dims() != layout_b.dims() {
-            bail!("tensors of shapes {:?} and {:?} do not pair", layout_a.dims(), layout_b.dims())
+            bail!(
+                "found tensors of the shapes {:?} and {:?}; expected equal ones",
+                layout_a.dims(),
+                layout_b.dims()
+            )
         }
         let (a, b) = (slice(a, layout_a)?, slice(b, layout_b)?);
         let mut out = vec![0f32; a.len()];

@@ -24,7 +24,7 @@ pub enum Weight {
 }
 
 impl Weight {
-    /// The same with its rows reordered: row `i` is the row at `order[i]`; a vector's values likewise.
+    /// The weight with its rows reordered: row `i` is the row at `order[i]`; a vector's values likewise.
     pub(crate) fn with_rows(self, order: &[usize]) -> Result<Weight> {
         Ok(match self {
             Weight::Quantised(blocks) => Weight::Quantised(blocks.with_rows(order)?),

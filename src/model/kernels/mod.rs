@@ -1,7 +1,7 @@
 //! The operations of the forward pass, over all cores, with gradients where training needs them.
 //!
 //! - `storage`: tensors on the CPU as slices; `simd`: sums over slices; `prefetch`: prefetching of memory
-//! - `affine`: products with bias, activation and gate; `weight_rows`: the same for few rows of a stream; `together`:
+//! - `affine`: products with bias, activation and gate; `weight_rows`: products with few rows of a stream; `together`:
 //!   several matrices in one step
 //! - `linear`: a matrix in any stored type; `quantised`: blocks of few bits per weight; `bf16`: products in bf16
 //! - `norm`, `rotary`, `activation`, `elementwise`: the other operations

@@ -19,7 +19,7 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// The norm of each row.
+    /// Normalises each row.
     ///
     /// # Shapes
     /// `[.., width]` in and out, `width` being the weight's last dimension; a weight of several rows applies to the
@@ -33,7 +33,7 @@ impl Norm {
         stream.contiguous()?.apply_op3(&self.weight, &self.bias, op)
     }
 
-    /// The same with candle's operations, for other devices.
+    /// The norm in candle's operations, for devices other than the CPU.
     fn composed(&self, stream: &Tensor) -> Result<Tensor> {
         let centred = match self.kind.is_centred() {
             true => stream.broadcast_sub(&stream.mean_keepdim(D::Minus1)?)?,
@@ -65,13 +65,13 @@ impl NormRows {
         (centre, 1.0 / (variance + self.eps).sqrt())
     }
 
-    /// Added to the weight before it multiplies.
+    /// The number that is added to the weight before the product.
     fn weight_offset(&self) -> f32 {
         if self.kind == NormKind::RmsNormPlusOne { 1.0 } else { 0.0 }
     }
 }
 
-/// Some rows of a stream, whose norm is written to `out`.
+/// Rows of a stream that are normalised into `out`.
 struct SomeRows<'a> {
     norm: &'a NormRows,
     out: &'a mut [f32],
@@ -130,7 +130,7 @@ impl CustomOp3 for NormRows {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         if weight.rank() != 1 || self.weight_offset() != 0.0 {
-            bail!("training norms with a weight a head, or 1 + weight, is not written")
+            bail!("training norms with one weight per head, or with 1 + weight, is not implemented")
         }
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         let (xs, ws, gs) = (flat(x)?, flat(weight)?, flat(grad)?);

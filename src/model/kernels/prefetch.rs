@@ -1,8 +1,8 @@
 //! Prefetching of memory before it is read: one of the files with `unsafe`.
 //!
 //! In decoding, every weight is read once, in order, by a loop that is as fast as memory; the processor prefetches by
-//! itself, but not beyond a page of 4 KB, and then waits. With prefetching one page ahead, decoding SmolLM2 in 4 bits is a
-//! quarter faster.
+//! itself, but not beyond a page of 4 KB, and then waits. With prefetching one page ahead, decoding SmolLM2 in 4 bits
+//! is a quarter faster.
 #![allow(unsafe_code, reason = "prefetches, as the module says above")]
 
 /// Distance in bytes between the read and the prefetched position.
@@ -11,7 +11,7 @@ pub(super) const AHEAD: usize = 4096;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Prefetches some values into the cache; does nothing on machines without such an instruction.
+/// Prefetches values into the cache; does nothing on machines without such an instruction.
 #[inline(always)]
 pub(super) fn prefetch<T: Copy>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// The cosines and sines of one pass, a row per token.
+/// The cosines and sines of one pass, one row per token.
 #[derive(Debug, Clone)]
 pub(crate) struct RotaryTable {
     /// `[n_tokens, n_rotated / 2]`, cosine and sine.
@@ -28,7 +28,7 @@ impl RotaryTable {
         RotaryTable { cos_sin: Arc::new(cos_sin), n_pairs: frequencies.len(), layout: rotary.layout }
     }
 
-    /// The rows of some of the tokens.
+    /// The rows of the given tokens.
     pub(crate) fn select(&self, tokens: &[u32]) -> RotaryTable {
         let row = |&token: &u32| &self.cos_sin[token as usize * self.n_pairs..][..self.n_pairs];
         RotaryTable { cos_sin: Arc::new(tokens.iter().flat_map(row).copied().collect()), ..*self }
@@ -45,7 +45,7 @@ impl RotaryTable {
         x.contiguous()?.apply_op1(Rotate { table: self.clone(), sign: 1.0 })
     }
 
-    /// The same with candle's operations, for other devices.
+    /// The rotation in candle's operations, for devices other than the CPU.
     fn composed(&self, x: &Tensor) -> Result<Tensor> {
         let (n_tokens, n_heads, d_head) = x.dims3()?;
         let n = self.n_pairs;

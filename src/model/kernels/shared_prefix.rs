@@ -1,7 +1,8 @@
-//! The prefix of nodes that some rows of attention share: its keys and values are multiplied with all those rows at once.
+//! The prefix of nodes that several rows of attention share: its keys and values are multiplied with all these rows
+//! at once.
 //!
-//! In a long text, neighbouring tokens attend to nearly the same nodes. Row by row, all of their keys would be read again
-//! for each row; in one product they are read once.
+//! In a long text, neighbouring tokens attend to nearly the same nodes. Row by row, all of their keys would be read
+//! again for each row; in one product they are read once.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -41,7 +42,7 @@ pub(super) struct SharedPrefix {
 }
 
 impl SharedPrefix {
-    /// Gathers the rows of some nodes.
+    /// Gathers the rows of the given nodes.
     pub(super) fn gather(keys: &[f32], values: &[f32], nodes: &[u32], head: KvHead) -> SharedPrefix {
         let KvHead { index, n_kv_heads, d_head } = head;
         let rows_of = |all: &[f32]| {

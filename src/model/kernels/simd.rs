@@ -1,8 +1,8 @@
 //! SIMD sums over slices, with as many partial sums as fill vector registers.
 //!
-//! Called within [`pulp::Arch::dispatch`], each function is compiled to the machine's widest instructions; the order of a
-//! sum does not depend on them. The functions named `wide` use SIMD instructions explicitly, as the compiler makes narrow
-//! ones of several sums in one loop. The order of their sums depends on the machine alone.
+//! Called within [`pulp::Arch::dispatch`], each function is compiled to the machine's widest instructions; the order
+//! of a sum does not depend on them. The functions named `wide` use SIMD instructions explicitly, since the compiler
+//! uses narrow registers for several sums in one loop. The order of their sums depends on the machine alone.
 
 use pulp::Simd;
 
@@ -80,7 +80,7 @@ pub(super) fn wide_dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     a_rest.iter().zip(b_rest).fold(simd.reduce_sum_f32s(all), |sum, (a, b)| sum + a * b)
 }
 
-/// `to += Σ factor · from` over terms of the length of `to`, which is read and written once.
+/// `to += Σ factor · from` over terms as long as `to`, which is read and written once.
 #[inline(always)]
 pub(super) fn wide_add_scaled<'a, S: Simd>(
     simd: S,

@@ -10,7 +10,7 @@ pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     }
 }
 
-/// The same as [`slice`], for a tensor that may be on another device, which is an error.
+/// As [`slice`], for a tensor on any device; an error if it is not on the CPU.
 pub(super) fn slice_on_cpu<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     match storage {
         Storage::Cpu(storage) => slice(storage, layout),

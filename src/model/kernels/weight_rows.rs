@@ -8,8 +8,8 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// The most rows of `x` for which each weight is read once and used at once: with so few rows, reading the weights takes
-/// all the time, and a kernel for many rows would only copy them.
+/// Maximum number of rows of `x` for which each weight is read once and used at once: with so few rows, reading the
+/// weights takes all the time, and a kernel for many rows would copy them first.
 pub(crate) const FEW_ROWS: usize = 4;
 
 const _: () = assert!(FEW_ROWS <= MAX_ROWS);
@@ -43,7 +43,7 @@ impl<'a> WeightRows<'a> {
         Ok(WeightRows { values, d_out, d_in })
     }
 
-    /// Some rows in f32: as they are stored, or converted into `buffer`.
+    /// A range of rows in f32: as they are stored, or converted into `buffer`.
     pub(super) fn f32<'b>(&'b self, rows: Range<usize>, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         const CHUNK: usize = 1 << 14;
         let all = rows.start * self.d_in..rows.end * self.d_in;
@@ -63,11 +63,11 @@ impl<'a> WeightRows<'a> {
     }
 }
 
-/// Dot products of some rows of weights with each of a few rows of `x`.
+/// Dot products of a range of rows of weights with each of a few rows of `x`.
 struct Dots<'a> {
     x: &'a [f32],
     w: &'a WeightRows<'a>,
-    /// The first of the rows of weights.
+    /// The index of the first row of weights.
     first: usize,
     /// `[rows of weights, rows of x]`.
     out: &'a mut [f32],
@@ -101,12 +101,14 @@ impl WithSimd for Dots<'_> {
     }
 }
 
-/// The products of a few rows of `x`, `[n, in]`, with several matrices, whose rows are distributed over the threads together.
+/// The products of a few rows of `x`, `[n, in]`, with several matrices, whose rows are distributed over the threads
+/// together.
 ///
 /// # Shapes
 /// `[n, d_out]` of each matrix.
 pub(super) fn products_of_few(x: &[f32], matrices: &[WeightRows]) -> Vec<Vec<f32>> {
-    // Some microseconds of work: long compared with the cost of a task, and short enough for an even load on all threads.
+    // A few microseconds of work: long compared with the cost of a task, and short enough for an even load on all
+    // threads.
     const TASK_WEIGHTS: usize = 32_000;
     let n = matrices.first().map_or(1, |w| x.len() / w.d_in.max(1)).max(1);
     let mut transposed: Vec<Vec<f32>> = matrices.iter().map(|w| vec![0f32; w.d_out * n]).collect(); // [d_out, n]

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 pub struct Model {
     /// Its name in folders and result rows.
     pub name: String,
-    /// The name or path by which it was requested, and can be again.
+    /// The name or path by which it was requested, and by which it can be loaded again.
     pub given: String,
     /// The weights, and the forward pass.
     pub transformer: Transformer,
@@ -36,7 +36,7 @@ pub struct Model {
     pub device: DeviceChoice,
     /// The number format of its blocks' products.
     pub compute: Compute,
-    /// Tensors of its files that no parameter used, except those that checkpoints usually have besides.
+    /// Tensors of its files that no parameter used, except the usual buffers and other heads.
     pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
@@ -48,7 +48,7 @@ impl Model {
     /// Loads the model at a location.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or of the device.
+    /// An error in its files, with file and tensor, or an error of the device.
     pub fn open(location: &Location, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         match location {
@@ -60,10 +60,10 @@ impl Model {
         }
     }
 
-    /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and takes its name from there.
+    /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and names it after the folder or file.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or of the device.
+    /// An error in its files, with file and tensor, or an error of the device.
     pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         if let Some(file) = gguf_at(folder)? {
@@ -94,7 +94,7 @@ impl Model {
     /// Loads the model inside the binary.
     ///
     /// # Errors
-    /// A fault of the device.
+    /// An error of the device.
     pub fn bundled(options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         let folder = bundled::folder();
@@ -107,7 +107,7 @@ impl Model {
     /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor.
+    /// An error in its files, with file and tensor.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         let formats = Formats { precision, compute: Compute::F32 };
         let Unread { spec, load } = match gguf_at(folder)? {
@@ -121,10 +121,11 @@ impl Model {
         Ok((spec, load))
     }
 
-    /// The parameters of this model one by one, read again from its files, after a check of the memory for them in f32.
+    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory in
+    /// f32.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor, or too little memory.
+    /// An error in its files, with file and tensor, or too little memory.
     pub(crate) fn read_again(&self) -> Result<Box<Parameters>> {
         // The stored values are converted to f32 in any case.
         let precision = match self.precision {
@@ -147,7 +148,7 @@ impl Model {
     /// The weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
-    /// A fault of its files, by file and tensor.
+    /// An error in its files, with file and tensor.
     pub fn load_transformer(folder: &Path, precision: Precision) -> Result<Transformer> {
         let (spec, mut load) = Model::parameters(folder, precision)?;
         Transformer::new(spec, &mut *load)
@@ -215,7 +216,7 @@ struct Files<'a> {
     tokenizer: Tokenizer,
 }
 
-/// Everything of a model but its weights.
+/// A model's location, its tokenizer and its hashes.
 struct Identity {
     location: Location,
     tokenizer: Tokenizer,
@@ -236,7 +237,8 @@ impl Hashing {
     }
 }
 
-/// The GGUF file at a path, or in a folder without other weights; a path that names a GGUF file is one even if it is missing.
+/// The GGUF file at a path, or in a folder without other weights; a path with the extension .gguf counts even if the
+/// file is missing, so that the error names it.
 fn gguf_at(path: &Path) -> Result<Option<PathBuf>> {
     Ok(match location::at(path)? {
         Some(Location::Gguf(file)) => Some(file),

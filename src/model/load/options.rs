@@ -31,7 +31,8 @@ impl LoadOptions {
         let is_gguf = matches!(location, Location::Gguf(_));
         let is_quantised = is_gguf && self.precision_of(is_gguf) == Precision::AsStored;
         if self.compute == Compute::Q8 && !is_quantised {
-            let expected = "a GGUF file whose weights stay as they are stored; others are multiplied in f32";
+            let expected =
+                "a GGUF file whose weights keep their stored types; other weights are multiplied in f32";
             return Err(Error::invalid("--compute", "q8 without quantised weights", expected));
         }
         let found = match (self.compute, self.device) {
@@ -41,7 +42,7 @@ impl LoadOptions {
             (Compute::Bf16, device) if device != DeviceChoice::Cpu => format!("bf16 on {device}"),
             _ => return Ok(()),
         };
-        Err(Error::invalid("--compute", found, "f32, which every machine computes in"))
+        Err(Error::invalid("--compute", found, "f32, which every machine supports"))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn of_checkpoint(
     weights: impl FnOnce() -> Result<Weights>,
 ) -> Result<(Unread, Arc<Weights>)> {
     let (family, spec) = (config.family()?, config.spec()?);
-    // Before the files are opened, unless the size depends on their types.
+    // Checked before the files are opened, unless the size depends on their types.
     if formats.precision.dtype().is_some() {
         formats.check_memory(&spec, &StoredTypes::new())?;
     }

@@ -8,13 +8,13 @@ use crate::model::weights::{Param, Place, TensorSource, Weights};
 /// The spec that a config describes, with the head that the checkpoint has.
 ///
 /// # Errors
-/// A fault of config.json, or of the tensors of a head.
+/// An error in config.json, or in the tensors of a head.
 pub(crate) fn spec_of_checkpoint(config: &Config, weights: &Weights) -> Result<Spec> {
     let (family, spec) = (config.family()?, config.spec()?);
     Ok(Spec { head: head(family, &spec, weights)?, ..spec })
 }
 
-/// The head, if the checkpoint has one: base models are saved without.
+/// The head, if the checkpoint has one: base models are saved without a head.
 ///
 /// If the config says that the head is tied, but the file has a head with other values than the embedding's, it is
 /// not tied, as in transformers.
@@ -72,7 +72,7 @@ impl TensorNames<'_> {
             let prefixed = names.iter().map(|name| format!("{prefix}{name}"));
             let names: Vec<String> = prefixed.chain(names.clone()).collect();
             let found = names.iter().find(|name| self.weights.contains(name));
-            // A missing tensor has the name that the index has for it.
+            // For a missing tensor, errors use the name in the index.
             if let Some(found) = found.or_else(|| names.iter().find(|name| self.weights.promises(name))) {
                 tensor.clone_from(found);
             }

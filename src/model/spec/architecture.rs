@@ -6,9 +6,9 @@ use super::embedding::Embedding;
 use super::head::Head;
 use super::layer::{Layer, PositionEncoding};
 use super::norm::{NormKind, Placement};
-use crate::hook_point::HookPoint;
+use crate::hook_point::{HookPoint, HookWidth};
 
-/// Everything that the forward pass needs to know about a model besides its weights.
+/// Everything that the forward pass needs to know about a model, except its weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// The family's `model_type`.
@@ -39,7 +39,7 @@ pub struct Spec {
     pub norm: NormKind,
     /// Added to the variance inside the norm.
     pub norm_eps: f64,
-    /// The places of the norms in a block.
+    /// The positions of the norms in a block.
     pub placement: Placement,
     /// Attention and MLP in sequence or in parallel.
     pub block: BlockKind,
@@ -71,8 +71,9 @@ pub struct Sizes {
 }
 
 impl Spec {
-    /// The simplest model of these sizes: causal multi-head attention without positions, LayerNorm before attention and
-    /// MLP, sequential blocks, plain gelu, all biases, tied embeddings. A family changes the fields in which it differs.
+    /// The simplest model of these sizes: causal multi-head attention without positions, LayerNorm before attention
+    /// and MLP, sequential blocks, plain gelu, all biases, tied embeddings. A family changes the fields in which it
+    /// differs.
     pub fn plain(family: &'static str, sizes: Sizes) -> Spec {
         let Sizes { d_model, n_layers, n_heads, d_mlp, d_vocab, n_context } = sizes;
         let d_head = d_model / n_heads;
@@ -123,10 +124,10 @@ impl Spec {
     /// The width of the values at a hook point; `None` if this model lacks the point.
     pub fn width_at(&self, point: HookPoint) -> Option<usize> {
         let exists = self.block.has_resid_mid() || !matches!(point, HookPoint::ResidMid(_));
-        (point.layer() < self.n_layers && exists).then(|| match point {
-            HookPoint::AttnZ(_) => self.d_queries(),
-            HookPoint::MlpPost(_) => self.d_mlp,
-            _ => self.d_model,
+        (point.layer() < self.n_layers && exists).then(|| match point.width() {
+            HookWidth::Stream => self.d_model,
+            HookWidth::Heads => self.d_queries(),
+            HookWidth::Neurons => self.d_mlp,
         })
     }
 

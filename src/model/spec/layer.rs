@@ -12,7 +12,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The same for every layer, without a window.
+    /// The same settings for every layer, without a window.
     pub fn all(n_layers: usize, position: PositionEncoding) -> Vec<Layer> {
         vec![Layer { window: None, position }; n_layers]
     }

@@ -1,4 +1,4 @@
-//! The formula of the norms, and their places in a block.
+//! The formula of the norms, and their positions in a block.
 
 /// The norm's formula.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,31 @@ impl NormKind {
     pub fn has_bias(self) -> bool {
         self == NormKind::LayerNorm
     }
+
+    /// The weight that multiplies by one.
+    pub(crate) fn neutral_weight(self) -> f32 {
+        match self {
+            NormKind::LayerNorm
+            | NormKind::LayerNormNoBias
+            | NormKind::LayerNormNoWeight
+            | NormKind::RmsNorm => 1.0,
+            NormKind::RmsNormPlusOne => 0.0,
+        }
+    }
+
+    /// The name for people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            NormKind::LayerNorm => "LayerNorm",
+            NormKind::LayerNormNoBias => "LayerNorm without bias",
+            NormKind::LayerNormNoWeight => "LayerNorm without parameters",
+            NormKind::RmsNorm => "RMSNorm",
+            NormKind::RmsNormPlusOne => "RMSNorm times 1 + weight",
+        }
+    }
 }
 
-/// The places of the norms in a block; `f` is attention or MLP.
+/// The positions of the norms in a block; `f` is attention or MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// `x + f(norm(x))`.
@@ -46,6 +68,16 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// The place in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Placement::Before => "before",
+            Placement::AfterSum => "after each sum",
+            Placement::AfterOutput => "after each output",
+            Placement::Both => "before and after",
+        }
+    }
+
     /// True if a norm precedes `f`, or follows the sum of stream and output.
     pub fn has_norm_of_stream(self) -> bool {
         self != Placement::AfterOutput

@@ -1,10 +1,10 @@
 //! Rotary position embeddings as data: the layout of the pairs, and the frequencies.
 
-/// Queries and keys are rotated by an angle that grows with the position.
+/// The rotation of queries and keys, by an angle that grows with the position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotary {
-    /// Number of rotated dimensions of a head, from the first; an odd number is rounded up to whole
-    /// pairs, but divides the exponents of the frequencies as it is.
+    /// Number of rotated dimensions of a head, from the first on. An odd number is rounded up to whole pairs, but the
+    /// exponents of the frequencies are divided by the odd number.
     pub n_rotated: usize,
     /// The base of the frequencies.
     pub theta: f64,
@@ -23,7 +23,7 @@ pub enum RotaryLayout {
     Interleaved,
 }
 
-/// A change of the rotary frequencies for texts longer than in the first training.
+/// A change of the rotary frequencies for texts longer than the model's first context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RotaryScaling {
     /// None.
@@ -33,7 +33,7 @@ pub enum RotaryScaling {
         /// The factor.
         factor: f64,
     },
-    /// Low frequencies divided, high ones unchanged, those between interpolated (Llama 3.1).
+    /// Low frequencies divided, high ones unchanged, those between the two interpolated (Llama 3.1).
     Llama3 {
         /// The divisor of low frequencies.
         factor: f64,
@@ -41,10 +41,10 @@ pub enum RotaryScaling {
         low: f64,
         /// Wavelengths below `context / high` are high frequencies.
         high: f64,
-        /// The context of the first training, in tokens.
+        /// The first context: the longest text before the frequencies were scaled, in tokens.
         context: f64,
     },
-    /// Dimensions below a first bound unchanged, those above a second divided, a ramp between (YaRN).
+    /// Dimensions below a first bound unchanged, those above a second bound divided, a ramp between the two (YaRN).
     Yarn {
         /// The divisor.
         factor: f64,

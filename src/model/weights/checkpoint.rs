@@ -61,8 +61,8 @@ impl Checkpoint {
     /// The checkpoint in a Hugging Face folder.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if there is none, all shards are missing, or a file is truncated. A missing shard is
-    /// an error when one of its tensors is loaded.
+    /// [`Error::BadFile`] if there is no checkpoint, all shards are missing, or a file is truncated. A missing shard
+    /// is an error only when one of its tensors is loaded.
     pub(super) fn open(folder: &Path) -> Result<Checkpoint> {
         for (single, index) in NAMES {
             let (single, index) = (folder.join(single), folder.join(index));
@@ -93,7 +93,7 @@ impl Checkpoint {
         Ok(Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() })
     }
 
-    /// The checkpoint with the tensors that only the index names; many of them may never be needed.
+    /// The checkpoint with the tensors that only the index names; they are an error only if they are needed.
     fn with_promises(self, index: &Path) -> Result<Checkpoint> {
         let promised = weight_map(index)?.into_iter().filter(|(tensor, _)| !self.at.contains_key(tensor));
         let promised = promised.map(|(tensor, shard)| (tensor, index.with_file_name(shard))).collect();
@@ -121,7 +121,7 @@ impl Checkpoint {
         Ok(stored_types(all.into_iter().flatten()))
     }
 
-    /// True if there is a tensor of this name, or should be one in a missing shard.
+    /// True if a file has a tensor of this name, or if a missing shard should have it.
     pub(super) fn has(&self, tensor: &str) -> bool {
         self.at.contains_key(tensor) || self.promised.get(tensor).is_some_and(|shard| !shard.is_file())
     }
@@ -140,8 +140,8 @@ impl Checkpoint {
         match self.promised.get(tensor) {
             Some(shard) if !shard.is_file() => {
                 let shard = shard.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let found = format!("the name of `{shard}`, which is not there and has tensor `{tensor}`");
-                Error::bad_file(&self.index, found, "the shard beside it; download or copy it again")
+                let found = format!("tensor `{tensor}` in the shard `{shard}`, which does not exist");
+                Error::bad_file(&self.index, found, "the shard in the same folder; download or copy it again")
             }
             Some(shard) => Error::MissingTensor { path: shard.clone(), tensor: tensor.to_string() },
             None => Error::MissingTensor { path: self.path().to_path_buf(), tensor: tensor.to_string() },
@@ -176,7 +176,7 @@ impl File {
 
     fn safetensors(&self) -> Result<SafeTensors<'_>> {
         SafeTensors::deserialize(&self.bytes).map_err(|e| {
-            let found = format!("{} bytes that are not whole safetensors ({e})", self.bytes.len());
+            let found = format!("{} bytes that are not a complete safetensors file ({e})", self.bytes.len());
             Error::bad_file(&self.path, found, "a complete file; download or copy it again")
         })
     }
@@ -235,12 +235,12 @@ impl File {
     }
 }
 
-/// The table of contents of a pickle in today's zip format.
+/// The table of contents of a pickle in the zip format of torch 1.6 and newer.
 fn directory(path: &Path) -> Result<PthTensors> {
     PthTensors::new(path, None).map_err(|e| {
         let expected = "a complete pytorch_model.bin as torch 1.6 or newer writes it; \
                         download it again, or save it with `save_pretrained(folder)` of transformers";
-        Error::bad_file(path, format!("a file that is no PyTorch checkpoint ({e})"), expected)
+        Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), expected)
     })
 }
 
@@ -265,8 +265,8 @@ fn shards(index: &Path) -> Result<Vec<PathBuf>> {
     let shards: Vec<PathBuf> = shards.filter(|shard| shard.is_file()).collect();
     match names.first() {
         Some(missing) if shards.is_empty() => {
-            let found = format!("the name of `{missing}`, which is not there");
-            Err(Error::bad_file(index, found, "every shard beside it; download or copy them again"))
+            let found = format!("the shard `{missing}`, which does not exist");
+            Err(Error::bad_file(index, found, "every shard in the same folder; download or copy them again"))
         }
         _ => Ok(shards),
     }

@@ -33,17 +33,14 @@ pub(crate) fn check_finite(origin: Origin, tensor: &Tensor) -> Result<()> {
             first_non_finite(&all[from..to], bf16::is_finite, f64::from)
         }
         _ => {
-            return Err(Error::Internal(format!(
-                "tensor `{name}` of {:?} was not looked at",
-                tensor.dtype()
-            )));
+            return Err(Error::Internal(format!("tensor `{name}` of {:?} was not checked", tensor.dtype())));
         }
     };
     let Some(found) = found else { return Ok(()) };
     Err(Error::NonFinite {
         place: format!("{}: tensor `{name}` ({param})", path.display()),
         found,
-        advice: "a value in it is infinite or not a number; fetch the weights again, or ask for --dtype f32"
+        advice: "a value in it is infinite or not a number; fetch the weights again, or use --dtype f32"
             .into(),
     })
 }

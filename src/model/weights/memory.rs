@@ -6,7 +6,7 @@ use crate::model::precision::Compute;
 use crate::model::precision::Precision;
 use crate::model::spec::Spec;
 
-/// Tokens of one pass in an extraction; their products are the working memory.
+/// Tokens of one pass in an extraction; the pass keeps their products in memory.
 const PASS_TOKENS: u64 = 4096;
 
 /// The types in which a file stores matrices, with the bytes of each, in descending order of bytes.
@@ -28,7 +28,8 @@ pub(crate) fn stored_types(matrices: impl Iterator<Item = (String, u64)>) -> Sto
 /// Bytes of the weights in memory, for matrices that are stored in these types.
 ///
 /// # Units
-/// Bytes; for matrices other than bf16 blocks that keep their stored type, four per weight, an upper bound.
+/// Bytes. With products in bf16, matrices outside the blocks that keep their stored type are counted with four bytes
+/// per weight, an upper bound.
 pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored: &StoredTypes) -> u64 {
     let each = match (precision.dtype(), compute) {
         (Some(dtype), _) => dtype.size_in_bytes() as u64,
@@ -47,8 +48,8 @@ pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored:
     sizes.sum()
 }
 
-/// Bytes per token of a pass: the tensors that are in memory at once in the MLP, where they are widest, and the values of
-/// one hook point.
+/// Bytes per token of a pass: the tensors that are in memory at once in the MLP, where they are widest, and the
+/// values of one hook point.
 ///
 /// # Units
 /// Bytes per token.
@@ -58,7 +59,7 @@ pub fn token_bytes(spec: &Spec) -> usize {
     4 * (6 * spec.d_model + heads.max(neurons) + spec.d_mlp)
 }
 
-/// Bytes of memory for running the model, besides its weights: those of one pass.
+/// Bytes of memory for one pass, in addition to the weights.
 ///
 /// # Units
 /// Bytes.
@@ -85,7 +86,7 @@ pub(crate) fn check(needed: u64, available: Option<u64>) -> Result<()> {
     let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 * 1e-9);
     let found = format!("{} needed", gigabytes(needed));
     let expected = format!(
-        "at most the {} that are free; ask for --dtype bf16 (half of f32), take a quantised GGUF or a smaller model",
+        "at most the {} that are free; use --dtype bf16 (half of f32), a quantised GGUF file or a smaller model",
         gigabytes(available)
     );
     Err(Error::invalid("memory for the model", found, expected))

@@ -3,7 +3,7 @@
 use crate::model::spec::{BlockKind, NormKind, PositionEmbedding, QkNormOver, Spec};
 use std::fmt;
 
-/// The name of a parameter: a place in the model, and its weight or bias.
+/// The name of a parameter: a place in the model, and the place's weight or bias.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Param {
     /// The place in the model.

@@ -17,11 +17,11 @@ pub struct TensorSource {
 pub struct Slice {
     /// True if matrices are stored `[in, out]` (GPT-2's `Conv1D`).
     pub transposed: bool,
-    /// The parameter's output rows.
+    /// The rows that belong to the parameter.
     pub rows: SliceRows,
 }
 
-/// A parameter's output rows of a tensor.
+/// The rows of a tensor that belong to a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SliceRows {
     /// All.
@@ -38,12 +38,12 @@ pub enum SliceRows {
 }
 
 impl SliceRows {
-    /// Rows from `from` on, of a tensor with `of` rows that holds several parameters one after the other.
+    /// Rows from `from` on, in a tensor of `of` rows that concatenates several parameters.
     pub fn after(from: usize, of: usize) -> SliceRows {
         SliceRows::Of { groups: 1, of, from }
     }
 
-    /// The rows of query, key or value in a matrix of all queries, all keys and all values.
+    /// The rows of query, key or value in a matrix that concatenates all queries, all keys and all values.
     pub(crate) fn in_qkv(part: BlockPart, spec: &Spec) -> SliceRows {
         let (q, kv) = (spec.d_queries(), spec.d_keys());
         let from = match part {
@@ -54,7 +54,7 @@ impl SliceRows {
         SliceRows::after(from, q + 2 * kv)
     }
 
-    /// The rows of query, key or value in a matrix of query, key and value of each head.
+    /// The rows of query, key or value in a matrix that concatenates query, key and value per head.
     pub(crate) fn in_qkv_of_heads(part: BlockPart, spec: &Spec) -> SliceRows {
         let index = match part {
             BlockPart::Key => 1,
@@ -64,7 +64,7 @@ impl SliceRows {
         SliceRows::Of { groups: spec.n_heads, of: 3 * spec.d_head, from: index * spec.d_head }
     }
 
-    /// The rows of gate or up in a matrix of both.
+    /// The rows of gate or up in a matrix that concatenates both.
     pub(crate) fn in_gate_up(part: BlockPart, spec: &Spec) -> SliceRows {
         SliceRows::after(if part == BlockPart::Up { spec.d_mlp } else { 0 }, 2 * spec.d_mlp)
     }

@@ -25,7 +25,7 @@ impl Weights {
     /// The weights in a Hugging Face folder.
     ///
     /// # Errors
-    /// [`crate::Error::BadFile`] if there are none, a shard is missing, or a file is truncated.
+    /// [`crate::Error::BadFile`] if there are no weights, all shards are missing, or a file is truncated.
     pub fn open(folder: &Path, precision: Precision) -> Result<Weights> {
         Ok(Weights { checkpoint: Checkpoint::open(folder)?, precision, used: Mutex::default() })
     }
@@ -66,8 +66,8 @@ impl Weights {
         self.checkpoint.promises(tensor)
     }
 
-    /// The tensors that no parameter used so far, in order, without the buffers that older versions of transformers saved and
-    /// heads for other tasks.
+    /// The tensors that no parameter used so far, in order, without heads for other tasks and without the buffers
+    /// that older versions of transformers saved.
     pub fn unused(&self) -> Vec<String> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let names = self.checkpoint.names().into_iter();
@@ -91,7 +91,8 @@ impl Weights {
     /// `shape`, which the spec requires; matrices are `[out, in]`.
     ///
     /// # Errors
-    /// [`crate::Error::MissingTensor`], [`crate::Error::TensorShape`], or [`crate::Error::NonFinite`] naming the tensor.
+    /// [`crate::Error::MissingTensor`], [`crate::Error::TensorShape`], or [`crate::Error::NonFinite`] with the
+    /// tensor's name.
     pub fn load(&self, param: Param, source: &TensorSource, shape: &[usize]) -> Result<Weight> {
         // A norm with weights per head has a tensor for each head, even if there is only one.
         let is_stack = source.tensors.len() > 1 || (param.place.is_norm() && shape.len() > 1);
@@ -118,7 +119,7 @@ impl Weights {
     }
 }
 
-/// True for tensors that checkpoints usually have besides a model's parameters.
+/// True for tensors that checkpoints usually have in addition to a model's parameters.
 fn is_expected_extra(name: &str) -> bool {
     const BUFFERS: [&str; 8] = [
         ".attn.bias",

@@ -36,7 +36,7 @@ impl<'a> Arguments<'a> {
         Ok(Arguments { names, values })
     }
 
-    /// An optional argument; None means the default, as mostly in Python.
+    /// An optional argument; None means the default, as in most Python functions.
     pub(super) fn optional(&self, at: usize) -> Option<&Value> {
         self.values[at].as_ref().filter(|value| !value.is_none())
     }

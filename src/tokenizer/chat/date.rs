@@ -110,7 +110,7 @@ impl ChatDate {
     /// The date in a format of C's strftime; the time of day is midnight.
     ///
     /// # Errors
-    /// A sentence naming an unknown part of the format.
+    /// A sentence, for a format with an unknown code.
     pub(super) fn format(&self, format: &str) -> Result<String, String> {
         let (mut out, mut letters) = (String::new(), format.chars());
         let (month, weekday) = (MONTHS[self.month as usize - 1], WEEKDAYS[self.weekday()]);
@@ -165,7 +165,7 @@ impl ChatDate {
                 Some((' ', 'n')) => "\n".into(),
                 Some((' ', 't')) => "\t".into(),
                 Some((' ', '%')) => "%".into(),
-                _ => return Err(format!("`{format}` holds a part of a date that is not known")),
+                _ => return Err(format!("`{format}` contains an unknown format code")),
             };
         }
         Ok(out)

@@ -65,7 +65,7 @@ fn indent(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<St
         Some(width) if width.as_str().is_some() => arguments.text(0)?.to_string(),
         _ => room(state, arguments.number(0)?.unwrap_or(4))?,
     };
-    let text = value.as_str().ok_or_else(|| refused(format!("a {} is no text", value.kind())))?;
+    let text = value.as_str().ok_or_else(|| refused(format!("a {} is not a text", value.kind())))?;
     let mut out = String::new();
     for (at, line) in text.split('\n').enumerate() {
         if at > 0 {
@@ -130,13 +130,13 @@ fn dict(given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
                 let parts: Vec<Value> = pair.try_iter()?.collect();
                 match &parts[..] {
                     [key, value] => Ok((key.to_string(), value.clone())),
-                    _ => Err(refused("a map is made of pairs")),
+                    _ => Err(refused("`dict` takes a map, or pairs of a key and a value")),
                 }
             };
             let pairs = pairs.try_iter()?.map(pair).collect::<Result<Kwargs, Error>>()?;
             Some(minijinja::functions::dict(None, pairs)?)
         }
-        _ => return Err(refused("a map is made of one value")),
+        _ => return Err(refused("`dict` takes at most one positional argument")),
     };
     minijinja::functions::dict(start, by_name)
 }

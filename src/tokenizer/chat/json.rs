@@ -5,7 +5,7 @@ use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, State};
 use std::fmt::Write;
 
-/// The options of a call.
+/// The options of a `tojson` call.
 struct Style {
     only_ascii: bool,
     sorts_keys: bool,
@@ -21,7 +21,7 @@ struct List {
     depth: usize,
 }
 
-/// A value as JSON; only characters are escaped that JSON requires.
+/// A value as JSON; by default, only the characters are escaped that JSON requires to be.
 pub(super) fn tojson(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = given.into_values();
     let arguments = Arguments::new(&given, &["ensure_ascii", "indent", "separators", "sort_keys"])?;
@@ -72,7 +72,7 @@ impl Style {
                     style.write(out, &value.get_item(&keys[at])?, depth + 1)
                 })?;
             }
-            other => return Err(refused(format!("a value of kind {other} has no form in JSON"))),
+            other => return Err(refused(format!("a value of kind {other} cannot be written as JSON"))),
         }
         Ok(())
     }
@@ -131,13 +131,13 @@ impl Style {
     }
 }
 
-/// A key, which must be a text in JSON.
+/// A map's key as a text, since JSON has no other keys.
 fn key(key: &Value) -> Result<String, Error> {
     match key.kind() {
         ValueKind::None => Ok("null".into()),
         ValueKind::Bool => Ok(key.is_true().to_string()),
         ValueKind::Number => number(key),
-        _ => key.as_str().map(String::from).ok_or_else(|| refused("a key that JSON has no form for")),
+        _ => key.as_str().map(String::from).ok_or_else(|| refused("a key cannot be written as JSON")),
     }
 }
 

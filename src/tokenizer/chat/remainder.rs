@@ -6,7 +6,7 @@ use super::token::Token;
 /// The function that replaces the operator.
 pub(super) const FUNCTION: &str = "remainder_or_format";
 
-/// Keywords, which are no operands.
+/// Keywords, which are not operands.
 const BETWEEN: [&str; 14] =
     ["and", "or", "not", "in", "is", "if", "else", "elif", "for", "set", "do", "recursive", "with", "import"];
 

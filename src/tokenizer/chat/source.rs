@@ -4,7 +4,7 @@ use super::remainder;
 use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
-/// The same template without the additions of transformers and Python to Jinja: the marks around the model's text,
+/// The template without the additions of transformers and Python to Jinja: the marks around the model's text,
 /// which mask a loss, and texts formatted by `%`. Lines keep their numbers.
 pub(super) fn adapted(source: &str) -> String {
     // Jinja reads every line end as a line feed.
@@ -60,7 +60,7 @@ fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
     (start..tag.len(), tag.len())
 }
 
-/// The length of a raw part, including its end tag.
+/// The length of a raw block, including its end tag.
 fn raw(rest: &str) -> usize {
     let mut from = 0;
     while let Some(at) = rest[from..].find("{%").map(|at| from + at) {
@@ -73,7 +73,7 @@ fn raw(rest: &str) -> usize {
     rest.len()
 }
 
-/// The new inside of a tag; none if it stays.
+/// The new inside of a tag; `None` if it is unchanged.
 fn tag(tokens: &[Token], is_statement: bool) -> Option<String> {
     let (first, rest) = tokens.split_first()?;
     // `with` opens a scope for names, as these tags do.

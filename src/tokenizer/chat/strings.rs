@@ -142,7 +142,7 @@ fn begins_or_ends(text: &str, given: &[Value], at_the_start: bool) -> Result<Val
     let arguments = Arguments::new(given, &["affix", "start", "end"])?;
     let Some((_, part)) = part(text, &arguments)? else { return Ok(false.into()) };
     let holds = |affix: &Value| -> Result<bool, Error> {
-        let affix = affix.as_str().ok_or_else(|| refused(format!("a {} is no text", affix.kind())))?;
+        let affix = affix.as_str().ok_or_else(|| refused(format!("a {} is not a text", affix.kind())))?;
         Ok(if at_the_start { part.starts_with(affix) } else { part.ends_with(affix) })
     };
     let affix = arguments.required(0)?;
@@ -205,7 +205,7 @@ fn split_lines(text: &str, given: &[Value]) -> Result<Value, Error> {
     Ok(lines.into_iter().collect())
 }
 
-/// A text in title case; a word begins after any character that is no letter.
+/// A text in title case; a word begins after any character that is not a letter.
 fn title(text: &str) -> String {
     let mut out = String::new();
     let mut is_in_word = false;

@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// The template's name in its environment.
 const NAME: &str = "chat";
-/// A text that no template contains; its place in the output is the place of a turn's text.
+/// A text that no template contains; its position in the output is the position of a turn's text.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
 
 /// A speaker in a chat.
@@ -93,7 +93,7 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// A template that was not rendered yet: its text before and after a turn is unknown.
+    /// A template that has not been rendered yet: its text before and after a turn is unknown.
     fn unprobed(
         source: &str,
         tokens: &BTreeMap<String, String>,
@@ -119,7 +119,7 @@ impl ChatTemplate {
     /// A conversation, up to the beginning of the model's answer.
     ///
     /// # Errors
-    /// The template's fault, as a sentence.
+    /// The template's error, as a sentence.
     pub(crate) fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
         let message = |turn: &Turn| context! { role => turn.role.name(), content => turn.text.clone() };
         let messages: Vec<Value> = turns.iter().map(message).collect();
@@ -135,7 +135,7 @@ impl ChatTemplate {
         template.render(given).map_err(|e| jinja::sentence(&e))
     }
 
-    /// A chat with one turn of the user, and the place of a part of the turn in it.
+    /// A chat with one turn of the user, and the byte range in it of one part of the turn.
     ///
     /// # Errors
     /// A sentence if the template changes the text; only white space around it may be removed.

@@ -14,7 +14,7 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 /// The recipe of a class, from the bytes of its two files.
 ///
 /// # Errors
-/// A sentence that names the file and its fault.
+/// A sentence with the file and the error.
 pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Result<Recipe, Refusal> {
     let vocabulary = vocabulary(files[0])?;
     let merges = artefact::text_of(Path::new("merges.txt"), files[1]).map_err(|e| e.to_string())?;
@@ -59,11 +59,11 @@ pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Re
 fn vocabulary(bytes: &[u8]) -> Result<Vocab, Refusal> {
     let text = artefact::text_of(Path::new("vocab.json"), bytes).map_err(|e| e.to_string())?;
     let Value::Object(ids) = serde_json::from_str(text).map_err(|e| format!("vocab.json: {e}"))? else {
-        return Err("vocab.json: JSON of another kind than ids by tokens".into());
+        return Err("vocab.json: JSON that is not a map from tokens to ids".into());
     };
     let id = |(token, id): (String, Value)| match id.as_u64().and_then(|id| u32::try_from(id).ok()) {
         Some(id) => Ok((token, id)),
-        None => Err(format!("vocab.json: `{token}` has the id {id}")),
+        None => Err(format!("vocab.json: `{token}` has the id {id}, not a whole number of at least 0")),
     };
     Ok(ids.into_iter().map(id).collect::<Result<Vocab, String>>()?)
 }

@@ -5,7 +5,7 @@ use super::special::Settings;
 /// Families whose registered class has precedence over the one that a folder names.
 const FORCED: [&str; 2] = ["phi3", "qwen2"];
 
-/// A class of tokenizers; classes without a difference are one.
+/// A class of tokenizers; classes that behave alike are one variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Bert,

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Files beside a vocabulary that add or name tokens.
+/// Files next to a vocabulary that add or name tokens.
 const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 /// The files of a tokenizer that a folder may have, for an error.
 const KNOWN: [&str; 9] = [
@@ -36,7 +36,7 @@ pub(in crate::tokenizer) struct Opened {
 /// Reads the tokenizer of a folder without a tokenizer.json.
 ///
 /// # Errors
-/// [`Error::BadFile`] if the files of its class are not there, or are not what their names say.
+/// [`Error::BadFile`] if the files of its class are missing, or have a wrong format.
 pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
     let settings = Settings::read(folder)?;
     let class = Class::of(&settings).map_err(|class| {
@@ -59,11 +59,11 @@ pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
     Ok(Opened { tokenizer, named, sha256: identity(folder, names)? })
 }
 
-/// The way out for a folder that cannot be read.
+/// The advice for a folder that cannot be read.
 const WAY_OUT: &str = "tokenizer.json; with transformers, \
                        `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
 
-/// The error for a folder without the files of its class, with the files expected and the files found.
+/// The error for a folder without the files of its class: the expected files and those found.
 fn lacking(folder: &Path, class: Class) -> Error {
     let sets: Vec<String> = class.files().iter().map(|set| set.join(" with ")).collect();
     let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();

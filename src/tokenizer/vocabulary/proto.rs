@@ -38,7 +38,7 @@ impl Proto {
     /// Reads a model.
     ///
     /// # Errors
-    /// The fault, as a sentence.
+    /// The error, as a sentence.
     pub(super) fn parse(bytes: &[u8]) -> Result<Proto, String> {
         let mut proto = Proto {
             model_type: 1,
@@ -116,7 +116,7 @@ fn each(mut bytes: &[u8], mut take: impl FnMut(u64, Field) -> Result<(), String>
                 let four = split(&mut bytes, 4)?;
                 Field::Float(f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
             }
-            other => return Err(format!("a field of the kind {other}")),
+            other => return Err(format!("a field of the unknown kind {other}")),
         };
         take(key >> 3, field)?;
     }
@@ -125,12 +125,12 @@ fn each(mut bytes: &[u8], mut take: impl FnMut(u64, Field) -> Result<(), String>
 
 /// Takes the next bytes.
 fn split<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], String> {
-    let (head, rest) = bytes.split_at_checked(n).ok_or("an end in the middle of a field")?;
+    let (head, rest) = bytes.split_at_checked(n).ok_or("the file ends in the middle of a field")?;
     *bytes = rest;
     Ok(head)
 }
 
-/// Reads a varint: seven bits a byte, the lowest first.
+/// Reads a varint: seven bits per byte, the lowest first.
 fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut number = 0_u64;
     for shift in (0..64).step_by(7) {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!((proto.model_type, proto.byte_fallback, proto.ids), (2, true, [0, -1, 2]));
         assert_eq!((proto.names[0].as_str(), &proto.characters[..]), ("<unk>", &[7, 8][..]));
         for end in 1..bytes.len() {
-            // It may end between two fields alone.
+            // Only a cut between two fields leaves a valid model.
             assert_eq!(Proto::parse(&bytes[..end]).is_ok(), [14, 33].contains(&end), "{end}");
         }
         assert!(Proto::parse(b"").unwrap_err().contains("no pieces"));

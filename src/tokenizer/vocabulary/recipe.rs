@@ -23,9 +23,9 @@ pub(super) struct Recipe {
 /// The special tokens around a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PostProcessor {
-    /// As `add_bos_token` and `add_eos_token` ask.
+    /// As the settings `add_bos_token` and `add_eos_token` require.
     AsAsked,
-    /// The same; if neither is set, nothing is added and offsets include a leading space.
+    /// As `AsAsked`; but if neither is set, nothing is added, and offsets include a leading space.
     Untrimmed,
     /// RoBERTa's tokens before and after a text.
     Roberta,

@@ -27,7 +27,7 @@ struct SentencePieceModel<'a> {
 /// The recipe of a class, from the bytes of its file.
 ///
 /// # Errors
-/// The fault, as a sentence.
+/// The error, as a sentence.
 pub(super) fn recipe(class: Class, settings: &Settings, name: &str, bytes: &[u8]) -> Result<Recipe, Refusal> {
     let proto =
         Proto::parse(bytes).map_err(|problem| format!("{name}: no SentencePiece model: {problem}"))?;
@@ -102,7 +102,7 @@ impl SentencePieceModel<'_> {
         };
         let merges = pieces.iter().flat_map(|piece| -> Vec<(String, String)> { splits(piece) }).collect();
         let renamed = |text: &str, id: u32| match self.settings.added(id) {
-            // A place that was kept free, and has been taken.
+            // An id that the model reserved, and that an added token has taken.
             Some(token) if self.class == Class::Backend && !ids.contains_key(token) => token.to_string(),
             _ => text.to_string(),
         };
@@ -119,7 +119,8 @@ impl SentencePieceModel<'_> {
         let characters = match &self.proto.characters[..] {
             [] => None,
             table => {
-                let table = Precompiled::from(table).map_err(|e| format!("its table of characters: {e}"))?;
+                let table = Precompiled::from(table)
+                    .map_err(|e| format!("its table of character normalisation: {e}"))?;
                 Some(NormalizerWrapper::from(table))
             }
         };

@@ -32,7 +32,7 @@ impl Settings {
     /// Reads the JSON files that a folder has.
     ///
     /// # Errors
-    /// [`Error::BadFile`] for a file that is not what its name says.
+    /// [`Error::BadFile`] for a file with a wrong format.
     pub(super) fn read(folder: &Path) -> Result<Settings> {
         let path = folder.join("tokenizer_config.json");
         let mut fields = json_object::read(&path)?;
@@ -42,8 +42,9 @@ impl Settings {
         let family = text(&config, "model_type").unwrap_or_default();
         let mut added = BTreeMap::new();
         if let Some(listed) = fields.get("added_tokens_decoder") {
-            let wrong =
-                || Error::bad_file(&path, "`added_tokens_decoder` of another form", "tokens by their ids");
+            let wrong = || {
+                Error::bad_file(&path, "`added_tokens_decoder` in another form", "a map from ids to tokens")
+            };
             for (id, value) in listed.as_object().ok_or_else(wrong)? {
                 let id = id.parse().map_err(|_| wrong())?;
                 added.insert(id, token(value, false).ok_or_else(wrong)?);
@@ -139,7 +140,7 @@ fn older(path: &Path, fields: &Map<String, Value>) -> Result<BTreeMap<u32, Added
     for (content, id) in json_object::read(path)? {
         let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
         let id =
-            id.ok_or_else(|| Error::bad_file(path, format!("`{content}` without an id"), "ids by tokens"))?;
+            id.ok_or_else(|| Error::bad_file(path, format!("`{content}` without an id"), "an id per token"))?;
         let known = special.iter().find(|token| token.content == content).cloned();
         let is_special = known.is_some();
         added.insert(id, AddedToken::from(content, is_special));

@@ -9,7 +9,7 @@ use tokenizers::models::wordpiece::WordPiece;
 /// The recipe of BERT, from the bytes of vocab.txt.
 ///
 /// # Errors
-/// The fault, as a sentence.
+/// The error, as a sentence.
 pub(super) fn recipe(settings: &Settings, vocabulary: &[u8]) -> Result<Recipe, Refusal> {
     let vocabulary = WordPiece::read_bytes(vocabulary).map_err(|e| format!("vocab.txt: {e}"))?;
     let unknown = settings.text("unk_token", Class::Bert.tokens()).ok_or("no `unk_token`")?;

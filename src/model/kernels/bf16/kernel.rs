@@ -1,8 +1,8 @@
 //! The product of a few rows with a panel of a matrix, in AVX-512 BF16: one of the files with `unsafe`.
 //!
-//! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice the rate of the same unit in f32; no Rust
-//! library for dense matrix products uses it. Sums for 8 rows and 48 columns stay in registers; weights are read once for
-//! 8 rows, and a pair of a row's values once for 48 columns.
+//! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice the rate of the same unit in f32; no
+//! Rust library for dense matrix products uses it. Sums for 8 rows and 48 columns stay in registers; weights are read
+//! once for 8 rows, and a pair of a row's values once for 48 columns.
 #![allow(unsafe_code, reason = "uses the processor's instructions, as the module says above")]
 
 /// Pairs of bf16, the first in the lower half, that fill a register.
@@ -40,13 +40,13 @@ pub(super) fn round(row: &[f32], pairs: &mut [u32]) {
         return unsafe { x86::round(row, pairs) };
     }
     let _ = (row, pairs);
-    unreachable!("a model in bf16 is refused where the processor has none");
+    unreachable!("a model in bf16 is refused on processors without AVX-512 BF16");
 }
 
 /// The products of at most `ROWS` rows with a panel.
 ///
 /// # Shapes
-/// `rows` `[n, stride]` pairs, of which as many as the panel's belong to a row; `panel` `[pairs, lines]`.
+/// `rows` `[n, stride]`, of which the first `pairs` of each row are used; `panel` `[pairs, lines]`.
 pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
     let lines = columns.width.div_ceil(16);
     assert!(rows.n <= ROWS && (1..=LINES).contains(&lines));
@@ -60,7 +60,7 @@ pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
     unreachable!("a model in bf16 is refused where the processor has none");
 }
 
-/// Some rows as pairs of bf16.
+/// Rows as pairs of bf16.
 #[derive(Clone, Copy)]
 pub(super) struct Pairs<'a> {
     pub(super) all: &'a [u32],
@@ -69,7 +69,7 @@ pub(super) struct Pairs<'a> {
     pub(super) stride: usize,
 }
 
-/// Some columns of the output.
+/// Consecutive columns of the output.
 pub(super) struct Columns<'a> {
     pub(super) out: &'a mut [f32],
     pub(super) first: usize,

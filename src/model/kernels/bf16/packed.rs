@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Columns of a whole panel.
 const PANEL: usize = 16 * LINES;
-/// Pairs between a row and the next: rows at a distance of a power of two would compete for the same cache lines.
+/// Unused pairs between two rows: rows at a distance of a power of two would compete for the same cache lines.
 const GAP: usize = 16;
 
 /// A matrix `[out, in]` in bf16: panels of 48 rows, in which the pairs of all rows at one position are neighbours.
@@ -80,13 +80,14 @@ impl PackedBf16 {
         PANEL.min(self.d_out - panel * PANEL)
     }
 
-    /// The product of rows, each rounded to bf16, with the matrix; the order of a sum does not depend on the number of rows.
+    /// The product of rows, each rounded to bf16, with the matrix; the order of a sum does not depend on the number
+    /// of rows.
     ///
     /// # Shapes
     /// `[n, in]` to `[n, out]`.
     pub(crate) fn product(&self, x: &[f32], n: usize) -> Result<Vec<f32>> {
         if x.len() != n * self.d_in {
-            bail!("{} numbers of a stream meet weights for {n} rows of {}", x.len(), self.d_in)
+            bail!("the stream has {} values; the weights need {n} rows of {}", x.len(), self.d_in)
         }
         let stride = self.d_in.div_ceil(2) + GAP;
         let mut pairs = vec![0u32; n * stride];
@@ -118,7 +119,7 @@ impl PackedBf16 {
         Ok(out)
     }
 
-    /// The products of some rows with all panels.
+    /// The products of the given rows with all panels.
     fn some_rows(&self, rows: Pairs, out: &mut [f32]) {
         for panel in 0..self.panels.len() {
             let width = self.width(panel);
@@ -127,7 +128,7 @@ impl PackedBf16 {
         }
     }
 
-    /// The products of some rows with one panel.
+    /// The products of the given rows with one panel.
     fn one_panel(&self, panel: usize, rows: Pairs, columns: Columns) {
         let Pairs { all, stride, .. } = rows;
         let Columns { out, first, width, stride: of_out } = columns;

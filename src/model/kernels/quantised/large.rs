@@ -1,7 +1,8 @@
 //! Blocks of 256 weights, in parts of 16 or 32 that have their own scales of a few bits.
 //!
 //! # Source
-//! The layout of the bytes is that of `ggml-quants.c` in llama.cpp; tests compare the values with gguf-py's `dequantize`.
+//! The layout of the bytes is that of `ggml-quants.c` in llama.cpp; tests compare the values with gguf-py's
+//! `dequantize`.
 
 use super::half::{first, half};
 use super::sink::Sink;

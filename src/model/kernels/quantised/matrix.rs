@@ -32,7 +32,7 @@ impl QuantisedMatrix {
         let [rows, width] = dims;
         let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
         if expected != Some(bytes.len()) {
-            bail!("{} bytes are no matrix [{rows}, {width}] of {ty}", bytes.len())
+            bail!("found {} bytes for a matrix [{rows}, {width}] of {ty}; expected {expected:?}", bytes.len())
         }
         Ok(QuantisedMatrix { bytes: Arc::new(bytes), ty, rows, width })
     }
@@ -67,7 +67,7 @@ impl QuantisedMatrix {
 
     fn check_row(&self, row: usize) -> Result<()> {
         if row >= self.rows {
-            bail!("row {row} of {} was asked for", self.rows)
+            bail!("row {row} was requested from a matrix of {} rows", self.rows)
         }
         Ok(())
     }
@@ -110,7 +110,8 @@ impl QuantisedMatrix {
         });
     }
 
-    /// The products of some rows with each of at most four rows of a stream; the unpacked weights are not written to memory.
+    /// The products of a range of rows with each of at most four rows of a stream; the unpacked weights are not
+    /// written to memory.
     ///
     /// # Shapes
     /// `x` `[n, in]`, `out` `[rows, n]`.

@@ -1,6 +1,6 @@
 //! Quantised matrices: blocks of a few bits per weight, in llama.cpp's formats.
 //!
-//! A block stands for the f32 values that it unpacks to, and every product is taken with these.
+//! Every product is taken with the f32 values to which the blocks are unpacked.
 //!
 //! - `types`: the supported types, and the sizes of their blocks
 //! - `small`: blocks of 32 weights; `large`: blocks of 256, whose parts have their own scales

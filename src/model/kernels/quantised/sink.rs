@@ -19,8 +19,8 @@ impl<L: Sixteen> Sink<L> for ToMemory<'_> {
 
 /// Adds a row's dot products with `N` rows of a stream.
 ///
-/// Each product has two partial sums, which alternate between the parts of a block, in the order of the weights or, as in
-/// Q6_K, of every second part: so an addition does not wait for the previous one.
+/// Each product has two partial sums. Blocks alternate between the two, whether they deliver their parts in order or,
+/// as in Q6_K, every second part first, so that an addition does not wait for the previous one.
 pub(super) struct Dots<'a, L: Sixteen, const N: usize> {
     /// The part of the stream that is multiplied with the block.
     pub(super) x: [&'a [[f32; 16]]; N],

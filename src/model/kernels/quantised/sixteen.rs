@@ -1,7 +1,7 @@
 //! SIMD operations on sixteen weights at a time.
 //!
-//! The compiler alone unpacks blocks byte by byte at a twentieth of this speed; this file uses the instructions explicitly,
-//! through pulp's safe functions.
+//! The compiler alone unpacks blocks byte by byte at a twentieth of this speed; this file uses the instructions
+//! explicitly, through pulp's safe functions.
 
 #[cfg(target_arch = "x86_64")]
 use pulp::cast;

@@ -1,9 +1,11 @@
 //! Blocks of 32 weights: a scale, perhaps an offset, and the bits of each weight.
 //!
-//! Byte `j` of a block with 4 bits per weight contains weight `j` in its lower half and weight `j + 16` in its upper half.
+//! Byte `j` of a block with 4 bits per weight contains weight `j` in its lower half and weight `j + 16` in its upper
+//! half.
 //!
 //! # Source
-//! The layout of the bytes is that of `ggml-quants.c` in llama.cpp; tests compare the values with gguf-py's `dequantize`.
+//! The layout of the bytes is that of `ggml-quants.c` in llama.cpp; tests compare the values with gguf-py's
+//! `dequantize`.
 
 use super::half::{first, half};
 use super::sink::Sink;
@@ -14,7 +16,8 @@ pub(super) const IQ4: [f32; 16] = [
     -127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0, 69.0, 89.0, 113.0,
 ];
 
-/// The values of MXFP4's 4-bit codes (a sign, two bits of exponent and one of mantissa), doubled, so that they are integers.
+/// The values of MXFP4's 4-bit codes (a sign, two bits of exponent and one of mantissa), doubled, so that they are
+/// integers.
 const MX: [f32; 16] =
     [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 0.0, -1.0, -2.0, -3.0, -4.0, -6.0, -8.0, -12.0];
 
@@ -25,7 +28,7 @@ pub(super) fn nibbles<L: Sixteen>(lanes: L, from: &[u8; 16]) -> [L::Whole; 2] {
     [lanes.and(both, 15), lanes.right(both, 4)]
 }
 
-/// The same, with a fifth bit for each from 4 separate bytes.
+/// The half-bytes of 16 bytes, each with a fifth bit from 4 separate bytes.
 #[inline(always)]
 fn fives<L: Sixteen>(lanes: L, [a, b, c, d]: &[u8; 4], from: &[u8; 16]) -> [L::Whole; 2] {
     let [low, high] = nibbles(lanes, from);

@@ -1,4 +1,5 @@
-//! Unpacking of rows of blocks to values, or to products with a few rows of a stream, in the machine's widest registers.
+//! Unpacking of rows of blocks to values, or to products with a few rows of a stream, in the machine's widest
+//! registers.
 
 use super::large::{iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
 use super::sink::{Dots, Sink, ToMemory};
@@ -24,7 +25,7 @@ trait Work {
     fn run<B: Block, L: Sixteen>(self, lanes: L);
 }
 
-/// Work with the machine's SIMD registers, for pulp to compile with its instructions.
+/// Work with the registers of one instruction set, which pulp compiles for that set.
 struct WithLanes<W, L, B>(W, L, std::marker::PhantomData<B>);
 
 impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for WithLanes<W, L, B> {
@@ -102,7 +103,7 @@ blocks! {
     MXFP4: mxfp4, 17, 2;
 }
 
-/// Unpacks blocks to values.
+/// Unpacks blocks into `out`.
 pub(super) fn unpack(ty: QuantType, bytes: &[u8], out: &mut [f32]) {
     run(ty, Unpack { bytes, out });
 }
@@ -198,7 +199,7 @@ mod tests {
         }
     }
 
-    /// The unpacked values of some rows, and their products with three rows of a stream.
+    /// The unpacked values of all rows, and their products with three rows of a stream.
     fn all<L: Sixteen>(ty: QuantType, bytes: &[u8], x: &[f32], lanes: L) -> [Vec<u32>; 2] {
         let width = x.len() / 3;
         let n_weights = bytes.len() / ty.block_bytes() * ty.block_weights();
