@@ -41,8 +41,7 @@ use mappa::lab::Lab;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// A probing lab for language models: finds how a model represents places and times, and steers it along these
-/// directions.
+/// A probing lab for language models: finds how a model represents places and times, and steers it.
 ///
 /// Without a command, runs the bundled experiment: bundled model, six bundled datasets, no network.
 #[derive(Parser)]

@@ -22,8 +22,7 @@ const LISTED: [(&str, usize, By); 3] = [
     ("output", 3, |row| row.output_cosine),
 ];
 
-/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the losses of the probe and
-/// the model.
+/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the losses.
 ///
 /// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
 /// Spearman's rank correlation, its p-value, and the p-value adjusted for all neurons (Benjamini and Hochberg).

@@ -20,10 +20,8 @@ use std::time::Instant;
 ///
 /// Examples:
 ///   mappa steer sweep --target longitude --doses=-90,-60,-30,0,30,60,90 --prompts Warsaw,Athens,Lisbon
-///   mappa steer sweep --target longitude --doses 0,60,90 --prompts Vienna,Athens,Lisbon --template "{} is in"
-/// --layers 0,0+1+2 --read country
-///   mappa steer sweep --target longitude --doses 0,60,90 --entities continent=Europe --template "{} is in"
-/// --layers 0+1+2 --read country
+///   mappa steer sweep --target longitude --doses 0,60,90 --prompts Vienna,Athens,Lisbon --template "{} is in" --layers 0,0+1+2 --read country
+///   mappa steer sweep --target longitude --doses 0,60,90 --entities continent=Europe --template "{} is in" --layers 0+1+2 --read country
 ///   mappa steer sweep --target year --dataset historical_figure --doses=-600,0,600 --prompts Plutarch --read age
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
