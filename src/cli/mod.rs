@@ -3,7 +3,7 @@
 //! - `run`, `extract`, `probe`, `compare`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`:
 //!   commands
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
-//! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `probe_flags`: flags that commands share
+//! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
@@ -23,10 +23,10 @@ mod neurons;
 mod observer;
 mod pace;
 mod probe;
-mod probe_flags;
 mod probing_flags;
 mod prompt_flags;
 mod run;
+mod saved_probe_flags;
 mod show_texts;
 mod steer;
 mod stopping;

@@ -40,6 +40,8 @@ pub const TEST: &str = "test";
 /// Split of leave-one-out scores: each training entity is predicted by a fit without it.
 pub const LEAVE_ONE_OUT: &str = "leave-one-out";
 
+/// The metric of a fit's penalty.
+pub const PENALTY: &str = "penalty";
 /// Metric: the share of the variance that predictions explain.
 pub const R2: &str = "r2";
 /// Target of scores averaged over the targets.

@@ -1,6 +1,6 @@
 //! The number formats of stored activations.
 
-use super::words::{name_of, parse};
+use super::value_names::{name_of, parse};
 use crate::error::{Error, Result};
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;

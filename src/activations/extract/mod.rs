@@ -3,7 +3,7 @@
 //!
 //! - `text_model`: the model with its tokenizer, and the dataset with its prompt
 //! - `span`, `placement`: the entity's tokens in its text, and entities without such tokens
-//! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `words` for both
+//! - `recording`: the settings; `pooling` over tokens, `dtype` of the stored numbers, `value_names` for both
 //! - `hook_points`: the widths of a model's hook points
 //! - `batches`, `shard`, `prepared`: a dataset tokenised and divided into passes
 //! - `workers`, `recorder`, `sink`: the passes, several at a time, and the receiver of their rows
@@ -22,7 +22,7 @@ mod shard;
 mod sink;
 mod span;
 mod text_model;
-mod words;
+mod value_names;
 mod workers;
 
 pub(crate) use batches::Batches;

@@ -1,7 +1,7 @@
 //! Pooling: the tokens of each entity that are recorded, and the rows computed from them.
 
 use super::span::Span;
-use super::words::{name_of, parse};
+use super::value_names::{name_of, parse};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Range;

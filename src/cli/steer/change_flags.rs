@@ -1,6 +1,6 @@
 //! The flags of a change of the stream: its direction, amount and hook points.
 
-use super::super::probe_flags::ProbeFlags;
+use super::super::saved_probe_flags::ProbeFlags;
 use clap::Args;
 use mappa::lab::{Change, Latent};
 use mappa::steering::{Basis, Dose, TargetReading, TokenChoice};

@@ -2,7 +2,7 @@
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
-use super::super::probe_flags::ProbeFlags;
+use super::super::saved_probe_flags::ProbeFlags;
 use clap::Args;
 use mappa::lab::{Lab, VectorSettings, VectorSource, make_vectors, suggest};
 use mappa::steering::{Basis, ContrastMethod};

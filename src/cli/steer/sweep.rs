@@ -2,7 +2,7 @@
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
-use super::super::probe_flags::ProbeFlags;
+use super::super::saved_probe_flags::ProbeFlags;
 use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
 use mappa::Result;

@@ -11,7 +11,9 @@ use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
 use crate::probes::{PROBES_FILE, best_point};
 use crate::progress::{Observer, Progress, ProgressUnit};
-use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows};
+use crate::results::{
+    PENALTY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows,
+};
 use std::path::Path;
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
@@ -203,7 +205,7 @@ fn predictions(
 
 /// Reports a chosen penalty at the edge of its grid.
 fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observer) {
-    let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == "penalty");
+    let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == PENALTY);
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
     let grown = match scored.n_grown {
         0 => String::new(),

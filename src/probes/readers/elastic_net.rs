@@ -10,6 +10,7 @@ use super::regressor::{FitStatistic, MethodPredictions, RegressionTask, Regresso
 use crate::error::{Error, Result};
 use crate::probes::probe::Probe;
 use crate::probes::ridge::{ActivationRows, Moments};
+use crate::results::PENALTY;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -71,7 +72,7 @@ impl Regressor for ElasticNet {
             let statistic =
                 |metric, value, range| FitStatistic { metric, target: target.to_string(), value, range };
             [
-                statistic("penalty", path.penalty(path.best), (path.penalty(path.lowest), path.highest)),
+                statistic(PENALTY, path.penalty(path.best), (path.penalty(path.lowest), path.highest)),
                 statistic("dimensions_used", n_used, (n_used, n_used)),
             ]
         });

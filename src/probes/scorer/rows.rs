@@ -9,7 +9,7 @@ use crate::probes::metrics::{
     Interval, METRICS, Predicted, SamplingUnits, TargetScore, selectivity, single_counts, values,
 };
 use crate::probes::ridge::Solution;
-use crate::results::{LEAVE_ONE_OUT, MEAN, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
+use crate::results::{LEAVE_ONE_OUT, MEAN, PENALTY, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
 use ndarray::{Array2, ArrayView2, Axis};
 
 /// The columns of a score row that do not depend on the score.
@@ -80,7 +80,7 @@ impl Scorer<'_> {
         let ends = solution.trials.first().zip(solution.trials.last());
         let (low, high) = ends.map_or((f64::NAN, f64::NAN), |(low, high)| (low.penalty, high.penalty));
         let value = Value { value: solution.probe.penalty, low, high };
-        rows.push(self.row(&heading(TRAIN), "penalty", MEAN, value));
+        rows.push(self.row(&heading(TRAIN), PENALTY, MEAN, value));
         Ok(rows)
     }
 
