@@ -15,6 +15,13 @@ pub struct Progress<'a> {
     pub detail: &'a str,
 }
 
+impl<'a> Progress<'a> {
+    /// The state of a stage that counts tokens, rows, steps or the like.
+    pub fn counted(stage: &'a str, done: u64, total: u64) -> Progress<'a> {
+        Progress { stage, done, total, unit: ProgressUnit::Count, detail: "" }
+    }
+}
+
 /// The unit that progress is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgressUnit {

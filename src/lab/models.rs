@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::hub::HubSettings;
 use crate::hub::{self, RepoId, Snapshot};
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -56,11 +56,10 @@ impl ModelSettings {
     pub fn open(&self, lab: &Lab, observer: &mut dyn Observer) -> Result<Model> {
         let location = find(lab, &self.name, observer)?;
         let stage = format!("loading {}", location.name());
-        let unit = ProgressUnit::Count;
-        observer.progress(&Progress { stage: &stage, done: 0, total: 0, unit, detail: "" });
+        observer.progress(&Progress::counted(&stage, 0, 0));
         let options = LoadOptions { precision: self.dtype, device: self.device, compute: self.compute };
         let model = Model::open(&location, options);
-        observer.progress(&Progress { stage: &stage, done: 1, total: 1, unit, detail: "" });
+        observer.progress(&Progress::counted(&stage, 1, 1));
         let model = model?;
         if let [first, others @ ..] = &model.unused[..] {
             let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };

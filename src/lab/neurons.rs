@@ -11,7 +11,7 @@ use crate::probes::{
     PROBES_FILE, ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2,
     unit_means,
 };
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::results::{ABLATIONS_FILE, AblationRow, NeuronRow, UNITS_FILE, load_rows, save_rows};
 use crate::steering::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
 use std::path::PathBuf;
@@ -107,17 +107,10 @@ fn analyse(
         let choices = choices.all();
         let total = choices.len() as u64;
         for (choice, done) in choices.into_iter().zip(0..) {
-            let unit = ProgressUnit::Count;
-            observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
+            observer.progress(&Progress::counted(&stage, done, total));
             rows.push(ablation.row(choice, &found, t)?);
         }
-        observer.progress(&Progress {
-            stage: &stage,
-            done: total,
-            total,
-            unit: ProgressUnit::Count,
-            detail: "",
-        });
+        observer.progress(&Progress::counted(&stage, total, total));
     }
     Ok((found.rows, rows))
 }
@@ -229,7 +222,7 @@ impl Neurons {
 
 fn show_layer(layer: usize, n_layers: usize, observer: &mut dyn Observer) {
     let (done, total) = (layer as u64, n_layers as u64);
-    observer.progress(&Progress { stage: "units", done, total, unit: ProgressUnit::Count, detail: "" });
+    observer.progress(&Progress::counted("units", done, total));
 }
 
 /// The cosine between a neuron's weights and a probe's weights.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::probes::ProbeSet;
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::steering::{Basis, ContrastMethod, ContrastPairs, RequiredTarget, Vectors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -124,8 +124,8 @@ fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer
     extraction.extract(observer)?;
     let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
     let mut show = |done| {
-        let (stage, unit) = ("means", ProgressUnit::Count);
-        observer.progress(&Progress { stage, done, total, unit, detail: "" });
+        let stage = "means";
+        observer.progress(&Progress::counted(stage, done, total));
     };
     for layer in 0..model.spec().n_layers {
         show(layer as u64);

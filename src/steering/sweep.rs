@@ -14,7 +14,7 @@ use crate::model::{
     Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::results::SweepRow;
 use crate::tokenizer::EncodedPrompt;
 use candle_core::Tensor;
@@ -186,8 +186,8 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts with their dose 0
     let stage = format!("layer {}", plan.layers);
-    let (total, unit) = (plan.len() as u64, ProgressUnit::Count);
-    let mut report = |done| observer.progress(&Progress { stage: &stage, done, total, unit, detail: "" });
+    let total = plan.len() as u64;
+    let mut report = |done| observer.progress(&Progress::counted(&stage, done, total));
     report(0);
     let mut rows = Vec::new();
     for variants in variants.chunks(at_once) {

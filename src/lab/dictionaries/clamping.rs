@@ -3,7 +3,7 @@
 use super::listing::Listing;
 use crate::error::{Error, Result};
 use crate::features::Match;
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::results::{ClampRow, save_rows};
 use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
 use std::collections::BTreeSet;
@@ -59,10 +59,10 @@ pub fn clamp_groups(
         let expected = format!("latents that are active on groups of {}", listing.column);
         return Err(Error::invalid("dictionary", "no latent that matches a group", expected));
     }
-    let (total, unit) = (best.len() as u64, ProgressUnit::Count);
+    let total = best.len() as u64;
     let mut rows = Vec::new();
     for (found, seed) in best.iter().zip(0..) {
-        observer.progress(&Progress { stage: "clamping", done: seed, total, unit, detail: "" });
+        observer.progress(&Progress::counted("clamping", seed, total));
         let random = other_latents(&listing.active.alive(), found.latent, settings.random, seed);
         let trial = ClampTrial {
             dictionary: dictionary.clone(),
@@ -78,7 +78,7 @@ pub fn clamp_groups(
         }
         rows.extend(trial.rows(model, &clamped)?);
     }
-    observer.progress(&Progress { stage: "clamping", done: total, total, unit, detail: "" });
+    observer.progress(&Progress::counted("clamping", total, total));
     let file = listing.folder.join(format!("press_{}.csv", listing.column));
     save_rows(&file, &rows)?;
     Ok(ClampReport { best, rows, file })

@@ -6,7 +6,7 @@ use super::settings::DictionarySettings;
 use crate::artefact;
 use crate::datasets::{BUNDLED, Dataset, Entity, Prompt};
 use crate::error::{Error, Result};
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::tokenizer::{Encoded, Tokenizer};
 use crate::training::Corpus;
 
@@ -43,13 +43,12 @@ pub(super) fn encoded_texts(
     let mut encoded = Vec::with_capacity(texts.len());
     for (done, text) in texts.iter().enumerate() {
         if done % 256 == 0 {
-            let (done, unit) = (done as u64, ProgressUnit::Count);
-            observer.progress(&Progress { stage: "tokens", done, total, unit, detail: "" });
+            let done = done as u64;
+            observer.progress(&Progress::counted("tokens", done, total));
         }
         encoded.push(tokenizer.encode(text)?);
     }
-    let unit = ProgressUnit::Count;
-    observer.progress(&Progress { stage: "tokens", done: total, total, unit, detail: "" });
+    observer.progress(&Progress::counted("tokens", total, total));
     Ok(encoded)
 }
 

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
 use crate::probes::{PROBES_FILE, best_point};
-use crate::progress::{Observer, Progress, ProgressUnit};
+use crate::progress::{Observer, Progress};
 use crate::results::{
     PENALTY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows,
 };
@@ -146,7 +146,7 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
 
 fn show(stage: &str, done: usize, total: usize, observer: &mut dyn Observer) {
     let (done, total) = (done as u64, total as u64);
-    observer.progress(&Progress { stage, done, total, unit: ProgressUnit::Count, detail: "" });
+    observer.progress(&Progress::counted(stage, done, total));
 }
 
 /// Adds the baselines without a model and the predictions at the best layer, and writes all files, the card last.
