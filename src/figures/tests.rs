@@ -328,7 +328,7 @@ fn rows_of_different_results_are_refused() {
     assert!(refusal(predictions(&mixed, &CAPTION, Format::Svg)).contains("one dataset"));
     let halved = places(50);
     assert!(refusal(predictions(&halved[1..], &CAPTION, Format::Svg)).contains("same order"));
-    assert!(refusal(predictions(&halved[..99], &CAPTION, Format::Svg)).contains("every entity"));
+    assert!(refusal(predictions(&halved[..99], &CAPTION, Format::Svg)).contains("per entity"));
     let still: Vec<_> = sweep().into_iter().filter(|row| row.dose != 0.0).collect();
     assert!(refusal(dose_response(&still, Format::Svg)).contains("dose 0"));
     let random: Vec<_> = sweep().into_iter().filter(|row| row.direction == "random").collect();

@@ -54,7 +54,7 @@ fn steering_is_shown_side_by_side(lab: &Path) {
     let steered: f64 = line.split_whitespace().last().unwrap().parse().unwrap();
     assert!((steered - 139.0).abs() < 0.1, "{output}");
     refused(
-        &mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "9"]),
+        mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "0 east", "--layer", "9"]),
         &["--layer", "0 to 5"],
     );
     let unitless = mappa(lab, &["steer", "--prompt", "Nairobi", "--dose", "30", "--layer", "3"]);
@@ -64,23 +64,23 @@ fn steering_is_shown_side_by_side(lab: &Path) {
 fn another_dataset_under_the_same_name_is_refused(lab: &Path) {
     std::fs::create_dir_all(lab.join("datasets")).unwrap();
     std::fs::write(lab.join("datasets/art.csv"), "title,release_date\nA,2000-01-01\nB,2001-01-01\n").unwrap();
-    refused(&mappa(lab, &["extract", "--dataset", "art"]), &["dataset_sha256", "card.json", "another lab"]);
+    refused(mappa(lab, &["extract", "--dataset", "art"]), &["dataset_sha256", "card.json", "another lab"]);
 }
 
 #[test]
 fn the_error_for_a_missing_model_dataset_or_experiment_lists_those_available() {
     let lab = tempfile::tempdir().unwrap();
     refused(
-        &mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]),
+        mappa(lab.path(), &["extract", "--model", "gpt9", "--dataset", "art"]),
         &["gpt9", "config.json", "atlas"],
     );
-    refused(&mappa(lab.path(), &["extract", "--dataset", "moon_place"]), &["moon_place", "world_place"]);
-    refused(&mappa(lab.path(), &["run", "nowhere.toml"]), &["nowhere.toml"]);
+    refused(mappa(lab.path(), &["extract", "--dataset", "moon_place"]), &["moon_place", "world_place"]);
+    refused(mappa(lab.path(), &["run", "nowhere.toml"]), &["nowhere.toml"]);
     refused(
-        &mappa(lab.path(), &["steer", "--prompt", "x", "--dose", "1 east", "--layer", "1"]),
+        mappa(lab.path(), &["steer", "--prompt", "x", "--dose", "1 east", "--layer", "1"]),
         &["mappa probe"],
     );
-    refused(&mappa(lab.path(), &["figure"]), &["mappa run"]);
+    refused(mappa(lab.path(), &["figure"]), &["mappa run"]);
 }
 
 #[test]

@@ -184,10 +184,10 @@ fn a_quantity_is_probed_scored_and_drawn() {
     let path = lab.path().join("far.jsonl");
     std::fs::write(&path, rows.collect::<String>()).unwrap();
     let args = ["datasets", "import", path.to_str().unwrap(), "--target", "far", "--unit", "degrees of arc"];
-    let output = done(&mappa(lab.path(), &args));
+    let output = done(mappa(lab.path(), &args));
     assert!(output.contains("300 entities") && output.contains("target far (degrees of arc)"), "{output}");
-    assert!(done(&mappa(lab.path(), &["datasets", "list"])).contains("far (degrees of arc)"));
-    let output = done(&mappa(lab.path(), &["probe", "--dataset", "far", "--resamples", "20"]));
+    assert!(done(mappa(lab.path(), &["datasets", "list"])).contains("far (degrees of arc)"));
+    let output = done(mappa(lab.path(), &["probe", "--dataset", "far", "--resamples", "20"]));
     assert!(output.contains("degrees of arc"), "{output}");
     let folder = lab.path().join("probes/atlas/far/empty");
     let scores = std::fs::read_to_string(folder.join("scores.csv")).unwrap();

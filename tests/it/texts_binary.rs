@@ -53,7 +53,7 @@ fn unplaced_entities_are_an_error_or_are_left_out_and_listed() {
         "rows 5",
         "--skip-unplaced",
     ];
-    refused(&mappa(lab.path(), &args), &parts);
+    refused(mappa(lab.path(), &args), &parts);
     assert!(!lab.path().join("activations").exists());
     let (_, told) = done(&mappa(lab.path(), &[&args[..], &["--skip-unplaced"]].concat()));
     assert!(told.contains("2 entities left out") && told.contains("unplaced.csv"), "{told}");
@@ -80,7 +80,7 @@ fn unplaced_entities_are_an_error_or_are_left_out_and_listed() {
     let read = column(&predictions, "name");
     assert!(read.contains(&"Paris".to_string()) && !read.contains(&"Tunis".to_string()), "{read:?}");
     // Without the flag, the omission is not ignored: the store of fewer entities has another card.
-    refused(&mappa(lab.path(), &args), &["n_entities_left_out 2"]);
+    refused(mappa(lab.path(), &args), &["n_entities_left_out 2"]);
 }
 
 #[test]
@@ -130,8 +130,8 @@ fn a_file_of_prompts_fills_one_folder_per_prompt() {
     assert_eq!(said.matches("found, extracted before").count(), 3, "{said}");
     // A name of another prompt is refused because of the card.
     std::fs::write(&prompts, "where = \"Where's {}\"\n").unwrap();
-    refused(&mappa(lab.path(), &args), &["card.json", "prompt Where is {}?", "now Where's {}"]);
-    refused(&mappa(lab.path(), &[&args[..], &["--prompt", "x"]].concat()), &["--prompts"]);
+    refused(mappa(lab.path(), &args), &["card.json", "prompt Where is {}?", "now Where's {}"]);
+    refused(mappa(lab.path(), &[&args[..], &["--prompt", "x"]].concat()), &["--prompts"]);
 }
 
 #[test]
@@ -157,12 +157,12 @@ fn every_setting_has_its_own_folder_and_card() {
     assert_eq!(first("empty-bos_always"), first("empty") + 1);
     let card = std::fs::read_to_string(folder.join("empty-bos_always/card.json")).unwrap();
     assert!(card.contains(r#""bos": "<|endoftext|>""#), "{card}");
-    refused(&with(&["--bos", "perhaps"]), &["as-model, always or never"]);
-    refused(&with(&["--chat"]), &["a model without a chat template", "chat_template.jinja"]);
-    refused(&with(&["--chat-date", "2024-01-01"]), &["--chat"]);
-    refused(&with(&["--prompt", "release"]), &["`release` for `nyc_place`", "where_nyc"]);
-    refused(&with(&["--prompt", "{borough}"]), &["`{borough}`", "{borough_name}"]);
-    refused(&with(&["--prompt", "{} {"]), &["braces in pairs"]);
+    refused(with(&["--bos", "perhaps"]), &["as-model, always or never"]);
+    refused(with(&["--chat"]), &["a model without a chat template", "chat_template.jinja"]);
+    refused(with(&["--chat-date", "2024-01-01"]), &["--chat"]);
+    refused(with(&["--prompt", "release"]), &["`release` for `nyc_place`", "where_nyc"]);
+    refused(with(&["--prompt", "{borough}"]), &["`{borough}`", "{borough_name}"]);
+    refused(with(&["--prompt", "{} {"]), &["braces in pairs"]);
 }
 
 /// The run's fixture with a chat template added.
