@@ -214,7 +214,7 @@ fn an_experiment_sets_the_texts_and_a_misspelt_field_is_refused() {
         ("prompt = \"coords\"", "`coords` for `nyc_place`"),
         ("prompt = \"random\"\nchat = true", "random tokens"),
     ] {
-        refused(&run(more), &[part]);
+        refused(run(more), &[part]);
     }
 }
 
