@@ -183,11 +183,11 @@ fn values_other_than_a_familys_constants_are_refused() {
         assert!(message.contains(key) && message.contains(expected), "{message}");
     };
     let key = "olmo.attention.layer_norm_epsilon";
-    refused(Parts::read("olmo").set(key, Value::F32(1e-6)), key, "only 1e-5 is");
+    refused(Parts::read("olmo").set(key, Value::F32(1e-6)), key, "only 1e-5 is supported");
     let key = "bloom.feed_forward_length";
     refused(Parts::read("bloom").set(key, Value::U32(40)), key, "only 80, four times the stream's width");
     let key = "gpt2.attention.head_count_kv";
     refused(Parts::read("gpt2").set(key, Value::U32(1)), key, "the number of query heads");
     let key = "gptneox.attention.key_length";
-    refused(Parts::read("gptneox").set(key, Value::U32(16)), key, "only 8, a head's share");
+    refused(Parts::read("gptneox").set(key, Value::U32(16)), key, "only 8, the stream's width per head");
 }

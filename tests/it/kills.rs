@@ -261,7 +261,7 @@ fn shards_of_the_command_line_are_merged_without_weights_and_verified() {
     for shard in ["1/3", "3/3"] {
         let output = extract(&["--shard", shard]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        holds(&text(&output.stdout), &[".shards", "when all 3 are done", "--merge"]);
+        holds(&text(&output.stdout), &[".shards", "when all 3 shards are done", "--merge"]);
     }
     let output = extract(&["--merge"]);
     assert_eq!(output.status.code(), Some(1));

@@ -48,7 +48,7 @@ fn read(
     let texts = PromptedDataset { dataset, prompt: &prompt };
     let extraction = extract(model, texts, &points(), &mut reports).unwrap();
     let n = dataset.entities.len();
-    assert_eq!(reports.last, format!("({n} of {n} entities)"));
+    assert_eq!(reports.last, format!("{n} of {n} entities"));
     (extraction, reports.n)
 }
 
