@@ -336,7 +336,7 @@ fn a_run_stopped_anywhere_is_resumed_to_the_same_bytes() {
                     assert!(kept >= kept_before && of == N_ENTITIES);
                     // The first report gives the number of kept entities.
                     if kept_before > 0 {
-                        let expected = format!("({kept_before} of {N_ENTITIES} entities)");
+                        let expected = format!("{kept_before} of {N_ENTITIES} entities");
                         assert_eq!(observer.first.unwrap(), expected);
                         n_resumed += 1;
                     }
