@@ -1,7 +1,7 @@
-//! The command line: one file per subcommand, each with its own flags.
+//! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `compare`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`:
-//!   commands
+//! - `run`, `extract`, `probe`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
+//!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `decoding`: the flags that choose tokens, and the display of generated texts

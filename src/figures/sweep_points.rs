@@ -1,4 +1,4 @@
-//! The points of a sweep, sorted for the figures of a whole sweep.
+//! The points of a sweep, separated into those of a direction and of random ones, for the figures of a whole sweep.
 
 use crate::error::{Error, Result};
 use crate::results::SweepPoint;

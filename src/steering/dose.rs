@@ -238,7 +238,7 @@ impl FromStr for Dose {
 
     fn from_str(text: &str) -> Result<Dose> {
         let expected = "a number and its unit: `+30 east`, `10 north, 30 east`, `-100 years`, `1000 km`, `2 rms`, `1.5x`, or for \
-             a dictionary's unit `3x`, `4 activation`, `clamp 3x`, `clamp 0 activation`";
+             a dictionary's latent `3x`, `4 activation`, `clamp 3x`, `clamp 0 activation`";
         let wrong = || Error::invalid("--dose", text, expected);
         let parts = text.split(',').map(Dose::single).collect::<Option<Vec<Dose>>>().ok_or_else(wrong)?;
         match &parts[..] {

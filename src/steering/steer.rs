@@ -22,7 +22,7 @@ pub struct SteerHook {
 }
 
 impl SteerHook {
-    /// A hook that applies `op` at `point` of a model for the chosen positions.
+    /// A hook that applies `op` at `point` of a model, at the chosen positions.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the model has no such hook point, or its width differs from that of the op;
@@ -48,12 +48,12 @@ impl SteerHook {
         Ok(SteerHook { point, op, norm: Norm::Free, positions, rows: vec![], n_changed: 0 })
     }
 
-    /// Sets the norm, which is [`Norm::Free`] by default.
+    /// Sets the length of a changed row, which is [`Norm::Free`] by default.
     pub fn with_norm(self, norm: Norm) -> SteerHook {
         SteerHook { norm, ..self }
     }
 
-    /// The number of rows changed so far.
+    /// The number of rows at the chosen positions so far, including those that a dose of 0 leaves unchanged.
     pub fn n_changed(&self) -> usize {
         self.n_changed
     }
@@ -94,7 +94,7 @@ fn changed(stream: Tensor, change: impl FnOnce(&mut [f32], usize)) -> Result<Ten
 pub struct SteerHooks(pub Vec<SteerHook>);
 
 impl SteerHooks {
-    /// The number of rows changed so far; a row counts once per change.
+    /// The number of rows at the chosen positions so far; a row counts once per change.
     pub fn n_changed(&self) -> usize {
         self.0.iter().map(SteerHook::n_changed).sum()
     }
@@ -111,19 +111,19 @@ impl Hook for SteerHooks {
 }
 
 /// Changes that differ between the texts of a forest. Texts share no nodes ([`Forest::of_chains`]) and are numbered in
-/// the order of their first tokens.
+/// the order of their first nodes.
 #[derive(Debug, Clone)]
 pub struct SteerTexts {
     of_text: Vec<Vec<SteerHook>>,
     points: BTreeSet<HookPoint>,
-    /// The text of each node so far.
+    /// The index of each node's text, for all nodes so far.
     texts: Vec<u32>,
     /// The position and the text of each row of the current pass.
     rows: Vec<(u32, u32)>,
 }
 
 impl SteerTexts {
-    /// The changes of each text.
+    /// Creates the hook from the changes of each text.
     pub fn new(of_text: Vec<Vec<SteerHook>>) -> SteerTexts {
         let is_something = |steer: &&SteerHook| !steer.op.is_identity();
         let points = of_text.iter().flatten().filter(is_something).map(|steer| steer.point).collect();

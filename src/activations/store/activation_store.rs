@@ -22,7 +22,7 @@ pub struct ActivationStore {
     pub(super) files: Files,
 }
 
-/// All rows of one hook point, `[n_rows, width]`: one per entity in dataset order, or one per token.
+/// Rows of one hook point, `[n_rows, width]`: one per entity in dataset order, or one per token.
 pub type Activations = Array2<f32>;
 
 impl ActivationStore {

@@ -19,7 +19,7 @@ pub(super) struct ChangeFlags {
     /// entities, "3x" adds this amount; "clamp 40 activation" and "40 activation" give the activation itself.
     #[arg(long, allow_hyphen_values = true)]
     dose: Vec<Dose>,
-    /// A file of vectors (safetensors, or a GGUF control vector); needs a dose in rms or x.
+    /// A file of vectors (safetensors, or a GGUF control vector); needs --dose in rms or x, or --remove.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
     /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, its number. It is added or
@@ -29,7 +29,7 @@ pub(super) struct ChangeFlags {
     /// Remove the stream's component along --direction.
     #[arg(long, requires = "direction", conflicts_with = "dose")]
     remove: bool,
-    /// For control vectors: move the vectors this number of blocks later than in their file.
+    /// For control vectors: move the vectors by this number of blocks, towards later blocks.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true, requires = "direction")]
     shift: i64,
     /// Move the prediction along the probe's pattern (the mean change of the stream with the target) or its weights
@@ -37,7 +37,8 @@ pub(super) struct ChangeFlags {
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     along: Basis,
     /// The blocks whose outputs are changed, separated by commas [default: the best blocks of a sweep, otherwise a
-    /// guess: five blocks up to a third of the depth].
+    /// guess: up to five blocks in the first third of the depth; with --direction, its only hook point, or the block at
+    /// a third of the depth].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     layer: Vec<usize>,
     /// Other hook points than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.

@@ -64,7 +64,7 @@ impl Default for Change {
     }
 }
 
-/// The steered prompt, and the probes that may define the change.
+/// The steered prompt, the hook point, and the finder of probes that may define the change.
 struct Site<'a> {
     finder: &'a ProbeFinder<'a>,
     prompt: &'a EncodedPrompt,
@@ -85,7 +85,7 @@ impl Change {
         self.toward.is_empty() && self.dose.is_empty() && !self.remove
     }
 
-    /// The probes that define the change; if none does, the probes selected only to predict.
+    /// The probes that define the change. If no probe defines it, the selected probes, which then only predict.
     ///
     /// # Errors
     /// Those of [`ProbeFinder::newest`].
@@ -133,7 +133,8 @@ impl Change {
         }
     }
 
-    /// The change with recommended blocks filled in, if it names neither blocks nor other hook points.
+    /// The change with its blocks filled in, if it names neither blocks nor hook points nor a latent: the hook point of a
+    /// file with one vector, a guess for other files, otherwise the recommended blocks.
     ///
     /// # Errors
     /// Those of the probes and of the sweeps.

@@ -27,12 +27,13 @@ impl QuantisedMatrix {
     /// `[out, in]`.
     ///
     /// # Errors
-    /// If the rows are not whole blocks, or the number of bytes differs.
+    /// If the rows are not whole blocks, or the number of bytes does not match `dims`.
     pub fn new(bytes: Vec<u8>, ty: QuantType, dims: [usize; 2]) -> Result<QuantisedMatrix> {
         let [rows, width] = dims;
         let expected = ty.bytes_of(width).and_then(|row| row.checked_mul(rows));
         if expected != Some(bytes.len()) {
-            bail!("found {} bytes for a matrix [{rows}, {width}] of {ty}; expected {expected:?}", bytes.len())
+            let expected = expected.map_or("rows of whole blocks".to_string(), |n| n.to_string());
+            bail!("found {} bytes for a matrix [{rows}, {width}] of {ty}; expected {expected}", bytes.len())
         }
         Ok(QuantisedMatrix { bytes: Arc::new(bytes), ty, rows, width })
     }
