@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::tokenizer::EncodedPrompt;
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -41,6 +42,25 @@ impl TokenChoice {
                 (!phrase.is_empty()).then(|| TokenChoice::Span(phrase.to_string()))?
             }
         })
+    }
+}
+
+impl fmt::Display for TokenChoice {
+    /// Writes the choice as the flag `--at` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TokenChoice::Prompt => f.write_str("prompt"),
+            TokenChoice::Generated => f.write_str("generated"),
+            TokenChoice::All => f.write_str("all"),
+            TokenChoice::Last => f.write_str("last"),
+            TokenChoice::Bos => f.write_str("bos"),
+            TokenChoice::Entity => f.write_str("entity"),
+            TokenChoice::Span(phrase) => write!(f, "span:\"{phrase}\""),
+            TokenChoice::Several(choices) => {
+                let words: Vec<String> = choices.iter().map(TokenChoice::to_string).collect();
+                f.write_str(&words.join(","))
+            }
+        }
     }
 }
 
@@ -94,7 +114,7 @@ impl TokenPositions {
             }
         }?;
         if ranges.iter().all(|range| range.is_empty()) {
-            let found = format!("{at:?}, which selects no token of `{}`", prompt.text);
+            let found = format!("{at}, which selects no token of `{}`", prompt.text);
             return Err(Error::invalid("positions", found, "a choice that selects at least one token"));
         }
         Ok(TokenPositions { ranges })
@@ -144,6 +164,15 @@ mod tests {
     fn taken(at: &str) -> Vec<u32> {
         let positions = TokenPositions::new(&at.parse().unwrap(), &prompt()).unwrap();
         (0..10).filter(|p| positions.contains(*p)).collect()
+    }
+
+    #[test]
+    fn a_choice_is_written_as_its_flag() {
+        for text in
+            ["prompt", "generated", "all", "last", "bos", "entity", "span:\"a, b\"", "last,span:\"x\""]
+        {
+            assert_eq!(text.parse::<TokenChoice>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

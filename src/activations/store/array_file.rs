@@ -4,6 +4,7 @@ use super::files::{Files, write_error};
 use crate::activations::extract::StoredDtype;
 use crate::error::{Error, Result};
 use safetensors::tensor::Metadata;
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -21,6 +22,12 @@ pub(super) struct Shape {
     pub width: usize,
     /// The number format.
     pub dtype: StoredDtype,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows of {} values in {}", self.n_rows, self.width, self.dtype)
+    }
 }
 
 /// Writes an array's rows in any order.

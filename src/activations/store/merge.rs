@@ -135,9 +135,9 @@ impl Part {
         let file = ArrayReader::open(files, &name)?;
         let n_rows = self.rows.iter().map(Range::len).sum();
         if file.shape() != (Shape { n_rows, ..shape }) {
-            let found = format!("{:?}", file.shape());
+            let found = file.shape().to_string();
             let expected =
-                format!("{:?}, as its spans.csv and the other shards say", Shape { n_rows, ..shape });
+                format!("{}, as its spans.csv and the other shards say", Shape { n_rows, ..shape });
             return Err(Error::bad_file(files.path(&name), found, expected));
         }
         let (mut hasher, row_bytes) = (Sha256::new_with_prefix(file.header()?), shape.row_bytes());

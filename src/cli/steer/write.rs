@@ -60,7 +60,7 @@ impl Write {
         let before = self.how.texts(&model, &prompt, &mut NoHook, &mut |_| ())?;
         let after = self.how.texts(&model, &prompt, &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
-            eprintln!("note: no token was changed; --at {:?} selects no computed token", change.positions);
+            eprintln!("note: no token was changed; --at {} selects no computed token", change.positions);
         }
         for (before, after) in before.iter().zip(&after) {
             print_side_by_side(&(prompt.text.clone() + before), &(prompt.text.clone() + after));
