@@ -52,5 +52,5 @@ pub use saved::{
     PROBES_FILE, PartialProbe, PartialProbes, ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments,
 };
 pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer};
-pub use selection::{best_point, best_test_r2, test_r2};
+pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};

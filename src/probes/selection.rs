@@ -26,15 +26,6 @@ pub fn test_r2<'a>(rows: &'a [ScoreRow], method: &str, point: Option<HookPoint>)
     ScoreKey::test_r2(method).at(rows, point)
 }
 
-/// The ridge probe's test R² at the best hook point; NaN if it was not scored on test entities.
-///
-/// # Errors
-/// As [`best_point`].
-pub fn best_test_r2(rows: &[ScoreRow]) -> Result<f64> {
-    let point = best_point(rows)?;
-    Ok(test_r2(rows, RIDGE, Some(point)).map_or(f64::NAN, |row| row.value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +59,7 @@ mod tests {
             .flat_map(|(&point, (&chosen, test))| [row(point, LEAVE_ONE_OUT, chosen), row(point, TEST, test)])
             .collect();
         assert_eq!(best_point(&rows).unwrap(), points[1]);
-        assert_eq!(best_test_r2(&rows).unwrap(), 0.5);
+        assert_eq!(test_r2(&rows, RIDGE, Some(points[1])).unwrap().value, 0.5);
         assert_eq!(test_r2(&rows, RIDGE, Some(points[3])).unwrap().value, 0.6);
         assert!(test_r2(&rows, RIDGE, None).is_none());
         let error = best_point(&rows[1..2]).unwrap_err().to_string();
