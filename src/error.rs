@@ -145,7 +145,7 @@ pub enum Error {
         /// Its value now.
         expected: String,
         /// The way out, so that saved and new work stay separate.
-        way_out: &'static str,
+        way_out: String,
     },
     /// A repo or a revision that the hub does not have.
     #[error("{endpoint}: no {what} `{name}`; {advice}")]
@@ -320,10 +320,10 @@ impl Error {
     }
 
     /// The same error with another way out, if it is a [`Error::CardMismatch`].
-    pub fn with_way_out(self, other: &'static str) -> Error {
+    pub fn with_way_out(self, other: impl Into<String>) -> Error {
         match self {
             Error::CardMismatch { path, field, found, expected, .. } => {
-                Error::CardMismatch { path, field, found, expected, way_out: other }
+                Error::CardMismatch { path, field, found, expected, way_out: other.into() }
             }
             other => other,
         }

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// Name of the one tensor in each file.
 const TENSOR: &str = "activations";
 
+/// The largest file, in bytes, that is read at once to compare its rows with the journal.
+const AT_ONCE: u64 = 1 << 25;
+
 /// The shape and number format of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -133,9 +136,23 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Reads rows back, encoded.
-    pub(super) fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
-        self.read(self.layout.bytes_of(rows))
+    /// A function that reads rows back, encoded, in any order; a small file is read at once, because a request for
+    /// each row of a small model takes longer than the model.
+    pub(super) fn reader(
+        &mut self,
+    ) -> Result<impl FnMut(&Range<usize>, &mut dyn FnMut(&[u8])) -> Result<()> + use<'_>> {
+        let shape = self.layout.shape;
+        let all = match shape.n_bytes() <= AT_ONCE {
+            true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
+            false => None,
+        };
+        Ok(move |rows: &Range<usize>, keep: &mut dyn FnMut(&[u8])| {
+            match &all {
+                Some(all) => keep(&all[rows.start * shape.row_bytes()..rows.end * shape.row_bytes()]),
+                None => keep(&self.read(self.layout.bytes_of(rows))?),
+            }
+            Ok(())
+        })
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
@@ -182,6 +199,11 @@ impl<'a> ArrayReader<'a> {
             return Err(wrong(format!("{} bytes, where its header expects {whole}", length.unwrap_or(0))));
         }
         Ok(ArrayReader { files, name: name.to_string(), layout })
+    }
+
+    /// The place of the file, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.files.path(&self.name)
     }
 
     /// The array's shape and number format.

@@ -74,6 +74,7 @@ impl ActivationStore {
                 detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
+        staging.confirm(&|part| parts[part].rows.clone())?;
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }

@@ -2,7 +2,7 @@
 
 use super::super::extraction::{Done, report_locked};
 use super::baseline_model::BaselineModel;
-use super::job::{Divided, ProbingJob};
+use super::job::{Divided, PROBE_FILES, ProbingJob};
 use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
 use crate::activations::Lock;
@@ -182,7 +182,7 @@ fn finish(
         }
         None => card,
     };
-    card.save(&folder.join("card.json"))?;
+    card.with_files(&folder, &PROBE_FILES)?.save(&folder.join("card.json"))?;
     Ok(Computed { scores, predictions })
 }
 
