@@ -171,6 +171,14 @@ impl Card {
         Err(Error::bad_file(file, format!("SHA-256 {}", short(&found)), expected))
     }
 
+    /// Refuses a file that was changed after it was written, if the card next to it has its hash.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file, or the card if it is damaged.
+    pub fn check_beside(file: &Path) -> Result<()> {
+        Card::load(&file.with_file_name("card.json"))?.unwrap_or_default().check_file(file)
+    }
+
     /// The inputs among `since` that the found card lacks, because an earlier version wrote it; all others are
     /// compared.
     ///

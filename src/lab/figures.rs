@@ -9,7 +9,7 @@ use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
     CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_rows,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -109,9 +109,9 @@ impl Drawn {
         let units = folder.join("neurons").join(UNITS_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
-            scores: load_rows(&folder.join(SCORES_FILE))?,
-            predictions: load_rows(&folder.join(PREDICTIONS_FILE))?,
-            neurons: if units.is_file() { load_rows(&units)? } else { Vec::new() },
+            scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
+            predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
+            neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
         })
     }
 }
@@ -206,7 +206,7 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas::new(folder, observer))?);
     }
     for folder in names.sweeps.iter().cloned() {
-        let rows = sweep_rows(&load_rows::<SweepRow>(&folder.join("sweep.csv"))?);
+        let rows = sweep_rows(&load_unchanged_rows::<SweepRow>(&folder.join("sweep.csv"))?);
         let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
         files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
     }

@@ -7,12 +7,14 @@ use super::program::{done, mappa, refused};
 use mappa::artefact::Card;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
-use mappa::lab::{Experiment, Lab};
+use mappa::lab::{DictionarySettings, Experiment, Lab, NeuronSettings, ProbingSettings, train_dictionary};
 use mappa::progress::Silent;
 use mappa::steering::Vectors;
+use mappa::tokenizer::Bos;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A sweep of each kind of figure: of one layer, and of two.
 const BASE: &str = r#"model = "atlas"
@@ -204,11 +206,17 @@ fn named_files() -> tempfile::TempDir {
     copied(&super::root("models/atlas"), &folder.path().join("atlas"));
     ends_at(folder.path(), 5);
     run(lab.path(), &with("split = 'random'", false)).unwrap();
-    copied(&lab.path().join("probes/atlas/towns/empty.split_random.alone"), &folder.path().join("probes"));
+    copied(&only_probes(lab.path()), &folder.path().join("probes"));
     vectors(folder.path(), 1.0);
     let point = HookPoint::ResidPost(1);
     dictionary(point, 128, SparseActivation::Relu).save(&folder.path().join("dictionary")).unwrap();
     folder
+}
+
+/// The only folder of probes of the towns.
+fn only_probes(lab: &Path) -> PathBuf {
+    let mut folders = std::fs::read_dir(lab.join("probes/atlas/towns")).unwrap();
+    folders.next().unwrap().unwrap().path()
 }
 
 fn ends_at(files: &Path, token: u32) {
@@ -275,8 +283,7 @@ fn a_file_that_an_experiment_names_is_an_input_by_its_content() {
         (of("probes = 'FILES/probes'", true), &|files| {
             let lab = new_lab();
             run(lab.path(), &with("alphas = '7,70'", false)).unwrap();
-            let other = lab.path().join("probes/atlas/towns/empty.alphas_7_70.alone");
-            copied(&other, &files.join("probes"));
+            copied(&only_probes(lab.path()), &files.join("probes"));
         }),
         (of("direction = 'FILES/vectors.safetensors'", true), &|files| vectors(files, -9.0)),
         (of("feature = 'FILES/dictionary:1'", true), &|files| {
@@ -397,11 +404,53 @@ fn a_removed_file_is_made_again_and_a_changed_one_is_named() {
 }
 
 #[test]
+fn every_reader_of_probes_and_rows_names_a_file_that_was_changed() {
+    let lab = new_lab();
+    run(lab.path(), BASE).unwrap();
+    let [a, b] = ["atlas/towns/empty.alone", "atlas/towns/empty.alone@blocks.3.hook_resid_post"];
+    let compare = ["probe", "compare", a, b];
+    let geometry = ["probe", "geometry", "--prompt", "empty.alone"];
+    let figure = ["figure", "--dataset", "towns", "--prompt", "empty.alone"];
+    let steer = ["steer", "--prompt", "Oslo", "--toward", "lat=5,lon=5"];
+    let readers = [&compare[..], &geometry, &figure, &["figure"], &steer];
+    let files = [
+        ("probes/atlas/towns/empty.alone/probes.safetensors", &[&compare[..], &geometry, &steer][..]),
+        ("probes/atlas/towns/empty.alone/predictions.csv", &[&compare, &figure]),
+        ("probes/atlas/towns/empty.alone/scores.csv", &[&compare, &figure]),
+        ("steering/atlas/two/sweep.csv", &[&steer, &["figure"]]),
+        ("activations/atlas/towns/empty/blocks.3.hook_resid_post.safetensors", &[&compare, &geometry]),
+    ];
+    for args in readers {
+        done(mappa(lab.path(), args));
+    }
+    for (name, readers) in files {
+        let (file, last) = (lab.path().join(name), name.rsplit('/').next().unwrap());
+        let whole = std::fs::read(&file).unwrap();
+        let mut changed = whole.clone();
+        match last.strip_suffix(".csv") {
+            Some(_) => {
+                changed.truncate(whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1)
+            }
+            None => *changed.last_mut().unwrap() ^= 1,
+        }
+        std::fs::write(&file, changed).unwrap();
+        for args in readers {
+            refused(mappa(lab.path(), args), &[last, "away"]);
+        }
+        std::fs::write(&file, whole).unwrap();
+    }
+}
+
+#[test]
 fn parts_neurons_and_dictionaries_are_made_again_where_a_file_is_missing() {
     let lab = new_lab();
     let probe =
         ["probe", "--dataset", "towns", "--resamples", "20", "--no-baselines", "--hook-points", "embed"];
-    let neurons = ["neurons", "--dataset", "towns", "--top", "2", "--seeds", "1", "--resamples", "20"];
+    // Real places, which a later layer predicts better than the embedding.
+    let places = std::fs::read_to_string(super::root("datasets/world_place.csv")).unwrap();
+    let some: Vec<&str> = places.lines().take(200).collect();
+    std::fs::write(lab.path().join("datasets/places.csv"), some.join("\n") + "\n").unwrap();
+    let neurons = ["neurons", "--dataset", "places", "--top", "2", "--seeds", "1", "--resamples", "20"];
     let train = [
         "features",
         "train",
@@ -423,7 +472,7 @@ fn parts_neurons_and_dictionaries_are_made_again_where_a_file_is_missing() {
             "probes/atlas/towns/empty.alone/.parts/blocks.0.hook_resid_pre",
             &["probes.safetensors", "scores.csv"][..],
         ),
-        (&neurons, "probes/atlas/towns/empty/neurons", &["units.csv", "ablations.csv"]),
+        (&neurons, "probes/atlas/places/empty/neurons", &["units.csv", "ablations.csv"]),
         (&train, dictionary, &["sae_weights.safetensors", "cfg.json"]),
     ] {
         done(mappa(lab.path(), args));
@@ -492,4 +541,95 @@ fn a_changed_dataset_is_refused_with_the_folders_to_move_and_steering_says_that_
     }
     done(mappa(lab.path(), &probe));
     assert!(!notes(&steer).contains("has changed"));
+}
+
+#[test]
+fn every_setting_of_a_dictionary_and_of_neurons_is_in_its_card() {
+    let (lab, observer) = (new_lab(), &mut Silent);
+    let own = Lab::open(lab.path()).unwrap();
+    let model = own.model("atlas").unwrap();
+    let text = lab.path().join("text.txt");
+    std::fs::write(&text, "Oslo is in the north.\n").unwrap();
+    let base = DictionarySettings {
+        hook_point: "blocks.1.hook_resid_post".into(),
+        datasets: vec!["towns".into()],
+        prompts: vec!["{}".into()],
+        sentences: 0,
+        files: Vec::new(),
+        bos: Bos::default(),
+        latents: 8,
+        k: 2,
+        epochs: 1,
+        batch: 64,
+        rate: 1e-3,
+        dead_after: 1000,
+        memory: 0.1,
+        seed: 0,
+        held_out: 0.1,
+        checkpoint_every: Duration::from_secs(60),
+        called: Some("mine".into()),
+    };
+    assert!(train_dictionary(&own, &model, &base, observer).unwrap().fits.is_some());
+    let mut found = |change: &dyn Fn(&mut DictionarySettings)| {
+        let mut settings = base.clone();
+        change(&mut settings);
+        let trained = train_dictionary(&own, &model, &settings, observer);
+        trained.map(|trained| assert!(trained.fits.is_none(), "{settings:?}")).map_err(|e| e.to_string())
+    };
+    // Written without `..`, so that a new field has to be added here.
+    let DictionarySettings {
+        hook_point: _,
+        datasets: _,
+        prompts: _,
+        sentences: _,
+        files: _,
+        bos: _,
+        latents: _,
+        k: _,
+        epochs: _,
+        batch: _,
+        rate: _,
+        dead_after: _,
+        memory: _,
+        seed: _,
+        held_out: _,
+        checkpoint_every: _,
+        called: _,
+    } = &base;
+    let changes: [(&str, &dyn Fn(&mut DictionarySettings)); 15] = [
+        ("hook_point", &|s| s.hook_point = "blocks.2.hook_resid_post".into()),
+        ("datasets", &|s| s.datasets = vec!["towns".into(), "nyc_place".into()]),
+        ("prompts", &|s| s.prompts = vec!["Where is {}?".into()]),
+        ("sentences", &|s| s.sentences = 1),
+        ("files", &|s| s.files = vec![text.clone()]),
+        ("bos", &|s| s.bos = Bos::Never),
+        ("latents", &|s| s.latents = 9),
+        ("k", &|s| s.k = 3),
+        ("epochs", &|s| s.epochs = 2),
+        ("batch", &|s| s.batch = 65),
+        ("rate", &|s| s.rate = 2e-3),
+        ("dead_after", &|s| s.dead_after = 1001),
+        ("memory", &|s| s.memory = 0.2),
+        ("seed", &|s| s.seed = 1),
+        ("held_out", &|s| s.held_out = 0.2),
+    ];
+    assert_eq!(found(&|s| s.checkpoint_every = Duration::from_secs(1)), Ok(()), "it changes no number");
+    for (name, change) in changes {
+        let error = found(change).expect_err(name);
+        assert!(error.contains("made with") && error.contains("--called"), "{name}: {error}");
+    }
+
+    let NeuronSettings { top: _, seeds: _, probing: _ } =
+        NeuronSettings { top: 2, seeds: 1, probing: ProbingSettings::default() };
+    let places = std::fs::read_to_string(super::root("datasets/world_place.csv")).unwrap();
+    let some: Vec<&str> = places.lines().take(200).collect();
+    std::fs::write(lab.path().join("datasets/places.csv"), some.join("\n") + "\n").unwrap();
+    let neurons = |flags: &[&str]| {
+        let args = ["neurons", "--dataset", "places", "--resamples", "20"];
+        mappa(lab.path(), &[&args, flags].concat())
+    };
+    done(neurons(&["--top", "2", "--seeds", "1"]));
+    refused(neurons(&["--top", "3", "--seeds", "1"]), &["made with k 2, now 3"]);
+    refused(neurons(&["--top", "2", "--seeds", "2"]), &["made with seeds 1, now 2"]);
+    refused(neurons(&["--top", "2", "--seeds", "1", "--seed", "1"]), &["made with seed 0, now 1"]);
 }

@@ -5,6 +5,7 @@
 use super::array_file::{ArrayReader, Shape};
 use super::files::Files;
 use super::layout::{BLOCKS, point_of};
+use super::object_store::BLOCK;
 use crate::artefact;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -91,12 +92,16 @@ impl FileBlocks {
         let file = ArrayReader::open(files, name)?;
         let (shape, each) = (file.shape(), rows_of_block(file.shape()));
         let mut sha256 = Sha256::new_with_prefix(file.header()?);
+        let row_bytes = shape.row_bytes().max(1);
         let mut blocks = Vec::new();
-        for first_row in (0..shape.n_rows).step_by(each) {
-            let rows = first_row..shape.n_rows.min(first_row + each);
+        for first in (0..shape.n_rows).step_by(each * at_once(each * row_bytes)) {
+            let rows = first..shape.n_rows.min(first + each * at_once(each * row_bytes));
             let bytes = file.read_rows(&rows)?;
             sha256.update(&bytes);
-            blocks.push(Block { file: name.into(), first_row, n_rows: rows.len(), xxh3: xxh3(&bytes) });
+            for (part, first_row) in bytes.chunks(each * row_bytes).zip((first..).step_by(each)) {
+                let n_rows = part.len() / row_bytes;
+                blocks.push(Block { file: name.into(), first_row, n_rows, xxh3: xxh3(part) });
+            }
         }
         Ok((FileBlocks { blocks }, super::files::hex(sha256)))
     }
@@ -107,7 +112,7 @@ impl FileBlocks {
         self.blocks.iter().enumerate().filter(move |(_, block)| meets(block))
     }
 
-    /// Reads the blocks with these rows one by one, compares each with its hash, and gives the rows' bytes to `keep`.
+    /// Reads the blocks with these rows, compares each with its hash, and gives the rows' bytes to `keep`.
     pub(super) fn read(
         &self,
         file: &ArrayReader,
@@ -115,14 +120,20 @@ impl FileBlocks {
         keep: &mut dyn FnMut(&[u8]),
     ) -> Result<()> {
         let row_bytes = file.shape().row_bytes();
-        for (at, block) in self.with(rows) {
-            let bytes = file.read_rows(&block.rows())?;
-            if xxh3(&bytes) != block.xxh3 {
-                return Err(self.changed(file, at));
+        let blocks: Vec<(usize, &Block)> = self.with(rows).collect();
+        let Some((_, first)) = blocks.first() else { return Ok(()) };
+        for some in blocks.chunks(at_once(first.n_rows * row_bytes)) {
+            let (begin, end) = (some[0].1.first_row, some[some.len() - 1].1.rows().end);
+            let bytes = file.read_rows(&(begin..end))?;
+            for (at, block) in some {
+                let place = |row: usize| (row - begin) * row_bytes;
+                let own = &bytes[place(block.first_row)..place(block.rows().end)];
+                if xxh3(own) != block.xxh3 {
+                    return Err(self.changed(file, *at));
+                }
+                let kept = rows.start.max(block.first_row)..rows.end.min(block.rows().end);
+                keep(&bytes[place(kept.start)..place(kept.end)]);
             }
-            let first = rows.start.max(block.first_row) - block.first_row;
-            let end = rows.end.min(block.rows().end) - block.first_row;
-            keep(&bytes[first * row_bytes..end * row_bytes]);
         }
         Ok(())
     }
@@ -141,6 +152,11 @@ impl FileBlocks {
     }
 }
 
+/// The number of blocks that are read by one request, which takes an object store long.
+fn at_once(block_bytes: usize) -> usize {
+    (BLOCK / block_bytes.max(1)).max(1)
+}
+
 fn rows_of_block(shape: Shape) -> usize {
     BYTES.div_ceil(shape.row_bytes().max(1)).max(1)
 }
@@ -154,4 +170,51 @@ pub(super) fn damaged(files: &Files, found: impl ToString) -> Error {
     let expected = "hashes as mappa extract writes them; move this file away, and the rows are compared with \
                     checksums.csv instead";
     Error::bad_file(files.path(BLOCKS), found, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::array_file::ArrayWriter;
+    use super::super::layout::file_name;
+    use super::*;
+    use crate::activations::extract::StoredDtype;
+    use crate::hook_point::HookPoint;
+
+    #[test]
+    fn a_flipped_bit_is_found_by_its_block_and_other_blocks_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, name) = (Files::new(folder.path()), file_name(HookPoint::ResidPost(0)));
+        let path = folder.path().join(&name);
+        // 4,096 bytes a row, 256 rows a block.
+        let shape = Shape { n_rows: 1000, width: 1024, dtype: StoredDtype::F32 };
+        let values: Vec<u8> =
+            (0..1000 * 4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        ArrayWriter::create(&path, shape).unwrap().write_rows(0, &values).unwrap();
+        let (of_file, sha256) = FileBlocks::digest(&files, &name).unwrap();
+        assert_eq!(sha256, files.sha256(&name).unwrap());
+        let mut all = Blocks::default();
+        all.replace(&name, of_file);
+        all.save(&files).unwrap();
+        assert_eq!(Blocks::load(&files).unwrap(), all);
+        let read = |rows: Range<usize>| {
+            let (mut bytes, file) = (Vec::<u8>::new(), ArrayReader::open(&files, &name).unwrap());
+            let blocks = Blocks::load(&files).unwrap().of(&name, 1000).unwrap();
+            blocks.read(&file, &rows, &mut |part| bytes.extend(part)).map(|()| bytes)
+        };
+        for rows in [0..1000, 0..1, 255..257, 256..512, 999..1000, 3..3] {
+            assert!(read(rows.clone()).unwrap() == values[rows.start * 4096..rows.end * 4096], "{rows:?}");
+        }
+        let whole = std::fs::read(&path).unwrap();
+        let start = whole.len() - values.len();
+        for (row, block, last) in [(0, 1, 255), (255, 1, 255), (256, 2, 511), (700, 3, 767), (999, 4, 999)] {
+            let mut changed = whole.clone();
+            changed[start + row * 4096 + 17] ^= 4;
+            std::fs::write(&path, changed).unwrap();
+            let error = read(0..1000).unwrap_err().to_string();
+            let said = format!("to {last} (block {block} of 4)");
+            assert!(error.contains(&said) && error.contains("hook_resid_post"), "{error}");
+            let other = if block == 1 { 512..600 } else { 0..256 };
+            assert!(read(other.clone()).unwrap() == values[other.start * 4096..other.end * 4096]);
+        }
+    }
 }

@@ -75,6 +75,18 @@ fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<boo
     Ok(unrecorded.is_empty())
 }
 
+/// Saves the rows of all layers, and their hash in the card, unless they are there already.
+fn save_all(folder: &Path, rows: &[SweepRow]) -> Result<()> {
+    let (file, path) = (folder.join(SWEEP_FILE), folder.join("card.json"));
+    let card = Card::load(&path)?.unwrap_or_default();
+    let is_there = file.is_file() && card.files.contains_key(SWEEP_FILE) && card.check_file(&file).is_ok();
+    if is_there && load_rows::<SweepRow>(&file)? == rows {
+        return Ok(());
+    }
+    save_rows(&file, rows)?;
+    card.with_files(folder, &[SWEEP_FILE])?.save(&path)
+}
+
 impl SweepJob<'_> {
     /// Computes the rows of all layers and saves them in a folder, one layer at a time; reuses layers that the
     /// folder has.
@@ -106,7 +118,7 @@ impl SweepJob<'_> {
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }
-        save_rows(&folder.join(SWEEP_FILE), &rows)?;
+        save_all(folder, &rows)?;
         Ok(SweepRows { rows, n_new })
     }
 
