@@ -94,7 +94,7 @@ fn check(lab: &Lab, against: &Path) -> Result<()> {
     for name in BUNDLED {
         let path = against.join(format!("{name}.csv"));
         if !path.is_file() {
-            println!("{name:<20} no {}", path.display());
+            println!("{name:<20} not found: {}", path.display());
             continue;
         }
         n_files += 1;

@@ -183,7 +183,7 @@ fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> 
         (_, Precision::AsStored) => "as they are stored".to_string(),
         (_, other) => format!("in {other}"),
     };
-    format!("{} of weights {lie}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
+    format!("{} of weights {lie}, {} per pass; free: {free}", megabytes(weights), megabytes(pass))
 }
 
 fn print_hook_points(spec: &Spec) {

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 /// entity's group, the embedding, an untrained model of the same shape, the model with shuffled weights, and
 /// shuffled targets. docs/probes.md explains each score, split and baseline.
 ///
-/// With --hook-points, fits only these layers and saves each as a part, so that many machines can share the
+/// With --hook-points, fits only these hook points and saves each as a part, so that many machines can share the
 /// work; when all parts exist, --merge writes the same files, byte for byte, as a single run.
 ///
 /// Examples:

@@ -15,7 +15,7 @@ use std::path::Path;
 /// The text of the bundled experiment.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 
-/// The keys of an experiment before those of the fit.
+/// The keys of an experiment, without those of probing and of sweeps.
 const OWN_KEYS: [&str; 18] = [
     "model",
     "model_name",
@@ -37,7 +37,7 @@ const OWN_KEYS: [&str; 18] = [
     "hook_points",
 ];
 
-/// Alternative names of keys, those of the flags.
+/// Alternative names of keys, as the flags spell them.
 const ALIASES: [&str; 2] = ["dataset", "method"];
 
 /// One experiment: a model, datasets, prompts, probes, and sweeps.
@@ -101,7 +101,7 @@ impl Experiment {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
 
-    /// The prompts of a dataset, found by the dataset's name in the experiment.
+    /// The prompts of a dataset: its own, otherwise the common prompt; `dataset` is its name in the experiment.
     pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
         let prompt = &self.extraction.prompting.prompt;
         self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![prompt.clone()])

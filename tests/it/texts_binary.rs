@@ -96,7 +96,7 @@ fn texts_are_shown_and_nothing_is_written() {
         "Where is Oslo? It is 0",
         "Ġis [Ġ",
         "read at token",
-        "what follows it is not seen",
+        "the model does not see the tokens after it",
         "row 2: Rome",
     ] {
         assert!(shown.contains(part), "`{part}` is not in: {shown}");

@@ -11,12 +11,13 @@ use mappa::steering::TokenChoice;
 
 /// Clamp latents that match a group, and measure whether the text names this group and no other.
 ///
-/// Latents and groups are chosen on training entities: for each group the latent with the best F1, best groups first.
-/// The prompts are about test entities of other groups. Each latent is clamped to multiples of its greatest activation
-/// on the dataset. The command measures the log-probability of every group's name after the prompt, the group that the
-/// text names first, and the KL divergence of the next token. For comparison, it adds the directions of other, randomly
-/// chosen latents that are active on the dataset, scaled to the length of the clamped latent's change on a row where
-/// that latent was inactive. Rows are saved in
+/// For each group, the command chooses the latent with the best F1 on training entities; it clamps the latents of the
+/// groups with the highest F1. The prompts are about test entities of other groups. Each latent is clamped to multiples
+/// of its greatest activation on the dataset. The command measures the log-probability of every group's name after the
+/// prompt, the group that the text names first, and the KL divergence of the next token.
+///
+/// For comparison, the command also adds the directions of random other latents that are active on the dataset. Their
+/// length is the length of the clamped latent's change on a row where that latent is inactive. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
 ///
 /// Examples:

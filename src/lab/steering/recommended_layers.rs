@@ -53,7 +53,7 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
     Ok(newest.map(|(_, layers, why)| (layers, why)))
 }
 
-/// A guess: five blocks with probes, up to a third of the depth.
+/// A guess: up to five blocks with probes, in the first third of the depth.
 ///
 /// In the bundled model and in SmolLM2, later blocks carry on a change that is made early and at several blocks;
 /// they undo a change at a single late block, or it breaks the text (docs/steering.md, docs/smollm2.md).
