@@ -80,7 +80,7 @@ pub enum Error {
         known: String,
     },
     /// A config value that the forward pass does not support.
-    #[error("{path}: `{field}` is {value}, which this version does not honour; {expected}", path = .path.display())]
+    #[error("{path}: `{field}` is {value}, which this version does not support; {expected}", path = .path.display())]
     UnsupportedConfig {
         /// The config file.
         path: PathBuf,

@@ -23,8 +23,8 @@ pub fn load_text(path: &Path) -> Result<String> {
 /// The text in a file's bytes, without a byte order mark; `path` names the file in errors.
 ///
 /// # Errors
-/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and any other encoding, for NUL bytes, and for compressed files, each
-/// with the line and the way out.
+/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and any other encoding, for NUL bytes, and for compressed files; each
+/// names the way out, and the line if it is known.
 pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if let Some((found, expected)) = other_kind(bytes) {
         return Err(Error::bad_file(path, found, expected));

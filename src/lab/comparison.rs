@@ -84,7 +84,7 @@ impl Side {
         let n_targets = self.probes.about.targets.len();
         if rows.len() != predicted.nrows() * n_targets {
             let found = format!("{} rows for {} activations", rows.len(), predicted.nrows());
-            let expected = "one prediction per entity and target; with several folds, only the best layer has predictions";
+            let expected = "a prediction per entity; with several folds, only the best layer has predictions";
             return Err(Error::bad_file(file, found, expected));
         }
         let pairs = rows.into_iter().zip(predicted.iter());

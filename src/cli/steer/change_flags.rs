@@ -22,8 +22,8 @@ pub(super) struct ChangeFlags {
     /// A file of vectors (safetensors, or a GGUF control vector); needs --dose in rms or x, or --remove.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, and the latent's number. It is added or
-    /// clamped at the dictionary's hook point; for an .npz, name the hook point with --layer or --hook-points.
+    /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, and the latent's number. It is
+    /// added or clamped at the dictionary's hook point; for an .npz, name the hook point with --layer or --hook-points.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,
     /// Remove the stream's component along --direction.
