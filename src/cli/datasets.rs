@@ -108,7 +108,7 @@ fn check(lab: &Lab, against: &Path) -> Result<()> {
         }
         (_, 0) => Ok(()),
         (_, n) => Err(Error::invalid(
-            "facts",
+            "bundled datasets",
             format!("{n} unexplained differences"),
             "rows that agree, or an entry with a reason in datasets/exceptions.csv",
         )),

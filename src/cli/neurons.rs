@@ -26,10 +26,10 @@ const LISTED: [(&str, usize, By); 3] = [
 ///
 /// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
 /// Spearman's rank correlation, its p-value, and the p-value adjusted for all neurons (Benjamini and Hochberg).
-/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds at
-/// their mean (mean ablation) the k neurons that correlate most, the k neurons whose weights align most, and k
-/// random neurons of the same blocks, and measures again the probe's R² on test entities and the model's loss on
-/// entity texts and on control sentences. Fits missing probes first.
+/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds sets
+/// of k neurons at their mean (mean ablation): the k that correlate most, the k whose input weights align most, the
+/// k whose output weights align most, and random sets of the same blocks. For each set, measures the probe's R² on
+/// test entities, and the model's loss on entity texts and on control sentences. Fits missing probes first.
 ///
 /// Examples:
 ///   mappa neurons --dataset world_place --top 20

@@ -135,7 +135,7 @@ impl ProbeCommand {
             let both = a.target.values().into_iter().zip(b.target.values());
             both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
         };
-        // The first that is far enough, because the farthest is often an unknown place.
+        // The first that is far enough, because the farthest is often a little-known place.
         let to = from.and_then(|from| {
             let farthest = unique().map(|entity| far(from, entity)).fold(0.0, f64::max);
             unique().find(|entity| far(from, entity) >= FAR_ENOUGH * farthest)

@@ -143,7 +143,9 @@ impl Experiment {
             }
         }
         for sweep in &experiment.sweeps {
-            let fault = |e: Error| Error::bad_file(path, e, "a different `called` for each sweep");
+            let fault = |e: Error| {
+                Error::bad_file(path, e, "a `called` for this sweep that is valid as a folder name")
+            };
             artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);

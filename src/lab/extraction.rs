@@ -68,7 +68,7 @@ impl ExtractionSettings {
         }
     }
 
-    /// The dataset with its prompt.
+    /// Applies the prompt to a dataset.
     ///
     /// # Errors
     /// Those of [`Prompting::apply`].

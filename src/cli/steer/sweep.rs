@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Steer at several layers by several doses; measure the effect on predictions and text, and the KL divergence.
 ///
 /// For comparison, random directions of the same length are swept as well. Layers joined by + are steered
-/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The last line
+/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The command
 /// recommends the layer and dose with the largest effect whose KL divergence is within the budget.
 ///
 /// Examples:

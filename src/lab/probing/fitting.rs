@@ -115,7 +115,7 @@ struct Fitting<'a> {
     observer: &'a mut dyn Observer,
 }
 
-/// Fits and scores hook points, group by group: first on the model baselines, then on the model itself.
+/// Fits and scores as many hook points at once as fit into memory: first on the model baselines, then on the model.
 fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fitting) -> Result<()> {
     let stage = format!("{}: probes", job.extraction.dataset().name);
     let baselines: &[BaselineModel] =

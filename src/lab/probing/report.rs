@@ -20,7 +20,7 @@ pub struct ProbeReport {
     pub kind: TargetKind,
     /// The model's name in folders.
     pub model: String,
-    /// The last folder of the results' path: the prompt's name, followed by each setting that is not the default.
+    /// The last folder of the results' path: the prompt's name, followed by settings that are not the default.
     pub results: String,
     /// The folder of probes, scores and predictions.
     pub folder: PathBuf,

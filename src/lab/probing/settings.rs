@@ -80,7 +80,8 @@ impl ProbingSettings {
         "resamples",
     ];
 
-    /// The name of a results folder: the prompt's name, followed by each setting that is not the default.
+    /// The name of a results folder: the prompt's name, followed by each setting that is not the default, except `seed`,
+    /// `resamples` and `leak_within`.
     pub fn folder(&self, prompt: &str) -> String {
         let mut name = prompt.to_string();
         let mut add = |part: String| {

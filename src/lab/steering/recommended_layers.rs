@@ -66,7 +66,7 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
         let expected = format!("--layer with blocks from 0 to {}", n - 1);
         return Err(Error::invalid(
             "hook point to steer at",
-            "none, and no probes at the blocks that would be guessed",
+            "no block from a sweep, and no probes at the default blocks",
             expected,
         ));
     }
