@@ -6,7 +6,7 @@ use std::path::Path;
 /// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
 
-/// Checks a name that becomes a folder's: it must not lead outside its parent, and must be printable.
+/// Checks a name that becomes a folder name: it must not lead outside its parent, and must be printable.
 ///
 /// `what` names its source in errors, such as `--name`.
 ///

@@ -1,4 +1,4 @@
-//! Text files: one function removes the byte order mark and refuses other encodings than UTF-8.
+//! Text files: one function removes the byte order mark and refuses encodings other than UTF-8.
 
 use super::files::load_bytes;
 use crate::error::{Error, Result};

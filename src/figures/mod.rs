@@ -7,7 +7,7 @@
 //! - `dose_response`: the effect of steering on the prediction and on the next token; `dose_curves`: its curves
 //! - `text_by_dose`: the place or time that the text names
 //! - `dose_by_layer`, `effect_by_kl`: a whole sweep at a glance; `sweep_points` separates its points
-//! - `panel`, `columns`, `axis`, `legend`, `header`: the parts of every figure
+//! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes
 

@@ -259,7 +259,7 @@ fn draw_shares(scene: &mut Scene, column: &Texts, site: &Site) {
             base += share;
         }
     }
-    // A tick at the share of random directions' texts that moved along the dose.
+    // A tick at the share of texts that random directions moved along the dose.
     let random: Vec<(f64, Move)> = column.random.concat();
     for dose in self::doses(&random).into_iter().filter(|dose| *dose != 0.0) {
         let share = shares(&random, dose)[0];

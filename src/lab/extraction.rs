@@ -138,7 +138,7 @@ impl<'a> ExtractionJob<'a> {
     /// The card with all inputs that determine the activations, except the batch size.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokens that the tokenizer adds before a text are ambiguous.
+    /// [`Error::Invalid`] if the tokenizer cannot encode a text of one letter, which shows its BOS token.
     pub fn card(&self) -> Result<Card> {
         let (tokenizer, Prompted { dataset, unplaced, prompt }) = (&self.model.tokenizer, self.prompted);
         let mut card = weights_card(self.model, Card::new());

@@ -47,7 +47,7 @@ pub struct NeuronReport {
     pub probes: ProbeReport,
 }
 
-/// Correlates all neurons with each target, and measures the effect of holding the strongest at their mean (mean
+/// Correlates all neurons with each target, and measures the effect of holding sets of neurons at their mean (mean
 /// ablation).
 ///
 /// # Errors

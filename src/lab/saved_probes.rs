@@ -154,7 +154,7 @@ impl<'a> ProbeFinder<'a> {
         }
     }
 
-    /// The error for missing probes, with the command that fits them.
+    /// The error for missing probes, with advice.
     fn nothing(&self, targets: &RequiredTarget) -> Error {
         let there = self.all().unwrap_or_default();
         if !there.is_empty() {

@@ -138,13 +138,13 @@ impl Clamp {
     fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {
-            for way in ["unit", "random"] {
+            for (way, word) in [("unit", "latent"), ("random", "random")] {
                 let of: Vec<&ClampRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
                 let mean = |value: fn(&ClampRow) -> f64| {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
                 println!(
-                    "{times}x, {way:<6}: the group's own name gained most in {} of {}; own name {:+.2}, \
+                    "{times}x, {word}: the group's own name gained most in {} of {}; own name {:+.2}, \
                      others {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
                     of.iter().filter(|row| row.rank == 1).count(),
                     of.len(),

@@ -222,7 +222,7 @@ fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observ
     ));
 }
 
-/// Locks a folder against other processes; notes a file system without locks.
+/// Locks a folder against other processes; adds a note if the file system has no locks.
 fn lock(folder: &Path, observer: &mut dyn Observer) -> Result<Lock> {
     let lock = Lock::take(folder)?;
     report_locked(lock.is_held(), observer);

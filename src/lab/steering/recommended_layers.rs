@@ -16,7 +16,7 @@ const BUDGET: f64 = 2.0;
 /// The blocks after which to steer; reports the origin of the choice.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no sweep recommends blocks and the guessed blocks have no probes.
+/// [`Error::Invalid`] if no sweep recommends blocks, and the guessed blocks have no probes.
 pub(super) fn recommended(
     lab: &Lab,
     model: &Model,
