@@ -1,4 +1,4 @@
-//! A model by folder or by name, ready to run.
+//! A model with its tokenizer, loaded from a folder, a GGUF file or the binary.
 
 use super::bundled::{self, bundled_files, bundled_weights};
 use super::options::LoadOptions;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// A model that is ready to run.
+/// A loaded model: weights, forward pass and tokenizer.
 pub struct Model {
     /// Its name in folders and result rows.
     pub name: String,
@@ -36,11 +36,11 @@ pub struct Model {
     pub device: DeviceChoice,
     /// The number format of its blocks' products.
     pub compute: Compute,
-    /// Tensors of its files that no parameter used, except the usual buffers and other heads.
+    /// Tensors of its files that no parameter used, except heads and the buffers that older versions of transformers saved.
     pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
-    /// SHA-256 of config.json, or of the fields that a GGUF file has instead.
+    /// SHA-256 of config.json, or of the config fields that are built from a GGUF file.
     pub config_sha256: String,
 }
 
@@ -121,8 +121,7 @@ impl Model {
         Ok((spec, load))
     }
 
-    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory in
-    /// f32.
+    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory.
     ///
     /// # Errors
     /// An error in its files, with file and tensor, or too little memory.

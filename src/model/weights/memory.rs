@@ -6,7 +6,7 @@ use crate::model::precision::Compute;
 use crate::model::precision::Precision;
 use crate::model::spec::Spec;
 
-/// Tokens of one pass in an extraction; the pass keeps their products in memory.
+/// Tokens of one pass in an extraction; their activations are in memory at the same time.
 const PASS_TOKENS: u64 = 4096;
 
 /// The types in which a file stores matrices, with the bytes of each, in descending order of bytes.
