@@ -3,8 +3,8 @@
 //! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over
 //! the path, and the output is `Σ pⱼ vⱼ`. There is no mask, since a path contains only the nodes that are attended to.
 //!
-//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dkⱼ += dsⱼ q` and `dq += Σ dsⱼ kⱼ`,
-//! where `dsⱼ = scale · pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`.
+//! Backward, with `g` the gradient of the output, `dpⱼ = g · vⱼ` and `dsⱼ = scale · pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`:
+//! `dvⱼ += pⱼ g`, `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
 //!
 //! If paths share a long prefix, one matrix product computes the prefix's part of `s` for all of them, and another one
 //! the prefix's part of the output.
@@ -104,8 +104,8 @@ struct Qkv<'a> {
 
 /// Rows of one task. If they share a long prefix, they are computed head by head, so that its keys stay in the cache.
 const ROWS: usize = 32;
-/// Rows that are computed together if there is no shared prefix: with few rows, a row's heads are read in their order in
-/// memory.
+/// Rows that are computed together if there is no shared prefix: with few rows, a row's heads are read in their order
+/// in memory.
 const FEW_ROWS: usize = 4;
 
 /// Consecutive rows with queries, from `first` on, and the path of each.

@@ -1,7 +1,7 @@
 //! Keeps rayon's threads awake between many short parallel steps, such as those of decoding.
 //!
-//! A sleeping thread takes almost as long to wake up as a product takes to compute; and a thread outside the pool sleeps
-//! while the pool computes its product. Both together would take more than half of the time of decoding.
+//! A sleeping thread takes almost as long to wake up as a product takes to compute; and a thread outside the pool
+//! sleeps while the pool computes its product. Together, this would take more than half of the time of decoding.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};

@@ -36,7 +36,8 @@ pub struct Model {
     pub device: DeviceChoice,
     /// The number format of its blocks' products.
     pub compute: Compute,
-    /// Tensors of its files that no parameter used, except heads and the buffers that older versions of transformers saved.
+    /// Tensors of its files that no parameter used, except heads and the buffers that older versions of transformers
+    /// saved.
     pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
