@@ -16,7 +16,7 @@ use tokenizers::{DecoderWrapper, NormalizedString, Normalizer};
 
 /// The space of SentencePiece.
 const SPACE: char = '\u{2581}';
-/// The token between documents of models whose tokenizers name no BOS.
+/// The token between training documents, which begins texts for models whose tokenizers name no BOS.
 const END_OF_TEXT: &str = "<|endoftext|>";
 /// A text that is encoded only to find the special tokens around a text.
 const ANY_TEXT: &str = "a";
@@ -30,7 +30,7 @@ pub struct Tokenizer {
     bos: Option<(Bos, u32)>,
     chat: Option<Arc<ChatTemplate>>,
     unknown: Option<u32>,
-    /// SHA-256 of `tokenizer.json`, or of the older files that were read.
+    /// SHA-256 of `tokenizer.json` (for a GGUF file, of the one that is built from it), or of the older files.
     pub sha256: String,
 }
 

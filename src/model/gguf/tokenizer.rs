@@ -101,7 +101,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     Ok(fields)
 }
 
-/// The two sides of a merge; the first may itself begin with a space.
+/// The two tokens of a merge; the first may begin with a space.
 fn pair(merge: &str) -> Option<(&str, &str)> {
     let first = merge.chars().next()?.len_utf8();
     let at = first + merge[first..].find(' ')?;

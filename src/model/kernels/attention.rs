@@ -102,7 +102,7 @@ struct Qkv<'a> {
     v: &'a [f32],
 }
 
-/// Rows of one task. If they share a long prefix, they are computed head by head, so that its keys stay in the cache.
+/// Rows per task. If they share a long prefix, they are computed head by head, so that its keys stay in the cache.
 const ROWS: usize = 32;
 /// Rows that are computed together if there is no shared prefix: with few rows, a row's heads are read in their order
 /// in memory.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::spec::ActivationFn;
 use candle_core::{Device, Storage, Tensor};
 
-/// A matrix with its bias, and perhaps an activation function after it.
+/// A matrix with its bias, and an optional activation function after it.
 pub(crate) type Activated<'a> = (&'a Linear, Option<ActivationFn>);
 
 /// The products of `x` with each of several matrices, with bias and activation.

@@ -49,7 +49,7 @@ impl Model {
     /// Loads the model at a location.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor, or an error of the device.
+    /// An error in its files, with file and tensor; too little memory; or an unsupported device or number format.
     pub fn open(location: &Location, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         match location {
@@ -64,7 +64,7 @@ impl Model {
     /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and names it after the folder or file.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor, or an error of the device.
+    /// An error in its files, with file and tensor; too little memory; or an unsupported device or number format.
     pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         if let Some(file) = gguf_at(folder)? {
@@ -95,7 +95,7 @@ impl Model {
     /// Loads the model inside the binary.
     ///
     /// # Errors
-    /// An error of the device.
+    /// Too little memory, or an unsupported device or number format.
     pub fn bundled(options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         let folder = bundled::folder();
@@ -108,7 +108,7 @@ impl Model {
     /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor.
+    /// An error in its files, with file and tensor, or too little memory.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         let formats = Formats { precision, compute: Compute::F32 };
         let Unread { spec, load } = match gguf_at(folder)? {
@@ -148,7 +148,7 @@ impl Model {
     /// The weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor.
+    /// An error in its files, with file and tensor, or too little memory.
     pub fn load_transformer(folder: &Path, precision: Precision) -> Result<Transformer> {
         let (spec, mut load) = Model::parameters(folder, precision)?;
         Transformer::new(spec, &mut *load)

@@ -105,7 +105,7 @@ impl Checkpoint {
         &self.files[0].path
     }
 
-    /// SHA-256 over the files, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub(super) fn sha256(&self) -> String {
         let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }

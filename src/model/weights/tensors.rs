@@ -38,7 +38,7 @@ impl Weights {
         Ok(Weights { checkpoint: Checkpoint::bundled(path, bytes)?, precision, used: Mutex::default() })
     }
 
-    /// SHA-256 over the files, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub fn sha256(&self) -> String {
         self.checkpoint.sha256()
     }
