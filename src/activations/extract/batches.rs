@@ -39,8 +39,8 @@ fn within_memory(spec: &Spec, most: usize) -> usize {
     (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
-/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses at
-/// most that; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
+/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses
+/// little work; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
 fn within_seconds(spec: &Spec) -> usize {
     const FLOPS: usize = 1_000_000_000_000;
     const LEAST: usize = 64;

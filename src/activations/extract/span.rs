@@ -1,4 +1,4 @@
-//! The span of an entity: its tokens in its text, found by their character offsets, never by counting.
+//! The span of an entity: its tokens in its text, found by the tokens' offsets in the text, never by counting tokens.
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
@@ -43,13 +43,13 @@ impl Span {
 pub struct SpanRow {
     /// The entity's row in its dataset, counted from 1.
     pub row: u64,
-    /// The entity.
+    /// The entity's name.
     pub name: String,
     /// The entity's token ids, separated by spaces.
     pub token_ids: String,
-    /// Those tokens as text.
+    /// The entity's tokens as text.
     pub decoded: String,
-    /// Their number.
+    /// The number of the entity's tokens.
     pub n_tokens: usize,
     /// Position of the entity's last token in the text, from 0.
     pub position: usize,

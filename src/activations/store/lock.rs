@@ -54,7 +54,7 @@ impl Lock {
         folder.join(LOCK).exists()
     }
 
-    /// True if the file system keeps other processes out.
+    /// True if the lock keeps other processes out; false on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }

@@ -121,7 +121,7 @@ fn writing(dataset: &Dataset) -> Option<Writing> {
 }
 
 impl Wording {
-    /// An entity's words.
+    /// The words for an entity in this wording.
     pub(super) fn of(&self, dataset: &Dataset, phrase: Phrase) -> Phrase {
         let mut phrase = phrase;
         let writing = writing(dataset).filter(|_| self.names == Names::Paper);
