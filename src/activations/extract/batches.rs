@@ -20,7 +20,8 @@ struct Batch {
 }
 
 /// The maximum number of distinct tokens in one pass: large enough for dense products, small enough to save memory and,
-/// on the CPU, to keep a block of each product in the cache of a core.
+/// on the CPU, to keep a block of each product in the cache of a core and to lose little work when a run is
+/// killed.
 ///
 /// # Units
 /// Tokens; [`memory::token_bytes`] estimates the bytes of one.

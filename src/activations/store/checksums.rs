@@ -95,7 +95,7 @@ impl Checksums {
                     format!("{}; the file was changed: move it away and extract it again", line.sha256);
                 Err(Error::bad_file(files.path(name), found, expected))
             }
-            None => Err(Error::bad_file(files.path(name), "no checksum", "a line in checksums.csv")),
+            None => Err(Error::bad_file(files.path(name), "no checksum", "a line for it in checksums.csv")),
         }
     }
 

@@ -89,7 +89,7 @@ impl ObjectFolder {
         match self.wait(self.store.head(&self.folder.clone().join(name))) {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.failed("look at", name, e)),
+            Err(e) => Err(self.failed("get the size of", name, e)),
         }
     }
 

@@ -123,7 +123,7 @@ impl Config {
             |found: &dyn std::fmt::Display| Error::bad_file(&path, found, "a config as SAELens saves it");
         let fields: Value = serde_json::from_str(&artefact::load_text(&path)?).map_err(|e| bad(&e))?;
         if !fields.is_object() {
-            return Err(bad(&"no object"));
+            return Err(bad(&"no JSON object"));
         }
         let config = Config { path, fields };
         for (field, honoured, expected) in HONOURED {

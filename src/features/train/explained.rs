@@ -25,7 +25,7 @@ pub struct Explained {
     pub n_rows: usize,
 }
 
-/// Sums over centred rows, `x`, and their centred reconstructions, `y`.
+/// Sums over rows `x` and their reconstructions `y`, both minus the same centre.
 struct Sums {
     n: usize,
     x: Array1<f64>,
