@@ -51,7 +51,7 @@ impl Windows {
         }
     }
 
-    /// The number of tokens, without special ones.
+    /// The number of tokens, without special tokens.
     pub fn n_tokens(&self) -> usize {
         self.ids.iter().map(|ids| ids.len() - self.n_special).sum()
     }

@@ -50,8 +50,8 @@ fn within_seconds(spec: &Spec) -> usize {
 }
 
 impl Batches {
-    /// Sorts the texts by tokens, so that texts of one prefix are neighbours, and cuts them where a batch would have
-    /// more than `batch_tokens` distinct tokens.
+    /// Sorts the texts by tokens, so that texts with a common prefix are neighbours, and cuts them where a batch would
+    /// have more than `batch_tokens` distinct tokens.
     pub(crate) fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by(|a, b| texts[*a].cmp(texts[*b]).then(a.cmp(b)));

@@ -12,14 +12,14 @@ use std::ops::Range;
 pub struct Span {
     /// The entity's index in its dataset; 0 for an entity that was placed without a dataset.
     pub entity: usize,
-    /// The whole text's tokens, with the special ones that the tokenizer adds before and after it.
+    /// The tokens of the whole text, with the special tokens that the tokenizer adds before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
     pub first: usize,
     /// Index of the entity's last token.
     pub last: usize,
     /// The tokens from the first to the last that cover a part of the text: without BOS, `[CLS]`, `[SEP]`
-    /// and other special ones.
+    /// and other special tokens.
     pub text: Range<usize>,
 }
 

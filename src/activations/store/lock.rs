@@ -1,4 +1,4 @@
-//! The lock of a folder: one process at a time writes there; the lock ends with the process and names it.
+//! The lock of a folder: one process at a time writes there. The lock file names the process; the lock ends with it.
 
 use super::layout::LOCK;
 use crate::artefact;

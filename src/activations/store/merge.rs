@@ -35,7 +35,7 @@ impl ActivationStore {
     /// Merges the store's shards into it; the shards' own folders stay.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if one is missing, unfinished or changed; [`Error::CardMismatch`] if they were made
+    /// [`Error::BadFile`] if a shard is missing, unfinished or changed; [`Error::CardMismatch`] if the shards were made
     /// from different inputs; the file errors of [`ActivationStore::extract`].
     pub fn merge(&self, observer: &mut dyn Observer) -> Result<FillSummary> {
         let mut parts = self.parts()?;

@@ -1,4 +1,4 @@
-//! The format of a file, by the ending of its name in any case; the reading of its cells.
+//! The format of a file, by the ending of its name in any letter case, and the reader of its cells.
 
 use super::cells::Cells;
 use super::{delimited, json, parquet};

@@ -60,7 +60,7 @@ impl ImportPlan {
     }
 }
 
-/// Checks every row of a file and writes the kept ones as CSV.
+/// Checks every row of a file and writes the kept rows as CSV.
 fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Heading]) -> Result<Imported> {
     let path = source.path;
     let sheet = Sheet { path, headings, cells };

@@ -44,9 +44,9 @@ pub(super) enum Stop {
     /// As written.
     #[default]
     AsWritten,
-    /// With one.
+    /// With a full stop.
     With,
-    /// Without one.
+    /// Without a full stop.
     Without,
 }
 

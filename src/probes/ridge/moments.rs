@@ -250,8 +250,8 @@ impl Moments {
         Ok(Moments { n: stored.rows.len(), mean, gram })
     }
 
-    /// The moments without the given rows, or `None` if no row would remain, or so little variance that too many digits would
-    /// be lost.
+    /// The moments without the given rows, or `None` if no row would remain, or so little variance that too many
+    /// digits would be lost.
     pub(crate) fn without(&self, all: &ActivationRows, rows: &[usize]) -> Result<Option<Moments>> {
         let removed = all.with_rows(rows);
         let (n, n_removed) = (self.n as f64, rows.len() as f64);
