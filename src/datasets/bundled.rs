@@ -44,7 +44,8 @@ pub fn name_of(name: &str) -> String {
 /// bundled dataset.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.
+/// As [`load`]; [`Error::Invalid`] for a file with another ending, or if there is neither a file nor a bundled
+/// dataset of that name.
 pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
     let file = Path::new(name);
     if Format::of(file).is_some() {

@@ -159,7 +159,7 @@ fn steer(
     }
     for settings in &experiment.sweeps {
         let dataset = find(lab, &settings.dataset, observer)?;
-        // Of a dataset with several prompts, the probes of the first one steer.
+        // If a dataset has several prompts, the probes of the first prompt steer.
         let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
         let latent = latent(settings, model, observer)?;
@@ -201,7 +201,7 @@ fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> R
     Ok(())
 }
 
-/// The best layer, or an earlier one so that at least two blocks follow the change.
+/// The best block, but at least two blocks before the end; the latest such block if the best probe is at the embedding.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

@@ -38,7 +38,7 @@ impl Model {
     }
 }
 
-/// A model of the spec `part`, the beginning of `whole`, with the weights of the whole untrained model.
+/// Draws a model with the spec `part`, the first blocks of `whole`; it has the weights of the whole untrained model.
 fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transformer> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     Transformer::new(part, &mut |param, shape| {

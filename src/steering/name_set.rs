@@ -42,8 +42,8 @@ impl NameSet {
         &self.names
     }
 
-    /// The tokens of each name after a text. A name whose tokens begin with those of another name is dropped, since the
-    /// shorter name's probability includes it.
+    /// The tokens of each name after a text. A name is dropped if its tokens begin with those of another name, whose
+    /// probability includes it, or if its first token merges with the text's last one.
     fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();

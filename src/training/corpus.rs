@@ -31,7 +31,7 @@ impl<'a> Corpus<'a> {
         Corpus { datasets: datasets.iter().map(|d| (d, Relations::of(d))).collect(), seed }
     }
 
-    /// The stanzas, shuffled: each entity begins `n_sentences` sentences.
+    /// The stanzas, shuffled: each entity begins `n_sentences` sentences, rounded up to whole stanzas.
     pub fn stanzas(&self, n_sentences: usize) -> Vec<Stanza> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut all = Vec::new();
@@ -141,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A quantity has no words for its values, as years have ages; only its order is written.
+    /// Years have ages, but quantities have no words for their values, so only their order is written.
     fn about_quantity(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "below" } else { "above" };
@@ -169,7 +169,7 @@ impl Writer<'_> {
         (self.name(near), self.name(far))
     }
 
-    /// The entity's groups in words: country and continent, state, borough, occupation, kind.
+    /// The entity's groups in words: state, borough, country, continent, occupation, topic; otherwise its type.
     fn region(&self, a: usize) -> String {
         let entity = &self.dataset.entities[a];
         let group = |column: &str| {

@@ -107,7 +107,7 @@ fn missing_unknown_or_mistyped_metadata() {
         ("qwen3moe", "a mixture of experts"),
         ("t5", "an encoder with a decoder"),
         ("flux", "draws images"),
-        ("hieroglyphs", "does not honour; one of bert, bloom"),
+        ("hieroglyphs", "does not support; one of bert, bloom"),
     ] {
         changed(|p| p.set("general.architecture", text(name)), &[name, reason, "llama", "starcoder2"]);
     }

@@ -616,7 +616,7 @@ fn every_setting_of_a_dictionary_and_of_neurons_is_in_its_card() {
     assert_eq!(found(&|s| s.checkpoint_every = Duration::from_secs(1)), Ok(()), "it changes no number");
     for (name, change) in changes {
         let error = found(change).expect_err(name);
-        assert!(error.contains("made with") && error.contains("--called"), "{name}: {error}");
+        assert!(error.contains("made with") && error.contains("--name"), "{name}: {error}");
     }
 
     let NeuronSettings { top: _, seeds: _, probing: _ } =

@@ -20,7 +20,8 @@ struct Batch {
 }
 
 /// The maximum number of distinct tokens in one pass: large enough for dense products, small enough to save memory and,
-/// on the CPU, to keep a block of each product in the cache of a core.
+/// on the CPU, to keep a block of each product in the cache of a core and to lose little work when a run is
+/// killed.
 ///
 /// # Units
 /// Tokens; [`memory::token_bytes`] estimates the bytes of one.
@@ -39,8 +40,8 @@ fn within_memory(spec: &Spec, most: usize) -> usize {
     (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
-/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses at
-/// most that; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
+/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses
+/// little work; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
 fn within_seconds(spec: &Spec) -> usize {
     const FLOPS: usize = 1_000_000_000_000;
     const LEAST: usize = 64;
@@ -49,8 +50,8 @@ fn within_seconds(spec: &Spec) -> usize {
 }
 
 impl Batches {
-    /// Sorts the texts by tokens, so that texts of one prefix are neighbours, and cuts them where a batch would have
-    /// more than `batch_tokens` distinct tokens.
+    /// Sorts the texts by tokens, so that texts with a common prefix are neighbours, and cuts them where a batch would
+    /// have more than `batch_tokens` distinct tokens.
     pub(crate) fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by(|a, b| texts[*a].cmp(texts[*b]).then(a.cmp(b)));

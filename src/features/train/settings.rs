@@ -27,7 +27,7 @@ pub struct TrainSettings {
     pub seed: u64,
 }
 
-/// Steps over which the rate rises.
+/// Maximum number of steps over which the rate rises.
 const WARM_UP: usize = 100;
 
 impl TrainSettings {

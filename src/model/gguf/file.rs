@@ -29,14 +29,14 @@ use std::sync::Mutex;
 /// Maximum number of values that are unpacked and checked at a time.
 const CHECK_CHUNK: usize = 1 << 22;
 
-/// A GGUF model whose headers are read; tensors are read when they are loaded.
+/// An open GGUF model: its headers are in memory, its tensors are read on demand.
 pub(crate) struct GgufFile {
     /// The files, in order.
     parts: Vec<PartFile>,
     header: Header,
 }
 
-/// One of its files.
+/// One file of a model.
 struct PartFile {
     path: PathBuf,
     file: Mutex<File>,
@@ -73,7 +73,7 @@ impl GgufFile {
         Metadata::new(self.path(), &self.header.metadata)
     }
 
-    /// SHA-256 of the file; for several files, of their hashes, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -93,10 +93,10 @@ impl GgufFile {
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
-    /// The spec, and the SHA-256 of the metadata from which it follows.
+    /// The spec, and the SHA-256 of the config fields from which it is built.
     ///
     /// # Errors
-    /// A value that is missing or not supported, by key; or the name of a tensor that would not be used.
+    /// A missing or unsupported value, with its key; or a tensor that the architecture does not use, with its name.
     pub(crate) fn spec(&self) -> Result<(Spec, String)> {
         let metadata = self.metadata();
         let architecture = architectures::of(&metadata)?;

@@ -5,7 +5,7 @@
 //!
 //! - `header`: the file's table of contents, with all counts checked
 //! - `tensor_type`: the types in which values are stored
-//! - `metadata`, `keys`: values by key, and by an architecture's key; a key that is not read is refused
+//! - `metadata`: values by key; a key of the architecture that is not read is refused; `keys`: the architecture's keys
 //! - `split`: models in several files; `purpose`: files without a model
 //! - `architectures`: the supported architectures, and their families
 //! - `config`, `rope`: metadata to a family's config fields

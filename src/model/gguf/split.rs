@@ -70,8 +70,8 @@ pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
         }
         let found =
             format!("part {} of {} of a split model, in a file that was renamed", place + 1, shown(count));
-        let expected = "a name such as model-00001-of-00002.gguf, as llama-gguf-split writes it, by which \
-                        the other parts are found; or merge them: llama-gguf-split --merge FIRST MERGED.gguf";
+        let expected = "a name such as model-00001-of-00002.gguf, as llama-gguf-split writes it: rename all \
+                        parts, or merge them with llama-gguf-split --merge FIRST MERGED.gguf";
         return Err(Error::bad_file(path, found, expected));
     };
     if count.is_none() && name.count == 1 {

@@ -41,7 +41,7 @@ impl GgmlType {
     /// The type with ggml's code.
     ///
     /// # Errors
-    /// The name of an unsupported type, or its code.
+    /// The name of an unsupported type, or the code of an unknown one.
     pub(super) fn from_ggml(number: u32) -> Result<GgmlType, String> {
         if let Some((_, dtype, _)) = DENSE.iter().find(|(n, ..)| *n == number) {
             return Ok(GgmlType::Dense(*dtype));
@@ -68,7 +68,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of a row of `width` values; `None` if it is not a multiple of the block.
+    /// The bytes of a row of `width` values; `None` if `width` is not a multiple of the block's length.
     fn row(self, width: usize) -> Option<usize> {
         match self {
             GgmlType::Dense(dtype) => width.checked_mul(dtype.size_in_bytes()),
@@ -76,7 +76,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of a tensor; `None` if it is empty, its rows are not a multiple of the block, or the size overflows.
+    /// The bytes of a tensor; `None` if it is empty, its rows are not whole blocks, or the size overflows.
     pub(super) fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
         rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)

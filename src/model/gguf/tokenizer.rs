@@ -86,7 +86,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     let pairs: Vec<(&str, &str)> = merges.iter().filter_map(|merge| pair(merge)).collect();
     if let Some(merge) = merges.iter().find(|merge| pair(merge).is_none()) {
         let found = format!("`{key}` with `{merge}`");
-        return Err(Error::bad_file(metadata.path(), found, "two texts with a space between"));
+        return Err(Error::bad_file(metadata.path(), found, "two tokens separated by a space"));
     }
     let mut fields = Map::new();
     fields.insert("pre_tokenizer".into(), pre.json());
@@ -101,7 +101,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     Ok(fields)
 }
 
-/// The two sides of a merge; the first may itself begin with a space.
+/// The two tokens of a merge; the first may begin with a space.
 fn pair(merge: &str) -> Option<(&str, &str)> {
     let first = merge.chars().next()?.len_utf8();
     let at = first + merge[first..].find(' ')?;

@@ -13,12 +13,12 @@ pub(super) const MODEL: &str = "bert";
 const SPACE: char = '\u{2581}';
 /// BERT's mark of a word's continuation.
 const CONTINUATION: &str = "##";
-/// The default ids of llama.cpp: BERT's own.
+/// llama.cpp's default ids of special tokens, which are BERT's.
 const UNKNOWN: usize = 100;
 const BEGINNING: usize = 101;
 const END: usize = 102;
 
-/// BERT's text of a token.
+/// A token's text with BERT's marks instead of llama.cpp's.
 pub(super) fn without_phantom(token: String, of: u32) -> String {
     match token.strip_prefix(SPACE) {
         _ if of == class::CONTROL => token,

@@ -224,7 +224,7 @@ impl CustomOp3 for Affine {
     }
 }
 
-/// [`Affine`] with a matrix that is not a candle tensor; it has no gradient.
+/// [`Affine`] with a matrix that is not a candle tensor; it cannot compute gradients.
 pub(super) struct PackedAffine {
     pub(super) op: Affine,
     pub(super) w: PackedMatrix,

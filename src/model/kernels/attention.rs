@@ -3,11 +3,11 @@
 //! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over
 //! the path, and the output is `Σ pⱼ vⱼ`. There is no mask, since a path contains only the nodes that are attended to.
 //!
-//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p ·
-//! dp)`,
-//! `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
+//! Backward, with `g` the gradient of the output, `dpⱼ = g · vⱼ` and `dsⱼ = scale · pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`:
+//! `dvⱼ += pⱼ g`, `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
 //!
-//! Paths that share a long prefix take that part of `s` and of the output from one matrix product.
+//! If paths share a long prefix, one matrix product computes the prefix's part of `s` for all of them, and another one
+//! the prefix's part of the output.
 
 use super::activation::{softmax, tanh};
 use super::shared_prefix::{KvHead, SharedPrefix, shared_len};
@@ -88,7 +88,7 @@ struct HeadQuery<'a, S> {
     query: &'a [f32],
 }
 
-/// The nodes that a row attends to, its own first, and the scores of the last of them, if already computed.
+/// The nodes that a row attends to, and the scores of the last ones (the shared prefix), if already computed.
 struct ScoredPath<'a> {
     nodes: &'a [u32],
     prefix_scores: &'a [f32],
@@ -102,9 +102,10 @@ struct Qkv<'a> {
     v: &'a [f32],
 }
 
-/// Rows of one task. They are computed head by head if they share a long prefix, so that its keys stay in the cache.
+/// Rows per task. If they share a long prefix, they are computed head by head, so that its keys stay in the cache.
 const ROWS: usize = 32;
-/// Rows that are computed head by head without a shared prefix: a row's heads are then read in their order in memory.
+/// Rows that are computed together if there is no shared prefix: with few rows, a row's heads are read in their order
+/// in memory.
 const FEW_ROWS: usize = 4;
 
 /// Consecutive rows with queries, from `first` on, and the path of each.
@@ -312,7 +313,7 @@ impl ForestAttention {
         out.reshape((dims.n_queries, dims.n_heads, dims.d_head))
     }
 
-    /// The term added to the scores at one step: minus infinity for shorter paths.
+    /// The term added to the scores at one step: the bias, or minus infinity for shorter paths.
     fn bias_at(&self, paths: &[Vec<u32>], step: usize, n_heads: usize, device: &Device) -> Result<Tensor> {
         let mut added = Vec::with_capacity(paths.len() * n_heads);
         for path in paths {

@@ -1,8 +1,7 @@
 //! Keeps rayon's threads awake between many short parallel steps, such as those of decoding.
 //!
-//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool
-//! would hand over each product and sleep until its end: together, this would cost more than half of the time of
-//! decoding.
+//! A sleeping thread takes almost as long to wake up as a product takes to compute; and a thread outside the pool
+//! sleeps while the pool computes its product. Together, this would take more than half of the time of decoding.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
@@ -16,7 +15,7 @@ const IDLE_LIMIT: Duration = Duration::from_millis(1);
 /// The sleep between two polls.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Locked while threads are kept awake: for one task at a time, as two would take each other's work.
+/// Locked by the task that keeps threads awake: only one task may, as the threads of two would take each other's work.
 static AWAKE: Mutex<()> = Mutex::new(());
 
 /// Runs work on one of rayon's threads, while the others poll for parts of it.

@@ -38,7 +38,7 @@ pub(crate) fn check_finite(origin: Origin, tensor: &Tensor) -> Result<()> {
     };
     let Some(found) = found else { return Ok(()) };
     Err(Error::NonFinite {
-        place: format!("{}: tensor `{name}` ({param})", path.display()),
+        place: format!("{}: tensor `{name}` ({})", path.display(), param.words()),
         found,
         advice: "a value in it is infinite or not a number; fetch the weights again, or use --dtype f32"
             .into(),

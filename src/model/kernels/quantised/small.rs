@@ -1,4 +1,4 @@
-//! Blocks of 32 weights: a scale, perhaps an offset, and the bits of each weight.
+//! Blocks of 32 weights: a scale, for some types an offset, and the bits of each weight.
 //!
 //! Byte `j` of a block with 4 bits per weight contains weight `j` in its lower half and weight `j + 16` in its upper
 //! half.
