@@ -269,6 +269,11 @@ pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>
     canvas.draw(|figure| figure.subject == Subject::Sweep, &sweep_rows(rows), "")
 }
 
+/// Returns true if a figure of a sweep shows the direction of a row.
+pub(super) fn is_drawn(row: &SweepRow) -> bool {
+    row.direction == "probe" || row.direction == "random"
+}
+
 /// Converts a sweep's rows for the figures.
 fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
     let (points, of) = points(rows);
@@ -282,9 +287,8 @@ fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
         "text" => format!("change of the text{unit}"),
         _ => format!("change of the prediction{unit}"),
     };
-    let is_drawn = |row: &&SweepRow| row.direction == "probe" || row.direction == "random";
     SavedRows {
-        sweep: rows.iter().filter(is_drawn).cloned().collect(),
+        sweep: rows.iter().filter(|row| is_drawn(row)).cloned().collect(),
         points: Captioned { rows: points, title, ..Captioned::default() },
         ..SavedRows::default()
     }

@@ -3,7 +3,7 @@
 use super::datasets::{Pulled, find};
 use super::experiment::Experiment;
 use super::extraction::{Done, ExtractionSettings};
-use super::figures::{Canvas, Drawn, draw_probes, draw_sweep};
+use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn};
 use super::folders::Lab;
 use super::probing::{ProbeReport, ProbeRequest};
 use super::prompting::Prompting;
@@ -186,7 +186,7 @@ fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> R
     let mut single: Vec<SweepRow> = Vec::new();
     for sweep in &report.sweeps {
         if sweep.layers.len() == 1 {
-            single.extend(sweep.rows.iter().cloned());
+            single.extend(sweep.rows.iter().filter(|row| is_drawn(row)).cloned());
             continue;
         }
         let folder = lab.figures(&report.model, "steering").join(sweep.settings.name());

@@ -6,7 +6,7 @@ use super::groups::{gazetteer, name_set};
 use super::settings::SweepSettings;
 use crate::artefact::{self, Card};
 use crate::datasets::{Dataset, TargetKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
@@ -126,7 +126,7 @@ impl SweepJob<'_> {
     fn card(&self) -> Result<Card> {
         let (model, plan) = (self.model, self.settings);
         let tokenizer = &model.tokenizer;
-        let texts = serde_json::to_vec(&plan.texts()).map_err(|e| Error::Internal(e.to_string()))?;
+        let texts: String = plan.texts().iter().map(|text| format!("{} {text}", text.len())).collect();
         let mut card = weights_card(model, Card::new());
         if let Some(sha256) = tokenizer.chat_sha256() {
             card = card.input("chat_template_sha256", sha256);
@@ -153,8 +153,8 @@ impl SweepJob<'_> {
             .input("chat", model.tokenizer.chat_sha256().is_some())
             .input("template", &plan.template)
             .input("prompts", plan.texts().join(" | "))
-            // The prompts joined cannot tell two prompts from one that contains the mark between them.
-            .input("prompts_sha256", artefact::hash(&texts));
+            // Joined, two prompts may look like one that contains the mark between them.
+            .input("prompts_sha256", artefact::hash(texts.as_bytes()));
         let card = match &self.latent {
             Some(latent) => {
                 let vector: Vec<u8> = latent.vector.iter().flat_map(|x| x.to_le_bytes()).collect();
