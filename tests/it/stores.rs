@@ -560,6 +560,11 @@ fn a_store_with_any_file_changed_cut_or_removed_never_gives_other_values() {
     let store = filled(lab.path(), &bench, recording, &points);
     let whole: Vec<_> = points.iter().map(|point| store.load(*point).unwrap()).collect();
     let (spans, files) = (store.spans().unwrap(), bytes(&store));
+    std::fs::remove_file(store.folder.join("spans.csv")).unwrap();
+    let own = card(recording, None);
+    assert!(!store.is_done(&own, &points).unwrap());
+    store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::never()).unwrap();
+    assert!(bytes(&store) == files);
     assert!(files.contains_key("blocks.csv"));
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut n_refused = 0;

@@ -75,7 +75,8 @@ impl ActivationStore {
     /// # Errors
     /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
     pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
-        Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
+        let is_recorded = self.missing(card, points)?.is_some_and(|missing| missing.is_empty());
+        Ok(is_recorded && self.files.size(SPANS)?.is_some())
     }
 
     /// The hook points among `points` without a recording; `None` if the store has no card.

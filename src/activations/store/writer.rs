@@ -2,7 +2,7 @@
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
-use super::layout::CARD;
+use super::layout::{CARD, SPANS};
 use super::lock::Lock;
 use super::spans_file;
 use super::staging::Staging;
@@ -47,6 +47,7 @@ impl ActivationStore {
         let shape = |point| Shape { n_rows, width: width(prepared.spec(), point), dtype };
         let lock = Lock::take(&self.folder)?;
         let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
+            self.restore_spans(&spans_file::bytes_of(&prepared.span_rows()?)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         // Reading an earlier run's rows again may take a while, so the progress is shown first.
@@ -83,6 +84,14 @@ impl ActivationStore {
             Ok(_lock) => Staging::clean_up(&self.files),
             Err(Error::InUse { .. }) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the spans of a finished store again, if they were removed. The caller holds the lock.
+    pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
+        match self.files.size(SPANS)? {
+            Some(_) => Ok(()),
+            None => self.files.save(SPANS, spans),
         }
     }
 
