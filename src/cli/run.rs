@@ -73,13 +73,12 @@ impl Run {
 
 fn print_report(report: &Report, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
-    match (report.n_new, report.n_drawn) {
-        (0, 0) => println!("All stages were done before; these are the saved results ({seconds:.1} s)."),
-        (0, n) => println!(
-            "All stages were done before, except {n} figures, which are drawn now; these are the saved results \
-             ({seconds:.1} s)."
-        ),
+    match report.n_new {
+        0 => println!("All stages were done before; these are the saved results ({seconds:.1} s)."),
         _ => println!("Done in {seconds:.0} s."),
+    }
+    if report.n_new == 0 && report.n_drawn > 0 {
+        println!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
     }
     let labels = report.labels();
     table::print_scores(&labels);
