@@ -195,7 +195,8 @@ impl<'a> ExtractionJob<'a> {
         }
         let prepared = self.prepared(&self.model.transformer, division)?;
         self.report_work(&prepared, observer)?;
-        let filled = store.extract(&prepared, points, &card, observer)?;
+        let filled = store.extract(&prepared, points, &card, observer);
+        let filled = filled.map_err(|error| self.if_dataset_changed(error))?;
         self.report_result(&prepared, filled, observer);
         Ok(Done::Now)
     }
@@ -206,9 +207,9 @@ impl<'a> ExtractionJob<'a> {
         if !matches!(&error, Error::CardMismatch { field, .. } if is_dataset(field)) {
             return error;
         }
-        let (lab, model, name) = (self.lab, &self.model.name, &self.dataset().name);
-        let activations = lab.join("activations").join(model).join(name);
-        let probes = lab.probes_of(model).join(name);
+        let place = self.activations().map(|store| store.place()).unwrap_or_default();
+        let activations = place.parent().unwrap_or(&place); // of all prompts
+        let probes = self.lab.probes_of(&self.model.name).join(&self.dataset().name);
         error.with_way_out(format!(
             "the dataset has changed: move what was made of the earlier one away ({} and {}), and the same command \
              makes it again; or give the new file another name, or name another lab with --lab",
