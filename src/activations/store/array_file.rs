@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use safetensors::tensor::Metadata;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -146,10 +146,16 @@ impl ArrayWriter {
             true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
             false => None,
         };
+        let mut row = Vec::new();
         Ok(move |rows: &Range<usize>, keep: &mut dyn FnMut(&[u8])| {
             match &all {
                 Some(all) => keep(&all[rows.start * shape.row_bytes()..rows.end * shape.row_bytes()]),
-                None => keep(&self.read(self.layout.bytes_of(rows))?),
+                None => {
+                    let place = self.layout.bytes_of(rows);
+                    row.resize((place.end - place.start) as usize, 0);
+                    read_at(&mut self.file, &mut row, place.start).map_err(Error::io("read", &self.path))?;
+                    keep(&row);
+                }
             }
             Ok(())
         })
@@ -157,11 +163,7 @@ impl ArrayWriter {
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        let mut read = || {
-            self.file.seek(SeekFrom::Start(range.start))?;
-            self.file.read_exact(&mut bytes)
-        };
-        read().map_err(Error::io("read", &self.path))?;
+        read_at(&mut self.file, &mut bytes, range.start).map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 
@@ -169,6 +171,18 @@ impl ArrayWriter {
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(write_error("sync", &self.path, self.layout.shape.file_bytes()))
     }
+}
+
+/// Reads bytes at a place of a file, with one request where the system has such a one.
+#[cfg(unix)]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(start))?;
+    std::io::Read::read_exact(file, bytes)
 }
 
 impl<'a> ArrayReader<'a> {
