@@ -42,7 +42,7 @@ def arguments():
 
 
 def convert(llama_cpp_folder, folder, out):
-    """Converts a folder with llama.cpp's converter, which recognises only some pre-tokenizers, so it is told: GPT-2's."""
+    """Converts a folder with llama.cpp's converter, given the name of the pre-tokenizer, whose hash it does not know."""
     sys.path[:0] = [str(llama_cpp_folder), str(llama_cpp_folder / "gguf-py")]
     import gguf
     import torch
@@ -118,8 +118,8 @@ def compare(llama, prompt, blocks, found):
     the difference if the vectors are shifted by one block."""
     ids = found["folder"]["ids"].tolist()
     if found["GGUF"]["ids"].tolist() != ids or llama.tokens(prompt) != ids:
-        gguf, theirs = found["GGUF"]["ids"].tolist(), llama.tokens(prompt)
-        sys.exit(f"{prompt!r} has different tokens: {ids} in the folder, {gguf} in the GGUF file, {theirs} in llama.cpp")
+        others = f"{found['GGUF']['ids'].tolist()} in the GGUF file and {llama.tokens(prompt)} in llama.cpp"
+        sys.exit(f"{prompt!r} has the tokens {ids} in the folder, {others}")
     plain, steered = llama.logits(ids), llama.logits(ids, blocks)
     off = llama.logits(ids, blocks, early=1)
     differences = [apart(found[kind][what], theirs) for what, theirs in (("unsteered", plain), ("steered", steered))
