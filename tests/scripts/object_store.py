@@ -99,7 +99,7 @@ def main():
                 else:
                     check(there == path.read_bytes(), f"{path.name}: {len(there)} bytes, equal to those of a single run")
             check("found, extracted before" in mappa(labs / "other", remote, "extract"), "another lab finds the activations")
-            check("as they were written" in mappa(labs / "other", remote, "extract", "--verify"), "the other lab verifies them")
+            check("match their checksums" in mappa(labs / "other", remote, "extract", "--verify"), "the other lab verifies them")
             mappa(labs / "other", remote, "probe", "--no-baselines")
             scores = [labs / lab / "probes/atlas" / options.dataset / "empty" for lab in ("single", "other")]
             names = sorted(p.name for p in scores[0].parent.rglob("scores.csv"))
