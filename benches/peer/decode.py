@@ -89,7 +89,7 @@ def run_mappa(args, change, n_tokens):
 
 def with_mappa(args, change):
     done, processor = run_mappa(args, change, args.tokens)
-    found = re.search(r"(\d+) tokens after the first in .*: ([\d.]+) a second", done.stderr)
+    found = re.search(r"(\d+) tokens after the first in .*: ([\d.]+) per second", done.stderr)
     outcome = {"per_second": float(found[2]), "text": done.stdout.removeprefix(PROMPT).rstrip("\n")}
     if args.threads == 1:
         outcome["per_processor_second"] = int(found[1]) / (processor - run_mappa(args, change, 1)[1])
@@ -146,7 +146,7 @@ def main():
                 of_processor[way].append(outcome.get("per_processor_second", 0.0))
     bound = last["transformers"]["memory"] / last["transformers"]["bytes"]
     read = last["transformers"]["bytes"] / 1e6
-    print(f"a token reads {read:.0f} MB; memory gives {last['transformers']['memory'] / 1e9:.1f} GB/s: at most {bound:.1f} a second")
+    print(f"a token reads {read:.0f} MB; memory gives {last['transformers']['memory'] / 1e9:.1f} GB/s: at most {bound:.1f} per second")
     for name, table in [("second", rates)] + [("second of processor time", of_processor)] * (args.threads == 1):
         print_table(name, table, bound)
     print("same text as transformers:", last["mappa"]["text"].strip() == last["transformers"]["text"].strip())

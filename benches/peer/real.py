@@ -148,7 +148,7 @@ def decoding(args, models):
                     words = [args.mappa, "steer", "--model", path.resolve(), "--prompt", PROMPT, "--tokens", args.tokens]
                     words += ["--direction", vector, "--layer", N_LAYERS // 2, "--dose", dose, "--stream", "--time"]
                     text, *_ = processes(words)
-                    found = float(re.search(r"tokens after the first in .*: ([\d.]+) a second", text)[1])
+                    found = float(re.search(r"tokens after the first in .*: ([\d.]+) per second", text)[1])
                     rates.setdefault((way, kind), []).append(found)
                 if kind != "f32":
                     text, *_ = processes([sys.executable, __file__, path, "--llama", "--tokens", args.tokens])
@@ -182,7 +182,7 @@ def print_tables(args, models, measured, n_tokens):
         if way == "llama.cpp reads":
             print(f"| llama.cpp, a prompt of 512 | {kind} | 8 bits | | | | {statistics.median(all_rates):.0f} | |")
     gigabytes = memory_rate() / 1e9
-    print(f"\nmemory gives {gigabytes:.1f} GB/s\n| weights | MB a token | at most | way | tokens a second | share of the bound |")
+    print(f"\nmemory gives {gigabytes:.1f} GB/s\n| weights | MB per token | at most | way | tokens per second | share of the bound |")
     print("|---|--:|--:|---|--:|--:|")
     for (way, kind), all_rates in rates.items():
         if way != "llama.cpp reads":

@@ -5,8 +5,9 @@
 //! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers, which share `readings`
 //! - `neurons`: the rank correlation of each MLP neuron with a target
 //! - `dose_response`: the effect of steering on the prediction and on the next token; `dose_curves`: its curves
-//! - `text_by_dose`: the place or time that the text names
-//! - `dose_by_layer`, `effect_by_kl`: a whole sweep at a glance; `sweep_points` separates its points
+//! - `text_by_dose`: the place or time that the text names at each dose
+//! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
+//!   own direction and of random ones
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes

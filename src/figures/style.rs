@@ -53,7 +53,7 @@ pub(super) const TEXT: Ink = Ink::solid(20, 20, 20);
 pub(super) const GRID: Ink = Ink::solid(232, 232, 232);
 pub(super) const AXIS: Ink = Ink::solid(90, 90, 90);
 
-/// The colours of groups, most frequent first; yellow last, as it is the faintest on white.
+/// The colours of groups, most frequent first; yellow last, because it is the faintest on white.
 pub(super) const GROUPS: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW];
 
 pub(super) const LONG_DASH: &[f64] = &[8.0, 4.0];

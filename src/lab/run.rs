@@ -201,7 +201,8 @@ fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> R
     Ok(())
 }
 
-/// The best block, but at least two blocks before the end; the latest such block if the best probe is at the embedding.
+/// The block of the best probe, or an earlier one, so that at least two blocks follow; the latest such block if the
+/// best probe is at the embedding.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

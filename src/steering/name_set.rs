@@ -113,7 +113,7 @@ fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Re
     let mut wanted = Vec::new();
     let mut parts: Vec<Vec<Parts>> = Vec::new();
     for ((_, sets), &last) in followed.iter().zip(&last) {
-        // Names with a common prefix share its nodes; a name's last token needs no node, as no token follows it.
+        // Names with a common prefix share its nodes; a name's last token needs no node, because no token follows it.
         let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
         let mut one = |name: &Vec<u32>| {

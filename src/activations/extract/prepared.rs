@@ -123,7 +123,7 @@ impl<'a> Prepared<'a> {
         });
     }
 
-    /// Bytes of memory of a batch's pass, without the weights.
+    /// Estimates the bytes of memory for a batch's pass, without the weights.
     pub(super) fn batch_bytes(&self, batch: usize) -> usize {
         self.n_batch_tokens(batch) * memory::token_bytes(self.spec())
     }

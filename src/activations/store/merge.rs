@@ -100,7 +100,7 @@ impl ActivationStore {
         Ok(parts)
     }
 
-    /// The shards of a complete set.
+    /// Finds all shards `1/n` to `n/n` of one division; refuses if each division lacks a shard.
     fn complete_set(&self) -> Result<Vec<Shard>> {
         let files = self.files.below(SHARDS);
         let found: Vec<Shard> = files.names()?.iter().filter_map(|name| Shard::from_folder(name)).collect();

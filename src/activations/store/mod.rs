@@ -4,7 +4,7 @@
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
 //!   `blocks`: hashes of the rows that are compared whenever they are read
-//! - `writer`: a store from passes; `merge`: a store from shards
+//! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
 //! - `staging`, `journal`, `lock`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;

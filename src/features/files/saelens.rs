@@ -77,7 +77,7 @@ pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dicti
     })
 }
 
-/// Drops the scales of earlier versions if all of them are 1, as they change nothing.
+/// Drops the scales of earlier versions if all of them are 1, because they change nothing.
 fn drop_unit_scales(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     if let Some(scales) = tensors.get("scaling_factor")
         && scales

@@ -14,7 +14,7 @@ pub(super) fn appended(n_heads: usize) -> Vec<f32> {
 }
 
 /// The slopes as powers of one base, for the smallest power of two that is at least `n_heads`. If `n_heads` is a power
-/// of two, they are in order; else the even powers come first, then the odd ones, cut to `n_heads`.
+/// of two, they are in order; otherwise the even powers come first, then the odd ones, cut to `n_heads`.
 ///
 /// # Source
 /// Press et al., as above, in the form of MPT, with a smallest slope of `2⁻⁸`.

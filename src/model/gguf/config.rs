@@ -76,7 +76,7 @@ impl Heads {
 /// The fields of the config.json.
 ///
 /// # Errors
-/// A value that is missing, of another type, or not supported; the error names file and key.
+/// A value that is missing, of the wrong type, or not supported; the error names the file and the key.
 pub(super) fn fields(
     metadata: &Metadata,
     architecture: &'static Architecture,

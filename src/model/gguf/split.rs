@@ -50,7 +50,7 @@ fn numbered<'a>(text: &'a str, separator: &str) -> Option<(&'a str, usize)> {
     is_number.then(|| digits.parse().ok()).flatten().map(|number| (rest, number))
 }
 
-/// The first part of the model that a file belongs to, if that part exists; else the file itself.
+/// The first part of the model that a file belongs to, if that part exists; otherwise the file itself.
 pub(crate) fn first(path: &Path) -> PathBuf {
     let first = PartName::of(path).map(|name| name.sibling(path, 1));
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())

@@ -26,7 +26,7 @@ impl Vocabulary {
     /// Reads the vocabulary; `text` returns the text to use for a token, from its stored text and its type.
     ///
     /// # Errors
-    /// A value that is missing or of another type, or a duplicate token.
+    /// A value that is missing or of the wrong type, or a duplicate token.
     pub(super) fn read(metadata: &Metadata, text: impl Fn(String, u32) -> String) -> Result<Vocabulary> {
         let key = "tokenizer.ggml.tokens";
         let stored = metadata.required(key, metadata.texts(key))?;
@@ -104,7 +104,7 @@ impl Vocabulary {
     /// The template around a text: BOS and EOS, if the file requires them.
     ///
     /// # Errors
-    /// A value that is missing or of another type; the error names the key.
+    /// A value that is missing or of the wrong type; the error names the key.
     pub(super) fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
         let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
             let is_added = metadata.flag(flag)?.unwrap_or(default);

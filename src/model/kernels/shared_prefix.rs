@@ -11,8 +11,8 @@ use faer::{Accum, MatMut, MatRef, Par};
 const MIN_NODES: usize = 64;
 const MIN_ROWS: usize = 8;
 
-/// The length of the prefix that all paths share, if one product for all rows pays off; else 0. A path runs from the
-/// row's own node back to the text's first node.
+/// The length of the prefix that all paths share, if one product for all rows pays off; otherwise 0. The prefix is
+/// at the end of the paths, because a causal path runs from the row's own node back to the first node.
 pub(super) fn shared_len(paths: &[Vec<u32>]) -> usize {
     let [first, others @ ..] = paths else { return 0 };
     let mut n = first.len();

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn common_errors_cancel_and_groups_widen_the_interval() {
+    fn common_errors_cancel_and_groups_change_the_interval() {
         // B has the errors of A and a small extra error: the interval of B's score is far wider than that of the
         // difference.
         let a = rows(400, 0.6, 2);
