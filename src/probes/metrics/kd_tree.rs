@@ -348,7 +348,7 @@ mod tests {
         let errors: Vec<f64> = pairs.map(|(found, exact)| (found as f64 - exact as f64) / n as f64).collect();
         let mean = errors.iter().sum::<f64>() / 400.0;
         let root_mean_square = (errors.iter().map(|error| error * error).sum::<f64>() / 400.0).sqrt();
-        // Measured: PLACEHOLDER; a random sample of the same size would be off by 2.4e-3.
+        // Measured: 1.1e-5 and 1.4e-4. The counts of a random sample of this size have an error of up to 2.8e-3.
         assert!(mean.abs() < 5e-5 && root_mean_square < 5e-4, "{mean} {root_mean_square}");
     }
 }
