@@ -32,6 +32,7 @@ mod mutated;
 mod parts;
 mod probing;
 mod program;
+mod properties;
 mod quantised;
 mod reading;
 mod real_configs;
