@@ -79,7 +79,7 @@ impl Neurons {
             print_ablations(ablations, target);
         }
         println!("\nneurons, ablations: {}", folder.display());
-        let mut canvas = Canvas { folder: lab.figures(&model.name, &probes.results), observer };
+        let mut canvas = Canvas::new(lab.figures(&model.name, &probes.results), observer);
         for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
             println!("figure: {}", file.display());
         }

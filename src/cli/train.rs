@@ -9,7 +9,7 @@ use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
+use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -83,7 +83,7 @@ impl Train {
             ));
         }
         let card = self.card(&datasets)?;
-        if card.is_done(&folder.join("card.json"))? {
+        if has_made(&card, &folder.join("card.json"), &MODEL_FILES)? {
             println!("{} is trained already; nothing to do", folder.display());
             return Ok(());
         }
@@ -108,6 +108,7 @@ impl Train {
             .note("steps", trainer.steps().0)
             .note("distinct_tokens_seen", n_tokens)
             .note("parameters", mappa::model::count(trainer.spec()))
+            .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
         println!("model: {}", folder.display());
         println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
@@ -116,12 +117,19 @@ impl Train {
 
     fn card(&self, datasets: &[Dataset]) -> Result<Card> {
         let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
-        let from = match &self.from {
-            Some(folder) => artefact::hash(&artefact::load_bytes(&folder.join("model.safetensors"))?),
-            None => "random weights".to_string(),
+        let hash = |folder: &Path, name: &str| artefact::hash_file(&folder.join(name));
+        let (from, card) = match &self.from {
+            Some(folder) => {
+                let [config, tokenizer] = SINCE;
+                let card = Card::new()
+                    .input(config, hash(folder, "config.json")?)
+                    .input(tokenizer, hash(folder, "tokenizer.json")?);
+                (hash(folder, "model.safetensors")?, card)
+            }
+            None => ("random weights".to_string(), Card::new()),
         };
         let Train { d_model, n_layers, n_heads, d_mlp, d_vocab, .. } = self;
-        Ok(Card::new()
+        Ok(card
             .input("from", from)
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
@@ -179,7 +187,7 @@ impl Train {
     ) -> Result<usize> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
-        if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
+        if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
             eprintln!("resumed from step {}", trainer.steps().0);
         }
@@ -204,6 +212,18 @@ impl Train {
         Ok(n_tokens)
     }
 }
+
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        eprintln!("note: {} is of an earlier version, which did not record {name}", path.display());
+    }
+    Ok(true)
+}
+
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
 
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;

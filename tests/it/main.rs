@@ -40,6 +40,7 @@ mod references;
 mod row_dedup;
 mod shards;
 mod source;
+mod stale;
 mod steering;
 mod stores;
 mod structure;

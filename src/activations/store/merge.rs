@@ -51,6 +51,7 @@ impl ActivationStore {
         let lock = Lock::take(&self.folder)?;
         let made_of = format!("{} shards", parts.len());
         let Some(mut staging) = self.begin(&points, &card, &made_of, &|point| shapes[&point])? else {
+            self.restore_spans(&spans_file::bytes_of(&spans)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         let n_damaged = staging.verify(&|part| parts[part].rows.clone())?;
@@ -74,6 +75,7 @@ impl ActivationStore {
                 detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
+        staging.confirm(&|part| parts[part].rows.clone())?;
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }

@@ -2,7 +2,7 @@
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
-use super::layout::CARD;
+use super::layout::{CARD, SPANS};
 use super::lock::Lock;
 use super::spans_file;
 use super::staging::Staging;
@@ -47,18 +47,21 @@ impl ActivationStore {
         let shape = |point| Shape { n_rows, width: width(prepared.spec(), point), dtype };
         let lock = Lock::take(&self.folder)?;
         let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
+            self.restore_spans(&spans_file::bytes_of(&prepared.span_rows()?)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         // Reading an earlier run's rows again may take a while, so the progress is shown first.
         let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
         prepared.report(&kept, 0, observer);
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
-        let n_damaged = staging.verify(&|batch| prepared.batch(batch).iter().map(rows).collect())?;
+        let of_batch = |batch| prepared.batch(batch).iter().map(rows).collect();
+        let n_damaged = staging.verify(&of_batch)?;
         let batches: Vec<usize> = prepared.batches().filter(|batch| !staging.has(*batch)).collect();
         let n_kept = prepared.batches().len() - batches.len();
         let points = staging.points();
         let mut sink = Disk { prepared, first_rows: &first_rows, staging, bytes: Vec::new() };
         run(prepared, &Jobs { points: &points, batches: &batches }, &mut sink, observer)?;
+        sink.staging.confirm(&of_batch)?;
         let card = (self.with_history(card)?)
             .note("n_entities", prepared.n_entities())
             .note("n_tokens", prepared.n_tokens())
@@ -81,6 +84,14 @@ impl ActivationStore {
             Ok(_lock) => Staging::clean_up(&self.files),
             Err(Error::InUse { .. }) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the spans of a finished store again, if they were removed. The caller holds the lock.
+    pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
+        match self.files.size(SPANS)? {
+            Some(_) => Ok(()),
+            None => self.files.save(SPANS, spans),
         }
     }
 
@@ -213,9 +224,9 @@ mod tests {
     fn a_run_killed_at_any_step_of_its_end_is_completed_by_the_next() {
         let lab = tempfile::tempdir().unwrap();
         let (reference, is_staged) = content(&finished(lab.path()));
-        assert!(!is_staged && reference.len() == POINTS.len() + 3, "{:?}", reference.keys());
+        assert!(!is_staged && reference.len() == POINTS.len() + 4, "{:?}", reference.keys());
         let names: Vec<String> = POINTS.iter().map(|point| format!("{point}.safetensors")).collect();
-        let after = ["spans.csv", "checksums.csv", "card.json"].map(String::from);
+        let after = ["spans.csv", "blocks.csv", "checksums.csv", "card.json"].map(String::from);
         let steps: Vec<String> = names.iter().cloned().chain(after).chain(["remove".to_string()]).collect();
         for n_steps in 0..=steps.len() {
             let lab = tempfile::tempdir().unwrap();

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
+/// The files of a folder.
+pub const FILES: [&str; 2] = [CONFIG, WEIGHTS];
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 

@@ -100,9 +100,9 @@ impl Listing<'_> {
     pub fn save(&self, top: usize) -> Result<()> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
-        self.card.save(&folder.join("card.json"))?;
         save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
-        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
+        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))?;
+        self.card.save(&folder.join("card.json"))
     }
 
     fn latent_rows(&self, top: usize) -> Vec<LatentRow> {
