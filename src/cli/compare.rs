@@ -124,7 +124,7 @@ pub(super) struct GeometryFlags {
 
 impl GeometryFlags {
     fn run(&self, lab: &Lab) -> Result<()> {
-        let model = name_in_lab(lab, &self.model);
+        let model = name_in_lab(lab, &self.model)?;
         for one in geometry(lab, &model, &self.prompt, &self.datasets)? {
             print(&one);
             println!("cosines and participation: {}", one.folder.display());

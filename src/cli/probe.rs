@@ -111,7 +111,7 @@ impl ProbeCommand {
         if report.done == Done::Before {
             println!("found, probed before");
         }
-        let all = [(report.dataset.clone(), report)];
+        let all = [(report.dataset.to_string(), report)];
         table::print_scores(&all);
         table::print_others(&all);
         table::print_curves(&all);

@@ -4,7 +4,7 @@ use super::observer::TerminalObserver;
 use super::{importing, sweep_table, table};
 use clap::Args;
 use mappa::Result;
-use mappa::artefact::folder_name;
+use mappa::artefact::FolderName;
 use mappa::datasets::TargetKind;
 use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
 use mappa::model::{Compute, DeviceChoice, Precision};
@@ -26,8 +26,8 @@ pub(super) struct Run {
     #[arg(long)]
     model: Option<String>,
     /// The model's name in folders and result rows [default: the name of its folder or file].
-    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
-    model_name: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| FolderName::new("--model-name", name))]
+    model_name: Option<FolderName>,
     /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
     /// otherwise f32].
     #[arg(long, value_name = "DTYPE")]
@@ -85,9 +85,10 @@ fn print_report(report: &Report, started: Instant) {
 
 /// Prints the folders of the results, and commands to try with this model.
 fn print_next_steps(lab: &Lab, report: &Report) {
-    let (model, folder) = (&report.model, report.probes.first().map_or("*", |one| &one.probes.results));
+    let (model, any) = (&report.model, FolderName::of_text("*"));
+    let folder = report.probes.first().map_or(&any, |one| &one.probes.results);
     println!("\nfigures     {}", lab.figures(model, folder).display());
-    println!("scores      {}", lab.probes(model, "*", folder).join(SCORES_FILE).display());
+    println!("scores      {}", lab.probes(model, &any, folder).join(SCORES_FILE).display());
     if lab.sweeps(model).is_dir() {
         println!("sweeps      {}", lab.sweeps(model).join("*").join(SWEEP_FILE).display());
     }

@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use super::terminal;
 use clap::Args;
-use mappa::artefact::{self, Card};
+use mappa::artefact::{self, Card, FolderName};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
@@ -24,8 +24,8 @@ use std::time::Instant;
 #[derive(Args)]
 pub(super) struct Train {
     /// The name of the model's folder in models/.
-    #[arg(long, default_value = "my-atlas")]
-    name: String,
+    #[arg(long, default_value = "my-atlas", value_parser = |name: &str| FolderName::new("--name", name))]
+    name: FolderName,
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
-        let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
+        let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets =

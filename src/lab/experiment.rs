@@ -144,7 +144,7 @@ impl Experiment {
         }
         for sweep in &experiment.sweeps {
             let fault = |e: Error| Error::bad_file(path, e, "a different `called` for each sweep");
-            artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
+            sweep.folder().map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
                 return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));

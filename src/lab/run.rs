@@ -10,6 +10,7 @@ use super::prompting::Prompting;
 use super::saved_probes::SavedProbes;
 use super::suggest;
 use super::sweeps::{SweepJob, SweepReport, SweepSettings, latent, prompts};
+use crate::artefact::FolderName;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::figures::dose_response;
@@ -24,7 +25,7 @@ use std::path::Path;
 /// The results of an experiment.
 pub struct Report {
     /// The model's name in folders.
-    pub model: String,
+    pub model: FolderName,
     /// The flags that open the model again.
     pub model_flags: String,
     /// The number of the model's blocks.
@@ -54,7 +55,7 @@ impl Report {
     pub fn labels(&self) -> Vec<(String, &ProbeReport)> {
         let of_dataset = |name: &str| self.probes.iter().filter(|one| one.probes.dataset == name).count();
         let label = |one: &Labelled| match of_dataset(&one.probes.dataset) {
-            1 => one.probes.dataset.clone(),
+            1 => one.probes.dataset.to_string(),
             _ => format!("{}, {}", one.probes.dataset, one.asked),
         };
         self.probes.iter().map(|one| (label(one), &one.probes)).collect()
@@ -123,13 +124,13 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
 
 /// Draws the figures of each prompt with all its datasets, unless they exist.
 fn draw_all(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
-    let folders: BTreeSet<&str> = report.probes.iter().map(|one| one.probes.results.as_str()).collect();
+    let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {
         let folder = lab.figures(&report.model, results);
         if report.n_new == 0 && is_drawn(&folder, "r2_by_layer") {
             continue;
         }
-        let of_prompt = report.probes.iter().filter(|one| one.probes.results == results);
+        let of_prompt = report.probes.iter().filter(|one| one.probes.results == *results);
         let drawn = of_prompt.map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
         draw_probes(&report.model, &drawn, &mut Canvas { folder, observer })?;
     }
@@ -192,7 +193,8 @@ fn draw_sweeps(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Resul
             single.extend(sweep.rows.iter().cloned());
             continue;
         }
-        let folder = lab.figures(&report.model, "steering").join(sweep.settings.name());
+        let folder =
+            lab.figures(&report.model, &FolderName::of_text("steering")).join(sweep.settings.folder()?);
         if sweep.n_new > 0 || !is_drawn(&folder, "dose_by_layer") {
             draw_sweep(&sweep.rows, &mut Canvas { folder, observer })?;
         }

@@ -5,6 +5,7 @@ use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::FolderName;
 use mappa::features::train::Explained;
 use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
 use mappa::tokenizer::Bos;
@@ -79,8 +80,8 @@ pub(super) struct TrainDictionary {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     checkpoint_every: u64,
     /// The folder in features/MODEL [default: the hook point, number of latents and k].
-    #[arg(long = "name", value_name = "NAME")]
-    called: Option<String>,
+    #[arg(long = "name", value_name = "NAME", value_parser = |name: &str| FolderName::new("--name", name))]
+    called: Option<FolderName>,
 }
 
 impl TrainDictionary {
