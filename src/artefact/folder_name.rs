@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The longest name in bytes. File systems allow 255; the difference leaves room for endings.
 const LONGEST: usize = 200;
@@ -80,6 +80,14 @@ impl FolderName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The path of a file below a folder, from a text in which `/` separates [`FolderName`]s, such as the name of a shard.
+///
+/// # Errors
+/// As [`FolderName::new`], for each part: an absolute path, `..` and an empty part are refused.
+pub fn path_below(what: &str, text: &str) -> Result<PathBuf> {
+    text.split('/').map(|part| FolderName::new(what, part)).collect()
 }
 
 /// A text in which every character that a name may not have is `_`.
@@ -187,6 +195,14 @@ mod tests {
         assert_eq!(of("some/places.csv").unwrap(), "places");
         for path in ["...csv", ".csv", ".places.csv", "a/..", "", "some/..csv"] {
             assert!(of(path).unwrap_err().to_string().contains("dataset of the file"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_below_a_folder_never_leaves_it() {
+        assert_eq!(path_below("shard", "a/b.bin").unwrap(), Path::new("a/b.bin"));
+        for text in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../../b", "./a", "a\\..\\b", "a/\u{1b}"] {
+            assert!(path_below("shard", text).unwrap_err().to_string().contains("shard: found"), "{text:?}");
         }
     }
 

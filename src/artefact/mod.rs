@@ -17,5 +17,5 @@ pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use files::hex;
 pub use files::{hash, hash_file, load_bytes, save_bytes};
-pub use folder_name::FolderName;
+pub use folder_name::{FolderName, path_below};
 pub use text::{load_text, text_of};

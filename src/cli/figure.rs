@@ -62,7 +62,7 @@ impl Figure {
             return Err(Error::invalid("figures", "no saved rows for them", expected));
         }
         for file in files {
-            println!("{}", file.display());
+            say!("{}", file.display());
         }
         Ok(())
     }

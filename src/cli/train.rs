@@ -84,7 +84,7 @@ impl Train {
         }
         let card = self.card(&datasets)?;
         if card.is_done(&folder.join("card.json"))? {
-            println!("{} is trained already; nothing to do", folder.display());
+            say!("{} is trained already; nothing to do", folder.display());
             return Ok(());
         }
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
@@ -109,8 +109,8 @@ impl Train {
             .note("distinct_tokens_seen", n_tokens)
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
-        println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
+        say!("model: {}", folder.display());
+        say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl Train {
             .collect::<Result<Vec<TokenStanza>>>()?;
         bar.finish_and_clear();
         let n: usize = tokens.iter().flatten().map(Vec::len).sum();
-        eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
+        tell!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
         Ok((tokens, json))
     }
 
@@ -181,7 +181,7 @@ impl Train {
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
             trainer.resume(&checkpoint)?;
-            eprintln!("resumed from step {}", trainer.steps().0);
+            tell!("resumed from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
@@ -196,7 +196,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                    tell!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
         }

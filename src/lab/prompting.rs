@@ -1,6 +1,7 @@
 //! The text around an entity: prompt, names, chat template, BOS.
 
 use super::prompted::Prompted;
+use super::toml_file;
 use crate::activations::{PromptedDataset, Recording, place_texts};
 use crate::artefact::{self, FolderName};
 use crate::datasets::{Dataset, Names, Prompt, paper_prompts};
@@ -147,8 +148,7 @@ impl Prompting {
 pub fn load_prompts(path: &Path, base: &Prompting) -> Result<Vec<Prompting>> {
     let expected = "lines such as where = \"Where is {}?\"";
     let text = artefact::load_text(path)?;
-    let table: toml::Table =
-        toml::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string().trim(), expected))?;
+    let table: toml::Table = toml_file::parse(path, &text, expected)?;
     if table.is_empty() {
         return Err(Error::bad_file(path, "no prompts", expected));
     }

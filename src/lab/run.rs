@@ -18,6 +18,7 @@ use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
 use crate::results::SweepRow;
+use crate::shown::shown;
 use crate::steering::LayerSet;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -56,7 +57,7 @@ impl Report {
         let of_dataset = |name: &str| self.probes.iter().filter(|one| one.probes.dataset == name).count();
         let label = |one: &Labelled| match of_dataset(&one.probes.dataset) {
             1 => one.probes.dataset.to_string(),
-            _ => format!("{}, {}", one.probes.dataset, one.asked),
+            _ => format!("{}, {}", one.probes.dataset, shown(&one.asked)),
         };
         self.probes.iter().map(|one| (label(one), &one.probes)).collect()
     }

@@ -96,7 +96,7 @@ impl Sweep {
         let SweepReport { rows, folder, .. } = sweep(lab, &model, &self.settings(), observer)?;
         print_points(&rows);
         print_recommendation(&rows, self.budget);
-        println!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
+        say!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
 
