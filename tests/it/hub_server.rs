@@ -1,6 +1,7 @@
 //! A small Hugging Face hub on loopback, with a second server for its large files, and faults on request.
 
-use mappa::hub::{HubSettings, RepoId, Token};
+use mappa::hub::{HubSettings, RepoId, Token, TransferLimits};
+use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -76,9 +77,15 @@ pub(crate) fn large(bytes: &[u8]) -> Served {
     Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes), large: true }
 }
 
-/// A file whose etag is 40 digits, as for small files.
+/// Git's hash of a content.
+fn git_blob(bytes: &[u8]) -> String {
+    let digest = Sha1::new_with_prefix(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file whose etag is git's hash of its content, as for small files.
 pub(crate) fn small(bytes: &[u8]) -> Served {
-    Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes)[..40].into(), large: false }
+    Served { bytes: bytes.to_vec(), etag: git_blob(bytes), large: false }
 }
 
 impl Hub {
@@ -169,6 +176,7 @@ impl Hub {
             certificates: None,
             proxy: None,
             retry_wait: Duration::from_millis(5),
+            limits: TransferLimits::default(),
         }
     }
 }
