@@ -1,4 +1,4 @@
-//! All errors: the value found, the value expected, the way out; foreign texts in them are displayed by [`crate::shown`].
+//! All errors: the value found, the value expected, and advice; foreign texts in them are displayed by [`crate::shown`].
 
 use crate::shown::{shown, shown_path, shown_up_to};
 use std::borrow::Cow;
@@ -48,7 +48,7 @@ pub enum Error {
         path: PathBuf,
         /// Its content.
         found: String,
-        /// The expected content, and the way out.
+        /// The expected content, and advice.
         expected: String,
     },
     /// Weights without a tensor that the family needs.
@@ -82,7 +82,7 @@ pub enum Error {
         known: String,
     },
     /// A config value that the forward pass does not support.
-    #[error("{path}: `{field}` is {value}, which this version does not honour; {expected}", path = shown_path(path), field = shown(field), value = shown(value), expected = long(expected))]
+    #[error("{path}: `{field}` is {value}, which this version does not support; {expected}", path = shown_path(path), field = shown(field), value = shown(value), expected = long(expected))]
     UnsupportedConfig {
         /// The config file.
         path: PathBuf,
@@ -122,7 +122,7 @@ pub enum Error {
         place: String,
         /// The value.
         found: f64,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// An argument or a setting outside the allowed values.
@@ -146,7 +146,7 @@ pub enum Error {
         found: String,
         /// Its value now.
         expected: String,
-        /// The way out, so that saved and new work stay separate.
+        /// Advice that keeps saved and new work separate.
         way_out: &'static str,
     },
     /// A repo or a revision that the hub does not have.
@@ -158,7 +158,7 @@ pub enum Error {
         what: &'static str,
         /// Its name.
         name: String,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// The hub requires a token, a different token, or the acceptance of a licence.
@@ -170,7 +170,7 @@ pub enum Error {
         repo: String,
         /// The HTTP status, 401 or 403.
         status: u16,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// The hub cannot be reached, and the cache lacks needed files.
@@ -221,7 +221,7 @@ pub enum Error {
         url: String,
         /// The answer.
         found: String,
-        /// The expected answer, and the way out.
+        /// The expected answer, and advice.
         expected: String,
     },
     /// A download that was interrupted too often.
@@ -265,7 +265,7 @@ pub enum Error {
         needed: String,
         /// The number of free bytes, or `an unknown number`.
         free: String,
-        /// The way out, and the work that is kept.
+        /// Advice, and the work that is kept.
         advice: &'static str,
     },
     /// A folder in which another process writes.
@@ -337,7 +337,7 @@ impl Error {
         Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
     }
 
-    /// The same error with another way out, if it is a [`Error::CardMismatch`].
+    /// The same error with other advice, if it is a [`Error::CardMismatch`].
     pub fn with_way_out(self, other: &'static str) -> Error {
         match self {
             Error::CardMismatch { path, field, found, expected, .. } => {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-/// The longest name in bytes. File systems allow 255; the difference leaves room for endings.
+/// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
 
 /// The name of one folder or file: it leads neither outside its parent nor deeper, and it is printable.
