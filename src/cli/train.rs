@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use super::terminal;
 use clap::Args;
-use mappa::artefact::{self, Card};
+use mappa::artefact::{self, Card, FolderName};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
@@ -24,8 +24,8 @@ use std::time::Instant;
 #[derive(Args)]
 pub(super) struct Train {
     /// The name of the model's folder in models/.
-    #[arg(long, default_value = "my-atlas")]
-    name: String,
+    #[arg(long, default_value = "my-atlas", value_parser = |name: &str| FolderName::new("--name", name))]
+    name: FolderName,
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
-        let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
+        let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets =
@@ -84,7 +84,7 @@ impl Train {
         }
         let card = self.card(&datasets)?;
         if has_made(&card, &folder.join("card.json"), &MODEL_FILES)? {
-            println!("{} is trained already; nothing to do", folder.display());
+            say!("{} is trained already; nothing to do", folder.display());
             return Ok(());
         }
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
@@ -110,8 +110,8 @@ impl Train {
             .note("parameters", mappa::model::count(trainer.spec()))
             .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
-        println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
+        say!("model: {}", folder.display());
+        say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Train {
             .collect::<Result<Vec<TokenStanza>>>()?;
         bar.finish_and_clear();
         let n: usize = tokens.iter().flatten().map(Vec::len).sum();
-        eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
+        tell!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
         Ok((tokens, json))
     }
 
@@ -189,7 +189,7 @@ impl Train {
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
-            eprintln!("resumed from step {}", trainer.steps().0);
+            tell!("resumed from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
@@ -204,7 +204,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                    tell!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
         }
@@ -217,7 +217,7 @@ impl Train {
 fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
     let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
     for name in unrecorded {
-        eprintln!("note: {} is of an earlier version, which did not record {name}", path.display());
+        tell!("note: {} is of an earlier version, which did not record {name}", path.display());
     }
     Ok(true)
 }
