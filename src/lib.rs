@@ -32,7 +32,7 @@
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
 //! Beside them: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads models,
-//! [`artefact`] saves files with cards, [`training`] made the bundled model.
+//! [`artefact`] saves files with cards, [`limits`] bounds numbers from outside, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
@@ -44,6 +44,7 @@ pub mod figures;
 pub mod hook_point;
 pub mod hub;
 pub mod lab;
+pub mod limits;
 pub mod model;
 pub mod probes;
 pub mod progress;

@@ -4,6 +4,7 @@
 //!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
+//! - `within`: whole numbers in a range
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
@@ -35,6 +36,7 @@ mod table;
 mod terminal;
 mod token_flags;
 mod train;
+mod within;
 
 use clap::{Parser, Subcommand};
 use mappa::lab::Lab;

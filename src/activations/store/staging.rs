@@ -79,7 +79,7 @@ impl<'a> Staging<'a> {
             std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-        let needed = shapes.values().map(|shape| shape.file_bytes()).sum();
+        let needed = shapes.values().map(|shape| shape.file_bytes()).fold(0, u64::saturating_add);
         if fs4::available_space(&folder).is_ok_and(|free| free < needed) {
             return Err(disk_full(&folder, needed));
         }
@@ -111,20 +111,25 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
-    pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
+    /// Reads the parts in the journal again and removes those whose rows have changed, and those that do not exist, for
+    /// which `rows` returns `None`; returns their number.
+    pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
             return Ok(0); // All parts were there when the first file was moved to its place.
         }
         let mut damaged = Vec::new();
         for (&part, checksum) in self.journal.lines() {
+            let Some(rows) = rows(part) else {
+                damaged.push(part);
+                continue;
+            };
             let mut hashers = BTreeMap::new();
             for (&point, array) in &mut self.arrays {
                 let hasher: &mut Sha256 = hashers.entry(point).or_default();
-                for rows in rows(part) {
+                for rows in &rows {
                     array
                         .iter_mut()
-                        .try_for_each(|array| array.read_rows(&rows).map(|b| hasher.update(&b)))?;
+                        .try_for_each(|array| array.read_rows(rows).map(|b| hasher.update(&b)))?;
                 }
             }
             if joined(hashers) != *checksum {

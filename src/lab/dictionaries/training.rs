@@ -46,12 +46,14 @@ pub fn train_dictionary(
     check(settings)?;
     let tokenizer = model.tokenizer.clone().with_bos(settings.bos)?;
     let point = point(settings, model)?;
+    let width = model.spec().width_at(point).unwrap_or_default();
+    let training = training(settings, width);
+    training.check()?;
+    training.check_memory(width)?;
     let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
     let DictionarySettings { latents, k, .. } = settings;
     let name = settings.called.clone().unwrap_or_else(|| format!("{point}.{latents}.k{k}"));
     let folder = lab.features(&model.name).join(name);
-    let training = training(settings, model.spec().width_at(point).unwrap_or_default());
-    training.check()?;
     let card = card(model, point, &texts, settings);
     let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
     if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {

@@ -6,6 +6,7 @@ use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
+use crate::limits::RESAMPLES;
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
@@ -146,10 +147,7 @@ impl ProbingSettings {
     /// # Errors
     /// [`Error::Invalid`] naming the flag.
     pub fn check(&self) -> Result<()> {
-        if self.resamples < 2 {
-            let expected = "2 or more; an interval needs at least two resamples";
-            return Err(Error::invalid("--resamples", self.resamples, expected));
-        }
+        RESAMPLES.check("--resamples", self.resamples as u64)?;
         let methods = self.methods()?;
         let names_classes = |method: &Method| matches!(method, Method::Classifier(_));
         match (&self.classes, methods.iter().any(names_classes)) {
