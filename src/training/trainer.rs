@@ -226,17 +226,10 @@ impl ModelTrainer {
         let get = |name: &str| tensors.get(name).ok_or_else(|| wrong(format!("no tensor `{name}`")));
         for slot in &mut self.adam.slots {
             slot.var.set(get(&slot.name)?).map_err(|e| wrong(e.to_string()))?;
-            for (moment, name) in [(&mut slot.first, "first"), (&mut slot.second, "second")] {
-                let name = format!("{}.{name}", slot.name);
-                let found = get(&name)?;
-                if found.dims() != [moment.len()] {
-                    return Err(wrong(format!("tensor `{name}` of shape {:?}", found.dims())));
-                }
-                *moment = found.to_vec1().map_err(|e| wrong(e.to_string()))?;
-            }
+            slot.first = get(&format!("{}.first", slot.name))?.to_vec1()?;
+            slot.second = get(&format!("{}.second", slot.name))?.to_vec1()?;
         }
-        let step = get("step")?.to_vec1::<u32>().map_err(|e| wrong(e.to_string()))?;
-        self.adam.step = *step.first().ok_or_else(|| wrong("an empty `step`".into()))? as usize;
+        self.adam.step = get("step")?.to_vec1::<u32>()?[0] as usize;
         Ok(())
     }
 }

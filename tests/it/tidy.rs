@@ -11,20 +11,21 @@ type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const ARROWS: &[Arrows] = &[
     ("error", &[], &["candle_core", "linfa", "thiserror"]),
+    ("limits", &["error"], &["sysinfo"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("artefact", &["error", "limits"], &["serde", "serde_json", "sha2", "tempfile"]),
     ("progress", &[], &[]),
     ("hub", &["error", "artefact", "progress"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
-        &["error", "artefact"],
+        &["error", "limits", "artefact"],
         &["minijinja", "minijinja_contrib", "rand", "rand_chacha", "serde", "serde_json", "tokenizers"],
     ),
     (
         "model",
-        &["error", "hook_point", "artefact", "tokenizer"],
+        &["error", "limits", "hook_point", "artefact", "tokenizer"],
         &[
             "candle_core",
             "candle_transformers",
@@ -39,12 +40,11 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
-            "sysinfo",
         ],
     ),
     (
         "activations",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model"],
+        &["error", "limits", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "csv",
@@ -65,7 +65,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "probes",
-        &["error", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
+        &["error", "limits", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
         &[
             "faer",
             "linfa",
@@ -83,7 +83,17 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "features",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "activations", "model"],
+        &[
+            "error",
+            "limits",
+            "hook_point",
+            "artefact",
+            "progress",
+            "datasets",
+            "tokenizer",
+            "activations",
+            "model",
+        ],
         &[
             "candle_core",
             "faer",
@@ -101,6 +111,7 @@ const ARROWS: &[Arrows] = &[
         "steering",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -116,7 +127,7 @@ const ARROWS: &[Arrows] = &[
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (
         "training",
-        &["error", "artefact", "progress", "datasets", "tokenizer", "model"],
+        &["error", "limits", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "half",
@@ -134,6 +145,7 @@ const ARROWS: &[Arrows] = &[
         "lab",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -156,6 +168,7 @@ const ARROWS: &[Arrows] = &[
         &[
             "lab",
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",

@@ -115,7 +115,10 @@ pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {
-        "longrope" => original(config, &object)?.unwrap_or(max_positions as f64) as usize,
+        "longrope" => {
+            let first = original(config, &object)?.unwrap_or(max_positions as f64);
+            first.min(POSITIONS.most as f64) as usize
+        }
         _ => max_positions,
     })
 }
