@@ -7,7 +7,7 @@ use clap::Args;
 use mappa::artefact::{self, Card};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
-use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, VOCABULARY, WIDTH};
+use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, WIDTH};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
@@ -51,7 +51,7 @@ pub(super) struct Train {
     #[arg(long, default_value_t = 384, value_parser = within(WIDTH))]
     d_mlp: usize,
     /// Number of tokens in the vocabulary.
-    #[arg(long, default_value_t = 2048, value_parser = within(VOCABULARY))]
+    #[arg(long, default_value_t = 2048, value_parser = within(TRAINED_VOCABULARY))]
     d_vocab: usize,
     /// Distinct token positions in one batch.
     #[arg(long, default_value_t = 1024, value_parser = within(BATCH))]
@@ -71,6 +71,9 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        if !(self.rate.is_finite() && self.rate >= 0.0) {
+            return Err(Error::invalid("--rate", self.rate, "a number that is not negative, such as 0.002"));
+        }
         let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };

@@ -59,6 +59,8 @@ pub const HEADS: Limit = Limit::new(1, 1 << 16);
 pub const WIDTH: Limit = Limit::new(1, 1 << 24);
 /// Token ids of a model.
 pub const VOCABULARY: Limit = Limit::new(1, 1 << 28);
+/// Token ids of a tokenizer that is trained: 256 bytes, and the token between texts.
+pub const TRAINED_VOCABULARY: Limit = Limit::new(257, 1 << 28);
 /// Tokens of a text, and other numbers that are counted in tokens; positions are stored in 32 bits.
 pub const POSITIONS: Limit = Limit::new(1, u32::MAX as u64);
 /// Other whole numbers of a model's config, which decide no size.
@@ -109,6 +111,14 @@ pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);
 /// The smallest temperature and repetition penalty above 0: a logit divided by it stays finite.
 pub const SMALLEST_DIVISOR: f64 = 1e-20;
 
+/// A number for a message; one with many zeros is written with its exponent.
+pub fn shown(number: f64) -> String {
+    match number.abs() {
+        size if size == 0.0 || (1e-6..1e15).contains(&size) => number.to_string(),
+        _ => format!("{number:e}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +132,7 @@ mod tests {
             let refusal = limit.check("--n", outside).unwrap_err().to_string();
             assert_eq!(refusal, format!("--n: found {outside}; expected a whole number from 2 to 9"));
         }
+        let numbers = [0.0, -1.5, 1e-320, 1e300, f64::NAN].map(shown);
+        assert_eq!(numbers, ["0", "-1.5", "1e-320", "1e300", "NaN"]);
     }
 }

@@ -11,6 +11,7 @@ use crate::features::train::{
     explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use crate::hook_point::HookPoint;
+use crate::limits::shown;
 use crate::model::Model;
 use crate::progress::{Observer, Progress, ProgressUnit};
 use std::path::{Path, PathBuf};
@@ -91,10 +92,10 @@ pub fn train_dictionary(
 fn check(settings: &DictionarySettings) -> Result<()> {
     if !(settings.held_out > 0.0 && settings.held_out < 1.0) {
         let expected = "a share between 0 and 1, such as 0.05";
-        return Err(Error::invalid("--held-out", settings.held_out, expected));
+        return Err(Error::invalid("--held-out", shown(settings.held_out), expected));
     }
     if !(settings.memory.is_finite() && settings.memory > 0.0) {
-        return Err(Error::invalid("--memory", settings.memory, "GiB, more than 0"));
+        return Err(Error::invalid("--memory", shown(settings.memory), "GiB, more than 0"));
     }
     settings.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
 }

@@ -6,7 +6,7 @@ use crate::artefact::Card;
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::limits::RESAMPLES;
+use crate::limits::{RESAMPLES, shown};
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
@@ -166,7 +166,7 @@ impl ProbingSettings {
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
-                Err(Error::invalid("--leak-within", found, "a distance of 0 or more"))
+                Err(Error::invalid("--leak-within", shown(found), "a distance of 0 or more"))
             }
             _ => self.grid().map(drop),
         }
