@@ -124,7 +124,7 @@ const ARROWS: &[Arrows] = &[
         ],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
-    ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
+    ("figures", &["error", "limits", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (
         "training",
         &["error", "limits", "artefact", "progress", "datasets", "tokenizer", "model"],
