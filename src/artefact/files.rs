@@ -27,6 +27,19 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file as [`save_bytes`] does, unless it has this content already; returns true if it was written.
+///
+/// # Errors
+/// As [`save_bytes`].
+pub fn save_if_other(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let is_same = std::fs::metadata(path).is_ok_and(|found| found.len() == bytes.len() as u64)
+        && std::fs::read(path).is_ok_and(|found| found == bytes);
+    if !is_same {
+        save_bytes(path, bytes)?;
+    }
+    Ok(!is_same)
+}
+
 /// Makes a temporary file, which is private by default, readable for everyone who may read its folder.
 #[cfg(unix)]
 fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {

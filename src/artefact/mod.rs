@@ -1,8 +1,8 @@
-//! Artefacts on disk, written completely or not at all, each with a card of its origin; the reading of text files.
+//! Artefacts on disk, written completely or not at all, each with a card of its inputs; and the reading of text files.
 //!
 //! - `files`: whole files and their hashes
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
-//! - `folder_name`: names that are allowed as a folder's name
+//! - `folder_name`: the name of one folder or file, which cannot lead outside its parent: [`FolderName`]
 //! - `card`: the run record of an artefact: [`Card`]
 //! - `date`: the calendar, and the present time for cards
 
@@ -15,7 +15,7 @@ mod text;
 pub use card::Card;
 pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
-pub use files::{hash, hash_file, load_bytes, save_bytes};
+pub use files::{hash, hash_file, load_bytes, save_bytes, save_if_other};
 pub(crate) use files::{hex, open_regular};
-pub use folder_name::{folder_name, folder_name_of};
+pub use folder_name::{FolderName, path_below};
 pub use text::{load_text, text_of};

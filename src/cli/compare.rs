@@ -11,7 +11,7 @@ use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
 use std::path::PathBuf;
 
-/// Analyses of fitted probes.
+/// Analyses of saved probes.
 #[derive(Subcommand)]
 pub(super) enum Analysis {
     Compare(Compare),
@@ -32,7 +32,7 @@ impl Analysis {
 ///
 /// A and B are folders of probes, MODEL/DATASET/PROMPT, optionally followed by @ and a hook point. The default is the
 /// layer with the best leave-one-out R² on training entities. Both sides must have the same test entities.
-/// For any other layer, predictions are computed again from the activations, which must still exist.
+/// For a layer other than the default, predictions are computed again from the activations, which must still exist.
 /// Both sides use the same resamples, so that errors common to both cancel.
 ///
 /// Examples:
@@ -69,17 +69,18 @@ impl Compare {
         let resampling = Resampling { units, bootstrap };
         let Comparison { sides, rows } = compare_probes(lab, [&self.a, &self.b], resampling)?;
         for ((folder, point), side) in sides.iter().zip(["A", "B"]) {
-            println!("{side}  {}, {point}", folder.display());
+            say!("{side}  {}, {point}", folder.display());
         }
-        println!();
+        say!();
         print_columns(
             &["metric", "target", "A", "B", "A - B", "95 % interval", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
         );
-        println!("\n** zero lies outside the interval. Both sides use the same resamples of test entities.");
+        say!();
+        say!("*: zero lies outside the interval. Both sides use the same resamples of test entities.");
         if let Some(file) = &self.csv {
             save_rows(file, &rows)?;
-            println!("rows: {}", file.display());
+            say!("rows: {}", file.display());
         }
         Ok(())
     }
@@ -101,8 +102,8 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 
 /// Show the geometry of probes: principal components, and angles between probes.
 ///
-/// Writes into geometry/ in the probe folder of each dataset: participation.csv (the number of principal components
-/// of the stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
+/// Writes into geometry/ in the probe folder of each dataset: participation.csv (the effective number of principal
+/// components of the stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
 /// probes of two layers, of two targets, and of two datasets). docs/neurons.md explains
 /// how to read them.
 ///
@@ -115,27 +116,28 @@ pub(super) struct GeometryFlags {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several. Default: all probed datasets.
+    /// Datasets; repeat for several [default: all probed datasets].
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
-    /// The last folder of the results' path: the prompt's name.
+    /// The prompt's name, which is the last folder in the path of the results.
     #[arg(long, default_value = "empty")]
     prompt: String,
 }
 
 impl GeometryFlags {
     fn run(&self, lab: &Lab) -> Result<()> {
-        let model = name_in_lab(lab, &self.model);
+        let model = name_in_lab(lab, &self.model)?;
         for one in geometry(lab, &model, &self.prompt, &self.datasets)? {
             print(&one);
-            println!("cosines and participation: {}", one.folder.display());
+            say!("cosines and participation: {}", one.folder.display());
         }
         Ok(())
     }
 }
 
 fn print(Geometry { dataset, participation, targets, .. }: &Geometry) {
-    println!("\n{dataset}");
+    say!();
+    say!("{dataset}");
     let cosine = |row: &ParticipationRow| {
         let of_layer = targets.iter().find(|cosine| cosine.hook_point_a == row.hook_point);
         of_layer.map_or(String::new(), |cosine| format!("{:+.2}", cosine.weights))

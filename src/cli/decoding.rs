@@ -1,13 +1,12 @@
 //! Decoding: the flags that choose tokens, and the display of generated texts.
 
-use super::terminal;
+use super::terminal::{self, print_text};
 use super::within::within;
 use clap::Args;
 use mappa::Result;
 use mappa::limits::{ANY, SAMPLES};
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -54,7 +53,7 @@ pub(super) struct How {
     /// Put the prompt in the user's turn of the model's chat template.
     #[arg(long)]
     pub chat: bool,
-    /// Show tokens as they are generated, one text after the other, instead of two finished texts side by side.
+    /// Print the first text while it is generated, then the others. `mappa steer` then prints steered texts only.
     #[arg(long)]
     pub stream: bool,
 }
@@ -85,7 +84,7 @@ impl How {
 }
 
 impl Tokens {
-    /// Sets the default number of tokens.
+    /// Sets the number of tokens if the flag does not.
     pub(super) fn usually(self, n: usize) -> Tokens {
         Tokens { tokens: Some(self.tokens.unwrap_or(n)), ..self }
     }
@@ -139,8 +138,8 @@ impl Tokens {
         failed?;
         if let (Some(first), Some(latest), true) = (first, latest, self.time) {
             let seconds = latest.duration_since(first).as_secs_f64();
-            eprintln!(
-                "{n_after} tokens after the first in {seconds:.4} s: {:.2} a second",
+            tell!(
+                "{n_after} tokens after the first in {seconds:.4} s: {:.2} per second",
                 f64::from(n_after) / seconds
             );
         }
@@ -154,15 +153,11 @@ impl Tokens {
     }
 }
 
-/// Shows a steered text while it is generated.
+/// Prints the first text while it is generated, then the other samples.
 pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
-    print!("{}", prompt.text);
-    let mut show = |piece: &str| {
-        print!("{piece}");
-        _ = std::io::stdout().flush();
-    };
-    let texts = how.texts(model, prompt, hook, &mut show)?;
-    println!();
-    texts.iter().skip(1).for_each(|text| println!("{}{text}", prompt.text));
+    print_text(&prompt.text);
+    let texts = how.texts(model, prompt, hook, &mut print_text)?;
+    print_text("\n");
+    texts.iter().skip(1).for_each(|text| print_text(&format!("{}{text}\n", prompt.text)));
     Ok(())
 }

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 /// Record every layer's residual stream at each entity's last token, or at other hook points and tokens.
 ///
 /// Writes one safetensors file per hook point, [n_entities, d_model] in dataset order, with spans.csv (each
-/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv and card.json, into
-/// activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
+/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv, blocks.csv (hashes of blocks of rows,
+/// compared whenever they are read) and card.json, into activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
 /// as PROMPT.mean_text.f16; new hook points are added to the existing ones.
 ///
 /// No finished work is lost: after Ctrl-C (exit code 130), a kill or a full disk, the same command
@@ -59,7 +59,7 @@ pub(super) struct Extract {
     points: PointFlags,
     #[command(flatten)]
     tokens: TokenFlags,
-    /// Extract one of n parts of the entities: i/n, where i runs from 1 to n; --merge joins the parts.
+    /// Extract one of n shards of the entities: i/n, where i runs from 1 to n; --merge joins the shards.
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
     /// Join the shards; loads no weights.
@@ -127,9 +127,9 @@ impl Extract {
             Done::Before => "found, extracted before",
         };
         let store = extraction.store(division)?;
-        println!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
-        println!("activations: {}", store.place().display());
-        println!("next: {}", self.next_step(lab, settings));
+        say!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
+        say!("activations: {}", store.place().display());
+        say!("next: {}", self.next_step(lab, settings));
         Ok(())
     }
 
@@ -144,10 +144,10 @@ impl Extract {
         let store = self.store(lab, texts, dataset)?;
         let filled = merge_shards(&store, observer)?;
         let how = if filled.n_points > 0 { "merged" } else { "found, merged before" };
-        println!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
-        println!("activations: {}", store.place().display());
-        println!("the shards are no longer needed: {}", store.place().join(".shards").display());
-        println!("next: {}", self.next_step(lab, &self.settings(texts.clone())));
+        say!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
+        say!("activations: {}", store.place().display());
+        say!("the shards are no longer needed: {}", store.place().join(".shards").display());
+        say!("next: {}", self.next_step(lab, &self.settings(texts.clone())));
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl Extract {
                 Verdict::Missing => "missing",
                 Verdict::Unlisted => "no checksum",
             };
-            bar.suspend(|| println!("{word:<12} {file}"));
+            bar.suspend(|| say!("{word:<12} {file}"));
             (n, n_bad) = (n + 1, n_bad + i32::from(verdict != Verdict::Whole));
         })?;
         bar.finish_and_clear();
@@ -175,7 +175,7 @@ impl Extract {
                 expected,
             ));
         }
-        println!("all {n} files are as they were written: {}", store.place().display());
+        say!("all {n} files match their checksums: {}", store.place().display());
         Ok(())
     }
 

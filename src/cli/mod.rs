@@ -7,8 +7,10 @@
 //! - `within`: whole numbers in a range
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
-//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
+//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all output, with bars and notes on standard error
 
+#[macro_use]
+mod terminal;
 mod chat;
 mod compare;
 mod datasets;
@@ -33,7 +35,6 @@ mod steer;
 mod stopping;
 mod sweep_table;
 mod table;
-mod terminal;
 mod token_flags;
 mod train;
 mod within;
@@ -89,7 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(asked) => asked,
         // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
-            _ = answer.print();
+            terminal::print_answer(&answer);
             return ExitCode::from(u8::from(answer.use_stderr()));
         }
     };

@@ -1,4 +1,4 @@
-//! `mappa neurons`: MLP neurons that correlate with a target, and the losses without them.
+//! `mappa neurons`: MLP neurons that correlate with a target, and the effect of holding them at their mean.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -13,6 +13,7 @@ use mappa::lab::{
 };
 use mappa::limits::{RANDOM, RESAMPLES};
 use mappa::results::{AblationRow, NeuronRow};
+use mappa::shown::shown;
 
 /// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
@@ -23,14 +24,14 @@ const LISTED: [(&str, usize, By); 3] = [
     ("output", 3, |row| row.output_cosine),
 ];
 
-/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the losses.
+/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the effect.
 ///
 /// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
 /// Spearman's rank correlation, its p-value, and the p-value adjusted for all neurons (Benjamini and Hochberg).
-/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds at
-/// their mean (mean ablation) the k neurons that correlate most, the k neurons whose weights align most, and k
-/// random neurons of the same blocks, and measures again the probe's R² on test entities and the model's loss on
-/// entity texts and on control sentences. Fits missing probes first.
+/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds sets
+/// of k neurons at their mean (mean ablation): the k that correlate most, the k whose input weights align most, the
+/// k whose output weights align most, and random sets of the same blocks. For each set, measures the probe's R² on
+/// test entities, and the model's loss on entity texts and on control sentences. Fits missing probes first.
 ///
 /// Examples:
 ///   mappa neurons --dataset world_place --top 20
@@ -79,10 +80,11 @@ impl Neurons {
             print_units(rows, target);
             print_ablations(ablations, target);
         }
-        println!("\nneurons, ablations: {}", folder.display());
-        let mut canvas = Canvas { folder: lab.figures(&model.name, &probes.results), observer };
+        say!();
+        say!("neurons, ablations: {}", folder.display());
+        let mut canvas = Canvas::new(lab.figures(&model.name, &probes.results), observer);
         for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
-            println!("figure: {}", file.display());
+            say!("figure: {}", file.display());
         }
         Ok(())
     }
@@ -91,8 +93,10 @@ impl Neurons {
 fn print_units(rows: &[NeuronRow], target: &str) {
     let mut of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
     let sure = of_target.iter().filter(|row| row.q < 0.01).count();
-    println!(
-        "\n{target}: {sure} of {} neurons correlate with it (false discovery rate at most 1 %)",
+    say!();
+    say!(
+        "{}: {sure} of {} neurons correlate with it (false discovery rate at most 1 %)",
+        shown(target),
         of_target.len()
     );
     let cells = |first_by: &str, row: &NeuronRow| {
@@ -112,9 +116,12 @@ fn print_units(rows: &[NeuronRow], target: &str) {
 fn print_ablations(rows: &[AblationRow], target: &str) {
     let of_target: Vec<&AblationRow> = rows.iter().filter(|row| row.target == target).collect();
     let Some(plain) = of_target.iter().find(|row| row.units == "none") else { return };
-    println!(
-        "\n{target} predicted at {}: R² {:.3} unchanged; with neurons held at their mean:",
-        plain.hook_point, plain.r2
+    say!();
+    say!(
+        "{} predicted at {}: R² {:.3} without ablation; with neurons held at their mean:",
+        shown(target),
+        plain.hook_point,
+        plain.r2
     );
     let cells = |row: &&&AblationRow| {
         let name = if row.units == "random" { format!("random {}", row.seed) } else { row.units.clone() };

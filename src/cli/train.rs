@@ -4,14 +4,14 @@ use super::observer::TerminalObserver;
 use super::terminal;
 use super::within::within;
 use clap::Args;
-use mappa::artefact::{self, Card};
+use mappa::artefact::{self, Card, FolderName};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, WIDTH};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
+use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,19 +20,19 @@ use std::time::Instant;
 ///
 /// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
 /// or a date), trains a tokenizer and a Llama-shaped model on it, and writes a Hugging Face folder,
-/// models/NAME. Checkpoints are saved next to it: after a stop, the same command resumes.
+/// models/NAME. Checkpoints are saved in the same folder: after a stop, the same command resumes.
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
 pub(super) struct Train {
     /// The name of the model's folder in models/.
-    #[arg(long, default_value = "my-atlas")]
-    name: String,
+    #[arg(long, default_value = "my-atlas", value_parser = |name: &str| FolderName::new("--name", name))]
+    name: FolderName,
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-    /// Datasets to write sentences about; repeat for several, or one for more sentences about it.
-    /// Default: the six bundled ones.
+    /// Datasets to write sentences about; repeat for several, or repeat a name for more sentences about it
+    /// [default: the six bundled datasets].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.
@@ -74,7 +74,7 @@ impl Train {
         if !(self.rate.is_finite() && self.rate >= 0.0) {
             return Err(Error::invalid("--rate", self.rate, "a number that is not negative, such as 0.002"));
         }
-        let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
+        let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets =
@@ -88,8 +88,8 @@ impl Train {
             ));
         }
         let card = self.card(&datasets)?;
-        if card.is_done(&folder.join("card.json"))? {
-            println!("{} is trained already; nothing to do", folder.display());
+        if has_made(&card, &folder.join("card.json"), &MODEL_FILES)? {
+            say!("{} is trained already; nothing to do", folder.display());
             return Ok(());
         }
         if self.from.is_none() {
@@ -116,20 +116,28 @@ impl Train {
             .note("steps", trainer.steps().0)
             .note("distinct_tokens_seen", n_tokens)
             .note("parameters", mappa::model::count(trainer.spec()))
+            .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
-        println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
+        say!("model: {}", folder.display());
+        say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 
     fn card(&self, datasets: &[Dataset]) -> Result<Card> {
         let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
-        let from = match &self.from {
-            Some(folder) => artefact::hash(&artefact::load_bytes(&folder.join("model.safetensors"))?),
-            None => "random weights".to_string(),
+        let hash = |folder: &Path, name: &str| artefact::hash_file(&folder.join(name));
+        let (from, card) = match &self.from {
+            Some(folder) => {
+                let [config, tokenizer] = SINCE;
+                let card = Card::new()
+                    .input(config, hash(folder, "config.json")?)
+                    .input(tokenizer, hash(folder, "tokenizer.json")?);
+                (hash(folder, "model.safetensors")?, card)
+            }
+            None => ("random weights".to_string(), Card::new()),
         };
         let Train { d_model, n_layers, n_heads, d_mlp, d_vocab, .. } = self;
-        Ok(Card::new()
+        Ok(card
             .input("from", from)
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
@@ -174,7 +182,7 @@ impl Train {
             .collect::<Result<Vec<TokenStanza>>>()?;
         bar.finish_and_clear();
         let n: usize = tokens.iter().flatten().map(Vec::len).sum();
-        eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
+        tell!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
         Ok((tokens, json))
     }
 
@@ -187,9 +195,9 @@ impl Train {
     ) -> Result<usize> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
-        if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
+        if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
-            eprintln!("resumed from step {}", trainer.steps().0);
+            tell!("resumed from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
@@ -204,7 +212,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                    tell!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
         }
@@ -212,6 +220,18 @@ impl Train {
         Ok(n_tokens)
     }
 }
+
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        tell!("note: {} is of an earlier version, which did not record {name}", path.display());
+    }
+    Ok(true)
+}
+
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
 
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;

@@ -3,6 +3,7 @@
 use super::entity::Dataset;
 use super::formats::{ENDINGS, Format};
 use super::load::{load, parse};
+use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -31,7 +32,8 @@ pub fn bundled(name: &str) -> Result<Dataset> {
     parse(Path::new(&format!("datasets/{name}.csv")), bytes)
 }
 
-/// The name in results of the dataset that [`find`] returns: the stem of a file's name, otherwise the given name.
+/// The name under which results show the dataset that [`find`] returns for `name`: the stem of a file's name, otherwise
+/// `name` itself.
 pub fn name_of(name: &str) -> String {
     let file = Path::new(name);
     match (Format::of(file), file.file_stem()) {
@@ -44,7 +46,8 @@ pub fn name_of(name: &str) -> String {
 /// bundled dataset.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.
+/// As [`load`]; [`Error::Invalid`] for a file with another ending, or if there is neither a file nor a bundled
+/// dataset of that name.
 pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
     let file = Path::new(name);
     if Format::of(file).is_some() {
@@ -55,8 +58,9 @@ pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
             format!("a name that ends in {ENDINGS}; save a workbook as \"CSV UTF-8\", rename a text file");
         return Err(Error::invalid("dataset", name, expected));
     }
-    let path = lab.join("datasets").join(format!("{name}.csv"));
-    if path.is_file() {
+    let inside = artefact::path_below("dataset", &format!("{name}.csv"));
+    if let Some(path) = inside.ok().map(|path| lab.join("datasets").join(path)).filter(|path| path.is_file())
+    {
         return load(&path);
     }
     bundled(name).map_err(|_| {

@@ -18,14 +18,15 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// Their commit.
     pub commit: String,
-    /// If the hub did not give the current commit of a branch or tag, the reason; the cached commit is used then.
+    /// The reason, if the hub did not return the current commit of a branch or tag, so that the cached one is used.
     pub unchecked: Option<String>,
 }
 
 /// Downloads a model's files, unless the cache has them.
 ///
 /// A full commit that is complete in the cache needs no request; a branch or tag needs one. If the hub refuses or
-/// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
+/// cannot be reached, a complete model in the cache is used, and [`Snapshot::unchecked`] gives the reason; but a repo
+/// or revision that the hub does not have is an error.
 ///
 /// # Errors
 /// All errors of requests and files, each with advice.
@@ -127,7 +128,7 @@ impl ModelDownload<'_> {
 fn into_error(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
     match failure {
         Failure::Final(error) => error,
-        Failure::Transient(found) => {
+        Failure::Transient(found) | Failure::Slow(found) => {
             Error::HubAnswer { url: repo.to_string(), found, expected: "an answer; try again later".into() }
         }
         Failure::Unreachable(url, source) => {

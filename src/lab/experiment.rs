@@ -6,6 +6,7 @@ use super::models::ModelSettings;
 use super::probing::ProbingSettings;
 use super::prompting::Prompting;
 use super::sweeps::SweepSettings;
+use super::toml_file;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::limits::{ANY, RANDOM, RESAMPLES};
@@ -16,7 +17,7 @@ use std::path::Path;
 /// The text of the bundled experiment.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 
-/// The keys of an experiment before those of the fit.
+/// The keys of an experiment, without those of probing and of sweeps.
 const OWN_KEYS: [&str; 18] = [
     "model",
     "model_name",
@@ -38,7 +39,7 @@ const OWN_KEYS: [&str; 18] = [
     "hook_points",
 ];
 
-/// Alternative names of keys, those of the flags.
+/// Alternative names of keys, as the flags spell them.
 const ALIASES: [&str; 2] = ["dataset", "method"];
 
 /// One experiment: a model, datasets, prompts, probes, and sweeps.
@@ -102,7 +103,7 @@ impl Experiment {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
 
-    /// The prompts of a dataset, found by the dataset's name in the experiment.
+    /// The prompts of a dataset: its own, otherwise the common prompt; `dataset` is its name in the experiment.
     pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
         let prompt = &self.extraction.prompting.prompt;
         self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![prompt.clone()])
@@ -118,17 +119,15 @@ impl Experiment {
     /// # Errors
     /// [`Error::BadFile`] naming the key.
     pub fn parse(path: &Path, text: &str) -> Result<Experiment> {
-        let fault = |e: toml::de::Error| {
-            Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
-        };
-        let table: toml::Table = toml::from_str(text).map_err(fault)?;
+        let expected = "an experiment such as probes/atlas.toml";
+        let table: toml::Table = toml_file::parse(path, text, expected)?;
         let keys = Experiment::keys();
         let is_known = |key: &&String| keys.contains(&key.as_str()) || ALIASES.contains(&key.as_str());
         if let Some(key) = table.keys().find(|key| !is_known(key)) {
             let expected = format!("one of {}", keys.join(", "));
             return Err(Error::bad_file(path, format!("unknown field `{key}`"), expected));
         }
-        let experiment: Experiment = toml::from_str(text).map_err(fault)?;
+        let experiment: Experiment = toml_file::parse(path, text, expected)?;
         let mut counts = vec![("resamples", RESAMPLES, experiment.probing.resamples as u64)];
         for sweep in &experiment.sweeps {
             counts.push(("random", RANDOM, sweep.random));
@@ -149,8 +148,10 @@ impl Experiment {
             }
         }
         for sweep in &experiment.sweeps {
-            let fault = |e: Error| Error::bad_file(path, e, "a different `called` for each sweep");
-            artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
+            let fault = |e: Error| {
+                Error::bad_file(path, e, "a `called` for this sweep that is valid as a folder name")
+            };
+            sweep.folder().map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
                 return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));

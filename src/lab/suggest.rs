@@ -5,7 +5,7 @@ use super::models::ModelSettings;
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, Location, Model, Precision};
 use std::path::Path;
 
-/// A command of this program, with the flags `model` and the flag of the lab.
+/// A command of this program; `model` has the model's flags, and the lab's flag is added.
 pub fn command(lab: &Lab, model: &str, verb: &str, rest: &str) -> String {
     format!("mappa {verb}{model}{}{}{rest}", of_lab(lab), if rest.is_empty() { "" } else { " " })
 }
@@ -67,6 +67,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artefact::FolderName;
 
     #[test]
     fn quoted_arguments_reach_the_program_unchanged() {
@@ -83,7 +84,7 @@ mod tests {
         let bundled = of_name(BUNDLED_MODEL);
         assert_eq!(command(&here, &bundled, "steer", "--prompt Rome"), "mappa steer --prompt Rome");
         let other = ModelSettings {
-            model_name: Some("m two".into()),
+            model_name: Some(FolderName::of_text("m two")),
             dtype: Some(Precision::F16),
             ..ModelSettings::named("dir/m.gguf")
         };

@@ -112,7 +112,7 @@ pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);
 pub const SMALLEST_DIVISOR: f64 = 1e-20;
 
 /// A number for a message; one with many zeros is written with its exponent.
-pub fn shown(number: f64) -> String {
+pub fn number_words(number: f64) -> String {
     match number.abs() {
         size if size == 0.0 || (1e-6..1e15).contains(&size) => number.to_string(),
         _ => format!("{number:e}"),
@@ -132,7 +132,7 @@ mod tests {
             let refusal = limit.check("--n", outside).unwrap_err().to_string();
             assert_eq!(refusal, format!("--n: found {outside}; expected a whole number from 2 to 9"));
         }
-        let numbers = [0.0, -1.5, 1e-320, 1e300, f64::NAN].map(shown);
+        let numbers = [0.0, -1.5, 1e-320, 1e300, f64::NAN].map(number_words);
         assert_eq!(numbers, ["0", "-1.5", "1e-320", "1e300", "NaN"]);
     }
 }

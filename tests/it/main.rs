@@ -19,9 +19,11 @@ mod gguf;
 mod gguf_bad_input;
 mod gguf_files;
 mod gguf_oddities;
+mod hostile;
 mod hub;
 mod hub_blobs;
 mod hub_commands;
+mod hub_limits;
 mod hub_server;
 mod hub_tokenizers;
 mod import;
@@ -30,9 +32,11 @@ mod laws;
 mod limits;
 mod loading;
 mod mutated;
+mod names;
 mod parts;
 mod probing;
 mod program;
+mod properties;
 mod quantised;
 mod reading;
 mod real_configs;
@@ -40,6 +44,7 @@ mod references;
 mod row_dedup;
 mod shards;
 mod source;
+mod stale;
 mod steering;
 mod stores;
 mod structure;
@@ -53,12 +58,20 @@ mod tidy_tests;
 mod tokenizers;
 mod training;
 
+use mappa::activations::ActivationStore;
+use mappa::artefact::FolderName;
 use mappa::model::{Sizes, Spec};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A path below the repository's root.
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The store of a model, dataset and prompt of these names.
+fn store(lab: &Path, names: [&str; 3]) -> ActivationStore {
+    let [model, dataset, prompt] = names.map(FolderName::of_text);
+    ActivationStore::new(lab, &model, &dataset, &prompt)
 }
 
 /// The smallest complete Llama: two blocks, two heads.

@@ -10,12 +10,17 @@ use std::process::Command;
 type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const ARROWS: &[Arrows] = &[
-    ("error", &[], &["candle_core", "linfa", "thiserror"]),
+    ("shown", &[], &[]),
+    ("error", &["shown"], &["candle_core", "linfa", "thiserror"]),
     ("limits", &["error"], &["sysinfo"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error", "limits"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("artefact", &["error", "limits", "shown"], &["serde", "serde_json", "sha2", "tempfile"]),
     ("progress", &[], &[]),
-    ("hub", &["error", "artefact", "progress"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
+    (
+        "hub",
+        &["error", "artefact", "progress", "shown"],
+        &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
+    ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
     ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
@@ -44,7 +49,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "activations",
-        &["error", "limits", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model"],
+        &["error", "limits", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model", "shown"],
         &[
             "candle_core",
             "csv",
@@ -60,6 +65,7 @@ const ARROWS: &[Arrows] = &[
             "sha2",
             "sysinfo",
             "tokio",
+            "twox_hash",
             "url",
         ],
     ),
@@ -124,7 +130,11 @@ const ARROWS: &[Arrows] = &[
         ],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
-    ("figures", &["error", "limits", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
+    (
+        "figures",
+        &["error", "limits", "results", "shown"],
+        &["ab_glyph", "epaint_default_fonts", "plotters", "png"],
+    ),
     (
         "training",
         &["error", "limits", "artefact", "progress", "datasets", "tokenizer", "model"],
@@ -160,6 +170,7 @@ const ARROWS: &[Arrows] = &[
             "figures",
             "hub",
             "training",
+            "shown",
         ],
         &["serde", "toml"],
     ),
@@ -183,6 +194,7 @@ const ARROWS: &[Arrows] = &[
             "figures",
             "hub",
             "training",
+            "shown",
         ],
         &["clap", "indicatif", "signal_hook"],
     ),
@@ -194,6 +206,9 @@ const MAX_FUNCTION: usize = 60;
 /// The files that may contain `unsafe`, each for a measured gain in speed.
 const UNSAFE: [&str; 3] =
     ["src/model/kernels/bf16/kernel.rs", "src/model/kernels/prefetch.rs", "src/model/weights/mmap.rs"];
+
+/// Forbidden ways to print: they would show foreign texts as they are.
+const PRINTS: [&str; 3] = ["print!(", "println!(", "stdout().write"];
 
 /// Forbidden ways to read a text: they bypass `artefact::load_text` and `artefact::text_of`, which remove the byte
 /// order mark and report other encodings.
@@ -228,6 +243,10 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let is_around = |word: &&&str| words(&source.shipped, word).next().is_some();
     if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
         faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
+    }
+    let is_output = path.starts_with("src/cli/") && path != "src/cli/terminal.rs";
+    if let Some(word) = PRINTS.iter().find(|word| is_output && source.shipped.contains(**word)) {
+        faults.push(format!("{path}: `{word}`; `say!` and `tell!` of cli/terminal.rs escape foreign texts"));
     }
     let Some(module) = source.module() else { return faults };
     let n_lines = source.code_lines();

@@ -2,15 +2,16 @@
 
 use super::super::decoding::{How, stream};
 use super::super::observer::TerminalObserver;
+use super::super::terminal::{print_lines, print_text};
 use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
 use mappa::model::{Model, NoHook};
 use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
-use std::io::{BufRead, Write as _};
+use std::io::BufRead;
 
 const HELP: &str = "  a text            is continued, steered
   /dose +30 east    moves the probe's prediction; 2 rms or 1.5x along --direction; clamp 3x of --feature
-  /toward lat=35,lon=139   sets it; year=1850 for years
+  /toward lat=35,lon=139   sets the prediction; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed
   /at all           prompt, generated, all, last, bos, span:\"a phrase\"; several with commas
   /off              no steering, until the next /dose or /toward
@@ -36,22 +37,21 @@ impl<'a> Conversation<'a> {
     /// Reads lines until the end of input, `/quit`, or a closed terminal.
     ///
     /// # Errors
-    /// Those of standard input; an error in a line is printed, and the session continues.
+    /// [`Error::Io`] if standard input cannot be read; the error of a line is printed, and the session continues.
     pub(super) fn run(mut self) -> Result<()> {
-        println!("{HELP}");
+        print_lines(HELP);
         let probes = self.probes.clone();
         let finder = ProbeFinder::new(self.lab, self.model, &probes);
         let mut lines = std::io::stdin().lock().lines();
         loop {
-            print!("> ");
-            _ = std::io::stdout().flush();
+            print_text("> ");
             let Some(line) = lines.next() else { return Ok(()) };
             let line = line.map_err(Error::io("read", "standard input"))?;
             if line.trim() == "/quit" {
                 return Ok(());
             }
             if let Err(error) = self.answer(&finder, line.trim()) {
-                println!("{error}");
+                say!("{error}");
             }
         }
     }
@@ -62,7 +62,7 @@ impl<'a> Conversation<'a> {
         let change = self.change.clone();
         match command {
             "" => {}
-            "/help" => println!("{HELP}"),
+            "/help" => print_lines(HELP),
             "/dose" => {
                 let wanted = Change { dose: vec![rest.parse::<Dose>()?], toward: vec![], ..change };
                 wanted.probes(finder, &mut self.observer)?;

@@ -7,6 +7,7 @@ use super::super::sweep_table::{print_points, print_recommendation};
 use super::super::within::within;
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::FolderName;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
 use mappa::limits::{ANY, RANDOM};
 use mappa::steering::{Basis, LayerSet, TokenChoice};
@@ -14,10 +15,10 @@ use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Steer at several layers by several doses, and measure the effect on predictions and text, and its cost.
+/// Steer at several layers by several doses; measure the effect on predictions and text, and the KL divergence.
 ///
 /// For comparison, random directions of the same length are swept as well. Layers joined by + are steered
-/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The last line
+/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The command
 /// recommends the layer and dose with the largest effect whose KL divergence is within the budget.
 ///
 /// Examples:
@@ -73,7 +74,8 @@ pub(super) struct Sweep {
     /// value itself: country=Japan, age=Roman.
     #[arg(long, value_name = "COLUMN=VALUE")]
     names: Option<String>,
-    /// Find the answer in the generated text: a column whose values have a centre, such as country; or age.
+    /// Find the answer in the generated text: the first named value of this column, such as country, or the first
+    /// named historical age.
     #[arg(long, value_name = "COLUMN|age")]
     read: Option<String>,
     /// Maximum KL divergence of the next token for the recommendation, in nats.
@@ -83,8 +85,8 @@ pub(super) struct Sweep {
     #[arg(long)]
     chat: bool,
     /// Name of the sweep's folder [default: the target].
-    #[arg(long = "called", value_name = "NAME")]
-    called: Option<String>,
+    #[arg(long = "called", value_name = "NAME", value_parser = |name: &str| FolderName::new("--called", name))]
+    called: Option<FolderName>,
 }
 
 impl Sweep {
@@ -98,14 +100,14 @@ impl Sweep {
         let SweepReport { rows, folder, .. } = sweep(lab, &model, &self.settings(), observer)?;
         print_points(&rows);
         print_recommendation(&rows, self.budget);
-        println!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
+        say!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
 
     fn settings(&self) -> SweepSettings {
         let probes = self.from.settings();
         SweepSettings {
-            called: self.called.clone(),
+            called: self.called.clone().map(String::from),
             kind: None,
             dataset: probes.dataset.unwrap_or_default(),
             probes: probes.probes,

@@ -44,9 +44,9 @@ pub(super) enum Stop {
     /// As written.
     #[default]
     AsWritten,
-    /// With one.
+    /// With a full stop.
     With,
-    /// Without one.
+    /// Without a full stop.
     Without,
 }
 
@@ -117,11 +117,11 @@ pub(super) fn check(names: Names, dataset: &Dataset) -> Result<()> {
 }
 
 fn writing(dataset: &Dataset) -> Option<Writing> {
-    WRITINGS.iter().find(|(name, _)| *name == dataset.name).map(|(_, writing)| *writing)
+    WRITINGS.iter().find(|(name, _)| dataset.name == *name).map(|(_, writing)| *writing)
 }
 
 impl Wording {
-    /// An entity's words.
+    /// The words for an entity in this wording.
     pub(super) fn of(&self, dataset: &Dataset, phrase: Phrase) -> Phrase {
         let mut phrase = phrase;
         let writing = writing(dataset).filter(|_| self.names == Names::Paper);

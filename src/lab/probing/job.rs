@@ -3,15 +3,20 @@
 use super::super::extraction::ExtractionJob;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined, stacked,
+    Bootstrap, Leakage, PROBES_FILE, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined,
+    stacked,
 };
+use crate::results::{PREDICTIONS_FILE, SCORES_FILE};
 use std::borrow::Cow;
 use std::path::PathBuf;
+
+/// The files of a folder of probes, which its card names by their hashes.
+pub(super) const PROBE_FILES: [&str; 3] = [PROBES_FILE, PREDICTIONS_FILE, SCORES_FILE];
 
 /// The probes of one model on one dataset with one prompt.
 #[derive(Clone, Copy)]
@@ -41,7 +46,7 @@ impl Divided<'_> {
 
 impl<'a> ProbingJob<'a> {
     /// The last folder of the results' path.
-    pub fn results(&self) -> String {
+    pub fn results(&self) -> FolderName {
         self.settings.folder(&self.extraction.folder())
     }
 
@@ -67,7 +72,7 @@ impl<'a> ProbingJob<'a> {
         Ok(card)
     }
 
-    /// The folders of hook points that are fitted separately.
+    /// The parts: one folder per separately fitted hook point.
     ///
     /// # Errors
     /// Those of [`ProbingJob::card`].
@@ -75,12 +80,13 @@ impl<'a> ProbingJob<'a> {
         Ok(PartialProbes::new(&self.folder(), self.card()?))
     }
 
-    /// Returns true if the scores are complete.
+    /// Returns true if probes, scores and predictions are complete and as they were written.
     ///
     /// # Errors
-    /// Those of [`Card::is_done`].
+    /// Those of [`Card::has_made`].
     pub fn is_done(&self) -> Result<bool> {
-        self.card()?.is_done(&self.folder().join("card.json"))
+        let has_made = self.card()?.has_made(&self.folder().join("card.json"), &PROBE_FILES);
+        has_made.map_err(|error| self.extraction.if_dataset_changed(error))
     }
 
     /// Divides the entities according to the settings; two datasets or prompts are joined, the training one first.
@@ -129,9 +135,9 @@ impl<'a> ProbingJob<'a> {
         let ExtractionJob { model, prompted, .. } = self.extraction;
         let kind = &prompted.dataset.kind;
         ProbeSetAbout {
-            dataset: prompted.dataset.name.clone(),
-            model: model.name.clone(),
-            prompt: prompted.prompt.name.clone(),
+            dataset: prompted.dataset.name.to_string(),
+            model: model.name.to_string(),
+            prompt: prompted.prompt.name.to_string(),
             targets: kind.names().iter().map(|t| t.to_string()).collect(),
             unit: match kind {
                 TargetKind::Quantity(quantity) => quantity.unit.clone(),

@@ -3,6 +3,7 @@
 use super::super::extraction::Done;
 use super::super::figures::{Drawn, baselines};
 use super::job::ProbingJob;
+use crate::artefact::FolderName;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -15,24 +16,24 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub struct ProbeReport {
     /// The dataset.
-    pub dataset: String,
+    pub dataset: FolderName,
     /// The kind of its target.
     pub kind: TargetKind,
     /// The model's name in folders.
-    pub model: String,
-    /// The last folder of the results' path: the prompt's name, followed by each setting that is not the default.
-    pub results: String,
+    pub model: FolderName,
+    /// The last folder of the results' path: the prompt's name, followed by settings that are not the default.
+    pub results: FolderName,
     /// The folder of probes, scores and predictions.
     pub folder: PathBuf,
     /// A sentence about folds and leaked test entities.
     pub audit: String,
     /// The origin of the scores: this run or an earlier one.
     pub done: Done,
-    /// The best layer, the one to report.
+    /// The best layer.
     pub best: BestLayer,
     /// All scores, including those of baselines.
     pub scores: Vec<ScoreRow>,
-    /// The predictions at the best layer, if they were computed now.
+    /// The predictions at the best layer, if this run computed them.
     pub predictions: Option<Vec<PredictionRow>>,
 }
 
@@ -74,7 +75,7 @@ impl fmt::Display for ProbeReport {
 }
 
 impl ProbeReport {
-    /// Builds the report of a run that computed its scores now.
+    /// Builds the report of a job from its scores.
     pub(super) fn new(
         job: &ProbingJob,
         done: Done,
@@ -98,11 +99,21 @@ impl ProbeReport {
 
     /// Loads the report of an earlier run.
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
-        let scores = load_rows(&job.folder().join(SCORES_FILE))?;
+        let file = job.folder().join(SCORES_FILE);
+        let scores = load_rows(&file)?;
+        // Cards of earlier versions have no hash of the scores, so at least each hook point must have its own.
+        let is_scored = |point: &HookPoint| test_r2(&scores, RIDGE, Some(*point)).is_some();
+        if let Some(point) = job.extraction.points().iter().find(|point| !is_scored(point)) {
+            let expected = format!(
+                "scores of every hook point; move {} away, and the same command makes them again",
+                job.folder().display()
+            );
+            return Err(Error::bad_file(file, format!("no test R² at {point}"), expected));
+        }
         ProbeReport::new(job, Done::Before, scores, None)
     }
 
-    /// The best layer, the one to report.
+    /// The best layer.
     pub fn best(&self) -> BestLayer {
         self.best
     }
@@ -123,7 +134,7 @@ impl ProbeReport {
             Some(predictions) => predictions.clone(),
             None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
-        let (dataset, scores) = (self.dataset.clone(), self.scores.clone());
+        let (dataset, scores) = (self.dataset.to_string(), self.scores.clone());
         Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })
     }
 }

@@ -2,11 +2,11 @@
 
 use super::super::written::written;
 use super::baseline_model::BaselineModel;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::limits::{RESAMPLES, shown};
+use crate::limits::{RESAMPLES, number_words};
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
@@ -81,12 +81,13 @@ impl ProbingSettings {
         "resamples",
     ];
 
-    /// The name of a results folder: the prompt's name, followed by each setting that is not the default.
-    pub fn folder(&self, prompt: &str) -> String {
-        let mut name = prompt.to_string();
+    /// The name of a results folder: the prompt's name, followed by each setting that is not the default, except `seed`,
+    /// `resamples` and `leak_within`.
+    pub fn folder(&self, prompt: &FolderName) -> FolderName {
+        let mut words = String::new();
         let mut add = |part: String| {
             let plain = |c: char| if c.is_alphanumeric() || "-+_.".contains(c) { c } else { '_' };
-            name += &format!(".{}", part.chars().map(plain).collect::<String>());
+            words += &format!(".{}", part.chars().map(plain).collect::<String>());
         };
         if self.split != SplitPlan::default() {
             add(format!("split_{}", self.split));
@@ -105,7 +106,7 @@ impl ProbingSettings {
         if self.paper_metrics {
             add("paper_metrics".into());
         }
-        name
+        prompt.with(&words)
     }
 
     /// Adds the settings that determine the scores to a card, except the choice of training data.
@@ -166,7 +167,7 @@ impl ProbingSettings {
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
-                Err(Error::invalid("--leak-within", shown(found), "a distance of 0 or more"))
+                Err(Error::invalid("--leak-within", number_words(found), "a distance of 0 or more"))
             }
             _ => self.grid().map(drop),
         }
@@ -183,7 +184,8 @@ impl ProbingSettings {
     /// Applies the settings to a scorer; `train` is the training dataset, if it is a separate one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the column of `--cluster` has fewer than two groups among the test entities.
+    /// [`Error::Invalid`] if a dataset lacks a column, or if the column of `--cluster` has fewer than two groups among the
+    /// test entities.
     pub fn apply<'a>(
         &self,
         scorer: Scorer<'a>,
@@ -230,7 +232,7 @@ impl ProbingSettings {
     }
 }
 
-/// The names of all baselines, as cards have them: probes with other baselines are not found again.
+/// The names of all baselines, for the card: saved probes with other baselines are not reused.
 fn baseline_names() -> String {
     let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
     let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));
@@ -245,7 +247,7 @@ mod tests {
     #[test]
     fn different_settings_have_different_folders() {
         let usual = ProbingSettings::default();
-        assert_eq!(usual.folder("empty"), "empty");
+        assert_eq!(usual.folder(&FolderName::of_text("empty")), "empty");
         let settings = ProbingSettings {
             split: "group:country".parse().unwrap(),
             train: Some("some/us_place.csv".into()),
@@ -255,9 +257,9 @@ mod tests {
             ..usual.clone()
         };
         let folder = "empty.split_group_country.from_us_place.with_ols+mlp.alphas_0.1_10.alone";
-        assert_eq!(settings.folder("empty"), folder);
+        assert_eq!(settings.folder(&FolderName::of_text("empty")), folder);
         let odd = ProbingSettings { train_prompt: Some("Where is {}?".into()), ..usual };
-        assert_eq!(odd.folder("empty"), "empty.from_prompt_Where_is____");
+        assert_eq!(odd.folder(&FolderName::of_text("empty")), "empty.from_prompt_Where_is____");
     }
 
     #[test]

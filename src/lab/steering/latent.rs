@@ -2,6 +2,7 @@
 
 use super::super::dictionaries::load_dictionary;
 use super::super::folders::Lab;
+use crate::artefact::FolderName;
 use crate::datasets::Prompt;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
@@ -46,7 +47,7 @@ pub struct LoadedLatent<'a> {
     pub lab: &'a Lab,
     /// The model that is steered.
     pub model: &'a Model,
-    /// The dataset whose greatest activation counts as 1x.
+    /// The dataset on which the latent's greatest activation counts as 1x.
     pub dataset: &'a str,
     /// The dictionary.
     pub dictionary: Arc<Dictionary>,
@@ -95,7 +96,8 @@ impl LoadedLatent<'_> {
     /// The operation for a dose; `rms` is the RMS norm of the stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active.
+    /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active; [`Error::BadFile`] if the
+    /// activations that define 1x are missing.
     pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
         let add = |activation| Op::add_latent(&self.dictionary, self.index, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.index, activation);
@@ -120,7 +122,11 @@ impl LoadedLatent<'_> {
     /// The latent's greatest activation on the dataset's entities.
     fn greatest(&self) -> Result<f64> {
         let point = self.dictionary.hook_point;
-        let store = self.lab.activations(&self.model.name, self.dataset, &Prompt::empty().name)?;
+        let store = self.lab.activations(
+            &self.model.name,
+            &FolderName::new("--dataset", self.dataset)?,
+            &Prompt::empty().name,
+        )?;
         let missing = |_| {
             let make = format!(
                 "activations at {point}, which define 1x; extract them with `mappa extract --model {} \

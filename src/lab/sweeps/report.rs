@@ -6,7 +6,6 @@ use super::super::saved_probes::{ProbeChoice, ProbeFinder};
 use super::groups::entities;
 use super::job::{LatentVector, SweepJob, SweepRows};
 use super::settings::SweepSettings;
-use crate::artefact::folder_name;
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -36,7 +35,7 @@ impl SweepReport {
     /// # Errors
     /// Those of the probes and of steering.
     pub fn of(lab: &Lab, job: SweepJob, observer: &mut dyn Observer) -> Result<SweepReport> {
-        let folder = lab.sweeps(&job.model.name).join(folder_name("--called", job.settings.name())?);
+        let folder = lab.sweeps(&job.model.name).join(job.settings.folder()?);
         let SweepRows { rows, n_new } = job.rows(&folder, observer)?;
         Ok(SweepReport { settings: job.settings.clone(), layers: job.layers, rows, n_new, folder })
     }
@@ -56,6 +55,7 @@ pub fn sweep(
     let choice = ProbeChoice { dataset, probes: settings.probes.clone() };
     let finder = ProbeFinder::new(lab, model, &choice);
     let probes = finder.newest(&RequiredTarget::of_target(&settings.target))?;
+    probes.note_changes(&finder, observer);
     let dataset = finder.dataset(&probes, observer)?;
     let mut settings = settings.clone();
     settings.prompts = prompts(&settings, &dataset)?;
@@ -70,7 +70,7 @@ pub fn sweep(
     };
     let job = SweepJob { model, dataset: &dataset, probes: &probes, settings: &settings, layers, latent };
     let report = SweepReport::of(lab, job, observer)?;
-    draw_sweep(&report.rows, &mut Canvas { folder: report.folder.clone(), observer })?;
+    draw_sweep(&report.rows, &mut Canvas::new(report.folder.clone(), observer))?;
     Ok(report)
 }
 

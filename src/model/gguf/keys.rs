@@ -16,7 +16,7 @@ impl Keys<'_> {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A whole number in a range; for a list with one per layer, the number that all layers share.
+    /// A whole number in a range; for a list with one number per layer, the number that all layers have.
     pub(super) fn count(&self, limit: Limit, name: &str) -> Result<usize> {
         self.metadata.required(&self.key(name), self.maybe_count(limit, name))
     }

@@ -6,7 +6,7 @@ use crate::results::{PredictionRow, TEST, TRAIN};
 use ndarray::ArrayView2;
 
 impl Scorer<'_> {
-    /// The truth and the prediction of a probe for each entity and target.
+    /// The truth and the prediction of a probe for each target of each entity in the split.
     ///
     /// # Shapes
     /// `predictions` is `[n_entities, n_targets]`, in dataset order.
@@ -23,7 +23,7 @@ impl Scorer<'_> {
             .flat_map(|((entity, split), predictions)| {
                 let values = names.iter().zip(entity.target.values()).zip(predictions.to_vec());
                 values.map(move |((target, truth), prediction)| PredictionRow {
-                    dataset: self.dataset.name.clone(),
+                    dataset: self.dataset.name.to_string(),
                     name: entity.name.clone(),
                     group: self.dataset.group(entity).to_string(),
                     split: split.to_string(),

@@ -99,8 +99,8 @@ impl Scorer<'_> {
         Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
     }
 
-    /// The rows of the given scores with their intervals. Scores on training entities have no interval: they do not
-    /// estimate anything for new entities.
+    /// The rows of the given scores with their intervals. For the split `train`, both ends are the score itself,
+    /// because fitted scores do not estimate anything for new entities.
     pub(super) fn rows_of(
         &self,
         heading: &Heading,
@@ -137,7 +137,7 @@ impl Scorer<'_> {
     fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
         let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
         ScoreRow {
-            dataset: self.dataset.name.clone(),
+            dataset: self.dataset.name.to_string(),
             model: heading.point.map(|_| self.model.clone()).unwrap_or_default(),
             prompt: self.prompt.clone(),
             hook_point,
