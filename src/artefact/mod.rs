@@ -15,7 +15,7 @@ mod text;
 pub use card::Card;
 pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
-pub(crate) use files::hex;
 pub use files::{hash, hash_file, load_bytes, save_bytes, save_if_other};
+pub(crate) use files::{hex, open_regular};
 pub use folder_name::{FolderName, path_below};
 pub use text::{load_text, text_of};
