@@ -181,8 +181,7 @@ mod tests {
                 prop_assert_eq!(journal.lines(), &expected);
                 // Not `Journal::open`, which may replace the file under this journal: a store has one writer.
                 let on_disk = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-                let on_disk: BTreeMap<usize, String> = on_disk.split_inclusive('
-').filter_map(parse).collect();
+                let on_disk: BTreeMap<usize, String> = on_disk.split_inclusive('\n').filter_map(parse).collect();
                 prop_assert_eq!(&on_disk, &expected);
             }
         }
