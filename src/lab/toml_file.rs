@@ -13,11 +13,13 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
     toml::from_str(text).map_err(|e| {
         // The error's own form has five lines, with a drawing of the place.
         let message = e.message().trim().replace('\n', ", ");
-        let is_whole = |span: &Range<usize>| span.start == 0 && span.end + 1 >= text.trim_end().len();
+        // The place of an error in a part of the settings is the begin of them all; a value never begins a line.
+        let is_vague = |span: &Range<usize>| span.start == 0 || text[..span.start].ends_with('\n');
         let found = match (e.span(), wrong_key::<T>(text, e.message())) {
-            (Some(span), _) if !is_whole(&span) => format!("{message} ({})", place(text, span.start)),
+            (Some(span), _) if !is_vague(&span) => format!("{message} ({})", place(text, span.start)),
             (_, Some(key)) => format!("{message} (`{key}`)"),
-            (_, None) => message,
+            (Some(span), None) => format!("{message} ({})", place(text, span.start)),
+            (None, None) => message,
         };
         Error::bad_file(path, found, expected)
     })
