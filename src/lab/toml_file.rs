@@ -14,7 +14,9 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
         // The error's own form has five lines, with a drawing of the place.
         let message = e.message().trim().replace('\n', ", ");
         // The place of an error in a part of the settings is the begin of them all; a value never begins a line.
-        let is_vague = |span: &Range<usize>| span.start == 0 || text[..span.start].ends_with('\n');
+        let is_vague = |span: &Range<usize>| {
+            text.get(..span.start).is_none_or(|before| before.is_empty() || before.ends_with('\n'))
+        };
         let found = match (e.span(), wrong_key::<T>(text, e.message())) {
             (Some(span), _) if !is_vague(&span) => format!("{message} ({})", place(text, span.start)),
             (_, Some(key)) => format!("{message} (`{key}`)"),
