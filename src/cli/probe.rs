@@ -83,7 +83,7 @@ impl ProbeCommand {
         }
         let report = if self.merge { merge_parts(&job, observer)? } else { fit_all(&job, observer)? };
         self.print(&report, request.probing.paper_metrics)?;
-        let mut canvas = Canvas { folder: lab.figures(&report.model, &report.results), observer };
+        let mut canvas = Canvas::new(lab.figures(&report.model, &report.results), observer);
         let files = draw_probes(&report.model, &[report.drawn()?], &mut canvas)?;
         say!();
         say!("probes, scores, predictions: {}", report.folder.display());

@@ -78,6 +78,9 @@ fn print_report(report: &Report, started: Instant) {
         0 => say!("All stages were done before; these are the saved results ({seconds:.1} s)."),
         _ => say!("Done in {seconds:.0} s."),
     }
+    if report.n_new == 0 && report.n_drawn > 0 {
+        say!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
+    }
     let labels = report.labels();
     table::print_scores(&labels);
     table::print_others(&labels);

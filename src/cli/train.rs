@@ -2,14 +2,16 @@
 
 use super::observer::TerminalObserver;
 use super::terminal;
+use super::within::within;
 use clap::Args;
 use mappa::artefact::{self, Card, FolderName};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
+use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, WIDTH};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
+use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,25 +36,25 @@ pub(super) struct Train {
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, default_value_t = 160, value_parser = within(SENTENCES))]
     sentences: usize,
     /// Width of the residual stream.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(WIDTH))]
     d_model: usize,
     /// Number of blocks.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = within(LAYERS))]
     n_layers: usize,
     /// Number of attention heads.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = within(HEADS))]
     n_heads: usize,
     /// Number of MLP neurons in each block.
-    #[arg(long, default_value_t = 384)]
+    #[arg(long, default_value_t = 384, value_parser = within(WIDTH))]
     d_mlp: usize,
     /// Number of tokens in the vocabulary.
-    #[arg(long, default_value_t = 2048)]
+    #[arg(long, default_value_t = 2048, value_parser = within(TRAINED_VOCABULARY))]
     d_vocab: usize,
     /// Distinct token positions in one batch.
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = within(BATCH))]
     batch: usize,
     /// The highest learning rate.
     #[arg(long, default_value_t = 2e-3)]
@@ -61,7 +63,7 @@ pub(super) struct Train {
     #[arg(long, default_value_t = 5)]
     seed: u64,
     /// Steps between checkpoints.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = within(STEPS))]
     checkpoint_every: usize,
 }
 
@@ -69,6 +71,9 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        if !(self.rate.is_finite() && self.rate >= 0.0) {
+            return Err(Error::invalid("--rate", self.rate, "a number that is not negative, such as 0.002"));
+        }
         let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
@@ -83,9 +88,12 @@ impl Train {
             ));
         }
         let card = self.card(&datasets)?;
-        if card.is_done(&folder.join("card.json"))? {
+        if has_made(&card, &folder.join("card.json"), &MODEL_FILES)? {
             say!("{} is trained already; nothing to do", folder.display());
             return Ok(());
+        }
+        if self.from.is_none() {
+            ModelTrainer::check_memory(&self.spec()?)?; // before the corpus is written
         }
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
         let settings = TrainingSettings {
@@ -108,6 +116,7 @@ impl Train {
             .note("steps", trainer.steps().0)
             .note("distinct_tokens_seen", n_tokens)
             .note("parameters", mappa::model::count(trainer.spec()))
+            .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
         say!("model: {}", folder.display());
         say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
@@ -116,12 +125,19 @@ impl Train {
 
     fn card(&self, datasets: &[Dataset]) -> Result<Card> {
         let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
-        let from = match &self.from {
-            Some(folder) => artefact::hash(&artefact::load_bytes(&folder.join("model.safetensors"))?),
-            None => "random weights".to_string(),
+        let hash = |folder: &Path, name: &str| artefact::hash_file(&folder.join(name));
+        let (from, card) = match &self.from {
+            Some(folder) => {
+                let [config, tokenizer] = SINCE;
+                let card = Card::new()
+                    .input(config, hash(folder, "config.json")?)
+                    .input(tokenizer, hash(folder, "tokenizer.json")?);
+                (hash(folder, "model.safetensors")?, card)
+            }
+            None => ("random weights".to_string(), Card::new()),
         };
         let Train { d_model, n_layers, n_heads, d_mlp, d_vocab, .. } = self;
-        Ok(Card::new()
+        Ok(card
             .input("from", from)
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
@@ -148,7 +164,7 @@ impl Train {
     /// Writes corpus.txt and trains the tokenizer; returns the tokenised stanzas.
     fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
-        let stanzas = corpus.stanzas(self.sentences);
+        let stanzas = corpus.stanzas(self.sentences)?;
         let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
         artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
         let json = match &self.from {
@@ -179,7 +195,7 @@ impl Train {
     ) -> Result<usize> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
-        if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
+        if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
             tell!("resumed from step {}", trainer.steps().0);
         }
@@ -204,6 +220,18 @@ impl Train {
         Ok(n_tokens)
     }
 }
+
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        tell!("note: {} is of an earlier version, which did not record {name}", path.display());
+    }
+    Ok(true)
+}
+
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
 
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;

@@ -184,7 +184,7 @@ impl<'a> ExtractionJob<'a> {
     ) -> Result<Done> {
         let store = self.store(division)?;
         let card = division.describe(self.card()?);
-        if store.is_done(&card, points)? {
+        if store.is_done(&card, points).map_err(|error| self.if_dataset_changed(error))? {
             store.clean_up()?;
             return Ok(Done::Before);
         }
@@ -195,9 +195,27 @@ impl<'a> ExtractionJob<'a> {
         }
         let prepared = self.prepared(&self.model.transformer, division)?;
         self.report_work(&prepared, observer)?;
-        let filled = store.extract(&prepared, points, &card, observer)?;
+        let filled = store.extract(&prepared, points, &card, observer);
+        let filled = filled.map_err(|error| self.if_dataset_changed(error))?;
         self.report_result(&prepared, filled, observer);
         Ok(Done::Now)
+    }
+
+    /// The same error; if the dataset has changed, with the folders of its earlier results as the way out.
+    pub(super) fn if_dataset_changed(&self, error: Error) -> Error {
+        let is_dataset = |field: &str| field == "dataset_sha256";
+        if !matches!(&error, Error::CardMismatch { field, .. } if is_dataset(field)) {
+            return error;
+        }
+        let place = self.activations().map(|store| store.place()).unwrap_or_default();
+        let activations = place.parent().unwrap_or(&place); // of all prompts
+        let probes = self.lab.probes_of(&self.model.name).join(&self.dataset().name);
+        error.with_way_out(format!(
+            "the dataset has changed: move what was made of the earlier one away ({} and {}), and the same command \
+             makes it again; or give the new file another name, or name another lab with --lab",
+            activations.display(),
+            probes.display()
+        ))
     }
 
     /// Computes hook points of another model with the same shape, in memory.

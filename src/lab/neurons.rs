@@ -4,8 +4,10 @@ use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
 use super::prompted::Prompted;
 use crate::activations::{Division, Span, place_texts};
+use crate::artefact::{Card, hash_file};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::RANDOM;
 use crate::model::Model;
 use crate::probes::{
     PROBES_FILE, ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2,
@@ -20,6 +22,9 @@ use std::path::PathBuf;
 const CONTROL: &str = include_str!("control_sentences.txt");
 /// The number of entity texts for the loss.
 const LOSS_TEXTS: usize = 200;
+
+/// The files of an analysis.
+const NEURON_FILES: [&str; 2] = [UNITS_FILE, ABLATIONS_FILE];
 
 /// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
@@ -57,6 +62,7 @@ pub fn neurons(
     settings: &NeuronSettings,
     observer: &mut dyn Observer,
 ) -> Result<NeuronReport> {
+    RANDOM.check("--seeds", settings.seeds)?;
     let width = extraction.model.spec().d_mlp;
     if settings.top > width / 2 {
         let expected = format!("at most {}, half of a block's {width} neurons", width / 2);
@@ -69,16 +75,23 @@ pub fn neurons(
         .card()?
         .input("k", settings.top)
         .input("seeds", settings.seeds)
-        .input("seed", settings.probing.seed);
+        .input("seed", settings.probing.seed)
+        .input("probes_sha256", hash_file(&probes.folder.join(PROBES_FILE))?);
     let (neurons_csv, ablations_csv) = (folder.join(UNITS_FILE), folder.join(ABLATIONS_FILE));
-    if card.is_done(&folder.join("card.json"))? {
+    let path = folder.join("card.json");
+    let is_earlier = match Card::load(&path)? {
+        Some(found) => !card.unrecorded_in(&found, &path, &["probes_sha256"])?.is_empty(),
+        None => false,
+    };
+    // A card without the hash of the probes was written by an earlier version: its rows are computed again.
+    if !is_earlier && card.has_made(&path, &NEURON_FILES)? {
         let (neurons, ablations) = (load_rows(&neurons_csv)?, load_rows(&ablations_csv)?);
         return Ok(NeuronReport { neurons, ablations, folder, probes });
     }
     let (neurons, ablations) = analyse(&extraction, &probes, settings, observer)?;
     save_rows(&neurons_csv, &neurons)?;
     save_rows(&ablations_csv, &ablations)?;
-    card.save(&folder.join("card.json"))?;
+    card.with_files(&folder, &NEURON_FILES)?.save(&path)?;
     Ok(NeuronReport { neurons, ablations, folder, probes })
 }
 

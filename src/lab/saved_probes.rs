@@ -4,7 +4,7 @@ use super::datasets::find;
 use super::folders::Lab;
 use super::suggest;
 use crate::artefact::Card;
-use crate::datasets::{BUNDLED, Dataset, Prompt, name_of};
+use crate::datasets::{BUNDLED, Dataset, Prompt, find as find_dataset, name_of};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::probes::{PROBES_FILE, ProbeSet};
@@ -42,8 +42,8 @@ pub struct SavedProbes {
     pub folder: PathBuf,
     /// The probes.
     pub set: ProbeSet,
-    /// The date in the probes' card.
-    date: String,
+    /// The card, empty if there is none.
+    card: Card,
 }
 
 /// Finds probes of a model in a lab; each file is loaded once.
@@ -120,7 +120,9 @@ impl<'a> ProbeFinder<'a> {
                 (place(&name), name)
             };
             // Among probes of the same second, those with default settings come first.
-            let made = |saved: &SavedProbes| (saved.date.clone(), saved.folder.ends_with(&usual));
+            let made = |saved: &SavedProbes| {
+                (saved.card.record.get("date").cloned(), saved.folder.ends_with(&usual))
+            };
             dataset(a).cmp(&dataset(b)).then(made(b).cmp(&made(a)))
         });
         Ok(all)
@@ -198,15 +200,35 @@ impl SavedProbes {
     /// # Errors
     /// [`Error::BadFile`] naming the file.
     pub fn load(folder: PathBuf) -> Result<SavedProbes> {
-        let set = ProbeSet::load(&folder.join(PROBES_FILE))?;
-        let card = Card::load(&folder.join("card.json"))?;
-        let date = card.and_then(|card| card.record.get("date").cloned()).unwrap_or_default();
-        Ok(SavedProbes { folder, set, date })
+        let file = folder.join(PROBES_FILE);
+        // Probes that were copied from elsewhere have no card.
+        let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
+        card.check_file(&file)?;
+        Ok(SavedProbes { set: ProbeSet::load(&file)?, folder, card })
     }
 
     /// The file of the probes.
     pub fn file(&self) -> PathBuf {
         self.folder.join(PROBES_FILE)
+    }
+
+    /// Notes that the probes were fitted to another version of the dataset or of the model than the present one.
+    pub fn note_changes(&self, finder: &ProbeFinder, observer: &mut dyn Observer) {
+        let name = &self.set.about.dataset;
+        let dataset = find_dataset(finder.lab.root(), finder.choice.dataset.as_ref().unwrap_or(name));
+        let dataset = dataset.ok().filter(|dataset| dataset.name == *name).map(|dataset| dataset.sha256);
+        let weights = Some(finder.model.weights_sha256.clone());
+        let present = [("dataset_sha256", "dataset", dataset), ("weights_sha256", "model", weights)];
+        for (field, what, now) in present {
+            let (Some(then), Some(now)) = (self.card.inputs.get(field), now) else { continue };
+            if *then != now {
+                let file = self.file();
+                observer.note(&format!(
+                    "{} was fitted to an earlier {what}, which has changed; `mappa probe` tells how to fit it again",
+                    file.display()
+                ));
+            }
+        }
     }
 
     /// Checks that the probes belong to this model, and that each has the width of its hook point.

@@ -19,7 +19,7 @@ mod scores;
 mod sweeps;
 
 pub use comparisons::ComparisonRow;
-pub use csv_rows::{load_rows, parse_rows, save_rows};
+pub use csv_rows::{load_rows, load_unchanged_rows, parse_rows, save_rows};
 pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};
 pub use file_names::*;
 pub use geometry::{CosineRow, ParticipationRow};

@@ -12,8 +12,9 @@ type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 const ARROWS: &[Arrows] = &[
     ("shown", &[], &[]),
     ("error", &["shown"], &["candle_core", "linfa", "thiserror"]),
+    ("limits", &["error"], &["sysinfo"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error", "shown"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("artefact", &["error", "limits", "shown"], &["serde", "serde_json", "sha2", "tempfile"]),
     ("progress", &[], &[]),
     (
         "hub",
@@ -21,15 +22,15 @@ const ARROWS: &[Arrows] = &[
         &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
     ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
-        &["error", "artefact"],
+        &["error", "limits", "artefact"],
         &["minijinja", "minijinja_contrib", "rand", "rand_chacha", "serde", "serde_json", "tokenizers"],
     ),
     (
         "model",
-        &["error", "hook_point", "artefact", "tokenizer"],
+        &["error", "limits", "hook_point", "artefact", "tokenizer"],
         &[
             "candle_core",
             "candle_transformers",
@@ -44,12 +45,11 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
-            "sysinfo",
         ],
     ),
     (
         "activations",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model", "shown"],
+        &["error", "limits", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model", "shown"],
         &[
             "candle_core",
             "csv",
@@ -65,12 +65,13 @@ const ARROWS: &[Arrows] = &[
             "sha2",
             "sysinfo",
             "tokio",
+            "twox_hash",
             "url",
         ],
     ),
     (
         "probes",
-        &["error", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
+        &["error", "limits", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
         &[
             "faer",
             "linfa",
@@ -88,7 +89,17 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "features",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "activations", "model"],
+        &[
+            "error",
+            "limits",
+            "hook_point",
+            "artefact",
+            "progress",
+            "datasets",
+            "tokenizer",
+            "activations",
+            "model",
+        ],
         &[
             "candle_core",
             "faer",
@@ -106,6 +117,7 @@ const ARROWS: &[Arrows] = &[
         "steering",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -118,10 +130,14 @@ const ARROWS: &[Arrows] = &[
         ],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
     ),
-    ("figures", &["error", "results", "shown"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
+    (
+        "figures",
+        &["error", "limits", "results", "shown"],
+        &["ab_glyph", "epaint_default_fonts", "plotters", "png"],
+    ),
     (
         "training",
-        &["error", "artefact", "progress", "datasets", "tokenizer", "model"],
+        &["error", "limits", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "half",
@@ -139,6 +155,7 @@ const ARROWS: &[Arrows] = &[
         "lab",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -162,6 +179,7 @@ const ARROWS: &[Arrows] = &[
         &[
             "lab",
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",

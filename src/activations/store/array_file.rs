@@ -3,15 +3,19 @@
 use super::files::{Files, write_error};
 use crate::activations::extract::StoredDtype;
 use crate::error::{Error, Result};
+use crate::limits::product;
 use safetensors::tensor::Metadata;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Name of the one tensor in each file.
 const TENSOR: &str = "activations";
+
+/// The largest file, in bytes, that is read at once to compare its rows with the journal.
+const AT_ONCE: u64 = 1 << 25;
 
 /// The shape and number format of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,11 +58,11 @@ struct Layout {
 impl Shape {
     /// The number of bytes per row.
     pub(super) fn row_bytes(self) -> usize {
-        self.width * self.dtype.size()
+        self.width.saturating_mul(self.dtype.size())
     }
 
     fn n_bytes(self) -> u64 {
-        self.n_rows as u64 * self.row_bytes() as u64
+        product([self.n_rows, self.row_bytes()])
     }
 
     /// The bytes of the file before the values: a length and a JSON header, padded to eight bytes.
@@ -78,7 +82,7 @@ impl Shape {
 
     /// The length of the whole file.
     pub(super) fn file_bytes(self) -> u64 {
-        self.header().len() as u64 + self.n_bytes()
+        self.n_bytes().saturating_add(self.header().len() as u64)
     }
 }
 
@@ -133,18 +137,34 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Reads the bytes of rows that were written before, in the stored number format.
-    pub(super) fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
-        self.read(self.layout.bytes_of(rows))
+    /// A function that reads rows back, encoded, in any order; a small file is read at once, because a request for
+    /// each row of a small model takes longer than the model.
+    pub(super) fn reader(
+        &mut self,
+    ) -> Result<impl FnMut(&Range<usize>, &mut dyn FnMut(&[u8])) -> Result<()> + use<'_>> {
+        let shape = self.layout.shape;
+        let all = match shape.n_bytes() <= AT_ONCE {
+            true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
+            false => None,
+        };
+        let mut row = Vec::new();
+        Ok(move |rows: &Range<usize>, keep: &mut dyn FnMut(&[u8])| {
+            match &all {
+                Some(all) => keep(&all[rows.start * shape.row_bytes()..rows.end * shape.row_bytes()]),
+                None => {
+                    let place = self.layout.bytes_of(rows);
+                    row.resize((place.end - place.start) as usize, 0);
+                    read_at(&mut self.file, &mut row, place.start).map_err(Error::io("read", &self.path))?;
+                    keep(&row);
+                }
+            }
+            Ok(())
+        })
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        let mut read = || {
-            self.file.seek(SeekFrom::Start(range.start))?;
-            self.file.read_exact(&mut bytes)
-        };
-        read().map_err(Error::io("read", &self.path))?;
+        read_at(&mut self.file, &mut bytes, range.start).map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 
@@ -152,6 +172,18 @@ impl ArrayWriter {
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(write_error("sync", &self.path, self.layout.shape.file_bytes()))
     }
+}
+
+/// Reads bytes at a place of a file, with one request where the system has such a one.
+#[cfg(unix)]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(start))?;
+    std::io::Read::read_exact(file, bytes)
 }
 
 impl<'a> ArrayReader<'a> {
@@ -177,11 +209,16 @@ impl<'a> ArrayReader<'a> {
             return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
         };
         let layout = Layout { shape: Shape { n_rows, width, dtype }, start: 8 + header };
-        let whole = layout.start + layout.shape.n_bytes();
+        let whole = layout.shape.n_bytes().saturating_add(layout.start);
         if length != Some(whole) {
             return Err(wrong(format!("{} bytes, where its header expects {whole}", length.unwrap_or(0))));
         }
         Ok(ArrayReader { files, name: name.to_string(), layout })
+    }
+
+    /// The place of the file, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.files.path(&self.name)
     }
 
     /// The array's shape and number format.

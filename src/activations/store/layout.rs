@@ -8,6 +8,8 @@ pub(super) const CARD: &str = "card.json";
 pub(super) const SPANS: &str = "spans.csv";
 /// The file with the checksums of the arrays and the spans.
 pub(super) const CHECKSUMS: &str = "checksums.csv";
+/// The file with the hashes of the arrays' blocks of rows.
+pub(super) const BLOCKS: &str = "blocks.csv";
 /// The folder of the shards to merge.
 pub(super) const SHARDS: &str = ".shards";
 /// The folder of unfinished files.

@@ -2,7 +2,7 @@
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
-use super::layout::CARD;
+use super::layout::{CARD, SPANS};
 use super::lock::Lock;
 use super::spans_file;
 use super::staging::Staging;
@@ -47,18 +47,23 @@ impl ActivationStore {
         let shape = |point| Shape { n_rows, width: width(prepared.spec(), point), dtype };
         let lock = Lock::take(&self.folder)?;
         let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
+            self.restore_spans(&spans_file::bytes_of(&prepared.span_rows()?)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         // Reading an earlier run's rows again may take a while, so the progress is shown first.
         let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
         prepared.report(&kept, 0, observer);
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
-        let n_damaged = staging.verify(&|batch| prepared.batch(batch).iter().map(rows).collect())?;
+        let all = prepared.batches();
+        let of_batch =
+            |batch: usize| all.contains(&batch).then(|| prepared.batch(batch).iter().map(rows).collect());
+        let n_damaged = staging.verify(&of_batch)?;
         let batches: Vec<usize> = prepared.batches().filter(|batch| !staging.has(*batch)).collect();
         let n_kept = prepared.batches().len() - batches.len();
         let points = staging.points();
         let mut sink = Disk { prepared, first_rows: &first_rows, staging, bytes: Vec::new() };
         run(prepared, &Jobs { points: &points, batches: &batches }, &mut sink, observer)?;
+        sink.staging.confirm(&of_batch)?;
         let card = (self.with_history(card)?)
             .note("n_entities", prepared.n_entities())
             .note("n_tokens", prepared.n_tokens())
@@ -81,6 +86,14 @@ impl ActivationStore {
             Ok(_lock) => Staging::clean_up(&self.files),
             Err(Error::InUse { .. }) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the spans of a finished store again, if they were removed. The caller holds the lock.
+    pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
+        match self.files.size(SPANS)? {
+            Some(_) => Ok(()),
+            None => self.files.save(SPANS, spans),
         }
     }
 
@@ -168,6 +181,11 @@ mod tests {
         (part..N_ROWS).step_by(3).map(|row| row..row + 1).collect()
     }
 
+    /// The rows of a part, if it exists.
+    fn rows_of(part: usize) -> Option<Vec<std::ops::Range<usize>>> {
+        (part < 3).then(|| rows(part))
+    }
+
     fn open<'a>(store: &'a ActivationStore, points: &[HookPoint]) -> Option<Staging<'a>> {
         store.begin(points, &card(), "thirds", &shape).unwrap()
     }
@@ -215,9 +233,9 @@ mod tests {
     fn a_run_killed_at_any_step_of_its_end_is_completed_by_the_next() {
         let lab = tempfile::tempdir().unwrap();
         let (reference, is_staged) = content(&finished(lab.path()));
-        assert!(!is_staged && reference.len() == POINTS.len() + 3, "{:?}", reference.keys());
+        assert!(!is_staged && reference.len() == POINTS.len() + 4, "{:?}", reference.keys());
         let names: Vec<String> = POINTS.iter().map(|point| format!("{point}.safetensors")).collect();
-        let after = ["spans.csv", "checksums.csv", "card.json"].map(String::from);
+        let after = ["spans.csv", "blocks.csv", "checksums.csv", "card.json"].map(String::from);
         let steps: Vec<String> = names.iter().cloned().chain(after).chain(["remove".to_string()]).collect();
         for n_steps in 0..=steps.len() {
             let lab = tempfile::tempdir().unwrap();
@@ -232,7 +250,7 @@ mod tests {
                 }
             }
             if let Some(mut staging) = open(&store, &POINTS) {
-                assert_eq!(staging.verify(&rows).unwrap(), 0);
+                assert_eq!(staging.verify(&rows_of).unwrap(), 0);
                 assert_eq!(write(&mut staging), 0, "done again after {n_steps} steps");
                 staging.finish(SPANS, &card()).unwrap();
             }
@@ -247,10 +265,11 @@ mod tests {
         let lab = tempfile::tempdir().unwrap();
         let (reference, _) = content(&finished(lab.path()));
         type Spoil = fn(&Files, &Path);
-        let spoils: [(Spoil, usize, usize); 4] = [
+        let spoils: [(Spoil, usize, usize); 5] = [
             (|_, _| (), 0, 0),
             (|_, file| change(file), 1, 1),
             (|files, _| cut(&files.staging().join("journal.csv")), 0, 1),
+            (|files, _| extend(&files.staging().join("journal.csv")), 2, 0),
             // Without one of its files, an unfinished store cannot be resumed.
             (|_, file| std::fs::remove_file(file).unwrap(), 0, 3),
         ];
@@ -260,7 +279,7 @@ mod tests {
             write(&mut open(&store, &POINTS).unwrap());
             spoil(&store.files, &store.files.staging().join(format!("{}.safetensors", POINTS[1])));
             let mut staging = open(&store, &POINTS).unwrap();
-            assert_eq!(staging.verify(&rows).unwrap(), n_damaged);
+            assert_eq!(staging.verify(&rows_of).unwrap(), n_damaged);
             assert_eq!(write(&mut staging), n_again);
             staging.finish(SPANS, &card()).unwrap();
             assert!(content(&store).0 == reference);
@@ -272,6 +291,15 @@ mod tests {
         let mut bytes = std::fs::read(path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Adds parts that do not exist to a journal.
+    fn extend(path: &Path) {
+        let mut text = std::fs::read_to_string(path).unwrap();
+        for part in [3, usize::MAX] {
+            text += &format!("{part},{}\n", "a".repeat(64));
+        }
+        std::fs::write(path, text).unwrap();
     }
 
     /// Removes the last byte of a file.

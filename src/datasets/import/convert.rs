@@ -159,8 +159,15 @@ impl Imported {
         let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
-            if is_done && lies_there == self.dataset.sha256 {
+            let is_same = lies_there == self.dataset.sha256;
+            if is_done && is_same {
                 return Ok((file, false));
+            }
+            // An import that was killed before it wrote its card, unless a file of the user's has the same bytes:
+            // both need only the card.
+            if is_same {
+                self.card.save(&card)?;
+                return Ok((file, true));
             }
             let found = if is_done {
                 "a dataset that was changed after its import"

@@ -5,6 +5,7 @@ use super::{Tensors, place};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::LATENTS;
 use candle_core::{Device, Tensor};
 use ndarray::Axis;
 use safetensors::tensor::{Dtype, TensorView};
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
+/// The files of a folder.
+pub const FILES: [&str; 2] = [CONFIG, WEIGHTS];
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 
@@ -166,8 +169,8 @@ impl Config {
     }
 
     fn maybe_count(&self, field: &str) -> Result<Option<usize>> {
-        let count = |value: &Value| Some(value.as_u64().filter(|n| *n > 0)? as usize);
-        let wrong = || self.refuse(field, "a whole number above 0");
+        let count = |value: &Value| LATENTS.size(value.as_u64()?);
+        let wrong = || self.refuse(field, &LATENTS.to_string());
         self.get(field).map(|value| count(value).ok_or_else(wrong)).transpose()
     }
 

@@ -100,12 +100,10 @@ impl Listing<'_> {
     pub fn save(&self, top: usize) -> Result<()> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
-        self.card.save(&folder.join("card.json"))?;
         save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
-        save_rows(
-            &folder.join(FolderName::of_text(&self.column).after("by_").with(".csv")),
-            &group_rows(self),
-        )
+        let by_column = FolderName::of_text(&self.column).after("by_").with(".csv");
+        save_rows(&folder.join(by_column), &group_rows(self))?;
+        self.card.save(&folder.join("card.json"))
     }
 
     fn latent_rows(&self, top: usize) -> Vec<LatentRow> {

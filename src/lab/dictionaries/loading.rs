@@ -1,7 +1,8 @@
 //! Loads a dictionary and checks it against the model.
 
+use crate::artefact::Card;
 use crate::error::{Error, Result};
-use crate::features::Dictionary;
+use crate::features::{DICTIONARY_FILES, Dictionary};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
@@ -17,6 +18,10 @@ pub fn load_dictionary(
     model: &Model,
     observer: &mut dyn Observer,
 ) -> Result<Dictionary> {
+    // A folder of another program has no card, or one that is not ours.
+    if let Ok(Some(card)) = Card::load(&path.join("card.json")) {
+        DICTIONARY_FILES.iter().try_for_each(|name| card.check_file(&path.join(name)))?;
+    }
     let dictionary = Dictionary::load(path, given)?;
     let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
     let width = model.spec().width_at(point);

@@ -6,15 +6,20 @@ use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
 use crate::artefact::{Card, FolderName};
 use crate::error::{Error, Result};
+use crate::features::DICTIONARY_FILES;
 use crate::features::train::{
     DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
     explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use crate::hook_point::HookPoint;
+use crate::limits::number_words;
 use crate::model::Model;
 use crate::progress::{Observer, Progress, ProgressUnit};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 1] = ["config_sha256"];
 
 /// A trained dictionary.
 pub struct TrainedDictionary {
@@ -46,16 +51,19 @@ pub fn train_dictionary(
     check(settings)?;
     let tokenizer = model.tokenizer.clone().with_bos(settings.bos)?;
     let point = point(settings, model)?;
+    let width = model.spec().width_at(point).unwrap_or_default();
+    let training = training(settings, width);
+    training.check()?;
+    training.check_memory(width)?;
     let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
     let DictionarySettings { latents, k, .. } = settings;
     let name = FolderName::of_text(&format!("{point}.{latents}.k{k}"));
     let name = settings.called.clone().unwrap_or(name);
     let folder = lab.features(&model.name).join(name);
-    let training = training(settings, model.spec().width_at(point).unwrap_or_default());
-    training.check()?;
     let card = card(model, point, &texts, settings);
     let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
-    if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
+    let is_trained = has_made(&card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
+    if is_trained.map_err(|e| e.with_way_out(way_out))? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
@@ -90,10 +98,10 @@ pub fn train_dictionary(
 fn check(settings: &DictionarySettings) -> Result<()> {
     if !(settings.held_out > 0.0 && settings.held_out < 1.0) {
         let expected = "a share between 0 and 1, such as 0.05";
-        return Err(Error::invalid("--held-out", settings.held_out, expected));
+        return Err(Error::invalid("--held-out", number_words(settings.held_out), expected));
     }
     if !(settings.memory.is_finite() && settings.memory > 0.0) {
-        return Err(Error::invalid("--memory", settings.memory, "GiB, more than 0"));
+        return Err(Error::invalid("--memory", number_words(settings.memory), "GiB, more than 0"));
     }
     Ok(())
 }
@@ -127,6 +135,7 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
     weights_card(model, Card::new())
         .input("model", &model.name)
         .input("weights_sha256", &model.weights_sha256)
+        .input("config_sha256", &model.config_sha256)
         .input("dtype", model.precision)
         .input("hook_point", point)
         .input("tokens_sha256", texts.sha256())
@@ -139,6 +148,15 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
         .input("dead_after", training.dead_after)
         .input("memory", training.memory)
         .input("seed", training.seed)
+}
+
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str], observer: &mut dyn Observer) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        observer.note(&format!("{} is of an earlier version, which did not record {name}", path.display()));
+    }
+    Ok(true)
 }
 
 fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
@@ -166,7 +184,8 @@ impl Run<'_> {
         let (path, path_of_card) =
             (self.folder.join("checkpoint.safetensors"), self.folder.join("checkpoint.json"));
         let memory = self.settings.memory;
-        let mut trainer = match self.card.is_done(&path_of_card)? && path.is_file() {
+        let is_begun = has_made(self.card, &path_of_card, &["checkpoint.safetensors"], self.observer)?;
+        let mut trainer = match is_begun {
             true => DictionaryTrainer::resume(rows, training, &path)?,
             false => DictionaryTrainer::begin(rows, training, self.observer)?,
         };
@@ -230,7 +249,8 @@ fn save_card(
         card = card.note(&format!("fve_of_{}", name.replace(' ', "_")), number(fit.fve));
     }
     card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
-    card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
+    card = card.note("steps", trainer.steps().1).with_files(folder, &DICTIONARY_FILES)?;
+    card.save(&folder.join("card.json"))?;
     for name in ["checkpoint.safetensors", "checkpoint.json"] {
         let path = folder.join(name);
         std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;

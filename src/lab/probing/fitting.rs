@@ -2,10 +2,11 @@
 
 use super::super::extraction::{Done, report_locked};
 use super::baseline_model::BaselineModel;
-use super::job::{Divided, ProbingJob};
+use super::job::{Divided, PROBE_FILES, ProbingJob};
 use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
 use crate::activations::Lock;
+use crate::artefact::Card;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
@@ -15,6 +16,9 @@ use crate::results::{
     PENALTY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows,
 };
 use std::path::Path;
+
+/// The note with the distance within which a test entity counts as leaked.
+const NEAR: &str = "near_is_within";
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
 /// activations first.
@@ -98,12 +102,12 @@ fn alone(
     fill: impl FnOnce(&mut dyn Observer) -> Result<Computed>,
 ) -> Result<ProbeReport> {
     if job.is_done()? {
-        return ProbeReport::load(job);
+        return found(job);
     }
     let _lock = lock(&job.folder(), observer)?;
     // The process that held the lock before may have filled the folder.
     if job.is_done()? {
-        return ProbeReport::load(job);
+        return found(job);
     }
     let Computed { scores, predictions } = fill(observer)?;
     ProbeReport::new(job, Done::Now, scores, Some(predictions))
@@ -170,20 +174,37 @@ fn finish(
     set.save(&folder.join(PROBES_FILE))?;
     save_rows(&folder.join(PREDICTIONS_FILE), &predictions)?;
     save_rows(&folder.join(SCORES_FILE), &scores)?;
+    let card = with_leakage(job, job.card()?, divided);
+    card.with_files(&folder, &PROBE_FILES)?.save(&folder.join("card.json"))?;
+    Ok(Computed { scores, predictions })
+}
+
+/// The report of an earlier run. Its card counts leaked entities within the distance of that run, so the counts are
+/// renewed if another distance is asked for.
+fn found(job: &ProbingJob) -> Result<ProbeReport> {
+    let path = job.folder().join("card.json");
+    if let Some(card) = Card::load(&path)? {
+        let now = with_leakage(job, card.clone(), &job.divided()?);
+        if now.notes.get(NEAR) != card.notes.get(NEAR) {
+            now.save(&path)?;
+        }
+    }
+    ProbeReport::load(job)
+}
+
+/// Adds the counts of entities that leak from training to test.
+fn with_leakage(job: &ProbingJob, card: Card, divided: &Divided) -> Card {
     let leakage = divided.leakage(job.settings.leak_within);
-    let card = job
-        .card()?
+    let card = card
         .note("n_folds", divided.split.folds.len())
         .note("n_test", leakage.n_test)
         .note("n_test_with_name_of_train", leakage.n_same_name);
-    let card = match leakage.near {
+    match leakage.near {
         Some(Near { n, within, unit }) => {
-            card.note("n_test_near_train", n).note("near_is_within", format!("{within} {unit}").trim_end())
+            card.note("n_test_near_train", n).note(NEAR, format!("{within} {unit}").trim_end())
         }
         None => card,
-    };
-    card.save(&folder.join("card.json"))?;
-    Ok(Computed { scores, predictions })
+    }
 }
 
 /// The predictions at the best layer, which is chosen without the test rows.

@@ -99,7 +99,17 @@ impl ProbeReport {
 
     /// Loads the report of an earlier run.
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
-        let scores = load_rows(&job.folder().join(SCORES_FILE))?;
+        let file = job.folder().join(SCORES_FILE);
+        let scores = load_rows(&file)?;
+        // Cards of earlier versions have no hash of the scores, so at least each hook point must have its own.
+        let is_scored = |point: &HookPoint| test_r2(&scores, RIDGE, Some(*point)).is_some();
+        if let Some(point) = job.extraction.points().iter().find(|point| !is_scored(point)) {
+            let expected = format!(
+                "scores of every hook point; move {} away, and the same command makes them again",
+                job.folder().display()
+            );
+            return Err(Error::bad_file(file, format!("no test R² at {point}"), expected));
+        }
         ProbeReport::new(job, Done::Before, scores, None)
     }
 

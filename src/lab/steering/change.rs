@@ -139,6 +139,11 @@ impl Change {
     /// # Errors
     /// Those of the probes and of the sweeps.
     pub fn settled(&self, finder: &ProbeFinder, observer: &mut dyn Observer) -> Result<Change> {
+        if self.feature.is_none() {
+            // An error here comes again where the probes are used, with the change that needs them.
+            let used = self.probes(finder, observer).unwrap_or_default();
+            used.iter().for_each(|saved| saved.note_changes(finder, observer));
+        }
         if !self.layer.is_empty() || self.hook_points.is_some() || self.feature.is_some() {
             return Ok(self.clone());
         }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{SWEEP_FILE, SweepRow, load_rows};
+use crate::results::{SWEEP_FILE, SweepRow, load_unchanged_rows};
 use crate::steering::{LayerSet, recommend};
 
 /// Maximum KL divergence of the next token at a sweep's best dose, in nats.
@@ -40,10 +40,14 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
         if !file.is_file() {
             continue;
         }
-        let rows: Vec<SweepRow> = load_rows(&file)?;
+        let card = Card::load(&entry.path().join("card.json"))?.unwrap_or_default();
+        let weights = card.inputs.get("weights_sha256");
+        if weights.is_some_and(|weights| *weights != model.weights_sha256) {
+            continue; // A sweep of another model that had this name.
+        }
+        let rows: Vec<SweepRow> = load_unchanged_rows(&file)?;
         let is_of_probe = |row: &SweepRow| saved.set.about.targets.contains(&row.target);
         let Some(best) = recommend(&rows, BUDGET).filter(|_| rows.iter().all(is_of_probe)) else { continue };
-        let card = Card::load(&entry.path().join("card.json"))?.unwrap_or_default();
         let date = card.record.get("date").cloned().unwrap_or_default();
         if newest.as_ref().is_none_or(|(before, ..)| *before < date) {
             let name = entry.file_name().to_string_lossy().into_owned();
