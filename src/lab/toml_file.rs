@@ -13,9 +13,12 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
     toml::from_str(text).map_err(|e| {
         // The error's own form has five lines, with a drawing of the place.
         let message = e.message().trim().replace('\n', ", ");
-        let is_whole = |span: &Range<usize>| span.start == 0 && span.end + 1 >= text.trim_end().len();
+        // The place of an error in a part of the settings is the begin of them all; a value never begins a line.
+        let is_vague = |span: &Range<usize>| {
+            text.get(..span.start).is_none_or(|before| before.is_empty() || before.ends_with('\n'))
+        };
         let found = match (e.span(), wrong_key::<T>(text, e.message())) {
-            (Some(span), _) if !is_whole(&span) => format!("{message} ({})", place(text, span.start)),
+            (Some(span), _) if !is_vague(&span) => format!("{message} ({})", place(text, span.start)),
             (_, Some(key)) => format!("{message} (`{key}`)"),
             (Some(span), None) => format!("{message} ({})", place(text, span.start)),
             (None, None) => message,
@@ -56,6 +59,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     struct Inner {
+        #[serde(default)]
         _chat: bool,
     }
 
@@ -83,7 +87,7 @@ mod tests {
             ("é = 1\n", "line 1, column 1"),
             ("a = 1\na = 2\n", "line 2, column 1"),
             ("a = \"\u{1b}[31m\"\n", "line 1, column 6"),
-            ("a = [\n1,\n", "line 3, column 1"),
+            ("a = [\n1,\n", "line 2, column 3"),
         ] {
             let error = error(text);
             assert!(error.starts_with("x.toml: found") && error.contains(place), "{text:?}: {error}");

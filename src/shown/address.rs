@@ -25,13 +25,19 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         clean.push_str(before);
-        let end = after.find(|c: char| c.is_whitespace() || c.is_control() || ENDS.contains(&c));
+        let end = after.find(is_end);
         let (address, following) = after.split_at(end.unwrap_or(after.len()));
         clean.push_str(&hidden(address));
         rest = following;
     }
     clean.push_str(rest);
     Cow::Owned(clean)
+}
+
+/// True for a character that ends an address within a text; a line end or an escape sequence may hide a secret, so they
+/// do not.
+fn is_end(c: char) -> bool {
+    (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')) || ENDS.contains(&c)
 }
 
 /// An address after its scheme, with its user, its password and its query hidden.
@@ -52,8 +58,9 @@ fn hidden(address: &str) -> String {
         // A question mark, a colon or a full stop after an address may belong to the sentence.
         Some(query) => {
             let end = query.trim_end_matches([':', '.', '!', '?']);
-            let is_empty = end.is_empty();
-            format!("{place}?{}{}", if is_empty { "" } else { HIDDEN }, &query[end.len()..])
+            // Nothing is left to hide in a query that was hidden before, even if it was cut since.
+            let hidden = if end.bytes().all(|byte| byte == b'*') { end } else { HIDDEN };
+            format!("{place}?{hidden}{}", &query[end.len()..])
         }
     }
 }
@@ -74,6 +81,7 @@ mod tests {
             ("https://x/y?X-Amz-Signature=a&X-Amz-Date=b", "https://x/y?***"),
             ("two: s3://A:B@c and (gs://D@e/f?g=h)", "two: s3://***@c and (gs://***@e/f?***"),
             ("\"https://a:b@c/d\"", "\"https://***@c/d\""),
+            ("s3://KEY:SEC\nRET@bucket x", "s3://***@bucket x"),
         ] {
             assert_eq!(without_secrets(text), expected, "{text}");
             assert_eq!(without_secrets(expected), expected);

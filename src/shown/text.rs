@@ -140,6 +140,6 @@ mod tests {
         let text = format!("/lab/datasets/{}/places.csv: row 7", "x".repeat(1_000_000));
         let line = shown(&text);
         assert!(line.starts_with("/lab/datasets/x") && line.ends_with("/places.csv: row 7"), "{line}");
-        assert!(line.contains("(1000033 characters)"), "{line}");
+        assert!(line.contains("(1000032 characters)"), "{line}");
     }
 }

@@ -60,8 +60,8 @@ impl ObjectFolder {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
-            let found = format!("{}: {found}", without_secrets(address));
-            Error::invalid("address of activations", found, expected)
+            let found = format!("{address}: {found}");
+            Error::invalid("address of activations", without_secrets(&found), expected)
         };
         // This fails only if the calling program has already installed a provider; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
