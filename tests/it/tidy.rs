@@ -40,6 +40,7 @@ const ARROWS: &[Arrows] = &[
             "serde",
             "serde_json",
             "sysinfo",
+            "zip",
         ],
     ),
     (
@@ -95,6 +96,7 @@ const ARROWS: &[Arrows] = &[
             "rayon",
             "safetensors",
             "serde_json",
+            "zip",
         ],
     ),
     (

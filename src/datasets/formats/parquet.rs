@@ -1,7 +1,7 @@
 //! Parquet files, column by column, through the row interface of the `parquet` crate, which needs no Arrow.
 
 use super::cells::{Cells, LeftOut};
-use crate::artefact::day_to_iso;
+use crate::artefact::{self, day_to_iso};
 use crate::error::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -11,19 +11,42 @@ use std::fs::File;
 use std::path::Path;
 
 const READABLE: &str = "a complete Parquet file, uncompressed or compressed with snappy or zstd";
+/// More rows than this in each byte are a damaged number: names that differ are longer.
+const MOST_ROWS_PER_BYTE: u64 = 1024;
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
 /// Reads the columns that have one value per row, with a text form; other columns are left out.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
-    let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
-    let file = File::open(file).map_err(Error::io("open", file))?;
-    let reader = SerializedFileReader::new(file).map_err(bad)?;
+    artefact::guarded(path, READABLE, || {
+        let length = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
+        let reader = File::open(file).map_err(Error::io("open", file))?;
+        let reader = SerializedFileReader::new(reader).map_err(|e| Error::bad_file(path, e, READABLE))?;
+        let n_rows = rows(&reader, length).map_err(|found| Error::bad_file(path, found, READABLE))?;
+        read_columns(path, &reader, n_rows)
+    })
+}
+
+/// The number of rows, which the file states in several places.
+fn rows(reader: &SerializedFileReader<File>, length: u64) -> Result<usize, String> {
+    let metadata = reader.metadata();
+    let stated = metadata.file_metadata().num_rows();
+    let groups = metadata.row_groups();
+    let sum = groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows()));
+    if groups.iter().any(|group| group.num_rows() < 0) || sum != Some(stated) {
+        return Err(format!("{stated} rows, and other numbers of rows in its parts"));
+    }
+    match usize::try_from(stated) {
+        Ok(n) if n as u64 <= length.saturating_mul(MOST_ROWS_PER_BYTE) => Ok(n),
+        _ => Err(format!("{stated} rows in {length} bytes")),
+    }
+}
+
+fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
     let metadata = reader.metadata().file_metadata();
-    let n_rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
     let mut cells = Cells { rows: vec![Vec::new(); n_rows], ..Cells::default() };
     let fields = metadata.schema().get_fields();
     for field in fields {
-        match column(&reader, field, n_rows) {
+        match column(reader, field, n_rows) {
             Ok(texts) => {
                 cells.columns.push(field.name().to_string());
                 cells.rows.iter_mut().zip(texts).for_each(|(row, text)| row.push(text));

@@ -1,10 +1,11 @@
 //! The files of a checkpoint: safetensors or PyTorch's older pickles, one or several, each tensor by name.
 
 use super::memory::{StoredTypes, stored_types};
-use super::mmap;
+use super::{mmap, pickle};
 use crate::artefact;
 use crate::error::{Error, Result};
 use candle_core::pickle::PthTensors;
+use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
@@ -170,7 +171,8 @@ impl Checkpoint {
 impl File {
     fn open(path: PathBuf) -> Result<File> {
         let bytes = Bytes::Mapped(mmap::map(&path)?);
-        let pickle = (path.extension().is_some_and(|e| e == "bin")).then(|| directory(&path)).transpose()?;
+        let pickle =
+            (path.extension().is_some_and(|e| e == "bin")).then(|| pickle::directory(&path)).transpose()?;
         Ok(File { path, bytes, pickle })
     }
 
@@ -224,24 +226,16 @@ impl File {
             let expected = "f32, f16 or bf16; save it again with `save_pretrained(folder)` of transformers";
             Error::bad_file(&self.path, format!("tensor `{name}` that cannot be read ({e})"), expected)
         };
-        let tensor = match &self.pickle {
-            Some(pickle) => pickle.get(name).map_err(unread)?,
-            None => {
-                Some(candle_core::safetensors::Load::load(&self.view(name)?, &Device::Cpu).map_err(unread)?)
-            }
+        let view = self.pickle.is_none().then(|| self.view(name)).transpose()?;
+        let read = || match (&self.pickle, &view) {
+            (Some(pickle), _) => pickle.get(name),
+            (None, view) => view.as_ref().map(|view| view.load(&Device::Cpu)).transpose(),
         };
+        let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
+        let tensor = read.map_err(unread)?;
         let missing = || Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() };
         tensor.ok_or_else(missing)
     }
-}
-
-/// The table of contents of a pickle in the zip format of torch 1.6 and newer.
-fn directory(path: &Path) -> Result<PthTensors> {
-    PthTensors::new(path, None).map_err(|e| {
-        let expected = "a complete pytorch_model.bin as torch 1.6 or newer writes it; \
-                        download it again, or save it with `save_pretrained(folder)` of transformers";
-        Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), expected)
-    })
 }
 
 /// The shard of each tensor, as listed by an index.
