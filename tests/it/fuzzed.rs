@@ -1,5 +1,6 @@
 //! Inputs that once made a reader panic, abort or run without end, read again; and fixtures cut and changed at random.
 
+#[allow(unreachable_pub, reason = "the fuzz targets are another crate, which uses the readers")]
 #[path = "../../fuzz/readers.rs"]
 mod readers;
 
