@@ -1,6 +1,7 @@
 //! Parquet files, column by column, through the row interface of the `parquet` crate, which needs no Arrow.
 
 use super::cells::{Cells, LeftOut};
+use super::parquet_sizes;
 use crate::artefact::{self, day_to_iso};
 use crate::error::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
@@ -11,34 +12,21 @@ use std::fs::File;
 use std::path::Path;
 
 const READABLE: &str = "a complete Parquet file, uncompressed or compressed with snappy or zstd";
-/// More rows than this in each byte are a damaged number: names that differ are longer.
-const MOST_ROWS_PER_BYTE: u64 = 1024;
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
 /// Reads the columns that have one value per row, with a text form; other columns are left out.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
+    let bad = |found: String| Error::bad_file(path, found, READABLE);
     artefact::guarded(path, READABLE, || {
         let length = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
-        let reader = File::open(file).map_err(Error::io("open", file))?;
-        let reader = SerializedFileReader::new(reader).map_err(|e| Error::bad_file(path, e, READABLE))?;
-        let n_rows = rows(&reader, length).map_err(|found| Error::bad_file(path, found, READABLE))?;
+        let mut opened = File::open(file).map_err(Error::io("open", file))?;
+        parquet_sizes::check_metadata(&mut opened, length).map_err(bad)?;
+        let again = File::open(file).map_err(Error::io("open", file))?;
+        let reader = SerializedFileReader::new(again).map_err(|e| bad(e.to_string()))?;
+        parquet_sizes::check_pages(&mut opened, reader.metadata(), length).map_err(bad)?;
+        let n_rows = parquet_sizes::n_rows(reader.metadata(), length).map_err(bad)?;
         read_columns(path, &reader, n_rows)
     })
-}
-
-/// The number of rows, which the file states in several places.
-fn rows(reader: &SerializedFileReader<File>, length: u64) -> Result<usize, String> {
-    let metadata = reader.metadata();
-    let stated = metadata.file_metadata().num_rows();
-    let groups = metadata.row_groups();
-    let sum = groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows()));
-    if groups.iter().any(|group| group.num_rows() < 0) || sum != Some(stated) {
-        return Err(format!("{stated} rows, and other numbers of rows in its parts"));
-    }
-    match usize::try_from(stated) {
-        Ok(n) if n as u64 <= length.saturating_mul(MOST_ROWS_PER_BYTE) => Ok(n),
-        _ => Err(format!("{stated} rows in {length} bytes")),
-    }
 }
 
 fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
