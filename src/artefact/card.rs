@@ -16,7 +16,7 @@ use std::path::Path;
 pub struct Card {
     /// The inputs that decide the content, by name.
     pub inputs: BTreeMap<String, String>,
-    /// The circumstances: command line, version, date.
+    /// The circumstances: command line, version, commit, date.
     pub record: BTreeMap<String, String>,
     /// Counts and measurements of the run.
     #[serde(default)]
@@ -24,7 +24,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// A card that records this program's version, its command line, and the time.
+    /// A card that records this program's version, its commit, its command line, and the time.
     pub fn new() -> Card {
         let mut card = Card::default();
         let command: Vec<String> = std::env::args().collect();

@@ -1,4 +1,4 @@
-//! Artefacts on disk, written completely or not at all, each with a card of its origin; the reading of text files.
+//! Artefacts on disk, written completely or not at all, each with a card of its inputs; and the reading of text files.
 //!
 //! - `files`: whole files and their hashes
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]

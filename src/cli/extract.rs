@@ -59,7 +59,7 @@ pub(super) struct Extract {
     points: PointFlags,
     #[command(flatten)]
     tokens: TokenFlags,
-    /// Extract one of n parts of the entities: i/n, where i runs from 1 to n; --merge joins the parts.
+    /// Extract one of n shards of the entities: i/n, where i runs from 1 to n; --merge joins the shards.
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
     /// Join the shards; loads no weights.
@@ -175,7 +175,7 @@ impl Extract {
                 expected,
             ));
         }
-        println!("all {n} files are as they were written: {}", store.place().display());
+        println!("all {n} files match their checksums: {}", store.place().display());
         Ok(())
     }
 

@@ -35,7 +35,7 @@ pub(super) struct Run {
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
-    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as in
     /// llama.cpp).
     #[arg(long, value_name = "NUMBERS")]
     compute: Option<Compute>,
@@ -94,7 +94,7 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     println!("activations {}", lab.join("activations").join(model).display());
     println!("\nTry next:");
     let steers = |kind: TargetKind, rest: &str| {
-        // Needs a probe of that kind. After the middle block, because there the bundled model's text follows the
+        // Needs a probe of that kind. Steers after the middle block, where the bundled model's text follows the
         // change.
         if report.generates && report.has(&kind) {
             let rest = format!("{rest} --layer {}", report.n_layers / 2);

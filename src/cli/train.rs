@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
 /// or a date), trains a tokenizer and a Llama-shaped model on it, and writes a Hugging Face folder,
-/// models/NAME. Checkpoints are saved next to it: after a stop, the same command resumes.
+/// models/NAME. Checkpoints are saved in the same folder: after a stop, the same command resumes.
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
@@ -29,8 +29,8 @@ pub(super) struct Train {
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-    /// Datasets to write sentences about; repeat for several, or one for more sentences about it.
-    /// Default: the six bundled ones.
+    /// Datasets to write sentences about; repeat for several, or repeat a name for more sentences about it
+    /// [default: the six bundled datasets].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.

@@ -80,16 +80,16 @@ impl Side {
             return Ok(rows);
         }
         let layer = store_of(lab, &self.folder)?.load(self.point)?;
-        let readings = self.probes.get(self.point)?.probe.predict_all(layer.view());
+        let predicted = self.probes.get(self.point)?.probe.predict_all(layer.view());
         let n_targets = self.probes.about.targets.len();
-        if rows.len() != readings.nrows() * n_targets {
-            let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
-            let expected = "a prediction per entity; with several folds, only the best layer has them";
+        if rows.len() != predicted.nrows() * n_targets {
+            let found = format!("{} rows for {} activations", rows.len(), predicted.nrows());
+            let expected = "a prediction per entity; with several folds, only the best layer has predictions";
             return Err(Error::bad_file(file, found, expected));
         }
-        let read = rows.into_iter().zip(readings.iter());
-        Ok(read
-            .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
+        let pairs = rows.into_iter().zip(predicted.iter());
+        Ok(pairs
+            .map(|(row, value)| PredictionRow { hook_point: name.clone(), prediction: *value, ..row })
             .collect())
     }
 }

@@ -39,12 +39,12 @@ pub struct ExtractionSettings {
 }
 
 impl ExtractionSettings {
-    /// The pooling of these settings.
+    /// The pooling, the tokens and the data type of these settings.
     pub fn recording(&self) -> Recording {
         Recording { pooling: self.read, scope: self.over, dtype: self.store }
     }
 
-    /// The pooling, for probes, which need one row per entity.
+    /// The same as [`ExtractionSettings::recording`], for probes, which need one row per entity.
     ///
     /// # Errors
     /// [`Error::Invalid`] for [`Pooling::Every`], which stores one row per token.
@@ -68,7 +68,7 @@ impl ExtractionSettings {
         }
     }
 
-    /// The dataset with its prompt.
+    /// Applies the prompt to a dataset.
     ///
     /// # Errors
     /// Those of [`Prompting::apply`].
@@ -95,7 +95,7 @@ pub struct ExtractionJob<'a> {
     pub model: &'a Model,
     /// The dataset with its prompt.
     pub prompted: &'a Prompted,
-    /// The pooling.
+    /// The pooling, the tokens and the data type.
     pub recording: Recording,
 }
 
@@ -123,7 +123,7 @@ impl<'a> ExtractionJob<'a> {
         self.lab.activations(&self.model.name, &self.dataset().name, &self.folder())
     }
 
-    /// The store of one shard of the activations, or of all of them.
+    /// The store of one shard, or of the whole dataset if `division` has no shard.
     ///
     /// # Errors
     /// Those of [`Lab::activations`].
@@ -138,7 +138,7 @@ impl<'a> ExtractionJob<'a> {
     /// The card with all inputs that determine the activations, except the batch size.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokens that the tokenizer adds before a text are ambiguous.
+    /// [`Error::Invalid`] if the tokenizer cannot encode a text of one letter, which shows its BOS token.
     pub fn card(&self) -> Result<Card> {
         let (tokenizer, Prompted { dataset, unplaced, prompt }) = (&self.model.tokenizer, self.prompted);
         let mut card = weights_card(self.model, Card::new());
@@ -261,7 +261,7 @@ impl<'a> ExtractionJob<'a> {
     }
 }
 
-/// Reports resumed work and a file system without locks.
+/// Reports resumed work, damaged batches, and a file system without locks.
 pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
         observer.info(&format!("{name}: {} batches were kept from an earlier run", filled.n_kept));
@@ -273,7 +273,7 @@ pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn 
     report_locked(filled.locked, observer);
 }
 
-/// Notes a file system without locks.
+/// Adds a note if the file system has no locks.
 pub(super) fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
     if !is_locked {
         observer.note("this file system has no locks; do not let a second process write to the same folder");

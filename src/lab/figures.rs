@@ -25,7 +25,7 @@ pub(super) fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
     [SVG, PNG].map(|ending| folder.join(format!("{name}.{ending}")))
 }
 
-/// The folder for figures, and the observer, which receives a note if a PNG lacks letters.
+/// The folder for figures, and the observer, which receives a line if a PNG lacks letters.
 pub struct Canvas<'a> {
     /// The folder.
     pub folder: PathBuf,
@@ -34,7 +34,7 @@ pub struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Draws the figures of a subject whose required rows exist; `dataset` is part of the file names.
+    /// Draws the wanted figures whose required rows exist; `dataset` is part of the file names.
     ///
     /// # Errors
     /// Those of drawing and saving.
@@ -169,7 +169,7 @@ pub fn draw_neurons(
 /// returns the paths of the files.
 ///
 /// # Errors
-/// As [`draw_probes`]; [`crate::Error::Invalid`] if a name cannot be a folder's.
+/// As [`draw_probes`]; [`crate::Error::Invalid`] if a name is not a valid folder name.
 pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
     let SavedNames { model, results, datasets, .. } = names;
     for (what, name) in [("--model", model), ("--prompt", results)] {
@@ -227,7 +227,7 @@ pub struct SavedNames {
     pub figures: Vec<String>,
 }
 
-/// A sentence with the R² of each baseline at a hook point; empty if none was scored.
+/// The R² of each baseline at a hook point, as text; empty if no baseline was scored.
 pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [

@@ -1,4 +1,4 @@
-//! MLP neurons that correlate with a target, and the losses of the probe and the model without them.
+//! MLP neurons that correlate with a target, and the effect of their mean ablation on the probe and the model.
 
 use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
@@ -47,7 +47,7 @@ pub struct NeuronReport {
     pub probes: ProbeReport,
 }
 
-/// Correlates all neurons with each target, and measures the effect of holding the strongest at their mean (mean
+/// Correlates all neurons with each target, and measures the effect of holding sets of neurons at their mean (mean
 /// ablation).
 ///
 /// # Errors
@@ -161,7 +161,7 @@ impl Choices<'_> {
     }
 }
 
-/// All neurons of all blocks.
+/// The rows and the means of all neurons.
 struct Neurons {
     rows: Vec<NeuronRow>,
     /// The mean of each neuron over training entities, by block.
@@ -222,7 +222,7 @@ impl Neurons {
 
 fn show_layer(layer: usize, n_layers: usize, observer: &mut dyn Observer) {
     let (done, total) = (layer as u64, n_layers as u64);
-    observer.progress(&Progress::counted("units", done, total));
+    observer.progress(&Progress::counted("neurons", done, total));
 }
 
 /// The cosine between a neuron's weights and a probe's weights.

@@ -162,7 +162,7 @@ fn steer(
     }
     for settings in &experiment.sweeps {
         let dataset = find(lab, &settings.dataset, observer)?;
-        // Of a dataset with several prompts, the probes of the first one steer.
+        // If a dataset has several prompts, the probes of the first prompt steer.
         let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
         let latent = latent(settings, model, observer)?;
@@ -205,7 +205,8 @@ fn draw_sweeps(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Resul
     Ok(())
 }
 
-/// The best layer, or an earlier one so that at least two blocks follow the change.
+/// The block of the best probe, or an earlier one, so that at least two blocks follow; the latest such block if the
+/// best probe is at the embedding.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

@@ -55,7 +55,7 @@ pub struct ProbeFinder<'a> {
 }
 
 impl<'a> ProbeFinder<'a> {
-    /// A finder that has not loaded any probes yet.
+    /// A finder; it loads the probes when they are first needed.
     pub fn new(lab: &'a Lab, model: &'a Model, choice: &'a ProbeChoice) -> ProbeFinder<'a> {
         ProbeFinder { lab, model, choice, all: OnceCell::new() }
     }
@@ -73,7 +73,8 @@ impl<'a> ProbeFinder<'a> {
     /// The newest probes that predict the targets, of the first dataset with such probes.
     ///
     /// # Errors
-    /// [`Error::BadFile`] with the command that fits such probes, or if they do not fit the model.
+    /// [`Error::Invalid`] or [`Error::BadFile`] with advice if there are no such probes; [`Error::BadFile`] if they do not
+    /// fit the model.
     pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
@@ -153,7 +154,7 @@ impl<'a> ProbeFinder<'a> {
         }
     }
 
-    /// The error for missing probes, with the command that fits them.
+    /// The error for missing probes, with advice.
     fn nothing(&self, targets: &RequiredTarget) -> Error {
         let there = self.all().unwrap_or_default();
         if !there.is_empty() {
@@ -208,7 +209,7 @@ impl SavedProbes {
         self.folder.join(PROBES_FILE)
     }
 
-    /// Checks that the probes belong to this model and have the width of its stream.
+    /// Checks that the probes belong to this model, and that each has the width of its hook point.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the file and the hook point.

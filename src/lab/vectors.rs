@@ -44,7 +44,7 @@ pub struct VectorSettings {
     pub hook_points: String,
 }
 
-/// Makes directions, one per layer, with a card that describes them.
+/// Makes directions, one per hook point, with a card that describes them.
 ///
 /// # Errors
 /// Those of the probes, the extraction and the files.

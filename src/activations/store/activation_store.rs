@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// The folder of one model, dataset and prompt.
 #[derive(Debug, Clone)]
 pub struct ActivationStore {
-    /// The folder of unfinished files; of finished ones too, unless they lie in an object store.
+    /// The folder of the unfinished files; the finished files lie here too, unless they are in an object store.
     pub folder: PathBuf,
     pub(super) files: Files,
 }
@@ -60,7 +60,7 @@ impl ActivationStore {
         ActivationStore { folder: self.folder.join(below), files }
     }
 
-    /// The hook points that are recorded, in the order of the pass.
+    /// The recorded hook points, in the order of the pass.
     ///
     /// # Errors
     /// [`Error::BadFile`] if the checksums cannot be read.
@@ -68,7 +68,7 @@ impl ActivationStore {
         Checksums::load(&self.files)?.recorded(&self.files)
     }
 
-    /// True if these hook points are recorded, from the same inputs.
+    /// True if all of these hook points are recorded.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
@@ -76,7 +76,7 @@ impl ActivationStore {
         Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
     }
 
-    /// The hook points that are not recorded; `None` if the store is empty.
+    /// The hook points among `points` without a recording; `None` if the store has no card.
     pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
         let Some(found) = self.files.card(CARD)? else { return Ok(None) };
         card.agrees_with(&found, &self.files.path(CARD))?;
@@ -97,7 +97,7 @@ impl ActivationStore {
     /// Reads a range of rows of one hook point.
     ///
     /// # Errors
-    /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
+    /// As [`ActivationStore::load`]; [`Error::Invalid`] if the range ends after the last row.
     pub fn load_rows(&self, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
         let file = ArrayReader::open(&self.files, &file_name(point))?;
         let n_rows = file.shape().n_rows;
@@ -105,13 +105,13 @@ impl ActivationStore {
             return Err(Error::invalid(
                 format!("rows of {point}"),
                 format!("{} to {}", rows.start, rows.end),
-                format!("a run of rows between 0 and {n_rows}"),
+                format!("a range of rows between 0 and {n_rows}"),
             ));
         }
         self.read(&file, rows)
     }
 
-    /// Reads rows block by block, so that memory holds little more than their values.
+    /// Reads rows block by block: besides the result, memory holds the bytes of one block.
     fn read(&self, file: &ArrayReader, rows: Range<usize>) -> Result<Activations> {
         let shape = file.shape();
         let block = (BLOCK / shape.row_bytes().max(1)).max(1);
@@ -126,12 +126,12 @@ impl ActivationStore {
     /// Reads each entity's tokens and rows.
     ///
     /// # Errors
-    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
         spans_file::load(&self.files)
     }
 
-    /// Reads every file again, compares it with its checksum, and reports each verdict.
+    /// Computes the checksum of every file again, compares it with the stored one, and reports a verdict per file.
     ///
     /// # Errors
     /// [`Error::BadFile`] if there are no checksums; [`Error::Io`] naming a file that cannot be read.

@@ -18,7 +18,7 @@ const TENSOR: &str = "activations";
 pub(super) struct Shape {
     /// The number of rows.
     pub n_rows: usize,
-    /// The number of values of a row.
+    /// The number of values per row.
     pub width: usize,
     /// The number format.
     pub dtype: StoredDtype,
@@ -52,7 +52,7 @@ struct Layout {
 }
 
 impl Shape {
-    /// Bytes of a row.
+    /// The number of bytes per row.
     pub(super) fn row_bytes(self) -> usize {
         self.width * self.dtype.size()
     }
@@ -102,7 +102,7 @@ impl ArrayWriter {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let mut file = opened.map_err(write_error("open", path, length))?;
         match fs4::FileExt::allocate(&file, length) {
-            // A file system that cannot reserve room still reports a full disk at the first write.
+            // A file system that cannot reserve space reports a full disk later, at a write.
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported) => Ok(()),
             allocated => allocated.map_err(write_error("reserve room for", path, length)),
         }?;
@@ -133,7 +133,7 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Reads rows back, encoded.
+    /// Reads the bytes of rows that were written before, in the stored number format.
     pub(super) fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
         self.read(self.layout.bytes_of(rows))
     }
@@ -194,7 +194,7 @@ impl<'a> ArrayReader<'a> {
         self.files.load_part(&self.name, 0..self.layout.start)
     }
 
-    /// Reads rows, encoded.
+    /// Reads the bytes of rows, in the stored number format.
     pub(super) fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
         let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;
         if bytes.len() < rows.len() * self.shape().row_bytes() {
@@ -202,7 +202,7 @@ impl<'a> ArrayReader<'a> {
             return Err(Error::bad_file(
                 self.files.path(&self.name),
                 found,
-                "a file that no other program shortens",
+                "a file of constant length; another program has shortened it",
             ));
         }
         Ok(bytes)

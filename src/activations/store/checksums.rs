@@ -36,7 +36,7 @@ pub(super) struct Checksums {
 }
 
 impl Checksums {
-    /// Reads the checksums; an empty list without the file.
+    /// Reads the checksums; an empty list if there is no file.
     pub(super) fn load(files: &Files) -> Result<Checksums> {
         if files.size(CHECKSUMS)?.is_none() {
             return Ok(Checksums::default());
@@ -51,7 +51,7 @@ impl Checksums {
         Ok(Checksums { lines })
     }
 
-    /// Computes the checksums of files, several at once, and replaces earlier ones.
+    /// Computes the checksums of files in parallel, and replaces earlier ones of the same names.
     pub(super) fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
         let line = |(files, name): &(&Files, String)| {
             let bytes = files.size(name)?.unwrap_or(0);
@@ -73,7 +73,7 @@ impl Checksums {
         files.save(CHECKSUMS, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
     }
 
-    /// The hook points that are listed and have their files, in the order of the pass.
+    /// The listed hook points whose files exist with the listed length, in the order of the pass.
     pub(super) fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
         let mut points = Vec::new();
         for line in &self.lines {
@@ -95,11 +95,11 @@ impl Checksums {
                     format!("{}; the file was changed: move it away and extract it again", line.sha256);
                 Err(Error::bad_file(files.path(name), found, expected))
             }
-            None => Err(Error::bad_file(files.path(name), "no checksum", "a line in checksums.csv")),
+            None => Err(Error::bad_file(files.path(name), "no checksum", "a line for it in checksums.csv")),
         }
     }
 
-    /// Reads every file again, and reports each verdict.
+    /// Computes the checksum of every listed file again, and reports a verdict per file, also for unlisted files.
     pub(super) fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         for line in &self.lines {
             let verdict = match files.size(&line.file)? {

@@ -16,7 +16,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal; an incomplete last line is dropped, and its part is computed again.
+    /// Opens the journal; incomplete lines are dropped, and their parts are computed again.
     pub(super) fn open(path: &Path) -> Result<Journal> {
         let text = match std::fs::read(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),

@@ -1,4 +1,4 @@
-//! The lock of a folder: one process at a time writes there; the lock ends with the process and names it.
+//! The lock of a folder: one process at a time writes there. The lock file names the process; the lock ends with it.
 
 use super::layout::LOCK;
 use crate::artefact;
@@ -54,7 +54,7 @@ impl Lock {
         folder.join(LOCK).exists()
     }
 
-    /// True if the file system keeps other processes out.
+    /// True if the lock keeps other processes out; false on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }

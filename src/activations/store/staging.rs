@@ -95,7 +95,8 @@ impl<'a> Staging<'a> {
         Ok(Staging { files, folder, arrays, journal, hashers: BTreeMap::new() })
     }
 
-    /// Removes the files of a run that was killed at its very end, or before its first part. The caller holds the lock.
+    /// Removes the files of a run that was killed at its very end, or while it created the staging folder. The caller
+    /// holds the lock.
     pub(super) fn clean_up(files: &Files) -> Result<()> {
         files.clean_up()?;
         let folder = files.staging();
@@ -114,7 +115,7 @@ impl<'a> Staging<'a> {
     /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
     pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
-            return Ok(0); // All parts were there when the first file was moved to its place.
+            return Ok(0); // The first file is moved to its place only when all parts are written.
         }
         let mut damaged = Vec::new();
         for (&part, checksum) in self.journal.lines() {
@@ -163,7 +164,7 @@ impl<'a> Staging<'a> {
     /// Ends a part: when this returns, its rows and its line in the journal are on the disk.
     pub(super) fn end(&mut self, part: usize) -> Result<()> {
         self.sync()?;
-        // A hook point without rows of the part has the hash of no bytes.
+        // A hook point without rows in this part gets the hash of an empty input.
         let mut hashers = self.hashers.remove(&part).unwrap_or_default();
         for &point in self.arrays.keys() {
             hashers.entry(point).or_default();
@@ -171,7 +172,7 @@ impl<'a> Staging<'a> {
         self.journal.append(part, &joined(hashers))
     }
 
-    /// Syncs all files, several at once: that takes a disk little longer than one file.
+    /// Syncs all files in parallel: on a disk, that takes little longer than one file.
     fn sync(&self) -> Result<()> {
         const AT_ONCE: usize = 16;
         let arrays: Vec<&ArrayWriter> = self.arrays.values().flatten().collect();
@@ -189,7 +190,7 @@ impl<'a> Staging<'a> {
     pub(super) fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
         let Staging { files, folder, arrays, .. } = self;
         let (mut checksums, staging) = (Checksums::load(files)?, Files::new(&folder));
-        // Read on the disk where they were written, before an upload.
+        // The checksums are computed from the staged files, before an upload.
         let lies_in = |array: &Option<ArrayWriter>| if array.is_some() { &staging } else { files };
         let named = arrays.iter().map(|(&point, array)| (lies_in(array), file_name(point)));
         checksums.compute(&named.collect::<Vec<_>>())?;

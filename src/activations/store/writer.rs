@@ -68,7 +68,8 @@ impl ActivationStore {
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
 
-    /// Removes the temporary files of a run that was killed after all was recorded, unless another process is writing.
+    /// Removes the temporary files of a run that was killed after it had recorded everything, unless another
+    /// process is writing.
     ///
     /// # Errors
     /// [`Error::Io`] naming the folder.
@@ -83,7 +84,7 @@ impl ActivationStore {
         }
     }
 
-    /// Opens the staging of the hook points that are missing; `None` if none is. The caller holds the lock.
+    /// Opens the staging of the missing hook points; `None` if no hook point is missing. The caller holds the lock.
     pub(super) fn begin(
         &self,
         points: &[HookPoint],
@@ -101,7 +102,7 @@ impl ActivationStore {
         Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// The card with the records of earlier runs, which added other hook points to the store.
+    /// The card with the record of the store's earlier card, to which the date and command of this run are added.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {
@@ -114,7 +115,7 @@ impl ActivationStore {
     }
 }
 
-/// A sink of files on a disk.
+/// A sink that writes batches to the staged files of a store.
 struct Disk<'a> {
     prepared: &'a Prepared<'a>,
     first_rows: &'a BTreeMap<usize, usize>,
@@ -161,7 +162,7 @@ mod tests {
         Card::default().input("dataset", "towns")
     }
 
-    /// Rows of a part: every third.
+    /// The rows of a part: every third row.
     fn rows(part: usize) -> Vec<std::ops::Range<usize>> {
         (part..N_ROWS).step_by(3).map(|row| row..row + 1).collect()
     }
@@ -248,7 +249,7 @@ mod tests {
             (|_, _| (), 0, 0),
             (|_, file| change(file), 1, 1),
             (|files, _| cut(&files.staging().join("journal.csv")), 0, 1),
-            // Without one of its files, an unfinished store is of no use.
+            // Without one of its files, an unfinished store cannot be resumed.
             (|_, file| std::fs::remove_file(file).unwrap(), 0, 3),
         ];
         for (spoil, n_damaged, n_again) in spoils {
@@ -271,7 +272,7 @@ mod tests {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Cuts a file short by a byte.
+    /// Removes the last byte of a file.
     fn cut(path: &Path) {
         let bytes = std::fs::read(path).unwrap();
         std::fs::write(path, &bytes[..bytes.len() - 1]).unwrap();

@@ -49,7 +49,7 @@ pub struct Listing<'a> {
     card: Card,
 }
 
-/// Encodes a dataset's activations, extracted first if missing, and matches latents with groups.
+/// Encodes a dataset's activations (extracts them first if they are missing), and matches latents with groups.
 ///
 /// # Errors
 /// Those of the extraction; [`crate::Error::Invalid`] if the dataset lacks the column.
@@ -156,7 +156,7 @@ pub fn group_row(listing: &Listing, found: &Match) -> LatentGroupRow {
     }
 }
 
-/// The hash of a dictionary's numbers, independent of the file format.
+/// The hash of a dictionary's weights and activation function, independent of the file format.
 fn fingerprint(dictionary: &Dictionary) -> String {
     let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
     let thresholds: &[f32] = match activation {

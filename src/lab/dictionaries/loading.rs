@@ -1,4 +1,4 @@
-//! Loading of a dictionary, checked against the model.
+//! Loads a dictionary and checks it against the model.
 
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
@@ -27,16 +27,16 @@ pub fn load_dictionary(
     }
     let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
     if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
-        observer.note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
+        observer.note(&format!("{} was made for `{name}`; it is used on `{}`", path.display(), model.name));
     }
     match (dictionary.made_with_bos, model.tokenizer.has_special_prefix()) {
         (Some(true), false) => observer.note(&format!(
-            "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
+            "{} was trained on texts with BOS, but `{}` adds none; --bos always adds it",
             path.display(),
             model.name
         )),
         (Some(false), true) => observer.note(&format!(
-            "{} was made of texts without BOS, and `{}` is read with it; --bos never leaves it out",
+            "{} was trained on texts without BOS, but `{}` adds it; --bos never omits it",
             path.display(),
             model.name
         )),

@@ -24,7 +24,7 @@ pub struct TrainedDictionary {
     pub fits: Option<DictionaryFits>,
 }
 
-/// The explained variance on held-out texts, for comparison also of other bases.
+/// The explained variance on held-out texts, of the dictionary and of two other bases for comparison.
 pub struct DictionaryFits {
     /// The fits of the dictionary, of principal components, and of random directions.
     pub fits: [(&'static str, Explained); 3],
@@ -53,7 +53,7 @@ pub fn train_dictionary(
     let training = training(settings, model.spec().width_at(point).unwrap_or_default());
     training.check()?;
     let card = card(model, point, &texts, settings);
-    let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
+    let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
     if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
@@ -151,7 +151,7 @@ fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
     }
 }
 
-/// A running training.
+/// A training run.
 struct Run<'a> {
     folder: &'a Path,
     card: &'a Card,

@@ -115,7 +115,7 @@ struct Fitting<'a> {
     observer: &'a mut dyn Observer,
 }
 
-/// Fits and scores hook points one by one, then the same on the model baselines.
+/// Fits and scores as many hook points at once as fit into memory: first on the model baselines, then on the model.
 fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fitting) -> Result<()> {
     let stage = format!("{}: probes", job.extraction.dataset().name);
     let baselines: &[BaselineModel] =
@@ -186,7 +186,7 @@ fn finish(
     Ok(Computed { scores, predictions })
 }
 
-/// The predictions at the layer to draw, which is chosen without the test rows.
+/// The predictions at the best layer, which is chosen without the test rows.
 fn predictions(
     job: &ProbingJob,
     scorer: &Scorer,
@@ -194,8 +194,8 @@ fn predictions(
     rows: &[ScoreRow],
 ) -> Result<Vec<PredictionRow>> {
     let point = best_point(rows)?;
-    let readings = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
-    let mut rows = scorer.prediction_rows(point, readings.view());
+    let predicted = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
+    let mut rows = scorer.prediction_rows(point, predicted.view());
     if job.train.is_some() {
         // With separate training data, only test rows belong to this dataset and prompt.
         rows.retain(|row| row.split == TEST);
@@ -203,7 +203,7 @@ fn predictions(
     Ok(rows)
 }
 
-/// Reports a chosen penalty at the edge of its grid.
+/// Reports the chosen penalty if it is at an edge of its grid, or if the grid grew.
 fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observer) {
     let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == PENALTY);
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
@@ -222,7 +222,7 @@ fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observ
     ));
 }
 
-/// Locks a folder against other processes; notes a file system without locks.
+/// Locks a folder against other processes; adds a note if the file system has no locks.
 fn lock(folder: &Path, observer: &mut dyn Observer) -> Result<Lock> {
     let lock = Lock::take(folder)?;
     report_locked(lock.is_held(), observer);

@@ -67,7 +67,7 @@ impl<'a> ProbingJob<'a> {
         Ok(card)
     }
 
-    /// The folders of hook points that are fitted separately.
+    /// The parts: one folder per separately fitted hook point.
     ///
     /// # Errors
     /// Those of [`ProbingJob::card`].

@@ -16,7 +16,7 @@ const BUDGET: f64 = 2.0;
 /// The blocks after which to steer; reports the origin of the choice.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no sweep recommends blocks and the guessed blocks have no probes.
+/// [`Error::Invalid`] if no sweep recommends blocks, and the guessed blocks have no probes.
 pub(super) fn recommended(
     lab: &Lab,
     model: &Model,
@@ -53,7 +53,7 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
     Ok(newest.map(|(_, layers, why)| (layers, why)))
 }
 
-/// A guess: five blocks with probes, up to a third of the depth.
+/// A guess: up to five blocks with probes, in the first third of the depth.
 ///
 /// In the bundled model and in SmolLM2, later blocks carry on a change that is made early and at several blocks;
 /// they undo a change at a single late block, or it breaks the text (docs/steering.md, docs/smollm2.md).
@@ -66,7 +66,7 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
         let expected = format!("--layer with blocks from 0 to {}", n - 1);
         return Err(Error::invalid(
             "hook point to steer at",
-            "none, and no probes at the blocks that would be guessed",
+            "no block from a sweep, and no probes at the default blocks",
             expected,
         ));
     }

@@ -65,8 +65,8 @@ impl SweepJob<'_> {
             let file = folder.join("layers").join(format!("{layers}.csv"));
             if !file.is_file() {
                 let rows = self.layer(layers, observer)?;
-                // Only after a layer succeeded: a refused sweep must not reserve the folder and block the corrected
-                // one.
+                // The card is saved after the first layer succeeded, so that a refused sweep does not reserve the
+                // folder.
                 if !std::mem::replace(&mut is_begun, true) {
                     card.save(&card_file)?;
                 }

@@ -41,7 +41,7 @@ pub(super) struct Checkpoint {
     files: Vec<File>,
     /// The file of each tensor, by name.
     at: HashMap<String, usize>,
-    /// Tensors that the index names and no file contains, each with the shard that should.
+    /// Tensors that the index names and no file contains, each with the shard that should contain it.
     promised: BTreeMap<String, PathBuf>,
     /// The index file.
     index: PathBuf,
@@ -94,7 +94,7 @@ impl Checkpoint {
         Ok(Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() })
     }
 
-    /// The checkpoint with the tensors that only the index names; they are an error only if they are needed.
+    /// Adds the tensors that only the index names; such a tensor is an error only when it is loaded.
     fn with_promises(self, index: &Path) -> Result<Checkpoint> {
         let promised = weight_map(index)?.into_iter().filter(|(tensor, _)| !self.at.contains_key(tensor));
         let promised = promised.map(|(tensor, shard)| (tensor, index.with_file_name(shard))).collect();
@@ -106,7 +106,7 @@ impl Checkpoint {
         &self.files[0].path
     }
 
-    /// SHA-256 over the files, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub(super) fn sha256(&self) -> String {
         let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
@@ -152,7 +152,7 @@ impl Checkpoint {
     /// A tensor in its stored type, and its file, after a check of its shape.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`] or [`Error::TensorShape`].
+    /// [`Error::MissingTensor`], [`Error::TensorShape`], or [`Error::BadFile`] if the tensor cannot be read.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, Tensor)> {
         let file = &self.files[*self.at.get(name).ok_or_else(|| self.missing(name))?];
         let found = file.shape(name)?;

@@ -3,7 +3,7 @@
 //! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
 //! - `checkpoint`, `mmap`: the files, with `pickle` for those of torch; `tensors`: their tensors as parameters; `finite`:
 //!   the check of the values; `tensor_file`: a whole file of tensors
-//! - `convert`: parameters in the form in which the model computes
+//! - `convert`: parameters in the form that the forward pass multiplies with
 //! - `memory`: the memory that a model needs
 
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! Proximity error: the share of the other entities that are nearer to a prediction than the predicted entity itself.
+//! Proximity error: the share of all entities that are nearer to a prediction than the predicted entity itself is.
 
 use super::kd_tree::KdTree;
 use super::predicted::Predicted;

@@ -1,5 +1,5 @@
 //! Python's operators `%` and `+`, rewritten as calls. minijinja has `%` for numbers only, while Python also formats
-//! texts by it; and the sums of lists are unbounded.
+//! texts with it; and the length of a sum of lists must be bounded.
 
 use super::token::Token;
 
@@ -149,7 +149,7 @@ impl<'a> Rewriter<'a> {
                         self.take(&mut out);
                     }
                     self.take(&mut out);
-                    // The one argument of a test needs no brackets.
+                    // A test with one argument needs no brackets around it.
                     if self.is_operand() && !matches!(self.peek(), "(" | "[" | "{") {
                         self.take(&mut out);
                     }

@@ -13,8 +13,8 @@ const MOST_TOKENS: usize = 10_000;
 /// The brackets within each other; minijinja allows fewer.
 const DEEPEST: usize = 150;
 
-/// The template without the additions of transformers and Python to Jinja: the marks around the model's text,
-/// which mask a loss, and texts formatted by `%`. Lines keep their numbers.
+/// The template without what transformers and Python add to Jinja: the tags `generation`, which mark the model's text
+/// for a loss, become `with`, and the operators `%` and `+` become calls. Lines keep their numbers.
 ///
 /// # Errors
 /// A sentence for a template that is too long, or too deep, for a parser.
@@ -23,7 +23,7 @@ pub(super) fn adapted(source: &str) -> Result<String, String> {
         return Err(format!("{} bytes, more than {MOST_BYTES}", source.len()));
     }
     let mut n_tags = 0;
-    // Jinja reads every line end as a line feed.
+    // Jinja converts every line end to a line feed.
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let (mut out, mut rest) = (String::new(), &source[..]);
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {
