@@ -4,12 +4,14 @@
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
 //! - `folder_name`: the name of one folder or file, which cannot lead outside its parent: [`FolderName`]
 //! - `card`: the run record of an artefact: [`Card`]
+//! - `foreign`: the seam to readers of other libraries
 //! - `date`: the calendar, and the present time for cards
 
 mod card;
 mod date;
 mod files;
 mod folder_name;
+mod foreign;
 mod text;
 
 pub use card::Card;
@@ -18,4 +20,5 @@ pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub use files::{hash, hash_file, load_bytes, save_bytes, save_if_other};
 pub(crate) use files::{hex, open_regular};
 pub use folder_name::{FolderName, path_below};
+pub(crate) use foreign::{Limits, caught, guarded, limited};
 pub use text::{load_text, text_of};

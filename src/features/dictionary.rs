@@ -63,6 +63,10 @@ impl Dictionary {
     /// a number of thresholds other than that of latents.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
+        if d_in == 0 || d_sae == 0 {
+            let found = format!("[{d_in}, {d_sae}]");
+            return Err(Error::invalid("shape of W_enc", found, "at least one row and one latent"));
+        }
         let shapes = [
             ("b_enc", self.b_enc.shape(), vec![d_sae]),
             ("W_dec", self.w_dec.shape(), vec![d_sae, d_in]),
@@ -82,6 +86,17 @@ impl Dictionary {
                 Err(Error::invalid("thresholds", each.len(), format!("{d_sae}, one per latent")))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks the number of a latent.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a latent that the dictionary lacks.
+    pub fn check_latent(&self, latent: usize) -> Result<()> {
+        match self.d_sae().checked_sub(1) {
+            Some(last) if latent <= last => Ok(()),
+            last => Err(Error::invalid("latent", latent, format!("0 to {}", last.unwrap_or_default()))),
         }
     }
 

@@ -125,7 +125,7 @@ impl Op {
     /// # Errors
     /// [`Error::Invalid`] for a latent that the dictionary lacks.
     pub fn clamp(dictionary: &Arc<Dictionary>, latent: usize, target: f64) -> Result<Op> {
-        check_latent(dictionary, latent)?;
+        dictionary.check_latent(latent)?;
         Ok(Op::Clamp { dictionary: dictionary.clone(), latent, target })
     }
 
@@ -134,7 +134,7 @@ impl Op {
     /// # Errors
     /// As [`Op::clamp`].
     pub fn add_latent(dictionary: &Dictionary, latent: usize, activation: f64) -> Result<Op> {
-        check_latent(dictionary, latent)?;
+        dictionary.check_latent(latent)?;
         Ok(Op::Add(dictionary.direction(latent).iter().map(|x| activation * f64::from(*x)).collect()))
     }
 
@@ -210,13 +210,6 @@ impl Op {
             let scale = (before / length(row).max(f64::MIN_POSITIVE)) as f32;
             row.iter_mut().for_each(|h| *h *= scale);
         }
-    }
-}
-
-fn check_latent(dictionary: &Dictionary, latent: usize) -> Result<()> {
-    match latent < dictionary.d_sae() {
-        true => Ok(()),
-        false => Err(Error::invalid("latent", latent, format!("0 to {}", dictionary.d_sae() - 1))),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::LAYERS;
-use crate::model::{ControlVector, Spec, load_control_vector, save_control_vector};
+use crate::model::{ControlVector, Spec, load_control_vector, save_control_vector, tensors_of_file};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -65,9 +65,7 @@ impl Vectors {
 
     fn of_tensors(path: &Path) -> Result<Vectors> {
         let bad = |found: String| Error::bad_file(path, found, EXPECTED);
-        let bytes = artefact::load_bytes(path)?;
-        let tensors =
-            candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).map_err(|e| bad(e.to_string()))?;
+        let tensors = tensors_of_file(path, EXPECTED)?;
         let is_one = tensors.len() == 1;
         let mut vectors = Vectors::default();
         for (name, tensor) in tensors {

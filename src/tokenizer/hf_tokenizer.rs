@@ -4,6 +4,7 @@ use super::bos::Bos;
 use super::chat::{ChatDate, ChatTemplate, Turn};
 use super::encoded::{Encoded, EncodedPrompt};
 use super::end_tokens;
+use super::library;
 use super::tokenizer_files::{ChatSource, SpecialTokens, TokenizerFiles};
 use super::vocabulary::{self, Opened};
 use crate::artefact;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use tokenizers::{DecoderWrapper, NormalizedString, Normalizer};
+use tokenizers::DecoderWrapper;
 
 /// The space of SentencePiece.
 const SPACE: char = '\u{2581}';
@@ -73,14 +74,7 @@ impl Tokenizer {
     /// [`Error::BadFile`] if the bytes are not a tokenizer.json.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Tokenizer> {
         let text = artefact::text_of(path, bytes)?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(text).map_err(|e| {
-            Error::bad_file(path, e, "a tokenizer.json of the Hugging Face tokenizers library")
-        })?;
-        // Some files set padding or truncation; a probe needs each text complete and without padding.
-        inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|e| Error::bad_file(path, e, "a tokenizer without truncation"))?;
+        let inner = library::parse(path, text)?;
         let described: Option<Described> = serde_json::from_str(text).ok();
         let unknown = described
             .and_then(|Described { model }| model.unk_id.or_else(|| inner.token_to_id(&model.unk_token?)));
@@ -113,10 +107,7 @@ impl Tokenizer {
             let expected = format!("at most {} bytes; divide it into several texts", TEXT_BYTES.most);
             return Err(Error::invalid("text", found, expected));
         }
-        let encoding = self
-            .inner
-            .encode(text, added == SpecialTokens::ByPostProcessor)
-            .map_err(|e| Error::invalid(format!("text `{text}`"), e, "a text this tokenizer can encode"))?;
+        let encoding = library::encode(&self.inner, text, added == SpecialTokens::ByPostProcessor)?;
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets: encoding.get_offsets().to_vec() })
     }
 
@@ -319,7 +310,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Invalid`] if an id is unknown.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.inner.decode(ids, true).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
+        library::decode(&self.inner, ids, false)
     }
 
     /// Decodes tokens to a text in which special tokens, such as `[UNK]`, are spelled out.
@@ -327,7 +318,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Invalid`] if an id is unknown.
     pub fn spell(&self, ids: &[u32]) -> Result<String> {
-        self.inner.decode(ids, false).map_err(|e| Error::invalid("token ids", e, "ids of this tokenizer"))
+        library::decode(&self.inner, ids, true)
     }
 
     /// The characters of a text after normalisation (cleaned, composed or without accents, as the tokenizer does it),
@@ -336,13 +327,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Invalid`] if the tokenizer refuses the text.
     pub fn characters(&self, text: &str) -> Result<String> {
-        let mut normalized = NormalizedString::from(text);
-        if let Some(normalizer) = self.inner.get_normalizer() {
-            normalizer.normalize(&mut normalized).map_err(|e| {
-                Error::invalid(format!("text `{text}`"), e, "a text this tokenizer can normalize")
-            })?;
-        }
-        Ok(without_spaces(normalized.get()))
+        Ok(without_spaces(&library::normalised(&self.inner, text)?))
     }
 
     /// True if tokens decode to exactly the letters of their text: the tokenizer has a decoder, and it is not

@@ -1,6 +1,7 @@
 //! Texts to tokens with their byte ranges, and tokens back to text. The forward pass does not use this module.
 //!
-//! - `hf_tokenizer`: a Hugging Face tokenizer with the settings of its folder; `encoded`: its results
+//! - `hf_tokenizer`: a Hugging Face tokenizer with the settings of its folder; `encoded`: its results; `library` calls
+//!   the tokenizers library, `growth` bounds its memory
 //! - `tokenizer_files`: the files next to a tokenizer.json; `json_object` reads one
 //! - `vocabulary`: the tokenizer of a folder without a tokenizer.json; `pieces`: the merges of its pieces
 //! - `bos`: the choice of a first token; `end_tokens`: the tokens that end a text
@@ -12,8 +13,10 @@ mod bos;
 mod chat;
 mod encoded;
 mod end_tokens;
+mod growth;
 mod hf_tokenizer;
 mod json_object;
+mod library;
 mod pieces;
 mod random_tokens;
 mod streaming_decoder;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::limits::{check_memory, product};
 use crate::model::{
     Forest, NoHook, Param, Parameters, Spec, Transformer, Weight, count, memory, random_param,
+    tensors_of_file,
 };
 use candle_core::{Device, Tensor, Var};
 use rand::SeedableRng;
@@ -218,18 +219,23 @@ impl ModelTrainer {
     /// # Errors
     /// [`Error::BadFile`] for a checkpoint of another model.
     pub fn resume(&mut self, path: &Path) -> Result<()> {
-        let wrong = |found: String| {
-            Error::bad_file(path, found, "a checkpoint of this training; move the file away to start again")
-        };
-        let tensors = candle_core::safetensors::load_buffer(&artefact::load_bytes(path)?, &Device::Cpu)
-            .map_err(|e| wrong(e.to_string()))?;
+        let expected = "a checkpoint of this training; move the file away to start again";
+        let wrong = |found: String| Error::bad_file(path, found, expected);
+        let tensors = tensors_of_file(path, expected)?;
         let get = |name: &str| tensors.get(name).ok_or_else(|| wrong(format!("no tensor `{name}`")));
         for slot in &mut self.adam.slots {
             slot.var.set(get(&slot.name)?).map_err(|e| wrong(e.to_string()))?;
-            slot.first = get(&format!("{}.first", slot.name))?.to_vec1()?;
-            slot.second = get(&format!("{}.second", slot.name))?.to_vec1()?;
+            for (moments, kind) in [(&mut slot.first, "first"), (&mut slot.second, "second")] {
+                let name = format!("{}.{kind}", slot.name);
+                let found = get(&name)?.to_vec1().map_err(|e| wrong(format!("tensor `{name}`: {e}")))?;
+                if found.len() != moments.len() {
+                    return Err(wrong(format!("{} values of tensor `{name}`", found.len())));
+                }
+                *moments = found;
+            }
         }
-        self.adam.step = get("step")?.to_vec1::<u32>()?[0] as usize;
+        let step = get("step")?.to_vec1::<u32>().map_err(|e| wrong(format!("tensor `step`: {e}")))?;
+        self.adam.step = *step.first().ok_or_else(|| wrong("no step".into()))? as usize;
         Ok(())
     }
 }

@@ -88,6 +88,14 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         let error = refused.unwrap_err();
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
     }
+    let beyond = format!("{axes}:129");
+    for dose in ["2 rms", "3x", "clamp 3x", "clamp 0x", "4 activation"] {
+        let error =
+            mappa(lab, &["steer", "--prompt", "a", "--feature", &beyond, "--dose", dose]).unwrap_err();
+        assert!(error.contains("latent: found 129; expected 0 to 128"), "{dose}: {error}");
+    }
+    let sweep = ["steer", "sweep", "--dataset", "world_place", "--feature", &beyond, "--doses", "0,1"];
+    assert!(mappa(lab, &sweep).unwrap_err().contains("latent: found 129"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod facts;
 mod families;
 mod features;
 mod features_binary;
+mod fuzzed;
 mod gguf;
 mod gguf_bad_input;
 mod gguf_files;

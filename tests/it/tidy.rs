@@ -45,6 +45,7 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
+            "zip",
         ],
     ),
     (
@@ -111,6 +112,7 @@ const ARROWS: &[Arrows] = &[
             "rayon",
             "safetensors",
             "serde_json",
+            "zip",
         ],
     ),
     (

@@ -1,7 +1,8 @@
 //! Parquet files, column by column, through the row interface of the `parquet` crate, which needs no Arrow.
 
 use super::cells::{Cells, LeftOut};
-use crate::artefact::day_to_iso;
+use super::parquet_sizes;
+use crate::artefact::{self, day_to_iso};
 use crate::error::{Error, Result};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -15,15 +16,25 @@ const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 
 /// Reads the columns that have one value per row, with a text form; other columns are left out.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
-    let bad = |e: parquet::errors::ParquetError| Error::bad_file(path, e, READABLE);
-    let file = File::open(file).map_err(Error::io("open", file))?;
-    let reader = SerializedFileReader::new(file).map_err(bad)?;
+    let bad = |found: String| Error::bad_file(path, found, READABLE);
+    artefact::guarded(path, READABLE, || {
+        let length = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
+        let mut opened = File::open(file).map_err(Error::io("open", file))?;
+        parquet_sizes::check_metadata(&mut opened, length).map_err(bad)?;
+        let again = File::open(file).map_err(Error::io("open", file))?;
+        let reader = SerializedFileReader::new(again).map_err(|e| bad(e.to_string()))?;
+        parquet_sizes::check_pages(&mut opened, reader.metadata(), length).map_err(bad)?;
+        let n_rows = parquet_sizes::n_rows(reader.metadata(), length).map_err(bad)?;
+        read_columns(path, &reader, n_rows)
+    })
+}
+
+fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
     let metadata = reader.metadata().file_metadata();
-    let n_rows = usize::try_from(metadata.num_rows()).unwrap_or_default();
     let mut cells = Cells { rows: vec![Vec::new(); n_rows], ..Cells::default() };
     let fields = metadata.schema().get_fields();
     for field in fields {
-        match column(&reader, field, n_rows) {
+        match column(reader, field, n_rows) {
             Ok(texts) => {
                 cells.columns.push(field.name().to_string());
                 cells.rows.iter_mut().zip(texts).for_each(|(row, text)| row.push(text));

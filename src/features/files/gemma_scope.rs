@@ -2,9 +2,12 @@
 
 use super::super::dictionary::{Dictionary, SparseActivation};
 use super::{Tensors, place};
+use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use candle_core::npy::NpzTensors;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// The arrays of the file.
@@ -19,12 +22,32 @@ pub(super) fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Diction
     let expected = "an .npz of numpy.savez with W_enc, b_enc, W_dec, b_dec and threshold";
     let bad = |found: &dyn std::fmt::Display| Error::bad_file(path, found, expected);
     let hook_point = place(path, None, hook_point)?;
-    std::fs::metadata(path).map_err(Error::io("read", path))?;
-    let arrays = NpzTensors::new(path).map_err(|e| bad(&e))?;
+    let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+    let arrays = artefact::guarded(path, expected, || {
+        check_headers(path).map_err(|e| bad(&e))?;
+        NpzTensors::new(path).map_err(|e| bad(&e))
+    })?;
     if let Some(other) = arrays.names().into_iter().find(|name| !NAMES.contains(&name.as_str())) {
         return Err(bad(&format!("an array `{other}`")));
     }
-    let get = |name: &str| arrays.get(name).map_err(|e| bad(&format!("array `{name}`: {e}")));
+    let get = |name: &str| {
+        let wrong = |e: candle_core::Error| bad(&format!("array `{name}`: {e}"));
+        artefact::guarded(path, expected, || {
+            if !arrays.names().into_iter().any(|known| known == name) {
+                return Ok(None);
+            }
+            let (shape, dtype) = arrays.get_shape_and_dtype(name).map_err(wrong)?;
+            let values = shape.dims().iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
+            let bytes = values.and_then(|n| n.checked_mul(dtype.size_in_bytes()));
+            if bytes.is_none_or(|n| n as u64 > length) {
+                return Err(bad(&format!(
+                    "array `{name}` of shape {:?}, longer than the file",
+                    shape.dims()
+                )));
+            }
+            arrays.get(name).map_err(wrong)
+        })
+    };
     let tensors = Tensors { path, get: &get };
     let w_enc = tensors.matrix("W_enc", None, None)?;
     let (d_in, d_sae) = w_enc.dim();
@@ -40,4 +63,23 @@ pub(super) fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Diction
         w_enc,
         subtracts_b_dec: false,
     })
+}
+
+/// Checks that each array's header is shorter than the array, since candle reserves memory for its stated length.
+fn check_headers(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|e| e.to_string())?;
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| e.to_string())?;
+    for at in 0..archive.len() {
+        let entry = archive.by_index(at).map_err(|e| e.to_string())?;
+        let (name, size) = (entry.name().map_err(|e| e.to_string())?.into_owned(), entry.size());
+        let mut begin = Vec::new();
+        entry.take(12).read_to_end(&mut begin).map_err(|e| format!("{name}: {e}"))?;
+        // The mark, the version, and in version 2 the header's length.
+        if let [_, _, _, _, _, _, 2, _, a, b, c, d] = begin[..]
+            && u64::from(u32::from_le_bytes([a, b, c, d])) > size
+        {
+            return Err(format!("a header of {name} that is longer than the file"));
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,8 @@ use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::LATENTS;
-use candle_core::{Device, Tensor};
+use crate::model::tensors_of_file;
+use candle_core::Tensor;
 use ndarray::Axis;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -41,10 +42,7 @@ const EARLIER: [(&str, &str); 3] = [
 pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
     let config = Config::load(folder.join(CONFIG))?;
     let path = folder.join(WEIGHTS);
-    let bytes = artefact::load_bytes(&path)?;
-    let mut tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)
-        .map_err(|e| Error::bad_file(&path, e, "weights as SAELens saves them; download the file again"))?;
-    drop(bytes);
+    let mut tensors = tensors_of_file(&path, "weights as SAELens saves them; download the file again")?;
     drop_unit_scales(&mut tensors)?;
     let kind = config.kind()?;
     let known =

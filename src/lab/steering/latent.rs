@@ -64,14 +64,16 @@ impl Latent {
     /// Loads the dictionary and checks that it fits the model; `given` is its hook point if its file does not name one.
     ///
     /// # Errors
-    /// Those of [`load_dictionary`].
+    /// Those of [`load_dictionary`]; [`Error::Invalid`] for a latent that the dictionary lacks.
     pub fn dictionary(
         &self,
         model: &Model,
         given: Option<HookPoint>,
         observer: &mut dyn Observer,
     ) -> Result<Arc<Dictionary>> {
-        Ok(Arc::new(load_dictionary(&self.path, given, model, observer)?))
+        let dictionary = load_dictionary(&self.path, given, model, observer)?;
+        dictionary.check_latent(self.index)?;
+        Ok(Arc::new(dictionary))
     }
 
     /// The decoder vector of the latent, and its hook point.
@@ -99,6 +101,7 @@ impl LoadedLatent<'_> {
     /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active; [`Error::BadFile`] if the
     /// activations that define 1x are missing.
     pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
+        self.dictionary.check_latent(self.index)?;
         let add = |activation| Op::add_latent(&self.dictionary, self.index, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.index, activation);
         match *dose {

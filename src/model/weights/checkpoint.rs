@@ -1,7 +1,7 @@
 //! The files of a checkpoint: safetensors or PyTorch's older pickles, one or several, each tensor by name.
 
 use super::memory::{StoredTypes, stored_types};
-use super::mmap;
+use super::{mmap, pickle};
 use crate::artefact;
 use crate::error::{Error, Result};
 use candle_core::pickle::PthTensors;
@@ -183,7 +183,7 @@ impl File {
         let bytes = Bytes::Mapped(mmap::map(&path)?);
         let is_pickle = path.extension().is_some_and(|e| e == "bin");
         let contents =
-            if is_pickle { Contents::Pickle(directory(&path)?) } else { safetensors(&path, &bytes)? };
+            if is_pickle { Contents::Pickle(pickle::directory(&path)?) } else { safetensors(&path, &bytes)? };
         Ok(File { path, bytes, contents })
     }
 
@@ -227,23 +227,23 @@ impl File {
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {
-        let unread = |e: String| {
+        let unread = |e: candle_core::Error| {
             let expected = "f32, f16 or bf16; save it again with `save_pretrained(folder)` of transformers";
             Error::bad_file(&self.path, format!("tensor `{name}` that cannot be read ({e})"), expected)
         };
-        let tensor = match &self.contents {
-            Contents::Pickle(pickle) => pickle.get(name).map_err(|e| unread(e.to_string()))?,
+        let read = || match &self.contents {
+            Contents::Pickle(pickle) => pickle.get(name),
             Contents::Safetensors { metadata, data_from } => {
-                let info = metadata.info(name).ok_or_else(|| self.missing(name))?;
+                let Some(info) = metadata.info(name) else { return Ok(None) };
                 let (first, end) = info.data_offsets;
                 // The offsets were checked against the length when the file was opened.
                 let data = self.bytes.get(data_from + first..data_from + end).unwrap_or_default();
                 let view = TensorView::new(info.dtype, info.shape.clone(), data);
-                let view = view.map_err(|e| unread(e.to_string()))?;
-                Some(view.load(&Device::Cpu).map_err(|e| unread(e.to_string()))?)
+                view.map_err(candle_core::Error::wrap)?.load(&Device::Cpu).map(Some)
             }
         };
-        tensor.ok_or_else(|| self.missing(name))
+        let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
+        read.map_err(unread)?.ok_or_else(|| self.missing(name))
     }
 }
 
@@ -255,15 +255,6 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<Contents> {
     })?;
     // The header's length is stored before it, in eight bytes.
     Ok(Contents::Safetensors { metadata, data_from: 8 + header })
-}
-
-/// The table of contents of a pickle in the zip format of torch 1.6 and newer.
-fn directory(path: &Path) -> Result<PthTensors> {
-    PthTensors::new(path, None).map_err(|e| {
-        let expected = "a complete pytorch_model.bin as torch 1.6 or newer writes it; \
-                        download it again, or save it with `save_pretrained(folder)` of transformers";
-        Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), expected)
-    })
 }
 
 /// The shard of each tensor, as listed by an index.

@@ -1,7 +1,8 @@
 //! A model's weights: their names and shapes, and their values from a checkpoint.
 //!
 //! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
-//! - `checkpoint`, `mmap`: the files; `tensors`: their tensors as parameters; `finite`: the check of the values
+//! - `checkpoint`, `mmap`: the files, with `pickle` for those of torch; `tensors`: their tensors as parameters; `finite`:
+//!   the check of the values; `tensor_file`: a whole file of tensors
 //! - `convert`: parameters in the form that the forward pass multiplies with
 //! - `memory`: the memory that a model needs
 
@@ -11,7 +12,9 @@ mod finite;
 pub mod memory;
 pub(crate) mod mmap;
 mod params;
+mod pickle;
 mod source;
+mod tensor_file;
 mod tensors;
 
 pub(crate) use checkpoint::has_weights;
@@ -20,4 +23,5 @@ pub(crate) use finite::{Origin, check_finite};
 pub(crate) use params::list;
 pub use params::{BlockPart, Param, ParamKind, Place, count};
 pub use source::{Slice, SliceRows, TensorSource};
+pub(crate) use tensor_file::tensors_of_file;
 pub use tensors::Weights;

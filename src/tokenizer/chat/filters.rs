@@ -2,8 +2,9 @@
 
 use super::arguments::{Arguments, refused};
 use super::strings::{centred, room};
+use super::{arithmetic, operators};
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
-use minijinja::{Environment, Error, State, context};
+use minijinja::{Environment, Error, State};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Adds the filters, tests and functions to an environment.
@@ -25,28 +26,11 @@ pub(super) fn add(environment: &mut Environment) {
     });
     environment.add_function("joiner", joiner);
     environment.add_function("dict", dict);
-    environment.add_function("namespace", |given: Rest<ValueOrKwargs>| {
-        minijinja::functions::namespace(Some(dict(given)?.into()))
+    environment.add_function("namespace", |state: &State, given: Rest<ValueOrKwargs>| {
+        minijinja::functions::namespace(Some(dict(state, given)?.into()))
     });
-    environment.add_function(super::remainder::FUNCTION, remainder);
-}
-
-/// Python's `%`: a formatted text, or the remainder of a division.
-fn remainder(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
-    if left.as_str().is_none() {
-        let division = state.env().compile_expression("left % right")?;
-        return division.eval(context! { left, right });
-    }
-    let mut given = vec![left];
-    if right.is_tuple() {
-        given.extend(right.try_iter()?);
-    } else if right.kind() == ValueKind::Map {
-        let pairs = right.try_iter()?.map(|key| Ok((key.to_string(), right.get_item(&key)?)));
-        given.push(Value::from(pairs.collect::<Result<Kwargs, Error>>()?));
-    } else {
-        given.push(right);
-    }
-    state.apply_filter("format", &given)
+    environment.add_function(operators::REMAINDER, arithmetic::remainder);
+    environment.add_function(operators::SUM, arithmetic::sum);
 }
 
 fn default(value: &Value, given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
@@ -92,12 +76,12 @@ fn truncate(text: &str, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let arguments = Arguments::new(&given, &["length", "killwords", "end", "leeway"])?;
     let end = arguments.optional_text(2)?.unwrap_or("...");
     let length = arguments.number(0)?.unwrap_or(255);
-    let room = length - end.chars().count() as i64;
+    let room = length.saturating_sub(end.chars().count() as i64);
     let leeway = arguments.number(3)?.unwrap_or(5);
     if room < 0 || leeway < 0 {
         return Err(refused(format!("a length of {length} has no room for `{end}`")));
     }
-    if text.chars().count() as i64 <= length + leeway {
+    if text.chars().count() as i64 <= length.saturating_add(leeway) {
         return Ok(text.into());
     }
     let kept: String = text.chars().take(room as usize).collect();
@@ -116,7 +100,7 @@ fn joiner(separator: Option<String>) -> Value {
 }
 
 /// A map from another map or from pairs, and from keyword arguments.
-fn dict(given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+fn dict(state: &State, given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let given = given.into_values();
     let (by_place, by_name) = match given.split_last() {
         Some((last, rest)) if last.is_kwargs() => (rest, Kwargs::try_from(last.clone())?),
@@ -127,7 +111,8 @@ fn dict(given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
         [map] if map.kind() == ValueKind::Map => Some(map.clone()),
         [pairs] => {
             let pair = |pair: Value| {
-                let parts: Vec<Value> = pair.try_iter()?.collect();
+                state.consume_fuel(1)?;
+                let parts: Vec<Value> = pair.try_iter()?.take(3).collect();
                 match &parts[..] {
                     [key, value] => Ok((key.to_string(), value.clone())),
                     _ => Err(refused("`dict` takes a map, or pairs of a key and a value")),

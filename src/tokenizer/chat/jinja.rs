@@ -7,9 +7,15 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
+use std::fmt::Write;
 
-/// The limit of steps: thousands of times the need of a turn, so that only an endless template reaches it.
-const MOST_STEPS: u64 = 10_000_000;
+/// The limit of steps, hundreds of times the need of a turn, so that only an endless template reaches it. 64 bytes of
+/// memory count as a step.
+const MOST_STEPS: u64 = 1_000_000;
+/// The steps that each turn adds to the limit.
+const STEPS_PER_TURN: u64 = 10_000;
+/// The longest text of a list or map that a template prints.
+const LONGEST: usize = 1 << 20;
 
 /// The environment of templates; `date` is returned to templates that ask for the present date.
 pub(super) fn environment(date: ChatDate) -> Environment<'static> {
@@ -19,6 +25,15 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
         environment.set_syntax(syntax);
     }
     environment.set_fuel(Some(MOST_STEPS));
+    environment.set_formatter(|out, state, value| {
+        // Of a list that has the same list in it many times, the text may be endless.
+        if value.as_object().is_some() {
+            let mut bounded = Bounded(LONGEST);
+            write!(bounded, "{value}")
+                .map_err(|_| refused(format!("a text of more than {LONGEST} bytes")))?;
+        }
+        minijinja::escape_formatter(out, state, value)
+    });
     environment.set_unknown_method_callback(method);
     filters::add(&mut environment);
     environment.add_filter("tojson", json::tojson);
@@ -29,11 +44,26 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     environment
 }
 
+/// The limit of steps for a conversation.
+pub(super) fn steps(n_turns: usize) -> u64 {
+    MOST_STEPS + STEPS_PER_TURN * n_turns as u64
+}
+
+/// Counts the bytes that are written to it, up to a limit.
+struct Bounded(usize);
+
+impl std::fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0 = self.0.checked_sub(text.len()).ok_or(std::fmt::Error)?;
+        Ok(())
+    }
+}
+
 /// Calls a method of Python: ours, or minijinja's if we have none.
 fn method(state: &mut State, value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
     let ours = match value.as_str() {
         Some(text) => strings::method(state, text, name, given),
-        None => sequences::method(value, name, given),
+        None => sequences::method(state, value, name, given),
     };
     match ours {
         Err(error) if error.kind() == ErrorKind::UnknownMethod => {

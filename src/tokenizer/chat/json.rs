@@ -5,8 +5,13 @@ use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, State};
 use std::fmt::Write;
 
+/// A function that charges bytes.
+type Charge<'a> = dyn Fn(usize) -> Result<(), Error> + 'a;
+
 /// The options of a `tojson` call.
-struct Style {
+struct Style<'a> {
+    /// Charges a number of bytes to the limit of steps.
+    charge: &'a Charge<'a>,
     only_ascii: bool,
     sorts_keys: bool,
     indent: Option<String>,
@@ -25,14 +30,17 @@ struct List {
 pub(super) fn tojson(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = given.into_values();
     let arguments = Arguments::new(&given, &["ensure_ascii", "indent", "separators", "sort_keys"])?;
+    let charge = |bytes: usize| state.consume_fuel(bytes as u64 / 64 + 1);
     let mut out = String::new();
-    Style::new(&arguments)?.write(&mut out, value, 0)?;
-    state.consume_fuel(out.len() as u64 / 64)?;
+    Style::new(&arguments, &charge)?.write(&mut out, value, 0)?;
     Ok(out)
 }
 
-impl Style {
-    fn new(arguments: &Arguments) -> Result<Style, Error> {
+/// The deepest list or map within others; Python's limit is of this order.
+const DEEPEST: usize = 500;
+
+impl<'a> Style<'a> {
+    fn new(arguments: &Arguments, charge: &'a Charge) -> Result<Style<'a>, Error> {
         let indent = match arguments.optional(1) {
             Some(value) if value.as_str().is_some() => arguments.optional_text(1)?.map(String::from),
             Some(_) => arguments.number(1)?.map(|n| " ".repeat(n.clamp(0, 256) as usize)),
@@ -46,22 +54,27 @@ impl Style {
         let usual = || [if indent.is_some() { "," } else { ", " }, ": "].map(String::from);
         let [between_items, after_key] = separators.transpose()?.unwrap_or_else(usual);
         let (only_ascii, sorts_keys) = (arguments.flag(0), arguments.flag(3));
-        Ok(Style { only_ascii, sorts_keys, indent, between_items, after_key })
+        Ok(Style { charge, only_ascii, sorts_keys, indent, between_items, after_key })
     }
 
     fn write(&self, out: &mut String, value: &Value, depth: usize) -> Result<(), Error> {
+        if depth > DEEPEST {
+            return Err(refused(format!("lists within lists, deeper than {DEEPEST}")));
+        }
+        // Before the text grows: a list may contain the same list many times.
+        (self.charge)(value.as_str().map_or(0, str::len))?;
         match value.kind() {
             ValueKind::None => out.push_str("null"),
             ValueKind::Bool => out.push_str(if value.is_true() { "true" } else { "false" }),
             ValueKind::Number => out.push_str(&number(value)?),
             ValueKind::String => self.text(out, value.as_str().unwrap_or_default()),
             ValueKind::Seq => {
-                let items: Vec<Value> = value.try_iter()?.collect();
+                let items = self.all(value)?;
                 let list = List { brackets: ["[", "]"], n: items.len(), depth };
                 self.list(out, list, |style, out, at| style.write(out, &items[at], depth + 1))?;
             }
             ValueKind::Map => {
-                let mut keys: Vec<Value> = value.try_iter()?.collect();
+                let mut keys = self.all(value)?;
                 if self.sorts_keys {
                     keys.sort();
                 }
@@ -77,12 +90,17 @@ impl Style {
         Ok(())
     }
 
+    /// The items of a list, or the keys of a map.
+    fn all(&self, value: &Value) -> Result<Vec<Value>, Error> {
+        value.try_iter()?.map(|item| (self.charge)(0).map(|()| item)).collect()
+    }
+
     /// Writes items between two brackets, each by `item`.
     fn list(
         &self,
         out: &mut String,
         list: List,
-        item: impl Fn(&Style, &mut String, usize) -> Result<(), Error>,
+        item: impl Fn(&Self, &mut String, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let List { brackets: [open, close], n, depth } = list;
         out.push_str(open);
@@ -90,21 +108,23 @@ impl Style {
             if at > 0 {
                 out.push_str(&self.between_items);
             }
-            self.new_line(out, depth + 1);
+            self.new_line(out, depth + 1)?;
             item(self, out, at)?;
         }
         if n > 0 {
-            self.new_line(out, depth);
+            self.new_line(out, depth)?;
         }
         out.push_str(close);
         Ok(())
     }
 
-    fn new_line(&self, out: &mut String, depth: usize) {
+    fn new_line(&self, out: &mut String, depth: usize) -> Result<(), Error> {
         if let Some(indent) = &self.indent {
+            (self.charge)(indent.len().saturating_mul(depth))?;
             out.push('\n');
             out.push_str(&indent.repeat(depth));
         }
+        Ok(())
     }
 
     fn text(&self, out: &mut String, text: &str) {

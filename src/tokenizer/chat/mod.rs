@@ -2,18 +2,20 @@
 //!
 //! - `template`: a chat template, ready to take turns; `date`: the date that it receives
 //! - `jinja`: Jinja as transformers configures it
-//! - `source`: a template's text, rewritten for minijinja; `remainder` rewrites the operator `%`, `token` reads tags
+//! - `source`: a template's text, rewritten for minijinja; `operators` rewrites `%` and `+` as calls of
+//!   `arithmetic`, `token` reads tags
 //! - `arguments`: positional and keyword arguments
 //! - `strings`, `sequences`: methods of Python's strings, lists and maps
 //! - `filters`: filters and functions that differ from minijinja's own
 //! - `json`: the filter `tojson`
 
 mod arguments;
+mod arithmetic;
 mod date;
 mod filters;
 mod jinja;
 mod json;
-mod remainder;
+mod operators;
 mod sequences;
 mod source;
 mod strings;

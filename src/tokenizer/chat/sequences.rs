@@ -2,15 +2,22 @@
 
 use super::arguments::{Arguments, refused};
 use minijinja::value::{Value, ValueKind};
-use minijinja::{Error, ErrorKind};
+use minijinja::{Error, ErrorKind, State};
 
 /// Calls a method by its name.
-pub(super) fn method(value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
+pub(super) fn method(state: &State, value: &Value, name: &str, given: &[Value]) -> Result<Value, Error> {
     match (value.kind(), name) {
         (ValueKind::Seq, "index") => {
             let arguments = Arguments::new(given, &["value"])?;
             let wanted = arguments.required(0)?;
-            let at = value.try_iter()?.position(|item| item == *wanted);
+            let mut at = None;
+            for (place, item) in value.try_iter()?.enumerate() {
+                state.consume_fuel(1)?;
+                if item == *wanted {
+                    at = Some(place);
+                    break;
+                }
+            }
             at.map(Value::from).ok_or_else(|| refused(format!("{wanted:?} is not in the list")))
         }
         (ValueKind::Seq | ValueKind::Map, "copy") => Arguments::new(given, &[]).map(|_| value.clone()),

@@ -1,16 +1,36 @@
 //! A chat template's text, rewritten for minijinja.
 
-use super::remainder;
+use super::operators;
 use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
+/// The longest template; the longest of a known model has less than a tenth of this.
+const MOST_BYTES: usize = 1 << 20;
+/// The tags of a template, and the words and signs of one tag; known models have less than a tenth of these. Parsers
+/// go deeper into the stack with each word of a chain such as `not not x`.
+const MOST_TAGS: usize = 10_000;
+const MOST_TOKENS: usize = 10_000;
+/// The brackets within each other; minijinja allows fewer.
+const DEEPEST: usize = 150;
+
 /// The template without what transformers and Python add to Jinja: the tags `generation`, which mark the model's text
-/// for a loss, become `with`, and the operator `%` becomes a call. Lines keep their numbers.
-pub(super) fn adapted(source: &str) -> String {
+/// for a loss, become `with`, and the operators `%` and `+` become calls. Lines keep their numbers.
+///
+/// # Errors
+/// A sentence for a template that is too long, or too deep, for a parser.
+pub(super) fn adapted(source: &str) -> Result<String, String> {
+    if source.len() > MOST_BYTES {
+        return Err(format!("{} bytes, more than {MOST_BYTES}", source.len()));
+    }
+    let mut n_tags = 0;
     // Jinja converts every line end to a line feed.
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let (mut out, mut rest) = (String::new(), &source[..]);
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {
+        n_tags += 1;
+        if n_tags > MOST_TAGS {
+            return Err(format!("more than {MOST_TAGS} tags"));
+        }
         out += &rest[..at];
         rest = &rest[at..];
         let length = match &rest[..2] {
@@ -18,6 +38,7 @@ pub(super) fn adapted(source: &str) -> String {
             mark => {
                 let (inner, length) = inside(rest, if mark == "{{" { "}}" } else { "%}" });
                 let tokens = tokens(&rest[inner.clone()]);
+                check(&tokens)?;
                 let is_raw = mark == "{%" && tokens.first().is_some_and(|token| token.text == "raw");
                 let length = if is_raw { length + raw(&rest[length..]) } else { length };
                 out += &rest[..inner.start];
@@ -30,7 +51,26 @@ pub(super) fn adapted(source: &str) -> String {
         out += &rest[..length];
         rest = &rest[length..];
     }
-    out + rest
+    Ok(out + rest)
+}
+
+/// Refuses a tag that is too long or too deep for a parser.
+fn check(tokens: &[Token]) -> Result<(), String> {
+    if tokens.len() > MOST_TOKENS {
+        return Err(format!("a tag of {} words and signs, more than {MOST_TOKENS}", tokens.len()));
+    }
+    let mut depth = 0_usize;
+    for token in tokens {
+        match token.text {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(format!("brackets within brackets, deeper than {DEEPEST}"));
+        }
+    }
+    Ok(())
 }
 
 /// The byte range of a tag's inside, and the tag's length. An end mark within brackets or quotes does not end the tag.
@@ -64,9 +104,12 @@ fn inside(tag: &str, end: &str) -> (Range<usize>, usize) {
 fn raw(rest: &str) -> usize {
     let mut from = 0;
     while let Some(at) = rest[from..].find("{%").map(|at| from + at) {
-        let (inner, length) = inside(&rest[at..], "%}");
-        if rest[at..][inner].trim() == "endraw" {
-            return at + length;
+        let tag = rest[at + 2..].trim_start_matches(['-', '+']).trim_start();
+        if let Some(after) = tag.strip_prefix("endraw") {
+            let end = after.trim_start().trim_start_matches(['-', '+']);
+            if end.starts_with("%}") {
+                return rest.len() - end.len() + 2;
+            }
         }
         from = at + 2;
     }
@@ -86,7 +129,7 @@ fn tag(tokens: &[Token], is_statement: bool) -> Option<String> {
         let rest: String = rest.iter().flat_map(|token| [token.gap, token.text]).collect();
         return Some(format!("{}{word}{rest}", first.gap));
     }
-    remainder::rewritten(tokens)
+    operators::rewritten(tokens)
 }
 
 #[cfg(test)]
@@ -102,18 +145,56 @@ mod tests {
             "{{ open",
             "{% if a %}é{% endif %}",
         ] {
-            assert_eq!(adapted(same), same);
+            assert_eq!(adapted(same).unwrap(), same);
         }
-        assert_eq!(adapted("{%- generation -%}a{% endgeneration +%}"), "{%- with -%}a{% endwith +%}");
-        assert_eq!(adapted("a\r\nb\rc"), "a\nb\nc");
+        let generation = "{%- generation -%}a{% endgeneration +%}";
+        assert_eq!(adapted(generation).unwrap(), "{%- with -%}a{% endwith +%}");
+        assert_eq!(adapted("a\r\nb\rc").unwrap(), "a\nb\nc");
+    }
+
+    #[test]
+    fn sums_are_calls() {
+        let sum = |terms: &str| format!("{}({terms})", operators::SUM);
+        for (source, wanted) in [
+            ("{{ a + b }}", format!("{{{{ {} }}}}", sum("a, b"))),
+            ("{{ a+b+ -c }}", format!("{{{{ {} }}}}", sum("a,b, -c"))),
+            ("{{ a - b + c - d }}", format!("{{{{ {} - d }}}}", sum("a - b, c"))),
+            ("{{ a ~ b + c * d ** e }}", format!("{{{{ {} }}}}", sum("a ~ b, c * d ** e"))),
+            ("{% if not a + b in c + d %}", format!("{{% if not {} in {} %}}", sum("a, b"), sum("c, d"))),
+            (
+                "{% set ns.x = f(n=1 + 2)[i+1:] %}",
+                format!("{{% set ns.x = f(n={})[{}:] %}}", sum("1, 2"), sum("i,1")),
+            ),
+            ("{{ x\n + y|f('+') }}", format!("{{{{ {} }}}}", sum("x\n, y|f('+')"))),
+            (
+                "{{ a + b if c + d else e + f }}",
+                format!("{{{{ {} if {} else {} }}}}", sum("a, b"), sum("c, d"), sum("e, f")),
+            ),
+        ] {
+            assert_eq!(adapted(source).unwrap(), wanted, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_template_beyond_the_limits_is_refused() {
+        for (source, found) in [
+            ("x".repeat(MOST_BYTES + 1), "bytes"),
+            ("{{ a }}".repeat(MOST_TAGS + 1), "tags"),
+            (format!("{{{{ {}x }}}}", "not ".repeat(MOST_TOKENS)), "words and signs"),
+            (format!("{{{{ {}x", "(".repeat(DEEPEST + 1)), "deeper"),
+        ] {
+            assert!(adapted(&source).unwrap_err().contains(found));
+        }
+        let raw = format!("{{% raw %}}{}{{% endraw %}}", "{%".repeat(400_000));
+        assert_eq!(adapted(&raw).unwrap(), raw, "in time that grows with the length");
     }
 
     #[test]
     fn remainders_are_calls() {
-        let call = |left: &str, right: &str| format!("{}({left},{right})", remainder::FUNCTION);
+        let call = |left: &str, right: &str| format!("{}({left},{right})", operators::REMAINDER);
         for (source, wanted) in [
             ("{{ a%b }}", format!("{{{{ {} }}}}", call("a", "b"))),
-            ("{{ 1+a.b['c'] % (d, 2) }}", format!("{{{{ 1+{} }}}}", call("a.b['c']", " (d, 2)"))),
+            ("{{ 1-a.b['c'] % (d, 2) }}", format!("{{{{ 1-{} }}}}", call("a.b['c']", " (d, 2)"))),
             ("{% if x % 2 == 0 %}", format!("{{% if {} == 0 %}}", call("x", " 2"))),
             ("{{ a * b % c|d % e }}", format!("{{{{ {} }}}}", call(&call("a * b", " c|d"), " e"))),
             ("{{ -a % b }}", format!("{{{{ {} }}}}", call("-a", " b"))),
@@ -121,7 +202,7 @@ mod tests {
             ("{{ f(x % 2, [y % 3]) }}", format!("{{{{ f({}, [{}]) }}}}", call("x", " 2"), call("y", " 3"))),
             ("{{ x\n % y is even }}", format!("{{{{ {} }}}}", call("x\n", " y is even"))),
         ] {
-            assert_eq!(adapted(source), wanted, "{source}");
+            assert_eq!(adapted(source).unwrap(), wanted, "{source}");
         }
     }
 }

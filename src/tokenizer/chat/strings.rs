@@ -6,6 +6,8 @@ use minijinja::{Error, ErrorKind, State};
 
 /// Calls a method by its name.
 pub(super) fn method(state: &State, text: &str, name: &str, given: &[Value]) -> Result<Value, Error> {
+    // For the texts and lists that are made of it.
+    state.consume_fuel(text.len() as u64 / 8)?;
     match name {
         "partition" | "rpartition" => partition(text, given, name == "rpartition"),
         "find" | "rfind" | "index" | "rindex" => find(text, given, name),
@@ -44,11 +46,11 @@ pub(super) fn room(state: &State, n: i64) -> Result<String, Error> {
 
 /// A text centred in a width, as `str.center` does it.
 pub(super) fn centred(state: &State, text: &str, width: i64, fill: char) -> Result<String, Error> {
-    let missing = width - text.chars().count() as i64;
+    let missing = width.saturating_sub(text.chars().count() as i64);
     // If an odd number of characters is missing, Python puts one more on the left for an odd width, else on the right.
     let left = missing.max(0) / 2 + (missing.max(0) & width & 1);
     let fill = |n: i64| Ok::<String, Error>(room(state, n)?.replace(' ', fill.encode_utf8(&mut [0; 4])));
-    Ok(fill(left)? + text + &fill(missing - left)?)
+    Ok(fill(left)? + text + &fill(missing.saturating_sub(left))?)
 }
 
 fn justified(state: &State, text: &str, name: &str, given: &[Value]) -> Result<Value, Error> {
@@ -63,7 +65,7 @@ fn justified(state: &State, text: &str, name: &str, given: &[Value]) -> Result<V
     if name == "center" {
         return centred(state, text, width, fill).map(Value::from);
     }
-    let missing = room(state, width - text.chars().count() as i64)?;
+    let missing = room(state, width.saturating_sub(text.chars().count() as i64))?;
     let missing = missing.replace(' ', fill.encode_utf8(&mut [0; 4]));
     Ok(Value::from(if name == "ljust" { format!("{text}{missing}") } else { format!("{missing}{text}") }))
 }
@@ -71,7 +73,8 @@ fn justified(state: &State, text: &str, name: &str, given: &[Value]) -> Result<V
 fn filled_with_zeros(state: &State, text: &str, given: &[Value]) -> Result<Value, Error> {
     let arguments = Arguments::new(given, &["width"])?;
     arguments.required(0)?;
-    let missing = arguments.number(0)?.unwrap_or_default() - text.chars().count() as i64;
+    let width = arguments.number(0)?.unwrap_or_default();
+    let missing = width.saturating_sub(text.chars().count() as i64);
     let zeros = room(state, missing)?.replace(' ', "0");
     let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
     Ok(Value::from(format!("{sign}{zeros}{digits}")))
@@ -160,7 +163,10 @@ fn begins_or_ends(text: &str, given: &[Value], at_the_start: bool) -> Result<Val
 fn split(text: &str, given: &[Value], from_the_end: bool) -> Result<Value, Error> {
     let arguments = Arguments::new(given, &["sep", "maxsplit"])?;
     // A limit of n splits gives at most n + 1 parts; without a limit, there are as many as necessary.
-    let most = arguments.number(1)?.filter(|most| *most >= 0).map_or(usize::MAX, |most| most as usize + 1);
+    let most = arguments
+        .number(1)?
+        .filter(|most| *most >= 0)
+        .map_or(usize::MAX, |most| (most as usize).saturating_add(1));
     let mut parts: Vec<&str> = match arguments.optional_text(0)? {
         Some(by) if from_the_end => text.rsplitn(most, separator(by)?).collect(),
         Some(by) => text.splitn(most, separator(by)?).collect(),

@@ -2,7 +2,7 @@
 
 use super::date::ChatDate;
 use super::{jinja, source};
-use crate::artefact;
+use crate::artefact::{self, Limits};
 use crate::error::{Error, Result};
 use minijinja::value::Value;
 use minijinja::{Environment, context};
@@ -10,11 +10,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The template's name in its environment.
 const NAME: &str = "chat";
 /// A text that no template contains; its position in the output is the position of a turn's text.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
+
+/// The stack, the time and the memory that a template may take; it usually takes a ten thousandth of each.
+const LIMITS: Limits = Limits { stack: 512 << 20, seconds: 20, bytes: 2 << 30 };
+/// The number of turns up to which a template has the usual number of steps.
+const USUAL_TURNS: usize = 64;
+/// The bytes that a template may add to the texts of a chat.
+const MOST_ADDED: usize = 1 << 20;
 
 /// A speaker in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +57,7 @@ impl Role {
 
 /// A chat template, ready to take turns.
 pub(in crate::tokenizer) struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     tokens: BTreeMap<String, String>,
     before: String,
     after: String,
@@ -99,10 +107,14 @@ impl ChatTemplate {
         tokens: &BTreeMap<String, String>,
         date: ChatDate,
     ) -> Result<ChatTemplate, String> {
-        let mut environment = jinja::environment(date);
-        environment.add_template_owned(NAME, source::adapted(source)).map_err(|e| jinja::sentence(&e))?;
+        let adapted = source::adapted(source)?;
+        let environment = artefact::limited(LIMITS, move || {
+            let mut environment = jinja::environment(date);
+            environment.add_template_owned(NAME, adapted).map_err(|e| jinja::sentence(&e))?;
+            Ok::<_, String>(environment)
+        })??;
         Ok(ChatTemplate {
-            environment,
+            environment: Arc::new(environment),
             tokens: tokens.clone(),
             before: String::new(),
             after: String::new(),
@@ -121,18 +133,30 @@ impl ChatTemplate {
     /// # Errors
     /// The template's error, as a sentence.
     pub(crate) fn conversation(&self, turns: &[Turn]) -> Result<String, String> {
+        let mut environment = self.environment.clone();
+        if turns.len() > USUAL_TURNS {
+            Arc::make_mut(&mut environment).set_fuel(Some(jinja::steps(turns.len())));
+        }
         let message = |turn: &Turn| context! { role => turn.role.name(), content => turn.text.clone() };
         let messages: Vec<Value> = turns.iter().map(message).collect();
-        let named = Value::from(self.tokens.clone());
-        let given = context! {
-            messages => messages,
-            tools => Value::from(()),
-            documents => Value::from(()),
-            add_generation_prompt => true,
-            ..named
-        };
-        let template = self.environment.get_template(NAME).map_err(|e| jinja::sentence(&e))?;
-        template.render(given).map_err(|e| jinja::sentence(&e))
+        let tokens = self.tokens.clone();
+        let said: usize = turns.iter().map(|turn| turn.text.len()).sum();
+        let text = artefact::limited(LIMITS, move || {
+            let named = Value::from(tokens);
+            let given = context! {
+                messages => messages,
+                tools => Value::from(()),
+                documents => Value::from(()),
+                add_generation_prompt => true,
+                ..named
+            };
+            let template = environment.get_template(NAME).map_err(|e| jinja::sentence(&e))?;
+            template.render(given).map_err(|e| jinja::sentence(&e))
+        })??;
+        match text.len() > said.saturating_mul(2) + MOST_ADDED {
+            true => Err(format!("it makes {} bytes of a text of {said}", text.len())),
+            false => Ok(text),
+        }
     }
 
     /// A chat with one turn of the user, and the byte range in it of one part of the turn.

@@ -6,6 +6,7 @@ use super::special::Settings;
 use super::{byte_level, sentence_piece, word_piece};
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::tokenizer::library::try_out;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -47,15 +48,17 @@ pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
     let names = *class.files().iter().find(is_there).ok_or_else(|| lacking(folder, class))?;
     let files =
         names.iter().map(|name| artefact::load_bytes(&folder.join(name))).collect::<Result<Vec<_>>>()?;
-    let refused = |e: Refusal| {
-        Error::bad_file(folder, e, format!("{} as {} reads it", names.join(" and "), class.name()))
-    };
-    let recipe = match (class, &files[..]) {
-        (Class::Bert, [vocabulary]) => word_piece::recipe(&settings, vocabulary),
-        (_, [vocabulary, merges]) => byte_level::recipe(class, &settings, [vocabulary, merges]),
-        (_, files) => sentence_piece::recipe(class, &settings, names[0], &files[0]),
-    };
-    let Built { tokenizer, named } = recipe.and_then(|recipe| recipe.build(&settings)).map_err(refused)?;
+    let expected = format!("{} as {} reads it", names.join(" and "), class.name());
+    let Built { tokenizer, named } = artefact::guarded(folder, &expected, || {
+        let recipe = match (class, &files[..]) {
+            (Class::Bert, [vocabulary]) => word_piece::recipe(&settings, vocabulary),
+            (_, [vocabulary, merges]) => byte_level::recipe(class, &settings, [vocabulary, merges]),
+            (_, files) => sentence_piece::recipe(class, &settings, names[0], &files[0]),
+        };
+        let built = recipe.and_then(|recipe| recipe.build(&settings));
+        let tried = built.and_then(|built| Ok(try_out(&built.tokenizer).map(|()| built)?));
+        tried.map_err(|e: Refusal| Error::bad_file(folder, e, &expected))
+    })?;
     Ok(Opened { tokenizer, named, sha256: identity(folder, names)? })
 }
 

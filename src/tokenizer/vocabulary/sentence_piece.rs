@@ -6,6 +6,7 @@ use super::proto::{Piece, Proto};
 use super::recipe::{PostProcessor, Recipe, Refusal, default_tokens, part};
 use super::special::Settings;
 use crate::limits::SENTINELS;
+use crate::tokenizer::growth;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -124,6 +125,7 @@ impl SentencePieceModel<'_> {
         let characters = match &self.proto.characters[..] {
             [] => None,
             table => {
+                growth::check_table(table, table.len())?;
                 let table = Precompiled::from(table)
                     .map_err(|e| format!("its table of character normalisation: {e}"))?;
                 Some(NormalizerWrapper::from(table))

@@ -1,18 +1,20 @@
-//! Python's operator `%`, which computes remainders of numbers and formats texts. minijinja has it for numbers only,
-//! so every use is rewritten as a call.
+//! Python's operators `%` and `+`, rewritten as calls. minijinja has `%` for numbers only, while Python also formats
+//! texts with it; and the length of a sum of lists must be bounded.
 
 use super::token::Token;
 
-/// The function that replaces the operator.
-pub(super) const FUNCTION: &str = "remainder_or_format";
+/// The function that replaces `%`.
+pub(super) const REMAINDER: &str = "remainder_or_format";
+/// The function that replaces `+`.
+pub(super) const SUM: &str = "sum_of_terms";
 
 /// Keywords, which are not operands.
 const BETWEEN: [&str; 14] =
     ["and", "or", "not", "in", "is", "if", "else", "elif", "for", "set", "do", "recursive", "with", "import"];
 
-/// The inside of a tag with a call in place of each `%`; none if there is no `%`.
+/// The inside of a tag with a call in place of each `%` and `+`; none if there is no such operator.
 pub(super) fn rewritten(tokens: &[Token]) -> Option<String> {
-    tokens.iter().any(|token| token.text == "%").then(|| Rewriter { tokens, at: 0 }.all())
+    tokens.iter().any(|token| matches!(token.text, "%" | "+")).then(|| Rewriter { tokens, at: 0 }.all())
 }
 
 /// Rewrites the tokens of a tag, or those between two brackets.
@@ -28,7 +30,7 @@ impl<'a> Rewriter<'a> {
             let sign = !follows_operand && matches!(self.peek(), "-" | "+");
             follows_operand = sign || self.is_operand();
             if follows_operand {
-                out += &self.products();
+                out += &self.sums();
             } else {
                 self.take(&mut out);
             }
@@ -55,6 +57,42 @@ impl<'a> Rewriter<'a> {
         })
     }
 
+    /// Texts joined by `~`, with `+` and `-` between them, from the left.
+    fn sums(&mut self) -> String {
+        let mut out = self.joined();
+        loop {
+            match self.peek() {
+                "+" => {
+                    // The white space before the first term stays before the call.
+                    let start = out.len() - out.trim_start().len();
+                    let mut terms = out.split_off(start);
+                    while self.peek() == "+" {
+                        let mut sign = String::new();
+                        self.take(&mut sign);
+                        terms += &"\n".repeat(sign.matches('\n').count());
+                        terms.push(',');
+                        terms += &self.joined();
+                    }
+                    out += &format!("{SUM}({terms})");
+                }
+                "-" => {
+                    self.take(&mut out);
+                    out += &self.joined();
+                }
+                _ => return out,
+            }
+        }
+    }
+
+    fn joined(&mut self) -> String {
+        let mut out = self.products();
+        while self.peek() == "~" {
+            self.take(&mut out);
+            out += &self.products();
+        }
+        out
+    }
+
     /// Operands joined by `*`, `/`, `//` and `%`, from the left.
     fn products(&mut self) -> String {
         let mut out = self.power();
@@ -67,7 +105,7 @@ impl<'a> Rewriter<'a> {
                     // The white space before the first operand stays before the call.
                     let start = out.len() - out.trim_start().len();
                     let right = self.power();
-                    out = format!("{}{FUNCTION}({}{lines},{right})", &out[..start], &out[start..]);
+                    out = format!("{}{REMAINDER}({}{lines},{right})", &out[..start], &out[start..]);
                 }
                 "*" | "/" | "//" => {
                     self.take(&mut out);

@@ -1,0 +1,55 @@
+//! The functions that replace Python's operators `%` and `+`.
+
+use super::arguments::refused;
+use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::{Error, ErrorKind, State, context};
+
+/// Python's `%`: a formatted text, or the remainder of a division.
+pub(super) fn remainder(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
+    if left.as_str().is_none() {
+        return computed(state, "left % right", [left, right]);
+    }
+    let mut given = vec![left];
+    if right.is_tuple() {
+        given.extend(right.try_iter()?);
+    } else if right.kind() == ValueKind::Map {
+        let pairs = right.try_iter()?.map(|key| Ok((key.to_string(), right.get_item(&key)?)));
+        given.push(Value::from(pairs.collect::<Result<Kwargs, Error>>()?));
+    } else {
+        given.push(right);
+    }
+    state.apply_filter("format", &given)
+}
+
+/// Python's `+`, from the left. Lists pay for their length, which doubles with each sum of a list and itself:
+/// minijinja first keeps such sums as a list of lists, at no cost, and later makes all items at once.
+pub(super) fn sum(state: &mut State, terms: Rest<Value>) -> Result<Value, Error> {
+    let mut terms = terms.0.into_iter();
+    let first = terms.next().ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
+    terms.try_fold(first, |left, right| plus(state, left, right))
+}
+
+fn plus(state: &State, left: Value, right: Value) -> Result<Value, Error> {
+    if let (Some(a), Some(b)) = (left.as_str(), right.as_str())
+        && !left.is_safe()
+        && !right.is_safe()
+    {
+        state.consume_fuel((a.len() + b.len()) as u64 / 64)?;
+        return Ok(Value::from([a, b].concat()));
+    }
+    let is_list = |value: &Value| matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
+    if is_list(&left) && is_list(&right) {
+        let length = |value: &Value| value.len().unwrap_or_default() as u64;
+        state.consume_fuel(length(&left).saturating_add(length(&right)) / 2)?;
+    }
+    computed(state, "left + right", [left, right])
+}
+
+/// The value of an expression of two operands. Its error is a new one, so that it names the template's line.
+fn computed(state: &State, expression: &str, [left, right]: [Value; 2]) -> Result<Value, Error> {
+    let value = state.env().compile_expression(expression).and_then(|e| e.eval(context! { left, right }));
+    value.map_err(|e| match e.detail() {
+        Some(detail) => Error::new(e.kind(), detail.to_string()),
+        None => refused(e.kind().to_string()),
+    })
+}
