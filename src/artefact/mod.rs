@@ -1,6 +1,7 @@
 //! Artefacts on disk, written completely or not at all, each with a card of its origin; the reading of text files.
 //!
 //! - `files`: whole files and their hashes
+//! - `unfinished`: files that are being written; `lock` keeps other processes out: [`Lock`]; `disk`: errors of full disks
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
 //! - `folder_name`: names that are allowed as a folder's name
 //! - `card`: the run record of an artefact: [`Card`]
@@ -8,14 +9,19 @@
 
 mod card;
 mod date;
+mod disk;
 mod files;
 mod folder_name;
+mod lock;
 mod text;
+mod unfinished;
 
 pub use card::Card;
 pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
+pub(crate) use disk::{disk_full, write_error};
 pub(crate) use files::hex;
-pub use files::{hash, hash_file, load_bytes, save_bytes};
+pub use files::{hash, hash_file, load_bytes, remove, save_bytes};
 pub use folder_name::{folder_name, folder_name_of};
+pub use lock::Lock;
 pub use text::{load_text, text_of};

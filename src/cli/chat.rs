@@ -3,12 +3,13 @@
 use super::decoding::Tokens;
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
+use super::output;
 use clap::Args;
 use mappa::lab::Lab;
 use mappa::model::{Forest, Model, NoHook, Prompts};
 use mappa::tokenizer::{ChatDate, Role, Turn};
 use mappa::{Error, Result};
-use std::io::{BufRead, Write as _};
+use std::io::BufRead;
 
 /// Default number of tokens of an answer.
 const ANSWER: usize = 512;
@@ -35,6 +36,7 @@ pub(super) struct Chat {
 impl Chat {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        output::only_prints();
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if !model.tokenizer.has_chat_template() {
             let expected = "a model with a chat template; `mappa generate` continues plain text";
@@ -45,7 +47,6 @@ impl Chat {
         let mut lines = std::io::stdin().lock().lines();
         loop {
             print!("> ");
-            _ = std::io::stdout().flush();
             let Some(line) = lines.next() else {
                 println!();
                 return Ok(());
@@ -77,10 +78,7 @@ impl Chat {
     fn answer(&self, model: &Model, turns: &[Turn]) -> Result<String> {
         let prompt = model.tokenizer.conversation(turns)?;
         let (forest, last) = Forest::of_texts(&[prompt.encoded.ids])?;
-        let mut show = |piece: &str| {
-            print!("{piece}");
-            _ = std::io::stdout().flush();
-        };
+        let mut show = |piece: &str| print!("{piece}");
         let tokens = self.tokens.clone().usually(ANSWER);
         let mut texts = tokens.texts(model, Prompts { forest, last }, &mut NoHook, &mut show)?;
         println!();

@@ -5,7 +5,6 @@ use clap::Args;
 use mappa::Result;
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
-use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -154,10 +153,7 @@ impl Tokens {
 /// Shows a steered text while it is generated.
 pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
-    let mut show = |piece: &str| {
-        print!("{piece}");
-        _ = std::io::stdout().flush();
-    };
+    let mut show = |piece: &str| print!("{piece}");
     let texts = how.texts(model, prompt, hook, &mut show)?;
     println!();
     texts.iter().skip(1).for_each(|text| println!("{}{text}", prompt.text));

@@ -5,8 +5,12 @@
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
-//! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
+//! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
+//! - `output`: everything that is printed goes through its macros
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
+
+#[macro_use]
+mod output;
 
 mod chat;
 mod compare;
@@ -37,6 +41,7 @@ mod token_flags;
 mod train;
 
 use clap::{Parser, Subcommand};
+use mappa::Error;
 use mappa::lab::Lab;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,13 +87,17 @@ enum Command {
 
 /// Runs the command and prints any error once.
 pub(crate) fn main() -> ExitCode {
-    terminal::end_well_without_output();
+    stopping::listen();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,
         // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
-            _ = answer.print();
-            return ExitCode::from(u8::from(answer.use_stderr()));
+            output::only_prints();
+            match answer.use_stderr() {
+                true => _ = answer.print(),
+                false => output::put_all(|| answer.print()),
+            }
+            return ExitCode::from(output::exit_code(u8::from(answer.use_stderr())));
         }
     };
     let outcome = Lab::open(lab).and_then(|lab| match command {
@@ -106,13 +115,18 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    ExitCode::from(output::exit_code(match outcome {
+        Ok(()) => 0,
         Err(error) => {
             terminal::print_error(&error);
-            ExitCode::from(error.exit_code())
+            match error {
+                Error::Stopped { .. } | Error::StoppedTraining { .. } => {
+                    stopping::exit_code(error.exit_code())
+                }
+                error => error.exit_code(),
+            }
         }
-    }
+    }))
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Progress bars, notes and errors on standard error.
 
 use super::pace::Pace;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle, WeakProgressBar};
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::Write;
-use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +31,7 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
         .with_key("rate", move |state: &ProgressState, to: &mut dyn Write| rate.write_rate(state, to));
     let bar = ProgressBar::new(n).with_position(done).with_style(style).with_prefix(title.to_string());
     bar.enable_steady_tick(Duration::from_millis(500));
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some((title.to_string(), bar.downgrade()));
     bar
 }
 
@@ -40,22 +40,27 @@ pub(super) fn spinner(title: &str) -> ProgressBar {
     styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
-/// Makes the program end silently when the reader of its output has closed, as with `| head`, and with a one-line error
-/// when its output cannot be written.
-pub(super) fn end_well_without_output() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or_default();
-        if text.contains("Broken pipe") {
-            std::process::exit(0);
-        }
-        if let Some(problem) = text.strip_prefix("failed printing to ") {
-            // Writing to standard error may fail as well.
-            _ = writeln!(std::io::stderr(), "error: cannot write to {problem}");
-            std::process::exit(1);
-        }
-        before(panic);
-    }));
+/// The latest bar, to tell where a stopped program was.
+static LATEST: Mutex<Option<(String, WeakProgressBar)>> = Mutex::new(None);
+
+/// The name and the position of the unfinished work that a bar shows.
+pub(super) fn under_way() -> Option<String> {
+    let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    let (title, bar) = latest.as_ref()?;
+    let bar = bar.upgrade().filter(|bar| !bar.is_finished())?;
+    Some(match bar.length() {
+        Some(n) if n > 0 => format!("{title} at {} of {n}", bar.position()),
+        _ => title.clone(),
+    })
+}
+
+/// Prints a last line in place of the bar.
+pub(super) fn print_line(line: &str) {
+    let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bar) = latest.as_ref().and_then(|(_, bar)| bar.upgrade()) {
+        bar.finish_and_clear();
+    }
+    eprintln!("{line}");
 }
 
 /// Prints a note about a result; repeated notes are printed once.

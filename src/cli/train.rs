@@ -1,9 +1,9 @@
 //! `mappa train`: trains a small teaching model, such as the bundled one, from the bundled datasets.
 
 use super::observer::TerminalObserver;
-use super::terminal;
+use super::{stopping, terminal};
 use clap::Args;
-use mappa::artefact::{self, Card};
+use mappa::artefact::{self, Card, Lock};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
@@ -83,8 +83,12 @@ impl Train {
             ));
         }
         let card = self.card(&datasets)?;
-        if card.is_done(&folder.join("card.json"))? {
-            println!("{} is trained already; nothing to do", folder.display());
+        if is_done(&card, &folder)? {
+            return Ok(());
+        }
+        let _lock = Lock::take(&folder)?;
+        // The process that held the lock before may have trained the model.
+        if is_done(&card, &folder)? {
             return Ok(());
         }
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
@@ -102,13 +106,14 @@ impl Train {
             None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
-        let n_tokens = self.train(&mut trainer, &card, &folder, &tokenizer)?;
+        self.train(&mut trainer, &card, &folder, &tokenizer)?;
         export(&trainer, &tokenizer, &folder)?;
         card.note("minutes", format!("{:.1}", started.elapsed().as_secs_f64() / 60.0))
             .note("steps", trainer.steps().0)
-            .note("distinct_tokens_seen", n_tokens)
+            .note("distinct_tokens_seen", trainer.n_nodes()?)
             .note("parameters", mappa::model::count(trainer.spec()))
             .save(&folder.join("card.json"))?;
+        remove_checkpoint(&folder)?;
         println!("model: {}", folder.display());
         println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
@@ -170,13 +175,7 @@ impl Train {
         Ok((tokens, json))
     }
 
-    fn train(
-        &self,
-        trainer: &mut ModelTrainer,
-        card: &Card,
-        folder: &Path,
-        tokenizer: &[u8],
-    ) -> Result<usize> {
+    fn train(&self, trainer: &mut ModelTrainer, card: &Card, folder: &Path, tokenizer: &[u8]) -> Result<()> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
@@ -185,9 +184,8 @@ impl Train {
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
-        let (mut n_tokens, mut smooth) = (0, None);
+        let mut smooth = None;
         while let Some(progress) = trainer.step()? {
-            n_tokens += progress.n_nodes;
             let loss: f32 = smooth.map_or(progress.loss, |s: f32| 0.95 * s + 0.05 * progress.loss);
             smooth = Some(loss);
             bar.set_position(progress.step as u64);
@@ -199,10 +197,32 @@ impl Train {
                     eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
+            if stopping::is_asked() {
+                bar.finish_and_clear();
+                trainer.save(&checkpoint)?;
+                return Err(Error::StoppedTraining { kept: progress.step, of: progress.n_steps });
+            }
         }
         bar.finish_and_clear();
-        Ok(n_tokens)
+        Ok(())
     }
+}
+
+/// True if the model of this card is trained already, which is told.
+fn is_done(card: &Card, folder: &Path) -> Result<bool> {
+    let is_done = card.is_done(&folder.join("card.json"))?;
+    if is_done {
+        // A process that was killed after the card leaves its checkpoint.
+        _ = remove_checkpoint(folder);
+        println!("{} is trained already; nothing to do", folder.display());
+    }
+    Ok(is_done)
+}
+
+/// Removes the checkpoint, which is three times as large as the weights, and is not needed after the last step.
+fn remove_checkpoint(folder: &Path) -> Result<()> {
+    artefact::remove(&folder.join("checkpoint.safetensors"))?;
+    artefact::remove(&folder.join("checkpoint.json"))
 }
 
 /// The tokenised sentences about one entity.

@@ -12,7 +12,7 @@ type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 const ARROWS: &[Arrows] = &[
     ("error", &[], &["candle_core", "linfa", "thiserror"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error"], &["serde", "serde_json", "sha2", "tempfile"]),
+    ("artefact", &["error"], &["fs4", "serde", "serde_json", "sha2", "sysinfo", "tempfile"]),
     ("progress", &[], &[]),
     ("hub", &["error", "artefact", "progress"], &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"]),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
@@ -111,7 +111,7 @@ const ARROWS: &[Arrows] = &[
             "probes",
             "features",
         ],
-        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
+        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "safetensors", "serde_json"],
     ),
     ("figures", &["error", "results"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
     (

@@ -14,8 +14,6 @@ pub(super) const SHARDS: &str = ".shards";
 pub(super) const STAGING: &str = ".partial";
 /// The file, in the staging folder, with the finished parts.
 pub(super) const JOURNAL: &str = "journal.csv";
-/// The file that is locked while a process writes.
-pub(super) const LOCK: &str = ".lock";
 const ENDING: &str = ".safetensors";
 
 /// The file of a hook point.

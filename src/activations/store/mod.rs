@@ -4,7 +4,7 @@
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both
 //! - `writer`: a store from passes; `merge`: a store from shards
-//! - `staging`, `journal`, `lock`: an unfinished store, whose finished parts survive when the program is killed
+//! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;
 mod array_file;
@@ -12,7 +12,6 @@ mod checksums;
 mod files;
 mod journal;
 mod layout;
-mod lock;
 mod merge;
 mod object_store;
 mod spans_file;
@@ -21,5 +20,4 @@ mod writer;
 
 pub use activation_store::{ActivationStore, Activations};
 pub use checksums::Verdict;
-pub use lock::Lock;
 pub use writer::FillSummary;

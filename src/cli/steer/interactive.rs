@@ -6,7 +6,7 @@ use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
 use mappa::model::{Model, NoHook};
 use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
-use std::io::{BufRead, Write as _};
+use std::io::BufRead;
 
 const HELP: &str = "  a text            is continued, steered
   /dose +30 east    moves the probe's prediction; 2 rms or 1.5x along --direction; clamp 3x of --feature
@@ -44,7 +44,6 @@ impl<'a> Conversation<'a> {
         let mut lines = std::io::stdin().lock().lines();
         loop {
             print!("> ");
-            _ = std::io::stdout().flush();
             let Some(line) = lines.next() else { return Ok(()) };
             let line = line.map_err(Error::io("read", "standard input"))?;
             if line.trim() == "/quit" {

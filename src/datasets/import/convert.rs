@@ -1,7 +1,7 @@
 //! The kept rows of a file, as a CSV file of the lab.
 
 use super::plan::{ImportPlan, IncompleteRows, TargetChoice};
-use crate::artefact::{self, Card};
+use crate::artefact::{self, Card, Lock};
 use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
 use crate::datasets::formats::{self, Cells};
@@ -154,13 +154,27 @@ impl Imported {
     /// [`Error::CardMismatch`] if another file was imported under that name; [`Error::BadFile`] if there is a dataset
     /// that was not imported or was changed later. Neither is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        if let Some(file) = self.found(lab)? {
+            return Ok((file, false));
+        }
+        let (file, _) = self.places(lab);
+        let _lock = Lock::take_file(&file)?;
+        // The process that held the lock before may have imported the same file, or another.
+        match self.found(lab)? {
+            Some(file) => Ok((file, false)),
+            None => self.write(lab),
+        }
+    }
+
+    /// The dataset's file, if the same import is already in the lab; refuses another one.
+    fn found(&self, lab: &Path) -> Result<Option<PathBuf>> {
         let (file, card) = self.places(lab);
         let way_out = "--replace overwrites it, --name gives the new dataset another name";
         let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
             if is_done && lies_there == self.dataset.sha256 {
-                return Ok((file, false));
+                return Ok(Some(file));
             }
             let found = if is_done {
                 "a dataset that was changed after its import"
@@ -173,7 +187,7 @@ impl Imported {
                 "no file here; --replace overwrites it, --name gives the new dataset another name",
             ));
         }
-        self.replace(lab)
+        Ok(None)
     }
 
     /// Writes both files as [`Imported::save`] does, but overwrites existing ones.
@@ -181,6 +195,13 @@ impl Imported {
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn replace(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        let (file, _) = self.places(lab);
+        let _lock = Lock::take_file(&file)?;
+        self.write(lab)
+    }
+
+    /// Writes both files; the caller holds the lock.
+    fn write(&self, lab: &Path) -> Result<(PathBuf, bool)> {
         let (file, card) = self.places(lab);
         artefact::save_bytes(&file, &self.csv)?;
         self.card.save(&card)?;

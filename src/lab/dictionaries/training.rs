@@ -4,7 +4,7 @@ use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
-use crate::artefact::{self, Card};
+use crate::artefact::{self, Card, Lock};
 use crate::error::{Error, Result};
 use crate::features::train::{
     DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
@@ -54,7 +54,15 @@ pub fn train_dictionary(
     training.check()?;
     let card = card(model, point, &texts, settings);
     let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
-    if card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out))? {
+    let is_done = || card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out));
+    if is_done()? {
+        // A process that was killed after the card leaves its checkpoint.
+        _ = remove_checkpoint(&folder);
+        return Ok(TrainedDictionary { folder, fits: None });
+    }
+    let _lock = Lock::take(&folder)?;
+    // The process that held the lock before may have trained the dictionary.
+    if is_done()? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
@@ -217,6 +225,12 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
     });
 }
 
+/// Removes a checkpoint, which is several times as large as the weights, and is not needed after the last step.
+fn remove_checkpoint(folder: &Path) -> Result<()> {
+    artefact::remove(&folder.join("checkpoint.safetensors"))?;
+    artefact::remove(&folder.join("checkpoint.json"))
+}
+
 /// Saves the card with the fits, then removes the checkpoint.
 fn save_card(
     mut card: Card,
@@ -230,9 +244,5 @@ fn save_card(
     }
     card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
     card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
-    for name in ["checkpoint.safetensors", "checkpoint.json"] {
-        let path = folder.join(name);
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-    }
-    Ok(())
+    remove_checkpoint(folder)
 }

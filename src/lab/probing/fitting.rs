@@ -5,7 +5,7 @@ use super::baseline_model::BaselineModel;
 use super::job::{Divided, ProbingJob};
 use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
-use crate::activations::Lock;
+use crate::artefact::Lock;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
