@@ -2,6 +2,7 @@
 //! names it.
 
 use super::date::date_now;
+use super::disk::write_error;
 use super::text::load_text;
 use super::unfinished;
 use crate::error::{Error, Result};
@@ -52,7 +53,10 @@ impl Lock {
                 Ok(()) => {
                     let owner = owner();
                     let written = file.set_len(0).and_then(|()| file.write_all(owner.as_bytes()));
-                    written.map_err(Error::io("write", &path))?;
+                    written.map_err(|e| {
+                        _ = std::fs::remove_file(&path);
+                        write_error("write", &path, owner.len() as u64)(e)
+                    })?;
                     return Ok(Lock { path, held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) => {

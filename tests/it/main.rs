@@ -38,6 +38,7 @@ mod real_configs;
 mod references;
 mod row_dedup;
 mod shards;
+mod signals;
 mod source;
 mod steering;
 mod stores;
