@@ -56,33 +56,37 @@ const fn prints(path: &'static str, args: &'static str) -> Trial {
 const TRIALS: [Trial; 29] = [
     writes("run", "LAB/one.toml", Base::Fresh),
     writes("datasets import", "LAB/raw.csv --name mine --group country", Base::Fresh),
-    writes("extract", "--dataset few --group-nodes 16", Base::Fresh),
-    writes("probe", "--dataset few --resamples 5", Base::Fresh),
+    writes("extract", "--model chatty --dataset few --group-nodes 16", Base::Fresh),
+    writes("probe", "--model chatty --dataset few --resamples 5", Base::Fresh),
     writes(
         "probe compare",
-        "atlas/few/empty atlas/few/empty@embed --resamples 5 --csv LAB/c.csv",
+        "chatty/few/empty chatty/few/empty@embed --resamples 5 --csv LAB/c.csv",
         Base::Probed,
     ),
-    writes("probe geometry", "--dataset few", Base::Probed),
-    writes("neurons", "--dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
-    writes("figure", "--dataset few", Base::Probed),
-    writes("steer extract", "--dataset few --probe longitude --out LAB/east.safetensors", Base::Probed),
-    writes("steer export", "LAB/v.safetensors LAB/out.gguf", Base::Probed),
-    writes("steer import", "LAB/v.gguf LAB/in.safetensors", Base::Probed),
+    writes("probe geometry", "--model chatty --dataset few", Base::Probed),
+    writes("neurons", "--model chatty --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
+    writes("figure", "--model chatty --dataset few", Base::Probed),
+    writes(
+        "steer extract",
+        "--model chatty --dataset few --probe longitude --out LAB/east.safetensors",
+        Base::Probed,
+    ),
+    writes("steer export", "--model chatty LAB/v.safetensors LAB/out.gguf", Base::Probed),
+    writes("steer import", "--model chatty LAB/v.gguf LAB/in.safetensors", Base::Probed),
     writes(
         "steer sweep",
-        "--dataset few --target longitude --doses -40,0,40 --prompts Nairobi --layers 1,3 --tokens 4",
+        "--model chatty --dataset few --target longitude --doses -40,0,40 --prompts Nairobi --layers 0,1 --tokens 4",
         Base::Probed,
     ),
-    writes("features list", "LAB/axes --dataset few --column country", Base::Probed),
+    writes("features list", "LAB/axes --model chatty --dataset few --column country", Base::Probed),
     writes(
         "features clamp",
-        "LAB/axes --dataset few --column country --groups 1 --times 0,2 --prompts 2 --random 1 --tokens 2",
+        "LAB/axes --model chatty --dataset few --column country --groups 1 --times 0,2 --prompts 2 --random 1 --tokens 2",
         Base::Probed,
     ),
     writes(
         "features train",
-        "--hook-point embed --dataset few --latents 96 -k 4 --batch 16 --epochs 3 --dead-after 500 \
+        "--model chatty --hook-point embed --dataset few --latents 96 -k 4 --batch 16 --epochs 3 --dead-after 500 \
          --checkpoint-every 0 --name small",
         Base::Fresh,
     ),
@@ -99,15 +103,18 @@ const TRIALS: [Trial; 29] = [
     prints("models inspect", "atlas"),
     prints("models hook-points", "atlas"),
     prints("models families", ""),
-    prints("generate", "--prompt Nairobi --tokens 40"),
-    prints("chat", "--model LAB/models/chatty --tokens 8"),
-    prints("steer", "--prompt Nairobi --toward lat=35,lon=139 --layer 3 --dataset few --tokens 20"),
-    prints("steer inspect", "LAB/v.safetensors"),
+    prints("generate", "--model chatty --prompt Nairobi --tokens 40"),
+    prints("chat", "--model chatty --tokens 8"),
+    prints(
+        "steer",
+        "--model chatty --prompt Nairobi --toward lat=35,lon=139 --layer 1 --dataset few --tokens 20",
+    ),
+    prints("steer inspect", "--model chatty LAB/v.safetensors"),
     // Further ways of commands above.
-    prints("extract", "--dataset few --show-texts 40"),
+    prints("extract", "--model chatty --dataset few --show-texts 40"),
     writes(
         "steer",
-        "--prompt Nairobi --feature LAB/axes:40 --dose 3x --tokens 2 --logits LAB/l.safetensors",
+        "--model chatty --dataset few --prompt Nairobi --feature LAB/axes:4 --dose 3x --tokens 2 --logits LAB/l.safetensors",
         Base::Probed,
     ),
 ];
@@ -188,7 +195,7 @@ fn raw() -> String {
 }
 
 const EXPERIMENT: &str = r#"
-model = "atlas"
+model = "chatty"
 datasets = ["few"]
 resamples = 5
 
@@ -213,7 +220,10 @@ fn base(of: Base) -> &'static Path {
         succeeded(mappa(lab, &["datasets", "import", raw.to_str().unwrap(), "--name", "few"]));
         std::fs::create_dir(lab.join("datasets_of_others")).unwrap();
         std::fs::copy(root("datasets/nyc_place.csv"), lab.join("datasets_of_others/nyc_place.csv")).unwrap();
-        copy(&root("tests/fixtures/runs/pythia"), &lab.join("models/chatty"));
+        let shape =
+            "--sentences 4 --d-model 16 --n-layers 2 --n-heads 2 --d-mlp 32 --d-vocab 300 --batch 200";
+        let train: Vec<&str> = ["train", "--name", "chatty", "--dataset", "few"].to_vec();
+        succeeded(mappa(lab, &[&train[..], &shape.split(' ').collect::<Vec<_>>()].concat()));
         let template = "{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\nmodel:{% endfor %}";
         std::fs::write(lab.join("models/chatty/chat_template.jinja"), template).unwrap();
         folder
@@ -225,15 +235,15 @@ fn base(of: Base) -> &'static Path {
         let folder = tempfile::tempdir().unwrap();
         let lab = folder.path();
         copy(fresh.path(), lab);
-        succeeded(mappa(lab, &["probe", "--dataset", "few", "--resamples", "5"]));
+        succeeded(mappa(lab, &["probe", "--model", "chatty", "--dataset", "few", "--resamples", "5"]));
         std::fs::remove_dir_all(lab.join("figures")).unwrap();
-        let axes = dictionary(HookPoint::ResidPost(3), 128, SparseActivation::TopK(12));
+        let axes = dictionary(HookPoint::ResidPost(0), 16, SparseActivation::TopK(4));
         axes.save(&lab.join("axes")).unwrap();
         let [vectors, exported] = ["v.safetensors", "v.gguf"].map(|name| lab.join(name));
         let [vectors, exported] = [&vectors, &exported].map(|path| path.to_str().unwrap());
-        let flags = ["--dataset", "few", "--probe", "latitude", "--out", vectors];
+        let flags = ["--model", "chatty", "--dataset", "few", "--probe", "latitude", "--out", vectors];
         succeeded(mappa(lab, &[&["steer", "extract"], &flags[..]].concat()));
-        succeeded(mappa(lab, &["steer", "export", vectors, exported]));
+        succeeded(mappa(lab, &["steer", "export", "--model", "chatty", vectors, exported]));
         folder
     });
     probed.path()
@@ -432,10 +442,10 @@ fn signal(child: &Child, name: &str) -> bool {
 
 #[test]
 fn a_second_signal_ends_a_stop_that_takes_too_long() {
-    let long = "--hook-point embed --dataset few --latents 64 -k 4 --epochs 100000 --checkpoint-every 1000 --name small";
+    let long = "--model chatty --hook-point embed --dataset few --latents 64 -k 4 --epochs 100000 --checkpoint-every 1000 --name small";
     let trial = Trial { args: long, ..*TRIALS.iter().find(|trial| trial.path == "features train").unwrap() };
     let lab = trial.lab();
-    let folder = lab.path().join("features/atlas/small");
+    let folder = lab.path().join("features/chatty/small");
     std::fs::create_dir_all(&folder).unwrap();
     // The stop waits for a reader of the checkpoint, which never comes.
     let pipe = folder.join("checkpoint.safetensors");
@@ -523,7 +533,7 @@ fn a_lab_that_cannot_be_written_shows_what_is_done() {
 #[test]
 fn a_second_process_that_trains_or_imports_the_same_is_refused_naming_the_first() {
     for (path, locked) in [
-        ("features train", "features/atlas/small"),
+        ("features train", "features/chatty/small"),
         ("train", "models/my"),
         ("datasets import", "datasets/mine.csv"),
     ] {

@@ -176,6 +176,10 @@ impl Imported {
             if is_done && lies_there == self.dataset.sha256 {
                 return Ok(Some(file));
             }
+            // An import that was killed before its card.
+            if !is_done && lies_there == self.dataset.sha256 {
+                return Ok(None);
+            }
             let found = if is_done {
                 "a dataset that was changed after its import"
             } else {
