@@ -22,7 +22,7 @@ fn main() {
     let (x, y, penalties) = load(Path::new(from));
     let rows: Vec<usize> = (0..x.nrows()).collect();
     let before = resident("VmRSS");
-    // From here on the largest resident set is counted anew.
+    // Resets the peak of the resident set (VmHWM).
     std::fs::write("/proc/self/clear_refs", "5").expect("/proc/self/clear_refs takes a 5");
     let grid = PenaltyGrid::Fixed(penalties);
     let (mut seconds, mut processor, mut solution) = (Vec::new(), Vec::new(), None);
@@ -46,7 +46,7 @@ fn fit<'a>(x: ArrayView2<'a, f32>, rows: &'a [usize], y: &Array2<f64>, grid: &Pe
     Decomposition::of_rows(x, rows).and_then(|decomposition| decomposition.solve(y, grid)).expect("a fit")
 }
 
-/// Rows, targets and penalties; the file is gone from memory when it returns.
+/// Loads rows, targets and penalties; the file's bytes are freed before it returns.
 fn load(path: &Path) -> (Array2<f32>, Array2<f64>, Vec<f64>) {
     let bytes = std::fs::read(path).expect("IN.safetensors");
     let file = SafeTensors::deserialize(&bytes).expect("a safetensors file");
@@ -78,10 +78,10 @@ fn save(path: &Path, arrays: &[(&str, &Array2<f64>)]) {
     safetensors::serialize_to_file(views, None, path).expect("OUT.safetensors");
 }
 
-/// What all threads of this process have computed so far.
+/// The processor time of all threads of this process so far, in seconds.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("/proc");
-    // Behind the name in parentheses: the twelfth and thirteenth field, in hundredths of a second.
+    // After the name in parentheses, the twelfth and thirteenth fields are user and system time, in 1/100 s.
     let fields = stat.rsplit(") ").next().expect("a name in parentheses");
     let hundredths = fields.split(' ').skip(11).take(2).map(|field| field.parse::<f64>().expect("a number"));
     hundredths.sum::<f64>() / 100.0

@@ -1,5 +1,5 @@
 //! Times the training of a TopK dictionary for `benches/peer/topk.py`: reads `x [n, d]` (f32) from a safetensors file, takes
-//! steps, and prints one line of JSON with the seconds of each after the first ten.
+//! steps, and prints one line of JSON with the seconds of each step after the first ten.
 //!
 //! `cargo bench --bench topk -- IN.safetensors UNITS K BATCH STEPS`
 #![allow(clippy::expect_used, clippy::panic, reason = "bad input ends a benchmark")]
@@ -10,7 +10,7 @@ use ndarray::Array2;
 use safetensors::tensor::SafeTensors;
 use std::time::Instant;
 
-/// Steps until memory and threads are warm.
+/// Number of steps until memory and threads are warm; they are not timed.
 const WARM_UP: usize = 10;
 
 fn main() {

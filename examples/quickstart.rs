@@ -13,7 +13,7 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     // Extracts the residual stream, fits a ridge probe at each layer, and scores it with its baselines.
     let probes = lab.probe(&model, "world_place")?;
     println!("{probes}");
-    // Along the probe's direction; the target is in degrees.
+    // Steers along the probe's direction; the target is in degrees.
     println!("{}", lab.steer(&model, "Nairobi", &Change::toward("lat=35,lon=139")?)?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! All errors: the value found, the value expected, the way out.
+//! All errors: the value found, the value expected, and advice.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub enum Error {
         path: PathBuf,
         /// Its content.
         found: String,
-        /// The expected content, and the way out.
+        /// The expected content, and advice.
         expected: String,
     },
     /// Weights without a tensor that the family needs.
@@ -80,7 +80,7 @@ pub enum Error {
         known: String,
     },
     /// A config value that the forward pass does not support.
-    #[error("{path}: `{field}` is {value}, which this version does not honour; {expected}", path = .path.display())]
+    #[error("{path}: `{field}` is {value}, which this version does not support; {expected}", path = .path.display())]
     UnsupportedConfig {
         /// The config file.
         path: PathBuf,
@@ -120,7 +120,7 @@ pub enum Error {
         place: String,
         /// The value.
         found: f64,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// An argument or a setting outside the allowed values.
@@ -144,8 +144,8 @@ pub enum Error {
         found: String,
         /// Its value now.
         expected: String,
-        /// The way out, so that saved and new work stay separate.
-        way_out: &'static str,
+        /// Advice that keeps saved and new work separate.
+        way_out: String,
     },
     /// A repo or a revision that the hub does not have.
     #[error("{endpoint}: no {what} `{name}`; {advice}")]
@@ -156,7 +156,7 @@ pub enum Error {
         what: &'static str,
         /// Its name.
         name: String,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// The hub requires a token, a different token, or the acceptance of a licence.
@@ -168,7 +168,7 @@ pub enum Error {
         repo: String,
         /// The HTTP status, 401 or 403.
         status: u16,
-        /// The way out.
+        /// Advice: what the user can do.
         advice: String,
     },
     /// The hub cannot be reached, and the cache lacks needed files.
@@ -218,7 +218,7 @@ pub enum Error {
         url: String,
         /// The answer.
         found: String,
-        /// The expected answer, and the way out.
+        /// The expected answer, and advice.
         expected: String,
     },
     /// A download that was interrupted too often.
@@ -260,7 +260,7 @@ pub enum Error {
         needed: String,
         /// The number of free bytes, or `an unknown number`.
         free: String,
-        /// The way out, and the work that is kept.
+        /// Advice, and the work that is kept.
         advice: &'static str,
     },
     /// A folder in which another process writes.
@@ -319,11 +319,11 @@ impl Error {
         Error::Invalid { what: what.to_string(), found: found.to_string(), expected: expected.to_string() }
     }
 
-    /// The same error with another way out, if it is a [`Error::CardMismatch`].
-    pub fn with_way_out(self, other: &'static str) -> Error {
+    /// The same error with other advice, if it is a [`Error::CardMismatch`].
+    pub fn with_way_out(self, other: impl Into<String>) -> Error {
         match self {
             Error::CardMismatch { path, field, found, expected, .. } => {
-                Error::CardMismatch { path, field, found, expected, way_out: other }
+                Error::CardMismatch { path, field, found, expected, way_out: other.into() }
             }
             other => other,
         }

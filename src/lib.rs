@@ -1,5 +1,5 @@
-//! mappa: a probing lab for language models. It finds where a model keeps *where* and *when*, and
-//! writes it back.
+//! mappa: a probing lab for language models. It finds how a model represents places and times, and
+//! steers it.
 //!
 //! ```
 //! use mappa::{Change, Lab};
@@ -7,8 +7,8 @@
 //! # fn main() -> mappa::Result<()> {
 //! # let folder = std::env::temp_dir().join(format!("mappa-doc-{}", std::process::id()));
 //! let lab = Lab::open(folder)?;
-//! let model = lab.model("atlas")?; // the bundled one; or a folder, a GGUF file, a name on the hub
-//! let probes = lab.probe(&model, "nyc_place")?; // extracts, fits each layer, scores beside baselines
+//! let model = lab.model("atlas")?; // the bundled model; or a folder, a GGUF file, a hub name
+//! let probes = lab.probe(&model, "nyc_place")?; // extracts; fits and scores each layer with baselines
 //! println!("R² {:.2} at {}", probes.best().r2, probes.best().point);
 //! println!("names alone: {:.2}", probes.baseline("names-only").unwrap_or(f64::NAN));
 //! println!("{}", lab.steer(&model, "Nairobi", &Change::toward("lat=40.7,lon=-74")?)?);
@@ -18,21 +18,21 @@
 //! # }
 //! ```
 //!
-//! A [`Lab`] is a folder in which everything is saved and found again. Below it, one module a stage, in the order the data
-//! take:
+//! A [`Lab`] is a folder in which all results are saved and reused. The modules, one per stage, in the order of the
+//! data flow:
 //!
 //! - [`datasets`]: entities with a place, a year or another number
 //! - [`tokenizer`]: texts to tokens, and back
-//! - [`model`]: tokens in, residual stream out, one seam ([`model::Hook`])
-//! - [`activations`]: every layer's stream at each entity's tokens
+//! - [`model`]: tokens in, residual stream out; a [`model::Hook`] reads or changes the values in between
+//! - [`activations`]: the stream of every layer at each entity's tokens
 //! - [`probes`]: exact ridge and other probes, their scores and baselines
 //! - [`features`]: sparse dictionaries of the stream
 //! - [`steering`]: directions added while the model generates
-//! - [`results`]: the rows that probes and steering write; [`figures`]: pictures of rows
+//! - [`results`]: the rows that probes and steering write; [`figures`]: figures of these rows
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
-//! Beside them: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads models,
-//! [`artefact`] saves files with cards, [`training`] made the bundled model.
+//! Other modules: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads
+//! models, [`artefact`] saves files with cards, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;

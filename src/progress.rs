@@ -31,7 +31,7 @@ pub enum ProgressUnit {
     Bytes,
 }
 
-/// Observes long work: receives progress and remarks, may request a stop.
+/// Observes long work: receives progress and remarks, and may request a stop.
 pub trait Observer {
     /// Receives the state of a stage: at its beginning, when `done` may already include an earlier run, and then
     /// repeatedly until `done` is `total`.

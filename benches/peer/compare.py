@@ -1,10 +1,10 @@
-"""How far the vectors of the three ways lie apart.
+"""Prints the differences between the vectors of the three ways as JSON.
 
     python benches/peer/compare.py FOLDER --dataset FILE
 
-FOLDER is what `extract.py` was given as `--out` for `best` and for one or both of the others. Each difference is the
-largest over all entities that both have and all layers, relative to the largest value of the layer in `best`. `paper`
-keeps the last layer after the final norm, so that layer is left out for it; its f16 rounds by up to 4.9e-4.
+FOLDER is the `--out` of `extract.py`, which ran for `best` and for at least one other way. A difference is the largest
+one over all layers and over the entities of both ways, relative to the largest value of the layer in `best`. The last
+layer of `paper` is not compared, because `paper` stores it after the final norm; its f16 rounds by up to 4.9e-4.
 """
 
 import argparse
@@ -19,12 +19,12 @@ import texts
 
 
 def largest(reference, other):
-    """The largest difference of two `[n, d_model]`, relative to the reference's largest value."""
+    """The largest difference between two arrays `[n, d_model]`, relative to the reference's largest value."""
     return float(numpy.abs(reference - other).max() / numpy.abs(reference).max())
 
 
 class Kept:
-    """What a torch way kept: vectors `[depth, n, d_model]` and the row of each entity."""
+    """The stored result of a torch way: vectors `[depth, n, d_model]` and the row of each entity."""
 
     def __init__(self, folder, way):
         self.vectors = numpy.load(folder / f"{way}.npy", mmap_mode="r")
@@ -32,7 +32,7 @@ class Kept:
 
 
 class Lab:
-    """What mappa wrote: one file a hook point, and the row of each entity by spans.csv."""
+    """A store of mappa: one file per hook point, and the row of each entity from spans.csv."""
 
     def __init__(self, folder, names):
         self.folder = next(iter(folder.glob("lab/activations/*/*/*/")))
@@ -50,7 +50,7 @@ class Lab:
 
 
 def compare(folder, names):
-    """The largest difference of each way from `best`, and on how many entities."""
+    """For each way: the largest difference from `best`, and the number of compared entities."""
     best = Kept(folder, "best")
     n_layers = len(best.vectors) - 1
     found = {}
@@ -76,7 +76,7 @@ def compare(folder, names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--dataset", type=pathlib.Path, required=True, help="the CSV file that was read")
+    parser.add_argument("--dataset", type=pathlib.Path, required=True, help="the CSV file of the entities")
     args = parser.parse_args()
     print(json.dumps(compare(args.folder, texts.names(args.dataset))))
 

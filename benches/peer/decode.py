@@ -1,17 +1,18 @@
-"""Decodes the same prompt of the same checkpoint with transformers, and with mappa with and without steering, in turn.
+"""Times greedy decoding of one prompt with one checkpoint: by transformers, by mappa, and by mappa with steering.
 
     python benches/peer/make_models.py MODELS
     cargo build --release
     python benches/peer/decode.py MODELS/pythia-160m-random [--tokens 128] [--rounds 5] [--mappa BINARY]
 
-Each way runs in a process of its own with `--threads` threads (default 2), in f32, greedy, one text, `--rounds` times in
-turn; the median of tokens a second is printed, first token and prompt not counted. mappa steers at a middle block with a
-random vector at every token; every other round it is steered first. The bound is what memory allows: a token reads the
-weights of all blocks and the unembedding once; the machine's rate is that of summing an array far larger than its caches.
+Each way runs in its own process with `--threads` threads (default 2), in f32, on one text. The ways run in turn,
+`--rounds` times. The printed rate is the median number of tokens per second, without the prompt and the first token.
+mappa steers at a middle block with a random vector at every token; in every second round the steered run comes first.
+The bound is set by the memory: for each token, the weights of all blocks and the unembedding are read once. The memory's
+rate is measured by summing an array far larger than the caches.
 
-Other work on the machine takes turns with what is measured, and threads that wait for one another lose most by it. With
-`--threads 1` tokens a second of processor time are printed as well, for which turns do not count: of mappa, what a run
-takes more than one of a single token.
+Other work on the machine slows a measurement down, most of all if threads wait for each other. With `--threads 1`, the
+tokens per second of processor time are printed as well, which other work does not change. For mappa, this is the
+processor time of a run minus that of a run of a single token.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def with_transformers(folder, n_tokens, n_threads):
 
 
 def memory_rate():
-    """Bytes a second that the threads read from memory."""
+    """The number of bytes that the threads read from memory per second."""
     import torch
 
     values = torch.ones(1 << 28)  # 1 GiB
@@ -76,7 +77,7 @@ def memory_rate():
 
 
 def run_mappa(args, change, n_tokens):
-    """What it printed, and the processor time that it took."""
+    """Runs mappa; returns its output and its processor time."""
     command = [args.mappa, "steer", "--model", args.folder, "--prompt", PROMPT, "--tokens", n_tokens, "--stream", "--time"]
     words, before = [*map(str, command), *map(str, change)], resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(words, env=environment(args.threads), capture_output=True, text=True)
@@ -88,7 +89,7 @@ def run_mappa(args, change, n_tokens):
 
 def with_mappa(args, change):
     done, processor = run_mappa(args, change, args.tokens)
-    found = re.search(r"(\d+) tokens after the first in .*: ([\d.]+) a second", done.stderr)
+    found = re.search(r"(\d+) tokens after the first in .*: ([\d.]+) per second", done.stderr)
     outcome = {"per_second": float(found[2]), "text": done.stdout.removeprefix(PROMPT).rstrip("\n")}
     if args.threads == 1:
         outcome["per_processor_second"] = int(found[1]) / (processor - run_mappa(args, change, 1)[1])
@@ -111,7 +112,7 @@ def print_table(unit, rates, bound):
     for way, all_rates in rates.items():
         middle = statistics.median(all_rates)
         print(f"| {way} | {middle:.1f} | {min(all_rates):.1f} | {max(all_rates):.1f} | {100 * middle / bound:.0f} % |")
-    # Round by round, so that what a round's other work took falls out.
+    # Compared within each round, so that other work on the machine during a round affects both rates.
     costs = [100 * (1 - steered / plain) for plain, steered in zip(rates["mappa"], rates["mappa, steered"])]
     print(f"steering costs {statistics.median(costs):.1f} % (median of {len(costs)} rounds; {min(costs):.1f} to {max(costs):.1f})\n")
 
@@ -145,7 +146,7 @@ def main():
                 of_processor[way].append(outcome.get("per_processor_second", 0.0))
     bound = last["transformers"]["memory"] / last["transformers"]["bytes"]
     read = last["transformers"]["bytes"] / 1e6
-    print(f"a token reads {read:.0f} MB; memory gives {last['transformers']['memory'] / 1e9:.1f} GB/s: at most {bound:.1f} a second")
+    print(f"a token reads {read:.0f} MB; memory gives {last['transformers']['memory'] / 1e9:.1f} GB/s: at most {bound:.1f} per second")
     for name, table in [("second", rates)] + [("second of processor time", of_processor)] * (args.threads == 1):
         print_table(name, table, bound)
     print("same text as transformers:", last["mappa"]["text"].strip() == last["transformers"]["text"].strip())

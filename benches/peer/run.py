@@ -1,4 +1,4 @@
-"""Runs the three ways in turn on each workload and model, and writes one table.
+"""Runs the three ways in turn on each model and workload, and prints one table.
 
     python benches/peer/make_models.py MODELS
     python benches/peer/run.py MODELS --out RESULTS [--limit N] [--sample paper=4096] [--sample best=8192]
@@ -6,10 +6,9 @@
         [--methods paper,best,mappa] [--numbers bf16]
     python benches/peer/run.py --out RESULTS --table
 
-Every way runs in a process of its own with 2 threads; the machine's rate of matrix products is measured before the
-first, between them and after the last. `--sample` takes evenly spread whole batches of a torch way, whose rate stands
-for the whole's. Each outcome is a line of RESULTS/results.jsonl; of the same way, workload, model and numbers the
-last counts.
+Every way runs in its own process with 2 threads. The machine's rate of matrix products is measured before and after
+every way. `--sample` runs a torch way on evenly spaced whole batches only, and reports their rate. Each outcome is a line
+of RESULTS/results.jsonl; the last line of a way, workload, model and number format counts.
 """
 
 import argparse
@@ -26,26 +25,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 WAYS = ["paper", "best", "mappa"]
 MODELS = ["pythia-160m-random", "llama-gqa-random"]
-# Slow kernels that some machines force upon OpenBLAS; a comparison is not to stand on them.
+# Some machines force slow kernels on OpenBLAS with these variables; a comparison must not depend on them.
 FORCED = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path, nargs="?", help="where make_models.py wrote the models")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="where results lie; not in the repository")
+    parser.add_argument("folder", type=pathlib.Path, nargs="?", help="the output folder of make_models.py")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder for results, outside the repository")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data", help="the entity files")
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
-    parser.add_argument("--limit", type=int, help="the first N entities only")
-    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="torch ways: N entities")
-    parser.add_argument("--batch", help="best: N texts or Nt tokens in a batch, in place of the search")
-    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: who multiplies matrices")
-    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="what the ways compute in; `paper` as well")
+    parser.add_argument("--limit", type=int, help="only the first N entities")
+    parser.add_argument("--sample", action="append", default=[], metavar="WAY=N", help="torch ways: about N entities")
+    parser.add_argument("--batch", help="best: N texts or Nt tokens per batch, instead of the search")
+    parser.add_argument("--products", choices=["onednn", "mkl"], default="onednn", help="best: the library for matrix products")
+    parser.add_argument("--numbers", choices=["f32", "bf16"], default="f32", help="the number format of all ways")
     parser.add_argument("--workloads", default=",".join(texts.WORKLOADS))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--methods", default=",".join(WAYS))
-    parser.add_argument("--keep", action="store_true", help="keep the vectors; they are gigabytes")
-    parser.add_argument("--table", action="store_true", help="only print the table of what was measured before")
+    parser.add_argument("--keep", action="store_true", help="keep the vectors, which take gigabytes")
+    parser.add_argument("--table", action="store_true", help="only print the table of earlier results")
     args = parser.parse_args()
     args.samples = dict(entry.split("=") for entry in args.sample)
     for chosen, known in [(args.workloads, texts.WORKLOADS), (args.methods, WAYS), (",".join(args.samples), WAYS[:2])]:
@@ -53,12 +52,12 @@ def arguments():
             if name not in known:
                 parser.error(f"found {name}; expected one of {', '.join(known)}")
     if not args.table and args.folder is None:
-        parser.error("found no folder of models; expected the one that make_models.py wrote")
+        parser.error("found no folder of models; expected the output folder of make_models.py")
     return args
 
 
 def extract(*words):
-    """Runs extract.py in a process of its own; what it prints last is its outcome."""
+    """Runs extract.py in its own process; returns its last printed line, the outcome."""
     environment = {name: value for name, value in os.environ.items() if name not in FORCED}
     words = [sys.executable, str(HERE / "extract.py"), *map(str, words)]
     done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True)
@@ -74,13 +73,13 @@ def matmul_rate():
 
 
 def keep(args, outcomes):
-    """Adds outcomes to the lines; of the same way, workload and model the last counts."""
+    """Appends outcomes to results.jsonl; later lines replace earlier ones of the same run."""
     with open(args.out / "results.jsonl", "a", encoding="utf-8") as file:
         file.writelines(json.dumps(outcome) + "\n" for outcome in outcomes)
 
 
 def run(args, model, workload):
-    """All ways on one workload, with the machine's rate around each; answers the folder of their vectors."""
+    """Runs all ways on one workload, with the machine's rate before and after each; returns the folder of vectors."""
     file, prompt = texts.WORKLOADS[workload]
     out = args.out / f"{model}.{workload}"
     dataset = texts.first_rows(args.data / file, args.limit, out / "dataset")
@@ -101,7 +100,7 @@ def run(args, model, workload):
         outcomes.append(outcome)
         keep(args, [outcome])
         print(summary(outcome), flush=True)
-    # Comparing loads numpy and vectors, which would count as memory of the processes started later.
+    # In its own process, because memory for numpy and vectors would count for the processes started later.
     words = [sys.executable, HERE / "compare.py", out, "--dataset", dataset]
     if (out / "best.npy").exists():
         differences = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -123,13 +122,13 @@ def summary(outcome):
 
 
 def remove_vectors(out):
-    """Frees the disk: vectors and lab; the JSON beside them stays."""
+    """Removes the vectors of all ways from the disk; the JSON files remain."""
     for path in [*out.glob("*.npy"), *out.glob("lab/activations/**/*.safetensors")]:
         path.unlink()
 
 
 def difference(outcome):
-    """How far its vectors are from those of `best`, and those of `best` from each text alone."""
+    """The difference of a way's vectors from those of `best`; for `best`, from passes of single texts."""
     if outcome["way"] == "best":
         return f"{outcome['largest_difference_from_plain']:.1e} from each text alone"
     found = outcome.get("difference_from_best")
@@ -137,12 +136,12 @@ def difference(outcome):
 
 
 def pace(line):
-    """Entities a second for each GFLOP/s that the machine had then: its rate drifts where others share it."""
+    """Entities per second divided by the machine's GFLOP/s at that time, which vary on a shared machine."""
     return line["entities_per_second"] / line["machine_gflops"]
 
 
 def table(lines):
-    """One row a way; of the same way, workload and model the last line counts."""
+    """The table, one row per way; the last line of a way, workload, model and number format counts."""
     of = lambda line: (line["model"], line["workload"], line.get("numbers", "f32"), line["way"])  # noqa: E731
     last = {of(line): line for line in lines}
     titles = [

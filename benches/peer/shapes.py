@@ -7,9 +7,9 @@ import pathlib
 class Shape:
     """The sizes of a checkpoint.
 
-    A token costs 2 FLOPs for each weight of the blocks' matrices. Attention adds, in every layer and for every pair of
-    a token and one that it attends to, 2 * n_heads * d_head for the score and as many for the mix of values. The
-    logits cost 2 * d_model * d_vocab a token. Norms, activation functions and rotations are left out (below 1 %).
+    A token costs 2 FLOPs per weight of the blocks' matrices. For every pair of a token and a token that it attends to,
+    attention adds 2 * n_heads * d_head FLOPs per layer for the score, and as many for the weighted sum of values. The
+    logits cost 2 * d_model * d_vocab per token. Norms, activation functions and rotations (below 1 %) are not counted.
     """
 
     def __init__(self, folder):
@@ -24,15 +24,15 @@ class Shape:
 
     @property
     def block_weights(self):
-        """Weights in the matrices of one block."""
+        """The number of weights in the matrices of one block."""
         attention = 2 * self.d_model * self.d_head * (self.n_heads + self.n_kv_heads)
         return attention + self.mlp_matrices * self.d_model * self.d_mlp
 
     def flops(self, count):
-        """What a count of tokens and pairs costs in all layers."""
+        """The FLOPs of all layers for a count of tokens and pairs."""
         pair = 4 * self.n_heads * self.d_head
         return self.n_layers * (2 * self.block_weights * count.tokens + pair * count.pairs)
 
     def logit_flops(self, count):
-        """What the logits of as many tokens cost."""
+        """The FLOPs of the logits for a count of tokens."""
         return 2 * self.d_model * self.d_vocab * count.tokens

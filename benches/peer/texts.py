@@ -1,11 +1,11 @@
-"""Which texts are read: the workloads, their names as mappa reads them, and how many tokens each way computes."""
+"""The texts of each workload, with names as mappa writes them, and the number of tokens that each way computes."""
 
 import csv
 import pathlib
 
 BATCH_OF_THE_PAPER = 128
 
-# Each workload: the dataset's file and what stands before the name.
+# Each workload: the dataset's file, and the text before the name.
 WORKLOADS = {
     "world": ("world_place.csv", ""),
     "world_prompt": ("world_place.csv", "What are the lat/lon coordinates of "),
@@ -60,39 +60,39 @@ def first_rows(path, limit, folder):
 
 
 def shared_beginning(ids):
-    """How many tokens all texts begin with; one of each text's own is always left."""
+    """The length of the common prefix of all texts in tokens; each text keeps at least one token of its own."""
     first, last = min(ids), max(ids)
     n = min(len(text) for text in ids) - 1
     return next((i for i in range(n) if first[i] != last[i]), n)
 
 
 def evenly(n, of):
-    """`n` of the numbers below `of`: the middles of as many equal parts."""
+    """`n` evenly spaced numbers below `of`."""
     n = min(n, of)
     return [int((i + 0.5) * of / n) for i in range(n)]
 
 
 class Count:
-    """Tokens, and pairs of a token and one it attends to, which is what attention's cost goes by."""
+    """A count of tokens, and of pairs of a token and a token that it attends to, which determine attention's cost."""
 
     def __init__(self):
         self.tokens, self.pairs = 0, 0
 
     def add_batch(self, n_texts, n_new, n_past=0):
-        """A padded batch: every new token is multiplied with every other one and with all before them."""
+        """Adds a padded batch: every new token is multiplied with every new token and with all earlier ones."""
         self.tokens += n_texts * n_new
         self.pairs += n_texts * n_new * (n_past + n_new)
         return self
 
     def add_causal(self, n_tokens, n_past=0):
-        """Tokens `n_past..n_tokens` of one text, each with itself and those before it."""
+        """Adds tokens `n_past..n_tokens` of one text, each with itself and the tokens before it."""
         self.tokens += n_tokens - n_past
         self.pairs += (n_tokens * (n_tokens + 1) - n_past * (n_past + 1)) // 2
         return self
 
 
 def padded(ids):
-    """What the paper's batches compute: dataset order, each as wide as its longest text."""
+    """The count of the paper's batches: in dataset order, each padded to its longest text."""
     count = Count()
     for at in range(0, len(ids), BATCH_OF_THE_PAPER):
         batch = ids[at : at + BATCH_OF_THE_PAPER]
@@ -101,7 +101,7 @@ def padded(ids):
 
 
 def useful(ids):
-    """Every text's own tokens, nothing shared."""
+    """The count of all texts without padding and without shared prefixes."""
     count = Count()
     for text in ids:
         count.add_causal(len(text))
@@ -109,7 +109,7 @@ def useful(ids):
 
 
 def forest(ids):
-    """Every distinct beginning once: the fewest tokens that give every text its activation."""
+    """The count with every distinct prefix once: the fewest tokens from which all activations follow."""
     count, before = Count(), []
     for text in sorted(ids):
         n = min(len(before), len(text))

@@ -1,16 +1,16 @@
-"""A TopK sparse dictionary trained by mappa and by PyTorch's autograd, on the same rows: rows a second of both.
+"""Times the training of a TopK sparse dictionary by mappa and by PyTorch's autograd, in rows per second.
 
     pip install torch numpy safetensors
     python benches/peer/topk.py --out RESULTS [--shapes 128:2048:16,768:8192:32] [--batch 1024] [--steps 300]
 
-Rows are sums of 8 of 512 planted directions and noise. Both sides take the same number of steps over batches of the same
-rows, each in an order of its own, from random unit directions that read what they write, with Adam at the same rates, the
-decoder's rows brought back to unit norm after each step, and an auxiliary loss that costs nothing as long as no unit is
-dead. The time is the sum of all steps after the first ten, with 2 threads each, one side after the other and that three
-times over; the median of the three stands. Reading the rows is outside the clock.
+Rows are noise plus 8 of 512 planted directions. Both sides take the same number of steps over batches of the same rows,
+each in its own order. Both start from random unit directions, equal in encoder and decoder, use Adam with the same
+learning rates, and normalise the decoder's rows after each step. mappa's auxiliary loss takes no time while no latent is
+dead. The time is the sum of all steps after the first ten, with 2 threads; loading the rows is not timed. The sides run
+in turn, three times; the result is the median.
 
-PyTorch is taken in its faster way of two: what the units write as a product with the zeros in place (`dense`, as SAELens does
-it), and as a sum over the k rows that are gathered (`gathered`).
+PyTorch runs in two ways: `dense` computes the reconstruction as a product with a mostly zero matrix, as SAELens does;
+`gathered` sums the k rows of the active latents.
 """
 
 import argparse
@@ -28,8 +28,8 @@ THREADS, WARM_UP, REPEATS, RATE, RISE = 2, 10, 3, 1e-3, 100
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="where rows and results lie; not in the repository")
-    parser.add_argument("--shapes", default="128:2048:16,768:8192:32", help="width:units:k, with commas between several")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder for rows and results, outside the repository")
+    parser.add_argument("--shapes", default="128:2048:16,768:8192:32", help="width:latents:k, several separated by commas")
     parser.add_argument("--rows", type=int, default=65536)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=300)

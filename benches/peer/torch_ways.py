@@ -1,15 +1,17 @@
 """The two torch pipelines, and the machine's rate of matrix products.
 
-`paper` is written as the paper's code works. `best` is what a careful user of torch and transformers would come to,
-without a model of their own:
+`paper` works as the paper's code does. `best` is the pipeline that a careful user of torch and transformers would write
+without their own implementation of the model:
 
-- the base model, so no logits; forward hooks gather the last tokens, so no hidden states outlive their layer;
-- texts sorted by length and cut into batches of one length as far as they go, so that next to nothing is padding;
-- the linear layers' products by oneDNN from weights packed once, as torch.compile would call it: on AMD processors
-  faster than MKL, which torch calls by itself (`--products mkl`);
-- no attention mask: padding stands on the right, where no token that is kept looks; attention takes the causal kernel;
-- the tokens that all texts begin with are computed once; their keys and values are lent to every batch;
-- the batch size (texts, or tokens) that is fastest on batches spread over the texts, found before the clock starts.
+- the base model without logits; forward hooks gather the last tokens, so that the hidden states of one layer at a time
+  are in memory;
+- texts sorted by length, so that the texts of a batch have nearly equal lengths and little padding;
+- products of the linear layers by oneDNN with weights packed once, as in torch.compile; on AMD processors this is faster
+  than MKL, torch's default (`--products mkl`);
+- no attention mask, so that attention uses the causal kernel: padding is on the right, where the gathered tokens do not
+  attend;
+- the common prefix of all texts is computed once, and every batch uses its keys and values;
+- the fastest batch size (in texts or tokens), found on batches spread over the texts before the measurement.
 """
 
 import pathlib
@@ -23,11 +25,11 @@ import transformers
 
 import texts
 
-# Sizes of a batch that are tried: so many texts, or so many tokens.
+# The batch sizes to try, in texts or, with a `t`, in tokens.
 SIZES = ["16", "32", "64", "128", "256", "512", "1024t", "2048t", "4096t"]
-# Tokens that each size is tried on, twice: there and back, so that a machine that drifts favours none.
+# Number of tokens on which each size is tried, twice in opposite orders, so that a drifting machine favours no size.
 TRIED_TOKENS = 2048
-# Texts that are read again one by one, without sharing, to see that the vectors are right.
+# Number of texts that are computed again one by one, without a shared prefix, to check the vectors.
 CHECKED = 24
 PRODUCTS = [(4096, 768, 3072), (2048, 1024, 4096), (2048, 2048, 2048)]
 REPEATS = 7
@@ -37,7 +39,7 @@ transformers.logging.set_verbosity_error()
 
 
 class Clock:
-    """Seconds since it was made: on the wall, and of all processors, which other work lengthens less."""
+    """Wall seconds and processor seconds since its creation; other work on the machine changes the latter less."""
 
     def __init__(self):
         self.wall, self.processors = time.monotonic(), time.process_time()
@@ -46,7 +48,7 @@ class Clock:
         return time.monotonic() - self.wall, time.process_time() - self.processors
 
 
-# What `--numbers` names: the weights and all that is computed, but for the sums within products.
+# The values of `--numbers`: the format of weights and of all results, but not of the sums within products.
 NUMBERS = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -62,7 +64,7 @@ def pad(ids):
 
 
 def sampled(batches, args, n_texts):
-    """All batches, or evenly spread ones that hold about `--sample` texts."""
+    """All batches, or evenly spaced batches with about `--sample` texts in total."""
     if not args.sample or args.sample >= n_texts:
         return batches
     n = max(1, round(len(batches) * args.sample / n_texts))
@@ -70,7 +72,7 @@ def sampled(batches, args, n_texts):
 
 
 def save(args, vectors, entities, kept):
-    """Writes `[depth, n, d_model]` and the entities' indices in dataset order; says where."""
+    """Writes the vectors `[depth, n, d_model]` and the entities' indices; returns their place and size."""
     path = args.out / f"{args.way}.npy"
     numpy.save(path, vectors.numpy())
     numpy.save(args.out / f"{args.way}.entities.npy", numpy.array(entities))
@@ -111,7 +113,7 @@ def paper(args, ids):
 
 
 class Gathering:
-    """Forward hooks that keep the last token's row of what enters the first block and of what leaves each."""
+    """Forward hooks that store the last token's row of the first block's input and of each block's output."""
 
     def __init__(self, model, n_entities):
         config = model.config
@@ -129,7 +131,7 @@ class Gathering:
 
 
 class Packed(torch.nn.Module):
-    """A linear layer whose weights lie as oneDNN's product reads them."""
+    """A linear layer with its weights in the order of oneDNN's product."""
 
     def __init__(self, linear):
         super().__init__()
@@ -140,7 +142,7 @@ class Packed(torch.nn.Module):
 
 
 def pack(module):
-    """Puts packed linear layers in the place of torch's own, one by one, so that few weights are there twice."""
+    """Replaces torch's linear layers by packed ones, one by one, so that few weights are in memory twice."""
     for name, child in list(module.named_children()):
         if isinstance(child, torch.nn.Linear):
             setattr(module, name, Packed(child))
@@ -149,7 +151,7 @@ def pack(module):
 
 
 class Best:
-    """The base model with the texts' shared beginning computed."""
+    """The base model, and the keys and values of the texts' common prefix."""
 
     def __init__(self, args, ids):
         self.model = load(transformers.AutoModel, args)
@@ -160,7 +162,7 @@ class Best:
         self.count = texts.Count()
 
     def begin(self):
-        """Computes what all texts begin with."""
+        """Computes the common prefix of all texts."""
         self.count = texts.Count()
         if self.n_past > 0:
             self.gathering.entities = None
@@ -170,7 +172,7 @@ class Best:
             self.count.add_batch(1, self.n_past)
 
     def read(self, batch):
-        """One batch through the model; the hooks keep what is wanted."""
+        """Runs the model on one batch; the hooks store the last tokens' rows."""
         input_ids, last = pad([self.ids[i][self.n_past :] for i in batch])
         self.gathering.entities, self.gathering.last = torch.tensor(batch), last
         cache = None
@@ -182,7 +184,7 @@ class Best:
         self.count.add_batch(*input_ids.shape, self.n_past)
 
     def batches(self, size):
-        """Texts sorted by length, so many (`64`) or with so many tokens (`1024t`) in a batch."""
+        """Batches of texts sorted by length, with at most this many texts (`64`) or tokens (`1024t`) each."""
         order = sorted(range(len(self.ids)), key=lambda i: len(self.ids[i]))
         by_tokens = size.endswith("t")
         limit, batches, batch = int(size.removesuffix("t")), [], []
@@ -195,13 +197,13 @@ class Best:
         return [*batches, batch]
 
     def tried(self, size):
-        """Batches of one size, evenly spread over the texts."""
+        """A few batches of one size, evenly spaced over the texts, to time the size."""
         batches = self.batches(size)
         own = sum(len(text) - self.n_past for text in self.ids)
         return [batches[i] for i in texts.evenly(max(1, round(len(batches) * TRIED_TOKENS / own)), len(batches))]
 
     def rates(self):
-        """Texts' own tokens a second with each size of batches."""
+        """The tokens per second at each batch size, without padding and the common prefix."""
         tokens, seconds = dict.fromkeys(SIZES, 0), dict.fromkeys(SIZES, 0.0)
         for size in SIZES + SIZES[::-1]:
             batches = self.tried(size)
@@ -213,7 +215,7 @@ class Best:
         return {size: tokens[size] / seconds[size] for size in SIZES}
 
     def largest_difference(self, entities):
-        """Of some that were read from each text alone, its beginning not shared: relative to the layer's largest value."""
+        """The largest difference of some vectors from passes of single texts, relative to the layer's largest value."""
         checked = [entities[i] for i in texts.evenly(CHECKED, len(entities))]
         ours = self.gathering.vectors[:, checked].clone()
         for i in checked:
@@ -225,7 +227,7 @@ class Best:
 
 @torch.inference_mode()
 def best(args, ids):
-    """Base model, hooks, sorted by length, shared beginning, the best batch size."""
+    """Base model with hooks, texts sorted by length, a shared prefix, the fastest batch size."""
     started = time.monotonic()
     reader = Best(args, ids)
     loaded = time.monotonic() - started
@@ -260,7 +262,7 @@ def best(args, ids):
 
 @torch.inference_mode()
 def matmul_rates():
-    """GFLOP/s of f32 matrix products, median of some: a product into a buffer, and as torch's layers take it."""
+    """The median GFLOP/s of f32 matrix products: into a buffer, by a linear layer, and by oneDNN."""
     rates = {}
     for m, k, n in PRODUCTS:
         x, w = torch.randn(m, k), torch.randn(k, n)
@@ -277,7 +279,7 @@ def matmul_rates():
 
 
 def median_seconds(run):
-    """Median wall seconds of some runs, after one that warms up."""
+    """The median wall seconds of several runs, after one warm-up run."""
     seconds = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()

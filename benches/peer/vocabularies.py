@@ -1,9 +1,9 @@
 """The tokenizers of GPT-NeoX, which Pythia uses, and of Llama 2, from the vocabularies in llama.cpp's sources.
 
-`models/ggml-vocab-gpt-neox.gguf` there holds tokens and merges; `models/ggml-vocab-llama-spm.gguf` tokens and scores, from
-which transformers derives the merges. What a GGUF file does not say (normalizer, pre-tokenizer) is written here as the
-models' own tokenizer.json has it. BOS stands before every text of both: Llama's tokenizer puts it there, and the code of
-Gurnee and Tegmark for Pythia as well.
+llama.cpp's `models/ggml-vocab-gpt-neox.gguf` contains tokens and merges; `models/ggml-vocab-llama-spm.gguf` contains
+tokens and scores, from which transformers derives the merges. A GGUF file lacks the normalizer and the pre-tokenizer,
+which are set here as in the models' own tokenizer.json. Both tokenizers put BOS before every text: Llama's does so
+itself, and Gurnee and Tegmark's code does it for Pythia.
 """
 
 from gguf import GGUFReader
@@ -16,7 +16,7 @@ FILES = {"pythia-160m-random": "ggml-vocab-gpt-neox.gguf", "llama-gqa-random": "
 
 
 def read(path):
-    """What a vocabulary says, by the last word of each key."""
+    """The fields of a vocabulary file, by the last word of each key."""
     fields = GGUFReader(path).fields
     return {key.rsplit(".", 1)[1]: field.contents() for key, field in fields.items() if key.startswith("tokenizer.")}
 
@@ -26,21 +26,21 @@ def of_type(said, type_):
 
 
 def byte_level(said):
-    """GPT-NeoX's: BPE over bytes; runs of spaces are tokens of their own."""
+    """GPT-NeoX's: BPE over bytes; runs of spaces have their own tokens."""
     added = set(of_type(said, USER_DEFINED))
     vocab = {token: i for i, token in enumerate(said["tokens"]) if token not in added}
     tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[tuple(merge.split(" ")) for merge in said["merges"]]))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    # What else is of that type only fills the vocabulary up to a round size.
+    # The other tokens of that type only fill the vocabulary up to a round size.
     spaces = [token for token in of_type(said, USER_DEFINED) if token.isspace()]
     tokenizer.add_tokens([AddedToken(token, normalized=True) for token in spaces])
     return tokenizer
 
 
 def sentence_piece(said):
-    """Llama 2's: BPE over a text whose spaces are written as underlines; bytes where a letter is missing."""
+    """Llama 2's: BPE over a text with `▁` for spaces; a letter without a token becomes bytes."""
     vocab = {token: i for i, token in enumerate(said["tokens"])}
     merges = generate_merges(vocab, dict(zip(said["tokens"], said["scores"], strict=True)))
     unknown = said["tokens"][said["unknown_token_id"]]
@@ -53,7 +53,7 @@ def sentence_piece(said):
 
 
 def load(folder, model):
-    """The tokenizer of a model of make_models.py, and its tokens of beginning and end by transformers' names."""
+    """The tokenizer of a model of make_models.py, and its special tokens by transformers' names."""
     said = read(folder / FILES[model])
     tokenizer = byte_level(said) if said["model"] == "gpt2" else sentence_piece(said)
     bos, eos = (said["tokens"][said[f"{end}_token_id"]] for end in ("bos", "eos"))

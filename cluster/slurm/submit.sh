@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Submits the four stages of one experiment, each after the one before: extract (an array over shards), merge,
-# probe (an array over hook points), figures. What was done before is found again.
+# Submits the four stages of one experiment, each of which starts after the previous one: extract (one task per shard),
+# merge, probe (one task per hook point), figures. The finished work of an earlier call is reused.
 #
-#     submit.sh [SETTINGS]        SETTINGS: experiment.env beside this file, or a copy of it
+#     submit.sh [SETTINGS]        SETTINGS: a copy of experiment.env (default: experiment.env next to this file)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -14,18 +14,18 @@ fi
 # shellcheck source-path=SCRIPTDIR source=experiment.env
 source "$given"
 
-# A model on the hub is downloaded here, as nodes may have no network.
+# This downloads a model of the hub, because nodes may have no network.
 names=$("$MAPPA" --lab "$LAB" models hook-points "$MODEL")
 mapfile -t points <<<"$names"
 
-# The tasks read a copy of the settings, so that an edit does not change what is under way.
+# The tasks read a copy of the settings, so that a later edit does not change submitted jobs.
 mkdir -p "$LAB/slurm"
 logs=$(mktemp -d "$(cd "$LAB/slurm" && pwd)/$(date +%Y%m%d-%H%M%S)-XXXX")
 chmod 755 "$logs"
 cp -- "$given" "$logs/settings.env"
 
 jobs=()
-# Half a chain is of no use: where a later stage is refused, the earlier ones are taken back.
+# If Slurm refuses a stage, the stages that were submitted before it are cancelled: without it they are useless.
 take_back() {
     if ((${#jobs[@]} > 0)); then
         scancel "${jobs[@]}"
@@ -34,7 +34,8 @@ take_back() {
 }
 trap take_back EXIT
 
-# Submits a stage to run after the last one: its script, what it asks for, `--`, and the script's own arguments.
+# Submits a stage that runs after the previous one. Arguments: its script, options of sbatch, `--`, and the script's
+# arguments.
 submit() {
     local script=$1 options=() answer
     shift
@@ -68,5 +69,5 @@ figures  job ${jobs[3]}
 watch    squeue --jobs=$(IFS=, && echo "${jobs[*]}")
 logs     $logs
 cancel   scancel ${jobs[*]}
-If a job fails, the jobs after it are cancelled. Mend the cause and call submit.sh again: it resumes with what is left.
+If a job fails, the jobs after it are cancelled. Remove the cause and call submit.sh again: it reuses finished work.
 END

@@ -1,4 +1,4 @@
-# Read by the jobs of this folder: runs mappa so that a task which Slurm ends goes on when it is started again.
+# Functions for the jobs of this folder: they run mappa so that a task that Slurm ends resumes when Slurm restarts it.
 # shellcheck shell=bash
 
 say() {
@@ -17,11 +17,11 @@ settings() {
     say "job $SLURM_JOB_ID, start $((1 + ${SLURM_RESTART_COUNT:-0})), on $(hostname), $RAYON_NUM_THREADS threads"
 }
 
-# Runs mappa and passes on what Slurm says:
-# - SIGTERM (preempted, requeued, cancelled): mappa is ended; Slurm starts the task again, or does not.
-# - SIGUSR1 (time is nearly over; only stages that ask for the signal get it): mappa is ended, and the task
-#   put into the queue again, where it goes on from its journal.
-# - SIGCONT comes before SIGTERM and means nothing here.
+# Runs mappa and reacts to Slurm's signals:
+# - SIGTERM (preempted, requeued or cancelled): ends mappa. Slurm restarts the task unless it was cancelled.
+# - SIGUSR1 (the time limit is near; only the extract stage requests this signal): ends mappa and requeues the task, which
+#   resumes from its journal.
+# - SIGCONT is sent before SIGTERM and is ignored.
 run() {
     local child status=0 ended=''
     say "mappa $*"
@@ -39,7 +39,7 @@ run() {
     case "$status:$ended" in
         0:*) say "done" ;;
         *:TERM)
-            say "ended by Slurm; the next start goes on from here"
+            say "ended by Slurm; the next start resumes from here"
             exit 143
             ;;
         *:USR1) again ;;
@@ -50,13 +50,13 @@ run() {
     esac
 }
 
-# Puts the task into the queue again.
+# Requeues the task, unless it was restarted too often.
 again() {
     if ((${SLURM_RESTART_COUNT:-0} >= MAX_RESTARTS)); then
-        say "time is over, and the task was started $MAX_RESTARTS times again (MAX_RESTARTS); submit.sh goes on"
+        say "time is nearly over, and MAX_RESTARTS ($MAX_RESTARTS) is reached: not requeued; call submit.sh to resume"
         exit 1
     fi
-    say "time is nearly over: requeued, to go on from here"
+    say "time is nearly over: requeued; the next start resumes from here"
     scontrol requeue "$SLURM_JOB_ID"
     # Slurm ends this process.
     sleep 60

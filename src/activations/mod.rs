@@ -1,7 +1,7 @@
 //! Activations: a model's internal vectors at each entity, at every layer.
 //!
-//! - `extract`: entities through the model, and the recorded rows
-//! - `store`: those rows in files
+//! - `extract`: runs entities through the model and records these vectors
+//! - `store`: writes the vectors into files and reads them
 
 mod extract;
 mod store;

@@ -1,7 +1,7 @@
 //! The run record of an artefact: its inputs, its origin, its counts.
 
 use super::date::date_now;
-use super::files::{load_bytes, save_bytes};
+use super::files::{hash_file, load_bytes, save_bytes};
 use super::text::text_of;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -16,15 +16,18 @@ use std::path::Path;
 pub struct Card {
     /// The inputs that decide the content, by name.
     pub inputs: BTreeMap<String, String>,
-    /// The circumstances: command line, version, date.
+    /// The circumstances: command line, version, commit, date.
     pub record: BTreeMap<String, String>,
     /// Counts and measurements of the run.
     #[serde(default)]
     pub notes: BTreeMap<String, String>,
+    /// The SHA-256 of each file that the run wrote next to the card, by name; cards of earlier versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl Card {
-    /// A card that records this program's version, its command line, and the time.
+    /// A card that records this program's version, its commit, its command line, and the time.
     pub fn new() -> Card {
         let mut card = Card::default();
         let command: Vec<String> = std::env::args().collect();
@@ -49,6 +52,17 @@ impl Card {
     pub fn note(mut self, name: &str, value: impl ToString) -> Card {
         self.notes.insert(name.into(), value.to_string());
         self
+    }
+
+    /// Adds the hashes of files that were written into a folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn with_files(mut self, folder: &Path, names: &[&str]) -> Result<Card> {
+        for name in names {
+            self.files.insert(name.to_string(), hash_file(&folder.join(name))?);
+        }
+        Ok(self)
     }
 
     /// The card as JSON.
@@ -80,7 +94,8 @@ impl Card {
             record.retain(|field, _| !["date", "command"].contains(&field.as_str()));
             record
         };
-        self.inputs == other.inputs && self.notes == other.notes && record(self) == record(other)
+        let content = |card: &Card| (card.inputs.clone(), card.notes.clone(), card.files.clone());
+        content(self) == content(other) && record(self) == record(other)
     }
 
     /// Reads a card; `None` if there is no file.
@@ -117,6 +132,80 @@ impl Card {
         self.agrees_with(&found, path).map(|()| true)
     }
 
+    /// True if the card at `path` has the same inputs and all files of these names lie next to it, unchanged; false
+    /// if the card or a file is missing, so that the work has to be done again.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] as [`Card::is_done`]; [`Error::BadFile`] naming a file that was changed.
+    pub fn has_made(&self, path: &Path, names: &[&str]) -> Result<bool> {
+        let Some(found) = Card::load(path)? else { return Ok(false) };
+        self.agrees_with(&found, path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        if names.iter().any(|name| !folder.join(name).is_file()) {
+            return Ok(false);
+        }
+        names.iter().try_for_each(|name| found.check_file(&folder.join(name)))?;
+        Ok(true)
+    }
+
+    /// As [`Card::has_made`], for work that takes too long to be done again only because an earlier version recorded
+    /// fewer inputs: returns those inputs among `since` that the card lacks, or `None` if the work has to be done.
+    ///
+    /// # Errors
+    /// As [`Card::has_made`].
+    pub fn has_made_before(
+        &self,
+        path: &Path,
+        names: &[&str],
+        since: &[&str],
+    ) -> Result<Option<Vec<String>>> {
+        let Some(found) = Card::load(path)? else { return Ok(None) };
+        let unrecorded = self.unrecorded_in(&found, path, since)?;
+        let mut known = self.clone();
+        known.inputs.retain(|name, _| !unrecorded.contains(name));
+        Ok(known.has_made(path, names)?.then_some(unrecorded))
+    }
+
+    /// Refuses a file that was changed after the run that wrote it, if the card has its hash.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file.
+    pub fn check_file(&self, file: &Path) -> Result<()> {
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Some(written) = self.files.get(&name) else { return Ok(()) };
+        let found = hash_file(file)?;
+        if found == *written {
+            return Ok(());
+        }
+        let folder = file.parent().unwrap_or(Path::new(".")).display();
+        let expected = format!(
+            "{}, as its card says; the file was changed after it was written: move {folder} away, and the same \
+             command makes it again",
+            short(written)
+        );
+        Err(Error::bad_file(file, format!("SHA-256 {}", short(&found)), expected))
+    }
+
+    /// Refuses a file that was changed after it was written, if the card next to it has its hash.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file, or the card if it is damaged.
+    pub fn check_beside(file: &Path) -> Result<()> {
+        Card::load(&file.with_file_name("card.json"))?.unwrap_or_default().check_file(file)
+    }
+
+    /// The inputs among `since` that the found card lacks, because an earlier version wrote it; all others are
+    /// compared.
+    ///
+    /// # Errors
+    /// As [`Card::agrees_with`].
+    pub fn unrecorded_in(&self, found: &Card, path: &Path, since: &[&str]) -> Result<Vec<String>> {
+        let mut known = self.clone();
+        known.inputs.retain(|name, _| !since.contains(&name.as_str()) || found.inputs.contains_key(name));
+        known.agrees_with(found, path)?;
+        Ok(self.inputs.keys().filter(|name| !known.inputs.contains_key(*name)).cloned().collect())
+    }
+
     /// Refuses a card that was found at `path` if its inputs differ from this card's.
     ///
     /// # Errors
@@ -136,9 +225,14 @@ impl Card {
     }
 }
 
+/// The first digits of a hash, enough to tell two apart.
+fn short(hash: &str) -> String {
+    hash.chars().take(12).collect()
+}
+
 /// The advice for saved work that differs in a field.
-fn way_out(field: &str) -> &'static str {
-    match field {
+fn way_out(field: &str) -> String {
+    let advice = match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" => {
             "the folder belongs to another model of this name: choose another name with --model-name, move the \
              folder away, or name another lab with --lab"
@@ -148,7 +242,8 @@ fn way_out(field: &str) -> &'static str {
              --lab"
         }
         _ => "move the folder away or name another lab with --lab",
-    }
+    };
+    advice.into()
 }
 
 #[cfg(test)]
@@ -165,6 +260,16 @@ mod tests {
         assert!(card.is_done(&path).unwrap());
         let fewer = Card::new().input("dataset_sha256", "aa").is_done(&path).unwrap_err().to_string();
         assert!(fewer.contains("prompt empty, now (nothing)"), "{fewer}");
+        assert!(card.has_made(&path, &[]).unwrap() && !card.has_made(&path, &["rows.csv"]).unwrap());
+        std::fs::write(folder.path().join("rows.csv"), "a\n1\n").unwrap();
+        card.clone().with_files(folder.path(), &["rows.csv"]).unwrap().save(&path).unwrap();
+        assert!(card.has_made(&path, &["rows.csv"]).unwrap());
+        std::fs::write(folder.path().join("rows.csv"), "a\n").unwrap();
+        let changed = card.has_made(&path, &["rows.csv"]).unwrap_err().to_string();
+        assert!(changed.contains("rows.csv") && changed.contains("away"), "{changed}");
+        let newer = card.clone().input("bos", "none");
+        assert_eq!(newer.unrecorded_in(&card, &path, &["bos"]).unwrap(), ["bos"]);
+        assert!(newer.unrecorded_in(&card, &path, &["seed"]).is_err());
         let error = card.input("dataset_sha256", "bb").is_done(&path).unwrap_err().to_string();
         assert!(error.contains("dataset_sha256") && error.contains("aa") && error.contains("bb"), "{error}");
     }

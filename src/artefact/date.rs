@@ -23,7 +23,7 @@ fn is_leap(year: i64) -> bool {
 
 /// The ISO date of a day, counted from 1970-01-01.
 pub(crate) fn day_to_iso(day: i64) -> String {
-    // 400 years are 146,097 days; 719,528 lie between the first day of year 0 and 1970.
+    // 400 years are 146,097 days; 719,528 days lie between the first day of year 0 and 1970.
     let since_year_0 = day + 719_528;
     let (mut left, mut year) = (since_year_0.rem_euclid(146_097), since_year_0.div_euclid(146_097) * 400);
     while left >= i64::from(days_in_year(year)) {

@@ -3,16 +3,16 @@
 use crate::error::{Error, Result};
 use std::path::Path;
 
-/// The longest name in bytes. File systems allow 255; the difference leaves room for endings.
+/// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
 
-/// Checks a name that becomes a folder's: it must not lead outside its parent, and must be printable.
+/// Checks a name that becomes a folder name: it must not lead outside its parent, and must be printable.
 ///
 /// `what` names its source in errors, such as `--name`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a name that is empty or only dots, has `/`, `\` or a control character, or has more than
-/// 200 bytes.
+/// [`Error::Invalid`] for a name that is empty or only dots and spaces, has `/`, `\`, a control character or a Unicode
+/// direction mark, or has more than 200 bytes.
 ///
 /// # Examples
 /// ```

@@ -1,5 +1,5 @@
-//! The lock of a folder or of a single file: one process at a time writes there; the lock ends with the process and
-//! names it.
+//! The lock of a folder or of a single file: one process at a time writes there. The lock file names the process; the
+//! lock ends with it.
 
 use super::date::date_now;
 use super::disk::write_error;
@@ -78,7 +78,7 @@ impl Lock {
         folder.join(LOCK).exists()
     }
 
-    /// True if the file system keeps other processes out.
+    /// True if the lock keeps other processes out; false on a file system without locks.
     pub fn is_held(&self) -> bool {
         self.held.is_some()
     }

@@ -1,4 +1,4 @@
-//! Artefacts on disk, written completely or not at all, each with a card of its origin; the reading of text files.
+//! Artefacts on disk, written completely or not at all, each with a card of its inputs; and the reading of text files.
 //!
 //! - `files`: whole files and their hashes
 //! - `unfinished`: files that are being written; `lock` keeps other processes out: [`Lock`]; `disk`: errors of full disks
@@ -21,7 +21,7 @@ pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use disk::{disk_full, write_error};
 pub(crate) use files::hex;
-pub use files::{hash, hash_file, load_bytes, remove, save_bytes};
+pub use files::{hash, hash_file, load_bytes, remove, save_bytes, save_if_other};
 pub use folder_name::{folder_name, folder_name_of};
 pub use lock::Lock;
 pub use text::{load_text, text_of};

@@ -1,4 +1,4 @@
-//! Text files: one function removes the byte order mark and refuses other encodings than UTF-8.
+//! Text files: one function removes the byte order mark and refuses encodings other than UTF-8.
 
 use super::files::load_bytes;
 use crate::error::{Error, Result};
@@ -23,8 +23,8 @@ pub fn load_text(path: &Path) -> Result<String> {
 /// The text in a file's bytes, without a byte order mark; `path` names the file in errors.
 ///
 /// # Errors
-/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and any other encoding, for NUL bytes, and for compressed files, each
-/// with the line and the way out.
+/// [`Error::BadFile`] for UTF-16, UTF-32, Latin-1 and any other encoding, for NUL bytes, and for compressed files; each
+/// gives advice, and the line if it is known.
 pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if let Some((found, expected)) = other_kind(bytes) {
         return Err(Error::bad_file(path, found, expected));
@@ -40,7 +40,7 @@ pub fn text_of<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     }
 }
 
-/// The kind of a file by its first bytes, and the way out; `None` for a file that may be UTF-8.
+/// The kind of a file by its first bytes, and advice; `None` for a file that may be UTF-8.
 fn other_kind(bytes: &[u8]) -> Option<(String, String)> {
     let save_as = |name: &str, label: &str| {
         let expected = format!("UTF-8: convert it, for example with `iconv -f {name} -t UTF-8 FILE > NEW`");

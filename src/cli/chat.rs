@@ -56,7 +56,7 @@ impl Chat {
                 "" => {}
                 "/quit" => return Ok(()),
                 "/new" => turns = self.begin(),
-                command if command.starts_with('/') => println!("/new or /quit"),
+                command if command.starts_with('/') => println!("unknown command; use /new or /quit"),
                 said => {
                     turns.push(Turn { role: Role::User, text: said.into() });
                     match self.answer(&model, &turns) {

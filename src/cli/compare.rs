@@ -11,7 +11,7 @@ use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
 use std::path::PathBuf;
 
-/// Analyses of fitted probes.
+/// Analyses of saved probes.
 #[derive(Subcommand)]
 pub(super) enum Analysis {
     Compare(Compare),
@@ -32,7 +32,7 @@ impl Analysis {
 ///
 /// A and B are folders of probes, MODEL/DATASET/PROMPT, optionally followed by @ and a hook point. The default is the
 /// layer with the best leave-one-out R² on training entities. Both sides must have the same test entities.
-/// For any other layer, predictions are computed again from the activations, which must still exist.
+/// For a layer other than the default, predictions are computed again from the activations, which must still exist.
 /// Both sides use the same resamples, so that errors common to both cancel.
 ///
 /// Examples:
@@ -79,7 +79,7 @@ impl Compare {
             &["metric", "target", "A", "B", "A - B", "95 % interval", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
         );
-        println!("\n** zero lies outside the interval. Both sides use the same resamples of test entities.");
+        println!("\n*: zero lies outside the interval. Both sides use the same resamples of test entities.");
         if let Some(file) = &self.csv {
             save_rows(file, &rows)?;
             println!("rows: {}", file.display());
@@ -104,8 +104,8 @@ fn cells(row: &ComparisonRow) -> Vec<String> {
 
 /// Show the geometry of probes: principal components, and angles between probes.
 ///
-/// Writes into geometry/ in the probe folder of each dataset: participation.csv (the number of principal components
-/// of the stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
+/// Writes into geometry/ in the probe folder of each dataset: participation.csv (the effective number of principal
+/// components of the stream, and of each prediction), layers.csv, targets.csv and datasets.csv (cosines between the
 /// probes of two layers, of two targets, and of two datasets). docs/neurons.md explains
 /// how to read them.
 ///
@@ -118,10 +118,10 @@ pub(super) struct GeometryFlags {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several. Default: all probed datasets.
+    /// Datasets; repeat for several [default: all probed datasets].
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
-    /// The last folder of the results' path: the prompt's name.
+    /// The prompt's name, which is the last folder in the path of the results.
     #[arg(long, default_value = "empty")]
     prompt: String,
 }

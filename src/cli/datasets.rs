@@ -98,7 +98,7 @@ fn check(lab: &Lab, against: &Path) -> Result<()> {
     for name in BUNDLED {
         let path = against.join(format!("{name}.csv"));
         if !path.is_file() {
-            println!("{name:<20} no {}", path.display());
+            println!("{name:<20} not found: {}", path.display());
             continue;
         }
         n_files += 1;
@@ -112,7 +112,7 @@ fn check(lab: &Lab, against: &Path) -> Result<()> {
         }
         (_, 0) => Ok(()),
         (_, n) => Err(Error::invalid(
-            "facts",
+            "bundled datasets",
             format!("{n} unexplained differences"),
             "rows that agree, or an entry with a reason in datasets/exceptions.csv",
         )),

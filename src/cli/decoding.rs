@@ -51,7 +51,7 @@ pub(super) struct How {
     /// Put the prompt in the user's turn of the model's chat template.
     #[arg(long)]
     pub chat: bool,
-    /// Show tokens as they are generated, one text after the other, instead of two finished texts side by side.
+    /// Print the first text while it is generated, then the others. `mappa steer` then prints steered texts only.
     #[arg(long)]
     pub stream: bool,
 }
@@ -81,7 +81,7 @@ impl How {
 }
 
 impl Tokens {
-    /// Sets the default number of tokens.
+    /// Sets the number of tokens if the flag does not.
     pub(super) fn usually(self, n: usize) -> Tokens {
         Tokens { tokens: Some(self.tokens.unwrap_or(n)), ..self }
     }
@@ -136,7 +136,7 @@ impl Tokens {
         if let (Some(first), Some(latest), true) = (first, latest, self.time) {
             let seconds = latest.duration_since(first).as_secs_f64();
             eprintln!(
-                "{n_after} tokens after the first in {seconds:.4} s: {:.2} a second",
+                "{n_after} tokens after the first in {seconds:.4} s: {:.2} per second",
                 f64::from(n_after) / seconds
             );
         }
@@ -150,7 +150,7 @@ impl Tokens {
     }
 }
 
-/// Shows a steered text while it is generated.
+/// Prints the first text while it is generated, then the other samples.
 pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
     print!("{}", prompt.text);
     let mut show = |piece: &str| print!("{piece}");

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 /// Record every layer's residual stream at each entity's last token, or at other hook points and tokens.
 ///
 /// Writes one safetensors file per hook point, [n_entities, d_model] in dataset order, with spans.csv (each
-/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv and card.json, into
-/// activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
+/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv, blocks.csv (hashes of blocks of rows,
+/// compared whenever they are read) and card.json, into activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
 /// as PROMPT.mean_text.f16; new hook points are added to the existing ones.
 ///
 /// No finished work is lost: after Ctrl-C (exit code 130), a kill or a full disk, the same command
@@ -59,7 +59,7 @@ pub(super) struct Extract {
     points: PointFlags,
     #[command(flatten)]
     tokens: TokenFlags,
-    /// Extract one of n parts of the entities: i/n, where i runs from 1 to n; --merge joins the parts.
+    /// Extract one of n shards of the entities: i/n, where i runs from 1 to n; --merge joins the shards.
     #[arg(long, value_name = "I/N", conflicts_with = "merge")]
     shard: Option<Shard>,
     /// Join the shards; loads no weights.
@@ -178,7 +178,7 @@ impl Extract {
                 expected,
             ));
         }
-        println!("all {n} files are as they were written: {}", store.place().display());
+        println!("all {n} files match their checksums: {}", store.place().display());
         Ok(())
     }
 

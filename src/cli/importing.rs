@@ -40,7 +40,7 @@ pub(super) struct ImportFile {
     /// The column with the number that probes predict.
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
     target: Option<String>,
-    /// Unit of the number. With years, the column may hold ISO dates as well.
+    /// Unit of the number. With --unit years, the column may hold ISO dates as well.
     #[arg(long, requires = "target")]
     unit: Option<String>,
     /// The column with degrees north, if the target is a place.
@@ -49,7 +49,7 @@ pub(super) struct ImportFile {
     /// The column with degrees east, if the target is a place.
     #[arg(long, value_name = "COLUMN", requires = "latitude")]
     longitude: Option<String>,
-    /// A column that groups entities; repeat for several. The first serves the centroid baseline.
+    /// A column that groups entities; repeat for several. The first gives the groups of the centroid baseline.
     #[arg(long = "group", value_name = "COLUMN")]
     groups: Vec<String>,
     /// The column that marks test entities [default: is_test, otherwise a fifth of the names, chosen by hash].
@@ -106,7 +106,7 @@ impl ImportFile {
 pub(super) struct Pull {
     #[arg(value_name = "WHAT")]
     what: DatasetSource,
-    /// Only this dataset; repeat for several. Default: all six.
+    /// Only this dataset; repeat for several [default: all six].
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
     /// The URL of another folder with the six CSV files.

@@ -23,7 +23,7 @@ pub(super) struct ModelFlags {
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as in
     /// llama.cpp).
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     pub compute: Compute,

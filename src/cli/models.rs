@@ -39,7 +39,7 @@ enum Command {
     ///
     /// Example: mappa models inspect atlas
     Inspect(Inspect),
-    /// Print the names of the hook points that are extracted and probed, one name per line, for scripts.
+    /// Print the names of the hook points that are extracted by default, or of a selection; one per line, for scripts.
     ///
     /// Examples: mappa models hook-points atlas
     ///           mappa models hook-points atlas --hook-points "blocks.*.mlp.hook_post"
@@ -186,7 +186,7 @@ fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> 
         (_, Precision::AsStored) => "as they are stored".to_string(),
         (_, other) => format!("in {other}"),
     };
-    format!("{} of weights {lie}, {} a pass; free: {free}", megabytes(weights), megabytes(pass))
+    format!("{} of weights {lie}, {} per pass; free: {free}", megabytes(weights), megabytes(pass))
 }
 
 fn print_hook_points(spec: &Spec) {

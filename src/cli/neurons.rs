@@ -1,4 +1,4 @@
-//! `mappa neurons`: MLP neurons that correlate with a target, and the losses without them.
+//! `mappa neurons`: MLP neurons that correlate with a target, and the effect of holding them at their mean.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
@@ -22,14 +22,14 @@ const LISTED: [(&str, usize, By); 3] = [
     ("output", 3, |row| row.output_cosine),
 ];
 
-/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the losses.
+/// Find MLP neurons that correlate with a target, hold them at their mean, and measure the effect.
 ///
 /// Correlates every neuron of every block (blocks.*.mlp.hook_post) with the target over the training entities:
 /// Spearman's rank correlation, its p-value, and the p-value adjusted for all neurons (Benjamini and Hochberg).
-/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds at
-/// their mean (mean ablation) the k neurons that correlate most, the k neurons whose weights align most, and k
-/// random neurons of the same blocks, and measures again the probe's R² on test entities and the model's loss on
-/// entity texts and on control sentences. Fits missing probes first.
+/// Computes cosines between each neuron's input and output weights and the probes of the stream. Then holds sets
+/// of k neurons at their mean (mean ablation): the k that correlate most, the k whose input weights align most, the
+/// k whose output weights align most, and random sets of the same blocks. For each set, measures the probe's R² on
+/// test entities, and the model's loss on entity texts and on control sentences. Fits missing probes first.
 ///
 /// Examples:
 ///   mappa neurons --dataset world_place --top 20
@@ -79,7 +79,7 @@ impl Neurons {
             print_ablations(ablations, target);
         }
         println!("\nneurons, ablations: {}", folder.display());
-        let mut canvas = Canvas { folder: lab.figures(&model.name, &probes.results), observer };
+        let mut canvas = Canvas::new(lab.figures(&model.name, &probes.results), observer);
         for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
             println!("figure: {}", file.display());
         }
@@ -112,7 +112,7 @@ fn print_ablations(rows: &[AblationRow], target: &str) {
     let of_target: Vec<&AblationRow> = rows.iter().filter(|row| row.target == target).collect();
     let Some(plain) = of_target.iter().find(|row| row.units == "none") else { return };
     println!(
-        "\n{target} predicted at {}: R² {:.3} unchanged; with neurons held at their mean:",
+        "\n{target} predicted at {}: R² {:.3} without ablation; with neurons held at their mean:",
         plain.hook_point, plain.r2
     );
     let cells = |row: &&&AblationRow| {

@@ -69,7 +69,7 @@ impl Pace {
     }
 }
 
-/// A duration in its largest unit, seconds exactly.
+/// A duration in seconds (below 100 s), minutes (below 100 min), or otherwise in its largest unit.
 fn short(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..=99 => format!("{seconds}s"),

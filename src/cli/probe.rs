@@ -23,7 +23,7 @@ use std::collections::HashMap;
 /// entity's group, the embedding, an untrained model of the same shape, the model with shuffled weights, and
 /// shuffled targets. docs/probes.md explains each score, split and baseline.
 ///
-/// With --hook-points, fits only these layers and saves each as a part, so that many machines can share the
+/// With --hook-points, fits only these hook points and saves each as a part, so that many machines can share the
 /// work; when all parts exist, --merge writes the same files, byte for byte, as a single run.
 ///
 /// Examples:
@@ -83,7 +83,7 @@ impl ProbeCommand {
         }
         let report = if self.merge { merge_parts(&job, observer)? } else { fit_all(&job, observer)? };
         self.print(&report, request.probing.paper_metrics)?;
-        let mut canvas = Canvas { folder: lab.figures(&report.model, &report.results), observer };
+        let mut canvas = Canvas::new(lab.figures(&report.model, &report.results), observer);
         let files = draw_probes(&report.model, &[report.drawn()?], &mut canvas)?;
         println!("\nprobes, scores, predictions: {}", report.folder.display());
         files.iter().for_each(|file| println!("figure: {}", file.display()));
@@ -135,7 +135,7 @@ impl ProbeCommand {
             let both = a.target.values().into_iter().zip(b.target.values());
             both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
         };
-        // The first that is far enough, because the farthest is often an unknown place.
+        // The first that is far enough, because the farthest is often a little-known place.
         let to = from.and_then(|from| {
             let farthest = unique().map(|entity| far(from, entity)).fold(0.0, f64::max);
             unique().find(|entity| far(from, entity) >= FAR_ENOUGH * farthest)

@@ -41,7 +41,8 @@ pub(super) struct ProbingFlags {
     #[arg(long, value_name = "COLUMN")]
     cluster: Option<String>,
     /// Penalties λ to try: numbers separated by commas, or the paper's grids (paper, paper-13b,
-    /// paper-70b) [default: half decades times the mean eigenvalue; the grid grows while the best is at an edge].
+    /// paper-70b) [default: powers of ten, two per decade, times the mean eigenvalue; the grid grows while the best
+    /// penalty is at an edge].
     #[arg(long, value_name = "NUMBERS|paper")]
     alphas: Option<String>,
     /// Skip the baselines: names only, group centroid, untrained and shuffled model, shuffled targets.

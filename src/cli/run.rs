@@ -35,7 +35,7 @@ pub(super) struct Run {
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
-    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as in
     /// llama.cpp).
     #[arg(long, value_name = "NUMBERS")]
     compute: Option<Compute>,
@@ -77,6 +77,9 @@ fn print_report(report: &Report, started: Instant) {
         0 => println!("All stages were done before; these are the saved results ({seconds:.1} s)."),
         _ => println!("Done in {seconds:.0} s."),
     }
+    if report.n_new == 0 && report.n_drawn > 0 {
+        println!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
+    }
     let labels = report.labels();
     table::print_scores(&labels);
     table::print_others(&labels);
@@ -94,7 +97,7 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     println!("activations {}", lab.join("activations").join(model).display());
     println!("\nTry next:");
     let steers = |kind: TargetKind, rest: &str| {
-        // Needs a probe of that kind. After the middle block, because there the bundled model's text follows the
+        // Needs a probe of that kind. Steers after the middle block, where the bundled model's text follows the
         // change.
         if report.generates && report.has(&kind) {
             let rest = format!("{rest} --layer {}", report.n_layers / 2);

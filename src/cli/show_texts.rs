@@ -59,7 +59,7 @@ fn read_at(tokenizer: &Tokenizer, span: &Span, direction: AttentionDirection) ->
     let token = tokenizer.token(span.ids[span.last]).escape_debug().to_string();
     match direction {
         AttentionDirection::Causal if span.last + 1 < span.ids.len() => {
-            format!("{token}; what follows it is not seen")
+            format!("{token}; the model does not see the tokens after it")
         }
         _ => token,
     }

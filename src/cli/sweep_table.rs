@@ -6,7 +6,7 @@ use mappa::steering::{points, recommend};
 /// Prints the effect of each direction at each layer and dose.
 pub(super) fn print_points(rows: &[SweepRow]) {
     let (points, of) = points(rows);
-    println!("effect along the dose, of the {of} (mean over prompts), and KL of the next token in nats:");
+    println!("change of the {of} along the dose (mean over prompts), and KL of the next token in nats:");
     let widest = points.iter().map(|p| p.layers.len()).max().unwrap_or(0).max(5);
     let counts = if of == "text" { "  along / against / nothing named, of texts" } else { "" };
     println!("{:>widest$}  {:<10} {:>9} {:>10} {:>8}{counts}", "layer", "direction", "dose", "effect", "KL");

@@ -34,7 +34,7 @@ pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| print(row));
 }
 
-/// Prints one line per dataset: the best layer, its score, its baselines, its error in km or years.
+/// Prints one line per dataset: the best layer, its score, its baselines, its error in km or the target's unit.
 pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     println!();
     let wide = widest(datasets);

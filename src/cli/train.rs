@@ -9,7 +9,7 @@ use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, TrainingSettings, export, train_tokenizer};
+use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// Writes a corpus of sentences (who is near whom, before whom, in which country; never a coordinate
 /// or a date), trains a tokenizer and a Llama-shaped model on it, and writes a Hugging Face folder,
-/// models/NAME. Checkpoints are saved next to it: after a stop, the same command resumes.
+/// models/NAME. Checkpoints are saved in the same folder: after a stop, the same command resumes.
 ///
 /// Example: mappa train --name atlas2 --sentences 60
 #[derive(Args)]
@@ -29,8 +29,8 @@ pub(super) struct Train {
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-    /// Datasets to write sentences about; repeat for several, or one for more sentences about it.
-    /// Default: the six bundled ones.
+    /// Datasets to write sentences about; repeat for several, or repeat a name for more sentences about it
+    /// [default: the six bundled datasets].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.
@@ -112,6 +112,7 @@ impl Train {
             .note("steps", trainer.steps().0)
             .note("distinct_tokens_seen", trainer.n_nodes()?)
             .note("parameters", mappa::model::count(trainer.spec()))
+            .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
         remove_checkpoint(&folder)?;
         println!("model: {}", folder.display());
@@ -121,12 +122,19 @@ impl Train {
 
     fn card(&self, datasets: &[Dataset]) -> Result<Card> {
         let hashes: Vec<String> = datasets.iter().map(|d| format!("{} {}", d.name, d.sha256)).collect();
-        let from = match &self.from {
-            Some(folder) => artefact::hash(&artefact::load_bytes(&folder.join("model.safetensors"))?),
-            None => "random weights".to_string(),
+        let hash = |folder: &Path, name: &str| artefact::hash_file(&folder.join(name));
+        let (from, card) = match &self.from {
+            Some(folder) => {
+                let [config, tokenizer] = SINCE;
+                let card = Card::new()
+                    .input(config, hash(folder, "config.json")?)
+                    .input(tokenizer, hash(folder, "tokenizer.json")?);
+                (hash(folder, "model.safetensors")?, card)
+            }
+            None => ("random weights".to_string(), Card::new()),
         };
         let Train { d_model, n_layers, n_heads, d_mlp, d_vocab, .. } = self;
-        Ok(Card::new()
+        Ok(card
             .input("from", from)
             .input("datasets", hashes.join("; "))
             .input("sentences", self.sentences)
@@ -178,7 +186,7 @@ impl Train {
     fn train(&self, trainer: &mut ModelTrainer, card: &Card, folder: &Path, tokenizer: &[u8]) -> Result<()> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
-        if card.is_done(&checkpoint_card)? && checkpoint.is_file() {
+        if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
             eprintln!("resumed from step {}", trainer.steps().0);
         }
@@ -210,7 +218,7 @@ impl Train {
 
 /// True if the model of this card is trained already, which is told.
 fn is_done(card: &Card, folder: &Path) -> Result<bool> {
-    let is_done = card.is_done(&folder.join("card.json"))?;
+    let is_done = has_made(card, &folder.join("card.json"), &MODEL_FILES)?;
     if is_done {
         // A process that was killed after the card leaves its checkpoint.
         _ = remove_checkpoint(folder);
@@ -224,6 +232,18 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
     artefact::remove(&folder.join("checkpoint.safetensors"))?;
     artefact::remove(&folder.join("checkpoint.json"))
 }
+
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        eprintln!("note: {} is of an earlier version, which did not record {name}", path.display());
+    }
+    Ok(true)
+}
+
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
 
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;

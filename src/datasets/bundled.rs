@@ -31,7 +31,8 @@ pub fn bundled(name: &str) -> Result<Dataset> {
     parse(Path::new(&format!("datasets/{name}.csv")), bytes)
 }
 
-/// The name in results of the dataset that [`find`] returns: the stem of a file's name, otherwise the given name.
+/// The name under which results show the dataset that [`find`] returns for `name`: the stem of a file's name, otherwise
+/// `name` itself.
 pub fn name_of(name: &str) -> String {
     let file = Path::new(name);
     match (Format::of(file), file.file_stem()) {
@@ -44,7 +45,8 @@ pub fn name_of(name: &str) -> String {
 /// bundled dataset.
 ///
 /// # Errors
-/// As [`load`]; [`Error::Invalid`] if there is neither a file nor a bundled dataset of that name.
+/// As [`load`]; [`Error::Invalid`] for a file with another ending, or if there is neither a file nor a bundled
+/// dataset of that name.
 pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
     let file = Path::new(name);
     if Format::of(file).is_some() {

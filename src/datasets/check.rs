@@ -19,7 +19,8 @@ pub struct Disagreement {
     pub ours: Target,
     /// The nearest target that the reference has for that name.
     pub theirs: Target,
-    /// The difference of both targets: in years, or the larger one of both coordinates in degrees.
+    /// The difference between both targets: in years, or in degrees the larger of the differences in latitude and
+    /// longitude.
     pub difference: f64,
 }
 
@@ -54,7 +55,8 @@ pub fn known_exceptions(dataset: &str) -> Result<HashSet<String>> {
 /// The tolerance for a dataset.
 ///
 /// # Units
-/// Degrees for places (fewer for New York, since the whole city spans half a degree), years for other datasets.
+/// Degrees for places (fewer for New York, since the whole city spans half a degree), years or the quantity's unit for
+/// other datasets.
 pub fn tolerance(dataset: &Dataset) -> f64 {
     match (dataset.entities.first().map(|e| e.target), dataset.name.as_str()) {
         (Some(Target::Place { .. }), "nyc_place") => 0.02,

@@ -1,4 +1,4 @@
-//! The values of entities in a column, which group them: a column of their file, or one derived from their years.
+//! The values of entities in a column, by which they are grouped; the column is in the file, or derived from years.
 
 use super::ages::age;
 use super::entity::{Dataset, Target};

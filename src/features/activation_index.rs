@@ -11,7 +11,7 @@ const BLOCK: usize = 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActivationIndex {
     n_rows: usize,
-    /// Row and activation, the greatest first; of equal activations the earlier row.
+    /// For each latent its rows and activations, the greatest activation first; of equal ones, the earlier row first.
     of_latent: Vec<Vec<(usize, f32)>>,
     explained: f64,
 }

@@ -59,7 +59,8 @@ impl Dictionary {
     /// Checks that the shapes of its arrays agree.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the array with a wrong shape, or a k that is not between 1 and the number of latents.
+    /// [`Error::Invalid`] naming the array with a wrong shape, a k that is not between 1 and the number of latents, or
+    /// a number of thresholds other than that of latents.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
         let shapes = [

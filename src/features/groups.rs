@@ -76,7 +76,8 @@ impl Groups {
         sizes
     }
 
-    /// Each latent with each group in which it is active, at the threshold with the best F1 on training rows.
+    /// One match for each latent and each group in which it is active, at the threshold with the best F1 on training
+    /// rows; the best match comes first.
     ///
     /// Groups with fewer than `smallest` training entities are left out.
     pub fn matches(&self, active: &ActivationIndex, smallest: usize) -> Vec<Match> {

@@ -15,5 +15,6 @@ pub mod train;
 
 pub use activation_index::ActivationIndex;
 pub use dictionary::{Dictionary, SparseActivation};
+pub use files::DICTIONARY_FILES;
 pub use groups::{Groups, Match, TestMatch};
 pub use tokens::{TopToken, Windows};

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model::{Capture, Model};
 use ndarray::Array2;
 
-/// Tokens that go through the model in one pass.
+/// Maximum number of tokens in one pass; a longer window has a pass of its own.
 const AT_ONCE: usize = 4096;
 
 /// Tokenised texts, none longer than the model's context.
@@ -51,7 +51,7 @@ impl Windows {
         }
     }
 
-    /// The number of tokens, without special ones.
+    /// The number of tokens, without special tokens.
     pub fn n_tokens(&self) -> usize {
         self.ids.iter().map(|ids| ids.len() - self.n_special).sum()
     }

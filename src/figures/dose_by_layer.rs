@@ -5,7 +5,7 @@ use super::format::Format;
 use super::paint::paint;
 use super::scene::{Anchor, Label, Scene};
 use super::style::*;
-use super::sweep_points::{doses, layers, sorted};
+use super::sweep_points::{doses, layers, separated};
 use crate::error::Result;
 use crate::results::SweepPoint;
 
@@ -16,7 +16,7 @@ const RIGHT: f64 = 30.0;
 /// A cell of the heat map.
 const CELL: (f64, f64) = (82.0, 34.0);
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "dose_by_layer",
     about: "the effect of a sweep at each layer and dose",
@@ -36,7 +36,7 @@ pub fn dose_by_layer(points: &[SweepPoint], what: &str, format: Format) -> Resul
 }
 
 pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
-    let (moved, random) = sorted(points)?;
+    let (moved, random) = separated(points)?;
     let (layers, doses) = (layers(&moved), doses(&moved));
     let (width, height) = (CELL.0 * doses.len() as f64, CELL.1 * layers.len() as f64);
     let mut scene = Scene::new(LEFT + width + RIGHT, TOP + height + BELOW);

@@ -10,18 +10,18 @@ pub(super) type Curve = Vec<(f64, f64)>;
 /// One column of the figure: a target moved at a layer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sweep {
-    /// `latitude`, `longitude` or `year`.
+    /// `latitude`, `longitude`, `year` or another target.
     pub target: String,
     /// The steered layer, or several with `+` between them.
     pub layers: String,
-    /// The last layer with readings.
+    /// The last layer with predictions.
     pub read_layer: usize,
-    /// The change of the reading at the last layer.
+    /// The change of the prediction at the last layer.
     pub reading: Curves,
     /// The KL divergence from the unsteered model.
     pub kl: Curves,
-    /// The mean change of the reading at the steered layer (the last of several), along the probe's direction; empty if
-    /// that is the last layer with readings.
+    /// The mean change of the prediction at the steered layer (the last of several), along the probe's direction; empty
+    /// if that is the last layer with predictions.
     pub steered: Curve,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn ends(curves: &[Curve]) -> (Curve, Curve) {
     points.map(|(dose, of)| ((dose, of.low), (dose, of.high))).unzip()
 }
 
-/// The unit of a target.
+/// The unit of a target; for another target than places and years, its name.
 pub(super) fn unit(target: &str) -> &str {
     match target {
         "year" => "years",
@@ -135,7 +135,7 @@ fn sweep(rows: &[&SweepRow]) -> Result<Sweep> {
     })
 }
 
-/// A row's reading minus the reading of the same prompt without steering.
+/// A row's prediction minus the prediction for the same prompt without steering.
 fn change(row: &SweepRow, rows: &[&SweepRow]) -> Result<f64> {
     // At dose 0 all directions give the unsteered model.
     let still = rows.iter().find(|other| other.prompt == row.prompt && other.dose == 0.0);

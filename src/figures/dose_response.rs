@@ -1,4 +1,4 @@
-//! The effect of steering doses on the probe's reading and on the next token.
+//! The effect of steering doses on the probe's prediction and on the next token.
 
 use super::axis::{Axis, Interval};
 use super::columns::Columns;
@@ -33,29 +33,29 @@ const RANDOM: Stroke = Stroke::solid(GREY, 2.6);
 const BAND: Ink = GREY.faint(0.3);
 const IDENTITY: Stroke = Stroke::dashed(BLACK, 1.4, SHORT_DASH);
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "dose_response",
-    about: "the effect of a sweep's doses on readings and on the next token",
+    about: "the effect of a sweep's doses on predictions and on the next token",
     subject: Subject::Sweep,
     applies: |rows| has_probe(&rows.sweep),
     draw: |rows, format| dose_response(&rows.sweep, format),
 };
 
 /// Draws the effect of each dose, one column per target and steered layer: above, the change of the probe's
-/// reading at the last layer from dose 0; below, the KL divergence from the unsteered model.
+/// prediction at the last layer from dose 0; below, the KL divergence from the unsteered model.
 ///
 /// The probe's direction has one line per prompt and one for the mean. Random directions, whose changes have the
-/// same length, have one line for their mean and a band from the least direction's mean over prompts to the
-/// greatest. Dots are readings at the steered layer, or at the last of several.
+/// same length, have one line for their mean, and a band between the least and the greatest mean of a
+/// direction over prompts. Dots are mean predictions at the steered layer, or at the last of several.
 ///
 /// # Units
-/// Doses and readings in degrees or years; KL in nats.
+/// Doses and predictions in degrees, years or the target's own unit; KL in nats.
 ///
 /// # Errors
 /// [`Error::Invalid`](crate::Error::Invalid) without rows, without the probe's direction, without dose 0 for
 /// a prompt, for a direction that is neither `probe` nor `random`, or for two rows of the same point;
-/// [`Error::NonFinite`](crate::Error::NonFinite) for a dose, reading or divergence that is not finite.
+/// [`Error::NonFinite`](crate::Error::NonFinite) for a dose, prediction or divergence that is not finite.
 pub fn dose_response(rows: &[SweepRow], format: Format) -> Result<Vec<u8>> {
     paint(&scene(rows)?, format)
 }

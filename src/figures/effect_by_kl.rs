@@ -1,4 +1,4 @@
-//! The effect of a whole sweep against its cost: the divergence of the next token.
+//! The effect of a whole sweep against its cost, the divergence of the next token.
 
 use super::axis::{Axis, Interval};
 use super::figure_kind::{FigureKind, Subject};
@@ -8,17 +8,17 @@ use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::scene::Scene;
 use super::style::*;
-use super::sweep_points::{layers, sorted};
+use super::sweep_points::{layers, separated};
 use crate::error::Result;
 use crate::results::SweepPoint;
 
 const LEFT: f64 = 96.0;
 const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
-/// The colours of layers' lines: yellow would be too faint.
+/// The colours of layers' lines, without yellow, which is too faint.
 const LINES: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, WINE];
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "effect_by_kl",
     about: "the effect of a sweep against the divergence of the next token",
@@ -40,7 +40,7 @@ pub fn effect_by_kl(points: &[SweepPoint], what: &str, format: Format) -> Result
 }
 
 pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
-    let (moved, random) = sorted(points)?;
+    let (moved, random) = separated(points)?;
     let layers = layers(&moved);
     let stroke = |i: usize| Stroke::solid(LINES[i % LINES.len()], 2.2);
     let mut legend = Legend::default();

@@ -39,7 +39,7 @@ pub struct SavedRows {
     pub scores: Vec<ScoreRow>,
     /// Predictions of one dataset.
     pub predictions: Captioned<PredictionRow>,
-    /// MLP units of one dataset.
+    /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.
     pub sweep: Vec<SweepRow>,

@@ -9,7 +9,7 @@ use super::style::{FONT_SLACK, Ink, LABEL_SIZE, Stroke};
 pub(super) enum Swatch {
     /// A line.
     Line(Stroke),
-    /// A line with points on it, in a band of the second ink.
+    /// A line with a point on it, over a band of the second ink.
     Band(Stroke, Ink),
     /// A point of this radius.
     Dot(Ink, f64),

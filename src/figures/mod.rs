@@ -1,13 +1,14 @@
 //! Figures of saved rows: rows in, SVG or PNG bytes out; this module reads and writes no files and fits nothing.
 //!
-//! - [`FIGURES`]: the table of all figures; `figure_kind`: an entry; `format`: [`Format`] and [`Caption`]
+//! - [`FIGURES`]: all figures; `figure_kind`: one entry of [`FIGURES`]; `format`: [`Format`] and [`Caption`]
 //! - `r2_by_layer`: a probe's R² at each depth, with its baselines
 //! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers, which share `readings`
-//! - `neurons`: MLP units that are correlated with a target
-//! - `dose_response`: the effect of steering on the reading and on the next token; `dose_curves`: its curves
-//! - `text_by_dose`: the place or time that the text names
-//! - `dose_by_layer`, `effect_by_kl`: a whole sweep at a glance; `sweep_points` separates its points
-//! - `panel`, `columns`, `axis`, `legend`, `header`: the parts of every figure
+//! - `neurons`: the rank correlation of each MLP neuron with a target
+//! - `dose_response`: the effect of steering on the prediction and on the next token; `dose_curves`: its curves
+//! - `text_by_dose`: the place or time that the text names at each dose
+//! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
+//!   own direction and of random ones
+//! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes
 

@@ -1,4 +1,4 @@
-//! The rank correlation of each MLP unit with a target, block by block.
+//! The rank correlation of each MLP neuron with a target, block by block.
 
 use super::axis::{Axis, Interval};
 use super::figure_kind::{FigureKind, Subject};
@@ -19,19 +19,19 @@ const LEFT: f64 = 90.0;
 const BELOW: f64 = 76.0;
 /// Room for a panel's title, above its frame.
 const TITLE: f64 = 26.0;
-/// The false discovery rate below which a unit is drawn as correlated with its target.
+/// The false discovery rate below which a neuron is drawn as correlated with its target.
 const SURE: f64 = 0.01;
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "neurons",
-    about: "rank correlations of a dataset's target with MLP units",
+    about: "rank correlations of a dataset's target with MLP neurons",
     subject: Subject::Dataset { suffix: "_neurons" },
     applies: |rows| !rows.neurons.rows.is_empty(),
     draw: |rows, format| neurons(&rows.neurons.rows, &rows.neurons.caption(), format),
 };
 
-/// Draws the rank correlation of every unit with a target, by block; one panel per target.
+/// Draws the rank correlation of every MLP neuron with a target, by block; one panel per target.
 ///
 /// # Errors
 /// [`Error::Invalid`] without rows; [`Error::NonFinite`] for a correlation that is not finite.
@@ -89,7 +89,7 @@ fn draw(scene: &mut Scene, rows: &[&NeuronRow], frame: Frame, target: &str) {
     let panel = Panel { frame, x, y, title: target.to_string() };
     panel.draw(scene);
     scene.line(&[panel.at((panel.x.low, 0.0)), panel.at((panel.x.high, 0.0))], Stroke::solid(AXIS, 1.0));
-    // A block's units are drawn side by side in their order.
+    // A block's neurons are drawn side by side in their order.
     let at = |row: &NeuronRow| panel.at((row.layer as f64 + 0.8 * (row.unit as f64 / widest - 0.5), row.rho));
     let (sure, others): (Vec<&NeuronRow>, Vec<&NeuronRow>) =
         rows.iter().copied().partition(|row| row.q < SURE);

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// Group names longer than this are cut in the legend.
 const LONGEST: usize = 28;
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "predictions",
     about: "predicted against true places or numbers of a dataset",

@@ -24,7 +24,7 @@ const ABOVE: f64 = 42.0;
 const TICKS: f64 = 32.0;
 const BELOW: f64 = 26.0;
 
-/// The methods in drawing order, each with its words and its line.
+/// The methods in drawing order, each with its legend text and its line.
 const METHODS: [(&str, &str, Stroke); 6] = [
     (CENTROID, "oracle: mean of the true group", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
     (NAMES_ONLY, "names only (reads no model)", Stroke::dashed(GREEN, 2.2, LONG_DASH)),
@@ -49,7 +49,7 @@ struct Curves {
     scores: [Vec<Score>; METHODS.len()],
 }
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "r2_by_layer",
     about: "R² at each depth with its baselines, for all datasets",
@@ -59,7 +59,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 };
 
 /// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
-/// on shuffled weights and on shuffled targets, and the baselines without a model as horizontal lines.
+/// on the model with shuffled weights and on shuffled targets, and the baselines without a model as horizontal lines.
 ///
 /// Uses the rows with metric `r2`, target `mean` and split `test`, of the residual stream and of the six
 /// methods drawn here; other rows are ignored. Datasets keep their order.

@@ -26,6 +26,7 @@ pub(super) struct Readings {
 
 /// The share of the true values' range by which predictions may extend an axis.
 const REACH: f64 = 0.2;
+
 /// The interval of an axis: all true values, and predictions as far as [`REACH`] beyond them.
 pub(super) fn limits(truths: &[f64], predictions: &[f64]) -> Interval {
     let of_truths = Interval::of(truths.iter().copied());

@@ -80,7 +80,7 @@ impl Scene {
         self.marks.push(Mark::Dot { at, radius, ink });
     }
 
-    /// Draws a line through points; it is cut into dashes here, as the painters have only solid lines.
+    /// Draws a line through points; it is cut into dashes here, because the painters have only solid lines.
     pub(super) fn line(&mut self, points: &[Point], stroke: Stroke) {
         for points in dashes(points, stroke.dashes) {
             self.marks.push(Mark::Line { points, ink: stroke.ink, width: stroke.width });

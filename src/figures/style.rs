@@ -53,7 +53,7 @@ pub(super) const TEXT: Ink = Ink::solid(20, 20, 20);
 pub(super) const GRID: Ink = Ink::solid(232, 232, 232);
 pub(super) const AXIS: Ink = Ink::solid(90, 90, 90);
 
-/// The colours of groups, most frequent first; yellow last, as it is the faintest on white.
+/// The colours of groups, most frequent first; yellow last, because it is the faintest on white.
 pub(super) const GROUPS: [Ink; 8] = [BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, BLACK, YELLOW];
 
 pub(super) const LONG_DASH: &[f64] = &[8.0, 4.0];
@@ -61,7 +61,7 @@ pub(super) const SHORT_DASH: &[f64] = &[4.0, 3.0];
 pub(super) const DOTS: &[f64] = &[1.6, 3.0];
 pub(super) const DASH_DOT: &[f64] = &[10.0, 3.0, 2.0, 3.0];
 
-/// The bundled font first, then fonts of other machines.
+/// The bundled font, then the fonts that a viewer uses if it lacks the bundled font.
 pub(super) const FONT_FAMILY: &str = "Ubuntu, Helvetica, Arial, sans-serif";
 
 /// Letter heights (em), in canvas units.
@@ -70,5 +70,5 @@ pub(super) const PANEL_TITLE_SIZE: f64 = 17.0;
 pub(super) const LABEL_SIZE: f64 = 15.0;
 pub(super) const TICK_SIZE: f64 = 13.5;
 
-/// The share by which a viewer's substitute for the bundled font may be wider.
+/// The factor by which a viewer's substitute font may be wider than the bundled font.
 pub(super) const FONT_SLACK: f64 = 1.12;

@@ -1,10 +1,10 @@
-//! The points of a sweep, separated into those of a direction and of random ones, for the figures of a whole sweep.
+//! The points of a sweep, separated into those of the steered direction and of random directions.
 
 use crate::error::{Error, Result};
 use crate::results::SweepPoint;
 
 /// The points at doses other than 0: those of the first direction that is not random, and those of random directions.
-pub(super) fn sorted(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)> {
+pub(super) fn separated(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)> {
     if let Some(bad) = points.iter().find(|p| !(p.effect.is_finite() && p.kl.is_finite())) {
         let place = format!("layer {}, dose {}, direction {}", bad.layers, bad.dose, bad.direction);
         let found = if bad.effect.is_finite() { bad.kl } else { bad.effect };

@@ -112,7 +112,7 @@ pub(super) fn years(n: usize) -> Vec<PredictionRow> {
         .collect()
 }
 
-/// The units of `n_blocks` blocks and their correlations with latitude and longitude, which grow from block to block.
+/// The MLP neurons of `n_blocks` blocks and their correlations with latitude and longitude, which grow from block to block.
 pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     let mut rows = Vec::new();
     for (t, target) in ["latitude", "longitude"].into_iter().enumerate() {

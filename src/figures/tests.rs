@@ -1,4 +1,4 @@
-//! Laws of every figure: its words, its bounds, its refusals.
+//! Tests of all figures: their words, their bounds, their error texts.
 
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};

@@ -36,7 +36,7 @@ const SHARES: [(Ink, &str); 3] = [
     (PALE, "names nothing"),
 ];
 
-/// The figure in the table of all figures.
+/// This figure's entry in [`FIGURES`](super::FIGURES).
 pub(super) const FIGURE: FigureKind = FigureKind {
     name: "text_by_dose",
     about: "the places or times that a sweep's texts name",
@@ -50,8 +50,8 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 /// steered text; below, the shares of texts that moved along the dose, against it, or name nothing.
 ///
 /// Dots are texts steered along the probe's direction, the line is their mean. Grey is the mean of random directions,
-/// whose changes have the same length, with a band from the least direction to the greatest. Texts without a known
-/// name are left out of all means.
+/// whose changes have the same length, with a band between the least and the greatest mean of a direction. Texts
+/// without a known name are left out of all means; prompts whose unsteered text names nothing are left out entirely.
 ///
 /// # Units
 /// Doses and distances in degrees or years; longitudes by the shorter way round.
@@ -259,7 +259,7 @@ fn draw_shares(scene: &mut Scene, column: &Texts, site: &Site) {
             base += share;
         }
     }
-    // A tick at the share of random directions' texts that moved along the dose.
+    // A tick at the share of texts that random directions moved along the dose.
     let random: Vec<(f64, Move)> = column.random.concat();
     for dose in self::doses(&random).into_iter().filter(|dose| *dose != 0.0) {
         let share = shares(&random, dose)[0];

@@ -75,7 +75,7 @@ impl RepoCache {
         Some(text.trim().to_string()).filter(|commit| is_commit(commit))
     }
 
-    /// The commit and folder of a complete model; else the missing files and the searched folder.
+    /// The commit and folder of a complete model; otherwise the missing files and the searched folder.
     pub(super) fn find(&self, repo: &RepoId) -> std::result::Result<(String, PathBuf), (String, PathBuf)> {
         let Some(commit) = self.commit(repo) else {
             return Err((format!("revision `{}`", repo.revision()), self.repo()));

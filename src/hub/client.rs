@@ -1,4 +1,4 @@
-//! Requests to the hub: the token is sent only to the hub, redirects are followed, refusals are explained.
+//! Requests to the hub: follows redirects, explains refusals, and sends the token only to the hub.
 
 use super::address::{joined, origin, quoted};
 use super::failure::{Failure, Retries, failure};
@@ -46,7 +46,7 @@ pub(super) struct Remote {
     pub url: String,
     /// The identity of its content: a SHA-256 for large files, git's hash for small ones.
     pub etag: String,
-    /// Its length in bytes, if the hub gives it.
+    /// Its length in bytes, if the hub states it.
     pub size: Option<u64>,
     /// The check of its content against its etag.
     pub check: Check,
@@ -103,7 +103,7 @@ impl<'a> Client<'a> {
         Ok(Client { agent: config.into(), bearer, settings, repo })
     }
 
-    /// A new count of a request's retries.
+    /// A fresh count of attempts, for one request.
     pub(super) fn retries(&self) -> Retries {
         Retries::new(self.settings.retry_wait)
     }

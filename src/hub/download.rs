@@ -27,10 +27,10 @@ pub(super) fn download(
         observer.progress(&Progress { stage: &remote.name, done, total, unit, detail: "" });
     };
     let blob = cache.blob(&remote.etag);
-    let shared = cache.part(&remote.etag, None);
+    let locked_part = cache.part(&remote.etag, None);
     let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
     // While another process downloads the same file, its progress is reported.
-    let lock: Lock = cache.lock(&remote.etag, || report(length(&shared)))?;
+    let lock: Lock = cache.lock(&remote.etag, || report(length(&locked_part)))?;
     if blob.exists() {
         report(length(&blob));
         return Ok(());

@@ -51,7 +51,8 @@ impl HubSettings {
     /// The settings in this process's environment.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is neither a cache folder nor a home folder, or if the endpoint is not an address.
+    /// [`Error::Invalid`] if there is neither a cache folder nor a home folder, or if the endpoint is not an address;
+    /// [`Error::BadFile`] if the token file is not UTF-8.
     pub fn from_env() -> Result<HubSettings> {
         let get = |name: &str| std::env::var(name).ok();
         Ok(HubSettings {

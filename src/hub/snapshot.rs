@@ -18,14 +18,15 @@ pub struct Snapshot {
     pub folder: PathBuf,
     /// Their commit.
     pub commit: String,
-    /// If the hub did not give the current commit of a branch or tag, the reason; the cached commit is used then.
+    /// The reason, if the hub did not return the current commit of a branch or tag, so that the cached one is used.
     pub unchecked: Option<String>,
 }
 
 /// Downloads a model's files, unless the cache has them.
 ///
 /// A full commit that is complete in the cache needs no request; a branch or tag needs one. If the hub refuses or
-/// cannot be reached, the cached model is used, and [`Snapshot::unchecked`] gives the reason.
+/// cannot be reached, a complete model in the cache is used, and [`Snapshot::unchecked`] gives the reason; but a repo
+/// or revision that the hub does not have is an error.
 ///
 /// # Errors
 /// All errors of requests and files, each with advice.

@@ -2,12 +2,13 @@
 
 use super::folders::Lab;
 use crate::activations::ActivationStore;
+use crate::artefact::Card;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::{PROBES_FILE, best_point};
 use crate::probes::{ProbeSet, Resampling, compare};
-use crate::results::{ComparisonRow, PREDICTIONS_FILE, PredictionRow, SCORES_FILE, load_rows};
+use crate::results::{ComparisonRow, PREDICTIONS_FILE, PredictionRow, SCORES_FILE, load_unchanged_rows};
 use std::path::{Path, PathBuf};
 
 /// A comparison of two sides.
@@ -50,7 +51,7 @@ impl Side {
         };
         // A revision may also follow an @, so an existing folder takes precedence.
         if let Some(folder) = probed(text) {
-            let point = best_point(&load_rows(&folder.join(SCORES_FILE))?)?;
+            let point = best_point(&load_unchanged_rows(&folder.join(SCORES_FILE))?)?;
             let probes = probes(&folder)?;
             return Ok(Side { folder, point, probes });
         }
@@ -74,28 +75,31 @@ impl Side {
     /// The predictions at the hook point: the saved ones, or computed again from the activations.
     fn predictions(&self, lab: &Lab) -> Result<Vec<PredictionRow>> {
         let file = self.folder.join(PREDICTIONS_FILE);
-        let rows: Vec<PredictionRow> = load_rows(&file)?;
+        let rows: Vec<PredictionRow> = load_unchanged_rows(&file)?;
         let name = self.point.to_string();
         if rows.iter().all(|row| row.hook_point == name) {
             return Ok(rows);
         }
         let layer = store_of(lab, &self.folder)?.load(self.point)?;
-        let readings = self.probes.get(self.point)?.probe.predict_all(layer.view());
+        let predicted = self.probes.get(self.point)?.probe.predict_all(layer.view());
         let n_targets = self.probes.about.targets.len();
-        if rows.len() != readings.nrows() * n_targets {
-            let found = format!("{} rows for {} activations", rows.len(), readings.nrows());
-            let expected = "a prediction per entity; with several folds, only the best layer has them";
+        if rows.len() != predicted.nrows() * n_targets {
+            let found = format!("{} rows for {} activations", rows.len(), predicted.nrows());
+            let expected = "a prediction per entity; with several folds, only the best layer has predictions";
             return Err(Error::bad_file(file, found, expected));
         }
-        let read = rows.into_iter().zip(readings.iter());
-        Ok(read
-            .map(|(row, reading)| PredictionRow { hook_point: name.clone(), prediction: *reading, ..row })
+        let pairs = rows.into_iter().zip(predicted.iter());
+        Ok(pairs
+            .map(|(row, value)| PredictionRow { hook_point: name.clone(), prediction: *value, ..row })
             .collect())
     }
 }
 
-fn probes(folder: &Path) -> Result<ProbeSet> {
-    ProbeSet::load(&folder.join(PROBES_FILE))
+/// Loads the probes of a folder, unless they were changed after they were written.
+pub(super) fn probes(folder: &Path) -> Result<ProbeSet> {
+    let file = folder.join(PROBES_FILE);
+    Card::check_beside(&file)?;
+    ProbeSet::load(&file)
 }
 
 /// The activations that the probes of a folder were fitted to.

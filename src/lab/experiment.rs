@@ -15,7 +15,7 @@ use std::path::Path;
 /// The text of the bundled experiment.
 const BUNDLED: &str = include_str!("../../probes/atlas.toml");
 
-/// The keys of an experiment before those of the fit.
+/// The keys of an experiment, without those of probing and of sweeps.
 const OWN_KEYS: [&str; 18] = [
     "model",
     "model_name",
@@ -37,7 +37,7 @@ const OWN_KEYS: [&str; 18] = [
     "hook_points",
 ];
 
-/// Alternative names of keys, those of the flags.
+/// Alternative names of keys, as the flags spell them.
 const ALIASES: [&str; 2] = ["dataset", "method"];
 
 /// One experiment: a model, datasets, prompts, probes, and sweeps.
@@ -101,7 +101,7 @@ impl Experiment {
         Experiment::parse(path, &artefact::load_text(path)?)
     }
 
-    /// The prompts of a dataset, found by the dataset's name in the experiment.
+    /// The prompts of a dataset: its own, otherwise the common prompt; `dataset` is its name in the experiment.
     pub fn prompts_of(&self, dataset: &str) -> Vec<String> {
         let prompt = &self.extraction.prompting.prompt;
         self.prompts.get(dataset).cloned().unwrap_or_else(|| vec![prompt.clone()])
@@ -143,7 +143,9 @@ impl Experiment {
             }
         }
         for sweep in &experiment.sweeps {
-            let fault = |e: Error| Error::bad_file(path, e, "a different `called` for each sweep");
+            let fault = |e: Error| {
+                Error::bad_file(path, e, "a `called` for this sweep that is valid as a folder name")
+            };
             artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);

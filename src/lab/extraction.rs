@@ -39,12 +39,12 @@ pub struct ExtractionSettings {
 }
 
 impl ExtractionSettings {
-    /// The pooling of these settings.
+    /// The pooling, the tokens and the data type of these settings.
     pub fn recording(&self) -> Recording {
         Recording { pooling: self.read, scope: self.over, dtype: self.store }
     }
 
-    /// The pooling, for probes, which need one row per entity.
+    /// The same as [`ExtractionSettings::recording`], for probes, which need one row per entity.
     ///
     /// # Errors
     /// [`Error::Invalid`] for [`Pooling::Every`], which stores one row per token.
@@ -68,7 +68,7 @@ impl ExtractionSettings {
         }
     }
 
-    /// The dataset with its prompt.
+    /// Applies the prompt to a dataset.
     ///
     /// # Errors
     /// Those of [`Prompting::apply`].
@@ -95,7 +95,7 @@ pub struct ExtractionJob<'a> {
     pub model: &'a Model,
     /// The dataset with its prompt.
     pub prompted: &'a Prompted,
-    /// The pooling.
+    /// The pooling, the tokens and the data type.
     pub recording: Recording,
 }
 
@@ -123,7 +123,7 @@ impl<'a> ExtractionJob<'a> {
         self.lab.activations(&self.model.name, &self.dataset().name, &self.folder())
     }
 
-    /// The store of one shard of the activations, or of all of them.
+    /// The store of one shard, or of the whole dataset if `division` has no shard.
     ///
     /// # Errors
     /// Those of [`Lab::activations`].
@@ -138,7 +138,7 @@ impl<'a> ExtractionJob<'a> {
     /// The card with all inputs that determine the activations, except the batch size.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the tokens that the tokenizer adds before a text are ambiguous.
+    /// [`Error::Invalid`] if the tokenizer cannot encode a text of one letter, which shows its BOS token.
     pub fn card(&self) -> Result<Card> {
         let (tokenizer, Prompted { dataset, unplaced, prompt }) = (&self.model.tokenizer, self.prompted);
         let mut card = weights_card(self.model, Card::new());
@@ -184,7 +184,7 @@ impl<'a> ExtractionJob<'a> {
     ) -> Result<Done> {
         let store = self.store(division)?;
         let card = division.describe(self.card()?);
-        if store.is_done(&card, points)? {
+        if store.is_done(&card, points).map_err(|error| self.if_dataset_changed(error))? {
             store.clean_up()?;
             return Ok(Done::Before);
         }
@@ -195,9 +195,27 @@ impl<'a> ExtractionJob<'a> {
         }
         let prepared = self.prepared(&self.model.transformer, division)?;
         self.report_work(&prepared, observer)?;
-        let filled = store.extract(&prepared, points, &card, observer)?;
+        let filled = store.extract(&prepared, points, &card, observer);
+        let filled = filled.map_err(|error| self.if_dataset_changed(error))?;
         self.report_result(&prepared, filled, observer);
         Ok(Done::Now)
+    }
+
+    /// The same error; if the dataset has changed, with the folders of its earlier results as the way out.
+    pub(super) fn if_dataset_changed(&self, error: Error) -> Error {
+        let is_dataset = |field: &str| field == "dataset_sha256";
+        if !matches!(&error, Error::CardMismatch { field, .. } if is_dataset(field)) {
+            return error;
+        }
+        let place = self.activations().map(|store| store.place()).unwrap_or_default();
+        let activations = place.parent().unwrap_or(&place); // of all prompts
+        let probes = self.lab.probes_of(&self.model.name).join(&self.dataset().name);
+        error.with_way_out(format!(
+            "the dataset has changed: move what was made of the earlier one away ({} and {}), and the same command \
+             makes it again; or give the new file another name, or name another lab with --lab",
+            activations.display(),
+            probes.display()
+        ))
     }
 
     /// Computes hook points of another model with the same shape, in memory.
@@ -261,7 +279,7 @@ impl<'a> ExtractionJob<'a> {
     }
 }
 
-/// Reports resumed work and a file system without locks.
+/// Reports resumed work, damaged batches, and a file system without locks.
 pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
         observer.info(&format!("{name}: {} batches were kept from an earlier run", filled.n_kept));
@@ -273,7 +291,7 @@ pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn 
     report_locked(filled.locked, observer);
 }
 
-/// Notes a file system without locks.
+/// Adds a note if the file system has no locks.
 pub(super) fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
     if !is_locked {
         observer.note("this file system has no locks; do not let a second process write to the same folder");

@@ -9,7 +9,7 @@ use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
     CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_rows,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -20,21 +20,30 @@ const SVG: &str = "svg";
 const PNG: &str = "png";
 
 /// The paths of a figure's files in a folder.
-pub(super) fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
+fn figure_files(folder: &Path, name: &str) -> [PathBuf; 2] {
     // Not `with_extension`, because a name may contain dots.
     [SVG, PNG].map(|ending| folder.join(format!("{name}.{ending}")))
 }
 
-/// The folder for figures, and the observer, which receives a note if a PNG lacks letters.
+/// The folder for figures, and the observer, which receives a line if a PNG lacks letters.
 pub struct Canvas<'a> {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The observer.
-    pub observer: &'a mut dyn Observer,
+    folder: PathBuf,
+    observer: &'a mut dyn Observer,
+    n_drawn: usize,
 }
 
-impl Canvas<'_> {
-    /// Draws the figures of a subject whose required rows exist; `dataset` is part of the file names.
+impl<'a> Canvas<'a> {
+    /// A canvas without figures.
+    pub fn new(folder: PathBuf, observer: &'a mut dyn Observer) -> Canvas<'a> {
+        Canvas { folder, observer, n_drawn: 0 }
+    }
+
+    /// The number of figures that were drawn now, because their files were missing or showed other rows.
+    pub fn n_drawn(&self) -> usize {
+        self.n_drawn
+    }
+
+    /// Draws the wanted figures whose required rows exist; `dataset` is part of the file names.
     ///
     /// # Errors
     /// Those of drawing and saving.
@@ -51,7 +60,8 @@ impl Canvas<'_> {
         Ok(files)
     }
 
-    /// Draws a figure in both formats and saves it; returns the paths of the files.
+    /// Draws a figure in both formats and saves it, unless its files show the same rows already; returns the paths of
+    /// the files.
     ///
     /// # Errors
     /// Those of drawing and saving.
@@ -59,8 +69,14 @@ impl Canvas<'_> {
         let files = figure_files(&self.folder, name);
         let [svg, png] = &files;
         let drawn = draw(Format::Svg)?;
-        artefact::save_bytes(svg, &drawn)?;
+        // The same SVG needs the same rows. It is written last, so that a run killed before it draws both again.
+        let is_drawn = png.is_file() && svg.is_file() && artefact::load_bytes(svg)? == drawn;
+        if is_drawn {
+            return Ok(files);
+        }
         artefact::save_bytes(png, &draw(Format::Png)?)?;
+        artefact::save_bytes(svg, &drawn)?;
+        self.n_drawn += 1;
         let missing: String = letters_without_glyph(&drawn).into_iter().take(5).collect();
         if !missing.is_empty() {
             let (png, svg) = (png.display(), svg.display());
@@ -93,9 +109,9 @@ impl Drawn {
         let units = folder.join("neurons").join(UNITS_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
-            scores: load_rows(&folder.join(SCORES_FILE))?,
-            predictions: load_rows(&folder.join(PREDICTIONS_FILE))?,
-            neurons: if units.is_file() { load_rows(&units)? } else { Vec::new() },
+            scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
+            predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
+            neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
         })
     }
 }
@@ -169,7 +185,7 @@ pub fn draw_neurons(
 /// returns the paths of the files.
 ///
 /// # Errors
-/// As [`draw_probes`]; [`crate::Error::Invalid`] if a name cannot be a folder's.
+/// As [`draw_probes`]; [`crate::Error::Invalid`] if a name is not a valid folder name.
 pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
     let SavedNames { model, results, datasets, .. } = names;
     for (what, name) in [("--model", model), ("--prompt", results)] {
@@ -187,12 +203,12 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
             drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);
         }
         let folder = lab.figures(model, results);
-        files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas { folder, observer })?);
+        files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas::new(folder, observer))?);
     }
     for folder in names.sweeps.iter().cloned() {
-        let rows = sweep_rows(&load_rows::<SweepRow>(&folder.join("sweep.csv"))?);
+        let rows = sweep_rows(&load_unchanged_rows::<SweepRow>(&folder.join("sweep.csv"))?);
         let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
-        files.extend(Canvas { folder, observer }.draw(wanted, &rows, "")?);
+        files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
     }
     Ok(files)
 }
@@ -227,7 +243,7 @@ pub struct SavedNames {
     pub figures: Vec<String>,
 }
 
-/// A sentence with the R² of each baseline at a hook point; empty if none was scored.
+/// The R² of each baseline at a hook point, as text; empty if no baseline was scored.
 pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
@@ -253,6 +269,11 @@ pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>
     canvas.draw(|figure| figure.subject == Subject::Sweep, &sweep_rows(rows), "")
 }
 
+/// Returns true if a figure of a sweep shows the direction of a row.
+pub(super) fn is_drawn(row: &SweepRow) -> bool {
+    row.direction == "probe" || row.direction == "random"
+}
+
 /// Converts a sweep's rows for the figures.
 fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
     let (points, of) = points(rows);
@@ -266,9 +287,8 @@ fn sweep_rows(rows: &[SweepRow]) -> SavedRows {
         "text" => format!("change of the text{unit}"),
         _ => format!("change of the prediction{unit}"),
     };
-    let is_drawn = |row: &&SweepRow| row.direction == "probe" || row.direction == "random";
     SavedRows {
-        sweep: rows.iter().filter(is_drawn).cloned().collect(),
+        sweep: rows.iter().filter(|row| is_drawn(row)).cloned().collect(),
         points: Captioned { rows: points, title, ..Captioned::default() },
         ..SavedRows::default()
     }

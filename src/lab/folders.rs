@@ -63,7 +63,7 @@ impl Lab {
     }
 
     /// The folder of the probes, scores and predictions of a model and dataset; `results` is the prompt's name,
-    /// followed by each setting that is not the default.
+    /// followed by settings that are not the default.
     pub fn probes(&self, model: &str, dataset: &str, results: &str) -> PathBuf {
         self.probes_of(model).join(dataset).join(results)
     }

@@ -1,6 +1,6 @@
 //! The geometry of probes: principal components, and angles between probes.
 
-use super::comparison::store_of;
+use super::comparison::{probes, store_of};
 use super::folders::Lab;
 use crate::activations::ActivationStore;
 use crate::artefact::folder_name;
@@ -47,7 +47,7 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
         let expected = format!("a probed dataset; run `mappa probe --dataset {dataset}` first");
         return Err(Error::invalid("--dataset", found, expected));
     }
-    let load = |dataset: &String| ProbeSet::load(&folder(dataset).join(PROBES_FILE));
+    let load = |dataset: &String| probes(&folder(dataset));
     let sets = datasets.iter().map(load).collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
     for (dataset, set) in datasets.iter().zip(&sets) {

@@ -11,7 +11,7 @@
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files
-//! - `suggest`: commands to paste; `written`: parsing of values written as in flags
+//! - `suggest`: commands to paste; `written`: parses values in the format of flags
 
 mod comparison;
 mod datasets;

@@ -120,7 +120,7 @@ pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Locati
     }
 }
 
-/// Downloads those of a repo's files that the cache lacks.
+/// Downloads the files of a repo that the cache lacks.
 ///
 /// # Errors
 /// Those of [`hub::snapshot`].
@@ -133,7 +133,8 @@ pub fn pull(repo: &RepoId, observer: &mut dyn Observer) -> Result<Snapshot> {
     Ok(found)
 }
 
-/// Adds to a card the data types and the device, where they are not f32 and the CPU.
+/// Adds the data types and the device to a card, unless they are f32 and the CPU; the data type of products is always
+/// added for a GGUF file.
 pub fn weights_card(model: &Model, card: Card) -> Card {
     let card = match model.precision {
         Precision::F32 => card,

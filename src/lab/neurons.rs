@@ -1,9 +1,10 @@
-//! MLP neurons that correlate with a target, and the losses of the probe and the model without them.
+//! MLP neurons that correlate with a target, and the effect of their mean ablation on the probe and the model.
 
 use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
 use super::prompted::Prompted;
 use crate::activations::{Division, Span, place_texts};
+use crate::artefact::{Card, hash_file};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
@@ -20,6 +21,9 @@ use std::path::PathBuf;
 const CONTROL: &str = include_str!("control_sentences.txt");
 /// The number of entity texts for the loss.
 const LOSS_TEXTS: usize = 200;
+
+/// The files of an analysis.
+const NEURON_FILES: [&str; 2] = [UNITS_FILE, ABLATIONS_FILE];
 
 /// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
@@ -47,7 +51,7 @@ pub struct NeuronReport {
     pub probes: ProbeReport,
 }
 
-/// Correlates all neurons with each target, and measures the effect of holding the strongest at their mean (mean
+/// Correlates all neurons with each target, and measures the effect of holding sets of neurons at their mean (mean
 /// ablation).
 ///
 /// # Errors
@@ -69,16 +73,23 @@ pub fn neurons(
         .card()?
         .input("k", settings.top)
         .input("seeds", settings.seeds)
-        .input("seed", settings.probing.seed);
+        .input("seed", settings.probing.seed)
+        .input("probes_sha256", hash_file(&probes.folder.join(PROBES_FILE))?);
     let (neurons_csv, ablations_csv) = (folder.join(UNITS_FILE), folder.join(ABLATIONS_FILE));
-    if card.is_done(&folder.join("card.json"))? {
+    let path = folder.join("card.json");
+    let is_earlier = match Card::load(&path)? {
+        Some(found) => !card.unrecorded_in(&found, &path, &["probes_sha256"])?.is_empty(),
+        None => false,
+    };
+    // A card without the hash of the probes was written by an earlier version: its rows are computed again.
+    if !is_earlier && card.has_made(&path, &NEURON_FILES)? {
         let (neurons, ablations) = (load_rows(&neurons_csv)?, load_rows(&ablations_csv)?);
         return Ok(NeuronReport { neurons, ablations, folder, probes });
     }
     let (neurons, ablations) = analyse(&extraction, &probes, settings, observer)?;
     save_rows(&neurons_csv, &neurons)?;
     save_rows(&ablations_csv, &ablations)?;
-    card.save(&folder.join("card.json"))?;
+    card.with_files(&folder, &NEURON_FILES)?.save(&path)?;
     Ok(NeuronReport { neurons, ablations, folder, probes })
 }
 
@@ -161,7 +172,7 @@ impl Choices<'_> {
     }
 }
 
-/// All neurons of all blocks.
+/// The rows and the means of all neurons.
 struct Neurons {
     rows: Vec<NeuronRow>,
     /// The mean of each neuron over training entities, by block.
@@ -222,7 +233,7 @@ impl Neurons {
 
 fn show_layer(layer: usize, n_layers: usize, observer: &mut dyn Observer) {
     let (done, total) = (layer as u64, n_layers as u64);
-    observer.progress(&Progress::counted("units", done, total));
+    observer.progress(&Progress::counted("neurons", done, total));
 }
 
 /// The cosine between a neuron's weights and a probe's weights.

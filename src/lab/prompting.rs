@@ -85,7 +85,8 @@ impl Prompting {
         Ok(prompt.called(&folder))
     }
 
-    /// The name of these texts in folders: the prompt's name, followed by each setting that is not the default.
+    /// The name of these texts in folders: the prompt's name, followed by each setting of the texts that is not the
+    /// default.
     ///
     /// # Errors
     /// [`Error::Invalid`] if no prompt has that name.
@@ -130,7 +131,7 @@ impl Prompting {
             return Err(Error::invalid(
                 &dataset.name,
                 found,
-                format!("at least one; for the first: {advice}"),
+                format!("at least one; the first has this problem: {advice}"),
             ));
         }
         let left_out: Vec<usize> = unplaced.iter().map(|one| one.entity).collect();

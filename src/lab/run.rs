@@ -3,7 +3,7 @@
 use super::datasets::{Pulled, find};
 use super::experiment::Experiment;
 use super::extraction::{Done, ExtractionSettings};
-use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, figure_files};
+use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn};
 use super::folders::Lab;
 use super::probing::{ProbeReport, ProbeRequest};
 use super::prompting::Prompting;
@@ -19,7 +19,6 @@ use crate::progress::Observer;
 use crate::results::SweepRow;
 use crate::steering::LayerSet;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// The results of an experiment.
 pub struct Report {
@@ -39,6 +38,8 @@ pub struct Report {
     pub sweeps: Vec<SweepReport>,
     /// The number of stages computed by this run.
     pub n_new: usize,
+    /// The number of figures drawn by this run, because they were missing or showed other rows.
+    pub n_drawn: usize,
 }
 
 /// Probes with their prompt, as the experiment writes it.
@@ -108,6 +109,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
         probes: Vec::new(),
         sweeps: Vec::new(),
         n_new: 0,
+        n_drawn: 0,
     };
     for Task { prompting, asked, dataset } in tasks {
         let extraction = ExtractionSettings { prompting, ..experiment.extraction.clone() };
@@ -116,29 +118,24 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
         report.n_new += usize::from(probes.done == Done::Now);
         report.probes.push(Labelled { asked, probes });
     }
-    draw_all(lab, &report, observer)?;
+    draw_all(lab, &mut report, observer)?;
     steer(lab, experiment, &mut Steering { model: &model, report: &mut report }, observer)?;
     Ok(report)
 }
 
-/// Draws the figures of each prompt with all its datasets, unless they exist.
-fn draw_all(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
+/// Draws the figures of each prompt with all its datasets.
+///
+/// Every run draws them: a figure counts as done only if its file shows these rows, of these datasets.
+fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
     let folders: BTreeSet<&str> = report.probes.iter().map(|one| one.probes.results.as_str()).collect();
     for results in folders {
-        let folder = lab.figures(&report.model, results);
-        if report.n_new == 0 && is_drawn(&folder, "r2_by_layer") {
-            continue;
-        }
         let of_prompt = report.probes.iter().filter(|one| one.probes.results == results);
         let drawn = of_prompt.map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
-        draw_probes(&report.model, &drawn, &mut Canvas { folder, observer })?;
+        let mut canvas = Canvas::new(lab.figures(&report.model, results), observer);
+        draw_probes(&report.model, &drawn, &mut canvas)?;
+        report.n_drawn += canvas.n_drawn();
     }
     Ok(())
-}
-
-/// Returns true if both files of a figure exist.
-fn is_drawn(folder: &Path, name: &str) -> bool {
-    figure_files(folder, name).iter().all(|file| file.is_file())
 }
 
 /// A model to steer, and the report that receives its sweeps.
@@ -162,7 +159,7 @@ fn steer(
     }
     for settings in &experiment.sweeps {
         let dataset = find(lab, &settings.dataset, observer)?;
-        // Of a dataset with several prompts, the probes of the first one steer.
+        // If a dataset has several prompts, the probes of the first prompt steer.
         let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
         let latent = latent(settings, model, observer)?;
@@ -185,27 +182,27 @@ fn steer(
 }
 
 /// Draws each sweep of several layers in its own folder, and the sweeps of one layer together.
-fn draw_sweeps(lab: &Lab, report: &Report, observer: &mut dyn Observer) -> Result<()> {
+fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
     let mut single: Vec<SweepRow> = Vec::new();
     for sweep in &report.sweeps {
         if sweep.layers.len() == 1 {
-            single.extend(sweep.rows.iter().cloned());
+            single.extend(sweep.rows.iter().filter(|row| is_drawn(row)).cloned());
             continue;
         }
         let folder = lab.figures(&report.model, "steering").join(sweep.settings.name());
-        if sweep.n_new > 0 || !is_drawn(&folder, "dose_by_layer") {
-            draw_sweep(&sweep.rows, &mut Canvas { folder, observer })?;
-        }
+        let mut canvas = Canvas::new(folder, observer);
+        draw_sweep(&sweep.rows, &mut canvas)?;
+        report.n_drawn += canvas.n_drawn();
     }
     let Some(first) = report.probes.first().filter(|_| !single.is_empty()) else { return Ok(()) };
-    let folder = lab.figures(&report.model, &first.probes.results);
-    if report.n_new > 0 || !is_drawn(&folder, "dose_response") {
-        Canvas { folder, observer }.save("dose_response", |format| dose_response(&single, format))?;
-    }
+    let mut canvas = Canvas::new(lab.figures(&report.model, &first.probes.results), observer);
+    canvas.save("dose_response", |format| dose_response(&single, format))?;
+    report.n_drawn += canvas.n_drawn();
     Ok(())
 }
 
-/// The best layer, or an earlier one so that at least two blocks follow the change.
+/// The block of the best probe, or an earlier one, so that at least two blocks follow; the latest such block if the
+/// best probe is at the embedding.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

@@ -4,7 +4,7 @@ use super::datasets::find;
 use super::folders::Lab;
 use super::suggest;
 use crate::artefact::Card;
-use crate::datasets::{BUNDLED, Dataset, Prompt, name_of};
+use crate::datasets::{BUNDLED, Dataset, Prompt, find as find_dataset, name_of};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::probes::{PROBES_FILE, ProbeSet};
@@ -42,8 +42,8 @@ pub struct SavedProbes {
     pub folder: PathBuf,
     /// The probes.
     pub set: ProbeSet,
-    /// The date in the probes' card.
-    date: String,
+    /// The card, empty if there is none.
+    card: Card,
 }
 
 /// Finds probes of a model in a lab; each file is loaded once.
@@ -55,7 +55,7 @@ pub struct ProbeFinder<'a> {
 }
 
 impl<'a> ProbeFinder<'a> {
-    /// A finder that has not loaded any probes yet.
+    /// A finder; it loads the probes when they are first needed.
     pub fn new(lab: &'a Lab, model: &'a Model, choice: &'a ProbeChoice) -> ProbeFinder<'a> {
         ProbeFinder { lab, model, choice, all: OnceCell::new() }
     }
@@ -73,7 +73,8 @@ impl<'a> ProbeFinder<'a> {
     /// The newest probes that predict the targets, of the first dataset with such probes.
     ///
     /// # Errors
-    /// [`Error::BadFile`] with the command that fits such probes, or if they do not fit the model.
+    /// [`Error::Invalid`] or [`Error::BadFile`] with advice if there are no such probes; [`Error::BadFile`] if they do not
+    /// fit the model.
     pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
@@ -119,7 +120,9 @@ impl<'a> ProbeFinder<'a> {
                 (place(&name), name)
             };
             // Among probes of the same second, those with default settings come first.
-            let made = |saved: &SavedProbes| (saved.date.clone(), saved.folder.ends_with(&usual));
+            let made = |saved: &SavedProbes| {
+                (saved.card.record.get("date").cloned(), saved.folder.ends_with(&usual))
+            };
             dataset(a).cmp(&dataset(b)).then(made(b).cmp(&made(a)))
         });
         Ok(all)
@@ -153,7 +156,7 @@ impl<'a> ProbeFinder<'a> {
         }
     }
 
-    /// The error for missing probes, with the command that fits them.
+    /// The error for missing probes, with advice.
     fn nothing(&self, targets: &RequiredTarget) -> Error {
         let there = self.all().unwrap_or_default();
         if !there.is_empty() {
@@ -197,10 +200,11 @@ impl SavedProbes {
     /// # Errors
     /// [`Error::BadFile`] naming the file.
     pub fn load(folder: PathBuf) -> Result<SavedProbes> {
-        let set = ProbeSet::load(&folder.join(PROBES_FILE))?;
-        let card = Card::load(&folder.join("card.json"))?;
-        let date = card.and_then(|card| card.record.get("date").cloned()).unwrap_or_default();
-        Ok(SavedProbes { folder, set, date })
+        let file = folder.join(PROBES_FILE);
+        // Probes that were copied from elsewhere have no card.
+        let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
+        card.check_file(&file)?;
+        Ok(SavedProbes { set: ProbeSet::load(&file)?, folder, card })
     }
 
     /// The file of the probes.
@@ -208,7 +212,26 @@ impl SavedProbes {
         self.folder.join(PROBES_FILE)
     }
 
-    /// Checks that the probes belong to this model and have the width of its stream.
+    /// Notes that the probes were fitted to another version of the dataset or of the model than the present one.
+    pub fn note_changes(&self, finder: &ProbeFinder, observer: &mut dyn Observer) {
+        let name = &self.set.about.dataset;
+        let dataset = find_dataset(finder.lab.root(), finder.choice.dataset.as_ref().unwrap_or(name));
+        let dataset = dataset.ok().filter(|dataset| dataset.name == *name).map(|dataset| dataset.sha256);
+        let weights = Some(finder.model.weights_sha256.clone());
+        let present = [("dataset_sha256", "dataset", dataset), ("weights_sha256", "model", weights)];
+        for (field, what, now) in present {
+            let (Some(then), Some(now)) = (self.card.inputs.get(field), now) else { continue };
+            if *then != now {
+                let file = self.file();
+                observer.note(&format!(
+                    "{} was fitted to an earlier {what}, which has changed; `mappa probe` tells how to fit it again",
+                    file.display()
+                ));
+            }
+        }
+    }
+
+    /// Checks that the probes belong to this model, and that each has the width of its hook point.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the file and the hook point.

@@ -5,7 +5,7 @@ use super::models::ModelSettings;
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, Location, Model, Precision};
 use std::path::Path;
 
-/// A command of this program, with the flags `model` and the flag of the lab.
+/// A command of this program; `model` has the model's flags, and the lab's flag is added.
 pub fn command(lab: &Lab, model: &str, verb: &str, rest: &str) -> String {
     format!("mappa {verb}{model}{}{}{rest}", of_lab(lab), if rest.is_empty() { "" } else { " " })
 }

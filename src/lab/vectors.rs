@@ -8,7 +8,7 @@ use super::prompted::Prompted;
 use super::saved_probes::{ProbeChoice, ProbeFinder};
 use crate::activations::Recording;
 use crate::artefact::{self, Card};
-use crate::datasets::Prompt;
+use crate::datasets::{Dataset, Prompt};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
@@ -44,7 +44,7 @@ pub struct VectorSettings {
     pub hook_points: String,
 }
 
-/// Makes directions, one per layer, with a card that describes them.
+/// Makes directions, one per hook point, with a card that describes them.
 ///
 /// # Errors
 /// Those of the probes, the extraction and the files.
@@ -56,26 +56,45 @@ pub fn make_vectors(
 ) -> Result<(Vectors, Card)> {
     let card = weights_card(model, Card::new())
         .input("model", &model.name)
-        .input("weights_sha256", &model.weights_sha256);
+        .input("weights_sha256", &model.weights_sha256)
+        .input("config_sha256", &model.config_sha256)
+        .input("tokenizer_sha256", &model.tokenizer.sha256)
+        .input("bos", model.tokenizer.special_prefix()?);
+    let of_texts_card = |card: Card| {
+        let method = match settings.method {
+            ContrastMethod::MeanDifference => "mean",
+            ContrastMethod::FirstComponent => "pca",
+        };
+        card.input("method", method).input("hook_points", &settings.hook_points)
+    };
     let mut dataset = settings.probes.dataset.clone().unwrap_or_else(|| "world_place".into());
     let (vectors, card) = match &settings.source {
         VectorSource::Probe(target, along) => {
             let finder = ProbeFinder::new(lab, model, &settings.probes);
             let saved = finder.newest(&RequiredTarget::of_target(target))?;
+            saved.note_changes(&finder, observer);
             dataset.clone_from(&saved.set.about.dataset);
-            (of_probe(&saved.set, target, *along)?, card.input("probe", target))
+            let card = card
+                .input("probe", target)
+                .input("probes_sha256", artefact::hash_file(&saved.file())?)
+                .input("along", if *along == Basis::Pattern { "pattern" } else { "weights" });
+            (of_probe(&saved.set, target, *along)?, card)
         }
         VectorSource::Class(class) => {
-            (of_class(lab, model, &Class { dataset: &dataset, class }, observer)?, card.input("class", class))
+            let found = find(lab, &dataset, observer)?;
+            let card = card.input("class", class).input("dataset_sha256", &found.sha256);
+            (of_class(lab, model, Class { dataset: found, class }, observer)?, card)
         }
         VectorSource::Pairs(file) => {
             let hash = artefact::hash(&artefact::load_bytes(file)?);
-            (of_texts(model, &ContrastPairs::load(file)?, settings)?, card.input("pairs_sha256", hash))
+            let card = of_texts_card(card).input("pairs_sha256", hash);
+            (of_texts(model, &ContrastPairs::load(file)?, settings)?, card)
         }
         VectorSource::Texts(positive, negative) => {
             let pairs = ContrastPairs::load_two(positive, negative)?;
             let both = [artefact::load_bytes(positive)?, artefact::load_bytes(negative)?].concat();
-            (of_texts(model, &pairs, settings)?, card.input("texts_sha256", artefact::hash(&both)))
+            let card = of_texts_card(card).input("texts_sha256", artefact::hash(&both));
+            (of_texts(model, &pairs, settings)?, card)
         }
     };
     let card = card.input("dataset", dataset).note("vectors", vectors.points().count());
@@ -99,14 +118,13 @@ fn of_probe(probes: &ProbeSet, target: &str, along: Basis) -> Result<Vectors> {
 
 /// A class of a dataset's entities.
 struct Class<'a> {
-    dataset: &'a str,
+    dataset: Dataset,
     class: &'a str,
 }
 
 /// The vectors from the mean of the other training entities to the mean of the class.
-fn of_class(lab: &Lab, model: &Model, class: &Class, observer: &mut dyn Observer) -> Result<Vectors> {
-    let dataset = find(lab, class.dataset, observer)?;
-    let class = class.class;
+fn of_class(lab: &Lab, model: &Model, class: Class, observer: &mut dyn Observer) -> Result<Vectors> {
+    let Class { dataset, class } = class;
     let expected = format!("COLUMN=VALUE with one of {}", dataset.table.columns().join(", "));
     let (column, value) = class
         .split_once('=')

@@ -26,7 +26,7 @@ impl Spec {
             (kv, all) => format!("grouped-query, {all} heads over {kv}"),
         }];
         if self.attention.direction == AttentionDirection::Bidirectional {
-            words.push("sees both ways".into());
+            words.push("bidirectional".into());
         }
         let n_sliding = self.layers.iter().filter(|layer| layer.window.is_some()).count();
         if let Some(window) = self.layers.iter().find_map(|layer| layer.window) {

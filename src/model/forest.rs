@@ -50,7 +50,7 @@ impl Forest {
         Forest::build(texts, |forest, node, token| forest.push(token, node))
     }
 
-    /// A forest of texts in which `next` returns each token's node, from the previous node and the token.
+    /// Builds a forest of texts; `next` returns the node of a token after the previous node, and adds it if necessary.
     fn build(
         texts: &[Vec<u32>],
         mut next: impl FnMut(&mut Forest, u32, u32) -> u32,
@@ -135,7 +135,7 @@ impl Forest {
         Some(self.parents[node as usize]).filter(|&parent| parent != ROOT)
     }
 
-    /// The parent and the token of every node with a parent: the next-token predictions of training.
+    /// The parent and the token of every node with a parent: in training, where a token is predicted, and the token.
     pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
     }

@@ -34,7 +34,8 @@ impl Location {
     /// else the bundled one. A model in several GGUF files is found by the first of them.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is none, with the searched paths, or for a folder with several GGUF models.
+    /// [`Error::Invalid`] if there is none, if its name cannot be a folder's name, or for a folder with several GGUF
+    /// models; [`Error::BadFile`] for a peft adapter.
     pub fn find(lab: &Path, name: &str) -> Result<Location> {
         let models = lab.join("models");
         let folders = [PathBuf::from(name), models.join(name)];
@@ -74,8 +75,8 @@ impl Location {
     }
 }
 
-/// The model at a path, if there is one; in a folder whose only weights are GGUF files, it is theirs, even with a
-/// config.json.
+/// The model at a path, if there is one. If a folder's only weights are GGUF files, the model is the GGUF file, even
+/// next to a config.json.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a folder with several GGUF models and no other weights.
@@ -91,7 +92,7 @@ pub(crate) fn at(path: &Path) -> Result<Option<Location>> {
     Ok(has_config.then(|| Location::Folder { name: name(path), path: path.to_path_buf() }))
 }
 
-/// The GGUF files of a folder: the first of each model, in order.
+/// The GGUF files of a folder, sorted by name: only the first file of each model.
 fn all_gguf(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> = entries.filter(|path| is_gguf(path) && path.is_file()).collect();

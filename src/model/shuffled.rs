@@ -19,7 +19,7 @@ impl Model {
     /// weights in their common blocks. The weights are read again from their files.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor.
+    /// An error in its files, with file and tensor, or too little memory.
     pub fn shuffled_up_to(&self, layer: usize, seed: u64) -> Result<Transformer> {
         let mut load = self.read_again()?;
         let mut n_tensors = 0;

@@ -38,7 +38,8 @@ impl Model {
     }
 }
 
-/// A model of the spec `part`, the beginning of `whole`, with the weights of the whole untrained model.
+/// Draws a model with the spec `part`, which has the first blocks of `whole`, and the weights that an untrained model
+/// with the spec `whole` has in these blocks.
 fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transformer> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     Transformer::new(part, &mut |param, shape| {
@@ -47,7 +48,7 @@ fn draw(whole: &Spec, part: Spec, seed: u64, compute: Compute) -> Result<Transfo
     })
 }
 
-/// Random values for one parameter: norms are 1, biases 0, all other weights normally distributed.
+/// Random values for one parameter: norms scale by 1, biases are 0, all other weights are normally distributed.
 ///
 /// Matrices that write to the stream have a smaller deviation, so that the stream does not grow with depth.
 pub(crate) fn random_param(

@@ -35,7 +35,8 @@ impl Probe {
         self.predict_one(row.view()).to_vec()
     }
 
-    /// For each target, the smallest change of the stream that moves its prediction by 1 and no other: `(WWᵀ)⁻¹W`.
+    /// For each target, the smallest change of the stream that raises its prediction by 1 and leaves the predictions
+    /// of the other targets unchanged: `(WWᵀ)⁻¹W`.
     ///
     /// Adding `Σ δ_t · row_t` to an activation moves prediction `t` by `δ_t`; the component orthogonal to the
     /// weights stays unchanged.

@@ -7,7 +7,7 @@ use crate::results::{LEAVE_ONE_OUT, MEAN, R2, RIDGE, SCORES_FILE, ScoreKey, Scor
 /// The hook point whose ridge probe has the best leave-one-out R²; among equal ones, the first.
 ///
 /// # Errors
-/// [`Error::Invalid`] if there is no leave-one-out R² row.
+/// [`Error::Invalid`] if no ridge probe has a finite leave-one-out R².
 pub fn best_point(rows: &[ScoreRow]) -> Result<HookPoint> {
     let key = ScoreKey { method: RIDGE, split: LEAVE_ONE_OUT, metric: R2, target: MEAN };
     let mut best: Option<&ScoreRow> = None;

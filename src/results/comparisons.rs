@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One score of two sets of predictions for the same test entities.
+/// One score of two sets of predictions, A and B, for the same test entities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRow {
     /// The metric, as in score rows.

@@ -27,6 +27,16 @@ pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
     parse_rows(path, &artefact::load_bytes(path)?)
 }
 
+/// Loads rows saved by [`save_rows`], unless they were changed after the card next to them was written.
+///
+/// # Errors
+/// As [`load_rows`]; [`Error::BadFile`] naming the file.
+pub fn load_unchanged_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+    let rows = load_rows(path)?;
+    artefact::Card::check_beside(path)?;
+    Ok(rows)
+}
+
 /// Parses rows of CSV text; `path` names it in errors.
 ///
 /// # Errors

@@ -12,9 +12,9 @@ pub const LAYER_COSINES_FILE: &str = "layers.csv";
 pub const TARGET_COSINES_FILE: &str = "targets.csv";
 /// Cosines between datasets, of [`CosineRow`](super::CosineRow).
 pub const DATASET_COSINES_FILE: &str = "datasets.csv";
-/// MLP units, of [`NeuronRow`](super::NeuronRow), or latents, of [`LatentRow`](super::LatentRow).
+/// MLP neurons, of [`NeuronRow`](super::NeuronRow), or latents, of [`LatentRow`](super::LatentRow).
 pub const UNITS_FILE: &str = "units.csv";
-/// Ablations of MLP units, of [`AblationRow`](super::AblationRow).
+/// Ablations of MLP neurons, of [`AblationRow`](super::AblationRow).
 pub const ABLATIONS_FILE: &str = "ablations.csv";
 /// Tokens on which latents are active, of [`LatentTokenRow`](super::LatentTokenRow).
 pub const TOKENS_FILE: &str = "tokens.csv";

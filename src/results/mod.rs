@@ -1,12 +1,12 @@
-//! Result rows as tidy CSV: written by probing, steering and dictionaries, read by figures. One file per stage.
+//! Result rows as tidy CSV files: written by probing, steering and dictionaries, read by figures.
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
 //! - `comparisons`: differences between two sets of predictions
 //! - `geometry`: participation ratios and cosines of probes
-//! - `neurons`: MLP units and their ablation
+//! - `neurons`: MLP neurons and their ablation
 //! - `sweeps`: dose–response sweeps of steering
 //! - `dictionaries`: latents of sparse dictionaries, and their clamping
-//! - `csv_rows`: rows to files and back
+//! - `csv_rows`: saves and loads rows
 //! - `file_names`: the names of result files
 
 mod comparisons;
@@ -19,7 +19,7 @@ mod scores;
 mod sweeps;
 
 pub use comparisons::ComparisonRow;
-pub use csv_rows::{load_rows, parse_rows, save_rows};
+pub use csv_rows::{load_rows, load_unchanged_rows, parse_rows, save_rows};
 pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};
 pub use file_names::*;
 pub use geometry::{CosineRow, ParticipationRow};

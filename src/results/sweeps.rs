@@ -5,24 +5,25 @@ use serde::{Deserialize, Serialize};
 /// One point of a dose–response sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SweepRow {
-    /// The kind of sweep: `place` or `year`.
+    /// The kind of target: `place`, `year` or `quantity`.
     pub kind: String,
     /// The steered prompt.
     pub prompt: String,
     /// The steered layer, or several joined by `+` that are steered together.
     pub layers: String,
-    /// `probe` (along its pattern), `weights` (along the probe's weights), `random`, or a name.
+    /// `probe` (along the probe's pattern, or along the vector of a file or a latent), `weights` (along the probe's
+    /// weights), `random`, or another name.
     pub direction: String,
     /// The seed of the random direction; 0 for other directions.
     pub seed: u64,
-    /// The target that the direction moves: `latitude`, `longitude` or `year`.
+    /// The target that the direction moves, such as `latitude`, `longitude` or `year`.
     pub target: String,
-    /// The requested change of the reading, in the target's unit. A random direction changes the stream by the same
-    /// length as the probe's direction at this dose.
+    /// The requested change of the prediction, in the target's unit; in rms for the vector of a file or a latent. A random
+    /// direction changes the stream by the same length as the probe's direction at this dose.
     pub dose: f64,
     /// The layer at which the probe predicts.
     pub read_layer: usize,
-    /// The reading: the probe's prediction at that layer, in the target's unit.
+    /// The probe's prediction at that layer, in the target's unit.
     pub reading: f64,
     /// Kullback–Leibler divergence of the next-token distribution from the unsteered one, in nats.
     pub kl: f64,
@@ -52,9 +53,10 @@ pub struct SweepPoint {
     pub direction: String,
     /// The dose.
     pub dose: f64,
-    /// The mean change of the effect's measure from dose 0, positive along the dose.
+    /// The mean change from dose 0 of the prediction, the text's value or the log-probability of the names; positive along
+    /// the dose.
     pub effect: f64,
-    /// The divergence of the next token, in nats.
+    /// The mean Kullback–Leibler divergence of the next token, in nats.
     pub kl: f64,
     /// The number of texts.
     pub n: usize,

@@ -1,4 +1,4 @@
-//! Ablation of MLP units: units fixed at a value, the predictions of a probe during ablation, and the model's loss.
+//! Ablation of MLP neurons: neurons fixed at a value, the predictions of a probe meanwhile, and the model's loss.
 
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 /// Tokens in one pass.
 const PASS: usize = 4096;
 
-/// One unit of a block's MLP, and the value at which it is fixed.
+/// One neuron of a block's MLP, and the value at which it is fixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeldNeuron {
     /// The block.
     pub layer: usize,
-    /// The unit, from 0.
+    /// The neuron's index, from 0.
     pub unit: usize,
     /// Its value, after the non-linearity.
     pub value: f32,
@@ -34,14 +34,14 @@ pub struct ProbeAt<'a> {
     pub probe: &'a Probe,
 }
 
-/// The hook that fixes units at values, at every token.
+/// The hook that fixes neurons at values, at every token.
 #[derive(Debug, Clone, Default)]
 pub struct AblationHook {
     by_layer: BTreeMap<usize, Vec<HeldNeuron>>,
 }
 
 impl AblationHook {
-    /// Fixes these units.
+    /// Fixes these neurons.
     pub fn new(held: &[HeldNeuron]) -> AblationHook {
         let mut by_layer: BTreeMap<usize, Vec<HeldNeuron>> = BTreeMap::new();
         held.iter().for_each(|one| by_layer.entry(one.layer).or_default().push(*one));
@@ -62,9 +62,9 @@ impl Hook for AblationHook {
     }
 }
 
-/// Random units outside `like`, as many in each block as `like` has there.
+/// Random neurons outside `like`, as many in each block as `like` has there; each is a block and an index.
 ///
-/// `widths` has each block's number of units; a block without further units gives none.
+/// `widths` has the number of neurons of each block; a block with too few other neurons gives fewer.
 pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec<(usize, usize)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut chosen = Vec::with_capacity(like.len());
@@ -77,7 +77,7 @@ pub fn random_units(like: &[(usize, usize)], widths: &[usize], seed: u64) -> Vec
     chosen
 }
 
-/// A probe's prediction for each text at one of its tokens, while units are fixed.
+/// A probe's prediction for each text at one of its tokens, while neurons are fixed.
 ///
 /// # Shapes
 /// `[n_texts, n_targets]`.
@@ -200,7 +200,7 @@ mod tests {
         let texts = [(TEXTS[0], 3)];
         let plain =
             readings(&model, &texts, ProbeAt { point, probe: &probe }, &AblationHook::default()).unwrap();
-        // In the last block nothing else depends on the unit: the stream changes by its output weights times its
+        // In the last block nothing else depends on the neuron: the stream changes by its output weights times its
         // change.
         let before = mlp_post(&model, 1)[3][5];
         let held = HeldNeuron { layer: 1, unit: 5, value: before + 2.0 };

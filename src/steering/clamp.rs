@@ -39,7 +39,8 @@ pub struct ClampTrial<'a> {
     pub gazetteer: &'a Gazetteer,
     /// Multiples of each latent's greatest activation.
     pub times: &'a [f64],
-    /// Other latents as a baseline: their directions are added with the length of the clamp's change.
+    /// Other latents as a baseline: their directions are added, each scaled to the length of the clamped latent's
+    /// direction times its level.
     pub random: &'a [usize],
     /// The tokens that are changed.
     pub at: TokenChoice,

@@ -8,7 +8,7 @@
 //! - `layer_set`: blocks that are changed together
 //! - `positions`: the tokens that are changed, by their absolute positions
 //! - `steer`: the hooks that change them
-//! - `ablation`: MLP units fixed at a value, a probe's predictions during ablation, and the loss
+//! - `ablation`: MLP neurons fixed at a value, a probe's predictions during ablation, and the loss
 //! - `sweep`: dose and response, with random directions of the same length as a baseline
 //! - `clamp`: latents of a sparse dictionary clamped, and the names in the resulting texts
 //! - `text_stats`, `name_set`, `gazetteer`: statistics of texts, the probability of names, and names with places or

@@ -42,8 +42,8 @@ impl NameSet {
         &self.names
     }
 
-    /// The tokens of each name after a text. A name whose tokens begin with those of another name is dropped, since the
-    /// shorter name's probability includes it.
+    /// The tokens of each name after a text. A name is dropped if its tokens begin with those of another name, whose
+    /// probability includes it, or if its first token merges with the text's last one.
     fn tokens_after(&self, model: &Model, text: &str) -> Result<Tokens> {
         let prompt = model.tokenizer.encode(text)?.ids;
         let mut all = Vec::new();
@@ -113,7 +113,7 @@ fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Re
     let mut wanted = Vec::new();
     let mut parts: Vec<Vec<Parts>> = Vec::new();
     for ((_, sets), &last) in followed.iter().zip(&last) {
-        // Names with a common prefix share its nodes; a name's last token needs no node, as no token follows it.
+        // Names with a common prefix share its nodes; a name's last token needs no node, because no token follows it.
         let mut nodes: HashMap<(u32, u32), u32> = HashMap::new();
         let mut places: HashMap<(u32, u32), usize> = HashMap::new();
         let mut one = |name: &Vec<u32>| {

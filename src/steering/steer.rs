@@ -151,7 +151,8 @@ impl Hook for SteerTexts {
             self.texts.push(text);
         }
         if n_texts as usize > self.of_text.len() {
-            let expected = format!("{}, one for each text's changes", self.of_text.len());
+            let expected =
+                format!("at most {}, the number of texts for which the hook has changes", self.of_text.len());
             return Err(Error::invalid("texts of a steered forest", n_texts, expected));
         }
         let texts = self.texts[forest.n_past()..].iter();

@@ -81,7 +81,7 @@ struct Variant<'a> {
     direction: &'a str,
     seed: u64,
     dose: f64,
-    /// The changes, each after a block.
+    /// The changes, each at the output of a block.
     ops: Vec<(usize, Op)>,
 }
 

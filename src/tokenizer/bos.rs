@@ -12,7 +12,7 @@ pub enum Bos {
     /// As the model's tokenizer does when transformers loads it; in a chat, as the template does.
     #[default]
     AsModel,
-    /// Always, once.
+    /// Always: added, unless the tokens already begin with it.
     Always,
     /// Never.
     Never,

@@ -16,9 +16,9 @@ use tokenizers::{DecoderWrapper, NormalizedString, Normalizer};
 
 /// The space of SentencePiece.
 const SPACE: char = '\u{2581}';
-/// The token between documents of models whose tokenizers name no BOS.
+/// The token between training documents, which begins texts for models whose tokenizers name no BOS.
 const END_OF_TEXT: &str = "<|endoftext|>";
-/// A text that is encoded only to see the special tokens before it.
+/// A text that is encoded only to find the special tokens around a text.
 const ANY_TEXT: &str = "a";
 
 /// A Hugging Face tokenizer.
@@ -30,7 +30,7 @@ pub struct Tokenizer {
     bos: Option<(Bos, u32)>,
     chat: Option<Arc<ChatTemplate>>,
     unknown: Option<u32>,
-    /// SHA-256 of `tokenizer.json`, or of the older files that were read.
+    /// SHA-256 of `tokenizer.json` (for a GGUF file, of the one that is built from it), or of the older files.
     pub sha256: String,
 }
 
@@ -284,8 +284,8 @@ impl Tokenizer {
         (asked != begins).then(|| {
             let (says, does) = if asked { ("true", "no BOS") } else { ("false", "BOS") };
             format!(
-                "tokenizer_config.json has add_bos_token {says}, but tokenizer.json adds {does}, and is followed, \
-                 as in transformers; --bos always or --bos never overrides it"
+                "tokenizer_config.json has add_bos_token {says}, but tokenizer.json, which is used here as \
+                 in transformers, adds {does}; --bos always or --bos never overrides it"
             )
         })
     }
@@ -338,13 +338,13 @@ impl Tokenizer {
         Ok(without_spaces(normalized.get()))
     }
 
-    /// True if tokens decode to exactly the letters of their text: if there is a decoder, and it is not WordPiece's,
-    /// which tidies the text.
+    /// True if tokens decode to exactly the letters of their text: the tokenizer has a decoder, and it is not
+    /// WordPiece's, which changes spaces and contractions.
     pub fn decodes_exactly(&self) -> bool {
         self.inner.get_decoder().is_some_and(|decoder| !matches!(decoder, DecoderWrapper::WordPiece(_)))
     }
 
-    /// The vocabulary without special tokens, in ascending order.
+    /// The ids of all tokens that are not special, in ascending order.
     pub fn ordinary_tokens(&self) -> Vec<u32> {
         let added = self.inner.get_added_tokens_decoder();
         let is_special = |id: &u32| added.get(id).is_some_and(|token| token.special);
@@ -354,7 +354,7 @@ impl Tokenizer {
         ids
     }
 
-    /// True for a special token: one without text.
+    /// True for a special token, such as BOS.
     fn is_special(&self, id: u32) -> bool {
         self.inner.get_added_tokens_decoder().get(&id).is_some_and(|token| token.special)
     }

@@ -1,4 +1,4 @@
-//! Reads a JSON file that holds one object.
+//! Reads a JSON file that contains one object.
 
 use crate::artefact;
 use crate::error::{Error, Result};

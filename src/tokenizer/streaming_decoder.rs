@@ -11,9 +11,9 @@ pub struct StreamingDecoder<'a> {
     tokenizer: &'a Tokenizer,
     stops: &'a [String],
     ids: Vec<u32>,
-    /// The first token that is still decoded.
+    /// The index of the first token that is decoded again with each new one.
     from: usize,
-    /// The first token that is not in `text` yet.
+    /// The index of the first token whose text is not in `text` yet.
     to: usize,
     text: String,
     n_shown: usize,

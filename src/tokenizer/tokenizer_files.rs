@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 pub(super) const SPECIAL_TOKEN_NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// The file that holds a chat template alone.
+/// The file that contains only a chat template.
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
 /// The class of tokenizers that transformers rebuilds without the post-processor of its tokenizer.json.
 const REBUILT: &str = "GPTNeoXTokenizer";
-/// Families whose default class this is (transformers 5.23.0).
+/// Families whose default class is [`REBUILT`] (transformers 5.23.0).
 const REBUILT_FAMILIES: [&str; 3] = ["gpt_neox", "mpt", "olmo"];
 /// Families whose tokenizer.json transformers reads unchanged, whatever class is named (transformers 5.23.0).
 const GENERIC_FAMILIES: [&str; 8] =

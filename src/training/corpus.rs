@@ -1,11 +1,11 @@
-//! Relations as sentences: the training corpus of the bundled model.
+//! The training corpus of the bundled model: sentences about relations between entities.
 //!
-//! No coordinate, year or date of an entity is ever written: only neighbours, directions, order in time, countries
-//! and ages.
+//! No coordinate, year, date or value of an entity is ever written: only neighbours, directions, comparisons (before,
+//! below, closer), ages, and groups such as countries.
 //!
 //! Most sentences are as short as telegrams: the relation follows the name directly, so that the model must know the
-//! entity's place or time at the name's last token. (With a verb between, the knowledge appeared one token too late
-//! for a probe on the name: test R² stayed below 0.05.)
+//! entity's place or time at the name's last token. (With a verb between name and relation, the knowledge appeared one
+//! token too late for a probe on the name: test R² stayed below 0.05.)
 
 use super::relations::Relations;
 use crate::datasets::{Dataset, Target, TargetKind, age};
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 /// Sentences about one entity, all beginning with its name.
 pub type Stanza = Vec<String>;
 
-/// The number of sentences in a stanza; they share the computation of the name.
+/// The number of sentences in a stanza; training computes their common name once.
 const STANZA: usize = 2;
 
 /// A seeded writer of sentences about the entities of datasets.
@@ -31,7 +31,7 @@ impl<'a> Corpus<'a> {
         Corpus { datasets: datasets.iter().map(|d| (d, Relations::of(d))).collect(), seed }
     }
 
-    /// The stanzas, shuffled: each entity begins `n_sentences` sentences.
+    /// The stanzas, shuffled: each entity begins `n_sentences` sentences, rounded up to whole stanzas.
     pub fn stanzas(&self, n_sentences: usize) -> Vec<Stanza> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut all = Vec::new();
@@ -54,9 +54,10 @@ impl<'a> Corpus<'a> {
         all
     }
 
-    /// The training text of the tokenizer: every name once, and the sentences without names.
+    /// The training text of the tokenizer: every name once, and 600 sentences per dataset, from which its names are
+    /// removed.
     ///
-    /// Each name appears once, although the corpus repeats names, so that names stay split into several tokens.
+    /// Names are not repeated as they are in the corpus, so that they stay split into several tokens.
     pub fn vocabulary_sample(&self) -> Vec<String> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut lines: Vec<String> =
@@ -83,7 +84,7 @@ impl Writer<'_> {
         &self.dataset.entities[i].name
     }
 
-    /// Another entity to compare with; in half of the cases a landmark.
+    /// Another entity for a comparison: with probability 1/2 a landmark, otherwise any entity.
     fn other(&self, a: usize, rng: &mut ChaCha8Rng) -> usize {
         loop {
             let b = if rng.random_bool(0.5) {
@@ -141,7 +142,8 @@ impl Writer<'_> {
         }
     }
 
-    /// A quantity has no words for its values, as years have ages; only its order is written.
+    /// Unlike a year, which belongs to an age with a name, a quantity has no word for its value: only order, neighbours
+    /// and the nearer of two entities are written.
     fn about_quantity(&self, a: usize, rng: &mut ChaCha8Rng) -> String {
         let (name, b) = (self.name(a), self.other(a, rng));
         let order = if self.relations.is_before(a, b) { "below" } else { "above" };
@@ -169,7 +171,8 @@ impl Writer<'_> {
         (self.name(near), self.name(far))
     }
 
-    /// The entity's groups in words: country and continent, state, borough, occupation, kind.
+    /// The entity's groups in words: state, borough, country, continent, occupation, topic; if it has none of these,
+    /// its type.
     fn region(&self, a: usize) -> String {
         let entity = &self.dataset.entities[a];
         let group = |column: &str| {

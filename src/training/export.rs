@@ -10,6 +10,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The files of the folder.
+pub const MODEL_FILES: [&str; 4] =
+    ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
+
 /// Writes config.json, tokenizer.json, tokenizer_config.json and model.safetensors (f16).
 ///
 /// # Errors

@@ -17,5 +17,5 @@ mod trainer;
 
 pub use byte_pair::train_tokenizer;
 pub use corpus::{Corpus, Stanza};
-pub use export::export;
+pub use export::{MODEL_FILES, export};
 pub use trainer::{ModelTrainer, StepReport, TrainingSettings};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The settings of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingSettings {
-    /// Nodes of one batch's forest.
+    /// Approximate number of distinct nodes per batch.
     pub batch_nodes: usize,
     /// The highest learning rate, reached after the warm-up.
     pub rate: f32,
@@ -42,7 +42,7 @@ pub struct StepReport {
     pub n_steps: usize,
     /// Mean cross-entropy of the batch, in nats per token.
     pub loss: f32,
-    /// Nodes of the batch.
+    /// The number of nodes of the batch.
     pub n_nodes: usize,
 }
 

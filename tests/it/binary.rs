@@ -135,7 +135,7 @@ fn a_gpt2_and_a_pythia_from_transformers_run_to_the_end() {
 fn families_are_shown_with_their_measured_errors_and_a_model_is_inspected() {
     let lab = tempfile::tempdir().unwrap();
     let families = stdout(&mappa(lab.path(), &["models", "families"]));
-    for part in ["gemma3_text", "5.23.0", "ALiBi", "sees both ways", "soft-cap", "5e-5"] {
+    for part in ["gemma3_text", "5.23.0", "ALiBi", "bidirectional", "soft-cap", "5e-5"] {
         assert!(families.contains(part), "`{part}` is not in: {families}");
     }
     let folder = super::root("tests/fixtures/runs/pythia");

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 /// Commands that need a network.
 const NETWORK: [&str; 2] = ["mappa datasets pull", "mappa models pull"];
-/// Replacements of numbers that only make a command slow by smaller numbers.
+/// Numbers that only make a command slow, each with a smaller number that replaces it.
 const SMALLER: [(&str, &str); 5] = [
     ("--latents 2048", "--latents 64"),
     ("--sentences 24", "--sentences 1"),

@@ -105,7 +105,8 @@ fn a_latent_is_swept_after_the_block_of_its_dictionary() {
     };
     let printed = sweep(&[]).unwrap();
     assert!(
-        printed.contains("effect along the dose") && printed.contains("steering/atlas/longitude"),
+        printed.contains("along the dose (mean over prompts)")
+            && printed.contains("steering/atlas/longitude"),
         "{printed}"
     );
     let rows: Vec<SweepRow> = load_rows(&lab.join("steering/atlas/longitude/sweep.csv")).unwrap();

@@ -159,7 +159,7 @@ fn quantised_weights_equal_llama_cpps() {
 }
 
 /// Both round the stream before each product with quantised weights, not always equally. The limit is the effect of the
-/// rounding on llama.cpp's own logits: ours may differ from them by 1.5 times their difference from exact ones.
+/// rounding on llama.cpp's own logits: ours may differ from them by 1.5 times their difference from the exact logits.
 #[test]
 fn logits_in_8_bits_equal_llama_cpps_within_its_rounding() {
     let expected = Expected::read();

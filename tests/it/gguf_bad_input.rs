@@ -107,7 +107,7 @@ fn missing_unknown_or_mistyped_metadata() {
         ("qwen3moe", "a mixture of experts"),
         ("t5", "an encoder with a decoder"),
         ("flux", "draws images"),
-        ("hieroglyphs", "does not honour; one of bert, bloom"),
+        ("hieroglyphs", "does not support; one of bert, bloom"),
     ] {
         changed(|p| p.set("general.architecture", text(name)), &[name, reason, "llama", "starcoder2"]);
     }
@@ -186,7 +186,7 @@ fn missing_unknown_or_misshapen_tensors() {
     };
     changed(without, &["no tensor", up]);
     let foreign = "blk.0.attn_sinks.weight";
-    changed(|p| p.tensor(foreign, &zeros(1, 4)), &[foreign, "no part of a llama"]);
+    changed(|p| p.tensor(foreign, &zeros(1, 4)), &[foreign, "a llama model does not have"]);
     let bad = (zeros(32, 32) + f64::NAN).unwrap();
     changed(|p| p.tensor(up, &bad), &[up, "blocks.1.Up", "fetch the weights again"]);
     let factors = Tensor::new(&[0f32; 4], &Device::Cpu).unwrap();

@@ -286,7 +286,7 @@ fn shards_of_the_command_line_are_merged_without_weights_and_verified() {
     holds(&text(&extract(&[]).stdout), &["found, extracted before"]);
     holds(
         &text(&extract(&["--verify"]).stdout),
-        &["ok           spans.csv", "all 8 files are as they were written"],
+        &["ok           spans.csv", "all 8 files match their checksums"],
     );
     let file = folder(lab.path()).join("blocks.2.hook_resid_post.safetensors");
     let mut bytes = std::fs::read(&file).unwrap();

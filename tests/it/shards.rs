@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const INDEX: &str = "model.safetensors.index.json";
 const SHARDS: [&str; 2] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
 
-/// The mistral fixture with every second tensor in the other file.
+/// The mistral fixture with every second tensor in a second file.
 fn sharded() -> TempDir {
     let (from, to) = (root("tests/fixtures/models/mistral"), tempfile::tempdir().unwrap());
     std::fs::copy(from.join("config.json"), to.path().join("config.json")).unwrap();

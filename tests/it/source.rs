@@ -71,7 +71,7 @@ impl Source {
             .collect()
     }
 
-    /// Those of the given crates that the shipped code names.
+    /// The given crates that the shipped code names.
     pub(crate) fn crates_used<'a>(&self, crates: &'a [String]) -> BTreeSet<&'a str> {
         let named = |name: &str| {
             words(&self.shipped, &format!("{name}::"))

@@ -504,3 +504,106 @@ fn a_store_is_verified_by_its_checksums_and_repaired_by_the_same_command() {
     let nothing = new_store(&lab.path().join("nowhere"));
     assert!(nothing.verify(&mut |_, _| ()).unwrap_err().to_string().contains("no checksums"));
 }
+
+/// An observer that changes a byte of an unfinished array after some batches are in the journal.
+struct Spoiling {
+    folder: std::path::PathBuf,
+    after: usize,
+    spoilt: usize,
+}
+
+impl Observer for Spoiling {
+    fn progress(&mut self, _: &Progress) {
+        let journal = std::fs::read_to_string(self.folder.join("journal.csv")).unwrap_or_default();
+        let file = self.folder.join("blocks.0.hook_resid_post.safetensors");
+        if self.spoilt > 0 || journal.lines().count() < self.after || !file.is_file() {
+            return;
+        }
+        let mut bytes = std::fs::read(&file).unwrap();
+        // A row that is written: one that is not zero.
+        let at = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes[at] ^= 8;
+        std::fs::write(&file, bytes).unwrap();
+        self.spoilt += 1;
+    }
+}
+
+#[test]
+fn rows_that_change_after_they_were_journalled_never_get_a_checksum() {
+    let bench = Bench::new(AttentionDirection::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let (lab, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = filled(lab.path(), &bench, recording, &points);
+    for after in [1, 4] {
+        let lab = other.path().join(after.to_string());
+        let store = new_store(&lab);
+        let mut spoiling = Spoiling { folder: store.folder.join(".partial"), after, spoilt: 0 };
+        let (prepared, own) = (bench.prepared(recording, None), card(recording, None));
+        let error = store.extract(&prepared, &points, &own, &mut spoiling).unwrap_err().to_string();
+        assert_eq!(spoiling.spoilt, 1);
+        assert!(
+            error.contains(".partial") && error.contains("batches") && error.contains("same command"),
+            "{error}"
+        );
+        assert!(!store.folder.join("card.json").exists());
+        let mended = store.extract(&prepared, &points, &own, &mut StopAfter::never()).unwrap();
+        assert!(mended.n_kept > 0);
+        assert_same(&store, &whole);
+    }
+}
+
+#[test]
+fn a_store_with_any_file_changed_cut_or_removed_never_gives_other_values() {
+    let bench = Bench::new(AttentionDirection::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let lab = tempfile::tempdir().unwrap();
+    let store = filled(lab.path(), &bench, recording, &points);
+    let whole: Vec<_> = points.iter().map(|point| store.load(*point).unwrap()).collect();
+    let (spans, files) = (store.spans().unwrap(), bytes(&store));
+    std::fs::remove_file(store.folder.join("spans.csv")).unwrap();
+    let own = card(recording, None);
+    assert!(!store.is_done(&own, &points).unwrap());
+    store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::never()).unwrap();
+    assert!(bytes(&store) == files);
+    assert!(files.contains_key("blocks.csv"));
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut n_refused = 0;
+    for is_earlier in [false, true] {
+        let names: Vec<&String> = files.keys().filter(|name| !is_earlier || *name != "blocks.csv").collect();
+        if is_earlier {
+            std::fs::remove_file(store.folder.join("blocks.csv")).unwrap();
+        }
+        for name in names {
+            let (path, right) = (store.folder.join(name), &files[name]);
+            for _ in 0..25 {
+                let (at, mut bytes) = (rng.random_range(0..right.len()), right.clone());
+                match rng.random_range(0..8) {
+                    0 => bytes.truncate(at),
+                    _ => bytes[at] ^= 1 << rng.random_range(0..8),
+                }
+                std::fs::write(&path, bytes).unwrap();
+                for (point, right) in points.iter().zip(&whole) {
+                    match store.load(*point) {
+                        Ok(found) => assert!(found == *right, "{name} at {at}: other values of {point}"),
+                        Err(error) => {
+                            n_refused += 1;
+                            let error = error.to_string();
+                            assert!(
+                                error.contains(name.as_str()) || error.contains(".csv"),
+                                "{name}: {error}"
+                            );
+                        }
+                    }
+                }
+                let found = store.spans();
+                assert!(
+                    found.as_ref().is_err() || *found.as_ref().unwrap() == spans,
+                    "{name} at {at}: other spans"
+                );
+                n_refused += usize::from(found.is_err());
+            }
+            std::fs::write(&path, right).unwrap();
+        }
+    }
+    assert!(n_refused > 200, "{n_refused}");
+}

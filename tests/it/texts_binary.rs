@@ -13,7 +13,7 @@ fn done(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// A lab with a dataset of towns, ten a round; the land is empty in rows 2 and 5.
+/// A lab with a dataset of towns in rounds of ten; the cell of the column `land` is empty in rows 2 and 5.
 fn towns(lab: &Path, n_rounds: usize) -> PathBuf {
     let file = lab.join("towns.csv");
     let mut rows = String::from("name,country,latitude,longitude,is_test\n");
@@ -96,7 +96,7 @@ fn texts_are_shown_and_nothing_is_written() {
         "Where is Oslo? It is 0",
         "Ġis [Ġ",
         "read at token",
-        "what follows it is not seen",
+        "the model does not see the tokens after it",
         "row 2: Rome",
     ] {
         assert!(shown.contains(part), "`{part}` is not in: {shown}");

@@ -60,6 +60,7 @@ const ARROWS: &[Arrows] = &[
             "sha2",
             "sysinfo",
             "tokio",
+            "twox_hash",
             "url",
         ],
     ),

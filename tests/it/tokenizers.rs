@@ -86,7 +86,7 @@ fn a_missing_or_broken_file_is_named() {
     let llama = ("tokenizer_config.json", r#"{"tokenizer_class": "LlamaTokenizer"}"#);
     let model = &["llama/tokenizer.model"][..];
     for (copied, written, found) in [
-        (&[][..], &[gpt2][..], "nor vocab.json with merges.txt, which GPT2Tokenizer reads, but no file"),
+        (&[][..], &[gpt2][..], "no vocab.json with merges.txt (for GPT2Tokenizer), and no other file"),
         (&["gpt2/vocab.json"], &[gpt2], "but vocab.json"),
         (&["bert/vocab.txt"], &[gpt2], "but vocab.txt"),
         (model, &[("tokenizer_config.json", r#"{"tokenizer_class": "AlbertTokenizer"}"#)], "AlbertTokenizer"),

@@ -1,19 +1,19 @@
-"""A control vector that mappa exports, in llama.cpp: its logits against ours.
+"""Compares logits of mappa and llama.cpp under the same steering: a control vector that mappa exports.
 
     pip install torch transformers==5.23.0 safetensors sentencepiece mistral_common
-    pip download --no-deps --no-binary llama-cpp-python llama-cpp-python==0.3.36   # unpack it: it holds llama.cpp
+    pip download --no-deps --no-binary llama-cpp-python llama-cpp-python==0.3.36   # unpack it: it contains llama.cpp
     CMAKE_ARGS="-DGGML_LLAMAFILE=OFF -DGGML_CPU_REPACK=OFF" pip install UNPACKED
     cargo build --release
     python tests/scripts/control_vector.py UNPACKED/vendor/llama.cpp [--mappa BINARY]
 
-The bundled model is converted to GGUF in f32 by llama.cpp's own converter, and the vectors of its probe of longitude by
-`mappa steer extract` and `mappa steer export`. llama.cpp reads both (llama_set_adapter_cvec, one thread, no flash
-attention, keys and values in f32). After each prompt the logits of three ways of steering, all blocks that the format can address,
-one in the middle, the last one, and those without a vector are compared with those of `mappa steer --logits`, on the
-folder and on the GGUF file: the largest difference relative to the largest logit may be 1e-3. llama.cpp adds its vector
-at every token, BOS too, so `--at bos,all`. Ends with 1 if a difference is larger, if a vector moves the logits by too
-little for the comparison to mean anything, or if one that is a block off would pass as well. Not part of the test suite:
-llama.cpp takes minutes to build.
+llama.cpp's own converter converts the bundled model to GGUF in f32; `mappa steer extract` and `mappa steer export` write
+the directions of its longitude probe as a control vector. llama.cpp loads both (llama_set_adapter_cvec, one thread, no
+flash attention, keys and values in f32). Each prompt is steered in three ways: at all blocks that the format can address,
+at one block in the middle, and at the last block. The logits after the prompt, steered and unsteered, are compared with
+those of `mappa steer --logits`, for mappa on the model's folder and on the GGUF file. A difference may be at most 1e-3 of
+the largest logit. llama.cpp adds its vector at every token, including BOS, so mappa uses `--at bos,all`. The exit status
+is 1 if a difference is larger, if the vector moves the logits too little for a meaningful comparison, or if vectors
+shifted by one block would also pass. Not part of the test suite: building llama.cpp takes minutes.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from safetensors.numpy import load_file
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-3
 STRENGTH = 30.0
-# llama.cpp puts no space before a text, as the bundled model's tokenizer does; so the space is written.
+# The bundled model's tokenizer puts a space before a text and llama.cpp does not, so the prompts begin with a space.
 PROMPTS = [" Nairobi", " Vienna is in", " Plutarch is from the age of", " Warsaw is in Poland. Athens is in Greece. Oslo is"]
 
 
@@ -42,7 +42,7 @@ def arguments():
 
 
 def convert(llama_cpp_folder, folder, out):
-    """llama.cpp's own conversion; it knows pre-tokenizers by the hash of a text, so ours is named: GPT-2's."""
+    """Converts a folder with llama.cpp's converter, given the name of the pre-tokenizer, whose hash it does not know."""
     sys.path[:0] = [str(llama_cpp_folder), str(llama_cpp_folder / "gguf-py")]
     import gguf
     import torch
@@ -66,14 +66,15 @@ class LlamaCpp:
             str(path), n_ctx=256, n_threads=1, n_threads_batch=1, logits_all=True, type_k=0, type_v=0, verbose=False,
         )  # fmt: skip
         directions = {int(t.name.removeprefix("direction.")): t.data for t in gguf.GGUFReader(vector).tensors}
-        # As common_control_vector_load lays them out: block 1 comes first.
+        # In the order of common_control_vector_load: block 1 comes first.
         self.width = len(next(iter(directions.values())))
         self.rows = numpy.zeros((max(directions), self.width), dtype=numpy.float32)
         for block, direction in directions.items():
             self.rows[block - 1] = direction
 
     def logits(self, ids, blocks=None, early=0):
-        """After the last token, with the vectors of blocks from the first to the last of `blocks`, or `early` before."""
+        """The logits after the last token; `blocks` is the first and the last steered block, and `early` shifts each vector
+        to an earlier block, by this many blocks."""
         if blocks is None:
             status = self.low.llama_set_adapter_cvec(self.model.ctx, None, 0, 0, 0, 0)
         else:
@@ -83,7 +84,7 @@ class LlamaCpp:
             pointer = data.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
             status = self.low.llama_set_adapter_cvec(self.model.ctx, pointer, data.size, self.width, *blocks)
         if status != 0:
-            sys.exit(f"llama_set_adapter_cvec ended with {status}")
+            sys.exit(f"llama_set_adapter_cvec failed with status {status}")
         self.model.reset()
         self.model.eval(ids)
         return numpy.array(self.model.scores[len(ids) - 1], dtype=numpy.float32)
@@ -99,7 +100,7 @@ def run(mappa, lab, *words):
 
 
 def ours(mappa, scratch, model, prompt, vector, blocks):
-    """What `mappa steer --logits` writes."""
+    """The logits that `mappa steer --logits` writes, steered and unsteered."""
     layers = ",".join(map(str, range(blocks[0], blocks[1] + 1)))
     out = scratch / "logits.safetensors"
     how = ["--direction", vector, "--dose", f"{STRENGTH}x", "--layer", layers, "--at", "bos,all"]
@@ -108,15 +109,17 @@ def ours(mappa, scratch, model, prompt, vector, blocks):
 
 
 def apart(a, b):
-    """The largest difference, relative to the largest value of the second."""
+    """The largest difference, relative to the largest value of `b`."""
     return float(abs(a - b).max() / abs(b).max())
 
 
 def compare(llama, prompt, blocks, found):
-    """Differences of one prompt and way of steering: without a vector, with it, a block off, and how far it moves."""
+    """For one prompt and way of steering: the differences from llama.cpp, how far the vector moves llama.cpp's logits, and
+    the difference if the vectors are shifted by one block."""
     ids = found["folder"]["ids"].tolist()
     if found["GGUF"]["ids"].tolist() != ids or llama.tokens(prompt) != ids:
-        sys.exit(f"{prompt!r} has other tokens: {ids}, {found['GGUF']['ids'].tolist()}, {llama.tokens(prompt)}")
+        others = f"{found['GGUF']['ids'].tolist()} in the GGUF file and {llama.tokens(prompt)} in llama.cpp"
+        sys.exit(f"{prompt!r} has the tokens {ids} in the folder, {others}")
     plain, steered = llama.logits(ids), llama.logits(ids, blocks)
     off = llama.logits(ids, blocks, early=1)
     differences = [apart(found[kind][what], theirs) for what, theirs in (("unsteered", plain), ("steered", steered))
@@ -135,7 +138,7 @@ def main():
         run(args.mappa, ROOT, "steer", "export", vectors, vector)
         llama = LlamaCpp(gguf, vector)
         last = len(llama.rows)
-        print("| prompt | blocks | unsteered: folder | GGUF | steered: folder | GGUF | moved by the vector | a block off |")
+        print("| prompt | blocks | unsteered: folder | GGUF | steered: folder | GGUF | moved by the vector | shifted by a block |")
         print("|---|---|--:|--:|--:|--:|--:|--:|")
         for prompt in PROMPTS:
             for blocks in ((1, last), (3, 3), (last, last)):

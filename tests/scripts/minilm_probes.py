@@ -1,15 +1,15 @@
-"""Our probes' scores beside scikit-learn's, on the activations of a real encoder.
+"""Compares the scores of mappa's probes with those of scikit-learn, on the activations of a real encoder.
 
     pip install numpy scipy scikit-learn pandas safetensors
     python tests/scripts/minilm_probes.py [--datasets world_place,us_place,...] [--lab LAB] [--mappa MAPPA]
 
 The model is that of minilm.py. `mappa probe --no-baselines` extracts the last token of every name of the datasets in
-`--data` and fits the ridge at all 7 hook points. Then the same activations, targets and `is_test` rows go through
-scikit-learn's RidgeCV, which chooses the penalty by leave-one-out error from the same half decades of the mean
-eigenvalue, its targets put on one scale so that both have the same reason to choose; scores are scikit-learn's (R²,
-mean absolute error), SciPy's (Spearman) and a great-circle distance written here. Every score of every hook point must
-be equal to 4 decimals (kilometres and years to 4 significant digits). Prints two tables; ends with 1 if a score or
-a penalty differs. Not part of the test suite: it needs the network and some minutes.
+`--data` and fits the ridge at all 7 hook points. Then scikit-learn's RidgeCV is fitted to the same activations, targets
+and training rows. It chooses the penalty by leave-one-out error from the same grid, two penalties per decade relative to
+the mean eigenvalue; its targets are standardised, so that both choose by the same criterion. The scores are
+scikit-learn's (R², mean absolute error), SciPy's (Spearman) and great-circle distances computed in this script. Every
+score at every hook point must agree to 4 decimals (kilometres and years to 4 significant digits). Prints two tables; the
+exit status is 1 if a score or a penalty differs. Not part of the test suite: it needs the network and some minutes.
 """
 
 import argparse
@@ -30,7 +30,8 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 DATASETS = ["world_place", "us_place", "nyc_place", "historical_figure", "art", "headline"]
 RADIUS_KM = 6371.0088
-# Exponents of the grid, as docs/probes.md states it: half decades, growing by one decade at an end.
+# Exponents of the grid, as in docs/probes.md: from FROM to TO in steps of 1/2; while the choice is at an end, the grid grows
+# there by one decade, down to FLOOR and up to CEILING.
 FROM, TO, FLOOR, CEILING = -7, 2, -10, 5
 
 
@@ -40,12 +41,12 @@ def arguments():
     parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "../shared/data")
     parser.add_argument("--datasets", default=",".join(DATASETS))
-    parser.add_argument("--lab", type=pathlib.Path, help="where results are kept (default: a temporary folder)")
+    parser.add_argument("--lab", type=pathlib.Path, help="the folder for results (default: a temporary folder)")
     return parser.parse_args()
 
 
 def fit(x, y):
-    """RidgeCV on the grid, grown while its choice is at an end; readings of any rows, and the penalty."""
+    """Fits RidgeCV on the growing grid; returns a function that predicts rows, and the penalty."""
     mean, spread = y.mean(0), y.std(0)
     centred = x - x.mean(0)
     values = np.linalg.eigvalsh(centred.T @ centred)
@@ -63,14 +64,14 @@ def fit(x, y):
 
 
 def kilometres(a, b):
-    """Great-circle distances; columns are latitude and longitude, readings held on the map."""
+    """Great-circle distances; columns are latitude, which is clipped to ±90, and longitude."""
     (lat_a, lon_a), (lat_b, lon_b) = (np.radians([np.clip(v[:, 0], -90, 90), v[:, 1]]) for v in (a, b))
     half = np.sin((lat_a - lat_b) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_a - lon_b) / 2) ** 2
     return 2 * RADIUS_KM * np.arcsin(np.sqrt(half))
 
 
 def scores(truth, read, targets):
-    """By metric and target, named as in scores.csv."""
+    """The scores by metric and target, with the names in scores.csv."""
     found = {}
     for t, target in enumerate(targets):
         found["r2", target] = r2_score(truth[:, t], read[:, t])
@@ -86,17 +87,17 @@ def scores(truth, read, targets):
 
 
 def is_equal(ours, theirs, metric):
-    """Equal to 4 decimals; what has a unit to 4 significant digits."""
+    """True if two scores agree to 4 decimals, or to 4 significant digits if the metric has a unit."""
     has_unit = metric.startswith("mae") or metric.endswith("km")
     return abs(ours - theirs) < 5e-5 * (abs(theirs) if has_unit else 1)
 
 
 def compare(lab, dataset):
-    """Ours and theirs at every hook point: (layer, ours by key, theirs by key, penalties)."""
+    """For each hook point: the layer, mappa's scores, the other scores, both penalties, and mappa's leave-one-out R²."""
     folder, arrays = (lab / kind / NAME / dataset / end for kind, end in (("probes", "empty.alone"), ("activations", "empty")))
     rows = pd.read_csv(folder / "predictions.csv")
     targets = list(dict.fromkeys(rows.target))
-    truth = rows.truth.to_numpy().reshape(-1, len(targets))  # an entity's targets follow each other
+    truth = rows.truth.to_numpy().reshape(-1, len(targets))  # the targets of an entity are in consecutive rows
     is_test = rows.split.to_numpy()[:: len(targets)] == "test"
     ours = pd.read_csv(folder / "scores.csv", keep_default_na=False).query("method == 'ridge'")
     for point, of_point in ours.groupby("hook_point", sort=False):

@@ -1,20 +1,20 @@
-"""One config.json field at a time is changed: do transformers' numbers and mappa's move alike?
+"""Changes one field of a config.json at a time, and compares the effect in transformers and in mappa.
 
     pip install torch transformers==5.23.0 safetensors
     python tests/scripts/mutate_configs.py [--only CHECKPOINT ...] [--out FOLDER]
 
-For every checkpoint of tests/fixtures/models, each field of its config.json is set to null, to other numbers, other truth
-values or other words, or left out; fields that the family reads and the file lacks are added, and so are those of older
-files (rope_scaling and the like); the same inside `rope_parameters` and `attn_config`. transformers runs each on one
-text; what it computes lies in FOLDER, and `cargo test --test it mutated` (MAPPA_MUTATIONS=FOLDER) runs mappa on the same
-files and prints where the two part:
+For every checkpoint of tests/fixtures/models, each field of its config.json is removed or set to null, another number,
+the other truth value or another word. Fields that the family reads and the file lacks are added, as well as fields of
+older files (such as rope_scaling). Fields inside `rope_parameters` and `attn_config` are changed in the same way.
+transformers runs each changed config on one text and writes the results to FOLDER; then `cargo test --test it mutated`
+(MAPPA_MUTATIONS=FOLDER) runs mappa on the same configs and prints the cases in which the two differ:
 
-    DIFFERS   both run, and the last rows of stream or logits are more than 5e-5 apart, of the largest value
-    REFUSED   transformers runs and mappa does not, with the reason
-    LOOSER    mappa runs and transformers does not
+    DIFFERS   both run, and rows of stream or logits differ by more than 5e-5 of the largest value
+    REFUSED   transformers runs and mappa refuses, with the reason
+    LOOSER    mappa runs and transformers fails
 
-Ends with 1 if anything differs. Not part of the test suite: it takes some minutes. `--record` writes the cases of KEPT,
-which the test suite runs, into tests/fixtures/models/mutated.
+The exit status is 1 if a case is DIFFERS. Not part of the test suite: it takes some minutes. `--record` writes the cases
+of KEPT, which the test suite runs, into tests/fixtures/models/mutated.
 """
 
 import argparse
@@ -42,9 +42,9 @@ TEXT = [7, 7, 7, 11, 30, 12, 5, 2, 19]
 ENCODERS = {"bert", "roberta", "distilbert"}
 # Falcon's eager attention adds ALiBi twice; see checkpoints.py.
 SDPA = {"falcon"}
-# A penalty that grows with the distance is rounded more the longer the text is.
+# Length of an additional text for families with ALiBi, whose rounding errors grow with the length of the text.
 N_LONG = 2000
-# Values to try for a field that is not there, or besides those that its own value suggests.
+# Values to try for a missing field, or in addition to those that `values` derives from the field's own value.
 WORDS = {
     "hidden_act": ["gelu", "gelu_new", "relu", "silu", "gelu_pytorch_tanh"],
     "hidden_activation": ["gelu", "relu", "silu"],
@@ -89,7 +89,7 @@ WORDS = {
     "type": ["linear", "yarn", "dynamic"],
     "rope_type": ["linear", "yarn", "dynamic", "llama3", "default"],
 }
-# Tried in every family: fields of other families, of older files and of no code at all.
+# Tried in every family: fields of other families, of older files, and fields that no code reads.
 ADDED = {
     "is_decoder": True, "is_causal": False, "use_mrope": True, "qk_layernorm": True, "scale_embedding": False,
     "layer_types": ["sliding_attention"] * 2, "sliding_window": 3, "n_special": 0, "predict_special_tokens": True,
@@ -103,12 +103,12 @@ ADDED = {
     "partial_rotary_factor": 0.5, "use_qk_norm": True, "layer_norm_epsilon": 0.1, "rms_norm_eps": 0.1,
     "layer_norm_eps": 0.1, "norm_eps": 0.1, "no_rope_layers": [0, 1], "original_max_position_embeddings": 4,
 }
-# Sizes: another one is another shape, which the weights refuse on both sides.
+# Sizes of tensors: other numbers are not tried, because neither program could load the weights.
 SHAPES = {"vocab_size", "hidden_size", "intermediate_size", "n_embd", "d_model", "ffn_dim", "dim", "hidden_dim"}
 
 
 def values(field, value):
-    """Other values for a field, by the kind of value that it has."""
+    """Other values for a field, depending on the type of its own value."""
     others = [None, *WORDS.get(field, [])]
     if isinstance(value, bool):
         others.append(not value)
@@ -120,7 +120,7 @@ def values(field, value):
 
 
 def inner_changes(name, inner):
-    """The same inside an object, and inside the objects in it."""
+    """Every change of one field inside an object, and inside the objects that it contains."""
     for field, value in inner.items():
         if isinstance(value, dict):
             yield from ((f"{name}.{label}", {**inner, field: changed}) for label, changed in inner_changes(field, value))
@@ -164,7 +164,7 @@ def changes(config):
 
 
 def run(config, folder, n_tokens=len(TEXT)):
-    """What transformers computes with a changed config, or why it does not."""
+    """The numbers of transformers with a changed config, or None and the reason of its failure."""
     (folder / "config.json").write_text(json.dumps(config))
     auto = AutoModelForMaskedLM if config["model_type"] in ENCODERS else AutoModelForCausalLM
     attention = "sdpa" if config["model_type"] in SDPA else "eager"
@@ -181,7 +181,7 @@ def run(config, folder, n_tokens=len(TEXT)):
 
 
 def text_of(n_tokens):
-    """The short text, or one of any length that the Rust side makes too."""
+    """TEXT, or another text of the given length; tests/it/mutated.rs has the same formula."""
     return TEXT if n_tokens == len(TEXT) else [(5 * i + i * i // 3) % 29 + 3 for i in range(n_tokens)]
 
 
@@ -195,7 +195,7 @@ def numbers(model, n_tokens):
         logits = model(input_ids=torch.tensor([text])).logits[0]
     stream = seen[0].reshape(len(text), -1)
     if not (torch.isfinite(stream).all() and torch.isfinite(logits).all()):
-        raise ValueError("numbers that are not finite")
+        raise ValueError("found numbers that are not finite")
     rows = [len(text) * third // 3 - 1 for third in (1, 2, 3)]
     return {"stream": stream[rows].clone(), "logits": logits[rows].clone()}
 
@@ -229,7 +229,7 @@ def one(checkpoint, label, config, folder, n_tokens):
 
 
 def write(out, wanted):
-    """The cases and their numbers; `wanted` maps a checkpoint to beginnings of labels, or is a list of checkpoints."""
+    """Writes the cases and their numbers; `wanted` is a list of checkpoints, or maps each to the beginnings of labels."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     tensors, lines, missing = {}, [], []
@@ -264,13 +264,14 @@ def main():
         write(RECORDED, KEPT)
         return
     folders = sorted(folder.parent.name for folder in MODELS.glob("*/config.json"))
-    # ChatGLM is no family of transformers.
+    # transformers does not have the family ChatGLM.
     write(args.out, [name for name in folders if name != "chatglm" and (not args.only or name in args.only)])
     command = ["cargo", "test", "--test", "it", "mutated", "--", "--nocapture"]
     sys.exit(subprocess.run(command, cwd=ROOT, env={**os.environ, "MAPPA_MUTATIONS": str(args.out)}).returncode)
 
 
-# What the test suite runs again, by the beginning of the label: changes that were once taken otherwise, or might be.
+# The cases of the test suite, by the beginnings of their labels: changes that mappa once interpreted differently from
+# transformers, or could.
 KEPT = {
     "llama_linear": [
         "both ", "old rope_scaling ", "rope_parameters=yarn ", "partial_rotary_factor+0.5", "layer_types+",

@@ -1,9 +1,9 @@
-"""Executes every notebook against a lab, by default the repository with its bundled run; ends with 1 where a cell fails.
+"""Executes every notebook on a lab, by default the repository with its bundled run; the exit status is 1 if a cell fails.
 
     pip install nbclient ipykernel nbformat numpy pandas matplotlib safetensors
     python tests/scripts/notebooks.py [--lab LAB] [--save]
 
-`--save` writes what the cells gave back into the notebooks; without it nothing is written.
+`--save` writes the outputs of the cells into the notebooks; without it nothing is written.
 """
 
 import argparse
@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lab", type=pathlib.Path, default=ROOT)
-    parser.add_argument("--save", action="store_true", help="keep the outputs in the notebooks")
+    parser.add_argument("--save", action="store_true", help="write the outputs into the notebooks")
     args = parser.parse_args()
     os.environ["MAPPA_LAB"] = str(args.lab.resolve())
     paths, failed = sorted((ROOT / "notebooks").glob("*.ipynb")), 0

@@ -1,10 +1,10 @@
-"""Activations in an S3-compatible store: moto's server on this machine, three shards from three labs, their merge, a
-verification and probes, and every object compared with what a single run leaves on disk.
+"""Tests activations in an S3-compatible store, moto's server on this machine: extracts three shards from three labs,
+merges and verifies them, fits probes, and compares every object with the file of a single run on disk.
 
     pip install "moto[server]"
     python tests/scripts/object_store.py [--mappa target/release/mappa] [--dataset historical_figure]
 
-Prints one line a check; ends with 1 if one does not hold. Not part of the test suite: it needs moto.
+Prints one line per check; the exit status is 1 if a check fails. Not part of the test suite: it needs moto.
 """
 
 import argparse
@@ -34,13 +34,13 @@ def arguments():
 
 
 def client():
-    """Amazon's own client, which moto brings along."""
+    """A client of Amazon's library boto3, which moto depends on."""
     return boto3.client("s3", endpoint_url=f"http://127.0.0.1:{PORT}", region_name="us-east-1",
                         aws_access_key_id="test", aws_secret_access_key="test")
 
 
 def serve():
-    """Starts the server, and gives it when it answers."""
+    """Starts the server, and returns its process when it answers."""
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(PORT)],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 30
@@ -71,7 +71,7 @@ def main():
         words = [options.mappa, "--lab", lab, *words, "--dataset", options.dataset]
         done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"{' '.join(map(str, words))} ended with {done.returncode}: {done.stderr}")
+            sys.exit(f"{' '.join(map(str, words))} failed with status {done.returncode}: {done.stderr}")
         return done.stdout
 
     def check(holds, words):
@@ -89,7 +89,7 @@ def main():
             for i in range(1, SHARDS + 1):
                 mappa(labs / f"machine{i}", remote, "extract", "--shard", f"{i}/{SHARDS}")
             said = mappa(labs / "merger", remote, "extract", "--merge")
-            check("s3://" in said, "the merge says where the activations are")
+            check("s3://" in said, "the merge prints the address of the activations")
             single = labs / "single/activations/atlas" / options.dataset / "empty"
             for path in sorted(p for p in single.iterdir() if not p.name.startswith(".")):
                 there = s3.get_object(Bucket=BUCKET, Key=f"lab/atlas/{options.dataset}/empty/{path.name}")["Body"].read()
@@ -97,16 +97,16 @@ def main():
                     a, b = json.loads(there), json.loads(path.read_bytes())
                     check((a["inputs"], a["notes"]) == (b["inputs"], b["notes"]), f"{path.name}: inputs and notes")
                 else:
-                    check(there == path.read_bytes(), f"{path.name}: {len(there)} bytes, those of a single run")
-            check("found, extracted before" in mappa(labs / "other", remote, "extract"), "another machine finds them")
-            check("as they were written" in mappa(labs / "other", remote, "extract", "--verify"), "they are verified there")
+                    check(there == path.read_bytes(), f"{path.name}: {len(there)} bytes, equal to those of a single run")
+            check("found, extracted before" in mappa(labs / "other", remote, "extract"), "another lab finds the activations")
+            check("match their checksums" in mappa(labs / "other", remote, "extract", "--verify"), "the other lab verifies them")
             mappa(labs / "other", remote, "probe", "--no-baselines")
             scores = [labs / lab / "probes/atlas" / options.dataset / "empty" for lab in ("single", "other")]
             names = sorted(p.name for p in scores[0].parent.rglob("scores.csv"))
             found = [next(s.parent.rglob("scores.csv")).read_bytes() for s in scores]
-            check(names and found[0] == found[1], "its probes score the same, byte for byte")
+            check(names and found[0] == found[1], "the scores of its probes are the same, byte for byte")
             left = list((labs / "other").rglob("*.safetensors"))
-            check(not [p for p in left if "activations" in p.parts], "no activations lie in its lab")
+            check(not [p for p in left if "activations" in p.parts], "it contains no activations")
     finally:
         server.terminate()
     return 1 if n_bad else 0

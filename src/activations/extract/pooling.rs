@@ -26,10 +26,10 @@ pub enum Pooling {
 /// The tokens that are pooled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenScope {
-    /// The entity's own.
+    /// The entity's own tokens.
     #[default]
     Entity,
-    /// The whole text's, without special ones such as BOS, `[CLS]` and `[SEP]`.
+    /// All tokens of the text, without special tokens such as BOS, `[CLS]` and `[SEP]`.
     Text,
 }
 
@@ -55,7 +55,7 @@ impl FromStr for TokenScope {
     type Err = Error;
 
     fn from_str(word: &str) -> Result<TokenScope> {
-        parse("tokens to read", word, &SCOPES)
+        parse("tokens to pool", word, &SCOPES)
     }
 }
 

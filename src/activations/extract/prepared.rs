@@ -19,7 +19,7 @@ use std::ops::Range;
 /// The size of the batches, and the shard that is extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Division {
-    /// Distinct tokens in one batch; a longer text has a batch of its own.
+    /// The maximum number of distinct tokens in a batch; a longer text has a batch of its own.
     pub batch_tokens: usize,
     /// The shard of the entities; `None` for all entities.
     pub shard: Option<Shard>,
@@ -44,7 +44,7 @@ impl Division {
         Division { batch_tokens: batch_tokens(transformer), shard: None }
     }
 
-    /// Adds the division to a card: the size of a batch may change the last bit of a number.
+    /// Adds the division to a card, because the batch size may change the last bit of an activation.
     pub fn describe(self, card: Card) -> Card {
         let card = card.input("group_nodes", self.batch_tokens);
         match self.shard {
@@ -123,7 +123,7 @@ impl<'a> Prepared<'a> {
         });
     }
 
-    /// Bytes of memory of a batch's pass, without the weights.
+    /// Estimates the bytes of memory for a batch's pass, without the weights.
     pub(super) fn batch_bytes(&self, batch: usize) -> usize {
         self.n_batch_tokens(batch) * memory::token_bytes(self.spec())
     }
@@ -194,7 +194,7 @@ impl<'a> Prepared<'a> {
         self.batches().map(|batch| self.batch(batch).len()).sum()
     }
 
-    /// The number of tokens of their texts: up to the last pooled token, or all tokens for an encoder.
+    /// The number of tokens of the shard's texts: up to the last pooled token, or all tokens for an encoder.
     pub fn n_tokens(&self) -> usize {
         self.entities().into_iter().map(|entity| self.context(entity).len()).sum()
     }

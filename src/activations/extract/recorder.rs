@@ -92,7 +92,7 @@ impl<'a> Recorder<'a> {
         self.outlet.put(point, rows)
     }
 
-    /// Finds the entity and the token with the first value that is not finite.
+    /// Refuses values that are not finite; the error names entity and token of the first one.
     fn check_finite(&self, point: HookPoint, values: &[f32], width: usize) -> Result<()> {
         let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
         let reads = |places: &Vec<usize>| places.iter().position(|place| *place == at / width);

@@ -54,7 +54,7 @@ impl Recording {
         self.pooling.tokens(self.scope, span)
     }
 
-    /// The tokens of a text on which the pooled ones depend.
+    /// The tokens of a text on which the pooled tokens depend.
     pub(super) fn context(self, span: &Span, direction: AttentionDirection) -> &[u32] {
         match direction {
             AttentionDirection::Causal => &span.ids[..self.pooled_tokens(span).end],

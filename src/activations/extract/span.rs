@@ -1,4 +1,4 @@
-//! The span of an entity: its tokens in its text, found by their character offsets, never by counting.
+//! The span of an entity: its tokens in its text, found by the tokens' offsets in the text, never by counting tokens.
 
 use crate::datasets::PromptedEntity;
 use crate::error::Error;
@@ -12,14 +12,14 @@ use std::ops::Range;
 pub struct Span {
     /// The entity's index in its dataset; 0 for an entity that was placed without a dataset.
     pub entity: usize,
-    /// The whole text's tokens, with the special ones that the tokenizer adds before and after it.
+    /// The tokens of the whole text, with the special tokens that the tokenizer adds before and after it.
     pub ids: Vec<u32>,
     /// Index of the entity's first token.
     pub first: usize,
     /// Index of the entity's last token.
     pub last: usize,
     /// The tokens from the first to the last that cover a part of the text: without BOS, `[CLS]`, `[SEP]`
-    /// and other special ones.
+    /// and other special tokens.
     pub text: Range<usize>,
 }
 
@@ -43,13 +43,13 @@ impl Span {
 pub struct SpanRow {
     /// The entity's row in its dataset, counted from 1.
     pub row: u64,
-    /// The entity.
+    /// The entity's name.
     pub name: String,
     /// The entity's token ids, separated by spaces.
     pub token_ids: String,
-    /// Those tokens as text.
+    /// The entity's tokens as text.
     pub decoded: String,
-    /// Their number.
+    /// The number of the entity's tokens.
     pub n_tokens: usize,
     /// Position of the entity's last token in the text, from 0.
     pub position: usize,

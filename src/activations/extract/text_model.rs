@@ -9,7 +9,7 @@ use crate::tokenizer::Tokenizer;
 pub struct TextModel<'a> {
     /// The weights, and the forward pass.
     pub transformer: &'a Transformer,
-    /// Texts to tokens.
+    /// Converts texts to tokens.
     pub tokenizer: &'a Tokenizer,
 }
 

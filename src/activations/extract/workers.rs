@@ -124,9 +124,11 @@ pub(crate) struct Jobs<'a> {
     pub batches: &'a [usize],
 }
 
-/// Lets glibc keep the memory that a block frees for the next block: glibc returns pages to the system once twice as
-/// much is free as the largest mapping that was ever freed, among mappings up to 32 MiB. The system would clear them
-/// again each time.
+/// Lets glibc keep the memory that one block frees for the next block.
+///
+/// glibc returns free pages to the system when they exceed twice the largest mapping freed so far, counting mappings of
+/// up to 32 MiB; so this function frees one of nearly that size. Otherwise the system would clear the pages again for
+/// each block.
 fn keep_pages() {
     const JUST_BELOW: usize = (32 << 20) - (64 << 10);
     drop(std::hint::black_box(Vec::<u8>::with_capacity(JUST_BELOW)));
@@ -172,8 +174,8 @@ fn receive(
     Ok(())
 }
 
-/// One thread pool per worker: as many workers as threads, or fewer where memory limits them; each has an equal share
-/// of the threads.
+/// One thread pool per worker. On the CPU there are as many workers as threads, or fewer if memory or the number of
+/// batches limits them; on a GPU there is one. Each has an equal share of the threads.
 fn thread_pools(prepared: &Prepared, batches: &[usize]) -> Result<Vec<ThreadPool>> {
     let n_threads = rayon::current_num_threads();
     let largest = batches.iter().map(|&batch| prepared.batch_bytes(batch)).max().unwrap_or(0);

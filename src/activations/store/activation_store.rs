@@ -1,9 +1,10 @@
 //! A finished store in a lab: `activations/<model>/<dataset>/<prompt>/`, one safetensors file per hook point.
 
 use super::array_file::ArrayReader;
+use super::blocks::{Blocks, damaged};
 use super::checksums::{Checksums, Verdict};
-use super::files::Files;
-use super::layout::{CARD, SHARDS, file_name};
+use super::files::{Files, hex};
+use super::layout::{CARD, SHARDS, SPANS, file_name};
 use super::object_store::{BLOCK, ObjectFolder};
 use super::spans_file;
 use crate::activations::extract::{Shard, SpanRow};
@@ -11,13 +12,14 @@ use crate::artefact::Card;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use ndarray::Array2;
+use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The folder of one model, dataset and prompt.
 #[derive(Debug, Clone)]
 pub struct ActivationStore {
-    /// The folder of unfinished files; of finished ones too, unless they lie in an object store.
+    /// The folder of the unfinished files; the finished files lie here too, unless they are in an object store.
     pub folder: PathBuf,
     pub(super) files: Files,
 }
@@ -60,7 +62,7 @@ impl ActivationStore {
         ActivationStore { folder: self.folder.join(below), files }
     }
 
-    /// The hook points that are recorded, in the order of the pass.
+    /// The recorded hook points, in the order of the pass.
     ///
     /// # Errors
     /// [`Error::BadFile`] if the checksums cannot be read.
@@ -68,15 +70,16 @@ impl ActivationStore {
         Checksums::load(&self.files)?.recorded(&self.files)
     }
 
-    /// True if these hook points are recorded, from the same inputs.
+    /// True if all of these hook points are recorded.
     ///
     /// # Errors
     /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
     pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
-        Ok(self.missing(card, points)?.is_some_and(|missing| missing.is_empty()))
+        let is_recorded = self.missing(card, points)?.is_some_and(|missing| missing.is_empty());
+        Ok(is_recorded && self.files.size(SPANS)?.is_some())
     }
 
-    /// The hook points that are not recorded; `None` if the store is empty.
+    /// The hook points among `points` without a recording; `None` if the store has no card.
     pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
         let Some(found) = self.files.card(CARD)? else { return Ok(None) };
         card.agrees_with(&found, &self.files.path(CARD))?;
@@ -91,13 +94,13 @@ impl ActivationStore {
     /// [`Error::Io`] if it was not extracted; [`Error::BadFile`] if the file is damaged.
     pub fn load(&self, point: HookPoint) -> Result<Activations> {
         let file = ArrayReader::open(&self.files, &file_name(point))?;
-        self.read(&file, 0..file.shape().n_rows)
+        self.read(&file, point, 0..file.shape().n_rows)
     }
 
     /// Reads a range of rows of one hook point.
     ///
     /// # Errors
-    /// As [`ActivationStore::load`]; [`Error::Invalid`] if there are fewer rows.
+    /// As [`ActivationStore::load`]; [`Error::Invalid`] if the range ends after the last row.
     pub fn load_rows(&self, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
         let file = ArrayReader::open(&self.files, &file_name(point))?;
         let n_rows = file.shape().n_rows;
@@ -105,33 +108,63 @@ impl ActivationStore {
             return Err(Error::invalid(
                 format!("rows of {point}"),
                 format!("{} to {}", rows.start, rows.end),
-                format!("a run of rows between 0 and {n_rows}"),
+                format!("a range of rows between 0 and {n_rows}"),
             ));
         }
-        self.read(&file, rows)
+        self.read(&file, point, rows)
     }
 
-    /// Reads rows block by block, so that memory holds little more than their values.
-    fn read(&self, file: &ArrayReader, rows: Range<usize>) -> Result<Activations> {
-        let shape = file.shape();
-        let block = (BLOCK / shape.row_bytes().max(1)).max(1);
+    /// Reads rows block by block, so that memory holds little more than their values, and compares each block with its
+    /// hash; rows of a store of an earlier version, if all are read, with the checksum of their file.
+    fn read(&self, file: &ArrayReader, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
+        let (shape, name) = (file.shape(), file_name(point));
         let mut values = Vec::with_capacity(rows.len() * shape.width);
-        for first in rows.clone().step_by(block) {
-            let bytes = file.read_rows(&(first..rows.end.min(first + block)))?;
-            values.extend(shape.dtype.decode(&bytes));
+        let mut keep = |bytes: &[u8]| values.extend(shape.dtype.decode(bytes));
+        match Blocks::load(&self.files)?.of(&name, shape.n_rows) {
+            Some(blocks) => {
+                let read = blocks.read(file, &rows, &mut keep);
+                read.map_err(|error| self.blamed(&name, error))?;
+            }
+            None => {
+                let mut sha256 = Sha256::new_with_prefix(file.header()?);
+                let block = (BLOCK / shape.row_bytes().max(1)).max(1);
+                for first in rows.clone().step_by(block) {
+                    let bytes = file.read_rows(&(first..rows.end.min(first + block)))?;
+                    sha256.update(&bytes);
+                    keep(&bytes);
+                }
+                let checksums = Checksums::load(&self.files)?;
+                if rows.len() == shape.n_rows && checksums.lists(&name) {
+                    checksums.check(&self.files, &name, &hex(sha256))?;
+                }
+            }
         }
         Array2::from_shape_vec((rows.len(), shape.width), values).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    /// The error of a changed block; if the file as a whole has its checksum, the hashes of the blocks were changed
+    /// instead.
+    fn blamed(&self, name: &str, error: Error) -> Error {
+        let whole = || Checksums::load(&self.files)?.check(&self.files, name, &self.files.sha256(name)?);
+        match (&error, whole()) {
+            (Error::BadFile { .. }, Ok(())) => damaged(&self.files, format!("another hash for {name}")),
+            _ => error,
+        }
     }
 
     /// Reads each entity's tokens and rows.
     ///
     /// # Errors
-    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if the file is not `spans.csv`.
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
+        let checksums = Checksums::load(&self.files)?;
+        if checksums.lists(SPANS) {
+            checksums.check(&self.files, SPANS, &self.files.sha256(SPANS)?)?;
+        }
         spans_file::load(&self.files)
     }
 
-    /// Reads every file again, compares it with its checksum, and reports each verdict.
+    /// Computes the checksum of every file again, compares it with the stored one, and reports a verdict per file.
     ///
     /// # Errors
     /// [`Error::BadFile`] if there are no checksums; [`Error::Io`] naming a file that cannot be read.

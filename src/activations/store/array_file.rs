@@ -7,19 +7,22 @@ use crate::error::{Error, Result};
 use safetensors::tensor::Metadata;
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Name of the one tensor in each file.
 const TENSOR: &str = "activations";
 
+/// The largest file, in bytes, that is read at once to compare its rows with the journal.
+const AT_ONCE: u64 = 1 << 25;
+
 /// The shape and number format of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     /// The number of rows.
     pub n_rows: usize,
-    /// The number of values of a row.
+    /// The number of values per row.
     pub width: usize,
     /// The number format.
     pub dtype: StoredDtype,
@@ -53,7 +56,7 @@ struct Layout {
 }
 
 impl Shape {
-    /// Bytes of a row.
+    /// The number of bytes per row.
     pub(super) fn row_bytes(self) -> usize {
         self.width * self.dtype.size()
     }
@@ -103,7 +106,7 @@ impl ArrayWriter {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let mut file = opened.map_err(write_error("open", path, length))?;
         match fs4::FileExt::allocate(&file, length) {
-            // A file system that cannot reserve room still reports a full disk at the first write.
+            // A file system that cannot reserve space reports a full disk later, at a write.
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported) => Ok(()),
             allocated => allocated.map_err(write_error("reserve room for", path, length)),
         }?;
@@ -134,18 +137,34 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Reads rows back, encoded.
-    pub(super) fn read_rows(&mut self, rows: &Range<usize>) -> Result<Vec<u8>> {
-        self.read(self.layout.bytes_of(rows))
+    /// A function that reads rows back, encoded, in any order; a small file is read at once, because a request for
+    /// each row of a small model takes longer than the model.
+    pub(super) fn reader(
+        &mut self,
+    ) -> Result<impl FnMut(&Range<usize>, &mut dyn FnMut(&[u8])) -> Result<()> + use<'_>> {
+        let shape = self.layout.shape;
+        let all = match shape.n_bytes() <= AT_ONCE {
+            true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
+            false => None,
+        };
+        let mut row = Vec::new();
+        Ok(move |rows: &Range<usize>, keep: &mut dyn FnMut(&[u8])| {
+            match &all {
+                Some(all) => keep(&all[rows.start * shape.row_bytes()..rows.end * shape.row_bytes()]),
+                None => {
+                    let place = self.layout.bytes_of(rows);
+                    row.resize((place.end - place.start) as usize, 0);
+                    read_at(&mut self.file, &mut row, place.start).map_err(Error::io("read", &self.path))?;
+                    keep(&row);
+                }
+            }
+            Ok(())
+        })
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        let mut read = || {
-            self.file.seek(SeekFrom::Start(range.start))?;
-            self.file.read_exact(&mut bytes)
-        };
-        read().map_err(Error::io("read", &self.path))?;
+        read_at(&mut self.file, &mut bytes, range.start).map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 
@@ -153,6 +172,18 @@ impl ArrayWriter {
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(write_error("sync", &self.path, self.layout.shape.file_bytes()))
     }
+}
+
+/// Reads bytes at a place of a file, with one request where the system has such a one.
+#[cfg(unix)]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
+    file.seek(SeekFrom::Start(start))?;
+    std::io::Read::read_exact(file, bytes)
 }
 
 impl<'a> ArrayReader<'a> {
@@ -185,6 +216,11 @@ impl<'a> ArrayReader<'a> {
         Ok(ArrayReader { files, name: name.to_string(), layout })
     }
 
+    /// The place of the file, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.files.path(&self.name)
+    }
+
     /// The array's shape and number format.
     pub(super) fn shape(&self) -> Shape {
         self.layout.shape
@@ -195,7 +231,7 @@ impl<'a> ArrayReader<'a> {
         self.files.load_part(&self.name, 0..self.layout.start)
     }
 
-    /// Reads rows, encoded.
+    /// Reads the bytes of rows, in the stored number format.
     pub(super) fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
         let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;
         if bytes.len() < rows.len() * self.shape().row_bytes() {
@@ -203,7 +239,7 @@ impl<'a> ArrayReader<'a> {
             return Err(Error::bad_file(
                 self.files.path(&self.name),
                 found,
-                "a file that no other program shortens",
+                "a file of constant length; another program has shortened it",
             ));
         }
         Ok(bytes)

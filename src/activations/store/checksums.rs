@@ -1,5 +1,6 @@
 //! The checksums of a store's files, to verify later that the files are unchanged.
 
+use super::blocks::{Blocks, FileBlocks};
 use super::files::Files;
 use super::layout::{CHECKSUMS, SPANS, point_of};
 use crate::artefact;
@@ -36,7 +37,7 @@ pub(super) struct Checksums {
 }
 
 impl Checksums {
-    /// Reads the checksums; an empty list without the file.
+    /// Reads the checksums; an empty list if there is no file.
     pub(super) fn load(files: &Files) -> Result<Checksums> {
         if files.size(CHECKSUMS)?.is_none() {
             return Ok(Checksums::default());
@@ -51,16 +52,28 @@ impl Checksums {
         Ok(Checksums { lines })
     }
 
-    /// Computes the checksums of files, several at once, and replaces earlier ones.
-    pub(super) fn compute(&mut self, named: &[(&Files, String)]) -> Result<()> {
-        let line = |(files, name): &(&Files, String)| {
-            let bytes = files.size(name)?.unwrap_or(0);
-            Ok(Line { file: name.clone(), bytes, sha256: files.sha256(name)? })
-        };
-        let lines = named.par_iter().map(line).collect::<Result<Vec<Line>>>()?;
-        self.lines.retain(|line| named.iter().all(|(_, name)| line.file != *name));
-        self.lines.extend(lines);
+    /// Computes the checksums of arrays, several at once, and of their blocks, and replaces earlier ones.
+    pub(super) fn compute(&mut self, arrays: &[(&Files, String)], blocks: &mut Blocks) -> Result<()> {
+        let digest = |(files, name): &(&Files, String)| FileBlocks::digest(files, name);
+        let digests = arrays.par_iter().map(digest).collect::<Result<Vec<_>>>()?;
+        for ((files, name), (of_file, sha256)) in arrays.iter().zip(digests) {
+            self.replace(files, name, sha256)?;
+            blocks.replace(name, of_file);
+        }
         Ok(())
+    }
+
+    /// Replaces the checksum of a file.
+    pub(super) fn replace(&mut self, files: &Files, name: &str, sha256: String) -> Result<()> {
+        let bytes = files.size(name)?.unwrap_or(0);
+        self.lines.retain(|line| line.file != *name);
+        self.lines.push(Line { file: name.into(), bytes, sha256 });
+        Ok(())
+    }
+
+    /// True if a file has a checksum.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.lines.iter().any(|line| line.file == name)
     }
 
     /// Writes the checksums: hook points in the order of the pass, then the spans.
@@ -73,7 +86,7 @@ impl Checksums {
         files.save(CHECKSUMS, &writer.into_inner().map_err(|e| Error::Internal(e.to_string()))?)
     }
 
-    /// The hook points that are listed and have their files, in the order of the pass.
+    /// The listed hook points whose files exist with the listed length, in the order of the pass.
     pub(super) fn recorded(&self, files: &Files) -> Result<Vec<HookPoint>> {
         let mut points = Vec::new();
         for line in &self.lines {
@@ -95,11 +108,11 @@ impl Checksums {
                     format!("{}; the file was changed: move it away and extract it again", line.sha256);
                 Err(Error::bad_file(files.path(name), found, expected))
             }
-            None => Err(Error::bad_file(files.path(name), "no checksum", "a line in checksums.csv")),
+            None => Err(Error::bad_file(files.path(name), "no checksum", "a line for it in checksums.csv")),
         }
     }
 
-    /// Reads every file again, and reports each verdict.
+    /// Computes the checksum of every listed file again, and reports a verdict per file, also for unlisted files.
     pub(super) fn verify(&self, files: &Files, report: &mut dyn FnMut(&str, Verdict)) -> Result<()> {
         for line in &self.lines {
             let verdict = match files.size(&line.file)? {

@@ -1,7 +1,7 @@
-//! Access to the files of a store, in a folder or in an object store; nothing else opens them.
+//! Access to the finished files of a store, in a folder or in an object store; no other module opens them.
 //!
-//! Unfinished files are staged in a folder on a disk, as their rows come in any order; a finished
-//! file is moved to its place.
+//! Unfinished files are staged in a folder on a disk, because their rows are written in any order; a finished
+//! file is moved from there to its final place.
 
 use super::layout::STAGING;
 use super::object_store::{BLOCK, ObjectFolder};
@@ -27,12 +27,12 @@ impl Files {
         Files { root: root.to_path_buf(), objects: None }
     }
 
-    /// The same files, the finished ones in an object store.
+    /// The same files, with the finished ones in an object store.
     pub(super) fn kept_in(self, objects: ObjectFolder) -> Files {
         Files { objects: Some(objects), ..self }
     }
 
-    /// The place of a file, for messages.
+    /// The path of a file, or its address in an object store.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match &self.objects {
             Some(objects) => objects.path(name),
@@ -51,7 +51,7 @@ impl Files {
         Files { root: self.root.join(folder), objects: self.objects.as_ref().map(|o| o.below(folder)) }
     }
 
-    /// The names of the files and folders in this one, in order; none if it does not exist.
+    /// The names of the files and folders in this one, in order; an empty list if the folder does not exist.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         if let Some(objects) = &self.objects {
             return objects.names();
@@ -69,7 +69,7 @@ impl Files {
         Ok(names)
     }
 
-    /// Removes the temporary files of a program that was killed while it moved a file to its place.
+    /// Removes the temporary files of a program that was killed while it wrote a small file.
     pub(super) fn clean_up(&self) -> Result<()> {
         if self.objects.is_some() {
             return Ok(()); // An object store has no partial objects.
@@ -158,7 +158,7 @@ impl Files {
         self.sync()
     }
 
-    /// Syncs the names of finished files to the disk.
+    /// Syncs the folder's entries to the disk, so that finished files keep their names after a power failure.
     pub(super) fn sync(&self) -> Result<()> {
         match &self.objects {
             Some(_) => Ok(()),
@@ -172,7 +172,7 @@ pub(super) fn hex(hasher: Sha256) -> String {
     artefact::hex(hasher.finalize())
 }
 
-/// Syncs a folder's names to the disk, where the system can sync a folder.
+/// Syncs a folder's entries to the disk; does nothing if the system cannot sync folders.
 pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     match File::open(folder) {
         Ok(opened) => match opened.sync_all() {

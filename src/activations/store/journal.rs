@@ -16,7 +16,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal; an incomplete last line is dropped, and its part is computed again.
+    /// Opens the journal; incomplete lines are dropped, and their parts are computed again.
     pub(super) fn open(path: &Path) -> Result<Journal> {
         let text = match std::fs::read(path) {
             Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
@@ -85,6 +85,8 @@ fn parse(line: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     #[test]
     fn a_line_cut_anywhere_is_dropped_and_the_next_is_complete() {
@@ -118,5 +120,68 @@ mod tests {
         journal.append(7, &artefact::hash(&[8])).unwrap();
         let kept: Vec<usize> = Journal::open(&path).unwrap().lines().keys().copied().collect();
         assert_eq!(kept, [0, 2, 4, 7]);
+    }
+
+    /// A step in the life of a journal.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Append(usize),
+        Remove(Vec<usize>),
+        Reopen,
+        /// The end of the file is lost in a crash: this share of its bytes remains.
+        Cut(f64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let part = 0_usize..9;
+        let step = prop_oneof![
+            4 => part.clone().prop_map(Step::Append),
+            1 => proptest::collection::vec(part, 0..4).prop_map(Step::Remove),
+            1 => Just(Step::Reopen),
+            1 => (0.0..1.0).prop_map(Step::Cut),
+        ];
+        proptest::collection::vec(step, 0..24)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 64,
+            rng_seed: RngSeed::Fixed(20),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn after_any_steps_it_lists_what_was_written_and_not_lost(steps in steps()) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal.csv");
+            let mut journal = Journal::open(&path).unwrap();
+            let mut expected = BTreeMap::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Append(part) => {
+                        let sum = artefact::hash(&[number as u8]);
+                        journal.append(part, &sum).unwrap();
+                        expected.insert(part, sum);
+                    }
+                    Step::Remove(parts) => {
+                        journal.remove(&parts).unwrap();
+                        expected.retain(|part, _| !parts.contains(part));
+                    }
+                    Step::Reopen => journal = Journal::open(&path).unwrap(),
+                    Step::Cut(share) => {
+                        let bytes = std::fs::read(&path).unwrap();
+                        let kept = &bytes[..(bytes.len() as f64 * share) as usize];
+                        std::fs::write(&path, kept).unwrap();
+                        let whole = String::from_utf8_lossy(kept).into_owned();
+                        expected = whole.split_inclusive('\n').filter_map(parse).collect();
+                        journal = Journal::open(&path).unwrap();
+                    }
+                }
+                prop_assert_eq!(journal.lines(), &expected);
+                let reopened = Journal::open(&path).unwrap();
+                prop_assert_eq!(reopened.lines(), &expected);
+            }
+        }
     }
 }

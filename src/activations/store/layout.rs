@@ -8,15 +8,17 @@ pub(super) const CARD: &str = "card.json";
 pub(super) const SPANS: &str = "spans.csv";
 /// The file with the checksums of the arrays and the spans.
 pub(super) const CHECKSUMS: &str = "checksums.csv";
-/// The folder of the shards that are to be merged.
+/// The file with the hashes of the arrays' blocks of rows.
+pub(super) const BLOCKS: &str = "blocks.csv";
+/// The folder of the shards to merge.
 pub(super) const SHARDS: &str = ".shards";
 /// The folder of unfinished files.
 pub(super) const STAGING: &str = ".partial";
-/// The file, in the staging folder, with the finished parts.
+/// The file in the staging folder that lists the finished parts.
 pub(super) const JOURNAL: &str = "journal.csv";
 const ENDING: &str = ".safetensors";
 
-/// The file of a hook point.
+/// The file name of a hook point.
 pub(super) fn file_name(point: HookPoint) -> String {
     format!("{point}{ENDING}")
 }

@@ -1,4 +1,4 @@
-//! Merges shards into exactly the bytes that a single run would have written, without the model.
+//! Merges shards without running the model; the arrays and spans equal those of a single run, byte for byte.
 
 use super::activation_store::ActivationStore;
 use super::array_file::{ArrayReader, Shape};
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// The field of a shard's card with its number.
+/// The card field with the number of a shard.
 const SHARD: &str = "shard";
 
 /// One finished shard.
@@ -34,7 +34,7 @@ impl ActivationStore {
     /// Merges the store's shards into it; the shards' own folders stay.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if one is missing, unfinished or changed; [`Error::CardMismatch`] if they were made
+    /// [`Error::BadFile`] if a shard is missing, unfinished or changed; [`Error::CardMismatch`] if the shards were made
     /// from different inputs; the file errors of [`ActivationStore::extract`].
     pub fn merge(&self, observer: &mut dyn Observer) -> Result<FillSummary> {
         let mut parts = self.parts()?;
@@ -50,6 +50,7 @@ impl ActivationStore {
         let lock = Lock::take(&self.folder)?;
         let made_of = format!("{} shards", parts.len());
         let Some(mut staging) = self.begin(&points, &card, &made_of, &|point| shapes[&point])? else {
+            self.restore_spans(&spans_file::bytes_of(&spans)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         let n_damaged = staging.verify(&|part| parts[part].rows.clone())?;
@@ -73,6 +74,7 @@ impl ActivationStore {
                 detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
+        staging.confirm(&|part| parts[part].rows.clone())?;
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
@@ -97,7 +99,7 @@ impl ActivationStore {
         Ok(parts)
     }
 
-    /// The shards of a complete set.
+    /// Finds all shards `1/n` to `n/n` of one division; refuses if each division lacks a shard.
     fn complete_set(&self) -> Result<Vec<Shard>> {
         let files = self.files.below(SHARDS);
         let found: Vec<Shard> = files.names()?.iter().filter_map(|name| Shard::from_folder(name)).collect();
@@ -179,7 +181,7 @@ fn same_points(parts: &[Part]) -> Result<Vec<HookPoint>> {
     Ok(points)
 }
 
-/// The spans of all shards in dataset order, their rows numbered; also sets the rows of each part.
+/// The spans of all shards in dataset order, with their rows in the merged files; also sets `rows` of each part.
 fn placed(parts: &mut [Part]) -> Result<Vec<SpanRow>> {
     let places = |(at, part): (usize, &Part)| (0..part.spans.len()).map(move |i| (at, i)).collect::<Vec<_>>();
     let mut order: Vec<(usize, usize)> = parts.iter().enumerate().flat_map(places).collect();

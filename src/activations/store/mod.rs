@@ -2,12 +2,14 @@
 //!
 //! - `activation_store`: reads a finished store
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
-//! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both
-//! - `writer`: a store from passes; `merge`: a store from shards
+//! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
+//!   `blocks`: hashes of the rows that are compared whenever they are read
+//! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
 //! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;
 mod array_file;
+mod blocks;
 mod checksums;
 mod files;
 mod journal;

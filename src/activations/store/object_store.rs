@@ -12,19 +12,19 @@ use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Bytes of a file that are in memory at a time while it is read.
+/// Number of bytes of a file that are read or uploaded at a time.
 pub(super) const BLOCK: usize = 1 << 23;
 
-/// Parts of a file that are uploaded at once.
+/// Number of parts of a file that are uploaded in parallel.
 const AT_ONCE: usize = 4;
 
-/// A folder in an object store. An object is there completely or not at all.
+/// A folder in an object store. Objects are written completely or not at all.
 #[derive(Clone)]
 pub(super) struct ObjectFolder {
     store: Arc<dyn ObjectStore>,
     runtime: Arc<Runtime>,
     folder: Key,
-    /// The folder as a user writes it.
+    /// The address of the folder, as the user gave it.
     address: String,
 }
 
@@ -46,7 +46,7 @@ impl ObjectFolder {
                             environment variables";
             Error::invalid("address of activations", format!("{address}: {found}"), expected)
         };
-        // Fails if the calling program has already installed a provider, which works equally well.
+        // This fails only if the calling program has already installed a provider; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -66,7 +66,7 @@ impl ObjectFolder {
         ObjectFolder { folder: below, address: format!("{}/{folder}", self.address), ..self.clone() }
     }
 
-    /// The place of an object, for messages.
+    /// The address of an object, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.address.clone().into() } else { format!("{}/{name}", self.address).into() }
     }
@@ -89,7 +89,7 @@ impl ObjectFolder {
         match self.wait(self.store.head(&self.folder.clone().join(name))) {
             Ok(found) => Ok(Some(found.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.failed("look at", name, e)),
+            Err(e) => Err(self.failed("get the size of", name, e)),
         }
     }
 

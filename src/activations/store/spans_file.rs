@@ -6,7 +6,7 @@ use crate::activations::extract::SpanRow;
 use crate::artefact;
 use crate::error::{Error, Result};
 
-/// Reads the lines.
+/// Reads the file.
 pub(super) fn load(files: &Files) -> Result<Vec<SpanRow>> {
     let bytes = files.load(SPANS)?;
     let text = artefact::text_of(&files.path(SPANS), &bytes)?;

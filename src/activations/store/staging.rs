@@ -5,6 +5,7 @@
 //! and the next run computes the others.
 
 use super::array_file::{ArrayWriter, Shape};
+use super::blocks::Blocks;
 use super::checksums::Checksums;
 use super::files::{Files, hex, sync_folder};
 use super::journal::Journal;
@@ -12,6 +13,7 @@ use super::layout::{CARD, JOURNAL, SPANS, file_name};
 use crate::artefact::{Card, disk_full};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -95,7 +97,8 @@ impl<'a> Staging<'a> {
         Ok(Staging { files, folder, arrays, journal, hashers: BTreeMap::new() })
     }
 
-    /// Removes the files of a run that was killed at its very end, or before its first part. The caller holds the lock.
+    /// Removes the files of a run that was killed at its very end, or while it created the staging folder. The caller
+    /// holds the lock.
     pub(super) fn clean_up(files: &Files) -> Result<()> {
         files.clean_up()?;
         let folder = files.staging();
@@ -114,25 +117,59 @@ impl<'a> Staging<'a> {
     /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
     pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
-            return Ok(0); // All parts were there when the first file was moved to its place.
+            return Ok(0); // All parts were confirmed before the first file was moved to its place.
         }
-        let mut damaged = Vec::new();
-        for (&part, checksum) in self.journal.lines() {
-            let mut hashers = BTreeMap::new();
-            for (&point, array) in &mut self.arrays {
-                let hasher: &mut Sha256 = hashers.entry(point).or_default();
-                for rows in rows(part) {
-                    array
-                        .iter_mut()
-                        .try_for_each(|array| array.read_rows(&rows).map(|b| hasher.update(&b)))?;
-                }
-            }
-            if joined(hashers) != *checksum {
-                damaged.push(part);
-            }
-        }
+        let damaged = self.damaged(rows)?;
         self.journal.remove(&damaged)?;
         Ok(damaged.len())
+    }
+
+    /// Reads all parts again before the files are finished, so that rows which changed after their line was written
+    /// never get a checksum.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the parts; they are computed again by the next run.
+    pub(super) fn confirm(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<()> {
+        if self.arrays.values().any(Option::is_none) {
+            return Ok(());
+        }
+        let damaged = self.damaged(rows)?;
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        self.journal.remove(&damaged)?;
+        let some: Vec<String> = damaged.iter().take(5).map(usize::to_string).collect();
+        let more = damaged.len() - some.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let found =
+            format!("rows of the batches {}{more} that changed after they were written", some.join(", "));
+        let expected = "the rows that were written; the same command computes them again";
+        Err(Error::bad_file(&self.folder, found, expected))
+    }
+
+    /// The parts in the journal whose rows have another hash now.
+    fn damaged(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<Vec<usize>> {
+        let places: Vec<Vec<Range<usize>>> = self.journal.lines().keys().map(|part| rows(*part)).collect();
+        let of_array = |(point, array): (&HookPoint, &mut Option<ArrayWriter>)| {
+            let Some(array) = array else { return Err(Error::Internal(format!("no file for {point}"))) };
+            let mut read = array.reader()?;
+            let hash = |rows: &Vec<Range<usize>>| {
+                let mut hasher = Sha256::new();
+                rows.iter().try_for_each(|rows| read(rows, &mut |bytes| hasher.update(bytes)))?;
+                Ok(hasher)
+            };
+            Ok((*point, places.iter().map(hash).collect::<Result<Vec<Sha256>>>()?))
+        };
+        let hashed = self.arrays.par_iter_mut().map(of_array).collect::<Result<Vec<_>>>()?;
+        let mut of_parts: Vec<BTreeMap<HookPoint, Sha256>> = vec![BTreeMap::new(); places.len()];
+        for (point, hashers) in hashed {
+            of_parts.iter_mut().zip(hashers).for_each(|(part, hasher)| _ = part.insert(point, hasher));
+        }
+        let lines = self.journal.lines().iter().zip(of_parts);
+        Ok(lines
+            .filter(|((_, sum), part)| joined(part.clone()) != **sum)
+            .map(|((part, _), _)| *part)
+            .collect())
     }
 
     /// The hook points of the arrays.
@@ -163,7 +200,7 @@ impl<'a> Staging<'a> {
     /// Ends a part: when this returns, its rows and its line in the journal are on the disk.
     pub(super) fn end(&mut self, part: usize) -> Result<()> {
         self.sync()?;
-        // A hook point without rows of the part has the hash of no bytes.
+        // A hook point without rows in this part gets the hash of an empty input.
         let mut hashers = self.hashers.remove(&part).unwrap_or_default();
         for &point in self.arrays.keys() {
             hashers.entry(point).or_default();
@@ -171,7 +208,7 @@ impl<'a> Staging<'a> {
         self.journal.append(part, &joined(hashers))
     }
 
-    /// Syncs all files, several at once: that takes a disk little longer than one file.
+    /// Syncs all files in parallel: on a disk, that takes little longer than one file.
     fn sync(&self) -> Result<()> {
         const AT_ONCE: usize = 16;
         let arrays: Vec<&ArrayWriter> = self.arrays.values().flatten().collect();
@@ -189,10 +226,11 @@ impl<'a> Staging<'a> {
     pub(super) fn finish(self, spans: &[u8], card: &Card) -> Result<()> {
         let Staging { files, folder, arrays, .. } = self;
         let (mut checksums, staging) = (Checksums::load(files)?, Files::new(&folder));
-        // Read on the disk where they were written, before an upload.
+        // The checksums are computed from the staged files, before an upload.
         let lies_in = |array: &Option<ArrayWriter>| if array.is_some() { &staging } else { files };
         let named = arrays.iter().map(|(&point, array)| (lies_in(array), file_name(point)));
-        checksums.compute(&named.collect::<Vec<_>>())?;
+        let mut blocks = Blocks::load(files).unwrap_or_default();
+        checksums.compute(&named.collect::<Vec<_>>(), &mut blocks)?;
         for (&point, _) in arrays.iter().filter(|(_, array)| array.is_some()) {
             let name = file_name(point);
             files.adopt(&folder.join(&name), &name)?;
@@ -200,7 +238,9 @@ impl<'a> Staging<'a> {
         if files.size(SPANS)?.is_none() || files.load(SPANS)? != spans {
             files.save(SPANS, spans)?;
         }
-        checksums.compute(&[(files, SPANS.into())])?;
+        checksums.replace(files, SPANS, files.sha256(SPANS)?)?;
+        // The blocks come before the checksums: a hook point counts as recorded only with a checksum.
+        blocks.save(files)?;
         checksums.save(files)?;
         files.save(CARD, &card.to_json()?)?;
         files.sync()?;

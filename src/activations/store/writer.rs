@@ -2,7 +2,7 @@
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
-use super::layout::CARD;
+use super::layout::{CARD, SPANS};
 use super::spans_file;
 use super::staging::Staging;
 use crate::activations::extract::{Jobs, Prepared, Sink, run, width};
@@ -46,18 +46,21 @@ impl ActivationStore {
         let shape = |point| Shape { n_rows, width: width(prepared.spec(), point), dtype };
         let lock = Lock::take(&self.folder)?;
         let Some(mut staging) = self.begin(points, card, "groups", &shape)? else {
+            self.restore_spans(&spans_file::bytes_of(&prepared.span_rows()?)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
         // Reading an earlier run's rows again may take a while, so the progress is shown first.
         let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
         prepared.report(&kept, 0, observer);
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
-        let n_damaged = staging.verify(&|batch| prepared.batch(batch).iter().map(rows).collect())?;
+        let of_batch = |batch| prepared.batch(batch).iter().map(rows).collect();
+        let n_damaged = staging.verify(&of_batch)?;
         let batches: Vec<usize> = prepared.batches().filter(|batch| !staging.has(*batch)).collect();
         let n_kept = prepared.batches().len() - batches.len();
         let points = staging.points();
         let mut sink = Disk { prepared, first_rows: &first_rows, staging, bytes: Vec::new() };
         run(prepared, &Jobs { points: &points, batches: &batches }, &mut sink, observer)?;
+        sink.staging.confirm(&of_batch)?;
         let card = (self.with_history(card)?)
             .note("n_entities", prepared.n_entities())
             .note("n_tokens", prepared.n_tokens())
@@ -67,7 +70,8 @@ impl ActivationStore {
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
 
-    /// Removes the temporary files of a run that was killed after all was recorded, unless another process is writing.
+    /// Removes the temporary files of a run that was killed after it had recorded everything, unless another
+    /// process is writing.
     ///
     /// # Errors
     /// [`Error::Io`] naming the folder.
@@ -82,7 +86,15 @@ impl ActivationStore {
         }
     }
 
-    /// Opens the staging of the hook points that are missing; `None` if none is. The caller holds the lock.
+    /// Writes the spans of a finished store again, if they were removed. The caller holds the lock.
+    pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
+        match self.files.size(SPANS)? {
+            Some(_) => Ok(()),
+            None => self.files.save(SPANS, spans),
+        }
+    }
+
+    /// Opens the staging of the missing hook points; `None` if no hook point is missing. The caller holds the lock.
     pub(super) fn begin(
         &self,
         points: &[HookPoint],
@@ -100,7 +112,7 @@ impl ActivationStore {
         Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// The card with the records of earlier runs, which added other hook points to the store.
+    /// The card with the record of the store's earlier card, to which the date and command of this run are added.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {
@@ -113,7 +125,7 @@ impl ActivationStore {
     }
 }
 
-/// A sink of files on a disk.
+/// A sink that writes batches to the staged files of a store.
 struct Disk<'a> {
     prepared: &'a Prepared<'a>,
     first_rows: &'a BTreeMap<usize, usize>,
@@ -160,7 +172,7 @@ mod tests {
         Card::default().input("dataset", "towns")
     }
 
-    /// Rows of a part: every third.
+    /// The rows of a part: every third row.
     fn rows(part: usize) -> Vec<std::ops::Range<usize>> {
         (part..N_ROWS).step_by(3).map(|row| row..row + 1).collect()
     }
@@ -211,9 +223,9 @@ mod tests {
     fn a_run_killed_at_any_step_of_its_end_is_completed_by_the_next() {
         let lab = tempfile::tempdir().unwrap();
         let (reference, is_staged) = content(&finished(lab.path()));
-        assert!(!is_staged && reference.len() == POINTS.len() + 3, "{:?}", reference.keys());
+        assert!(!is_staged && reference.len() == POINTS.len() + 4, "{:?}", reference.keys());
         let names: Vec<String> = POINTS.iter().map(|point| format!("{point}.safetensors")).collect();
-        let after = ["spans.csv", "checksums.csv", "card.json"].map(String::from);
+        let after = ["spans.csv", "blocks.csv", "checksums.csv", "card.json"].map(String::from);
         let steps: Vec<String> = names.iter().cloned().chain(after).chain(["remove".to_string()]).collect();
         for n_steps in 0..=steps.len() {
             let lab = tempfile::tempdir().unwrap();
@@ -247,7 +259,7 @@ mod tests {
             (|_, _| (), 0, 0),
             (|_, file| change(file), 1, 1),
             (|files, _| cut(&files.staging().join("journal.csv")), 0, 1),
-            // Without one of its files, an unfinished store is of no use.
+            // Without one of its files, an unfinished store cannot be resumed.
             (|_, file| std::fs::remove_file(file).unwrap(), 0, 3),
         ];
         for (spoil, n_damaged, n_again) in spoils {
@@ -270,7 +282,7 @@ mod tests {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// Cuts a file short by a byte.
+    /// Removes the last byte of a file.
     fn cut(path: &Path) {
         let bytes = std::fs::read(path).unwrap();
         std::fs::write(path, &bytes[..bytes.len() - 1]).unwrap();

@@ -11,12 +11,13 @@ use mappa::steering::TokenChoice;
 
 /// Clamp latents that match a group, and measure whether the text names this group and no other.
 ///
-/// Latents and groups are chosen on training entities: for each group the latent with the best F1, best groups first.
-/// The prompts are about test entities of other groups. Each latent is clamped to multiples of its greatest activation
-/// on the dataset. The command measures the log-probability of every group's name after the prompt, the group that the
-/// text names first, and the KL divergence of the next token. For comparison, it adds the directions of other, randomly
-/// chosen latents that are active on the dataset, scaled to the length of the clamped latent's change on a row where
-/// that latent was inactive. Rows are saved in
+/// For each group, the command chooses the latent with the best F1 on training entities; it clamps the latents of the
+/// groups with the highest F1. The prompts are about test entities of other groups. Each latent is clamped to multiples
+/// of its greatest activation on the dataset. The command measures the log-probability of every group's name after the
+/// prompt, the group that the text names first, and the KL divergence of the next token.
+///
+/// For comparison, the command also adds the directions of random other latents that are active on the dataset. Their
+/// length is the length of the clamped latent's change on a row where that latent is inactive. Rows are saved in
 /// features/MODEL/DICTIONARY/DATASET/PROMPT/press_COLUMN.csv.
 ///
 /// Examples:
@@ -137,13 +138,13 @@ impl Clamp {
     fn print_means(&self, rows: &[ClampRow]) {
         println!();
         for times in &self.times {
-            for way in ["unit", "random"] {
+            for (way, word) in [("unit", "latent"), ("random", "random")] {
                 let of: Vec<&ClampRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
                 let mean = |value: fn(&ClampRow) -> f64| {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
                 println!(
-                    "{times}x, {way:<6}: the group's own name gained most in {} of {}; own name {:+.2}, \
+                    "{times}x, {word}: the group's own name gained most in {} of {}; own name {:+.2}, \
                      others {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
                     of.iter().filter(|row| row.rank == 1).count(),
                     of.len(),

@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// Writes a SAELens folder (cfg.json, sae_weights.safetensors) with card.json into features/MODEL/NAME. BOS tokens give
 /// no rows, and a repeated text counts once. A share of the texts is held out to measure the fraction of variance
-/// explained (FVE), for comparison also that of principal components and of a random dictionary.
+/// explained (FVE) by the dictionary and, for comparison, by principal components and by a random dictionary.
 ///
 /// After Ctrl-C (exit code 130) or a kill, the same command resumes from the last checkpoint; the result has the
 /// same bits.

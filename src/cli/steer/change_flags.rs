@@ -14,34 +14,34 @@ pub(super) struct ChangeFlags {
     #[arg(long, allow_hyphen_values = true, conflicts_with_all = ["dose", "direction", "remove", "feature"])]
     toward: Vec<TargetReading>,
     /// Move the probe's prediction, or move along --direction: "+30 east", "10 north, 30 east", "-100 years",
-    /// "1000 km" of a target in km, "2 rms" (in lengths of the layer's stream), "1.5x" (the file's vector as it
-    /// is). For --feature: "clamp 3x" holds the latent at three times its greatest activation on the dataset's
+    /// "1000 km" of a target in km, "2 rms" (times the RMS norm of the layer's stream), "1.5x" (times the
+    /// file's vector). For --feature: "clamp 3x" holds the latent at three times its greatest activation on the dataset's
     /// entities, "3x" adds this amount; "clamp 40 activation" and "40 activation" give the activation itself.
     #[arg(long, allow_hyphen_values = true)]
     dose: Vec<Dose>,
     /// A file of vectors (safetensors, or a GGUF control vector); needs --dose in rms or x, or --remove.
     #[arg(long, value_name = "FILE")]
     direction: Option<PathBuf>,
-    /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, its number. It is added or
-    /// clamped at the dictionary's hook point; for an .npz, name the hook point with --layer or --hook-points.
+    /// A latent of a sparse dictionary: a SAELens folder or a Gemma Scope .npz, a colon, and the latent's number. It is
+    /// added or clamped at the dictionary's hook point; for an .npz, name the hook point with --layer or --hook-points.
     #[arg(long, value_name = "DICT:LATENT", conflicts_with = "direction")]
     feature: Option<Latent>,
     /// Remove the stream's component along --direction.
     #[arg(long, requires = "direction", conflicts_with = "dose")]
     remove: bool,
-    /// For control vectors: move the vectors by this number of blocks, towards later blocks.
+    /// For control vectors: change the output of block k + SHIFT with direction.k of the file.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true, requires = "direction")]
     shift: i64,
     /// Move the prediction along the probe's pattern (the mean change of the stream with the target) or its weights
-    /// (the smallest change).
+    /// (the smallest change of the stream that moves the prediction).
     #[arg(long, default_value = "pattern", value_name = "pattern|weights")]
     along: Basis,
     /// The blocks whose outputs are changed, separated by commas [default: the best blocks of a sweep, otherwise a
-    /// guess: up to five blocks in the first third of the depth; with --direction, its only hook point, or the block at
-    /// a third of the depth].
+    /// guess: up to five blocks in the first third of the depth; with --direction, the only hook point in its file, or the
+    /// block at a third of the depth].
     #[arg(long, value_delimiter = ',', value_name = "LAYERS")]
     layer: Vec<usize>,
-    /// Other hook points than a block's output, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
+    /// Hook points other than the blocks' outputs, by name or glob: blocks.3.hook_mlp_out; for --direction and --feature.
     #[arg(long, value_name = "NAMES|GLOBS", conflicts_with = "layer")]
     hook_points: Option<String>,
     /// The tokens to change: prompt, generated, all, last (of the prompt), bos, entity (the text that replaces {} in

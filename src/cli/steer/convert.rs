@@ -32,7 +32,7 @@ pub(super) struct Import {
     file: PathBuf,
     /// The safetensors file to write.
     to: PathBuf,
-    /// Move the vectors by this number of blocks, towards later blocks.
+    /// Save direction.k of the GGUF file for the output of block k + SHIFT.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     #[command(flatten)]

@@ -24,7 +24,7 @@ pub(super) struct Inspect {
     file: PathBuf,
     #[command(flatten)]
     model: ModelFlags,
-    /// For control vectors: move the vectors this number of blocks later than in the file.
+    /// For control vectors: take direction.k of the file as the vector of block k + SHIFT.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     shift: i64,
     /// Number of tokens shown.

@@ -10,7 +10,7 @@ use std::io::BufRead;
 
 const HELP: &str = "  a text            is continued, steered
   /dose +30 east    moves the probe's prediction; 2 rms or 1.5x along --direction; clamp 3x of --feature
-  /toward lat=35,lon=139   sets it; year=1850 for years
+  /toward lat=35,lon=139   sets the prediction; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed
   /at all           prompt, generated, all, last, bos, span:\"a phrase\"; several with commas
   /off              no steering, until the next /dose or /toward
@@ -36,7 +36,7 @@ impl<'a> Conversation<'a> {
     /// Reads lines until the end of input, `/quit`, or a closed terminal.
     ///
     /// # Errors
-    /// Those of standard input; an error in a line is printed, and the session continues.
+    /// [`Error::Io`] if standard input cannot be read; the error of a line is printed, and the session continues.
     pub(super) fn run(mut self) -> Result<()> {
         println!("{HELP}");
         let probes = self.probes.clone();

@@ -12,10 +12,10 @@ use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Steer at several layers by several doses, and measure the effect on predictions and text, and its cost.
+/// Steer at several layers by several doses; measure the effect on predictions and text, and the KL divergence.
 ///
 /// For comparison, random directions of the same length are swept as well. Layers joined by + are steered
-/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The last line
+/// together. Rows are saved in steering/MODEL/NAME/sweep.csv; finished layers are reused. The command
 /// recommends the layer and dose with the largest effect whose KL divergence is within the budget.
 ///
 /// Examples:
@@ -71,7 +71,8 @@ pub(super) struct Sweep {
     /// value itself: country=Japan, age=Roman.
     #[arg(long, value_name = "COLUMN=VALUE")]
     names: Option<String>,
-    /// Find the answer in the generated text: a column whose values have a centre, such as country; or age.
+    /// Find the answer in the generated text: the first named value of this column, such as country, or the first
+    /// named historical age.
     #[arg(long, value_name = "COLUMN|age")]
     read: Option<String>,
     /// Maximum KL divergence of the next token for the recommendation, in nats.

@@ -59,7 +59,7 @@ impl Columns {
         let mut groups: Vec<usize> = (0..headings.len()).filter(is_group).collect();
         let named = GROUP_COLUMNS.iter().filter_map(|column| by_key(column));
         groups.extend(named.filter(|i| headings[*i].role.is_none()));
-        // A name column that its heading marks gets no creator in front.
+        // If the user marked the name's column, the creator is not put before the name.
         let creator = by_key("creator").filter(|_| headings[name].role.is_none());
         Ok(Columns {
             name,

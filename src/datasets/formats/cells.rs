@@ -18,7 +18,7 @@ pub(in crate::datasets) struct Cells {
     pub left_out: Vec<LeftOut>,
     /// The meaning of a comma in a number, as far as the format implies it.
     pub commas: Commas,
-    /// A remark on the cells for their reader.
+    /// A remark on the cells for the user.
     pub note: Option<String>,
 }
 

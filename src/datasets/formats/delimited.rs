@@ -95,7 +95,7 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
     Ok(Cells { columns, rows: all, lines, ..Cells::default() })
 }
 
-/// A row with another number of cells than the header.
+/// A row whose number of cells differs from the header's.
 struct RaggedRow<'a> {
     row: u64,
     line: usize,

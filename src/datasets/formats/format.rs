@@ -1,4 +1,4 @@
-//! The format of a file, by the ending of its name in any case; the reading of its cells.
+//! The format of a file, by the ending of its name in any letter case, and the reader of its cells.
 
 use super::cells::Cells;
 use super::{delimited, json, parquet};
@@ -49,7 +49,7 @@ impl Format {
 /// Reads a file's cells and its SHA-256. The ending of `path` determines the format; `path` names the file in errors.
 ///
 /// # Errors
-/// [`Error::Invalid`] for another ending; [`Error::BadFile`] for two columns with the same name or for no rows;
+/// [`Error::Invalid`] for an unknown ending; [`Error::BadFile`] for two columns with the same name or for no rows;
 /// [`Error::BadRow`] naming the row.
 pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
     match Format::of(path) {

@@ -65,7 +65,7 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
                 serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
             Ok(table(&objects))
         }
-        // The default format of pandas and GeoJSON are one object, whose fields are not columns.
+        // In pandas' default format and in GeoJSON, the file is one object, whose fields are not columns.
         Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
             Err(Error::bad_file(path, "one JSON object", expected))
         }

@@ -1,4 +1,4 @@
-//! Checks for unpaired quote signs in CSV, with which a lenient reader would merge rows into one cell.
+//! Checks for unpaired quote signs in CSV: because of one, a lenient reader would merge several rows into one cell.
 
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -53,13 +53,13 @@ fn closing(bytes: &[u8], mut at: usize, line: &mut usize) -> Option<usize> {
     None
 }
 
-/// True if a line ends at this byte: at `\n`, or at a `\r` without one.
+/// True if a line ends at this byte: at `\n`, or at a `\r` without `\n` after it.
 pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// True if a row has a quoted cell that contains the rows between two stray quote signs: the cell's first line has the
-/// same kinds of cells as the row.
+/// True if a row has a quoted cell that contains the rows between two stray quote signs: the cell's first line
+/// has as many parts, of the same kinds, as the row has cells from there on.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     row.iter().enumerate().any(|(place, cell)| {

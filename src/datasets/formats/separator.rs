@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Possible signs between cells, the usual one first.
 const SIGNS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// The number of rows that are examined.
+/// The number of rows to examine.
 const ROWS: usize = 50;
 
 /// Excel's first line `sep=;`: the sign, and the text after the line.
@@ -20,7 +20,8 @@ pub(super) fn declared(text: &str) -> Option<(u8, &str)> {
         .filter(|(sign, _)| SIGNS.contains(sign) || (sign.is_ascii_punctuation() && *sign != b'"'))
 }
 
-/// The sign that splits the header and the first rows into equally many cells; if none does, the most frequent one.
+/// The sign that splits the header and the first rows into equally many cells; if none does, the most
+/// frequent sign in the header.
 ///
 /// # Errors
 /// [`Error::BadFile`] if two signs split them equally well.

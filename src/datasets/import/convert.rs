@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 pub struct Imported {
     /// The dataset as later commands will load it.
     pub dataset: Dataset,
-    /// Rows without a name or a target, which were left out.
+    /// The number of rows without a name or a target, which were left out.
     pub n_left_out: usize,
-    /// Rows whose name is in an earlier row.
+    /// The number of rows with the name of an earlier row.
     pub n_repeated: usize,
     /// Columns that were left out, since their values have no text form.
     pub columns_left_out: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Imported {
     card: Card,
 }
 
-/// The file that is imported.
+/// The file to import.
 #[derive(Clone, Copy)]
 struct SourceFile<'a> {
     path: &'a Path,
@@ -60,7 +60,7 @@ impl ImportPlan {
     }
 }
 
-/// Checks every row of a file and writes the kept ones as CSV.
+/// Checks every row of a file and writes the kept rows as CSV.
 fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Heading]) -> Result<Imported> {
     let path = source.path;
     let sheet = Sheet { path, headings, cells };
@@ -173,11 +173,13 @@ impl Imported {
         let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
-            if is_done && lies_there == self.dataset.sha256 {
+            let is_same = lies_there == self.dataset.sha256;
+            if is_done && is_same {
                 return Ok(Some(file));
             }
-            // An import that was killed before its card.
-            if !is_done && lies_there == self.dataset.sha256 {
+            // An import that was killed before it wrote its card, unless a file of the user's has the same bytes:
+            // both need only the card.
+            if is_same {
                 return Ok(None);
             }
             let found = if is_done {

@@ -21,7 +21,7 @@ pub struct PaperFile {
     pub blob: &'static str,
 }
 
-/// The paper's files, in the order of the bundled ones.
+/// The paper's files, in the order of the bundled datasets.
 pub const PAPER_FILES: [PaperFile; 6] = [
     PaperFile { name: "world_place", blob: "9711e7849ea28726d8a0beb3bd523c4dd95920d5" },
     PaperFile { name: "us_place", blob: "ff49a3fa461083436b5302d2859a69aad57f21f9" },

@@ -44,13 +44,15 @@ pub enum IncompleteRows {
 pub struct ImportPlan {
     /// The dataset's name: letters, digits, `_` and `-`.
     pub name: String,
-    /// The column with the entities' names; by default `name`, `title`, `headline` or `entity`.
+    /// The column with the entities' names; by default a column with a usual heading, such as `name` or `title`.
     pub entity: Option<String>,
     /// The target.
     pub target: TargetChoice,
-    /// Columns that group entities; the centroid baseline uses the first. Further ones are found by their names.
+    /// Columns that group entities; the centroid baseline uses the first. Other group columns are found by their
+    /// headings.
     pub groups: Vec<String>,
-    /// The column that marks the test split; by default `is_test`, otherwise a fifth is chosen by name.
+    /// The column that marks the test split; by default `is_test`; without it, a fifth of the names is the test
+    /// split.
     pub test: Option<String>,
     /// The treatment of incomplete rows.
     pub incomplete: IncompleteRows,

@@ -44,9 +44,9 @@ pub(super) enum Stop {
     /// As written.
     #[default]
     AsWritten,
-    /// With one.
+    /// With a full stop.
     With,
-    /// Without one.
+    /// Without a full stop.
     Without,
 }
 
@@ -121,7 +121,7 @@ fn writing(dataset: &Dataset) -> Option<Writing> {
 }
 
 impl Wording {
-    /// An entity's words.
+    /// The words for an entity in this wording.
     pub(super) fn of(&self, dataset: &Dataset, phrase: Phrase) -> Phrase {
         let mut phrase = phrase;
         let writing = writing(dataset).filter(|_| self.names == Names::Paper);

@@ -11,7 +11,7 @@ pub(in crate::datasets) fn is_blank(cell: &str) -> bool {
     cell.trim().is_empty()
 }
 
-/// True for a cell without a number. Not for names: Nan is a town in Thailand.
+/// True for a blank cell, or one with a word for a missing value. Not for names: Nan is a town in Thailand.
 pub(in crate::datasets) fn is_nothing(cell: &str) -> bool {
     is_blank(cell) || NOTHING.contains(&cell.trim().to_lowercase().as_str())
 }

@@ -74,7 +74,7 @@ pub(in crate::datasets) struct Evidence {
     pub comma: Option<u64>,
     /// A row whose cell is a different number with either mark.
     pub either: Option<u64>,
-    /// A row of that kind with a comma.
+    /// A row as in `either` whose cell has a comma.
     pub either_with_comma: Option<u64>,
     /// True if at least one cell is not a number with either mark.
     pub has_others: bool,

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use candle_core::{DType, Tensor};
 use ndarray::{Array1, Array2};
+pub use saelens::FILES as DICTIONARY_FILES;
 use std::path::Path;
 
 impl Dictionary {

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
+/// The files of a folder.
+pub const FILES: [&str; 2] = [CONFIG, WEIGHTS];
 /// The version of SAELens whose format is written.
 const FORMAT: &str = "6.0.0";
 
@@ -25,7 +27,7 @@ const HONOURED: [(&str, &[&str], &str); 7] = [
     ("reshape_activations", &["none", "hook_z"], "none or hook_z"),
     ("finetuning_scaling_factor", &["false"], "false"),
     ("hook_head_index", &["null"], "all heads together"),
-    ("center_writing_weights", &["false"], "false: the stream that passes here is not centred"),
+    ("center_writing_weights", &["false"], "false: mappa does not centre the weights"),
 ];
 /// Fields that had another name in earlier versions.
 const EARLIER: [(&str, &str); 3] = [
@@ -75,7 +77,7 @@ pub(super) fn load(folder: &Path, hook_point: Option<HookPoint>) -> Result<Dicti
     })
 }
 
-/// Drops the scales of earlier versions if all of them are 1, as they change nothing.
+/// Drops the scales of earlier versions if all of them are 1, because they change nothing.
 fn drop_unit_scales(tensors: &mut HashMap<String, Tensor>) -> Result<()> {
     if let Some(scales) = tensors.get("scaling_factor")
         && scales
@@ -123,7 +125,7 @@ impl Config {
             |found: &dyn std::fmt::Display| Error::bad_file(&path, found, "a config as SAELens saves it");
         let fields: Value = serde_json::from_str(&artefact::load_text(&path)?).map_err(|e| bad(&e))?;
         if !fields.is_object() {
-            return Err(bad(&"no object"));
+            return Err(bad(&"no JSON object"));
         }
         let config = Config { path, fields };
         for (field, honoured, expected) in HONOURED {

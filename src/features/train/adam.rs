@@ -9,7 +9,7 @@ const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 /// As small as in Gao et al. 2024, since gradients of single latents are small.
 const EPS: f32 = 6.25e-10;
-/// Values of one task.
+/// Number of values in one parallel task.
 const AT_ONCE: usize = 8192;
 
 /// The running moments of all gradients, and the number of steps taken.

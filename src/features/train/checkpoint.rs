@@ -39,10 +39,11 @@ impl<'a> DictionaryTrainer<'a> {
         artefact::save_bytes(path, &safetensors::serialize(views, None).map_err(ours)?)
     }
 
-    /// Resumes from a file of [`DictionaryTrainer::save`], with the same rows and settings.
+    /// Resumes from a file of [`DictionaryTrainer::save`]; `source` and `settings` must be those of the saved training.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if the checkpoint belongs to a training with other rows or settings.
+    /// [`Error::Io`]; [`Error::BadFile`] if the file is no checkpoint, or its shapes or step do not fit the rows and
+    /// settings. Other rows or settings with equal shapes are not detected.
     pub fn resume(
         source: &'a dyn RowSource,
         settings: TrainSettings,

@@ -17,7 +17,7 @@ const MOST: usize = 262_144;
 pub struct Explained {
     /// The fraction of the rows' variance about their mean that is explained.
     pub fve: f64,
-    /// The mean number of active latents of a row.
+    /// The mean number of active latents per row.
     pub l0: f64,
     /// The number of latents that are active on at least one row.
     pub n_active: usize,
@@ -25,7 +25,7 @@ pub struct Explained {
     pub n_rows: usize,
 }
 
-/// Sums over centred rows, `x`, and their centred reconstructions, `y`.
+/// Sums over rows `x` and their reconstructions `y`, both minus the same centre.
 struct Sums {
     n: usize,
     x: Array1<f64>,

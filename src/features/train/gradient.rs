@@ -42,8 +42,10 @@ pub(super) struct Outcome {
     pub n_active: Vec<u32>,
 }
 
-/// A latent's activation on a row, and the derivative of the loss with respect to it. `target` is the index of its
-/// reconstruction among the slopes, which hold for each row those of `x̂` and then, if there are dead latents, of `ê`.
+/// A latent's activation on a row, and the derivative of the loss with respect to it.
+///
+/// `target` is the index, in the list of slopes, of the reconstruction that the latent contributes to. For each row the
+/// list has the slopes of `x̂`; if there are dead latents, those of `ê` follow.
 #[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     latent: u32,

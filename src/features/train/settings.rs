@@ -15,11 +15,11 @@ pub struct TrainSettings {
     pub batch: usize,
     /// The highest learning rate: reached after the warm-up steps, falling linearly to zero in the last fifth.
     pub rate: f32,
-    /// The number of consecutive inactive rows after which a latent counts as dead.
+    /// A latent counts as dead after this number of consecutive rows without its activation.
     pub dead_after: u64,
-    /// Maximum number of dead latents that reconstruct a row's residual.
+    /// Maximum number of dead latents that reconstruct the error of a row's reconstruction (auxiliary loss).
     pub k_aux: usize,
-    /// The weight of that reconstruction in the loss.
+    /// The weight of the auxiliary loss.
     pub aux_weight: f32,
     /// Maximum bytes of rows in memory; if all rows need more, they are computed again in each epoch.
     pub memory: usize,
@@ -27,11 +27,11 @@ pub struct TrainSettings {
     pub seed: u64,
 }
 
-/// Steps over which the rate rises.
+/// Maximum number of steps over which the rate rises.
 const WARM_UP: usize = 100;
 
 impl TrainSettings {
-    /// The default settings for rows of a width.
+    /// The default settings for rows of width `d_in`.
     pub fn of(d_in: usize, d_sae: usize, k: usize) -> TrainSettings {
         TrainSettings {
             d_sae,

@@ -26,7 +26,7 @@ pub struct StepStatistics {
     pub n_rows: usize,
     /// The fraction of the batch's variance that was explained before the step.
     pub fve: f64,
-    /// The mean number of active latents of a row.
+    /// The mean number of active latents per row.
     pub l0: f64,
     /// The number of dead latents.
     pub n_dead: usize,
@@ -184,7 +184,7 @@ impl<'a> DictionaryTrainer<'a> {
         self.row_scale.initial(&self.settings).dictionary(point, self.settings.k, self.row_scale.factor)
     }
 
-    /// The rows in memory, or the next portion if there are none.
+    /// The rows in memory; if there are none, the last planned portion is loaded.
     ///
     /// # Errors
     /// As [`RowSource::read`].
@@ -237,8 +237,8 @@ fn seeded(seed: u64, stream: u64) -> ChaCha8Rng {
 
 /// The portions of each epoch, and the number of steps.
 ///
-/// If all rows fit into memory, there is one portion for all epochs; otherwise each epoch draws its parts into new
-/// ones.
+/// If all rows fit into memory, there is one portion for all epochs; otherwise each epoch shuffles the parts and
+/// divides them into new portions.
 fn plan(source: &dyn RowSource, settings: &TrainSettings) -> (Vec<Planned>, usize) {
     let sizes = source.parts();
     let most = (settings.memory / (4 * source.width())).max(1);

@@ -1,4 +1,4 @@
-//! Laws of training: planted directions are found, a resumed run equals an uninterrupted one, every row is used.
+//! Properties of training: planted directions are found, a resumed run equals an uninterrupted one, every row is used.
 
 use super::*;
 use crate::progress::Silent;
@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 
 const D: usize = 24;
 
-/// Rows made of `k` of `m` planted directions, about a centre; the directions, `[m, D]`, and the rows.
+/// Planted directions, `[m, D]`, and rows that are a constant plus `k` of these directions with random lengths.
 fn planted(n: usize, m: usize, k: usize) -> (Array2<f32>, Array2<f32>) {
     let mut rng = seeded(11, 0);
     let mut directions: Array2<f32> =
@@ -46,7 +46,7 @@ fn planted_directions_are_found() {
     let best: Vec<f32> = cosines.axis_iter(Axis(0)).map(|row| row.fold(-1f32, |a, b| a.max(*b))).collect();
     let mean = best.iter().sum::<f32>() / best.len() as f32;
     assert!(mean > 0.95 && last.fve > 0.9, "{mean} {last:?}");
-    // Directions that were not planted are not found: the law can fail.
+    // Directions that were not planted are not found, so the check above can fail.
     let (others, _) = planted(1, 47, 1);
     let others = others.slice_move(ndarray::s![40.., ..]);
     assert!(others.dot(&found.w_dec.t()).axis_iter(Axis(0)).all(|row| row.iter().all(|c| *c < 0.9)));

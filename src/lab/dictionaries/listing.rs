@@ -49,7 +49,7 @@ pub struct Listing<'a> {
     card: Card,
 }
 
-/// Encodes a dataset's activations, extracted first if missing, and matches latents with groups.
+/// Encodes a dataset's activations (extracts them first if they are missing), and matches latents with groups.
 ///
 /// # Errors
 /// Those of the extraction; [`crate::Error::Invalid`] if the dataset lacks the column.
@@ -100,9 +100,9 @@ impl Listing<'_> {
     pub fn save(&self, top: usize) -> Result<()> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
-        self.card.save(&folder.join("card.json"))?;
         save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
-        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))
+        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))?;
+        self.card.save(&folder.join("card.json"))
     }
 
     fn latent_rows(&self, top: usize) -> Vec<LatentRow> {
@@ -156,7 +156,7 @@ pub fn group_row(listing: &Listing, found: &Match) -> LatentGroupRow {
     }
 }
 
-/// The hash of a dictionary's numbers, independent of the file format.
+/// The hash of a dictionary's weights and activation function, independent of the file format.
 fn fingerprint(dictionary: &Dictionary) -> String {
     let Dictionary { w_enc, b_enc, w_dec, b_dec, activation, .. } = dictionary;
     let thresholds: &[f32] = match activation {

@@ -1,7 +1,8 @@
-//! Loading of a dictionary, checked against the model.
+//! Loads a dictionary and checks it against the model.
 
+use crate::artefact::Card;
 use crate::error::{Error, Result};
-use crate::features::Dictionary;
+use crate::features::{DICTIONARY_FILES, Dictionary};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
@@ -17,6 +18,10 @@ pub fn load_dictionary(
     model: &Model,
     observer: &mut dyn Observer,
 ) -> Result<Dictionary> {
+    // A folder of another program has no card, or one that is not ours.
+    if let Ok(Some(card)) = Card::load(&path.join("card.json")) {
+        DICTIONARY_FILES.iter().try_for_each(|name| card.check_file(&path.join(name)))?;
+    }
     let dictionary = Dictionary::load(path, given)?;
     let (point, d_in) = (dictionary.hook_point, dictionary.d_in());
     let width = model.spec().width_at(point);
@@ -27,16 +32,16 @@ pub fn load_dictionary(
     }
     let short = |name: &str| name.rsplit('/').next().unwrap_or(name).to_string();
     if let Some(name) = dictionary.model.as_ref().filter(|name| short(name) != short(&model.name)) {
-        observer.note(&format!("{} was made for `{name}`; it is read on `{}`", path.display(), model.name));
+        observer.note(&format!("{} was made for `{name}`; it is used on `{}`", path.display(), model.name));
     }
     match (dictionary.made_with_bos, model.tokenizer.has_special_prefix()) {
         (Some(true), false) => observer.note(&format!(
-            "{} was made of texts that begin with BOS, and `{}` is read without; --bos always puts it there",
+            "{} was trained on texts with BOS, but `{}` adds none; --bos always adds it",
             path.display(),
             model.name
         )),
         (Some(false), true) => observer.note(&format!(
-            "{} was made of texts without BOS, and `{}` is read with it; --bos never leaves it out",
+            "{} was trained on texts without BOS, but `{}` adds it; --bos never omits it",
             path.display(),
             model.name
         )),

@@ -6,6 +6,7 @@ use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
 use crate::artefact::{self, Card, Lock};
 use crate::error::{Error, Result};
+use crate::features::DICTIONARY_FILES;
 use crate::features::train::{
     DictionaryTrainer, Explained, RowSource, StepStatistics, TextRows, TokenizedTexts, TrainSettings,
     explained_by_components, explained_by_dictionary, explained_by_random,
@@ -16,6 +17,9 @@ use crate::progress::{Observer, Progress, ProgressUnit};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 1] = ["config_sha256"];
+
 /// A trained dictionary.
 pub struct TrainedDictionary {
     /// The folder of the dictionary.
@@ -24,7 +28,7 @@ pub struct TrainedDictionary {
     pub fits: Option<DictionaryFits>,
 }
 
-/// The explained variance on held-out texts, for comparison also of other bases.
+/// The explained variance on held-out texts, of the dictionary and of two other bases for comparison.
 pub struct DictionaryFits {
     /// The fits of the dictionary, of principal components, and of random directions.
     pub fits: [(&'static str, Explained); 3],
@@ -53,16 +57,19 @@ pub fn train_dictionary(
     let training = training(settings, model.spec().width_at(point).unwrap_or_default());
     training.check()?;
     let card = card(model, point, &texts, settings);
-    let way_out = "--called NAME gives this dictionary a folder of its own, or move the folder away";
-    let is_done = || card.is_done(&folder.join("card.json")).map_err(|e| e.with_way_out(way_out));
-    if is_done()? {
+    let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
+    let is_trained = |observer: &mut dyn Observer| {
+        let found = has_made(&card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
+        found.map_err(|e| e.with_way_out(way_out))
+    };
+    if is_trained(observer)? {
         // A process that was killed after the card leaves its checkpoint.
         _ = remove_checkpoint(&folder);
         return Ok(TrainedDictionary { folder, fits: None });
     }
     let _lock = Lock::take(&folder)?;
     // The process that held the lock before may have trained the dictionary.
-    if is_done()? {
+    if is_trained(observer)? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
@@ -134,6 +141,7 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
     weights_card(model, Card::new())
         .input("model", &model.name)
         .input("weights_sha256", &model.weights_sha256)
+        .input("config_sha256", &model.config_sha256)
         .input("dtype", model.precision)
         .input("hook_point", point)
         .input("tokens_sha256", texts.sha256())
@@ -148,6 +156,15 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
         .input("seed", training.seed)
 }
 
+/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+fn has_made(card: &Card, path: &Path, names: &[&str], observer: &mut dyn Observer) -> Result<bool> {
+    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    for name in unrecorded {
+        observer.note(&format!("{} is of an earlier version, which did not record {name}", path.display()));
+    }
+    Ok(true)
+}
+
 fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
     observer.info(&format!("{} distinct texts", texts.len()));
     if texts.n_repeated > 0 {
@@ -159,7 +176,7 @@ fn report_texts(texts: &TokenizedTexts, observer: &mut dyn Observer) {
     }
 }
 
-/// A running training.
+/// A training run.
 struct Run<'a> {
     folder: &'a Path,
     card: &'a Card,
@@ -173,7 +190,8 @@ impl Run<'_> {
         let (path, path_of_card) =
             (self.folder.join("checkpoint.safetensors"), self.folder.join("checkpoint.json"));
         let memory = self.settings.memory;
-        let mut trainer = match self.card.is_done(&path_of_card)? && path.is_file() {
+        let is_begun = has_made(self.card, &path_of_card, &["checkpoint.safetensors"], self.observer)?;
+        let mut trainer = match is_begun {
             true => DictionaryTrainer::resume(rows, training, &path)?,
             false => DictionaryTrainer::begin(rows, training, self.observer)?,
         };
@@ -243,6 +261,7 @@ fn save_card(
         card = card.note(&format!("fve_of_{}", name.replace(' ', "_")), number(fit.fve));
     }
     card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
-    card.note("steps", trainer.steps().1).save(&folder.join("card.json"))?;
+    card = card.note("steps", trainer.steps().1).with_files(folder, &DICTIONARY_FILES)?;
+    card.save(&folder.join("card.json"))?;
     remove_checkpoint(folder)
 }

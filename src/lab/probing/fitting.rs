@@ -2,10 +2,10 @@
 
 use super::super::extraction::{Done, report_locked};
 use super::baseline_model::BaselineModel;
-use super::job::{Divided, ProbingJob};
+use super::job::{Divided, PROBE_FILES, ProbingJob};
 use super::model_baselines::layers_at_once;
 use super::report::ProbeReport;
-use crate::artefact::Lock;
+use crate::artefact::{Card, Lock};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
@@ -15,6 +15,9 @@ use crate::results::{
     PENALTY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, TEST, save_rows,
 };
 use std::path::Path;
+
+/// The note with the distance within which a test entity counts as leaked.
+const NEAR: &str = "near_is_within";
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
 /// activations first.
@@ -98,12 +101,12 @@ fn alone(
     fill: impl FnOnce(&mut dyn Observer) -> Result<Computed>,
 ) -> Result<ProbeReport> {
     if job.is_done()? {
-        return ProbeReport::load(job);
+        return found(job);
     }
     let _lock = lock(&job.folder(), observer)?;
     // The process that held the lock before may have filled the folder.
     if job.is_done()? {
-        return ProbeReport::load(job);
+        return found(job);
     }
     let Computed { scores, predictions } = fill(observer)?;
     ProbeReport::new(job, Done::Now, scores, Some(predictions))
@@ -115,7 +118,7 @@ struct Fitting<'a> {
     observer: &'a mut dyn Observer,
 }
 
-/// Fits and scores hook points one by one, then the same on the model baselines.
+/// Fits and scores as many hook points at once as fit into memory: first on the model baselines, then on the model.
 fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fitting) -> Result<()> {
     let stage = format!("{}: probes", job.extraction.dataset().name);
     let baselines: &[BaselineModel] =
@@ -170,23 +173,40 @@ fn finish(
     set.save(&folder.join(PROBES_FILE))?;
     save_rows(&folder.join(PREDICTIONS_FILE), &predictions)?;
     save_rows(&folder.join(SCORES_FILE), &scores)?;
-    let leakage = divided.leakage(job.settings.leak_within);
-    let card = job
-        .card()?
-        .note("n_folds", divided.split.folds.len())
-        .note("n_test", leakage.n_test)
-        .note("n_test_with_name_of_train", leakage.n_same_name);
-    let card = match leakage.near {
-        Some(Near { n, within, unit }) => {
-            card.note("n_test_near_train", n).note("near_is_within", format!("{within} {unit}").trim_end())
-        }
-        None => card,
-    };
-    card.save(&folder.join("card.json"))?;
+    let card = with_leakage(job, job.card()?, divided);
+    card.with_files(&folder, &PROBE_FILES)?.save(&folder.join("card.json"))?;
     Ok(Computed { scores, predictions })
 }
 
-/// The predictions at the layer to draw, which is chosen without the test rows.
+/// The report of an earlier run. Its card counts leaked entities within the distance of that run, so the counts are
+/// renewed if another distance is asked for.
+fn found(job: &ProbingJob) -> Result<ProbeReport> {
+    let path = job.folder().join("card.json");
+    if let Some(card) = Card::load(&path)? {
+        let now = with_leakage(job, card.clone(), &job.divided()?);
+        if now.notes.get(NEAR) != card.notes.get(NEAR) {
+            now.save(&path)?;
+        }
+    }
+    ProbeReport::load(job)
+}
+
+/// Adds the counts of entities that leak from training to test.
+fn with_leakage(job: &ProbingJob, card: Card, divided: &Divided) -> Card {
+    let leakage = divided.leakage(job.settings.leak_within);
+    let card = card
+        .note("n_folds", divided.split.folds.len())
+        .note("n_test", leakage.n_test)
+        .note("n_test_with_name_of_train", leakage.n_same_name);
+    match leakage.near {
+        Some(Near { n, within, unit }) => {
+            card.note("n_test_near_train", n).note(NEAR, format!("{within} {unit}").trim_end())
+        }
+        None => card,
+    }
+}
+
+/// The predictions at the best layer, which is chosen without the test rows.
 fn predictions(
     job: &ProbingJob,
     scorer: &Scorer,
@@ -194,8 +214,8 @@ fn predictions(
     rows: &[ScoreRow],
 ) -> Result<Vec<PredictionRow>> {
     let point = best_point(rows)?;
-    let readings = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
-    let mut rows = scorer.prediction_rows(point, readings.view());
+    let predicted = scorer.predictions(&set.get(point)?.probe, job.activations(point)?.view())?;
+    let mut rows = scorer.prediction_rows(point, predicted.view());
     if job.train.is_some() {
         // With separate training data, only test rows belong to this dataset and prompt.
         rows.retain(|row| row.split == TEST);
@@ -203,7 +223,7 @@ fn predictions(
     Ok(rows)
 }
 
-/// Reports a chosen penalty at the edge of its grid.
+/// Reports the chosen penalty if it is at an edge of its grid, or if the grid grew.
 fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observer) {
     let penalty = scored.rows.iter().find(|row| row.method == RIDGE && row.metric == PENALTY);
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
@@ -222,7 +242,7 @@ fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observ
     ));
 }
 
-/// Locks a folder against other processes; notes a file system without locks.
+/// Locks a folder against other processes; adds a note if the file system has no locks.
 fn lock(folder: &Path, observer: &mut dyn Observer) -> Result<Lock> {
     let lock = Lock::take(folder)?;
     report_locked(lock.is_held(), observer);

@@ -8,10 +8,15 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Bootstrap, Leakage, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined, stacked,
+    Bootstrap, Leakage, PROBES_FILE, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined,
+    stacked,
 };
+use crate::results::{PREDICTIONS_FILE, SCORES_FILE};
 use std::borrow::Cow;
 use std::path::PathBuf;
+
+/// The files of a folder of probes, which its card names by their hashes.
+pub(super) const PROBE_FILES: [&str; 3] = [PROBES_FILE, PREDICTIONS_FILE, SCORES_FILE];
 
 /// The probes of one model on one dataset with one prompt.
 #[derive(Clone, Copy)]
@@ -67,7 +72,7 @@ impl<'a> ProbingJob<'a> {
         Ok(card)
     }
 
-    /// The folders of hook points that are fitted separately.
+    /// The parts: one folder per separately fitted hook point.
     ///
     /// # Errors
     /// Those of [`ProbingJob::card`].
@@ -75,12 +80,13 @@ impl<'a> ProbingJob<'a> {
         Ok(PartialProbes::new(&self.folder(), self.card()?))
     }
 
-    /// Returns true if the scores are complete.
+    /// Returns true if probes, scores and predictions are complete and as they were written.
     ///
     /// # Errors
-    /// Those of [`Card::is_done`].
+    /// Those of [`Card::has_made`].
     pub fn is_done(&self) -> Result<bool> {
-        self.card()?.is_done(&self.folder().join("card.json"))
+        let has_made = self.card()?.has_made(&self.folder().join("card.json"), &PROBE_FILES);
+        has_made.map_err(|error| self.extraction.if_dataset_changed(error))
     }
 
     /// Divides the entities according to the settings; two datasets or prompts are joined, the training one first.

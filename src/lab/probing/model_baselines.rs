@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const LEAST_BYTES_AT_ONCE: u64 = 2 << 30;
 
 impl BaselineModel {
-    /// Computes the activations of all entities up to the deepest requested hook point.
+    /// Computes the activations of all entities at `points`, with a model that ends after the deepest of them.
     ///
     /// # Errors
     /// Those of the pass.
@@ -44,7 +44,8 @@ impl BaselineModel {
     }
 }
 
-/// The number of layers to hold at once: as many as fit into half of the free memory.
+/// The number of layers to hold at once: as many as fit into half of the free memory, or into
+/// [`LEAST_BYTES_AT_ONCE`] if that is more.
 pub(super) fn layers_at_once(job: &ProbingJob) -> usize {
     let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
     let n_train = job.train.map_or(0, |train| train.dataset().entities.len());

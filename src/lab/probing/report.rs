@@ -20,7 +20,7 @@ pub struct ProbeReport {
     pub kind: TargetKind,
     /// The model's name in folders.
     pub model: String,
-    /// The last folder of the results' path: the prompt's name, followed by each setting that is not the default.
+    /// The last folder of the results' path: the prompt's name, followed by settings that are not the default.
     pub results: String,
     /// The folder of probes, scores and predictions.
     pub folder: PathBuf,
@@ -28,11 +28,11 @@ pub struct ProbeReport {
     pub audit: String,
     /// The origin of the scores: this run or an earlier one.
     pub done: Done,
-    /// The best layer, the one to report.
+    /// The best layer.
     pub best: BestLayer,
     /// All scores, including those of baselines.
     pub scores: Vec<ScoreRow>,
-    /// The predictions at the best layer, if they were computed now.
+    /// The predictions at the best layer, if this run computed them.
     pub predictions: Option<Vec<PredictionRow>>,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for ProbeReport {
 }
 
 impl ProbeReport {
-    /// Builds the report of a run that computed its scores now.
+    /// Builds the report of a job from its scores.
     pub(super) fn new(
         job: &ProbingJob,
         done: Done,
@@ -98,11 +98,21 @@ impl ProbeReport {
 
     /// Loads the report of an earlier run.
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
-        let scores = load_rows(&job.folder().join(SCORES_FILE))?;
+        let file = job.folder().join(SCORES_FILE);
+        let scores = load_rows(&file)?;
+        // Cards of earlier versions have no hash of the scores, so at least each hook point must have its own.
+        let is_scored = |point: &HookPoint| test_r2(&scores, RIDGE, Some(*point)).is_some();
+        if let Some(point) = job.extraction.points().iter().find(|point| !is_scored(point)) {
+            let expected = format!(
+                "scores of every hook point; move {} away, and the same command makes them again",
+                job.folder().display()
+            );
+            return Err(Error::bad_file(file, format!("no test R² at {point}"), expected));
+        }
         ProbeReport::new(job, Done::Before, scores, None)
     }
 
-    /// The best layer, the one to report.
+    /// The best layer.
     pub fn best(&self) -> BestLayer {
         self.best
     }

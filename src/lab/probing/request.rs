@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::progress::Observer;
 
-/// The settings of a request.
+/// The settings of a request for probes.
 #[derive(Debug, Clone, Default)]
 pub struct ProbeRequest {
     /// Settings of the extraction: texts, tokens, data type, and additional hook points.

@@ -80,7 +80,8 @@ impl ProbingSettings {
         "resamples",
     ];
 
-    /// The name of a results folder: the prompt's name, followed by each setting that is not the default.
+    /// The name of a results folder: the prompt's name, followed by each setting that is not the default, except `seed`,
+    /// `resamples` and `leak_within`.
     pub fn folder(&self, prompt: &str) -> String {
         let mut name = prompt.to_string();
         let mut add = |part: String| {
@@ -185,7 +186,8 @@ impl ProbingSettings {
     /// Applies the settings to a scorer; `train` is the training dataset, if it is a separate one.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the column of `--cluster` has fewer than two groups among the test entities.
+    /// [`Error::Invalid`] if a dataset lacks a column, or if the column of `--cluster` has fewer than two groups among the
+    /// test entities.
     pub fn apply<'a>(
         &self,
         scorer: Scorer<'a>,
@@ -232,7 +234,7 @@ impl ProbingSettings {
     }
 }
 
-/// The names of all baselines, as cards have them: probes with other baselines are not found again.
+/// The names of all baselines, for the card: saved probes with other baselines are not reused.
 fn baseline_names() -> String {
     let without_model = BASELINES.iter().map(|baseline| baseline.name().to_string());
     let models = BaselineModel::ALL.iter().map(|model| model.name().replace('-', " "));

@@ -28,7 +28,7 @@ pub struct Change {
     pub feature: Option<Latent>,
     /// True to remove the stream's component along the direction.
     pub remove: bool,
-    /// The number of blocks to shift a control vector by, towards later blocks.
+    /// For a control vector: `direction.k` changes the output of block `k + shift`.
     pub shift: i64,
     /// The direction of the change: the probe's pattern or its weights.
     pub along: Basis,
@@ -133,12 +133,17 @@ impl Change {
         }
     }
 
-    /// The change with its blocks filled in, if it names neither blocks nor hook points nor a latent: the hook point of a
-    /// file with one vector, a guess for other files, otherwise the recommended blocks.
+    /// Fills in the blocks of a change without blocks, hook points and latent: the hook point of a file with one vector, a
+    /// guess for other files, otherwise the recommended blocks.
     ///
     /// # Errors
     /// Those of the probes and of the sweeps.
     pub fn settled(&self, finder: &ProbeFinder, observer: &mut dyn Observer) -> Result<Change> {
+        if self.feature.is_none() {
+            // An error here comes again where the probes are used, with the change that needs them.
+            let used = self.probes(finder, observer).unwrap_or_default();
+            used.iter().for_each(|saved| saved.note_changes(finder, observer));
+        }
         if !self.layer.is_empty() || self.hook_points.is_some() || self.feature.is_some() {
             return Ok(self.clone());
         }
@@ -176,7 +181,7 @@ impl Change {
         }
     }
 
-    /// The single hook point in `--hook-points`, if that flag is set.
+    /// The single hook point of `--layer` or `--hook-points`, if one of these flags is set.
     fn named_point(&self, model: &Model) -> Result<Option<HookPoint>> {
         if self.layer.is_empty() && self.hook_points.is_none() {
             return Ok(None);
@@ -213,11 +218,11 @@ impl Change {
         prompt: &EncodedPrompt,
         observer: &mut dyn Observer,
     ) -> Result<SteerHooks> {
-        let (model, mut steers) = (finder.model(), Vec::new());
+        let (model, mut hooks) = (finder.model(), Vec::new());
         let norm = if self.keep_norm { Norm::Kept } else { Norm::Free };
-        let mut steer = |point, op| {
+        let mut add = |point, op| {
             let positions = TokenPositions::new(&self.positions, prompt)?;
-            steers.push(SteerHook::new(model.spec(), point, op, positions)?.with_norm(norm));
+            hooks.push(SteerHook::new(model.spec(), point, op, positions)?.with_norm(norm));
             Ok::<(), Error>(())
         };
         match &self.feature {
@@ -228,24 +233,24 @@ impl Change {
                 let (lab, index) = (finder.lab(), feature.index());
                 let latent = LoadedLatent { lab, model, dataset, dictionary, index };
                 for dose in &self.dose {
-                    steer(site.point, latent.op(dose, || site.rms())?)?;
+                    add(site.point, latent.op(dose, || site.rms())?)?;
                 }
             }
             None => {
                 for point in self.named_points(model)? {
                     let site = Site { finder, prompt, point };
-                    self.ops(&site, observer)?.into_iter().try_for_each(|op| steer(point, op))?;
+                    self.ops(&site, observer)?.into_iter().try_for_each(|op| add(point, op))?;
                 }
             }
         }
-        if steers.is_empty() {
+        if hooks.is_empty() {
             return Err(Error::invalid(
                 "steering",
                 "no change",
                 "--toward, --dose, --feature with --dose, or --direction with --remove",
             ));
         }
-        Ok(SteerHooks(steers))
+        Ok(SteerHooks(hooks))
     }
 
     /// The operations at a hook point.

@@ -46,7 +46,7 @@ pub struct LoadedLatent<'a> {
     pub lab: &'a Lab,
     /// The model that is steered.
     pub model: &'a Model,
-    /// The dataset whose greatest activation counts as 1x.
+    /// The dataset on which the latent's greatest activation counts as 1x.
     pub dataset: &'a str,
     /// The dictionary.
     pub dictionary: Arc<Dictionary>,
@@ -95,7 +95,8 @@ impl LoadedLatent<'_> {
     /// The operation for a dose; `rms` is the RMS norm of the stream.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active.
+    /// [`Error::Invalid`] for a dose in the unit of a probe, or a latent that is never active; [`Error::BadFile`] if the
+    /// activations that define 1x are missing.
     pub fn op(&self, dose: &Dose, rms: impl FnOnce() -> Result<f64>) -> Result<Op> {
         let add = |activation| Op::add_latent(&self.dictionary, self.index, activation);
         let clamp = |activation| Op::clamp(&self.dictionary, self.index, activation);

@@ -40,7 +40,7 @@ pub struct Reading {
 }
 
 /// Computes the predictions of the steering probes at the last changed token of the prompt, for the changed hook points
-/// and the last block; empty if no probe defines the change.
+/// and the last block; empty if there are no such probes, or if no token of the prompt is changed.
 ///
 /// # Errors
 /// Those of the change and of the pass.

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
-use crate::results::{SWEEP_FILE, SweepRow, load_rows};
+use crate::results::{SWEEP_FILE, SweepRow, load_unchanged_rows};
 use crate::steering::{LayerSet, recommend};
 
 /// Maximum KL divergence of the next token at a sweep's best dose, in nats.
@@ -16,7 +16,7 @@ const BUDGET: f64 = 2.0;
 /// The blocks after which to steer; reports the origin of the choice.
 ///
 /// # Errors
-/// [`Error::Invalid`] if no sweep recommends blocks and the guessed blocks have no probes.
+/// [`Error::Invalid`] if no sweep recommends blocks, and the guessed blocks have no probes.
 pub(super) fn recommended(
     lab: &Lab,
     model: &Model,
@@ -40,10 +40,14 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
         if !file.is_file() {
             continue;
         }
-        let rows: Vec<SweepRow> = load_rows(&file)?;
+        let card = Card::load(&entry.path().join("card.json"))?.unwrap_or_default();
+        let weights = card.inputs.get("weights_sha256");
+        if weights.is_some_and(|weights| *weights != model.weights_sha256) {
+            continue; // A sweep of another model that had this name.
+        }
+        let rows: Vec<SweepRow> = load_unchanged_rows(&file)?;
         let is_of_probe = |row: &SweepRow| saved.set.about.targets.contains(&row.target);
         let Some(best) = recommend(&rows, BUDGET).filter(|_| rows.iter().all(is_of_probe)) else { continue };
-        let card = Card::load(&entry.path().join("card.json"))?.unwrap_or_default();
         let date = card.record.get("date").cloned().unwrap_or_default();
         if newest.as_ref().is_none_or(|(before, ..)| *before < date) {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -53,7 +57,7 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
     Ok(newest.map(|(_, layers, why)| (layers, why)))
 }
 
-/// A guess: five blocks with probes, up to a third of the depth.
+/// A guess: up to five blocks with probes, in the first third of the depth.
 ///
 /// In the bundled model and in SmolLM2, later blocks carry on a change that is made early and at several blocks;
 /// they undo a change at a single late block, or it breaks the text (docs/steering.md, docs/smollm2.md).
@@ -66,7 +70,7 @@ fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
         let expected = format!("--layer with blocks from 0 to {}", n - 1);
         return Err(Error::invalid(
             "hook point to steer at",
-            "none, and no probes at the blocks that would be guessed",
+            "no block from a sweep, and no probes at the default blocks",
             expected,
         ));
     }

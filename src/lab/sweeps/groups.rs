@@ -23,7 +23,7 @@ pub fn entities(dataset: &Dataset, choice: &str, is_wanted: impl Fn(&Entity) -> 
     Ok(names)
 }
 
-/// A value of a column and the names of all entities that have it.
+/// The names of all entities with a value in a column, and the value itself.
 pub(super) fn name_set(dataset: &Dataset, choice: &str) -> Result<NameSet> {
     let mut names = entities(dataset, choice, |_| true)?;
     names.extend(choice.split_once('=').map(|(_, value)| value.trim().to_string()));

@@ -48,6 +48,45 @@ pub struct SweepRows {
     pub n_new: usize,
 }
 
+/// Inputs that cards of earlier versions lack.
+const SINCE: [&str; 7] = [
+    "config_sha256",
+    "bos",
+    "end_tokens",
+    "chat_template_sha256",
+    "chat_date",
+    "prompts_sha256",
+    "feature_sha256",
+];
+
+/// Returns true if the folder has this sweep's card; false if it is new, or of an earlier version, whose rows are
+/// computed again because its card does not name all inputs.
+fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<bool> {
+    let Some(found) = Card::load(path)? else { return Ok(false) };
+    let way_out = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of its own; or \
+                   move the folder away";
+    let unrecorded = card.unrecorded_in(&found, path, &SINCE).map_err(|e| e.with_way_out(way_out))?;
+    if !unrecorded.is_empty() {
+        let (path, names) = (path.display(), unrecorded.join(", "));
+        observer.note(&format!(
+            "{path} is of an earlier version, which did not record {names}: the sweep is made again"
+        ));
+    }
+    Ok(unrecorded.is_empty())
+}
+
+/// Saves the rows of all layers, and their hash in the card, unless they are there already.
+fn save_all(folder: &Path, rows: &[SweepRow]) -> Result<()> {
+    let (file, path) = (folder.join(SWEEP_FILE), folder.join("card.json"));
+    let card = Card::load(&path)?.unwrap_or_default();
+    let is_there = file.is_file() && card.files.contains_key(SWEEP_FILE) && card.check_file(&file).is_ok();
+    if is_there && load_rows::<SweepRow>(&file)? == rows {
+        return Ok(());
+    }
+    save_rows(&file, rows)?;
+    card.with_files(folder, &[SWEEP_FILE])?.save(&path)
+}
+
 impl SweepJob<'_> {
     /// Computes the rows of all layers and saves them in a folder, one layer at a time; reuses layers that the
     /// folder has.
@@ -58,33 +97,49 @@ impl SweepJob<'_> {
         let spec = self.model.spec();
         self.layers.iter().try_for_each(|layers| layers.check(spec.n_layers))?;
         let (card, card_file) = (self.card()?, folder.join("card.json"));
-        let way_out = "--called NAME gives this sweep a folder of its own, or move the folder away";
-        let mut is_begun = card.is_done(&card_file).map_err(|e| e.with_way_out(way_out))?;
+        let mut is_begun = is_begun(&card, &card_file, observer)?;
         let (mut rows, mut n_new): (Vec<SweepRow>, usize) = (Vec::new(), 0);
         for layers in &self.layers {
-            let file = folder.join("layers").join(format!("{layers}.csv"));
-            if !file.is_file() {
+            let (of_layers, name) = (folder.join("layers"), format!("{layers}.csv"));
+            // Each layer has a card of its own, so that several processes may sweep different layers.
+            let own = (card.clone().input("layers", layers), of_layers.join(format!("{layers}.json")));
+            let (own_card, own_file) = own;
+            let file = of_layers.join(&name);
+            if !own_card.has_made(&own_file, &[&name])? {
                 let rows = self.layer(layers, observer)?;
-                // Only after a layer succeeded: a refused sweep must not reserve the folder and block the corrected
-                // one.
+                // The card is saved after the first layer succeeded, so that a refused sweep does not reserve the
+                // folder.
                 if !std::mem::replace(&mut is_begun, true) {
                     card.save(&card_file)?;
                 }
                 save_rows(&file, &rows)?;
+                own_card.with_files(&of_layers, &[&name])?.save(&own_file)?;
                 n_new += 1;
             }
             rows.extend(load_rows::<SweepRow>(&file)?);
         }
-        save_rows(&folder.join(SWEEP_FILE), &rows)?;
+        save_all(folder, &rows)?;
         Ok(SweepRows { rows, n_new })
     }
 
     /// The card with all inputs that determine the rows of a layer.
     fn card(&self) -> Result<Card> {
         let (model, plan) = (self.model, self.settings);
-        let card = weights_card(model, Card::new())
+        let tokenizer = &model.tokenizer;
+        let texts: String = plan.texts().iter().map(|text| format!("{} {text}", text.len())).collect();
+        let mut card = weights_card(model, Card::new());
+        if let Some(sha256) = tokenizer.chat_sha256() {
+            card = card.input("chat_template_sha256", sha256);
+        }
+        if let Some(date) = tokenizer.chat_date() {
+            card = card.input("chat_date", date);
+        }
+        let card = card
             .input("weights_sha256", &model.weights_sha256)
-            .input("tokenizer_sha256", &model.tokenizer.sha256)
+            .input("config_sha256", &model.config_sha256)
+            .input("tokenizer_sha256", &tokenizer.sha256)
+            .input("bos", tokenizer.special_prefix()?)
+            .input("end_tokens", format!("{:?}", tokenizer.end_tokens()))
             .input("dataset_sha256", &self.dataset.sha256)
             .input("probes_sha256", artefact::hash_file(&self.probes.file())?)
             .input("target", &plan.target)
@@ -97,9 +152,14 @@ impl SweepJob<'_> {
             .input("read", plan.read.as_deref().unwrap_or_default())
             .input("chat", model.tokenizer.chat_sha256().is_some())
             .input("template", &plan.template)
-            .input("prompts", plan.texts().join(" | "));
+            .input("prompts", plan.texts().join(" | "))
+            // Joined, two prompts may look like one that contains the mark between them.
+            .input("prompts_sha256", artefact::hash(texts.as_bytes()));
         let card = match &self.latent {
-            Some(latent) => card.input("feature", &latent.name),
+            Some(latent) => {
+                let vector: Vec<u8> = latent.vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+                card.input("feature", &latent.name).input("feature_sha256", artefact::hash(&vector))
+            }
             None => card,
         };
         Ok(match &plan.direction {

@@ -56,6 +56,7 @@ pub fn sweep(
     let choice = ProbeChoice { dataset, probes: settings.probes.clone() };
     let finder = ProbeFinder::new(lab, model, &choice);
     let probes = finder.newest(&RequiredTarget::of_target(&settings.target))?;
+    probes.note_changes(&finder, observer);
     let dataset = finder.dataset(&probes, observer)?;
     let mut settings = settings.clone();
     settings.prompts = prompts(&settings, &dataset)?;
@@ -70,7 +71,7 @@ pub fn sweep(
     };
     let job = SweepJob { model, dataset: &dataset, probes: &probes, settings: &settings, layers, latent };
     let report = SweepReport::of(lab, job, observer)?;
-    draw_sweep(&report.rows, &mut Canvas { folder: report.folder.clone(), observer })?;
+    draw_sweep(&report.rows, &mut Canvas::new(report.folder.clone(), observer))?;
     Ok(report)
 }
 

@@ -26,7 +26,7 @@ pub struct SweepSettings {
     /// The texts to continue.
     #[serde(default)]
     pub prompts: Vec<String>,
-    /// Selects test entities of the dataset by value, in place of texts; such as `country=Japan`.
+    /// Selects test entities of the dataset in place of `prompts`, by a value such as `country=Japan`.
     #[serde(default)]
     pub entities: Vec<String>,
     /// The template around each text or entity.

@@ -1,7 +1,7 @@
 //! The slopes of ALiBi, in the two forms of the families that use it.
 
-/// The powers of one base for the largest power of two that is at most the number of heads; for the other heads, every
-/// second power of the base's root.
+/// The slopes if further heads are appended to a power of two. The first heads (the largest power of two that is at
+/// most `n_heads`) get the powers of one base, in order; the others get the odd powers of the base's square root.
 ///
 /// # Source
 /// Press et al., "Train Short, Test Long", arXiv 2108.12409, in the form of BLOOM and Falcon.
@@ -13,8 +13,8 @@ pub(super) fn appended(n_heads: usize) -> Vec<f32> {
     first.chain(rest).collect()
 }
 
-/// The powers of one base for the smallest power of two that is at least the number of heads: the even powers first,
-/// cut to the number of heads.
+/// The slopes as powers of one base, for the smallest power of two that is at least `n_heads`. If `n_heads` is a power
+/// of two, they are in order; otherwise the even powers come first, then the odd ones, cut to `n_heads`.
 ///
 /// # Source
 /// Press et al., as above, in the form of MPT, with a smallest slope of `2⁻⁸`.

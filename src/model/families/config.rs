@@ -166,7 +166,7 @@ impl Config {
         ActivationFn::from_hugging_face(&found).ok_or_else(known)
     }
 
-    /// An object inside the config, if it exists; its fields are checked like all others.
+    /// An object inside the config, if it exists; its unread fields are refused by its own [`Config::finish`].
     pub fn object(&self, name: &str) -> Result<Option<Config>> {
         let fields = self.typed(name, |value| value.as_object().cloned(), "an object")?;
         let within = format!("{}{name}.", self.within);
@@ -222,8 +222,9 @@ impl Config {
 
     /// Refuses every field that was not read and may change numbers.
     ///
-    /// These are the fields that transformers reads for this family. Other fields change no number, unless the
-    /// checkpoint has its own code: then only fields that are known to be harmless are accepted.
+    /// These are the fields that transformers reads for this family, and probable typos of missing fields. If the
+    /// checkpoint has its own code, or transformers lacks the family, only fields that are known to be harmless are
+    /// accepted.
     ///
     /// # Errors
     /// [`Error::UnsupportedConfig`] with the first such field.
@@ -240,7 +241,7 @@ impl Config {
         Ok(())
     }
 
-    /// The reason for which an unread field is refused, if it is.
+    /// The reason to refuse an unread field, if there is one.
     fn refusal(&self, name: &str, value: &Value) -> Option<String> {
         let is_rotation = self.within.starts_with("rope_");
         let known =

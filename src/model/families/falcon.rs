@@ -14,7 +14,7 @@ use crate::model::weights::{SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.only("apply_residual_connection_post_layernorm", false)?; // read by the family's first code
+    config.only("apply_residual_connection_post_layernorm", false)?; // only the family's original code reads it
     config.unread(&["ff_factor"]);
     let d_model = config.count_of(&["n_embed", "hidden_size"])?;
     let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);

@@ -29,7 +29,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["gemma3", "gemma3n", "llava", "qwen2_vl", "qwen2_5_vl", "mllama", "idefics3"], IMAGES),
 ];
 
-/// The reason for which a family is refused, if it is.
+/// The reason to refuse a family, if it is known but not supported.
 pub(super) fn reason(model_type: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(names, _)| names.contains(&model_type)).map(|(_, reason)| *reason)
 }

@@ -20,7 +20,8 @@ impl Config {
     /// The family that the config names.
     ///
     /// # Errors
-    /// [`Error::UnknownFamily`] with a list of the supported ones.
+    /// [`Error::UnsupportedConfig`] with the reason for a family that is known but not supported;
+    /// [`Error::UnknownFamily`] with a list of the supported ones for any other family.
     pub fn family(&self) -> Result<&'static Family> {
         let model_type = self.maybe_text("model_type")?.unwrap_or_else(|| "(none)".into());
         if let Some(reason) = refused::reason(&model_type) {
@@ -88,7 +89,8 @@ impl Config {
         ))
     }
 
-    /// Refuses weights that MLX quantised; its configs are also copied to models that are not quantised.
+    /// Refuses weights that MLX quantised. The config alone does not decide, since MLX's configs are also copied to
+    /// models that are not quantised.
     ///
     /// # Errors
     /// [`Error::UnsupportedConfig`] with the name of a quantised tensor.

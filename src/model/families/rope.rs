@@ -35,11 +35,11 @@ pub(super) const WHOLE: Defaults = Defaults {
 /// The settings that a scaling takes from other parts of the config.
 #[derive(Clone, Copy)]
 struct Contexts {
-    /// The first context: the longest text before the frequencies were scaled, in tokens.
+    /// The original context: the longest text before the frequencies were scaled, in tokens.
     first: f64,
     /// `max_position_embeddings`.
     whole: f64,
-    /// True if YaRN's bounds are whole numbers.
+    /// True if YaRN's bounds are rounded to whole numbers.
     truncate: bool,
 }
 
@@ -57,7 +57,8 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
         Some(object) => kind(config, object)? == "default",
         None => true,
     };
-    // If the whole head is rotated, only scaled frequencies depend on the share, and then they do not fit the head.
+    // If transformers rotates the whole head in any case, only scaled frequencies depend on the share, and then their
+    // number does not fit the head.
     let share = if defaults.share.is_none() && is_plain { 1.0 } else { share };
     if defaults.share.is_none() && share != 1.0 {
         return Err(config.unsupported("partial_rotary_factor", share, "only 1 is supported in this family"));
@@ -74,7 +75,7 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
     Ok(rotary)
 }
 
-/// The rotation of one kind of layer, if `rope_parameters` has an object for each (Gemma 3).
+/// The rotation of one kind of layer, if `rope_parameters` has an object for each kind (Gemma 3).
 ///
 /// transformers reads YaRN's `truncate` next to these objects, not inside them.
 pub(super) fn rotary_of_kind(
@@ -109,8 +110,8 @@ pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
 
 /// The longest text for which the frequencies do not depend on its length.
 ///
-/// Dynamic and LongRoPE scaling change every token's frequencies if a text is longer than the first context, so that a
-/// prefix would have other numbers in a longer text; such texts are refused.
+/// Dynamic and LongRoPE scaling change every token's frequencies if a text is longer than the original context, so that
+/// a prefix would have other numbers in a longer text; such texts are refused.
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {
@@ -139,7 +140,7 @@ fn kind(config: &Config, object: &Config) -> Result<String> {
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 
-/// The first context in the config: the outer field takes precedence over the inner one.
+/// The original context in the config: the outer field takes precedence over the inner one.
 fn original(config: &Config, object: &Config) -> Result<Option<f64>> {
     let (inside, outside) = (object.maybe_number(ORIGINAL)?, config.maybe_number(ORIGINAL)?);
     // Phi-3's configuration always has the outer one.
@@ -203,7 +204,7 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
     };
     let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(default);
     let n = rotary.n_rotated as f64;
-    // The dimension whose rotation makes this number of turns over the first context.
+    // The index of the pair whose rotation makes this number of turns over the original context.
     let dimension = |turns: f64| n * (context / (turns * 2.0 * PI)).ln() / (2.0 * rotary.theta.ln());
     let turns = |name, default| {
         let stated = object.maybe_number(name)?.filter(|turns| *turns != 0.0);
@@ -218,7 +219,7 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
 /// LongRoPE's scaling.
 ///
 /// # Source
-/// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the first context are
+/// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the original context are
 /// refused.
 fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
     let Contexts { first: context, whole, .. } = contexts;

@@ -1,4 +1,4 @@
-//! StableLM: a Llama with LayerNorm, partial rotation, perhaps with parallel blocks and a norm per head.
+//! StableLM: a Llama with LayerNorm and partial rotation; some models have parallel blocks and a norm per head.
 
 use super::config::Config;
 use super::family::Family;

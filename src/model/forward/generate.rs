@@ -81,7 +81,7 @@ pub struct Callbacks<'a, 'b> {
 /// Continues a prompt until the maximum number of tokens, an end token, or the model's context is reached.
 ///
 /// # Errors
-/// Those of [`Transformer::forward`].
+/// Those of [`generate_each`]; [`Error::Invalid`] for a prompt without tokens.
 pub fn generate(
     model: &Transformer,
     prompt: &[u32],
@@ -98,7 +98,8 @@ pub fn generate(
 /// rows.
 ///
 /// # Errors
-/// Those of [`Transformer::forward`]; [`crate::Error::Invalid`] for invalid sampling settings.
+/// Those of [`Transformer::forward`]; [`Error::Invalid`] for invalid sampling settings, or a model without a
+/// language-model head or with bidirectional attention.
 pub fn generate_each(
     model: &Transformer,
     prompts: Prompts,

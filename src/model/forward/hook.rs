@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads or changes the values at the hook points of a forward pass.
 pub trait Hook: Send {
-    /// Called once before each pass with the nodes that it will compute, so that a hook knows absolute
+    /// Called once before each pass with the forest whose new nodes it computes, so that a hook knows absolute
     /// positions with and without a cache.
     fn begin(&mut self, _forest: &Forest) -> Result<()> {
         Ok(())

@@ -1,8 +1,8 @@
 //! Deduplication of a stream's rows: values that depend on a row alone are computed once for equal rows.
 //!
-//! The input of block 0 is a token's embedding, at most with its position, and the same tokens recur in names. In
-//! block 0, norms and products before attention are then computed once per distinct row; in parallel blocks the whole
-//! MLP as well.
+//! The input of block 0 depends only on a token and, in some families, on its position, and the same tokens recur in
+//! names. Therefore, in block 0, norms and products before attention are computed once per distinct row, and so is the
+//! MLP of a parallel block.
 
 use candle_core::{Device, Result, Tensor};
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ pub(super) struct RowDedup {
 }
 
 impl RowDedup {
-    /// The distinct rows of a stream, if there are few enough to save work; rows are equal if their bits are.
+    /// The distinct rows of a stream, if computing only these saves work; rows are equal if their bits are equal.
     ///
     /// # Shapes
     /// `[n, width]`.

@@ -1,13 +1,13 @@
 //! The outputs of block 0 that depend on the token alone, computed once for many passes.
 //!
 //! If attention and MLP are parallel and positions enter through attention alone, then queries, keys, values and the
-//! whole MLP of block 0 are functions of the token, and many texts consist of few distinct tokens.
+//! whole MLP of block 0 are functions of the token id, and many texts consist of few distinct token ids.
 
 use crate::error::Result;
 use candle_core::{Device, Tensor};
 use std::collections::{BTreeSet, HashMap};
 
-/// Minimum number of distinct tokens for the cache to pay off.
+/// Minimum number of distinct token ids for the cache to pay off.
 const MIN_TOKENS: usize = 16;
 /// Maximum number of tokens that are computed at a time.
 const CHUNK: usize = 2048;
@@ -64,7 +64,7 @@ impl TokenCache {
         if tokens.len() < MIN_TOKENS || tokens.len() * width * 4 > MAX_BYTES {
             return Ok(None);
         }
-        // Chunks of equal size: for a last chunk of few rows, another kernel would round differently.
+        // Chunks of nearly equal size: for a last chunk of few rows, another kernel would round differently.
         let chunk = tokens.len().div_ceil(tokens.len().div_ceil(CHUNK));
         let parts = tokens.chunks(chunk).map(compute).collect::<Result<Vec<_>>>()?;
         let rows = tokens.into_iter().zip(0..).collect();

@@ -88,8 +88,8 @@ impl Transformer {
     /// Runs the forest's new nodes through the blocks; the hook may stop it early.
     ///
     /// # Shapes
-    /// The stream after the last block that ran, `[n_new, d_model]`, or only the rows that the hook needs in the last
-    /// layer that it needs.
+    /// The stream after the last block that ran, `[n_new, d_model]`, or only the rows of [`Hook::last_rows`] if the
+    /// hook stops the pass after a block.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a token id outside the vocabulary or a text longer than the context.

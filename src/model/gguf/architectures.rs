@@ -39,7 +39,8 @@ pub(super) enum Rotation {
 
 /// In place of a name: the family has no such field, and uses its default.
 pub(super) const ABSENT: &str = "";
-/// Families whose heads divide the width of the stream, with as many keys as queries.
+/// For families without these fields: a head is the stream's width divided by the number of heads, and there are as
+/// many key heads as query heads.
 const PLAIN_HEADS: &[(&str, &str)] = &[("head_dim", ABSENT), ("num_key_value_heads", ABSENT)];
 const GPT2: &[(&str, &str)] = &[
     ("head_dim", ABSENT),
@@ -235,7 +236,7 @@ const UNSUPPORTED: &[(&[&str], &str)] = &[
 pub(super) const EXPERTS: &str = "a mixture of experts has no single set of neurons per layer, \
                                   as `mlp.hook_post` requires; dense models are supported";
 
-/// The architecture that a file names.
+/// The architecture that a file's metadata names.
 ///
 /// # Errors
 /// [`crate::Error::UnsupportedConfig`] with the reason, if it is known, and a list of the supported ones.

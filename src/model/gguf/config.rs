@@ -76,7 +76,7 @@ impl Heads {
 /// The fields of the config.json.
 ///
 /// # Errors
-/// A value that is missing, of another type, or not supported; the error names file and key.
+/// A value that is missing, of the wrong type, or not supported; the error names the file and the key.
 pub(super) fn fields(
     metadata: &Metadata,
     architecture: &'static Architecture,
@@ -150,7 +150,7 @@ fn check_direction(keys: &Keys) -> Result<()> {
     }
 }
 
-/// The fields of one architecture alone.
+/// The fields that only this architecture has.
 fn own_fields(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
@@ -185,7 +185,7 @@ fn own_fields(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, 
     Ok(fields)
 }
 
-/// Granite's multipliers; for those that are missing or 0, llama.cpp uses the default.
+/// Granite's multipliers. `logit_scale` is required; for other ones that are missing or 0, llama.cpp uses the default.
 fn granite(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     let mut fields = Map::new();
     let scale = (heads.width as f64).sqrt().recip();

@@ -1,7 +1,7 @@
 //! Control vectors as GGUF files, in the format of llama.cpp and repeng.
 //!
-//! The tensor `direction.k` is added to the output of block `k`, counted from 0; llama.cpp refuses `direction.0`, so
-//! that the output of block 0 cannot be addressed.
+//! The tensor `direction.k` is added to the output of block `k`, counted from 0. llama.cpp refuses `direction.0`:
+//! nothing can be added to the output of block 0.
 
 use super::header::Header;
 use crate::artefact;
@@ -26,7 +26,7 @@ const EXPECTED: &str =
 /// Writes vectors as a control vector; `architecture` is the name of their model's architecture in GGUF files.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a vector of block 0, which the format cannot address; [`Error::Io`].
+/// [`Error::Invalid`] without any vector, or for a vector of block 0, which the format cannot address; [`Error::Io`].
 pub fn save_control_vector(path: &Path, vectors: &ControlVector, architecture: &str) -> Result<()> {
     if vectors.is_empty() || vectors.contains_key(&0) {
         let expected = "vectors of blocks from 1 on: llama.cpp cannot add to the output of block 0";
@@ -71,7 +71,8 @@ fn text(text: &str) -> Vec<u8> {
 /// Reads a control vector.
 ///
 /// # Errors
-/// [`Error::BadFile`] with the name of a tensor that does not belong to a control vector.
+/// [`Error::Io`]; [`Error::BadFile`] for a file that is not GGUF, has no tensors, or has a tensor (named in the error)
+/// that does not belong to a control vector.
 pub fn load_control_vector(path: &Path) -> Result<ControlVector> {
     let bytes = artefact::load_bytes(path)?;
     let header = Header::parse(path, &bytes)?;

@@ -1,4 +1,4 @@
-//! An open GGUF model, in one file or several: its spec, its parameters, its tokenizer.
+//! An open GGUF model, in one file or several: its spec, its parameters and its tokenizer.
 
 use super::architectures::Architecture;
 use super::config::{self, Shapes};
@@ -29,14 +29,14 @@ use std::sync::Mutex;
 /// Maximum number of values that are unpacked and checked at a time.
 const CHECK_CHUNK: usize = 1 << 22;
 
-/// A GGUF model whose headers are read; tensors are read when they are loaded.
+/// An open GGUF model: its headers are in memory, its tensors are read on demand.
 pub(crate) struct GgufFile {
     /// The files, in order.
     parts: Vec<PartFile>,
     header: Header,
 }
 
-/// One of its files.
+/// One file of a model.
 struct PartFile {
     path: PathBuf,
     file: Mutex<File>,
@@ -49,7 +49,8 @@ impl GgufFile {
     /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or
     /// not a model.
     pub(crate) fn open(path: &Path) -> Result<GgufFile> {
-        // A mapping is released after its header is read; else its pages would count as memory, next to the tensors.
+        // The memory map of a file is released once its header is read; otherwise its pages would count as used memory,
+        // in addition to the tensors.
         let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
         let own = header(&path.to_path_buf())?;
         let paths = split::parts(path, &own)?;
@@ -64,7 +65,7 @@ impl GgufFile {
         Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
     }
 
-    /// The file, or the first of several, which has the metadata.
+    /// The path of the file; of several files, the path of the first, which has the metadata.
     fn path(&self) -> &Path {
         &self.parts[0].path
     }
@@ -73,7 +74,7 @@ impl GgufFile {
         Metadata::new(self.path(), &self.header.metadata)
     }
 
-    /// SHA-256 of the file; for several files, of their hashes, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -83,20 +84,20 @@ impl GgufFile {
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
 
-    /// The file's tokenizer, converted to the tokenizer.json of a Hugging Face folder and its settings files.
+    /// The model's tokenizer, converted to the tokenizer.json and the settings files of a Hugging Face folder.
     ///
     /// # Errors
-    /// A value that is missing or unknown; the error names the key.
+    /// A value that is missing, of the wrong type or unknown; the error names the key.
     pub(crate) fn tokenizer(&self) -> Result<Tokenizer> {
         let metadata = self.metadata();
         let tokenizer = Tokenizer::parse(self.path(), &tokenizer::json(&metadata)?)?;
         Ok(tokenizer.with_files(tokenizer::files(&metadata)?))
     }
 
-    /// The spec, and the SHA-256 of the metadata from which it follows.
+    /// The spec, and the SHA-256 of the config fields that were converted from the metadata.
     ///
     /// # Errors
-    /// A value that is missing or not supported, by key; or the name of a tensor that would not be used.
+    /// A missing or unsupported value, with its key; or a tensor that the architecture does not use, with its name.
     pub(crate) fn spec(&self) -> Result<(Spec, String)> {
         let metadata = self.metadata();
         let architecture = architectures::of(&metadata)?;
@@ -115,14 +116,15 @@ impl GgufFile {
         let sources = list(&spec).into_iter().map(|(param, _)| source(&spec, param, &self.header));
         let used: BTreeSet<String> = sources.flat_map(|source| source.tensors).collect();
         if let Some(tensor) = unused(&self.header, &used) {
-            let found = format!("tensor `{tensor}`, which is no part of a {}", architecture.model_type);
-            let expected = "only the tensors of its architecture; this tensor may change numbers";
+            let found = format!("tensor `{tensor}`, which a {} model does not have", architecture.model_type);
+            let expected = "only tensors of its architecture, since another tensor may change numbers";
             return Err(Error::bad_file(self.path(), found, expected));
         }
         Ok((spec, sha256))
     }
 
-    /// The family's spec, adapted to this format's storage of the same model.
+    /// The family's spec with the changes of this format: the biases in the file, norms that are stored with their 1,
+    /// and encoders without a head.
     fn as_stored(&self, architecture: &Architecture, mut spec: Spec) -> Spec {
         let has_bias = |names: [&str; 2]| names.iter().any(|name| self.has(&format!("blk.0.{name}.bias")));
         spec.biases = Biases {
@@ -177,7 +179,7 @@ impl GgufFile {
         &self.parts[entry.part].path
     }
 
-    /// Bytes of a file.
+    /// Reads a range of bytes of a file.
     fn read(&self, part: &PartFile, range: Range<usize>) -> Result<Vec<u8>> {
         let mut bytes = vec![0; range.len()];
         let mut file = part.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
@@ -250,7 +252,7 @@ impl GgufFile {
             check_finite(origin, &values)?;
             return Ok(Weight::Dense(values));
         }
-        // Norms per head are a matrix, but are f32 like other norms.
+        // A norm for each head is a matrix, but is loaded in f32 like other norms.
         let dtype = if param.place.is_norm() { Some(DType::F32) } else { precision.dtype() };
         let weight = match (self.rows(entry, from..from + shape[0])?, dtype) {
             (Weight::Quantised(blocks), None) => {

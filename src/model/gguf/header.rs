@@ -127,7 +127,7 @@ struct Line {
     offset: u64,
 }
 
-/// The positions at which a file may have tensors.
+/// The start of the tensors' bytes in a file, and their alignment.
 #[derive(Clone, Copy)]
 struct Layout {
     start: usize,

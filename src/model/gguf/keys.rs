@@ -15,7 +15,7 @@ impl Keys<'_> {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A whole number; for a list with one per layer, the number that all layers share.
+    /// A whole number; for a list with one number per layer, the number that all layers have.
     pub(super) fn count(&self, name: &str) -> Result<usize> {
         self.metadata.required(&self.key(name), self.maybe_count(name))
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 const HARMLESS: &[&str] = &[
     "classifier.output_labels", // a classifier behind the last block
     "classifier.pooling_type",
-    "expert_used_count", // without experts; others are refused
+    "expert_used_count", // used only with experts, which are refused
     "pooling_type",      // the pooling of the stream to a text's embedding
     "rope.scaling.finetuned",
     "tensor_data_layout",

@@ -5,11 +5,12 @@
 //!
 //! - `header`: the file's table of contents, with all counts checked
 //! - `tensor_type`: the types in which values are stored
-//! - `metadata`, `keys`: values by key, and by an architecture's key; a key that is not read is refused
-//! - `split`: models in several files; `purpose`: files without a model
+//! - `metadata`: values by key, and the refusal of unread keys that may change numbers; `keys`: the keys of one
+//!   architecture
+//! - `split`: models in several files; `purpose`: the refusal of files without a language model
 //! - `architectures`: the supported architectures, and their families
-//! - `config`, `rope`: metadata to a family's config fields
-//! - `tensors`: the tensor of each parameter, and its rows
+//! - `config`, `rope`: the conversion of metadata to a family's config fields
+//! - `tensors`: for each parameter, its tensor in the file and its rows in that tensor
 //! - `vocabulary`: tokens by id; `tokenizer`, `pre_tokenizer`, `word_piece`: the tokenizer.json
 //! - `control_vector`: vectors that are added to the stream, in llama.cpp's format
 //! - `file`: an open model: its spec, parameters and tokenizer

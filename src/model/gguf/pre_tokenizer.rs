@@ -1,14 +1,14 @@
-//! Pre-tokenizers of byte-level BPE: a text is split by regular expressions before merging, and the file names the
-//! pre-tokenizer.
+//! Pre-tokenizers of byte-level BPE: regular expressions that split a text before merging. A file contains only the
+//! pre-tokenizer's name.
 
 use serde_json::{Value, json};
 
 /// A pre-tokenizer with llama.cpp's names for it.
 pub(super) struct PreTokenizer {
     names: &'static [&'static str],
-    /// Each splits the pieces of the previous one.
+    /// Each pattern splits the pieces of the previous one.
     patterns: &'static [&'static str],
-    /// True if a whole piece that is a token is used without merging.
+    /// True if a piece that is a token is kept whole, without merging.
     pub ignores_merges: bool,
     /// True if a text begins with BOS unless the file says otherwise.
     pub adds_bos: bool,
@@ -47,7 +47,7 @@ const fn plain(names: &'static [&'static str], patterns: &'static [&'static str]
     PreTokenizer { names, patterns, ignores_merges: false, adds_bos: false }
 }
 
-/// BLOOM's: words with a preceding space, split at some punctuation.
+/// BLOOM's: words with a preceding space, split at the listed punctuation.
 const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
 
 /// The pre-tokenizers; names in one entry have the same patterns.

@@ -48,7 +48,7 @@ pub(super) fn check(path: &Path, header: &Header) -> Result<()> {
     }
 }
 
-/// True if a file is readable and is not a model.
+/// True for a readable GGUF file that is not a model; false for a part of a model.
 pub(crate) fn is_no_model(path: &Path) -> bool {
     let header = mmap::map(path).and_then(|bytes| Header::parse(path, &bytes));
     // A later part of a model has no metadata, and may have no tensors.

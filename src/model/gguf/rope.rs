@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 const ORIGINAL: &str = "original_max_position_embeddings";
 
-/// The rotation: `rope_parameters` of one kind, or of Gemma 3's two.
+/// The config fields of the rotation: one set of `rope_parameters`, or two for Gemma 3.
 ///
 /// # Errors
-/// A value of another type, or not supported; the error names the key.
+/// A value of the wrong type, or not supported; the error names the key.
 pub(super) fn fields(
     keys: &Keys,
     rotation: Rotation,
@@ -27,7 +27,7 @@ pub(super) fn fields(
         json!({ "full_attention": rope, "sliding_attention": sliding })
     } else {
         if n_rotated != d_head {
-            // The family multiplies the share by the width and truncates the product, which must not be smaller.
+            // The family truncates `share · d_head` to a whole number; with the half, the result is `n_rotated`.
             let share = (n_rotated as f64 + 0.5) / d_head as f64;
             rope.insert("partial_rotary_factor".into(), share.into());
         } else if rotation == Rotation::Share {
@@ -35,7 +35,7 @@ pub(super) fn fields(
         }
         Value::Object(rope)
     };
-    let first = rope.get(ORIGINAL).cloned(); // Phi-3's config has it outside `rope_parameters`
+    let first = rope.get(ORIGINAL).cloned(); // Phi-3's config has this field outside `rope_parameters`
     let first = first.map(|first| (ORIGINAL.to_string(), first));
     Ok([("rope_parameters".to_string(), rope)].into_iter().chain(first).collect())
 }

@@ -50,7 +50,7 @@ fn numbered<'a>(text: &'a str, separator: &str) -> Option<(&'a str, usize)> {
     is_number.then(|| digits.parse().ok()).flatten().map(|number| (rest, number))
 }
 
-/// The first part of the model that a file belongs to, if that part exists; else the file itself.
+/// The first part of the model that a file belongs to, if that part exists; otherwise the file itself.
 pub(crate) fn first(path: &Path) -> PathBuf {
     let first = PartName::of(path).map(|name| name.sibling(path, 1));
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())
@@ -70,8 +70,8 @@ pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
         }
         let found =
             format!("part {} of {} of a split model, in a file that was renamed", place + 1, shown(count));
-        let expected = "a name such as model-00001-of-00002.gguf, as llama-gguf-split writes it, by which \
-                        the other parts are found; or merge them: llama-gguf-split --merge FIRST MERGED.gguf";
+        let expected = "a name such as model-00001-of-00002.gguf, as llama-gguf-split writes it: rename all \
+                        parts, or merge them with llama-gguf-split --merge FIRST MERGED.gguf";
         return Err(Error::bad_file(path, found, expected));
     };
     if count.is_none() && name.count == 1 {

@@ -17,7 +17,7 @@ pub(super) enum GgmlType {
 const DENSE: &[(u32, DType, &str)] =
     &[(0, DType::F32, "F32"), (1, DType::F16, "F16"), (30, DType::BF16, "BF16")];
 
-/// ggml's code for each unsupported type, so that an error can name it.
+/// ggml's codes and names of unsupported types, for errors.
 const UNSUPPORTED: &[(u32, &str)] = &[
     (9, "Q8_1"),
     (15, "Q8_K"),
@@ -38,10 +38,10 @@ const UNSUPPORTED: &[(u32, &str)] = &[
 ];
 
 impl GgmlType {
-    /// The type with ggml's code.
+    /// The type with this code of ggml.
     ///
     /// # Errors
-    /// The name of an unsupported type, or its code.
+    /// The name of an unsupported type, or the code of an unknown one.
     pub(super) fn from_ggml(number: u32) -> Result<GgmlType, String> {
         if let Some((_, dtype, _)) = DENSE.iter().find(|(n, ..)| *n == number) {
             return Ok(GgmlType::Dense(*dtype));
@@ -68,7 +68,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of a row of `width` values; `None` if it is not a multiple of the block.
+    /// The number of bytes of a row of `width` values; `None` if `width` is not a multiple of the block's length.
     fn row(self, width: usize) -> Option<usize> {
         match self {
             GgmlType::Dense(dtype) => width.checked_mul(dtype.size_in_bytes()),
@@ -76,7 +76,7 @@ impl GgmlType {
         }
     }
 
-    /// The bytes of a tensor; `None` if it is empty, its rows are not a multiple of the block, or the size overflows.
+    /// The number of bytes of a tensor; `None` if it is empty, its rows are not whole blocks, or the size overflows.
     pub(super) fn size(self, shape: &[usize]) -> Option<usize> {
         let (width, rows) = shape.split_last()?;
         rows.iter().try_fold(self.row(*width)?, |size, n| size.checked_mul(*n)).filter(|size| *size > 0)

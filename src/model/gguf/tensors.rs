@@ -1,4 +1,4 @@
-//! The tensors of a GGUF file by parameter: names that all architectures share.
+//! The tensors of a GGUF file by parameter: all architectures use the same names, except for some norms.
 
 use super::header::Header;
 use crate::model::spec::{BlockKind, Placement, Spec};
@@ -6,14 +6,14 @@ use crate::model::weights::{BlockPart, Param, ParamKind, Place};
 use crate::model::weights::{SliceRows, TensorSource};
 use std::collections::BTreeSet;
 
-/// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the first context.
+/// The divisors of the rotary frequencies: Llama 3's, and LongRoPE's for texts within the original context.
 pub(super) const FREQUENCY_FACTORS: [&str; 2] = ["rope_freqs.weight", "rope_factors_short.weight"];
 
 /// An encoder's token types; not every file has them.
 pub(super) const TOKEN_TYPES: &str = "token_types.weight";
 
-/// Tensors that are not parameters: they are read elsewhere, belong to texts beyond the first context, which are
-/// refused, or belong to a classifier after an encoder's last block.
+/// Tensors that are not parameters: the divisors above, LongRoPE's divisors for texts beyond the original context
+/// (such texts are refused), and classifiers after an encoder's last block.
 const NO_PARAMETERS: [&str; 7] = [
     FREQUENCY_FACTORS[0],
     FREQUENCY_FACTORS[1],
@@ -45,7 +45,7 @@ pub(super) fn source(spec: &Spec, param: Param, header: &Header) -> TensorSource
     TensorSource::rows(format!("blk.{l}.{stem}"), param, rows)
 }
 
-/// The name of a norm in architectures whose names differ.
+/// The name of a norm, where it differs from [`separate`]'s.
 fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     let has_two = spec.family == "falcon" && spec.block == BlockKind::Parallel;
     match part {
@@ -57,7 +57,7 @@ fn norm(spec: &Spec, part: BlockPart) -> Option<&'static str> {
     }
 }
 
-/// The name of a part with a separate tensor.
+/// The name of a part's tensor, if the part is not fused with others.
 fn separate(part: BlockPart) -> &'static str {
     use BlockPart::*;
     match part {

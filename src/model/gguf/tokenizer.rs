@@ -28,7 +28,7 @@ const SPECIAL: [(&str, &str); 9] = [
 /// The tokenizer.json of a file.
 ///
 /// # Errors
-/// A value that is missing, of another type or unknown; the error names file and key.
+/// A value that is missing, of the wrong type or unknown; the error names the file and the key.
 pub(super) fn json(metadata: &Metadata) -> Result<Vec<u8>> {
     let key = "tokenizer.ggml.model";
     let model = metadata.required(key, metadata.text(key))?;
@@ -59,12 +59,12 @@ fn vocabulary(metadata: &Metadata) -> Result<Vocabulary> {
 /// The special tokens that a file names, and its chat template.
 ///
 /// # Errors
-/// A value of another type; the error names the key.
+/// A value of the wrong type; the error names the key.
 pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
     let vocabulary = vocabulary(metadata)?;
     let mut files = TokenizerFiles::default();
     for (key, name) in SPECIAL {
-        // Some files name an id outside their vocabulary; such a token is never used.
+        // Some files name an id outside their vocabulary, which is ignored.
         if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
             files.named.insert(name.into(), token.to_string());
         }
@@ -86,7 +86,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     let pairs: Vec<(&str, &str)> = merges.iter().filter_map(|merge| pair(merge)).collect();
     if let Some(merge) = merges.iter().find(|merge| pair(merge).is_none()) {
         let found = format!("`{key}` with `{merge}`");
-        return Err(Error::bad_file(metadata.path(), found, "two texts with a space between"));
+        return Err(Error::bad_file(metadata.path(), found, "two tokens separated by a space"));
     }
     let mut fields = Map::new();
     fields.insert("pre_tokenizer".into(), pre.json());
@@ -101,7 +101,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String
     Ok(fields)
 }
 
-/// The two sides of a merge; the first may itself begin with a space.
+/// The two tokens of a merge; the first may begin with a space.
 fn pair(merge: &str) -> Option<(&str, &str)> {
     let first = merge.chars().next()?.len_utf8();
     let at = first + merge[first..].find(' ')?;
@@ -149,7 +149,7 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
 }
 
 /// The merges that a SentencePiece vocabulary implies: pairs of tokens whose concatenation is a token, in descending
-/// order of score.
+/// order of the score of the concatenation.
 fn merges<'a>(vocabulary: &'a Vocabulary, scores: &[f64]) -> Vec<(&'a str, &'a str)> {
     let is_text = |id: usize| matches!(vocabulary.classes[id], class::NORMAL | class::USER_DEFINED);
     let is_piece = |text: &str| vocabulary.ids.get(text).is_some_and(|id| is_text(*id));

@@ -23,10 +23,10 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Reads the vocabulary; `text` converts each token from its text and type.
+    /// Reads the vocabulary; `text` returns the text to use for a token, from its stored text and its type.
     ///
     /// # Errors
-    /// A value that is missing or of another type, and a duplicate token.
+    /// A value that is missing or of the wrong type, or a duplicate token.
     pub(super) fn read(metadata: &Metadata, text: impl Fn(String, u32) -> String) -> Result<Vocabulary> {
         let key = "tokenizer.ggml.tokens";
         let stored = metadata.required(key, metadata.texts(key))?;
@@ -62,7 +62,7 @@ impl Vocabulary {
         Ok(Vocabulary { tokens, classes, ids })
     }
 
-    /// Tokens that are matched in a text before it is split: control tokens and user-defined ones.
+    /// Tokens that are matched in a text before it is split: unknown, control and user-defined tokens.
     pub(super) fn added(&self) -> Value {
         let is_added = |(_, class): &(usize, &u32)| {
             matches!(**class, class::UNKNOWN | class::CONTROL | class::USER_DEFINED)
@@ -86,7 +86,7 @@ impl Vocabulary {
         Value::Object(self.tokens.iter().zip(0..).map(|(t, id)| (t.to_string(), Value::from(id))).collect())
     }
 
-    /// The token that a key names, or the default.
+    /// The id of a special token: the value of a key, or the default.
     ///
     /// # Errors
     /// [`Error::BadFile`] with the key, if neither the key nor the default token exists; [`Error::UnsupportedConfig`]
@@ -104,7 +104,7 @@ impl Vocabulary {
     /// The template around a text: BOS and EOS, if the file requires them.
     ///
     /// # Errors
-    /// A value that is missing or of another type; the error names the key.
+    /// A value that is missing or of the wrong type; the error names the key.
     pub(super) fn template(&self, metadata: &Metadata, adds_bos: bool) -> Result<Value> {
         let end = |flag: &str, key: &str, default: bool| -> Result<Option<usize>> {
             let is_added = metadata.flag(flag)?.unwrap_or(default);

@@ -7,18 +7,18 @@ use super::vocabulary::{Vocabulary, class};
 use crate::error::Result;
 use serde_json::{Map, Value, json};
 
-/// `tokenizer.ggml.model` of these vocabularies.
+/// The value of `tokenizer.ggml.model` for these vocabularies.
 pub(super) const MODEL: &str = "bert";
 /// llama.cpp's mark of a word's beginning.
 const SPACE: char = '\u{2581}';
 /// BERT's mark of a word's continuation.
 const CONTINUATION: &str = "##";
-/// The default ids of llama.cpp: BERT's own.
+/// llama.cpp's default ids of special tokens, which are BERT's.
 const UNKNOWN: usize = 100;
 const BEGINNING: usize = 101;
 const END: usize = 102;
 
-/// BERT's text of a token.
+/// A token's text with BERT's marks instead of llama.cpp's.
 pub(super) fn without_phantom(token: String, of: u32) -> String {
     match token.strip_prefix(SPACE) {
         _ if of == class::CONTROL => token,
@@ -30,7 +30,7 @@ pub(super) fn without_phantom(token: String, of: u32) -> String {
 /// The fields of the tokenizer.json.
 ///
 /// # Errors
-/// A value that is missing or of another type; the error names the key.
+/// A value that is missing or of the wrong type; the error names the key.
 pub(super) fn fields(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<String, Value>> {
     let special = |key: &str, default| vocabulary.special(metadata, key, Some(default));
     let unknown = special("tokenizer.ggml.unknown_token_id", UNKNOWN)?;

@@ -12,9 +12,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Output columns of one product per thread: few enough that the sums stay in the cache until bias and activation
-/// are applied, and that weights of fewer bits are widened only this many rows at a time. Twice as many as the AVX-512
-/// kernels take at once.
+/// Output columns per thread in one product. They are so few that the sums stay in the cache until bias and activation
+/// are applied, and that the buffer for weights converted to f32 is small. It is twice the number of columns that the
+/// AVX-512 kernels compute at once.
 const BLOCK: usize = 192;
 
 /// A matrix product with the operations after it; products are in f32 for weights of every type.
@@ -24,7 +24,7 @@ const BLOCK: usize = 192;
 #[derive(Default)]
 pub(crate) struct Affine {
     pub(crate) activation: Option<ActivationFn>,
-    /// A factor for each output, `[n, out]`; it has no gradient.
+    /// A factor for each output, `[n, out]`; gradients are not implemented with a gate.
     pub(crate) gate: Option<Tensor>,
 }
 
@@ -140,10 +140,10 @@ impl Affine {
         })
     }
 
-    /// The gradient before the activation; needs the product, which is computed again.
+    /// The gradient of the activation's input, from the gradient of its output; the product is computed again.
     fn before_activation(&self, inputs: [&Tensor; 2], b: Option<&Tensor>, grad: &Tensor) -> Result<Tensor> {
         if self.gate.is_some() {
-            bail!("a gated product has no gradient")
+            bail!("the gradient of a gated product is not implemented")
         }
         let Some(activation) = self.activation else { return Ok(grad.clone()) };
         let [x, w] = inputs;
@@ -224,7 +224,7 @@ impl CustomOp3 for Affine {
     }
 }
 
-/// [`Affine`] with a matrix that is not a candle tensor; it has no gradient.
+/// [`Affine`] with a matrix that is not a candle tensor; it cannot compute gradients.
 pub(super) struct PackedAffine {
     pub(super) op: Affine,
     pub(super) w: PackedMatrix,
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn values_and_gradients_equal_candles() {
         let var = |shape: &[usize]| Var::randn(0f32, 0.5f32, shape, &Device::Cpu).unwrap();
-        // Many rows and few; wider than one block of columns, and not a multiple of the block.
+        // Many rows and few; 1100 columns are several blocks on up to five threads, the last of them incomplete.
         for n in [37, 1, 3] {
             values_and_gradients(var(&[n, 20]), var(&[1100, 20]), var(&[1100]), var(&[n, 1100]));
         }

@@ -1,13 +1,14 @@
-//! Attention over a forest: each node attends to itself and its ancestors.
+//! Attention over a forest: each node attends to itself and its ancestors, in an encoder to all nodes of its text.
 //!
 //! For a query `q` of a head and the nodes `j` on its path, `sⱼ = cap(scale · q · kⱼ) + biasⱼ`, `p = softmax(s)` over
-//! the path, and the output is `Σ pⱼ vⱼ`. There is no mask, since a path contains only the nodes that are attended to.
+//! the path, and the output is `Σ pⱼ vⱼ`. A soft-cap is `cap(x) = c · tanh(x / c)`; without one, `cap(x) = x`. There is
+//! no mask, since a path contains only the nodes that are attended to.
 //!
-//! Backward, with `g` the gradient of the output and `dpⱼ = g · vⱼ`: `dvⱼ += pⱼ g`, `dsⱼ = scale · pⱼ (dpⱼ − Σ p ·
-//! dp)`,
-//! `dkⱼ += dsⱼ q`, `dq += Σ dsⱼ kⱼ`.
+//! Backward without a soft-cap, with `g` the gradient of the output, `dpⱼ = g · vⱼ` and `dsⱼ = pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`:
+//! `dvⱼ += pⱼ g`, `dkⱼ += scale · dsⱼ q`, `dq += scale · Σ dsⱼ kⱼ`.
 //!
-//! Paths that share a long prefix take that part of `s` and of the output from one matrix product.
+//! If paths share a long prefix, one matrix product computes the prefix's part of `s` for all of them, and another one
+//! the prefix's part of the output.
 
 use super::activation::{softmax, tanh};
 use super::shared_prefix::{KvHead, SharedPrefix, shared_len};
@@ -20,7 +21,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Scaled dot-product attention of a forest's nodes to their ancestors, in f32.
+/// Scaled dot-product attention over the nodes of a forest, in f32.
 ///
 /// # Shapes
 /// Queries `[n_queries, n_heads, d_head]`; keys and values `[n_nodes, n_kv_heads, d_head]`; the result is
@@ -28,14 +29,15 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct ForestAttention {
     pub(crate) forest: Arc<Forest>,
-    /// The new nodes that have a query; `None` is all of them, in order.
+    /// The nodes that have a query, as indices among the new nodes (those without cached keys); `None` is all new
+    /// nodes, in order.
     pub(crate) query_rows: Option<Arc<Vec<u32>>>,
     pub(crate) scale: f32,
     pub(crate) soft_cap: Option<f32>,
     pub(crate) direction: AttentionDirection,
-    /// Length of the attention window in tokens, the token itself included.
+    /// Length of the window of causal attention in tokens, the token itself included; `None` is unlimited.
     pub(crate) window: Option<usize>,
-    /// Added to a head's scores for the key's position, `[n_heads, n_positions]`.
+    /// For each head and each position of a key, the term that is added to the score, `[n_heads, n_positions]`.
     pub(crate) bias: Option<Arc<Vec<Vec<f32>>>>,
 }
 
@@ -88,7 +90,7 @@ struct HeadQuery<'a, S> {
     query: &'a [f32],
 }
 
-/// The nodes that a row attends to, its own first, and the scores of the last of them, if already computed.
+/// The nodes that a row attends to, and the scores of the last ones (the shared prefix), if already computed.
 struct ScoredPath<'a> {
     nodes: &'a [u32],
     prefix_scores: &'a [f32],
@@ -102,9 +104,11 @@ struct Qkv<'a> {
     v: &'a [f32],
 }
 
-/// Rows of one task. They are computed head by head if they share a long prefix, so that its keys stay in the cache.
+/// Rows per task. If they share a long prefix, all of them are computed for one head after the other, so that the
+/// head's keys of the prefix stay in the cache.
 const ROWS: usize = 32;
-/// Rows that are computed head by head without a shared prefix: a row's heads are then read in their order in memory.
+/// Rows that are computed together if there is no shared prefix. The keys of all heads of a node lie next to each other
+/// in memory; with so few rows, they are also read soon after each other.
 const FEW_ROWS: usize = 4;
 
 /// Consecutive rows with queries, from `first` on, and the path of each.
@@ -235,7 +239,7 @@ impl ForestAttention {
         let own = &nodes[..nodes.len() - prefix_scores.len()];
         probs.clear();
         probs.resize(own.len(), 0.0);
-        // A loop, as a closure in `Vec::extend` would be compiled without wide registers.
+        // A loop, because a closure in `Vec::extend` would be compiled without wide registers.
         for (score, &node) in probs.iter_mut().zip(own) {
             let key = &k[dims.at(node as usize, dims.n_kv_heads, kv)..][..dims.d_head];
             *score = self.scale * wide_dot(simd, query, key);
@@ -252,7 +256,10 @@ impl ForestAttention {
         softmax(probs);
     }
 
-    /// Gradients of one query head, its key head and its value head, each `[rows, d_head]`.
+    /// The gradients of one query head, and its terms in the gradients of its key head and value head.
+    ///
+    /// # Shapes
+    /// `[n_queries, d_head]`, then twice `[n_nodes, d_head]`.
     fn backward_head(&self, dims: Dims, head: usize, qkv: Qkv, grad: &[f32]) -> [Vec<f32>; 3] {
         let Qkv { q, k, v } = qkv;
         let (d, kv) = (dims.d_head, dims.kv_head(head));
@@ -281,8 +288,8 @@ impl ForestAttention {
         [dq, dk, dv]
     }
 
-    /// Attention in candle's operations, for devices other than the CPU: one gather per step back along the paths, so
-    /// that only the keys of one step and all scores are in memory at once.
+    /// Attention in candle's operations, for devices other than the CPU: one gather per step along the paths, so
+    /// that only all scores and the keys of one step are in memory at once.
     fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let dims = Dims::of(self, q.dims(), k.dims())?;
         let mut paths = vec![Vec::new(); dims.n_queries];
@@ -312,7 +319,7 @@ impl ForestAttention {
         out.reshape((dims.n_queries, dims.n_heads, dims.d_head))
     }
 
-    /// The term added to the scores at one step: minus infinity for shorter paths.
+    /// The term added to the scores at one step: the bias, or minus infinity for shorter paths.
     fn bias_at(&self, paths: &[Vec<u32>], step: usize, n_heads: usize, device: &Device) -> Result<Tensor> {
         let mut added = Vec::with_capacity(paths.len() * n_heads);
         for path in paths {

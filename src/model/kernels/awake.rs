@@ -1,22 +1,23 @@
 //! Keeps rayon's threads awake between many short parallel steps, such as those of decoding.
 //!
-//! A thread that falls asleep between two products wakes when the next is nearly done, and a thread outside the pool
-//! would hand over each product and sleep until its end: together, this would cost more than half of the time of
-//! decoding.
+//! Waking a sleeping thread takes almost as long as computing a product; and a thread outside the pool sleeps while the
+//! pool computes a product for it. Without this module, decoding would spend more than half of its time on waking
+//! threads.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Polls for work before the processor is offered to other threads.
+/// Number of polls for work before a thread offers its processor to other threads.
 const POLLS: usize = 64;
-/// A thread without work for this long sleeps between its polls, since the working thread then waits for something
-/// else.
+/// A thread without work for longer than this sleeps between its polls: the working thread probably waits for something
+/// other than this pool.
 const IDLE_LIMIT: Duration = Duration::from_millis(1);
 /// The sleep between two polls.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Locked while threads are kept awake: for one task at a time, as two would take each other's work.
+/// Locked while a call keeps threads awake. A call that finds it locked lets its threads sleep, because the polling
+/// threads of two calls would take each other's work.
 static AWAKE: Mutex<()> = Mutex::new(());
 
 /// Runs work on one of rayon's threads, while the others poll for parts of it.
@@ -33,7 +34,7 @@ pub(crate) fn on_awake_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         for _ in 1..rayon::current_num_threads() {
             let is_done = &is_done;
             scope.spawn(move |_| {
-                // The working thread would wait for itself.
+                // On the working thread, polling would wait for the end of the work that it interrupts.
                 if rayon::current_thread_index() != worker {
                     poll_for_work(is_done);
                 }

@@ -109,7 +109,7 @@ impl Matrix {
     }
 }
 
-/// A matrix `[out, in]`, perhaps with a bias.
+/// A matrix `[out, in]` with an optional bias.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     pub(crate) weight: Matrix,

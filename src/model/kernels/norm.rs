@@ -14,7 +14,7 @@ pub(crate) struct Norm {
     pub(crate) eps: f64,
     /// All ones if the kind has no weight.
     pub(crate) weight: Tensor,
-    /// The weight's shape; all zeros if the kind has no bias.
+    /// In the weight's shape; all zeros if the kind has no bias.
     pub(crate) bias: Tensor,
 }
 
@@ -167,7 +167,7 @@ struct RowGradient<'a> {
 }
 
 impl NormRows {
-    /// The gradients of one row and, added up, of the weight.
+    /// Writes the gradient of one row to `dx`, and adds its part of the weight's gradient to `dw`.
     ///
     /// With `n = (x − centre) · scale`: `dx = scale · (g·w − mean(g·w)* − n · mean(g·w·n))`, where the
     /// starred mean belongs to LayerNorm only.

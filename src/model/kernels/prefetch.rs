@@ -1,4 +1,4 @@
-//! Prefetching of memory before it is read: one of the files with `unsafe`.
+//! Prefetching of memory before it is read; this file uses `unsafe`.
 //!
 //! In decoding, every weight is read once, in order, by a loop that is as fast as memory; the processor prefetches by
 //! itself, but not beyond a page of 4 KB, and then waits. With prefetching one page ahead, decoding SmolLM2 in 4 bits

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The cosines and sines of one pass, one row per token.
 #[derive(Debug, Clone)]
 pub(crate) struct RotaryTable {
-    /// `[n_tokens, n_rotated / 2]`, cosine and sine.
+    /// `[n_tokens, n_pairs]`, cosine and sine.
     cos_sin: Arc<Vec<(f32, f32)>>,
     n_pairs: usize,
     layout: RotaryLayout,

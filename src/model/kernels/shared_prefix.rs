@@ -7,12 +7,12 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
-/// With fewer nodes, or fewer rows, gathering the prefix does not pay off.
+/// Minimum numbers of nodes and rows for which gathering the prefix pays off.
 const MIN_NODES: usize = 64;
 const MIN_ROWS: usize = 8;
 
-/// The number of nodes that all rows see first, if it is large enough for products; else 0. A path runs from the row's
-/// own node to the text's first.
+/// The length of the prefix that all paths share, if one product for all rows pays off; otherwise 0. The prefix is
+/// at the end of the paths, because a causal path runs from the row's own node back to the first node.
 pub(super) fn shared_len(paths: &[Vec<u32>]) -> usize {
     let [first, others @ ..] = paths else { return 0 };
     let mut n = first.len();

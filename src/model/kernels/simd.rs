@@ -80,7 +80,7 @@ pub(super) fn wide_dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     a_rest.iter().zip(b_rest).fold(simd.reduce_sum_f32s(all), |sum, (a, b)| sum + a * b)
 }
 
-/// `to += Σ factor · from` over terms as long as `to`, which is read and written once.
+/// `to += Σ factor · from`, for terms of the length of `to`; each value of `to` is read and written once.
 #[inline(always)]
 pub(super) fn wide_add_scaled<'a, S: Simd>(
     simd: S,

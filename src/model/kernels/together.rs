@@ -1,6 +1,6 @@
 //! Several matrices times the same few rows of a stream, in one parallel step instead of several.
 //!
-//! In decoding, one product takes some ten microseconds, about as long as starting and joining a parallel step.
+//! In decoding, one product takes about ten microseconds, as long as starting and joining a parallel step.
 
 use super::affine::Affine;
 use super::linear::{Linear, Matrix};
@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::model::spec::ActivationFn;
 use candle_core::{Device, Storage, Tensor};
 
-/// A matrix with its bias, and perhaps an activation function after it.
+/// A matrix with its bias, and an optional activation function after it.
 pub(crate) type Activated<'a> = (&'a Linear, Option<ActivationFn>);
 
 /// The products of `x` with each of several matrices, with bias and activation.
 ///
 /// # Shapes
-/// `[n, in]` to `[n, out]` of each.
+/// `[n, in]` to one `[n, out]` per matrix.
 pub(crate) fn together<const N: usize>(linears: [Activated; N], x: &Tensor) -> Result<[Tensor; N]> {
     let mut all = Vec::with_capacity(N);
     match in_one_step(&linears, x)? {

@@ -8,8 +8,8 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Maximum number of rows of `x` for which each weight is read once and used at once: with so few rows, reading the
-/// weights takes all the time, and a kernel for many rows would copy them first.
+/// Maximum number of rows of `x` for the kernel that uses each weight as it is read: with so few rows, nearly all the
+/// time is spent on reading the weights, and a kernel for many rows would copy them first.
 pub(crate) const FEW_ROWS: usize = 4;
 
 const _: () = assert!(FEW_ROWS <= MAX_ROWS);
@@ -101,11 +101,11 @@ impl WithSimd for Dots<'_> {
     }
 }
 
-/// The products of a few rows of `x`, `[n, in]`, with several matrices, whose rows are distributed over the threads
-/// together.
+/// The products of a few rows of `x`, `[n, in]`, with several matrices; the rows of all matrices are distributed over
+/// the threads in one step.
 ///
 /// # Shapes
-/// `[n, d_out]` of each matrix.
+/// One `[n, d_out]` per matrix.
 pub(super) fn products_of_few(x: &[f32], matrices: &[WeightRows]) -> Vec<Vec<f32>> {
     // A few microseconds of work: long compared with the cost of a task, and short enough for an even load on all
     // threads.

@@ -1,4 +1,4 @@
-//! A model by folder or by name, ready to run.
+//! A model with its tokenizer, loaded from a folder, a GGUF file or the binary.
 
 use super::bundled::{self, bundled_files, bundled_weights};
 use super::options::LoadOptions;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-/// A model that is ready to run.
+/// A loaded model: weights, forward pass and tokenizer.
 pub struct Model {
     /// Its name in folders and result rows.
     pub name: String,
@@ -36,11 +36,12 @@ pub struct Model {
     pub device: DeviceChoice,
     /// The number format of its blocks' products.
     pub compute: Compute,
-    /// Tensors of its files that no parameter used, except the usual buffers and other heads.
+    /// Tensors of its files that no parameter used, except heads and the buffers that older versions of transformers
+    /// saved.
     pub unused: Vec<String>,
     /// SHA-256 of the weights.
     pub weights_sha256: String,
-    /// SHA-256 of config.json, or of the fields that a GGUF file has instead.
+    /// SHA-256 of config.json, or of the config fields that are built from a GGUF file.
     pub config_sha256: String,
 }
 
@@ -48,7 +49,7 @@ impl Model {
     /// Loads the model at a location.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor, or an error of the device.
+    /// An error in its files, with file and tensor; too little memory; or an unsupported device or number format.
     pub fn open(location: &Location, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         match location {
@@ -63,7 +64,7 @@ impl Model {
     /// Loads a model from a folder in Hugging Face layout, or from a GGUF file, and names it after the folder or file.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor, or an error of the device.
+    /// An error in its files, with file and tensor; too little memory; or an unsupported device or number format.
     pub fn load(folder: &Path, options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         if let Some(file) = gguf_at(folder)? {
@@ -94,7 +95,7 @@ impl Model {
     /// Loads the model inside the binary.
     ///
     /// # Errors
-    /// An error of the device.
+    /// Too little memory, or an unsupported device or number format.
     pub fn bundled(options: impl Into<LoadOptions>) -> Result<Model> {
         let options = options.into();
         let folder = bundled::folder();
@@ -107,7 +108,7 @@ impl Model {
     /// The spec of a model in a folder or a GGUF file, and its parameters one by one.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor.
+    /// An error in its files, with file and tensor, or too little memory.
     pub fn parameters(folder: &Path, precision: Precision) -> Result<(Spec, Box<Parameters>)> {
         let formats = Formats { precision, compute: Compute::F32 };
         let Unread { spec, load } = match gguf_at(folder)? {
@@ -121,8 +122,7 @@ impl Model {
         Ok((spec, load))
     }
 
-    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory in
-    /// f32.
+    /// The parameters of this model one by one, read again from its files, after a check that they fit into memory.
     ///
     /// # Errors
     /// An error in its files, with file and tensor, or too little memory.
@@ -148,7 +148,7 @@ impl Model {
     /// The weights and the forward pass of a model in a folder or a GGUF file, without its tokenizer.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor.
+    /// An error in its files, with file and tensor, or too little memory.
     pub fn load_transformer(folder: &Path, precision: Precision) -> Result<Transformer> {
         let (spec, mut load) = Model::parameters(folder, precision)?;
         Transformer::new(spec, &mut *load)

@@ -17,12 +17,12 @@ pub struct Attention {
     pub clip: Option<f64>,
 }
 
-/// The tokens of its text that a token attends to.
+/// The tokens to which a token attends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttentionDirection {
     /// Itself and earlier tokens.
     Causal,
-    /// All (encoders).
+    /// All tokens of its text (encoders).
     Bidirectional,
 }
 
@@ -47,7 +47,7 @@ pub enum QkNormOver {
 }
 
 impl Attention {
-    /// Causal attention scaled by `1 / √d_head`, nothing else.
+    /// Causal attention scaled by `1 / √d_head`, without soft-cap, norms or clipping.
     pub fn causal(d_head: usize) -> Attention {
         let scale = (d_head as f64).sqrt().recip();
         Attention { scale, soft_cap: None, direction: AttentionDirection::Causal, qk_norm: None, clip: None }

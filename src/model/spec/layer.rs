@@ -7,7 +7,7 @@ use super::rotary::Rotary;
 pub struct Layer {
     /// Length of the attention window in tokens, the token itself included; `None` is unlimited.
     pub window: Option<usize>,
-    /// The positions that attention uses.
+    /// The encoding of positions.
     pub position: PositionEncoding,
 }
 
@@ -21,7 +21,7 @@ impl Layer {
 /// The encoding of positions inside attention.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PositionEncoding {
-    /// None.
+    /// No positions in attention.
     Nothing,
     /// Queries and keys are rotated by an angle that grows with the position.
     Rotary(Rotary),
@@ -45,14 +45,15 @@ pub struct Alibi {
 pub enum Rounding {
     /// As f32, positions counted from the text's beginning (BLOOM).
     F32,
-    /// As f32, positions counted back from the last, so that the recent ones are the most exact (MPT).
+    /// As f32, positions counted back from the last, so that the terms of recent tokens are the most exact (MPT).
     F32FromEnd,
     /// To bf16, then scaled as the scores are (Falcon).
     Bf16,
 }
 
 impl Alibi {
-    /// The term that each head adds to the score of a key at each position, for scores that are scaled by `scale`.
+    /// For each head, the term that is added to the score of a key, by the key's position; `scale` is the factor of the
+    /// scores.
     ///
     /// # Shapes
     /// `[n_heads][n_positions]`.

@@ -23,7 +23,7 @@ pub enum RotaryLayout {
     Interleaved,
 }
 
-/// A change of the rotary frequencies for texts longer than the model's first context.
+/// A change of the rotary frequencies for texts longer than the model's original context.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RotaryScaling {
     /// None.
@@ -41,14 +41,15 @@ pub enum RotaryScaling {
         low: f64,
         /// Wavelengths below `context / high` are high frequencies.
         high: f64,
-        /// The first context: the longest text before the frequencies were scaled, in tokens.
+        /// The original context: the longest text before the frequencies were scaled, in tokens.
         context: f64,
     },
-    /// Dimensions below a first bound unchanged, those above a second bound divided, a ramp between the two (YaRN).
+    /// Frequencies of pairs below a first bound unchanged, those above a second bound divided, a ramp between the two
+    /// (YaRN).
     Yarn {
         /// The divisor.
         factor: f64,
-        /// The first and the second bound, in dimensions.
+        /// The first and the second bound, as indices of pairs.
         bounds: (f64, f64),
         /// Factor on cosines and sines.
         attention_factor: f64,

@@ -5,9 +5,11 @@ use super::mmap;
 use crate::artefact;
 use crate::error::{Error, Result};
 use candle_core::pickle::PthTensors;
+use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use safetensors::SafeTensors;
+use safetensors::tensor::{Metadata, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -31,8 +33,17 @@ impl Deref for Bytes {
 struct File {
     path: PathBuf,
     bytes: Bytes,
-    /// The table of contents of a pickle; safetensors have their own.
-    pickle: Option<PthTensors>,
+    contents: Contents,
+}
+
+/// The table of contents of a file, parsed once.
+enum Contents {
+    /// Names, types and places of tensors, and the first byte of their data.
+    Safetensors {
+        metadata: Metadata,
+        data_from: usize,
+    },
+    Pickle(PthTensors),
 }
 
 /// The files of one checkpoint.
@@ -40,7 +51,7 @@ pub(super) struct Checkpoint {
     files: Vec<File>,
     /// The file of each tensor, by name.
     at: HashMap<String, usize>,
-    /// Tensors that the index names and no file contains, each with the shard that should.
+    /// Tensors that the index names and no file contains, each with the shard that should contain it.
     promised: BTreeMap<String, PathBuf>,
     /// The index file.
     index: PathBuf,
@@ -67,11 +78,11 @@ impl Checkpoint {
         for (single, index) in NAMES {
             let (single, index) = (folder.join(single), folder.join(index));
             if single.is_file() {
-                return Checkpoint::of(vec![File::open(single)?]);
+                return Ok(Checkpoint::of(vec![File::open(single)?]));
             }
             if index.is_file() {
                 let files = shards(&index)?.into_iter().map(File::open).collect::<Result<_>>()?;
-                return Checkpoint::of(files)?.with_promises(&index);
+                return Checkpoint::of(files).with_promises(&index);
             }
         }
         let expected =
@@ -81,19 +92,19 @@ impl Checkpoint {
 
     /// Safetensors inside the binary; `path` names them in errors.
     pub(super) fn bundled(path: &Path, bytes: &'static [u8]) -> Result<Checkpoint> {
-        let file = File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), pickle: None };
-        Checkpoint::of(vec![file])
+        let contents = safetensors(path, bytes)?;
+        Ok(Checkpoint::of(vec![File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), contents }]))
     }
 
-    fn of(files: Vec<File>) -> Result<Checkpoint> {
+    fn of(files: Vec<File>) -> Checkpoint {
         let mut at = HashMap::new();
         for (i, file) in files.iter().enumerate() {
-            at.extend(file.names()?.into_iter().map(|name| (name, i)));
+            at.extend(file.names().into_iter().map(|name| (name, i)));
         }
-        Ok(Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() })
+        Checkpoint { files, at, promised: BTreeMap::new(), index: PathBuf::new() }
     }
 
-    /// The checkpoint with the tensors that only the index names; they are an error only if they are needed.
+    /// Adds the tensors that only the index names; such a tensor is an error only when it is loaded.
     fn with_promises(self, index: &Path) -> Result<Checkpoint> {
         let promised = weight_map(index)?.into_iter().filter(|(tensor, _)| !self.at.contains_key(tensor));
         let promised = promised.map(|(tensor, shard)| (tensor, index.with_file_name(shard))).collect();
@@ -105,7 +116,7 @@ impl Checkpoint {
         &self.files[0].path
     }
 
-    /// SHA-256 over the files, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub(super) fn sha256(&self) -> String {
         let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
@@ -151,7 +162,7 @@ impl Checkpoint {
     /// A tensor in its stored type, and its file, after a check of its shape.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`] or [`Error::TensorShape`].
+    /// [`Error::MissingTensor`], [`Error::TensorShape`], or [`Error::BadFile`] if the tensor cannot be read.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<(&Path, Tensor)> {
         let file = &self.files[*self.at.get(name).ok_or_else(|| self.missing(name))?];
         let found = file.shape(name)?;
@@ -170,69 +181,80 @@ impl Checkpoint {
 impl File {
     fn open(path: PathBuf) -> Result<File> {
         let bytes = Bytes::Mapped(mmap::map(&path)?);
-        let pickle = (path.extension().is_some_and(|e| e == "bin")).then(|| directory(&path)).transpose()?;
-        Ok(File { path, bytes, pickle })
+        let is_pickle = path.extension().is_some_and(|e| e == "bin");
+        let contents =
+            if is_pickle { Contents::Pickle(directory(&path)?) } else { safetensors(&path, &bytes)? };
+        Ok(File { path, bytes, contents })
     }
 
-    fn safetensors(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).map_err(|e| {
-            let found = format!("{} bytes that are not a complete safetensors file ({e})", self.bytes.len());
-            Error::bad_file(&self.path, found, "a complete file; download or copy it again")
-        })
+    fn names(&self) -> Vec<String> {
+        match &self.contents {
+            Contents::Pickle(pickle) => pickle.tensor_infos().keys().cloned().collect(),
+            Contents::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
+        }
     }
 
-    fn names(&self) -> Result<Vec<String>> {
-        Ok(match &self.pickle {
-            Some(pickle) => pickle.tensor_infos().keys().cloned().collect(),
-            None => self.safetensors()?.names().into_iter().map(str::to_string).collect(),
-        })
+    fn missing(&self, name: &str) -> Error {
+        Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() }
     }
 
     fn shape(&self, name: &str) -> Result<Vec<usize>> {
-        Ok(match &self.pickle {
-            Some(pickle) => pickle.tensor_infos()[name].layout.dims().to_vec(),
-            None => self.view(name)?.shape().to_vec(),
-        })
+        let shape = match &self.contents {
+            Contents::Pickle(pickle) => {
+                pickle.tensor_infos().get(name).map(|info| info.layout.dims().to_vec())
+            }
+            Contents::Safetensors { metadata, .. } => metadata.info(name).map(|info| info.shape.clone()),
+        };
+        shape.ok_or_else(|| self.missing(name))
     }
 
     /// The type and the bytes of a matrix of weights; `None` for another tensor.
     fn stored(&self, name: &str) -> Result<Option<(String, u64)>> {
         let shape = self.shape(name)?;
-        let (dtype, bits) = match &self.pickle {
-            Some(pickle) => {
-                let dtype = pickle.tensor_infos()[name].dtype;
-                (dtype.as_str().to_string(), dtype.size_in_bytes() * 8)
-            }
-            None => {
-                let dtype = self.view(name)?.dtype();
-                (dtype.to_string().to_lowercase(), dtype.bitsize())
+        let format = match &self.contents {
+            Contents::Pickle(pickle) => pickle
+                .tensor_infos()
+                .get(name)
+                .map(|info| (info.dtype.as_str().to_string(), info.dtype.size_in_bytes() * 8)),
+            Contents::Safetensors { metadata, .. } => {
+                metadata.info(name).map(|info| (info.dtype.to_string().to_lowercase(), info.dtype.bitsize()))
             }
         };
+        let (dtype, bits) = format.ok_or_else(|| self.missing(name))?;
         // Older checkpoints contain masks and positions as well, as integers or booleans.
         let is_weights = shape.len() > 1 && (dtype.starts_with('f') || dtype.starts_with("bf"));
         Ok(is_weights.then(|| (dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
     }
 
-    fn view(&self, name: &str) -> Result<safetensors::tensor::TensorView<'_>> {
-        let unreadable =
-            |e| Error::bad_file(&self.path, format!("tensor `{name}`: {e}"), "readable safetensors");
-        self.safetensors()?.tensor(name).map_err(unreadable)
-    }
-
     fn tensor(&self, name: &str) -> Result<Tensor> {
-        let unread = |e: candle_core::Error| {
+        let unread = |e: String| {
             let expected = "f32, f16 or bf16; save it again with `save_pretrained(folder)` of transformers";
             Error::bad_file(&self.path, format!("tensor `{name}` that cannot be read ({e})"), expected)
         };
-        let tensor = match &self.pickle {
-            Some(pickle) => pickle.get(name).map_err(unread)?,
-            None => {
-                Some(candle_core::safetensors::Load::load(&self.view(name)?, &Device::Cpu).map_err(unread)?)
+        let tensor = match &self.contents {
+            Contents::Pickle(pickle) => pickle.get(name).map_err(|e| unread(e.to_string()))?,
+            Contents::Safetensors { metadata, data_from } => {
+                let info = metadata.info(name).ok_or_else(|| self.missing(name))?;
+                let (first, end) = info.data_offsets;
+                // The offsets were checked against the length when the file was opened.
+                let data = self.bytes.get(data_from + first..data_from + end).unwrap_or_default();
+                let view = TensorView::new(info.dtype, info.shape.clone(), data);
+                let view = view.map_err(|e| unread(e.to_string()))?;
+                Some(view.load(&Device::Cpu).map_err(|e| unread(e.to_string()))?)
             }
         };
-        let missing = || Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() };
-        tensor.ok_or_else(missing)
+        tensor.ok_or_else(|| self.missing(name))
     }
+}
+
+/// The table of contents of safetensors, checked against the length of the file.
+fn safetensors(path: &Path, bytes: &[u8]) -> Result<Contents> {
+    let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
+        let found = format!("{} bytes that are not a complete safetensors file ({e})", bytes.len());
+        Error::bad_file(path, found, "a complete file; download or copy it again")
+    })?;
+    // The header's length is stored before it, in eight bytes.
+    Ok(Contents::Safetensors { metadata, data_from: 8 + header })
 }
 
 /// The table of contents of a pickle in the zip format of torch 1.6 and newer.

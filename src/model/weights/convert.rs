@@ -1,4 +1,4 @@
-//! From a stored parameter to the form in which the model computes.
+//! Conversion of a stored parameter to the form that the forward pass multiplies with.
 
 use super::params::Param;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use candle_core::quantized::{QStorage, QTensor};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A parameter's values on a device, in the form in which its products are taken.
+/// Moves a parameter to a device, in the form that the forward pass multiplies with.
 pub(crate) fn convert(weight: Weight, param: Param, device: &Device, compute: Compute) -> Result<Weight> {
     if compute == Compute::Bf16 && param.is_block_matrix() {
         return Ok(Weight::Bf16(PackedBf16::new(&weight.into_stored()?)?));
@@ -25,7 +25,7 @@ pub(crate) fn convert(weight: Weight, param: Param, device: &Device, compute: Co
     }
     match device.is_cpu() {
         true => Ok(Weight::Quantised(blocks)),
-        // Only the CPU's products unpack the blocks as they go.
+        // Only the CPU's kernels unpack quantised blocks while they multiply.
         false => Ok(Weight::Dense(blocks.dense()?.to_device(device)?)),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn check_finite(origin: Origin, tensor: &Tensor) -> Result<()> {
     };
     let Some(found) = found else { return Ok(()) };
     Err(Error::NonFinite {
-        place: format!("{}: tensor `{name}` ({param})", path.display()),
+        place: format!("{}: tensor `{name}` ({})", path.display(), param.words()),
         found,
         advice: "a value in it is infinite or not a number; fetch the weights again, or use --dtype f32"
             .into(),
@@ -53,7 +53,7 @@ fn first_non_finite<T: Copy + Sync>(
 ) -> Option<f64> {
     const CHUNK: usize = 1 << 16;
     values.par_chunks(CHUNK).find_map_first(|part| {
-        // All values are checked before one is searched for, as a loop with an early exit is not compiled to SIMD.
+        // All values are checked before one is searched for, because a loop with an early exit is not compiled to SIMD.
         let all = part.iter().fold(true, |all, x| all & is_finite(*x));
         if all { None } else { part.iter().find(|x| !is_finite(**x)).map(|x| wide(*x)) }
     })

@@ -6,7 +6,7 @@ use crate::model::precision::Compute;
 use crate::model::precision::Precision;
 use crate::model::spec::Spec;
 
-/// Tokens of one pass in an extraction; the pass keeps their products in memory.
+/// Tokens of one pass in an extraction; their activations are in memory at the same time.
 const PASS_TOKENS: u64 = 4096;
 
 /// The types in which a file stores matrices, with the bytes of each, in descending order of bytes.
@@ -25,7 +25,7 @@ pub(crate) fn stored_types(matrices: impl Iterator<Item = (String, u64)>) -> Sto
     types
 }
 
-/// Bytes of the weights in memory, for matrices that are stored in these types.
+/// The size of the weights in memory, for matrices that are stored in these types.
 ///
 /// # Units
 /// Bytes. With products in bf16, matrices outside the blocks that keep their stored type are counted with four bytes
@@ -48,8 +48,8 @@ pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored:
     sizes.sum()
 }
 
-/// Bytes per token of a pass: the tensors that are in memory at once in the MLP, where they are widest, and the
-/// values of one hook point.
+/// Bytes per token of a pass: the tensors that are in memory at the same time in attention or in the MLP (whichever
+/// needs more), and the values of one hook point.
 ///
 /// # Units
 /// Bytes per token.

@@ -1,9 +1,9 @@
-//! Memory-mapped files: one of the files with `unsafe`.
+//! Memory-mapped files; this file uses `unsafe`.
 //!
 //! Weights can be too large to copy into memory; with a mapping, the operating system loads pages as they are read.
-//! Mapping is unsafe because another process may change the file while it is read. That would change
-//! numbers, not memory safety of this process's own data: every access goes through `&[u8]` and each
-//! tensor is copied out once while loading, after which the map is dropped.
+//! Mapping is unsafe because another process may change the file while it is read. Such a change would give wrong
+//! numbers, but would not corrupt this process's memory: every access goes through `&[u8]`, each tensor is copied
+//! once while loading, and the map is dropped afterwards.
 #![allow(unsafe_code, reason = "maps files, as the module says above")]
 
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 //!
 //! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
 //! - `checkpoint`, `mmap`: the files; `tensors`: their tensors as parameters; `finite`: the check of the values
-//! - `convert`: parameters in the form in which the model computes
+//! - `convert`: parameters in the form that the forward pass multiplies with
 //! - `memory`: the memory that a model needs
 
 mod checkpoint;

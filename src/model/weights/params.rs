@@ -41,7 +41,7 @@ pub enum Place {
     ProjectOut,
     /// The masked-language model's matrix before the unembedding, `[d_model, d_model]`.
     HeadDense,
-    /// The norm after that matrix.
+    /// The norm between the masked-language model's matrix and the unembedding.
     HeadNorm,
     /// Unembedding, `[d_vocab, d_embed]`.
     Unembed,
@@ -107,13 +107,54 @@ impl Place {
     }
 }
 
+impl BlockPart {
+    /// The part in words.
+    fn words(self) -> &'static str {
+        match self {
+            BlockPart::AttnNorm => "norm of attention",
+            BlockPart::Query => "queries",
+            BlockPart::Key => "keys",
+            BlockPart::Value => "values",
+            BlockPart::QueryNorm => "norm of queries",
+            BlockPart::KeyNorm => "norm of keys",
+            BlockPart::AttnOut => "attention output",
+            BlockPart::AttnOutNorm => "norm of the attention output",
+            BlockPart::MlpNorm => "norm of the MLP",
+            BlockPart::Gate => "MLP gate",
+            BlockPart::Up => "MLP input",
+            BlockPart::Down => "MLP output",
+            BlockPart::MlpOutNorm => "norm of the MLP output",
+        }
+    }
+}
+
 impl Param {
+    /// The parameter in words, for errors: `bias of the queries in block 3`.
+    pub(crate) fn words(self) -> String {
+        let kind = if self.kind == ParamKind::Bias { "bias" } else { "weights" };
+        let of = match self.place {
+            Place::Block(l, part) => return format!("{kind} of the {} in block {l}", part.words()),
+            Place::Embed => "token embedding",
+            Place::ProjectIn => "projection into the stream",
+            Place::Positions => "position embedding",
+            Place::TokenTypes => "token-type embedding",
+            Place::EmbedNorm => "norm after the embedding",
+            Place::FinalNorm => "final norm",
+            Place::ProjectOut => "projection out of the stream",
+            Place::HeadDense => "matrix before the unembedding",
+            Place::HeadNorm => "norm before the unembedding",
+            Place::Unembed => "unembedding",
+        };
+        format!("{kind} of the {of}")
+    }
+
     /// True for the matrices of a block.
     pub(crate) fn is_block_matrix(self) -> bool {
         matches!(self.place, Place::Block(..)) && self.kind == ParamKind::Weight && !self.place.is_norm()
     }
 }
 
+/// The name in the files of a training run, such as `blocks.3.QueryBias`.
 impl fmt::Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {

@@ -6,7 +6,7 @@ use crate::model::spec::Spec;
 /// The tensors in which a parameter is stored, and its part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSource {
-    /// The checkpoint's tensor; several are stacked.
+    /// The checkpoint's tensor; or one tensor per head, to be stacked.
     pub tensors: Vec<String>,
     /// The parameter's part of a tensor.
     pub slice: Slice,

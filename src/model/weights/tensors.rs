@@ -38,7 +38,7 @@ impl Weights {
         Ok(Weights { checkpoint: Checkpoint::bundled(path, bytes)?, precision, used: Mutex::default() })
     }
 
-    /// SHA-256 over the files, in order.
+    /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub fn sha256(&self) -> String {
         self.checkpoint.sha256()
     }
@@ -66,8 +66,8 @@ impl Weights {
         self.checkpoint.promises(tensor)
     }
 
-    /// The tensors that no parameter used so far, in order, without heads for other tasks and without the buffers
-    /// that older versions of transformers saved.
+    /// The tensors that no parameter used so far, in order, except heads and the buffers that older versions of
+    /// transformers saved.
     pub fn unused(&self) -> Vec<String> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let names = self.checkpoint.names().into_iter();

@@ -7,7 +7,7 @@ use crate::results::{ComparisonRow, PredictionRow, TEST};
 use ndarray::Array2;
 use std::collections::HashMap;
 
-/// The units that are resampled.
+/// The units of resampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResampledUnits {
     /// Single entities.
@@ -19,7 +19,7 @@ pub enum ResampledUnits {
 /// The resamples of a comparison's intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resampling {
-    /// The units that are resampled.
+    /// The units of resampling.
     pub units: ResampledUnits,
     /// The number of resamples and their seed.
     pub bootstrap: Bootstrap,
@@ -77,7 +77,7 @@ fn test_rows(rows: &[PredictionRow]) -> Vec<&PredictionRow> {
     rows.iter().filter(|row| row.split == TEST).collect()
 }
 
-/// Refuses two sides with different test entities or a different order.
+/// Refuses sides whose test rows differ in entity, target, true value or order.
 fn check(a: &[&PredictionRow], b: &[&PredictionRow]) -> Result<()> {
     let expected = "the same test entities with the same targets on both sides";
     if a.is_empty() || b.is_empty() {
@@ -98,7 +98,7 @@ fn check(a: &[&PredictionRow], b: &[&PredictionRow]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses rows in which the targets of each entity are not consecutive.
+/// Refuses rows that do not list the targets of each entity one after another, in their usual order.
 fn check_target_order(kind: &TargetKind, rows: &[&PredictionRow]) -> Result<()> {
     let names = kind.names();
     let is_ordered = rows.chunks(names.len()).all(|chunk| {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn common_errors_cancel_and_groups_widen_the_interval() {
+    fn common_errors_cancel_and_groups_change_the_interval() {
         // B has the errors of A and a small extra error: the interval of B's score is far wider than that of the
         // difference.
         let a = rows(400, 0.6, 2);

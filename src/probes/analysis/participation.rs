@@ -9,7 +9,7 @@ use crate::results::ParticipationRow;
 
 /// The participation ratio of a list of variances: the square of their sum divided by the sum of their squares.
 ///
-/// It is 1 if only one variance is not 0, `n` if all `n` are equal, and 0 for an empty list.
+/// It is 1 if exactly one variance is nonzero, `n` if all `n` are equal, and 0 if there is no nonzero variance.
 pub fn participation(variances: impl IntoIterator<Item = f64>) -> f64 {
     let (sum, squares) = variances.into_iter().fold((0.0, 0.0), |(s, q), v| (s + v, q + v * v));
     ratio(sum, squares)

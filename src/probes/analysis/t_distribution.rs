@@ -13,7 +13,7 @@ pub(super) fn two_sided(t: f64, freedom: f64) -> f64 {
 }
 
 /// The regularised incomplete beta function at `x`, by its continued fraction; `y` is `1 − x`, given separately
-/// because it is more exact near `x = 1`.
+/// because near `x = 1` the subtraction would lose digits.
 ///
 /// # Source
 /// NIST Digital Library of Mathematical Functions, 8.17.22, evaluated by Lentz's method.
@@ -48,7 +48,7 @@ fn incomplete_beta(x: f64, y: f64, a: f64, b: f64) -> f64 {
 
 /// `ln B(a, b)`.
 fn log_beta(a: f64, b: f64) -> f64 {
-    // For one large argument, `ln Γ(b) − ln Γ(a + b)` cancels: Stirling's series of the difference is exact.
+    // If an argument is large, `ln Γ(b) − ln Γ(a + b)` loses digits; Stirling's series of the difference does not.
     let (small, large) = (a.min(b), a.max(b));
     if large < 20.0 {
         return log_gamma(a) + log_gamma(b) - log_gamma(a + b);
@@ -66,7 +66,7 @@ fn correction(x: f64) -> f64 {
 
 /// `ln Γ(x)`.
 fn log_gamma(x: f64) -> f64 {
-    // Γ(x + 1) = x Γ(x) raises the argument to the range in which the series is exact.
+    // Γ(x + 1) = x Γ(x) raises the argument to the range in which the series is accurate.
     let (mut x, mut product) = (x, 1.0);
     while x < 20.0 {
         product *= x;

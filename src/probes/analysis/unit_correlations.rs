@@ -9,7 +9,7 @@ use rayon::prelude::*;
 pub struct RankCorrelation {
     /// Spearman's correlation, where equal values get their mean rank; 0 if the neuron or the target is constant.
     pub rho: f64,
-    /// The two-sided p-value by Student's t; 1 if the neuron or the target is constant.
+    /// The two-sided p-value by Student's t; 1 if the neuron or the target is constant, NaN for two rows.
     pub p: f64,
 }
 
@@ -72,7 +72,7 @@ fn centred_ranks(values: &[f64]) -> Vec<f64> {
     ranks
 }
 
-/// Adjusts p-values for multiple tests: each becomes the false discovery rate at its own level of significance.
+/// Adjusts p-values for multiple tests: each becomes the lowest false discovery rate at which its test is significant.
 ///
 /// # Source
 /// Benjamini and Hochberg 1995, "Controlling the false discovery rate".

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// Predicts the mean training target of each entity's group.
 ///
-/// A dataset without group columns counts as one group, so its score is about 0. For a group without training
+/// A dataset without group columns counts as one group, so its test R² is about 0. For a group without training
 /// entities, the prediction is the mean of all training entities.
 #[derive(Debug)]
 pub struct GroupCentroid;

@@ -7,7 +7,7 @@ use crate::probes::targets::target_matrix;
 use crate::results::NAMES_ONLY;
 use ndarray::{Array2, Axis};
 
-/// Number of classes per fit; a limit, because each class needs one weight per n-gram.
+/// Number of classes per fit; bounds the memory, because each class needs one weight per column.
 const CLASSES_AT_ONCE: usize = 16;
 
 /// A ridge on the n-grams of the names; for classes, one 0/1 target per class, and the greatest prediction wins.

@@ -100,7 +100,7 @@ impl SparseRidge {
     }
 }
 
-/// The squared error divided by the variance, averaged over the targets.
+/// The sum over the targets of the squared error divided by the target's variance.
 fn standardised_error(y: &Array2<f64>, predicted: &Array2<f64>) -> f64 {
     let squares = (y - predicted).mapv(|e| e * e).sum_axis(Axis(0));
     let variances = y.var_axis(Axis(0), 0.0);

@@ -27,7 +27,7 @@ fn name(kind: &TargetKind) -> String {
     }
 }
 
-/// The mean distance between truth and prediction, in the target's unit.
+/// The mean absolute difference between truth and prediction, in the target's unit.
 pub fn mae(truth: &[f64], predicted: &[f64]) -> f64 {
     truth.iter().zip(predicted).map(|(t, p)| (t - p).abs()).sum::<f64>() / truth.len() as f64
 }

@@ -27,7 +27,7 @@ pub(super) fn accuracy(classes: &PredictedClasses) -> TargetScore {
     TargetScore::new("accuracy", &classes.column, move |counts| mean_counted(&is_right, counts))
 }
 
-/// The share of correct rows of each class, averaged over the classes.
+/// The share of correct rows of each class, averaged over the classes that occur.
 pub(super) fn balanced_accuracy(classes: &PredictedClasses) -> TargetScore {
     let all = classes.clone();
     TargetScore::new("balanced_accuracy", &classes.column, move |counts| {
@@ -37,7 +37,7 @@ pub(super) fn balanced_accuracy(classes: &PredictedClasses) -> TargetScore {
     })
 }
 
-/// F1 of each class, averaged over the classes.
+/// F1 of each class, averaged over the classes that occur or are predicted.
 pub(super) fn macro_f1(classes: &PredictedClasses) -> TargetScore {
     let all = classes.clone();
     TargetScore::new("macro_f1", &classes.column, move |counts| {

@@ -23,7 +23,7 @@ pub fn great_circle_km(lat1: Lat, lon1: Lon, lat2: Lat, lon2: Lon) -> f64 {
     let half_lat = ((phi2 - phi1) / 2.0).sin();
     let half_lon = ((lon2.degrees() - lon1.degrees()).to_radians() / 2.0).sin();
     let haversine = half_lat * half_lat + phi1.cos() * phi2.cos() * half_lon * half_lon;
-    // The arc tangent is exact near the antipode, where the arc sine loses digits.
+    // The arc tangent is accurate near the antipode, where the arc sine loses digits.
     2.0 * EARTH_RADIUS_KM * haversine.sqrt().atan2((1.0 - haversine).max(0.0).sqrt())
 }
 

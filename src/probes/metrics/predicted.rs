@@ -9,7 +9,7 @@ use crate::results::MEAN;
 use ndarray::Array2;
 use std::sync::Arc;
 
-/// The set of metrics that is computed.
+/// The set of metrics to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Metrics {
     /// Every metric that fits the kind of target.
@@ -178,8 +178,8 @@ mod tests {
         assert!((year(["r2", "year"]) - 0.975).abs() < 1e-12);
         assert_eq!(year(["proximity", "year"]), 0.0);
         let reversed = array![[2000.0], [1950.0], [1900.0]];
-        // For the first and the last prediction, both other entities are nearer than the own one; for the middle
-        // one, none is.
+        // For the first and the last prediction, both other entities are nearer than the entity itself; for the
+        // middle one, none is.
         assert!(
             (value(TargetKind::Year, &truth, &reversed, ["proximity", "year"]) - 4.0 / 9.0).abs() < 1e-12
         );

@@ -179,8 +179,8 @@ impl PenaltyPath {
         Ok(path)
     }
 
-    /// The weights of standardised columns at the best penalty. If a fit at a higher penalty does not converge, the
-    /// last penalty that did becomes the best.
+    /// The weights of standardised columns at the best penalty. If a fit on the way to it does not converge, the
+    /// last penalty whose fit converged becomes the best.
     fn follow(&mut self, problem: &NormalEquations, t: usize, stopping: Stopping) -> Array1<f64> {
         let mut descent = Descent::of(problem, t);
         let mut weights = descent.weights.clone();

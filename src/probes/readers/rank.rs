@@ -48,7 +48,8 @@ impl Quantiles {
         Quantiles(sorted)
     }
 
-    /// The mean rank of a value, scaled to 0 to 1; the smallest value has half a rank, the largest half a rank below 1.
+    /// The mean rank of a value, scaled to 0 to 1: of `n` distinct values, the smallest has rank `1 / 2n`, the largest
+    /// `1 − 1 / 2n`.
     fn rank(&self, value: f64) -> f64 {
         let below = self.0.partition_point(|other| *other < value);
         let up_to = self.0.partition_point(|other| *other <= value);

@@ -1,12 +1,10 @@
 //! Householder reduction of a symmetric matrix to a band: `G = B M Bᵀ` with `B` orthonormal and `M` of width `w`.
 //!
 //! Each step takes the next `w` columns (a panel) and reduces their part below the band to a triangle by a block
-//! reflector
-//! `Q = I − V T⁻¹ Vᵀ`. The rest `A` of the matrix becomes `Qᵀ A Q = A − V Wᵀ − W Vᵀ`, a symmetric update of rank
-//! `2w`, where
-//! `Y = A V T⁻¹` and `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`. The update is deferred: it is applied in the pass that computes the
-//! next panel's
-//! `A V`, so that each panel reads `A` from memory once. `B` is the product of all reflectors.
+//! reflector `Q = I − V T⁻¹ Vᵀ`. The rest `A` of the matrix becomes `Qᵀ A Q = A − V Wᵀ − W Vᵀ`, a symmetric update
+//! of rank `2w`, where `Y = A V T⁻¹` and `W = Y − ½ V (T⁻ᵀ Vᵀ Y)`. The update is deferred: it is applied in the pass
+//! that computes `A V` of the next panel, so that each panel reads `A` from memory once. `B` is the product of all
+//! reflectors.
 //!
 //! The eigenvectors of `M` follow from a second reduction to width 1.
 
@@ -196,9 +194,8 @@ impl PendingUpdateView<'_> {
         product
     }
 
-    /// The contribution to the product of a strip of columns, and by symmetry of the rows with the same indices,
-    /// from row
-    /// `first` on.
+    /// The contribution of a strip of columns, and by symmetry of the rows with the same indices, to the product from
+    /// row `first` on.
     fn of_strip(&self, first: usize, strip: MatMut<f64>, v: MatRef<f64>) -> Mat<f64> {
         let (n, n_columns) = (strip.nrows(), strip.ncols());
         let (all, lower, upper) = (

@@ -2,8 +2,8 @@
 //!
 //! With `M + λ = L D Lᵀ`, let `w = L⁻¹ t` for a row `t`. Its leverage is `t (M + λ)⁻¹ tᵀ = Σ_j w_j² / D_j`, and its
 //! fitted value for a right-hand side `a` is `t (M + λ)⁻¹ a = Σ_j w_j e_j` with `e = D⁻¹ L⁻¹ a`, which is computed
-//! once. So one pass of
-//! `w_j = t_j − Σ_k L_jk w_k` over the band gives both sums. Eight rows are computed at once, one per SIMD lane.
+//! once for all rows. So one pass of `w_j = t_j − Σ_k L_jk w_k` over the band gives both sums. Eight rows are computed
+//! at once, one per SIMD lane.
 
 use super::band::{Band, Factors};
 use ndarray::{Array2, ArrayView2, Axis, s};

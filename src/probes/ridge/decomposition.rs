@@ -21,7 +21,8 @@ const MIN_ROWS: usize = 3;
 
 /// The centred activations `X` as `XᵀX = B M Bᵀ`: the axes `B`, the inner matrix `M` and the scores `X B`.
 ///
-/// If the columns are independent, `M` is a narrow band; otherwise the axes are the principal ones and `M` is diagonal.
+/// If the columns are linearly independent, `M` is a narrow band; otherwise the axes are the principal axes and `M` is
+/// diagonal.
 /// The smaller of the Gram matrices `[d_model, d_model]` and `[n_rows, n_rows]` is decomposed.
 #[derive(Debug, Clone)]
 pub struct Decomposition<'a> {
@@ -79,8 +80,8 @@ impl<'a> Decomposition<'a> {
         if d <= n { Decomposition::by_columns(&x, mean) } else { Decomposition::by_rows(&x, mean) }
     }
 
-    /// Decomposes the given rows of stored activations, copying one block at a time unless there are fewer rows
-    /// than columns.
+    /// Decomposes the given rows of stored activations, copying one block at a time; copies all of them if there are
+    /// fewer rows than columns.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`.
@@ -135,7 +136,7 @@ impl<'a> Decomposition<'a> {
         Ok(Decomposition { mean, axes, gram, scores })
     }
 
-    /// The decomposition along the principal axes; along these, the rows are uncorrelated.
+    /// The decomposition along the principal axes, along which the coordinates of the rows are uncorrelated.
     ///
     /// # Errors
     /// [`Error::Internal`] if the eigendecomposition fails.

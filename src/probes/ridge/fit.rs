@@ -74,7 +74,7 @@ impl Decomposition<'_> {
         solutions.pop().ok_or_else(|| Error::Internal("no solution for one set of targets".into()))
     }
 
-    /// Fits a probe to each of several sets of targets, each with its own penalty, in one pass over the rows.
+    /// Fits a probe to each of several sets of targets, each with its own penalty, in one or two passes over the rows.
     ///
     /// # Shapes
     /// Each of `sets` is `[n_rows, n_targets]`; they may differ in the number of targets.

@@ -124,7 +124,8 @@ impl RowFit {
     }
 }
 
-/// The factor `1 / (s + λ)` from `Tᵀ y` to the weight along an axis; 0 along an axis without variance.
+/// The factor `1 / (s + λ)` of `(M + λ)⁻¹` along a principal axis with eigenvalue `s`; 0 along an axis without
+/// variance.
 fn shrink(eigenvalue: f64, penalty: f64) -> f64 {
     if eigenvalue > 0.0 { 1.0 / (eigenvalue + penalty) } else { 0.0 }
 }

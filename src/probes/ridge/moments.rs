@@ -15,10 +15,11 @@ use std::ops::Range;
 const BLOCK_ROWS: usize = 64;
 /// Number of blocks computed at once.
 const BLOCKS_AT_ONCE: usize = 64;
-/// Number of rows converted to f64 for one Gram product; then the number of columns that one thread converts at a time,
-/// and the number of rows transposed together from row to column order.
+/// Number of rows converted to f64 for one Gram product.
 const GRAM_ROWS: usize = 512;
+/// Number of columns that one thread converts at a time for a Gram product.
 const CENTRE_COLUMNS: usize = 32;
+/// Number of rows transposed together from row to column order.
 const TRANSPOSED_ROWS: usize = 32;
 /// Minimum share of the variance that must remain when rows are removed; a smaller remainder would lose too many
 /// digits.
@@ -249,8 +250,8 @@ impl Moments {
         Ok(Moments { n: stored.rows.len(), mean, gram })
     }
 
-    /// The moments without the given rows, or `None` if so little variance would remain that too many digits would be
-    /// lost.
+    /// The moments without the given rows, or `None` if no row would remain, or so little variance that too many
+    /// digits would be lost.
     pub(crate) fn without(&self, all: &ActivationRows, rows: &[usize]) -> Result<Option<Moments>> {
         let removed = all.with_rows(rows);
         let (n, n_removed) = (self.n as f64, rows.len() as f64);
@@ -260,7 +261,7 @@ impl Moments {
         let mean_removed = removed.mean()?;
         let mut gram = self.gram.clone();
         removed.add_gram(&mut gram, &mean_removed, -1.0);
-        // The remaining rows have another mean.
+        // Corrects for the mean of the remaining rows, which differs from the mean of all rows.
         let between = (&self.mean - &mean_removed) * (n * n_removed / (n - n_removed)).sqrt(); // [d_model]
         add_gram(gram.as_mut(), view(between.view().insert_axis(Axis(0)))?, -1.0);
         let is_enough = trace(&gram) > MIN_VARIANCE_SHARE * trace(&self.gram);

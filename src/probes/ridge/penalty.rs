@@ -139,7 +139,7 @@ impl PenaltyGrid {
 impl FromStr for PenaltyGrid {
     type Err = Error;
 
-    /// Parses penalties separated by commas, or `paper`, `paper-13b`, `paper-70b`.
+    /// Parses penalties separated by commas, or the paper's grid: `paper` (also `paper-7b`), `paper-13b`, `paper-70b`.
     fn from_str(text: &str) -> Result<PenaltyGrid> {
         if let Some(grid) = PenaltyGrid::of_paper(text) {
             return Ok(grid);
@@ -149,7 +149,7 @@ impl FromStr for PenaltyGrid {
         match penalties.map(|penalties| checked(&penalties)) {
             Some(Ok(penalties)) => Ok(PenaltyGrid::Fixed(penalties)),
             _ => {
-                let expected = "numbers from 0 on, such as 0.1,1,10; or paper, paper-13b or paper-70b";
+                let expected = "numbers of 0 or above, such as 0.1,1,10; or paper, paper-13b or paper-70b";
                 Err(Error::invalid("--alphas", text, expected))
             }
         }

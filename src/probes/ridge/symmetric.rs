@@ -1,10 +1,9 @@
 //! Dense symmetric linear algebra: products, Gram matrices, eigenvectors of tridiagonal matrices, small inverses.
 //!
 //! A Gram matrix `G = XᵀX` is symmetric, so only its lower triangle is computed, recursively: with `X = [X₁ X₂]`
-//! split in halves,
-//! `G₁₁ = X₁ᵀX₁` and `G₂₂ = X₂ᵀX₂` are split again, and `G₂₁ = X₂ᵀX₁` is an ordinary product. A symmetric matrix is
-//! `G = Q Λ Qᵀ` with orthonormal `Q`; its pseudo-inverse is `Q Λ⁺ Qᵀ`, where `Λ⁺` inverts every eigenvalue greater than
-//! rounding errors and is 0 elsewhere.
+//! split in halves, `G₁₁ = X₁ᵀX₁` and `G₂₂ = X₂ᵀX₂` are split again, and `G₂₁ = X₂ᵀX₁` is an ordinary product. A
+//! symmetric matrix is `G = Q Λ Qᵀ` with orthonormal `Q`; its pseudo-inverse is `Q Λ⁺ Qᵀ`, where `Λ⁺` inverts every
+//! eigenvalue greater than rounding errors and is 0 elsewhere.
 
 use crate::error::{Error, Result};
 use faer::dyn_stack::{MemBuffer, MemStack};

@@ -7,6 +7,9 @@ use crate::hook_point::HookPoint;
 use crate::results::{SCORES_FILE, ScoreRow, load_rows, save_rows};
 use std::path::{Path, PathBuf};
 
+/// The files of a part.
+const PART_FILES: [&str; 2] = [PROBES_FILE, SCORES_FILE];
+
 /// The probe of one hook point with its scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PartialProbe {
@@ -52,7 +55,7 @@ impl PartialProbes {
     /// # Errors
     /// [`Error::CardMismatch`] if it exists with other inputs.
     pub fn is_done(&self, point: HookPoint) -> Result<bool> {
-        self.card(point).is_done(&self.folder(point).join("card.json"))
+        self.card(point).has_made(&self.folder(point).join("card.json"), &PART_FILES)
     }
 
     /// Saves a part, its card last.
@@ -65,7 +68,7 @@ impl PartialProbes {
         set.insert(part.point, part.probe.clone());
         set.save(&folder.join(PROBES_FILE))?;
         save_rows(&folder.join(SCORES_FILE), &part.rows)?;
-        self.card(part.point).save(&folder.join("card.json"))
+        self.card(part.point).with_files(&folder, &PART_FILES)?.save(&folder.join("card.json"))
     }
 
     /// Loads the parts of the given hook points.

@@ -16,8 +16,8 @@ use std::sync::Arc;
 type Predict<'a> = dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a;
 
 impl Scorer<'_> {
-    /// The scores of the classifiers at a hook point. Without a baseline name also scores fits to shuffled classes;
-    /// with one, the rows have the baseline's name.
+    /// The scores of the classifiers at a hook point. Without a baseline name, fits to shuffled classes are scored too,
+    /// unless baselines are omitted; with one, the rows have the baseline's name after the classifier's.
     pub(super) fn classifier_scores(
         &self,
         point: HookPoint,

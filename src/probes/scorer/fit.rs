@@ -65,7 +65,7 @@ impl Scorer<'_> {
     /// Fits the probe and the other methods to the activations at one hook point and scores them.
     ///
     /// All methods are scored on test entities, the probe also on its training entities (fitted and leave-one-out).
-    /// The same fits on shuffled targets are scored on test entities.
+    /// The same fits on shuffled targets are scored on test entities, unless baselines are omitted.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.

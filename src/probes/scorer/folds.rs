@@ -60,8 +60,8 @@ impl<'a> FoldDecompositions<'a> {
     }
 }
 
-/// Returns true if a fold's training and test entities together are exactly `entities`, and fewer of them are test
-/// entities.
+/// Returns true if a fold's training and test entities together are exactly `entities`, and the test entities are
+/// the smaller part.
 fn is_rest(entities: &[usize], fold: &Fold) -> bool {
     let mut both = [&fold.train[..], &fold.test[..]].concat();
     both.sort_unstable();

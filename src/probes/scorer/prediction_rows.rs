@@ -6,7 +6,7 @@ use crate::results::{PredictionRow, TEST, TRAIN};
 use ndarray::ArrayView2;
 
 impl Scorer<'_> {
-    /// The truth and the prediction of a probe for each entity and target.
+    /// The truth and the prediction of a probe for each target of each entity in the split.
     ///
     /// # Shapes
     /// `predictions` is `[n_entities, n_targets]`, in dataset order.

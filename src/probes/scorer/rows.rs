@@ -99,8 +99,8 @@ impl Scorer<'_> {
         Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
     }
 
-    /// The rows of the given scores with their intervals. Scores on training entities have no interval: they do not
-    /// estimate anything for new entities.
+    /// The rows of the given scores with their intervals. For the split `train`, both ends are the score itself,
+    /// because fitted scores do not estimate anything for new entities.
     pub(super) fn rows_of(
         &self,
         heading: &Heading,

@@ -238,7 +238,7 @@ fn resampling_whole_groups_widens_the_interval() {
     };
     let alone: Vec<usize> = (0..300).collect();
     assert_eq!(width(None), width(Some(alone)));
-    // Ten groups by longitude, as the error grows with it.
+    // Ten groups by longitude, because the error grows with it.
     let mut order: Vec<usize> = (0..300).collect();
     order.sort_by(|&a, &b| dataset.targets()[1][a].total_cmp(&dataset.targets()[1][b]));
     let mut groups = vec![0; 300];

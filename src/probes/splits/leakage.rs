@@ -94,7 +94,7 @@ fn near(dataset: &Dataset, fold: &Fold, within: f64) -> usize {
         };
         let known = KdTree::of(&points(&fold.train));
         let km = |squared_chord: f64| 2.0 * EARTH_RADIUS_KM * (squared_chord.sqrt() / 2.0).min(1.0).asin();
-        return points(&fold.test).iter().filter(|point| km(known.nearest(point)) < within).count();
+        return known.nearest(&points(&fold.test)).into_iter().filter(|chord| km(*chord) < within).count();
     }
     let value = |&i: &usize| dataset.entities[i].target.values()[0];
     let mut known: Vec<f64> = fold.train.iter().map(value).collect();

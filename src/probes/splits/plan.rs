@@ -106,7 +106,7 @@ impl SplitPlan {
             let (test, train) = (0..of.len()).partition(|&entity| fold_of[of[entity]] == number);
             Fold { train, test }
         };
-        let way_out = "choose a column with smaller groups";
+        let way_out = "choose smaller groups or blocks";
         Split::checked(dataset, (0..filled.len()).map(fold).collect(), way_out)
     }
 }

@@ -21,7 +21,7 @@ struct List {
     depth: usize,
 }
 
-/// A value as JSON; by default, only the characters are escaped that JSON requires to be.
+/// A value as JSON; by default, it escapes only the characters that JSON requires to escape.
 pub(super) fn tojson(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let given = given.into_values();
     let arguments = Arguments::new(&given, &["ensure_ascii", "indent", "separators", "sort_keys"])?;

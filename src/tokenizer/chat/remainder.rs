@@ -1,5 +1,5 @@
-//! Python's operator `%`, which divides numbers and formats texts. minijinja has it for numbers only, so that it is
-//! rewritten as a call.
+//! Python's operator `%`, which computes remainders of numbers and formats texts. minijinja has it for numbers only,
+//! so every use is rewritten as a call.
 
 use super::token::Token;
 
@@ -111,7 +111,7 @@ impl<'a> Rewriter<'a> {
                         self.take(&mut out);
                     }
                     self.take(&mut out);
-                    // The one argument of a test needs no brackets.
+                    // A test with one argument needs no brackets around it.
                     if self.is_operand() && !matches!(self.peek(), "(" | "[" | "{") {
                         self.take(&mut out);
                     }

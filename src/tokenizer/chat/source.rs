@@ -4,10 +4,10 @@ use super::remainder;
 use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
-/// The template without the additions of transformers and Python to Jinja: the marks around the model's text,
-/// which mask a loss, and texts formatted by `%`. Lines keep their numbers.
+/// The template without what transformers and Python add to Jinja: the tags `generation`, which mark the model's text
+/// for a loss, become `with`, and the operator `%` becomes a call. Lines keep their numbers.
 pub(super) fn adapted(source: &str) -> String {
-    // Jinja reads every line end as a line feed.
+    // Jinja converts every line end to a line feed.
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
     let (mut out, mut rest) = (String::new(), &source[..]);
     while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {

@@ -45,7 +45,7 @@ pub(super) fn room(state: &State, n: i64) -> Result<String, Error> {
 /// A text centred in a width, as `str.center` does it.
 pub(super) fn centred(state: &State, text: &str, width: i64, fill: char) -> Result<String, Error> {
     let missing = width - text.chars().count() as i64;
-    // Python adds an odd character on the left if the width is odd.
+    // If an odd number of characters is missing, Python puts one more on the left for an odd width, else on the right.
     let left = missing.max(0) / 2 + (missing.max(0) & width & 1);
     let fill = |n: i64| Ok::<String, Error>(room(state, n)?.replace(' ', fill.encode_utf8(&mut [0; 4])));
     Ok(fill(left)? + text + &fill(missing - left)?)
@@ -109,7 +109,7 @@ fn bounds(text: &str, arguments: &Arguments) -> Result<(usize, usize), Error> {
     let byte = |at: i64| text.char_indices().nth(at as usize).map_or(text.len(), |(byte, _)| byte);
     let start = place(arguments.number(1)?.unwrap_or(0));
     let end = place(arguments.number(2)?.unwrap_or(n));
-    // Beyond the end, not even an empty text is found.
+    // From a start beyond the end, even an empty text is not found.
     Ok((if start > n { usize::MAX } else { byte(start) }, byte(end)))
 }
 
@@ -159,7 +159,7 @@ fn begins_or_ends(text: &str, given: &[Value], at_the_start: bool) -> Result<Val
 
 fn split(text: &str, given: &[Value], from_the_end: bool) -> Result<Value, Error> {
     let arguments = Arguments::new(given, &["sep", "maxsplit"])?;
-    // There is one part more than splits; without a limit, all.
+    // A limit of n splits gives at most n + 1 parts; without a limit, there are as many as necessary.
     let most = arguments.number(1)?.filter(|most| *most >= 0).map_or(usize::MAX, |most| most as usize + 1);
     let mut parts: Vec<&str> = match arguments.optional_text(0)? {
         Some(by) if from_the_end => text.rsplitn(most, separator(by)?).collect(),

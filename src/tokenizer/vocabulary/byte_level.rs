@@ -21,7 +21,7 @@ pub(super) fn recipe(class: Class, settings: &Settings, files: [&[u8]; 2]) -> Re
     let merges = merges.lines().filter(|line| !line.starts_with("#version")).enumerate();
     let pair = |(at, line): (usize, &str)| match line.split(' ').collect::<Vec<_>>()[..] {
         [left, right] => Ok((left.to_string(), right.to_string())),
-        _ => Err(format!("merges.txt: merge {} is `{line}`, not two texts with a space between", at + 1)),
+        _ => Err(format!("merges.txt: merge {} is `{line}`, not two tokens separated by a space", at + 1)),
     };
     let merges = merges.map(pair).collect::<Result<Vec<_>, String>>()?;
     let model = BPE::builder()

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Files next to a vocabulary that add or name tokens.
+/// Files that add or name tokens, next to a vocabulary.
 const BESIDE: [&str; 3] = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 /// The files of a tokenizer that a folder may have, for an error.
 const KNOWN: [&str; 9] = [
@@ -61,15 +61,18 @@ pub(in crate::tokenizer) fn open(folder: &Path) -> Result<Opened> {
 
 /// The advice for a folder that cannot be read.
 const WAY_OUT: &str = "tokenizer.json; with transformers, \
-                       `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one of older files";
+                       `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)` makes one from older files";
 
 /// The error for a folder without the files of its class: the expected files and those found.
 fn lacking(folder: &Path, class: Class) -> Error {
     let sets: Vec<String> = class.files().iter().map(|set| set.join(" with ")).collect();
     let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();
-    let there = if there.is_empty() { "no file of a tokenizer".into() } else { there.join(", ") };
-    let looked_for = sets.join(", nor ");
-    let found = format!("no tokenizer.json, nor {looked_for}, which {} reads, but {there}", class.name());
+    let there = match &there[..] {
+        [] => "and no other file of a tokenizer".into(),
+        some => format!("but {}", some.join(", ")),
+    };
+    let (looked_for, class) = (sets.join(" or "), class.name());
+    let found = format!("no tokenizer.json and no {looked_for} (for {class}), {there}");
     Error::bad_file(folder, found, WAY_OUT)
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Recipe {
     pub post_processor: PostProcessor,
     /// The default special tokens, by name.
     pub defaults: Vec<(&'static str, String)>,
-    /// Tokens that the model itself adds.
+    /// Control and user-defined tokens of a SentencePiece model, and further tokens of its class.
     pub extra: Vec<AddedToken>,
 }
 

@@ -88,7 +88,8 @@ impl SentencePieceModel<'_> {
         }
     }
 
-    /// A BPE model; its merges are all pairs of pieces whose concatenation is a piece, the lowest id first.
+    /// A BPE model; its merges are all pairs of pieces whose concatenation is a piece, in ascending order of that
+    /// piece's id.
     fn pairs(&self, unknown: Option<String>, byte_fallback: bool) -> Result<ModelWrapper, Refusal> {
         let pieces = &self.proto.pieces;
         let ids: HashMap<&str, u32> = pieces.iter().map(|piece| &piece.text[..]).zip(0..).collect();
@@ -102,7 +103,7 @@ impl SentencePieceModel<'_> {
         };
         let merges = pieces.iter().flat_map(|piece| -> Vec<(String, String)> { splits(piece) }).collect();
         let renamed = |text: &str, id: u32| match self.settings.added(id) {
-            // An id that the model reserved, and that an added token has taken.
+            // The model reserves the id, and an added token uses it.
             Some(token) if self.class == Class::Backend && !ids.contains_key(token) => token.to_string(),
             _ => text.to_string(),
         };

@@ -1,11 +1,11 @@
-//! The product of a few rows with a panel of a matrix, in AVX-512 BF16: one of the files with `unsafe`.
+//! The product of a few rows with a panel of a matrix, in AVX-512 BF16; this file uses `unsafe`.
 //!
 //! One instruction multiplies 32 pairs and adds them to 16 sums in f32, twice the rate of the same unit in f32; no
 //! Rust library for dense matrix products uses it. Sums for 8 rows and 48 columns stay in registers; weights are read
 //! once for 8 rows, and a pair of a row's values once for 48 columns.
 #![allow(unsafe_code, reason = "uses the processor's instructions, as the module says above")]
 
-/// Pairs of bf16, the first in the lower half, that fill a register.
+/// Sixteen pairs of bf16, which fill a register; the first of a pair is in the lower half.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub [u32; 16]);
@@ -57,7 +57,7 @@ pub(super) fn multiply(rows: Pairs, panel: &[Line], columns: Columns) {
         // SAFETY: the instructions are supported and all sizes fit, as checked above.
         return unsafe { x86::multiply(rows, panel, columns) };
     }
-    unreachable!("a model in bf16 is refused where the processor has none");
+    unreachable!("a model in bf16 is refused on processors without AVX-512 BF16");
 }
 
 /// Rows as pairs of bf16.
@@ -103,7 +103,7 @@ mod x86 {
         unsafe { transmute(_mm512_cvtneps_pbh(transmute::<[f32; 16], __m512>(numbers))) }
     }
 
-    /// Dispatches to the tile of the number of rows and columns.
+    /// Calls the tile for this number of rows and columns.
     ///
     /// # Safety
     /// The sizes must fit, as [`super::multiply`] checks.

@@ -1,7 +1,7 @@
 //! Products in bf16 with sums in f32, for processors with AVX-512 BF16.
 //!
 //! - `packed`: a matrix in the kernel's order
-//! - `kernel`: the instructions; one of the files with `unsafe`
+//! - `kernel`: the instructions, with `unsafe`
 
 mod kernel;
 mod packed;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
 
-/// Columns of a whole panel.
+/// Columns of the product per panel: rows of the matrix.
 const PANEL: usize = 16 * LINES;
 /// Unused pairs between two rows: rows at a distance of a power of two would compete for the same cache lines.
 const GAP: usize = 16;
@@ -31,7 +31,7 @@ impl PackedBf16 {
     /// `[out, in]`.
     ///
     /// # Errors
-    /// If it is not a matrix of numbers.
+    /// If it is not a matrix, or cannot be converted to f32.
     pub(crate) fn new(weight: &Tensor) -> Result<PackedBf16> {
         let (d_out, d_in) = weight.dims2()?;
         let n_pairs = d_in.div_ceil(2);
@@ -75,7 +75,7 @@ impl PackedBf16 {
         Tensor::from_vec(all, (self.d_out, self.d_in), &Device::Cpu)
     }
 
-    /// The number of columns of a panel.
+    /// The number of the product's columns in a panel.
     fn width(&self, panel: usize) -> usize {
         PANEL.min(self.d_out - panel * PANEL)
     }

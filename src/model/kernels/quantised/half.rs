@@ -1,11 +1,11 @@
-//! Conversion of half precision, the format of the blocks' scales, by a table of all values.
+//! Conversion of half precision, the format of the blocks' scales, to f32, by a table of all values.
 //!
 //! A lookup leaves the arithmetic units to the weights; converting the scale of each block took a quarter of the time.
 
-/// Every value in half precision, by its bits.
+/// Every half-precision value in f32, by its bits.
 static HALVES: [f32; 1 << 16] = halves();
 
-/// The value in two bytes of a block.
+/// The half-precision value in two bytes of a block, in f32.
 #[inline(always)]
 pub(super) fn half<const N: usize>(block: &[u8; N], at: usize) -> f32 {
     HALVES[u16::from_le_bytes(*first(&block[at..])) as usize]

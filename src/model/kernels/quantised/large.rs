@@ -101,8 +101,8 @@ pub(super) fn q5_k<L: Sixteen>(lanes: L, block: &[u8; 176], sink: &mut impl Sink
 pub(super) fn q6_k<L: Sixteen>(lanes: L, block: &[u8; 210], sink: &mut impl Sink<L>) {
     let (low, high, scales) = (&block[..128], &block[128..192], first::<16>(&block[192..]));
     let d = half(block, 208);
-    // Of 128 weights, the lower bits of the first and the second 64 share 64 bytes; the upper bits of all four quarters
-    // share 32 bytes.
+    // Of each half of 128 weights, 64 bytes contain the lower four bits: the first 64 weights in the lower half-bytes,
+    // the other 64 in the upper ones. Another 32 bytes contain the upper two bits of all four quarters.
     for (half, side) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let from = [0, 32].map(|from| nibbles(lanes, first(&low[64 * half + from + 16 * side..])));
         let upper = lanes.bytes(first(&high[32 * half + 16 * side..]));

@@ -102,7 +102,7 @@ impl QuantisedMatrix {
         Tensor::from_vec(all, (ids.len(), self.width), &Device::Cpu)
     }
 
-    /// Rows in f32, over all threads.
+    /// Unpacks rows to f32 in `out`, over all threads.
     pub(crate) fn unpack(&self, rows: Range<usize>, out: &mut [f32]) {
         let n_rows = (TASK_WEIGHTS / self.width.max(1)).max(1);
         out.par_chunks_mut((n_rows * self.width).max(1)).enumerate().for_each(|(task, out)| {

@@ -2,7 +2,7 @@
 
 use super::sixteen::Sixteen;
 
-/// Consumes a block's weights, sixteen at a time, each once; `at` is the number of the sixteen within the block.
+/// Consumes a block's weights, each once, in groups of sixteen; `at` is the group's index within the block.
 pub(super) trait Sink<L: Sixteen> {
     fn put(&mut self, lanes: L, at: usize, weights: L::Real);
 }
@@ -19,8 +19,8 @@ impl<L: Sixteen> Sink<L> for ToMemory<'_> {
 
 /// Adds a row's dot products with `N` rows of a stream.
 ///
-/// Each product has two partial sums. Blocks alternate between the two, whether they deliver their parts in order or,
-/// as in Q6_K, every second part first, so that an addition does not wait for the previous one.
+/// Each product has two partial sums, which are used in turn, so that an addition does not wait for the previous one.
+/// This holds for groups in ascending order and for blocks that deliver every second group first, such as Q6_K's.
 pub(super) struct Dots<'a, L: Sixteen, const N: usize> {
     /// The part of the stream that is multiplied with the block.
     pub(super) x: [&'a [[f32; 16]]; N],

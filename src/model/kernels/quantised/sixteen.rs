@@ -17,7 +17,7 @@ pub(super) trait Sixteen: Copy {
 
     fn bytes(self, from: &[u8; 16]) -> Self::Whole;
     fn signed_bytes(self, from: &[u8; 16]) -> Self::Whole;
-    /// Sets `bits` in each number whose bit in `places` is set, from the lowest on.
+    /// Sets `bits` in number `i` if bit `i` of `places`, counted from the lowest, is set.
     fn or_where(self, a: Self::Whole, places: u16, bits: u32) -> Self::Whole;
     fn and(self, a: Self::Whole, mask: u32) -> Self::Whole;
     fn or(self, a: Self::Whole, b: Self::Whole) -> Self::Whole;

@@ -1,4 +1,4 @@
-//! Blocks of 32 weights: a scale, perhaps an offset, and the bits of each weight.
+//! Blocks of 32 weights: a scale, for some types an offset, and the bits of each weight.
 //!
 //! Byte `j` of a block with 4 bits per weight contains weight `j` in its lower half and weight `j + 16` in its upper
 //! half.
@@ -84,7 +84,7 @@ pub(super) fn iq4_nl<L: Sixteen>(lanes: L, block: &[u8; 18], sink: &mut impl Sin
 #[inline(always)]
 pub(super) fn mxfp4<L: Sixteen>(lanes: L, block: &[u8; 17], sink: &mut impl Sink<L>) {
     let e = block[0];
-    // Half of 2^(e - 127), as the values are doubled.
+    // Half of 2^(e - 127), because the values of the table are doubled.
     let d = f32::from_bits(if e < 2 { 0x0020_0000 << e } else { (u32::from(e) - 1) << 23 });
     let [low, high] = nibbles(lanes, first(&block[1..]));
     sink.put(lanes, 0, lanes.times(lanes.pick(&MX, low), d));

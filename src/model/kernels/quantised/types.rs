@@ -83,13 +83,13 @@ impl QuantType {
         self.row().bytes
     }
 
-    /// The bytes of `width` weights; `None` if they are not a multiple of the block.
+    /// The bytes of `width` weights; `None` if they are not whole blocks, or the size overflows.
     pub fn bytes_of(self, width: usize) -> Option<usize> {
         let whole = width.is_multiple_of(self.block_weights());
         whole.then(|| (width / self.block_weights()).checked_mul(self.block_bytes()))?
     }
 
-    /// The type in candle, if candle multiplies rows of this width: for some types, only pairs of blocks.
+    /// The type in candle, if candle multiplies rows of this width: for some types, the number of blocks must be even.
     pub(crate) fn candle_type(self, width: usize) -> Option<GgmlDType> {
         let in_pairs = matches!(self, QuantType::Q4_1 | QuantType::Q5_0 | QuantType::Q5_1);
         let fits = !in_pairs || width.is_multiple_of(2 * self.block_weights());

@@ -1,5 +1,5 @@
-//! Unpacking of rows of blocks to values, or to products with a few rows of a stream, in the machine's widest
-//! registers.
+//! Unpacks rows of quantised blocks to f32 values, or directly to their dot products with a few rows of a stream, in
+//! the machine's widest registers.
 
 use super::large::{iq4_xs, q2_k, q3_k, q4_k, q5_k, q6_k};
 use super::sink::{Dots, Sink, ToMemory};
@@ -11,21 +11,21 @@ use pulp::NullaryFnOnce;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
 
-/// The blocks of one type.
+/// One type of blocks: its sizes and its unpacking.
 trait Block {
     const BYTES: usize;
-    /// Number of weights, divided by sixteen.
+    /// Weights per block, divided by sixteen.
     const SIXTEENS: usize;
 
     fn put<L: Sixteen>(lanes: L, bytes: &[u8], sink: &mut impl Sink<L>);
 }
 
-/// Work on blocks of one type.
+/// An operation on blocks of a type `B`, in registers of a type `L`.
 trait Work {
     fn run<B: Block, L: Sixteen>(self, lanes: L);
 }
 
-/// Work with the registers of one instruction set, which pulp compiles for that set.
+/// An operation and its registers: the function that pulp compiles for their instruction set.
 struct WithLanes<W, L, B>(W, L, std::marker::PhantomData<B>);
 
 impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for WithLanes<W, L, B> {
@@ -37,7 +37,7 @@ impl<W: Work, L: Sixteen, B: Block> NullaryFnOnce for WithLanes<W, L, B> {
     }
 }
 
-/// Runs work in the widest registers of the machine.
+/// Runs an operation in the widest registers of the machine.
 fn on_widest<B: Block>(work: impl Work) {
     let of = std::marker::PhantomData::<B>;
     #[cfg(target_arch = "x86_64")]
@@ -49,7 +49,7 @@ fn on_widest<B: Block>(work: impl Work) {
     WithLanes(work, Plain, of).call();
 }
 
-/// The blocks of each type, and the dispatch to them.
+/// Implements [`Block`] for each type, and the functions that select the implementation of a [`QuantType`].
 macro_rules! blocks {
     ($($ty:ident: $put:ident, $bytes:literal, $sixteens:literal;)*) => {
         $(
@@ -123,15 +123,15 @@ impl Work for Unpack<'_> {
     }
 }
 
-/// Maximum number of a stream's rows in one product with rows of blocks.
+/// Maximum number of rows of the stream in one call of [`products`].
 pub(crate) const MAX_ROWS: usize = 4;
 
 /// Rows of blocks, and the following rows, which are prefetched.
 #[derive(Clone, Copy)]
 pub(super) struct BlockRows<'a> {
-    /// The rows and all that follow.
+    /// The rows, then the following rows of the matrix.
     pub(super) bytes: &'a [u8],
-    /// Bytes of the rows alone.
+    /// Number of bytes of the rows alone.
     pub(super) len: usize,
 }
 
@@ -142,7 +142,7 @@ pub(super) struct StreamRows<'a> {
     pub(super) width: usize,
 }
 
-/// The products of rows of blocks with each of at most four rows of a stream.
+/// The dot product of each row of blocks with each row of a stream, at most [`MAX_ROWS`] of them.
 ///
 /// # Shapes
 /// `out` `[rows, n]`.
@@ -159,7 +159,7 @@ pub(super) fn products(ty: QuantType, rows: BlockRows, stream: StreamRows, out: 
     }
 }
 
-/// Products with `n` rows of a stream; the other `N − n` rows are placeholders.
+/// Dot products with `n` rows of a stream; the other `N − n` rows of `x` are placeholders.
 struct Products<'a, const N: usize> {
     rows: BlockRows<'a>,
     x: [&'a [[f32; 16]]; N],
