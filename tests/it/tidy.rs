@@ -188,6 +188,9 @@ const UNSAFE: [&str; 3] =
 const AROUND: [&str; 4] =
     ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
+/// The macros that print, which `cli` replaces by its own.
+const PRINTS: [&str; 4] = ["println!", "print!", "eprintln!", "eprint!"];
+
 /// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
 /// hub.
 const NO_TEXT_FILES: [&str; 6] = [
@@ -218,6 +221,10 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
         faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
     }
     let Some(module) = source.module() else { return faults };
+    let prints = |word: &&str| words(&source.shipped, word).next().is_some();
+    if let Some(word) = PRINTS.iter().find(|word| prints(word)).filter(|_| module != "cli") {
+        faults.push(format!("{path}: `{word}`; only `cli` prints, by the macros of src/cli/output.rs"));
+    }
     let n_lines = source.code_lines();
     if n_lines > MAX_FILE && !source.shipped.trim().is_empty() {
         faults.push(format!("{path}: {n_lines} lines of code; at most {MAX_FILE}"));

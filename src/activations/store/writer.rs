@@ -81,7 +81,8 @@ impl ActivationStore {
         }
         match Lock::take(&self.folder) {
             Ok(_lock) => Staging::clean_up(&self.files),
-            Err(Error::InUse { .. }) => Ok(()),
+            // A folder without the right to write stays as it is.
+            Err(Error::InUse { .. } | Error::Io { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
