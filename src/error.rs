@@ -1,5 +1,7 @@
-//! All errors: the value found, the value expected, and advice.
+//! All errors: the value found, the value expected, and advice; foreign texts in them are displayed by [`crate::shown`].
 
+use crate::shown::{shown, shown_path, shown_up_to};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// The result of every fallible call in the library.
@@ -10,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused to read or write a file.
-    #[error("{path}: cannot {action}", path = .path.display())]
+    #[error("{path}: cannot {action}", path = shown_path(path))]
     Io {
         /// The attempted action, as a verb.
         action: &'static str,
@@ -20,7 +22,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A row that cannot be read as an entity or a result.
-    #[error("{path}: row {row}: {problem}", path = .path.display())]
+    #[error("{path}: row {row}: {problem}", path = shown_path(path), problem = long(problem))]
     BadRow {
         /// The file.
         path: PathBuf,
@@ -30,7 +32,7 @@ pub enum Error {
         problem: String,
     },
     /// A file without a column it needs.
-    #[error("{path}: no column `{column}`; found {found}", path = .path.display())]
+    #[error("{path}: no column `{column}`; found {found}", path = shown_path(path), column = shown(column), found = shown(found))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -40,7 +42,7 @@ pub enum Error {
         found: String,
     },
     /// A file whose content is not the expected kind.
-    #[error("{path}: found {found}; expected {expected}", path = .path.display())]
+    #[error("{path}: found {found}; expected {expected}", path = shown_path(path), found = shown(found), expected = long(expected))]
     BadFile {
         /// The file.
         path: PathBuf,
@@ -50,7 +52,7 @@ pub enum Error {
         expected: String,
     },
     /// Weights without a tensor that the family needs.
-    #[error("{path}: no tensor `{tensor}`; the file may belong to another family, or be incomplete", path = .path.display())]
+    #[error("{path}: no tensor `{tensor}`; the file may belong to another family, or be incomplete", path = shown_path(path), tensor = shown(tensor))]
     MissingTensor {
         /// The weights file or the model's folder.
         path: PathBuf,
@@ -58,7 +60,7 @@ pub enum Error {
         tensor: String,
     },
     /// A tensor whose shape contradicts the config.
-    #[error("{path}: tensor `{tensor}` has shape {found:?}; config.json asks for {expected:?}", path = .path.display())]
+    #[error("{path}: tensor `{tensor}` has shape {found}; config.json asks for {expected}", path = shown_path(path), tensor = shown(tensor), found = dims(found), expected = dims(expected))]
     TensorShape {
         /// The weights file or the model's folder.
         path: PathBuf,
@@ -70,7 +72,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A model of a family that mappa does not know.
-    #[error("{path}: unknown model_type `{model_type}`; known families: {known}", path = .path.display())]
+    #[error("{path}: unknown model_type `{model_type}`; known families: {known}", path = shown_path(path), model_type = shown(model_type))]
     UnknownFamily {
         /// The config file.
         path: PathBuf,
@@ -80,7 +82,7 @@ pub enum Error {
         known: String,
     },
     /// A config value that the forward pass does not support.
-    #[error("{path}: `{field}` is {value}, which this version does not support; {expected}", path = .path.display())]
+    #[error("{path}: `{field}` is {value}, which this version does not support; {expected}", path = shown_path(path), field = shown(field), value = shown(value), expected = long(expected))]
     UnsupportedConfig {
         /// The config file.
         path: PathBuf,
@@ -92,7 +94,7 @@ pub enum Error {
         expected: String,
     },
     /// A hook point name that is not known.
-    #[error("unknown hook point `{name}`; known forms: {known}")]
+    #[error("unknown hook point `{name}`; known forms: {known}", name = shown(name))]
     UnknownHookPoint {
         /// The name as given.
         name: String,
@@ -100,7 +102,7 @@ pub enum Error {
         known: String,
     },
     /// An entity whose tokens cannot be found in the tokenised text.
-    #[error("{dataset}: row {row}: cannot place `{name}` in the tokens of `{text}`: {problem}")]
+    #[error("{dataset}: row {row}: cannot place `{name}` in the tokens of `{text}`: {problem}", dataset = shown(dataset), name = shown(name), text = shown(text), problem = long(problem))]
     EntityNotPlaced {
         /// The dataset's name.
         dataset: String,
@@ -114,7 +116,7 @@ pub enum Error {
         problem: String,
     },
     /// A value that is infinite or NaN where it must be finite.
-    #[error("{place}: found {found}; {advice}")]
+    #[error("{place}: found {found}; {advice}", place = shown(place), advice = long(advice))]
     NonFinite {
         /// The location of the value: tensor, layer, entity.
         place: String,
@@ -124,7 +126,7 @@ pub enum Error {
         advice: String,
     },
     /// An argument or a setting outside the allowed values.
-    #[error("{what}: found {found}; expected {expected}")]
+    #[error("{what}: found {found}; expected {expected}", what = shown(what), found = shown(found), expected = long(expected))]
     Invalid {
         /// The argument or setting.
         what: String,
@@ -134,7 +136,7 @@ pub enum Error {
         expected: String,
     },
     /// Saved work whose inputs differ from the current ones.
-    #[error("{path}: made with {field} {found}, now {expected}; {way_out}", path = .path.display())]
+    #[error("{path}: made with {field} {found}, now {expected}; {way_out}", path = shown_path(path), field = shown(field), found = shown(found), expected = shown(expected))]
     CardMismatch {
         /// The card.
         path: PathBuf,
@@ -148,7 +150,7 @@ pub enum Error {
         way_out: String,
     },
     /// A repo or a revision that the hub does not have.
-    #[error("{endpoint}: no {what} `{name}`; {advice}")]
+    #[error("{endpoint}: no {what} `{name}`; {advice}", endpoint = shown(endpoint), name = shown(name), advice = long(advice))]
     NotOnHub {
         /// The hub that was asked.
         endpoint: String,
@@ -160,7 +162,7 @@ pub enum Error {
         advice: String,
     },
     /// The hub requires a token, a different token, or the acceptance of a licence.
-    #[error("{endpoint}: refused `{repo}` (status {status}); {advice}")]
+    #[error("{endpoint}: refused `{repo}` (status {status}); {advice}", endpoint = shown(endpoint), repo = shown(repo), advice = long(advice))]
     HubRefused {
         /// The hub that was asked.
         endpoint: String,
@@ -174,7 +176,7 @@ pub enum Error {
     /// The hub cannot be reached, and the cache lacks needed files.
     #[error(
         "{url}: cannot connect; the cache has no {missing} in {folder}; check the network, HF_ENDPOINT, HTTPS_PROXY and SSL_CERT_FILE",
-        folder = .folder.display()
+        url = shown(url), missing = shown(missing), folder = shown_path(folder)
     )]
     HubUnreachable {
         /// The requested address.
@@ -189,7 +191,7 @@ pub enum Error {
     /// A model that is incomplete in the cache, in offline mode.
     #[error(
         "`{repo}`: offline (HF_HUB_OFFLINE), and the cache has no {missing} in {folder}; unset HF_HUB_OFFLINE to download",
-        folder = .folder.display()
+        repo = shown(repo), missing = shown(missing), folder = shown_path(folder)
     )]
     NotInCache {
         /// The repo, with its revision.
@@ -201,7 +203,8 @@ pub enum Error {
     },
     /// A repo without the files that make a model.
     #[error(
-        "`{repo}`: no {missing}; found {found}; choose a repo with config.json, tokenizer.json and weights"
+        "`{repo}`: no {missing}; found {found}; choose a repo with config.json, tokenizer.json and weights",
+        repo = shown(repo), missing = shown(missing), found = long(found)
     )]
     NoModelInRepo {
         /// The repo, with its revision.
@@ -212,7 +215,7 @@ pub enum Error {
         found: String,
     },
     /// An answer of the hub that cannot be used.
-    #[error("{url}: found {found}; expected {expected}")]
+    #[error("{url}: found {found}; expected {expected}", url = shown(url), found = shown(found), expected = long(expected))]
     HubAnswer {
         /// The requested address.
         url: String,
@@ -223,7 +226,8 @@ pub enum Error {
     },
     /// A download that was interrupted too often.
     #[error(
-        "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); the downloaded part is kept: run the same command again to resume"
+        "{file}: the download broke off {attempts} times in a row, at {done} of {total} bytes ({problem}); the downloaded part is kept: run the same command again to resume",
+        file = shown(file), problem = shown(problem)
     )]
     DownloadCut {
         /// The file in the repo.
@@ -239,7 +243,8 @@ pub enum Error {
     },
     /// A complete download whose size or hash differs from the hub's.
     #[error(
-        "{file}: found {what} {found}; expected {expected}; it was thrown away: run the same command again"
+        "{file}: found {what} {found}; expected {expected}; it was thrown away: run the same command again",
+        file = shown(file), found = shown(found), expected = shown(expected)
     )]
     DownloadDiffers {
         /// The file in the repo.
@@ -252,7 +257,7 @@ pub enum Error {
         expected: String,
     },
     /// No room on a disk.
-    #[error("{path}: disk full: {needed} bytes needed, {free} free; {advice}", path = .path.display())]
+    #[error("{path}: disk full: {needed} bytes needed, {free} free; {advice}", path = shown_path(path))]
     DiskFull {
         /// The folder or file on the full disk.
         path: PathBuf,
@@ -264,7 +269,7 @@ pub enum Error {
         advice: &'static str,
     },
     /// A folder in which another process writes.
-    #[error("{path}: {owner} is writing here; wait until it is done, or stop it", path = .path.display())]
+    #[error("{path}: {owner} is writing here; wait until it is done, or stop it", path = shown_path(path), owner = shown(owner))]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -294,8 +299,21 @@ pub enum Error {
     #[error("fitting failed")]
     Fitting(#[from] linfa::Error),
     /// Two parts of mappa contradict each other; this is a bug in mappa, not a fault of the input.
-    #[error("internal fault: {0}; please report it")]
+    #[error("internal fault: {}; please report it", long(.0))]
     Internal(String),
+}
+
+/// The greatest number of characters of a text that has words of this program beside foreign ones.
+const LONG: usize = 700;
+
+/// A text of this program with foreign words in it, each of which was shortened before, or a list.
+fn long(text: &str) -> Cow<'_, str> {
+    shown_up_to(LONG, text)
+}
+
+/// A shape, shortened, since a file may claim any number of dimensions.
+fn dims(shape: &[usize]) -> String {
+    shown(&format!("{shape:?}")).into_owned()
 }
 
 impl Error {

@@ -32,7 +32,8 @@
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
 //! Other modules: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads
-//! models, [`artefact`] saves files with cards, [`training`] made the bundled model.
+//! models, [`artefact`] saves files with cards, [`shown`] prepares
+//! foreign texts for display, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;
@@ -48,6 +49,7 @@ pub mod model;
 pub mod probes;
 pub mod progress;
 pub mod results;
+pub mod shown;
 pub mod steering;
 pub mod tokenizer;
 pub mod training;

@@ -4,6 +4,7 @@ use super::date::date_now;
 use super::files::{hash_file, load_bytes, save_bytes};
 use super::text::text_of;
 use crate::error::{Error, Result};
+use crate::shown::without_secrets;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +36,7 @@ impl Card {
             Path::new(p).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         });
         let line: Vec<String> = program.into_iter().chain(command.into_iter().skip(1)).collect();
-        card.record.insert("command".into(), line.join(" "));
+        card.record.insert("command".into(), without_secrets(&line.join(" ")).into_owned());
         card.record.insert("mappa_version".into(), env!("CARGO_PKG_VERSION").into());
         card.record.insert("git_commit".into(), env!("MAPPA_GIT_COMMIT").into());
         card.record.insert("date".into(), date_now());

@@ -1,47 +1,173 @@
-//! Names of datasets, models, prompts and sweeps, which become names of folders.
+//! Names of datasets, models, prompts, sweeps and columns, which become names of folders and files.
 
+use super::files::hash;
 use crate::error::{Error, Result};
-use std::path::Path;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 /// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
 
-/// Checks a name that becomes a folder name: it must not lead outside its parent, and must be printable.
+/// The name of one folder or file: it leads neither outside its parent nor deeper, and it is printable.
 ///
-/// `what` names its source in errors, such as `--name`.
-///
-/// # Errors
-/// [`Error::Invalid`] for a name that is empty or only dots and spaces, has `/`, `\`, a control character or a Unicode
-/// direction mark, or has more than 200 bytes.
+/// All paths of a lab are made from such names ([`Lab`](crate::Lab)), so that no path follows an unchecked text.
 ///
 /// # Examples
 /// ```
-/// assert_eq!(mappa::artefact::folder_name("dataset", "world_place").unwrap(), "world_place");
-/// assert!(mappa::artefact::folder_name("dataset", "..").is_err());
+/// use mappa::artefact::FolderName;
+/// assert_eq!(&*FolderName::new("dataset", "world_place").unwrap(), "world_place");
+/// assert!(FolderName::new("dataset", "..").is_err());
 /// ```
-pub fn folder_name(what: &str, name: &str) -> Result<String> {
-    // Unicode direction marks would display the name differently from its characters.
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let is_bad = |c: char| c.is_control() || turns(c) || "/\\\u{feff}".contains(c);
-    let is_edge = |c: char| c == '.' || c.is_whitespace();
-    if !name.chars().all(is_edge) && name.len() <= LONGEST && !name.contains(is_bad) {
-        return Ok(name.to_string());
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FolderName(String);
+
+impl FolderName {
+    /// Checks a name; `what` names its source in errors, such as `--name`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is empty or only dots, has `/`, `\` or a control character, or has more than
+    /// 200 bytes.
+    pub fn new(what: &str, name: &str) -> Result<FolderName> {
+        if !name.chars().all(is_edge) && name.len() <= LONGEST && !name.contains(is_bad) {
+            return Ok(FolderName(name.to_string()));
+        }
+        let expected = "a name for a folder: not empty, not only dots, without / and \\ and control characters, \
+                        of at most 200 bytes";
+        Err(Error::invalid(what, format!("{name:?}"), expected))
     }
-    let expected = "a name for a folder: not empty, not only dots, without / and \\ and control characters, \
-                    of at most 200 bytes";
-    Err(Error::invalid(what, format!("{name:?}"), expected))
+
+    /// The stem of a file's name; a hidden file is refused, since `.csv` is an ending without a name.
+    ///
+    /// # Errors
+    /// As [`FolderName::new`], naming the file.
+    pub fn of_file(what: &str, path: &Path) -> Result<FolderName> {
+        let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let stem = if stem.starts_with('.') { ".".into() } else { stem };
+        FolderName::new(&format!("{what} of the file {:?}", path.display().to_string()), &stem)
+    }
+
+    /// A name from any text, such as a column's heading: the text itself if it may be a name; otherwise its letters and
+    /// digits with a part of its hash, so that different texts keep different names.
+    ///
+    /// # Examples
+    /// ```
+    /// use mappa::artefact::FolderName;
+    /// assert_eq!(&*FolderName::of_text("country"), "country");
+    /// assert_eq!(&*FolderName::of_text("../km"), ".._km-5ffc8f4b");
+    /// ```
+    pub fn of_text(text: &str) -> FolderName {
+        FolderName::new("", text).unwrap_or_else(|_| {
+            let plain = |c: char| if c.is_alphanumeric() || "-+_. ".contains(c) { c } else { '_' };
+            let begin: String = text.chars().take(40).map(plain).collect();
+            FolderName(format!("{begin}-{}", &hash(text.as_bytes())[..8]))
+        })
+    }
+
+    /// The name with words before it, as in `by_country`; characters that a name may not have become `_`.
+    pub fn after(&self, words: &str) -> FolderName {
+        FolderName(format!("{}{}", plain(words), self.0))
+    }
+
+    /// The name followed by words, as in `empty.mean_text`; characters that a name may not have become `_`.
+    pub fn with(&self, words: &str) -> FolderName {
+        FolderName(format!("{}{}", self.0, plain(words)))
+    }
+
+    /// The name as a text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-/// The stem of a file's name, checked by [`folder_name`]; a hidden file is refused, since `.csv` is an ending without
-/// a name.
+/// The path of a file below a folder, from a text in which `/` separates [`FolderName`]s, such as the name of a shard.
 ///
 /// # Errors
-/// As [`folder_name`], naming the file.
-pub fn folder_name_of(what: &str, path: &Path) -> Result<String> {
-    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let stem = if stem.starts_with('.') { ".".into() } else { stem };
-    folder_name(&format!("{what} of the file {:?}", path.display().to_string()), &stem)
+/// As [`FolderName::new`], for each part: an absolute path, `..` and an empty part are refused.
+pub fn path_below(what: &str, text: &str) -> Result<PathBuf> {
+    text.split('/').map(|part| FolderName::new(what, part)).collect()
+}
+
+/// A text in which every character that a name may not have is `_`.
+fn plain(words: &str) -> String {
+    words.chars().map(|c| if is_bad(c) { '_' } else { c }).collect()
+}
+
+/// True for a character that a name may not have.
+fn is_bad(c: char) -> bool {
+    // Unicode direction marks would display the name differently from its characters.
+    let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns || "/\\\u{feff}".contains(c)
+}
+
+/// True for a character that cannot be a name's only kind of character.
+fn is_edge(c: char) -> bool {
+    c == '.' || c.is_whitespace()
+}
+
+impl Deref for FolderName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for FolderName {
+    fn as_ref(&self) -> &Path {
+        Path::new(&self.0)
+    }
+}
+
+impl Borrow<str> for FolderName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FolderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl From<FolderName> for String {
+    fn from(name: FolderName) -> String {
+        name.0
+    }
+}
+
+impl PartialEq<str> for FolderName {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for FolderName {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<String> for FolderName {
+    fn eq(&self, other: &String) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<FolderName> for String {
+    fn eq(&self, other: &FolderName) -> bool {
+        *self == other.0
+    }
+}
+
+impl<'de> Deserialize<'de> for FolderName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<FolderName, D::Error> {
+        let name = String::deserialize(from)?;
+        FolderName::new("name", &name).map_err(serde::de::Error::custom)
+    }
 }
 
 #[cfg(test)]
@@ -53,22 +179,44 @@ mod tests {
         for name in
             ["", ".", "..", "...", ". .", "a/b", "a\\b", "../a", "/", "a\nb", "a\u{1b}[2J", "a\0", " "]
         {
-            let error = folder_name("dataset", name).unwrap_err().to_string();
+            let error = FolderName::new("dataset", name).unwrap_err().to_string();
             assert!(error.contains("dataset: found") && !error.contains(char::is_control), "{error:?}");
         }
-        assert!(folder_name("dataset", "a\u{202e}vsc").is_err());
-        assert!(folder_name("dataset", &"a".repeat(201)).is_err());
+        assert!(FolderName::new("dataset", "a\u{202e}vsc").is_err());
+        assert!(FolderName::new("dataset", &"a".repeat(201)).is_err());
         for name in ["a", "世界", "v1.2-b_c", "a..b", "two words", "-a", "llama3:8b", ".cache"] {
-            assert_eq!(folder_name("dataset", name).unwrap(), name);
+            assert_eq!(FolderName::new("dataset", name).unwrap(), name);
         }
     }
 
     #[test]
     fn the_name_of_a_file_is_its_stem() {
-        let of = |path: &str| folder_name_of("dataset", Path::new(path));
+        let of = |path: &str| FolderName::of_file("dataset", Path::new(path));
         assert_eq!(of("some/places.csv").unwrap(), "places");
         for path in ["...csv", ".csv", ".places.csv", "a/..", "", "some/..csv"] {
             assert!(of(path).unwrap_err().to_string().contains("dataset of the file"), "{path}");
         }
+    }
+
+    #[test]
+    fn a_path_below_a_folder_never_leaves_it() {
+        assert_eq!(path_below("shard", "a/b.bin").unwrap(), Path::new("a/b.bin"));
+        for text in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../../b", "./a", "a\\..\\b", "a/\u{1b}"] {
+            assert!(path_below("shard", text).unwrap_err().to_string().contains("shard: found"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_text_has_a_name_and_different_texts_have_different_ones() {
+        let long = "a".repeat(1_000_000);
+        let texts = ["", ".", "..", "../x", "..\\x", "a/b", "a_b", "a\nb", "\u{202e}a", "world place", &long];
+        let names: std::collections::BTreeSet<FolderName> =
+            texts.iter().map(|text| FolderName::of_text(text)).collect();
+        assert_eq!(names.len(), texts.len(), "{names:?}");
+        for name in &names {
+            assert!(FolderName::new("name", name).is_ok(), "{name:?}");
+            assert!(FolderName::new("name", &name.after("by_").with(".a/b\n")).is_ok(), "{name:?}");
+        }
+        assert!(names.contains("world place") && names.contains("a_b"));
     }
 }

@@ -3,7 +3,7 @@
 //! - `files`: whole files and their hashes
 //! - `unfinished`: files that are being written; `lock` keeps other processes out: [`Lock`]; `disk`: errors of full disks
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
-//! - `folder_name`: names that are allowed as a folder's name
+//! - `folder_name`: the name of one folder or file, which cannot lead outside its parent: [`FolderName`]
 //! - `card`: the run record of an artefact: [`Card`]
 //! - `date`: the calendar, and the present time for cards
 
@@ -22,6 +22,6 @@ pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use disk::{disk_full, write_error};
 pub(crate) use files::hex;
 pub use files::{hash, hash_file, load_bytes, remove, save_bytes, save_if_other};
-pub use folder_name::{folder_name, folder_name_of};
+pub use folder_name::{FolderName, path_below};
 pub use lock::Lock;
 pub use text::{load_text, text_of};

@@ -4,6 +4,7 @@ use super::decoding::Tokens;
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use super::output;
+use super::terminal::print_text;
 use clap::Args;
 use mappa::lab::Lab;
 use mappa::model::{Forest, Model, NoHook, Prompts};
@@ -46,9 +47,9 @@ impl Chat {
         let mut turns = self.begin();
         let mut lines = std::io::stdin().lock().lines();
         loop {
-            print!("> ");
+            print_text("> ");
             let Some(line) = lines.next() else {
-                println!();
+                say!();
                 return Ok(());
             };
             let line = line.map_err(Error::io("read", "standard input"))?;
@@ -56,13 +57,13 @@ impl Chat {
                 "" => {}
                 "/quit" => return Ok(()),
                 "/new" => turns = self.begin(),
-                command if command.starts_with('/') => println!("unknown command; use /new or /quit"),
+                command if command.starts_with('/') => say!("unknown command; use /new or /quit"),
                 said => {
                     turns.push(Turn { role: Role::User, text: said.into() });
                     match self.answer(&model, &turns) {
                         Ok(text) => turns.push(Turn { role: Role::Assistant, text }),
                         Err(error) => {
-                            println!("{error}");
+                            say!("{error}");
                             turns.pop();
                         }
                     }
@@ -78,10 +79,9 @@ impl Chat {
     fn answer(&self, model: &Model, turns: &[Turn]) -> Result<String> {
         let prompt = model.tokenizer.conversation(turns)?;
         let (forest, last) = Forest::of_texts(&[prompt.encoded.ids])?;
-        let mut show = |piece: &str| print!("{piece}");
         let tokens = self.tokens.clone().usually(ANSWER);
-        let mut texts = tokens.texts(model, Prompts { forest, last }, &mut NoHook, &mut show)?;
-        println!();
+        let mut texts = tokens.texts(model, Prompts { forest, last }, &mut NoHook, &mut print_text)?;
+        say!();
         Ok(texts.remove(0))
     }
 }

@@ -72,17 +72,18 @@ impl Compare {
         let resampling = Resampling { units, bootstrap };
         let Comparison { sides, rows } = compare_probes(lab, [&self.a, &self.b], resampling)?;
         for ((folder, point), side) in sides.iter().zip(["A", "B"]) {
-            println!("{side}  {}, {point}", folder.display());
+            say!("{side}  {}, {point}", folder.display());
         }
-        println!();
+        say!();
         print_columns(
             &["metric", "target", "A", "B", "A - B", "95 % interval", ""],
             &rows.iter().map(cells).collect::<Vec<_>>(),
         );
-        println!("\n*: zero lies outside the interval. Both sides use the same resamples of test entities.");
+        say!();
+        say!("*: zero lies outside the interval. Both sides use the same resamples of test entities.");
         if let Some(file) = &self.csv {
             save_rows(file, &rows)?;
-            println!("rows: {}", file.display());
+            say!("rows: {}", file.display());
         }
         Ok(())
     }
@@ -128,17 +129,18 @@ pub(super) struct GeometryFlags {
 
 impl GeometryFlags {
     fn run(&self, lab: &Lab) -> Result<()> {
-        let model = name_in_lab(lab, &self.model);
+        let model = name_in_lab(lab, &self.model)?;
         for one in geometry(lab, &model, &self.prompt, &self.datasets)? {
             print(&one);
-            println!("cosines and participation: {}", one.folder.display());
+            say!("cosines and participation: {}", one.folder.display());
         }
         Ok(())
     }
 }
 
 fn print(Geometry { dataset, participation, targets, .. }: &Geometry) {
-    println!("\n{dataset}");
+    say!();
+    say!("{dataset}");
     let cosine = |row: &ParticipationRow| {
         let of_layer = targets.iter().find(|cosine| cosine.hook_point_a == row.hook_point);
         of_layer.map_or(String::new(), |cosine| format!("{:+.2}", cosine.weights))

@@ -6,6 +6,7 @@ use super::output;
 use clap::{Args, Subcommand};
 use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, known_exceptions, load, tolerance};
 use mappa::lab::{Lab, find_dataset};
+use mappa::shown::shown;
 use mappa::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl Datasets {
 }
 
 fn list(lab: &Lab) -> Result<()> {
-    println!("{:<20} {:>6} {:>6}  {:<8} groups", "dataset", "rows", "test", "target");
+    say!("{:<20} {:>6} {:>6}  {:<8} groups", "dataset", "rows", "test", "target");
     let own = own_datasets(lab)?;
     for name in BUNDLED.into_iter().chain(own.iter().map(String::as_str)) {
         let dataset = find_dataset(lab, name, &mut TerminalObserver::default())?;
@@ -63,10 +64,12 @@ fn list(lab: &Lab) -> Result<()> {
             TargetKind::Quantity(quantity) if quantity.unit.is_empty() => quantity.name.clone(),
             TargetKind::Quantity(quantity) => format!("{} ({})", quantity.name, quantity.unit),
         };
-        let groups = dataset.group_columns.join(", ");
-        println!("{name:<20} {:>6} {n_test:>6}  {target:<8} {groups}", dataset.entities.len());
+        let (target, groups) = (shown(&target), dataset.group_columns.join(", "));
+        let groups = shown(&groups);
+        say!("{name:<20} {:>6} {n_test:>6}  {target:<8} {groups}", dataset.entities.len());
     }
-    println!("\nnext: mappa extract --dataset world_place   (or your own data: mappa datasets import FILE)");
+    say!();
+    say!("next: mappa extract --dataset world_place   (or your own data: mappa datasets import FILE)");
     Ok(())
 }
 
@@ -91,14 +94,18 @@ fn own_datasets(lab: &Lab) -> Result<Vec<String>> {
 
 fn check(lab: &Lab, against: &Path) -> Result<()> {
     let (mut n_wrong, mut n_files) = (0, 0);
-    println!(
+    say!(
         "{:<20} {:>6} {:>7} {:>10} {:>11}  tolerance",
-        "dataset", "rows", "shared", "exceptions", "unexplained"
+        "dataset",
+        "rows",
+        "shared",
+        "exceptions",
+        "unexplained"
     );
     for name in BUNDLED {
         let path = against.join(format!("{name}.csv"));
         if !path.is_file() {
-            println!("{name:<20} not found: {}", path.display());
+            say!("{name:<20} not found: {}", path.display());
             continue;
         }
         n_files += 1;
@@ -123,7 +130,7 @@ fn check_one(ours: &Dataset, reference: &Dataset, known: &HashSet<String>) -> us
     let report = check_against(ours, reference);
     let unexplained = report.unexplained(known);
     let n_known = report.disagreements.len() - unexplained.len();
-    println!(
+    say!(
         "{:<20} {:>6} {:>7} {n_known:>10} {:>11}  {}",
         ours.name,
         report.n_rows,
@@ -132,7 +139,13 @@ fn check_one(ours: &Dataset, reference: &Dataset, known: &HashSet<String>) -> us
         tolerance(ours)
     );
     for d in &unexplained {
-        println!("  row {}: {}: ours {:?}, theirs {:?}", d.row, d.name, d.ours.values(), d.theirs.values());
+        say!(
+            "  row {}: {}: ours {:?}, theirs {:?}",
+            d.row,
+            shown(&d.name),
+            d.ours.values(),
+            d.theirs.values()
+        );
     }
     unexplained.len()
 }

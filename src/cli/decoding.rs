@@ -1,6 +1,6 @@
 //! Decoding: the flags that choose tokens, and the display of generated texts.
 
-use super::terminal;
+use super::terminal::{self, print_text};
 use clap::Args;
 use mappa::Result;
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
@@ -135,7 +135,7 @@ impl Tokens {
         failed?;
         if let (Some(first), Some(latest), true) = (first, latest, self.time) {
             let seconds = latest.duration_since(first).as_secs_f64();
-            eprintln!(
+            tell!(
                 "{n_after} tokens after the first in {seconds:.4} s: {:.2} per second",
                 f64::from(n_after) / seconds
             );
@@ -152,10 +152,9 @@ impl Tokens {
 
 /// Prints the first text while it is generated, then the other samples.
 pub(super) fn stream(how: &How, model: &Model, prompt: &EncodedPrompt, hook: &mut dyn Hook) -> Result<()> {
-    print!("{}", prompt.text);
-    let mut show = |piece: &str| print!("{piece}");
-    let texts = how.texts(model, prompt, hook, &mut show)?;
-    println!();
-    texts.iter().skip(1).for_each(|text| println!("{}{text}", prompt.text));
+    print_text(&prompt.text);
+    let texts = how.texts(model, prompt, hook, &mut print_text)?;
+    print_text("\n");
+    texts.iter().skip(1).for_each(|text| print_text(&format!("{}{text}\n", prompt.text)));
     Ok(())
 }

@@ -130,9 +130,9 @@ impl Extract {
             Done::Before => "found, extracted before",
         };
         let store = extraction.store(division)?;
-        println!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
-        println!("activations: {}", store.place().display());
-        println!("next: {}", self.next_step(lab, settings));
+        say!("{how}: {} entities, {} hook points", store.spans()?.len(), points.len());
+        say!("activations: {}", store.place().display());
+        say!("next: {}", self.next_step(lab, settings));
         Ok(())
     }
 
@@ -147,10 +147,10 @@ impl Extract {
         let store = self.store(lab, texts, dataset)?;
         let filled = merge_shards(&store, observer)?;
         let how = if filled.n_points > 0 { "merged" } else { "found, merged before" };
-        println!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
-        println!("activations: {}", store.place().display());
-        println!("the shards are no longer needed: {}", store.place().join(".shards").display());
-        println!("next: {}", self.next_step(lab, &self.settings(texts.clone())));
+        say!("{how}: {} entities, {} hook points", store.spans()?.len(), store.hook_points()?.len());
+        say!("activations: {}", store.place().display());
+        say!("the shards are no longer needed: {}", store.place().join(".shards").display());
+        say!("next: {}", self.next_step(lab, &self.settings(texts.clone())));
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl Extract {
                 Verdict::Missing => "missing",
                 Verdict::Unlisted => "no checksum",
             };
-            bar.suspend(|| println!("{word:<12} {file}"));
+            bar.suspend(|| say!("{word:<12} {file}"));
             (n, n_bad) = (n + 1, n_bad + i32::from(verdict != Verdict::Whole));
         })?;
         bar.finish_and_clear();
@@ -178,7 +178,7 @@ impl Extract {
                 expected,
             ));
         }
-        println!("all {n} files match their checksums: {}", store.place().display());
+        say!("all {n} files match their checksums: {}", store.place().display());
         Ok(())
     }
 

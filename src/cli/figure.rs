@@ -3,6 +3,7 @@
 use super::observer::TerminalObserver;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
+use mappa::artefact::FolderName;
 use mappa::datasets::{BUNDLED, Prompt};
 use mappa::figures::FIGURES;
 use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps};
@@ -37,12 +38,12 @@ pub(super) struct Figure {
 impl Figure {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
-        let model = &name_in_lab(lab, &self.model);
+        let model = &name_in_lab(lab, &self.model)?;
         let folder = self.folder(lab, model)?;
-        let scored = |name: &&str| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
-        let names: Vec<String> = match &self.datasets[..] {
-            [] => BUNDLED.into_iter().filter(scored).map(String::from).collect(),
-            names => names.to_vec(),
+        let scored = |name: &FolderName| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
+        let names: Vec<FolderName> = match &self.datasets[..] {
+            [] => BUNDLED.into_iter().map(FolderName::of_text).filter(scored).collect(),
+            names => names.iter().map(|name| FolderName::new("--dataset", name)).collect::<Result<_>>()?,
         };
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
         if names.is_empty() && sweeps.is_empty() {
@@ -61,18 +62,18 @@ impl Figure {
             return Err(Error::invalid("figures", "no saved rows for them", expected));
         }
         for file in files {
-            println!("{}", file.display());
+            say!("{}", file.display());
         }
         Ok(())
     }
 
     /// The last folder of the results' path.
-    fn folder(&self, lab: &Lab, model: &str) -> Result<String> {
+    fn folder(&self, lab: &Lab, model: &FolderName) -> Result<FolderName> {
         let datasets = BUNDLED.into_iter().chain(self.datasets.iter().map(String::as_str));
-        let mut folders = datasets.map(|name| lab.probes(model, name, &self.prompt));
-        match folders.any(|folder| folder.is_dir()) {
-            true => Ok(self.prompt.clone()),
-            false => Prompt::name_of(&self.prompt),
+        let mut datasets = datasets.map(FolderName::of_text);
+        match FolderName::new("--prompt", &self.prompt) {
+            Ok(name) if datasets.any(|dataset| lab.probes(model, &dataset, &name).is_dir()) => Ok(name),
+            _ => Prompt::name_of(&self.prompt),
         }
     }
 }

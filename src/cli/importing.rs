@@ -5,6 +5,7 @@ use clap::Args;
 use mappa::datasets::ImportPlan;
 use mappa::datasets::{Imported, IncompleteRows, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetChoice};
 use mappa::lab::{DatasetSource, Lab, Pulled, pull_dataset, suggest};
+use mappa::shown::{shown, shown_up_to};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -70,8 +71,8 @@ impl ImportFile {
         let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
         print_imported(&imported, &saved.0, saved.1);
         let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
-        println!("next: {}", suggest::command(lab, "", "probe", &rest));
-        println!("      with --model PATH for a model other than the bundled one");
+        say!("next: {}", suggest::command(lab, "", "probe", &rest));
+        say!("      with --model PATH for a model other than the bundled one");
         Ok(())
     }
 
@@ -122,7 +123,7 @@ impl Pull {
             let observer = &mut TerminalObserver::default();
             print_pulled(&pull_dataset(file, &self.from, lab, observer)?);
         }
-        println!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
+        say!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
         Ok(())
     }
 }
@@ -140,7 +141,7 @@ fn paper_files(names: &[String]) -> Result<Vec<&'static PaperFile>> {
 /// Prints the outcome for one requested dataset.
 pub(super) fn print_pulled(pulled: &Pulled) {
     match pulled {
-        Pulled::Found(name) => println!("found, pulled before: {name}"),
+        Pulled::Found(name) => say!("found, pulled before: {name}"),
         Pulled::Imported { imported, file, is_new } => print_imported(imported, file, *is_new),
     }
 }
@@ -149,20 +150,23 @@ pub(super) fn print_pulled(pulled: &Pulled) {
 fn print_imported(imported: &Imported, file: &Path, is_new: bool) {
     let dataset = &imported.dataset;
     let n_test = dataset.entities.iter().filter(|entity| entity.is_test).count();
-    let unit =
-        if dataset.kind.unit().is_empty() { String::new() } else { format!(" ({})", dataset.kind.unit()) };
+    let unit = if dataset.kind.unit().is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown(dataset.kind.unit()))
+    };
     let how = if is_new { "imported" } else { "found, imported before" };
-    println!(
+    say!(
         "{how}: {}: {} entities, {n_test} of them test; target {}{unit}",
         file.display(),
         dataset.entities.len(),
-        dataset.kind.names().join(", ")
+        shown(&dataset.kind.names().join(", "))
     );
     if imported.n_left_out > 0 {
-        println!("left out: {} rows without a name or a target", imported.n_left_out);
+        say!("left out: {} rows without a name or a target", imported.n_left_out);
     }
     if imported.n_repeated > 0 {
-        println!("note: {} rows repeat a name of an earlier row", imported.n_repeated);
+        say!("note: {} rows repeat a name of an earlier row", imported.n_repeated);
     }
-    imported.notes.iter().for_each(|note| println!("{note}"));
+    imported.notes.iter().for_each(|note| say!("{}", shown_up_to(1000, note)));
 }

@@ -6,12 +6,11 @@
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
-//! - `output`: everything that is printed goes through its macros
-//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: bars and lines on standard error
+//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all lines, with bars and notes on
+//!   standard error; `output` writes them, also where nobody reads
 
 #[macro_use]
-mod output;
-
+mod terminal;
 mod chat;
 mod compare;
 mod datasets;
@@ -25,6 +24,7 @@ mod model_flags;
 mod models;
 mod neurons;
 mod observer;
+mod output;
 mod pace;
 mod probe;
 mod probing_flags;
@@ -36,7 +36,6 @@ mod steer;
 mod stopping;
 mod sweep_table;
 mod table;
-mod terminal;
 mod token_flags;
 mod train;
 
@@ -93,10 +92,7 @@ pub(crate) fn main() -> ExitCode {
         // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
             output::only_prints();
-            match answer.use_stderr() {
-                true => _ = answer.print(),
-                false => output::put_all(|| answer.print()),
-            }
+            terminal::print_answer(&answer);
             return ExitCode::from(output::exit_code(u8::from(answer.use_stderr())));
         }
     };

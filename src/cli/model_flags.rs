@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use clap::Args;
 use mappa::Result;
-use mappa::artefact::folder_name;
+use mappa::artefact::FolderName;
 use mappa::lab::{Lab, ModelSettings, suggest};
 use mappa::model::{BUNDLED_MODEL, Compute, DeviceChoice, Model, Precision};
 
@@ -14,8 +14,8 @@ pub(super) struct ModelFlags {
     #[arg(long = "model", value_name = "MODEL", default_value = BUNDLED_MODEL)]
     pub name: String,
     /// The model's name in folders and result rows [default: the name of its folder or file].
-    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
-    pub model_name: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| FolderName::new("--model-name", name))]
+    pub model_name: Option<FolderName>,
     /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
     /// otherwise f32].
     #[arg(long, value_name = "DTYPE")]

@@ -11,6 +11,7 @@ use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
 use mappa::model::{BUNDLED_MODEL, Compute, Location, ModelInfo, Precision, Spec, count};
 use mappa::results::parse_rows;
+use mappa::shown::shown;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -83,7 +84,7 @@ impl Models {
             Command::HookPoints { model, points } => {
                 let observer = &mut TerminalObserver::default();
                 let spec = ModelInfo::of(&find_model(lab, model, observer)?)?.spec;
-                points.settings().points(&spec)?.iter().for_each(|point| println!("{point}"));
+                points.settings().points(&spec)?.iter().for_each(|point| say!("{point}"));
                 Ok(())
             }
             Command::Families => families(),
@@ -92,7 +93,7 @@ impl Models {
 }
 
 fn list(lab: &Lab) {
-    println!("{BUNDLED_MODEL}   (bundled)");
+    say!("{BUNDLED_MODEL}   (bundled)");
     let entries = std::fs::read_dir(lab.join("models")).into_iter().flatten().flatten();
     // Models in a folder of several GGUF files are addressed by path.
     let models = entries.filter_map(|entry| Location::find(lab.root(), &entry.path().to_string_lossy()).ok());
@@ -102,18 +103,20 @@ fn list(lab: &Lab) {
     });
     // A set, so that the parts of one model give one line.
     for (name, path) in lines.collect::<BTreeSet<_>>() {
-        println!("{name}   {path}");
+        say!("{name}   {path}");
     }
-    println!("\nA Hugging Face folder or a GGUF file works as well: --model PATH.");
-    println!("`mappa models families` shows the supported families.");
+    say!();
+    say!("A Hugging Face folder or a GGUF file works as well: --model PATH.");
+    say!("`mappa models families` shows the supported families.");
 }
 
 fn pull(repo: &RepoId) -> Result<()> {
     let found = pull_model(repo, &mut TerminalObserver::default())?;
     // Only the folder goes to standard output, so that a script can use it.
-    println!("{}", found.folder.display());
-    eprintln!("commit {}", found.commit);
-    eprintln!("next: mappa models inspect {repo}\n      mappa probe --model {repo} --dataset world_place");
+    say!("{}", found.folder.display());
+    tell!("commit {}", found.commit);
+    tell!("next: mappa models inspect {repo}");
+    tell!("      mappa probe --model {repo} --dataset world_place");
     Ok(())
 }
 
@@ -126,10 +129,9 @@ fn families() -> Result<()> {
     });
     let heads = ["family", "checkpoint", "error", "transformers", "choices of the checkpoint"];
     table::print_columns(&heads, &lines.collect::<Vec<_>>());
-    println!(
-        "\nerror: largest difference from transformers over all layers and the logits of several texts,"
-    );
-    println!("relative to the largest value, in f32 (allowed: 5e-5; `cargo test --test it families`).");
+    say!();
+    say!("error: largest difference from transformers over all layers and the logits of several texts,");
+    say!("relative to the largest value, in f32 (allowed: 5e-5; `cargo test --test it families`).");
     Ok(())
 }
 
@@ -140,7 +142,7 @@ impl Inspect {
         let outline = ModelInfo::of(&location)?;
         let memory = memory_words(&outline, self.dtype.unwrap_or(outline.precision), self.compute);
         let ModelInfo { name, spec, tokenizer, stored, .. } = outline;
-        let line = |name: &str, value: String| println!("{name:<11} {value}");
+        let line = |name: &str, value: String| say!("{name:<11} {}", shown(&value));
         line("model", name);
         line("family", spec.family.into());
         line("parameters", table::grouped(count(&spec)));
@@ -191,9 +193,10 @@ fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> 
 
 fn print_hook_points(spec: &Spec) {
     let l = spec.n_layers - 1;
-    println!("\nhook points, for {{l}} from 0 to {l}, or * for all of them:");
-    println!("  embed (blocks.0.hook_resid_pre)");
+    say!();
+    say!("hook points, for {{l}} from 0 to {l}, or * for all of them:");
+    say!("  embed (blocks.0.hook_resid_pre)");
     for point in spec.hook_points().into_iter().filter(|point| point.layer() == l) {
-        println!("  {}", point.to_string().replacen(&format!(".{l}."), ".{l}.", 1));
+        say!("  {}", point.to_string().replacen(&format!(".{l}."), ".{l}.", 1));
     }
 }

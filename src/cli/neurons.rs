@@ -12,6 +12,7 @@ use mappa::lab::{
     draw_neurons, find_dataset, neurons as find_neurons,
 };
 use mappa::results::{AblationRow, NeuronRow};
+use mappa::shown::shown;
 
 /// A sort key of neurons.
 type By = fn(&NeuronRow) -> f64;
@@ -78,10 +79,11 @@ impl Neurons {
             print_units(rows, target);
             print_ablations(ablations, target);
         }
-        println!("\nneurons, ablations: {}", folder.display());
+        say!();
+        say!("neurons, ablations: {}", folder.display());
         let mut canvas = Canvas::new(lab.figures(&model.name, &probes.results), observer);
         for file in draw_neurons(&model.name, &probes.dataset, rows, &mut canvas)? {
-            println!("figure: {}", file.display());
+            say!("figure: {}", file.display());
         }
         Ok(())
     }
@@ -90,8 +92,10 @@ impl Neurons {
 fn print_units(rows: &[NeuronRow], target: &str) {
     let mut of_target: Vec<&NeuronRow> = rows.iter().filter(|row| row.target == target).collect();
     let sure = of_target.iter().filter(|row| row.q < 0.01).count();
-    println!(
-        "\n{target}: {sure} of {} neurons correlate with it (false discovery rate at most 1 %)",
+    say!();
+    say!(
+        "{}: {sure} of {} neurons correlate with it (false discovery rate at most 1 %)",
+        shown(target),
         of_target.len()
     );
     let cells = |first_by: &str, row: &NeuronRow| {
@@ -111,9 +115,12 @@ fn print_units(rows: &[NeuronRow], target: &str) {
 fn print_ablations(rows: &[AblationRow], target: &str) {
     let of_target: Vec<&AblationRow> = rows.iter().filter(|row| row.target == target).collect();
     let Some(plain) = of_target.iter().find(|row| row.units == "none") else { return };
-    println!(
-        "\n{target} predicted at {}: R² {:.3} without ablation; with neurons held at their mean:",
-        plain.hook_point, plain.r2
+    say!();
+    say!(
+        "{} predicted at {}: R² {:.3} without ablation; with neurons held at their mean:",
+        shown(target),
+        plain.hook_point,
+        plain.r2
     );
     let cells = |row: &&&AblationRow| {
         let name = if row.units == "random" { format!("random {}", row.seed) } else { row.units.clone() };

@@ -43,7 +43,7 @@ impl TerminalObserver {
         if is_hidden && *total > 0 && since.elapsed() > LOG_EVERY {
             self.logged = Some(Instant::now());
             let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
-            eprintln!("{stage}: {done} of {total}{detail}");
+            tell!("{stage}: {done} of {total}{detail}");
         }
     }
 
@@ -68,7 +68,7 @@ impl Observer for TerminalObserver {
         let bar = self.bar(progress);
         bar.set_position(progress.done);
         if !progress.detail.is_empty() {
-            bar.set_message(format!("({})", progress.detail));
+            terminal::set_detail(bar, progress.detail);
         }
         let is_hidden = bar.is_hidden();
         self.log(progress, is_hidden);

@@ -1,11 +1,9 @@
-//! Everything that the program prints: `println!`, `print!` and `eprintln!` of this module replace those of the
-//! standard library, which panic where nothing can be printed.
+//! Standard output and standard error, where `println!` would panic because nobody reads them or a disk is full.
 //!
 //! A command that writes files finishes its work when the reader of its output has closed, as with `| head`, and ends
 //! with 0. A command that only prints ends at once, with [`CLOSED`]. Output that cannot be written for another reason,
 //! such as a full disk, is an error. What standard error cannot take is left out.
 
-use super::terminal;
 use std::fmt::Arguments;
 use std::io::{Error, ErrorKind, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,22 +16,6 @@ const CLOSED: u8 = 141;
 static ONLY_PRINTS: AtomicBool = AtomicBool::new(false);
 /// The first problem of standard output, after which nothing is printed there.
 static PROBLEM: Mutex<Option<Error>> = Mutex::new(None);
-
-/// Prints a line to standard output.
-macro_rules! println {
-    () => { $crate::cli::output::put(format_args!("\n")) };
-    ($($text:tt)*) => { $crate::cli::output::put(format_args!("{}\n", format_args!($($text)*))) };
-}
-
-/// Prints to standard output, and shows it at once.
-macro_rules! print {
-    ($($text:tt)*) => { $crate::cli::output::put_now(format_args!($($text)*)) };
-}
-
-/// Prints a line to standard error.
-macro_rules! eprintln {
-    ($($text:tt)*) => { $crate::cli::output::tell(format_args!($($text)*)) };
-}
 
 /// Declares that the present command writes no file that a later command needs.
 pub(super) fn only_prints() {
@@ -89,7 +71,7 @@ pub(super) fn exit_code(code: u8) -> u8 {
             }
         }
         Some(error) => {
-            terminal::print_line(&format!("error: cannot write to standard output: {error}"));
+            tell(format_args!("error: cannot write to standard output: {error}"));
             1
         }
     }

@@ -85,14 +85,15 @@ impl ProbeCommand {
         self.print(&report, request.probing.paper_metrics)?;
         let mut canvas = Canvas::new(lab.figures(&report.model, &report.results), observer);
         let files = draw_probes(&report.model, &[report.drawn()?], &mut canvas)?;
-        println!("\nprobes, scores, predictions: {}", report.folder.display());
-        files.iter().for_each(|file| println!("figure: {}", file.display()));
+        say!();
+        say!("probes, scores, predictions: {}", report.folder.display());
+        files.iter().for_each(|file| say!("figure: {}", file.display()));
         if !model.transformer.generates() {
             return Ok(());
         }
         match report.best.r2 {
-            r2 if r2 > 0.0 => println!("next: {}", self.steer(lab, &report, job.extraction.dataset())),
-            _ => println!(
+            r2 if r2 > 0.0 => say!("next: {}", self.steer(lab, &report, job.extraction.dataset())),
+            _ => say!(
                 "The probe does not predict the target on the test rows, so it gives no direction to steer."
             ),
         }
@@ -107,16 +108,17 @@ impl ProbeCommand {
     }
 
     fn print(&self, report: &ProbeReport, has_paper_metrics: bool) -> Result<()> {
-        println!("{}: {}", report.dataset, report.audit);
+        say!("{}: {}", report.dataset, report.audit);
         if report.done == Done::Before {
-            println!("found, probed before");
+            say!("found, probed before");
         }
-        let all = [(report.dataset.clone(), report)];
+        let all = [(report.dataset.to_string(), report)];
         table::print_scores(&all);
         table::print_others(&all);
         table::print_curves(&all);
         if has_paper_metrics {
-            println!("\npaper_… scores swap longitude and latitude, as the paper's reference code does.");
+            say!();
+            say!("paper_… scores swap longitude and latitude, as the paper's reference code does.");
         }
         Ok(())
     }
@@ -165,9 +167,9 @@ impl ProbeCommand {
             Done::Now => "probed",
             Done::Before => "found, probed before",
         };
-        points.iter().for_each(|point| println!("{how}: {point}"));
-        println!("parts: {}", job.parts()?.root().display());
-        println!("next: mappa probe --merge, when all {} hook points have parts", all.len());
+        points.iter().for_each(|point| say!("{how}: {point}"));
+        say!("parts: {}", job.parts()?.root().display());
+        say!("next: mappa probe --merge, when all {} hook points have parts", all.len());
         Ok(())
     }
 }

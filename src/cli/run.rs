@@ -4,11 +4,12 @@ use super::observer::TerminalObserver;
 use super::{importing, sweep_table, table};
 use clap::Args;
 use mappa::Result;
-use mappa::artefact::folder_name;
+use mappa::artefact::FolderName;
 use mappa::datasets::TargetKind;
 use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
 use mappa::model::{Compute, DeviceChoice, Precision};
 use mappa::results::{SCORES_FILE, SWEEP_FILE};
+use mappa::shown::shown;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,8 +27,8 @@ pub(super) struct Run {
     #[arg(long)]
     model: Option<String>,
     /// The model's name in folders and result rows [default: the name of its folder or file].
-    #[arg(long, value_name = "NAME", value_parser = |name: &str| folder_name("--model-name", name))]
-    model_name: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = |name: &str| FolderName::new("--model-name", name))]
+    model_name: Option<FolderName>,
     /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
     /// otherwise f32].
     #[arg(long, value_name = "DTYPE")]
@@ -74,11 +75,11 @@ impl Run {
 fn print_report(report: &Report, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     match report.n_new {
-        0 => println!("All stages were done before; these are the saved results ({seconds:.1} s)."),
-        _ => println!("Done in {seconds:.0} s."),
+        0 => say!("All stages were done before; these are the saved results ({seconds:.1} s)."),
+        _ => say!("Done in {seconds:.0} s."),
     }
     if report.n_new == 0 && report.n_drawn > 0 {
-        println!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
+        say!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
     }
     let labels = report.labels();
     table::print_scores(&labels);
@@ -88,46 +89,52 @@ fn print_report(report: &Report, started: Instant) {
 
 /// Prints the folders of the results, and commands to try with this model.
 fn print_next_steps(lab: &Lab, report: &Report) {
-    let (model, folder) = (&report.model, report.probes.first().map_or("*", |one| &one.probes.results));
-    println!("\nfigures     {}", lab.figures(model, folder).display());
-    println!("scores      {}", lab.probes(model, "*", folder).join(SCORES_FILE).display());
+    let (model, any) = (&report.model, FolderName::of_text("*"));
+    let folder = report.probes.first().map_or(&any, |one| &one.probes.results);
+    say!();
+    say!("figures     {}", lab.figures(model, folder).display());
+    say!("scores      {}", lab.probes(model, &any, folder).join(SCORES_FILE).display());
     if lab.sweeps(model).is_dir() {
-        println!("sweeps      {}", lab.sweeps(model).join("*").join(SWEEP_FILE).display());
+        say!("sweeps      {}", lab.sweeps(model).join("*").join(SWEEP_FILE).display());
     }
-    println!("activations {}", lab.join("activations").join(model).display());
-    println!("\nTry next:");
+    say!("activations {}", lab.join("activations").join(model).display());
+    say!();
+    say!("Try next:");
     let steers = |kind: TargetKind, rest: &str| {
         // Needs a probe of that kind. Steers after the middle block, where the bundled model's text follows the
         // change.
         if report.generates && report.has(&kind) {
             let rest = format!("{rest} --layer {}", report.n_layers / 2);
-            println!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));
+            say!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));
         }
     };
     steers(TargetKind::Place, "--prompt Nairobi --toward lat=35,lon=139");
     steers(TargetKind::Year, "--prompt 'Plutarch is from the age of' --toward year=1500");
-    println!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
-    println!("  mappa models families       the supported families");
+    say!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
+    say!("  mappa models families       the supported families");
 }
 
 /// Prints a sweep: texts at each dose for one layer, the recommendation for several.
 fn print_sweep(sweep: &SweepReport) {
     let SweepReport { settings, layers, rows, .. } = sweep;
     let [layer] = &layers[..] else {
-        let (n, target) = (settings.prompts.len(), &settings.target);
-        println!("\nSteering {n} prompts along {target} ({}):", settings.name());
+        let (n, target) = (settings.prompts.len(), shown(&settings.target));
+        say!();
+        say!("Steering {n} prompts along {target} ({}):", shown(settings.name()));
         sweep_table::print_recommendation(rows, settings.budget);
         return;
     };
     let Some(prompt) = settings.texts().first().cloned() else { return };
-    println!(
-        "\nSteering \"{prompt}\" along {} after block {layer} (dose, prediction at the last layer, text):",
-        settings.target
+    say!();
+    say!(
+        "Steering \"{}\" along {} after block {layer} (dose, prediction at the last layer, text):",
+        shown(&prompt),
+        shown(&settings.target)
     );
     let last = rows.iter().map(|r| r.read_layer).max();
     for row in
         rows.iter().filter(|r| r.prompt == prompt && r.direction == "probe" && Some(r.read_layer) == last)
     {
-        println!("  {:>+7.0}  {:>8.1}  {prompt}{}", row.dose, row.reading, row.text);
+        say!("  {:>+7.0}  {:>8.1}  {}{}", row.dose, row.reading, shown(&prompt), shown(&row.text));
     }
 }

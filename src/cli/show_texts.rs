@@ -23,23 +23,19 @@ pub(super) fn show(texts: &Prompting, outline: &ModelInfo, dataset: &Dataset, n:
         Recording::default(),
     )?;
     let n_tokens: usize = spans.iter().map(|span| span.context(direction).len()).sum();
-    println!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
-    println!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.special_prefix()?, spans.len());
+    say!("{}, prompt {} ({}), model {}", dataset.name, prompt.name, prompt.template(), outline.name);
+    say!("BOS: {}; {} texts, {n_tokens} tokens", tokenizer.special_prefix()?, spans.len());
     if let Some(remark) = tokenizer.bos_conflict() {
-        println!("note: {remark}");
+        say!("note: {remark}");
     }
     for span in spans.iter().take(n) {
         let entity = &dataset.entities[span.entity];
-        println!("\nrow {}: {}", entity.row, entity.name);
-        println!("  text    {:?}", tokenizer.spell(&span.ids)?);
-        println!("  tokens  {}", marked(&tokenizer, span));
-        println!("  entity  {:?}", tokenizer.spell(span.tokens())?);
-        println!(
-            "  read at token {} of {}, {}",
-            span.last,
-            span.ids.len(),
-            read_at(&tokenizer, span, direction)
-        );
+        say!();
+        say!("row {}: {}", entity.row, entity.name);
+        say!("  text    {:?}", tokenizer.spell(&span.ids)?);
+        say!("  tokens  {}", marked(&tokenizer, span));
+        say!("  entity  {:?}", tokenizer.spell(span.tokens())?);
+        say!("  read at token {} of {}, {}", span.last, span.ids.len(), read_at(&tokenizer, span, direction));
     }
     report(&unplaced, dataset);
     Ok(())
@@ -69,12 +65,13 @@ fn report(unplaced: &[Unplaced], dataset: &Dataset) {
     if unplaced.is_empty() {
         return;
     }
-    println!("\n{} of {} entities have no tokens of their own:", unplaced.len(), dataset.entities.len());
+    say!();
+    say!("{} of {} entities have no tokens of their own:", unplaced.len(), dataset.entities.len());
     for Unplaced { row, name, text, problem, .. } in unplaced.iter().take(MOST_UNPLACED) {
-        println!("  row {row}: {name:?} in {text:?}: {problem}");
+        say!("  row {row}: {name:?} in {text:?}: {problem}");
     }
     if unplaced.len() > MOST_UNPLACED {
-        println!(
+        say!(
             "  … and {} more; --skip-unplaced leaves them out and lists all in unplaced.csv",
             unplaced.len() - MOST_UNPLACED
         );

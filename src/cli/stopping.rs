@@ -131,7 +131,7 @@ fn end() -> ! {
         (None, false) => format!("stopped: {KEPT}"),
         (Some(work), false) => format!("stopped in {work}: {KEPT}"),
     };
-    terminal::print_line(&line);
+    terminal::print_last(&line);
     std::process::exit(i32::from(exit_code(130)))
 }
 

@@ -6,18 +6,22 @@ use mappa::steering::{points, recommend};
 /// Prints the effect of each direction at each layer and dose.
 pub(super) fn print_points(rows: &[SweepRow]) {
     let (points, of) = points(rows);
-    println!("change of the {of} along the dose (mean over prompts), and KL of the next token in nats:");
+    say!("change of the {of} along the dose (mean over prompts), and KL of the next token in nats:");
     let widest = points.iter().map(|p| p.layers.len()).max().unwrap_or(0).max(5);
     let counts = if of == "text" { "  along / against / nothing named, of texts" } else { "" };
-    println!("{:>widest$}  {:<10} {:>9} {:>10} {:>8}{counts}", "layer", "direction", "dose", "effect", "KL");
+    say!("{:>widest$}  {:<10} {:>9} {:>10} {:>8}{counts}", "layer", "direction", "dose", "effect", "KL");
     for p in points.iter().filter(|p| p.dose != 0.0) {
         let counts = match of {
             "text" => format!("  {} / {} / {} of {}", p.along, p.against, p.nothing, p.n),
             _ => String::new(),
         };
-        println!(
+        say!(
             "{:>widest$}  {:<10} {:>+9} {:>10.2} {:>8.3}{counts}",
-            p.layers, p.direction, p.dose, p.effect, p.kl
+            p.layers,
+            p.direction,
+            p.dose,
+            p.effect,
+            p.kl
         );
     }
 }
@@ -27,20 +31,25 @@ pub(super) fn print_recommendation(rows: &[SweepRow], budget: f64) {
     match recommend(rows, budget) {
         Some(best) => {
             let random = best.random.map_or(String::new(), |r| format!(" (random directions: {r:.2})"));
-            println!(
+            say!(
                 "best within {budget} nats: layer {}, dose {:+} along {}: the {} moves by {:.2}{random}, KL {:.2}",
-                best.layers, best.dose, best.direction, best.effect_of, best.effect, best.kl
+                best.layers,
+                best.dose,
+                best.direction,
+                best.effect_of,
+                best.effect,
+                best.kl
             );
         }
         None => {
             let (points, of) = points(rows);
             let steered = |p: &&SweepPoint| p.direction != "random" && p.dose != 0.0;
             match points.iter().filter(steered).any(|p| p.kl <= budget) {
-                true => println!(
+                true => say!(
                     "no dose within {budget} nats moves the {of}: try larger doses, other layers or prompts"
                 ),
                 false => {
-                    println!("no dose stays within {budget} nats: try smaller doses, or a larger --budget");
+                    say!("no dose stays within {budget} nats: try smaller doses, or a larger --budget");
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Result tables and small text curves on standard output.
 
+use super::terminal::print_lines;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::test_r2;
@@ -7,6 +8,7 @@ use mappa::results::{
     CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
     UNTRAINED,
 };
+use mappa::shown::shown;
 
 /// Formats a whole number in groups of three digits.
 pub(super) fn grouped(n: usize) -> String {
@@ -19,7 +21,13 @@ pub(super) fn grouped(n: usize) -> String {
 }
 
 /// Prints rows under their heads; each column is as wide as its widest cell.
+///
+/// Heads and cells are shown as [`shown`] gives them.
 pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
+    let shown = |cell: &str| shown(cell).into_owned();
+    let heads: Vec<String> = heads.iter().map(|head| shown(head)).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
@@ -28,17 +36,17 @@ pub(super) fn print_columns(heads: &[&str], rows: &[Vec<String>]) {
     let print = |cells: &[String]| {
         let padded: Vec<String> =
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end());
     };
-    print(&heads.iter().map(|head| head.to_string()).collect::<Vec<_>>());
+    print(&heads);
     rows.iter().for_each(|row| print(row));
 }
 
 /// Prints one line per dataset: the best layer, its score, its baselines, its error in km or the target's unit.
 pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
-    println!();
+    say!();
     let wide = widest(datasets);
-    println!(
+    say!(
         "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
         "dataset",
         "layer",
@@ -56,7 +64,7 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
         let (rows, BestLayer { point, r2: best, low, high }) = (&report.scores, report.best);
         let r2 = |method, point| test_r2(rows, method, point);
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
-        println!(
+        say!(
             "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
             dataset,
             point.label(),
@@ -72,11 +80,12 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
         );
     }
     print_warnings(datasets);
-    println!(
-        "\nThe layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
+    say!();
+    print_lines(
+        "The layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
          weights, labels: the same probe on the model with shuffled weights, and on shuffled targets.\n\
          oracle: the mean of the entity's true group (country, occupation, …), unknown to a probe; a bound, \
-         not a baseline."
+         not a baseline.",
     );
 }
 
@@ -114,7 +123,8 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
         };
         let lines: Vec<Vec<String>> = others.map(line).collect();
         if !lines.is_empty() {
-            println!("\n{dataset}, other methods at {point}:");
+            say!();
+            say!("{dataset}, other methods at {point}:");
             let heads = [
                 "method",
                 "score",
@@ -137,14 +147,12 @@ fn print_warnings(datasets: &[(String, &ProbeReport)]) {
         let (rows, BestLayer { point, r2: probe, .. }) = (&report.scores, report.best);
         let names = test_r2(rows, NAMES_ONLY, None).map(|row| row.value);
         if let Some(names) = names.filter(|names| *names >= probe) {
-            println!(
-                "{dataset}: the names-only baseline ({names:.2}) is better than the probe ({probe:.2})."
-            );
+            say!("{dataset}: the names-only baseline ({names:.2}) is better than the probe ({probe:.2}).");
         }
         if probe < 0.0 {
             let r = ScoreKey::test(RIDGE, "pearson", MEAN).at(rows, Some(point)).map(|r| r.value);
             let order = r.map_or(String::new(), |r| format!(" Correlation with the truth: {r:.2}."));
-            println!(
+            say!(
                 "{dataset}: an R² below 0 is worse than always predicting the mean of the test rows. A probe \
                  keeps the mean and the spread of its training set, so on other data it may be far off \
                  even if the order is right.{order}"
@@ -177,11 +185,12 @@ pub(super) fn print_curves(datasets: &[(String, &ProbeReport)]) {
     let most = curves().flatten().fold(0.0, f64::max);
     // Rounded up to a twentieth, so that similar curves of two runs have the same scale.
     let top = ((most * 20.0).ceil() / 20.0).clamp(0.05, 1.0);
-    println!("\nTest R² from embed to the last layer (each block from 0 to {top:.2}), probe and untrained:");
+    say!();
+    say!("Test R² from embed to the last layer (each block from 0 to {top:.2}), probe and untrained:");
     let wide = widest(datasets);
     for (dataset, report) in datasets {
         let [probe, untrained] = [RIDGE, UNTRAINED].map(|method| blocks(&curve(&report.scores, method), top));
-        println!("{dataset:<wide$} {probe}   {untrained}");
+        say!("{dataset:<wide$} {probe}   {untrained}");
     }
 }
 

@@ -1,12 +1,79 @@
-//! Progress bars, notes and errors on standard error.
+//! Lines on standard output; progress bars, notes and errors on standard error.
+//!
+//! All output of the program goes through this file, so that no name, no cell and no text of a model reaches a terminal
+//! with control characters in it.
 
+use super::output;
 use super::pace::Pace;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle, WeakProgressBar};
+use mappa::shown::{plain_lines, shown_up_to};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::fmt::Write;
+use std::fmt::{Arguments, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// The greatest number of characters of a line on standard output. A cell has at most [`mappa::shown::LONGEST`].
+const LINE: usize = 10_000;
+/// The greatest number of characters of a line on standard error.
+const NOTE: usize = 1000;
+/// The greatest number of characters before a progress bar.
+const TITLE: usize = 60;
+/// The greatest number of causes that are printed after an error.
+const CAUSES: usize = 8;
+
+/// Prints a line to standard output, in the form of `println!`; a line end within it is escaped.
+macro_rules! say {
+    () => { $crate::cli::terminal::print_line(format_args!("")) };
+    ($($words:tt)*) => { $crate::cli::terminal::print_line(format_args!($($words)*)) };
+}
+
+/// Prints a line to standard error, in the form of `eprintln!`; a line end within it is escaped.
+macro_rules! tell {
+    ($($words:tt)*) => { $crate::cli::terminal::print_note(&format!($($words)*)) };
+}
+
+/// Prints a line to standard output; `say!` calls it.
+pub(super) fn print_line(line: Arguments) {
+    output::put(format_args!("{}\n", shown_up_to(LINE, &line.to_string())));
+}
+
+/// Prints a line to standard error; `tell!` calls it.
+pub(super) fn print_note(line: &str) {
+    output::tell(format_args!("{}", shown_up_to(NOTE, line)));
+}
+
+/// Prints a text of this program in several lines.
+pub(super) fn print_lines(text: &str) {
+    text.lines().for_each(|line| say!("{line}"));
+}
+
+/// Prints a piece of a model's text at once: exactly where the output is a file or a pipe; on a terminal, control
+/// characters other than line ends are escaped.
+pub(super) fn print_text(piece: &str) {
+    output::put_now(format_args!("{}", for_output(piece, std::io::stdout().is_terminal())));
+}
+
+/// A model's text as it is written to a terminal, or to a file.
+fn for_output(text: &str, is_terminal: bool) -> Cow<'_, str> {
+    if is_terminal { plain_lines(text) } else { Cow::Borrowed(text) }
+}
+
+/// Prints the answer to wrong flags, or the help; the flags that a user pasted may hold anything.
+pub(super) fn print_answer(answer: &clap::Error) {
+    let text = answer.render().to_string();
+    if plain_lines(&text) == text && text.lines().all(|line| line.chars().count() <= NOTE) {
+        // With colours, where the terminal has them.
+        match answer.use_stderr() {
+            true => _ = answer.print(),
+            false => output::put_all(|| answer.print()),
+        }
+        return;
+    }
+    text.lines().for_each(|line| tell!("{line}"));
+}
 
 /// A progress bar with rate and time left.
 pub(super) fn bar(title: &str, n: u64) -> ProgressBar {
@@ -29,10 +96,19 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .with_key("left", move |state: &ProgressState, to: &mut dyn Write| left.write_left(state, to))
         .with_key("rate", move |state: &ProgressState, to: &mut dyn Write| rate.write_rate(state, to));
-    let bar = ProgressBar::new(n).with_position(done).with_style(style).with_prefix(title.to_string());
+    let bar = ProgressBar::new(n)
+        .with_position(done)
+        .with_style(style)
+        .with_prefix(shown_up_to(TITLE, title).into_owned());
     bar.enable_steady_tick(Duration::from_millis(500));
-    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some((title.to_string(), bar.downgrade()));
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some((shown_up_to(TITLE, title).into_owned(), bar.downgrade()));
     bar
+}
+
+/// Words behind a progress bar.
+pub(super) fn set_detail(bar: &ProgressBar, detail: &str) {
+    bar.set_message(format!("({})", shown_up_to(TITLE, detail)));
 }
 
 /// A spinner for work of unknown size.
@@ -55,12 +131,12 @@ pub(super) fn under_way() -> Option<String> {
 }
 
 /// Prints a last line in place of the bar.
-pub(super) fn print_line(line: &str) {
+pub(super) fn print_last(line: &str) {
     let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(bar) = latest.as_ref().and_then(|(_, bar)| bar.upgrade()) {
         bar.finish_and_clear();
     }
-    eprintln!("{line}");
+    print_note(line);
 }
 
 /// Prints a note about a result; repeated notes are printed once.
@@ -72,19 +148,32 @@ pub(super) fn note(text: &str) {
 pub(super) fn once(line: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(line.to_string()) {
-        eprintln!("{line}");
+        print_note(line);
     }
 }
 
 /// Prints an error with its causes.
 pub(super) fn print_error(error: &mappa::Error) {
     match error {
-        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => eprintln!("{error}"),
-        _ => eprintln!("error: {error}"),
+        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => tell!("{error}"),
+        _ => tell!("error: {error}"),
     }
     let mut cause = error.source();
-    while let Some(inner) = cause {
-        eprintln!("  caused by: {inner}");
+    for _ in 0..CAUSES {
+        let Some(inner) = cause else { return };
+        tell!("  caused by: {inner}");
         cause = inner.source();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_text_is_exact_in_a_file_and_harmless_on_a_terminal() {
+        let text = "a\n\tb\r\u{1b}]0;title\u{7}\u{202e}c";
+        assert_eq!(for_output(text, false), text);
+        assert_eq!(for_output(text, true), "a\n\tb\\r\\u{1b}]0;title\\u{7}\\u{202e}c");
     }
 }

@@ -3,7 +3,7 @@
 use super::observer::TerminalObserver;
 use super::{stopping, terminal};
 use clap::Args;
-use mappa::artefact::{self, Card, Lock};
+use mappa::artefact::{self, Card, FolderName, Lock};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::model::{Model, Precision, Sizes, Spec};
@@ -24,8 +24,8 @@ use std::time::Instant;
 #[derive(Args)]
 pub(super) struct Train {
     /// The name of the model's folder in models/.
-    #[arg(long, default_value = "my-atlas")]
-    name: String,
+    #[arg(long, default_value = "my-atlas", value_parser = |name: &str| FolderName::new("--name", name))]
+    name: FolderName,
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
-        let folder = lab.join("models").join(artefact::folder_name("--name", &self.name)?);
+        let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
         let datasets =
@@ -115,8 +115,8 @@ impl Train {
             .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
         remove_checkpoint(&folder)?;
-        println!("model: {}", folder.display());
-        println!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
+        say!("model: {}", folder.display());
+        say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Train {
             .collect::<Result<Vec<TokenStanza>>>()?;
         bar.finish_and_clear();
         let n: usize = tokens.iter().flatten().map(Vec::len).sum();
-        eprintln!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
+        tell!("corpus: {} sentences, {n} tokens", tokens.iter().map(Vec::len).sum::<usize>());
         Ok((tokens, json))
     }
 
@@ -188,7 +188,7 @@ impl Train {
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
             trainer.resume(&checkpoint)?;
-            eprintln!("resumed from step {}", trainer.steps().0);
+            tell!("resumed from step {}", trainer.steps().0);
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
@@ -202,7 +202,7 @@ impl Train {
                 trainer.save(&checkpoint)?;
                 export(trainer, tokenizer, folder)?;
                 if bar.is_hidden() {
-                    eprintln!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
+                    tell!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
             if stopping::is_asked() {
@@ -222,7 +222,7 @@ fn is_done(card: &Card, folder: &Path) -> Result<bool> {
     if is_done {
         // A process that was killed after the card leaves its checkpoint.
         _ = remove_checkpoint(folder);
-        println!("{} is trained already; nothing to do", folder.display());
+        say!("{} is trained already; nothing to do", folder.display());
     }
     Ok(is_done)
 }
@@ -237,7 +237,7 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
 fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
     let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
     for name in unrecorded {
-        eprintln!("note: {} is of an earlier version, which did not record {name}", path.display());
+        tell!("note: {} is of an earlier version, which did not record {name}", path.display());
     }
     Ok(true)
 }

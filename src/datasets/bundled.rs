@@ -3,6 +3,7 @@
 use super::entity::Dataset;
 use super::formats::{ENDINGS, Format};
 use super::load::{load, parse};
+use crate::artefact;
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -57,8 +58,9 @@ pub fn find(lab: &Path, name: &str) -> Result<Dataset> {
             format!("a name that ends in {ENDINGS}; save a workbook as \"CSV UTF-8\", rename a text file");
         return Err(Error::invalid("dataset", name, expected));
     }
-    let path = lab.join("datasets").join(format!("{name}.csv"));
-    if path.is_file() {
+    let inside = artefact::path_below("dataset", &format!("{name}.csv"));
+    if let Some(path) = inside.ok().map(|path| lab.join("datasets").join(path)).filter(|path| path.is_file())
+    {
         return load(&path);
     }
     bundled(name).map_err(|_| {

@@ -1,6 +1,7 @@
 //! An entity: its name, its target (a place, a year or another number), and its groups.
 
 use super::table::Table;
+use crate::artefact::FolderName;
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -141,7 +142,7 @@ pub struct Entity {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// The file's stem, such as `world_place`.
-    pub name: String,
+    pub name: FolderName,
     /// The kind of its targets.
     pub kind: TargetKind,
     /// The group columns of the file; the centroid baseline uses the first.

@@ -4,7 +4,7 @@ use super::columns::{Columns, Heading, Sheet};
 use super::entity::Dataset;
 use super::formats::{self, Cells, Format};
 use super::table::Table;
-use crate::artefact::folder_name_of;
+use crate::artefact::FolderName;
 use crate::error::Result;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// [`crate::Error::MissingColumn`] or [`crate::Error::BadRow`], naming the file and the row. A file with one bad row is
 /// refused as a whole, so that nothing is left out silently.
 pub fn load(path: &Path) -> Result<Dataset> {
-    folder_name_of("dataset", path)?;
+    FolderName::of_file("dataset", path)?;
     let (cells, sha256) = formats::load(path, path)?;
     dataset(path, cells, sha256)
 }
@@ -47,7 +47,7 @@ fn dataset(path: &Path, mut cells: Cells, sha256: String) -> Result<Dataset> {
         table.push(csv::StringRecord::from(row.as_slice()));
     }
     Ok(Dataset {
-        name: folder_name_of("dataset", path)?,
+        name: FolderName::of_file("dataset", path)?,
         kind: columns.kind(),
         group_columns: columns.groups.iter().map(|(name, _)| name.clone()).collect(),
         entities,

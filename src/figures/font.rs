@@ -2,6 +2,7 @@
 //!
 //! plotters could draw letters itself, but it ignores their left side bearing and so spaces them badly.
 
+use crate::shown::drawn;
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use epaint_default_fonts::UBUNTU_LIGHT;
 use std::collections::BTreeSet;
@@ -12,9 +13,10 @@ fn font() -> Option<&'static FontRef<'static>> {
     FONT.get_or_init(|| FontRef::try_from_slice(UBUNTU_LIGHT).ok()).as_ref()
 }
 
-/// The width of a text at a letter size (em), in the size's unit.
+/// The width of a text at a letter size (em), in the size's unit; a label shows the text as [`drawn`] gives it.
 pub(super) fn width(text: &str, size: f64) -> f64 {
     // Without the font only the number of letters is known; half an em per letter is a good estimate.
+    let text = &*drawn(text);
     lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
 }
 

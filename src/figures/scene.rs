@@ -1,6 +1,7 @@
 //! A scene: a list of marks on a canvas, in canvas units, independent of the file format.
 
 use super::style::{Ink, Stroke, TEXT};
+use crate::shown::drawn;
 
 /// A point on the canvas: distance from the left edge, and from the upper edge.
 pub(super) type Point = (f64, f64);
@@ -34,7 +35,8 @@ pub(super) struct Label {
 impl Label {
     /// A level text in the usual colour.
     pub(super) fn level(text: impl Into<String>, at: Point, size: f64) -> Label {
-        Label { text: text.into(), at, size, anchor: Anchor::Start, turn: Turn::Level, ink: TEXT }
+        let text = drawn(&text.into()).into_owned();
+        Label { text, at, size, anchor: Anchor::Start, turn: Turn::Level, ink: TEXT }
     }
 
     pub(super) fn anchored(self, anchor: Anchor) -> Label {

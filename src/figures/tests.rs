@@ -362,3 +362,50 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
         assert!(figure.draw(&rows, Format::Svg).unwrap().starts_with(b"<svg"), "{}", figure.name);
     }
 }
+
+/// Fails at the first character that XML 1.0 does not allow, and at a sign that is not escaped.
+fn assert_is_xml(svg: &str, what: &str) {
+    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
+    assert!(svg.chars().all(is_allowed), "{what}: {:?}", svg.chars().find(|c| !is_allowed(*c)));
+    // Every `<` begins a tag of plotters, and every `&` an entity.
+    for (at, _) in svg.match_indices('<') {
+        let tag = svg[at + 1..].trim_start_matches('/');
+        let known = ["svg", "rect", "polyline", "polygon", "circle", "line", "path", "text", "g"];
+        assert!(known.iter().any(|name| tag.starts_with(name)), "{what}: {:?}", tag.chars().take(20));
+    }
+    for (at, _) in svg.match_indices('&') {
+        let known = ["amp;", "lt;", "gt;", "quot;", "apos;"];
+        assert!(known.iter().any(|name| svg[at + 1..].starts_with(name)), "{what}: an & at {at}");
+    }
+}
+
+#[test]
+fn hostile_names_give_figures_that_are_xml_and_no_larger_than_others() {
+    let long = "x".repeat(1_000_000);
+    for evil in ["a\u{1b}[31m\u{0}\u{8}\u{fffe}b", "<b>&\"'</b>", "a\nb\r\u{202e}c", &long] {
+        let evil = || evil.to_string();
+        let score = |row: ScoreRow| ScoreRow { dataset: evil(), ..row };
+        let scores = scores(6).into_iter().filter(|row| row.dataset == "art").map(score).collect();
+        let prediction = |row: PredictionRow| PredictionRow { target: evil(), group: evil(), ..row };
+        let caption = Caption { title: &evil(), subtitle: &evil(), baselines: &evil() };
+        let years: Vec<PredictionRow> = years(50).into_iter().map(prediction).collect();
+        let swept = |row: SweepRow| SweepRow { target: evil(), prompt: evil(), text: evil(), ..row };
+        let rows: Vec<SweepRow> = texts().into_iter().map(swept).collect();
+        let neurons: Vec<NeuronRow> =
+            units(6, 20).into_iter().map(|row| NeuronRow { target: evil(), ..row }).collect();
+        let scores: Vec<ScoreRow> = scores;
+        let all: Vec<(&str, Box<dyn Fn(Format) -> Result<Vec<u8>>>)> = vec![
+            ("scores", Box::new(|format| r2_by_layer(&scores, format))),
+            ("predictions", Box::new(|format| predictions(&years, &caption, format))),
+            ("neurons", Box::new(|format| super::neurons(&neurons, &caption, format))),
+            ("doses", Box::new(|format| dose_response(&rows, format))),
+            ("texts", Box::new(|format| text_by_dose(&rows, format))),
+        ];
+        for (name, draw) in all {
+            if let Ok(svg) = draw(Format::Svg) {
+                assert_is_xml(&String::from_utf8(svg).unwrap(), name);
+                assert!(draw(Format::Png).unwrap().len() < 2_000_000, "{name}");
+            }
+        }
+    }
+}

@@ -8,14 +8,18 @@
 //! .locks/models--org--name/ETAG.lock              held by the process that downloads the blob
 //! ```
 //!
+//! The folder of a repo and its `blobs` may be links, by which a user moves them to another disk; nothing is written
+//! through other links.
+//!
 //! Python's `trees/` are not written: a tree lists every file of a repo, and Python then regards a snapshot that holds
 //! only a model's files as broken.
 
 use super::files;
+use super::plain_file;
 use super::repo::{RepoId, is_commit};
 use crate::artefact;
 use crate::error::{Error, Result};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// The tag that marks a folder as a cache for backup tools (the Cache Directory Tagging Specification).
@@ -97,10 +101,8 @@ impl RepoCache {
     /// Locks a blob's download; while another process holds the lock, waits and calls `waiting` repeatedly.
     pub(super) fn lock(&self, etag: &str, mut waiting: impl FnMut()) -> Result<Lock> {
         let path = self.root.join(".locks").join(&self.folder).join(format!("{etag}.lock"));
-        let folder = path.parent().unwrap_or(&self.root);
-        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(Error::io("open", &path))?;
+        plain_file::make_folder(&self.root, &Path::new(".locks").join(&self.folder))?;
+        let file = plain_file::open(&path)?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock::Held(file)),
@@ -126,9 +128,8 @@ impl RepoCache {
 
     /// Links a blob into a commit's snapshot under the file's name.
     pub(super) fn link(&self, commit: &str, name: &str, etag: &str) -> Result<()> {
-        let folder = self.snapshot(commit);
-        std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-        let path = folder.join(name);
+        plain_file::make_folder(&self.repo(), &Path::new("snapshots").join(commit))?;
+        let path = self.snapshot(commit).join(name);
         if path.exists() {
             return Ok(());
         }
@@ -147,7 +148,9 @@ impl RepoCache {
         if repo.revision() == commit || self.commit(repo).as_deref() == Some(commit) {
             return Ok(());
         }
-        artefact::save_bytes(&self.repo().join("refs").join(repo.revision()), commit.as_bytes())
+        let name = Path::new("refs").join(repo.revision());
+        plain_file::make_folder(&self.repo(), name.parent().unwrap_or(&name))?;
+        artefact::save_bytes(&self.repo().join(name), commit.as_bytes())
     }
 }
 

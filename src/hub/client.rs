@@ -2,10 +2,13 @@
 
 use super::address::{joined, origin, quoted};
 use super::failure::{Failure, Retries, failure};
+use super::least_rate::{LeastRate, TransferLimits};
 use super::repo::{RepoId, is_commit};
 use super::settings::HubSettings;
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::shown::without_secrets;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
@@ -64,10 +67,14 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// The check for an etag of the hub, which is a SHA-256 for large files.
+    /// The check for an etag of the hub, which is a SHA-256 for large files and git's hash for small ones.
     pub(super) fn of(etag: &str) -> Check {
-        let is_sha256 = etag.len() == 64 && etag.bytes().all(|b| b.is_ascii_hexdigit());
-        if is_sha256 { Check::Sha256 } else { Check::Nothing }
+        match etag.len() {
+            _ if !etag.bytes().all(|b| b.is_ascii_hexdigit()) => Check::Nothing,
+            64 => Check::Sha256,
+            40 => Check::GitBlob,
+            _ => Check::Nothing,
+        }
     }
 }
 
@@ -115,20 +122,41 @@ impl<'a> Client<'a> {
             format!("{endpoint}/api/models/{}/revision/{}", self.repo.id(), quoted(self.repo.revision()));
         let answer = |found: String| {
             let expected = "a repo's listing; check HF_ENDPOINT, and whether the network shows a login page";
-            Failure::Final(Error::HubAnswer { url: url.clone(), found, expected: expected.into() })
+            Failure::Final(Error::HubAnswer { url: public(&url), found, expected: expected.into() })
         };
         self.retries().run(
             || {
                 let response = self.send(&Method::GET, &url, 0)?;
-                let mut body = response.into_body();
-                let bytes =
-                    body.with_config().limit(MAX_LISTING).read_to_vec().map_err(|e| failure(&url, e))?;
+                let bytes = self.whole(&url, response)?;
                 let listing: Listing = serde_json::from_slice(&bytes).map_err(|e| answer(e.to_string()))?;
                 let sha = &listing.sha;
                 if is_commit(sha) { Ok(listing) } else { Err(answer(format!("the commit `{sha}`"))) }
             },
             |failure| matches!(failure, Failure::Transient(_)),
         )
+    }
+
+    /// The body of an answer, which may have at most [`MAX_LISTING`] bytes.
+    fn whole(&self, url: &str, response: Response) -> Result<Vec<u8>, Failure> {
+        let mut body = response.into_body().into_with_config().limit(MAX_LISTING).reader();
+        let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
+        let mut rate = LeastRate::new(self.settings.limits);
+        loop {
+            match body.read(&mut chunk) {
+                Ok(0) => return Ok(bytes),
+                Ok(n) => {
+                    bytes.extend_from_slice(&chunk[..n]);
+                    rate.count(n)?;
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(failure(url, e.into())),
+            }
+        }
+    }
+
+    /// The limits of a transfer.
+    pub(super) fn limits(&self) -> TransferLimits {
+        self.settings.limits
     }
 
     /// The hub's description of a file at a commit.
@@ -145,7 +173,7 @@ impl<'a> Client<'a> {
         if etag.is_empty() || etag.starts_with('.') || !etag.chars().all(plain) {
             let expected = "an etag that names the file's content; check HF_ENDPOINT".into();
             return Err(Failure::Final(Error::HubAnswer {
-                url,
+                url: public(&url),
                 found: format!("the etag `{etag}`"),
                 expected,
             }));
@@ -179,7 +207,11 @@ impl<'a> Client<'a> {
             url = next;
         }
         let expected = "fewer redirects; check HF_ENDPOINT".into();
-        Err(Failure::Final(Error::HubAnswer { url, found: "8 redirects in a row".into(), expected }))
+        Err(Failure::Final(Error::HubAnswer {
+            url: public(&url),
+            found: "8 redirects in a row".into(),
+            expected,
+        }))
     }
 
     fn send_once(&self, method: &Method, url: &str, from: u64) -> Result<Response, Failure> {
@@ -202,7 +234,7 @@ impl<'a> Client<'a> {
 
     fn check_status(&self, url: &str, response: Response) -> Result<Response, Failure> {
         let status = response.status();
-        let transient = || Failure::Transient(format!("{url}: status {status}"));
+        let transient = || Failure::Transient(format!("{}: status {status}", public(url)));
         Err(match status.as_u16() {
             200..=299 | 416 => return Ok(response),
             408 | 429 | 500..=599 => transient(),
@@ -211,14 +243,15 @@ impl<'a> Client<'a> {
             401 | 403 | 404 => Failure::Final(self.refusal(url, &response)),
             _ => {
                 let (found, expected) = (format!("status {status}"), "the file or the listing".into());
-                Failure::Final(Error::HubAnswer { url: url.into(), found, expected })
+                Failure::Final(Error::HubAnswer { url: public(url), found, expected })
             }
         })
     }
 
     /// The error for a status 401, 403 or 404; the hub answers 401 for a missing repo, too.
     fn refusal(&self, url: &str, response: &Response) -> Error {
-        let (endpoint, repo) = (self.settings.endpoint.clone(), self.repo.id().to_string());
+        let (endpoint, repo, url) =
+            (public(&self.settings.endpoint), self.repo.id().to_string(), public(url));
         let code = text(response.headers(), "x-error-code").unwrap_or_default();
         let status = response.status();
         let page = format!("{endpoint}/{repo}");
@@ -240,7 +273,7 @@ impl<'a> Client<'a> {
                 not_found("revision", &format!("{repo}@{}", self.repo.revision()), advice)
             }
             (_, "EntryNotFound") => {
-                not_found("file", url, format!("its files are listed at {page}/tree/main"))
+                not_found("file", &url, format!("its files are listed at {page}/tree/main"))
             }
             (StatusCode::NOT_FOUND, _) => not_found("repo", &repo, "check the spelling, as org/name".into()),
             (StatusCode::FORBIDDEN, _) | (_, "GatedRepo") => refused(format!(
@@ -256,6 +289,11 @@ impl<'a> Client<'a> {
             )),
         }
     }
+}
+
+/// An address for a message, without what is secret in it.
+fn public(url: &str) -> String {
+    without_secrets(url).into_owned()
 }
 
 fn certificates(path: &Path) -> Result<RootCerts> {

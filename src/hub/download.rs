@@ -3,12 +3,15 @@
 use super::cache::{Lock, RepoCache};
 use super::client::{Check, Client, Remote, Response};
 use super::failure::Failure;
+use super::files;
+use super::least_rate::{LeastRate, TransferLimits};
+use super::plain_file;
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::progress::{Observer, Progress, ProgressUnit};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use ureq::http::StatusCode;
@@ -53,8 +56,7 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     /// Opens the part of an earlier download, or an empty file.
     fn open(path: PathBuf, remote: &'a Remote) -> Result<Part<'a>> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
-        let file = file.map_err(Error::io("open", &path))?;
+        let file = plain_file::open(&path)?;
         let before = file.metadata().map_err(Error::io("read", &path))?.len();
         let mut part = Part { path, file, hasher: Sha256::new(), length: 0, remote };
         if remote.size.is_some_and(|size| before > size) {
@@ -101,13 +103,17 @@ impl<'a> Part<'a> {
             if self.remote.size == Some(self.length) {
                 return Ok(());
             }
+            let mut is_slow = false;
             let problem = match self.fetch(client, report) {
                 Ok(()) if self.remote.size.is_none_or(|size| size == self.length) => return Ok(()),
                 Ok(()) => "the connection was closed".to_string(),
                 Err(Failure::Final(error)) => return Err(error),
-                Err(failure) => failure.to_string(),
+                Err(failure) => {
+                    is_slow = matches!(failure, Failure::Slow(_));
+                    failure.to_string()
+                }
             };
-            if self.length > furthest {
+            if self.length > furthest && !is_slow {
                 (retries, furthest) = (client.retries(), self.length);
             }
             if !retries.again() {
@@ -139,7 +145,8 @@ impl<'a> Part<'a> {
             self.empty().map_err(Failure::Final)?;
         }
         let mut body = response.into_body().into_reader();
-        let mut chunk = vec![0; CHUNK];
+        let (mut chunk, mut rate) = (vec![0; CHUNK], LeastRate::new(client.limits()));
+        let longest = self.longest(client.limits());
         loop {
             let n = match body.read(&mut chunk) {
                 Ok(0) => return Ok(()),
@@ -152,7 +159,21 @@ impl<'a> Part<'a> {
                 let found = format!("at least {}", self.length);
                 return Err(Failure::Final(self.discard("size", found, self.expected_size())));
             }
+            if self.length > longest {
+                let (found, expected) = (format!("more than {longest}"), "a smaller file".into());
+                return Err(Failure::Final(self.discard("size", found, expected)));
+            }
             report(self.length);
+            rate.count(n)?;
+        }
+    }
+
+    /// The greatest length of the file; a server could send bytes without end where it tells no length.
+    fn longest(&self, limits: TransferLimits) -> u64 {
+        match (files::is_weights(&self.remote.name), self.remote.size) {
+            (true, Some(size)) => size,
+            (true, None) => limits.weights,
+            (false, _) => limits.small,
         }
     }
 
@@ -183,7 +204,7 @@ impl<'a> Part<'a> {
         let found = match self.remote.check {
             Check::Nothing => None,
             Check::Sha256 => Some(("sha256", artefact::hex(self.hasher.clone().finalize()))),
-            Check::GitBlob => Some(("git blob id", git_blob(&artefact::load_bytes(&self.path)?))),
+            Check::GitBlob => Some(("git blob id", git_blob(&self.path, self.length)?)),
         };
         if let Some((what, found)) = found.filter(|(_, found)| !found.eq_ignore_ascii_case(etag)) {
             return Err(self.discard(what, found, etag.clone()));
@@ -194,10 +215,11 @@ impl<'a> Part<'a> {
 }
 
 /// Git's hash of a file's content: the SHA-1 of the word `blob`, the length and the content.
-fn git_blob(bytes: &[u8]) -> String {
-    let mut hasher = Sha1::new_with_prefix(format!("blob {}\0", bytes.len()));
-    hasher.update(bytes);
-    artefact::hex(hasher.finalize())
+fn git_blob(path: &Path, length: u64) -> Result<String> {
+    let mut hasher = Sha1::new_with_prefix(format!("blob {length}\0"));
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    std::io::copy(&mut file, &mut hasher).map_err(Error::io("read", path))?;
+    Ok(artefact::hex(hasher.finalize()))
 }
 
 /// The position of the first byte in a partial response.
@@ -216,7 +238,13 @@ mod tests {
     #[test]
     fn blob_ids_equal_those_of_git() {
         // The output of `git hash-object` for an empty file, and for one line.
-        assert_eq!(git_blob(b""), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
-        assert_eq!(git_blob(b"hello\n"), "ce013625030ba8dba906f756967f9e9ca394464a");
+        for (text, id) in [
+            ("", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+            ("hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
+        ] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            assert_eq!(git_blob(file.path(), text.len() as u64).unwrap(), id);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Failures of requests, and retries of transient ones.
 
 use crate::error::Error;
+use crate::shown::without_secrets;
 use std::time::Duration;
 
 /// The failure of a request.
@@ -9,6 +10,8 @@ pub(super) enum Failure {
     Unreachable(String, Box<ureq::Error>),
     /// A transient failure: a retry may help.
     Transient(String),
+    /// A transfer that was too slow: a retry may help, but what it brought does not count as progress.
+    Slow(String),
     /// A final failure: a retry does not help.
     Final(Error),
 }
@@ -17,7 +20,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::Unreachable(url, source) => write!(f, "{url}: cannot connect: {source}"),
-            Failure::Transient(problem) => f.write_str(problem),
+            Failure::Transient(problem) | Failure::Slow(problem) => f.write_str(problem),
             Failure::Final(error) => write!(f, "{error}"),
         }
     }
@@ -38,6 +41,7 @@ pub(super) fn failure(url: &str, error: ureq::Error) -> Failure {
         ureq::Error::Protocol(_) => true,
         _ => false,
     };
+    let url = without_secrets(url);
     if passes {
         Failure::Transient(format!("{url}: {error}"))
     } else {

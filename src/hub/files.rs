@@ -53,6 +53,11 @@ pub(super) fn weights(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     WEIGHTS.into_iter().find(|name| has(name))
 }
 
+/// True for a file of weights, which may be large.
+pub(super) fn is_weights(name: &str) -> bool {
+    name.ends_with(".safetensors") || name.ends_with(".bin")
+}
+
 /// True for a weights file that only names its shards.
 pub(super) fn is_index(name: &str) -> bool {
     name.ends_with(".index.json")

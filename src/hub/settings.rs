@@ -1,13 +1,15 @@
 //! The hub's settings, read once from the environment variables of Python's `huggingface_hub`.
 
+use super::least_rate::TransferLimits;
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::shown::without_secrets;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The hub's address, the cache folder, the token, and the settings of requests.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HubSettings {
     /// The cache folder: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else `huggingface/hub` in the user's cache.
     pub cache: PathBuf,
@@ -23,6 +25,21 @@ pub struct HubSettings {
     pub proxy: Option<ureq::Proxy>,
     /// The wait before the first retry; each further wait is twice as long.
     pub retry_wait: Duration,
+    /// The limits of a transfer.
+    pub limits: TransferLimits,
+}
+
+impl fmt::Debug for HubSettings {
+    /// Hides the passwords of the hub and of the proxy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubSettings")
+            .field("cache", &self.cache)
+            .field("endpoint", &without_secrets(&self.endpoint))
+            .field("token", &self.token)
+            .field("offline", &self.offline)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A token for the hub; it is never printed.
@@ -89,6 +106,7 @@ impl HubSettings {
             certificates: folder(&["SSL_CERT_FILE"]),
             proxy: None,
             retry_wait: Duration::from_millis(500),
+            limits: TransferLimits::default(),
         })
     }
 }

@@ -128,7 +128,7 @@ impl ModelDownload<'_> {
 fn into_error(failure: Failure, cache: &RepoCache, repo: &RepoId) -> Error {
     match failure {
         Failure::Final(error) => error,
-        Failure::Transient(found) => {
+        Failure::Transient(found) | Failure::Slow(found) => {
             Error::HubAnswer { url: repo.to_string(), found, expected: "an answer; try again later".into() }
         }
         Failure::Unreachable(url, source) => {

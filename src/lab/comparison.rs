@@ -2,7 +2,7 @@
 
 use super::folders::Lab;
 use crate::activations::ActivationStore;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -113,9 +113,10 @@ pub(super) fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
         return Err(Error::invalid("folder of probes", folder.display(), "MODEL/DATASET/PROMPT"));
     };
     // The prompt's name is followed by settings that only results have, such as `.split_random`.
+    let (model, dataset) = (&FolderName::new("model", &model)?, &FolderName::new("dataset", &dataset)?);
     let mut prompt = results.as_str();
     loop {
-        let store = lab.activations(&model, &dataset, prompt)?;
+        let store = lab.activations(model, dataset, &FolderName::of_text(prompt))?;
         if !store.hook_points()?.is_empty() {
             return Ok(store);
         }

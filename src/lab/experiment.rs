@@ -6,6 +6,7 @@ use super::models::ModelSettings;
 use super::probing::ProbingSettings;
 use super::prompting::Prompting;
 use super::sweeps::SweepSettings;
+use super::toml_file;
 use crate::artefact;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer};
@@ -117,17 +118,15 @@ impl Experiment {
     /// # Errors
     /// [`Error::BadFile`] naming the key.
     pub fn parse(path: &Path, text: &str) -> Result<Experiment> {
-        let fault = |e: toml::de::Error| {
-            Error::bad_file(path, e.to_string().trim(), "an experiment such as probes/atlas.toml")
-        };
-        let table: toml::Table = toml::from_str(text).map_err(fault)?;
+        let expected = "an experiment such as probes/atlas.toml";
+        let table: toml::Table = toml_file::parse(path, text, expected)?;
         let keys = Experiment::keys();
         let is_known = |key: &&String| keys.contains(&key.as_str()) || ALIASES.contains(&key.as_str());
         if let Some(key) = table.keys().find(|key| !is_known(key)) {
             let expected = format!("one of {}", keys.join(", "));
             return Err(Error::bad_file(path, format!("unknown field `{key}`"), expected));
         }
-        let experiment: Experiment = toml::from_str(text).map_err(fault)?;
+        let experiment: Experiment = toml_file::parse(path, text, expected)?;
         if experiment.probing.resamples < 2 {
             let found = format!("resamples = {}", experiment.probing.resamples);
             return Err(Error::bad_file(path, found, "2 or more; an interval needs at least two resamples"));
@@ -146,7 +145,7 @@ impl Experiment {
             let fault = |e: Error| {
                 Error::bad_file(path, e, "a `called` for this sweep that is valid as a folder name")
             };
-            artefact::folder_name("sweep", sweep.name()).map_err(fault)?;
+            sweep.folder().map_err(fault)?;
             if !experiment.datasets.contains(&sweep.dataset) {
                 let found = format!("a sweep on `{}`, which is not among its datasets", sweep.dataset);
                 return Err(Error::bad_file(path, found, "sweeps on the experiment's own datasets"));

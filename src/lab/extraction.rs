@@ -9,7 +9,7 @@ use crate::activations::{
     ActivationStore, Activations, Division, FillSummary, Pooling, Prepared, Recording, StoredDtype,
     TextModel, TokenScope, save_unplaced,
 };
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -111,7 +111,7 @@ impl<'a> ExtractionJob<'a> {
     }
 
     /// The last folder of the activations' path.
-    pub fn folder(&self) -> String {
+    pub fn folder(&self) -> FolderName {
         self.recording.folder(&self.prompted.prompt.name)
     }
 

@@ -1,7 +1,7 @@
 //! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
 use super::folders::Lab;
-use crate::artefact::{self, folder_name};
+use crate::artefact::{self, FolderName};
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
@@ -188,9 +188,6 @@ pub fn draw_neurons(
 /// As [`draw_probes`]; [`crate::Error::Invalid`] if a name is not a valid folder name.
 pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
     let SavedNames { model, results, datasets, .. } = names;
-    for (what, name) in [("--model", model), ("--prompt", results)] {
-        folder_name(what, name)?;
-    }
     let wanted = |figure: &FigureKind| {
         names.figures.is_empty() || names.figures.iter().any(|name| name == figure.name)
     };
@@ -199,7 +196,6 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
     if FIGURES.iter().any(|figure| wanted(figure) && !is_of_sweeps(figure)) {
         let mut drawn = Vec::new();
         for dataset in datasets {
-            folder_name("--dataset", dataset)?;
             drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);
         }
         let folder = lab.figures(model, results);
@@ -217,7 +213,7 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
 ///
 /// # Errors
 /// [`crate::Error::Io`] naming the folder.
-pub fn saved_sweeps(lab: &Lab, model: &str) -> Result<Vec<PathBuf>> {
+pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
     let folder = lab.sweeps(model);
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -232,11 +228,11 @@ pub fn saved_sweeps(lab: &Lab, model: &str) -> Result<Vec<PathBuf>> {
 /// The names of saved results.
 pub struct SavedNames {
     /// The model's name in folders.
-    pub model: String,
+    pub model: FolderName,
     /// The last folder of the results' path.
-    pub results: String,
+    pub results: FolderName,
     /// The datasets.
-    pub datasets: Vec<String>,
+    pub datasets: Vec<FolderName>,
     /// The folders of sweeps.
     pub sweeps: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.

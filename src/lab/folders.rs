@@ -1,7 +1,7 @@
 //! A lab: the folder of all artefacts, and their paths in it.
 
 use crate::activations::ActivationStore;
-use crate::artefact::folder_name;
+use crate::artefact::FolderName;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,10 @@ pub const ACTIVATIONS: &str = "MAPPA_ACTIVATIONS";
 /// # Examples
 /// ```
 /// # fn main() -> mappa::Result<()> {
+/// use mappa::artefact::FolderName;
 /// let lab = mappa::Lab::open(".")?;
-/// assert!(lab.probes("atlas", "art", "empty").ends_with("probes/atlas/art/empty"));
+/// let name = |text| FolderName::new("name", text);
+/// assert!(lab.probes(&name("atlas")?, &name("art")?, &name("empty")?).ends_with("probes/atlas/art/empty"));
 /// # Ok(())
 /// # }
 /// ```
@@ -45,11 +47,13 @@ impl Lab {
     /// [`ACTIVATIONS`] names.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if a name is not a valid folder name.
-    pub fn activations(&self, model: &str, dataset: &str, prompt: &str) -> Result<ActivationStore> {
-        for (what, name) in [("model", model), ("dataset", dataset), ("prompt", prompt)] {
-            folder_name(what, name)?;
-        }
+    /// [`Error::Invalid`] if the address of the object store is malformed.
+    pub fn activations(
+        &self,
+        model: &FolderName,
+        dataset: &FolderName,
+        prompt: &FolderName,
+    ) -> Result<ActivationStore> {
         let store = ActivationStore::new(&self.root, model, dataset, prompt);
         match std::env::var(ACTIVATIONS) {
             Ok(address) if !address.is_empty() => store.kept_at(&address),
@@ -58,32 +62,37 @@ impl Lab {
     }
 
     /// The folder of a model's probes.
-    pub fn probes_of(&self, model: &str) -> PathBuf {
+    pub fn probes_of(&self, model: &FolderName) -> PathBuf {
         self.root.join("probes").join(model)
     }
 
     /// The folder of the probes, scores and predictions of a model and dataset; `results` is the prompt's name,
     /// followed by settings that are not the default.
-    pub fn probes(&self, model: &str, dataset: &str, results: &str) -> PathBuf {
+    pub fn probes(&self, model: &FolderName, dataset: &FolderName, results: &FolderName) -> PathBuf {
         self.probes_of(model).join(dataset).join(results)
     }
 
     /// The folder of a model's figures; `folder` is the last folder of the results' path.
-    pub fn figures(&self, model: &str, folder: &str) -> PathBuf {
+    pub fn figures(&self, model: &FolderName, folder: &FolderName) -> PathBuf {
         self.root.join("figures").join(model).join(folder)
     }
 
     /// The folder of a model's sweeps.
-    pub fn sweeps(&self, model: &str) -> PathBuf {
+    pub fn sweeps(&self, model: &FolderName) -> PathBuf {
         self.root.join("steering").join(model)
     }
 
     /// The folder of a model's dictionaries and of their result rows.
-    pub fn features(&self, model: &str) -> PathBuf {
+    pub fn features(&self, model: &FolderName) -> PathBuf {
         self.root.join("features").join(model)
     }
 
-    /// A path inside the lab.
+    /// The folder of a model that the lab itself has.
+    pub fn model_folder(&self, name: &FolderName) -> PathBuf {
+        self.root.join("models").join(name)
+    }
+
+    /// A path inside the lab; a name from outside is a [`FolderName`] first.
     pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)
     }

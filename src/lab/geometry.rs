@@ -3,7 +3,7 @@
 use super::comparison::{probes, store_of};
 use super::folders::Lab;
 use crate::activations::ActivationStore;
-use crate::artefact::folder_name;
+use crate::artefact::FolderName;
 use crate::error::{Error, Result};
 use crate::probes::{
     Decomposition, PROBES_FILE, ProbeSet, cosines_of_datasets, cosines_of_layers, cosines_of_targets,
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The geometry of one dataset's probes.
 pub struct Geometry {
     /// The dataset.
-    pub dataset: String,
+    pub dataset: FolderName,
     /// Participation ratios of the stream and of each prediction.
     pub participation: Vec<ParticipationRow>,
     /// Cosines between the probes of the targets.
@@ -32,22 +32,21 @@ pub struct Geometry {
 /// # Errors
 /// [`Error::Invalid`] if a dataset has no probes; those of the activations.
 pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Result<Vec<Geometry>> {
-    for (what, name) in [("--model", model), ("--prompt", prompt)] {
-        folder_name(what, name)?;
-    }
+    let (model, prompt) = (&FolderName::new("--model", model)?, &FolderName::new("--prompt", prompt)?);
     let datasets = match datasets.is_empty() {
         true => probed(&lab.probes_of(model), prompt)?,
         false => datasets.to_vec(),
     };
-    let folder = |dataset: &String| lab.probes(model, dataset, prompt);
-    datasets.iter().try_for_each(|dataset| folder_name("--dataset", dataset).map(drop))?;
-    let missing = |dataset: &&String| !folder(dataset).join(PROBES_FILE).is_file();
+    let named = datasets.iter().map(|dataset| FolderName::new("--dataset", dataset));
+    let datasets = named.collect::<Result<Vec<FolderName>>>()?;
+    let folder = |dataset: &FolderName| lab.probes(model, dataset, prompt);
+    let missing = |dataset: &&FolderName| !folder(dataset).join(PROBES_FILE).is_file();
     if let Some(dataset) = datasets.iter().find(missing) {
         let found = format!("no probes in {}", folder(dataset).display());
         let expected = format!("a probed dataset; run `mappa probe --dataset {dataset}` first");
         return Err(Error::invalid("--dataset", found, expected));
     }
-    let load = |dataset: &String| probes(&folder(dataset));
+    let load = |dataset: &FolderName| probes(&folder(dataset));
     let sets = datasets.iter().map(load).collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
     for (dataset, set) in datasets.iter().zip(&sets) {
@@ -68,7 +67,7 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
 }
 
 /// Finds the datasets with probes of a model under a prompt.
-fn probed(model: &Path, prompt: &str) -> Result<Vec<String>> {
+fn probed(model: &Path, prompt: &FolderName) -> Result<Vec<String>> {
     let has_probes = |path: &PathBuf| path.join(prompt).join(PROBES_FILE).is_file();
     let entries = match model.is_dir() {
         true => Some(std::fs::read_dir(model).map_err(Error::io("read the folder", model))?),

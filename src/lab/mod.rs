@@ -11,7 +11,7 @@
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files
-//! - `suggest`: commands to paste; `written`: parses values in the format of flags
+//! - `suggest`: commands to paste; `toml_file`: parses TOML; `written`: parses values in the format of flags
 
 mod comparison;
 mod datasets;
@@ -32,6 +32,7 @@ mod saved_probes;
 mod steering;
 pub mod suggest;
 mod sweeps;
+mod toml_file;
 mod vectors;
 mod written;
 

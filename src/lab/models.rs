@@ -2,13 +2,14 @@
 
 use super::folders::Lab;
 use super::written::{maybe, written};
-use crate::artefact::{Card, folder_name};
+use crate::artefact::{Card, FolderName};
 use crate::error::Result;
 use crate::hub::HubSettings;
 use crate::hub::{self, RepoId, Snapshot};
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use crate::progress::{Observer, Progress};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::path::Path;
 
 /// Settings of a model: its name, data types and device.
@@ -18,8 +19,8 @@ pub struct ModelSettings {
     #[serde(rename = "model")]
     pub name: String,
     /// The model's name in folders and result rows; by default the name of its folder or file.
-    #[serde(default)]
-    pub model_name: Option<String>,
+    #[serde(default, deserialize_with = "model_name")]
+    pub model_name: Option<FolderName>,
     /// The data type of the weights in memory; by default as stored for a GGUF file, otherwise f32.
     #[serde(default, deserialize_with = "maybe")]
     pub dtype: Option<Precision>,
@@ -75,27 +76,38 @@ impl ModelSettings {
     ///
     /// # Errors
     /// [`crate::Error::Invalid`] if the name is not a valid folder name.
-    pub fn folder_name(&self, lab: &Lab) -> Result<String> {
-        let name = self.model_name.clone().unwrap_or_else(|| name_in_lab(lab, &self.name));
-        folder_name("model", &name)
+    pub fn folder_name(&self, lab: &Lab) -> Result<FolderName> {
+        self.model_name.clone().map_or_else(|| name_in_lab(lab, &self.name), Ok)
     }
 }
 
 /// The name of a model's folders in the lab, for a model given by this name, a path, or a hub name.
-pub fn name_in_lab(lab: &Lab, given: &str) -> String {
-    let is_known = |of: &str| !given.contains('/') && lab.join(of).join(given).is_dir();
-    if is_known("probes") || is_known("activations") {
-        return given.into();
+///
+/// # Errors
+/// [`crate::Error::Invalid`] if the name is not a valid folder name.
+pub fn name_in_lab(lab: &Lab, given: &str) -> Result<FolderName> {
+    let what = "model";
+    if let Ok(name) = FolderName::new(what, given) {
+        let is_known = |of: &str| lab.join(of).join(&name).is_dir();
+        if is_known("probes") || is_known("activations") {
+            return Ok(name);
+        }
     }
     let path = match Location::find(lab.root(), given) {
-        Ok(location) => return location.name(),
+        Ok(location) => return FolderName::new(what, &location.name()),
         Err(_) => match given.parse::<RepoId>() {
-            Ok(repo) => return repo.short_name(),
+            Ok(repo) => return FolderName::new(what, &repo.short_name()),
             Err(_) => Path::new(given),
         },
     };
     let last = path.file_name().map_or(given.into(), |name| name.to_string_lossy().into_owned());
-    last.strip_suffix(".gguf").map_or(last.clone(), String::from)
+    FolderName::new(what, last.strip_suffix(".gguf").unwrap_or(&last))
+}
+
+/// Reads the key `model_name`.
+fn model_name<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<FolderName>, D::Error> {
+    let name = Option::<String>::deserialize(from)?;
+    name.map(|name| FolderName::new("model_name", &name)).transpose().map_err(D::Error::custom)
 }
 
 /// Finds a model on this machine; otherwise downloads it from the hub.

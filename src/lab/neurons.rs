@@ -205,9 +205,9 @@ impl Neurons {
                     correlate_units(all.view(), train, &truth).into_iter().enumerate()
                 {
                     rows.push(NeuronRow {
-                        dataset: dataset.name.clone(),
-                        model: model.name.clone(),
-                        prompt: prompt.name.clone(),
+                        dataset: dataset.name.to_string(),
+                        model: model.name.to_string(),
+                        prompt: prompt.name.to_string(),
                         hook_point: HookPoint::MlpPost(layer).to_string(),
                         layer,
                         unit,
@@ -280,9 +280,9 @@ impl<'a> Ablation<'a> {
         let (r2, entity_loss, control_loss) = self.measure(target, &AblationHook::new(&held))?;
         let Prompted { dataset, prompt, .. } = self.prompted;
         Ok(AblationRow {
-            dataset: dataset.name.clone(),
-            model: self.model.name.clone(),
-            prompt: prompt.name.clone(),
+            dataset: dataset.name.to_string(),
+            model: self.model.name.to_string(),
+            prompt: prompt.name.to_string(),
             target: dataset.kind.names()[target].to_string(),
             hook_point: self.point.to_string(),
             units: choice.name.to_string(),

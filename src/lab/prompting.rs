@@ -1,8 +1,9 @@
 //! The text around an entity: prompt, names, chat template, BOS.
 
 use super::prompted::Prompted;
+use super::toml_file;
 use crate::activations::{PromptedDataset, Recording, place_texts};
-use crate::artefact;
+use crate::artefact::{self, FolderName};
 use crate::datasets::{Dataset, Names, Prompt, paper_prompts};
 use crate::error::{Error, Result};
 use crate::model::{Model, Spec};
@@ -19,7 +20,7 @@ pub struct Prompting {
     pub prompt: String,
     /// The prompt's name in folders, if a file of prompts gives one.
     #[serde(skip)]
-    pub called: Option<String>,
+    pub called: Option<FolderName>,
     /// The spelling of names: as in the dataset, or as in the paper.
     pub names: Names,
     /// The rule for a BOS token at the beginning of each text: as the model's tokenizer, always, or never.
@@ -35,7 +36,7 @@ pub struct Prompting {
 impl Default for Prompting {
     fn default() -> Prompting {
         Prompting {
-            prompt: Prompt::empty().name,
+            prompt: Prompt::empty().name.into(),
             called: None,
             names: Names::default(),
             bos: Bos::default(),
@@ -82,7 +83,7 @@ impl Prompting {
             return Err(Error::invalid("--chat", "random tokens", "a prompt with text, for the user's turn"));
         }
         let folder = self.folder()?;
-        Ok(prompt.called(&folder))
+        Ok(prompt.called(folder))
     }
 
     /// The name of these texts in folders: the prompt's name, followed by each setting of the texts that is not the
@@ -90,21 +91,22 @@ impl Prompting {
     ///
     /// # Errors
     /// [`Error::Invalid`] if no prompt has that name.
-    pub fn folder(&self) -> Result<String> {
-        let mut name = self.called.clone().map_or_else(|| Prompt::name_of(&self.prompt), Ok)?;
+    pub fn folder(&self) -> Result<FolderName> {
+        let name = self.called.clone().map_or_else(|| Prompt::name_of(&self.prompt), Ok)?;
+        let mut words = String::new();
         if self.names != Names::default() {
-            name += &format!("-{}_names", self.names);
+            words += &format!("-{}_names", self.names);
         }
         if self.chat {
-            name += "-chat";
+            words += "-chat";
         }
         if let Some(date) = self.chat_date.filter(|date| *date != ChatDate::default()) {
-            name += &format!("_{date}");
+            words += &format!("_{date}");
         }
         if self.bos != Bos::default() {
-            name += &format!("-bos_{}", self.bos);
+            words += &format!("-bos_{}", self.bos);
         }
-        Ok(name)
+        Ok(name.with(&words))
     }
 
     /// Applies the prompt to a dataset; with `skip_unplaced`, leaves out entities without tokens of their own in
@@ -147,8 +149,7 @@ impl Prompting {
 pub fn load_prompts(path: &Path, base: &Prompting) -> Result<Vec<Prompting>> {
     let expected = "lines such as where = \"Where is {}?\"";
     let text = artefact::load_text(path)?;
-    let table: toml::Table =
-        toml::from_str(&text).map_err(|e| Error::bad_file(path, e.to_string().trim(), expected))?;
+    let table: toml::Table = toml_file::parse(path, &text, expected)?;
     if table.is_empty() {
         return Err(Error::bad_file(path, "no prompts", expected));
     }
@@ -167,7 +168,9 @@ pub fn load_prompts(path: &Path, base: &Prompting) -> Result<Vec<Prompting>> {
             let expected = "another name; this one is the name of a prompt of the paper";
             return Err(Error::bad_file(path, format!("`{name}` for `{prompt}`"), expected));
         }
-        Ok(Prompting { prompt, called: Some(name), ..base.clone() })
+        let called = FolderName::new("name of a prompt", &name)
+            .map_err(|e| Error::bad_file(path, e, "a shorter one"))?;
+        Ok(Prompting { prompt, called: Some(called), ..base.clone() })
     };
     table.into_iter().map(one).collect()
 }
@@ -197,7 +200,8 @@ mod tests {
             Prompting { chat: true, chat_date: Some(date), ..Prompting::default() },
             Prompting { prompt: "random:3".into(), ..Prompting::default() },
         ];
-        let folders: std::collections::BTreeSet<String> = all.iter().map(|t| t.folder().unwrap()).collect();
+        let folders: std::collections::BTreeSet<FolderName> =
+            all.iter().map(|t| t.folder().unwrap()).collect();
         assert_eq!(folders.len(), all.len(), "{folders:?}");
         assert!(
             folders.contains("empty-chat_2025-01-31") && folders.contains("empty-paper_names"),
@@ -208,7 +212,7 @@ mod tests {
     #[test]
     fn a_file_of_prompts_gives_their_names() {
         let all = load("coords = 'coords'\nwhere = \"\"\"\nWhere is {}?\n\"\"\"\n").unwrap();
-        let folders: Vec<String> = all.iter().map(|one| one.folder().unwrap()).collect();
+        let folders: Vec<FolderName> = all.iter().map(|one| one.folder().unwrap()).collect();
         assert_eq!(folders, ["coords", "where"]);
         assert_eq!(all[1].prompt, "Where is {}?\n");
         for (text, found) in [

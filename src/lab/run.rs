@@ -10,6 +10,7 @@ use super::prompting::Prompting;
 use super::saved_probes::SavedProbes;
 use super::suggest;
 use super::sweeps::{SweepJob, SweepReport, SweepSettings, latent, prompts};
+use crate::artefact::FolderName;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::figures::dose_response;
@@ -17,13 +18,14 @@ use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
 use crate::results::SweepRow;
+use crate::shown::shown;
 use crate::steering::LayerSet;
 use std::collections::BTreeSet;
 
 /// The results of an experiment.
 pub struct Report {
     /// The model's name in folders.
-    pub model: String,
+    pub model: FolderName,
     /// The flags that open the model again.
     pub model_flags: String,
     /// The number of the model's blocks.
@@ -55,8 +57,8 @@ impl Report {
     pub fn labels(&self) -> Vec<(String, &ProbeReport)> {
         let of_dataset = |name: &str| self.probes.iter().filter(|one| one.probes.dataset == name).count();
         let label = |one: &Labelled| match of_dataset(&one.probes.dataset) {
-            1 => one.probes.dataset.clone(),
-            _ => format!("{}, {}", one.probes.dataset, one.asked),
+            1 => one.probes.dataset.to_string(),
+            _ => format!("{}, {}", one.probes.dataset, shown(&one.asked)),
         };
         self.probes.iter().map(|one| (label(one), &one.probes)).collect()
     }
@@ -127,9 +129,9 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
 ///
 /// Every run draws them: a figure counts as done only if its file shows these rows, of these datasets.
 fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
-    let folders: BTreeSet<&str> = report.probes.iter().map(|one| one.probes.results.as_str()).collect();
+    let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {
-        let of_prompt = report.probes.iter().filter(|one| one.probes.results == results);
+        let of_prompt = report.probes.iter().filter(|one| one.probes.results == *results);
         let drawn = of_prompt.map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
         let mut canvas = Canvas::new(lab.figures(&report.model, results), observer);
         draw_probes(&report.model, &drawn, &mut canvas)?;
@@ -189,7 +191,8 @@ fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> R
             single.extend(sweep.rows.iter().filter(|row| is_drawn(row)).cloned());
             continue;
         }
-        let folder = lab.figures(&report.model, "steering").join(sweep.settings.name());
+        let folder =
+            lab.figures(&report.model, &FolderName::of_text("steering")).join(sweep.settings.folder()?);
         let mut canvas = Canvas::new(folder, observer);
         draw_sweep(&sweep.rows, &mut canvas)?;
         report.n_drawn += canvas.n_drawn();

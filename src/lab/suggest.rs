@@ -67,6 +67,7 @@ pub fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artefact::FolderName;
 
     #[test]
     fn quoted_arguments_reach_the_program_unchanged() {
@@ -83,7 +84,7 @@ mod tests {
         let bundled = of_name(BUNDLED_MODEL);
         assert_eq!(command(&here, &bundled, "steer", "--prompt Rome"), "mappa steer --prompt Rome");
         let other = ModelSettings {
-            model_name: Some("m two".into()),
+            model_name: Some(FolderName::of_text("m two")),
             dtype: Some(Precision::F16),
             ..ModelSettings::named("dir/m.gguf")
         };

@@ -2,7 +2,7 @@
 
 use super::gguf::{PartName, first_part, is_no_model};
 use super::weights::has_weights;
-use crate::artefact::{self, folder_name};
+use crate::artefact::{self, FolderName};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ impl Location {
         for path in [PathBuf::from(name), models.join(name), models.join(format!("{name}.gguf"))] {
             if let Some(found) = at(&path)? {
                 let what = format!("name of the model in {:?}", path.display().to_string());
-                folder_name(&what, &found.name())?;
+                FolderName::new(&what, &found.name())?;
                 return Ok(found);
             }
         }

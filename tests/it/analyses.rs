@@ -2,7 +2,6 @@
 
 use super::program::{done, mappa, refused};
 use super::root;
-use mappa::activations::ActivationStore;
 use mappa::datasets::bundled;
 use mappa::hook_point::HookPoint;
 use mappa::probes::{ProbeSet, Split, spearman};
@@ -121,7 +120,7 @@ fn geometry_rows_equal_those_computed_from_activations_and_probes() {
     let (nyc, us) = (folder("nyc_place"), folder("us_place"));
     let set = |folder: &Path| ProbeSet::load(&folder.join("probes.safetensors")).unwrap();
     let (set_nyc, set_us) = (set(&nyc), set(&us));
-    let store = ActivationStore::new(lab, "atlas", "nyc_place", "empty");
+    let store = super::store(lab, ["atlas", "nyc_place", "empty"]);
     let rows: Vec<ParticipationRow> = load_rows(&nyc.join("geometry/participation.csv")).unwrap();
     assert_eq!(rows.len(), 7 * 2);
     for row in &rows {
@@ -184,7 +183,7 @@ fn neurons_correlate_by_spearman_and_their_ablation_costs_more_than_that_of_rand
     let dataset = bundled("headline").unwrap();
     let train = Split::of_dataset(&dataset).unwrap().folds[0].train.clone();
     let year: Vec<f64> = train.iter().map(|&i| dataset.targets()[0][i]).collect();
-    let store = ActivationStore::new(lab, "atlas", "headline", "empty");
+    let store = super::store(lab, ["atlas", "headline", "empty"]);
     let all = store.load(HookPoint::MlpPost(3)).unwrap();
     for unit in units.iter().filter(|row| row.layer == 3).step_by(50) {
         let values: Vec<f64> = train.iter().map(|&i| f64::from(all[[i, unit.unit]])).collect();

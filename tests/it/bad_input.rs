@@ -2,7 +2,7 @@
 
 use super::{root, tiny_spec};
 use candle_core::{DType, Device, Tensor};
-use mappa::activations::{ActivationStore, PromptedDataset, TextModel, extract};
+use mappa::activations::{PromptedDataset, TextModel, extract};
 use mappa::artefact::Card;
 use mappa::datasets::{Dataset, Prompt, load, parse};
 use mappa::error::Error;
@@ -297,7 +297,7 @@ fn a_token_outside_the_embedding_is_refused_if_a_text_uses_it() {
 #[test]
 fn activations_of_another_dataset() {
     let lab = tempfile::tempdir().unwrap();
-    let store = ActivationStore::new(lab.path(), "m", "towns", "empty");
+    let store = super::store(lab.path(), ["m", "towns", "empty"]);
     let card = |dataset: &Dataset| Card::new().input("dataset_sha256", &dataset.sha256).input("prompt", "{}");
     let (before, now) = (years("towns.csv", "A,1\n"), years("towns.csv", "A,2\n"));
     card(&before).save(&store.folder.join("card.json")).unwrap();

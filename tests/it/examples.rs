@@ -11,6 +11,7 @@ mod own_data;
 mod quickstart;
 
 use mappa::Lab;
+use mappa::artefact::FolderName;
 use mappa::probes::PROBES_FILE;
 
 #[test]
@@ -18,7 +19,8 @@ fn the_quickstart_leaves_probes_in_its_lab() {
     let folder = tempfile::tempdir().unwrap();
     quickstart::run(folder.path()).unwrap();
     let lab = Lab::open(folder.path()).unwrap();
-    assert!(lab.probes("atlas", "world_place", "empty").join(PROBES_FILE).is_file());
+    let [atlas, place, empty] = ["atlas", "world_place", "empty"].map(FolderName::of_text);
+    assert!(lab.probes(&atlas, &place, &empty).join(PROBES_FILE).is_file());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A small Hugging Face hub on loopback, with a second server for its large files, and faults on request.
 
-use mappa::hub::{HubSettings, RepoId, Token};
+use mappa::hub::{HubSettings, RepoId, Token, TransferLimits};
+use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -59,6 +60,14 @@ pub(crate) struct State {
     pub pause: Duration,
     /// The repo's old name, from which the hub redirects.
     pub renamed_from: Option<String>,
+    /// The time between single bytes of large files.
+    pub drip: Option<Duration>,
+    /// True if large files never end.
+    pub endless: bool,
+    /// An answer to a request for a listing, as its whole body.
+    pub listing: Option<String>,
+    /// The address to which requests for large files are redirected, in place of the second server.
+    pub storage: Option<String>,
     /// The requests so far.
     pub asked: Vec<Asked>,
 }
@@ -76,9 +85,15 @@ pub(crate) fn large(bytes: &[u8]) -> Served {
     Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes), large: true }
 }
 
-/// A file whose etag is 40 digits, as for small files.
+/// Git's hash of a content.
+fn git_blob(bytes: &[u8]) -> String {
+    let digest = Sha1::new_with_prefix(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A file whose etag is git's hash of its content, as for small files.
 pub(crate) fn small(bytes: &[u8]) -> Served {
-    Served { bytes: bytes.to_vec(), etag: mappa::artefact::hash(bytes)[..40].into(), large: false }
+    Served { bytes: bytes.to_vec(), etag: git_blob(bytes), large: false }
 }
 
 impl Hub {
@@ -169,6 +184,7 @@ impl Hub {
             certificates: None,
             proxy: None,
             retry_wait: Duration::from_millis(5),
+            limits: TransferLimits::default(),
         }
     }
 }
@@ -199,16 +215,33 @@ type Head = (u16, Vec<(&'static str, String)>);
 
 fn answer(stream: TcpStream, of: &'static str, state: &Mutex<State>, cdn_port: u16) -> Option<()> {
     let asked = read(&stream, of)?;
-    let (head, body, plan) = {
+    let (head, body, plan, endless) = {
         let mut state = state.lock().unwrap();
         state.asked.push(asked.clone());
         let (head, body) = reply(&mut state, &asked, cdn_port);
         let is_large = of == "cdn" && asked.method == "GET" && head.0 < 300;
         let cut = if is_large && !state.cuts.is_empty() { Some(state.cuts.remove(0)) } else { None };
         let wait = if is_large { state.pause } else { Duration::ZERO };
-        (head, body, (cut, wait, is_large && state.stall))
+        let endless = is_large && (state.endless || state.drip.is_some());
+        (head, body, (cut, wait, is_large && state.stall), (endless, state.drip))
     };
-    send(stream, (&asked, head), &body, plan)
+    match endless {
+        (true, drip) => send_for_ever(stream, head, drip),
+        _ => send(stream, (&asked, head), &body, plan),
+    }
+}
+
+/// Sends bytes until the client has enough: one at a time, or in large blocks.
+fn send_for_ever(mut stream: TcpStream, (status, headers): Head, drip: Option<Duration>) -> Option<()> {
+    let mut text = format!("HTTP/1.1 {status} x\r\nConnection: close\r\n");
+    headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
+    stream.write_all((text + "\r\n").as_bytes()).ok()?;
+    let block = vec![7; if drip.is_some() { 1 } else { 1 << 16 }];
+    loop {
+        stream.write_all(&block).ok()?;
+        stream.flush().ok()?;
+        std::thread::sleep(drip.unwrap_or_default());
+    }
 }
 
 fn send(
@@ -263,6 +296,9 @@ fn reply(state: &mut State, asked: &Asked, cdn_port: u16) -> (Head, Vec<u8>) {
         state.commits.contains_key(&sha).then_some(sha)
     };
     if let Some(revision) = asked.path.strip_prefix("/api/models/lab/tiny/revision/") {
+        if let Some(body) = state.listing.clone() {
+            return ((200, vec![("Content-Length", body.len().to_string())]), body.into_bytes());
+        }
         let Some(sha) = commit(revision) else { return plain(404, "RevisionNotFound") };
         let names: Vec<_> =
             state.commits[&sha].keys().map(|name| serde_json::json!({"rfilename": name})).collect();
@@ -276,8 +312,10 @@ fn reply(state: &mut State, asked: &Asked, cdn_port: u16) -> (Head, Vec<u8>) {
         return content(state, asked, file);
     }
     let size = (file.bytes.len() as i64 + state.size_error).to_string();
+    let usual = || format!("http://127.0.0.1:{cdn_port}/cdn/{sha}/{name}");
+    let location = state.storage.clone().unwrap_or_else(usual);
     let mut headers = vec![
-        ("Location", format!("http://127.0.0.1:{cdn_port}/cdn/{sha}/{name}")),
+        ("Location", location),
         ("X-Repo-Commit", sha.to_string()),
         ("X-Linked-Etag", format!("\"{}\"", file.etag)),
         ("Content-Length", "0".into()),

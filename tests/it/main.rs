@@ -19,9 +19,11 @@ mod gguf;
 mod gguf_bad_input;
 mod gguf_files;
 mod gguf_oddities;
+mod hostile;
 mod hub;
 mod hub_blobs;
 mod hub_commands;
+mod hub_limits;
 mod hub_server;
 mod hub_tokenizers;
 mod import;
@@ -29,6 +31,7 @@ mod kills;
 mod laws;
 mod loading;
 mod mutated;
+mod names;
 mod parts;
 mod probing;
 mod program;
@@ -55,12 +58,20 @@ mod tidy_tests;
 mod tokenizers;
 mod training;
 
+use mappa::activations::ActivationStore;
+use mappa::artefact::FolderName;
 use mappa::model::{Sizes, Spec};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A path below the repository's root.
 fn root(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The store of a model, dataset and prompt of these names.
+fn store(lab: &Path, names: [&str; 3]) -> ActivationStore {
+    let [model, dataset, prompt] = names.map(FolderName::of_text);
+    ActivationStore::new(lab, &model, &dataset, &prompt)
 }
 
 /// The smallest complete Llama: two blocks, two heads.

@@ -4,7 +4,7 @@
 
 use super::features::dictionary;
 use super::program::{done, mappa, refused};
-use mappa::artefact::Card;
+use mappa::artefact::{Card, FolderName};
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{DictionarySettings, Experiment, Lab, NeuronSettings, ProbingSettings, train_dictionary};
@@ -572,7 +572,7 @@ fn every_setting_of_a_dictionary_and_of_neurons_is_in_its_card() {
         seed: 0,
         held_out: 0.1,
         checkpoint_every: Duration::from_secs(60),
-        called: Some("mine".into()),
+        called: Some(FolderName::of_text("mine")),
     };
     assert!(train_dictionary(&own, &model, &base, observer).unwrap().fits.is_some());
     let mut found = |change: &dyn Fn(&mut DictionarySettings)| {

@@ -103,7 +103,7 @@ impl Observer for StopAfter {
 }
 
 pub(crate) fn new_store(lab: &Path) -> ActivationStore {
-    ActivationStore::new(lab, "m", "towns", "empty")
+    super::store(lab, ["m", "towns", "empty"])
 }
 
 /// All files of a store by name, without hidden files.

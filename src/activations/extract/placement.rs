@@ -99,7 +99,7 @@ impl Placed {
         let Some((first, others)) = self.unplaced.split_first() else { return Ok(self.spans) };
         let also = if others.is_empty() { String::new() } else { format!("; {}", also(others)) };
         Err(Error::EntityNotPlaced {
-            dataset: dataset.name.clone(),
+            dataset: dataset.name.to_string(),
             row: first.row,
             name: first.name.clone(),
             text: first.text.clone(),

@@ -3,7 +3,7 @@
 use super::dtype::StoredDtype;
 use super::pooling::{Pooling, TokenScope};
 use super::span::Span;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::model::AttentionDirection;
 use std::ops::Range;
 
@@ -37,16 +37,16 @@ impl Recording {
     }
 
     /// The name of a prompt's folder, with every setting that is not the default, such as `empty.mean_text.f16`.
-    pub fn folder(self, prompt: &str) -> String {
+    pub fn folder(self, prompt: &FolderName) -> FolderName {
         let default = Recording::default();
-        let mut folder = prompt.to_string();
+        let mut words = String::new();
         if (self.pooling, self.scope) != (default.pooling, default.scope) {
-            folder += &format!(".{}_{}", self.pooling, self.scope);
+            words += &format!(".{}_{}", self.pooling, self.scope);
         }
         if self.dtype != default.dtype {
-            folder += &format!(".{}", self.dtype);
+            words += &format!(".{}", self.dtype);
         }
-        folder
+        prompt.with(&words)
     }
 
     /// The tokens of a text that are pooled.
@@ -80,12 +80,12 @@ mod tests {
         for (_, pooling) in POOLINGS {
             for (_, scope) in SCOPES {
                 for (_, dtype) in DTYPES {
-                    folders.insert(Recording { pooling, scope, dtype }.folder("empty"));
+                    folders.insert(Recording { pooling, scope, dtype }.folder(&FolderName::of_text("empty")));
                 }
             }
         }
         assert_eq!(folders.len(), 5 * 2 * 3);
-        assert_eq!(Recording::default().folder("empty"), "empty");
+        assert_eq!(Recording::default().folder(&FolderName::of_text("empty")), "empty");
         assert!(folders.contains("empty.mean_text.f16"));
     }
 }

@@ -8,7 +8,7 @@ use super::layout::{CARD, SHARDS, SPANS, file_name};
 use super::object_store::{BLOCK, ObjectFolder};
 use super::spans_file;
 use crate::activations::extract::{Shard, SpanRow};
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use ndarray::Array2;
@@ -30,7 +30,7 @@ pub type Activations = Array2<f32>;
 impl ActivationStore {
     /// The store in a lab; `prompt` is the folder's name, from
     /// [`Recording::folder`](crate::activations::Recording::folder).
-    pub fn new(lab: &Path, model: &str, dataset: &str, prompt: &str) -> ActivationStore {
+    pub fn new(lab: &Path, model: &FolderName, dataset: &FolderName, prompt: &FolderName) -> ActivationStore {
         ActivationStore::at(lab.join("activations").join(model).join(dataset).join(prompt))
     }
 

@@ -1,8 +1,10 @@
 //! A folder of an object store: `s3://`, `gs://`, `az://`, or `file://` for tests.
 
 use crate::error::{Error, Result};
+use crate::shown::without_secrets;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use std::ffi::OsString;
 use std::fs::File;
 use std::future::Future;
 use std::io::Read;
@@ -24,8 +26,22 @@ pub(super) struct ObjectFolder {
     store: Arc<dyn ObjectStore>,
     runtime: Arc<Runtime>,
     folder: Key,
-    /// The address of the folder, as the user gave it.
+    /// The address of the folder, as the user gave it, without keys and passwords.
     address: String,
+}
+
+/// The beginnings of the variables that configure a store, in lower case.
+///
+/// The store also takes names without them: an unrelated `TOKEN` would be sent to the provider, and an unrelated
+/// `ENDPOINT` would redirect the activations.
+const PROVIDERS: [&str; 3] = ["aws_", "azure_", "google_"];
+
+/// The options of a store among the variables of an environment.
+fn options(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
+    let texts = variables.filter_map(|(name, value)| {
+        Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
+    });
+    texts.filter(|(name, _)| PROVIDERS.iter().any(|provider| name.starts_with(provider)))
 }
 
 impl std::fmt::Debug for ObjectFolder {
@@ -44,19 +60,16 @@ impl ObjectFolder {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
-            Error::invalid("address of activations", format!("{address}: {found}"), expected)
+            let found = format!("{}: {found}", without_secrets(address));
+            Error::invalid("address of activations", found, expected)
         };
         // This fails only if the calling program has already installed a provider; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
-        };
-        let options = std::env::vars_os().filter_map(text);
-        let (store, folder) =
-            object_store::parse_url_opts(&url, options).map_err(|e| wrong(e.to_string()))?;
+        let (store, folder) = object_store::parse_url_opts(&url, options(std::env::vars_os()))
+            .map_err(|e| wrong(e.to_string()))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| wrong(e.to_string()))?;
-        let address = address.trim_end_matches('/').to_string();
+        let address = without_secrets(address).trim_end_matches('/').to_string();
         Ok(ObjectFolder { store: Arc::from(store), runtime: Arc::new(runtime), folder, address })
     }
 
@@ -147,5 +160,48 @@ impl ObjectFolder {
 
     fn failed(&self, action: &'static str, name: &str, error: object_store::Error) -> Error {
         Error::io(action, self.path(name))(std::io::Error::other(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_providers_variables_reach_the_store() {
+        let all = [
+            ("AWS_ACCESS_KEY_ID", true),
+            ("aws_region", true),
+            ("AZURE_STORAGE_ACCOUNT_NAME", true),
+            ("GOOGLE_SERVICE_ACCOUNT", true),
+            ("TOKEN", false),
+            ("ENDPOINT", false),
+            ("REGION", false),
+            ("BUCKET", false),
+            ("ALLOW_HTTP", false),
+            ("PROXY_URL", false),
+            ("MY_AWS_REGION", false),
+            ("SAS_TOKEN", false),
+        ];
+        let given = all.iter().map(|(name, _)| (OsString::from(name), OsString::from("x")));
+        let found: Vec<String> = options(given).map(|(name, _)| name).collect();
+        let expected: Vec<String> =
+            all.iter().filter(|(_, is_taken)| *is_taken).map(|(name, _)| name.to_ascii_lowercase()).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn no_message_and_no_place_shows_a_key_in_an_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = format!("file://KEY:SECRET@localhost{}?sig=SECRET", folder.path().display());
+        for address in
+            [address.as_str(), "s3://KEY:SECRET@bucket/a", "s3://KEY:SEC/RET@", "x://KEY:SECRET@b?SECRET"]
+        {
+            let shown = match ObjectFolder::open(address) {
+                Ok(open) => format!("{open:?} {} {:?}", open.path("x").display(), open.below("m/d").path("")),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            assert!(!shown.contains("SECRET") && !shown.contains("RET@"), "{shown}");
+        }
     }
 }

@@ -159,6 +159,7 @@ mod tests {
     use super::super::files::Files;
     use super::*;
     use crate::activations::extract::StoredDtype;
+    use crate::artefact::FolderName;
     use std::path::Path;
 
     const N_ROWS: usize = 30;
@@ -201,7 +202,8 @@ mod tests {
 
     fn store(lab: &Path) -> ActivationStore {
         std::fs::create_dir_all(lab.join("activations/m/d/p")).unwrap();
-        ActivationStore::new(lab, "m", "d", "p")
+        let [model, dataset, prompt] = ["m", "d", "p"].map(FolderName::of_text);
+        ActivationStore::new(lab, &model, &dataset, &prompt)
     }
 
     /// All files by name, and true if a staging folder is left.

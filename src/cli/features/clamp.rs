@@ -7,6 +7,7 @@ use clap::Args;
 use mappa::Result;
 use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_groups, group_row, list};
 use mappa::results::ClampRow;
+use mappa::shown::shown;
 use mappa::steering::TokenChoice;
 
 /// Clamp latents that match a group, and measure whether the text names this group and no other.
@@ -65,7 +66,8 @@ impl Clamp {
         let listing = list(on, &loaded.settings, observer)?;
         let report = clamp_groups(&listing, &self.settings(), observer)?;
         self.print(&listing, &report);
-        println!("\nrows: {}", report.file.display());
+        say!();
+        say!("rows: {}", report.file.display());
         Ok(())
     }
 
@@ -82,10 +84,13 @@ impl Clamp {
     }
 
     fn print(&self, listing: &Listing, ClampReport { best, rows, .. }: &ClampReport) {
-        println!(
-            "\n{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; \
+        say!();
+        say!(
+            "{} test entities of other groups, \"{}\"; change of the names' log-probability in nats; \
              random: mean of {} latents",
-            rows[0].n_prompts, self.template, self.random
+            rows[0].n_prompts,
+            shown(&self.template),
+            self.random
         );
         let mut table = Vec::new();
         for found in best {
@@ -136,14 +141,14 @@ impl Clamp {
 
     /// Prints the mean effect over the groups, for clamped and for random latents.
     fn print_means(&self, rows: &[ClampRow]) {
-        println!();
+        say!();
         for times in &self.times {
             for (way, word) in [("unit", "latent"), ("random", "random")] {
                 let of: Vec<&ClampRow> = rows.iter().filter(|r| r.times == *times && r.way == way).collect();
                 let mean = |value: fn(&ClampRow) -> f64| {
                     of.iter().map(|row| value(row)).sum::<f64>() / of.len().max(1) as f64
                 };
-                println!(
+                say!(
                     "{times}x, {word}: the group's own name gained most in {} of {}; own name {:+.2}, \
                      others {:+.2}; text names the group {:.3} (before {:.3}); KL {:.2}",
                     of.iter().filter(|row| row.rank == 1).count(),

@@ -12,8 +12,9 @@ const SHOWN: usize = 6;
 /// Prints a latent's entities, groups and tokens.
 pub(super) fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> {
     let (active, dataset) = (&listing.active, listing.dataset());
-    println!(
-        "\nlatent {latent}: active on {} entities (density {:.4}), greatest activation {:.3}",
+    say!();
+    say!(
+        "latent {latent}: active on {} entities (density {:.4}), greatest activation {:.3}",
         active.of_latent(latent).len(),
         active.density(latent),
         active.greatest(latent)
@@ -31,16 +32,18 @@ pub(super) fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> 
     print_columns(&["activation", "entity", &listing.column, "part"], &rows);
     let of_latent = listing.matches.iter().filter(|found| found.latent == latent).take(SHOWN);
     let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
-    println!("\nmatching groups: threshold chosen on training entities, scores on test entities");
+    say!();
+    say!("matching groups: threshold chosen on training entities, scores on test entities");
     print_columns(&HEADS, &rows);
     let model = listing.model;
     let writes: Vec<f64> = listing.dictionary.direction(latent).iter().map(|x| f64::from(*x)).collect();
     if model.transformer.generates() && writes.len() == model.spec().d_model {
-        println!("\nlogit lens: the decoder vector through the final norm and the unembedding");
+        say!();
+        say!("logit lens: the decoder vector through the final norm and the unembedding");
         let (raised, lowered) = raised_and_lowered(&model.transformer, &writes, SHOWN)?;
         for (word, ids) in [("raises", raised), ("lowers", lowered)] {
             let tokens = ids.iter().map(|id| Ok(format!("{:?}", model.tokenizer.spell(&[*id])?)));
-            println!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
+            say!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
         }
     }
     Ok(())

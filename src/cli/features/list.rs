@@ -7,6 +7,7 @@ use super::{Source, latent};
 use clap::Args;
 use mappa::lab::{Lab, ListedOn, Listing, TopTokens, group_rows, kind_of, list, top_tokens};
 use mappa::results::{LatentTokenRow, TOKENS_FILE, save_rows};
+use mappa::shown::shown;
 use mappa::{Error, Result};
 use std::path::PathBuf;
 
@@ -71,7 +72,7 @@ impl List {
         if let (Some(found), Some(file)) = (&tokens, &self.text) {
             save_rows(&listing.folder.join(TOKENS_FILE), &found.rows)?;
             let (n, active) = (found.n_tokens, found.n_active);
-            println!("on the {n} tokens of {}: {active} latents are active on at least one", file.display());
+            say!("on the {n} tokens of {}: {active} latents are active on at least one", file.display());
         }
         match self.latent {
             Some(latent) => latent::print(&listing, latent, self.top)?,
@@ -80,17 +81,20 @@ impl List {
         if let Some(TopTokens { rows, .. }) = &tokens {
             self.print_tokens(rows);
         }
-        println!("\nrows: {}", listing.folder.display());
+        say!();
+        say!("rows: {}", listing.folder.display());
         Ok(())
     }
 
     /// Prints the top tokens of one latent with their context, or the top token of the listed latents.
     fn print_tokens(&self, rows: &[LatentTokenRow]) {
-        println!("\ntop tokens in the text");
+        say!();
+        say!("top tokens in the text");
         let is_shown = |row: &&LatentTokenRow| self.latent.map_or(row.rank == 1, |latent| row.unit == latent);
         for row in rows.iter().filter(is_shown).take(self.latents) {
             let LatentTokenRow { unit, activation, before, token, after, .. } = row;
-            println!("{unit:>7} {activation:>8.2}  {before}⟦{}⟧{after}", token.trim_start());
+            let (before, after) = (shown(before), shown(after));
+            say!("{unit:>7} {activation:>8.2}  {before}⟦{}⟧{after}", shown(token.trim_start()));
         }
     }
 
@@ -114,9 +118,10 @@ impl List {
                 cells
             })
             .collect();
-        println!(
-            "\nlatents by the {} they match best of {}: chosen on training entities, scores on test entities",
-            listing.column,
+        say!();
+        say!(
+            "latents by the {} they match best of {}: chosen on training entities, scores on test entities",
+            shown(&listing.column),
             groups.names().len()
         );
         let mut heads = vec!["latent", "density", "greatest"];
@@ -128,14 +133,14 @@ impl List {
 
 fn print_summary(listing: &Listing) {
     let (Listing { dictionary, active, .. }, dataset) = (listing, listing.dataset());
-    println!(
+    say!(
         "{} latents ({}) of {}, {} wide",
         dictionary.d_sae(),
         kind_of(dictionary),
         dictionary.hook_point,
         dictionary.d_in()
     );
-    println!(
+    say!(
         "on the {} entities of {}: {} latents are active, {} never; {:.1} per entity; {:.1} % of the \
          variance explained",
         active.n_rows(),

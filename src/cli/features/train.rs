@@ -3,8 +3,10 @@
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
+use super::super::terminal::print_lines;
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::FolderName;
 use mappa::features::train::Explained;
 use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
 use mappa::tokenizer::Bos;
@@ -79,8 +81,8 @@ pub(super) struct TrainDictionary {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     checkpoint_every: u64,
     /// The folder in features/MODEL [default: the hook point, number of latents and k].
-    #[arg(long = "name", value_name = "NAME")]
-    called: Option<String>,
+    #[arg(long = "name", value_name = "NAME", value_parser = |name: &str| FolderName::new("--name", name))]
+    called: Option<FolderName>,
 }
 
 impl TrainDictionary {
@@ -90,13 +92,13 @@ impl TrainDictionary {
         let model = self.model.open(lab, observer)?;
         let TrainedDictionary { folder, fits } = train_dictionary(lab, &model, &self.settings(), observer)?;
         let Some(found) = fits else {
-            println!("found, trained before: {}", folder.display());
+            say!("found, trained before: {}", folder.display());
             return Ok(());
         };
         self.print(&found.fits, found.n_dead);
-        println!("dictionary: {}", folder.display());
+        say!("dictionary: {}", folder.display());
         let verb = format!("features list {}", suggest::quoted(&folder.to_string_lossy()));
-        println!("next: {}", suggest::command(lab, &self.model.flags(), &verb, ""));
+        say!("next: {}", suggest::command(lab, &self.model.flags(), &verb, ""));
         Ok(())
     }
 
@@ -128,16 +130,14 @@ impl TrainDictionary {
                 if *name == "principal components" { "–".into() } else { fit.n_active.to_string() };
             vec![name.to_string(), format!("{:.4}", fit.fve), format!("{:.1}", fit.l0), active]
         };
-        println!();
+        say!();
         print_columns(&["", "FVE", "L0", "latents active"], &fits.iter().map(line).collect::<Vec<_>>());
-        println!(
-            "\nFVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents.\n\
+        say!();
+        print_lines(&format!(
+            "FVE: fraction of variance explained, on {} rows of held-out texts; L0: active latents.\n\
              Random directions are scaled by a single factor, the best for these rows.",
             fits[0].1.n_rows
-        );
-        println!(
-            "dead latents: {n_dead} of {} (not active on the last {} rows)",
-            self.latents, self.dead_after
-        );
+        ));
+        say!("dead latents: {n_dead} of {} (not active on the last {} rows)", self.latents, self.dead_after);
     }
 }

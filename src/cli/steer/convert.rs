@@ -49,9 +49,9 @@ impl Export {
         let vectors = load_vectors(&self.file, 0, &model)?;
         let left_out = vectors.export(&self.to, model.spec())?;
         for point in &left_out {
-            println!("left out: {point}, which a control vector cannot hold");
+            say!("left out: {point}, which a control vector cannot hold");
         }
-        println!("wrote {} vectors to {}", vectors.points().count() - left_out.len(), self.to.display());
+        say!("wrote {} vectors to {}", vectors.points().count() - left_out.len(), self.to.display());
         Ok(())
     }
 }
@@ -67,7 +67,7 @@ impl Import {
             .input("file_sha256", artefact::hash(&artefact::load_bytes(&self.file)?))
             .input("shift", self.shift);
         card.save(&self.to.with_extension("json"))?;
-        println!("wrote {} vectors to {}", vectors.points().count(), self.to.display());
+        say!("wrote {} vectors to {}", vectors.points().count(), self.to.display());
         Ok(())
     }
 }

@@ -61,12 +61,12 @@ impl ExtractVectors {
         let (vectors, card) = make_vectors(lab, &model, &settings, observer)?;
         vectors.save(&self.out)?;
         card.save(&self.out.with_extension("json"))?;
-        println!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
+        say!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
         let (flags, file) = (self.model.flags(), suggest::quoted(&self.out.to_string_lossy()));
-        println!("next: {}", suggest::command(lab, &flags, &format!("steer inspect {file}"), ""));
+        say!("next: {}", suggest::command(lab, &flags, &format!("steer inspect {file}"), ""));
         if model.transformer.generates() {
             let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");
-            println!("      {}", suggest::command(lab, &flags, "steer", &rest));
+            say!("      {}", suggest::command(lab, &flags, "steer", &rest));
         }
         Ok(())
     }

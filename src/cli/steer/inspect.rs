@@ -8,6 +8,7 @@ use mappa::Result;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{Lab, ProbeChoice, ProbeFinder, SavedProbes};
 use mappa::model::Model;
+use mappa::shown::shown;
 use mappa::steering::{UnitDirection, Vectors, raised_and_lowered};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -49,9 +50,10 @@ impl Inspect {
         for point in points {
             let vector = vectors.get(model.spec(), point)?;
             let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
-            println!("{point}: length {length:.3}{}", rms_share(&probes, point, length));
+            say!("{point}: length {length:.3}{}", rms_share(&probes, point, length));
             for (name, cosine) in cosines(&probes, point, vector)? {
-                println!("    cosine with the pattern of {name:<32} {cosine:>6.2}");
+                let name = shown(&name);
+                say!("    cosine with the pattern of {name:<32} {cosine:>6.2}");
             }
             if model.transformer.generates() && vector.len() == model.spec().d_model {
                 self.print_tokens(&model, vector)?;
@@ -64,7 +66,7 @@ impl Inspect {
         let (raised, lowered) = raised_and_lowered(&model.transformer, vector, self.tokens)?;
         for (word, ids) in [("raises", raised), ("lowers", lowered)] {
             let tokens = ids.iter().map(|id| Ok(format!("{:?}", model.tokenizer.spell(&[*id])?)));
-            println!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
+            say!("    {word} {}", tokens.collect::<Result<Vec<_>>>()?.join(" "));
         }
         Ok(())
     }

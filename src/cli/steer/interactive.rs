@@ -2,6 +2,7 @@
 
 use super::super::decoding::{How, stream};
 use super::super::observer::TerminalObserver;
+use super::super::terminal::{print_lines, print_text};
 use mappa::lab::{Change, Lab, ProbeChoice, ProbeFinder};
 use mappa::model::{Model, NoHook};
 use mappa::steering::{Dose, TargetReading, TokenChoice};
@@ -38,19 +39,19 @@ impl<'a> Conversation<'a> {
     /// # Errors
     /// [`Error::Io`] if standard input cannot be read; the error of a line is printed, and the session continues.
     pub(super) fn run(mut self) -> Result<()> {
-        println!("{HELP}");
+        print_lines(HELP);
         let probes = self.probes.clone();
         let finder = ProbeFinder::new(self.lab, self.model, &probes);
         let mut lines = std::io::stdin().lock().lines();
         loop {
-            print!("> ");
+            print_text("> ");
             let Some(line) = lines.next() else { return Ok(()) };
             let line = line.map_err(Error::io("read", "standard input"))?;
             if line.trim() == "/quit" {
                 return Ok(());
             }
             if let Err(error) = self.answer(&finder, line.trim()) {
-                println!("{error}");
+                say!("{error}");
             }
         }
     }
@@ -61,7 +62,7 @@ impl<'a> Conversation<'a> {
         let change = self.change.clone();
         match command {
             "" => {}
-            "/help" => println!("{HELP}"),
+            "/help" => print_lines(HELP),
             "/dose" => {
                 let wanted = Change { dose: vec![rest.parse::<Dose>()?], toward: vec![], ..change };
                 wanted.probes(finder, &mut self.observer)?;

@@ -6,6 +6,7 @@ use super::super::saved_probe_flags::ProbeFlags;
 use super::super::sweep_table::{print_points, print_recommendation};
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::FolderName;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
 use mappa::steering::{Basis, LayerSet, TokenChoice};
 use mappa::tokenizer::ChatDate;
@@ -82,8 +83,8 @@ pub(super) struct Sweep {
     #[arg(long)]
     chat: bool,
     /// Name of the sweep's folder [default: the target].
-    #[arg(long = "called", value_name = "NAME")]
-    called: Option<String>,
+    #[arg(long = "called", value_name = "NAME", value_parser = |name: &str| FolderName::new("--called", name))]
+    called: Option<FolderName>,
 }
 
 impl Sweep {
@@ -97,14 +98,14 @@ impl Sweep {
         let SweepReport { rows, folder, .. } = sweep(lab, &model, &self.settings(), observer)?;
         print_points(&rows);
         print_recommendation(&rows, self.budget);
-        println!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
+        say!("{} rows in {} ({:.1} s)", rows.len(), folder.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
 
     fn settings(&self) -> SweepSettings {
         let probes = self.from.settings();
         SweepSettings {
-            called: self.called.clone(),
+            called: self.called.clone().map(String::from),
             kind: None,
             dataset: probes.dataset.unwrap_or_default(),
             probes: probes.probes,

@@ -4,12 +4,14 @@ use super::super::decoding::{How, stream};
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
 use super::super::output;
+use super::super::terminal::print_text;
 use super::change_flags::ChangeFlags;
 use super::interactive::Conversation;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{Lab, ProbeFinder, ReadingTable, readings};
 use mappa::model::NoHook;
+use mappa::shown::shown;
 use mappa::steering::NextLogits;
 use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
@@ -54,7 +56,7 @@ impl Write {
         let mut hook = change.steers(&finder, &prompt, observer)?;
         if let Some(file) = &self.logits {
             NextLogits::of(&model.transformer, &prompt.encoded.ids, &mut hook.clone())?.save(file)?;
-            eprintln!("wrote the logits after the prompt to {}", file.display());
+            tell!("wrote the logits after the prompt to {}", file.display());
         }
         output::only_prints();
         if self.how.stream {
@@ -63,7 +65,7 @@ impl Write {
         let before = self.how.texts(&model, &prompt, &mut NoHook, &mut |_| ())?;
         let after = self.how.texts(&model, &prompt, &mut hook, &mut |_| ())?;
         if hook.n_changed() == 0 {
-            eprintln!("note: no token was changed; --at {} selects no computed token", change.positions);
+            tell!("note: no token was changed; --at {} selects no computed token", change.positions);
         }
         for (before, after) in before.iter().zip(&after) {
             print_side_by_side(&(prompt.text.clone() + before), &(prompt.text.clone() + after));
@@ -76,24 +78,26 @@ impl Write {
 /// Prints the predictions of one set of probes without and with the change.
 fn print_readings(table: &ReadingTable) {
     let ReadingTable { dataset, folder, position, token, rows } = table;
+    let (dataset, token) = (shown(dataset), shown(token));
     let title = format!("probe of {dataset} at {token:?}, token {position} of the prompt");
-    println!("\n{title:<52} {:>10} {:>10}", "unsteered", "steered");
+    say!();
+    say!("{title:<52} {:>10} {:>10}", "unsteered", "steered");
     for row in rows {
-        let name = format!("{} {}", row.point, row.target);
-        println!("  {name:<50} {:>10.1} {:>10.1}", row.unsteered, row.steered);
+        let name = format!("{} {}", row.point, shown(&row.target));
+        say!("  {name:<50} {:>10.1} {:>10.1}", row.unsteered, row.steered);
     }
-    println!("  ({})", folder.display());
+    say!("  ({})", folder.display());
 }
 
 /// Prints two texts in columns, each wrapped at its column's width.
 fn print_side_by_side(before: &str, after: &str) {
     const WIDTH: usize = 44;
-    println!("{:<WIDTH$}   steered", "unsteered");
-    println!("{}   {}", "─".repeat(WIDTH), "─".repeat(WIDTH));
+    say!("{:<WIDTH$}   steered", "unsteered");
+    say!("{}   {}", "─".repeat(WIDTH), "─".repeat(WIDTH));
     let (left, right) = (wrap(before.trim(), WIDTH), wrap(after.trim(), WIDTH));
     for i in 0..left.len().max(right.len()) {
         let line = |column: &[String]| column.get(i).cloned().unwrap_or_default();
-        println!("{:<WIDTH$}   {}", line(&left), line(&right));
+        print_text(&format!("{:<WIDTH$}   {}\n", line(&left), line(&right)));
     }
 }
 

@@ -4,6 +4,7 @@ use super::paper;
 use super::prompt::Prompt;
 use super::template::Template;
 use super::texts::PromptTexts;
+use crate::artefact::FolderName;
 use crate::datasets::Dataset;
 use crate::error::Result;
 
@@ -36,8 +37,8 @@ impl Prompt {
     ///
     /// # Errors
     /// As [`Prompt::new`].
-    pub fn name_of(text: &str) -> Result<String> {
-        paper::name(text).map_or_else(|| Ok(Prompt::new(text)?.name), Ok)
+    pub fn name_of(text: &str) -> Result<FolderName> {
+        paper::name(text).map_or_else(|| Ok(Prompt::new(text)?.name), |name| Ok(FolderName::of_text(&name)))
     }
 
     /// The prompt's texts for a dataset.

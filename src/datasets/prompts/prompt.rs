@@ -2,6 +2,7 @@
 
 use super::template::Template;
 use super::wording::{Letters, Names, Stop, Wording, check};
+use crate::artefact::FolderName;
 use crate::datasets::Dataset;
 use crate::error::Result;
 
@@ -18,7 +19,7 @@ pub struct RandomTokens {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Its name in folders and result rows.
-    pub name: String,
+    pub name: FolderName,
     pub(super) template: Template,
     pub(super) wording: Wording,
     pub(super) random: Option<RandomTokens>,
@@ -31,7 +32,7 @@ impl Prompt {
     }
 
     pub(super) fn of(name: &str, template: Template) -> Prompt {
-        Prompt { name: name.into(), template, wording: Wording::default(), random: None }
+        Prompt { name: FolderName::of_text(name), template, wording: Wording::default(), random: None }
     }
 
     /// The same prompt with another wording of names; its own name does not change.
@@ -45,8 +46,8 @@ impl Prompt {
     }
 
     /// The same prompt under another name.
-    pub fn called(self, name: &str) -> Prompt {
-        Prompt { name: name.into(), ..self }
+    pub fn called(self, name: FolderName) -> Prompt {
+        Prompt { name, ..self }
     }
 
     /// The template in its written form, without the other settings.

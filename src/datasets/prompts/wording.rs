@@ -117,7 +117,7 @@ pub(super) fn check(names: Names, dataset: &Dataset) -> Result<()> {
 }
 
 fn writing(dataset: &Dataset) -> Option<Writing> {
-    WRITINGS.iter().find(|(name, _)| *name == dataset.name).map(|(_, writing)| *writing)
+    WRITINGS.iter().find(|(name, _)| dataset.name == *name).map(|(_, writing)| *writing)
 }
 
 impl Wording {

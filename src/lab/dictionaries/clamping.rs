@@ -1,6 +1,7 @@
 //! Clamping experiment: the effect of clamped latents on the probability of their group's name and of other names.
 
 use super::listing::Listing;
+use crate::artefact::FolderName;
 use crate::error::{Error, Result};
 use crate::features::Match;
 use crate::progress::{Observer, Progress};
@@ -79,7 +80,7 @@ pub fn clamp_groups(
         rows.extend(trial.rows(model, &clamped)?);
     }
     observer.progress(&Progress::counted("clamping", total, total));
-    let file = listing.folder.join(format!("press_{}.csv", listing.column));
+    let file = listing.folder.join(FolderName::of_text(&listing.column).after("press_").with(".csv"));
     save_rows(&file, &rows)?;
     Ok(ClampReport { best, rows, file })
 }

@@ -4,7 +4,7 @@ use super::super::extraction::ExtractionJob;
 use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use crate::activations::{Division, Recording};
-use crate::artefact::{Card, hash};
+use crate::artefact::{Card, FolderName, hash};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
@@ -101,7 +101,8 @@ impl Listing<'_> {
         let folder = &self.folder;
         self.card.is_done(&folder.join("card.json"))?;
         save_rows(&folder.join(UNITS_FILE), &self.latent_rows(top))?;
-        save_rows(&folder.join(format!("by_{}.csv", self.column)), &group_rows(self))?;
+        let by_column = FolderName::of_text(&self.column).after("by_").with(".csv");
+        save_rows(&folder.join(by_column), &group_rows(self))?;
         self.card.save(&folder.join("card.json"))
     }
 
@@ -180,12 +181,12 @@ pub fn kind_of(dictionary: &Dictionary) -> String {
 }
 
 /// The name of a dictionary's folder in the lab.
-fn dictionary_name(path: &Path, point: HookPoint) -> String {
+fn dictionary_name(path: &Path, point: HookPoint) -> FolderName {
     let is_npz = path.extension().is_some_and(|ending| ending == "npz");
     // Every file of Gemma Scope is called params.npz; the folder names distinguish them, but do not contain the layer.
     let named = if is_npz { path.parent().unwrap_or(path) } else { path };
     let name = named.file_name().map_or("dictionary".into(), |name| name.to_string_lossy().into_owned());
-    if is_npz { format!("{point}.{name}") } else { name }
+    FolderName::of_text(&if is_npz { format!("{point}.{name}") } else { name })
 }
 
 /// The groups that a column defines.

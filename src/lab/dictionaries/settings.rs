@@ -1,5 +1,6 @@
 //! Settings of a dictionary's training.
 
+use crate::artefact::FolderName;
 use crate::tokenizer::Bos;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,5 +41,5 @@ pub struct DictionarySettings {
     /// Time between checkpoints.
     pub checkpoint_every: Duration,
     /// The name of the folder; by default the hook point, the number of latents and k.
-    pub called: Option<String>,
+    pub called: Option<FolderName>,
 }

@@ -61,7 +61,7 @@ fn entity_texts(dataset: &Dataset, prompt: &str) -> Result<Vec<String>> {
     let prompted = prompt.texts(dataset)?;
     let text = |entity: &Entity| {
         let refused = |problem| Error::EntityNotPlaced {
-            dataset: dataset.name.clone(),
+            dataset: dataset.name.to_string(),
             row: entity.row,
             name: entity.name.clone(),
             text: String::new(),

@@ -4,7 +4,7 @@ use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
-use crate::artefact::{self, Card, Lock};
+use crate::artefact::{self, Card, FolderName, Lock};
 use crate::error::{Error, Result};
 use crate::features::DICTIONARY_FILES;
 use crate::features::train::{
@@ -52,7 +52,8 @@ pub fn train_dictionary(
     let point = point(settings, model)?;
     let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
     let DictionarySettings { latents, k, .. } = settings;
-    let name = settings.called.clone().unwrap_or_else(|| format!("{point}.{latents}.k{k}"));
+    let name = FolderName::of_text(&format!("{point}.{latents}.k{k}"));
+    let name = settings.called.clone().unwrap_or(name);
     let folder = lab.features(&model.name).join(name);
     let training = training(settings, model.spec().width_at(point).unwrap_or_default());
     training.check()?;
@@ -85,7 +86,7 @@ pub fn train_dictionary(
     let mut trainer = run.train(&rows, training)?;
     let seconds = started.elapsed().as_secs_f64();
     let mut dictionary = trainer.dictionary(point)?;
-    dictionary.model = Some(model.name.clone());
+    dictionary.model = Some(model.name.to_string());
     dictionary.made_with_bos = Some(model.tokenizer.has_special_prefix());
     dictionary.check()?;
     let observer = run.observer;
@@ -109,7 +110,7 @@ fn check(settings: &DictionarySettings) -> Result<()> {
     if !(settings.memory.is_finite() && settings.memory > 0.0) {
         return Err(Error::invalid("--memory", settings.memory, "GiB, more than 0"));
     }
-    settings.called.as_ref().map_or(Ok(()), |name| artefact::folder_name("--name", name).map(drop))
+    Ok(())
 }
 
 /// The hook point in the settings; refuses a glob that matches several.

@@ -3,7 +3,7 @@
 use super::super::extraction::ExtractionJob;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
@@ -46,7 +46,7 @@ impl Divided<'_> {
 
 impl<'a> ProbingJob<'a> {
     /// The last folder of the results' path.
-    pub fn results(&self) -> String {
+    pub fn results(&self) -> FolderName {
         self.settings.folder(&self.extraction.folder())
     }
 
@@ -135,9 +135,9 @@ impl<'a> ProbingJob<'a> {
         let ExtractionJob { model, prompted, .. } = self.extraction;
         let kind = &prompted.dataset.kind;
         ProbeSetAbout {
-            dataset: prompted.dataset.name.clone(),
-            model: model.name.clone(),
-            prompt: prompted.prompt.name.clone(),
+            dataset: prompted.dataset.name.to_string(),
+            model: model.name.to_string(),
+            prompt: prompted.prompt.name.to_string(),
             targets: kind.names().iter().map(|t| t.to_string()).collect(),
             unit: match kind {
                 TargetKind::Quantity(quantity) => quantity.unit.clone(),

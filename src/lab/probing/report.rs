@@ -3,6 +3,7 @@
 use super::super::extraction::Done;
 use super::super::figures::{Drawn, baselines};
 use super::job::ProbingJob;
+use crate::artefact::FolderName;
 use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -15,13 +16,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone)]
 pub struct ProbeReport {
     /// The dataset.
-    pub dataset: String,
+    pub dataset: FolderName,
     /// The kind of its target.
     pub kind: TargetKind,
     /// The model's name in folders.
-    pub model: String,
+    pub model: FolderName,
     /// The last folder of the results' path: the prompt's name, followed by settings that are not the default.
-    pub results: String,
+    pub results: FolderName,
     /// The folder of probes, scores and predictions.
     pub folder: PathBuf,
     /// A sentence about folds and leaked test entities.
@@ -133,7 +134,7 @@ impl ProbeReport {
             Some(predictions) => predictions.clone(),
             None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
-        let (dataset, scores) = (self.dataset.clone(), self.scores.clone());
+        let (dataset, scores) = (self.dataset.to_string(), self.scores.clone());
         Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })
     }
 }

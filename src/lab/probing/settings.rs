@@ -2,7 +2,7 @@
 
 use super::super::written::written;
 use super::baseline_model::BaselineModel;
-use crate::artefact::Card;
+use crate::artefact::{Card, FolderName};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
@@ -82,11 +82,11 @@ impl ProbingSettings {
 
     /// The name of a results folder: the prompt's name, followed by each setting that is not the default, except `seed`,
     /// `resamples` and `leak_within`.
-    pub fn folder(&self, prompt: &str) -> String {
-        let mut name = prompt.to_string();
+    pub fn folder(&self, prompt: &FolderName) -> FolderName {
+        let mut words = String::new();
         let mut add = |part: String| {
             let plain = |c: char| if c.is_alphanumeric() || "-+_.".contains(c) { c } else { '_' };
-            name += &format!(".{}", part.chars().map(plain).collect::<String>());
+            words += &format!(".{}", part.chars().map(plain).collect::<String>());
         };
         if self.split != SplitPlan::default() {
             add(format!("split_{}", self.split));
@@ -105,7 +105,7 @@ impl ProbingSettings {
         if self.paper_metrics {
             add("paper_metrics".into());
         }
-        name
+        prompt.with(&words)
     }
 
     /// Adds the settings that determine the scores to a card, except the choice of training data.
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn different_settings_have_different_folders() {
         let usual = ProbingSettings::default();
-        assert_eq!(usual.folder("empty"), "empty");
+        assert_eq!(usual.folder(&FolderName::of_text("empty")), "empty");
         let settings = ProbingSettings {
             split: "group:country".parse().unwrap(),
             train: Some("some/us_place.csv".into()),
@@ -259,9 +259,9 @@ mod tests {
             ..usual.clone()
         };
         let folder = "empty.split_group_country.from_us_place.with_ols+mlp.alphas_0.1_10.alone";
-        assert_eq!(settings.folder("empty"), folder);
+        assert_eq!(settings.folder(&FolderName::of_text("empty")), folder);
         let odd = ProbingSettings { train_prompt: Some("Where is {}?".into()), ..usual };
-        assert_eq!(odd.folder("empty"), "empty.from_prompt_Where_is____");
+        assert_eq!(odd.folder(&FolderName::of_text("empty")), "empty.from_prompt_Where_is____");
     }
 
     #[test]

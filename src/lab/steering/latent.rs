@@ -2,6 +2,7 @@
 
 use super::super::dictionaries::load_dictionary;
 use super::super::folders::Lab;
+use crate::artefact::FolderName;
 use crate::datasets::Prompt;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
@@ -121,7 +122,11 @@ impl LoadedLatent<'_> {
     /// The latent's greatest activation on the dataset's entities.
     fn greatest(&self) -> Result<f64> {
         let point = self.dictionary.hook_point;
-        let store = self.lab.activations(&self.model.name, self.dataset, &Prompt::empty().name)?;
+        let store = self.lab.activations(
+            &self.model.name,
+            &FolderName::new("--dataset", self.dataset)?,
+            &Prompt::empty().name,
+        )?;
         let missing = |_| {
             let make = format!(
                 "activations at {point}, which define 1x; extract them with `mappa extract --model {} \

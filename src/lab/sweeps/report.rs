@@ -6,7 +6,6 @@ use super::super::saved_probes::{ProbeChoice, ProbeFinder};
 use super::groups::entities;
 use super::job::{LatentVector, SweepJob, SweepRows};
 use super::settings::SweepSettings;
-use crate::artefact::folder_name;
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -36,7 +35,7 @@ impl SweepReport {
     /// # Errors
     /// Those of the probes and of steering.
     pub fn of(lab: &Lab, job: SweepJob, observer: &mut dyn Observer) -> Result<SweepReport> {
-        let folder = lab.sweeps(&job.model.name).join(folder_name("--called", job.settings.name())?);
+        let folder = lab.sweeps(&job.model.name).join(job.settings.folder()?);
         let SweepRows { rows, n_new } = job.rows(&folder, observer)?;
         Ok(SweepReport { settings: job.settings.clone(), layers: job.layers, rows, n_new, folder })
     }

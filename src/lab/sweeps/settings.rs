@@ -2,6 +2,8 @@
 
 use super::super::steering::Latent;
 use super::super::written::{each, maybe, written};
+use crate::artefact::FolderName;
+use crate::error::Result;
 use crate::steering::{Basis, LayerSet, TokenChoice};
 use serde::Deserialize;
 use std::ops::Range;
@@ -64,9 +66,17 @@ pub struct SweepSettings {
 }
 
 impl SweepSettings {
-    /// The name of its folder.
+    /// The name of the sweep.
     pub fn name(&self) -> &str {
         self.called.as_ref().or(self.kind.as_ref()).unwrap_or(&self.target)
+    }
+
+    /// The name of its folder.
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for a name that a folder cannot have.
+    pub fn folder(&self) -> Result<FolderName> {
+        FolderName::new("--called", self.name())
     }
 
     /// The texts to continue, each inserted into the template.

@@ -3,7 +3,7 @@
 use super::bundled::{self, bundled_files, bundled_weights};
 use super::options::LoadOptions;
 use super::parameters::{Formats, Parameters, Unread, of_checkpoint, of_gguf};
-use crate::artefact;
+use crate::artefact::{self, FolderName};
 use crate::error::{Error, Result};
 use crate::model::device::DeviceChoice;
 use crate::model::families::Config;
@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 /// A loaded model: weights, forward pass and tokenizer.
 pub struct Model {
     /// Its name in folders and result rows.
-    pub name: String,
+    pub name: FolderName,
     /// The name or path by which it was requested, and by which it can be loaded again.
     pub given: String,
     /// The weights, and the forward pass.
@@ -54,7 +54,8 @@ impl Model {
         let options = options.into();
         match location {
             Location::Folder { path, name } => {
-                Ok(Model { name: name.clone(), ..Model::load(path, options)? })
+                let name = FolderName::new("name of the model", name)?;
+                Ok(Model { name, ..Model::load(path, options)? })
             }
             Location::Gguf(path) => Model::load_gguf(path, options),
             Location::Bundled => Model::bundled(options),
@@ -183,10 +184,10 @@ impl Model {
         let Unread { spec, mut load } = unread;
         let mut load = |param, shape: &[usize]| convert(load(param, shape)?, param, &opened, compute);
         let transformer = Transformer::new(spec, &mut load)?;
-        let name = location.name();
+        let name = FolderName::new("name of the model", &location.name())?;
         let given = match &location {
             Location::Folder { path, .. } | Location::Gguf(path) => path.to_string_lossy().into_owned(),
-            Location::Bundled => name.clone(),
+            Location::Bundled => name.to_string(),
         };
         Ok(Model {
             name,

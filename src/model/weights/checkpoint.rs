@@ -274,6 +274,10 @@ fn weight_map(index: &Path) -> Result<BTreeMap<String, String>> {
     }
     let parsed: Index = serde_json::from_str(&artefact::load_text(index)?)
         .map_err(|e| Error::bad_file(index, e, "an index with a `weight_map`"))?;
+    for name in parsed.weight_map.values() {
+        let expected = "shards in the same folder as the index";
+        artefact::path_below("shard", name).map_err(|e| Error::bad_file(index, e, expected))?;
+    }
     Ok(parsed.weight_map)
 }
 

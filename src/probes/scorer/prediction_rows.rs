@@ -23,7 +23,7 @@ impl Scorer<'_> {
             .flat_map(|((entity, split), predictions)| {
                 let values = names.iter().zip(entity.target.values()).zip(predictions.to_vec());
                 values.map(move |((target, truth), prediction)| PredictionRow {
-                    dataset: self.dataset.name.clone(),
+                    dataset: self.dataset.name.to_string(),
                     name: entity.name.clone(),
                     group: self.dataset.group(entity).to_string(),
                     split: split.to_string(),

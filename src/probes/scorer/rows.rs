@@ -137,7 +137,7 @@ impl Scorer<'_> {
     fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
         let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
         ScoreRow {
-            dataset: self.dataset.name.clone(),
+            dataset: self.dataset.name.to_string(),
             model: heading.point.map(|_| self.model.clone()).unwrap_or_default(),
             prompt: self.prompt.clone(),
             hook_point,

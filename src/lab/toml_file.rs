@@ -1,0 +1,93 @@
+//! TOML files: an error in one line, with the file, the line and the column.
+
+use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use std::ops::Range;
+use std::path::Path;
+
+/// Reads a TOML text; `path` names it in errors, and `expected` says what it should be.
+///
+/// # Errors
+/// [`Error::BadFile`] naming the line, the column, and the key where the parser knows it.
+pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str) -> Result<T> {
+    toml::from_str(text).map_err(|e| {
+        // The error's own form has five lines, with a drawing of the place.
+        let message = e.message().trim().replace('\n', ", ");
+        let is_whole = |span: &Range<usize>| span.start == 0 && span.end + 1 >= text.trim_end().len();
+        let found = match (e.span(), wrong_key::<T>(text, e.message())) {
+            (Some(span), _) if !is_whole(&span) => format!("{message} ({})", place(text, span.start)),
+            (_, Some(key)) => format!("{message} (`{key}`)"),
+            (Some(span), None) => format!("{message} ({})", place(text, span.start)),
+            (None, None) => message,
+        };
+        Error::bad_file(path, found, expected)
+    })
+}
+
+/// The key without which a text has no such error; the parser does not know it in a group of settings that is read as a
+/// part of another.
+fn wrong_key<T: DeserializeOwned>(text: &str, message: &str) -> Option<String> {
+    let table: toml::Table = toml::from_str(text).ok()?;
+    let is_wrong = |key: &&String| {
+        let mut others = table.clone();
+        others.remove(*key);
+        // Without a key that is needed there is another error.
+        match T::deserialize(toml::Value::Table(others)) {
+            Ok(_) => true,
+            Err(other) => other.message() != message && !other.message().contains(&format!("`{key}`")),
+        }
+    };
+    table.keys().find(is_wrong).cloned()
+}
+
+/// The line and the column of a byte, both counted from 1.
+fn place(text: &str, at: usize) -> String {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = String::from_utf8_lossy(&before[begin..]).chars().count() + 1;
+    format!("line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        _chat: bool,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Outer {
+        _model: String,
+        #[serde(flatten)]
+        _inner: Inner,
+    }
+
+    #[test]
+    fn the_key_of_an_error_in_a_part_is_named() {
+        let text = "_model = 'm'\n_chat = 'yes'\n";
+        let error = parse::<Outer>(Path::new("x.toml"), text, "an experiment").unwrap_err().to_string();
+        assert!(error.contains("expected a boolean (`_chat`)"), "{error}");
+        assert!(parse::<Outer>(Path::new("x.toml"), "_model = 'm'\n_chat = true\n", "one").is_ok());
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_place() {
+        let error =
+            |text: &str| parse::<toml::Table>(Path::new("x.toml"), text, "a table").unwrap_err().to_string();
+        for (text, place) in [
+            ("a = 1\nb = = 2\n", "line 2, column 5"),
+            ("é = 1\n", "line 1, column 1"),
+            ("a = 1\na = 2\n", "line 2, column 1"),
+            ("a = \"\u{1b}[31m\"\n", "line 1, column 6"),
+            ("a = [\n1,\n", "line 3, column 1"),
+        ] {
+            let error = error(text);
+            assert!(error.starts_with("x.toml: found") && error.contains(place), "{text:?}: {error}");
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+    }
+}
