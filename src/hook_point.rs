@@ -137,11 +137,10 @@ impl HookPoint {
     pub fn choose(list: &str, present: &[HookPoint]) -> Result<Vec<HookPoint>> {
         let mut chosen = vec![false; present.len()];
         for glob in split(list) {
-            let patterns = alternatives(if glob == "embed" { EMBED } else { glob });
+            let full = if glob == "embed" { EMBED } else { glob };
             let mut found = false;
             for (point, chosen) in present.iter().zip(&mut chosen) {
-                let name = point.to_string();
-                let meant = patterns.iter().any(|pattern| means(pattern.as_bytes(), name.as_bytes()));
+                let meant = means(full, &point.to_string());
                 (found, *chosen) = (found || meant, *chosen || meant);
             }
             if !found {
@@ -174,23 +173,37 @@ fn split(list: &str) -> Vec<&str> {
     parts.map(str::trim).collect()
 }
 
-/// The patterns of a glob, one for each choice in its braces.
-fn alternatives(glob: &str) -> Vec<String> {
-    let braces = glob.find('{').and_then(|open| Some((open, open + glob[open..].find('}')?)));
-    let Some((open, close)) = braces else { return vec![glob.to_string()] };
-    let (before, after) = (&glob[..open], &glob[close + 1..]);
-    let choices = glob[open + 1..close].split(',').map(str::trim);
-    choices.flat_map(|choice| alternatives(&format!("{before}{choice}{after}"))).collect()
+/// True if a name matches a glob of `*`, `?` and choices in braces.
+///
+/// The positions that the glob's beginning may reach are followed together. Tried one after the other, or with the
+/// choices of all braces multiplied out, a short glob would take years.
+fn means(glob: &str, name: &str) -> bool {
+    let mut reached = vec![false; name.len() + 1];
+    reached[0] = true;
+    after(glob.as_bytes(), name.as_bytes(), reached)[name.len()]
 }
 
-/// True if a name matches a pattern of `*` and `?`.
-fn means(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|n| means(rest, &name[n..])),
-        Some((b'?', rest)) => !name.is_empty() && means(rest, &name[1..]),
-        Some((c, rest)) => name.first() == Some(c) && means(rest, &name[1..]),
+/// The positions in a name that a glob may reach from any of the positions in `reached`.
+fn after(glob: &[u8], name: &[u8], mut reached: Vec<bool>) -> Vec<bool> {
+    let mut rest = glob;
+    while let Some((sign, following)) = rest.split_first() {
+        rest = following;
+        let close = following.iter().position(|c| *c == b'}').filter(|_| *sign == b'{');
+        if let Some(close) = close {
+            let choices = following[..close].split(|c| *c == b',').map(<[u8]>::trim_ascii);
+            let each = choices.map(|choice| after(choice, name, reached.clone()));
+            let nowhere = vec![false; reached.len()];
+            let either = |a: Vec<bool>, b: Vec<bool>| a.iter().zip(b).map(|(a, b)| *a || b).collect();
+            (reached, rest) = (each.fold(nowhere, either), &following[close + 1..]);
+        } else if *sign == b'*' {
+            let first = reached.iter().position(|is_reached| *is_reached).unwrap_or(reached.len());
+            reached[first..].fill(true);
+        } else {
+            let steps = |at: usize| reached[at] && (*sign == b'?' || name[at] == *sign);
+            reached = std::iter::once(false).chain((0..name.len()).map(steps)).collect();
+        }
     }
+    reached
 }
 
 /// The forms of hook points, for a message.
@@ -263,6 +276,18 @@ mod tests {
             }
             assert!(!message.contains("resid_mid,"), "{message}");
         }
+    }
+
+    #[test]
+    fn long_globs_take_no_longer_than_short_ones() {
+        let present = HookPoint::all(100);
+        let braces = format!("blocks.{}", "{1,2,*,?}".repeat(1000));
+        for glob in ["*a".repeat(1000), "{*,*}".repeat(1000), braces, "{".repeat(100_000)] {
+            assert!(HookPoint::choose(&glob, &present).is_err());
+        }
+        assert_eq!(HookPoint::choose(&"{*,x}".repeat(1000), &present).unwrap(), present);
+        let every = format!("{}post", "*".repeat(10_000));
+        assert_eq!(HookPoint::choose(&every, &present).unwrap().len(), 200);
     }
 
     #[test]

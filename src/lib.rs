@@ -32,7 +32,7 @@
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
 //! Other modules: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads
-//! models, [`artefact`] saves files with cards, [`shown`] prepares
+//! models, [`artefact`] saves files with cards, [`limits`] bounds numbers from outside, [`shown`] prepares
 //! foreign texts for display, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -45,6 +45,7 @@ pub mod figures;
 pub mod hook_point;
 pub mod hub;
 pub mod lab;
+pub mod limits;
 pub mod model;
 pub mod probes;
 pub mod progress;

@@ -3,9 +3,12 @@
 use super::disk::write_error;
 use super::unfinished;
 use crate::error::{Error, Result};
+use crate::limits::{DEVICE_BYTES, PIPE_BYTES, check_memory};
 use sha2::{Digest, Sha256};
+use std::fs::{File, Metadata};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Writes a file atomically: a reader finds the old content or the new, never a part. A device or a pipe, such as
 /// `/dev/stdout`, is written to. A file that has these bytes already stays, so that a folder without the right to write
@@ -87,9 +90,66 @@ pub fn remove(path: &Path) -> Result<()> {
 /// Reads a whole file.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`] naming the file; [`Error::Invalid`] for a file that is larger than the free memory;
+/// [`Error::BadFile`] for a pipe or a device that does not end.
 pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io("read", path))
+    let mut file = open(path)?;
+    let about = file.metadata().map_err(Error::io("read", path))?;
+    let mut bytes = Vec::new();
+    if about.is_file() || about.is_dir() {
+        let what = format!("the file {}", path.display());
+        check_memory(&what, about.len(), "use a smaller file")?;
+        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        return Ok(bytes);
+    }
+    let limit = if is_pipe(&about) { PIPE_BYTES } else { DEVICE_BYTES };
+    file.take(limit.most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    match limit.size(bytes.len() as u64) {
+        Some(_) => Ok(bytes),
+        None => {
+            let found = format!("more than {} bytes in a pipe or a device", limit.most);
+            Err(Error::bad_file(path, found, "a file; save the bytes as one first"))
+        }
+    }
+}
+
+/// Opens a file for reading; waits only a few seconds for a program that writes into a pipe.
+fn open(path: &Path) -> Result<File> {
+    const WAIT: Duration = Duration::from_secs(5);
+    if !std::fs::metadata(path).is_ok_and(|about| is_pipe(&about)) {
+        return File::open(path).map_err(Error::io("read", path));
+    }
+    // The system opens a named pipe only when another program opens it too, which may never happen.
+    let (sender, opened) = std::sync::mpsc::channel();
+    let place = path.to_path_buf();
+    std::thread::spawn(move || sender.send(File::open(place)));
+    match opened.recv_timeout(WAIT) {
+        Ok(file) => file.map_err(Error::io("read", path)),
+        Err(_) => Err(Error::bad_file(path, "a pipe into which no program writes", "a file")),
+    }
+}
+
+/// Opens a regular file, for a reader that jumps in it: not a pipe, a device or a folder.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::BadFile`] naming the file.
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
+    let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !about.is_file() {
+        return Err(Error::bad_file(path, "a folder, a pipe or a device", "a file"));
+    }
+    File::open(path).map_err(Error::io("read", path))
+}
+
+#[cfg(unix)]
+fn is_pipe(about: &Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    about.file_type().is_fifo()
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
 }
 
 /// The SHA-256 of bytes, in hexadecimal.
@@ -109,7 +169,7 @@ pub(crate) fn hex(digest: impl AsRef<[u8]>) -> String {
 /// [`Error::Io`] naming the file.
 pub fn hash_file(path: &Path) -> Result<String> {
     let mut sha256 = Sha256::new();
-    let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let mut file = open_regular(path)?;
     let mut piece = vec![0; 1 << 20];
     loop {
         match file.read(&mut piece).map_err(Error::io("read", path))? {
@@ -131,6 +191,26 @@ mod tests {
         save_bytes(&path, b"new").unwrap();
         assert_eq!(load_bytes(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn pipes_and_devices_without_end_are_refused() {
+        let refusal = load_bytes(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(refusal.contains("/dev/zero") && refusal.contains("a device"), "{refusal}");
+        assert_eq!(load_bytes(Path::new("/dev/null")).unwrap(), b"");
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let refusal = load_bytes(&pipe).unwrap_err().to_string();
+        assert!(refusal.contains("no program writes"), "{refusal}");
+        assert!(open_regular(&pipe).unwrap_err().to_string().contains("a pipe"));
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::write(pipe, b"text").unwrap()
+        });
+        assert_eq!(load_bytes(&pipe).unwrap(), b"text");
+        writer.join().unwrap();
     }
 
     #[test]

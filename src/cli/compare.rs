@@ -1,11 +1,12 @@
 //! `mappa probe compare` and `mappa probe geometry`: analyses of saved probes.
 
 use super::output;
-use super::probing_flags::at_least_two;
 use super::table::print_columns;
+use super::within::within;
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::lab::{Comparison, Geometry, Lab, compare_probes, geometry, name_in_lab};
+use mappa::limits::RESAMPLES;
 use mappa::model::BUNDLED_MODEL;
 use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
@@ -52,7 +53,7 @@ pub(super) struct Compare {
     #[arg(long)]
     by_group: bool,
     /// Number of bootstrap resamples of each interval.
-    #[arg(long, default_value_t = 1000, value_parser = at_least_two())]
+    #[arg(long, default_value_t = 1000, value_parser = within(RESAMPLES))]
     resamples: usize,
     /// Seed of the resamples.
     #[arg(long, default_value_t = 0)]

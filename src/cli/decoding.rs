@@ -1,8 +1,10 @@
 //! Decoding: the flags that choose tokens, and the display of generated texts.
 
 use super::terminal::{self, print_text};
+use super::within::within;
 use clap::Args;
 use mappa::Result;
+use mappa::limits::{ANY, SAMPLES};
 use mappa::model::{Callbacks, Continuation, Forest, Hook, Model, Prompts, Sampling, generate_each};
 use mappa::tokenizer::{EncodedPrompt, StreamingDecoder};
 use std::ops::ControlFlow;
@@ -15,7 +17,7 @@ const FEW: usize = 24;
 #[derive(Args, Clone)]
 pub(super) struct Tokens {
     /// Number of tokens to generate [default: 24, in a conversation 512].
-    #[arg(long)]
+    #[arg(long, value_parser = within(ANY))]
     tokens: Option<usize>,
     /// Sample at this temperature; 0 takes the most probable token.
     #[arg(long, default_value_t = 0.0)]
@@ -46,7 +48,7 @@ pub(super) struct How {
     #[command(flatten)]
     pub tokens: Tokens,
     /// Number of texts to generate.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within(SAMPLES))]
     pub samples: usize,
     /// Put the prompt in the user's turn of the model's chat template.
     #[arg(long)]
@@ -75,7 +77,8 @@ impl How {
         hook: &mut dyn Hook,
         shown: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Vec<String>> {
-        let (forest, last) = Forest::of_texts(&vec![prompt.encoded.ids.clone(); self.samples.max(1)])?;
+        let (forest, last) = Forest::of_texts(std::slice::from_ref(&prompt.encoded.ids))?;
+        let last = last.repeat(self.samples.max(1));
         self.tokens.texts(model, Prompts { forest, last }, hook, shown)
     }
 }

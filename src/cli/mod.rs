@@ -4,6 +4,7 @@
 //!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
+//! - `within`: whole numbers in a range
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all lines, with bars and notes on
@@ -38,6 +39,7 @@ mod sweep_table;
 mod table;
 mod token_flags;
 mod train;
+mod within;
 
 use clap::{Parser, Subcommand};
 use mappa::Error;
@@ -130,6 +132,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use mappa::lab::Experiment;
+    use std::any::TypeId;
     use std::path::Path;
 
     /// Flags of actions on one store or one machine; they are not settings of an experiment.
@@ -144,6 +147,37 @@ mod tests {
         }
         let longs = command.get_arguments().filter_map(|argument| argument.get_long());
         longs.filter(|long| !ACTIONS.contains(long)).map(String::from).collect()
+    }
+
+    /// The flags of all commands that take a number: `COMMAND … --FLAG`, in order.
+    fn numeric_flags(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let numbers = [
+            TypeId::of::<usize>(),
+            TypeId::of::<u64>(),
+            TypeId::of::<u32>(),
+            TypeId::of::<i64>(),
+            TypeId::of::<f64>(),
+            TypeId::of::<f32>(),
+        ];
+        for argument in command.get_arguments() {
+            let value = argument.get_value_parser().type_id();
+            if let Some(long) = argument.get_long().filter(|_| numbers.iter().any(|number| value == *number))
+            {
+                found.push(format!("{path}--{long}"));
+            }
+        }
+        for inner in command.get_subcommands() {
+            numeric_flags(inner, &format!("{path}{} ", inner.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn each_numeric_flag_is_tried_with_numbers_out_of_range() {
+        let mut found = Vec::new();
+        numeric_flags(&Cli::command(), "", &mut found);
+        // tests/it/limits.rs gives each of these absurd values.
+        let listed: Vec<&str> = include_str!("../../tests/fixtures/numeric_flags.txt").lines().collect();
+        assert_eq!(found, listed, "list the flags in tests/fixtures/numeric_flags.txt");
     }
 
     /// Returns true if the text of an experiment has no unknown key, even if it has other errors.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hub::RepoId;
 use mappa::lab::{Lab, find_model, pull_model};
+use mappa::limits::available_bytes;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
 use mappa::model::{BUNDLED_MODEL, Compute, Location, ModelInfo, Precision, Spec, count};
@@ -182,7 +183,7 @@ fn type_words(stored: &StoredTypes) -> String {
 
 fn memory_words(outline: &ModelInfo, precision: Precision, compute: Compute) -> String {
     let (weights, pass) = (outline.weight_bytes(precision, compute), memory::pass_bytes(&outline.spec));
-    let free = memory::available_bytes().map_or("unknown".into(), megabytes);
+    let free = available_bytes().map_or("unknown".into(), megabytes);
     let lie = match (compute, precision) {
         (Compute::Bf16, _) => "with blocks in bf16".to_string(),
         (_, Precision::AsStored) => "as they are stored".to_string(),

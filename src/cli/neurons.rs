@@ -2,15 +2,16 @@
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
-use super::probing_flags::at_least_two;
 use super::prompt_flags::PromptFlags;
 use super::table::print_columns;
+use super::within::within;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{
     Canvas, ExtractionJob, ExtractionSettings, Lab, NeuronReport, NeuronSettings, ProbingSettings,
     draw_neurons, find_dataset, neurons as find_neurons,
 };
+use mappa::limits::{RANDOM, RESAMPLES};
 use mappa::results::{AblationRow, NeuronRow};
 use mappa::shown::shown;
 
@@ -49,13 +50,13 @@ pub(super) struct Neurons {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     /// Number of random sets of neurons, for comparison.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=RANDOM.most))]
     seeds: u64,
     /// Seed of the probes, as in `mappa probe`.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Number of bootstrap resamples of the probes' intervals, as in `mappa probe`.
-    #[arg(long, default_value_t = 500, value_parser = at_least_two())]
+    #[arg(long, default_value_t = 500, value_parser = within(RESAMPLES))]
     resamples: usize,
 }
 

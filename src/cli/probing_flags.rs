@@ -1,14 +1,10 @@
 //! The flags of probing: methods, split, penalties, baselines, intervals.
 
+use super::within::within;
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 use mappa::lab::ProbingSettings;
+use mappa::limits::RESAMPLES;
 use mappa::probes::{CLASSIFIERS, REGRESSORS, SplitPlan};
-
-/// Parses a number of resamples; an interval needs at least two.
-pub(super) fn at_least_two() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(2..)
-}
 
 /// Lists the methods with their descriptions.
 fn methods_help() -> String {
@@ -59,7 +55,7 @@ pub(super) struct ProbingFlags {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Number of bootstrap resamples of each interval.
-    #[arg(long, default_value_t = 500, value_parser = at_least_two())]
+    #[arg(long, default_value_t = 500, value_parser = within(RESAMPLES))]
     resamples: usize,
 }
 

@@ -1,11 +1,13 @@
 //! `mappa train`: trains a small teaching model, such as the bundled one, from the bundled datasets.
 
 use super::observer::TerminalObserver;
+use super::within::within;
 use super::{stopping, terminal};
 use clap::Args;
 use mappa::artefact::{self, Card, FolderName, Lock};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
+use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, WIDTH};
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
@@ -34,25 +36,25 @@ pub(super) struct Train {
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, default_value_t = 160, value_parser = within(SENTENCES))]
     sentences: usize,
     /// Width of the residual stream.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = within(WIDTH))]
     d_model: usize,
     /// Number of blocks.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = within(LAYERS))]
     n_layers: usize,
     /// Number of attention heads.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = within(HEADS))]
     n_heads: usize,
     /// Number of MLP neurons in each block.
-    #[arg(long, default_value_t = 384)]
+    #[arg(long, default_value_t = 384, value_parser = within(WIDTH))]
     d_mlp: usize,
     /// Number of tokens in the vocabulary.
-    #[arg(long, default_value_t = 2048)]
+    #[arg(long, default_value_t = 2048, value_parser = within(TRAINED_VOCABULARY))]
     d_vocab: usize,
     /// Distinct token positions in one batch.
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = within(BATCH))]
     batch: usize,
     /// The highest learning rate.
     #[arg(long, default_value_t = 2e-3)]
@@ -61,7 +63,7 @@ pub(super) struct Train {
     #[arg(long, default_value_t = 5)]
     seed: u64,
     /// Steps between checkpoints.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = within(STEPS))]
     checkpoint_every: usize,
 }
 
@@ -69,6 +71,9 @@ impl Train {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        if !(self.rate.is_finite() && self.rate >= 0.0) {
+            return Err(Error::invalid("--rate", self.rate, "a number that is not negative, such as 0.002"));
+        }
         let folder = lab.model_folder(&self.name);
         let names: Vec<String> =
             if self.datasets.is_empty() { BUNDLED.map(String::from).to_vec() } else { self.datasets.clone() };
@@ -90,6 +95,9 @@ impl Train {
         // The process that held the lock before may have trained the model.
         if is_done(&card, &folder)? {
             return Ok(());
+        }
+        if self.from.is_none() {
+            ModelTrainer::check_memory(&self.spec()?)?; // before the corpus is written
         }
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
         let settings = TrainingSettings {
@@ -161,7 +169,7 @@ impl Train {
     /// Writes corpus.txt and trains the tokenizer; returns the tokenised stanzas.
     fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
-        let stanzas = corpus.stanzas(self.sentences);
+        let stanzas = corpus.stanzas(self.sentences)?;
         let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
         artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
         let json = match &self.from {

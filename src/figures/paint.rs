@@ -5,6 +5,7 @@ use super::format::Format;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::{FONT_FAMILY, Ink};
 use crate::error::{Error, Result};
+use crate::limits::{check_memory, product};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle};
@@ -48,6 +49,7 @@ fn svg(scene: &Scene) -> Result<Vec<u8>> {
 fn png(scene: &Scene) -> Result<Vec<u8>> {
     let size = PIXELS.size(scene);
     let (wide, high) = (size.0 as usize, size.1 as usize);
+    check_memory("a figure", product([3, wide, high]), "draw fewer layers and doses")?;
     let mut pixels = vec![255; 3 * wide * high];
     let mut backend = BitMapBackend::with_buffer(&mut pixels, size);
     draw(&mut backend, scene, PIXELS, pixel_text)?;

@@ -9,6 +9,7 @@ use super::sweeps::SweepSettings;
 use super::toml_file;
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::limits::{ANY, RANDOM, RESAMPLES};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,9 +128,14 @@ impl Experiment {
             return Err(Error::bad_file(path, format!("unknown field `{key}`"), expected));
         }
         let experiment: Experiment = toml_file::parse(path, text, expected)?;
-        if experiment.probing.resamples < 2 {
-            let found = format!("resamples = {}", experiment.probing.resamples);
-            return Err(Error::bad_file(path, found, "2 or more; an interval needs at least two resamples"));
+        let mut counts = vec![("resamples", RESAMPLES, experiment.probing.resamples as u64)];
+        for sweep in &experiment.sweeps {
+            counts.push(("random", RANDOM, sweep.random));
+            counts.push(("tokens", ANY, sweep.tokens as u64));
+        }
+        if let Some((key, limit, number)) = counts.into_iter().find(|(_, limit, n)| limit.size(*n).is_none())
+        {
+            return Err(Error::bad_file(path, format!("{key} = {number}"), limit));
         }
         for (dataset, prompts) in &experiment.prompts {
             if prompts.is_empty() || !experiment.datasets.contains(dataset) {
@@ -179,7 +185,12 @@ mod tests {
         };
         assert_eq!(with("split = 'group:country'").unwrap().probing.split.to_string(), "group:country");
         assert!(with("split = 'half'").unwrap_err().to_string().contains("group:COLUMN"));
-        assert!(with("resamples = 1").unwrap_err().to_string().contains("resamples = 1; expected 2"));
+        assert!(
+            with("resamples = 1")
+                .unwrap_err()
+                .to_string()
+                .contains("resamples = 1; expected a whole number from 2")
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::activations::{Division, Span, place_texts};
 use crate::artefact::{Card, hash_file};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::RANDOM;
 use crate::model::Model;
 use crate::probes::{
     PROBES_FILE, ProbeSet, RankCorrelation, Split, StoredProbe, correlate_units, cosine, false_discovery, r2,
@@ -61,6 +62,7 @@ pub fn neurons(
     settings: &NeuronSettings,
     observer: &mut dyn Observer,
 ) -> Result<NeuronReport> {
+    RANDOM.check("--seeds", settings.seeds)?;
     let width = extraction.model.spec().d_mlp;
     if settings.top > width / 2 {
         let expected = format!("at most {}, half of a block's {width} neurons", width / 2);

@@ -10,6 +10,7 @@ use super::steer::{SteerHook, SteerTexts};
 use super::text_stats::{divergence, log_probs_after, repetition};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::{RANDOM, check_memory, product};
 use crate::model::{
     Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
 };
@@ -88,7 +89,8 @@ struct Variant<'a> {
 impl DoseSweep<'_> {
     /// The number of texts it generates.
     pub fn len(&self) -> usize {
-        self.prompts.len() * self.doses.len() * (self.directions.len() + self.n_random as usize)
+        let n_directions = self.directions.len().saturating_add(self.n_random as usize);
+        product([self.prompts.len(), self.doses.len(), n_directions]) as usize
     }
 
     /// True if it generates none.
@@ -97,6 +99,13 @@ impl DoseSweep<'_> {
     }
 
     fn check(&self, model: &Model) -> Result<()> {
+        RANDOM.check("--random", self.n_random)?;
+        let changes =
+            product([self.len(), self.layers.blocks().len(), model.spec().d_model, size_of::<f64>()]);
+        check_memory("the changes of a sweep", changes, "sweep fewer doses, prompts or --random directions")?;
+        if let Some(dose) = self.doses.iter().find(|dose| !dose.is_finite()) {
+            return Err(Error::invalid("doses of a sweep", dose, "finite numbers"));
+        }
         if !self.doses.contains(&0.0) {
             let found = format!("{:?}", self.doses);
             return Err(Error::invalid("doses of a sweep", found, "doses that include 0"));

@@ -3,6 +3,7 @@
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::LAYERS;
 use crate::model::{ControlVector, Spec, load_control_vector, save_control_vector};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
@@ -48,12 +49,13 @@ impl Vectors {
 
     fn of_blocks(blocks: ControlVector, shift: i64) -> Result<Vectors> {
         let moved = |(block, vector): (usize, Vec<f32>)| {
-            let to = block as i64 + shift;
-            let to = usize::try_from(to).map_err(|_| {
+            let to = i128::try_from(block).unwrap_or(i128::MAX).saturating_add(shift.into());
+            let to = usize::try_from(to).ok().filter(|to| LAYERS.most > *to as u64);
+            let to = to.ok_or_else(|| {
                 Error::invalid(
                     "--shift",
                     shift,
-                    format!("a shift that moves direction.{block} to block 0 or later"),
+                    format!("a shift that moves direction.{block} to a block from 0 to {}", LAYERS.most - 1),
                 )
             })?;
             Ok((HookPoint::ResidPost(to), vector.into_iter().map(f64::from).collect()))

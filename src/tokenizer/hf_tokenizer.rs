@@ -8,6 +8,7 @@ use super::tokenizer_files::{ChatSource, SpecialTokens, TokenizerFiles};
 use super::vocabulary::{self, Opened};
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::limits::TEXT_BYTES;
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::Path;
@@ -106,6 +107,12 @@ impl Tokenizer {
 
     /// The tokens of a text, with or without the post-processor's special tokens.
     fn encode_bare(&self, text: &str, added: SpecialTokens) -> Result<Encoded> {
+        if TEXT_BYTES.size(text.len() as u64).is_none() {
+            let begin: String = text.chars().take(40).collect();
+            let found = format!("{} bytes, which begin `{begin}`", text.len());
+            let expected = format!("at most {} bytes; divide it into several texts", TEXT_BYTES.most);
+            return Err(Error::invalid("text", found, expected));
+        }
         let encoding = self
             .inner
             .encode(text, added == SpecialTokens::ByPostProcessor)

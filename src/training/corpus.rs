@@ -9,6 +9,8 @@
 
 use super::relations::Relations;
 use crate::datasets::{Dataset, Target, TargetKind, age};
+use crate::error::Result;
+use crate::limits::{SENTENCES, check_memory, product};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,6 +20,8 @@ pub type Stanza = Vec<String>;
 
 /// The number of sentences in a stanza; training computes their common name once.
 const STANZA: usize = 2;
+/// Bytes of memory for a sentence and its tokens, roughly.
+const SENTENCE_BYTES: usize = 300;
 
 /// A seeded writer of sentences about the entities of datasets.
 pub struct Corpus<'a> {
@@ -32,7 +36,14 @@ impl<'a> Corpus<'a> {
     }
 
     /// The stanzas, shuffled: each entity begins `n_sentences` sentences, rounded up to whole stanzas.
-    pub fn stanzas(&self, n_sentences: usize) -> Vec<Stanza> {
+    ///
+    /// # Errors
+    /// [`crate::Error::Invalid`] for more sentences than fit into the free memory.
+    pub fn stanzas(&self, n_sentences: usize) -> Result<Vec<Stanza>> {
+        SENTENCES.check("--sentences", n_sentences as u64)?;
+        let n_entities = self.datasets.iter().map(|(dataset, _)| dataset.entities.len()).sum();
+        let needed = product([n_entities, n_sentences, SENTENCE_BYTES]);
+        check_memory("the sentences", needed, "write fewer --sentences")?;
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut all = Vec::new();
         for _ in 0..n_sentences.div_ceil(STANZA) {
@@ -51,7 +62,7 @@ impl<'a> Corpus<'a> {
             round.shuffle(&mut rng);
             all.extend(round);
         }
-        all
+        Ok(all)
     }
 
     /// The training text of the tokenizer: every name once, and 600 sentences per dataset, from which its names are
@@ -259,7 +270,8 @@ mod tests {
             "south-west",
         ]
         .into();
-        let lines: Vec<String> = corpus.stanzas(4 * STANZA).into_iter().step_by(7).flatten().collect();
+        let lines: Vec<String> =
+            corpus.stanzas(4 * STANZA).unwrap().into_iter().step_by(7).flatten().collect();
         assert!(lines.len() > 1000);
         for line in lines {
             let rest = names.iter().fold(line.clone(), |rest, name| without(&rest, name));
@@ -291,9 +303,9 @@ mod tests {
     #[test]
     fn the_same_seed_writes_the_same_corpus_and_every_entity_begins_sentences() {
         let datasets = vec![bundled("nyc_place").unwrap()];
-        let once = Corpus::new(&datasets, 3).stanzas(12);
-        assert_eq!(once, Corpus::new(&datasets, 3).stanzas(12));
-        assert_ne!(once, Corpus::new(&datasets, 4).stanzas(12));
+        let once = Corpus::new(&datasets, 3).stanzas(12).unwrap();
+        assert_eq!(once, Corpus::new(&datasets, 3).stanzas(12).unwrap());
+        assert_ne!(once, Corpus::new(&datasets, 4).stanzas(12).unwrap());
         for entity in &datasets[0].entities {
             let n = once.iter().filter(|s| s.iter().all(|line| line.starts_with(&entity.name))).count();
             assert!(n >= 12 / STANZA, "{} begins {n} stanzas", entity.name);

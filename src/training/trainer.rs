@@ -5,7 +5,10 @@ use super::adam::{Adam, Slot};
 use super::loss::CrossEntropy;
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::model::{Forest, NoHook, Param, Parameters, Spec, Transformer, Weight, random_param};
+use crate::limits::{check_memory, product};
+use crate::model::{
+    Forest, NoHook, Param, Parameters, Spec, Transformer, Weight, count, memory, random_param,
+};
 use candle_core::{Device, Tensor, Var};
 use rand::SeedableRng;
 use std::collections::HashMap;
@@ -80,6 +83,7 @@ impl ModelTrainer {
         stanzas: Vec<Vec<Vec<u32>>>,
         settings: TrainingSettings,
     ) -> Result<ModelTrainer> {
+        ModelTrainer::check_memory(&spec)?;
         let mut params = Vec::new();
         let model = Transformer::new(spec, &mut |param, shape| {
             let var = Var::from_tensor(&first(param, shape)?.dense()?)?;
@@ -88,10 +92,21 @@ impl ModelTrainer {
         })?;
         let slots = params.iter().map(|(param, var)| Slot::new(param.to_string(), var.clone())).collect();
         let batches = batches(stanzas, settings.batch_nodes);
+        check_batches(&model.spec, &batches, settings.batch_nodes)?;
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(1).build();
         let pools = (0..settings.n_shards).map(|_| pool()).collect::<Result<_, _>>();
         let pools = pools.map_err(|e| Error::Internal(e.to_string()))?;
         Ok(ModelTrainer { settings, model, params, adam: Adam { slots, step: 0 }, batches, pools })
+    }
+
+    /// Refuses a model whose training does not fit into the free memory: its weights, two moments and the gradient of
+    /// each shard.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the bytes that are needed and free.
+    pub fn check_memory(spec: &Spec) -> Result<()> {
+        let weights = product([count(spec), 5, size_of::<f32>()]);
+        check_memory("the training", weights, "train a smaller model")
     }
 
     /// The model's spec.
@@ -230,6 +245,17 @@ impl ModelTrainer {
         self.adam.step = get("step")?.to_vec1::<u32>()?[0] as usize;
         Ok(())
     }
+}
+
+/// Refuses batches whose pass and gradients do not fit into the free memory.
+fn check_batches(spec: &Spec, batches: &[Vec<Vec<u32>>], batch_nodes: usize) -> Result<()> {
+    let tokens = |batch: &Vec<Vec<u32>>| batch.iter().map(Vec::len).sum();
+    let n_nodes = batches.iter().map(tokens).max().unwrap_or(0).min(batch_nodes);
+    // About half of the values of a pass are kept for the gradients.
+    let of_blocks = product([n_nodes, spec.n_layers, memory::token_bytes(spec) / 2]);
+    let of_logits = product([n_nodes, spec.d_vocab, 2 * size_of::<f32>()]);
+    let needed = of_blocks.saturating_add(of_logits);
+    check_memory("a batch", needed, "train with a smaller --batch")
 }
 
 fn add(mut sum: Vec<Vec<f32>>, more: &[Vec<f32>]) -> Vec<Vec<f32>> {

@@ -160,12 +160,12 @@ fn unsupported_config_values() {
 #[test]
 fn impossible_counts() {
     for (checkpoint, field, value, way_out) in [
-        ("mistral", "num_attention_heads", 0, "at least 1"),
-        ("mistral", "num_key_value_heads", 0, "at least 1"),
+        ("mistral", "num_attention_heads", 0, "a whole number from 1"),
+        ("mistral", "num_key_value_heads", 0, "a whole number from 1"),
         ("mistral", "num_key_value_heads", 4, "divisor of the 6 query heads"),
-        ("mistral", "num_hidden_layers", 0, "at least 1"),
-        ("gpt2", "n_head", 0, "at least 1"),
-        ("gpt_neox", "num_attention_heads", 0, "at least 1"),
+        ("mistral", "num_hidden_layers", 0, "a whole number from 1"),
+        ("gpt2", "n_head", 0, "a whole number from 1"),
+        ("gpt_neox", "num_attention_heads", 0, "a whole number from 1"),
     ] {
         let folder = copy_of(checkpoint);
         configure(folder.path(), field, value.into());

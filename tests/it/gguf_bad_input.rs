@@ -121,7 +121,10 @@ fn missing_unknown_or_mistyped_metadata() {
         &["llama.attention.value_length", "4", "the width of keys, 8"],
     );
     changed(|p| p.set("llama.rope.scaling.type", text("ntk")), &["llama.rope.scaling.type", "`ntk`", "yarn"]);
-    changed(|p| p.set("llama.attention.head_count", Value::U32(0)), &["num_attention_heads", "0"]);
+    changed(
+        |p| p.set("llama.attention.head_count", Value::U32(0)),
+        &["llama.attention.head_count", "0", "from 1"],
+    );
     let list = |numbers: &[u32]| Value::Array(numbers.iter().map(|n| Value::U32(*n)).collect());
     for (key, numbers, shown) in [
         ("llama.attention.head_count_kv", &[2, 4][..], "[2, 4]"),

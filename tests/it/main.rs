@@ -29,6 +29,7 @@ mod hub_tokenizers;
 mod import;
 mod kills;
 mod laws;
+mod limits;
 mod loading;
 mod mutated;
 mod names;

@@ -12,8 +12,13 @@ type Arrows = (&'static str, &'static [&'static str], &'static [&'static str]);
 const ARROWS: &[Arrows] = &[
     ("shown", &[], &[]),
     ("error", &["shown"], &["candle_core", "linfa", "thiserror"]),
+    ("limits", &["error"], &["sysinfo"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error", "shown"], &["fs4", "serde", "serde_json", "sha2", "sysinfo", "tempfile"]),
+    (
+        "artefact",
+        &["error", "limits", "shown"],
+        &["fs4", "serde", "serde_json", "sha2", "sysinfo", "tempfile"],
+    ),
     ("progress", &[], &[]),
     (
         "hub",
@@ -21,15 +26,15 @@ const ARROWS: &[Arrows] = &[
         &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
     ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
-        &["error", "artefact"],
+        &["error", "limits", "artefact"],
         &["minijinja", "minijinja_contrib", "rand", "rand_chacha", "serde", "serde_json", "tokenizers"],
     ),
     (
         "model",
-        &["error", "hook_point", "artefact", "tokenizer"],
+        &["error", "limits", "hook_point", "artefact", "tokenizer"],
         &[
             "candle_core",
             "candle_transformers",
@@ -44,12 +49,11 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
-            "sysinfo",
         ],
     ),
     (
         "activations",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model", "shown"],
+        &["error", "limits", "hook_point", "artefact", "progress", "datasets", "tokenizer", "model", "shown"],
         &[
             "candle_core",
             "csv",
@@ -71,7 +75,7 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "probes",
-        &["error", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
+        &["error", "limits", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
         &[
             "faer",
             "linfa",
@@ -89,7 +93,17 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "features",
-        &["error", "hook_point", "artefact", "progress", "datasets", "tokenizer", "activations", "model"],
+        &[
+            "error",
+            "limits",
+            "hook_point",
+            "artefact",
+            "progress",
+            "datasets",
+            "tokenizer",
+            "activations",
+            "model",
+        ],
         &[
             "candle_core",
             "faer",
@@ -107,6 +121,7 @@ const ARROWS: &[Arrows] = &[
         "steering",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -119,10 +134,14 @@ const ARROWS: &[Arrows] = &[
         ],
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "safetensors", "serde_json"],
     ),
-    ("figures", &["error", "results", "shown"], &["ab_glyph", "epaint_default_fonts", "plotters", "png"]),
+    (
+        "figures",
+        &["error", "limits", "results", "shown"],
+        &["ab_glyph", "epaint_default_fonts", "plotters", "png"],
+    ),
     (
         "training",
-        &["error", "artefact", "progress", "datasets", "tokenizer", "model"],
+        &["error", "limits", "artefact", "progress", "datasets", "tokenizer", "model"],
         &[
             "candle_core",
             "half",
@@ -140,6 +159,7 @@ const ARROWS: &[Arrows] = &[
         "lab",
         &[
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",
@@ -163,6 +183,7 @@ const ARROWS: &[Arrows] = &[
         &[
             "lab",
             "error",
+            "limits",
             "hook_point",
             "artefact",
             "progress",

@@ -25,7 +25,7 @@ fn stanzas() -> Stanzas {
     assert_eq!(tokenizer.len(), D_VOCAB);
     let tokens =
         |stanza: &Vec<String>| stanza.iter().map(|line| tokenizer.encode(line).unwrap().ids).collect();
-    corpus.stanzas(12).iter().map(tokens).collect()
+    corpus.stanzas(12).unwrap().iter().map(tokens).collect()
 }
 
 fn trainer(stanzas: Stanzas, settings: TrainingSettings) -> ModelTrainer {

@@ -1,6 +1,7 @@
 //! Shards: parts of a dataset's entities, for extraction on several machines.
 
 use crate::error::{Error, Result};
+use crate::limits::SHARDS;
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,8 +18,11 @@ impl Shard {
     /// # Errors
     /// [`Error::Invalid`] if there is no such part.
     pub fn new(index: usize, of: usize) -> Result<Shard> {
-        if index == 0 || index > of {
-            let expected = "a number from 1 to the number of shards, such as 2/4";
+        if index == 0 || index > of || SHARDS.size(of as u64).is_none() {
+            let expected = format!(
+                "a number from 1 to the number of shards, such as 2/4; at most {} shards",
+                SHARDS.most
+            );
             return Err(Error::invalid("shard", format!("{index}/{of}"), expected));
         }
         Ok(Shard { index, of })

@@ -4,6 +4,7 @@ use super::files::Files;
 use crate::activations::extract::StoredDtype;
 use crate::artefact::write_error;
 use crate::error::{Error, Result};
+use crate::limits::product;
 use safetensors::tensor::Metadata;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -58,11 +59,11 @@ struct Layout {
 impl Shape {
     /// The number of bytes per row.
     pub(super) fn row_bytes(self) -> usize {
-        self.width * self.dtype.size()
+        self.width.saturating_mul(self.dtype.size())
     }
 
     fn n_bytes(self) -> u64 {
-        self.n_rows as u64 * self.row_bytes() as u64
+        product([self.n_rows, self.row_bytes()])
     }
 
     /// The bytes of the file before the values: a length and a JSON header, padded to eight bytes.
@@ -82,7 +83,7 @@ impl Shape {
 
     /// The length of the whole file.
     pub(super) fn file_bytes(self) -> u64 {
-        self.header().len() as u64 + self.n_bytes()
+        self.n_bytes().saturating_add(self.header().len() as u64)
     }
 }
 
@@ -209,7 +210,7 @@ impl<'a> ArrayReader<'a> {
             return Err(wrong(format!("{:?} of shape {:?}", info.dtype, info.shape)));
         };
         let layout = Layout { shape: Shape { n_rows, width, dtype }, start: 8 + header };
-        let whole = layout.start + layout.shape.n_bytes();
+        let whole = layout.shape.n_bytes().saturating_add(layout.start);
         if length != Some(whole) {
             return Err(wrong(format!("{} bytes, where its header expects {whole}", length.unwrap_or(0))));
         }

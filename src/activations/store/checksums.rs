@@ -104,8 +104,10 @@ impl Checksums {
             Some(line) if line.sha256 == sha256 => Ok(()),
             Some(line) => {
                 let found = format!("SHA-256 {sha256}");
-                let expected =
-                    format!("{}; the file was changed: move it away and extract it again", line.sha256);
+                let expected = format!(
+                    "{}; the file or its line in checksums.csv was changed: move the file away and extract it again",
+                    line.sha256
+                );
                 Err(Error::bad_file(files.path(name), found, expected))
             }
             None => Err(Error::bad_file(files.path(name), "no checksum", "a line for it in checksums.csv")),

@@ -13,6 +13,7 @@ use crate::activations::extract::{Shard, SpanRow};
 use crate::artefact::{Card, Lock};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::ROWS;
 use crate::progress::{Observer, Progress, ProgressUnit};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +54,7 @@ impl ActivationStore {
             self.restore_spans(&spans_file::bytes_of(&spans)?)?;
             return Ok(FillSummary { locked: lock.is_held(), ..FillSummary::default() });
         };
-        let n_damaged = staging.verify(&|part| parts[part].rows.clone())?;
+        let n_damaged = staging.verify(&|part| parts.get(part).map(|part| part.rows.clone()))?;
         let n_kept = (0..parts.len()).filter(|part| staging.has(*part)).count();
         let points = staging.points();
         let (mut n_done, n_entities) = (0, spans.len());
@@ -74,7 +75,7 @@ impl ActivationStore {
                 detail: &format!("{n_done} of {n_entities} entities"),
             });
         }
-        staging.confirm(&|part| parts[part].rows.clone())?;
+        staging.confirm(&|part| parts.get(part).map(|part| part.rows.clone()))?;
         staging.finish(&spans_file::bytes_of(&spans)?, &self.with_history(&card)?)?;
         Ok(FillSummary { n_points: points.len(), n_kept, n_damaged, locked: lock.is_held() })
     }
@@ -194,8 +195,17 @@ fn placed(parts: &mut [Part]) -> Result<Vec<SpanRow>> {
             let expected = "shards of one dataset, each entity in one of them; extract them again";
             return Err(Error::bad_file(parts[at].store.place(), found, expected));
         }
-        parts[at].rows.push(next..next + span.n_rows);
-        next += span.n_rows;
+        let end = ROWS.size((next as u64).saturating_add(span.n_rows as u64));
+        let end = end.ok_or_else(|| {
+            let found = format!("row {} with {} rows of activations", span.row, span.n_rows);
+            Error::bad_file(
+                parts[at].store.files.path(SPANS),
+                found,
+                "a spans.csv as mappa extract writes it",
+            )
+        })?;
+        parts[at].rows.push(next..end);
+        next = end;
         spans.push(span);
     }
     Ok(spans)

@@ -81,7 +81,7 @@ impl<'a> Staging<'a> {
             std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         std::fs::create_dir_all(&folder).map_err(Error::io("make the folder", &folder))?;
-        let needed = shapes.values().map(|shape| shape.file_bytes()).sum();
+        let needed = shapes.values().map(|shape| shape.file_bytes()).fold(0, u64::saturating_add);
         if fs4::available_space(&folder).is_ok_and(|free| free < needed) {
             return Err(disk_full(&folder, needed));
         }
@@ -114,8 +114,9 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Reads the parts in the journal again and removes those whose rows have changed; returns their number.
-    pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<usize> {
+    /// Reads the parts in the journal again and removes those whose rows have changed, and those that do not exist, for
+    /// which `rows` returns `None`; returns their number.
+    pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
             return Ok(0); // All parts were confirmed before the first file was moved to its place.
         }
@@ -129,7 +130,7 @@ impl<'a> Staging<'a> {
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the parts; they are computed again by the next run.
-    pub(super) fn confirm(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<()> {
+    pub(super) fn confirm(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<()> {
         if self.arrays.values().any(Option::is_none) {
             return Ok(());
         }
@@ -148,8 +149,10 @@ impl<'a> Staging<'a> {
     }
 
     /// The parts in the journal whose rows have another hash now.
-    fn damaged(&mut self, rows: &dyn Fn(usize) -> Vec<Range<usize>>) -> Result<Vec<usize>> {
-        let places: Vec<Vec<Range<usize>>> = self.journal.lines().keys().map(|part| rows(*part)).collect();
+    fn damaged(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<Vec<usize>> {
+        let lines = self.journal.lines();
+        let places: BTreeMap<usize, Vec<Range<usize>>> =
+            lines.keys().filter_map(|part| Some((*part, rows(*part)?))).collect();
         let of_array = |(point, array): (&HookPoint, &mut Option<ArrayWriter>)| {
             let Some(array) = array else { return Err(Error::Internal(format!("no file for {point}"))) };
             let mut read = array.reader()?;
@@ -158,18 +161,18 @@ impl<'a> Staging<'a> {
                 rows.iter().try_for_each(|rows| read(rows, &mut |bytes| hasher.update(bytes)))?;
                 Ok(hasher)
             };
-            Ok((*point, places.iter().map(hash).collect::<Result<Vec<Sha256>>>()?))
+            Ok((*point, places.values().map(hash).collect::<Result<Vec<Sha256>>>()?))
         };
         let hashed = self.arrays.par_iter_mut().map(of_array).collect::<Result<Vec<_>>>()?;
         let mut of_parts: Vec<BTreeMap<HookPoint, Sha256>> = vec![BTreeMap::new(); places.len()];
         for (point, hashers) in hashed {
             of_parts.iter_mut().zip(hashers).for_each(|(part, hasher)| _ = part.insert(point, hasher));
         }
-        let lines = self.journal.lines().iter().zip(of_parts);
-        Ok(lines
-            .filter(|((_, sum), part)| joined(part.clone()) != **sum)
-            .map(|((part, _), _)| *part)
-            .collect())
+        let sums: BTreeMap<usize, String> =
+            places.into_keys().zip(of_parts.into_iter().map(joined)).collect();
+        // A part that does not exist has no sum.
+        let is_damaged = |(part, sum): &(&usize, &String)| sums.get(part) != Some(sum);
+        Ok(self.journal.lines().iter().filter(is_damaged).map(|(part, _)| *part).collect())
     }
 
     /// The hook points of the arrays.

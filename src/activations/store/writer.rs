@@ -53,7 +53,9 @@ impl ActivationStore {
         let kept: Vec<usize> = prepared.batches().filter(|batch| staging.has(*batch)).collect();
         prepared.report(&kept, 0, observer);
         let rows = |entity: &usize| first_rows[entity]..first_rows[entity] + prepared.n_rows(*entity);
-        let of_batch = |batch| prepared.batch(batch).iter().map(rows).collect();
+        let all = prepared.batches();
+        let of_batch =
+            |batch: usize| all.contains(&batch).then(|| prepared.batch(batch).iter().map(rows).collect());
         let n_damaged = staging.verify(&of_batch)?;
         let batches: Vec<usize> = prepared.batches().filter(|batch| !staging.has(*batch)).collect();
         let n_kept = prepared.batches().len() - batches.len();
@@ -179,6 +181,11 @@ mod tests {
         (part..N_ROWS).step_by(3).map(|row| row..row + 1).collect()
     }
 
+    /// The rows of a part, if it exists.
+    fn rows_of(part: usize) -> Option<Vec<std::ops::Range<usize>>> {
+        (part < 3).then(|| rows(part))
+    }
+
     fn open<'a>(store: &'a ActivationStore, points: &[HookPoint]) -> Option<Staging<'a>> {
         store.begin(points, &card(), "thirds", &shape).unwrap()
     }
@@ -243,7 +250,7 @@ mod tests {
                 }
             }
             if let Some(mut staging) = open(&store, &POINTS) {
-                assert_eq!(staging.verify(&rows).unwrap(), 0);
+                assert_eq!(staging.verify(&rows_of).unwrap(), 0);
                 assert_eq!(write(&mut staging), 0, "done again after {n_steps} steps");
                 staging.finish(SPANS, &card()).unwrap();
             }
@@ -258,10 +265,11 @@ mod tests {
         let lab = tempfile::tempdir().unwrap();
         let (reference, _) = content(&finished(lab.path()));
         type Spoil = fn(&Files, &Path);
-        let spoils: [(Spoil, usize, usize); 4] = [
+        let spoils: [(Spoil, usize, usize); 5] = [
             (|_, _| (), 0, 0),
             (|_, file| change(file), 1, 1),
             (|files, _| cut(&files.staging().join("journal.csv")), 0, 1),
+            (|files, _| extend(&files.staging().join("journal.csv")), 2, 0),
             // Without one of its files, an unfinished store cannot be resumed.
             (|_, file| std::fs::remove_file(file).unwrap(), 0, 3),
         ];
@@ -271,7 +279,7 @@ mod tests {
             write(&mut open(&store, &POINTS).unwrap());
             spoil(&store.files, &store.files.staging().join(format!("{}.safetensors", POINTS[1])));
             let mut staging = open(&store, &POINTS).unwrap();
-            assert_eq!(staging.verify(&rows).unwrap(), n_damaged);
+            assert_eq!(staging.verify(&rows_of).unwrap(), n_damaged);
             assert_eq!(write(&mut staging), n_again);
             staging.finish(SPANS, &card()).unwrap();
             assert!(content(&store).0 == reference);
@@ -283,6 +291,15 @@ mod tests {
         let mut bytes = std::fs::read(path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Adds parts that do not exist to a journal.
+    fn extend(path: &Path) {
+        let mut text = std::fs::read_to_string(path).unwrap();
+        for part in [3, usize::MAX] {
+            text += &format!("{part},{}\n", "a".repeat(64));
+        }
+        std::fs::write(path, text).unwrap();
     }
 
     /// Removes the last byte of a file.

@@ -2,10 +2,12 @@
 
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
+use super::super::within::within;
 use super::Source;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::{ClampReport, ClampSettings, Lab, ListedOn, Listing, clamp_groups, group_row, list};
+use mappa::limits::{ANY, RANDOM};
 use mappa::results::ClampRow;
 use mappa::shown::shown;
 use mappa::steering::TokenChoice;
@@ -46,13 +48,13 @@ pub(super) struct Clamp {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     prompts: u32,
     /// Number of random latents for comparison.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within(RANDOM))]
     random: usize,
     /// The tokens to change.
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
     /// Number of tokens to generate.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = within(ANY))]
     tokens: usize,
 }
 

@@ -4,11 +4,13 @@ use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
 use super::super::table::print_columns;
 use super::super::terminal::print_lines;
+use super::super::within::within;
 use clap::Args;
 use mappa::Result;
 use mappa::artefact::FolderName;
 use mappa::features::train::Explained;
 use mappa::lab::{DictionarySettings, Lab, TrainedDictionary, suggest, train_dictionary};
+use mappa::limits::{BATCH, EPOCHS, LATENTS, SENTENCES};
 use mappa::tokenizer::Bos;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +44,7 @@ pub(super) struct TrainDictionary {
     prompts: Vec<String>,
     /// Number of additional sentences per entity, which begin with it and name others, as in the bundled model's
     /// corpus.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = within(SENTENCES))]
     sentences: usize,
     /// A file of texts, one text per line; empty lines are skipped.
     #[arg(long = "texts", value_name = "FILE")]
@@ -51,16 +53,16 @@ pub(super) struct TrainDictionary {
     #[arg(long, default_value_t, value_name = "WHEN")]
     bos: Bos,
     /// Number of latents.
-    #[arg(long, alias = "units", default_value_t = 2048)]
+    #[arg(long, alias = "units", default_value_t = 2048, value_parser = within(LATENTS))]
     latents: usize,
     /// Maximum number of active latents per row.
-    #[arg(short, long, default_value_t = 16)]
+    #[arg(short, long, default_value_t = 16, value_parser = within(LATENTS))]
     k: usize,
     /// Number of passes over the rows.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = within(EPOCHS))]
     epochs: usize,
     /// Number of rows per step.
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = within(BATCH))]
     batch: usize,
     /// The highest learning rate.
     #[arg(long, default_value_t = 1e-3)]

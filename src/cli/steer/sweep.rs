@@ -4,10 +4,12 @@ use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
 use super::super::saved_probe_flags::ProbeFlags;
 use super::super::sweep_table::{print_points, print_recommendation};
+use super::super::within::within;
 use clap::Args;
 use mappa::Result;
 use mappa::artefact::FolderName;
 use mappa::lab::{Lab, Latent, SweepReport, SweepSettings, sweep};
+use mappa::limits::{ANY, RANDOM};
 use mappa::steering::{Basis, LayerSet, TokenChoice};
 use mappa::tokenizer::ChatDate;
 use std::path::PathBuf;
@@ -63,10 +65,10 @@ pub(super) struct Sweep {
     #[arg(long = "at", default_value = "all", value_name = "POSITIONS")]
     positions: TokenChoice,
     /// Number of random directions for comparison.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=RANDOM.most))]
     random: u64,
     /// Number of tokens to generate.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 12, value_parser = within(ANY))]
     tokens: usize,
     /// Measure the probability that the text continues with the name of an entity with this value, or with the
     /// value itself: country=Japan, age=Roman.

@@ -1,6 +1,7 @@
 //! The cells of a table as texts, for any file format.
 
 use crate::error::{Error, Result};
+use crate::limits::COLUMNS;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -90,6 +91,14 @@ impl Cells {
             }
             _ => bad_row(path, row, problem),
         }
+    }
+}
+
+/// Refuses more columns than a table may have.
+pub(super) fn check_columns(path: &Path, n: usize) -> Result<()> {
+    match n as u64 > COLUMNS.most {
+        true => Err(Error::bad_file(path, format!("{n} columns"), format!("at most {}", COLUMNS.most))),
+        false => Ok(()),
     }
 }
 

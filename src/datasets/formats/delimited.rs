@@ -1,9 +1,10 @@
 //! Delimited files: CSV with quoting, TSV without.
 
-use super::cells::{Cells, Commas, bad_row, check_names};
+use super::cells::{Cells, Commas, bad_row, check_columns, check_names};
 use super::quotes::{self, is_line_end};
 use super::separator;
 use crate::error::{Error, Result};
+use crate::limits::{check_memory, product};
 use std::path::Path;
 
 /// Reads CSV with quoting as in RFC 4180; cells are separated by commas, semicolons, tabs or bars.
@@ -13,6 +14,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
         None => (None, text, 0),
     };
     let sign = declared.map_or_else(|| separator::find(path, text), Ok)?;
+    check_size(path, text, sign)?;
     quotes::check(path, text, sign, before + 1)?;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(sign)
@@ -23,6 +25,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|e| bad_row(path, rows.len() as u64, e))?;
+        check_columns(path, record.len())?;
         let at = record.position().map_or(0, |position| position.byte() as usize);
         // The reader's position of a row includes the blank lines before it.
         let at = at + text[at..].bytes().take_while(|byte| b"\r\n".contains(byte)).count();
@@ -35,6 +38,7 @@ pub(super) fn csv(path: &Path, text: &str) -> Result<Cells> {
 /// Reads TSV: one row per line, tabs between cells, no quoting.
 pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    check_size(path, &text, b'\t')?;
     let lines = text.split('\n').zip(1..).filter(|(line, _)| !line.is_empty());
     let rows = lines.map(|(line, n)| (n, line.split('\t').map(str::to_string).collect())).collect();
     let mut cells = table(path, rows, b'\t')?;
@@ -49,6 +53,16 @@ pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     Ok(cells)
 }
 
+/// Refuses a text with more columns than any table has, or with more cells than fit into the free memory.
+fn check_size(path: &Path, text: &str, sign: u8) -> Result<()> {
+    let count = |text: &str, sign: u8| text.bytes().filter(|byte| *byte == sign).count();
+    let longest = text.lines().take(2).filter(|line| !line.contains('"')).map(|line| count(line, sign)).max();
+    check_columns(path, longest.map_or(0, |n| n + 1))?;
+    let n_cells = count(text, sign) + count(text, b'\n');
+    // A cell is a text with a length and an address, and a line has a number.
+    check_memory("the table's cells", product([n_cells, 2 * size_of::<String>()]), "import a smaller file")
+}
+
 /// The table of a header and rows, each with its line, without empty columns and rows.
 fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells> {
     let is_blank = |cell: &String| cell.trim().is_empty();
@@ -56,14 +70,15 @@ fn table(path: &Path, rows: Vec<(usize, Vec<String>)>, sign: u8) -> Result<Cells
     let Some((_, header)) = rows.next() else { return Ok(Cells::default()) };
     let mut columns: Vec<String> = header.iter().map(|name| name.trim().to_string()).collect();
     check_names(path, &columns)?;
+    let n_named = columns.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
     let (mut lines, mut all) = (Vec::new(), Vec::new());
     for ((line, mut row), n) in rows.zip(1u64..) {
         // Excel writes a varying number of empty cells at a row's end.
         while row.len() > columns.len() && row.last().is_some_and(is_blank) {
             row.pop();
         }
-        while row.len() < columns.len() && columns[row.len()..].iter().all(String::is_empty) {
-            row.push(String::new());
+        if (n_named..columns.len()).contains(&row.len()) {
+            row.resize(columns.len(), String::new());
         }
         if row.len() != columns.len() {
             let ragged = RaggedRow { row: n, line, cells: &row, n_columns: columns.len(), sign };

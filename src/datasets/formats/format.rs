@@ -54,6 +54,7 @@ impl Format {
 pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
     match Format::of(path) {
         Some(Format::Parquet) => {
+            artefact::open_regular(file)?;
             let cells = parquet::read(path, file)?;
             cells.check(path)?;
             Ok((cells, artefact::hash_file(file)?))

@@ -1,7 +1,8 @@
 //! JSON objects, one per line or all in one array; their fields are the columns.
 
-use super::cells::{Cells, LeftOut, bad_row};
+use super::cells::{Cells, LeftOut, bad_row, check_columns};
 use crate::error::{Error, Result};
+use crate::limits::{CELLS, check_memory, product};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -52,7 +53,7 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
         objects.push(serde_json::from_str(line).map_err(problem)?);
         lines.push(n);
     }
-    Ok(Cells { lines, ..table(&objects) })
+    Ok(Cells { lines, ..table(path, text.len(), &objects)? })
 }
 
 /// Reads a file with an array of objects, or with one object per line.
@@ -63,7 +64,7 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
         Some('[') => {
             let objects: Vec<Object> =
                 serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
-            Ok(table(&objects))
+            table(path, text.len(), &objects)
         }
         // In pandas' default format and in GeoJSON, the file is one object, whose fields are not columns.
         Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
@@ -79,8 +80,8 @@ fn without_line(error: &serde_json::Error) -> String {
     error.to_string().replace(" at line 1 column", " at column")
 }
 
-/// The objects' fields as columns; fields with lists or objects are left out.
-fn table(objects: &[Object]) -> Cells {
+/// The objects' fields as columns; fields with lists or objects are left out. `n_bytes` is the length of their text.
+fn table(path: &Path, n_bytes: usize, objects: &[Object]) -> Result<Cells> {
     let (mut columns, mut seen, mut nested) = (Vec::new(), HashSet::new(), BTreeSet::new());
     for (field, value) in objects.iter().flat_map(|one| one.1.iter().map(|field| (field, &one.0[field]))) {
         if value.is_array() || value.is_object() {
@@ -91,6 +92,15 @@ fn table(objects: &[Object]) -> Cells {
         }
     }
     columns.retain(|column| !nested.contains(column));
+    check_columns(path, columns.len())?;
+    let n_cells = product([objects.len(), columns.len()]);
+    if n_cells > CELLS.most.max(n_bytes as u64) {
+        let found = format!("{} rows with {} different fields in all", objects.len(), columns.len());
+        let expected = format!("at most {} cells, in rows with the same fields", CELLS.most);
+        return Err(Error::bad_file(path, found, expected));
+    }
+    let needed = n_cells.saturating_mul(2 * size_of::<String>() as u64);
+    check_memory("the table's cells", needed, "import a smaller file")?;
     let cell = |object: &Object, column: &String| match object.0.get(column) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
@@ -99,5 +109,5 @@ fn table(objects: &[Object]) -> Cells {
     let rows =
         objects.iter().map(|object| columns.iter().map(|column| cell(object, column)).collect()).collect();
     let left = |column: String| LeftOut { column, holds: "lists or records".into() };
-    Cells { columns, rows, left_out: nested.into_iter().map(left).collect(), ..Cells::default() }
+    Ok(Cells { columns, rows, left_out: nested.into_iter().map(left).collect(), ..Cells::default() })
 }

@@ -7,6 +7,7 @@ mod gemma_scope;
 mod saelens;
 
 use super::dictionary::Dictionary;
+use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use candle_core::{DType, Tensor};
@@ -26,7 +27,10 @@ impl Dictionary {
     pub fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Dictionary> {
         let npz = path.join("params.npz");
         let dictionary = match path.extension().is_some_and(|ending| ending == "npz") {
-            true => gemma_scope::load(path, hook_point)?,
+            true => {
+                artefact::open_regular(path)?;
+                gemma_scope::load(path, hook_point)?
+            }
             false if npz.is_file() => gemma_scope::load(&npz, hook_point)?,
             false => saelens::load(path, hook_point)?,
         };

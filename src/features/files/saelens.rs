@@ -5,6 +5,7 @@ use super::{Tensors, place};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::LATENTS;
 use candle_core::{Device, Tensor};
 use ndarray::Axis;
 use safetensors::tensor::{Dtype, TensorView};
@@ -168,8 +169,8 @@ impl Config {
     }
 
     fn maybe_count(&self, field: &str) -> Result<Option<usize>> {
-        let count = |value: &Value| Some(value.as_u64().filter(|n| *n > 0)? as usize);
-        let wrong = || self.refuse(field, "a whole number above 0");
+        let count = |value: &Value| LATENTS.size(value.as_u64()?);
+        let wrong = || self.refuse(field, &LATENTS.to_string());
         self.get(field).map(|value| count(value).ok_or_else(wrong)).transpose()
     }
 

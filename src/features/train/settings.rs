@@ -1,6 +1,7 @@
 //! The settings of a training: the size of the dictionary, the number of epochs, the learning rate.
 
 use crate::error::{Error, Result};
+use crate::limits::{BATCH, EPOCHS, LATENTS, check_memory, product};
 
 /// The settings of a dictionary's training.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,10 +53,10 @@ impl TrainSettings {
     /// # Errors
     /// [`Error::Invalid`] naming the setting that is out of range.
     pub fn check(&self) -> Result<()> {
+        LATENTS.check("latents", self.d_sae as u64)?;
+        EPOCHS.check("epochs", self.n_epochs as u64)?;
+        BATCH.check("rows of a batch", self.batch as u64)?;
         let counts = [
-            ("latents", self.d_sae as u64),
-            ("epochs", self.n_epochs as u64),
-            ("rows of a batch", self.batch as u64),
             ("inactive rows until a latent is dead", self.dead_after),
             ("dead latents that reconstruct the residual", self.k_aux as u64),
         ];
@@ -65,15 +66,22 @@ impl TrainSettings {
         if !(1..=self.d_sae).contains(&self.k) {
             return Err(Error::invalid("k", self.k, format!("1 to {}, the number of latents", self.d_sae)));
         }
-        if u32::try_from(self.d_sae).is_err() {
-            return Err(Error::invalid("latents", self.d_sae, format!("at most {}", u32::MAX)));
-        }
         for (name, value) in [("rate", self.rate), ("weight of the auxiliary loss", self.aux_weight)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::invalid(name, value, "a number that is not negative"));
             }
         }
         Ok(())
+    }
+
+    /// Refuses a dictionary for rows of a width whose training does not fit into the free memory.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the bytes that are needed and free.
+    pub fn check_memory(&self, width: usize) -> Result<()> {
+        // The parameters, their two moments and their gradient each have two matrices of this size.
+        let matrices = product([4, 2, width, self.d_sae, size_of::<f32>()]);
+        check_memory("the dictionary's training", matrices, "train with fewer --latents")
     }
 
     /// The rate of a step, counted from 0.

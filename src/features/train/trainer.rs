@@ -9,6 +9,7 @@ use super::settings::TrainSettings;
 use crate::error::{Error, Result};
 use crate::features::Dictionary;
 use crate::hook_point::HookPoint;
+use crate::limits::{check_memory, product};
 use crate::progress::Observer;
 use ndarray::ArrayView2;
 use rand::SeedableRng;
@@ -94,6 +95,9 @@ impl<'a> DictionaryTrainer<'a> {
         row_scale: RowScale,
     ) -> Result<DictionaryTrainer<'a>> {
         settings.check()?;
+        settings.check_memory(source.width())?;
+        let planned = product([settings.n_epochs, source.parts().len() + size_of::<Planned>(), 8]);
+        check_memory("the plan of all epochs", planned, "train for fewer --epochs")?;
         if source.n_rows() == 0 {
             return Err(Error::invalid("training rows", 0, "at least one"));
         }

@@ -4,6 +4,7 @@ use super::listing::Listing;
 use crate::artefact::FolderName;
 use crate::error::{Error, Result};
 use crate::features::Match;
+use crate::limits::RANDOM;
 use crate::progress::{Observer, Progress};
 use crate::results::{ClampRow, save_rows};
 use crate::steering::{ClampTrial, ClampedLatent, Gazetteer, TokenChoice, other_latents};
@@ -49,6 +50,10 @@ pub fn clamp_groups(
     settings: &ClampSettings,
     observer: &mut dyn Observer,
 ) -> Result<ClampReport> {
+    RANDOM.check("--random", settings.random as u64)?;
+    if let Some(times) = settings.times.iter().find(|times| !times.is_finite()) {
+        return Err(Error::invalid("--times", times, "finite numbers"));
+    }
     let (dataset, model) = (listing.dataset(), listing.model);
     let dictionary = Arc::new(listing.dictionary.clone());
     let names: Vec<&str> = (0..dataset.entities.len()).map(|at| listing.groups.name_of(at)).collect();

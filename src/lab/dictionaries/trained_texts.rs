@@ -33,7 +33,7 @@ pub(super) fn encoded_texts(
     }
     if settings.sentences > 0 && !datasets.is_empty() {
         let corpus = Corpus::new(&datasets, settings.seed);
-        texts.extend(corpus.stanzas(settings.sentences).into_iter().flatten());
+        texts.extend(corpus.stanzas(settings.sentences)?.into_iter().flatten());
     }
     for path in &settings.files {
         let text = artefact::load_text(path)?;

@@ -12,6 +12,7 @@ use crate::features::train::{
     explained_by_components, explained_by_dictionary, explained_by_random,
 };
 use crate::hook_point::HookPoint;
+use crate::limits::number_words;
 use crate::model::Model;
 use crate::progress::{Observer, Progress, ProgressUnit};
 use std::path::{Path, PathBuf};
@@ -50,13 +51,15 @@ pub fn train_dictionary(
     check(settings)?;
     let tokenizer = model.tokenizer.clone().with_bos(settings.bos)?;
     let point = point(settings, model)?;
+    let width = model.spec().width_at(point).unwrap_or_default();
+    let training = training(settings, width);
+    training.check()?;
+    training.check_memory(width)?;
     let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
     let DictionarySettings { latents, k, .. } = settings;
     let name = FolderName::of_text(&format!("{point}.{latents}.k{k}"));
     let name = settings.called.clone().unwrap_or(name);
     let folder = lab.features(&model.name).join(name);
-    let training = training(settings, model.spec().width_at(point).unwrap_or_default());
-    training.check()?;
     let card = card(model, point, &texts, settings);
     let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
     let is_trained = |observer: &mut dyn Observer| {
@@ -105,10 +108,10 @@ pub fn train_dictionary(
 fn check(settings: &DictionarySettings) -> Result<()> {
     if !(settings.held_out > 0.0 && settings.held_out < 1.0) {
         let expected = "a share between 0 and 1, such as 0.05";
-        return Err(Error::invalid("--held-out", settings.held_out, expected));
+        return Err(Error::invalid("--held-out", number_words(settings.held_out), expected));
     }
     if !(settings.memory.is_finite() && settings.memory > 0.0) {
-        return Err(Error::invalid("--memory", settings.memory, "GiB, more than 0"));
+        return Err(Error::invalid("--memory", number_words(settings.memory), "GiB, more than 0"));
     }
     Ok(())
 }

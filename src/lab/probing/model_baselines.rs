@@ -6,7 +6,7 @@ use super::job::ProbingJob;
 use crate::activations::Activations;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::model::memory;
+use crate::limits::available_bytes;
 use crate::probes::stacked;
 use crate::progress::Observer;
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ impl BaselineModel {
 /// The number of layers to hold at once: as many as fit into half of the free memory, or into
 /// [`LEAST_BYTES_AT_ONCE`] if that is more.
 pub(super) fn layers_at_once(job: &ProbingJob) -> usize {
-    let bytes = memory::available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
+    let bytes = available_bytes().map_or(0, |free| free / 2).max(LEAST_BYTES_AT_ONCE);
     let n_train = job.train.map_or(0, |train| train.dataset().entities.len());
     let n_entities = job.extraction.dataset().entities.len() + n_train;
     let values = n_entities * job.extraction.model.spec().d_model;

@@ -6,6 +6,7 @@ use crate::artefact::{Card, FolderName};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
+use crate::limits::{RESAMPLES, number_words};
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
@@ -147,10 +148,7 @@ impl ProbingSettings {
     /// # Errors
     /// [`Error::Invalid`] naming the flag.
     pub fn check(&self) -> Result<()> {
-        if self.resamples < 2 {
-            let expected = "2 or more; an interval needs at least two resamples";
-            return Err(Error::invalid("--resamples", self.resamples, expected));
-        }
+        RESAMPLES.check("--resamples", self.resamples as u64)?;
         let methods = self.methods()?;
         let names_classes = |method: &Method| matches!(method, Method::Classifier(_));
         match (&self.classes, methods.iter().any(names_classes)) {
@@ -169,7 +167,7 @@ impl ProbingSettings {
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();
-                Err(Error::invalid("--leak-within", found, "a distance of 0 or more"))
+                Err(Error::invalid("--leak-within", number_words(found), "a distance of 0 or more"))
             }
             _ => self.grid().map(drop),
         }

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Attention, AttentionDirection, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes,
     Spec,
@@ -21,14 +22,14 @@ pub(super) fn common_spec(config: &Config, family: &'static str, offset: usize) 
     config.only("is_decoder", false)?;
     config.only("position_embedding_type", "absolute")?;
     let activation = config.activation("hidden_act", ActivationFn::Gelu)?;
-    let n_types = config.maybe_count("type_vocab_size")?.unwrap_or(2);
-    let n_rows = config.count("max_position_embeddings")?;
+    let n_types = config.maybe_count(VOCABULARY, "type_vocab_size")?.unwrap_or(2);
+    let n_rows = config.count(POSITIONS, "max_position_embeddings")?;
     let sizes = Sizes {
-        d_model: config.count("hidden_size")?,
-        n_layers: config.count("num_hidden_layers")?,
-        n_heads: config.count("num_attention_heads")?,
-        d_mlp: config.count("intermediate_size")?,
-        d_vocab: config.count("vocab_size")?,
+        d_model: config.count(WIDTH, "hidden_size")?,
+        n_layers: config.count(LAYERS, "num_hidden_layers")?,
+        n_heads: config.count(HEADS, "num_attention_heads")?,
+        d_mlp: config.count(WIDTH, "intermediate_size")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
         n_context: n_rows.saturating_sub(offset),
     };
     let plain = encoder_spec(family, sizes, activation, config.flag_or("tie_word_embeddings", true)?);

@@ -4,6 +4,7 @@ use super::alibi;
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Alibi, Embedding, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,
 };
@@ -15,17 +16,17 @@ pub(super) const FAMILY: Family = Family { model_type: "bloom", spec, source, pr
 fn spec(config: &Config) -> Result<Spec> {
     config.only("apply_residual_connection_post_layernorm", false)?;
     config.unread(&["offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "n_inner"]);
-    let d_model = config.count_of(&["n_embed", "hidden_size"])?;
-    let n_heads = config.count_of(&["n_head", "num_attention_heads"])?;
-    let n_layers = config.count_of(&["n_layer", "num_hidden_layers"])?;
-    let alibi = Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::F32 };
+    let d_model = config.count_of(WIDTH, &["n_embed", "hidden_size"])?;
+    let n_heads = config.count_of(HEADS, &["n_head", "num_attention_heads"])?;
+    let n_layers = config.count_of(LAYERS, &["n_layer", "num_hidden_layers"])?;
+    let alibi = Alibi { slopes: alibi::appended(n_heads).into(), rounding: Rounding::F32 };
     let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
         d_mlp: 4 * d_model,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.maybe_count("seq_length")?.unwrap_or(2048),
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.maybe_count(POSITIONS, "seq_length")?.unwrap_or(2048),
     };
     Ok(Spec {
         embedding: Embedding { norm: true, ..Embedding::PLAIN },

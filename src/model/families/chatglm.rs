@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,
 };
@@ -24,21 +25,22 @@ fn spec(config: &Config) -> Result<Spec> {
     }
     config.only("quantization_bit", 0)?;
     config.unread(&["vocab_size"]); // the embedding has `padded_vocab_size` rows
-    let (n_layers, n_heads) = (config.count("num_layers")?, config.count("num_attention_heads")?);
-    let d_head = config.count("kv_channels")?;
+    let (n_layers, n_heads) =
+        (config.count(LAYERS, "num_layers")?, config.count(HEADS, "num_attention_heads")?);
+    let d_head = config.count(WIDTH, "kv_channels")?;
     let theta = 10_000.0 * config.number_or("rope_ratio", 1.0)?;
     let layout = RotaryLayout::Interleaved;
     let rotary = Rotary { n_rotated: d_head / 2, theta, layout, scaling: RotaryScaling::Nothing };
     let sizes = Sizes {
-        d_model: config.count("hidden_size")?,
+        d_model: config.count(WIDTH, "hidden_size")?,
         n_layers,
         n_heads,
-        d_mlp: config.count("ffn_hidden_size")?,
-        d_vocab: config.count("padded_vocab_size")?,
-        n_context: config.count("seq_length")?,
+        d_mlp: config.count(WIDTH, "ffn_hidden_size")?,
+        d_vocab: config.count(VOCABULARY, "padded_vocab_size")?,
+        n_context: config.count(POSITIONS, "seq_length")?,
     };
     Ok(Spec {
-        n_kv_heads: config.count("multi_query_group_num")?,
+        n_kv_heads: config.count(HEADS, "multi_query_group_num")?,
         d_head,
         attention: Attention::causal(d_head),
         layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),

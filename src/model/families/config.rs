@@ -3,10 +3,12 @@
 use super::{harmless, reference};
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::limits::{ANY, LAYERS, Limit};
 use crate::model::spec::ActivationFn;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A config.json, its path, and the fields that were read so far.
@@ -62,7 +64,12 @@ impl Config {
         name.filter(|_| self.within.is_empty()).unwrap_or_default()
     }
 
-    fn typed<T>(&self, name: &str, as_type: fn(&Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
+    fn typed<T>(
+        &self,
+        name: &str,
+        as_type: impl Fn(&Value) -> Option<T>,
+        expected: impl fmt::Display,
+    ) -> Result<Option<T>> {
         let Some(value) = self.field(name) else { return Ok(None) };
         as_type(value)
             .map(Some)
@@ -77,21 +84,20 @@ impl Config {
         found.ok_or_else(missing)
     }
 
-    /// A whole number, at least 1.
-    pub fn count(&self, name: &str) -> Result<usize> {
-        let found = self.maybe_count(name)?;
+    /// A whole number in a range.
+    pub fn count(&self, limit: Limit, name: &str) -> Result<usize> {
+        let found = self.maybe_count(limit, name)?;
         self.required(name, found)
     }
 
-    /// A whole number, at least 1, if the field exists.
-    pub fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
-        let positive = |value: &Value| value.as_u64().filter(|n| *n > 0).map(|n| n as usize);
-        self.typed(name, positive, "a whole number of at least 1")
+    /// A whole number in a range, if the field exists.
+    pub fn maybe_count(&self, limit: Limit, name: &str) -> Result<Option<usize>> {
+        self.typed(name, |value| limit.size(value.as_u64()?), limit)
     }
 
-    /// A whole number, at least 1, by the first of these names that exists.
-    pub fn count_of(&self, names: &[&str]) -> Result<usize> {
-        let found = names.iter().find_map(|name| self.maybe_count(name).transpose()).transpose()?;
+    /// A whole number in a range, by the first of these names that exists.
+    pub fn count_of(&self, limit: Limit, names: &[&str]) -> Result<usize> {
+        let found = names.iter().find_map(|name| self.maybe_count(limit, name).transpose()).transpose()?;
         self.required(names[0], found)
     }
 
@@ -123,7 +129,7 @@ impl Config {
 
     /// A list of whole numbers, if the field exists.
     pub fn maybe_counts(&self, name: &str) -> Result<Option<Vec<usize>>> {
-        let counts = |value: &Value| value.as_array()?.iter().map(|n| Some(n.as_u64()? as usize)).collect();
+        let counts = |value: &Value| value.as_array()?.iter().map(|n| ANY.size(n.as_u64()?)).collect();
         self.typed(name, counts, "a list of whole numbers")
     }
 
@@ -147,7 +153,10 @@ impl Config {
             "a list of lists of words, each with a whole number",
         )?;
         let Some(runs) = runs else { return Ok(None) };
-        let words: Option<Vec<Vec<&str>>> = runs.iter().map(run_of_words).collect();
+        let mut words: Option<Vec<&str>> = Some(Vec::new());
+        for run in &runs {
+            words = words.and_then(|words| with_run(words, run));
+        }
         let refused = || {
             self.unsupported(
                 name,
@@ -156,7 +165,7 @@ impl Config {
             )
         };
         let words = words.ok_or_else(refused)?;
-        Ok(Some(words.concat().into_iter().map(str::to_string).collect()))
+        Ok(Some(words.into_iter().map(str::to_string).collect()))
     }
 
     /// The activation function that a field names, or the family's default.
@@ -272,11 +281,15 @@ impl Config {
     }
 }
 
-/// A list of texts, repeated as often as its count says.
-fn run_of_words(value: &Value) -> Option<Vec<&str>> {
-    const MAX: u64 = 10_000; // far more than any model has layers
-    let [words, times] = value.as_array()?.as_slice() else { return None };
-    let words: Option<Vec<&str>> = words.as_array()?.iter().map(Value::as_str).collect();
-    let times = times.as_u64().filter(|times| *times <= MAX)?;
-    Some(words?.repeat(times as usize))
+/// Words, followed by a list of words that is repeated as often as its count says; `None` for more words than a model
+/// has layers.
+fn with_run<'a>(mut words: Vec<&'a str>, run: &'a Value) -> Option<Vec<&'a str>> {
+    let [own, times] = run.as_array()?.as_slice() else { return None };
+    let own: Vec<&str> = own.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;
+    let n = (words.len() as u64).saturating_add((own.len() as u64).saturating_mul(times.as_u64()?));
+    if n > LAYERS.most {
+        return None;
+    }
+    words.extend(own.iter().copied().cycle().take(n as usize - words.len()));
+    Some(words)
 }

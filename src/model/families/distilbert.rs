@@ -4,6 +4,7 @@ use super::bert;
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{ActivationFn, Sizes, Spec};
 use crate::model::weights::TensorSource;
 use crate::model::weights::{BlockPart, Param, Place};
@@ -13,12 +14,12 @@ pub(super) const FAMILY: Family = Family { model_type: "distilbert", spec, sourc
 fn spec(config: &Config) -> Result<Spec> {
     let activation = config.activation("activation", ActivationFn::Gelu)?;
     let sizes = Sizes {
-        d_model: config.count("dim")?,
-        n_layers: config.count("n_layers")?,
-        n_heads: config.count("n_heads")?,
-        d_mlp: config.count("hidden_dim")?,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_position_embeddings")?,
+        d_model: config.count(WIDTH, "dim")?,
+        n_layers: config.count(LAYERS, "n_layers")?,
+        n_heads: config.count(HEADS, "n_heads")?,
+        d_mlp: config.count(WIDTH, "hidden_dim")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_position_embeddings")?,
     };
     let is_tied = config.flag_or("tie_word_embeddings", true)?;
     Ok(bert::encoder_spec("distilbert", sizes, activation, is_tied))

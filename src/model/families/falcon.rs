@@ -5,6 +5,7 @@ use super::family::Family;
 use super::rope::WHOLE;
 use super::{alibi, rope};
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Alibi, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Rounding, Sizes, Spec,
 };
@@ -16,13 +17,14 @@ pub(super) const FAMILY: Family = Family { model_type: "falcon", spec, source, p
 fn spec(config: &Config) -> Result<Spec> {
     config.only("apply_residual_connection_post_layernorm", false)?; // only the family's original code reads it
     config.unread(&["ff_factor"]);
-    let d_model = config.count_of(&["n_embed", "hidden_size"])?;
-    let (n_layers, n_heads) = (config.count("num_hidden_layers")?, config.count("num_attention_heads")?);
+    let d_model = config.count_of(WIDTH, &["n_embed", "hidden_size"])?;
+    let (n_layers, n_heads) =
+        (config.count(LAYERS, "num_hidden_layers")?, config.count(HEADS, "num_attention_heads")?);
     let d_head = d_model / n_heads;
     config.only("head_dim", d_head)?;
     let is_new = config.flag_or("new_decoder_architecture", false)?;
     let is_multi_query = !config.is_null("multi_query") && config.flag_or("multi_query", true)?;
-    let stated = config.maybe_count("num_kv_heads")?.unwrap_or(n_heads);
+    let stated = config.maybe_count(HEADS, "num_kv_heads")?.unwrap_or(n_heads);
     let n_kv_heads = match (is_new, is_multi_query) {
         (true, _) => stated,
         (false, true) => 1, // whatever `num_kv_heads` says
@@ -30,7 +32,7 @@ fn spec(config: &Config) -> Result<Spec> {
     };
     let position = if config.flag_or("alibi", false)? {
         config.unread(&rope::FIELDS);
-        PositionEncoding::Alibi(Alibi { slopes: alibi::appended(n_heads), rounding: Rounding::Bf16 })
+        PositionEncoding::Alibi(Alibi { slopes: alibi::appended(n_heads).into(), rounding: Rounding::Bf16 })
     } else {
         PositionEncoding::Rotary(rope::rotary(config, d_head, WHOLE)?)
     };
@@ -39,9 +41,9 @@ fn spec(config: &Config) -> Result<Spec> {
         d_model,
         n_layers,
         n_heads,
-        d_mlp: config.maybe_count("ffn_hidden_size")?.unwrap_or(4 * d_model),
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.maybe_count("max_position_embeddings")?.unwrap_or(2048),
+        d_mlp: config.maybe_count(WIDTH, "ffn_hidden_size")?.unwrap_or(4 * d_model),
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.maybe_count(POSITIONS, "max_position_embeddings")?.unwrap_or(2048),
     };
     Ok(Spec {
         n_kv_heads,
@@ -58,7 +60,8 @@ fn spec(config: &Config) -> Result<Spec> {
 fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
     // `null` is false, as transformers tests for truth.
     let is_parallel = !config.is_null("parallel_attn") && config.flag_or("parallel_attn", true)?;
-    let n_norms = config.maybe_count("num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
+    let n_norms =
+        config.maybe_count(POSITIONS, "num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });
     match (is_parallel, is_new, n_norms) {
         (false, false, _) => Ok(BlockKind::Sequential),
         (true, true, 2) => Ok(BlockKind::Parallel),

@@ -5,6 +5,7 @@ use super::family::Family;
 use super::llama;
 use super::rope::{WHOLE, rotary};
 use crate::error::Result;
+use crate::limits::WIDTH;
 use crate::model::spec::Rotary;
 use crate::model::spec::{ActivationFn, Biases, Embedding, Head, Mlp, NormKind, Spec};
 
@@ -25,7 +26,7 @@ fn spec(config: &Config) -> Result<Spec> {
 
 /// The width of a head; its default is 256, not `d_model / n_heads`, so it is never guessed.
 pub(super) fn d_head(config: &Config) -> Result<usize> {
-    config.count("head_dim")
+    config.count(WIDTH, "head_dim")
 }
 
 /// The common part of Gemma 1, 2 and 3.

@@ -7,6 +7,7 @@ use super::gemma2::{sandwich, source};
 use super::layers::{slides, window};
 use super::rope;
 use crate::error::{Error, Result};
+use crate::limits::POSITIONS;
 use crate::model::spec::Rotary;
 use crate::model::spec::{Attention, Head, Layer, NormKind, PositionEncoding, QkNorm, QkNormOver, Spec};
 
@@ -16,7 +17,7 @@ fn spec(config: &Config) -> Result<Spec> {
     let (full, sliding) = rotations(config)?;
     let mut spec = sandwich(config, "gemma3_text", full.clone())?;
     let window = window(config)?;
-    let every = config.maybe_count("sliding_window_pattern")?.unwrap_or(6);
+    let every = config.maybe_count(POSITIONS, "sliding_window_pattern")?.unwrap_or(6);
     let slides = slides(config, spec.n_layers, |l| !(l + 1).is_multiple_of(every))?;
     let layer = |slides: bool| Layer {
         window: window.filter(|_| slides),

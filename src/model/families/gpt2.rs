@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{ActivationFn, Embedding, Head, Mlp, PositionEmbedding, Sizes, Spec};
 use crate::model::weights::{BlockPart, Param, Place};
 use crate::model::weights::{Slice, SliceRows, TensorSource};
@@ -10,19 +11,19 @@ use crate::model::weights::{Slice, SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "gpt2", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let d_model = config.count("n_embd")?;
-    config.maybe_count("n_ctx")?; // the older name of n_positions
+    let d_model = config.count(WIDTH, "n_embd")?;
+    config.maybe_count(POSITIONS, "n_ctx")?; // the older name of n_positions
     config.only("scale_attn_weights", true)?;
     config.only("scale_attn_by_inverse_layer_idx", false)?;
     config.only("reorder_and_upcast_attn", false)?;
     config.only("add_cross_attention", false)?;
     let sizes = Sizes {
         d_model,
-        n_layers: config.count("n_layer")?,
-        n_heads: config.count("n_head")?,
-        d_mlp: config.maybe_count("n_inner")?.unwrap_or(4 * d_model),
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("n_positions")?,
+        n_layers: config.count(LAYERS, "n_layer")?,
+        n_heads: config.count(HEADS, "n_head")?,
+        d_mlp: config.maybe_count(WIDTH, "n_inner")?.unwrap_or(4 * d_model),
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "n_positions")?,
     };
     Ok(Spec {
         embedding: Embedding { positions: PositionEmbedding::Learned { offset: 0 }, ..Embedding::PLAIN },

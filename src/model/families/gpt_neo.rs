@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Attention, Biases, Embedding, Head, Layer, Mlp, PositionEmbedding, PositionEncoding, Sizes,
     Spec,
@@ -13,16 +14,16 @@ use crate::model::weights::{BlockPart, Param, Place};
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neo", spec, source, prefix: "transformer." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let (d_model, n_layers) = (config.count("hidden_size")?, config.count("num_layers")?);
+    let (d_model, n_layers) = (config.count(WIDTH, "hidden_size")?, config.count(LAYERS, "num_layers")?);
     let sizes = Sizes {
         d_model,
         n_layers,
-        n_heads: config.count("num_heads")?,
-        d_mlp: config.maybe_count("intermediate_size")?.unwrap_or(4 * d_model),
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_position_embeddings")?,
+        n_heads: config.count(HEADS, "num_heads")?,
+        d_mlp: config.maybe_count(WIDTH, "intermediate_size")?.unwrap_or(4 * d_model),
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_position_embeddings")?,
     };
-    let window = config.maybe_count("window_size")?.unwrap_or(256);
+    let window = config.maybe_count(POSITIONS, "window_size")?.unwrap_or(256);
     let layer =
         |slides: bool| Layer { window: slides.then_some(window), position: PositionEncoding::Nothing };
     let plain = Spec::plain("gpt_neo", sizes);

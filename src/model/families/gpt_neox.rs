@@ -4,6 +4,7 @@ use super::config::Config;
 use super::family::Family;
 use super::rope::{Defaults, WHOLE, rotary};
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
 use crate::model::weights::{BlockPart, Param, Place};
 use crate::model::weights::{SliceRows, TensorSource};
@@ -11,8 +12,9 @@ use crate::model::weights::{SliceRows, TensorSource};
 pub(super) const FAMILY: Family = Family { model_type: "gpt_neox", spec, source, prefix: "gpt_neox." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    let n_layers = config.count("num_hidden_layers")?;
+    let (d_model, n_heads) =
+        (config.count(WIDTH, "hidden_size")?, config.count(HEADS, "num_attention_heads")?);
+    let n_layers = config.count(LAYERS, "num_hidden_layers")?;
     let d_head = d_model / n_heads;
     config.only("head_dim", d_head)?;
     let names = ["rotary_emb_base", "rotary_pct"];
@@ -24,9 +26,9 @@ fn spec(config: &Config) -> Result<Spec> {
         d_model,
         n_layers,
         n_heads,
-        d_mlp: config.count("intermediate_size")?,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_position_embeddings")?,
+        d_mlp: config.count(WIDTH, "intermediate_size")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_position_embeddings")?,
     };
     Ok(Spec {
         layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{ActivationFn, Biases, BlockKind, Head, Layer, Mlp, PositionEncoding, Sizes, Spec};
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 use crate::model::weights::TensorSource;
@@ -13,8 +14,8 @@ pub(super) const FAMILY: Family = Family { model_type: "gptj", spec, source, pre
 fn spec(config: &Config) -> Result<Spec> {
     config.only("rotary", true)?;
     config.unread(&["scale_attn_weights"]);
-    let (d_model, n_layers) = (config.count("n_embd")?, config.count("n_layer")?);
-    let n_rotated = config.maybe_count("rotary_dim")?.unwrap_or(64);
+    let (d_model, n_layers) = (config.count(WIDTH, "n_embd")?, config.count(LAYERS, "n_layer")?);
+    let n_rotated = config.maybe_count(WIDTH, "rotary_dim")?.unwrap_or(64);
     if !n_rotated.is_multiple_of(2) || config.is_null("rotary_dim") {
         return Err(config.unsupported(
             "rotary_dim",
@@ -27,10 +28,10 @@ fn spec(config: &Config) -> Result<Spec> {
     let sizes = Sizes {
         d_model,
         n_layers,
-        n_heads: config.count("n_head")?,
-        d_mlp: config.maybe_count("n_inner")?.unwrap_or(4 * d_model),
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("n_positions")?,
+        n_heads: config.count(HEADS, "n_head")?,
+        d_mlp: config.maybe_count(WIDTH, "n_inner")?.unwrap_or(4 * d_model),
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "n_positions")?,
     };
     Ok(Spec {
         layers: Layer::all(n_layers, PositionEncoding::Rotary(rotary)),

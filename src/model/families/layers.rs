@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use crate::error::Result;
+use crate::limits::POSITIONS;
 
 /// The length of the window if the config lacks it.
 const WINDOW: usize = 4096;
@@ -9,7 +10,7 @@ const WINDOW: usize = 4096;
 /// The length of the window in tokens; none for `null`.
 pub(super) fn window(config: &Config) -> Result<Option<usize>> {
     let default = (!config.has("sliding_window")).then_some(WINDOW);
-    Ok(config.maybe_count("sliding_window")?.or(default))
+    Ok(config.maybe_count(POSITIONS, "sliding_window")?.or(default))
 }
 
 /// For each layer, true if its attention has a window: by `layer_types`, else by the family's default.

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::family::Family;
 use super::rope::{Defaults, WHOLE, n_context, rotary};
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::Rotary;
 use crate::model::spec::{
     ActivationFn, Attention, Biases, Head, Layer, Mlp, NormKind, PositionEncoding, Sizes, Spec,
@@ -24,8 +25,9 @@ fn spec(config: &Config) -> Result<Spec> {
 
 /// The spec of a Llama without biases and with an untied head; a family changes some of its fields.
 pub(super) fn common_spec(config: &Config, family: &'static str, defaults: Defaults) -> Result<Spec> {
-    let (d_model, n_heads) = (config.count("hidden_size")?, config.count("num_attention_heads")?);
-    let d_head = config.maybe_count("head_dim")?.unwrap_or(d_model / n_heads);
+    let (d_model, n_heads) =
+        (config.count(WIDTH, "hidden_size")?, config.count(HEADS, "num_attention_heads")?);
+    let d_head = config.maybe_count(WIDTH, "head_dim")?.unwrap_or(d_model / n_heads);
     rotated_spec(config, family, d_head, rotary(config, d_head, defaults)?)
 }
 
@@ -37,15 +39,15 @@ pub(super) fn rotated_spec(
     rotary: Rotary,
 ) -> Result<Spec> {
     let sizes = Sizes {
-        d_model: config.count("hidden_size")?,
-        n_layers: config.count("num_hidden_layers")?,
-        n_heads: config.count("num_attention_heads")?,
-        d_mlp: config.count("intermediate_size")?,
-        d_vocab: config.count("vocab_size")?,
-        n_context: n_context(config, config.count("max_position_embeddings")?)?,
+        d_model: config.count(WIDTH, "hidden_size")?,
+        n_layers: config.count(LAYERS, "num_hidden_layers")?,
+        n_heads: config.count(HEADS, "num_attention_heads")?,
+        d_mlp: config.count(WIDTH, "intermediate_size")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: n_context(config, config.count(POSITIONS, "max_position_embeddings")?)?,
     };
     Ok(Spec {
-        n_kv_heads: config.maybe_count("num_key_value_heads")?.unwrap_or(sizes.n_heads),
+        n_kv_heads: config.maybe_count(HEADS, "num_key_value_heads")?.unwrap_or(sizes.n_heads),
         d_head,
         attention: Attention::causal(d_head),
         layers: Layer::all(sizes.n_layers, PositionEncoding::Rotary(rotary)),

@@ -4,6 +4,7 @@ use super::alibi;
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     Alibi, Attention, Biases, Head, Layer, NormKind, PositionEncoding, Rounding, Sizes, Spec,
 };
@@ -20,16 +21,16 @@ fn spec(config: &Config) -> Result<Spec> {
     if let Some(scale) = config.maybe_number("logit_scale")? {
         return Err(config.unsupported("logit_scale", scale, "only null is supported, as in transformers"));
     }
-    let (d_model, n_heads) = (config.count("d_model")?, config.count("n_heads")?);
-    let n_layers = config.count("n_layers")?;
-    let alibi = Alibi { slopes: alibi::interleaved(n_heads), rounding: Rounding::F32FromEnd };
+    let (d_model, n_heads) = (config.count(WIDTH, "d_model")?, config.count(HEADS, "n_heads")?);
+    let n_layers = config.count(LAYERS, "n_layers")?;
+    let alibi = Alibi { slopes: alibi::interleaved(n_heads).into(), rounding: Rounding::F32FromEnd };
     let sizes = Sizes {
         d_model,
         n_layers,
         n_heads,
         d_mlp: 4 * d_model,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_seq_len")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_seq_len")?,
     };
     let plain = Spec::plain("mpt", sizes);
     Ok(Spec {

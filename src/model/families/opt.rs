@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{
     ActivationFn, Biases, Embedding, Head, Mlp, Placement, PositionEmbedding, Sizes, Spec,
 };
@@ -13,21 +14,21 @@ pub(super) const FAMILY: Family = Family { model_type: "opt", spec, source, pref
 
 fn spec(config: &Config) -> Result<Spec> {
     config.only("layer_norm_elementwise_affine", true)?;
-    let d_model = config.count("hidden_size")?;
+    let d_model = config.count(WIDTH, "hidden_size")?;
     let is_before = config.flag_or("do_layer_norm_before", true)?;
     let is_removed = config.flag_or("_remove_final_layer_norm", false)?;
     let bias = config.flag_or("enable_bias", true)?;
     let sizes = Sizes {
         d_model,
-        n_layers: config.count("num_hidden_layers")?,
-        n_heads: config.count("num_attention_heads")?,
-        d_mlp: config.count("ffn_dim")?,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_position_embeddings")?,
+        n_layers: config.count(LAYERS, "num_hidden_layers")?,
+        n_heads: config.count(HEADS, "num_attention_heads")?,
+        d_mlp: config.count(WIDTH, "ffn_dim")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_position_embeddings")?,
     };
     Ok(Spec {
         embedding: Embedding {
-            d_embed: config.maybe_count("word_embed_proj_dim")?.filter(|width| *width != d_model),
+            d_embed: config.maybe_count(WIDTH, "word_embed_proj_dim")?.filter(|width| *width != d_model),
             positions: PositionEmbedding::Learned { offset: 2 },
             ..Embedding::PLAIN
         },

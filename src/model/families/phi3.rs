@@ -5,6 +5,7 @@ use super::family::Family;
 use super::llama;
 use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
+use crate::limits::POSITIONS;
 use crate::model::spec::Spec;
 use crate::model::weights::{BlockPart, Param, Place};
 use crate::model::weights::{SliceRows, TensorSource};
@@ -19,7 +20,7 @@ fn spec(config: &Config) -> Result<Spec> {
         config.only(name, 1)?;
     }
     let mut spec = llama::common_spec(config, "phi3", Defaults { share: Some(1.0), ..WHOLE })?;
-    let window = config.maybe_count("sliding_window")?;
+    let window = config.maybe_count(POSITIONS, "sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     Ok(Spec { norm_eps: config.number_or("rms_norm_eps", 1e-5)?, ..spec })
 }

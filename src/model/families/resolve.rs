@@ -58,7 +58,9 @@ impl Config {
             return Err(self.unsupported("hidden_size", spec.d_model, expected));
         }
         let too_wide = spec.layers.iter().find_map(|layer| match &layer.position {
-            PositionEncoding::Rotary(rotary) => Some(2 * rotary.n_pairs()).filter(|n| *n > spec.d_head),
+            PositionEncoding::Rotary(rotary) => {
+                Some(rotary.n_pairs().saturating_mul(2)).filter(|n| *n > spec.d_head)
+            }
             _ => None,
         });
         if let Some(n) = too_wide {

@@ -4,6 +4,7 @@ use super::bert;
 use super::config::Config;
 use super::family::Family;
 use crate::error::Result;
+use crate::limits::ANY;
 use crate::model::spec::{ActivationFn, Embedding, Head, PositionEmbedding, Spec};
 use crate::model::weights::{Param, ParamKind, Place};
 use crate::model::weights::{SliceRows, TensorSource};
@@ -12,7 +13,7 @@ pub(super) const FAMILY: Family = Family { model_type: "roberta", spec, source, 
 
 fn spec(config: &Config) -> Result<Spec> {
     let padding = match config.maybe_number("pad_token_id")? {
-        Some(id) if id >= 0.0 && id.fract() == 0.0 => id as usize,
+        Some(id) if (0.0..=ANY.most as f64).contains(&id) && id.fract() == 0.0 => id as usize,
         None if !config.is_null("pad_token_id") => 1,
         _ => {
             return Err(config.unsupported(

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use crate::error::Result;
+use crate::limits::POSITIONS;
 use crate::model::spec::{Layer, PositionEncoding, Spec};
 use crate::model::spec::{Rotary, RotaryLayout, RotaryScaling};
 use std::f64::consts::PI;
@@ -115,7 +116,10 @@ pub(super) fn check_even(config: &Config, spec: &Spec) -> Result<()> {
 pub(super) fn n_context(config: &Config, max_positions: usize) -> Result<usize> {
     let Some(object) = described(config)? else { return Ok(max_positions) };
     Ok(match kind(config, &object)?.as_str() {
-        "longrope" => original(config, &object)?.unwrap_or(max_positions as f64) as usize,
+        "longrope" => {
+            let first = original(config, &object)?.unwrap_or(max_positions as f64);
+            first.min(POSITIONS.most as f64) as usize
+        }
         _ => max_positions,
     })
 }
@@ -153,7 +157,7 @@ fn is_phi3(config: &Config) -> Result<bool> {
 }
 
 fn max_positions(config: &Config) -> Result<f64> {
-    Ok(config.maybe_count("max_position_embeddings")?.unwrap_or(2048) as f64)
+    Ok(config.maybe_count(POSITIONS, "max_position_embeddings")?.unwrap_or(2048) as f64)
 }
 
 /// The scaling of the frequencies.
@@ -232,5 +236,5 @@ fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<Rota
     let factor = object.maybe_number("factor")?.unwrap_or(whole / context);
     let default = if factor <= 1.0 { 1.0 } else { (1.0 + factor.ln() / context.ln()).sqrt() };
     let attention_factor = object.maybe_number("attention_factor")?.unwrap_or(default);
-    Ok(RotaryScaling::EachOwn { factors, attention_factor })
+    Ok(RotaryScaling::EachOwn { factors: factors.into(), attention_factor })
 }

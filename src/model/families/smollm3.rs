@@ -6,6 +6,7 @@ use super::layers::slides;
 use super::llama;
 use super::rope::{Defaults, WHOLE};
 use crate::error::Result;
+use crate::limits::POSITIONS;
 use crate::model::spec::{Biases, Head, PositionEncoding, Spec};
 
 pub(super) const FAMILY: Family =
@@ -14,7 +15,7 @@ pub(super) const FAMILY: Family =
 fn spec(config: &Config) -> Result<Spec> {
     let mut spec = llama::common_spec(config, "smollm3", Defaults { theta: 2_000_000.0, ..WHOLE })?;
     config.unread(&["max_window_layers"]);
-    let every = config.maybe_count("no_rope_layer_interval")?.unwrap_or(4);
+    let every = config.maybe_count(POSITIONS, "no_rope_layer_interval")?.unwrap_or(4);
     // Despite its name, the list has a 1 for each layer that rotates.
     let rotates = match config.maybe_counts("no_rope_layers")? {
         Some(list) if list.len() == spec.n_layers => list.into_iter().map(|one| one == 1).collect(),
@@ -25,7 +26,7 @@ fn spec(config: &Config) -> Result<Spec> {
         None => (0..spec.n_layers).map(|l| !(l + 1).is_multiple_of(every)).collect::<Vec<bool>>(),
     };
     let uses_window = config.flag_or("use_sliding_window", false)?;
-    let window = config.maybe_count("sliding_window")?.filter(|_| uses_window);
+    let window = config.maybe_count(POSITIONS, "sliding_window")?.filter(|_| uses_window);
     let slides = slides(config, spec.n_layers, |l| window.is_some() && !rotates[l])?;
     for (l, layer) in spec.layers.iter_mut().enumerate() {
         layer.window = window.filter(|_| slides[l]);

@@ -5,6 +5,7 @@ use super::family::Family;
 use super::llama;
 use super::rope::WHOLE;
 use crate::error::Result;
+use crate::limits::POSITIONS;
 use crate::model::spec::{ActivationFn, Biases, Head, Mlp, NormKind, Spec};
 use crate::model::weights::TensorSource;
 use crate::model::weights::{BlockPart, Param, Place};
@@ -16,7 +17,7 @@ fn spec(config: &Config) -> Result<Spec> {
     config.only("mlp_type", "default")?;
     config.unread(&["scale_attn_weights"]);
     let mut spec = llama::common_spec(config, "starcoder2", WHOLE)?;
-    let window = config.maybe_count("sliding_window")?;
+    let window = config.maybe_count(POSITIONS, "sliding_window")?;
     spec.layers.iter_mut().for_each(|layer| layer.window = window);
     let bias = config.flag_or("use_bias", true)?;
     Ok(Spec {

@@ -4,6 +4,7 @@ use super::config::Config;
 use super::family::Family;
 use super::opt::fairseq_part;
 use crate::error::Result;
+use crate::limits::{HEADS, LAYERS, POSITIONS, VOCABULARY, WIDTH};
 use crate::model::spec::{ActivationFn, Embedding, Head, Mlp, PositionEmbedding, Sizes, Spec};
 use crate::model::weights::TensorSource;
 use crate::model::weights::{Param, Place};
@@ -16,15 +17,15 @@ fn spec(config: &Config) -> Result<Spec> {
     if pad >= 2.0 {
         return Err(config.unsupported("pad_token_id", pad, "0 or 1 is supported"));
     }
-    let d_model = config.count("d_model")?;
+    let d_model = config.count(WIDTH, "d_model")?;
     let is_scaled = config.flag_or("scale_embedding", true)?;
     let sizes = Sizes {
         d_model,
-        n_layers: config.count("num_layers")?,
-        n_heads: config.count("attention_heads")?,
-        d_mlp: config.count("ffn_dim")?,
-        d_vocab: config.count("vocab_size")?,
-        n_context: config.count("max_position_embeddings")?,
+        n_layers: config.count(LAYERS, "num_layers")?,
+        n_heads: config.count(HEADS, "attention_heads")?,
+        d_mlp: config.count(WIDTH, "ffn_dim")?,
+        d_vocab: config.count(VOCABULARY, "vocab_size")?,
+        n_context: config.count(POSITIONS, "max_position_embeddings")?,
     };
     Ok(Spec {
         embedding: Embedding {

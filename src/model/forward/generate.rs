@@ -5,6 +5,7 @@ use super::kv_cache::KvCache;
 use super::sampling::{Sampler, Sampling};
 use super::transformer::Transformer;
 use crate::error::{Error, Result};
+use crate::limits::{check_memory, product};
 use crate::model::forest::Forest;
 use crate::model::kernels::on_awake_threads;
 use candle_core::Tensor;
@@ -130,6 +131,13 @@ impl<'a> Decoding<'a> {
             return Err(Error::invalid("model to generate with", found, expected));
         }
         model.check(&forest)?;
+        let spec = &model.spec;
+        let n_new = plan.n_new.min(spec.n_context);
+        // Keys and values of each new token, and the logits, which are copied once.
+        let of_text = product([n_new, spec.n_layers, 2 * spec.d_keys(), size_of::<f32>()])
+            .saturating_add(product([2 * spec.d_vocab, size_of::<f32>()]));
+        let needed = of_text.saturating_mul(last.len() as u64);
+        check_memory("the texts", needed, "generate fewer texts at once, or fewer tokens")?;
         let text = |&node: &u32| {
             let ids = forest.tokens_to(node);
             Generation { n_prompt: ids.len(), ids, first_logits: vec![], is_ended: false }
@@ -145,7 +153,7 @@ impl<'a> Decoding<'a> {
     /// True if a text may have another token.
     fn has_room(&self, i: usize) -> bool {
         let text = &self.texts[i];
-        text.ids.len() < (text.n_prompt + self.plan.n_new).min(self.model.spec.n_context)
+        text.ids.len() < text.n_prompt.saturating_add(self.plan.n_new).min(self.model.spec.n_context)
     }
 
     fn run(mut self, callbacks: Callbacks) -> Result<Vec<Generation>> {

@@ -1,6 +1,7 @@
 //! Sampling: the choice of the next token from its logits.
 
 use crate::error::{Error, Result};
+use crate::limits::{SMALLEST_DIVISOR, number_words};
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
 use std::collections::BTreeSet;
@@ -36,18 +37,20 @@ impl Sampling {
     /// [`Error::Invalid`] naming the setting.
     pub fn check(&self) -> Result<()> {
         let Sampling { temperature, top_k, top_p, repetition_penalty, .. } = *self;
-        if !(temperature.is_finite() && temperature >= 0.0) {
-            return Err(Error::invalid("temperature", temperature, "0 (greedy) or a positive number"));
+        let is_divisor = |x: f64| x.is_finite() && x >= SMALLEST_DIVISOR;
+        if temperature != 0.0 && !is_divisor(temperature) {
+            let expected = format!("0 (greedy) or a positive number of at least {SMALLEST_DIVISOR:e}");
+            return Err(Error::invalid("temperature", number_words(temperature), expected));
         }
         if top_k == Some(0) {
             return Err(Error::invalid("top-k", 0, "at least 1 token"));
         }
         if !(top_p > 0.0 && top_p <= 1.0) {
-            return Err(Error::invalid("top-p", top_p, "a share above 0 and at most 1"));
+            return Err(Error::invalid("top-p", number_words(top_p), "a share above 0 and at most 1"));
         }
-        if !(repetition_penalty.is_finite() && repetition_penalty > 0.0) {
-            let expected = "a positive number; 1 is no penalty";
-            return Err(Error::invalid("repetition penalty", repetition_penalty, expected));
+        if !(is_divisor(repetition_penalty) && repetition_penalty <= SMALLEST_DIVISOR.recip()) {
+            let expected = "a positive number from 1e-20 to 1e20; 1 is no penalty";
+            return Err(Error::invalid("repetition penalty", number_words(repetition_penalty), expected));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::keys::Keys;
 use super::metadata::Metadata;
 use super::rope;
 use crate::error::Result;
+use crate::limits::{ANY, HEADS, LAYERS, POSITIONS, WIDTH};
 use serde_json::{Map, Value};
 
 /// Settings that follow from the tensors, not from the metadata.
@@ -38,9 +39,10 @@ struct Heads {
 
 impl Heads {
     fn of(keys: &Keys) -> Result<Heads> {
-        let (d_model, n) = (keys.count("embedding_length")?, keys.count("attention.head_count")?);
-        let n_kv = keys.maybe_count("attention.head_count_kv")?.unwrap_or(n);
-        let width = keys.maybe_count("attention.key_length")?.unwrap_or(d_model / n.max(1));
+        let (d_model, n) =
+            (keys.count(WIDTH, "embedding_length")?, keys.count(HEADS, "attention.head_count")?);
+        let n_kv = keys.maybe_count(HEADS, "attention.head_count_kv")?.unwrap_or(n);
+        let width = keys.maybe_count(WIDTH, "attention.key_length")?.unwrap_or(d_model / n);
         keys.only(
             "attention.value_length",
             width,
@@ -53,7 +55,7 @@ impl Heads {
     fn check_default(&self, keys: &Keys, field: &str) -> Result<()> {
         match field {
             "head_dim" => {
-                let default = self.d_model / self.n.max(1);
+                let default = self.d_model / self.n;
                 keys.only(
                     "attention.key_length",
                     default,
@@ -92,9 +94,9 @@ pub(super) fn fields(
         ("num_attention_heads", heads.n),
         ("num_key_value_heads", heads.n_kv),
         ("head_dim", heads.width),
-        ("num_hidden_layers", keys.count("block_count")?),
-        ("intermediate_size", keys.count("feed_forward_length")?),
-        ("max_position_embeddings", keys.count("context_length")?),
+        ("num_hidden_layers", keys.count(LAYERS, "block_count")?),
+        ("intermediate_size", keys.count(WIDTH, "feed_forward_length")?),
+        ("max_position_embeddings", keys.count(POSITIONS, "context_length")?),
         ("vocab_size", shapes.d_vocab),
     ] {
         let named = architecture.names.iter().find(|(llamas, _)| *llamas == name);
@@ -161,7 +163,7 @@ fn own_fields(keys: &Keys, heads: Heads, shapes: &Shapes) -> Result<Map<String, 
         }
         "phi3" => {
             // Written by the converter, but not used by llama.cpp.
-            keys.maybe_count("attention.sliding_window")?;
+            keys.maybe_count(ANY, "attention.sliding_window")?;
         }
         "stablelm" => {
             // llama.cpp follows the tensors, not this key.
@@ -215,9 +217,9 @@ fn gemma(keys: &Keys, heads: Heads) -> Result<Map<String, Value>> {
     let mut put = |name: &str, value: Value| fields.insert(name.to_string(), value);
     let (n_layers_of_27b, every) = if keys.architecture == "gemma2" { (46, 2) } else { (62, 6) };
     // The 27B models scale by the stream's width per head; in the format only their depth distinguishes them.
-    let is_27b = keys.count("block_count")? == n_layers_of_27b;
+    let is_27b = keys.count(LAYERS, "block_count")? == n_layers_of_27b;
     put("query_pre_attn_scalar", if is_27b { heads.d_model / heads.n } else { heads.width }.into());
-    match keys.maybe_count("attention.sliding_window")? {
+    match keys.maybe_count(ANY, "attention.sliding_window")? {
         Some(window) if window > 0 => {
             put("sliding_window", window.into());
             put("layer_types", layer_types(keys, every)?.into());
@@ -239,8 +241,8 @@ fn layer_types(keys: &Keys, every: usize) -> Result<Vec<&'static str>> {
     let slides = match keys.metadata.flags(&keys.key(name)) {
         Some(slides) => slides,
         None => {
-            let every = keys.maybe_count(name)?.unwrap_or(every).max(1);
-            (0..keys.count("block_count")?).map(|l| !(l + 1).is_multiple_of(every)).collect()
+            let every = keys.maybe_count(ANY, name)?.unwrap_or(every).max(1);
+            (0..keys.count(LAYERS, "block_count")?).map(|l| !(l + 1).is_multiple_of(every)).collect()
         }
     };
     Ok(slides.into_iter().map(|slides| if slides { "sliding_attention" } else { "full_attention" }).collect())

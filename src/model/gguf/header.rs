@@ -22,8 +22,29 @@ pub(super) enum Value {
     Flag(bool),
     /// A text.
     Text(String),
-    /// Values of one type.
-    List(Vec<Value>),
+    /// Numbers or flags of one type.
+    List(List),
+    /// Texts.
+    Texts(Vec<String>),
+}
+
+/// Numbers or flags of one type, in the file's bytes: as [`Value`]s, a list of bytes would be 32 times as large.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct List {
+    kind: u32,
+    bytes: Vec<u8>,
+}
+
+impl List {
+    /// The number of values.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() / width(self.kind).unwrap_or(1)
+    }
+
+    /// The values, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Value> + '_ {
+        self.bytes.chunks_exact(width(self.kind).unwrap_or(1)).filter_map(|bytes| fixed(self.kind, bytes))
+    }
 }
 
 impl fmt::Display for Value {
@@ -34,6 +55,7 @@ impl fmt::Display for Value {
             Value::Flag(flag) => write!(f, "{flag}"),
             Value::Text(text) => write!(f, "`{text}`"),
             Value::List(values) => write!(f, "a list of {}", values.len()),
+            Value::Texts(texts) => write!(f, "a list of {}", texts.len()),
         }
     }
 }
@@ -157,6 +179,38 @@ fn place(reader: &Reader, line: &Line, layout: Layout) -> Result<Range<usize>> {
     })
 }
 
+/// The format's code of a text; the other types have a fixed number of bytes.
+const TEXT: u32 = 8;
+
+/// Bytes of a value of a type; `None` for texts, lists and unknown types.
+fn width(kind: u32) -> Option<usize> {
+    match kind {
+        0 | 1 | 7 => Some(1),
+        2 | 3 => Some(2),
+        4..=6 => Some(4),
+        10..=12 => Some(8),
+        _ => None,
+    }
+}
+
+/// A value of a type, from its bytes; `None` for a number that does not fit.
+fn fixed(kind: u32, bytes: &[u8]) -> Option<Value> {
+    Some(match kind {
+        0 => Value::Integer(u8::from_le_bytes(bytes.try_into().ok()?).into()),
+        1 => Value::Integer(i8::from_le_bytes(bytes.try_into().ok()?).into()),
+        2 => Value::Integer(u16::from_le_bytes(bytes.try_into().ok()?).into()),
+        3 => Value::Integer(i16::from_le_bytes(bytes.try_into().ok()?).into()),
+        4 => Value::Integer(u32::from_le_bytes(bytes.try_into().ok()?).into()),
+        5 => Value::Integer(i32::from_le_bytes(bytes.try_into().ok()?).into()),
+        6 => Value::Float(f32::from_le_bytes(bytes.try_into().ok()?).into()),
+        7 => Value::Flag(bytes != [0]),
+        10 => Value::Integer(i64::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok()?),
+        11 => Value::Integer(i64::from_le_bytes(bytes.try_into().ok()?)),
+        12 => Value::Float(f64::from_le_bytes(bytes.try_into().ok()?)),
+        _ => return None,
+    })
+}
+
 /// Reads the header from start to end, with checked bounds.
 struct Reader<'a> {
     path: &'a Path,
@@ -233,30 +287,32 @@ impl Reader<'_> {
         }
         let kind = self.u32(key)?;
         let n = self.length(&format!("values in `{key}`"))?;
-        // A list of lists is refused as an unknown scalar type; no model has one.
-        (0..n).map(|_| self.scalar(key, kind)).collect::<Result<_>>().map(Value::List)
+        if kind == TEXT {
+            return (0..n).map(|_| self.text(&format!("`{key}`"))).collect::<Result<_>>().map(Value::Texts);
+        }
+        // A list of lists is refused as an unknown type; no model has one.
+        let width = width(kind).ok_or_else(|| self.unknown(key, kind))?;
+        let what = format!("values in `{key}`");
+        let bytes = self.take(n.saturating_mul(width), &what)?.to_vec();
+        let list = List { kind, bytes };
+        match list.iter().count() == n {
+            true => Ok(Value::List(list)),
+            false => Err(self.bad(format!("`{key}` with a number above {}", i64::MAX), WHOLE)),
+        }
     }
 
     fn scalar(&mut self, key: &str, kind: u32) -> Result<Value> {
         let what = format!("`{key}`");
-        Ok(match kind {
-            0 => Value::Integer(u8::from_le_bytes(self.array(&what)?).into()),
-            1 => Value::Integer(i8::from_le_bytes(self.array(&what)?).into()),
-            2 => Value::Integer(u16::from_le_bytes(self.array(&what)?).into()),
-            3 => Value::Integer(i16::from_le_bytes(self.array(&what)?).into()),
-            4 => Value::Integer(self.u32(&what)?.into()),
-            5 => Value::Integer(i32::from_le_bytes(self.array(&what)?).into()),
-            6 => Value::Float(f32::from_le_bytes(self.array(&what)?).into()),
-            7 => Value::Flag(self.array::<1>(&what)? != [0]),
-            8 => Value::Text(self.text(&what)?),
-            10 => {
-                let n = u64::from_le_bytes(self.array(&what)?);
-                Value::Integer(i64::try_from(n).map_err(|_| self.bad(format!("{what} {n}"), WHOLE))?)
-            }
-            11 => Value::Integer(i64::from_le_bytes(self.array(&what)?)),
-            12 => Value::Float(f64::from_le_bytes(self.array(&what)?)),
-            _ => return Err(self.bad(format!("{what} of unknown type {kind}"), WHOLE)),
-        })
+        if kind == TEXT {
+            return self.text(&what).map(Value::Text);
+        }
+        let width = width(kind).ok_or_else(|| self.unknown(key, kind))?;
+        let value = fixed(kind, self.take(width, &what)?);
+        value.ok_or_else(|| self.bad(format!("{what} above {}", i64::MAX), WHOLE))
+    }
+
+    fn unknown(&self, key: &str, kind: u32) -> Error {
+        self.bad(format!("`{key}` of unknown type {kind}"), WHOLE)
     }
 
     /// Reads an entry of the table of tensors.

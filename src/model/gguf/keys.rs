@@ -3,6 +3,7 @@
 use super::header::Value;
 use super::metadata::Metadata;
 use crate::error::Result;
+use crate::limits::{ANY, Limit};
 
 /// The keys of one architecture.
 pub(super) struct Keys<'a> {
@@ -15,13 +16,13 @@ impl Keys<'_> {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A whole number; for a list with one number per layer, the number that all layers have.
-    pub(super) fn count(&self, name: &str) -> Result<usize> {
-        self.metadata.required(&self.key(name), self.maybe_count(name))
+    /// A whole number in a range; for a list with one number per layer, the number that all layers have.
+    pub(super) fn count(&self, limit: Limit, name: &str) -> Result<usize> {
+        self.metadata.required(&self.key(name), self.maybe_count(limit, name))
     }
 
-    pub(super) fn maybe_count(&self, name: &str) -> Result<Option<usize>> {
-        self.metadata.count_of_layers(&self.key(name), &self.key("block_count"))
+    pub(super) fn maybe_count(&self, limit: Limit, name: &str) -> Result<Option<usize>> {
+        self.metadata.count_of_layers(limit, &self.key(name), &self.key("block_count"))
     }
 
     pub(super) fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
@@ -35,7 +36,7 @@ impl Keys<'_> {
 
     /// Refuses a number other than the supported one; a missing key is accepted.
     pub(super) fn only(&self, name: &str, supported: usize, expected: &str) -> Result<()> {
-        match self.maybe_count(name)?.filter(|n| *n != supported) {
+        match self.maybe_count(ANY, name)?.filter(|n| *n != supported) {
             Some(n) => Err(self.metadata.unsupported(&self.key(name), &Value::Integer(n as i64), expected)),
             None => Ok(()),
         }

@@ -1,9 +1,11 @@
 //! A file's metadata, read key by key; a key that could change numbers and is not read is refused.
 
-use super::header::Value;
+use super::header::{List, Value};
 use crate::error::{Error, Result};
+use crate::limits::{LAYERS, Limit};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::path::Path;
 
 /// Keys of an architecture that change no number of the forward pass.
@@ -42,7 +44,12 @@ impl<'a> Metadata<'a> {
         self.values.get(key)
     }
 
-    fn typed<T>(&self, key: &str, of: fn(&'a Value) -> Option<T>, expected: &str) -> Result<Option<T>> {
+    fn typed<T>(
+        &self,
+        key: &str,
+        of: impl Fn(&'a Value) -> Option<T>,
+        expected: impl fmt::Display,
+    ) -> Result<Option<T>> {
         let Some(value) = self.value(key) else { return Ok(None) };
         of(value).map(Some).ok_or_else(|| self.unsupported(key, value, format!("{expected} is supported")))
     }
@@ -55,31 +62,27 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// A whole number, at least 0, if the key exists.
-    pub(super) fn count(&self, key: &str) -> Result<Option<usize>> {
-        let of = |value: &Value| match value {
-            Value::Integer(n) => usize::try_from(*n).ok(),
-            _ => None,
-        };
-        self.typed(key, of, "a whole number")
+    /// A whole number in a range, if the key exists.
+    pub(super) fn count(&self, limit: Limit, key: &str) -> Result<Option<usize>> {
+        self.typed(key, |value| whole(value, limit), limit)
     }
 
-    /// A whole number, if the key exists: one for all layers, or a list with the same number for each.
-    pub(super) fn count_of_layers(&self, key: &str, layers: &str) -> Result<Option<usize>> {
-        let Some(Value::List(values)) = self.value(key) else { return self.count(key) };
-        let n_layers = self.required(layers, self.count(layers))?;
-        let first = values.first().filter(|first| values.iter().all(|value| value == *first));
-        match first {
-            Some(Value::Integer(n)) if *n >= 0 && values.len() == n_layers => Ok(Some(*n as usize)),
-            _ => {
-                let shown: Vec<String> = values.iter().take(SHOWN).map(Value::to_string).collect();
+    /// A whole number in a range, if the key exists: one for all layers, or a list with the same number for each.
+    pub(super) fn count_of_layers(&self, limit: Limit, key: &str, layers: &str) -> Result<Option<usize>> {
+        let Some(Value::List(values)) = self.value(key) else { return self.count(limit, key) };
+        let n_layers = self.required(layers, self.count(LAYERS, layers))?;
+        let first = values.iter().next().filter(|first| values.iter().all(|value| value == *first));
+        match first.and_then(|first| whole(&first, limit)).filter(|_| values.len() == n_layers) {
+            Some(n) => Ok(Some(n)),
+            None => {
+                let shown: Vec<String> = values.iter().take(SHOWN).map(|value| value.to_string()).collect();
                 let more = if values.len() > SHOWN { ", …" } else { "" };
                 Err(Error::UnsupportedConfig {
                     path: self.path.to_path_buf(),
                     field: key.to_string(),
                     value: format!("[{}{more}]", shown.join(", ")),
                     expected: format!(
-                        "one number, or a list with the same number for each of the {n_layers} layers, is supported"
+                        "{limit}, or a list with the same number for each of the {n_layers} layers, is supported"
                     ),
                 })
             }
@@ -104,17 +107,27 @@ impl<'a> Metadata<'a> {
 
     /// Texts, if the key exists.
     pub(super) fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
-        self.typed(key, |value| list(value)?.iter().map(text).collect(), "a list of texts")
+        let of = |value: &'a Value| match value {
+            Value::Texts(texts) => Some(texts.iter().map(String::as_str).collect()),
+            // A list without values may be of any type.
+            Value::List(values) if values.len() == 0 => Some(vec![]),
+            _ => None,
+        };
+        self.typed(key, of, "a list of texts")
     }
 
     /// Numbers, if the key exists.
     pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
-        self.typed(key, |value| list(value)?.iter().map(number).collect(), "a list of numbers")
+        self.typed(
+            key,
+            |value| list(value)?.iter().map(|value| number(&value)).collect(),
+            "a list of numbers",
+        )
     }
 
     /// Flags, if the key exists and is a list of them.
     pub(super) fn flags(&self, key: &str) -> Option<Vec<bool>> {
-        let of = |value: &Value| if let Value::Flag(flag) = value { Some(*flag) } else { None };
+        let of = |value: Value| if let Value::Flag(flag) = value { Some(flag) } else { None };
         list(self.value(key)?)?.iter().map(of).collect()
     }
 
@@ -162,6 +175,11 @@ fn text(value: &Value) -> Option<&str> {
     if let Value::Text(text) = value { Some(text) } else { None }
 }
 
-fn list(value: &Value) -> Option<&[Value]> {
+fn list(value: &Value) -> Option<&List> {
     if let Value::List(values) = value { Some(values) } else { None }
+}
+
+/// A whole number in a range.
+fn whole(value: &Value, limit: Limit) -> Option<usize> {
+    if let Value::Integer(n) = value { limit.size(u64::try_from(*n).ok()?) } else { None }
 }

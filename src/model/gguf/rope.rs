@@ -4,6 +4,7 @@ use super::architectures::Rotation;
 use super::header::Value as Stored;
 use super::keys::Keys;
 use crate::error::Result;
+use crate::limits::{POSITIONS, WIDTH};
 use serde_json::{Map, Value, json};
 
 const ORIGINAL: &str = "original_max_position_embeddings";
@@ -20,7 +21,7 @@ pub(super) fn fields(
 ) -> Result<Map<String, Value>> {
     let mut rope = scaling(keys, factors)?;
     rope.insert("rope_theta".into(), keys.maybe_number("rope.freq_base")?.unwrap_or(10_000.0).into());
-    let n_rotated = keys.maybe_count("rope.dimension_count")?.unwrap_or(d_head);
+    let n_rotated = keys.maybe_count(WIDTH, "rope.dimension_count")?.unwrap_or(d_head);
     let rope = if keys.architecture == "gemma3" {
         let theta = keys.maybe_number("rope.freq_base_swa")?.unwrap_or(10_000.0);
         let sliding = json!({ "rope_type": "default", "rope_theta": theta });
@@ -46,8 +47,8 @@ fn scaling(keys: &Keys, factors: Option<Vec<f64>>) -> Result<Map<String, Value>>
     let kind = keys.metadata.text(&key)?.unwrap_or("linear");
     let factor = keys.maybe_number("rope.scaling.factor")?.or(keys.maybe_number("rope.scale_linear")?);
     let factor = factor.filter(|x| *x != 0.0 && *x != 1.0);
-    let context = keys.maybe_count("rope.scaling.original_context_length")?;
-    let context = context.map_or_else(|| keys.count("context_length"), Ok)?;
+    let context = keys.maybe_count(POSITIONS, "rope.scaling.original_context_length")?;
+    let context = context.map_or_else(|| keys.count(POSITIONS, "context_length"), Ok)?;
     let attention = keys.maybe_number("rope.scaling.attn_factor")?.unwrap_or(1.0);
     if attention != 1.0 && factors.is_none() {
         let (key, found) = (keys.key("rope.scaling.attn_factor"), Stored::Float(attention));

@@ -3,6 +3,7 @@
 use super::header::{Header, Value};
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
+use crate::limits::{ANY, MODEL_FILES};
 use std::path::{Path, PathBuf};
 
 /// The keys of a part: its number from 0, the number of parts, and the number of tensors in all parts.
@@ -32,6 +33,7 @@ impl PartName {
         let (rest, count) = numbered(stem, "-of-")?;
         let (model, number) = numbered(rest, "-")?;
         let is_part = !model.is_empty() && (1..=count).contains(&number);
+        let is_part = is_part && MODEL_FILES.size(count as u64).is_some();
         is_part.then(|| PartName { model: model.to_string(), number, count })
     }
 
@@ -62,7 +64,7 @@ pub(crate) fn first(path: &Path) -> PathBuf {
 /// [`Error::BadFile`] if the file's name and metadata disagree, or with the name of a missing part.
 pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
     let metadata = Metadata::new(path, &header.metadata);
-    let (count, place) = (metadata.count(COUNT)?, metadata.count(PLACE)?.unwrap_or(0));
+    let (count, place) = (metadata.count(ANY, COUNT)?, metadata.count(ANY, PLACE)?.unwrap_or(0));
     let is_part = count.is_some_and(|count| count > 1);
     let Some(name) = PartName::of(path) else {
         if !is_part {
@@ -86,9 +88,9 @@ pub(super) fn parts(path: &Path, header: &Header) -> Result<Vec<PathBuf>> {
         let expected = format!("part {} of {}, as the file is named; {AGAIN}", name.number, name.count);
         return Err(Error::bad_file(path, found, expected));
     }
-    let all: Vec<PathBuf> = (1..=name.count).map(|number| name.sibling(path, number)).collect();
-    match all.iter().find(|part| !part.is_file()) {
-        None => Ok(all),
+    let all = || (1..=name.count).map(|number| name.sibling(path, number));
+    match all().find(|part| !part.is_file()) {
+        None => Ok(all().collect()),
         Some(missing) => {
             let missing = missing.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let found = format!("part {} of {} without {missing}", name.number, name.count);
@@ -114,7 +116,7 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
     let mut all = Header { metadata: Default::default(), tensors: Default::default() };
     for (place, (path, header)) in parts.iter().zip(headers).enumerate() {
         let metadata = Metadata::new(path, &header.metadata);
-        let own = (metadata.count(PLACE)?.unwrap_or(0), metadata.count(COUNT)?);
+        let own = (metadata.count(ANY, PLACE)?.unwrap_or(0), metadata.count(ANY, COUNT)?);
         if count > 1 && own != (place, Some(count)) {
             let found =
                 format!("part {} of {} by its metadata (`{PLACE}`, `{COUNT}`)", own.0 + 1, shown(own.1));
@@ -133,7 +135,7 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
             }
         }
     }
-    let expected = Metadata::new(&parts[0], &all.metadata).count(TENSORS)?;
+    let expected = Metadata::new(&parts[0], &all.metadata).count(ANY, TENSORS)?;
     match expected.filter(|n| count > 1 && *n != all.tensors.len()) {
         None => Ok(all),
         Some(n) => {

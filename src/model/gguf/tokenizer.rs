@@ -6,7 +6,8 @@ use super::pre_tokenizer::PreTokenizer;
 use super::vocabulary::{Vocabulary, check_length, class};
 use super::word_piece;
 use crate::error::{Error, Result};
-use crate::tokenizer::{ChatSource, TokenizerFiles};
+use crate::limits::{ANY, TOKEN_BYTES};
+use crate::tokenizer::{ChatSource, PieceLengths, TokenizerFiles};
 use serde_json::{Map, Value, json};
 
 /// SentencePiece's character for a space.
@@ -65,7 +66,7 @@ pub(super) fn files(metadata: &Metadata) -> Result<TokenizerFiles> {
     let mut files = TokenizerFiles::default();
     for (key, name) in SPECIAL {
         // Some files name an id outside their vocabulary, which is ignored.
-        if let Some(token) = metadata.count(key)?.and_then(|id| vocabulary.tokens.get(id)) {
+        if let Some(token) = metadata.count(ANY, key)?.and_then(|id| vocabulary.tokens.get(id)) {
             files.named.insert(name.into(), token.to_string());
         }
     }
@@ -127,7 +128,10 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
     let key = "tokenizer.ggml.scores";
     let scores = metadata.required(key, metadata.numbers(key))?;
     check_length(metadata, key, scores.len(), vocabulary.tokens.len())?;
-    let mut model = bpe(vocabulary, json!(merges(vocabulary, &scores)), false);
+    let expected = format!("tokens of at most {} bytes", TOKEN_BYTES.most);
+    let merges =
+        merges(vocabulary, &scores).map_err(|found| Error::bad_file(metadata.path(), found, expected))?;
+    let mut model = bpe(vocabulary, json!(merges), false);
     model["byte_fallback"] = true.into();
     model["fuse_unk"] = true.into();
     let unknown = vocabulary.classes.iter().position(|class| *class == class::UNKNOWN);
@@ -150,14 +154,16 @@ fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Map<St
 
 /// The merges that a SentencePiece vocabulary implies: pairs of tokens whose concatenation is a token, in descending
 /// order of the score of the concatenation.
-fn merges<'a>(vocabulary: &'a Vocabulary, scores: &[f64]) -> Vec<(&'a str, &'a str)> {
+///
+/// # Errors
+/// A sentence about a token that is too long.
+fn merges<'a>(vocabulary: &'a Vocabulary, scores: &[f64]) -> Result<Vec<(&'a str, &'a str)>, String> {
     let is_text = |id: usize| matches!(vocabulary.classes[id], class::NORMAL | class::USER_DEFINED);
     let is_piece = |text: &str| vocabulary.ids.get(text).is_some_and(|id| is_text(*id));
+    let lengths = PieceLengths::of(vocabulary.tokens.iter().map(String::as_str))?;
     let mut ranked: Vec<usize> = (0..vocabulary.tokens.len()).filter(|id| is_text(*id)).collect();
     ranked.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    let splits = |token: &'a str| {
-        let at = token.char_indices().skip(1).map(|(at, _)| token.split_at(at));
-        at.filter(|(left, right)| is_piece(left) && is_piece(right))
-    };
-    ranked.into_iter().flat_map(|id| splits(&vocabulary.tokens[id])).collect()
+    let splits =
+        |token: &'a str| lengths.splits(token).filter(|(left, right)| is_piece(left) && is_piece(right));
+    Ok(ranked.into_iter().flat_map(|id| splits(&vocabulary.tokens[id])).collect())
 }

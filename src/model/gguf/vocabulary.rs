@@ -3,6 +3,7 @@
 use super::header::Value as Stored;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
+use crate::limits::ANY;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -93,7 +94,7 @@ impl Vocabulary {
     /// for an id outside the vocabulary.
     pub(super) fn special(&self, metadata: &Metadata, key: &str, default: Option<usize>) -> Result<usize> {
         let default = default.filter(|id| *id < self.tokens.len());
-        let id = metadata.required(key, metadata.count(key).map(|found| found.or(default)))?;
+        let id = metadata.required(key, metadata.count(ANY, key).map(|found| found.or(default)))?;
         if id < self.tokens.len() {
             return Ok(id);
         }

@@ -25,7 +25,8 @@ impl Formats {
     /// Refuses a model that does not fit into the free memory.
     fn check_memory(self, spec: &Spec, stored: &StoredTypes) -> Result<()> {
         let weights = memory::weight_bytes(spec, self.precision, self.compute, stored);
-        memory::check(weights + memory::pass_bytes(spec), memory::available_bytes())
+        let others = memory::pass_bytes(spec).saturating_add(memory::table_bytes(spec));
+        memory::check(weights.saturating_add(others))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The settings of attention that may differ from layer to layer.
 
 use super::rotary::Rotary;
+use std::sync::Arc;
 
 /// The settings of one layer's attention.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +35,8 @@ pub enum PositionEncoding {
 /// A softmax ignores a constant that is added to a whole row, so this equals a penalty on the distance.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alibi {
-    /// One slope per head.
-    pub slopes: Vec<f32>,
+    /// One slope per head; all layers share the list.
+    pub slopes: Arc<[f32]>,
     /// The rounding of `slope · position`.
     pub rounding: Rounding,
 }

@@ -1,5 +1,7 @@
 //! Rotary position embeddings as data: the layout of the pairs, and the frequencies.
 
+use std::sync::Arc;
+
 /// The rotation of queries and keys, by an angle that grows with the position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rotary {
@@ -56,8 +58,8 @@ pub enum RotaryScaling {
     },
     /// Each frequency divided by its own factor (LongRoPE).
     EachOwn {
-        /// One factor per pair.
-        factors: Vec<f64>,
+        /// One factor per pair; all layers share the list.
+        factors: Arc<[f64]>,
         /// Factor on cosines and sines.
         attention_factor: f64,
     },

@@ -1,10 +1,11 @@
 //! The memory that a model needs, checked against the free memory before weights are read.
 
 use super::params::list;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::limits::{check_memory, product};
 use crate::model::precision::Compute;
 use crate::model::precision::Precision;
-use crate::model::spec::Spec;
+use crate::model::spec::{PositionEmbedding, Spec};
 
 /// Tokens of one pass in an extraction; their activations are in memory at the same time.
 const PASS_TOKENS: u64 = 4096;
@@ -37,15 +38,14 @@ pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored:
         (None, _) => return stored.iter().map(|(_, bytes)| bytes).sum(),
     };
     let sizes = list(spec).into_iter().map(|(param, shape)| {
-        let n: usize = shape.iter().product();
-        n as u64
-            * match compute {
-                _ if shape.len() == 1 || param.place.is_norm() => 4,
-                Compute::Bf16 if param.is_block_matrix() => 2,
-                _ => each,
-            }
+        let of_one = match compute {
+            _ if shape.len() == 1 || param.place.is_norm() => 4,
+            Compute::Bf16 if param.is_block_matrix() => 2,
+            _ => each,
+        };
+        product(shape).saturating_mul(of_one)
     });
-    sizes.sum()
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// Bytes per token of a pass: the tensors that are in memory at the same time in attention or in the MLP (whichever
@@ -64,43 +64,29 @@ pub fn token_bytes(spec: &Spec) -> usize {
 /// # Units
 /// Bytes.
 pub fn pass_bytes(spec: &Spec) -> u64 {
-    PASS_TOKENS.min(4 * spec.n_context as u64) * token_bytes(spec) as u64
+    let n_tokens = PASS_TOKENS.min((spec.n_context as u64).saturating_mul(4));
+    n_tokens.saturating_mul(token_bytes(spec) as u64)
 }
 
-/// Bytes of free memory, if the system reports it.
-pub fn available_bytes() -> Option<u64> {
-    let refresh =
-        sysinfo::RefreshKind::nothing().with_memory(sysinfo::MemoryRefreshKind::nothing().with_ram());
-    let system = sysinfo::System::new_with_specifics(refresh);
-    let free =
-        system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory).min(system.available_memory());
-    (free > 0).then_some(free)
+/// Bytes of the table of positions that are computed, not stored.
+///
+/// # Units
+/// Bytes.
+pub(crate) fn table_bytes(spec: &Spec) -> u64 {
+    match spec.embedding.positions {
+        PositionEmbedding::Sinusoidal { offset } => product([offset + spec.n_context, spec.d_model, 4]),
+        _ => 0,
+    }
 }
 
 /// Refuses a model that does not fit into the free memory.
 ///
 /// # Errors
-/// [`Error::Invalid`] with both figures.
-pub(crate) fn check(needed: u64, available: Option<u64>) -> Result<()> {
-    let Some(available) = available.filter(|free| *free < needed) else { return Ok(()) };
-    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 * 1e-9);
-    let found = format!("{} needed", gigabytes(needed));
-    let expected = format!(
-        "at most the {} that are free; use --dtype bf16 (half of f32), a quantised GGUF file or a smaller model",
-        gigabytes(available)
-    );
-    Err(Error::invalid("memory for the model", found, expected))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_is_refused_only_if_it_does_not_fit_and_both_figures_are_named() {
-        assert!(check(10, Some(10)).is_ok() && check(u64::MAX, None).is_ok());
-        let refusal = check(140_000_000_000, Some(20_000_000_000)).unwrap_err().to_string();
-        assert!(refusal.contains("140.0 GB") && refusal.contains("20.0 GB"), "{refusal}");
-        assert!(available_bytes().is_none_or(|free| free > 1 << 20));
-    }
+/// [`crate::Error::Invalid`] with both figures.
+pub fn check(needed: u64) -> Result<()> {
+    check_memory(
+        "the model",
+        needed,
+        "use --dtype bf16 (half of f32), a quantised GGUF file or a smaller model",
+    )
 }

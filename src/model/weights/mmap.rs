@@ -6,9 +6,9 @@
 //! once while loading, and the map is dropped afterwards.
 #![allow(unsafe_code, reason = "maps files, as the module says above")]
 
+use crate::artefact::open_regular;
 use crate::error::{Error, Result};
 use memmap2::Mmap;
-use std::fs::File;
 use std::path::Path;
 
 /// Maps a file for reading.
@@ -16,7 +16,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = File::open(path).map_err(Error::io("open the weights", path))?;
+    let file = open_regular(path)?;
     // SAFETY: the map is read-only and short-lived (see the module's text); a file truncated while it
     // is mapped ends the process with a signal, which loses nothing, as nothing is being written.
     unsafe { Mmap::map(&file) }.map_err(Error::io("map the weights", path))

@@ -1,5 +1,6 @@
 //! The parameters of a spec, with their shapes.
 
+use crate::limits::product;
 use crate::model::spec::{BlockKind, NormKind, PositionEmbedding, QkNormOver, Spec};
 use std::fmt;
 
@@ -284,5 +285,6 @@ pub(crate) fn list(spec: &Spec) -> Vec<(Param, Vec<usize>)> {
 
 /// The number of weights of a spec.
 pub fn count(spec: &Spec) -> usize {
-    list(spec).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    let sizes = list(spec).into_iter().map(|(_, shape)| product(shape) as usize);
+    sizes.fold(0, usize::saturating_add)
 }

@@ -1,9 +1,11 @@
 //! A SentencePiece model, unigram or BPE, as each class of transformers reads it.
 
+use super::super::pieces::PieceLengths;
 use super::class::Class;
 use super::proto::{Piece, Proto};
 use super::recipe::{PostProcessor, Recipe, Refusal, default_tokens, part};
 use super::special::Settings;
+use crate::limits::SENTINELS;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokenizers::models::bpe::{BPE, Vocab};
@@ -22,6 +24,8 @@ struct SentencePieceModel<'a> {
     settings: &'a Settings,
     /// True for `tokenizer.model`, the file name that transformers expects for every class.
     is_plain: bool,
+    /// The number of T5's sentinel tokens.
+    n_sentinels: usize,
 }
 
 /// The recipe of a class, from the bytes of its file.
@@ -34,7 +38,9 @@ pub(super) fn recipe(class: Class, settings: &Settings, name: &str, bytes: &[u8]
     if !(1..=2).contains(&proto.model_type) {
         return Err(format!("{name}: a model of words or characters, not unigram or BPE").into());
     }
-    let model = SentencePieceModel { proto, class, settings, is_plain: name == "tokenizer.model" };
+    let n_sentinels = settings.count(SENTINELS, "extra_ids")?.unwrap_or(100);
+    let is_plain = name == "tokenizer.model";
+    let model = SentencePieceModel { proto, class, settings, is_plain, n_sentinels };
     Ok(Recipe {
         model: model.model()?,
         normalizer: model.normalizer()?,
@@ -93,15 +99,13 @@ impl SentencePieceModel<'_> {
     fn pairs(&self, unknown: Option<String>, byte_fallback: bool) -> Result<ModelWrapper, Refusal> {
         let pieces = &self.proto.pieces;
         let ids: HashMap<&str, u32> = pieces.iter().map(|piece| &piece.text[..]).zip(0..).collect();
-        let splits = |piece: &'_ Piece| {
-            let text = piece.text.clone();
-            let places: Vec<usize> = text.char_indices().skip(1).map(|(at, _)| at).collect();
-            let pairs = places.into_iter().map(move |at| (text[..at].to_string(), text[at..].to_string()));
-            pairs
-                .filter(|(left, right)| ids.contains_key(&left[..]) && ids.contains_key(&right[..]))
-                .collect()
+        let lengths = PieceLengths::of(pieces.iter().map(|piece| &piece.text[..]))?;
+        let is_piece = |text: &str| ids.contains_key(text);
+        let splits = |piece: &'_ Piece| -> Vec<(String, String)> {
+            let pairs = lengths.splits(&piece.text).filter(|(left, right)| is_piece(left) && is_piece(right));
+            pairs.map(|(left, right)| (left.to_string(), right.to_string())).collect()
         };
-        let merges = pieces.iter().flat_map(|piece| -> Vec<(String, String)> { splits(piece) }).collect();
+        let merges = pieces.iter().flat_map(splits).collect();
         let renamed = |text: &str, id: u32| match self.settings.added(id) {
             // The model reserves the id, and an added token uses it.
             Some(token) if self.class == Class::Backend && !ids.contains_key(token) => token.to_string(),
@@ -208,8 +212,7 @@ impl SentencePieceModel<'_> {
 
     /// T5's sentinel tokens, which mark omitted spans.
     fn sentinels(&self) -> Vec<String> {
-        let n = self.settings.count("extra_ids").unwrap_or(100);
-        (0..n).map(|at| format!("<extra_id_{at}>")).collect()
+        (0..self.n_sentinels).map(|at| format!("<extra_id_{at}>")).collect()
     }
 }
 

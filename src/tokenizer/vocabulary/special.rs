@@ -1,6 +1,7 @@
 //! Special and added tokens, and the other settings of a folder's JSON files.
 
 use crate::error::{Error, Result};
+use crate::limits::Limit;
 use crate::tokenizer::json_object;
 use crate::tokenizer::tokenizer_files::SPECIAL_TOKEN_NAMES;
 use serde_json::{Map, Value};
@@ -67,8 +68,12 @@ impl Settings {
     }
 
     /// The value of an integer setting, if it is given.
-    pub(super) fn count(&self, name: &str) -> Option<usize> {
-        self.fields.get(name)?.as_u64().map(|n| n as usize)
+    ///
+    /// # Errors
+    /// A sentence about a value outside the range.
+    pub(super) fn count(&self, limit: Limit, name: &str) -> Result<Option<usize>, String> {
+        let Some(number) = self.fields.get(name).and_then(Value::as_u64) else { return Ok(None) };
+        limit.size(number).map(Some).ok_or_else(|| format!("`{name}` {number}, not {limit}"))
     }
 
     /// The text of a special token: the folder's, else the default; none if the folder sets it to null.
