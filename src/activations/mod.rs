@@ -12,4 +12,4 @@ pub use extract::{
     SpanRow, StoredDtype, TextModel, TokenScope, Unplaced, batch_tokens, extract, place_all, place_texts,
     save_unplaced,
 };
-pub use store::{ActivationStore, Activations, FillSummary, Lock, Verdict};
+pub use store::{ActivationStore, Activations, FillSummary, Verdict};

@@ -76,12 +76,27 @@ impl Card {
         Ok(text)
     }
 
-    /// Writes the card as JSON.
+    /// Writes the card as JSON, unless the same card of an earlier run is there.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save_bytes(path, &self.to_json()?)
+        // An unreadable card is replaced.
+        match Card::load(path) {
+            Ok(Some(before)) if self.differs_by_run(&before) => Ok(()),
+            _ => save_bytes(path, &self.to_json()?),
+        }
+    }
+
+    /// True if two cards differ at most in the date and the command of their runs.
+    fn differs_by_run(&self, other: &Card) -> bool {
+        let record = |card: &Card| {
+            let mut record = card.record.clone();
+            record.retain(|field, _| !["date", "command"].contains(&field.as_str()));
+            record
+        };
+        let content = |card: &Card| (card.inputs.clone(), card.notes.clone(), card.files.clone());
+        content(self) == content(other) && record(self) == record(other)
     }
 
     /// Reads a card; `None` if there is no file.

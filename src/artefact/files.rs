@@ -1,5 +1,7 @@
 //! Files written completely or not at all, and their hashes.
 
+use super::disk::write_error;
+use super::unfinished;
 use crate::error::{Error, Result};
 use crate::limits::{DEVICE_BYTES, PIPE_BYTES, check_memory};
 use sha2::{Digest, Sha256};
@@ -8,36 +10,57 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes a file atomically: a reader finds the old content or the new, never a part.
+/// Writes a file atomically: a reader finds the old content or the new, never a part. A device or a pipe, such as
+/// `/dev/stdout`, is written to. A file that has these bytes already stays, so that a folder without the right to write
+/// is enough where all is done.
 ///
 /// # Errors
-/// [`Error::Io`] if the folder cannot be made or the file cannot be written.
+/// [`Error::DiskFull`]; [`Error::Io`] if the folder cannot be made or the file cannot be written.
 pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |action| write_error(action, path, bytes.len() as u64);
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return std::fs::write(path, bytes).map_err(failed("write"));
+    }
+    if has(path, bytes) {
+        return Ok(());
+    }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".")
-        .suffix(".tmp")
-        .tempfile_in(folder)
-        .map_err(Error::io("write in the folder", folder))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    file.as_file().sync_all().map_err(Error::io("sync", path))?;
+    let mut file = unfinished::begin(folder).map_err(failed("write"))?;
+    file.write_all(bytes).map_err(failed("write"))?;
+    file.as_file().sync_all().map_err(failed("sync"))?;
     make_readable(file.as_file(), path)?;
     file.persist(path).map_err(|e| Error::io("rename into place", path)(e.error))?;
     Ok(())
 }
 
-/// Writes a file as [`save_bytes`] does, unless it has this content already; returns true if it was written.
+/// Writes a file as [`save_bytes`] does; returns false if it had this content already.
 ///
 /// # Errors
 /// As [`save_bytes`].
 pub fn save_if_other(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let is_same = std::fs::metadata(path).is_ok_and(|found| found.len() == bytes.len() as u64)
-        && std::fs::read(path).is_ok_and(|found| found == bytes);
-    if !is_same {
+    let is_other = !has(path, bytes);
+    if is_other {
         save_bytes(path, bytes)?;
     }
-    Ok(!is_same)
+    Ok(is_other)
+}
+
+/// True if a file has these bytes.
+fn has(path: &Path, bytes: &[u8]) -> bool {
+    let mut left = bytes;
+    let Some(mut file) = std::fs::File::open(path).ok() else { return false };
+    if file.metadata().map_or(true, |found| found.len() != bytes.len() as u64) {
+        return false;
+    }
+    let mut piece = [0; 1 << 14];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return left.is_empty(),
+            Ok(n) if left.starts_with(&piece[..n]) => left = &left[n..],
+            _ => return false,
+        }
+    }
 }
 
 /// Makes a temporary file, which is private by default, readable for everyone who may read its folder.
@@ -51,6 +74,17 @@ fn make_readable(file: &std::fs::File, path: &Path) -> Result<()> {
 #[cfg(not(unix))]
 fn make_readable(_: &std::fs::File, _: &Path) -> Result<()> {
     Ok(())
+}
+
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(Error::io("remove", path)),
+    }
 }
 
 /// Reads a whole file.

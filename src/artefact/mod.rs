@@ -1,6 +1,7 @@
 //! Artefacts on disk, written completely or not at all, each with a card of its inputs; and the reading of text files.
 //!
 //! - `files`: whole files and their hashes
+//! - `unfinished`: files that are being written; `lock` keeps other processes out: [`Lock`]; `disk`: errors of full disks
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
 //! - `folder_name`: the name of one folder or file, which cannot lead outside its parent: [`FolderName`]
 //! - `card`: the run record of an artefact: [`Card`]
@@ -9,16 +10,21 @@
 
 mod card;
 mod date;
+mod disk;
 mod files;
 mod folder_name;
 mod foreign;
+mod lock;
 mod text;
+mod unfinished;
 
 pub use card::Card;
 pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
-pub use files::{hash, hash_file, load_bytes, save_bytes, save_if_other};
+pub(crate) use disk::{disk_full, write_error};
+pub use files::{hash, hash_file, load_bytes, remove, save_bytes, save_if_other};
 pub(crate) use files::{hex, open_regular};
 pub use folder_name::{FolderName, path_below};
 pub(crate) use foreign::{Limits, caught, guarded, limited};
+pub use lock::Lock;
 pub use text::{load_text, text_of};

@@ -3,6 +3,7 @@
 use super::decoding::Tokens;
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
+use super::output;
 use super::terminal::print_text;
 use clap::Args;
 use mappa::lab::Lab;
@@ -36,6 +37,7 @@ pub(super) struct Chat {
 impl Chat {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        output::only_prints();
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if !model.tokenizer.has_chat_template() {
             let expected = "a model with a chat template; `mappa generate` continues plain text";

@@ -1,5 +1,6 @@
 //! `mappa probe compare` and `mappa probe geometry`: analyses of saved probes.
 
+use super::output;
 use super::table::print_columns;
 use super::within::within;
 use clap::{Args, Subcommand};
@@ -64,6 +65,9 @@ pub(super) struct Compare {
 
 impl Compare {
     fn run(&self, lab: &Lab) -> Result<()> {
+        if self.csv.is_none() {
+            output::only_prints();
+        }
         let units = if self.by_group { ResampledUnits::Groups } else { ResampledUnits::Entities };
         let bootstrap = Bootstrap { n_resamples: self.resamples, seed: self.seed };
         let resampling = Resampling { units, bootstrap };

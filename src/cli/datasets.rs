@@ -2,6 +2,7 @@
 
 use super::importing::{ImportFile, Pull};
 use super::observer::TerminalObserver;
+use super::output;
 use clap::{Args, Subcommand};
 use mappa::datasets::{BUNDLED, Dataset, TargetKind, check_against, known_exceptions, load, tolerance};
 use mappa::lab::{Lab, find_dataset};
@@ -39,6 +40,9 @@ enum Command {
 impl Datasets {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        if matches!(self.command, Command::List | Command::Check { .. }) {
+            output::only_prints();
+        }
         match &self.command {
             Command::List => list(lab),
             Command::Check { against } => check(lab, against),

@@ -4,7 +4,7 @@ use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
 use super::prompt_flags::{self, PromptFlags};
 use super::token_flags::{self, PointFlags, TokenFlags};
-use super::{show_texts, terminal};
+use super::{output, show_texts, terminal};
 use clap::Args;
 use mappa::activations::{ActivationStore, Division, Pooling, Shard, Verdict};
 use mappa::datasets::Dataset;
@@ -78,6 +78,9 @@ impl Extract {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        if self.verify || self.show_texts.is_some() {
+            output::only_prints();
+        }
         let dataset = find_dataset(lab, &self.dataset, observer)?;
         let base = self.texts.settings();
         let all = match &self.prompts {

@@ -3,6 +3,7 @@
 use super::decoding::{How, stream};
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
+use super::output;
 use clap::Args;
 use mappa::Result;
 use mappa::lab::Lab;
@@ -29,6 +30,7 @@ pub(super) struct Generate {
 impl Generate {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        output::only_prints();
         let mut model = self.model.open(lab, &mut TerminalObserver::default())?;
         if self.how.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;

@@ -6,8 +6,9 @@
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
-//! - `observer`: progress and notes on the terminal; `stopping` handles Ctrl-C, `pace` estimates the time left
-//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all output, with bars and notes on standard error
+//! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
+//! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all lines, with bars and notes on
+//!   standard error; `output` writes them, also where nobody reads
 
 #[macro_use]
 mod terminal;
@@ -24,6 +25,7 @@ mod model_flags;
 mod models;
 mod neurons;
 mod observer;
+mod output;
 mod pace;
 mod probe;
 mod probing_flags;
@@ -40,6 +42,7 @@ mod train;
 mod within;
 
 use clap::{Parser, Subcommand};
+use mappa::Error;
 use mappa::lab::Lab;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,13 +88,14 @@ enum Command {
 
 /// Runs the command and prints any error once.
 pub(crate) fn main() -> ExitCode {
-    terminal::end_well_without_output();
+    stopping::listen();
     let Cli { lab, command } = match Cli::try_parse() {
         Ok(asked) => asked,
         // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
+            output::only_prints();
             terminal::print_answer(&answer);
-            return ExitCode::from(u8::from(answer.use_stderr()));
+            return ExitCode::from(output::exit_code(u8::from(answer.use_stderr())));
         }
     };
     let outcome = Lab::open(lab).and_then(|lab| match command {
@@ -109,13 +113,18 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
     });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+    ExitCode::from(output::exit_code(match outcome {
+        Ok(()) => 0,
         Err(error) => {
             terminal::print_error(&error);
-            ExitCode::from(error.exit_code())
+            match error {
+                Error::Stopped { .. } | Error::StoppedTraining { .. } => {
+                    stopping::exit_code(error.exit_code())
+                }
+                error => error.exit_code(),
+            }
         }
-    }
+    }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! `mappa models`: lists models, shows a model's properties, and downloads models from the hub.
 
 use super::observer::TerminalObserver;
-use super::table;
 use super::token_flags::PointFlags;
+use super::{output, table};
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hub::RepoId;
@@ -72,6 +72,9 @@ struct Inspect {
 impl Models {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        if !matches!(self.command, Command::Pull { .. }) {
+            output::only_prints();
+        }
         match &self.command {
             Command::List => {
                 list(lab);

@@ -1,22 +1,16 @@
 //! The observer at the terminal: progress bars, lines and notes on standard error, and Ctrl-C.
 
-use super::stopping::Stopping;
-use super::terminal;
+use super::{stopping, terminal};
 use indicatif::ProgressBar;
 use mappa::progress::{Observer, Progress, ProgressUnit};
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// Shows one progress bar per stage, prints lines above it, and stops the work at the first Ctrl-C.
-///
-/// Listens to signals from the first `should_stop` of a stage until that stage is complete. At all other times, Ctrl-C
-/// ends the program at once.
 #[derive(Default)]
 pub(super) struct TerminalObserver {
     bar: Option<(String, ProgressBar)>,
     /// The time of the last progress line in a log.
     logged: Option<Instant>,
-    stopping: RefCell<Option<Stopping>>,
 }
 
 /// Time between progress lines where no bar can be drawn, as in the log of a cluster job.
@@ -84,7 +78,6 @@ impl Observer for TerminalObserver {
                 // The bar of a downloaded file stays on the screen.
                 ProgressUnit::Bytes => self.bar.take().iter().for_each(|(_, bar)| bar.finish()),
             }
-            self.stopping.take();
         }
     }
 
@@ -97,11 +90,7 @@ impl Observer for TerminalObserver {
     }
 
     fn should_stop(&self) -> bool {
-        let mut stopping = self.stopping.borrow_mut();
-        if stopping.is_none() {
-            *stopping = Stopping::begin().ok();
-        }
-        stopping.as_ref().is_some_and(Stopping::is_asked)
+        stopping::is_asked()
     }
 }
 

@@ -1,47 +1,139 @@
-//! Ctrl-C and SIGTERM during work: the first signal requests a stop, the second ends the program.
+//! Ctrl-C, SIGTERM and SIGHUP: the first signal requests a stop, a second one ends the program at once.
+//!
+//! Work that asks [`is_asked`] saves what it has and stops by itself. Other work is ended from here: every file is
+//! written completely or not at all, so what was finished is kept, and the same command resumes.
 
-use mappa::{Error, Result};
+use super::{output, terminal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
-/// True if the next signal ends the program, as by default; false if the next signal only requests a stop.
-static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// The exit code of a program that a signal stopped, less the signal's number.
+const BY_SIGNAL: i32 = 128;
+/// Time between two looks at the signals.
+const POLL: Duration = Duration::from_millis(50);
+/// The work has this time to notice a stop, if it asked within the same time before.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A second signal within this time belongs to the first: `timeout` sends each signal twice.
+const SAME: Duration = Duration::from_millis(300);
 
-/// A guard: while it exists, the first signal only requests a stop.
-pub(super) struct Stopping {
+/// The state of a stop, shared with the signal handlers.
+struct Stop {
+    began: Instant,
+    /// The number of the signal; 0 if there was none.
+    signal: Arc<AtomicUsize>,
+    /// True if another signal ends the program.
     ends: Arc<AtomicBool>,
+    /// The time of the last question of the work, in milliseconds since `began`; 0 if there was none.
+    asked_at: AtomicU64,
+    /// True if the work knows of the stop.
+    is_noticed: AtomicBool,
 }
 
-impl Stopping {
-    /// Starts to listen to signals.
-    pub(super) fn begin() -> Result<Stopping> {
-        let ends = match ENDS.get() {
-            Some(ends) => ends.clone(),
-            None => {
-                let ends = Arc::new(AtomicBool::new(true));
-                for signal in [SIGINT, SIGTERM] {
-                    // The order matters: a signal that finds the flag already set ends the program.
-                    flag::register_conditional_default(signal, ends.clone())
-                        .and_then(|_| flag::register(signal, ends.clone()))
-                        .map_err(|e| Error::Internal(format!("cannot listen to signals: {e}")))?;
-                }
-                ENDS.get_or_init(|| ends).clone()
-            }
-        };
-        ends.store(false, Ordering::SeqCst);
-        Ok(Stopping { ends })
-    }
+static STOP: LazyLock<Stop> = LazyLock::new(|| Stop {
+    began: Instant::now(),
+    signal: Arc::default(),
+    ends: Arc::default(),
+    asked_at: AtomicU64::new(0),
+    is_noticed: AtomicBool::new(false),
+});
 
-    /// Returns true if a signal has requested a stop.
-    pub(super) fn is_asked(&self) -> bool {
-        self.ends.load(Ordering::SeqCst)
+/// Listens to signals until the program ends. Where the system refuses, signals end the program as by default.
+pub(super) fn listen() {
+    let listened = signals().into_iter().try_for_each(|signal| {
+        // The order matters: a signal that finds the flag already set ends the program.
+        flag::register_conditional_shutdown(signal, BY_SIGNAL + signal, STOP.ends.clone())?;
+        flag::register_usize(signal, STOP.signal.clone(), signal.unsigned_abs() as usize).map(drop)
+    });
+    let watcher = std::thread::Builder::new().name("signals".into());
+    if listened.is_err() || watcher.spawn(watch).is_err() {
+        STOP.ends.store(true, SeqCst);
+    }
+    long_files_are_errors();
+}
+
+/// The signals to listen to. A program under `nohup` goes on after SIGHUP.
+fn signals() -> Vec<i32> {
+    let mut signals = vec![SIGINT, SIGTERM];
+    #[cfg(unix)]
+    signals.extend(Some(signal_hook::consts::SIGHUP).filter(|hangup| !is_ignored(*hangup)));
+    signals
+}
+
+/// True if the program was started with this signal ignored, or if the system does not tell.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = mappa::artefact::load_text(std::path::Path::new("/proc/self/status"));
+    let mask = status.ok().and_then(|status| {
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?.trim().to_string();
+        u64::from_str_radix(&mask, 16).ok()
+    });
+    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Makes a file above the limit of `ulimit -f` an error that names the file; by default its signal ends the program.
+fn long_files_are_errors() {
+    #[cfg(unix)]
+    drop(flag::register(signal_hook::consts::SIGXFSZ, Arc::default()));
+}
+
+/// Returns true if a signal has requested a stop; the work that asks must then end by itself.
+pub(super) fn is_asked() -> bool {
+    let now = u64::try_from(STOP.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    STOP.asked_at.store(now.max(1), SeqCst);
+    let is_asked = STOP.signal.load(SeqCst) != 0;
+    if is_asked {
+        STOP.is_noticed.store(true, SeqCst);
+    }
+    is_asked
+}
+
+/// The exit code of the stopped program; `otherwise` if no signal stopped it.
+pub(super) fn exit_code(otherwise: u8) -> u8 {
+    match STOP.signal.load(SeqCst) {
+        0 => otherwise,
+        signal => u8::try_from(signal).map_or(otherwise, |signal| signal.saturating_add(BY_SIGNAL as u8)),
     }
 }
 
-impl Drop for Stopping {
-    fn drop(&mut self) {
-        self.ends.store(true, Ordering::SeqCst);
+/// Waits for a signal, then ends the program unless its work notices the stop.
+fn watch() {
+    while STOP.signal.load(SeqCst) == 0 {
+        std::thread::sleep(POLL);
+    }
+    let since = STOP.began.elapsed();
+    let last = STOP.asked_at.load(SeqCst);
+    let asks = last > 0 && since.saturating_sub(Duration::from_millis(last)) < PATIENCE;
+    let patience = if asks { PATIENCE } else { Duration::ZERO };
+    loop {
+        let waited = STOP.began.elapsed().saturating_sub(since);
+        if waited > SAME {
+            STOP.ends.store(true, SeqCst);
+        }
+        if STOP.is_noticed.load(SeqCst) {
+            std::thread::sleep(SAME);
+            STOP.ends.store(true, SeqCst);
+            return;
+        }
+        if waited >= patience {
+            end();
+        }
+        std::thread::sleep(POLL / 5);
     }
 }
+
+/// Ends the program: one line tells what is kept.
+fn end() -> ! {
+    let line = match (terminal::under_way(), output::is_all()) {
+        (_, true) => "stopped".to_string(),
+        (None, false) => format!("stopped: {KEPT}"),
+        (Some(work), false) => format!("stopped in {work}: {KEPT}"),
+    };
+    terminal::print_last(&line);
+    std::process::exit(i32::from(exit_code(130)))
+}
+
+/// The words on finished files after a stop.
+const KEPT: &str = "what was finished before is kept; the same command resumes there";

@@ -3,14 +3,15 @@
 //! All output of the program goes through this file, so that no name, no cell and no text of a model reaches a terminal
 //! with control characters in it.
 
+use super::output;
 use super::pace::Pace;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle, WeakProgressBar};
 use mappa::shown::{plain_lines, shown_up_to};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::{Arguments, Write};
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,12 +37,12 @@ macro_rules! tell {
 
 /// Prints a line to standard output; `say!` calls it.
 pub(super) fn print_line(line: Arguments) {
-    println!("{}", shown_up_to(LINE, &line.to_string()));
+    output::put(format_args!("{}\n", shown_up_to(LINE, &line.to_string())));
 }
 
 /// Prints a line to standard error; `tell!` calls it.
 pub(super) fn print_note(line: &str) {
-    eprintln!("{}", shown_up_to(NOTE, line));
+    output::tell(format_args!("{}", shown_up_to(NOTE, line)));
 }
 
 /// Prints a text of this program in several lines.
@@ -52,8 +53,7 @@ pub(super) fn print_lines(text: &str) {
 /// Prints a piece of a model's text at once: exactly where the output is a file or a pipe; on a terminal, control
 /// characters other than line ends are escaped.
 pub(super) fn print_text(piece: &str) {
-    print!("{}", for_output(piece, std::io::stdout().is_terminal()));
-    _ = std::io::stdout().flush();
+    output::put_now(format_args!("{}", for_output(piece, std::io::stdout().is_terminal())));
 }
 
 /// A model's text as it is written to a terminal, or to a file.
@@ -66,7 +66,10 @@ pub(super) fn print_answer(answer: &clap::Error) {
     let text = answer.render().to_string();
     if plain_lines(&text) == text && text.lines().all(|line| line.chars().count() <= NOTE) {
         // With colours, where the terminal has them.
-        _ = answer.print();
+        match answer.use_stderr() {
+            true => _ = answer.print(),
+            false => output::put_all(|| answer.print()),
+        }
         return;
     }
     text.lines().for_each(|line| tell!("{line}"));
@@ -98,6 +101,8 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
         .with_style(style)
         .with_prefix(shown_up_to(TITLE, title).into_owned());
     bar.enable_steady_tick(Duration::from_millis(500));
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some((shown_up_to(TITLE, title).into_owned(), bar.downgrade()));
     bar
 }
 
@@ -111,22 +116,27 @@ pub(super) fn spinner(title: &str) -> ProgressBar {
     styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
-/// Makes the program end silently when the reader of its output has closed, as with `| head`, and with a one-line error
-/// when its output cannot be written.
-pub(super) fn end_well_without_output() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let text = panic.payload_as_str().unwrap_or_default();
-        if text.contains("Broken pipe") {
-            std::process::exit(0);
-        }
-        if let Some(problem) = text.strip_prefix("failed printing to ") {
-            // Writing to standard error may fail as well.
-            _ = writeln!(std::io::stderr(), "error: cannot write to {problem}");
-            std::process::exit(1);
-        }
-        before(panic);
-    }));
+/// The latest bar, to tell where a stopped program was.
+static LATEST: Mutex<Option<(String, WeakProgressBar)>> = Mutex::new(None);
+
+/// The name and the position of the unfinished work that a bar shows.
+pub(super) fn under_way() -> Option<String> {
+    let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    let (title, bar) = latest.as_ref()?;
+    let bar = bar.upgrade().filter(|bar| !bar.is_finished())?;
+    Some(match bar.length() {
+        Some(n) if n > 0 => format!("{title} at {} of {n}", bar.position()),
+        _ => title.clone(),
+    })
+}
+
+/// Prints a last line in place of the bar.
+pub(super) fn print_last(line: &str) {
+    let latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bar) = latest.as_ref().and_then(|(_, bar)| bar.upgrade()) {
+        bar.finish_and_clear();
+    }
+    print_note(line);
 }
 
 /// Prints a note about a result; repeated notes are printed once.

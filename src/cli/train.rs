@@ -1,10 +1,10 @@
 //! `mappa train`: trains a small teaching model, such as the bundled one, from the bundled datasets.
 
 use super::observer::TerminalObserver;
-use super::terminal;
 use super::within::within;
+use super::{stopping, terminal};
 use clap::Args;
-use mappa::artefact::{self, Card, FolderName};
+use mappa::artefact::{self, Card, FolderName, Lock};
 use mappa::datasets::{BUNDLED, Dataset};
 use mappa::lab::{Lab, find_dataset, suggest};
 use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, WIDTH};
@@ -88,8 +88,12 @@ impl Train {
             ));
         }
         let card = self.card(&datasets)?;
-        if has_made(&card, &folder.join("card.json"), &MODEL_FILES)? {
-            say!("{} is trained already; nothing to do", folder.display());
+        if is_done(&card, &folder)? {
+            return Ok(());
+        }
+        let _lock = Lock::take(&folder)?;
+        // The process that held the lock before may have trained the model.
+        if is_done(&card, &folder)? {
             return Ok(());
         }
         if self.from.is_none() {
@@ -110,14 +114,15 @@ impl Train {
             None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
-        let n_tokens = self.train(&mut trainer, &card, &folder, &tokenizer)?;
+        self.train(&mut trainer, &card, &folder, &tokenizer)?;
         export(&trainer, &tokenizer, &folder)?;
         card.note("minutes", format!("{:.1}", started.elapsed().as_secs_f64() / 60.0))
             .note("steps", trainer.steps().0)
-            .note("distinct_tokens_seen", n_tokens)
+            .note("distinct_tokens_seen", trainer.n_nodes()?)
             .note("parameters", mappa::model::count(trainer.spec()))
             .with_files(&folder, &MODEL_FILES)?
             .save(&folder.join("card.json"))?;
+        remove_checkpoint(&folder)?;
         say!("model: {}", folder.display());
         say!("next: {}", suggest::command(lab, &suggest::of_name(&self.name), "run", ""));
         Ok(())
@@ -186,13 +191,7 @@ impl Train {
         Ok((tokens, json))
     }
 
-    fn train(
-        &self,
-        trainer: &mut ModelTrainer,
-        card: &Card,
-        folder: &Path,
-        tokenizer: &[u8],
-    ) -> Result<usize> {
+    fn train(&self, trainer: &mut ModelTrainer, card: &Card, folder: &Path, tokenizer: &[u8]) -> Result<()> {
         let checkpoint = folder.join("checkpoint.safetensors");
         let checkpoint_card: PathBuf = folder.join("checkpoint.json");
         if has_made(card, &checkpoint_card, &["checkpoint.safetensors"])? {
@@ -201,9 +200,8 @@ impl Train {
         }
         card.save(&checkpoint_card)?;
         let bar = terminal::bar("training", trainer.steps().1 as u64);
-        let (mut n_tokens, mut smooth) = (0, None);
+        let mut smooth = None;
         while let Some(progress) = trainer.step()? {
-            n_tokens += progress.n_nodes;
             let loss: f32 = smooth.map_or(progress.loss, |s: f32| 0.95 * s + 0.05 * progress.loss);
             smooth = Some(loss);
             bar.set_position(progress.step as u64);
@@ -215,10 +213,32 @@ impl Train {
                     tell!("step {} of {}: loss {loss:.3}", progress.step, progress.n_steps);
                 }
             }
+            if stopping::is_asked() {
+                bar.finish_and_clear();
+                trainer.save(&checkpoint)?;
+                return Err(Error::StoppedTraining { kept: progress.step, of: progress.n_steps });
+            }
         }
         bar.finish_and_clear();
-        Ok(n_tokens)
+        Ok(())
     }
+}
+
+/// True if the model of this card is trained already, which is told.
+fn is_done(card: &Card, folder: &Path) -> Result<bool> {
+    let is_done = has_made(card, &folder.join("card.json"), &MODEL_FILES)?;
+    if is_done {
+        // A process that was killed after the card leaves its checkpoint.
+        _ = remove_checkpoint(folder);
+        say!("{} is trained already; nothing to do", folder.display());
+    }
+    Ok(is_done)
+}
+
+/// Removes the checkpoint, which is three times as large as the weights, and is not needed after the last step.
+fn remove_checkpoint(folder: &Path) -> Result<()> {
+    artefact::remove(&folder.join("checkpoint.safetensors"))?;
+    artefact::remove(&folder.join("checkpoint.json"))
 }
 
 /// Returns true if a card was written for this training and the named files lie next to it, as they were written.

@@ -21,6 +21,13 @@ pub struct Blob {
     pub id: String,
 }
 
+impl Blob {
+    /// Its path after its download into a folder.
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        RepoCache::of_files(folder).blob(&self.id)
+    }
+}
+
 /// Downloads a file into a folder, checks its content, and returns its path; an interrupted download is resumed.
 ///
 /// The file's name is its hash. Certificates, proxy, offline mode and retry wait of the settings apply; no token is

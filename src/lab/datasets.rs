@@ -1,6 +1,7 @@
 //! Finds datasets by name, reports notes on their files, and downloads the paper's datasets into a lab.
 
 use super::folders::Lab;
+use crate::artefact;
 use crate::datasets::{Dataset, Imported, PAPER_ADDRESS, PAPER_FILES, PaperFile};
 use crate::error::{Error, Result};
 use crate::hub::HubSettings;
@@ -75,16 +76,18 @@ pub fn pull(
     lab: &Lab,
     observer: &mut dyn Observer,
 ) -> Result<Pulled> {
-    if file.is_in(lab.root())? {
-        return Ok(Pulled::Found(file.name));
-    }
     let name = format!("{}.csv", file.name);
     let blob = Blob { name, url: file.url(address), id: file.blob.into() };
-    let (folder, settings) = (lab.join("datasets/.downloads"), HubSettings::from_env()?);
-    let downloaded = fetch_blob(&blob, &folder, &settings, observer)?;
+    let folder = lab.join("datasets/.downloads");
+    if file.is_in(lab.root())? {
+        // A process that was killed after the import leaves its download.
+        _ = artefact::remove(&blob.path(&folder));
+        return Ok(Pulled::Found(file.name));
+    }
+    let downloaded = fetch_blob(&blob, &folder, &HubSettings::from_env()?, observer)?;
     let imported = Box::new(file.import(&downloaded)?);
     let (file, is_new) = imported.save(lab.root())?;
     // The lab has the rows now, so the downloaded file is no longer needed.
-    std::fs::remove_file(&downloaded).map_err(Error::io("remove", &downloaded))?;
+    artefact::remove(&downloaded)?;
     Ok(Pulled::Imported { imported, file, is_new })
 }

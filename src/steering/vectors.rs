@@ -152,14 +152,7 @@ impl Vectors {
 
 /// Writes tensors as a safetensors file, completely or not at all, in a folder that is created if it is missing.
 pub(super) fn save_tensors(path: &Path, tensors: &HashMap<String, Tensor>) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-    // Written under a temporary name first, so that a reader finds a complete file or none.
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let temporary = path.with_file_name(format!(".{name}.tmp"));
-    candle_core::safetensors::save(tensors, &temporary)?;
-    let bytes = artefact::load_bytes(&temporary)?;
-    std::fs::remove_file(&temporary).map_err(Error::io("remove", &temporary))?;
+    let bytes = safetensors::serialize(tensors, None).map_err(|e| Error::Internal(e.to_string()))?;
     artefact::save_bytes(path, &bytes)
 }
 

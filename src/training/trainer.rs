@@ -125,6 +125,22 @@ impl ModelTrainer {
         (self.adam.step, self.batches.len())
     }
 
+    /// The number of nodes in the batches of the steps taken so far, also of those before a resumption.
+    ///
+    /// # Errors
+    /// Those of a batch's forest.
+    pub fn n_nodes(&self) -> Result<usize> {
+        let batches = self.batches.iter().take(self.adam.step);
+        let of_batch = |batch: &Vec<Vec<u32>>| Ok(self.shards(batch)?.iter().map(Forest::len).sum::<usize>());
+        batches.map(of_batch).sum()
+    }
+
+    /// A batch's texts as one forest per shard.
+    fn shards(&self, batch: &[Vec<u32>]) -> Result<Vec<Forest>> {
+        let shards = batch.chunks(batch.len().div_ceil(self.settings.n_shards));
+        shards.map(|texts| Ok(Forest::of_texts(texts)?.0)).collect()
+    }
+
     /// The parameters in their present state.
     ///
     /// # Errors
@@ -140,10 +156,7 @@ impl ModelTrainer {
     pub fn step(&mut self) -> Result<Option<StepReport>> {
         let (step, n_steps) = self.steps();
         let Some(batch) = self.batches.get(step) else { return Ok(None) };
-        let shards = batch
-            .chunks(batch.len().div_ceil(self.settings.n_shards))
-            .map(|texts| Ok(Forest::of_texts(texts)?.0))
-            .collect::<Result<Vec<Forest>>>()?;
+        let shards = self.shards(batch)?;
         let n_edges = shards.iter().map(|forest| forest.edges().count()).sum();
         let done: Vec<Result<(f32, Vec<Vec<f32>>)>> = std::thread::scope(|scope| {
             let jobs: Vec<_> = shards

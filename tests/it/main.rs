@@ -44,6 +44,7 @@ mod real_configs;
 mod references;
 mod row_dedup;
 mod shards;
+mod signals;
 mod source;
 mod stale;
 mod steering;

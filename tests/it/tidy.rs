@@ -14,7 +14,11 @@ const ARROWS: &[Arrows] = &[
     ("error", &["shown"], &["candle_core", "linfa", "thiserror"]),
     ("limits", &["error"], &["sysinfo"]),
     ("hook_point", &["error"], &[]),
-    ("artefact", &["error", "limits", "shown"], &["serde", "serde_json", "sha2", "tempfile"]),
+    (
+        "artefact",
+        &["error", "limits", "shown"],
+        &["fs4", "serde", "serde_json", "sha2", "sysinfo", "tempfile"],
+    ),
     ("progress", &[], &[]),
     (
         "hub",
@@ -130,7 +134,7 @@ const ARROWS: &[Arrows] = &[
             "probes",
             "features",
         ],
-        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "serde_json"],
+        &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "safetensors", "serde_json"],
     ),
     (
         "figures",
@@ -246,7 +250,7 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
         faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
     }
-    let is_output = path.starts_with("src/cli/") && path != "src/cli/terminal.rs";
+    let is_output = path.starts_with("src/") && path != "src/cli/output.rs";
     if let Some(word) = PRINTS.iter().find(|word| is_output && source.shipped.contains(**word)) {
         faults.push(format!("{path}: `{word}`; `say!` and `tell!` of cli/terminal.rs escape foreign texts"));
     }

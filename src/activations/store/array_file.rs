@@ -1,7 +1,8 @@
 //! The file of one array: safetensors, written and read by rows.
 
-use super::files::{Files, write_error};
+use super::files::Files;
 use crate::activations::extract::StoredDtype;
+use crate::artefact::write_error;
 use crate::error::{Error, Result};
 use crate::limits::product;
 use safetensors::tensor::Metadata;

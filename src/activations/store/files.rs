@@ -144,10 +144,7 @@ impl Files {
         if let Some(objects) = &self.objects {
             return objects.save(name, bytes);
         }
-        artefact::save_bytes(&self.path(name), bytes).map_err(|error| match error {
-            Error::Io { action, path, source } => write_error(action, &path, bytes.len() as u64)(source),
-            error => error,
-        })
+        artefact::save_bytes(&self.path(name), bytes)
     }
 
     /// Moves a staged file to its place.
@@ -185,34 +182,5 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
             _ => Ok(()),
         },
         Err(_) => Ok(()),
-    }
-}
-
-/// The error of a failed write: of a full disk, with the bytes needed and free; otherwise with the system's message.
-pub(super) fn write_error(
-    action: &'static str,
-    path: &Path,
-    needed: u64,
-) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |e| match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => disk_full(&path, needed),
-        ErrorKind::FileTooLarge => {
-            let problem = format!("{needed} bytes are more than a file may have here (see `ulimit -f`)");
-            Error::io(action, &path)(std::io::Error::new(ErrorKind::FileTooLarge, problem))
-        }
-        _ => Error::io(action, &path)(e),
-    }
-}
-
-/// The error of a disk without room for `needed` more bytes at `path`.
-pub(super) fn disk_full(path: &Path, needed: u64) -> Error {
-    let free = path.parent().and_then(|folder| fs4::available_space(folder).ok());
-    Error::DiskFull {
-        path: path.to_path_buf(),
-        needed: needed.to_string(),
-        free: free.map_or("an unknown number".into(), |free| free.to_string()),
-        advice: "make room, or name a lab on another disk with --lab; finished batches are kept, and the same \
-                 command resumes there",
     }
 }

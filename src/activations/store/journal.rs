@@ -1,7 +1,7 @@
 //! The journal of an unfinished store: one line per part that is on the disk.
 
-use super::files::{sync_folder, write_error};
-use crate::artefact;
+use super::files::sync_folder;
+use crate::artefact::{self, write_error};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

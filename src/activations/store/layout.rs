@@ -16,8 +16,6 @@ pub(super) const SHARDS: &str = ".shards";
 pub(super) const STAGING: &str = ".partial";
 /// The file in the staging folder that lists the finished parts.
 pub(super) const JOURNAL: &str = "journal.csv";
-/// The lock file, held while a process writes.
-pub(super) const LOCK: &str = ".lock";
 const ENDING: &str = ".safetensors";
 
 /// The file name of a hook point.

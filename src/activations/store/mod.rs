@@ -5,7 +5,7 @@
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
 //!   `blocks`: hashes of the rows that are compared whenever they are read
 //! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
-//! - `staging`, `journal`, `lock`: an unfinished store, whose finished parts survive when the program is killed
+//! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;
 mod array_file;
@@ -14,7 +14,6 @@ mod checksums;
 mod files;
 mod journal;
 mod layout;
-mod lock;
 mod merge;
 mod object_store;
 mod spans_file;
@@ -23,5 +22,4 @@ mod writer;
 
 pub use activation_store::{ActivationStore, Activations};
 pub use checksums::Verdict;
-pub use lock::Lock;
 pub use writer::FillSummary;

@@ -7,10 +7,10 @@
 use super::array_file::{ArrayWriter, Shape};
 use super::blocks::Blocks;
 use super::checksums::Checksums;
-use super::files::{Files, disk_full, hex, sync_folder};
+use super::files::{Files, hex, sync_folder};
 use super::journal::Journal;
 use super::layout::{CARD, JOURNAL, SPANS, file_name};
-use crate::artefact::Card;
+use crate::artefact::{Card, disk_full};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use rayon::prelude::*;

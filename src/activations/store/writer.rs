@@ -3,11 +3,10 @@
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
 use super::layout::{CARD, SPANS};
-use super::lock::Lock;
 use super::spans_file;
 use super::staging::Staging;
 use crate::activations::extract::{Jobs, Prepared, Sink, run, width};
-use crate::artefact::Card;
+use crate::artefact::{Card, Lock};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::progress::Observer;
@@ -84,7 +83,8 @@ impl ActivationStore {
         }
         match Lock::take(&self.folder) {
             Ok(_lock) => Staging::clean_up(&self.files),
-            Err(Error::InUse { .. }) => Ok(()),
+            // A folder without the right to write stays as it is.
+            Err(Error::InUse { .. } | Error::Io { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
+use super::super::output;
 use clap::Args;
 use mappa::Result;
 use mappa::hook_point::HookPoint;
@@ -35,6 +36,7 @@ pub(super) struct Inspect {
 impl Inspect {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
+        output::only_prints();
         let model = self.model.open(lab, &mut TerminalObserver::default())?;
         let vectors = Vectors::load(&self.file, self.shift)?;
         let choice = ProbeChoice::default();

@@ -3,6 +3,7 @@
 use super::super::decoding::{How, stream};
 use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
+use super::super::output;
 use super::super::terminal::print_text;
 use super::change_flags::ChangeFlags;
 use super::interactive::Conversation;
@@ -45,6 +46,7 @@ impl Write {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;
         }
         let Some(prompt) = &self.prompt else {
+            output::only_prints();
             return Conversation::new(lab, &model, self.change.settings(), &self.how).run();
         };
         let prompt = self.how.framed(&model, prompt)?;
@@ -56,6 +58,7 @@ impl Write {
             NextLogits::of(&model.transformer, &prompt.encoded.ids, &mut hook.clone())?.save(file)?;
             tell!("wrote the logits after the prompt to {}", file.display());
         }
+        output::only_prints();
         if self.how.stream {
             return stream(&self.how, &model, &prompt, &mut hook);
         }

@@ -1,7 +1,7 @@
 //! The kept rows of a file, as a CSV file of the lab.
 
 use super::plan::{ImportPlan, IncompleteRows, TargetChoice};
-use crate::artefact::{self, Card};
+use crate::artefact::{self, Card, Lock};
 use crate::datasets::columns::{Columns, Heading, Sheet};
 use crate::datasets::entity::Dataset;
 use crate::datasets::formats::{self, Cells};
@@ -154,6 +154,20 @@ impl Imported {
     /// [`Error::CardMismatch`] if another file was imported under that name; [`Error::BadFile`] if there is a dataset
     /// that was not imported or was changed later. Neither is overwritten.
     pub fn save(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        if let Some(file) = self.found(lab)? {
+            return Ok((file, false));
+        }
+        let (file, _) = self.places(lab);
+        let _lock = Lock::take_file(&file)?;
+        // The process that held the lock before may have imported the same file, or another.
+        match self.found(lab)? {
+            Some(file) => Ok((file, false)),
+            None => self.write(lab),
+        }
+    }
+
+    /// The dataset's file, if the same import is already in the lab; refuses another one.
+    fn found(&self, lab: &Path) -> Result<Option<PathBuf>> {
         let (file, card) = self.places(lab);
         let way_out = "--replace overwrites it, --name gives the new dataset another name";
         let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
@@ -161,13 +175,12 @@ impl Imported {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
             let is_same = lies_there == self.dataset.sha256;
             if is_done && is_same {
-                return Ok((file, false));
+                return Ok(Some(file));
             }
             // An import that was killed before it wrote its card, unless a file of the user's has the same bytes:
             // both need only the card.
             if is_same {
-                self.card.save(&card)?;
-                return Ok((file, true));
+                return Ok(None);
             }
             let found = if is_done {
                 "a dataset that was changed after its import"
@@ -180,7 +193,7 @@ impl Imported {
                 "no file here; --replace overwrites it, --name gives the new dataset another name",
             ));
         }
-        self.replace(lab)
+        Ok(None)
     }
 
     /// Writes both files as [`Imported::save`] does, but overwrites existing ones.
@@ -188,6 +201,13 @@ impl Imported {
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn replace(&self, lab: &Path) -> Result<(PathBuf, bool)> {
+        let (file, _) = self.places(lab);
+        let _lock = Lock::take_file(&file)?;
+        self.write(lab)
+    }
+
+    /// Writes both files; the caller holds the lock.
+    fn write(&self, lab: &Path) -> Result<(PathBuf, bool)> {
         let (file, card) = self.places(lab);
         artefact::save_bytes(&file, &self.csv)?;
         self.card.save(&card)?;

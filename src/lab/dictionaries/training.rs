@@ -4,7 +4,7 @@ use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::settings::DictionarySettings;
 use super::trained_texts::encoded_texts;
-use crate::artefact::{Card, FolderName};
+use crate::artefact::{self, Card, FolderName, Lock};
 use crate::error::{Error, Result};
 use crate::features::DICTIONARY_FILES;
 use crate::features::train::{
@@ -62,8 +62,18 @@ pub fn train_dictionary(
     let folder = lab.features(&model.name).join(name);
     let card = card(model, point, &texts, settings);
     let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
-    let is_trained = has_made(&card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
-    if is_trained.map_err(|e| e.with_way_out(way_out))? {
+    let is_trained = |observer: &mut dyn Observer| {
+        let found = has_made(&card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
+        found.map_err(|e| e.with_way_out(way_out))
+    };
+    if is_trained(observer)? {
+        // A process that was killed after the card leaves its checkpoint.
+        _ = remove_checkpoint(&folder);
+        return Ok(TrainedDictionary { folder, fits: None });
+    }
+    let _lock = Lock::take(&folder)?;
+    // The process that held the lock before may have trained the dictionary.
+    if is_trained(observer)? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
@@ -237,6 +247,12 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
     });
 }
 
+/// Removes a checkpoint, which is several times as large as the weights, and is not needed after the last step.
+fn remove_checkpoint(folder: &Path) -> Result<()> {
+    artefact::remove(&folder.join("checkpoint.safetensors"))?;
+    artefact::remove(&folder.join("checkpoint.json"))
+}
+
 /// Saves the card with the fits, then removes the checkpoint.
 fn save_card(
     mut card: Card,
@@ -251,9 +267,5 @@ fn save_card(
     card = card.note("rows_kept_out", fits[0].1.n_rows).note("l0", number(fits[0].1.l0));
     card = card.note("steps", trainer.steps().1).with_files(folder, &DICTIONARY_FILES)?;
     card.save(&folder.join("card.json"))?;
-    for name in ["checkpoint.safetensors", "checkpoint.json"] {
-        let path = folder.join(name);
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-    }
-    Ok(())
+    remove_checkpoint(folder)
 }

@@ -1,14 +1,19 @@
-//! The lock of a folder: one process at a time writes there. The lock file names the process; the lock ends with it.
+//! The lock of a folder or of a single file: one process at a time writes there. The lock file names the process; the
+//! lock ends with it.
 
-use super::layout::LOCK;
-use crate::artefact;
-use crate::artefact::date_now;
+use super::date::date_now;
+use super::disk::write_error;
+use super::text::load_text;
+use super::unfinished;
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// A folder's lock: no other process writes there while this value lives.
+/// The file that is locked while a process writes in its folder.
+const LOCK: &str = ".lock";
+
+/// A lock: no other process writes there while this value lives.
 pub struct Lock {
     path: PathBuf,
     /// `None` if the file system has no locks.
@@ -21,8 +26,24 @@ impl Lock {
     /// # Errors
     /// [`Error::InUse`] naming the process that holds it.
     pub fn take(folder: &Path) -> Result<Lock> {
+        Lock::at(folder.join(LOCK), folder)
+    }
+
+    /// Takes the lock of one file in a folder that other processes may share; the folder is created if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] naming the process that holds it.
+    pub fn take_file(file: &Path) -> Result<Lock> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Lock::at(file.with_file_name(format!(".{name}{LOCK}")), file)
+    }
+
+    /// Takes the lock whose file is at `path`, and clears the folder of what dead processes left; `locked` is for
+    /// messages.
+    fn at(path: PathBuf, locked: &Path) -> Result<Lock> {
+        let folder = path.parent().unwrap_or(locked);
         std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
-        let path = folder.join(LOCK);
+        unfinished::clear(folder);
         loop {
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
             let mut file = opened.map_err(Error::io("open", &path))?;
@@ -32,14 +53,17 @@ impl Lock {
                 Ok(()) => {
                     let owner = owner();
                     let written = file.set_len(0).and_then(|()| file.write_all(owner.as_bytes()));
-                    written.map_err(Error::io("write", &path))?;
+                    written.map_err(|e| {
+                        _ = std::fs::remove_file(&path);
+                        write_error("write", &path, owner.len() as u64)(e)
+                    })?;
                     return Ok(Lock { path, held: Some(file) });
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let owner = artefact::load_text(&path).unwrap_or_default();
+                    let owner = load_text(&path).unwrap_or_default();
                     let owner = Some(owner.trim().to_string()).filter(|owner| !owner.is_empty());
                     let owner = owner.unwrap_or_else(|| "another process".into());
-                    return Err(Error::InUse { path: folder.to_path_buf(), owner });
+                    return Err(Error::InUse { path: locked.to_path_buf(), owner });
                 }
                 Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
                     return Ok(Lock { path, held: None });
@@ -78,14 +102,14 @@ fn owner() -> String {
 
 /// True if an open file is the one at a path.
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let (ours, theirs) = (file.metadata(), std::fs::metadata(path));
     matches!((ours, theirs), (Ok(a), Ok(b)) if a.dev() == b.dev() && a.ino() == b.ino())
 }
 
 #[cfg(not(unix))]
-fn is_at(_file: &File, path: &Path) -> bool {
+pub(super) fn is_at(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
@@ -104,6 +128,18 @@ mod tests {
         drop(first);
         assert!(Lock::take(&folder).unwrap().is_held());
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_locks_of_two_files_in_a_folder_are_apart() {
+        let lab = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.csv", "b.csv"].map(|name| lab.path().join(name));
+        let first = Lock::take_file(&a).unwrap();
+        assert!(Lock::take_file(&b).unwrap().is_held());
+        let message = Lock::take_file(&a).map(|_| "taken").unwrap_err().to_string();
+        assert!(message.contains("a.csv: process"), "{message}");
+        drop(first);
+        assert_eq!(std::fs::read_dir(lab.path()).unwrap().count(), 0);
     }
 
     #[test]
