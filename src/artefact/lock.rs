@@ -49,7 +49,7 @@ impl Lock {
             let mut file = opened.map_err(Error::io("open", &path))?;
             match file.try_lock() {
                 // The process that held it may have removed the file after it was opened here.
-                Ok(()) if !is_at(&file, &path) => continue,
+                Ok(()) if !unfinished::is_at(&file, &path) => continue,
                 Ok(()) => {
                     let owner = owner();
                     let written = file.set_len(0).and_then(|()| file.write_all(owner.as_bytes()));
@@ -98,19 +98,6 @@ impl Drop for Lock {
 fn owner() -> String {
     let host = sysinfo::System::host_name().unwrap_or_else(|| "an unnamed machine".into());
     format!("process {} on {host}, since {}", std::process::id(), date_now())
-}
-
-/// True if an open file is the one at a path.
-#[cfg(unix)]
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (ours, theirs) = (file.metadata(), std::fs::metadata(path));
-    matches!((ours, theirs), (Ok(a), Ok(b)) if a.dev() == b.dev() && a.ino() == b.ino())
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_at(_file: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Unfinished files: each is locked by its writer, so that those of dead processes are known and cleared.
 
-use super::lock::is_at;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::Result;
@@ -50,6 +49,19 @@ pub(super) fn clear(folder: &Path) {
             _ = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// True if an open file is the one at a path.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (ours, theirs) = (file.metadata(), std::fs::metadata(path));
+    matches!((ours, theirs), (Ok(a), Ok(b)) if a.dev() == b.dev() && a.ino() == b.ino())
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 #[cfg(test)]

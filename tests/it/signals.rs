@@ -64,7 +64,7 @@ const TRIALS: [Trial; 29] = [
         Base::Probed,
     ),
     writes("probe geometry", "--model chatty --dataset few", Base::Probed),
-    writes("neurons", "--model chatty --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
+    writes("neurons", "--model pythia --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
     writes("figure", "--model chatty --dataset few", Base::Probed),
     writes(
         "steer extract",
@@ -220,6 +220,7 @@ fn base(of: Base) -> &'static Path {
         succeeded(mappa(lab, &["datasets", "import", raw.to_str().unwrap(), "--name", "few"]));
         std::fs::create_dir(lab.join("datasets_of_others")).unwrap();
         std::fs::copy(root("datasets/nyc_place.csv"), lab.join("datasets_of_others/nyc_place.csv")).unwrap();
+        copy(&root("tests/fixtures/runs/pythia"), &lab.join("models/pythia"));
         let shape =
             "--sentences 4 --d-model 16 --n-layers 2 --n-heads 2 --d-mlp 32 --d-vocab 300 --batch 200";
         let train: Vec<&str> = ["train", "--name", "chatty", "--dataset", "few"].to_vec();

@@ -61,19 +61,14 @@ pub fn train_dictionary(
     let name = settings.called.clone().unwrap_or(name);
     let folder = lab.features(&model.name).join(name);
     let card = card(model, point, &texts, settings);
-    let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
-    let is_trained = |observer: &mut dyn Observer| {
-        let found = has_made(&card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
-        found.map_err(|e| e.with_way_out(way_out))
-    };
-    if is_trained(observer)? {
+    if is_trained(&card, &folder, observer)? {
         // A process that was killed after the card leaves its checkpoint.
         _ = remove_checkpoint(&folder);
         return Ok(TrainedDictionary { folder, fits: None });
     }
     let _lock = Lock::take(&folder)?;
     // The process that held the lock before may have trained the dictionary.
-    if is_trained(observer)? {
+    if is_trained(&card, &folder, observer)? {
         return Ok(TrainedDictionary { folder, fits: None });
     }
     report_texts(&texts, observer);
@@ -245,6 +240,13 @@ fn show(step: &StepStatistics, smooth: &mut Option<f64>, observer: &mut dyn Obse
         unit: ProgressUnit::Count,
         detail: &detail,
     });
+}
+
+/// True if the folder has the dictionary of this card; refuses another one.
+fn is_trained(card: &Card, folder: &Path, observer: &mut dyn Observer) -> Result<bool> {
+    let way_out = "--name NAME gives this dictionary a folder of its own, or move the folder away";
+    let found = has_made(card, &folder.join("card.json"), &DICTIONARY_FILES, observer);
+    found.map_err(|e| e.with_way_out(way_out))
 }
 
 /// Removes a checkpoint, which is several times as large as the weights, and is not needed after the last step.
