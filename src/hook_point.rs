@@ -186,7 +186,7 @@ fn means(glob: &str, name: &str) -> bool {
 /// The positions in a name that a glob may reach from any of the positions in `reached`.
 fn after(glob: &[u8], name: &[u8], mut reached: Vec<bool>) -> Vec<bool> {
     let mut rest = glob;
-    while let Some((sign, following)) = rest.split_first() {
+    while let Some((sign, following)) = rest.split_first().filter(|_| reached.contains(&true)) {
         rest = following;
         let close = following.iter().position(|c| *c == b'}').filter(|_| *sign == b'{');
         if let Some(close) = close {
@@ -282,7 +282,7 @@ mod tests {
     fn long_globs_take_no_longer_than_short_ones() {
         let present = HookPoint::all(100);
         let braces = format!("blocks.{}", "{1,2,*,?}".repeat(1000));
-        for glob in ["*a".repeat(1000), "{*,*}".repeat(1000), braces, "{".repeat(100_000)] {
+        for glob in ["*a".repeat(1000), "{x,y}".repeat(1000), braces, "{".repeat(100_000)] {
             assert!(HookPoint::choose(&glob, &present).is_err());
         }
         assert_eq!(HookPoint::choose(&"{*,x}".repeat(1000), &present).unwrap(), present);

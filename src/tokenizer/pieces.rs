@@ -39,9 +39,9 @@ mod tests {
     fn only_sides_of_known_lengths_are_tried_and_a_huge_piece_is_refused() {
         let lengths = PieceLengths::of(["a", "bcd", "é"].into_iter()).unwrap();
         let splits = |piece: &str| lengths.splits(piece).map(|(a, b)| format!("{a} {b}")).collect::<Vec<_>>();
-        assert_eq!(splits("abcd"), ["a bcd", "abc d"]);
+        assert_eq!(splits("abcd"), ["a bcd", "ab cd", "abc d"]);
         assert_eq!(splits("éa"), ["é a"]);
-        assert!(splits("abcde").contains(&"ab cde".to_string()) && splits("a").is_empty());
+        assert!(splits("abcde") == ["ab cde", "abc de"] && splits("a").is_empty());
         let long = "a".repeat(1_000_000);
         assert!(PieceLengths::of([long.as_str()].into_iter()).err().unwrap().contains("1000000 bytes"));
     }
