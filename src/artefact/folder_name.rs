@@ -56,7 +56,7 @@ impl FolderName {
     /// ```
     /// use mappa::artefact::FolderName;
     /// assert_eq!(&*FolderName::of_text("country"), "country");
-    /// assert_eq!(&*FolderName::of_text("../km"), ".._km-5ffc8f4b");
+    /// assert_eq!(&*FolderName::of_text("../km"), ".._km-335f3de9");
     /// ```
     pub fn of_text(text: &str) -> FolderName {
         FolderName::new("", text).unwrap_or_else(|_| {

@@ -147,7 +147,7 @@ fn wrong_arguments_are_refused_naming_them() {
     for (flags, parts) in [
         (&["--hook-point", "blocks.*.hook_resid_post"][..], &["--hook-point", "matches 6 hook points"][..]),
         (&["--hook-point", "blocks.9.hook_resid_post"], &["blocks.9"]),
-        (&["--hook-point", "embed", "-k", "0"], &["k: found 0", "2048"]),
+        (&["--hook-point", "embed", "-k", "3000"], &["k: found 3000", "2048"]),
         (&["--hook-point", "embed", "--held-out", "1"], &["--held-out"]),
         (&["--hook-point", "embed", "--texts", "no.txt"], &["no.txt"]),
         (&["--hook-point", "embed", "--prompt", "random", "--dataset", "nyc_place"], &["--prompt", "random"]),

@@ -124,11 +124,11 @@ fn unsupported_fields_and_tensors_are_refused_by_name() {
             ["`normalize_activations`", "layer_norm", "none"],
         ),
         ("standard", "\"d_in\": 8", "\"d_in\": 9", ["W_enc", "[8, 24]", "[9, 24]"]),
-        ("standard", "\"d_sae\": 24", "\"d_sae\": 0", ["`d_sae`", "0", "above 0"]),
+        ("standard", "\"d_sae\": 24", "\"d_sae\": 0", ["`d_sae`", "0", "from 1"]),
         ("standard", "hook_resid_post", "hook_normalized", ["cfg.json", "hook_normalized", "known forms"]),
         ("standard", "\"hook_name\"", "\"no_name\"", ["hook point", "none", "--hook-point"]),
         ("topk", "\"k\": 4", "\"k\": 25", ["k: found", "25", "1 to 24"]),
-        ("topk", "\"k\": 4", "\"k\": null", ["`k`", "missing", "above 0"]),
+        ("topk", "\"k\": 4", "\"k\": null", ["`k`", "missing", "from 1"]),
         ("topk", "\"topk\"", "\"jumprelu\"", ["no tensor", "`threshold`", "incomplete"]),
         ("jumprelu", "\"jumprelu\"", "\"standard\"", ["a tensor", "`threshold`", "W_dec"]),
         (

@@ -95,7 +95,8 @@ fn latents_are_listed_and_clamped_and_wrong_arguments_are_refused() {
         assert!(error.contains("latent: found 129; expected 0 to 128"), "{dose}: {error}");
     }
     let sweep = ["steer", "sweep", "--dataset", "world_place", "--feature", &beyond, "--doses", "0,1"];
-    assert!(mappa(lab, &sweep).unwrap_err().contains("latent: found 129"));
+    let error = mappa(lab, &sweep).unwrap_err();
+    assert!(error.contains("latent: found 129"), "{error}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn an_invalid_tokenizer() {
     changed(|p| p.without("tokenizer.ggml.merges"), &["no metadata key `tokenizer.ggml.merges`"]);
     changed(
         |p| p.set("tokenizer.ggml.merges", Value::Array(vec![text("ab")])),
-        &["tokenizer.ggml.merges", "`ab`", "with a space between"],
+        &["tokenizer.ggml.merges", "`ab`", "separated by a space"],
     );
     changed(
         |p| p.set("tokenizer.ggml.bos_token_id", Value::U32(999)),
@@ -191,7 +191,7 @@ fn missing_unknown_or_misshapen_tensors() {
     let foreign = "blk.0.attn_sinks.weight";
     changed(|p| p.tensor(foreign, &zeros(1, 4)), &[foreign, "a llama model does not have"]);
     let bad = (zeros(32, 32) + f64::NAN).unwrap();
-    changed(|p| p.tensor(up, &bad), &[up, "blocks.1.Up", "fetch the weights again"]);
+    changed(|p| p.tensor(up, &bad), &[up, "weights of the MLP input in block 1", "fetch the weights again"]);
     let factors = Tensor::new(&[0f32; 4], &Device::Cpu).unwrap();
     changed(|p| p.tensor("rope_freqs.weight", &factors), &["rope_freqs.weight", "above 0"]);
 }

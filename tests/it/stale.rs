@@ -200,7 +200,8 @@ const OTHER_SWEEPS: [(&str, Result<&str, &str>); 20] = [
 fn keys_of_sweeps() -> Vec<String> {
     let error =
         Experiment::parse(Path::new("x.toml"), &with("unknown_key = 1", true)).unwrap_err().to_string();
-    let listed = error.split_once("expected one of ").unwrap().1;
+    // The key of the refused part follows in brackets.
+    let listed = error.split_once("expected one of ").unwrap().1.split_once(" (").unwrap().0;
     listed.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 

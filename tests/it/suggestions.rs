@@ -195,7 +195,11 @@ fn plain_text_and_a_full_disk() {
     assert!(chat.stderr.contains("chat template"), "{}", chat.stderr);
     if Path::new("/dev/full").exists() {
         let full = desk.shell("mappa models families > /dev/full");
-        assert!(full.stderr.starts_with("error: cannot write to stdout: No space left"), "{}", full.stderr);
+        assert!(
+            full.stderr.starts_with("error: cannot write to standard output: No space left"),
+            "{}",
+            full.stderr
+        );
         assert!(!full.is_success && full.stderr.lines().count() == 1, "{}", full.stderr);
     } else {
         println!("skipped: 1 check, as there is no /dev/full here");
