@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn long_globs_take_no_longer_than_short_ones() {
         let present = HookPoint::all(100);
-        let braces = format!("blocks.{}", "{1,2,*,?}".repeat(1000));
+        let braces = format!("blocks.{}", "{1,2,?}".repeat(1000));
         for glob in ["*a".repeat(1000), "{x,y}".repeat(1000), braces, "{".repeat(100_000)] {
             assert!(HookPoint::choose(&glob, &present).is_err());
         }
