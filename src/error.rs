@@ -147,7 +147,7 @@ pub enum Error {
         /// Its value now.
         expected: String,
         /// Advice that keeps saved and new work separate.
-        way_out: String,
+        way_out: Box<str>,
     },
     /// A repo or a revision that the hub does not have.
     #[error("{endpoint}: no {what} `{name}`; {advice}", endpoint = shown(endpoint), name = shown(name), advice = long(advice))]
@@ -338,7 +338,7 @@ impl Error {
     }
 
     /// The same error with other advice, if it is a [`Error::CardMismatch`].
-    pub fn with_way_out(self, other: impl Into<String>) -> Error {
+    pub fn with_way_out(self, other: impl Into<Box<str>>) -> Error {
         match self {
             Error::CardMismatch { path, field, found, expected, .. } => {
                 Error::CardMismatch { path, field, found, expected, way_out: other.into() }

@@ -219,7 +219,13 @@ impl Card {
             if before != now {
                 let path = path.to_path_buf();
                 let (field, way_out) = (field.clone(), way_out(field));
-                return Err(Error::CardMismatch { path, field, found: before, expected: now, way_out });
+                return Err(Error::CardMismatch {
+                    path,
+                    field,
+                    found: before,
+                    expected: now,
+                    way_out: way_out.into(),
+                });
             }
         }
         Ok(())

@@ -94,6 +94,9 @@ fn svg_of(bytes: Result<Vec<u8>>) -> String {
     String::from_utf8(bytes.unwrap()).unwrap()
 }
 
+/// Draws a figure.
+type Draw<'a> = Box<dyn Fn(Format) -> Result<Vec<u8>> + 'a>;
+
 #[test]
 fn no_label_lies_outside_its_canvas_or_over_another() {
     for (name, scene) in scenes() {
@@ -394,7 +397,7 @@ fn hostile_names_give_figures_that_are_xml_and_no_larger_than_others() {
         let neurons: Vec<NeuronRow> =
             units(6, 20).into_iter().map(|row| NeuronRow { target: evil(), ..row }).collect();
         let scores: Vec<ScoreRow> = scores;
-        let all: Vec<(&str, Box<dyn Fn(Format) -> Result<Vec<u8>>>)> = vec![
+        let all: Vec<(&str, Draw)> = vec![
             ("scores", Box::new(|format| r2_by_layer(&scores, format))),
             ("predictions", Box::new(|format| predictions(&years, &caption, format))),
             ("neurons", Box::new(|format| super::neurons(&neurons, &caption, format))),

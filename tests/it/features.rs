@@ -128,7 +128,7 @@ fn unsupported_fields_and_tensors_are_refused_by_name() {
         ("standard", "hook_resid_post", "hook_normalized", ["cfg.json", "hook_normalized", "known forms"]),
         ("standard", "\"hook_name\"", "\"no_name\"", ["hook point", "none", "--hook-point"]),
         ("topk", "\"k\": 4", "\"k\": 25", ["k: found", "25", "1 to 24"]),
-        ("topk", "\"k\": 4", "\"k\": null", ["`k`", "missing", "from 1"]),
+        ("topk", "\"k\": 4", "\"k\": null", ["`k`", "missing", "above 0"]),
         ("topk", "\"topk\"", "\"jumprelu\"", ["no tensor", "`threshold`", "incomplete"]),
         ("jumprelu", "\"jumprelu\"", "\"standard\"", ["a tensor", "`threshold`", "W_dec"]),
         (

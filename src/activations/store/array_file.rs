@@ -42,6 +42,15 @@ pub(super) struct ArrayWriter {
     layout: Layout,
 }
 
+/// The bytes of written rows, in any order.
+pub(super) struct WrittenRows<'a> {
+    array: &'a mut ArrayWriter,
+    /// All rows of a small file.
+    all: Option<Vec<u8>>,
+    /// The rows that were read last.
+    some: Vec<u8>,
+}
+
 /// Reads a finished array.
 pub(super) struct ArrayReader<'a> {
     files: &'a Files,
@@ -100,6 +109,22 @@ impl Layout {
     }
 }
 
+impl WrittenRows<'_> {
+    /// The bytes of consecutive rows.
+    pub(super) fn bytes(&mut self, rows: &Range<usize>) -> Result<&[u8]> {
+        let layout = &self.array.layout;
+        if let Some(all) = &self.all {
+            let row_bytes = layout.shape.row_bytes();
+            return Ok(&all[rows.start * row_bytes..rows.end * row_bytes]);
+        }
+        let place = layout.bytes_of(rows);
+        self.some.resize((place.end - place.start) as usize, 0);
+        let failed = Error::io("read", &self.array.path);
+        read_at(&mut self.array.file, &mut self.some, place.start).map_err(failed)?;
+        Ok(&self.some)
+    }
+}
+
 impl ArrayWriter {
     /// Creates the file in its full length, so that a full disk is reported before anything is computed.
     pub(super) fn create(path: &Path, shape: Shape) -> Result<ArrayWriter> {
@@ -138,29 +163,15 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// A function that reads rows back, encoded, in any order; a small file is read at once, because a request for
-    /// each row of a small model takes longer than the model.
-    pub(super) fn reader(
-        &mut self,
-    ) -> Result<impl FnMut(&Range<usize>, &mut dyn FnMut(&[u8])) -> Result<()> + use<'_>> {
+    /// Reads written rows back.
+    pub(super) fn written_rows(&mut self) -> Result<WrittenRows<'_>> {
         let shape = self.layout.shape;
+        // A request for each row of a small model takes longer than the model.
         let all = match shape.n_bytes() <= AT_ONCE {
             true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
             false => None,
         };
-        let mut row = Vec::new();
-        Ok(move |rows: &Range<usize>, keep: &mut dyn FnMut(&[u8])| {
-            match &all {
-                Some(all) => keep(&all[rows.start * shape.row_bytes()..rows.end * shape.row_bytes()]),
-                None => {
-                    let place = self.layout.bytes_of(rows);
-                    row.resize((place.end - place.start) as usize, 0);
-                    read_at(&mut self.file, &mut row, place.start).map_err(Error::io("read", &self.path))?;
-                    keep(&row);
-                }
-            }
-            Ok(())
-        })
+        Ok(WrittenRows { array: self, all, some: Vec::new() })
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {

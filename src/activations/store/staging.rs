@@ -155,10 +155,10 @@ impl<'a> Staging<'a> {
             lines.keys().filter_map(|part| Some((*part, rows(*part)?))).collect();
         let of_array = |(point, array): (&HookPoint, &mut Option<ArrayWriter>)| {
             let Some(array) = array else { return Err(Error::Internal(format!("no file for {point}"))) };
-            let mut read = array.reader()?;
+            let mut written = array.written_rows()?;
             let hash = |rows: &Vec<Range<usize>>| {
                 let mut hasher = Sha256::new();
-                rows.iter().try_for_each(|rows| read(rows, &mut |bytes| hasher.update(bytes)))?;
+                rows.iter().try_for_each(|rows| written.bytes(rows).map(|bytes| hasher.update(bytes)))?;
                 Ok(hasher)
             };
             Ok((*point, places.values().map(hash).collect::<Result<Vec<Sha256>>>()?))

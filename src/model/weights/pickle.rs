@@ -135,7 +135,7 @@ impl<'a> Examined<'a> {
             b')' | b']' | b'}' | b'd' | b'N' | 0x88 | 0x89 => self.push(Size::ONE)?,
             b'(' => self.stack.push(None),
             b't' => {
-                let parts = self.to_mark()?;
+                let parts = self.pop_to_mark()?;
                 self.push(Size::around(&parts))?;
             }
             b'Q' | 0x85 => self.wrap(1)?,
@@ -144,7 +144,7 @@ impl<'a> Examined<'a> {
             b'a' => self.put_in(1)?,
             b's' => self.put_in(2)?,
             b'e' | b'u' => {
-                let parts = self.to_mark()?;
+                let parts = self.pop_to_mark()?;
                 self.put(&parts)?;
             }
             b'q' | b'r' => {
@@ -211,7 +211,7 @@ impl<'a> Examined<'a> {
     }
 
     /// The objects above the last mark, which is removed.
-    fn to_mark(&mut self) -> Result<Vec<Size>, String> {
+    fn pop_to_mark(&mut self) -> Result<Vec<Size>, String> {
         let at = self.stack.iter().rposition(Option::is_none).ok_or("no mark in its pickle")?;
         let parts = self.stack.drain(at..).flatten().collect();
         Ok(parts)

@@ -243,8 +243,8 @@ impl Node {
     #[inline(always)]
     fn bounds(&self, centre: &Point) -> (f64, f64) {
         let (mut least, mut most) = (0.0, 0.0);
-        for axis in 0..3 {
-            let (below, above) = (self.low[axis] - centre[axis], centre[axis] - self.high[axis]);
+        for (at, (low, high)) in centre.iter().zip(self.low.iter().zip(&self.high)) {
+            let (below, above) = (low - at, at - high);
             let outside = below.max(above).max(0.0);
             let across = below.abs().max(above.abs());
             least += outside * outside;
