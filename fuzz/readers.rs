@@ -227,7 +227,9 @@ pub fn prompt(bytes: &[u8]) {
     let dataset = mappa::datasets::parse(Path::new("cities.csv"), dataset).expect("a dataset");
     let prompt = Prompt::find(&text(bytes), &dataset).or_else(|_| Prompt::new(&text(bytes)));
     let Ok(prompt) = prompt else { return };
-    let _ = prompt.texts(&dataset).map(|texts| dataset.entities.iter().map(|e| texts.of(e)).count());
+    if let Ok(texts) = prompt.texts(&dataset) {
+        dataset.entities.iter().for_each(|entity| _ = texts.of(entity));
+    }
 }
 
 /// The words of `mappa steer`: doses, targets, layers, tokens, latents.

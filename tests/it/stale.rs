@@ -439,7 +439,7 @@ fn every_reader_of_probes_and_rows_names_a_file_that_was_changed() {
         let mut changed = whole.clone();
         match last.strip_suffix(".csv") {
             Some(_) => {
-                changed.truncate(whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1)
+                changed.truncate(whole[..whole.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1);
             }
             None => *changed.last_mut().unwrap() ^= 1,
         }
@@ -606,7 +606,8 @@ fn every_setting_of_a_dictionary_and_of_neurons_is_in_its_card() {
         checkpoint_every: _,
         called: _,
     } = &base;
-    let changes: [(&str, &dyn Fn(&mut DictionarySettings)); 15] = [
+    type Change<'a> = &'a dyn Fn(&mut DictionarySettings);
+    let changes: [(&str, Change); 15] = [
         ("hook_point", &|s| s.hook_point = "blocks.2.hook_resid_post".into()),
         ("datasets", &|s| s.datasets = vec!["towns".into(), "nyc_place".into()]),
         ("prompts", &|s| s.prompts = vec!["Where is {}?".into()]),
