@@ -205,6 +205,9 @@ mod tests {
         let refusal = load_bytes(&pipe).unwrap_err().to_string();
         assert!(refusal.contains("no program writes"), "{refusal}");
         assert!(open_regular(&pipe).unwrap_err().to_string().contains("a pipe"));
+        // Another pipe, because a thread still waits for a writer into the first.
+        let pipe = folder.path().join("written");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let writer = std::thread::spawn({
             let pipe = pipe.clone();
             move || std::fs::write(pipe, b"text").unwrap()

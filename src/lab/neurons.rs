@@ -4,7 +4,7 @@ use super::extraction::ExtractionJob;
 use super::probing::{ProbeReport, ProbingJob, ProbingSettings, fit_all};
 use super::prompted::Prompted;
 use crate::activations::{Division, Span, place_texts};
-use crate::artefact::{Card, hash_file};
+use crate::artefact::{Card, Lock, hash_file};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::RANDOM;
@@ -88,6 +88,7 @@ pub fn neurons(
         let (neurons, ablations) = (load_rows(&neurons_csv)?, load_rows(&ablations_csv)?);
         return Ok(NeuronReport { neurons, ablations, folder, probes });
     }
+    let _lock = Lock::take(&folder)?;
     let (neurons, ablations) = analyse(&extraction, &probes, settings, observer)?;
     save_rows(&neurons_csv, &neurons)?;
     save_rows(&ablations_csv, &ablations)?;

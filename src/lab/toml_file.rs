@@ -5,11 +5,22 @@ use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::Path;
 
+/// The longest text; the parser takes about fifty times as much memory.
+const MOST_BYTES: usize = 4 << 20;
+
 /// Reads a TOML text; `path` names it in errors, and `expected` says what it should be.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the line, the column, and the key where the parser knows it.
 pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str) -> Result<T> {
+    if text.len() > MOST_BYTES {
+        let found = format!("{} bytes of TOML", text.len());
+        return Err(Error::bad_file(
+            path,
+            found,
+            format!("at most {MOST_BYTES}; divide it into several files"),
+        ));
+    }
     toml::from_str(text).map_err(|e| {
         // The error's own form has five lines, with a drawing of the place.
         let message = e.message().trim().replace('\n', ", ");
@@ -56,6 +67,13 @@ fn place(text: &str, at: usize) -> String {
 mod tests {
     use super::*;
     use serde::Deserialize;
+
+    #[test]
+    fn a_text_that_would_take_gigabytes_is_refused() {
+        let long = "a = 1 ".repeat(1 << 20);
+        let error = parse::<Inner>(Path::new("x.toml"), &long, "settings").unwrap_err().to_string();
+        assert!(error.contains("x.toml") && error.contains("6291456 bytes"), "{error}");
+    }
 
     #[derive(Debug, Deserialize)]
     struct Inner {

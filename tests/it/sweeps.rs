@@ -252,6 +252,25 @@ fn is_layer(file: &std::fs::DirEntry) -> bool {
 }
 
 #[test]
+fn a_dose_a_prompt_or_a_layer_given_twice_is_refused_before_any_work() {
+    let lab = lab();
+    let base = ["--target=year", "--dataset=historical_figure", "--random=1"];
+    for (more, named) in [
+        (["--doses=0,5,-0", "--prompts=Plutarch", "--layers=1"], "doses: found `0` twice"),
+        (
+            ["--doses=0,5", "--prompts=Plutarch,Dante,Plutarch", "--layers=1"],
+            "prompts: found `Plutarch` twice",
+        ),
+        (["--doses=0,5", "--prompts=Plutarch", "--layers=0+1,2,0+1"], "layers: found `0+1` twice"),
+    ] {
+        let output = command(lab.path(), &[&base[..], &more].concat()).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && error.contains(named), "{more:?}: {error}");
+    }
+    assert!(!lab.path().join("steering").exists());
+}
+
+#[test]
 fn a_killed_sweep_of_eras_ends_with_the_same_bytes() {
     let args = [
         "--target=year",

@@ -4,9 +4,9 @@ use super::super::models::weights_card;
 use super::super::saved_probes::SavedProbes;
 use super::groups::{gazetteer, name_set};
 use super::settings::SweepSettings;
-use crate::artefact::{self, Card};
+use crate::artefact::{self, Card, Lock};
 use crate::datasets::{Dataset, TargetKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::model::Model;
 use crate::progress::Observer;
@@ -75,6 +75,27 @@ fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<boo
     Ok(unrecorded.is_empty())
 }
 
+/// Saves the card of a sweep, unless another process began another sweep in the folder meanwhile.
+fn begin(card: &Card, path: &Path) -> Result<()> {
+    let _lock = Lock::take_file(path)?;
+    match Card::load(path)? {
+        Some(found) if card.unrecorded_in(&found, path, &SINCE)?.is_empty() => Ok(()),
+        _ => card.save(path),
+    }
+}
+
+/// Refuses a value that is given twice: its rows could not be told apart.
+fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
+    let mut rest = values;
+    while let Some((first, others)) = rest.split_first() {
+        if others.contains(first) {
+            return Err(Error::invalid(what, format!("`{first}` twice"), "each value once"));
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
 /// Saves the rows of all layers, and their hash in the card, unless they are there already.
 fn save_all(folder: &Path, rows: &[SweepRow]) -> Result<()> {
     let (file, path) = (folder.join(SWEEP_FILE), folder.join("card.json"));
@@ -95,6 +116,9 @@ impl SweepJob<'_> {
     /// [`crate::Error::CardMismatch`] if the folder contains another sweep; those of steering.
     pub fn rows(&self, folder: &Path, observer: &mut dyn Observer) -> Result<SweepRows> {
         let spec = self.model.spec();
+        each_once("doses", &self.settings.doses)?;
+        each_once("prompts", &self.settings.texts())?;
+        each_once("layers", &self.layers)?;
         self.layers.iter().try_for_each(|layers| layers.check(spec.n_layers))?;
         let (card, card_file) = (self.card()?, folder.join("card.json"));
         let mut is_begun = is_begun(&card, &card_file, observer)?;
@@ -110,7 +134,7 @@ impl SweepJob<'_> {
                 // The card is saved after the first layer succeeded, so that a refused sweep does not reserve the
                 // folder.
                 if !std::mem::replace(&mut is_begun, true) {
-                    card.save(&card_file)?;
+                    begin(&card, &card_file)?;
                 }
                 save_rows(&file, &rows)?;
                 own_card.with_files(&of_layers, &[&name])?.save(&own_file)?;

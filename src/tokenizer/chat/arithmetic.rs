@@ -1,8 +1,11 @@
 //! The functions that replace Python's operators `%` and `+`.
 
 use super::arguments::refused;
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, context};
+
+/// The longest number in a format.
+const MOST_DIGITS: usize = 6;
 
 /// Python's `%`: a formatted text, or the remainder of a division.
 pub(super) fn remainder(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
@@ -19,6 +22,24 @@ pub(super) fn remainder(state: &mut State, left: Value, right: Value) -> Result<
         given.push(right);
     }
     state.apply_filter("format", &given)
+}
+
+/// The filter `format`: minijinja's, for widths that are checked first.
+pub(super) fn format(state: &mut State, text: &Value, given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    text.as_str().map_or(Ok(()), check_widths)?;
+    minijinja::filters::format(state, text, given)
+}
+
+/// Refuses a width or precision of more than six digits in a format: the text of that width would be made at once,
+/// before its steps are counted.
+pub(super) fn check_widths(text: &str) -> Result<(), Error> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    match numbers.find(|digits| digits.len() > MOST_DIGITS) {
+        Some(digits) => {
+            Err(refused(format!("a format with the number {digits}, of more than {MOST_DIGITS} digits")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Python's `+`, from the left. Lists pay for their length, which doubles with each sum of a list and itself:

@@ -1,6 +1,7 @@
 //! Jinja as transformers sets it up for chat templates.
 
 use super::arguments::refused;
+use super::arithmetic::{self, check_widths};
 use super::date::ChatDate;
 use super::{filters, json, sequences, strings};
 use minijinja::syntax::SyntaxConfig;
@@ -37,6 +38,7 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     environment.set_unknown_method_callback(method);
     filters::add(&mut environment);
     environment.add_filter("tojson", json::tojson);
+    environment.add_filter("format", arithmetic::format);
     environment.add_function("raise_exception", |message: Value| -> Result<Value, Error> {
         Err(refused(format!("the template says: {message}")))
     });
@@ -67,6 +69,9 @@ fn method(state: &mut State, value: &Value, name: &str, given: &[Value]) -> Resu
     };
     match ours {
         Err(error) if error.kind() == ErrorKind::UnknownMethod => {
+            if let Some(text) = value.as_str().filter(|_| name == "format") {
+                check_widths(text)?;
+            }
             unknown_method_callback(state, value, name, given)
         }
         ours => ours,
