@@ -263,7 +263,8 @@ fn a_dose_a_prompt_or_a_layer_given_twice_is_refused_before_any_work() {
         ),
         (["--doses=0,5", "--prompts=Plutarch", "--layers=0+1,2,0+1"], "layers: found `0+1` twice"),
     ] {
-        let output = command(lab.path(), &[&base[..], &more].concat()).output().unwrap();
+        let output =
+            command(lab.path(), &[&base[..], &more].concat()).stderr(Stdio::piped()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(1) && error.contains(named), "{more:?}: {error}");
     }

@@ -170,10 +170,15 @@ impl<'a> Examined<'a> {
         Ok(bytes)
     }
 
-    /// Skips a line, and returns its length.
+    /// Skips a line with the name of a module or a class, and returns its length.
     fn line(&mut self) -> Result<usize, String> {
         let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or("its pickle is cut off")?;
-        self.bytes(end + 1).map(<[u8]>::len)
+        let line = self.bytes(end + 1)?;
+        // candle prints the classes that it does not know.
+        match line[..end].iter().all(u8::is_ascii_graphic) {
+            true => Ok(line.len()),
+            false => Err("a class whose name has other characters than letters".into()),
+        }
     }
 
     fn length(&mut self) -> Result<u32, String> {
