@@ -70,7 +70,7 @@ impl<'a> Canvas<'a> {
         let [svg, png] = &files;
         let drawn = draw(Format::Svg)?;
         // The same SVG needs the same rows. It is written last, so that a run killed before it draws both again.
-        let is_drawn = png.is_file() && svg.is_file() && artefact::load_bytes(svg)? == drawn;
+        let is_drawn = is_whole_png(png)? && svg.is_file() && artefact::load_bytes(svg)? == drawn;
         if is_drawn {
             return Ok(files);
         }
@@ -86,6 +86,17 @@ impl<'a> Canvas<'a> {
         }
         Ok(files)
     }
+}
+
+/// True for a PNG that is neither missing nor cut off.
+fn is_whole_png(path: &Path) -> Result<bool> {
+    const BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
+    const END: &[u8] = b"IEND\xaeB`\x82";
+    if !path.is_file() {
+        return Ok(false);
+    }
+    let bytes = artefact::load_bytes(path)?;
+    Ok(bytes.starts_with(BEGIN) && bytes.ends_with(END))
 }
 
 /// The rows of one dataset, for drawing.

@@ -353,6 +353,13 @@ fn a_figure_that_is_missing_or_shows_other_rows_is_drawn_by_the_next_run() {
         );
         assert!(files(&lab.path().join("figures")) == whole, "{missing:?}");
     }
+    for path in pngs {
+        let file = lab.path().join("figures").join(path);
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    again();
+    assert!(files(&lab.path().join("figures")) == whole, "pictures that were cut off");
     for path in svgs {
         std::fs::write(lab.path().join("figures").join(path), "<svg/>").unwrap();
     }
