@@ -6,7 +6,7 @@
 use super::output;
 use super::pace::Pace;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle, WeakProgressBar};
-use mappa::shown::{plain_lines, shown_up_to};
+use mappa::shown::{plain_lines, shown, shown_up_to};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -152,17 +152,21 @@ pub(super) fn once(line: &str) {
     }
 }
 
-/// Prints an error with its causes.
+/// Prints an error with its causes, in one line.
 pub(super) fn print_error(error: &mappa::Error) {
-    match error {
-        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => tell!("{error}"),
-        _ => tell!("error: {error}"),
-    }
+    let mut line = error.to_string();
     let mut cause = error.source();
     for _ in 0..CAUSES {
-        let Some(inner) = cause else { return };
-        tell!("  caused by: {inner}");
+        let Some(inner) = cause else { break };
+        let text = shown(&inner.to_string()).into_owned();
+        if !line.contains(&text) {
+            line += &format!(": {text}");
+        }
         cause = inner.source();
+    }
+    match error {
+        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => tell!("{line}"),
+        _ => tell!("error: {line}"),
     }
 }
 
