@@ -141,7 +141,7 @@ fn unsupported_fields_and_tensors_are_refused_by_name() {
             "standard",
             "\"metadata\": {",
             "\"metadata\": {\"model_from_pretrained_kwargs\": {\"center_writing_weights\": true},",
-            ["`center_writing_weights`", "true", "not centred"],
+            ["`center_writing_weights`", "true", "does not centre"],
         ),
     ] {
         let error = refusal(with_config(kind, from, to).path(), None);
