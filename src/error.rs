@@ -303,10 +303,10 @@ pub enum Error {
     Internal(String),
 }
 
-/// The greatest number of characters of a text that has words of this program beside foreign ones.
+/// The maximum number of characters of a text that mixes this program's words with foreign text.
 const LONG: usize = 700;
 
-/// A text of this program with foreign words in it, each of which was shortened before, or a list.
+/// A list, or a text of this program that contains foreign texts, which were shortened before; cut at [`LONG`].
 fn long(text: &str) -> Cow<'_, str> {
     shown_up_to(LONG, text)
 }

@@ -175,15 +175,15 @@ fn split(list: &str) -> Vec<&str> {
 
 /// True if a name matches a glob of `*`, `?` and choices in braces.
 ///
-/// The positions that the glob's beginning may reach are followed together. Tried one after the other, or with the
-/// choices of all braces multiplied out, a short glob would take years.
+/// The glob is read once, with the set of all positions in the name that the part read so far can match up to.
+/// Backtracking, or expanding all braces, takes exponential time: years for a short glob.
 fn means(glob: &str, name: &str) -> bool {
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;
     after(glob.as_bytes(), name.as_bytes(), reached)[name.len()]
 }
 
-/// The positions in a name that a glob may reach from any of the positions in `reached`.
+/// The positions in a name up to which a glob can match, if the match starts at any position in `reached`.
 fn after(glob: &[u8], name: &[u8], mut reached: Vec<bool>) -> Vec<bool> {
     let mut rest = glob;
     while let Some((sign, following)) = rest.split_first().filter(|_| reached.contains(&true)) {

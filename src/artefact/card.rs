@@ -76,7 +76,7 @@ impl Card {
         Ok(text)
     }
 
-    /// Writes the card as JSON, unless the same card of an earlier run is there.
+    /// Writes the card as JSON, unless the file already has a card that differs only in date and command.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -88,7 +88,7 @@ impl Card {
         }
     }
 
-    /// True if two cards differ at most in the date and the command of their runs.
+    /// True if two cards are equal except for the date and the command of their runs.
     fn differs_by_run(&self, other: &Card) -> bool {
         let record = |card: &Card| {
             let mut record = card.record.clone();
@@ -149,8 +149,8 @@ impl Card {
         Ok(true)
     }
 
-    /// As [`Card::has_made`], for work that takes too long to be done again only because an earlier version recorded
-    /// fewer inputs: returns those inputs among `since` that the card lacks, or `None` if the work has to be done.
+    /// As [`Card::has_made`], but also accepts a card of an earlier version that lacks inputs of `since`, for work that
+    /// takes too long to be repeated for this reason. Returns the lacking inputs, or `None` if the work has to be done.
     ///
     /// # Errors
     /// As [`Card::has_made`].
@@ -195,8 +195,8 @@ impl Card {
         Card::load(&file.with_file_name("card.json"))?.unwrap_or_default().check_file(file)
     }
 
-    /// The inputs among `since` that the found card lacks, because an earlier version wrote it; all others are
-    /// compared.
+    /// Compares the found card with this one, except for inputs of `since` that the found card lacks because an earlier
+    /// version wrote it; returns the names of these inputs.
     ///
     /// # Errors
     /// As [`Card::agrees_with`].

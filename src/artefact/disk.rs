@@ -4,7 +4,8 @@ use crate::error::Error;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The error of a write: a full disk with the bytes needed and free, anything else in the system's words.
+/// The error of a failed write: for a full disk, with the needed and the free bytes; for a file above `ulimit -f`, with
+/// the needed bytes; otherwise in the system's words.
 pub(crate) fn write_error(
     action: &'static str,
     path: &Path,

@@ -10,9 +10,10 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes a file atomically: a reader finds the old content or the new, never a part. A device or a pipe, such as
-/// `/dev/stdout`, is written to. A file that has these bytes already stays, so that a folder without the right to write
-/// is enough where all is done.
+/// Writes a file atomically: a reader finds the old content or the new, never a part of it.
+///
+/// A device or a pipe, such as `/dev/stdout`, is written directly. A file that already has these bytes is not touched,
+/// so that a finished run can be repeated in a read-only folder.
 ///
 /// # Errors
 /// [`Error::DiskFull`]; [`Error::Io`] if the folder cannot be made or the file cannot be written.
@@ -113,7 +114,7 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Opens a file for reading; waits only a few seconds for a program that writes into a pipe.
+/// Opens a file for reading; for a pipe, waits at most a few seconds for a program that writes into it.
 fn open(path: &Path) -> Result<File> {
     const WAIT: Duration = Duration::from_secs(5);
     if !std::fs::metadata(path).is_ok_and(|about| is_pipe(&about)) {
@@ -129,7 +130,7 @@ fn open(path: &Path) -> Result<File> {
     }
 }
 
-/// Opens a regular file, for a reader that jumps in it: not a pipe, a device or a folder.
+/// Opens a regular file for reading at any offset; refuses a pipe, a device or a folder.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::BadFile`] naming the file.

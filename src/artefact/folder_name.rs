@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 /// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
 
-/// The name of one folder or file: it leads neither outside its parent nor deeper, and it is printable.
+/// The name of one folder or file; it is printable, and cannot lead outside its parent folder or into a subfolder.
 ///
-/// All paths of a lab are made from such names ([`Lab`](crate::Lab)), so that no path follows an unchecked text.
+/// All paths of a lab are made from such names ([`Lab`](crate::Lab)), so that no unchecked text becomes a path.
 ///
 /// # Examples
 /// ```
@@ -28,8 +28,8 @@ impl FolderName {
     /// Checks a name; `what` names its source in errors, such as `--name`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a name that is empty or only dots, has `/`, `\` or a control character, or has more than
-    /// 200 bytes.
+    /// [`Error::Invalid`] for a name that has more than 200 bytes, is empty or consists only of dots and white space,
+    /// or contains `/`, `\`, a control character or a Unicode direction mark.
     pub fn new(what: &str, name: &str) -> Result<FolderName> {
         if !name.chars().all(is_edge) && name.len() <= LONGEST && !name.contains(is_bad) {
             return Ok(FolderName(name.to_string()));
@@ -39,7 +39,7 @@ impl FolderName {
         Err(Error::invalid(what, format!("{name:?}"), expected))
     }
 
-    /// The stem of a file's name; a hidden file is refused, since `.csv` is an ending without a name.
+    /// The stem of a file's name; a hidden file is refused, since `.csv` is an extension without a name.
     ///
     /// # Errors
     /// As [`FolderName::new`], naming the file.
@@ -49,8 +49,8 @@ impl FolderName {
         FolderName::new(&format!("{what} of the file {:?}", path.display().to_string()), &stem)
     }
 
-    /// A name from any text, such as a column's heading: the text itself if it may be a name; otherwise its letters and
-    /// digits with a part of its hash, so that different texts keep different names.
+    /// A name from any text, such as a column's heading: the text itself if it is a valid name. Otherwise its first 40
+    /// characters, with `_` for each unusual one, and a part of its hash, so that different texts have different names.
     ///
     /// # Examples
     /// ```
@@ -66,12 +66,12 @@ impl FolderName {
         })
     }
 
-    /// The name with words before it, as in `by_country`; characters that a name may not have become `_`.
+    /// The name with words before it, as in `by_country`; characters that are not allowed in a name become `_`.
     pub fn after(&self, words: &str) -> FolderName {
         FolderName(format!("{}{}", plain(words), self.0))
     }
 
-    /// The name followed by words, as in `empty.mean_text`; characters that a name may not have become `_`.
+    /// The name followed by words, as in `empty.mean_text`; characters that are not allowed in a name become `_`.
     pub fn with(&self, words: &str) -> FolderName {
         FolderName(format!("{}{}", self.0, plain(words)))
     }
@@ -90,19 +90,19 @@ pub fn path_below(what: &str, text: &str) -> Result<PathBuf> {
     text.split('/').map(|part| FolderName::new(what, part)).collect()
 }
 
-/// A text in which every character that a name may not have is `_`.
+/// The text, with `_` for each character that is not allowed in a name.
 fn plain(words: &str) -> String {
     words.chars().map(|c| if is_bad(c) { '_' } else { c }).collect()
 }
 
-/// True for a character that a name may not have.
+/// True for a character that is not allowed in a name.
 fn is_bad(c: char) -> bool {
-    // Unicode direction marks would display the name differently from its characters.
+    // Unicode direction marks would change the order in which the characters are displayed.
     let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || turns || "/\\\u{feff}".contains(c)
 }
 
-/// True for a character that cannot be a name's only kind of character.
+/// True for a dot or white space: a name needs at least one other character.
 fn is_edge(c: char) -> bool {
     c == '.' || c.is_whitespace()
 }

@@ -1,4 +1,4 @@
-//! The seam to readers of other libraries: their panics become errors that name the file.
+//! Calls of other libraries: their panics become errors.
 
 use crate::error::{Error, Result};
 use std::any::Any;
@@ -10,11 +10,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The stack of a reader's thread. Memory is taken only for the part in use.
+/// The stack of a reader's thread, in bytes. The system provides memory only for the used part.
 const STACK: usize = 256 << 20;
 /// The interval at which the limits of a call are checked.
 const WATCH: Duration = Duration::from_millis(20);
-/// The number of letters of a library's message that an error repeats.
+/// The maximum number of characters of a library's message in an error.
 const LETTERS: usize = 200;
 
 thread_local! {
@@ -23,9 +23,9 @@ thread_local! {
 }
 
 /// Runs a reader of another library on a thread with a large stack, and turns its panic into an error that names the
-/// file; `expected` is the way out.
+/// file; `expected` is the advice.
 ///
-/// Neither the end of memory nor that of the stack can be caught: the caller bounds sizes and depths before.
+/// A lack of memory or of stack cannot be caught: the caller checks sizes and depths first.
 ///
 /// # Errors
 /// [`Error::BadFile`] after a panic, otherwise those of `read`.
@@ -43,19 +43,19 @@ pub(crate) fn guarded<T: Send>(
         .unwrap_or_else(|problem| Err(Error::bad_file(path, failure(&problem), expected)))
 }
 
-/// The most that a call of [`limited`] may take.
+/// The limits of a call by [`limited`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// The size of its stack.
+    /// The size of its stack, in bytes.
     pub stack: usize,
-    /// Its time.
+    /// Its duration.
     pub seconds: u64,
-    /// The growth of this program's memory; only Linux reports it.
+    /// The growth of this program's memory during the call; it is checked on Linux only.
     pub bytes: u64,
 }
 
-/// Calls another library that cannot be stopped, on a thread of its own. A call beyond its limits is given up; its
-/// thread runs on until the program ends.
+/// Calls a function of another library, which cannot be stopped, on a thread of its own. This function returns when the
+/// call exceeds a limit; the thread then continues until the call or the program ends.
 ///
 /// # Errors
 /// The message of its panic, or the limit, as a sentence.
@@ -83,7 +83,7 @@ pub(crate) fn limited<T: Send + 'static>(
     }
 }
 
-/// The memory of this program in bytes, without that of mapped files; 0 where it is unknown.
+/// The memory of this program in bytes, without mapped files; 0 if unknown.
 fn memory() -> u64 {
     const PAGE: u64 = 4096;
     let text = std::fs::read("/proc/self/statm").unwrap_or_default();
@@ -93,13 +93,13 @@ fn memory() -> u64 {
     all.saturating_sub(of_files) * PAGE
 }
 
-/// Calls another library on this thread, for calls that are too many for [`guarded`].
+/// Calls another library on this thread, for calls too frequent for a thread each, as [`guarded`] would start.
 ///
 /// # Errors
 /// The message of its panic, in one short line.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     static QUIET: Once = Once::new();
-    // A caught panic is reported as an error, so that the usual report of panics would be a second one.
+    // A caught panic is reported as an error; Rust's own panic message would report it twice.
     QUIET.call_once(|| {
         let usual = take_hook();
         set_hook(Box::new(move |panic| {

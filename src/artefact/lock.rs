@@ -38,8 +38,8 @@ impl Lock {
         Lock::at(file.with_file_name(format!(".{name}{LOCK}")), file)
     }
 
-    /// Takes the lock whose file is at `path`, and clears the folder of what dead processes left; `locked` is for
-    /// messages.
+    /// Takes the lock whose file is at `path`, and removes the unfinished files of dead processes; `locked` is
+    /// the path in messages.
     fn at(path: PathBuf, locked: &Path) -> Result<Lock> {
         let folder = path.parent().unwrap_or(locked);
         std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;

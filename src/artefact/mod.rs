@@ -5,7 +5,7 @@
 //! - `text`: UTF-8 text files, without their byte order mark; other encodings are refused: [`load_text`], [`text_of`]
 //! - `folder_name`: the name of one folder or file, which cannot lead outside its parent: [`FolderName`]
 //! - `card`: the run record of an artefact: [`Card`]
-//! - `foreign`: the seam to readers of other libraries
+//! - `foreign`: calls of other libraries, whose panics become errors
 //! - `date`: the calendar, and the present time for cards
 
 mod card;

@@ -1,4 +1,4 @@
-//! Unfinished files: each is locked by its writer, so that those of dead processes are known and cleared.
+//! Unfinished files: each is locked by its writer, so that files of dead processes can be recognised and removed.
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -17,7 +17,7 @@ pub(super) fn begin(folder: &Path) -> Result<NamedTempFile> {
     loop {
         let file = tempfile::Builder::new().prefix(begin).suffix(end).tempfile_in(folder)?;
         match file.as_file().try_lock() {
-            // Another process has just taken it for one of a dead process, and removes it.
+            // Another process locked the new file first, takes its writer for dead, and removes it: try again.
             Err(TryLockError::WouldBlock) => {}
             Ok(()) if !is_at(file.as_file(), file.path()) => {}
             // On a file system without locks, unfinished files are never cleared.
@@ -26,7 +26,7 @@ pub(super) fn begin(folder: &Path) -> Result<NamedTempFile> {
     }
 }
 
-/// Clears a folder the first time that this process writes there.
+/// Removes the unfinished files of dead processes, the first time that this process writes into the folder.
 fn clear_once(folder: &Path) {
     static CLEARED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     if CLEARED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_path_buf()) {
@@ -34,7 +34,7 @@ fn clear_once(folder: &Path) {
     }
 }
 
-/// Removes the unfinished files of dead processes from a folder. What cannot be removed stays: it harms nobody.
+/// Removes the unfinished files of dead processes from a folder; files that cannot be removed stay and do no harm.
 pub(super) fn clear(folder: &Path) {
     let [begin, end] = NAME;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -45,7 +45,7 @@ pub(super) fn clear(folder: &Path) {
             && file.try_lock().is_ok()
             && is_at(&file, &entry.path())
         {
-            // Removed while it is locked here, so that no process can have begun to write it.
+            // The lock is still held here, so that no process can write to the file while it is removed.
             _ = std::fs::remove_file(entry.path());
         }
     }

@@ -8,7 +8,7 @@
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all lines, with bars and notes on
-//!   standard error; `output` writes them, also where nobody reads
+//!   standard error; `output` writes them, also to a closed pipe or a full disk
 
 #[macro_use]
 mod terminal;
@@ -175,7 +175,7 @@ mod tests {
     fn each_numeric_flag_is_tried_with_numbers_out_of_range() {
         let mut found = Vec::new();
         numeric_flags(&Cli::command(), "", &mut found);
-        // tests/it/limits.rs gives each of these absurd values.
+        // tests/it/limits.rs passes absurd values to each of these.
         let listed: Vec<&str> = include_str!("../../tests/fixtures/numeric_flags.txt").lines().collect();
         assert_eq!(found, listed, "list the flags in tests/fixtures/numeric_flags.txt");
     }

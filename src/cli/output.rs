@@ -1,23 +1,23 @@
-//! Standard output and standard error, where `println!` would panic because nobody reads them or a disk is full.
+//! Standard output and standard error, without the panics of `println!` when a pipe is closed or a disk is full.
 //!
-//! A command that writes files finishes its work when the reader of its output has closed, as with `| head`, and ends
-//! with 0. A command that only prints ends at once, with [`CLOSED`]. Output that cannot be written for another reason,
-//! such as a full disk, is an error. What standard error cannot take is left out.
+//! If the reader of the output has closed the pipe, as with `| head`, a command that writes files finishes its work and
+//! exits with 0; a command that only prints exits at once, with [`CLOSED`]. Any other failure of standard output, such
+//! as a full disk, is an error. Failures of standard error are ignored.
 
 use std::fmt::Arguments;
 use std::io::{Error, ErrorKind, Write, stderr, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The exit code of a program whose output nobody reads, as of one that SIGPIPE ended.
+/// The exit code of a command that only prints, if the pipe of its output is closed; the same as after SIGPIPE.
 const CLOSED: u8 = 141;
 
 /// True if the command only prints.
 static ONLY_PRINTS: AtomicBool = AtomicBool::new(false);
-/// The first problem of standard output, after which nothing is printed there.
+/// The first error of standard output; nothing is printed there after it.
 static PROBLEM: Mutex<Option<Error>> = Mutex::new(None);
 
-/// Declares that the present command writes no file that a later command needs.
+/// Declares that the current command writes no file that a later command needs.
 pub(super) fn only_prints() {
     ONLY_PRINTS.store(true, Ordering::Relaxed);
 }
@@ -32,17 +32,17 @@ pub(super) fn put(text: Arguments) {
     put_all(|| stdout().write_fmt(text));
 }
 
-/// Writes to standard output, and shows it at once.
+/// Writes to standard output, and flushes it.
 pub(super) fn put_now(text: Arguments) {
     put_all(|| stdout().write_fmt(text).and_then(|()| stdout().flush()));
 }
 
-/// Writes a line to standard error, where it can be written.
+/// Writes a line to standard error; ignores a failure.
 pub(super) fn tell(line: Arguments) {
     _ = stderr().write_fmt(format_args!("{line}\n"));
 }
 
-/// Writes to standard output by another function.
+/// Writes to standard output by calling `write`, and remembers its first error.
 pub(super) fn put_all(write: impl FnOnce() -> std::io::Result<()>) {
     let mut problem = PROBLEM.lock().unwrap_or_else(PoisonError::into_inner);
     if problem.is_none() {
@@ -54,7 +54,8 @@ pub(super) fn put_all(write: impl FnOnce() -> std::io::Result<()>) {
     }
 }
 
-/// The exit code after all was printed; `code` is that of the command. Tells why, if the output could not be written.
+/// The program's exit code, from the command's exit code and the errors of standard output. Prints such an error to
+/// standard error, unless the command failed or the pipe was closed.
 pub(super) fn exit_code(code: u8) -> u8 {
     let mut problem = PROBLEM.lock().unwrap_or_else(PoisonError::into_inner);
     if problem.is_none() {

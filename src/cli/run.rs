@@ -101,8 +101,7 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     say!();
     say!("Try next:");
     let steers = |kind: TargetKind, rest: &str| {
-        // Needs a probe of that kind. Steers after the middle block, where the bundled model's text follows the
-        // change.
+        // Needs a probe of this kind. Suggests the middle block, where steering changes the bundled model's text.
         if report.generates && report.has(&kind) {
             let rest = format!("{rest} --layer {}", report.n_layers / 2);
             say!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));

@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal requests a stop, a second one ends the program at once.
 //!
-//! Work that asks [`is_asked`] saves what it has and stops by itself. Other work is ended from here: every file is
-//! written completely or not at all, so what was finished is kept, and the same command resumes.
+//! Work that calls [`is_asked`] saves its results and stops by itself. Other work is ended from here: every file is
+//! written completely or not at all, so finished files are kept, and the same command resumes.
 
 use super::{output, terminal};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-/// The exit code of a program that a signal stopped, less the signal's number.
+/// The exit code of a program that was stopped by a signal, minus the signal's number.
 const BY_SIGNAL: i32 = 128;
-/// Time between two looks at the signals.
+/// The interval between checks for a signal.
 const POLL: Duration = Duration::from_millis(50);
-/// The work has this time to notice a stop, if it asked within the same time before.
+/// The time that the work has to notice a stop, if its last call of [`is_asked`] was at most this long ago.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A second signal within this time belongs to the first: `timeout` sends each signal twice.
 const SAME: Duration = Duration::from_millis(300);
@@ -26,9 +26,9 @@ struct Stop {
     signal: Arc<AtomicUsize>,
     /// True if another signal ends the program.
     ends: Arc<AtomicBool>,
-    /// The time of the last question of the work, in milliseconds since `began`; 0 if there was none.
+    /// The time of the work's last call of [`is_asked`], in milliseconds since `began`; 0 if there was none.
     asked_at: AtomicU64,
-    /// True if the work knows of the stop.
+    /// True if a call of [`is_asked`] has returned true.
     is_noticed: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ static STOP: LazyLock<Stop> = LazyLock::new(|| Stop {
     is_noticed: AtomicBool::new(false),
 });
 
-/// Listens to signals until the program ends. Where the system refuses, signals end the program as by default.
+/// Listens to signals until the program ends. If that fails, a signal ends the program at once.
 pub(super) fn listen() {
     let listened = signals().into_iter().try_for_each(|signal| {
         // The order matters: a signal that finds the flag already set ends the program.
@@ -54,7 +54,7 @@ pub(super) fn listen() {
     long_files_are_errors();
 }
 
-/// The signals to listen to. A program under `nohup` goes on after SIGHUP.
+/// The signals to listen to: without SIGHUP if it was ignored at the start, as under `nohup`.
 fn signals() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
     #[cfg(unix)]
@@ -73,7 +73,8 @@ fn is_ignored(signal: i32) -> bool {
     mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Makes a file above the limit of `ulimit -f` an error that names the file; by default its signal ends the program.
+/// Ignores SIGXFSZ, so that a file above the limit of `ulimit -f` is an error that names the file; by default, the
+/// signal ends the program.
 fn long_files_are_errors() {
     #[cfg(unix)]
     drop(flag::register(signal_hook::consts::SIGXFSZ, Arc::default()));
@@ -124,7 +125,7 @@ fn watch() {
     }
 }
 
-/// Ends the program: one line tells what is kept.
+/// Prints a line about the kept files, and ends the program.
 fn end() -> ! {
     let line = match (terminal::under_way(), output::is_all()) {
         (_, true) => "stopped".to_string(),
@@ -135,5 +136,5 @@ fn end() -> ! {
     std::process::exit(i32::from(exit_code(130)))
 }
 
-/// The words on finished files after a stop.
+/// The sentence about the kept files, after a stop.
 const KEPT: &str = "what was finished before is kept; the same command resumes there";

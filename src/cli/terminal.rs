@@ -1,7 +1,7 @@
 //! Lines on standard output; progress bars, notes and errors on standard error.
 //!
-//! All output of the program goes through this file, so that no name, no cell and no text of a model reaches a terminal
-//! with control characters in it.
+//! All output of the program goes through this file, which escapes control characters in names, cells and generated
+//! texts before they reach a terminal.
 
 use super::output;
 use super::pace::Pace;
@@ -50,18 +50,18 @@ pub(super) fn print_lines(text: &str) {
     text.lines().for_each(|line| say!("{line}"));
 }
 
-/// Prints a piece of a model's text at once: exactly where the output is a file or a pipe; on a terminal, control
-/// characters other than line ends are escaped.
+/// Prints a piece of generated text, and flushes it. A file or a pipe receives it unchanged; on a terminal, direction
+/// marks and control characters other than line ends and tabs are escaped.
 pub(super) fn print_text(piece: &str) {
     output::put_now(format_args!("{}", for_output(piece, std::io::stdout().is_terminal())));
 }
 
-/// A model's text as it is written to a terminal, or to a file.
+/// A generated text, with control characters escaped for a terminal, unchanged for a file or a pipe.
 fn for_output(text: &str, is_terminal: bool) -> Cow<'_, str> {
     if is_terminal { plain_lines(text) } else { Cow::Borrowed(text) }
 }
 
-/// Prints the answer to wrong flags, or the help; the flags that a user pasted may hold anything.
+/// Prints the error for wrong flags, or the help; an error may repeat pasted flags with control characters.
 pub(super) fn print_answer(answer: &clap::Error) {
     let text = answer.render().to_string();
     if plain_lines(&text) == text && text.lines().all(|line| line.chars().count() <= NOTE) {
@@ -106,7 +106,7 @@ fn styled(title: &str, n: u64, done: u64, template: &str) -> ProgressBar {
     bar
 }
 
-/// Words behind a progress bar.
+/// Sets the text after a progress bar.
 pub(super) fn set_detail(bar: &ProgressBar, detail: &str) {
     bar.set_message(format!("({})", shown_up_to(TITLE, detail)));
 }
@@ -116,7 +116,7 @@ pub(super) fn spinner(title: &str) -> ProgressBar {
     styled(title, 0, 0, "{prefix:<28} {spinner} {elapsed}")
 }
 
-/// The latest bar, to tell where a stopped program was.
+/// The latest bar, for the message of a stopped program.
 static LATEST: Mutex<Option<(String, WeakProgressBar)>> = Mutex::new(None);
 
 /// The name and the position of the unfinished work that a bar shows.

@@ -224,11 +224,11 @@ impl Train {
     }
 }
 
-/// True if the model of this card is trained already, which is told.
+/// True if the model of this card is already trained; then prints a line, and removes a leftover checkpoint.
 fn is_done(card: &Card, folder: &Path) -> Result<bool> {
     let is_done = has_made(card, &folder.join("card.json"), &MODEL_FILES)?;
     if is_done {
-        // A process that was killed after the card leaves its checkpoint.
+        // A process that was killed just after it wrote the card has left its checkpoint.
         _ = remove_checkpoint(folder);
         say!("{} is trained already; nothing to do", folder.display());
     }
@@ -241,7 +241,7 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
     artefact::remove(&folder.join("checkpoint.json"))
 }
 
-/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+/// Returns true if this training has written its card, and the named files lie next to it, unchanged.
 fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
     let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
     for name in unrecorded {

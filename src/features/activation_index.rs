@@ -11,7 +11,7 @@ const BLOCK: usize = 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ActivationIndex {
     n_rows: usize,
-    /// For each latent its rows and activations, the greatest activation first; of equal ones, the earlier row first.
+    /// The rows and activations of each latent, the greatest activation first; equal activations in the order of rows.
     of_latent: Vec<Vec<(usize, f32)>>,
     explained: f64,
 }

@@ -60,7 +60,7 @@ impl Dictionary {
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the array with a wrong shape, a k that is not between 1 and the number of latents, or
-    /// a number of thresholds other than that of latents.
+    /// a number of thresholds other than the number of latents.
     pub fn check(&self) -> Result<()> {
         let (d_in, d_sae) = self.w_enc.dim();
         if d_in == 0 || d_sae == 0 {

@@ -49,7 +49,7 @@ pub(super) fn ends(curves: &[Curve]) -> (Curve, Curve) {
     points.map(|(dose, of)| ((dose, of.low), (dose, of.high))).unzip()
 }
 
-/// The unit of a target; for another target than places and years, its name.
+/// The unit of a latitude, a longitude or a year; the name of any other target.
 pub(super) fn unit(target: &str) -> &str {
     match target {
         "year" => "years",

@@ -8,8 +8,8 @@
 //! .locks/models--org--name/ETAG.lock              held by the process that downloads the blob
 //! ```
 //!
-//! The folder of a repo and its `blobs` may be links, by which a user moves them to another disk; nothing is written
-//! through other links.
+//! The folder of a repo and its `blobs` may be links to another disk, made by the user; nothing is written through any
+//! other link.
 //!
 //! Python's `trees/` are not written: a tree lists every file of a repo, and Python then regards a snapshot that holds
 //! only a model's files as broken.

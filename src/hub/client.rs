@@ -136,7 +136,7 @@ impl<'a> Client<'a> {
         )
     }
 
-    /// The body of an answer, which may have at most [`MAX_LISTING`] bytes.
+    /// Reads the body of an answer; it may have at most [`MAX_LISTING`] bytes.
     fn whole(&self, url: &str, response: Response) -> Result<Vec<u8>, Failure> {
         let mut body = response.into_body().into_with_config().limit(MAX_LISTING).reader();
         let (mut bytes, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
@@ -291,7 +291,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// An address for a message, without what is secret in it.
+/// An address for a message, without its secrets.
 fn public(url: &str) -> String {
     without_secrets(url).into_owned()
 }

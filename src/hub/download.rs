@@ -168,7 +168,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The greatest length of the file; a server could send bytes without end where it tells no length.
+    /// The maximum length of the file: a server that states no length could send bytes without end.
     fn longest(&self, limits: TransferLimits) -> u64 {
         match (files::is_weights(&self.remote.name), self.remote.size) {
             (true, Some(size)) => size,

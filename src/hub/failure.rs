@@ -10,7 +10,7 @@ pub(super) enum Failure {
     Unreachable(String, Box<ureq::Error>),
     /// A transient failure: a retry may help.
     Transient(String),
-    /// A transfer that was too slow: a retry may help, but what it brought does not count as progress.
+    /// A transfer that was too slow: a retry may help, but its bytes do not count as progress.
     Slow(String),
     /// A final failure: a retry does not help.
     Final(Error),

@@ -1,18 +1,18 @@
-//! Limits of a transfer: its least rate, and its length where the server tells none.
+//! Limits of a transfer: its minimum rate and the maximum length of its file.
 
 use super::failure::Failure;
 use std::time::{Duration, Instant};
 
-/// Limits of a transfer, which keep a broken or hostile server from holding a download for ever.
+/// Limits of a transfer, so that a broken or hostile server cannot keep a download running for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransferLimits {
-    /// The time in which a transfer must bring at least [`TransferLimits::least`].
+    /// The time in which at least [`TransferLimits::least`] bytes must arrive.
     pub window: Duration,
     /// The least number of bytes in each window.
     pub least: u64,
-    /// The greatest length of a file other than weights.
+    /// The maximum length of any other file than weights.
     pub small: u64,
-    /// The greatest length of weights whose length the server does not tell.
+    /// The maximum length of a weights file whose length the server does not state.
     pub weights: u64,
 }
 
@@ -22,7 +22,7 @@ impl Default for TransferLimits {
     }
 }
 
-/// The rate of one transfer, measured over one window after the other.
+/// The rate of one transfer, measured in consecutive windows.
 pub(super) struct LeastRate {
     limits: TransferLimits,
     begun: Instant,
@@ -35,10 +35,10 @@ impl LeastRate {
         LeastRate { limits, begun: Instant::now(), n_bytes: 0 }
     }
 
-    /// Counts bytes that came.
+    /// Counts received bytes.
     ///
     /// # Errors
-    /// [`Failure::Slow`] at the end of a window that brought too few.
+    /// [`Failure::Slow`] at the end of a window with too few bytes.
     pub(super) fn count(&mut self, n: usize) -> Result<(), Failure> {
         self.n_bytes += n as u64;
         if self.begun.elapsed() < self.limits.window {

@@ -1,18 +1,18 @@
-//! Files and folders of the cache that are opened only if they are what they seem, not links to elsewhere.
+//! Opens files and makes folders in the cache without following links.
 
 use crate::error::{Error, Result};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Times that a file may change under this program before it gives up.
+/// The number of attempts to open a file that other processes keep replacing.
 const TRIES: usize = 8;
 
-/// Opens a file to read and append, or creates it. A link in its place is removed, not followed: in a cache that several
-/// people may write, it would lead to a file of somebody else.
+/// Opens a file for reading and appending, or creates it. A link in its place is removed, not followed: in a shared
+/// cache, somebody may have made it point to another user's file.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::BadFile`] for a folder or another thing that is no file.
+/// [`Error::Io`], or [`Error::BadFile`] for a folder or anything else that is not a file.
 pub(super) fn open(path: &Path) -> Result<File> {
     for _ in 0..TRIES {
         match std::fs::symlink_metadata(path) {
@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
     Err(Error::bad_file(path, "a file that is replaced again and again", "a cache that nobody else changes"))
 }
 
-/// Creates a folder below `root` and those that it needs; a link in their place is refused, not followed.
+/// Creates `root`, and the folders of the path `below` in it; a link in place of one of the latter is refused.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::BadFile`] naming the link.
@@ -70,7 +70,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// True for a file that has a second name elsewhere, whose content would change with it.
+/// True for a file with more than one hard link: writing to it would change a file elsewhere.
 #[cfg(unix)]
 fn has_other_names(file: &Metadata) -> bool {
     std::os::unix::fs::MetadataExt::nlink(file) > 1

@@ -80,7 +80,7 @@ pub fn pull(
     let blob = Blob { name, url: file.url(address), id: file.blob.into() };
     let folder = lab.join("datasets/.downloads");
     if file.is_in(lab.root())? {
-        // A process that was killed after the import leaves its download.
+        // A process that was killed just after the import has left its download.
         _ = artefact::remove(&blob.path(&folder));
         return Ok(Pulled::Found(file.name));
     }

@@ -201,7 +201,7 @@ impl<'a> ExtractionJob<'a> {
         Ok(Done::Now)
     }
 
-    /// The same error; if the dataset has changed, with the folders of its earlier results as the way out.
+    /// The same error; if the dataset has changed, its advice names the folders of the earlier results.
     pub(super) fn if_dataset_changed(&self, error: Error) -> Error {
         let is_dataset = |field: &str| field == "dataset_sha256";
         if !matches!(&error, Error::CardMismatch { field, .. } if is_dataset(field)) {

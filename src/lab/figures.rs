@@ -69,7 +69,7 @@ impl<'a> Canvas<'a> {
         let files = figure_files(&self.folder, name);
         let [svg, png] = &files;
         let drawn = draw(Format::Svg)?;
-        // The same SVG needs the same rows. It is written last, so that a run killed before it draws both again.
+        // Equal SVGs show equal rows. The SVG is written last: after a run killed before that, both are drawn again.
         let is_drawn = is_whole_png(png)? && svg.is_file() && artefact::load_bytes(svg)? == drawn;
         if is_drawn {
             return Ok(files);
@@ -88,7 +88,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// True for a PNG that is neither missing nor cut off.
+/// True if the file exists, and begins and ends as a complete PNG does.
 fn is_whole_png(path: &Path) -> Result<bool> {
     const BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
     const END: &[u8] = b"IEND\xaeB`\x82";

@@ -92,7 +92,7 @@ impl Lab {
         self.root.join("models").join(name)
     }
 
-    /// A path inside the lab; a name from outside is a [`FolderName`] first.
+    /// A path inside the lab; the caller checks names from outside with [`FolderName`] first.
     pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)
     }

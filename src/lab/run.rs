@@ -127,7 +127,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
 
 /// Draws the figures of each prompt with all its datasets.
 ///
-/// Every run draws them: a figure counts as done only if its file shows these rows, of these datasets.
+/// Every run does this; a figure is skipped only if its files already show exactly these rows and datasets.
 fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
     let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {
@@ -205,7 +205,7 @@ fn draw_sweeps(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> R
 }
 
 /// The block of the best probe, or an earlier one, so that at least two blocks follow; the latest such block if the
-/// best probe is at the embedding.
+/// best probe is not at the output of a block.
 fn default_layer(probes: &ProbeReport, model: &Model) -> usize {
     let latest = model.spec().n_layers.saturating_sub(3);
     match probes.best.point {

@@ -55,7 +55,7 @@ pub struct ProbeFinder<'a> {
 }
 
 impl<'a> ProbeFinder<'a> {
-    /// A finder; it loads the probes when they are first needed.
+    /// A finder, which loads the probes when they are first needed.
     pub fn new(lab: &'a Lab, model: &'a Model, choice: &'a ProbeChoice) -> ProbeFinder<'a> {
         ProbeFinder { lab, model, choice, all: OnceCell::new() }
     }
@@ -212,7 +212,7 @@ impl SavedProbes {
         self.folder.join(PROBES_FILE)
     }
 
-    /// Notes that the probes were fitted to another version of the dataset or of the model than the present one.
+    /// Adds a note if the dataset or the weights have changed since the probes were fitted.
     pub fn note_changes(&self, finder: &ProbeFinder, observer: &mut dyn Observer) {
         let name = &self.set.about.dataset;
         let dataset = find_dataset(finder.lab.root(), finder.choice.dataset.as_ref().unwrap_or(name));

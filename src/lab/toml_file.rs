@@ -5,10 +5,10 @@ use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::Path;
 
-/// The longest text; the parser takes about fifty times as much memory.
+/// The maximum length of a text, in bytes; the parser needs about fifty times as much memory.
 const MOST_BYTES: usize = 4 << 20;
 
-/// Reads a TOML text; `path` names it in errors, and `expected` says what it should be.
+/// Reads a TOML text; `path` names it in errors, and `expected` describes the content they ask for.
 ///
 /// # Errors
 /// [`Error::BadFile`] naming the line, the column, and the key where the parser knows it.
@@ -22,9 +22,10 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
         ));
     }
     toml::from_str(text).map_err(|e| {
-        // The error's own form has five lines, with a drawing of the place.
+        // The parser's own display of an error has five lines and quotes the text.
         let message = e.message().trim().replace('\n', ", ");
-        // The place of an error in a part of the settings is the begin of them all; a value never begins a line.
+        // In a flattened struct, the parser gives the start of the whole table, which is the start of a line; a value
+        // never starts a line.
         let is_vague = |span: &Range<usize>| {
             text.get(..span.start).is_none_or(|before| before.is_empty() || before.ends_with('\n'))
         };
@@ -38,14 +39,14 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
     })
 }
 
-/// The key without which a text has no such error; the parser does not know it in a group of settings that is read as a
-/// part of another.
+/// The key that causes an error: without it, the error disappears. The parser does not report the key in a flattened
+/// struct.
 fn wrong_key<T: DeserializeOwned>(text: &str, message: &str) -> Option<String> {
     let table: toml::Table = toml::from_str(text).ok()?;
     let is_wrong = |key: &&String| {
         let mut others = table.clone();
         others.remove(*key);
-        // Without a key that is needed there is another error.
+        // Without a required key, the error is another one, which names this key.
         match T::deserialize(toml::Value::Table(others)) {
             Ok(_) => true,
             Err(other) => other.message() != message && !other.message().contains(&format!("`{key}`")),

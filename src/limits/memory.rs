@@ -17,12 +17,12 @@ pub fn product(sizes: impl IntoIterator<Item = usize>) -> u64 {
 /// Refuses work that needs more memory than is free; `what` names the work.
 ///
 /// # Errors
-/// [`Error::Invalid`] with both figures and the way out.
+/// [`Error::Invalid`] with the needed memory, the free memory, and the advice `way_out`.
 pub fn check_memory(what: &str, needed: u64, way_out: &str) -> Result<()> {
     if needed < SMALL { Ok(()) } else { check(what, needed, available_bytes(), way_out) }
 }
 
-/// Work that needs fewer bytes is never refused: the question for the free memory would take longer than the work.
+/// Work that needs fewer bytes is never refused: asking the system for the free memory takes longer than such work.
 const SMALL: u64 = 16 << 20;
 
 fn check(what: &str, needed: u64, available: Option<u64>, way_out: &str) -> Result<()> {
@@ -33,7 +33,7 @@ fn check(what: &str, needed: u64, available: Option<u64>, way_out: &str) -> Resu
     Err(Error::invalid(format!("memory for {what}"), found, expected))
 }
 
-/// Bytes of free memory, if the system reports it; at most those that this process may still allocate
+/// The bytes of free memory, if the system reports them, limited by the bytes that this process may still allocate
 /// (`ulimit -v`).
 pub fn available_bytes() -> Option<u64> {
     let refresh =

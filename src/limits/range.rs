@@ -63,9 +63,9 @@ pub const VOCABULARY: Limit = Limit::new(1, 1 << 28);
 pub const TRAINED_VOCABULARY: Limit = Limit::new(257, 1 << 28);
 /// Tokens of a text, and other numbers that are counted in tokens; positions are stored in 32 bits.
 pub const POSITIONS: Limit = Limit::new(1, u32::MAX as u64);
-/// Other whole numbers of a model's config, which decide no size.
+/// Other whole numbers of a model's config, which do not determine a size.
 pub const ANY: Limit = Limit::new(0, u32::MAX as u64);
-/// Files of one model, as five digits count them in their names.
+/// Files of one model; their names number them with five digits.
 pub const MODEL_FILES: Limit = Limit::new(1, 99_999);
 /// T5's sentinel tokens, which mark omitted parts of a text.
 pub const SENTINELS: Limit = Limit::new(0, 100_000);
@@ -78,7 +78,7 @@ pub const TOKEN_BYTES: Limit = Limit::new(0, 1 << 16);
 pub const TEXT_BYTES: Limit = Limit::new(0, 4 << 20);
 /// Columns of a table.
 pub const COLUMNS: Limit = Limit::new(1, 100_000);
-/// Cells of a table whose file has fewer bytes than cells, since rows lack fields.
+/// Cells of a JSON table with more cells than bytes in its file, which is possible if rows lack fields.
 pub const CELLS: Limit = Limit::new(0, 1 << 25);
 /// Bytes that are read from a pipe.
 pub const PIPE_BYTES: Limit = Limit::new(0, 4 << 30);
@@ -97,13 +97,13 @@ pub const RESAMPLES: Limit = Limit::new(2, 1_000_000);
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.
 pub const RANDOM: Limit = Limit::new(0, 10_000);
-/// Passes over the rows of a training.
+/// Passes of a training over its rows.
 pub const EPOCHS: Limit = Limit::new(1, 100_000);
 /// Sentences about each entity.
 pub const SENTENCES: Limit = Limit::new(0, 1_000_000);
 /// Latents of a dictionary.
 pub const LATENTS: Limit = Limit::new(1, 1 << 28);
-/// Rows or tokens of a step of a training.
+/// Rows or tokens per training step.
 pub const BATCH: Limit = Limit::new(1, 1 << 28);
 /// Steps between checkpoints.
 pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);

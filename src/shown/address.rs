@@ -1,15 +1,15 @@
-//! Addresses (URLs) without what must stay secret in them.
+//! Addresses (URLs) without the secrets in them.
 
 use std::borrow::Cow;
 
-/// The sign in place of a secret.
+/// The text that replaces a secret.
 const HIDDEN: &str = "***";
 
 /// Characters that end an address within a text.
 const ENDS: [char; 4] = ['"', '`', '<', '>'];
 
-/// A text without the secrets of the addresses in it: the user and password before a host, and the values of a query,
-/// such as a signature.
+/// A text without the secrets of the addresses in it: the user and password before a host, and the query, which may
+/// contain a signature.
 ///
 /// # Examples
 /// ```
@@ -34,19 +34,19 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// True for a character that ends an address within a text; a line end or an escape sequence may hide a secret, so they
-/// do not.
+/// True for a character that ends an address within a text. Line ends and control characters do not end it: part of a
+/// secret may follow them.
 fn is_end(c: char) -> bool {
     (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')) || ENDS.contains(&c)
 }
 
-/// An address after its scheme, with its user, its password and its query hidden.
+/// An address (without its scheme) with its user, its password and its query hidden.
 fn hidden(address: &str) -> String {
     let (place, query) =
         address.split_once('?').map_or((address, None), |(place, query)| (place, Some(query)));
     let authority = place.find('/').map_or(place, |end| &place[..end]);
     let begins_user = |port: &str| !port.is_empty() && !port.bytes().all(|byte| byte.is_ascii_digit());
-    // A secret key may contain `/`, which then seems to end the host.
+    // A secret key may contain `/`, which then looks like the end of the host.
     let is_cut = authority.split_once(':').is_some_and(|(_, port)| begins_user(port));
     let user = if is_cut { address.rfind('@') } else { authority.rfind('@') };
     if let Some(at) = user.filter(|at| *at >= place.len()) {
@@ -58,7 +58,7 @@ fn hidden(address: &str) -> String {
         // A question mark, a colon or a full stop after an address may belong to the sentence.
         Some(query) => {
             let end = query.trim_end_matches([':', '.', '!', '?']);
-            // Nothing is left to hide in a query that was hidden before, even if it was cut since.
+            // A query of asterisks only was hidden before, and perhaps shortened since; it stays as it is.
             let hidden = if end.bytes().all(|byte| byte == b'*') { end } else { HIDDEN };
             format!("{place}?{hidden}{}", &query[end.len()..])
         }

@@ -1,4 +1,4 @@
-//! Foreign text on its way to a person: in one line, without control characters, short, without secrets.
+//! Foreign texts made safe to display: short, in one line, without control characters and without secrets.
 //!
 //! - `text`: names, cells, headings, fields, answers of servers, messages of libraries: [`shown`], [`shown_up_to`];
 //!   texts of several lines: [`plain_lines`]; texts in figures: [`drawn`]

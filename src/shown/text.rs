@@ -1,4 +1,4 @@
-//! Texts that others wrote, made safe for a terminal and a log.
+//! Foreign texts made safe for a terminal, a log and a figure.
 
 use super::address::without_secrets;
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ pub const LONGEST: usize = 300;
 /// A foreign text as a message shows it: in one line, of at most [`LONGEST`] characters, without secrets in addresses.
 ///
 /// Line ends, escape sequences and direction marks are written as escapes such as `\n` and `\u{1b}`. A long text loses
-/// its middle, since its begin and its end say more often where it comes from. A text that was shown stays the same.
+/// its middle, since its beginning and its end usually say more about its origin. A second call changes nothing.
 ///
 /// # Examples
 /// ```
@@ -23,7 +23,7 @@ pub fn shown(text: &str) -> Cow<'_, str> {
 
 /// A foreign text as [`shown`] gives it, of at most `longest` characters.
 pub fn shown_up_to(longest: usize, text: &str) -> Cow<'_, str> {
-    // An address is cut only after its secrets were found.
+    // Secrets are hidden before the text is cut, because they cannot be found in a part of an address.
     let text = without_secrets(text);
     if text.len() <= longest && !text.contains(is_unprintable) {
         return text;
@@ -47,8 +47,8 @@ pub fn plain_lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text for a figure: characters that XML does not allow are escaped, and a long text loses its middle, as in
-/// [`shown`]. Direction marks stay, since a figure of Arabic or Hebrew names needs them.
+/// A text for a figure: control characters and others that XML does not allow are escaped, and a long text loses its
+/// middle, as in [`shown`]. Direction marks stay, since a figure of Arabic or Hebrew names needs them.
 pub fn drawn(text: &str) -> Cow<'_, str> {
     let is_drawn = |c: char| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}');
     if text.len() <= LONGEST && text.chars().all(is_drawn) {
@@ -73,7 +73,7 @@ pub fn is_unprintable(c: char) -> bool {
     c.is_control() || turns
 }
 
-/// A text with its unprintable characters as escapes, except those that stay.
+/// A text with its unprintable characters as escapes, except those for which `stays` is true.
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -97,7 +97,7 @@ fn cut(text: &str, longest: usize) -> Cow<'_, str> {
     let mark = format!(" … ({n} characters) … ");
     let kept = longest.saturating_sub(mark.chars().count());
     let at = |place: usize| text.char_indices().nth(place).map_or(text.len(), |(byte, _)| byte);
-    // The end is the shorter part: it has the name of a file, or the place of a fault.
+    // Two fifths of the kept characters come from the end, which may be a file's name or the place of an error.
     let n_end = kept * 2 / 5;
     Cow::Owned(format!("{}{mark}{}", &text[..at(kept - n_end)], &text[at(n - n_end)..]))
 }

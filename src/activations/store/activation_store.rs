@@ -115,7 +115,8 @@ impl ActivationStore {
     }
 
     /// Reads rows block by block, so that memory holds little more than their values, and compares each block with its
-    /// hash; rows of a store of an earlier version, if all are read, with the checksum of their file.
+    /// hash. Stores of earlier versions have no such hashes: there, the file is compared with its checksum if all rows
+    /// are read.
     fn read(&self, file: &ArrayReader, point: HookPoint, rows: Range<usize>) -> Result<Activations> {
         let (shape, name) = (file.shape(), file_name(point));
         let mut values = Vec::with_capacity(rows.len() * shape.width);
@@ -142,8 +143,8 @@ impl ActivationStore {
         Array2::from_shape_vec((rows.len(), shape.width), values).map_err(|e| Error::Internal(e.to_string()))
     }
 
-    /// The error of a changed block; if the file as a whole has its checksum, the hashes of the blocks were changed
-    /// instead.
+    /// The error to report for a changed block: if the whole file still has its checksum, `blocks.csv` was changed, not
+    /// the rows.
     fn blamed(&self, name: &str, error: Error) -> Error {
         let whole = || Checksums::load(&self.files)?.check(&self.files, name, &self.files.sha256(name)?);
         match (&error, whole()) {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Name of the one tensor in each file.
 const TENSOR: &str = "activations";
 
-/// The largest file, in bytes, that is read at once to compare its rows with the journal.
+/// The largest file, in bytes, that is read as a whole to compare its rows with the journal.
 const AT_ONCE: u64 = 1 << 25;
 
 /// The shape and number format of an array.
@@ -166,7 +166,7 @@ impl ArrayWriter {
     /// Reads written rows back.
     pub(super) fn written_rows(&mut self) -> Result<WrittenRows<'_>> {
         let shape = self.layout.shape;
-        // A request for each row of a small model takes longer than the model.
+        // For a small model, one read per row would take longer than the pass through the model.
         let all = match shape.n_bytes() <= AT_ONCE {
             true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
             false => None,
@@ -186,7 +186,7 @@ impl ArrayWriter {
     }
 }
 
-/// Reads bytes at a place of a file, with one request where the system has such a one.
+/// Reads bytes at an offset in a file, with one system call where the system offers it.
 #[cfg(unix)]
 fn read_at(file: &mut File, bytes: &mut [u8], start: u64) -> std::io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, bytes, start)

@@ -1,6 +1,6 @@
 //! `blocks.csv`: a fast hash of each block of rows, compared whenever the rows are read.
 //!
-//! SHA-256 tells that a file has changed, but takes too long for every reading of it, and cannot tell where.
+//! SHA-256 also detects a changed file, but is too slow to compute at every read, and does not show which rows changed.
 
 use super::array_file::{ArrayReader, Shape};
 use super::files::Files;
@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 use twox_hash::XxHash3_64;
 
-/// The least bytes of a block, unless the file is shorter: few lines for a large file, and little more to read for a
-/// few rows.
+/// The minimum number of bytes per block; a shorter file is one block.
+///
+/// It is so large that a large file has few lines, and so small that a reader of a few rows reads little more.
 const BYTES: usize = 1 << 20;
 
 /// A line of `blocks.csv`.
@@ -44,7 +45,7 @@ pub(super) struct FileBlocks {
 }
 
 impl Blocks {
-    /// Reads the blocks; an empty list without the file, as in stores of earlier versions.
+    /// Reads the blocks; the list is empty if the file is missing, as in stores of earlier versions.
     pub(super) fn load(files: &Files) -> Result<Blocks> {
         if files.size(BLOCKS)?.is_none() {
             return Ok(Blocks::default());
@@ -87,7 +88,7 @@ impl Blocks {
 }
 
 impl FileBlocks {
-    /// Reads a whole file once; returns its blocks, and its SHA-256.
+    /// Reads a whole file once; returns its blocks and its SHA-256.
     pub(super) fn digest(files: &Files, name: &str) -> Result<(FileBlocks, String)> {
         let file = ArrayReader::open(files, name)?;
         let (shape, each) = (file.shape(), rows_of_block(file.shape()));
@@ -106,13 +107,13 @@ impl FileBlocks {
         Ok((FileBlocks { blocks }, super::files::hex(sha256)))
     }
 
-    /// The blocks that have some of these rows.
+    /// The blocks that contain at least one of these rows, with their indices.
     fn with(&self, rows: &Range<usize>) -> impl Iterator<Item = (usize, &Block)> {
         let meets = |block: &Block| block.first_row < rows.end && rows.start < block.rows().end;
         self.blocks.iter().enumerate().filter(move |(_, block)| meets(block))
     }
 
-    /// Reads the blocks with these rows, compares each with its hash, and gives the rows' bytes to `keep`.
+    /// Reads the blocks that contain these rows, compares each with its hash, and passes the rows' bytes to `keep`.
     pub(super) fn read(
         &self,
         file: &ArrayReader,
@@ -152,7 +153,7 @@ impl FileBlocks {
     }
 }
 
-/// The number of blocks that are read by one request, which takes an object store long.
+/// The number of blocks per request: each request to an object store is slow.
 fn at_once(block_bytes: usize) -> usize {
     (BLOCK / block_bytes.max(1)).max(1)
 }

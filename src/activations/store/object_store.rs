@@ -30,13 +30,13 @@ pub(super) struct ObjectFolder {
     address: String,
 }
 
-/// The beginnings of the variables that configure a store, in lower case.
+/// The prefixes of the environment variables that configure an object store, in lower case.
 ///
-/// The store also takes names without them: an unrelated `TOKEN` would be sent to the provider, and an unrelated
-/// `ENDPOINT` would redirect the activations.
+/// The library also accepts names without a prefix, which are not passed on: an unrelated `TOKEN` would be sent to the
+/// provider, and an unrelated `ENDPOINT` would redirect the activations.
 const PROVIDERS: [&str; 3] = ["aws_", "azure_", "google_"];
 
-/// The options of a store among the variables of an environment.
+/// The environment variables that configure an object store, with their names in lower case.
 fn options(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (String, String)> {
     let texts = variables.filter_map(|(name, value)| {
         Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))

@@ -114,8 +114,8 @@ impl<'a> Staging<'a> {
         }
     }
 
-    /// Reads the parts in the journal again and removes those whose rows have changed, and those that do not exist, for
-    /// which `rows` returns `None`; returns their number.
+    /// Reads the parts in the journal again, and removes from the journal those whose rows have changed and those that
+    /// do not exist (`rows` returns `None`). Returns the number of removed parts.
     pub(super) fn verify(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<usize> {
         if self.arrays.values().any(Option::is_none) {
             return Ok(0); // All parts were confirmed before the first file was moved to its place.
@@ -125,8 +125,8 @@ impl<'a> Staging<'a> {
         Ok(damaged.len())
     }
 
-    /// Reads all parts again before the files are finished, so that rows which changed after their line was written
-    /// never get a checksum.
+    /// Reads all parts again before the files are finished, so that rows that changed after their hash was written to
+    /// the journal never get a checksum.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the parts; they are computed again by the next run.
@@ -148,7 +148,7 @@ impl<'a> Staging<'a> {
         Err(Error::bad_file(&self.folder, found, expected))
     }
 
-    /// The parts in the journal whose rows have another hash now.
+    /// The parts in the journal that do not exist, or whose rows no longer have the hash in the journal.
     fn damaged(&mut self, rows: &dyn Fn(usize) -> Option<Vec<Range<usize>>>) -> Result<Vec<usize>> {
         let lines = self.journal.lines();
         let places: BTreeMap<usize, Vec<Range<usize>>> =
@@ -170,7 +170,7 @@ impl<'a> Staging<'a> {
         }
         let sums: BTreeMap<usize, String> =
             places.into_keys().zip(of_parts.into_iter().map(joined)).collect();
-        // A part that does not exist has no sum.
+        // A part that does not exist has no hash in `sums`.
         let is_damaged = |(part, sum): &(&usize, &String)| sums.get(part) != Some(sum);
         Ok(self.journal.lines().iter().filter(is_damaged).map(|(part, _)| *part).collect())
     }
@@ -211,7 +211,7 @@ impl<'a> Staging<'a> {
         self.journal.append(part, &joined(hashers))
     }
 
-    /// Syncs all files in parallel: on a disk, that takes little longer than one file.
+    /// Syncs all files in parallel, which takes little longer than syncing one.
     fn sync(&self) -> Result<()> {
         const AT_ONCE: usize = 16;
         let arrays: Vec<&ArrayWriter> = self.arrays.values().flatten().collect();

@@ -83,7 +83,7 @@ impl ActivationStore {
         }
         match Lock::take(&self.folder) {
             Ok(_lock) => Staging::clean_up(&self.files),
-            // A folder without the right to write stays as it is.
+            // A folder that another process uses, or that is read-only, stays as it is.
             Err(Error::InUse { .. } | Error::Io { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -115,7 +115,7 @@ impl ActivationStore {
         Staging::open(&self.files, card, parts, &shapes).map(Some)
     }
 
-    /// The card with the record of the store's earlier card, to which the date and command of this run are added.
+    /// The card, with the record of the store's earlier card and, added to it, the date and command of this run.
     pub(super) fn with_history(&self, card: &Card) -> Result<Card> {
         let mut card = card.clone();
         if let Some(before) = self.files.card(CARD)? {

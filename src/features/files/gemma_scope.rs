@@ -74,7 +74,7 @@ fn check_headers(path: &Path) -> Result<(), String> {
         let (name, size) = (entry.name().map_err(|e| e.to_string())?.into_owned(), entry.size());
         let mut begin = Vec::new();
         entry.take(12).read_to_end(&mut begin).map_err(|e| format!("{name}: {e}"))?;
-        // The mark, the version, and in version 2 the header's length.
+        // Six magic bytes, two bytes for the version and, in version 2, four for the header's length.
         if let [_, _, _, _, _, _, 2, _, a, b, c, d] = begin[..]
             && u64::from(u32::from_le_bytes([a, b, c, d])) > size
         {

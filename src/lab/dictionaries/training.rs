@@ -62,7 +62,7 @@ pub fn train_dictionary(
     let folder = lab.features(&model.name).join(name);
     let card = card(model, point, &texts, settings);
     if is_trained(&card, &folder, observer)? {
-        // A process that was killed after the card leaves its checkpoint.
+        // A process that was killed just after it wrote the card has left its checkpoint.
         _ = remove_checkpoint(&folder);
         return Ok(TrainedDictionary { folder, fits: None });
     }
@@ -155,7 +155,7 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
         .input("seed", training.seed)
 }
 
-/// Returns true if a card was written for this training and the named files lie next to it, as they were written.
+/// Returns true if this training has written its card, and the named files lie next to it, unchanged.
 fn has_made(card: &Card, path: &Path, names: &[&str], observer: &mut dyn Observer) -> Result<bool> {
     let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
     for name in unrecorded {

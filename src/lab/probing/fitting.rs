@@ -16,7 +16,7 @@ use crate::results::{
 };
 use std::path::Path;
 
-/// The note with the distance within which a test entity counts as leaked.
+/// The name of the note with the distance to a training entity within which a test entity counts as leaked.
 const NEAR: &str = "near_is_within";
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
@@ -178,8 +178,8 @@ fn finish(
     Ok(Computed { scores, predictions })
 }
 
-/// The report of an earlier run. Its card counts leaked entities within the distance of that run, so the counts are
-/// renewed if another distance is asked for.
+/// The report of an earlier run. If `leak_within` has changed since then, the leaked entities are counted again and the
+/// card is updated.
 fn found(job: &ProbingJob) -> Result<ProbeReport> {
     let path = job.folder().join("card.json");
     if let Some(card) = Card::load(&path)? {

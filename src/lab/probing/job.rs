@@ -15,7 +15,7 @@ use crate::results::{PREDICTIONS_FILE, SCORES_FILE};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// The files of a folder of probes, which its card names by their hashes.
+/// The files of a folder of probes whose hashes are in its card.
 pub(super) const PROBE_FILES: [&str; 3] = [PROBES_FILE, PREDICTIONS_FILE, SCORES_FILE];
 
 /// The probes of one model on one dataset with one prompt.
@@ -80,7 +80,7 @@ impl<'a> ProbingJob<'a> {
         Ok(PartialProbes::new(&self.folder(), self.card()?))
     }
 
-    /// Returns true if probes, scores and predictions are complete and as they were written.
+    /// Returns true if probes, scores and predictions are complete and unchanged.
     ///
     /// # Errors
     /// Those of [`Card::has_made`].

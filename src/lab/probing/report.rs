@@ -101,7 +101,7 @@ impl ProbeReport {
     pub(super) fn load(job: &ProbingJob) -> Result<ProbeReport> {
         let file = job.folder().join(SCORES_FILE);
         let scores = load_rows(&file)?;
-        // Cards of earlier versions have no hash of the scores, so at least each hook point must have its own.
+        // Cards of earlier versions have no hash of the scores, so check at least that each hook point has a score.
         let is_scored = |point: &HookPoint| test_r2(&scores, RIDGE, Some(*point)).is_some();
         if let Some(point) = job.extraction.points().iter().find(|point| !is_scored(point)) {
             let expected = format!(

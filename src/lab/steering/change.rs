@@ -133,14 +133,14 @@ impl Change {
         }
     }
 
-    /// Fills in the blocks of a change without blocks, hook points and latent: the hook point of a file with one vector, a
-    /// guess for other files, otherwise the recommended blocks.
+    /// Chooses the hook points of a change that names no blocks, no hook points and no latent: the hook point of a file
+    /// with one vector, a guessed block for other files, or the recommended blocks if there is no file.
     ///
     /// # Errors
     /// Those of the probes and of the sweeps.
     pub fn settled(&self, finder: &ProbeFinder, observer: &mut dyn Observer) -> Result<Change> {
         if self.feature.is_none() {
-            // An error here comes again where the probes are used, with the change that needs them.
+            // An error is ignored here: the code that uses the probes loads them again, and reports it.
             let used = self.probes(finder, observer).unwrap_or_default();
             used.iter().for_each(|saved| saved.note_changes(finder, observer));
         }

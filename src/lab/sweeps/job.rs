@@ -59,8 +59,8 @@ const SINCE: [&str; 7] = [
     "feature_sha256",
 ];
 
-/// Returns true if the folder has this sweep's card; false if it is new, or of an earlier version, whose rows are
-/// computed again because its card does not name all inputs.
+/// Returns true if the folder has this sweep's card; false if there is no card, or one of an earlier version that lacks
+/// inputs, so that the sweep is made again.
 fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<bool> {
     let Some(found) = Card::load(path)? else { return Ok(false) };
     let way_out = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of its own; or \
@@ -75,7 +75,7 @@ fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<boo
     Ok(unrecorded.is_empty())
 }
 
-/// Saves the card of a sweep, unless another process began another sweep in the folder meanwhile.
+/// Saves the card of a sweep, if it is not there yet; refuses a folder in which another sweep has begun meanwhile.
 fn begin(card: &Card, path: &Path) -> Result<()> {
     let _lock = Lock::take_file(path)?;
     match Card::load(path)? {
@@ -84,7 +84,7 @@ fn begin(card: &Card, path: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a value that is given twice: its rows could not be told apart.
+/// Refuses a value that is given twice: the rows of the two could not be distinguished.
 fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
     let mut rest = values;
     while let Some((first, others)) = rest.split_first() {
@@ -96,7 +96,7 @@ fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Resu
     Ok(())
 }
 
-/// Saves the rows of all layers, and their hash in the card, unless they are there already.
+/// Saves the rows of all layers, and the hash of their file in the card, unless both are there already.
 fn save_all(folder: &Path, rows: &[SweepRow]) -> Result<()> {
     let (file, path) = (folder.join(SWEEP_FILE), folder.join("card.json"));
     let card = Card::load(&path)?.unwrap_or_default();
@@ -177,7 +177,7 @@ impl SweepJob<'_> {
             .input("chat", model.tokenizer.chat_sha256().is_some())
             .input("template", &plan.template)
             .input("prompts", plan.texts().join(" | "))
-            // Joined, two prompts may look like one that contains the mark between them.
+            // The joined prompts are ambiguous, since a prompt may contain the separator.
             .input("prompts_sha256", artefact::hash(texts.as_bytes()));
         let card = match &self.latent {
             Some(latent) => {
