@@ -153,7 +153,7 @@ fn imported(name: &str, bytes: &[u8]) {
     });
 }
 
-/// A table with separated cells to import.
+/// A table to import, with cells separated by commas or tabs.
 pub fn csv(bytes: &[u8]) {
     imported("table.csv", bytes);
     imported("table.tsv", bytes);
@@ -281,7 +281,8 @@ fn used(tokenizer: Tokenizer) {
     let _ = tokenizer.end_tokens();
 }
 
-/// A vocabulary without tokenizer.json; the first byte chooses the class, and the file that is replaced.
+/// A vocabulary without tokenizer.json; the first byte chooses the tokenizer class and the file that the other bytes
+/// replace.
 pub fn vocabulary(bytes: &[u8]) {
     let Some((choice, bytes)) = bytes.split_first() else { return };
     let folders: [Vec<(&str, &[u8])>; 4] = [

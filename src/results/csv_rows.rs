@@ -30,7 +30,7 @@ pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 /// Loads rows saved by [`save_rows`], unless they were changed after the card next to them was written.
 ///
 /// # Errors
-/// As [`load_rows`]; [`Error::BadFile`] naming the file.
+/// As [`load_rows`]; [`Error::BadFile`] naming the file, if its hash differs from the one in the card.
 pub fn load_unchanged_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
     let rows = load_rows(path)?;
     artefact::Card::check_beside(path)?;
@@ -42,7 +42,7 @@ pub fn load_unchanged_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 /// # Errors
 /// [`Error::BadRow`] naming file and row.
 pub fn parse_rows<R: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Vec<R>> {
-    // Not `text_of`, which refuses a NUL byte: a generated text may contain one.
+    // `text_of` is not used, because it refuses a NUL byte, and a generated text may contain one.
     csv::Reader::from_reader(bytes)
         .deserialize()
         .zip(1..)

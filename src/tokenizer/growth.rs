@@ -2,30 +2,31 @@
 
 use tokenizers::{DecoderWrapper, NormalizedString, Normalizer, NormalizerWrapper, Tokenizer};
 
-/// The growth of a text by replacements that is not looked at.
+/// Decoders and normalisers that lengthen a text by at most this factor are not examined.
 const USUAL: usize = 1 << 16;
-/// The bytes that a text may have after normalisation, for each of its bytes, and beside them.
+/// Bytes that a normalised text may have per byte of the original text.
 const BYTES_PER_BYTE: usize = 64;
+/// Bytes that a normalised text may have in addition.
 const MORE_BYTES: usize = 1 << 16;
 /// The name of the table of character normalisation in a tokenizer.json.
 const TABLE: &str = "\"precompiled_charsmap\"";
 
-/// Checks the tables of character normalisation in a tokenizer.json: each begins with a length, for which the library
-/// takes memory at once.
+/// Checks the tables of character normalisation in a tokenizer.json: each begins with its length, and the library
+/// allocates that much memory before it reads on.
 pub(super) fn check_tables(text: &str) -> Result<(), String> {
     let tables = text.split(TABLE).skip(1).filter_map(|rest| {
         let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
         value.split('"').next()
     });
     for table in tables {
-        // Of the table in base 64, six letters have the four bytes of the length, the lowest first.
+        // In base 64, the first six letters contain the four bytes of the length, the lowest byte first.
         let bits = table.bytes().take(6).fold(0_u64, |bits, letter| bits << 6 | u64::from(sextet(letter)));
         check_table(&(bits << 28).to_be_bytes()[..4], table.len() / 4 * 3)?;
     }
     Ok(())
 }
 
-/// Checks a table of character normalisation of `length` bytes.
+/// Refuses a table of character normalisation that states more bytes than its `length`.
 pub(super) fn check_table(table: &[u8], length: usize) -> Result<(), String> {
     let stated = table.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes) as usize);
     match stated {
@@ -46,7 +47,7 @@ fn sextet(letter: u8) -> u8 {
     }
 }
 
-/// Refuses a tokenizer whose decoder may make a text much longer than its tokens.
+/// Refuses a tokenizer whose decoder may lengthen a text by a factor above [`USUAL`].
 pub(super) fn check_decoder(tokenizer: &Tokenizer) -> Result<(), String> {
     let growth = tokenizer.get_decoder().map_or(1, decoder_growth);
     if growth > USUAL { Err("a decoder that replaces texts by much longer ones".into()) } else { Ok(()) }
@@ -60,7 +61,8 @@ fn decoder_growth(decoder: &DecoderWrapper) -> usize {
     }
 }
 
-/// Refuses a text that normalisation makes much longer. Only a tokenizer with many long replacements is tried.
+/// Refuses a text that normalisation makes much longer. Only a normaliser that may lengthen a text by a factor above
+/// [`USUAL`] is tried.
 pub(super) fn check_text(tokenizer: &Tokenizer, text: &str) -> Result<(), String> {
     let Some(normalizer) = tokenizer.get_normalizer() else { return Ok(()) };
     if growth(normalizer) <= USUAL {

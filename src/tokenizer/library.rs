@@ -17,7 +17,7 @@ const ANY_TEXT: &str = "A text, été 1";
 /// [`Error::BadFile`] if the text is not a tokenizer.json.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Tokenizer> {
     let wrong = |e: &dyn std::fmt::Display| Error::bad_file(path, e, EXPECTED);
-    // The library takes parts of the file for whole JSON and fails on others, so that JSON is checked before.
+    // Of faulty JSON, the library may read a part as if it were the whole, or it panics; so the JSON is checked first.
     serde_json::from_str::<IgnoredAny>(text).map_err(|e| wrong(&e))?;
     growth::check_tables(text).map_err(|e| wrong(&e))?;
     artefact::guarded(path, EXPECTED, || {
@@ -30,8 +30,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Tokenizer> {
     })
 }
 
-/// Encodes and decodes a text, so that a tokenizer that panics on any text does so when it is opened. An error of the
-/// library is no fault of the file: this text may contain letters that the vocabulary lacks.
+/// Encodes and decodes a text, so that a tokenizer that panics on every text does so when it is opened. An error of
+/// the library is not a fault of the file: the vocabulary may lack letters of this text.
 ///
 /// # Errors
 /// A sentence for a normaliser that makes the text much longer.

@@ -3,14 +3,15 @@
 use crate::limits::TOKEN_BYTES;
 use std::collections::HashSet;
 
-/// The lengths of the pieces of a vocabulary: most ways to divide a long piece have a side of another length.
+/// The lengths of the pieces of a vocabulary. Most divisions of a long piece have a side whose length no piece has, so
+/// that they need no look-up.
 pub(crate) struct PieceLengths(HashSet<usize>);
 
 impl PieceLengths {
     /// The lengths of these pieces.
     ///
     /// # Errors
-    /// A sentence about a piece that is longer than any real one, since the time to divide it grows with the square
+    /// A sentence about a piece that is longer than any real one: the time for its divisions grows with the square
     /// of its length.
     pub(crate) fn of<'a>(pieces: impl Iterator<Item = &'a str>) -> Result<PieceLengths, String> {
         let mut lengths = HashSet::new();
@@ -23,7 +24,8 @@ impl PieceLengths {
         Ok(PieceLengths(lengths))
     }
 
-    /// The ways to divide a piece into two sides that have the length of a piece, the shortest left side first.
+    /// The divisions of a piece into two sides whose lengths both occur in the vocabulary; the shortest left side is
+    /// first.
     pub(crate) fn splits<'a>(&self, piece: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let both = |at: &usize| self.0.contains(at) && self.0.contains(&(piece.len() - at));
         let places = piece.char_indices().skip(1).map(|(at, _)| at).filter(both);

@@ -20,7 +20,7 @@ pub type Stanza = Vec<String>;
 
 /// The number of sentences in a stanza; training computes their common name once.
 const STANZA: usize = 2;
-/// Bytes of memory for a sentence and its tokens, roughly.
+/// Approximate memory of a sentence and its tokens, in bytes.
 const SENTENCE_BYTES: usize = 300;
 
 /// A seeded writer of sentences about the entities of datasets.

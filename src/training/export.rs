@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The files of the folder.
+/// The files that [`export`] writes.
 pub const MODEL_FILES: [&str; 4] =
     ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"];
 

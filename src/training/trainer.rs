@@ -125,7 +125,7 @@ impl ModelTrainer {
         (self.adam.step, self.batches.len())
     }
 
-    /// The number of nodes in the batches of the steps taken so far, also of those before a resumption.
+    /// The number of nodes in the batches of all steps so far, including the steps before a resumption.
     ///
     /// # Errors
     /// Those of a batch's forest.

@@ -1,4 +1,5 @@
-//! Inputs that once made a reader panic, abort or run without end, read again; and fixtures cut and changed at random.
+//! Reads inputs that once made a reader panic, abort or run without end, and fixtures that are cut and changed at
+//! random.
 
 #[allow(unreachable_pub, reason = "the fuzz targets are another crate, which uses the readers")]
 #[path = "../../fuzz/readers.rs"]

@@ -1,5 +1,5 @@
-//! Foreign texts on their way to a person: whatever a file, a server or a flag says, each line of the output is clean
-//! and short.
+//! Foreign texts in the output: for any text in a file, an answer of a server or a flag, each line of the output is
+//! short and without control characters.
 
 use super::hub_server::Hub;
 use super::program::{command, mappa};
@@ -10,7 +10,7 @@ use std::process::Output;
 /// The greatest length of a line on standard error, in bytes.
 const LINE: usize = 1600;
 
-/// Texts that move the cursor, change colours, end lines, turn the direction, or have no end.
+/// Texts that move the cursor, change colours, end lines or reverse the direction of writing, and very long texts.
 fn evil() -> Vec<String> {
     let short = [
         "\u{1b}[31mred\u{1b}]0;title\u{7}",
@@ -22,7 +22,7 @@ fn evil() -> Vec<String> {
     short.into_iter().map(String::from).chain(["n".repeat(1_000_000), "\u{1b}".repeat(100_000)]).collect()
 }
 
-/// Asserts that an output has no control character but line ends, and no endless line.
+/// Asserts that an output has no control characters except line ends, and no very long line.
 #[track_caller]
 fn is_clean(output: &Output, what: &str) -> String {
     let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8(bytes.clone()).unwrap());

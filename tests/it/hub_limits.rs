@@ -1,4 +1,4 @@
-//! A hostile hub and a cache with planted links: bytes without end, bytes that trickle, other content, secrets.
+//! A hostile hub, and a cache with planted links: endless files, slow files, files with other content, secrets.
 
 use super::hub::{pull, refused, weights};
 use super::hub_server::{Hub, Served, large, small, tiny};

@@ -231,7 +231,7 @@ fn answer(stream: TcpStream, of: &'static str, state: &Mutex<State>, cdn_port: u
     }
 }
 
-/// Sends bytes until the client has enough: one at a time, or in large blocks.
+/// Sends bytes until the client closes the connection: one at a time, or in large blocks.
 fn send_for_ever(mut stream: TcpStream, (status, headers): Head, drip: Option<Duration>) -> Option<()> {
     let mut text = format!("HTTP/1.1 {status} x\r\nConnection: close\r\n");
     headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));

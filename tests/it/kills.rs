@@ -199,7 +199,7 @@ impl Disk {
         self.at.path()
     }
 
-    /// Makes every later write fail, also one of root.
+    /// Makes every later write fail, even for root.
     pub(crate) fn forbid_writing(&self) {
         let mut mount = Command::new("mount");
         assert!(mount.args(["-o", "remount,ro"]).arg(self.at.path()).status().unwrap().success());

@@ -28,7 +28,7 @@ fn mappa(lab: &Path, megabytes: usize, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-/// Asserts that a run ended in time, by itself, and at most with one line of error; returns the error.
+/// Asserts that a run ends by itself, in time, and with at most one line of error; returns the error.
 #[track_caller]
 fn ends_well(lab: &Path, megabytes: usize, args: &[&str]) -> String {
     let started = Instant::now();
@@ -170,7 +170,7 @@ fn each_number_of_gguf_metadata_is_refused_in_one_line_or_accepted() {
         }
     }
     assert!(n > 500, "{n}");
-    // The reported case: one changed byte, and more than a gigabyte.
+    // A reported case: one changed byte in a file took more than a gigabyte.
     Parts::read("llama3").set("llama.block_count", Stored::U64(1 << 20)).write(&path);
     let path = path.to_str().unwrap();
     refused(folder.path(), 1000, &["models", "inspect", path], &["block_count", "from 1 to 10000"]);
@@ -321,7 +321,7 @@ fn numbers_inside_other_flags_end_soon_too() {
     for points in [many.as_str(), &"*".repeat(5000), "blocks.99999999999999999999.hook_resid_post"] {
         assert!(!run(&format!("extract --dataset towns.csv --hook-points {points}x")).is_empty());
     }
-    // A folder of a shard whose number of shards no loop should count to.
+    // A folder of one shard of so many that no loop may count them.
     std::fs::create_dir_all(lab.path().join("activations/atlas/towns/empty/.shards/1-of-1000000000000"))
         .unwrap();
     let error = run("extract --dataset towns.csv --merge");

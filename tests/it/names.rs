@@ -1,4 +1,4 @@
-//! A name is not a path: whatever a flag, an experiment, a heading or a file names, nothing outside the lab is touched.
+//! A name is not a path: no name in a flag, an experiment, a heading or a file reaches anything outside the lab.
 
 use super::features::dictionary;
 use super::program::{command, mappa};
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A folder with a lab in it, and files beside the lab that must stay as they are.
+/// A folder with a lab, and with files outside the lab that must not change.
 struct Beside {
     folder: TempDir,
     lab: PathBuf,
@@ -56,7 +56,7 @@ impl Beside {
     }
 }
 
-/// All paths below a folder, but for those in the lab.
+/// All paths below a folder, except those in the lab.
 fn outside(folder: &Path, lab: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,5 +1,5 @@
-//! Every command, killed, stopped by a signal, without a reader, on a full disk and on a disk that cannot be written:
-//! what was finished is kept, and the next run ends with the files of an uninterrupted one.
+//! Every command is killed, stopped by a signal, run without a reader of its output, on a full disk and on a read-only
+//! disk: finished work is kept, and the next run leaves the same files as an uninterrupted one.
 //!
 //! `MAPPA_KILLS=20 cargo test --test it signals` tries twenty rounds of signals for each command instead of one.
 #![cfg(unix)]
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// A command of the table.
 #[derive(Debug, Clone, Copy)]
 struct Trial {
-    /// Its names.
+    /// The names of the command and its subcommand.
     path: &'static str,
     /// Its arguments; `LAB` stands for the lab.
     args: &'static str,
@@ -110,7 +110,7 @@ const TRIALS: [Trial; 29] = [
         "--model chatty --prompt Nairobi --toward lat=35,lon=139 --layer 1 --dataset few --tokens 20",
     ),
     prints("steer inspect", "--model chatty LAB/v.safetensors"),
-    // Further ways of commands above.
+    // Other uses of the commands above.
     prints("extract", "--model chatty --dataset few --show-texts 40"),
     writes(
         "steer",
@@ -149,7 +149,7 @@ impl Trial {
         self.spawn(lab).wait_with_output().unwrap()
     }
 
-    /// A copy of the lab that it starts with.
+    /// A new copy of the lab that the command starts with.
     fn lab(&self) -> tempfile::TempDir {
         let lab = tempfile::tempdir().unwrap();
         copy(base(self.from), lab.path());
@@ -167,7 +167,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The address of a hub with the small repo.
+/// The address of a hub with a small repo.
 fn hub() -> &'static str {
     static HUB: OnceLock<(Hub, String)> = OnceLock::new();
     let start = || {
@@ -414,7 +414,7 @@ fn commands_stopped_at_random_moments_and_run_again_end_with_the_same_files() {
                 }
                 n_hits.fetch_add(1, Ordering::Relaxed);
                 let message = format!("{trial:?}, round {round}, {name}: {}", text(&output.stderr));
-                // Before the program listens, a signal ends it as by default.
+                // Until the program has installed its handler, a signal ends it by default.
                 if output.status.signal() != Some(number) {
                     let mut slowest = slowest.lock().unwrap();
                     *slowest = (*slowest).max(sent.elapsed());

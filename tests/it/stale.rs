@@ -1,6 +1,6 @@
-//! Results that are found and results that would be made: in a lab that has other results already, an experiment gives the same files as
-//! in an empty lab, or is refused with the way out; a file that was removed is made again, and one that was changed is
-//! named.
+//! Saved results are used again only if a new run would make the same ones: in a lab that already has other results, an
+//! experiment gives the same files as in an empty lab, or is refused with advice. A removed file is made again, and a
+//! changed one is named.
 
 use super::features::dictionary;
 use super::program::{done, mappa, refused};
@@ -76,7 +76,7 @@ fn copy_of(lab: &Path) -> tempfile::TempDir {
     copy
 }
 
-/// The files below a folder, by path; cards without the circumstances of their runs.
+/// The files below a folder, by path; cards without their `record`, the facts about the run.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_path_buf()];
@@ -235,8 +235,8 @@ fn vectors(files: &Path, first: f64) {
     vectors.save(&files.join("vectors.safetensors")).unwrap();
 }
 
-/// Runs a text in a lab with other results and in an empty one: it must be refused with the way out, or give the same
-/// files. Returns the refusal.
+/// Runs an experiment in a lab with other results and in an empty one: the first run must be refused with advice, or
+/// give the same files as the second. Returns the refusal.
 #[track_caller]
 fn same_or_refused(used: &Path, text: &str) -> Option<String> {
     let empty = new_lab();
@@ -593,7 +593,7 @@ fn every_setting_of_a_dictionary_and_of_neurons_is_in_its_card() {
         let trained = train_dictionary(&own, &model, &settings, observer);
         trained.map(|trained| assert!(trained.fits.is_none(), "{settings:?}")).map_err(|e| e.to_string())
     };
-    // Written without `..`, so that a new field has to be added here.
+    // Written without `..`, so that the compiler demands every new field here.
     let DictionarySettings {
         hook_point: _,
         datasets: _,

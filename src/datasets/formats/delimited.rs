@@ -53,7 +53,7 @@ pub(super) fn tsv(path: &Path, text: &str) -> Result<Cells> {
     Ok(cells)
 }
 
-/// Refuses a text with more columns than any table has, or with more cells than fit into the free memory.
+/// Refuses a text with more columns than a table may have, or with more cells than fit into the free memory.
 fn check_size(path: &Path, text: &str, sign: u8) -> Result<()> {
     let count = |text: &str, sign: u8| text.bytes().filter(|byte| *byte == sign).count();
     let longest = text.lines().take(2).filter(|line| !line.contains('"')).map(|line| count(line, sign)).max();

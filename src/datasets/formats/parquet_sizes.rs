@@ -1,4 +1,4 @@
-//! The sizes that a Parquet file states: of its metadata, its pages and its rows.
+//! Checks of the sizes that a Parquet file states for its metadata, pages and rows.
 
 use super::thrift::walk;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
@@ -7,17 +7,19 @@ use std::io::{Read, Seek, SeekFrom};
 
 /// The file's last bytes: the length of the metadata before them, and `PAR1`.
 const END: u64 = 8;
-/// More rows than this in each byte are a damaged number: names that differ are longer.
+/// The most rows per byte of a file; a larger number of rows is damaged, since different names need more bytes.
 const MOST_ROWS_PER_BYTE: u64 = 1024;
-/// The growth of a page when it is unpacked, and beside it.
+/// The most unpacked bytes per packed byte of a page.
 const MOST_GROWTH: i64 = 1 << 16;
-/// The bytes in which the header of a page is looked for, first and last: it may have statistics of long values.
+/// The bytes in which the header of a page is searched for: first few, then many, since a header may contain
+/// statistics of long values.
 const HEADERS: [u64; 2] = [1 << 12, 1 << 24];
 
-/// Checks the lengths in the metadata at the end of a file. A file with another end is left to the reader.
+/// Checks the lengths in the metadata at the end of a file. A file that does not end in `PAR1` is left
+/// to the `parquet` crate.
 ///
 /// # Errors
-/// A sentence.
+/// A sentence for a length that exceeds the metadata, or for structures that are nested too deeply.
 pub(super) fn check_metadata(file: &mut File, length: u64) -> Result<(), String> {
     let Some(at) = length.checked_sub(END) else { return Ok(()) };
     let end = bytes(file, at, END)?;
@@ -31,7 +33,7 @@ pub(super) fn check_metadata(file: &mut File, length: u64) -> Result<(), String>
 /// Checks the sizes of all pages.
 ///
 /// # Errors
-/// A sentence naming the column.
+/// A sentence that names the column.
 pub(super) fn check_pages(file: &mut File, metadata: &ParquetMetaData, length: u64) -> Result<(), String> {
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
         check_column(file, column, length)
@@ -75,7 +77,7 @@ impl Page {
         Ok(page)
     }
 
-    /// Takes a field of the header; the paths are those of `PageHeader` in the format's parquet.thrift.
+    /// Stores a field of the header; the paths are those of `PageHeader` in the format's parquet.thrift.
     fn take(&mut self, path: &[i64], value: i64) {
         match path {
             [2] => self.unpacked = value,
@@ -89,7 +91,7 @@ impl Page {
     fn check(&self) -> Result<(), String> {
         let Page { unpacked, packed, values, in_dictionary, .. } = *self;
         let is_negative = [unpacked, packed, values, in_dictionary].iter().any(|n| *n < 0);
-        // A value of a dictionary has at least a byte.
+        // Each value in a dictionary has at least one byte.
         if is_negative
             || unpacked > packed.saturating_add(1).saturating_mul(MOST_GROWTH)
             || in_dictionary > unpacked
@@ -106,7 +108,7 @@ impl Page {
 /// The number of rows, which the file states in several places.
 ///
 /// # Errors
-/// A sentence.
+/// A sentence if the stated numbers differ, or are too large for the length of the file.
 pub(super) fn n_rows(metadata: &ParquetMetaData, length: u64) -> Result<usize, String> {
     let stated = metadata.file_metadata().num_rows();
     let groups = metadata.row_groups();

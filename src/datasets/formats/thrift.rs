@@ -1,14 +1,14 @@
-//! The metadata of a Parquet file, walked before the `parquet` crate reads it: the crate takes memory for a stated
-//! length before it looks for the content.
+//! The metadata of a Parquet file, walked before the `parquet` crate reads it: the crate allocates memory for a
+//! stated length before it reads the content.
 
-/// The structures within each other; those of Parquet are less than ten.
+/// The greatest depth of nested structures; Parquet needs less than ten.
 const DEEPEST: usize = 32;
 const CUT_OFF: &str = "metadata that are cut off";
 
 /// A walk through structures in thrift's compact protocol.
 pub(super) struct Walk<'a> {
     rest: &'a [u8],
-    /// The fields that lead to the present one.
+    /// The ids of the fields that lead to the current value.
     path: Vec<i64>,
     /// Called with the path and the value of each integer.
     found: &'a mut dyn FnMut(&[i64], i64),
@@ -17,7 +17,7 @@ pub(super) struct Walk<'a> {
 /// Walks through one structure, and returns its length; `found` receives the path and the value of each integer.
 ///
 /// # Errors
-/// A sentence for a structure that is longer than the bytes, or too deep.
+/// A sentence for a structure that is longer than the bytes, or nested too deeply.
 pub(super) fn walk(bytes: &[u8], found: &mut dyn FnMut(&[i64], i64)) -> Result<usize, String> {
     let mut walk = Walk { rest: bytes, path: Vec::new(), found };
     walk.structure()?;
@@ -39,7 +39,7 @@ impl<'a> Walk<'a> {
             let id = if step == 0 { self.integer()? } else { self.path.last().map_or(step, |id| id + step) };
             self.path.pop();
             self.path.push(id);
-            // The type of a truth value is the value.
+            // A boolean has no bytes of its own: its type is its value.
             if !matches!(kind, 1 | 2) {
                 self.value(kind)?;
             }
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The items of a list or map, of which each has at least one byte.
+    /// Walks through the items of a list or map; each item has at least one byte.
     fn all(&mut self, n: u64, kinds: &[u8]) -> Result<(), String> {
         if n > self.rest.len() as u64 {
             return Err(format!("metadata with a list of {n} items in {} bytes", self.rest.len()));
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
         Ok(bytes)
     }
 
-    /// A number of seven bits a byte, the lowest first.
+    /// A number with seven bits per byte, the lowest bits first.
     fn number(&mut self) -> Result<u64, String> {
         let mut number = 0;
         for shift in (0..70).step_by(7) {

@@ -177,8 +177,8 @@ impl Imported {
             if is_done && is_same {
                 return Ok(Some(file));
             }
-            // An import that was killed before it wrote its card, unless a file of the user's has the same bytes:
-            // both need only the card.
+            // Either an import was killed before it wrote its card, or the user's own file has the same bytes: in
+            // both cases only the card is missing.
             if is_same {
                 return Ok(None);
             }

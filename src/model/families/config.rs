@@ -281,8 +281,8 @@ impl Config {
     }
 }
 
-/// Words, followed by a list of words that is repeated as often as its count says; `None` for more words than a model
-/// has layers.
+/// Appends a list of words to `words` several times; `run` contains the list and the number of times. `None` if `run`
+/// has another form, or for more words than a model may have layers.
 fn with_run<'a>(mut words: Vec<&'a str>, run: &'a Value) -> Option<Vec<&'a str>> {
     let [own, times] = run.as_array()?.as_slice() else { return None };
     let own: Vec<&str> = own.as_array()?.iter().map(Value::as_str).collect::<Option<_>>()?;

@@ -179,7 +179,7 @@ fn place(reader: &Reader, line: &Line, layout: Layout) -> Result<Range<usize>> {
     })
 }
 
-/// The format's code of a text; the other types have a fixed number of bytes.
+/// The format's code for a text; of the other types, only lists have no fixed number of bytes.
 const TEXT: u32 = 8;
 
 /// Bytes of a value of a type; `None` for texts, lists and unknown types.

@@ -1,8 +1,8 @@
 //! The pickle in a file of torch, examined before candle reads it.
 //!
-//! candle copies an object each time that the pickle's memo is written or read, and its objects own their parts: a
-//! few hundred bytes may ask for more memory than there is, or for a depth that exceeds the stack. Here the same
-//! instructions are followed with the sizes of the objects alone.
+//! candle copies an object, with all its parts, whenever the pickle's memo is written or read. So a few hundred bytes
+//! can demand more memory than the machine has, or objects nested more deeply than the stack allows. This module
+//! follows the same instructions, but keeps only the sizes of the objects.
 
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -14,21 +14,21 @@ use std::path::Path;
 
 const EXPECTED: &str = "a complete pytorch_model.bin as torch 1.6 or newer writes it; download it again, or save it \
                         with `save_pretrained(folder)` of transformers";
-/// The depth of objects in each other; torch needs less than ten.
+/// The greatest depth of nested objects; torch needs less than ten.
 const DEEPEST: usize = 64;
-/// The objects that a pickle may make: torch makes less than one per byte.
+/// The objects that a pickle may make per byte; torch makes less than one.
 const OBJECTS_PER_BYTE: usize = 8;
-/// The objects that the smallest pickle may make.
+/// The objects that a pickle of any length may make in addition.
 const LEAST: usize = 10_000;
-/// The bytes of a text that count as one object.
+/// The bytes of a text that count as one more object.
 const BYTES_PER_OBJECT: usize = 64;
-/// The longest pickle. That of a model with a million tensors is shorter.
+/// The most bytes of a pickle that are read; the pickle of a model with a million tensors is shorter.
 const LONGEST: u64 = 1 << 30;
 
 /// The table of contents of a checkpoint in the zip format of torch 1.6 and newer.
 ///
 /// # Errors
-/// [`Error::BadFile`] if the file is not such a checkpoint, or a tensor lies outside of it.
+/// [`Error::BadFile`] if the file is not such a checkpoint, or a tensor lies outside the file.
 pub(super) fn directory(path: &Path) -> Result<PthTensors> {
     let wrong = |e: &dyn std::fmt::Display| {
         Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), EXPECTED)
@@ -65,7 +65,7 @@ fn examine_all(file: File) -> Result<(), String> {
     Ok(())
 }
 
-/// The size of an object with its parts, and its depth.
+/// The number of objects in an object, itself included, and the depth of their nesting.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     objects: usize,
@@ -79,18 +79,18 @@ impl Size {
         Size { objects: 1 + bytes / BYTES_PER_OBJECT, depth: 1 }
     }
 
-    /// An object around others.
+    /// The size of an object that contains these parts.
     fn around(parts: &[Size]) -> Size {
         parts.iter().fold(Size::ONE, |all, part| all.with(*part))
     }
 
-    /// The object with one part more.
+    /// The size of the object with one more part.
     fn with(self, part: Size) -> Size {
         Size { objects: self.objects + part.objects, depth: self.depth.max(part.depth + 1) }
     }
 }
 
-/// The state of candle's machine, with sizes for objects; a mark is `None`.
+/// The state of candle's reader, with sizes in place of objects; `None` on the stack is a mark.
 #[derive(Debug, Default)]
 struct Examined<'a> {
     rest: &'a [u8],
@@ -106,7 +106,7 @@ impl<'a> Examined<'a> {
         Ok(())
     }
 
-    /// Follows one instruction; false for the last.
+    /// Follows one instruction; returns false after the last one.
     fn one(&mut self) -> Result<bool, String> {
         let code = self.bytes(1)?[0];
         match code {
@@ -174,7 +174,7 @@ impl<'a> Examined<'a> {
     fn line(&mut self) -> Result<usize, String> {
         let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or("its pickle is cut off")?;
         let line = self.bytes(end + 1)?;
-        // candle prints the classes that it does not know.
+        // candle prints the names of classes that it does not know, so names must be printable.
         match line[..end].iter().all(u8::is_ascii_graphic) {
             true => Ok(line.len()),
             false => Err("a class whose name has other characters than letters".into()),
@@ -204,7 +204,7 @@ impl<'a> Examined<'a> {
         Ok(())
     }
 
-    /// Counts the copy of an object.
+    /// Counts a copy of an object against the limit.
     fn spend(&mut self, object: Size) -> Result<(), String> {
         let left = self.left.checked_sub(object.objects);
         self.left = left.ok_or("its pickle copies its objects so often that they need too much memory")?;
@@ -215,14 +215,14 @@ impl<'a> Examined<'a> {
         self.stack.pop().flatten().ok_or_else(|| "an instruction without its arguments".into())
     }
 
-    /// The objects above the last mark, which is removed.
+    /// Removes the last mark and the objects above it, and returns these objects.
     fn pop_to_mark(&mut self) -> Result<Vec<Size>, String> {
         let at = self.stack.iter().rposition(Option::is_none).ok_or("no mark in its pickle")?;
         let parts = self.stack.drain(at..).flatten().collect();
         Ok(parts)
     }
 
-    /// Replaces objects by one around them.
+    /// Replaces the top `n` objects of the stack by one object that contains them.
     fn wrap(&mut self, n: usize) -> Result<(), String> {
         let parts = (0..n).map(|_| self.pop()).collect::<Result<Vec<Size>, String>>()?;
         self.push(Size::around(&parts))
@@ -233,7 +233,7 @@ impl<'a> Examined<'a> {
         self.put(&parts)
     }
 
-    /// Puts objects into the list or map below them.
+    /// Puts objects into the list or map at the top of the stack.
     fn put(&mut self, parts: &[Size]) -> Result<(), String> {
         let all = self.pop()?;
         self.push(parts.iter().fold(all, |all, part| all.with(*part)))
@@ -282,7 +282,7 @@ mod tests {
             (b"\x80\x02h\x07.".to_vec(), "remembered under 7"),
             (b"\x80\x02\x8a\x09123456789.".to_vec(), "9 bytes"),
             (b"\x80\x02\xff.".to_vec(), "instruction 255"),
-            // Not enough arguments of the function that makes tensors: candle panics.
+            // Too few arguments for the function that makes tensors: candle panics.
             (args.to_vec(), "the library that reads it fails"),
         ] {
             let file = archive(&pickle);

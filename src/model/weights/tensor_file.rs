@@ -1,4 +1,4 @@
-//! A whole safetensors file as tensors, for files of vectors, dictionaries and checkpoints of a training.
+//! All tensors of a safetensors file: vectors, dictionaries, checkpoints of a training.
 
 use crate::artefact;
 use crate::error::{Error, Result};

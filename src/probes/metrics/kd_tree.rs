@@ -1,7 +1,7 @@
 //! A k-d tree: counts points within a distance and finds the distance to the nearest point.
 //!
-//! A query visits the leaves that the sphere around its centre cuts. Leaves are large, because their points are compared
-//! eight at a time, while a step between nodes waits for a branch.
+//! A query visits the leaves that are cut by the sphere around its centre. Leaves are large, because eight of their
+//! points are compared at once, while each step between nodes waits for a branch.
 
 use super::unit_sphere::Point;
 use pulp::{Arch, Simd, WithSimd};
@@ -27,7 +27,7 @@ pub(in crate::probes) struct KdTree {
     nodes: Vec<Node>,
 }
 
-/// Several points of a leaf; NaN where it has no more points.
+/// Up to [`LANES`] points of a leaf; the coordinates of unused places are NaN.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     /// Their coordinates, axis by axis.
@@ -65,8 +65,8 @@ impl KdTree {
     /// Builds a tree over the points, or, if there are more than [`COMPLETE`], over one drawn point of each of
     /// [`THINNED`] cells, with the number of the cell's points as its weight.
     ///
-    /// Cells that lie inside a sphere are counted exactly; only those that its surface cuts are estimated. So the error
-    /// of a count is a small part of that of a random sample of the same size.
+    /// Cells that lie inside a sphere are counted exactly; only those that its surface cuts are estimated. So a
+    /// count has a much smaller error than with a random sample of the same size.
     pub(crate) fn thinned(points: &[Point]) -> KdTree {
         if points.len() <= COMPLETE {
             return KdTree::of(points);

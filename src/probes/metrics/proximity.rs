@@ -27,8 +27,8 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
 
 /// For each `i`: the share of the points in `own` that are nearer to `centres[i]` than `own[i]` is.
 ///
-/// Each centre queries a tree, so no table of all pairs is needed. Of more than 65,536 points, 32,768 stand for all, one
-/// from each part of the sphere: otherwise the time would grow with the power 1.5 of their number.
+/// Each centre queries a tree, so no table of all pairs is needed. More than 65,536 points are represented by 32,768 of
+/// them, one per cell: otherwise the time would grow with the power 1.5 of their number.
 pub(super) fn share_nearer(centres: &[Point], own: &[Point]) -> Vec<f64> {
     let tree = KdTree::thinned(own);
     let limits: Vec<f64> = centres.iter().zip(own).map(|(centre, own)| squared_chord(centre, own)).collect();

@@ -4,7 +4,7 @@ use super::arguments::refused;
 use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, context};
 
-/// The longest number in a format.
+/// The most digits of a number in a format.
 const MOST_DIGITS: usize = 6;
 
 /// Python's `%`: a formatted text, or the remainder of a division.
@@ -24,14 +24,14 @@ pub(super) fn remainder(state: &mut State, left: Value, right: Value) -> Result<
     state.apply_filter("format", &given)
 }
 
-/// The filter `format`: minijinja's, for widths that are checked first.
+/// minijinja's filter `format`, after a check of the widths.
 pub(super) fn format(state: &mut State, text: &Value, given: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     text.as_str().map_or(Ok(()), check_widths)?;
     minijinja::filters::format(state, text, given)
 }
 
-/// Refuses a width or precision of more than six digits in a format: the text of that width would be made at once,
-/// before its steps are counted.
+/// Refuses a width or precision of more than six digits in a format: the text of that width would be made before its
+/// steps are counted.
 pub(super) fn check_widths(text: &str) -> Result<(), Error> {
     let mut numbers = text.split(|c: char| !c.is_ascii_digit());
     match numbers.find(|digits| digits.len() > MOST_DIGITS) {
@@ -42,8 +42,8 @@ pub(super) fn check_widths(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Python's `+`, from the left. Lists pay for their length, which doubles with each sum of a list and itself:
-/// minijinja first keeps such sums as a list of lists, at no cost, and later makes all items at once.
+/// Python's `+`, from the left. A sum of two lists counts steps for all their items, since a list that is added to
+/// itself doubles: minijinja first stores such a sum as a list of lists, without steps, and makes all items later.
 pub(super) fn sum(state: &mut State, terms: Rest<Value>) -> Result<Value, Error> {
     let mut terms = terms.0.into_iter();
     let first = terms.next().ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
@@ -66,7 +66,8 @@ fn plus(state: &State, left: Value, right: Value) -> Result<Value, Error> {
     computed(state, "left + right", [left, right])
 }
 
-/// The value of an expression of two operands. Its error is a new one, so that it names the template's line.
+/// The value of an expression with the operands `left` and `right`. Its error is made anew, so that it names the line
+/// of the template instead of the line of the expression.
 fn computed(state: &State, expression: &str, [left, right]: [Value; 2]) -> Result<Value, Error> {
     let value = state.env().compile_expression(expression).and_then(|e| e.eval(context! { left, right }));
     value.map_err(|e| match e.detail() {

@@ -10,12 +10,12 @@ use minijinja::{Environment, Error, ErrorKind, State};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use std::fmt::Write;
 
-/// The limit of steps, hundreds of times the need of a turn, so that only an endless template reaches it. 64 bytes of
-/// memory count as a step.
+/// The limit of steps: hundreds of times the steps that one turn needs, so that only an endless template reaches it.
+/// A step is also counted for every 64 bytes of a text that a filter or operator makes.
 const MOST_STEPS: u64 = 1_000_000;
-/// The steps that each turn adds to the limit.
+/// The steps that each turn adds to the limit in a long conversation.
 const STEPS_PER_TURN: u64 = 10_000;
-/// The longest text of a list or map that a template prints.
+/// The most bytes of the text of a list or map that a template prints.
 const LONGEST: usize = 1 << 20;
 
 /// The environment of templates; `date` is returned to templates that ask for the present date.
@@ -27,7 +27,7 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     }
     environment.set_fuel(Some(MOST_STEPS));
     environment.set_formatter(|out, state, value| {
-        // Of a list that has the same list in it many times, the text may be endless.
+        // A list may contain the same list many times, and its text may then be endless.
         if value.as_object().is_some() {
             let mut bounded = Bounded(LONGEST);
             write!(bounded, "{value}")
@@ -46,12 +46,12 @@ pub(super) fn environment(date: ChatDate) -> Environment<'static> {
     environment
 }
 
-/// The limit of steps for a conversation.
+/// The limit of steps for a long conversation.
 pub(super) fn steps(n_turns: usize) -> u64 {
     MOST_STEPS + STEPS_PER_TURN * n_turns as u64
 }
 
-/// Counts the bytes that are written to it, up to a limit.
+/// A writer that only counts bytes; it contains the number that may still be written.
 struct Bounded(usize);
 
 impl std::fmt::Write for Bounded {

@@ -5,12 +5,12 @@ use minijinja::value::{Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Error, State};
 use std::fmt::Write;
 
-/// A function that charges bytes.
+/// A function that counts bytes as steps of the template.
 type Charge<'a> = dyn Fn(usize) -> Result<(), Error> + 'a;
 
 /// The options of a `tojson` call.
 struct Style<'a> {
-    /// Charges a number of bytes to the limit of steps.
+    /// Counts a number of bytes as steps of the template.
     charge: &'a Charge<'a>,
     only_ascii: bool,
     sorts_keys: bool,
@@ -36,7 +36,7 @@ pub(super) fn tojson(state: &State, value: &Value, given: Rest<ValueOrKwargs>) -
     Ok(out)
 }
 
-/// The deepest list or map within others; Python's limit is of this order.
+/// The greatest depth of nested lists and maps; Python's own limit is of the same order.
 const DEEPEST: usize = 500;
 
 impl<'a> Style<'a> {
@@ -61,7 +61,7 @@ impl<'a> Style<'a> {
         if depth > DEEPEST {
             return Err(refused(format!("lists within lists, deeper than {DEEPEST}")));
         }
-        // Before the text grows: a list may contain the same list many times.
+        // Counted before the text grows, because a list may contain the same list many times.
         (self.charge)(value.as_str().map_or(0, str::len))?;
         match value.kind() {
             ValueKind::None => out.push_str("null"),

@@ -4,20 +4,21 @@ use super::operators;
 use super::token::{Token, quoted, tokens};
 use std::ops::Range;
 
-/// The longest template; the longest of a known model has less than a tenth of this.
+/// The most bytes of a template; the longest template of a known model has less than a tenth.
 const MOST_BYTES: usize = 1 << 20;
-/// The tags of a template, and the words and signs of one tag; known models have less than a tenth of these. Parsers
-/// go deeper into the stack with each word of a chain such as `not not x`.
+/// The most tags of a template; known models have less than a tenth.
 const MOST_TAGS: usize = 10_000;
+/// The most words and signs of one tag; known models have less than a tenth. Each word of a chain such as `not not x`
+/// is one more recursion of the parser.
 const MOST_TOKENS: usize = 10_000;
-/// The brackets within each other; minijinja allows fewer.
+/// The greatest depth of nested brackets; minijinja allows less.
 const DEEPEST: usize = 150;
 
-/// The template without what transformers and Python add to Jinja: the tags `generation`, which mark the model's text
-/// for a loss, become `with`, and the operators `%` and `+` become calls. Lines keep their numbers.
+/// The template, rewritten for minijinja: the tags `generation` of transformers, which mark the model's text for a
+/// loss, become `with`, and Python's operators `%` and `+` become calls. Lines keep their numbers.
 ///
 /// # Errors
-/// A sentence for a template that is too long, or too deep, for a parser.
+/// A sentence for a template that is too long or too deeply nested for a parser.
 pub(super) fn adapted(source: &str) -> Result<String, String> {
     if source.len() > MOST_BYTES {
         return Err(format!("{} bytes, more than {MOST_BYTES}", source.len()));
@@ -54,7 +55,7 @@ pub(super) fn adapted(source: &str) -> Result<String, String> {
     Ok(out + rest)
 }
 
-/// Refuses a tag that is too long or too deep for a parser.
+/// Refuses a tag that is too long or too deeply nested for a parser.
 fn check(tokens: &[Token]) -> Result<(), String> {
     if tokens.len() > MOST_TOKENS {
         return Err(format!("a tag of {} words and signs, more than {MOST_TOKENS}", tokens.len()));

@@ -6,7 +6,7 @@ use minijinja::{Error, ErrorKind, State};
 
 /// Calls a method by its name.
 pub(super) fn method(state: &State, text: &str, name: &str, given: &[Value]) -> Result<Value, Error> {
-    // For the texts and lists that are made of it.
+    // Steps for the texts and lists that a method makes from the text.
     state.consume_fuel(text.len() as u64 / 8)?;
     match name {
         "partition" | "rpartition" => partition(text, given, name == "rpartition"),

@@ -17,11 +17,11 @@ const NAME: &str = "chat";
 /// A text that no template contains; its position in the output is the position of a turn's text.
 const PROBE: &str = "Qb7xTextOfTheUserW3k";
 
-/// The stack, the time and the memory that a template may take; it usually takes a ten thousandth of each.
+/// The stack, the time and the memory that a template may take; usually it takes a ten-thousandth of each.
 const LIMITS: Limits = Limits { stack: 512 << 20, seconds: 20, bytes: 2 << 30 };
-/// The number of turns up to which a template has the usual number of steps.
+/// The most turns of a conversation for which the usual limit of steps applies.
 const USUAL_TURNS: usize = 64;
-/// The bytes that a template may add to the texts of a chat.
+/// The bytes that a rendered chat may have in addition to twice the length of its turns.
 const MOST_ADDED: usize = 1 << 20;
 
 /// A speaker in a chat.
