@@ -35,18 +35,6 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file as [`save_bytes`] does; returns false if it had this content already.
-///
-/// # Errors
-/// As [`save_bytes`].
-pub fn save_if_other(path: &Path, bytes: &[u8]) -> Result<bool> {
-    let is_other = !has(path, bytes);
-    if is_other {
-        save_bytes(path, bytes)?;
-    }
-    Ok(is_other)
-}
-
 /// True if a file has these bytes.
 fn has(path: &Path, bytes: &[u8]) -> bool {
     let mut left = bytes;

@@ -22,7 +22,7 @@ pub use card::Card;
 pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use disk::{disk_full, write_error};
-pub use files::{hash, hash_file, load_bytes, remove, save_bytes, save_if_other};
+pub use files::{hash, hash_file, load_bytes, remove, save_bytes};
 pub(crate) use files::{hex, open_regular};
 pub use folder_name::{FolderName, path_below};
 pub(crate) use foreign::{Limits, caught, guarded, limited};

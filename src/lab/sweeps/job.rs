@@ -59,13 +59,18 @@ const SINCE: [&str; 7] = [
     "feature_sha256",
 ];
 
+/// The inputs that the card of an earlier version lacks; the card of another sweep is refused.
+fn unrecorded(card: &Card, found: &Card, path: &Path) -> Result<Vec<String>> {
+    const WAY_OUT: &str = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of \
+                           its own; or move the folder away";
+    card.unrecorded_in(found, path, &SINCE).map_err(|e| e.with_way_out(WAY_OUT))
+}
+
 /// Returns true if the folder has this sweep's card; false if there is no card, or one of an earlier version that lacks
 /// inputs, so that the sweep is made again.
 fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<bool> {
     let Some(found) = Card::load(path)? else { return Ok(false) };
-    let way_out = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of its own; or \
-                   move the folder away";
-    let unrecorded = card.unrecorded_in(&found, path, &SINCE).map_err(|e| e.with_way_out(way_out))?;
+    let unrecorded = unrecorded(card, &found, path)?;
     if !unrecorded.is_empty() {
         let (path, names) = (path.display(), unrecorded.join(", "));
         observer.note(&format!(
@@ -79,7 +84,7 @@ fn is_begun(card: &Card, path: &Path, observer: &mut dyn Observer) -> Result<boo
 fn begin(card: &Card, path: &Path) -> Result<()> {
     let _lock = Lock::take_file(path)?;
     match Card::load(path)? {
-        Some(found) if card.unrecorded_in(&found, path, &SINCE)?.is_empty() => Ok(()),
+        Some(found) if unrecorded(card, &found, path)?.is_empty() => Ok(()),
         _ => card.save(path),
     }
 }
