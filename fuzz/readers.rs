@@ -19,7 +19,7 @@ use std::path::Path;
 pub type Reader = (&'static str, fn(&[u8]));
 
 /// All readers.
-pub const READERS: [Reader; 24] = [
+pub const READERS: [Reader; 25] = [
     ("card", card),
     ("chat_template", chat_template),
     ("checkpoint", checkpoint),
@@ -33,6 +33,7 @@ pub const READERS: [Reader; 24] = [
     ("experiment", experiment),
     ("gguf", gguf),
     ("hook_points", hook_points),
+    ("journal", journal),
     ("json", json),
     ("npz", npz),
     ("parquet", parquet),
@@ -264,6 +265,44 @@ pub fn store(bytes: &[u8]) {
             let _ = store.verify(&mut |_, _| {});
         });
     }
+}
+
+/// The journal of a merge that was killed. Whatever it lists, the merged rows are those of the shard, or an error follows.
+pub fn journal(bytes: &[u8]) {
+    let values: Vec<u8> = [1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let mut header =
+        r#"{"__metadata__":{"made_by":"mappa"},"activations":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#
+            .to_string();
+    while !header.len().is_multiple_of(8) {
+        header.push(' ');
+    }
+    let array = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &values].concat();
+    let spans = "row,name,token_ids,decoded,n_tokens,position,first_row,n_rows\n1,Oslo,5,Oslo,1,0,0,1\n2,Rome,6,Rome,1,0,1,1\n";
+    let point = HookPoint::ResidPost(0);
+    let name = format!("{point}.safetensors");
+    let line = |file: &str, bytes: &[u8]| format!("{file},{},{}\n", bytes.len(), mappa::artefact::hash(bytes));
+    let checksums =
+        format!("file,bytes,sha256\n{}{}", line(&name, &array), line("spans.csv", spans.as_bytes()));
+    let card = |card: Card| card.to_json().expect("a card");
+    let shard = card(Card::default().input("shard", "1/1"));
+    let staged = card(Card::default().input("hook_points", point).input("parts", "1 shards"));
+    let (below, staging) = ("activations/m/d/p/.shards/1-of-1", "activations/m/d/p/.partial");
+    let files: Vec<(String, &[u8])> = vec![
+        (format!("{below}/card.json"), &shard),
+        (format!("{below}/spans.csv"), spans.as_bytes()),
+        (format!("{below}/checksums.csv"), checksums.as_bytes()),
+        (format!("{below}/{name}"), &array),
+        (format!("{staging}/{name}"), &array),
+        (format!("{staging}/journal.csv"), bytes),
+        (format!("{staging}/card.json"), &staged),
+    ];
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (&name[..], *bytes)).collect();
+    with_files(&files, |lab| {
+        let [m, d, p] = ["m", "d", "p"].map(mappa::artefact::FolderName::of_text);
+        let store = ActivationStore::new(lab, &m, &d, &p);
+        let merged = store.merge(&mut mappa::progress::Silent).and_then(|_| store.load(point));
+        assert_eq!(merged.expect("merged rows").into_raw_vec_and_offset().0, [1.0, 2.0, 3.0, 4.0]);
+    });
 }
 
 /// A tokenizer.json.

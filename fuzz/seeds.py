@@ -1,8 +1,10 @@
 """Copies the fixtures of the tests as seeds of the fuzz targets: python3 fuzz/seeds.py FOLDER"""
 
+import hashlib
 import json
 import pathlib
 import shutil
+import struct
 import sys
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "tests/fixtures"
@@ -38,8 +40,11 @@ VOCABULARIES = {
     10: "llama/tokenizer.model", 3: "xlm_roberta/config.json", 7: "xlm_roberta/tokenizer_config.json",
     11: "xlm_roberta/sentencepiece.bpe.model",
 }  # fmt: skip
+# The hash of the only part of the store in `readers.rs`, which has one file.
+PART = hashlib.sha256(hashlib.sha256(struct.pack("<4f", 1, 2, 3, 4)).digest()).hexdigest()
 TEXTS = {
     "hook_points": ["embed,blocks.{0,2}.mlp.hook_post", "blocks.*.hook_resid_p?st", "blocks.1.attn.hook_z"],
+    "journal": ["", f"0,{PART}\n", f"0,{PART[:40]}", f"0,{'0' * 64}\n1,{PART}\n", f"0,{PART}\n0,{'f' * 64}\n"],
     "prompt": ["{} is in", "{name}, {country} ({year})", "Where is {name|upper}?", "{", "random:12", "empty"],
     "steering_words": ["30 east", "2 rms", "clamp 3x", "lat=40.7,lon=-74", "1850", "0+1+2", "-20 years", "last",
                        "Tokyo", "features/atlas/DICT:40", "4 activation", "place=48.2,16.4", "3..7"],

@@ -17,7 +17,7 @@ use std::path::Path;
 pub struct Card {
     /// The inputs that decide the content, by name.
     pub inputs: BTreeMap<String, String>,
-    /// The circumstances: command line, version, commit, date.
+    /// The circumstances: command line, version, commit, date, duration.
     pub record: BTreeMap<String, String>,
     /// Counts and measurements of the run.
     #[serde(default)]
@@ -76,7 +76,8 @@ impl Card {
         Ok(text)
     }
 
-    /// Writes the card as JSON, unless the file already has a card that differs only in date and command.
+    /// Writes the card as JSON, unless the file already has a card that differs only in the date, the command and the duration
+    /// of the run.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -88,11 +89,11 @@ impl Card {
         }
     }
 
-    /// True if two cards are equal except for the date and the command of their runs.
+    /// True if two cards are equal except for the date, the command and the duration of their runs.
     fn differs_by_run(&self, other: &Card) -> bool {
         let record = |card: &Card| {
             let mut record = card.record.clone();
-            record.retain(|field, _| !["date", "command"].contains(&field.as_str()));
+            record.retain(|field, _| !["date", "command", "seconds"].contains(&field.as_str()));
             record
         };
         let content = |card: &Card| (card.inputs.clone(), card.notes.clone(), card.files.clone());

@@ -22,7 +22,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return std::fs::write(path, bytes).map_err(failed("write"));
     }
-    if has(path, bytes) {
+    if has_bytes(path, bytes) {
         return Ok(());
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -35,8 +35,8 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// True if a file has these bytes.
-fn has(path: &Path, bytes: &[u8]) -> bool {
+/// True if a file exists and has exactly these bytes.
+pub fn has_bytes(path: &Path, bytes: &[u8]) -> bool {
     let mut left = bytes;
     let Some(mut file) = std::fs::File::open(path).ok() else { return false };
     if file.metadata().map_or(true, |found| found.len() != bytes.len() as u64) {
@@ -157,8 +157,12 @@ pub(crate) fn hex(digest: impl AsRef<[u8]>) -> String {
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub fn hash_file(path: &Path) -> Result<String> {
+    hash_of(&mut open_regular(path)?, path)
+}
+
+/// The SHA-256 of the rest of an open file, in hexadecimal.
+pub(super) fn hash_of(file: &mut File, path: &Path) -> Result<String> {
     let mut sha256 = Sha256::new();
-    let mut file = open_regular(path)?;
     let mut piece = vec![0; 1 << 20];
     loop {
         match file.read(&mut piece).map_err(Error::io("read", path))? {

@@ -18,6 +18,29 @@ pub struct Lock {
     path: PathBuf,
     /// `None` if the file system has no locks.
     held: Option<File>,
+    /// Dropped last, after the lock file is removed.
+    _made: MadeFolders,
+}
+
+/// The folders that were created for a lock, the innermost first. Those that are still empty when the lock ends are
+/// removed, so that refused work leaves nothing behind.
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    /// Creates a folder and those above it, as far as they do not exist.
+    fn create(folder: &Path) -> Result<MadeFolders> {
+        let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
+        let missing = folder.ancestors().take_while(is_missing).map(Path::to_path_buf).collect();
+        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        Ok(MadeFolders(missing))
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        // A folder with content is not removed by the system, nor are those above it.
+        _ = self.0.iter().try_for_each(std::fs::remove_dir);
+    }
 }
 
 impl Lock {
@@ -42,11 +65,18 @@ impl Lock {
     /// the path in messages.
     fn at(path: PathBuf, locked: &Path) -> Result<Lock> {
         let folder = path.parent().unwrap_or(locked);
-        std::fs::create_dir_all(folder).map_err(Error::io("make the folder", folder))?;
+        let mut made = MadeFolders::create(folder)?;
         unfinished::clear(folder);
         loop {
             let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = opened.map_err(Error::io("open", &path))?;
+            let mut file = match opened {
+                // Another process that had created the folder has just removed it again.
+                Err(e) if e.kind() == ErrorKind::NotFound && !folder.exists() => {
+                    made = MadeFolders::create(folder)?;
+                    continue;
+                }
+                opened => opened.map_err(Error::io("open", &path))?,
+            };
             match file.try_lock() {
                 // The process that held it may have removed the file after it was opened here.
                 Ok(()) if !unfinished::is_at(&file, &path) => continue,
@@ -57,7 +87,7 @@ impl Lock {
                         _ = std::fs::remove_file(&path);
                         write_error("write", &path, owner.len() as u64)(e)
                     })?;
-                    return Ok(Lock { path, held: Some(file) });
+                    return Ok(Lock { path, held: Some(file), _made: made });
                 }
                 Err(TryLockError::WouldBlock) => {
                     let owner = load_text(&path).unwrap_or_default();
@@ -66,7 +96,7 @@ impl Lock {
                     return Err(Error::InUse { path: locked.to_path_buf(), owner });
                 }
                 Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {
-                    return Ok(Lock { path, held: None });
+                    return Ok(Lock { path, held: None, _made: made });
                 }
                 Err(TryLockError::Error(e)) => return Err(Error::io("lock", &path)(e)),
             }
@@ -114,7 +144,24 @@ mod tests {
         assert!(message.contains("a/b") && message.contains("since 20"), "{message}");
         drop(first);
         assert!(Lock::take(&folder).unwrap().is_held());
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(lab.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn folders_made_for_a_lock_are_removed_if_they_stay_empty() {
+        let lab = tempfile::tempdir().unwrap();
+        let folder = lab.path().join("a/b/c");
+        drop(Lock::take(&folder).unwrap());
+        assert_eq!(std::fs::read_dir(lab.path()).unwrap().count(), 0);
+        drop(Lock::take_file(&folder.join("x.csv")).unwrap());
+        assert_eq!(std::fs::read_dir(lab.path()).unwrap().count(), 0);
+        let lock = Lock::take(&folder).unwrap();
+        std::fs::write(lab.path().join("a/kept"), "x").unwrap();
+        drop(lock);
+        assert!(lab.path().join("a/kept").is_file() && !lab.path().join("a/b").exists());
+        std::fs::create_dir(lab.path().join("mine")).unwrap();
+        drop(Lock::take(&lab.path().join("mine")).unwrap());
+        assert!(lab.path().join("mine").is_dir(), "a folder that was there before stays");
     }
 
     #[test]

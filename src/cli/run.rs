@@ -79,7 +79,7 @@ fn print_report(report: &Report, started: Instant) {
         _ => say!("Done in {seconds:.0} s."),
     }
     if report.n_new == 0 && report.n_drawn > 0 {
-        say!("Figures that were missing or showed other rows, drawn now: {}.", report.n_drawn);
+        say!("Figures that were missing or differed, drawn now: {}.", report.n_drawn);
     }
     let labels = report.labels();
     table::print_scores(&labels);

@@ -99,6 +99,8 @@ impl Train {
         if self.from.is_none() {
             ModelTrainer::check_memory(&self.spec()?)?; // before the corpus is written
         }
+        // Opened before the corpus is written, so that an error in its files leaves nothing behind.
+        let from = self.from.as_ref().map(|from| Model::parameters(from, Precision::F32)).transpose()?;
         let (stanzas, tokenizer) = self.corpus(&datasets, &folder)?;
         let settings = TrainingSettings {
             batch_nodes: self.batch,
@@ -106,18 +108,17 @@ impl Train {
             seed: self.seed,
             ..TrainingSettings::default()
         };
-        let mut trainer = match &self.from {
-            Some(from) => {
-                let (spec, mut first) = Model::parameters(from, Precision::F32)?;
-                ModelTrainer::from_parameters(spec, &mut *first, stanzas, settings)?
-            }
+        let mut trainer = match from {
+            Some((spec, mut first)) => ModelTrainer::from_parameters(spec, &mut *first, stanzas, settings)?,
             None => ModelTrainer::new(self.spec()?, stanzas, settings)?,
         };
         let started = Instant::now();
         self.train(&mut trainer, &card, &folder, &tokenizer)?;
         export(&trainer, &tokenizer, &folder)?;
-        card.note("minutes", format!("{:.1}", started.elapsed().as_secs_f64() / 60.0))
-            .note("steps", trainer.steps().0)
+        let mut card = card;
+        // The duration of this run, which may have resumed an earlier one.
+        card.record.insert("seconds".into(), format!("{:.1}", started.elapsed().as_secs_f64()));
+        card.note("steps", trainer.steps().0)
             .note("distinct_tokens_seen", trainer.n_nodes()?)
             .note("parameters", mappa::model::count(trainer.spec()))
             .with_files(&folder, &MODEL_FILES)?

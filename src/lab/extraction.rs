@@ -171,7 +171,15 @@ impl<'a> ExtractionJob<'a> {
         self.record(&self.points(), Division::of(&self.model.transformer), observer)
     }
 
-    /// Extracts hook points, unless the store has them.
+    /// As [`ExtractionJob::extract`], for a caller that reads the rows.
+    ///
+    /// # Errors
+    /// Those of [`ExtractionJob::record`].
+    pub(super) fn provide_stream(&self, observer: &mut dyn Observer) -> Result<Done> {
+        self.provide(&self.points(), Division::of(&self.model.transformer), observer)
+    }
+
+    /// Extracts hook points, unless the store has them; then compares their rows with their hashes.
     ///
     /// # Errors
     /// [`Error::EntityNotPlaced`] naming the row; [`Error::Stopped`] if the observer requests a stop; those of the
@@ -182,16 +190,40 @@ impl<'a> ExtractionJob<'a> {
         division: Division,
         observer: &mut dyn Observer,
     ) -> Result<Done> {
+        let done = self.provide(points, division, observer)?;
+        if done == Done::Before {
+            self.store(division)?.check(points, &self.dataset().name, observer)?;
+        }
+        Ok(done)
+    }
+
+    /// Compares rows that the caller does not read, as far as they are recorded, with their hashes.
+    ///
+    /// # Errors
+    /// Those of [`ActivationStore::check`].
+    pub(super) fn check(&self, points: &[HookPoint], observer: &mut dyn Observer) -> Result<()> {
+        self.activations()?.check(points, &self.dataset().name, observer)
+    }
+
+    /// As [`ExtractionJob::record`], for a caller that reads the rows and so compares them with their hashes.
+    pub(super) fn provide(
+        &self,
+        points: &[HookPoint],
+        division: Division,
+        observer: &mut dyn Observer,
+    ) -> Result<Done> {
         let store = self.store(division)?;
         let card = division.describe(self.card()?);
-        if store.is_done(&card, points).map_err(|error| self.if_dataset_changed(error))? {
-            store.clean_up()?;
-            return Ok(Done::Before);
-        }
-        let unplaced = &self.prompted.unplaced;
-        if !unplaced.is_empty() {
+        let is_done = store.is_done(&card, points).map_err(|error| self.if_dataset_changed(error))?;
+        let (unplaced, file) = (&self.prompted.unplaced, self.activations()?.folder.join("unplaced.csv"));
+        if !unplaced.is_empty() && !(is_done && file.is_file()) {
             // In the folder of the whole store, also for shards: unplaced entities belong to no shard.
-            save_unplaced(&self.activations()?.folder.join("unplaced.csv"), unplaced)?;
+            save_unplaced(&file, unplaced)?;
+        }
+        if is_done {
+            store.clean_up()?;
+            store.restore_blocks(points)?;
+            return Ok(Done::Before);
         }
         let prepared = self.prepared(&self.model.transformer, division)?;
         self.report_work(&prepared, observer)?;
@@ -304,6 +336,9 @@ pub(super) fn report_locked(is_locked: bool, observer: &mut dyn Observer) {
 /// Those of [`ActivationStore::merge`].
 pub fn merge_shards(store: &ActivationStore, observer: &mut dyn Observer) -> Result<FillSummary> {
     let filled = store.merge(observer)?;
+    if filled.n_points == 0 {
+        store.check(&store.hook_points()?, "merge", observer)?;
+    }
     report_filled("merge", filled, observer);
     Ok(filled)
 }

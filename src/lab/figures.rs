@@ -38,7 +38,7 @@ impl<'a> Canvas<'a> {
         Canvas { folder, observer, n_drawn: 0 }
     }
 
-    /// The number of figures that were drawn now, because their files were missing or showed other rows.
+    /// The number of figures that were drawn now, because their files were missing or differed.
     pub fn n_drawn(&self) -> usize {
         self.n_drawn
     }
@@ -60,24 +60,23 @@ impl<'a> Canvas<'a> {
         Ok(files)
     }
 
-    /// Draws a figure in both formats and saves it, unless its files show the same rows already; returns the paths of
+    /// Draws a figure in both formats and saves it, unless its files have the drawn bytes already; returns the paths of
     /// the files.
+    ///
+    /// Both formats are drawn each time, because only then a picture that was damaged or exchanged is noticed.
     ///
     /// # Errors
     /// Those of drawing and saving.
     pub fn save(&mut self, name: &str, draw: impl Fn(Format) -> Result<Vec<u8>>) -> Result<[PathBuf; 2]> {
         let files = figure_files(&self.folder, name);
+        let drawn = [draw(Format::Svg)?, draw(Format::Png)?];
         let [svg, png] = &files;
-        let drawn = draw(Format::Svg)?;
-        // Equal SVGs show equal rows. The SVG is written last: after a run killed before that, both are drawn again.
-        let is_drawn = is_whole_png(png)? && svg.is_file() && artefact::load_bytes(svg)? == drawn;
-        if is_drawn {
+        if files.iter().zip(&drawn).all(|(file, bytes)| artefact::has_bytes(file, bytes)) {
             return Ok(files);
         }
-        artefact::save_bytes(png, &draw(Format::Png)?)?;
-        artefact::save_bytes(svg, &drawn)?;
+        files.iter().zip(&drawn).try_for_each(|(file, bytes)| artefact::save_bytes(file, bytes))?;
         self.n_drawn += 1;
-        let missing: String = letters_without_glyph(&drawn).into_iter().take(5).collect();
+        let missing: String = letters_without_glyph(&drawn[0]).into_iter().take(5).collect();
         if !missing.is_empty() {
             let (png, svg) = (png.display(), svg.display());
             self.observer.info(&format!(
@@ -86,17 +85,6 @@ impl<'a> Canvas<'a> {
         }
         Ok(files)
     }
-}
-
-/// True if the file exists, and begins and ends as a complete PNG does.
-fn is_whole_png(path: &Path) -> Result<bool> {
-    const BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n";
-    const END: &[u8] = b"IEND\xaeB`\x82";
-    if !path.is_file() {
-        return Ok(false);
-    }
-    let bytes = artefact::load_bytes(path)?;
-    Ok(bytes.starts_with(BEGIN) && bytes.ends_with(END))
 }
 
 /// The rows of one dataset, for drawing.

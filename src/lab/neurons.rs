@@ -85,6 +85,7 @@ pub fn neurons(
     };
     // A card without the hash of the probes was written by an earlier version: its rows are computed again.
     if !is_earlier && card.has_made(&path, &NEURON_FILES)? {
+        extraction.check(&neuron_points(extraction.model), observer)?;
         let (neurons, ablations) = (load_rows(&neurons_csv)?, load_rows(&ablations_csv)?);
         return Ok(NeuronReport { neurons, ablations, folder, probes });
     }
@@ -96,6 +97,11 @@ pub fn neurons(
     Ok(NeuronReport { neurons, ablations, folder, probes })
 }
 
+/// The hook points of the neurons' activations.
+fn neuron_points(model: &Model) -> Vec<HookPoint> {
+    (0..model.spec().n_layers).map(HookPoint::MlpPost).collect()
+}
+
 fn analyse(
     extraction: &ExtractionJob,
     probes: &ProbeReport,
@@ -103,8 +109,8 @@ fn analyse(
     observer: &mut dyn Observer,
 ) -> Result<(Vec<NeuronRow>, Vec<AblationRow>)> {
     let (model, dataset) = (extraction.model, extraction.dataset());
-    let points: Vec<HookPoint> = (0..model.spec().n_layers).map(HookPoint::MlpPost).collect();
-    extraction.record(&points, Division::of(&model.transformer), observer)?;
+    let points = neuron_points(model);
+    extraction.provide(&points, Division::of(&model.transformer), observer)?;
     let set = ProbeSet::load(&probes.folder.join(PROBES_FILE))?;
     let read = probes.best.point;
     let HookPoint::ResidPost(last) = read else {

@@ -9,7 +9,7 @@ use super::probing::{ProbeReport, ProbeRequest};
 use super::prompting::Prompting;
 use super::saved_probes::SavedProbes;
 use super::suggest;
-use super::sweeps::{SweepJob, SweepReport, SweepSettings, latent, prompts};
+use super::sweeps::{PlannedSweep, SweepJob, SweepReport};
 use crate::artefact::FolderName;
 use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
@@ -19,7 +19,6 @@ use crate::model::Model;
 use crate::progress::Observer;
 use crate::results::SweepRow;
 use crate::shown::shown;
-use crate::steering::LayerSet;
 use std::collections::BTreeSet;
 
 /// The results of an experiment.
@@ -40,7 +39,7 @@ pub struct Report {
     pub sweeps: Vec<SweepReport>,
     /// The number of stages computed by this run.
     pub n_new: usize,
-    /// The number of figures drawn by this run, because they were missing or showed other rows.
+    /// The number of figures drawn by this run, because they were missing or differed.
     pub n_drawn: usize,
 }
 
@@ -85,6 +84,7 @@ fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Res
         for asked in experiment.prompts_of(name) {
             let prompting = experiment.prompting(&asked);
             prompting.prompt(&dataset)?;
+            experiment.probing.check_on(&dataset)?;
             tasks.push(Task { prompting, asked, dataset: dataset.clone() });
         }
     }
@@ -102,6 +102,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
     let tasks = tasks(lab, experiment, observer)?;
     let model = experiment.model.open(lab, observer)?;
     let model = experiment.extraction.prompting.set_up(model, observer)?;
+    let sweeps = planned(lab, experiment, &model, observer)?;
     let mut report = Report {
         model: model.name.clone(),
         model_flags: suggest::of_model(&model),
@@ -121,13 +122,13 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
         report.probes.push(Labelled { asked, probes });
     }
     draw_all(lab, &mut report, observer)?;
-    steer(lab, experiment, &mut Steering { model: &model, report: &mut report }, observer)?;
+    steer(lab, sweeps, &mut Steering { model: &model, report: &mut report }, observer)?;
     Ok(report)
 }
 
 /// Draws the figures of each prompt with all its datasets.
 ///
-/// Every run does this; a figure is skipped only if its files already show exactly these rows and datasets.
+/// Every run does this; a figure is skipped only if its files already have exactly the bytes that would be drawn.
 fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
     let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {
@@ -146,32 +147,40 @@ struct Steering<'a> {
     report: &'a mut Report,
 }
 
-/// Runs the experiment's sweeps and draws them.
-fn steer(
+/// Checks the experiment's sweeps, before hours may pass until they begin.
+fn planned(
     lab: &Lab,
     experiment: &Experiment,
-    Steering { model, report }: &mut Steering,
+    model: &Model,
     observer: &mut dyn Observer,
-) -> Result<()> {
+) -> Result<Vec<PlannedSweep>> {
     if !model.transformer.generates() && !experiment.sweeps.is_empty() {
         let reason = "it is bidirectional or has no language-model head, so it cannot generate text";
         let n = experiment.sweeps.len();
         observer.note(&format!("the {n} sweeps are left out for {}: {reason}", model.name));
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut sweeps = Vec::new();
     for settings in &experiment.sweeps {
         let dataset = find(lab, &settings.dataset, observer)?;
+        sweeps.push(PlannedSweep::new(settings, model, dataset, observer)?);
+    }
+    Ok(sweeps)
+}
+
+/// Runs the experiment's sweeps and draws them.
+fn steer(
+    lab: &Lab,
+    sweeps: Vec<PlannedSweep>,
+    Steering { model, report }: &mut Steering,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    for planned in sweeps {
         // If a dataset has several prompts, the probes of the first prompt steer.
-        let of_dataset = report.probes.iter().find(|one| one.probes.dataset == dataset.name);
+        let of_dataset = report.probes.iter().find(|one| one.probes.dataset == planned.dataset.name);
         let Some(Labelled { probes, .. }) = of_dataset else { continue };
-        let latent = latent(settings, model, observer)?;
-        let layers = match (&settings.layers[..], settings.layer, &latent) {
-            (_, _, Some(latent)) => vec![LayerSet::one(latent.layer)],
-            ([], Some(layer), _) => vec![LayerSet::one(layer)],
-            ([], None, _) => vec![LayerSet::one(default_layer(probes, model))],
-            (several, ..) => several.to_vec(),
-        };
-        let settings = SweepSettings { prompts: prompts(settings, &dataset)?, ..settings.clone() };
+        let layers = planned.layers(default_layer(probes, model));
+        let PlannedSweep { settings, dataset, latent } = planned;
         let folder = settings.probes.clone().unwrap_or_else(|| probes.folder.clone());
         let probes = &SavedProbes::load(folder)?;
         let (dataset, settings) = (&dataset, &settings);

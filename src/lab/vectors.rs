@@ -139,7 +139,7 @@ fn of_class(lab: &Lab, model: &Model, class: Class, observer: &mut dyn Observer)
     }
     let prompted = &Prompted { dataset, unplaced: Vec::new(), prompt: Prompt::empty() };
     let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
-    extraction.extract(observer)?;
+    extraction.provide_stream(observer)?;
     let (mut at, total) = (BTreeMap::new(), model.spec().n_layers as u64);
     let mut show = |done| {
         let stage = "means";

@@ -76,6 +76,10 @@ pub const TOKEN_BYTES: Limit = Limit::new(0, 1 << 16);
 
 /// Bytes of one text that is divided into tokens: the tokenizer needs about 200 times as much memory.
 pub const TEXT_BYTES: Limit = Limit::new(0, 4 << 20);
+/// Bytes of the config.json of a model; the longest in use name 20,000 classes, in less than 2 MiB.
+pub const CONFIG_BYTES: Limit = Limit::new(0, 16 << 20);
+/// Bytes of another JSON file of a model's tokenizer; the longest in use list 100,000 added tokens, in about 20 MiB.
+pub const TOKENIZER_BYTES: Limit = Limit::new(0, 64 << 20);
 /// Columns of a table.
 pub const COLUMNS: Limit = Limit::new(1, 100_000);
 /// Cells of a JSON table with more cells than bytes in its file, which is possible if rows lack fields.

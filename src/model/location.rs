@@ -4,6 +4,7 @@ use super::gguf::{PartName, first_part, is_no_model};
 use super::weights::has_weights;
 use crate::artefact::{self, FolderName};
 use crate::error::{Error, Result};
+use crate::limits::CONFIG_BYTES;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,7 @@ fn first_of(path: &Path) -> Option<PathBuf> {
 fn is_adapter(folder: &Path) -> Error {
     let path = folder.join(ADAPTER);
     let config: Option<Value> =
-        artefact::load_text(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
+        artefact::load_bytes(&path).and_then(|bytes| artefact::json_of(&path, &bytes, CONFIG_BYTES, "")).ok();
     let field = |key: &str| Some(config.as_ref()?.get(key)?.as_str()?.to_string());
     let kind = field("peft_type").unwrap_or_else(|| "PEFT".into());
     let base = field("base_model_name_or_path").map_or(String::new(), |base| format!(" of {base}"));

@@ -86,6 +86,20 @@ struct Variant<'a> {
     ops: Vec<(usize, Op)>,
 }
 
+/// Refuses doses that are not finite, or that do not include 0.
+///
+/// # Errors
+/// [`Error::Invalid`] with the doses.
+pub fn check_doses(doses: &[f64]) -> Result<()> {
+    if let Some(dose) = doses.iter().find(|dose| !dose.is_finite()) {
+        return Err(Error::invalid("doses of a sweep", dose, "finite numbers"));
+    }
+    match doses.contains(&0.0) {
+        true => Ok(()),
+        false => Err(Error::invalid("doses of a sweep", format!("{doses:?}"), "doses that include 0")),
+    }
+}
+
 impl DoseSweep<'_> {
     /// The number of texts it generates.
     pub fn len(&self) -> usize {
@@ -103,13 +117,7 @@ impl DoseSweep<'_> {
         let changes =
             product([self.len(), self.layers.blocks().len(), model.spec().d_model, size_of::<f64>()]);
         check_memory("the changes of a sweep", changes, "sweep fewer doses, prompts or --random directions")?;
-        if let Some(dose) = self.doses.iter().find(|dose| !dose.is_finite()) {
-            return Err(Error::invalid("doses of a sweep", dose, "finite numbers"));
-        }
-        if !self.doses.contains(&0.0) {
-            let found = format!("{:?}", self.doses);
-            return Err(Error::invalid("doses of a sweep", found, "doses that include 0"));
-        }
+        check_doses(self.doses)?;
         self.layers.check(model.spec().n_layers)?;
         if self.directions.is_empty() || self.prompts.is_empty() {
             return Err(Error::invalid("sweep", "no direction or no prompt", "at least one of each"));

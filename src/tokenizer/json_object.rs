@@ -2,6 +2,7 @@
 
 use crate::artefact;
 use crate::error::{Error, Result};
+use crate::limits::{CONFIG_BYTES, TOKENIZER_BYTES};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -13,10 +14,11 @@ pub(super) fn read(path: &Path) -> Result<Map<String, Value>> {
     if !path.is_file() {
         return Ok(Map::new());
     }
-    let expected = "a JSON object; fetch the file again";
-    match serde_json::from_str(&artefact::load_text(path)?) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(Error::bad_file(path, "JSON that is not an object", expected)),
-        Err(e) => Err(Error::bad_file(path, e, expected)),
+    const EXPECTED: &str = "a JSON object; fetch the file again";
+    let is_config = path.file_name().is_some_and(|name| name == "config.json");
+    let limit = if is_config { CONFIG_BYTES } else { TOKENIZER_BYTES };
+    match artefact::json_of(path, &artefact::load_bytes(path)?, limit, EXPECTED)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Error::bad_file(path, "JSON that is not an object", EXPECTED)),
     }
 }

@@ -296,11 +296,8 @@ fn files(lab: &Path) -> BTreeMap<String, Vec<u8>> {
 /// The text of a card without dates and durations; any other text unchanged.
 fn undated(text: &str) -> String {
     let Ok(mut card) = serde_json::from_str::<serde_json::Value>(text) else { return text.into() };
-    for part in ["record", "notes"] {
-        let Some(fields) = card.get_mut(part).and_then(|part| part.as_object_mut()) else { continue };
-        fields.retain(|name, _| {
-            !["date", "command", "added", "seconds", "minutes"].iter().any(|word| name.starts_with(word))
-        });
+    if let Some(record) = card.get_mut("record").and_then(|record| record.as_object_mut()) {
+        record.retain(|name, _| !["date", "command", "added", "seconds"].iter().any(|word| name.starts_with(word)));
     }
     card.to_string()
 }

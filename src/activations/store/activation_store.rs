@@ -70,13 +70,18 @@ impl ActivationStore {
         Checksums::load(&self.files)?.recorded(&self.files)
     }
 
-    /// True if all of these hook points are recorded.
+    /// True if all of these hook points are recorded, and the spans with their checksum; does not read the rows.
     ///
     /// # Errors
-    /// [`Error::CardMismatch`] if the folder's files were made from other inputs.
+    /// [`Error::CardMismatch`] if the folder's files were made from other inputs; [`Error::BadFile`] if the spans were
+    /// changed.
     pub fn is_done(&self, card: &Card, points: &[HookPoint]) -> Result<bool> {
         let is_recorded = self.missing(card, points)?.is_some_and(|missing| missing.is_empty());
-        Ok(is_recorded && self.files.size(SPANS)?.is_some())
+        let has_spans = self.files.size(SPANS)?.is_some() && Checksums::load(&self.files)?.lists(SPANS);
+        if !(is_recorded && has_spans) {
+            return Ok(false);
+        }
+        self.check_spans().map(|()| true)
     }
 
     /// The hook points among `points` without a recording; `None` if the store has no card.
@@ -145,7 +150,7 @@ impl ActivationStore {
 
     /// The error to report for a changed block: if the whole file still has its checksum, `blocks.csv` was changed, not
     /// the rows.
-    fn blamed(&self, name: &str, error: Error) -> Error {
+    pub(super) fn blamed(&self, name: &str, error: Error) -> Error {
         let whole = || Checksums::load(&self.files)?.check(&self.files, name, &self.files.sha256(name)?);
         match (&error, whole()) {
             (Error::BadFile { .. }, Ok(())) => damaged(&self.files, format!("another hash for {name}")),
@@ -158,10 +163,7 @@ impl ActivationStore {
     /// # Errors
     /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
-        let checksums = Checksums::load(&self.files)?;
-        if checksums.lists(SPANS) {
-            checksums.check(&self.files, SPANS, &self.files.sha256(SPANS)?)?;
-        }
+        self.check_spans()?;
         spans_file::load(&self.files)
     }
 

@@ -243,6 +243,11 @@ impl<'a> ArrayReader<'a> {
         self.files.load_part(&self.name, 0..self.layout.start)
     }
 
+    /// True if the bytes before the rows are those that this version writes.
+    pub(super) fn has_usual_header(&self) -> Result<bool> {
+        Ok(self.header()? == self.shape().header())
+    }
+
     /// Reads the bytes of rows, in the stored number format.
     pub(super) fn read_rows(&self, rows: &Range<usize>) -> Result<Vec<u8>> {
         let bytes = self.files.load_part(&self.name, self.layout.bytes_of(rows))?;

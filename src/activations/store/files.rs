@@ -41,6 +41,11 @@ impl Files {
         }
     }
 
+    /// True if the finished files are in a folder, not in an object store.
+    pub(super) fn is_folder(&self) -> bool {
+        self.objects.is_none()
+    }
+
     /// The folder of unfinished files, on a disk.
     pub(super) fn staging(&self) -> PathBuf {
         self.root.join(STAGING)

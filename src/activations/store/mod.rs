@@ -4,12 +4,14 @@
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
 //!   `blocks`: hashes of the rows that are compared whenever they are read
+//! - `check`: compares all of it although nothing else reads it now
 //! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
 //! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 
 mod activation_store;
 mod array_file;
 mod blocks;
+mod check;
 mod checksums;
 mod files;
 mod journal;

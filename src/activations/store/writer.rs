@@ -2,11 +2,12 @@
 
 use super::activation_store::ActivationStore;
 use super::array_file::Shape;
+use super::checksums::Checksums;
 use super::layout::{CARD, SPANS};
 use super::spans_file;
 use super::staging::Staging;
 use crate::activations::extract::{Jobs, Prepared, Sink, run, width};
-use crate::artefact::{Card, Lock};
+use crate::artefact::{self, Card, Lock};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::progress::Observer;
@@ -89,12 +90,24 @@ impl ActivationStore {
         }
     }
 
-    /// Writes the spans of a finished store again, if they were removed. The caller holds the lock.
+    /// Writes the spans of a finished store and their checksum again, if one of them was removed. The caller holds the
+    /// lock.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if there are other spans.
     pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
+        let mut checksums = Checksums::load(&self.files)?;
         match self.files.size(SPANS)? {
-            Some(_) => Ok(()),
-            None => self.files.save(SPANS, spans),
+            None => self.files.save(SPANS, spans)?,
+            Some(_) if checksums.lists(SPANS) => return self.check_spans(),
+            Some(_) if self.files.load(SPANS)? == spans => {}
+            Some(_) => {
+                let expected = "the spans that were written; move the file away and extract it again";
+                return Err(Error::bad_file(self.files.path(SPANS), "spans that were changed", expected));
+            }
         }
+        checksums.replace(&self.files, SPANS, artefact::hash(spans))?;
+        checksums.save(&self.files)
     }
 
     /// Opens the staging of the missing hook points; `None` if no hook point is missing. The caller holds the lock.

@@ -62,6 +62,7 @@ impl Clamp {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        self.settings().check()?;
         let loaded = self.source.load(lab, self.smallest, observer)?;
         let (model, dictionary, prompted) = (&loaded.model, &loaded.dictionary, &loaded.prompted);
         let on = ListedOn { lab, model, dictionary, prompted };

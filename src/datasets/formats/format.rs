@@ -2,7 +2,7 @@
 
 use super::cells::Cells;
 use super::{delimited, json, parquet};
-use crate::artefact;
+use crate::artefact::{self, FileState};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -54,10 +54,11 @@ impl Format {
 pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, String)> {
     match Format::of(path) {
         Some(Format::Parquet) => {
-            artefact::open_regular(file)?;
+            let state = FileState::of(&artefact::open_regular(file)?, file)?;
             let cells = parquet::read(path, file)?;
             cells.check(path)?;
-            Ok((cells, artefact::hash_file(file)?))
+            // The reader opens the file again.
+            Ok((cells, state.hash(file)?))
         }
         Some(format) => parse(path, format, &artefact::load_bytes(file)?),
         None => Err(Error::invalid("file", path.display(), format!("a name that ends in {ENDINGS}"))),

@@ -5,7 +5,7 @@ use super::{Tensors, place};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
-use crate::limits::LATENTS;
+use crate::limits::{CONFIG_BYTES, LATENTS};
 use crate::model::tensors_of_file;
 use candle_core::Tensor;
 use ndarray::Axis;
@@ -120,11 +120,11 @@ struct Config {
 
 impl Config {
     fn load(path: PathBuf) -> Result<Config> {
-        let bad =
-            |found: &dyn std::fmt::Display| Error::bad_file(&path, found, "a config as SAELens saves it");
-        let fields: Value = serde_json::from_str(&artefact::load_text(&path)?).map_err(|e| bad(&e))?;
+        const EXPECTED: &str = "a config as SAELens saves it";
+        let bytes = artefact::load_bytes(&path)?;
+        let fields: Value = artefact::json_of(&path, &bytes, CONFIG_BYTES, EXPECTED)?;
         if !fields.is_object() {
-            return Err(bad(&"no JSON object"));
+            return Err(Error::bad_file(&path, "no JSON object", EXPECTED));
         }
         let config = Config { path, fields };
         for (field, honoured, expected) in HONOURED {

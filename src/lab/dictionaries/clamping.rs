@@ -31,6 +31,20 @@ pub struct ClampSettings {
     pub tokens: usize,
 }
 
+impl ClampSettings {
+    /// Refuses numbers out of range, before anything is computed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the flag.
+    pub fn check(&self) -> Result<()> {
+        RANDOM.check("--random", self.random as u64)?;
+        match self.times.iter().find(|times| !times.is_finite()) {
+            None => Ok(()),
+            Some(times) => Err(Error::invalid("--times", times, "finite numbers")),
+        }
+    }
+}
+
 /// The outcome of a clamping experiment.
 pub struct ClampReport {
     /// The best match of each group, sorted by F1, best first.
@@ -50,10 +64,7 @@ pub fn clamp_groups(
     settings: &ClampSettings,
     observer: &mut dyn Observer,
 ) -> Result<ClampReport> {
-    RANDOM.check("--random", settings.random as u64)?;
-    if let Some(times) = settings.times.iter().find(|times| !times.is_finite()) {
-        return Err(Error::invalid("--times", times, "finite numbers"));
-    }
+    settings.check()?;
     let (dataset, model) = (listing.dataset(), listing.model);
     let dictionary = Arc::new(listing.dictionary.clone());
     let names: Vec<&str> = (0..dataset.entities.len()).map(|at| listing.groups.name_of(at)).collect();

@@ -64,7 +64,7 @@ pub fn list<'a>(
     let groups = groups(dataset, &column)?;
     let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     let point = dictionary.hook_point;
-    extraction.record(&[point], Division::of(&model.transformer), observer)?;
+    extraction.provide(&[point], Division::of(&model.transformer), observer)?;
     let rows = extraction.activations()?.load(point)?;
     let active = ActivationIndex::of(dictionary, rows.view())?;
     let card = extraction.card()?.input("dictionary_sha256", fingerprint(dictionary));

@@ -21,6 +21,9 @@ use std::time::Instant;
 /// Inputs that cards of earlier versions lack.
 const SINCE: [&str; 1] = ["config_sha256"];
 
+/// The field of the card's record with the duration of the run; of a resumed training, of the last run.
+const SECONDS: &str = "seconds";
+
 /// A trained dictionary.
 pub struct TrainedDictionary {
     /// The folder of the dictionary.
@@ -95,7 +98,8 @@ pub fn train_dictionary(
     ];
     dictionary.save(&folder)?;
     let n_dead = trainer.dead().len();
-    let card = card.note("seconds_of_the_last_run", format!("{seconds:.1}")).note("dead_units", n_dead);
+    let mut card = card.note("dead_units", n_dead);
+    card.record.insert(SECONDS.into(), format!("{seconds:.1}"));
     save_card(card, &folder, &trainer, &fits)?;
     Ok(TrainedDictionary { folder, fits: Some(DictionaryFits { fits, n_dead }) })
 }

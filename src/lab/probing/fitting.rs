@@ -59,7 +59,7 @@ pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<Prob
 pub fn fit_parts(job: &ProbingJob, points: &[HookPoint], observer: &mut dyn Observer) -> Result<Done> {
     extract(job, observer)?;
     if job.is_done()? {
-        return Ok(Done::Before);
+        return check(job, observer).map(|()| Done::Before);
     }
     let parts = job.parts()?;
     let (mut left, mut locks) = (Vec::new(), Vec::new());
@@ -72,7 +72,7 @@ pub fn fit_parts(job: &ProbingJob, points: &[HookPoint], observer: &mut dyn Obse
         }
     }
     if left.is_empty() {
-        return Ok(Done::Before);
+        return check(job, observer).map(|()| Done::Before);
     }
     let divided = job.divided()?;
     let keep = &mut |part| parts.save(&part, &job.about());
@@ -80,12 +80,19 @@ pub fn fit_parts(job: &ProbingJob, points: &[HookPoint], observer: &mut dyn Obse
     Ok(Done::Now)
 }
 
-/// Extracts all activations, including those of a separate training dataset.
+/// Checks the settings, and extracts all activations, including those of a separate training dataset.
 fn extract(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
+    job.check()?;
     if let Some(train) = job.train {
-        train.extract(observer)?;
+        train.provide_stream(observer)?;
     }
-    job.extraction.extract(observer).map(drop)
+    job.extraction.provide_stream(observer).map(drop)
+}
+
+/// Compares the activations of finished probes, which nothing reads again, with their hashes.
+fn check(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
+    let mut all = job.train.into_iter().chain([job.extraction]);
+    all.try_for_each(|extraction| extraction.check(&extraction.points(), observer))
 }
 
 /// The rows computed by a run.
@@ -101,12 +108,12 @@ fn alone(
     fill: impl FnOnce(&mut dyn Observer) -> Result<Computed>,
 ) -> Result<ProbeReport> {
     if job.is_done()? {
-        return found(job);
+        return found(job, observer);
     }
     let _lock = lock(&job.folder(), observer)?;
     // The process that held the lock before may have filled the folder.
     if job.is_done()? {
-        return found(job);
+        return found(job, observer);
     }
     let Computed { scores, predictions } = fill(observer)?;
     ProbeReport::new(job, Done::Now, scores, Some(predictions))
@@ -180,7 +187,8 @@ fn finish(
 
 /// The report of an earlier run. If `leak_within` has changed since then, the leaked entities are counted again and the
 /// card is updated.
-fn found(job: &ProbingJob) -> Result<ProbeReport> {
+fn found(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeReport> {
+    check(job, observer)?;
     let path = job.folder().join("card.json");
     if let Some(card) = Card::load(&path)? {
         let now = with_leakage(job, card.clone(), &job.divided()?);

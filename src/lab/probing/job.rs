@@ -105,6 +105,14 @@ impl<'a> ProbingJob<'a> {
         Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
+    /// Checks that the settings suit the data, before anything is computed.
+    ///
+    /// # Errors
+    /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`].
+    pub fn check(&self) -> Result<()> {
+        self.scorer(&self.divided()?).map(drop)
+    }
+
     /// The scorer of these entities with these settings.
     ///
     /// # Errors

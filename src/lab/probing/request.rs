@@ -46,9 +46,9 @@ impl ProbeRequest {
     ) -> Result<ProbeReport> {
         let prepared = self.prepare(lab, model, dataset, observer)?;
         let job = prepared.job(lab, model, &self.probing);
+        let points = self.extraction.points(model.spec())?;
         let report = fit_all(&job, observer)?;
         if !self.extraction.hook_points.is_empty() {
-            let points = self.extraction.points(model.spec())?;
             job.extraction.record(&points, Division::of(&model.transformer), observer)?;
         }
         Ok(report)

@@ -173,6 +173,16 @@ impl ProbingSettings {
         }
     }
 
+    /// Checks that a dataset can be split as the settings say, and has the columns that they name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the column or the split.
+    pub fn check_on(&self, dataset: &Dataset) -> Result<()> {
+        self.split.divide(dataset)?;
+        let mut columns = self.classes.iter().chain(&self.cluster);
+        columns.try_for_each(|column| labels(dataset, column).map(drop))
+    }
+
     fn methods(&self) -> Result<Vec<Method>> {
         self.methods.iter().map(|name| Method::find(name.trim())).collect()
     }

@@ -90,7 +90,7 @@ fn begin(card: &Card, path: &Path) -> Result<()> {
 }
 
 /// Refuses a value that is given twice: the rows of the two could not be distinguished.
-fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
+pub(super) fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
     let mut rest = values;
     while let Some((first, others)) = rest.split_first() {
         if others.contains(first) {

@@ -75,7 +75,7 @@ pub fn sweep(
 }
 
 /// The texts of a sweep: its prompts, or the names of entities.
-pub(crate) fn prompts(settings: &SweepSettings, dataset: &Dataset) -> Result<Vec<String>> {
+pub(super) fn prompts(settings: &SweepSettings, dataset: &Dataset) -> Result<Vec<String>> {
     match (settings.entities.is_empty(), settings.prompts.is_empty()) {
         (true, true) => Err(Error::invalid("texts to continue", "none", "--prompts or --entities")),
         (true, false) => Ok(settings.prompts.clone()),
@@ -87,7 +87,7 @@ pub(crate) fn prompts(settings: &SweepSettings, dataset: &Dataset) -> Result<Vec
 }
 
 /// The vector of a dictionary's latent, and the block after which it is added.
-pub(crate) fn latent(
+pub(super) fn latent(
     settings: &SweepSettings,
     model: &Model,
     observer: &mut dyn Observer,

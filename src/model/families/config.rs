@@ -3,7 +3,7 @@
 use super::{harmless, reference};
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::limits::{ANY, LAYERS, Limit};
+use crate::limits::{ANY, CONFIG_BYTES, LAYERS, Limit};
 use crate::model::spec::ActivationFn;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -30,8 +30,7 @@ impl Config {
     /// # Errors
     /// [`Error::BadFile`] if it is not a JSON object.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config> {
-        let fields = serde_json::from_str(artefact::text_of(path, bytes)?)
-            .map_err(|e| Error::bad_file(path, e, "a Hugging Face config.json"))?;
+        let fields = artefact::json_of(path, bytes, CONFIG_BYTES, "a Hugging Face config.json")?;
         Ok(Config::of(path, fields))
     }
 

@@ -7,7 +7,7 @@ use super::metadata::Metadata;
 use super::tensor_type::GgmlType;
 use super::tensors::{FREQUENCY_FACTORS, TOKEN_TYPES, source, unused};
 use super::{architectures, purpose, split, tokenizer};
-use crate::artefact;
+use crate::artefact::{self, FileState};
 use crate::error::{Error, Result};
 use crate::model::families::Config;
 use crate::model::kernels::{QuantisedMatrix, Weight};
@@ -40,6 +40,19 @@ pub(crate) struct GgufFile {
 struct PartFile {
     path: PathBuf,
     file: Mutex<File>,
+    state: FileState,
+}
+
+impl PartFile {
+    /// Opens a file and reads its header.
+    fn open(path: &Path) -> Result<(PartFile, Header)> {
+        let file = artefact::open_regular(path)?;
+        let state = FileState::of(&file, path)?;
+        // The memory map is released once the header is read; otherwise its pages would count as used memory, in
+        // addition to the tensors.
+        let header = Header::parse(path, &mmap::map_open(&file, path)?)?;
+        Ok((PartFile { path: path.to_path_buf(), file: Mutex::new(file), state }, header))
+    }
 }
 
 impl GgufFile {
@@ -49,20 +62,21 @@ impl GgufFile {
     /// [`Error::Io`], or [`Error::BadFile`] with the name of a file that is truncated, missing, of another model, or
     /// not a model.
     pub(crate) fn open(path: &Path) -> Result<GgufFile> {
-        // The memory map of a file is released once its header is read; otherwise its pages would count as used memory,
-        // in addition to the tensors.
-        let header = |path: &PathBuf| Header::parse(path, &mmap::map(path)?);
-        let own = header(&path.to_path_buf())?;
-        let paths = split::parts(path, &own)?;
-        let headers =
-            if paths.len() == 1 { vec![own] } else { paths.iter().map(header).collect::<Result<_>>()? };
+        let own = PartFile::open(path)?;
+        let paths = split::parts(path, &own.1)?;
+        let opened = match &paths[..] {
+            [_] => vec![own],
+            several => several.iter().map(|path| PartFile::open(path)).collect::<Result<_>>()?,
+        };
+        let (parts, headers): (Vec<PartFile>, Vec<Header>) = opened.into_iter().unzip();
         let header = split::merge(&paths, headers)?;
         purpose::check(&paths[0], &header)?;
-        let open = |path: PathBuf| {
-            let file = File::open(&path).map_err(Error::io("open the weights", &path))?;
-            Ok(PartFile { path, file: Mutex::new(file) })
-        };
-        Ok(GgufFile { parts: paths.into_iter().map(open).collect::<Result<_>>()?, header })
+        Ok(GgufFile { parts, header })
+    }
+
+    /// The files, each in the state in which it was opened.
+    pub(crate) fn states(&self) -> Vec<(PathBuf, FileState)> {
+        self.parts.iter().map(|part| (part.path.clone(), part.state)).collect()
     }
 
     /// The path of the file; of several files, the path of the first, which has the metadata.
@@ -77,9 +91,9 @@ impl GgufFile {
     /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], or [`Error::BadFile`] if a file was exchanged or changed since it was opened.
     pub(crate) fn sha256(&self) -> Result<String> {
-        let hashes = self.parts.iter().map(|part| artefact::hash_file(&part.path));
+        let hashes = self.parts.iter().map(|part| part.state.hash(&part.path));
         let hashes = hashes.collect::<Result<Vec<String>>>()?;
         Ok(if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) })
     }
@@ -185,6 +199,7 @@ impl GgufFile {
         let mut file = part.file.lock().map_err(|_| Error::Internal("a reader of the file failed".into()))?;
         let read = file.seek(SeekFrom::Start(range.start as u64)).and_then(|_| file.read_exact(&mut bytes));
         read.map_err(Error::io("read the weights", &part.path))?;
+        part.state.check(&part.path, FileState::of(&file, &part.path)?)?;
         Ok(bytes)
     }
 

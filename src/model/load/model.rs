@@ -3,7 +3,7 @@
 use super::bundled::{self, bundled_files, bundled_weights};
 use super::options::LoadOptions;
 use super::parameters::{Formats, Parameters, Unread, of_checkpoint, of_gguf};
-use crate::artefact::{self, FolderName};
+use crate::artefact::{self, FileState, FolderName};
 use crate::error::{Error, Result};
 use crate::model::device::DeviceChoice;
 use crate::model::families::Config;
@@ -43,7 +43,12 @@ pub struct Model {
     pub weights_sha256: String,
     /// SHA-256 of config.json, or of the config fields that are built from a GGUF file.
     pub config_sha256: String,
+    /// The files of the weights, each in the state in which it was read.
+    pub(crate) files: OpenedFiles,
 }
+
+/// Files, each in the state in which it was opened.
+type OpenedFiles = Vec<(PathBuf, FileState)>;
 
 impl Model {
     /// Loads the model at a location.
@@ -88,6 +93,7 @@ impl Model {
             location: Location::Gguf(path.to_path_buf()),
             tokenizer,
             config_sha256,
+            files: file.states(),
             weights_sha256: Hashing::start(move || file.sha256()),
         };
         Model::build(identity, unread, options)
@@ -126,7 +132,8 @@ impl Model {
     /// The parameters of this model one by one, read again from its files, after a check that they fit into memory.
     ///
     /// # Errors
-    /// An error in its files, with file and tensor, or too little memory.
+    /// An error in its files, with file and tensor, or too little memory; [`Error::BadFile`] for a file that was
+    /// exchanged or changed since this model was loaded.
     pub(crate) fn read_again(&self) -> Result<Box<Parameters>> {
         // The stored values are converted to f32 in any case.
         let precision = match self.precision {
@@ -135,7 +142,11 @@ impl Model {
         };
         match &self.location {
             Location::Folder { path, .. } | Location::Gguf(path) => {
-                Model::parameters(path, precision).map(|(_, load)| load)
+                let (_, load) = Model::parameters(path, precision)?;
+                self.files.iter().try_for_each(|(path, state)| {
+                    state.without_place().check(path, FileState::at(path)?.without_place())
+                })?;
+                Ok(load)
             }
             Location::Bundled => {
                 let [(config_name, config), ..] = bundled_files();
@@ -170,6 +181,7 @@ impl Model {
             location,
             tokenizer: files.tokenizer,
             config_sha256: artefact::hash(files.config),
+            files: weights.states(),
             weights_sha256: Hashing::start(move || Ok(hashed.sha256())),
         };
         let model = Model::build(identity, unread, options)?;
@@ -177,7 +189,7 @@ impl Model {
     }
 
     fn build(identity: Identity, unread: Unread, options: LoadOptions) -> Result<Model> {
-        let Identity { location, tokenizer, config_sha256, weights_sha256 } = identity;
+        let Identity { location, tokenizer, config_sha256, weights_sha256, files } = identity;
         let LoadOptions { device, compute, .. } = options;
         options.check(&location)?;
         let opened = device.open()?;
@@ -189,6 +201,9 @@ impl Model {
             Location::Folder { path, .. } | Location::Gguf(path) => path.to_string_lossy().into_owned(),
             Location::Bundled => name.to_string(),
         };
+        let weights_sha256 = weights_sha256.finish()?;
+        // The hash and the values were read at different moments.
+        files.iter().try_for_each(|(path, state)| state.check(path, FileState::at(path)?))?;
         Ok(Model {
             name,
             given,
@@ -199,8 +214,9 @@ impl Model {
             device,
             compute,
             unused: vec![],
-            weights_sha256: weights_sha256.finish()?,
+            weights_sha256,
             config_sha256,
+            files,
         })
     }
 
@@ -223,6 +239,7 @@ struct Identity {
     tokenizer: Tokenizer,
     config_sha256: String,
     weights_sha256: Hashing,
+    files: OpenedFiles,
 }
 
 /// A hash that is computed while the same weights are loaded.

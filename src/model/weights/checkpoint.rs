@@ -2,8 +2,9 @@
 
 use super::memory::{StoredTypes, stored_types};
 use super::{mmap, pickle};
-use crate::artefact;
+use crate::artefact::{self, FileState};
 use crate::error::{Error, Result};
+use crate::limits::product;
 use candle_core::pickle::PthTensors;
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
@@ -33,6 +34,8 @@ impl Deref for Bytes {
 struct File {
     path: PathBuf,
     bytes: Bytes,
+    /// The state in which it was opened; `None` inside the binary.
+    state: Option<FileState>,
     contents: Contents,
 }
 
@@ -93,7 +96,7 @@ impl Checkpoint {
     /// Safetensors inside the binary; `path` names them in errors.
     pub(super) fn bundled(path: &Path, bytes: &'static [u8]) -> Result<Checkpoint> {
         let contents = safetensors(path, bytes)?;
-        Ok(Checkpoint::of(vec![File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), contents }]))
+        Ok(Checkpoint::of(vec![File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), contents, state: None }]))
     }
 
     fn of(files: Vec<File>) -> Checkpoint {
@@ -120,6 +123,12 @@ impl Checkpoint {
     pub(super) fn sha256(&self) -> String {
         let hashes: Vec<String> = self.files.par_iter().map(|file| artefact::hash(&file.bytes)).collect();
         if let [one] = &hashes[..] { one.clone() } else { artefact::hash(hashes.join("\n").as_bytes()) }
+    }
+
+    /// The files, each in the state in which it was opened.
+    pub(super) fn states(&self) -> Vec<(PathBuf, FileState)> {
+        let all = self.files.iter();
+        all.filter_map(|file| Some((file.path.clone(), file.state?))).collect()
     }
 
     /// The number formats of its matrices.
@@ -180,11 +189,19 @@ impl Checkpoint {
 
 impl File {
     fn open(path: PathBuf) -> Result<File> {
-        let bytes = Bytes::Mapped(mmap::map(&path)?);
+        let file = artefact::open_regular(&path)?;
+        let state = FileState::of(&file, &path)?;
+        let bytes = Bytes::Mapped(mmap::map_open(&file, &path)?);
         let is_pickle = path.extension().is_some_and(|e| e == "bin");
         let contents =
             if is_pickle { Contents::Pickle(pickle::directory(&path)?) } else { safetensors(&path, &bytes)? };
-        Ok(File { path, bytes, contents })
+        let file = File { path, bytes, contents, state: Some(state) };
+        file.is_unchanged().map(|()| file)
+    }
+
+    /// Refuses a file that is no longer the one that was opened.
+    fn is_unchanged(&self) -> Result<()> {
+        self.state.map_or(Ok(()), |state| state.check(&self.path, FileState::at(&self.path)?))
     }
 
     fn names(&self) -> Vec<String> {
@@ -223,7 +240,7 @@ impl File {
         let (dtype, bits) = format.ok_or_else(|| self.missing(name))?;
         // Older checkpoints contain masks and positions as well, as integers or booleans.
         let is_weights = shape.len() > 1 && (dtype.starts_with('f') || dtype.starts_with("bf"));
-        Ok(is_weights.then(|| (dtype, (shape.iter().product::<usize>() * bits / 8) as u64)))
+        Ok(is_weights.then(|| (dtype, product(shape).saturating_mul(bits as u64) / 8)))
     }
 
     fn tensor(&self, name: &str) -> Result<Tensor> {
@@ -243,7 +260,12 @@ impl File {
             }
         };
         let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
-        read.map_err(unread)?.ok_or_else(|| self.missing(name))
+        let tensor = read.map_err(unread)?.ok_or_else(|| self.missing(name))?;
+        // candle opens a pickle again for each tensor.
+        if matches!(self.contents, Contents::Pickle(_)) {
+            self.is_unchanged()?;
+        }
+        Ok(tensor)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn stored_types(matrices: impl Iterator<Item = (String, u64)>) -> Sto
     let mut types: StoredTypes = vec![];
     for (name, bytes) in matrices {
         match types.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sum)) => *sum += bytes,
+            Some((_, sum)) => *sum = sum.saturating_add(bytes),
             None => types.push((name, bytes)),
         }
     }
@@ -35,7 +35,7 @@ pub fn weight_bytes(spec: &Spec, precision: Precision, compute: Compute, stored:
     let each = match (precision.dtype(), compute) {
         (Some(dtype), _) => dtype.size_in_bytes() as u64,
         (None, Compute::Bf16) => 4,
-        (None, _) => return stored.iter().map(|(_, bytes)| bytes).sum(),
+        (None, _) => return stored.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes)),
     };
     let sizes = list(spec).into_iter().map(|(param, shape)| {
         let of_one = match compute {

@@ -9,6 +9,7 @@
 use crate::artefact::open_regular;
 use crate::error::{Error, Result};
 use memmap2::Mmap;
+use std::fs::File;
 use std::path::Path;
 
 /// Maps a file for reading.
@@ -16,8 +17,15 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let file = open_regular(path)?;
+    map_open(&open_regular(path)?, path)
+}
+
+/// Maps an open file for reading; `path` names it in errors.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub(crate) fn map_open(file: &File, path: &Path) -> Result<Mmap> {
     // SAFETY: the map is read-only and short-lived (see the module's text); a file truncated while it
     // is mapped ends the process with a signal, which loses nothing, as nothing is being written.
-    unsafe { Mmap::map(&file) }.map_err(Error::io("map the weights", path))
+    unsafe { Mmap::map(file) }.map_err(Error::io("map the weights", path))
 }

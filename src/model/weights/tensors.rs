@@ -5,12 +5,13 @@ use super::finite::{Origin, check_finite};
 use super::memory::StoredTypes;
 use super::params::Param;
 use super::source::{Slice, SliceRows, TensorSource};
+use crate::artefact::FileState;
 use crate::error::Result;
 use crate::model::kernels::Weight;
 use crate::model::precision::Precision;
 use candle_core::{DType, Tensor};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The weights of one checkpoint, and the number format for them in memory.
@@ -41,6 +42,11 @@ impl Weights {
     /// SHA-256 of the file; for several files, SHA-256 of the list of their hashes.
     pub fn sha256(&self) -> String {
         self.checkpoint.sha256()
+    }
+
+    /// The files, each in the state in which it was opened.
+    pub(crate) fn states(&self) -> Vec<(PathBuf, FileState)> {
+        self.checkpoint.states()
     }
 
     /// The number formats of the stored matrices.

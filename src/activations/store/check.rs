@@ -1,0 +1,105 @@
+//! Compares a finished store with its hashes although nothing else reads it now, and makes removed hashes again.
+//!
+//! Only in a folder: an object store would have to transfer every row for this, and guards its objects itself.
+
+use super::activation_store::ActivationStore;
+use super::array_file::ArrayReader;
+use super::blocks::{Blocks, FileBlocks};
+use super::checksums::Checksums;
+use super::layout::{SPANS, file_name};
+use crate::artefact::Lock;
+use crate::error::{Error, Result};
+use crate::hook_point::HookPoint;
+use crate::progress::{Observer, Progress};
+
+impl ActivationStore {
+    /// Compares the rows of these hook points, as far as they are recorded, with their hashes; `name` names the store
+    /// for the observer.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming a file with changed rows; [`Error::Io`].
+    pub fn check(&self, points: &[HookPoint], name: &str, observer: &mut dyn Observer) -> Result<()> {
+        self.check_spans()?;
+        if !self.files.is_folder() {
+            return Ok(());
+        }
+        self.restore_blocks(points)?;
+        let (blocks, recorded) = (Blocks::load(&self.files)?, self.hook_points()?);
+        let points: Vec<&HookPoint> = points.iter().filter(|point| recorded.contains(point)).collect();
+        let (stage, total) = (format!("{name}: activations"), points.len() as u64);
+        for (point, done) in points.into_iter().zip(0..) {
+            observer.progress(&Progress::counted(&stage, done, total));
+            let name = file_name(*point);
+            let file = ArrayReader::open(&self.files, &name)?;
+            match blocks.of(&name, file.shape().n_rows) {
+                // The blocks cover only the rows.
+                Some(blocks) if file.has_usual_header()? => {
+                    blocks.compare(&file).map_err(|error| self.blamed(&name, error))?;
+                }
+                _ => drop(self.digest(&name)?),
+            }
+        }
+        observer.progress(&Progress::counted(&stage, total, total));
+        Ok(())
+    }
+
+    /// Refuses a changed `spans.csv`.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming it.
+    pub(super) fn check_spans(&self) -> Result<()> {
+        let checksums = Checksums::load(&self.files)?;
+        match checksums.lists(SPANS) {
+            true => checksums.check(&self.files, SPANS, &self.files.sha256(SPANS)?),
+            false => Ok(()),
+        }
+    }
+
+    /// Makes the hashes of blocks again for all files without them, if one of these hook points has none because
+    /// `blocks.csv` was removed or an earlier version wrote the store. First compares each file with its checksum, so
+    /// that changed rows never get hashes.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming a changed file of these hook points.
+    pub fn restore_blocks(&self, points: &[HookPoint]) -> Result<()> {
+        let is_meant = |point: &HookPoint| points.contains(point);
+        if !self.files.is_folder() || !self.without_blocks()?.iter().any(is_meant) {
+            return Ok(());
+        }
+        let _lock = match Lock::take(&self.folder) {
+            Ok(lock) => lock,
+            // While another process writes there, or in a read-only folder, readers compare whole files instead.
+            Err(Error::InUse { .. } | Error::Io { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut blocks = Blocks::load(&self.files)?;
+        for point in self.without_blocks()? {
+            let name = file_name(point);
+            match self.digest(&name) {
+                Ok(of_file) => blocks.replace(&name, of_file),
+                Err(error) if is_meant(&point) => return Err(error),
+                // The file stays without hashes; its next reader reports the damage.
+                Err(_) => {}
+            }
+        }
+        blocks.save(&self.files)
+    }
+
+    /// The recorded hook points with rows whose blocks have no hashes.
+    fn without_blocks(&self) -> Result<Vec<HookPoint>> {
+        let blocks = Blocks::load(&self.files)?;
+        let lacks = |point: &HookPoint| {
+            let name = file_name(*point);
+            let n_rows = ArrayReader::open(&self.files, &name).map(|file| file.shape().n_rows);
+            n_rows.is_ok_and(|n_rows| n_rows > 0 && blocks.of(&name, n_rows).is_none())
+        };
+        Ok(self.hook_points()?.into_iter().filter(lacks).collect())
+    }
+
+    /// Reads a whole file, compares it with its checksum, and returns its blocks.
+    fn digest(&self, name: &str) -> Result<FileBlocks> {
+        let (blocks, sha256) = FileBlocks::digest(&self.files, name)?;
+        Checksums::load(&self.files)?.check(&self.files, name, &sha256)?;
+        Ok(blocks)
+    }
+}
