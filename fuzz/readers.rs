@@ -280,7 +280,8 @@ pub fn journal(bytes: &[u8]) {
     let spans = "row,name,token_ids,decoded,n_tokens,position,first_row,n_rows\n1,Oslo,5,Oslo,1,0,0,1\n2,Rome,6,Rome,1,0,1,1\n";
     let point = HookPoint::ResidPost(0);
     let name = format!("{point}.safetensors");
-    let line = |file: &str, bytes: &[u8]| format!("{file},{},{}\n", bytes.len(), mappa::artefact::hash(bytes));
+    let line =
+        |file: &str, bytes: &[u8]| format!("{file},{},{}\n", bytes.len(), mappa::artefact::hash(bytes));
     let checksums =
         format!("file,bytes,sha256\n{}{}", line(&name, &array), line("spans.csv", spans.as_bytes()));
     let card = |card: Card| card.to_json().expect("a card");

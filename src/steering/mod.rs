@@ -49,5 +49,5 @@ pub use op::{Basis, Norm, Op};
 pub use positions::{TokenChoice, TokenPositions};
 pub use recommend::{Recommendation, points, recommend};
 pub use steer::{SteerHook, SteerHooks, SteerTexts};
-pub use sweep::{DoseSweep, SweepDirection, sweep, check_doses};
+pub use sweep::{DoseSweep, SweepDirection, check_doses, sweep};
 pub use vectors::Vectors;

@@ -88,6 +88,22 @@ fn fields(checkpoint: &str) -> Map<String, Value> {
 }
 
 #[test]
+fn a_config_of_endless_length_is_refused_before_it_is_parsed() {
+    let lab = tempfile::tempdir().unwrap();
+    let folder = lab.path().join("models/long");
+    super::stale::copied(&root("tests/fixtures/models/gpt2"), &folder);
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_else(|_| "{}".into());
+    for (file, megabytes) in [("config.json", 20), ("tokenizer_config.json", 70)] {
+        let right = read(file);
+        let list = "1,".repeat(megabytes << 19);
+        let long = right.replacen('{', &format!("{{\"list\": [{list}1],"), 1).replace(",}", "}");
+        std::fs::write(folder.join(file), long).unwrap();
+        refused(lab.path(), 1000, &["models", "inspect", "long"], &[file, "bytes of JSON", "at most"]);
+        std::fs::write(folder.join(file), right).unwrap();
+    }
+}
+
+#[test]
 fn each_number_of_each_config_is_refused_in_one_line_or_gives_a_small_spec() {
     let (mut n_refused, mut n_accepted) = (0, 0);
     for checkpoint in &checkpoints() {

@@ -109,6 +109,86 @@ fn no_flag_leads_outside_the_lab() {
     }
 }
 
+/// Commands with a refused name or number, whose refusal needs the dataset, the model or a file; in the lab of `towns`.
+/// `AXES` is a dictionary.
+const REFUSED: [&str; 30] = [
+    "extract --dataset towns --prompt {nothing}",
+    "extract --dataset towns --hook-points none",
+    "extract --dataset towns --merge",
+    "probe --dataset towns --split group:../../x",
+    "probe --dataset towns --split group:nothing",
+    "probe --dataset towns --split group:nothing --merge",
+    "probe --dataset towns --split group:nothing --hook-points embed",
+    "probe --dataset towns --cluster nothing",
+    "probe --dataset towns --classes nothing --method logistic",
+    "probe --dataset towns --train nothing",
+    "probe --dataset towns --train us_place --cluster country",
+    "probe --dataset towns --train-prompt {nothing}",
+    "probe --dataset towns --alphas x",
+    "probe --dataset towns --method forest",
+    "probe --dataset towns --hook-points none",
+    "neurons --dataset towns --top 1000000",
+    "features list AXES --dataset towns --column nothing",
+    "features list nothing --dataset towns",
+    "features clamp AXES --dataset towns --column nothing",
+    "features clamp AXES --dataset towns --column country --times nan",
+    "features train --hook-point none --dataset towns --latents 16 -k 4",
+    "features train --hook-point embed --dataset towns --latents 16 -k 17",
+    "features train --hook-point embed --dataset towns --latents 16 -k 4 --held-out 2",
+    "features train --hook-point embed --dataset towns --latents 16 -k 4 --texts nothing",
+    "steer extract --dataset towns --probe nothing --out LAB/v.safetensors",
+    "steer extract --dataset towns --class country=nothing --out LAB/v.safetensors",
+    "train --name my --dataset towns --d-model 3",
+    "train --name my --dataset towns --from nothing",
+    "train --name my --dataset towns --rate nan",
+    "datasets import LAB/datasets/towns.csv --target nothing",
+];
+
+/// Lines of an experiment that is refused; the second part is true for a line of its sweep.
+const REFUSED_LINES: [(&str, bool); 13] = [
+    ("split = 'group:nothing'", false),
+    ("cluster = 'nothing'", false),
+    ("classes = 'nothing'\nmethods = ['logistic']", false),
+    ("hook_points = ['none']", false),
+    ("target = 'nothing'", true),
+    ("target = 'latitude'\nlayers = ['99']", true),
+    ("target = 'latitude'\nlayer = 99", true),
+    ("target = 'latitude'\nnames = 'nothing=x'", true),
+    ("target = 'latitude'\nread = 'nothing'", true),
+    ("target = 'latitude'\ndirection = 'nothing'", true),
+    ("target = 'latitude'\nfeature = 'nothing:3'", true),
+    ("target = 'latitude'\nentities = ['nothing=x']", true),
+    ("target = 'latitude'\ntemplate = ''\nlayers = ['1', '1']", true),
+];
+
+#[test]
+fn what_is_refused_leaves_nothing_behind() {
+    let beside = Beside::new();
+    let axes = beside.lab.join("axes");
+    dictionary(HookPoint::ResidPost(3), 128, SparseActivation::TopK(12)).save(&axes).unwrap();
+    let file = beside.lab.join("x.toml");
+    std::fs::write(&file, "").unwrap();
+    let before = outside(&beside.lab, Path::new(""));
+    let refused = |args: &[&str]| {
+        let output = command(&beside.lab, args).env("HF_HUB_OFFLINE", "1").output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert_eq!(outside(&beside.lab, Path::new("")), before, "{args:?}: {error}");
+    };
+    for line in REFUSED {
+        let line = line.replace("AXES", axes.to_str().unwrap()).replace("LAB", beside.lab.to_str().unwrap());
+        refused(&line.split(' ').collect::<Vec<_>>());
+    }
+    for (line, is_of_sweep) in REFUSED_LINES {
+        let top = "model = 'atlas'\ndatasets = ['towns']\nresamples = 5\nno_baselines = true\n";
+        let sweep = "[[sweep]]\ndataset = 'towns'\ndoses = [0, 1]\nprompts = ['x']\nrandom = 0\ntokens = 1\n";
+        let lines = if is_of_sweep { format!("{top}{sweep}{line}\n") } else { format!("{top}{line}\n") };
+        let lines = if line.contains("entities") { lines.replace("prompts = ['x']\n", "") } else { lines };
+        std::fs::write(&file, lines).unwrap();
+        refused(&["run", file.to_str().unwrap()]);
+    }
+}
+
 #[test]
 fn no_import_leads_outside_the_lab() {
     let beside = Beside::new();

@@ -297,7 +297,9 @@ fn files(lab: &Path) -> BTreeMap<String, Vec<u8>> {
 fn undated(text: &str) -> String {
     let Ok(mut card) = serde_json::from_str::<serde_json::Value>(text) else { return text.into() };
     if let Some(record) = card.get_mut("record").and_then(|record| record.as_object_mut()) {
-        record.retain(|name, _| !["date", "command", "added", "seconds"].iter().any(|word| name.starts_with(word)));
+        record.retain(|name, _| {
+            !["date", "command", "added", "seconds"].iter().any(|word| name.starts_with(word))
+        });
     }
     card.to_string()
 }

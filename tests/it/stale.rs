@@ -8,6 +8,7 @@ use mappa::artefact::{Card, FolderName};
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{DictionarySettings, Experiment, Lab, NeuronSettings, ProbingSettings, train_dictionary};
+use mappa::model::{Model, Precision};
 use mappa::progress::Silent;
 use mappa::steering::Vectors;
 use mappa::tokenizer::Bos;
@@ -59,7 +60,7 @@ fn new_lab() -> tempfile::TempDir {
     lab
 }
 
-fn copied(from: &Path, to: &Path) {
+pub(crate) fn copied(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
@@ -353,13 +354,22 @@ fn a_figure_that_is_missing_or_shows_other_rows_is_drawn_by_the_next_run() {
         );
         assert!(files(&lab.path().join("figures")) == whole, "{missing:?}");
     }
-    for path in pngs {
+    for path in &pngs {
         let file = lab.path().join("figures").join(path);
         let bytes = std::fs::read(&file).unwrap();
         std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
     }
     again();
     assert!(files(&lab.path().join("figures")) == whole, "pictures that were cut off");
+    let whole_of = |path: &PathBuf| whole[path].clone();
+    let mut flipped = whole_of(pngs[0]);
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for (picture, other) in [(pngs[0], flipped), (pngs[1], whole_of(pngs[0])), (pngs[0], vec![0; 9])] {
+        std::fs::write(lab.path().join("figures").join(picture), other).unwrap();
+        assert!(again().contains("drawn now: 1."), "{picture:?}");
+        assert!(files(&lab.path().join("figures")) == whole, "{picture:?}");
+    }
     for path in svgs {
         std::fs::write(lab.path().join("figures").join(path), "<svg/>").unwrap();
     }
@@ -370,6 +380,53 @@ fn a_figure_that_is_missing_or_shows_other_rows_is_drawn_by_the_next_run() {
     assert!(files(&lab.path().join("figures")) != whole, "one dataset in place of two");
     assert!(again().contains("drawn now"));
     assert!(files(&lab.path().join("figures")) == whole);
+}
+
+#[test]
+fn a_run_that_finds_all_stages_done_names_a_changed_file_of_its_activations() {
+    let lab = new_lab();
+    let text = one_sweep(one_sweep(BASE));
+    run(lab.path(), text).unwrap();
+    let (whole, folder) = (results(lab.path()), lab.path().join("activations/atlas/towns/empty"));
+    std::fs::remove_file(folder.join("blocks.csv")).unwrap();
+    run(lab.path(), text).unwrap();
+    assert!(results(lab.path()) == whole, "the hashes of blocks are made again");
+    for name in ["blocks.3.hook_resid_post.safetensors", "spans.csv"] {
+        let right = std::fs::read(folder.join(name)).unwrap();
+        let mut changed = right.clone();
+        let at = right.len() - 3;
+        changed[at] ^= 1;
+        std::fs::write(folder.join(name), changed).unwrap();
+        let refusal = run(lab.path(), text).unwrap_err();
+        assert!(refusal.contains(name) && refusal.contains("move the file away"), "{refusal}");
+        let probe = ["probe", "--dataset", "towns", "--resamples", "20", "--no-baselines"];
+        refused(mappa(lab.path(), &probe), &[name, "move the file away"]);
+        refused(mappa(lab.path(), &["extract", "--dataset", "towns"]), &[name, "move the file away"]);
+        std::fs::remove_file(folder.join(name)).unwrap();
+        run(lab.path(), text).unwrap();
+        assert!(results(lab.path()) == whole, "{name} is made again");
+    }
+}
+
+#[test]
+fn a_model_whose_file_was_exchanged_gives_no_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    for (fixture, name) in [("gguf/gpt2.gguf", "m.gguf"), ("models/gpt2_bin", "m")] {
+        let (from, to) = (super::root("tests/fixtures").join(fixture), folder.path().join(name));
+        match from.is_dir() {
+            true => copied(&from, &to),
+            false => drop(std::fs::copy(&from, &to).unwrap()),
+        }
+        let weights = if from.is_dir() { to.join("pytorch_model.bin") } else { to.clone() };
+        let model = Model::load(&to, Precision::F32).unwrap();
+        model.shuffled_up_to(0, 1).unwrap();
+        let mut bytes = std::fs::read(&weights).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(folder.path().join("new"), bytes).unwrap();
+        std::fs::rename(folder.path().join("new"), &weights).unwrap();
+        let refusal = model.shuffled_up_to(0, 1).map(drop).unwrap_err().to_string();
+        assert!(refusal.contains(name) && refusal.contains("exchanged"), "{refusal}");
+    }
 }
 
 #[test]

@@ -553,6 +553,89 @@ fn rows_that_change_after_they_were_journalled_never_get_a_checksum() {
 }
 
 #[test]
+fn removed_hashes_of_blocks_are_made_again_but_never_of_changed_rows() {
+    let bench = Bench::new(AttentionDirection::Causal);
+    let points = bench.points();
+    let lab = tempfile::tempdir().unwrap();
+    let store = filled(lab.path(), &bench, Recording::default(), &points);
+    let (whole, path) = (bytes(&store), |name: &str| store.folder.join(name));
+    let blocks = String::from_utf8(whole["blocks.csv"].clone()).unwrap();
+    let without_line: String =
+        blocks.lines().enumerate().filter(|(i, _)| *i != 2).map(|(_, line)| format!("{line}\n")).collect();
+    std::fs::remove_file(path("blocks.csv")).unwrap();
+    store.restore_blocks(&points[..1]).unwrap();
+    assert!(bytes(&store) == whole, "made again for all hook points");
+    std::fs::write(path("blocks.csv"), without_line).unwrap();
+    store.check(&points, "towns", &mut Silent).unwrap();
+    assert!(bytes(&store) == whole, "one line was removed");
+    let name = format!("{}.safetensors", points[1]);
+    let mut changed = whole[&name].clone();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(path(&name), &changed).unwrap();
+    std::fs::remove_file(path("blocks.csv")).unwrap();
+    let refusal = store.restore_blocks(&points).unwrap_err().to_string();
+    assert!(refusal.contains(&name) && refusal.contains("extract it again"), "{refusal}");
+    assert!(!path("blocks.csv").exists());
+    store.restore_blocks(&points[..1]).unwrap();
+    let made = std::fs::read_to_string(path("blocks.csv")).unwrap();
+    assert_eq!(
+        made,
+        blocks
+            .lines()
+            .filter(|line| !line.starts_with(&name))
+            .fold(String::new(), |all, line| all + line + "\n")
+    );
+    assert!(store.load(points[1]).is_err());
+}
+
+#[test]
+fn a_finished_store_that_nothing_reads_is_compared_with_its_hashes() {
+    let bench = Bench::new(AttentionDirection::Causal);
+    let (recording, points) = (Recording::default(), bench.points());
+    let lab = tempfile::tempdir().unwrap();
+    let store = filled(lab.path(), &bench, recording, &points);
+    let (whole, own) = (bytes(&store), card(recording, None));
+    let is_found = || {
+        store.is_done(&own, &points).and_then(|is_done| {
+            assert!(is_done);
+            store.check(&points, "towns", &mut Silent)
+        })
+    };
+    is_found().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for (name, right) in
+        whole.iter().filter(|(name, _)| name.ends_with(".safetensors") || *name == "spans.csv")
+    {
+        // The first byte after the length is in the header.
+        for at in [9, 40, rng.random_range(150..right.len()), right.len() - 1] {
+            let mut changed = right.clone();
+            changed[at] ^= 1;
+            std::fs::write(store.folder.join(name), changed).unwrap();
+            let refusal = is_found().unwrap_err().to_string();
+            assert!(refusal.contains(name), "{name} at {at}: {refusal}");
+        }
+        std::fs::write(store.folder.join(name), right).unwrap();
+    }
+    let extract = || store.extract(&bench.prepared(recording, None), &points, &own, &mut StopAfter::never());
+    let spans = String::from_utf8(whole["spans.csv"].clone()).unwrap();
+    let (row, shorter) =
+        spans.trim_end().rsplit_once('\n').map(|(rest, row)| (row, format!("{rest}\n"))).unwrap();
+    std::fs::write(store.folder.join("spans.csv"), shorter).unwrap();
+    assert!(is_found().unwrap_err().to_string().contains("spans.csv"), "without {row}");
+    assert!(extract().unwrap_err().to_string().contains("spans.csv"));
+    // Neither the spans nor their checksum.
+    let sums = String::from_utf8(whole["checksums.csv"].clone()).unwrap();
+    let without: String =
+        sums.lines().filter(|line| !line.starts_with("spans")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(store.folder.join("checksums.csv"), &without).unwrap();
+    assert!(!store.is_done(&own, &points).unwrap());
+    assert!(extract().unwrap_err().to_string().contains("spans that were changed"));
+    std::fs::remove_file(store.folder.join("spans.csv")).unwrap();
+    extract().unwrap();
+    assert!(bytes(&store) == whole);
+}
+
+#[test]
 fn a_store_with_any_file_changed_cut_or_removed_never_gives_other_values() {
     let bench = Bench::new(AttentionDirection::Causal);
     let (recording, points) = (Recording::default(), bench.points());

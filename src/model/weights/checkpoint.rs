@@ -96,7 +96,12 @@ impl Checkpoint {
     /// Safetensors inside the binary; `path` names them in errors.
     pub(super) fn bundled(path: &Path, bytes: &'static [u8]) -> Result<Checkpoint> {
         let contents = safetensors(path, bytes)?;
-        Ok(Checkpoint::of(vec![File { path: path.to_path_buf(), bytes: Bytes::Bundled(bytes), contents, state: None }]))
+        Ok(Checkpoint::of(vec![File {
+            path: path.to_path_buf(),
+            bytes: Bytes::Bundled(bytes),
+            contents,
+            state: None,
+        }]))
     }
 
     fn of(files: Vec<File>) -> Checkpoint {
