@@ -9,6 +9,7 @@
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
 //!   own direction and of random ones
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
+//! - `png_text`: a text inside a PNG
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes
 
@@ -27,6 +28,7 @@ mod map;
 mod neurons;
 mod paint;
 mod panel;
+mod png_text;
 mod predictions;
 mod r2_by_layer;
 mod readings;
@@ -47,6 +49,7 @@ pub use figure_kind::{Captioned, FigureKind, SavedRows, Subject};
 pub use font::letters_without_glyph;
 pub use format::{Caption, Format};
 pub use neurons::neurons;
+pub use png_text::{with_text, without_text};
 pub use predictions::predictions;
 pub use r2_by_layer::r2_by_layer;
 pub use text_by_dose::text_by_dose;

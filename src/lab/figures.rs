@@ -1,6 +1,7 @@
 //! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
 use super::folders::Lab;
+use super::picture::{is_signed, signed};
 use crate::artefact::{self, FolderName};
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
@@ -60,23 +61,28 @@ impl<'a> Canvas<'a> {
         Ok(files)
     }
 
-    /// Draws a figure in both formats and saves it, unless its files have the drawn bytes already; returns the paths of
-    /// the files.
-    ///
-    /// Both formats are drawn each time, because only then a picture that was damaged or exchanged is noticed.
+    /// Draws a figure in both formats and saves it, unless its files show the drawing already; returns the paths of the
+    /// files.
     ///
     /// # Errors
     /// Those of drawing and saving.
     pub fn save(&mut self, name: &str, draw: impl Fn(Format) -> Result<Vec<u8>>) -> Result<[PathBuf; 2]> {
         let files = figure_files(&self.folder, name);
-        let drawn = [draw(Format::Svg)?, draw(Format::Png)?];
         let [svg, png] = &files;
-        if files.iter().zip(&drawn).all(|(file, bytes)| artefact::has_bytes(file, bytes)) {
+        let drawing = draw(Format::Svg)?;
+        let is_drawn = artefact::has_bytes(svg, &drawing);
+        if is_drawn && png.is_file() && is_signed(&artefact::load_bytes(png)?, &drawing) {
             return Ok(files);
         }
-        files.iter().zip(&drawn).try_for_each(|(file, bytes)| artefact::save_bytes(file, bytes))?;
+        let picture = draw(Format::Png)?;
+        // Earlier versions saved the picture without a signature.
+        if is_drawn && artefact::has_bytes(png, &picture) {
+            return Ok(files);
+        }
+        artefact::save_bytes(png, &signed(&picture, &drawing))?;
+        artefact::save_bytes(svg, &drawing)?;
         self.n_drawn += 1;
-        let missing: String = letters_without_glyph(&drawn[0]).into_iter().take(5).collect();
+        let missing: String = letters_without_glyph(&drawing).into_iter().take(5).collect();
         if !missing.is_empty() {
             let (png, svg) = (png.display(), svg.display());
             self.observer.info(&format!(

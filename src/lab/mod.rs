@@ -10,7 +10,7 @@
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files
+//! - `figures`: figures as files; `picture`: the signature of a PNG
 //! - `suggest`: commands to paste; `toml_file`: parses TOML; `written`: parses values in the format of flags
 
 mod comparison;
@@ -24,6 +24,7 @@ mod folders;
 mod geometry;
 mod models;
 mod neurons;
+mod picture;
 mod probing;
 mod prompted;
 mod prompting;

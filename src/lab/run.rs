@@ -128,7 +128,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
 
 /// Draws the figures of each prompt with all its datasets.
 ///
-/// Every run does this; a figure is skipped only if its files already have exactly the bytes that would be drawn.
+/// Every run does this; a figure is skipped only if its files already show exactly these rows and datasets.
 fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Result<()> {
     let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {

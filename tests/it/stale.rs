@@ -8,7 +8,7 @@ use mappa::artefact::{Card, FolderName};
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{DictionarySettings, Experiment, Lab, NeuronSettings, ProbingSettings, train_dictionary};
-use mappa::model::{Model, Precision};
+use mappa::model::{Model, Place, Precision};
 use mappa::progress::Silent;
 use mappa::steering::Vectors;
 use mappa::tokenizer::Bos;
@@ -362,6 +362,12 @@ fn a_figure_that_is_missing_or_shows_other_rows_is_drawn_by_the_next_run() {
     again();
     assert!(files(&lab.path().join("figures")) == whole, "pictures that were cut off");
     let whole_of = |path: &PathBuf| whole[path].clone();
+    // A picture of an earlier version has no signature: a text of 84 bytes after the first 33.
+    let unsigned = [&whole_of(pngs[0])[..33], &whole_of(pngs[0])[117..]].concat();
+    std::fs::write(lab.path().join("figures").join(pngs[0]), &unsigned).unwrap();
+    assert!(!again().contains("drawn now"));
+    assert_eq!(std::fs::read(lab.path().join("figures").join(pngs[0])).unwrap(), unsigned);
+    std::fs::write(lab.path().join("figures").join(pngs[0]), whole_of(pngs[0])).unwrap();
     let mut flipped = whole_of(pngs[0]);
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
@@ -408,25 +414,35 @@ fn a_run_that_finds_all_stages_done_names_a_changed_file_of_its_activations() {
     }
 }
 
+/// Replaces a file by one that differs in its last byte.
+fn exchanged(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(file.with_extension("new"), bytes).unwrap();
+    std::fs::rename(file.with_extension("new"), file).unwrap();
+}
+
 #[test]
 fn a_model_whose_file_was_exchanged_gives_no_baseline() {
     let folder = tempfile::tempdir().unwrap();
-    for (fixture, name) in [("gguf/gpt2.gguf", "m.gguf"), ("models/gpt2_bin", "m")] {
-        let (from, to) = (super::root("tests/fixtures").join(fixture), folder.path().join(name));
-        match from.is_dir() {
-            true => copied(&from, &to),
-            false => drop(std::fs::copy(&from, &to).unwrap()),
-        }
-        let weights = if from.is_dir() { to.join("pytorch_model.bin") } else { to.clone() };
-        let model = Model::load(&to, Precision::F32).unwrap();
+    std::fs::copy(super::root("tests/fixtures/gguf/gpt2.gguf"), folder.path().join("m.gguf")).unwrap();
+    copied(&super::root("models/atlas"), &folder.path().join("m"));
+    for (name, weights) in [("m.gguf", "m.gguf"), ("m", "m/model.safetensors")] {
+        let model = Model::load(&folder.path().join(name), Precision::F32).unwrap();
         model.shuffled_up_to(0, 1).unwrap();
-        let mut bytes = std::fs::read(&weights).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        std::fs::write(folder.path().join("new"), bytes).unwrap();
-        std::fs::rename(folder.path().join("new"), &weights).unwrap();
+        exchanged(&folder.path().join(weights));
         let refusal = model.shuffled_up_to(0, 1).map(drop).unwrap_err().to_string();
-        assert!(refusal.contains(name) && refusal.contains("exchanged"), "{refusal}");
+        assert!(refusal.contains(weights) && refusal.contains("exchanged"), "{refusal}");
     }
+    // A pickle is opened for each tensor.
+    let pickled = folder.path().join("pickled");
+    copied(&super::root("tests/fixtures/models/gpt2_bin"), &pickled);
+    let (spec, mut load) = Model::parameters(&pickled, Precision::F32).unwrap();
+    let shape = [spec.d_vocab, spec.d_model];
+    load(Place::Embed.weight(), &shape).unwrap();
+    exchanged(&pickled.join("pytorch_model.bin"));
+    let refusal = load(Place::Embed.weight(), &shape).map(drop).unwrap_err().to_string();
+    assert!(refusal.contains("pytorch_model.bin") && refusal.contains("exchanged"), "{refusal}");
 }
 
 #[test]

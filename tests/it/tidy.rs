@@ -139,7 +139,7 @@ const ARROWS: &[Arrows] = &[
     (
         "figures",
         &["error", "limits", "results", "shown"],
-        &["ab_glyph", "epaint_default_fonts", "plotters", "png"],
+        &["ab_glyph", "crc32fast", "epaint_default_fonts", "plotters", "png"],
     ),
     (
         "training",

@@ -310,6 +310,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_that_changes_after_it_was_opened_gives_neither_values_nor_a_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.gguf");
+        let original = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gguf/gpt2.gguf");
+        std::fs::copy(original, &path).unwrap();
+        let file = GgufFile::open(&path).unwrap();
+        let (spec, _) = file.spec().unwrap();
+        let load = || {
+            let shape = [spec.d_vocab, spec.d_model];
+            file.load(&spec, Place::Embed.weight(), &shape, Precision::F32)?
+                .dense()?
+                .flatten_all()?
+                .to_vec1::<f32>()
+                .map_err(Error::from)
+        };
+        let (values, sha256) = (load().unwrap(), file.sha256().unwrap());
+        assert_eq!(sha256, artefact::hash(&std::fs::read(&path).unwrap()));
+        // The open file is still the first one: its values stay, but the file at the path is another.
+        let other = folder.path().join("other");
+        std::fs::copy(original, &other).unwrap();
+        std::fs::rename(&path, folder.path().join("moved")).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(load().unwrap(), values);
+        assert!(file.sha256().unwrap_err().to_string().contains("exchanged"));
+        File::options().append(true).open(folder.path().join("moved")).unwrap().set_len(9).unwrap();
+        let refusal = load().unwrap_err().to_string();
+        assert!(refusal.contains("m.gguf"), "{refusal}");
+    }
+
+    #[test]
     fn interleaved_halves_are_separated() {
         // As llama.cpp's converter reorders two heads of four rows: [head, half, pair] to [head, pair, half].
         let stored = [0, 2, 1, 3, 4, 6, 5, 7];
