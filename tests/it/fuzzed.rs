@@ -61,6 +61,19 @@ fn changed(bytes: &[u8], random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
+/// The reader itself compares the rows.
+#[test]
+fn a_journal_of_any_content_changes_no_row() {
+    let read = READERS.iter().find(|(name, _)| *name == "journal").unwrap().1;
+    let (part, zeros) = ("ba".repeat(32), "0".repeat(64));
+    let whole = format!("0,{part}\n1,{zeros}\n0,{zeros}\n{},{part}\n", u64::MAX);
+    let mut random = StdRng::seed_from_u64(21);
+    for text in ["", "0,", "\n\n", "0,00\n", &whole[..30], &whole] {
+        read(text.as_bytes());
+    }
+    (0..40).for_each(|_| read(&changed(whole.as_bytes(), &mut random)));
+}
+
 #[test]
 fn changed_fixtures_are_read_without_a_panic() {
     let mut random = StdRng::seed_from_u64(20);

@@ -265,12 +265,11 @@ impl File {
             }
         };
         let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
-        let tensor = read.map_err(unread)?.ok_or_else(|| self.missing(name))?;
         // candle opens a pickle again for each tensor.
         if matches!(self.contents, Contents::Pickle(_)) {
             self.is_unchanged()?;
         }
-        Ok(tensor)
+        read.map_err(unread)?.ok_or_else(|| self.missing(name))
     }
 }
 
