@@ -1,9 +1,11 @@
 //! The traits of baselines that need no model.
 
-use super::sparse_ridge::SparseRidge;
+use super::sparse_ridge::{SparseProbe, SparseRidge};
+use super::sparse_rows::SparseRows;
 use crate::datasets::Dataset;
 use crate::error::Result;
 use crate::probes::classes::Classes;
+use crate::probes::splits::GroupsApart;
 use ndarray::Array2;
 use std::fmt::Debug;
 
@@ -14,9 +16,18 @@ pub struct BaselineData<'a> {
     pub dataset: &'a Dataset,
     /// The settings of the ridge on the names.
     pub name_ridge: SparseRidge,
+    /// The groups that the split keeps apart, if it does.
+    pub apart: Option<GroupsApart>,
 }
 
 impl<'a> BaselineData<'a> {
+    /// Fits the ridge on the names of training entities; the penalty is chosen on held-out groups if the split holds out
+    /// groups, otherwise on held-out names.
+    pub(super) fn fit_names(&self, x: &SparseRows, y: &Array2<f64>, train: &[usize]) -> Result<SparseProbe> {
+        let groups = self.apart.as_ref().map(|apart| train.iter().map(|&i| apart.groups[i]).collect());
+        self.name_ridge.fit_apart(x, y, groups)
+    }
+
     /// The names of all entities.
     pub(super) fn entity_names(&self) -> Vec<&'a str> {
         self.dataset.entities.iter().map(|entity| entity.name.as_str()).collect()

@@ -8,6 +8,7 @@ use crate::probes::classes::Classes;
 use crate::probes::metrics::{Bootstrap, Metrics};
 use crate::probes::readers::{Classifier, Regressor};
 use crate::probes::ridge::PenaltyGrid;
+use crate::probes::splits::GroupsApart;
 use crate::probes::splits::Split;
 use crate::probes::targets::target_matrix;
 use crate::results::RIDGE;
@@ -105,7 +106,8 @@ impl<'a> Scorer<'a> {
     /// The data for baselines that need no model.
     pub(super) fn baseline_data(&self) -> BaselineData<'a> {
         let name_ridge = SparseRidge { seed: self.bootstrap.seed, ..self.name_ridge.clone() };
-        BaselineData { dataset: self.dataset, name_ridge }
+        let apart = GroupsApart::of(self.dataset, &self.split);
+        BaselineData { dataset: self.dataset, name_ridge, apart }
     }
 
     /// Refuses activations that are not finite, or not exactly one row per entity.
