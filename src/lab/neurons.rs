@@ -68,7 +68,7 @@ pub fn neurons(
         let expected = format!("at most {}, half of a block's {width} neurons", width / 2);
         return Err(Error::invalid("--top", settings.top, expected));
     }
-    let job = ProbingJob { extraction, settings: &settings.probing, train: None };
+    let job = ProbingJob { extraction, settings: &settings.probing, train: None, vectors: None };
     let probes = fit_all(&job, observer)?;
     let folder = job.folder().join("neurons");
     let card = extraction

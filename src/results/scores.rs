@@ -51,6 +51,12 @@ pub const MEAN: &str = "mean";
 pub const RIDGE: &str = "ridge";
 /// Baseline: a ridge on hashed n-grams of the name alone.
 pub const NAMES_ONLY: &str = "names-only";
+/// Baseline: a ridge on the static word vectors of the name.
+pub const WORD_VECTORS: &str = "word-vectors";
+/// Baseline: a ridge on both the n-grams and the word vectors of the name.
+pub const TEXT: &str = "text";
+/// Metric: R² of text and activations together, minus that of the text alone.
+pub const SURPLUS: &str = "surplus_r2";
 /// Baseline: the mean target of the entity's group over the training entities.
 pub const CENTROID: &str = "group centroid";
 /// Baseline: the same probe on an untrained model of the same shape.

@@ -29,6 +29,12 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     })
 }
 
+/// The values of the first column as texts; `path` is the name in messages.
+pub(crate) fn first_column(path: &Path, file: &Path) -> Result<Vec<String>> {
+    let cells = read(path, file)?;
+    Ok(cells.rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
+}
+
 fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
     let metadata = reader.metadata().file_metadata();
     let mut cells = Cells { rows: vec![Vec::new(); n_rows], ..Cells::default() };

@@ -110,6 +110,19 @@ impl SparseRidge {
         System::of(x.clone(), y).solve(best.1, TOLERANCE)
     }
 
+    /// Fits at a penalty, without a search.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a penalty that is too small for the solver.
+    pub(in crate::probes) fn fit_at(
+        &self,
+        penalty: f64,
+        x: &SparseRows,
+        y: &Array2<f64>,
+    ) -> Result<SparseProbe> {
+        System::of(x.clone(), y).solve(penalty, TOLERANCE)
+    }
+
     /// A random fifth of the rows.
     fn held_out_rows(&self, n_rows: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n_rows).collect();
@@ -119,7 +132,7 @@ impl SparseRidge {
     }
 
     /// The rows of each fifth of the groups, in random order.
-    fn held_out_groups(&self, groups: &[usize]) -> Vec<Vec<usize>> {
+    pub(super) fn held_out_groups(&self, groups: &[usize]) -> Vec<Vec<usize>> {
         let mut distinct: Vec<usize> = groups.to_vec();
         distinct.sort_unstable();
         distinct.dedup();

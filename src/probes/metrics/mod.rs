@@ -43,7 +43,7 @@ pub use pearson::{pearson, pearson_counted};
 pub use predicted::Metrics;
 pub(super) use predicted::{Metric, Predicted};
 pub(super) use quantiles::interpolated;
-pub(super) use r2::selectivity;
+pub(super) use r2::{gain, scores as r2_scores, selectivity};
 pub use r2::{r2, r2_by_target, r2_counted, r2_over};
 pub(super) use score::{TargetScore, values, values_of_each};
 pub use spearman::{Spearman, spearman};
