@@ -112,3 +112,7 @@ impl Scorer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "surplus_tests.rs"]
+mod tests;
