@@ -41,7 +41,8 @@ pub(super) struct ProbingFlags {
     /// penalty is at an edge].
     #[arg(long, value_name = "NUMBERS|paper")]
     alphas: Option<String>,
-    /// Skip the baselines: names only, group centroid, untrained and shuffled model, shuffled targets.
+    /// Skip the baselines (names only, untrained and shuffled model, shuffled targets) and the oracle (the mean of the
+    /// true group).
     #[arg(long)]
     no_baselines: bool,
     /// Add the distances of the paper's reference code, which swaps longitude and latitude.

@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
                     return Ok(file);
                 }
             }
-            Ok(_) => return Err(Error::bad_file(path, "something that is no file", "a file; remove it")),
+            Ok(_) => return Err(Error::bad_file(path, "something other than a file", "a file; remove it")),
         }
     }
     Err(Error::bad_file(path, "a file that is replaced again and again", "a cache that nobody else changes"))

@@ -16,14 +16,15 @@ struct Beside {
     before: BTreeSet<PathBuf>,
 }
 
-/// Places near the equator and far from it, in two groups.
-const TOWNS: &str = "name,latitude,longitude,country [group]\n";
+/// The header of the towns.
+const HEADER: &str = "name,latitude,longitude,country [group]\n";
 
+/// Towns in two groups, from the equator to 55 degrees north.
 fn towns() -> String {
     let names = ["Vienna", "Nairobi", "Tokyo", "Lima", "Oslo", "Cairo", "Paris", "Rome", "Madrid", "Athens"];
     let row = |(i, name): (usize, &str)| format!("{name},{},{},{}\n", 5 * i, 10 * i, ["A", "B"][i % 2]);
     let rows = names.into_iter().chain(["Berlin", "London"]).enumerate().map(row);
-    TOWNS.to_string() + &rows.collect::<String>()
+    HEADER.to_string() + &rows.collect::<String>()
 }
 
 impl Beside {
@@ -37,8 +38,8 @@ impl Beside {
         Beside { folder, lab, before }
     }
 
-    /// Names that try to leave the lab, or that a terminal or a file system dislikes; the second part is true if a
-    /// folder may have the name.
+    /// Names that try to leave the lab, or that harm a terminal or a file system; the second part is true if a folder
+    /// may have the name.
     fn evil(&self) -> Vec<(String, bool)> {
         let absolute = self.folder.path().join("absolute").to_str().unwrap().to_string();
         let refused =
