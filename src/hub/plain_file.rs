@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path) -> Result<File> {
     Err(Error::bad_file(path, "a file that is replaced again and again", "a cache that nobody else changes"))
 }
 
-/// Creates `root`, and the folders of the path `below` in it; a link in place of one of the latter is refused.
+/// Creates `root`, and the folders of the path `below` in it; a link in place of a folder below `root` is refused.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::BadFile`] naming the link.
