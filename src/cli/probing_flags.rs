@@ -45,7 +45,8 @@ pub(super) struct ProbingFlags {
     /// or zip; or `none` [default: GloVe for the bundled datasets, none for others].
     #[arg(long, value_name = "FILE")]
     vectors: Option<String>,
-    /// Skip the baselines: names only, word vectors, group centroid, untrained and shuffled model, shuffled targets.
+    /// Skip the baselines (names only, word vectors, untrained and shuffled model, shuffled targets) and the oracle (the
+    /// mean of the true group).
     #[arg(long)]
     no_baselines: bool,
     /// Add the distances of the paper's reference code, which swaps longitude and latitude.

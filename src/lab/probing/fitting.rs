@@ -16,7 +16,7 @@ use crate::results::{
 };
 use std::path::Path;
 
-/// The name of the note with the distance to a training entity within which a test entity counts as leaked.
+/// The card's note for the distance to a training entity within which a test entity counts as leaked.
 const NEAR: &str = "near_is_within";
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
