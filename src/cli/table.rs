@@ -116,8 +116,11 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
-        let is_baseline =
-            |r: &&ScoreRow| [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&r.method.as_str());
+        let is_baseline = |r: &&ScoreRow| {
+            let method = r.method.as_str();
+            // The activations with a text are in the verdict.
+            [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&method) || method.starts_with("ridge+")
+        };
         let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
         let baseline = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
             let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);

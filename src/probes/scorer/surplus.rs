@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::baselines::name_features;
 use crate::probes::metrics::{Predicted, gain, r2_scores};
-use crate::probes::text::{TextBlocks, TextKind};
+use crate::probes::text::{TextBlocks, TextKind, With};
 use crate::results::{NAMES_ONLY, RIDGE, SURPLUS, ScoreRow};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -38,10 +38,10 @@ impl Scorer<'_> {
         let features = name_features(&data.entity_names());
         let of_fold = |fold| TextBlocks::of(&data, &features, fold);
         let folds: Vec<TextBlocks> = self.split.folds.iter().map(of_fold).collect::<Result<_>>()?;
-        let mut held_out = HeldOutPredictions::new(self.dataset);
+        let (mut held_out, n_folds) = (HeldOutPredictions::new(self.dataset), folds.len());
         let mut text = TextScores { rows: Vec::new(), folds, predictions: Vec::new() };
         for kind in self.text_kinds() {
-            self.predict_text(&text, kind, None, &mut held_out)?;
+            self.fit_text(&text, kind, &mut vec![With::default(); n_folds], &mut held_out)?;
             let Some(predictions) = held_out.get(kind.name()).cloned() else { continue };
             if kind.name() != NAMES_ONLY {
                 let test = self.split.test();
@@ -74,9 +74,11 @@ impl Scorer<'_> {
         let test = self.split.test();
         let truth = self.targets(&test);
         let mut rows = Vec::new();
+        // The best weight of the vectors without the n-grams is near the best one with them.
+        let mut with = vec![With { activations: Some(activations), weight: None }; text.folds.len()];
         for (kind, alone) in &text.predictions {
             let mut held_out = HeldOutPredictions::new(self.dataset);
-            self.predict_text(text, *kind, Some(activations.view()), &mut held_out)?;
+            self.fit_text(text, *kind, &mut with, &mut held_out)?;
             let Some(both) = held_out.get(kind.name()) else { continue };
             let (both, alone) = (both.select(Axis(0), &test), alone.select(Axis(0), &test));
             let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, &both);
@@ -94,19 +96,23 @@ impl Scorer<'_> {
         TextKind::ALL.into_iter().filter(move |kind| has_vectors || !kind.has_vectors())
     }
 
-    /// Collects the predictions of a text baseline for the test entities of each fold.
-    fn predict_text(
+    /// Collects the predictions of a text baseline for the test entities of each fold, and keeps the weights of its
+    /// word vectors.
+    fn fit_text(
         &self,
         text: &TextScores,
         kind: TextKind,
-        activations: Option<ArrayView2<f32>>,
+        with: &mut [With],
         held_out: &mut HeldOutPredictions,
     ) -> Result<()> {
         let data = self.baseline_data();
-        for (fold, blocks) in self.split.folds.iter().zip(&text.folds) {
-            let activations = activations.as_ref().map(|activations| activations.view());
-            if let Some(predicted) = blocks.predictions(kind, &data, fold, activations)? {
-                held_out.put(kind.name(), &fold.test, &predicted.select(Axis(0), &fold.test));
+        for ((fold, blocks), with) in self.split.folds.iter().zip(&text.folds).zip(with) {
+            let activations = with.activations.as_ref().map(|activations| activations.view());
+            let fit = blocks.fit(kind, &data, fold, With { activations, weight: with.weight })?;
+            let Some(fit) = fit else { continue };
+            held_out.put(kind.name(), &fold.test, &fit.predictions.select(Axis(0), &fold.test));
+            if kind.has_vectors() {
+                with.weight = Some(fit.weight);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The columns of text that are added to the activations of one fold.
 
-use super::block_ridge::BlockTask;
+use super::block_ridge::{BlockFit, BlockTask};
 use super::cross_fitted::cross_fitted;
 use super::kind::TextKind;
 use crate::error::Result;
@@ -18,6 +18,15 @@ pub(in crate::probes) struct TextBlocks {
     targets: Array2<f64>,
 }
 
+/// The activations that are fitted with a text, and the weight from which its search starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::probes) struct With<'a> {
+    /// All entities, `[n_entities, d_model]`.
+    pub activations: Option<ArrayView2<'a, f32>>,
+    /// The weight of the word vectors, relative to the activations.
+    pub weight: Option<f64>,
+}
+
 impl TextBlocks {
     /// Computes the columns of a fold; `features` are those of all names.
     ///
@@ -32,31 +41,31 @@ impl TextBlocks {
         Ok(TextBlocks { names, targets: target_matrix(data.dataset, &fold.train) })
     }
 
-    /// The predictions of a text baseline for all entities, or with `activations`, of the text and the activations
-    /// together; `None` for a text baseline without its word vectors.
+    /// Fits a text baseline, or with `activations`, the text and the activations together; `None` for a text baseline
+    /// without its word vectors. The search for the ratio of two penalties starts from `weight`, if there is one.
     ///
     /// # Errors
     /// Those of the ridge.
-    pub(in crate::probes) fn predictions<'b>(
+    pub(in crate::probes) fn fit<'b>(
         &'b self,
         kind: TextKind,
         data: &BaselineData<'b>,
         fold: &'b Fold,
-        activations: Option<ArrayView2<'b, f32>>,
-    ) -> Result<Option<Array2<f64>>> {
+        with: With<'b>,
+    ) -> Result<Option<BlockFit>> {
         let vectors = data.vectors.map(|vectors| vectors.rows.view());
         if kind.has_vectors() && vectors.is_none() {
             return Ok(None);
         }
-        if kind == TextKind::Names && activations.is_none() {
-            return Ok(Some(self.names.clone()));
+        if kind == TextKind::Names && with.activations.is_none() {
+            return Ok(Some(BlockFit { predictions: self.names.clone(), weight: 1.0 }));
         }
         let task = BlockTask {
             free: kind.has_names().then_some(self.names.view()),
-            blocks: vectors.filter(|_| kind.has_vectors()).into_iter().chain(activations).collect(),
+            blocks: vectors.filter(|_| kind.has_vectors()).into_iter().chain(with.activations).collect(),
             train: &fold.train,
             targets: &self.targets,
         };
-        task.fit_predict().map(Some)
+        task.fit_predict(with.weight).map(Some)
     }
 }

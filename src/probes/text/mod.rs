@@ -10,5 +10,5 @@ mod blocks;
 mod cross_fitted;
 mod kind;
 
-pub(super) use blocks::TextBlocks;
+pub(super) use blocks::{TextBlocks, With};
 pub use kind::TextKind;
