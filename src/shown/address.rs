@@ -58,7 +58,7 @@ fn hidden(address: &str) -> String {
         // A question mark, a colon or a full stop after an address may belong to the sentence.
         Some(query) => {
             let end = query.trim_end_matches([':', '.', '!', '?']);
-            // A query of asterisks only was hidden before, and perhaps shortened since; it stays as it is.
+            // A query of asterisks was hidden by an earlier call, and perhaps cut since then; it stays as it is.
             let hidden = if end.bytes().all(|byte| byte == b'*') { end } else { HIDDEN };
             format!("{place}?{hidden}{}", &query[end.len()..])
         }

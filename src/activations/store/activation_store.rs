@@ -161,7 +161,7 @@ impl ActivationStore {
     /// Reads each entity's tokens and rows.
     ///
     /// # Errors
-    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed.
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed or changed.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
         self.check_spans()?;
         spans_file::load(&self.files)

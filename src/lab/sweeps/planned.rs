@@ -1,7 +1,7 @@
 //! The sweeps of an experiment, checked before the probes that they need are fitted.
 
 use super::groups::{gazetteer, name_set};
-use super::job::{LatentVector, each_once};
+use super::job::{LatentVector, refuse_duplicates};
 use super::report::{latent, prompts};
 use super::settings::SweepSettings;
 use crate::datasets::Dataset;
@@ -34,9 +34,9 @@ impl PlannedSweep {
     ) -> Result<PlannedSweep> {
         let settings = SweepSettings { prompts: prompts(settings, &dataset)?, ..settings.clone() };
         check_doses(&settings.doses)?;
-        each_once("doses", &settings.doses)?;
-        each_once("prompts", &settings.texts())?;
-        each_once("layers", &settings.layers)?;
+        refuse_duplicates("doses", &settings.doses)?;
+        refuse_duplicates("prompts", &settings.texts())?;
+        refuse_duplicates("layers", &settings.layers)?;
         let layers: Vec<LayerSet> =
             settings.layers.iter().cloned().chain(settings.layer.map(LayerSet::one)).collect();
         layers.iter().try_for_each(|layers| layers.check(model.spec().n_layers))?;

@@ -15,7 +15,7 @@ use std::path::Path;
 /// Maps a file for reading.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`] or [`Error::BadFile`] naming the file.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
     map_open(&open_regular(path)?, path)
 }
