@@ -164,7 +164,7 @@ const REFUSED_LINES: [(&str, bool); 13] = [
 
 #[test]
 fn what_is_refused_leaves_nothing_behind() {
-    let beside = Beside::new();
+    let beside = Watched::new();
     let axes = beside.lab.join("axes");
     dictionary(HookPoint::ResidPost(3), 128, SparseActivation::TopK(12)).save(&axes).unwrap();
     let file = beside.lab.join("x.toml");
