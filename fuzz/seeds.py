@@ -49,7 +49,7 @@ TEXTS = {
     "steering_words": ["30 east", "2 rms", "clamp 3x", "lat=40.7,lon=-74", "1850", "0+1+2", "-20 years", "last",
                        "Tokyo", "features/atlas/DICT:40", "4 activation", "place=48.2,16.4", "3..7"],
     "contrast_pairs": ['{"positive": "a", "negative": "b"}\n{"positive": "c", "negative": "d"}\n'],
-    "experiment": ['called = "x"\nmodels = ["atlas"]\ndatasets = ["world_place"]\n', '[prompts]\na = "{} is"\n'],
+    "experiment": ['model = "atlas"\ndatasets = ["world_place"]\nvectors = "none"\n', '[prompts]\na = "{} is"\n'],
     "store": ['file,rows,sha256\nspans.csv,1,' + "0" * 64 + "\n",
               "row,name,first_token,last_token,first_row,n_rows\n1,Oslo,1,2,0,1\n"],
 }  # fmt: skip

@@ -95,16 +95,15 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
 
 /// Prints a verdict for each dataset, with its numbers.
 fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
-    let verdicts: Vec<(&String, Verdict)> = datasets
-        .iter()
-        .filter_map(|(dataset, report)| {
-            Verdict::of(&report.scores, report.best.point).map(|verdict| (dataset, verdict))
-        })
-        .collect();
-    if !verdicts.is_empty() {
+    let scores: Vec<(&[ScoreRow], HookPoint)> =
+        datasets.iter().map(|(_, report)| (&report.scores[..], report.best.point)).collect();
+    let verdicts = Verdict::of_several(&scores);
+    if verdicts.iter().any(Option::is_some) {
         say!();
         say!("Does the model know more than its text?");
-        verdicts.iter().for_each(|(dataset, verdict)| say!("{dataset}: {verdict}"));
+        for ((dataset, _), verdict) in datasets.iter().zip(verdicts) {
+            verdict.iter().for_each(|verdict| say!("{dataset}: {verdict}"));
+        }
     }
 }
 

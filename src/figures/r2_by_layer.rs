@@ -10,7 +10,8 @@ use super::scene::Scene;
 use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::{
-    CENTROID, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, TEST, UNTRAINED,
+    CENTROID, MEAN, NAMES_ONLY, R2, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, TEST,
+    TEXT as BOTH_TEXTS, UNTRAINED,
 };
 
 /// The lowest R² on the axis; lower values are drawn on the edge as a triangle.
@@ -25,12 +26,14 @@ const TICKS: f64 = 32.0;
 const BELOW: f64 = 26.0;
 
 /// The methods in drawing order, each with its legend text and its line.
-const METHODS: [(&str, &str, Stroke); 6] = [
+const METHODS: [(&str, &str, Stroke); 8] = [
     (CENTROID, "oracle: mean of the true group", Stroke::dashed(ORANGE, 2.2, DASH_DOT)),
     (NAMES_ONLY, "names only (reads no model)", Stroke::dashed(GREEN, 2.2, LONG_DASH)),
     (SHUFFLED, "shuffled labels", Stroke::dashed(GREY, 2.2, DOTS)),
     (SHUFFLED_WEIGHTS, "shuffled weights", Stroke::dashed(PURPLE, 2.2, DOTS)),
     (UNTRAINED, "untrained model", Stroke::dashed(VERMILLION, 2.2, SHORT_DASH)),
+    (BOTH_TEXTS, "names and word vectors (read no model)", Stroke::dashed(SKY, 2.2, LONG_DASH)),
+    (RIDGE_AND_TEXT, "probe with names and word vectors", Stroke::solid(SKY, 1.8)),
     (RIDGE, "linear probe, 95 % interval", Stroke::solid(BLUE, 2.8)),
 ];
 
@@ -59,9 +62,10 @@ pub(super) const FIGURE: FigureKind = FigureKind {
 };
 
 /// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
-/// on the model with shuffled weights and on shuffled targets, and the baselines without a model as horizontal lines.
+/// on the model with shuffled weights and on shuffled targets, the probe with the text, and the baselines without a model as
+/// horizontal lines. The distance between the probe with the text and the text alone is the surplus.
 ///
-/// Uses the rows with metric `r2`, target `mean` and split `test`, of the residual stream and of the six
+/// Uses the rows with metric `r2`, target `mean` and split `test`, of the residual stream and of the
 /// methods drawn here; other rows are ignored. Datasets keep their order.
 ///
 /// # Units

@@ -10,7 +10,7 @@ use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
     CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, load_unchanged_rows,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -249,6 +249,7 @@ pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
     let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
     let all = [
         ("names only", NAMES_ONLY, None),
+        ("word vectors", WORD_VECTORS, None),
         ("untrained", UNTRAINED, Some(point)),
         ("shuffled weights", SHUFFLED_WEIGHTS, Some(point)),
         ("embed", RIDGE, embed),

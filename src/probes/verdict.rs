@@ -1,5 +1,6 @@
 //! The rule that says, from a dataset's scores, what a model has beyond its text.
 
+use super::metrics::two_sided;
 use super::selection::test_r2;
 use crate::hook_point::HookPoint;
 use crate::results::{MEAN, NAMES_ONLY, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT};
@@ -7,6 +8,12 @@ use std::fmt;
 
 /// A surplus below this R² counts as none.
 pub const MARGIN: f64 = 0.02;
+/// The probability of a false *beyond its text* among all datasets of a table.
+const LEVEL: f64 = 0.05;
+/// The number of standard errors from the middle to an end of a 95 % interval.
+const LIMIT_OF_95: f64 = 1.959964;
+/// Degrees of freedom with which Student's t is a normal variable.
+const MANY: f64 = 1e9;
 
 /// The surplus of the activations at a hook point over a text baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,18 +39,24 @@ impl Surplus {
         let ScoreRow { value, low, high, .. } = *surplus;
         Some(Surplus { text: both - value, both, value, low, high })
     }
+
+    /// The two-sided p-value of a surplus of 0, from the width of the interval.
+    pub fn p_value(&self) -> f64 {
+        let standard_error = (self.high - self.low) / (2.0 * LIMIT_OF_95);
+        two_sided(self.value / standard_error, MANY)
+    }
 }
 
 /// The result of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
-    /// The surplus over the text is above 0, its interval included.
+    /// The surplus over the text is above 0, its interval included; among several datasets by Holm's rule.
     BeyondText(Surplus),
     /// The surplus over the text is below [`MARGIN`], its interval included.
     NoMoreThanText(Surplus),
     /// The surplus over the spelling of the names alone is below [`MARGIN`], its interval included.
     NoMoreThanSpelling(Surplus),
-    /// The interval of the surplus contains both 0 and [`MARGIN`].
+    /// The surplus may be 0 or above [`MARGIN`].
     CannotTell(Surplus),
 }
 
@@ -64,6 +77,30 @@ impl Verdict {
         } else {
             Verdict::CannotTell(surplus)
         })
+    }
+
+    /// The verdicts on several datasets. Holm's rule keeps the probability that any of them is called *beyond its text*
+    /// by chance at 5 %: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`.
+    ///
+    /// # Source
+    /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).
+    pub fn of_several(datasets: &[(&[ScoreRow], HookPoint)]) -> Vec<Option<Verdict>> {
+        let mut verdicts: Vec<Option<Verdict>> =
+            datasets.iter().map(|(rows, point)| Verdict::of(rows, *point)).collect();
+        let p_value = |verdict: &Verdict| verdict.surplus().p_value();
+        let mut order: Vec<usize> = (0..verdicts.len()).filter(|&i| verdicts[i].is_some()).collect();
+        let p_values: Vec<f64> = verdicts.iter().map(|one| one.as_ref().map_or(1.0, p_value)).collect();
+        order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+        if order.len() < 2 {
+            return verdicts;
+        }
+        let passed = (0..order.len()).take_while(|&i| p_values[order[i]] <= LEVEL / (order.len() - i) as f64);
+        for &i in &order[passed.count()..] {
+            if let Some(Verdict::BeyondText(surplus)) = verdicts[i] {
+                verdicts[i] = Some(Verdict::CannotTell(surplus));
+            }
+        }
+        verdicts
     }
 
     /// The surplus that the verdict is about.
@@ -139,6 +176,17 @@ mod tests {
         assert_eq!(verdict([-0.1, 0.2], None), "cannot tell");
         assert_eq!(verdict([-0.1, 0.0], None), "no more than the spelling of the names");
         assert!(Verdict::of(&[], POINT).is_none());
+    }
+
+    #[test]
+    fn several_datasets_need_smaller_p_values() {
+        let alone = rows(NAMES_ONLY, [0.0001, 0.03]);
+        let sure = rows(NAMES_ONLY, [0.009, 0.011]);
+        assert!(matches!(Verdict::of(&alone, POINT), Some(Verdict::BeyondText(_))));
+        let both = Verdict::of_several(&[(&alone, POINT), (&sure, POINT)]);
+        assert!(matches!(both[..], [Some(Verdict::CannotTell(_)), Some(Verdict::BeyondText(_))]));
+        let one = Verdict::of_several(&[(&sure, POINT), (&[], POINT)]);
+        assert!(matches!(one[..], [Some(Verdict::BeyondText(_)), None]));
     }
 
     #[test]

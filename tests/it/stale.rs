@@ -165,6 +165,7 @@ const OTHERS: [(&str, Result<&str, &str>); 31] = [
     ("train_prompt", Ok("train_prompt = 'Where is {}?'")),
     ("cluster", Ok("cluster = 'country'")),
     ("alphas", Ok("alphas = '0.1,10'")),
+    ("vectors", Err("needs baselines; `word_vectors` exchanges the file")),
     ("no_baselines", Ok("no_baselines = false")),
     ("paper_metrics", Ok("paper_metrics = true")),
     ("leak_within", Ok("leak_within = 500.0")),

@@ -75,8 +75,23 @@ const ARROWS: &[Arrows] = &[
         ],
     ),
     (
+        "word_vectors",
+        &["error", "limits", "artefact", "datasets"],
+        &["flate2", "half", "ndarray", "safetensors", "tempfile", "unicode_normalization", "zip"],
+    ),
+    (
         "probes",
-        &["error", "limits", "hook_point", "artefact", "progress", "results", "datasets", "activations"],
+        &[
+            "error",
+            "limits",
+            "hook_point",
+            "artefact",
+            "progress",
+            "results",
+            "datasets",
+            "word_vectors",
+            "activations",
+        ],
         &[
             "faer",
             "linfa",
@@ -167,6 +182,7 @@ const ARROWS: &[Arrows] = &[
             "progress",
             "results",
             "datasets",
+            "word_vectors",
             "tokenizer",
             "model",
             "activations",

@@ -102,6 +102,14 @@ fn a_probe_scores_vectors_surplus_and_verdict() {
     let card = std::fs::read_to_string(lab.path().join("probes/atlas/nyc_place/empty/card.json")).unwrap();
     assert!(card.contains("names-only, glove.6B.50d") && card.contains("word_vectors_sha256"), "{card}");
 
+    // Another file of the same name is refused, as its scores would be others.
+    let file = lab.path().join("own.txt");
+    std::fs::copy(fixture("glove.txt"), &file).unwrap();
+    let own = [&flags[..], &["--vectors", file.to_str().unwrap()]].concat();
+    done(mappa(lab.path(), &own));
+    std::fs::copy(fixture("word2vec.txt"), &file).unwrap();
+    refused(mappa(lab.path(), &own), &["word_vectors_sha256"]);
+
     let without = [&flags[..], &["--vectors", "none"]].concat();
     let shown = done(mappa(lab.path(), &without));
     assert!(shown.contains("nyc_place: "), "{shown}");

@@ -29,6 +29,7 @@ def trimmed(part):
 
 
 def pieces(part):
+    part = part.removesuffix("'s").removesuffix("’s")
     return "".join(c if c.isalnum() else " " for c in part).split()
 
 
@@ -49,6 +50,8 @@ def names():
         with open(ROOT / "datasets" / f"{dataset}.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 yield from (row[column] for column in NAME_COLUMNS if column in row)
+                if "creator" in row:  # the name of an artwork, as src/datasets/columns/roles.rs writes it
+                    yield f"{row['creator']}'s {row['title']}"
 
 
 def main(wheel):

@@ -4,7 +4,7 @@ use super::super::extraction::ExtractionJob;
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::{Card, FolderName};
-use crate::datasets::{Dataset, TargetKind};
+use crate::datasets::{Dataset, TargetKind, labels};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
@@ -14,6 +14,7 @@ use crate::probes::{
 use crate::results::{NAMES_ONLY, PREDICTIONS_FILE, SCORES_FILE};
 use crate::word_vectors::{NameVectors, WordVectors};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The files of a folder of probes whose hashes are in its card.
@@ -31,6 +32,10 @@ pub struct ProbingJob<'a> {
     /// The word vectors of the text baselines.
     pub vectors: Option<&'a WordVectors>,
 }
+
+/// The number of groups below which intervals contain the true score in about 90 % of samples
+/// (tests/scripts/interval_coverage.py).
+const FEW_GROUPS: usize = 12;
 
 /// The inputs that cards of earlier versions lack; their scores are computed again.
 const SINCE: [&str; 2] = ["text_baselines", "word_vectors_sha256"];
@@ -182,6 +187,31 @@ impl<'a> ProbingJob<'a> {
             1 => String::new(),
             n => format!("{n} folds; "),
         };
-        Ok(format!("{folds}{}", divided.leakage(self.settings.leak_within)))
+        let leakage = divided.leakage(self.settings.leak_within);
+        Ok(format!("{folds}{leakage}{}", self.interval_words(&divided)?))
+    }
+
+    /// A note on the intervals: those over entities say nothing about new groups, and those over few groups are too
+    /// narrow.
+    fn interval_words(&self, divided: &Divided) -> Result<String> {
+        let dataset = self.extraction.dataset();
+        match (&self.settings.cluster, dataset.group_columns.first()) {
+            (Some(column), _) => {
+                // A separate training dataset, which may lack the column, comes first.
+                let n_before = divided.dataset.entities.len() - dataset.entities.len();
+                let of = labels(dataset, column)?;
+                let test = divided.split.test();
+                let n = test.iter().map(|&entity| &of[entity - n_before]).collect::<BTreeSet<_>>().len();
+                Ok(if n < FEW_GROUPS {
+                    format!("; intervals over only {n} groups contain the true score less often than 95 %")
+                } else {
+                    String::new()
+                })
+            }
+            (None, Some(column)) => {
+                Ok(format!("; intervals are for new entities, --cluster {column} is for a new {column}"))
+            }
+            (None, None) => Ok(String::new()),
+        }
     }
 }
