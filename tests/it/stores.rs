@@ -542,7 +542,7 @@ fn rows_that_change_after_they_were_journalled_never_get_a_checksum() {
         let error = store.extract(&prepared, &points, &own, &mut spoiling).unwrap_err().to_string();
         assert_eq!(spoiling.spoilt, 1);
         assert!(
-            error.contains(".partial") && error.contains("batches") && error.contains("same command"),
+            error.contains(".partial") && error.contains("parts") && error.contains("same command"),
             "{error}"
         );
         assert!(!store.folder.join("card.json").exists());
