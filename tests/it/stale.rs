@@ -138,7 +138,7 @@ fn one_sweep(text: &str) -> &str {
 }
 
 /// Another value for each key of an experiment, or the reason why it needs none.
-const OTHERS: [(&str, Result<&str, &str>); 31] = [
+const OTHERS: [(&str, Result<&str, &str>); 32] = [
     ("model", Ok("model = 'FILES/atlas'")),
     ("model_name", Ok("model_name = 'other'")),
     ("dtype", Ok("dtype = 'f16'")),
