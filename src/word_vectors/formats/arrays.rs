@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// The advice for a damaged array.
 const ARRAY: &str = "a .npy array of f32 in row order, one row per word";
+/// The maximum number of bytes of the list of words.
+const MAX_WORDS: u64 = 1 << 30;
 /// The maximum length of an array's header.
 const MAX_HEADER: usize = 1 << 16;
 
@@ -55,8 +57,11 @@ pub(super) fn read(
 /// The words: the first column of the Parquet file, which is unpacked for its reader.
 fn words_of(path: &Path, member: &Member) -> Result<Vec<String>> {
     let mut unpacked = tempfile::NamedTempFile::new().map_err(Error::io("unpack", path))?;
-    let mut content = member.open(path)?;
-    std::io::copy(&mut content, &mut unpacked).map_err(Error::io("unpack", path))?;
+    let mut content = member.open(path)?.take(MAX_WORDS);
+    if std::io::copy(&mut content, &mut unpacked).map_err(Error::io("unpack", path))? == MAX_WORDS {
+        let found = format!("{}: more than {MAX_WORDS} bytes", member.name);
+        return Err(Error::bad_file(path, found, "a list of words"));
+    }
     unpacked.flush().map_err(Error::io("unpack", path))?;
     parquet_column(path, unpacked.path())
 }
