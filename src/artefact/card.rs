@@ -35,8 +35,9 @@ impl Card {
         let program = command.first().map(|p| {
             Path::new(p).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         });
-        let line: Vec<String> = program.into_iter().chain(command.into_iter().skip(1)).collect();
-        card.record.insert("command".into(), without_secrets(&line.join(" ")).into_owned());
+        let line = program.into_iter().chain(command.into_iter().skip(1));
+        let line: Vec<String> = line.map(|part| without_secrets(&part).into_owned()).collect();
+        card.record.insert("command".into(), line.join(" "));
         card.record.insert("mappa_version".into(), env!("CARGO_PKG_VERSION").into());
         card.record.insert("git_commit".into(), env!("MAPPA_GIT_COMMIT").into());
         card.record.insert("date".into(), date_now());
