@@ -6,7 +6,7 @@ use super::text::text_of;
 use crate::error::{Error, Result};
 use crate::shown::without_secrets;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The run record of an artefact, stored next to it: its inputs, its origin, its counts.
@@ -214,22 +214,44 @@ impl Card {
     /// [`Error::CardMismatch`] naming the field.
     pub fn agrees_with(&self, found: &Card, path: &Path) -> Result<()> {
         // A field that only one of the two cards has also counts as a difference.
-        for field in self.inputs.keys().chain(found.inputs.keys()) {
-            let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
-            let (before, now) = (value(found), value(self));
-            if before != now {
-                let path = path.to_path_buf();
-                let (field, way_out) = (field.clone(), way_out(field));
-                return Err(Error::CardMismatch {
-                    path,
-                    field,
-                    found: before,
-                    expected: now,
-                    way_out: way_out.into(),
-                });
-            }
-        }
-        Ok(())
+        let all: BTreeSet<&String> = self.inputs.keys().chain(found.inputs.keys()).collect();
+        let differs = |field: &&&String| self.inputs.get(**field) != found.inputs.get(**field);
+        let mut fields: Vec<&String> = all.iter().filter(differs).copied().collect();
+        fields.sort_by_key(|field| rank(field));
+        let Some((&field, others)) = fields.split_first() else { return Ok(()) };
+        let value = |card: &Card| match card.inputs.get(field) {
+            Some(value) if field.ends_with(HASH) => short(value),
+            Some(value) => value.clone(),
+            None => "(nothing)".into(),
+        };
+        // The hash of a text that differs says no more than the text.
+        let is_told = |other: &&&String| {
+            !other.strip_suffix(HASH).is_some_and(|name| fields.iter().any(|f| *f == name))
+        };
+        let others: Vec<&str> = others.iter().filter(is_told).map(|other| other.as_str()).collect();
+        let also = match &others[..] {
+            [] => String::new(),
+            others => format!(" (different as well: {})", others.join(", ")),
+        };
+        Err(Error::CardMismatch {
+            path: path.to_path_buf(),
+            field: field.clone(),
+            found: value(found),
+            expected: value(self) + &also,
+            way_out: way_out(field).into(),
+        })
+    }
+}
+
+/// The end of the names of fields that hold a hash.
+const HASH: &str = "_sha256";
+
+/// The order of differing fields in a message: model and dataset first, then values that say more than a hash.
+fn rank(field: &str) -> u8 {
+    match field {
+        "weights_sha256" | "config_sha256" | "tokenizer_sha256" | "dataset_sha256" | "source_sha256" => 0,
+        hash if hash.ends_with(HASH) => 2,
+        _ => 1,
     }
 }
 

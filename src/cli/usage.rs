@@ -34,7 +34,19 @@ pub(super) fn one_line<C: CommandFactory>(mut answer: clap::Error, args: &[Strin
     let said = said.split("\n\nFor more information").next().unwrap_or_default();
     let parts: Vec<String> =
         said.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    format!("{}; see `{} --help`", parts.join("; ").trim_end_matches('.'), named::<C>(args))
+    let mut line = parts.join("; ").trim_end_matches('.').to_string();
+    // The standard library's words for a text such as `-1` or `x` in place of a number.
+    for (words, plain) in [
+        ("invalid digit found in string", "expected a whole number, 0 or greater"),
+        ("cannot parse integer from empty string", "expected a whole number"),
+        ("number too large to fit in target type", "the number is too large"),
+        ("invalid float literal", "expected a number"),
+    ] {
+        if let Some(begin) = line.strip_suffix(words) {
+            line = format!("{begin}{plain}");
+        }
+    }
+    format!("{line}; see `{} --help`", named::<C>(args))
 }
 
 /// The command with all its subcommands, whose flags take negative numbers, so that an error about `--tokens -1` says
