@@ -75,10 +75,14 @@ impl Figure {
             if is_scored(&name) {
                 return Ok(name);
             }
-            let found: Vec<String> = own().map(String::from).collect();
-            let there = if found.is_empty() { "none".into() } else { found.join(", ") };
-            let expected = format!("a dataset with scores of {model} in {folder} (there: {there})");
-            Err(Error::invalid("--dataset", given, format!("{expected}; `mappa probe` makes scores")))
+            let found = format!("{given}, which has no scores of {model} in {folder}");
+            let expected = match &probed_datasets(lab, model)[..] {
+                [] => "`mappa probe` first".to_string(),
+                some => {
+                    format!("one of {}; --prompt chooses among their folders", folders_of(lab, model, some))
+                }
+            };
+            Err(Error::invalid("--dataset", found, expected))
         };
         match &self.datasets[..] {
             [] if bundled().next().is_some() => Ok(bundled().collect()),
@@ -95,6 +99,19 @@ impl Figure {
             _ => Prompt::name_of(&self.prompt),
         }
     }
+}
+
+/// The folders with scores of some datasets, as DATASET/FOLDER.
+fn folders_of(lab: &Lab, model: &FolderName, datasets: &[FolderName]) -> String {
+    let of_one = |dataset: &FolderName| {
+        let entries = std::fs::read_dir(lab.probes_of(model).join(dataset)).into_iter().flatten().flatten();
+        let scored = entries.filter(|entry| entry.path().join(SCORES_FILE).is_file());
+        let mut names: Vec<String> =
+            scored.map(|entry| format!("{dataset}/{}", entry.file_name().to_string_lossy())).collect();
+        names.sort();
+        names
+    };
+    datasets.iter().flat_map(of_one).collect::<Vec<String>>().join(", ")
 }
 
 /// The possible names of figures, each with a description.

@@ -60,9 +60,11 @@ impl ObjectFolder {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
-            // The library's message may repeat the address.
-            let public = address_without_secrets(address);
-            let found = format!("{public}: {}", without_secrets(&found.replace(address, &public)));
+            // The library's message may repeat parts of the address, in lower case.
+            let found = match address_without_secrets(address) {
+                public if public == address => format!("{public}: {found}"),
+                public => format!("{public}, which cannot be used"),
+            };
             Error::invalid("address of activations", found, expected)
         };
         // This fails only if the calling program has already installed a provider; that one is then used.
