@@ -277,7 +277,7 @@ pub enum Error {
         owner: String,
     },
     /// A stop that the user or the system requested.
-    #[error("stopped: {kept} of {of} entities are kept; the same command resumes there")]
+    #[error("stopped: {kept} of {of} entities are kept; the same command resumes after them")]
     Stopped {
         /// Entities that are recorded.
         kept: usize,
@@ -298,7 +298,7 @@ pub enum Error {
         entities: usize,
     },
     /// A requested stop during the training of a sparse dictionary.
-    #[error("stopped: {kept} of {of} steps are kept; the same command resumes there")]
+    #[error("stopped: {kept} of {of} steps are kept; the same command resumes after them")]
     StoppedTraining {
         /// Steps that are in the checkpoint.
         kept: usize,

@@ -140,8 +140,8 @@ impl HookPoint {
             let full = if glob == "embed" { EMBED } else { glob };
             let mut found = false;
             for (point, chosen) in present.iter().zip(&mut chosen) {
-                let meant = means(full, &point.to_string());
-                (found, *chosen) = (found || meant, *chosen || meant);
+                let matches = matches_glob(full, &point.to_string());
+                (found, *chosen) = (found || matches, *chosen || matches);
             }
             if !found {
                 return Err(Error::UnknownHookPoint { name: glob.to_string(), known: forms_of(present) });
@@ -175,23 +175,23 @@ fn split(list: &str) -> Vec<&str> {
 
 /// True if a name matches a glob of `*`, `?` and choices in braces.
 ///
-/// The glob is read once, with the set of all positions in the name that the part read so far can match up to.
+/// The glob is read once: `reached` marks each position in the name up to which the part read so far can match.
 /// Backtracking, or expanding all braces, takes exponential time: years for a short glob.
-fn means(glob: &str, name: &str) -> bool {
+fn matches_glob(glob: &str, name: &str) -> bool {
     let mut reached = vec![false; name.len() + 1];
     reached[0] = true;
-    after(glob.as_bytes(), name.as_bytes(), reached)[name.len()]
+    match_ends(glob.as_bytes(), name.as_bytes(), reached)[name.len()]
 }
 
 /// The positions in a name up to which a glob can match, if the match starts at any position in `reached`.
-fn after(glob: &[u8], name: &[u8], mut reached: Vec<bool>) -> Vec<bool> {
+fn match_ends(glob: &[u8], name: &[u8], mut reached: Vec<bool>) -> Vec<bool> {
     let mut rest = glob;
     while let Some((sign, following)) = rest.split_first().filter(|_| reached.contains(&true)) {
         rest = following;
         let close = following.iter().position(|c| *c == b'}').filter(|_| *sign == b'{');
         if let Some(close) = close {
             let choices = following[..close].split(|c| *c == b',').map(<[u8]>::trim_ascii);
-            let each = choices.map(|choice| after(choice, name, reached.clone()));
+            let each = choices.map(|choice| match_ends(choice, name, reached.clone()));
             let nowhere = vec![false; reached.len()];
             let either = |a: Vec<bool>, b: Vec<bool>| a.iter().zip(b).map(|(a, b)| *a || b).collect();
             (reached, rest) = (each.fold(nowhere, either), &following[close + 1..]);

@@ -59,7 +59,7 @@ impl Card {
     /// Adds the hashes of files that were written into a folder.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file.
+    /// Those of [`hash_file`](super::hash_file).
     pub fn with_files(mut self, folder: &Path, names: &[&str]) -> Result<Card> {
         for name in names {
             self.files.insert(name.to_string(), hash_file(&folder.join(name))?);
@@ -150,8 +150,9 @@ impl Card {
         Ok(true)
     }
 
-    /// As [`Card::has_made`], but also accepts a card of an earlier version that lacks inputs of `since`, for work that
-    /// takes too long to be repeated for this reason. Returns the lacking inputs, or `None` if the work has to be done.
+    /// As [`Card::has_made`], but also accepts a card of an earlier version that lacks some inputs `added` since then,
+    /// for work that takes too long to be repeated for this reason. Returns the lacking inputs, or `None` if the work
+    /// has to be done.
     ///
     /// # Errors
     /// As [`Card::has_made`].
@@ -159,10 +160,10 @@ impl Card {
         &self,
         path: &Path,
         names: &[&str],
-        since: &[&str],
+        added: &[&str],
     ) -> Result<Option<Vec<String>>> {
         let Some(found) = Card::load(path)? else { return Ok(None) };
-        let unrecorded = self.unrecorded_in(&found, path, since)?;
+        let unrecorded = self.unrecorded_in(&found, path, added)?;
         let mut known = self.clone();
         known.inputs.retain(|name, _| !unrecorded.contains(name));
         Ok(known.has_made(path, names)?.then_some(unrecorded))
@@ -196,14 +197,14 @@ impl Card {
         Card::load(&file.with_file_name("card.json"))?.unwrap_or_default().check_file(file)
     }
 
-    /// Compares the found card with this one, except for inputs of `since` that the found card lacks because an earlier
-    /// version wrote it; returns the names of these inputs.
+    /// Compares the found card with this one, except for inputs that the found card lacks because they were `added`
+    /// after the version that wrote it; returns the names of these inputs.
     ///
     /// # Errors
     /// As [`Card::agrees_with`].
-    pub fn unrecorded_in(&self, found: &Card, path: &Path, since: &[&str]) -> Result<Vec<String>> {
+    pub fn unrecorded_in(&self, found: &Card, path: &Path, added: &[&str]) -> Result<Vec<String>> {
         let mut known = self.clone();
-        known.inputs.retain(|name, _| !since.contains(&name.as_str()) || found.inputs.contains_key(name));
+        known.inputs.retain(|name, _| !added.contains(&name.as_str()) || found.inputs.contains_key(name));
         known.agrees_with(found, path)?;
         Ok(self.inputs.keys().filter(|name| !known.inputs.contains_key(*name)).cloned().collect())
     }

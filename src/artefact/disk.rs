@@ -30,7 +30,7 @@ pub(crate) fn disk_full(path: &Path, needed: u64) -> Error {
         path: path.to_path_buf(),
         needed: needed.to_string(),
         free: free.map_or("an unknown number".into(), |free| free.to_string()),
-        advice: "make room, or name a lab on another disk with --lab; finished work is kept, and the same command \
-                 resumes there",
+        advice: "make room: finished work is kept, and the same command resumes after it; or name a lab on another \
+                 disk with --lab",
     }
 }

@@ -155,7 +155,7 @@ pub(crate) fn hex(digest: impl AsRef<[u8]>) -> String {
 /// The SHA-256 of a file, in hexadecimal; the file is read piece by piece.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`] naming the file; [`Error::BadFile`] for a folder, a pipe or a device.
 pub fn hash_file(path: &Path) -> Result<String> {
     let mut sha256 = Sha256::new();
     let mut file = open_regular(path)?;
@@ -194,7 +194,7 @@ mod tests {
         let refusal = load_bytes(&pipe).unwrap_err().to_string();
         assert!(refusal.contains("no program writes"), "{refusal}");
         assert!(open_regular(&pipe).unwrap_err().to_string().contains("a pipe"));
-        // Another pipe, because a thread still waits for a writer into the first.
+        // Another pipe, because a thread still waits for a writer to the first.
         let pipe = folder.path().join("written");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let writer = std::thread::spawn({

@@ -67,7 +67,7 @@ pub(crate) struct Limits {
 /// call exceeds a limit; the thread then continues until the call or the program ends.
 ///
 /// # Errors
-/// The message of its panic, or the limit, as a sentence.
+/// The message of its panic, or the exceeded limit.
 pub(crate) fn limited<T: Send + 'static>(
     limits: Limits,
     call: impl FnOnce() -> T + Send + 'static,
@@ -102,7 +102,7 @@ fn memory() -> u64 {
     all.saturating_sub(of_files) * PAGE
 }
 
-/// Calls another library on this thread, for calls too frequent for a thread each, as [`guarded`] would start.
+/// Calls another library on this thread, for frequent calls: a new thread per call, as in [`guarded`], would be slow.
 ///
 /// # Errors
 /// The message of its panic, in one short line.

@@ -10,7 +10,7 @@ const LOOKED_AT: usize = 1024;
 /// Reads a text file in UTF-8, without its byte order mark and with `\n` for each line end (`\r\n`, or `\r` alone).
 ///
 /// # Errors
-/// [`Error::Io`] naming the file; as [`text_of`].
+/// Those of [`load_bytes`](super::load_bytes) and of [`text_of`].
 pub fn load_text(path: &Path) -> Result<String> {
     let bytes = load_bytes(path)?;
     let text = text_of(path, &bytes)?;

@@ -19,9 +19,10 @@ use std::path::PathBuf;
 /// Record every layer's residual stream at each entity's last token, or at other hook points and tokens.
 ///
 /// Writes one safetensors file per hook point, [n_entities, d_model] in dataset order, with spans.csv (each
-/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv, blocks.csv (hashes of blocks of rows,
-/// compared whenever they are read) and card.json, into activations/MODEL/DATASET/PROMPT. Other tokens or data types than the default have their own folder, such
-/// as PROMPT.mean_text.f16; new hook points are added to the existing ones.
+/// row's number in the dataset, its tokens, and the position of the recorded token), checksums.csv, blocks.csv
+/// (hashes of blocks of rows, compared whenever rows are read) and card.json, into
+/// activations/MODEL/DATASET/PROMPT. Tokens or data types other than the default have their own folder, such as
+/// PROMPT.mean_text.f16; new hook points are added to the existing ones.
 ///
 /// No finished work is lost: after Ctrl-C (exit code 130), a kill or a full disk, the same command
 /// resumes, and the result has the same bytes.

@@ -50,7 +50,7 @@ pub(super) struct ImportFile {
     /// The column with degrees east, if the target is a place.
     #[arg(long, value_name = "COLUMN", requires = "latitude")]
     longitude: Option<String>,
-    /// A column that groups entities; repeat for several. The first gives the groups of the centroid baseline.
+    /// A column that groups entities; repeat for several. The first gives the groups of the oracle.
     #[arg(long = "group", value_name = "COLUMN")]
     groups: Vec<String>,
     /// The column that marks test entities [default: is_test, otherwise a fifth of the names, chosen by hash].

@@ -23,7 +23,7 @@ pub(super) fn only_prints() {
 }
 
 /// True if [`only_prints`] was called.
-pub(super) fn is_all() -> bool {
+pub(super) fn is_only_printing() -> bool {
     ONLY_PRINTS.load(Ordering::Relaxed)
 }
 
@@ -48,7 +48,7 @@ pub(super) fn put_all(write: impl FnOnce() -> std::io::Result<()>) {
     if problem.is_none() {
         *problem = write().err();
     }
-    if problem.is_some() && is_all() {
+    if problem.is_some() && is_only_printing() {
         drop(problem);
         std::process::exit(i32::from(exit_code(0)));
     }
@@ -65,7 +65,7 @@ pub(super) fn exit_code(code: u8) -> u8 {
         None => code,
         Some(_) if code != 0 => code,
         Some(closed) if closed.kind() == ErrorKind::BrokenPipe => {
-            if is_all() {
+            if is_only_printing() {
                 CLOSED
             } else {
                 0

@@ -19,9 +19,9 @@ use std::collections::HashMap;
 
 /// Fit probes at every layer and score them together with baselines.
 ///
-/// Extracts missing activations first. Each score has baselines: a ridge on the names alone, the mean of the
-/// entity's group, the embedding, an untrained model of the same shape, the model with shuffled weights, and
-/// shuffled targets. docs/probes.md explains each score, split and baseline.
+/// Extracts missing activations first. Each score has baselines: a ridge on the names alone, the embedding, an
+/// untrained model of the same shape, the model with shuffled weights, and shuffled targets; and an oracle, the mean
+/// of the entity's true group. docs/probes.md explains each score, split and baseline.
 ///
 /// With --hook-points, fits only these hook points and saves each as a part, so that many machines can share the
 /// work; when all parts exist, --merge writes the same files, byte for byte, as a single run.

@@ -41,7 +41,12 @@ pub(super) struct ProbingFlags {
     /// penalty is at an edge].
     #[arg(long, value_name = "NUMBERS|paper")]
     alphas: Option<String>,
-    /// Skip the baselines: names only, group centroid, untrained and shuffled model, shuffled targets.
+    /// Static word vectors for the text baselines: GloVe or word2vec text, word2vec binary, fastText .vec, also in gzip
+    /// or zip; or `none` [default: GloVe for the bundled datasets, none for others].
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<String>,
+    /// Skip the baselines (names only, word vectors, untrained and shuffled model, shuffled targets) and the oracle (the
+    /// mean of the true group).
     #[arg(long)]
     no_baselines: bool,
     /// Add the distances of the paper's reference code, which swaps longitude and latitude.
@@ -70,6 +75,7 @@ impl ProbingFlags {
             train_prompt: self.train_prompt.clone(),
             cluster: self.cluster.clone(),
             alphas: self.alphas.clone(),
+            vectors: self.vectors.clone(),
             no_baselines: self.no_baselines,
             paper_metrics: self.paper_metrics,
             leak_within: self.leak_within,

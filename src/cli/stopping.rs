@@ -127,7 +127,7 @@ fn watch() {
 
 /// Prints a line about the kept files, and ends the program.
 fn end() -> ! {
-    let line = match (terminal::under_way(), output::is_all()) {
+    let line = match (terminal::under_way(), output::is_only_printing()) {
         (_, true) => "stopped".to_string(),
         (None, false) => format!("stopped: {KEPT}"),
         (Some(work), false) => format!("stopped in {work}: {KEPT}"),
@@ -137,4 +137,4 @@ fn end() -> ! {
 }
 
 /// The sentence about the kept files, after a stop.
-const KEPT: &str = "what was finished before is kept; the same command resumes there";
+const KEPT: &str = "finished work is kept; the same command resumes after it";

@@ -3,10 +3,10 @@
 use super::terminal::print_lines;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
-use mappa::probes::test_r2;
+use mappa::probes::{Verdict, test_r2};
 use mappa::results::{
     CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
-    UNTRAINED,
+    UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
 
@@ -47,12 +47,13 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     say!();
     let wide = widest(datasets);
     say!(
-        "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
+        "{:<wide$} {:>5}  {:>6} {:<16} {:>10} {:>7} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
         "dataset",
         "layer",
         "R²",
         "95 % interval",
         "names-only",
+        "vectors",
         "untrained",
         "weights",
         "labels",
@@ -65,12 +66,13 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
         let r2 = |method, point| test_r2(rows, method, point);
         let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
         say!(
-            "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
+            "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>7} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
             dataset,
             point.label(),
             best,
             format!("{low:.3} to {high:.3}"),
             value(r2(NAMES_ONLY, None)),
+            value(r2(WORD_VECTORS, None)),
             value(r2(UNTRAINED, Some(point))),
             value(r2(SHUFFLED_WEIGHTS, Some(point))),
             value(r2(SHUFFLED, Some(point))),
@@ -83,10 +85,27 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     say!();
     print_lines(
         "The layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
+         vectors: a ridge on static word vectors of the names; without numbers, `--vectors FILE` adds them.\n\
          weights, labels: the same probe on the model with shuffled weights, and on shuffled targets.\n\
          oracle: the mean of the entity's true group (country, occupation, …), unknown to a probe; a bound, \
          not a baseline.",
     );
+    print_verdicts(datasets);
+}
+
+/// Prints a verdict for each dataset, with its numbers.
+fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
+    let verdicts: Vec<(&String, Verdict)> = datasets
+        .iter()
+        .filter_map(|(dataset, report)| {
+            Verdict::of(&report.scores, report.best.point).map(|verdict| (dataset, verdict))
+        })
+        .collect();
+    if !verdicts.is_empty() {
+        say!();
+        say!("Does the model know more than its text?");
+        verdicts.iter().for_each(|(dataset, verdict)| say!("{dataset}: {verdict}"));
+    }
 }
 
 /// Prints the other methods at the ridge probe's best layer, each with its own baselines.
@@ -97,8 +116,11 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
-        let is_baseline =
-            |r: &&ScoreRow| [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&r.method.as_str());
+        let is_baseline = |r: &&ScoreRow| {
+            let method = r.method.as_str();
+            // The activations with a text are in the verdict.
+            [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&method) || method.starts_with("ridge+")
+        };
         let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
         let baseline = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
             let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);

@@ -133,7 +133,7 @@ impl Train {
         let hash = |folder: &Path, name: &str| artefact::hash_file(&folder.join(name));
         let (from, card) = match &self.from {
             Some(folder) => {
-                let [config, tokenizer] = SINCE;
+                let [config, tokenizer] = ADDED_INPUTS;
                 let card = Card::new()
                     .input(config, hash(folder, "config.json")?)
                     .input(tokenizer, hash(folder, "tokenizer.json")?);
@@ -243,7 +243,7 @@ fn remove_checkpoint(folder: &Path) -> Result<()> {
 
 /// Returns true if this training has written its card, and the named files lie next to it, unchanged.
 fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
-    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    let Some(unrecorded) = card.has_made_before(path, names, &ADDED_INPUTS)? else { return Ok(false) };
     for name in unrecorded {
         tell!("note: {} is of an earlier version, which did not record {name}", path.display());
     }
@@ -251,7 +251,7 @@ fn has_made(card: &Card, path: &Path, names: &[&str]) -> Result<bool> {
 }
 
 /// Inputs that cards of earlier versions lack.
-const SINCE: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
+const ADDED_INPUTS: [&str; 2] = ["from_config_sha256", "from_tokenizer_sha256"];
 
 /// The tokenised sentences about one entity.
 type TokenStanza = Vec<Vec<u32>>;

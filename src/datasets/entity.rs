@@ -145,7 +145,7 @@ pub struct Dataset {
     pub name: FolderName,
     /// The kind of its targets.
     pub kind: TargetKind,
-    /// The group columns of the file; the centroid baseline uses the first.
+    /// The group columns of the file; the oracle uses the first.
     pub group_columns: Vec<String>,
     /// The entities.
     pub entities: Vec<Entity>,

@@ -28,6 +28,7 @@ pub(crate) use ages::age_names;
 pub use bundled::{BUNDLED, bundled, find, name_of};
 pub use check::{CheckReport, Disagreement, check_against, known_exceptions, tolerance};
 pub use entity::{Dataset, Entity, Lat, Lon, Quantity, Target, TargetKind};
+pub(crate) use formats::first_column as parquet_column;
 pub use import::{ImportPlan, Imported, IncompleteRows, PAPER_ADDRESS, PAPER_FILES, PaperFile, TargetChoice};
 pub(crate) use labels::numbered;
 pub use labels::{column_values, labels};

@@ -72,7 +72,8 @@ pub(super) fn collect(rows: &[SweepRow]) -> Result<Vec<Sweep>> {
         }
     }
     if keys.is_empty() {
-        let expected = "rows of directions `probe` and `random` at several doses; `mappa steer` writes them";
+        let expected =
+            "rows of directions `probe` and `random` at several doses; `mappa steer sweep` writes them";
         return Err(Error::invalid("rows for the dose–response figure", "none", expected));
     }
     keys.into_iter()

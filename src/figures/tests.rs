@@ -228,7 +228,7 @@ fn the_figure_of_texts_has_its_words_and_counts_texts_without_names() {
     ] {
         assert!(svg.contains(words), "{words}");
     }
-    // Across the date line: from 170 degrees by 48 is east, not west. All at +20 moved along, none against.
+    // 48 degrees east of 170 lies across the date line: the move is still to the east, along the dose.
     let rows: Vec<SweepRow> = texts_at(&["0"]).into_iter().filter(|row| row.direction == "probe").collect();
     let scene = super::text_by_dose::scene(&rows).unwrap();
     let areas = |rgb| {

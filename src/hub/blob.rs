@@ -57,7 +57,7 @@ pub fn fetch_blob(
         HubSettings { endpoint: format!("{scheme}://{host}:{port}"), token: None, ..settings.clone() };
     let repo = RepoId::nameless();
     let client = Client::new(&settings, &repo)?;
-    cache.make_room()?;
+    cache.make_blobs_folder()?;
     let remote = Remote {
         name: blob.name.clone(),
         url: blob.url.clone(),

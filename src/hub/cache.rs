@@ -51,7 +51,7 @@ impl RepoCache {
     }
 
     /// Creates the folder of blobs.
-    pub(super) fn make_room(&self) -> Result<()> {
+    pub(super) fn make_blobs_folder(&self) -> Result<()> {
         let blobs = self.repo().join("blobs");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))
     }
@@ -93,7 +93,7 @@ impl RepoCache {
 
     /// Creates the folders, and tags the cache.
     pub(super) fn prepare(&self) -> Result<()> {
-        self.make_room()?;
+        self.make_blobs_folder()?;
         let tag = self.root.join("CACHEDIR.TAG");
         if tag.exists() { Ok(()) } else { artefact::save_bytes(&tag, TAG.as_bytes()) }
     }

@@ -21,8 +21,13 @@ const VOCABULARIES: [&[&str]; 5] = [
 ];
 
 /// Files that are downloaded if they exist.
-pub(super) const OPTIONAL: [&str; 4] =
-    ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"];
+pub(super) const OPTIONAL: [&str; 5] = [
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+];
 
 /// The readable weights files, in order of preference; an index names its shards.
 pub(super) const WEIGHTS: [&str; 4] = [

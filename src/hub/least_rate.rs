@@ -10,7 +10,7 @@ pub struct TransferLimits {
     pub window: Duration,
     /// The least number of bytes in each window.
     pub least: u64,
-    /// The maximum length of any other file than weights.
+    /// The maximum length of a file other than weights.
     pub small: u64,
     /// The maximum length of a weights file whose length the server does not state.
     pub weights: u64,

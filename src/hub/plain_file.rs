@@ -35,13 +35,13 @@ pub(super) fn open(path: &Path) -> Result<File> {
                     return Ok(file);
                 }
             }
-            Ok(_) => return Err(Error::bad_file(path, "something that is no file", "a file; remove it")),
+            Ok(_) => return Err(Error::bad_file(path, "something other than a file", "a file; remove it")),
         }
     }
     Err(Error::bad_file(path, "a file that is replaced again and again", "a cache that nobody else changes"))
 }
 
-/// Creates `root`, and the folders of the path `below` in it; a link in place of one of the latter is refused.
+/// Creates `root`, and the folders of the path `below` in it; a link in place of a folder below `root` is refused.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::BadFile`] naming the link.

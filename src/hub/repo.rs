@@ -18,7 +18,7 @@ pub struct RepoId {
 }
 
 impl RepoId {
-    /// No repo, for files outside the hub.
+    /// A placeholder for files outside the hub, which have no repo.
     pub(super) fn nameless() -> RepoId {
         RepoId { id: String::new(), revision: DEFAULT_REVISION.into() }
     }

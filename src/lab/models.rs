@@ -125,7 +125,7 @@ fn model_name<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<
 /// Those of [`Location::find`], and those of the hub.
 pub fn find(lab: &Lab, name: &str, observer: &mut dyn Observer) -> Result<Location> {
     let here = Location::find(lab.root(), name);
-    // An existing path or a single file never means the hub.
+    // An existing path and a name that ends in `.gguf` never mean the hub.
     if here.is_ok() || Path::new(name).exists() || name.ends_with(".gguf") {
         return here;
     }

@@ -18,7 +18,7 @@ use crate::results::{ABLATIONS_FILE, AblationRow, NeuronRow, UNITS_FILE, load_ro
 use crate::steering::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
 use std::path::PathBuf;
 
-/// Sentences without a place, a time or a name.
+/// Sentences that name no place, date or person.
 const CONTROL: &str = include_str!("control_sentences.txt");
 /// The number of entity texts for the loss.
 const LOSS_TEXTS: usize = 200;
@@ -68,7 +68,7 @@ pub fn neurons(
         let expected = format!("at most {}, half of a block's {width} neurons", width / 2);
         return Err(Error::invalid("--top", settings.top, expected));
     }
-    let job = ProbingJob { extraction, settings: &settings.probing, train: None };
+    let job = ProbingJob { extraction, settings: &settings.probing, train: None, vectors: None };
     let probes = fit_all(&job, observer)?;
     let folder = job.folder().join("neurons");
     let card = extraction

@@ -59,7 +59,7 @@ pub const HEADS: Limit = Limit::new(1, 1 << 16);
 pub const WIDTH: Limit = Limit::new(1, 1 << 24);
 /// Token ids of a model.
 pub const VOCABULARY: Limit = Limit::new(1, 1 << 28);
-/// Token ids of a tokenizer that is trained: 256 bytes, and the token between texts.
+/// Token ids of a tokenizer to train: at least one per byte value, and one for the token between texts.
 pub const TRAINED_VOCABULARY: Limit = Limit::new(257, 1 << 28);
 /// Tokens of a text, and other numbers that are counted in tokens; positions are stored in 32 bits.
 pub const POSITIONS: Limit = Limit::new(1, u32::MAX as u64);
@@ -97,7 +97,7 @@ pub const RESAMPLES: Limit = Limit::new(2, 1_000_000);
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.
 pub const RANDOM: Limit = Limit::new(0, 10_000);
-/// Passes of a training over its rows.
+/// Passes over the training rows.
 pub const EPOCHS: Limit = Limit::new(1, 100_000);
 /// Sentences about each entity.
 pub const SENTENCES: Limit = Limit::new(0, 1_000_000);

@@ -135,7 +135,7 @@ impl Forest {
         Some(self.parents[node as usize]).filter(|&parent| parent != ROOT)
     }
 
-    /// The parent and the token of every node with a parent: in training, where a token is predicted, and the token.
+    /// The parent and the token of every node with a parent; in training, the parent predicts the token.
     pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.parents.iter().zip(&self.tokens).filter(|(parent, _)| **parent != ROOT).map(|(p, t)| (*p, *t))
     }

@@ -6,8 +6,10 @@
 //! - `splits/`: training and test entities, transfer and leakage: [`Split`]
 //! - `metrics/`: scores of predictions and their intervals
 //! - `baselines/`: predictions without a model: [`BASELINES`]
+//! - `text/`: text baselines, and fits of text and activations together: [`TextKind`]
 //! - `scorer/`: fits and scores at one hook point, with baselines: [`Scorer`]
 //! - `selection`: the choice of the hook point to report: [`best_point`]
+//! - `verdict`: the rule that says what a model has beyond its text: [`Verdict`]
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
 //! - `classes`, `targets`: the classes and the numbers to predict
@@ -26,6 +28,8 @@ mod scorer;
 mod selection;
 mod splits;
 mod targets;
+mod text;
+mod verdict;
 
 pub use analysis::{
     RankCorrelation, ResampledUnits, Resampling, compare, correlate_units, cosine, cosines_of_datasets,
@@ -51,6 +55,8 @@ pub use ridge::{Decomposition, Edge, PenaltyGrid, Ridge, Solution, Trial};
 pub use saved::{
     PROBES_FILE, PartialProbe, PartialProbes, ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments,
 };
-pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer};
+pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer, TextScores};
 pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
+pub use text::TextKind;
+pub use verdict::{MARGIN, Surplus, Verdict};

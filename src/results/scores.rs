@@ -16,8 +16,8 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, or a baseline: `names-only`, `group centroid`, `untrained`, `shuffled-weights`,
-    /// `shuffled`; the baseline of another method is `METHOD/BASELINE`.
+    /// `ridge` or another method, the oracle `group centroid`, or a baseline: `names-only`, `untrained`,
+    /// `shuffled-weights`, `shuffled`; the baseline of another method is `METHOD/BASELINE`.
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,
@@ -51,7 +51,13 @@ pub const MEAN: &str = "mean";
 pub const RIDGE: &str = "ridge";
 /// Baseline: a ridge on hashed n-grams of the name alone.
 pub const NAMES_ONLY: &str = "names-only";
-/// Baseline: the mean target of the entity's group over the training entities.
+/// Baseline: a ridge on the static word vectors of the name.
+pub const WORD_VECTORS: &str = "word-vectors";
+/// Baseline: a ridge on both the n-grams and the word vectors of the name.
+pub const TEXT: &str = "text";
+/// Metric: R² of text and activations together, minus that of the text alone.
+pub const SURPLUS: &str = "surplus_r2";
+/// Oracle: the mean target of the entity's true group over the training entities.
 pub const CENTROID: &str = "group centroid";
 /// Baseline: the same probe on an untrained model of the same shape.
 pub const UNTRAINED: &str = "untrained";
@@ -69,7 +75,7 @@ pub struct PredictionRow {
     pub dataset: String,
     /// The entity's name.
     pub name: String,
-    /// The entity's group, as in the centroid baseline.
+    /// The entity's group, as the oracle uses it.
     pub group: String,
     /// `train` or `test`.
     pub split: String,

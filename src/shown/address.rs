@@ -177,7 +177,7 @@ fn without_query(address: &str) -> String {
     let Some(at) = address.find(['?', '#']) else { return address.into() };
     let (place, query) = address.split_at(at + 1);
     let end = query.trim_end_matches(AFTER);
-    // A query of asterisks only was hidden before, and perhaps shortened since; it stays as it is.
+    // A query of asterisks was hidden by an earlier call, and perhaps cut since then; it stays as it is.
     let hidden = if end.bytes().all(|byte| byte == b'*') { end } else { HIDDEN };
     format!("{place}{hidden}{}", &query[end.len()..])
 }

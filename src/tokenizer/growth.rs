@@ -90,11 +90,11 @@ fn step(normalizer: &NormalizerWrapper, text: &mut NormalizedString, most: usize
     }
     let longest = text.get().len().saturating_add(1).saturating_mul(growth(normalizer));
     if longest > most.saturating_mul(BYTES_PER_BYTE) {
-        return Err(format!("a normaliser that may make {longest} bytes of it"));
+        return Err(format!("a normaliser that may lengthen the text to {longest} bytes"));
     }
     normalizer.normalize(text).map_err(|e| e.to_string())?;
     match text.get().len() {
-        length if length > most => Err(format!("a normaliser that makes {length} bytes of it")),
+        length if length > most => Err(format!("a normaliser that lengthens the text to {length} bytes")),
         _ => Ok(()),
     }
 }

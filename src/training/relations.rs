@@ -93,7 +93,7 @@ fn spread(n: usize, distance: impl Fn(usize, usize) -> f64) -> Vec<usize> {
     chosen
 }
 
-/// Entities at equal steps in the order of time.
+/// Entities at equal steps in the order of their years or numbers.
 fn quantiles(points: &[[f64; 2]]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|a, b| points[*a][0].total_cmp(&points[*b][0]));

@@ -58,7 +58,7 @@ fn read_by_transformers() -> Value {
 
 /// Fields that transformers reads without an effect on numbers: rotary settings in families without rotary
 /// embeddings, or alternative names of other fields.
-const TAKEN_UP: &[(&str, &[&str])] = &[
+const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     (
         "falcon_rw",
         &["rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor", "original_max"],
@@ -74,8 +74,8 @@ fn no_field_that_transformers_reads_is_ignored() {
         let whole = fields(checkpoint);
         let family = whole["model_type"].as_str().unwrap();
         let Some(known) = reference["families"].get(family) else { continue };
-        let is_taken_up = |name: &str| {
-            let of = TAKEN_UP.iter().filter(|(start, _)| checkpoint.starts_with(start));
+        let has_no_effect = |name: &str| {
+            let of = WITHOUT_EFFECT.iter().filter(|(start, _)| checkpoint.starts_with(start));
             of.flat_map(|(_, names)| *names).any(|start| name.starts_with(start))
         };
         for name in known.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
@@ -89,7 +89,7 @@ fn no_field_that_transformers_reads_is_ignored() {
             n_checked += 1;
             match refusals.into_iter().flatten().next() {
                 Some(refusal) if refusal.contains(name) || refusal.contains(own) => {}
-                None if is_taken_up(name) => {}
+                None if has_no_effect(name) => {}
                 found => passed_over.push(format!("{checkpoint}: {name}: {found:?}")),
             }
         }

@@ -13,7 +13,7 @@ fn with_limits(hub: &Hub, cache: &Path, limits: TransferLimits) -> HubSettings {
 }
 
 #[test]
-fn a_body_without_a_told_length_is_bounded() {
+fn a_body_without_a_stated_length_is_bounded() {
     for name in [WEIGHTS, "tokenizer.json"] {
         let mut files = vec![("config.json", small(b"{}")), ("tokenizer.json", small(b"{ }"))];
         files.retain(|(other, _)| *other != name);

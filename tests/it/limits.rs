@@ -1,4 +1,4 @@
-//! Numbers and sizes from outside, far out of range: each is refused in one line, or accepted, within seconds and a
+//! Numbers and sizes from outside, far out of range: each is refused in one line, or accepted, within a minute and in
 //! bounded memory.
 
 use super::families::checkpoints;
@@ -61,7 +61,8 @@ fn absurd() -> Vec<Value> {
     whole.iter().map(|n| json!(n)).chain(others).collect()
 }
 
-/// Sets each number in a JSON object in turn, also in inner objects; calls `with` with the field's name and the object.
+/// Sets each number of a JSON object, also in inner objects, to each absurd value; calls `with` with the field's name
+/// and the changed object.
 fn each_number(whole: &Map<String, Value>, with: &mut dyn FnMut(&str, Map<String, Value>)) {
     for (name, value) in whole {
         match value {
@@ -321,7 +322,7 @@ fn numbers_inside_other_flags_end_soon_too() {
     for points in [many.as_str(), &"*".repeat(5000), "blocks.99999999999999999999.hook_resid_post"] {
         assert!(!run(&format!("extract --dataset towns.csv --hook-points {points}x")).is_empty());
     }
-    // A folder of one shard of so many that no loop may count them.
+    // The folder of one of so many shards that no loop may count them.
     std::fs::create_dir_all(lab.path().join("activations/atlas/towns/empty/.shards/1-of-1000000000000"))
         .unwrap();
     let error = run("extract --dataset towns.csv --merge");

@@ -59,6 +59,7 @@ mod tidy;
 mod tidy_tests;
 mod tokenizers;
 mod training;
+mod word_vectors;
 
 use mappa::activations::ActivationStore;
 use mappa::artefact::FolderName;

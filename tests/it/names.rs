@@ -10,35 +10,36 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder with a lab, and with files outside the lab that must not change.
-struct Beside {
+struct Watched {
     folder: TempDir,
     lab: PathBuf,
     before: BTreeSet<PathBuf>,
 }
 
-/// Places near the equator and far from it, in two groups.
-const TOWNS: &str = "name,latitude,longitude,country [group]\n";
+/// The header of the towns.
+const HEADER: &str = "name,latitude,longitude,country [group]\n";
 
+/// Towns in two groups, from the equator to 55 degrees north.
 fn towns() -> String {
     let names = ["Vienna", "Nairobi", "Tokyo", "Lima", "Oslo", "Cairo", "Paris", "Rome", "Madrid", "Athens"];
     let row = |(i, name): (usize, &str)| format!("{name},{},{},{}\n", 5 * i, 10 * i, ["A", "B"][i % 2]);
     let rows = names.into_iter().chain(["Berlin", "London"]).enumerate().map(row);
-    TOWNS.to_string() + &rows.collect::<String>()
+    HEADER.to_string() + &rows.collect::<String>()
 }
 
-impl Beside {
-    fn new() -> Beside {
+impl Watched {
+    fn new() -> Watched {
         let folder = tempfile::tempdir().unwrap();
         let lab = folder.path().join("deep/lab");
         std::fs::create_dir_all(lab.join("datasets")).unwrap();
         std::fs::write(lab.join("datasets/towns.csv"), towns()).unwrap();
         std::fs::write(folder.path().join("deep/sentinel"), "precious").unwrap();
         let before = outside(folder.path(), &lab);
-        Beside { folder, lab, before }
+        Watched { folder, lab, before }
     }
 
-    /// Names that try to leave the lab, or that a terminal or a file system dislikes; the second part is true if a
-    /// folder may have the name.
+    /// Names that try to leave the lab, or that harm a terminal or a file system; the second part is true if a folder
+    /// may have the name.
     fn evil(&self) -> Vec<(String, bool)> {
         let absolute = self.folder.path().join("absolute").to_str().unwrap().to_string();
         let refused =
@@ -92,49 +93,49 @@ const FLAGS: [&[&str]; 17] = [
 
 #[test]
 fn no_flag_leads_outside_the_lab() {
-    let beside = Beside::new();
-    for (name, _) in beside.evil() {
+    let watched = Watched::new();
+    for (name, _) in watched.evil() {
         for flags in FLAGS {
             let flags: Vec<String> = flags.iter().map(|flag| flag.replace("NAME", &name)).collect();
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            let output = command(&beside.lab, &flags).env("HF_HUB_OFFLINE", "1").output().unwrap();
+            let output = command(&watched.lab, &flags).env("HF_HUB_OFFLINE", "1").output().unwrap();
             assert_eq!(
                 output.status.code(),
                 Some(1),
                 "{flags:?}: {}",
                 String::from_utf8_lossy(&output.stderr)
             );
-            beside.is_untouched(&flags);
+            watched.is_untouched(&flags);
         }
     }
 }
 
 #[test]
 fn no_import_leads_outside_the_lab() {
-    let beside = Beside::new();
-    let file = beside.lab.join("some.csv");
+    let watched = Watched::new();
+    let file = watched.lab.join("some.csv");
     std::fs::write(&file, towns()).unwrap();
-    for (name, is_good) in beside.evil() {
+    for (name, is_good) in watched.evil() {
         let flag = format!("--name={name}");
-        let output = mappa(&beside.lab, &["datasets", "import", file.to_str().unwrap(), &flag]);
+        let output = mappa(&watched.lab, &["datasets", "import", file.to_str().unwrap(), &flag]);
         assert!(is_good || output.status.code() == Some(1), "{name:?}");
-        beside.is_untouched(&name);
+        watched.is_untouched(&name);
     }
     for name in ["...csv", "..csv", ".csv", "..jsonl", "a\\..\\b.csv"] {
-        let file = beside.lab.join(name);
+        let file = watched.lab.join(name);
         std::fs::write(&file, towns()).unwrap();
         for args in [["extract", "--dataset"], ["datasets", "import"]] {
-            let output = mappa(&beside.lab, &[args[0], args[1], file.to_str().unwrap()]);
+            let output = mappa(&watched.lab, &[args[0], args[1], file.to_str().unwrap()]);
             assert_eq!(output.status.code(), Some(1), "{name}");
         }
-        beside.is_untouched(&name);
+        watched.is_untouched(&name);
     }
 }
 
 #[test]
 fn no_key_of_an_experiment_leads_outside_the_lab() {
-    let beside = Beside::new();
-    let file = beside.lab.join("x.toml");
+    let watched = Watched::new();
+    let file = watched.lab.join("x.toml");
     let sweep = "[[sweep]]\ndataset = 'towns'\ndoses = [1]\nprompts = ['x']\n";
     let keys = [
         format!("{sweep}target = 'latitude'\ncalled = NAME\n"),
@@ -147,77 +148,77 @@ fn no_key_of_an_experiment_leads_outside_the_lab() {
         "classes = NAME\n".into(),
         "[prompts]\nNAME = ['empty']\n".into(),
     ];
-    for (name, _) in beside.evil() {
+    for (name, _) in watched.evil() {
         let quoted = serde_json::to_string(&name).unwrap();
         for key in &keys {
             // No hook point of this name: an experiment that is otherwise good ends before its long work.
             let begin = "model = 'atlas'\ndatasets = ['towns']\nhook_points = 'none'\n";
             std::fs::write(&file, format!("{begin}{}", key.replace("NAME", &quoted))).unwrap();
-            let output = mappa(&beside.lab, &["run", file.to_str().unwrap()]);
+            let output = mappa(&watched.lab, &["run", file.to_str().unwrap()]);
             assert_eq!(output.status.code(), Some(1), "{key} {name:?}");
-            beside.is_untouched(&(key, &name));
+            watched.is_untouched(&(key, &name));
         }
         let whole = format!("model = 'atlas'\ndatasets = [{quoted}]\nhook_points = 'none'\n");
         std::fs::write(&file, whole).unwrap();
-        assert_eq!(mappa(&beside.lab, &["run", file.to_str().unwrap()]).status.code(), Some(1), "{name:?}");
-        beside.is_untouched(&name);
+        assert_eq!(mappa(&watched.lab, &["run", file.to_str().unwrap()]).status.code(), Some(1), "{name:?}");
+        watched.is_untouched(&name);
     }
 }
 
 #[test]
 fn a_sweep_keeps_to_the_folder_of_its_name() {
-    let beside = Beside::new();
-    let file = beside.lab.join("x.toml");
+    let watched = Watched::new();
+    let file = watched.lab.join("x.toml");
     for name in ["../../evil", "/any/where", ".."] {
         let text = format!(
             "model = 'atlas'\ndatasets = ['towns']\n[[sweep]]\ncalled = '{name}'\ndataset = 'towns'\n\
              target = 'latitude'\ndoses = [1]\nprompts = ['x']\n"
         );
         std::fs::write(&file, text).unwrap();
-        let output = mappa(&beside.lab, &["run", file.to_str().unwrap()]);
+        let output = mappa(&watched.lab, &["run", file.to_str().unwrap()]);
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(error.contains("x.toml") && error.contains("--called"), "{error}");
-        beside.is_untouched(&name);
+        watched.is_untouched(&name);
     }
 }
 
 #[test]
 fn a_heading_is_no_path_of_the_rows_of_its_groups() {
-    let beside = Beside::new();
-    let axes = beside.lab.join("axes");
+    let watched = Watched::new();
+    let axes = watched.lab.join("axes");
     dictionary(HookPoint::ResidPost(3), 128, SparseActivation::TopK(12)).save(&axes).unwrap();
     let axes = axes.to_str().unwrap();
     let mut files = BTreeSet::new();
     for heading in ["../../../../evil", "/evil", "a\\b", "kind", "\u{1b}[31m", "km/h"] {
         let text = towns().replace("country", heading);
-        std::fs::write(beside.lab.join("datasets/headed.csv"), text).unwrap();
-        _ = std::fs::remove_dir_all(beside.lab.join("features"));
-        _ = std::fs::remove_dir_all(beside.lab.join("activations"));
+        std::fs::write(watched.lab.join("datasets/headed.csv"), text).unwrap();
+        _ = std::fs::remove_dir_all(watched.lab.join("features"));
+        _ = std::fs::remove_dir_all(watched.lab.join("activations"));
         let output =
-            mappa(&beside.lab, &["features", "list", axes, "--dataset", "headed", "--smallest", "1"]);
+            mappa(&watched.lab, &["features", "list", axes, "--dataset", "headed", "--smallest", "1"]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{heading:?}: {error}");
-        let rows = beside.lab.join("features/atlas/axes/headed/empty");
+        let rows = watched.lab.join("features/atlas/axes/headed/empty");
         let names =
             std::fs::read_dir(rows).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let names: Vec<String> = names.filter(|name| name.starts_with("by_")).collect();
         assert!(names.len() == 1 && !names[0].contains(char::is_control), "{heading:?}: {names:?}");
         files.extend(names);
-        beside.is_untouched(&heading);
+        watched.is_untouched(&heading);
     }
     assert!(files.len() == 6 && files.contains("by_kind.csv"), "{files:?}");
 }
 
 #[test]
 fn the_shards_of_an_index_are_in_its_folder() {
-    let beside = Beside::new();
-    let model = beside.lab.join("models/sharded");
+    let watched = Watched::new();
+    let model = watched.lab.join("models/sharded");
     std::fs::create_dir_all(&model).unwrap();
     for name in ["config.json", "tokenizer.json"] {
         std::fs::copy(root("models/atlas").join(name), model.join(name)).unwrap();
     }
     let weights = root("models/atlas/model.safetensors");
-    let stolen = beside.lab.join("models/stolen.safetensors");
+    let stolen = watched.lab.join("models/stolen.safetensors");
     std::fs::copy(&weights, &stolen).unwrap();
     for (shard, is_good) in [
         ("../stolen.safetensors", false),
@@ -235,7 +236,7 @@ fn the_shards_of_an_index_are_in_its_folder() {
         }
         let index = serde_json::json!({ "weight_map": { "model.embed_tokens.weight": shard } });
         std::fs::write(model.join("model.safetensors.index.json"), index.to_string()).unwrap();
-        let output = mappa(&beside.lab, &["models", "inspect", "sharded"]);
+        let output = mappa(&watched.lab, &["models", "inspect", "sharded"]);
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.success(), is_good, "{shard:?}: {error}");
         assert!(is_good || error.contains("index.json"), "{shard:?}: {error}");

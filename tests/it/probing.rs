@@ -41,8 +41,7 @@ fn a_held_out_group_is_predicted_from_the_others() {
     let folder = "nyc_place/empty.split_group_borough_name.cluster_borough_name";
     let rows = scores(lab.path(), folder);
     let held_out = score(&rows, ["ridge", "5"], R2);
-    // For a borough without training entities, the centroid baseline predicts the mean of all others, which is far
-    // away.
+    // For a borough without training entities, the oracle predicts the mean of all others, which is far away.
     assert!(held_out > 0.3 && held_out > score(&rows, ["group centroid", ""], R2) + 0.3, "{held_out}");
     for baseline in ["untrained", "shuffled-weights", "shuffled"] {
         assert!(held_out > score(&rows, [baseline, "5"], R2) + 0.2, "{baseline}");

@@ -26,7 +26,7 @@ fn cases(number: u32) -> ProptestConfig {
     }
 }
 
-/// Texts of few different tokens, so that they share beginnings; some are equal, and some begin others.
+/// Texts of few different tokens, so that they share prefixes; some are equal, and some are prefixes of others.
 fn texts() -> impl Strategy<Value = Vec<Vec<u32>>> {
     vec(vec(0_u32..3, 1..7), 1..12)
 }
@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// A spec of which only the length of its context matters here.
+/// A spec with this tokenizer's vocabulary; only its vocabulary and its context length matter here.
 fn spec(tokenizer: &Tokenizer) -> Spec {
     super::tiny_spec(tokenizer.largest_id().map_or(1, |id| id as usize + 1))
 }

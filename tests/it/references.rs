@@ -1,4 +1,4 @@
-//! The baselines without a model on the paper's real files, compared with the values in DESIGN.md.
+//! The baselines without a model on the paper's real files, compared with reference values.
 
 use super::root;
 use mappa::datasets::load;

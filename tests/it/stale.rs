@@ -205,7 +205,7 @@ fn keys_of_sweeps() -> Vec<String> {
     listed.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-/// Files that settings name: a model called `atlas` whose texts end elsewhere, probes, vectors, and a dictionary.
+/// Files that settings name: a model called `atlas` with another end token, probes, vectors, and a dictionary.
 fn named_files() -> tempfile::TempDir {
     let (folder, lab) = (tempfile::tempdir().unwrap(), new_lab());
     copied(&super::root("models/atlas"), &folder.path().join("atlas"));

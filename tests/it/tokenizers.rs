@@ -95,7 +95,7 @@ fn a_missing_or_broken_file_is_named() {
         (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", "{")], "vocab.json"),
         (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", r#"{"a": -1}"#)], "`a` has the id -1"),
         (&["gpt2/merges.txt"], &[gpt2, ("vocab.json", "[1]")], "JSON that is not a map"),
-        (&[], &[llama, ("tokenizer.model", "{}")], "tokenizer.model: no SentencePiece model"),
+        (&[], &[llama, ("tokenizer.model", "{}")], "tokenizer.model: not a SentencePiece model"),
         (&[], &[llama, ("tokenizer.model", "")], "no pieces"),
         (&[], &[("config.json", r#"{"model_type": "bert"}"#), ("vocab.txt", "a\nb\n")], "no line `[UNK]`"),
         (model, &[llama, ("added_tokens.json", r#"{"<a>": "b"}"#)], "`<a>` without an id"),

@@ -13,9 +13,9 @@ pub enum StoredDtype {
     /// 32 bits, as computed.
     #[default]
     F32,
-    /// 16 bits, 11 of them significant; at most 65504.
+    /// 16 bits, with 11 significant binary digits; at most 65504.
     F16,
-    /// 16 bits, 8 of them significant; the range of f32.
+    /// 16 bits, with 8 significant binary digits; the range of f32.
     Bf16,
 }
 
@@ -65,7 +65,7 @@ impl StoredDtype {
         }
     }
 
-    /// Appends values in little-endian order; the error is the first value that would become an infinity.
+    /// Appends values in little-endian order; the error is the first value that is too large.
     pub(crate) fn encode(self, values: &[f32], bytes: &mut Vec<u8>) -> Result<(), f32> {
         // Values between the largest bf16 and the largest f32 may be rounded down as well as up.
         let overflows = |x: f32| match self {

@@ -156,7 +156,7 @@ impl ActivationStore {
     /// Reads each entity's tokens and rows.
     ///
     /// # Errors
-    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed.
+    /// [`Error::Io`] if nothing was extracted; [`Error::BadFile`] if `spans.csv` is malformed or changed.
     pub fn spans(&self) -> Result<Vec<SpanRow>> {
         let checksums = Checksums::load(&self.files)?;
         if checksums.lists(SPANS) {

@@ -42,13 +42,13 @@ pub(super) struct ArrayWriter {
     layout: Layout,
 }
 
-/// The bytes of written rows, in any order.
+/// Reads written rows back, in any order.
 pub(super) struct WrittenRows<'a> {
     array: &'a mut ArrayWriter,
     /// All rows of a small file.
     all: Option<Vec<u8>>,
-    /// The rows that were read last.
-    some: Vec<u8>,
+    /// The rows of the last call.
+    last: Vec<u8>,
 }
 
 /// Reads a finished array.
@@ -118,10 +118,10 @@ impl WrittenRows<'_> {
             return Ok(&all[rows.start * row_bytes..rows.end * row_bytes]);
         }
         let place = layout.bytes_of(rows);
-        self.some.resize((place.end - place.start) as usize, 0);
+        self.last.resize((place.end - place.start) as usize, 0);
         let failed = Error::io("read", &self.array.path);
-        read_at(&mut self.array.file, &mut self.some, place.start).map_err(failed)?;
-        Ok(&self.some)
+        read_at(&mut self.array.file, &mut self.last, place.start).map_err(failed)?;
+        Ok(&self.last)
     }
 }
 
@@ -163,7 +163,7 @@ impl ArrayWriter {
         self.file.write_all(bytes).map_err(failed)
     }
 
-    /// Reads written rows back.
+    /// A reader of the rows written so far.
     pub(super) fn written_rows(&mut self) -> Result<WrittenRows<'_>> {
         let shape = self.layout.shape;
         // For a small model, one read per row would take longer than the pass through the model.
@@ -171,7 +171,7 @@ impl ArrayWriter {
             true => Some(self.read(self.layout.bytes_of(&(0..shape.n_rows)))?),
             false => None,
         };
-        Ok(WrittenRows { array: self, all, some: Vec::new() })
+        Ok(WrittenRows { array: self, all, last: Vec::new() })
     }
 
     fn read(&mut self, range: Range<u64>) -> Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 use twox_hash::XxHash3_64;
 
-/// The minimum number of bytes per block; a shorter file is one block.
+/// The minimum number of bytes per block; only the last block of a file may be shorter.
 ///
 /// It is so large that a large file has few lines, and so small that a reader of a few rows reads little more.
 const BYTES: usize = 1 << 20;
@@ -186,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (files, name) = (Files::new(folder.path()), file_name(HookPoint::ResidPost(0)));
         let path = folder.path().join(&name);
-        // 4,096 bytes a row, 256 rows a block.
+        // 4,096 bytes per row, 256 rows per block.
         let shape = Shape { n_rows: 1000, width: 1024, dtype: StoredDtype::F32 };
         let values: Vec<u8> =
             (0..1000 * 4096u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -100,7 +100,7 @@ impl ActivationStore {
         Ok(parts)
     }
 
-    /// Finds all shards `1/n` to `n/n` of one division; refuses if each division lacks a shard.
+    /// Finds all shards `1/n` to `n/n` for some `n`; refuses if a shard is missing for every `n`.
     fn complete_set(&self) -> Result<Vec<Shard>> {
         let files = self.files.below(SHARDS);
         let found: Vec<Shard> = files.names()?.iter().filter_map(|name| Shard::from_folder(name)).collect();
@@ -120,7 +120,7 @@ impl ActivationStore {
             wanting.push(missing.join(", "));
         }
         let (found, expected) = match wanting.is_empty() {
-            true => ("no shards".into(), "those that `mappa extract --shard 1/n` to `--shard n/n` leave"),
+            true => ("no shards".into(), "those that `mappa extract --shard 1/n` to `--shard n/n` write"),
             false => (
                 format!("missing or unfinished shards: {}", wanting.join("; ")),
                 "a complete set; run each of these shards with `mappa extract --shard` and the same flags",

@@ -3,7 +3,7 @@
 //! - `activation_store`: reads a finished store
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
-//!   `blocks`: hashes of the rows that are compared whenever they are read
+//!   `blocks`: hashes of blocks of rows, compared whenever rows are read
 //! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
 //! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 

@@ -67,7 +67,7 @@ impl ObjectFolder {
             };
             Error::invalid("address of activations", found, expected)
         };
-        // This fails only if the calling program has already installed a provider; that one is then used.
+        // This fails only if the calling program has already installed a crypto provider, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(address).map_err(|e| wrong(e.to_string()))?;
         let (store, folder) = object_store::parse_url_opts(&url, options(std::env::vars_os()))

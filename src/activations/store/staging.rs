@@ -143,7 +143,7 @@ impl<'a> Staging<'a> {
         let more = damaged.len() - some.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         let found =
-            format!("rows of the batches {}{more} that changed after they were written", some.join(", "));
+            format!("rows of the parts {}{more} that changed after they were written", some.join(", "));
         let expected = "the rows that were written; the same command computes them again";
         Err(Error::bad_file(&self.folder, found, expected))
     }

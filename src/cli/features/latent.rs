@@ -29,7 +29,7 @@ pub(super) fn print(listing: &Listing, latent: usize, top: usize) -> Result<()> 
         ]
     };
     let rows: Vec<Vec<String>> = active.of_latent(latent).iter().take(top).map(cells).collect();
-    print_columns(&["activation", "entity", &listing.column, "part"], &rows);
+    print_columns(&["activation", "entity", &listing.column, "split"], &rows);
     let of_latent = listing.matches.iter().filter(|found| found.latent == latent).take(SHOWN);
     let rows: Vec<Vec<String>> = of_latent.map(|found| cells_of(&group_row(listing, found))).collect();
     say!();

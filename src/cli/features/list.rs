@@ -120,9 +120,9 @@ impl List {
             .collect();
         say!();
         say!(
-            "latents by the {} they match best of {}: chosen on training entities, scores on test entities",
-            shown(&listing.column),
-            groups.names().len()
+            "latents and the best of {} groups of {} for each: chosen on training entities, scored on test entities",
+            groups.names().len(),
+            shown(&listing.column)
         );
         let mut heads = vec!["latent", "density", "greatest"];
         heads.extend(HEADS);

@@ -18,7 +18,7 @@ pub(in crate::datasets) enum ColumnRole {
         /// Its unit; empty for a plain number.
         unit: String,
     },
-    /// Groups of entities, the first for the centroid baseline: `[group]`.
+    /// Groups of entities, the first for the oracle: `[group]`.
     Group,
     /// Membership of the test split: `[test]`.
     Test,

@@ -13,7 +13,7 @@ use crate::datasets::values::number::{self, Mark};
 use crate::datasets::values::year::{self, year};
 use crate::error::Result;
 
-/// Columns that group entities. The centroid baseline uses the first one of a file, unless headings mark others.
+/// Columns that group entities. The oracle uses the first one of a file, unless headings mark others.
 const GROUP_COLUMNS: [&str; 9] = [
     "state_name",
     "borough_name",

@@ -28,7 +28,7 @@ pub(in crate::datasets) struct Cells {
 pub(in crate::datasets) struct LeftOut {
     /// The column's name.
     pub column: String,
-    /// Its content, such as `lists or records`.
+    /// Its content, such as `lists or records`, or the error of its reader.
     pub holds: String,
 }
 

@@ -104,7 +104,10 @@ fn table(path: &Path, n_bytes: usize, objects: &[Object]) -> Result<Cells> {
     let n_cells = product([objects.len(), columns.len()]);
     if n_cells > CELLS.most.max(n_bytes as u64) {
         let found = format!("{} rows with {} different fields in all", objects.len(), columns.len());
-        let expected = format!("at most {} cells, in rows with the same fields", CELLS.most);
+        let expected = format!(
+            "rows with the same fields; with different ones, at most {} cells (rows times fields)",
+            CELLS.most
+        );
         return Err(Error::bad_file(path, found, expected));
     }
     let needed = n_cells.saturating_mul(2 * size_of::<String>() as u64);

@@ -19,3 +19,4 @@ mod thrift;
 
 pub(super) use cells::{Cells, Commas};
 pub(super) use format::{ENDINGS, Format, load, parse};
+pub(crate) use parquet::first_column;

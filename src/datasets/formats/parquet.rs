@@ -12,9 +12,10 @@ use std::fs::File;
 use std::path::Path;
 
 const READABLE: &str = "a complete Parquet file, uncompressed or compressed with snappy or zstd";
-const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
+const NANOSECONDS_PER_DAY: i64 = 86_400_000_000_000;
 
-/// Reads the columns that have one value per row, with a text form; other columns are left out.
+/// Reads the columns of `file` that have one value per row, with a text form; other columns are left out. `path` names
+/// the file in errors.
 pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |found: String| Error::bad_file(path, found, READABLE);
     artefact::guarded(path, READABLE, || {
@@ -27,6 +28,12 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
         let n_rows = parquet_sizes::n_rows(reader.metadata(), length).map_err(bad)?;
         read_columns(path, &reader, n_rows)
     })
+}
+
+/// The values of the first column as texts; `path` is the name in messages.
+pub(crate) fn first_column(path: &Path, file: &Path) -> Result<Vec<String>> {
+    let cells = read(path, file)?;
+    Ok(cells.rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
 }
 
 fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
@@ -43,7 +50,7 @@ fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize)
         }
     }
     match &cells.left_out[..] {
-        // If no column can be read, the file itself must be bad.
+        // A table without a readable column is refused.
         [first, ..] if cells.columns.is_empty() => {
             Err(Error::bad_file(path, format!("no column that can be read; {first}"), READABLE))
         }
@@ -90,9 +97,9 @@ fn text(value: &Field, column: &TypePtr) -> Result<String, String> {
         // Old writers do not mark columns of bytes as text.
         Field::Bytes(bytes) => String::from_utf8(bytes.data().to_vec()).map_err(|_| "bytes".to_string())?,
         Field::Date(day) => day_to_iso(i64::from(*day)),
-        Field::TimestampMillis(time) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY / 1_000_000)),
-        Field::TimestampMicros(time) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY / 1_000)),
-        Field::Long(time) if is_nanoseconds(column) => day_to_iso(time.div_euclid(NANOSECONDS_A_DAY)),
+        Field::TimestampMillis(time) => day_to_iso(time.div_euclid(NANOSECONDS_PER_DAY / 1_000_000)),
+        Field::TimestampMicros(time) => day_to_iso(time.div_euclid(NANOSECONDS_PER_DAY / 1_000)),
+        Field::Long(time) if is_nanoseconds(column) => day_to_iso(time.div_euclid(NANOSECONDS_PER_DAY)),
         Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
             return Err("lists or records".into());
         }

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 /// The file's last bytes: the length of the metadata before them, and `PAR1`.
 const END: u64 = 8;
-/// The most rows per byte of a file; a larger number of rows is damaged, since different names need more bytes.
+/// The most rows per byte of a file; a file that states more is damaged, since different names need more bytes.
 const MOST_ROWS_PER_BYTE: u64 = 1024;
 /// The most unpacked bytes per packed byte of a page.
 const MOST_GROWTH: i64 = 1 << 16;
@@ -114,7 +114,7 @@ pub(super) fn n_rows(metadata: &ParquetMetaData, length: u64) -> Result<usize, S
     let groups = metadata.row_groups();
     let sum = groups.iter().try_fold(0_i64, |sum, group| sum.checked_add(group.num_rows()));
     if groups.iter().any(|group| group.num_rows() < 0) || sum != Some(stated) {
-        return Err(format!("{stated} rows, and other numbers of rows in its parts"));
+        return Err(format!("{stated} rows, and another number in its row groups"));
     }
     match usize::try_from(stated) {
         Ok(n) if n as u64 <= length.saturating_mul(MOST_ROWS_PER_BYTE) => Ok(n),

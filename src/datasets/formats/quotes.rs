@@ -58,8 +58,8 @@ pub(super) fn is_line_end(bytes: &[u8], at: usize) -> bool {
     bytes[at] == b'\n' || (bytes[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'))
 }
 
-/// True if a row has a quoted cell that contains the rows between two stray quote signs: the cell's first line
-/// has as many parts, of the same kinds, as the row has cells from there on.
+/// True if a quoted cell probably contains whole rows, between two stray quote signs: its first line has as many parts
+/// as the row has cells from there on, of the same kinds (number or text), and at least one of them is a number.
 pub(super) fn swallows(row: &[String], separator: u8) -> bool {
     let is_number = |cell: &str| cell.trim().parse::<f64>().is_ok();
     row.iter().enumerate().any(|(place, cell)| {

@@ -20,11 +20,11 @@ pub(super) fn declared(text: &str) -> Option<(u8, &str)> {
         .filter(|(sign, _)| SIGNS.contains(sign) || (sign.is_ascii_punctuation() && *sign != b'"'))
 }
 
-/// The sign that splits the header and the first rows into equally many cells; if none does, the most
-/// frequent sign in the header.
+/// The sign that splits the header and the first rows into equally many cells; of several such signs, the one with the
+/// most cells; if there is none, the most frequent sign in the header.
 ///
 /// # Errors
-/// [`Error::BadFile`] if two signs split them equally well.
+/// [`Error::BadFile`] if two signs give the same number of cells.
 pub(super) fn find(path: &Path, text: &str) -> Result<u8> {
     let splits: Vec<(u8, usize)> =
         SIGNS.into_iter().filter_map(|sign| Some((sign, cells(text, sign)?))).collect();

@@ -48,8 +48,7 @@ pub struct ImportPlan {
     pub entity: Option<String>,
     /// The target.
     pub target: TargetChoice,
-    /// Columns that group entities; the centroid baseline uses the first. Other group columns are found by their
-    /// headings.
+    /// Columns that group entities; the oracle uses the first. Other group columns are found by their headings.
     pub groups: Vec<String>,
     /// The column that marks the test split; by default `is_test`; without it, a fifth of the names is the test
     /// split.

@@ -22,7 +22,7 @@ pub const FILES: [&str; 2] = [CONFIG, WEIGHTS];
 const FORMAT: &str = "6.0.0";
 
 /// Config fields that change the numbers, with their supported values.
-const HONOURED: [(&str, &[&str], &str); 7] = [
+const SUPPORTED: [(&str, &[&str], &str); 7] = [
     ("architecture", &["standard", "topk", "jumprelu"], "standard, topk or jumprelu"),
     ("activation_fn", &["relu", "topk"], "relu or topk"),
     ("normalize_activations", &["none", "false"], "none: fold the scale into the weights first"),
@@ -127,10 +127,10 @@ impl Config {
             return Err(bad(&"no JSON object"));
         }
         let config = Config { path, fields };
-        for (field, honoured, expected) in HONOURED {
+        for (field, supported, expected) in SUPPORTED {
             let Some(value) = config.get(field) else { continue };
             let word = value.as_str().map_or_else(|| value.to_string(), String::from);
-            if !honoured.contains(&word.as_str()) {
+            if !supported.contains(&word.as_str()) {
                 return Err(config.refuse(field, expected));
             }
         }

@@ -18,7 +18,7 @@ pub struct TrainSettings {
     pub rate: f32,
     /// A latent counts as dead after this number of consecutive rows without its activation.
     pub dead_after: u64,
-    /// Maximum number of dead latents per row that reconstruct the error of its reconstruction (auxiliary loss).
+    /// Maximum number of dead latents that reconstruct a row's residual (auxiliary loss).
     pub k_aux: usize,
     /// The weight of the auxiliary loss.
     pub aux_weight: f32,

@@ -74,10 +74,10 @@ impl TokenizedTexts {
 
     /// Splits the texts into training rows and held-out rows.
     ///
-    /// Every token of a training text is a row: a prefix that texts share is computed once, and its rows count once per
-    /// text. In a causal model such a prefix has the same rows in every text, so held-out rows leave out prefixes
-    /// shared with a training text, and use prefixes shared by held-out texts once. In an encoder no two texts have a
-    /// row in common.
+    /// Every token of a training text is a row, except special tokens: a prefix that texts share is computed once, and
+    /// its rows count once per text. In a causal model such a prefix has the same rows in every text, so held-out rows
+    /// leave out prefixes shared with a training text, and use prefixes shared by held-out texts once. In an encoder no
+    /// two texts have a row in common.
     ///
     /// # Errors
     /// [`Error::Invalid`] if one of the two sets would have no rows, or the model has no such hook point.
@@ -152,7 +152,7 @@ impl<'a> TextRows<'a> {
         TextRows { site, texts, parts }
     }
 
-    /// The rows of one part.
+    /// The rows of one batch.
     fn pass(&self, part: usize) -> Result<Vec<f32>> {
         let Site { model, point, .. } = self.site;
         let texts = &self.texts[self.parts[part].clone()];

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Inputs that cards of earlier versions lack.
-const SINCE: [&str; 1] = ["config_sha256"];
+const ADDED_INPUTS: [&str; 1] = ["config_sha256"];
 
 /// A trained dictionary.
 pub struct TrainedDictionary {
@@ -157,7 +157,7 @@ fn card(model: &Model, point: HookPoint, texts: &TokenizedTexts, settings: &Dict
 
 /// Returns true if this training has written its card, and the named files lie next to it, unchanged.
 fn has_made(card: &Card, path: &Path, names: &[&str], observer: &mut dyn Observer) -> Result<bool> {
-    let Some(unrecorded) = card.has_made_before(path, names, &SINCE)? else { return Ok(false) };
+    let Some(unrecorded) = card.has_made_before(path, names, &ADDED_INPUTS)? else { return Ok(false) };
     for name in unrecorded {
         observer.note(&format!("{} is of an earlier version, which did not record {name}", path.display()));
     }

@@ -8,7 +8,7 @@ use super::report::ProbeReport;
 use crate::artefact::{Card, Lock};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
-use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer};
+use crate::probes::{Baselines, Edge, Near, PartialProbe, ProbeSet, ScoredProbe, Scorer, TextScores};
 use crate::probes::{PROBES_FILE, best_point};
 use crate::progress::{Observer, Progress};
 use crate::results::{
@@ -16,7 +16,7 @@ use crate::results::{
 };
 use std::path::Path;
 
-/// The name of the note with the distance to a training entity within which a test entity counts as leaked.
+/// The card's note for the distance to a training entity within which a test entity counts as leaked.
 const NEAR: &str = "near_is_within";
 
 /// Fits and scores probes and baselines at every depth, unless the lab has their scores; extracts missing
@@ -29,13 +29,32 @@ pub fn fit_all(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeRep
     alone(job, observer, |observer| {
         let (divided, mut parts) = (job.divided()?, Vec::new());
         let scorer = job.scorer(&divided)?;
+        let text = text_scores(job, &scorer, observer)?;
         let keep = &mut |part| {
             parts.push(part);
             Ok(())
         };
-        fit(job, &scorer, &job.extraction.points(), &mut Fitting { keep, observer })?;
-        finish(job, &scorer, &divided, parts)
+        fit(job, &scorer, &job.extraction.points(), &mut Fitting { keep, text: text.as_ref(), observer })?;
+        finish(job, &Fitted { scorer: &scorer, divided: &divided, text: text.as_ref() }, parts)
     })
+}
+
+/// Fits the text baselines, unless baselines are omitted; notes the share of names with word vectors.
+fn text_scores(job: &ProbingJob, scorer: &Scorer, observer: &mut dyn Observer) -> Result<Option<TextScores>> {
+    if scorer.baselines == Baselines::Omitted {
+        return Ok(None);
+    }
+    let dataset = &job.extraction.dataset().name;
+    if let Some((vectors, names)) = job.vectors.zip(scorer.vectors.as_ref()) {
+        let (found, all) = (names.n_found(), names.rarest.len());
+        observer.info(&format!("{dataset}: {found} of {all} names have word vectors in {}", vectors.name));
+    }
+    observer.progress(&Progress::counted(&format!("{dataset}: text baselines"), 0, 1));
+    let text = scorer.text_scores()?;
+    if text.is_none() {
+        observer.note(&format!("{dataset}: no surplus is computed for a split of so many folds"));
+    }
+    Ok(text)
 }
 
 /// Merges all parts into the same files, byte for byte, that a single run writes, unless they exist; keeps the parts.
@@ -44,9 +63,12 @@ pub fn fit_all(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeRep
 /// [`crate::Error::BadFile`] naming a missing part.
 pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeReport> {
     extract(job, observer)?;
-    alone(job, observer, |_| {
+    alone(job, observer, |observer| {
         let divided = job.divided()?;
-        finish(job, &job.scorer(&divided)?, &divided, job.parts()?.load(&job.extraction.points())?)
+        let scorer = job.scorer(&divided)?;
+        let parts = job.parts()?.load(&job.extraction.points())?;
+        let text = text_scores(job, &scorer, observer)?;
+        finish(job, &Fitted { scorer: &scorer, divided: &divided, text: text.as_ref() }, parts)
     })
 }
 
@@ -76,7 +98,9 @@ pub fn fit_parts(job: &ProbingJob, points: &[HookPoint], observer: &mut dyn Obse
     }
     let divided = job.divided()?;
     let keep = &mut |part| parts.save(&part, &job.about());
-    fit(job, &job.scorer(&divided)?, &left, &mut Fitting { keep, observer })?;
+    let scorer = job.scorer(&divided)?;
+    let text = text_scores(job, &scorer, observer)?;
+    fit(job, &scorer, &left, &mut Fitting { keep, text: text.as_ref(), observer })?;
     Ok(Done::Now)
 }
 
@@ -115,7 +139,15 @@ fn alone(
 /// A running fit: the receiver of each hook point's result, and the observer.
 struct Fitting<'a> {
     keep: &'a mut dyn FnMut(PartialProbe) -> Result<()>,
+    text: Option<&'a TextScores>,
     observer: &'a mut dyn Observer,
+}
+
+/// The scorer with everything that does not depend on a hook point.
+struct Fitted<'a> {
+    scorer: &'a Scorer<'a>,
+    divided: &'a Divided<'a>,
+    text: Option<&'a TextScores>,
 }
 
 /// Fits and scores as many hook points at once as fit into memory: first on the model baselines, then on the model.
@@ -137,10 +169,15 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
         }
         for (at, (&point, beside)) in some.iter().zip(beside).enumerate() {
             show(&stage, at, some.len(), fitting.observer);
-            let scored = scorer.fit_and_score(point, job.activations(point)?.view())?;
+            let activations = job.activations(point)?;
+            let scored = scorer.fit_and_score(point, activations.view())?;
+            let surplus = match fitting.text {
+                Some(text) => scorer.surplus(text, point, activations.view())?,
+                None => Vec::new(),
+            };
             report_edge(point, &scored, fitting.observer);
             let probe = scored.stored();
-            (fitting.keep)(PartialProbe { point, probe, rows: [scored.rows, beside].concat() })?;
+            (fitting.keep)(PartialProbe { point, probe, rows: [scored.rows, surplus, beside].concat() })?;
         }
         show(&stage, some.len(), some.len(), fitting.observer);
     }
@@ -153,12 +190,8 @@ fn show(stage: &str, done: usize, total: usize, observer: &mut dyn Observer) {
 }
 
 /// Adds the baselines without a model and the predictions at the best layer, and writes all files, the card last.
-fn finish(
-    job: &ProbingJob,
-    scorer: &Scorer,
-    divided: &Divided,
-    parts: Vec<PartialProbe>,
-) -> Result<Computed> {
+fn finish(job: &ProbingJob, fitted: &Fitted, parts: Vec<PartialProbe>) -> Result<Computed> {
+    let Fitted { scorer, divided, text } = *fitted;
     let folder = job.folder();
     let mut set = ProbeSet::new(job.about());
     let mut scores = Vec::new();
@@ -169,6 +202,7 @@ fn finish(
     let predictions = predictions(job, scorer, &set, &scores)?;
     if scorer.baselines == Baselines::Included {
         scores.extend(scorer.baselines_without_model()?);
+        scores.extend(text.into_iter().flat_map(|text| text.rows.clone()));
     }
     set.save(&folder.join(PROBES_FILE))?;
     save_rows(&folder.join(PREDICTIONS_FILE), &predictions)?;

@@ -8,10 +8,11 @@ use crate::datasets::{Dataset, TargetKind};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::{
-    Bootstrap, Leakage, PROBES_FILE, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset, joined,
-    stacked,
+    Baselines, Bootstrap, Leakage, PROBES_FILE, PartialProbes, ProbeSetAbout, Scorer, Split, SplitDataset,
+    joined, stacked,
 };
-use crate::results::{PREDICTIONS_FILE, SCORES_FILE};
+use crate::results::{NAMES_ONLY, PREDICTIONS_FILE, SCORES_FILE};
+use crate::word_vectors::{NameVectors, WordVectors};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -27,7 +28,12 @@ pub struct ProbingJob<'a> {
     pub settings: &'a ProbingSettings,
     /// The activations to train on, if they belong to another dataset or prompt.
     pub train: Option<ExtractionJob<'a>>,
+    /// The word vectors of the text baselines.
+    pub vectors: Option<&'a WordVectors>,
 }
+
+/// The inputs that cards of earlier versions lack; their scores are computed again.
+const SINCE: [&str; 2] = ["text_baselines", "word_vectors_sha256"];
 
 /// The entities with their split: of one dataset, or of two joined datasets.
 pub struct Divided<'a> {
@@ -69,6 +75,11 @@ impl<'a> ProbingJob<'a> {
                 .input("learnt_from_sha256", &train.dataset().sha256)
                 .input("learnt_from_prompt", train.prompted.prompt.template());
         }
+        if self.settings.baselines() == Baselines::Included {
+            let text = self.vectors.map_or(NAMES_ONLY.into(), |of| format!("{NAMES_ONLY}, {}", of.name));
+            card = card.input(SINCE[0], text);
+            card = self.vectors.iter().fold(card, |card, vectors| card.input(SINCE[1], &vectors.sha256));
+        }
         Ok(card)
     }
 
@@ -85,8 +96,9 @@ impl<'a> ProbingJob<'a> {
     /// # Errors
     /// Those of [`Card::has_made`].
     pub fn is_done(&self) -> Result<bool> {
-        let has_made = self.card()?.has_made(&self.folder().join("card.json"), &PROBE_FILES);
-        has_made.map_err(|error| self.extraction.if_dataset_changed(error))
+        let has_made = self.card()?.has_made_before(&self.folder().join("card.json"), &PROBE_FILES, &SINCE);
+        let unrecorded = has_made.map_err(|error| self.extraction.if_dataset_changed(error))?;
+        Ok(unrecorded.is_some_and(|inputs| inputs.is_empty()))
     }
 
     /// Divides the entities according to the settings; two datasets or prompts are joined, the training one first.
@@ -115,6 +127,10 @@ impl<'a> ProbingJob<'a> {
         let mut scorer = Scorer::new(divided.split.clone(), &divided.dataset, &model.name, prompt)?;
         scorer.bootstrap = Bootstrap { n_resamples: self.settings.resamples, seed: self.settings.seed };
         let train = self.train.map(|train| train.dataset());
+        scorer.vectors = self.vectors.map(|vectors| {
+            let names = divided.dataset.entities.iter().map(|entity| entity.name.as_str());
+            NameVectors::of(vectors, &names.collect::<Vec<_>>())
+        });
         self.settings.apply(scorer, train, self.extraction.dataset())
     }
 

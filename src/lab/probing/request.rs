@@ -14,6 +14,7 @@ use crate::datasets::Dataset;
 use crate::error::Result;
 use crate::model::Model;
 use crate::progress::Observer;
+use crate::word_vectors::WordVectors;
 
 /// The settings of a request for probes.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,7 @@ pub struct PreparedRequest {
     tested: Prompted,
     train: Option<Prompted>,
     recording: Recording,
+    vectors: Option<WordVectors>,
 }
 
 impl ProbeRequest {
@@ -80,7 +82,10 @@ impl ProbeRequest {
                 Some(extraction.apply(dataset, model)?)
             }
         };
-        Ok(PreparedRequest { tested: self.extraction.apply(dataset, model)?, train, recording })
+        let tested = self.extraction.apply(dataset, model)?;
+        let entities = train.iter().chain([&tested]).flat_map(|prompted| &prompted.dataset.entities);
+        let vectors = self.probing.word_vectors(entities.map(|entity| entity.name.as_str()))?;
+        Ok(PreparedRequest { tested, train, recording, vectors })
     }
 }
 
@@ -93,6 +98,7 @@ impl PreparedRequest {
         settings: &'a ProbingSettings,
     ) -> ProbingJob<'a> {
         let on = |prompted| ExtractionJob { lab, model, prompted, recording: self.recording };
-        ProbingJob { extraction: on(&self.tested), settings, train: self.train.as_ref().map(on) }
+        let (train, vectors) = (self.train.as_ref().map(on), self.vectors.as_ref());
+        ProbingJob { extraction: on(&self.tested), settings, train, vectors }
     }
 }

@@ -10,8 +10,10 @@ use crate::limits::{RESAMPLES, number_words};
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
+use crate::word_vectors::{WordVectors, needed_words};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Settings of probing: fitting, scoring, and comparison with baselines.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,6 +35,8 @@ pub struct ProbingSettings {
     pub cluster: Option<String>,
     /// The grid of penalties λ, in the format of `--alphas`.
     pub alphas: Option<String>,
+    /// A file of static word vectors for the text baselines; `none` for no word vectors.
+    pub vectors: Option<String>,
     /// True to skip the baselines.
     pub no_baselines: bool,
     /// True to add the distances of the paper's reference code.
@@ -45,6 +49,14 @@ pub struct ProbingSettings {
     pub resamples: usize,
 }
 
+/// The word that stands for no file of word vectors.
+const NO_VECTORS: &str = "none";
+
+/// The name of a file without its ending.
+fn stem_of(file: &str) -> String {
+    Path::new(file).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
 impl Default for ProbingSettings {
     fn default() -> ProbingSettings {
         ProbingSettings {
@@ -55,6 +67,7 @@ impl Default for ProbingSettings {
             train_prompt: None,
             cluster: None,
             alphas: None,
+            vectors: None,
             no_baselines: false,
             paper_metrics: false,
             leak_within: None,
@@ -66,7 +79,7 @@ impl Default for ProbingSettings {
 
 impl ProbingSettings {
     /// The keys of these settings in an experiment.
-    pub const KEYS: [&str; 12] = [
+    pub const KEYS: [&str; 13] = [
         "methods",
         "classes",
         "split",
@@ -74,6 +87,7 @@ impl ProbingSettings {
         "train_prompt",
         "cluster",
         "alphas",
+        "vectors",
         "no_baselines",
         "paper_metrics",
         "leak_within",
@@ -100,6 +114,7 @@ impl ProbingSettings {
         self.classes.iter().for_each(|column| add(format!("classes_{column}")));
         self.alphas.iter().for_each(|alphas| add(format!("alphas_{alphas}")));
         self.cluster.iter().for_each(|column| add(format!("cluster_{column}")));
+        self.vectors.iter().for_each(|file| add(format!("vectors_{}", stem_of(file))));
         if self.no_baselines {
             add("alone".into());
         }
@@ -138,6 +153,19 @@ impl ProbingSettings {
         card
     }
 
+    /// The word vectors of names: of the file, or the bundled ones if they are complete for these names.
+    ///
+    /// # Errors
+    /// As [`WordVectors::load`].
+    pub fn word_vectors<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<WordVectors>> {
+        match self.vectors.as_deref() {
+            _ if self.no_baselines => Ok(None),
+            Some(NO_VECTORS) => Ok(None),
+            Some(file) => WordVectors::load(Path::new(file), &needed_words(names)).map(Some),
+            None => WordVectors::bundled(&needed_words(names)),
+        }
+    }
+
     /// The choice of baselines, from `no_baselines`.
     pub fn baselines(&self) -> Baselines {
         if self.no_baselines { Baselines::Omitted } else { Baselines::Included }
@@ -164,6 +192,11 @@ impl ProbingSettings {
                     "--method {} as well, to predict the classes",
                     CLASSIFIERS.map(|c| c.name()).join(" or ")
                 ),
+            )),
+            _ if self.no_baselines && self.vectors.is_some() => Err(Error::invalid(
+                "--vectors",
+                self.vectors.as_deref().unwrap_or_default(),
+                "baselines, which --no-baselines omits",
             )),
             _ if self.leak_within.is_some_and(|within| !within.is_finite() || within < 0.0) => {
                 let found = self.leak_within.unwrap_or_default();

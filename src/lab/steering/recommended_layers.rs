@@ -59,8 +59,8 @@ fn of_sweep(lab: &Lab, model: &Model, saved: &SavedProbes) -> Result<Option<(Lay
 
 /// A guess: up to five blocks with probes, in the first third of the depth.
 ///
-/// In the bundled model and in SmolLM2, later blocks carry on a change that is made early and at several blocks;
-/// they undo a change at a single late block, or it breaks the text (docs/steering.md, docs/smollm2.md).
+/// In the bundled model and in SmolLM2, a change at several early blocks lasts; a change at a single late block is
+/// undone by the blocks after it, or breaks the text (docs/steering.md, docs/smollm2.md).
 fn guessed(model: &Model, saved: &SavedProbes) -> Result<(LayerSet, String)> {
     let n = model.spec().n_layers;
     let mut blocks: Vec<usize> = (1..=5).map(|fifteenths| fifteenths * n / 15).collect();

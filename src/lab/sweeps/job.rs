@@ -49,7 +49,7 @@ pub struct SweepRows {
 }
 
 /// Inputs that cards of earlier versions lack.
-const SINCE: [&str; 7] = [
+const ADDED_INPUTS: [&str; 7] = [
     "config_sha256",
     "bos",
     "end_tokens",
@@ -63,7 +63,7 @@ const SINCE: [&str; 7] = [
 fn unrecorded(card: &Card, found: &Card, path: &Path) -> Result<Vec<String>> {
     const WAY_OUT: &str = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of \
                            its own; or move the folder away";
-    card.unrecorded_in(found, path, &SINCE).map_err(|e| match &e {
+    card.unrecorded_in(found, path, &ADDED_INPUTS).map_err(|e| match &e {
         Error::CardMismatch { field, .. } if field == "probes_sha256" => e.with_way_out(format!(
             "the same settings, but other probes: of another prompt or split, or fitted again; {WAY_OUT}"
         )),
@@ -95,7 +95,7 @@ fn begin(card: &Card, path: &Path) -> Result<()> {
 }
 
 /// Refuses a value that is given twice: the rows of the two could not be distinguished.
-fn each_once<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
+fn refuse_duplicates<T: PartialEq + std::fmt::Display>(what: &str, values: &[T]) -> Result<()> {
     let mut rest = values;
     while let Some((first, others)) = rest.split_first() {
         if others.contains(first) {
@@ -126,9 +126,9 @@ impl SweepJob<'_> {
     /// [`crate::Error::CardMismatch`] if the folder contains another sweep; those of steering.
     pub fn rows(&self, folder: &Path, observer: &mut dyn Observer) -> Result<SweepRows> {
         let spec = self.model.spec();
-        each_once("doses", &self.settings.doses)?;
-        each_once("prompts", &self.settings.texts())?;
-        each_once("layers", &self.layers)?;
+        refuse_duplicates("doses", &self.settings.doses)?;
+        refuse_duplicates("prompts", &self.settings.texts())?;
+        refuse_duplicates("layers", &self.layers)?;
         self.layers.iter().try_for_each(|layers| layers.check(spec.n_layers))?;
         let (card, card_file) = (self.card()?, folder.join("card.json"));
         let mut is_begun = is_begun(&card, &card_file, observer)?;

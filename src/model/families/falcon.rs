@@ -58,7 +58,7 @@ fn spec(config: &Config) -> Result<Spec> {
 }
 
 fn block(config: &Config, is_new: bool) -> Result<BlockKind> {
-    // `null` is false, as transformers tests for truth.
+    // `null` counts as false, as in transformers.
     let is_parallel = !config.is_null("parallel_attn") && config.flag_or("parallel_attn", true)?;
     let n_norms =
         config.maybe_count(POSITIONS, "num_ln_in_parallel_attn")?.unwrap_or(if is_new { 2 } else { 1 });

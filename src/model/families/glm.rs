@@ -19,7 +19,7 @@ fn spec(config: &Config) -> Result<Spec> {
 
 /// The common part of GLM and GLM-4.
 pub(super) fn common_spec(config: &Config, family: &'static str) -> Result<Spec> {
-    config.count(WIDTH, "head_dim")?; // its default is 128, not d_model / n_heads: never guessed
+    config.count(WIDTH, "head_dim")?; // required: the default is 128, not d_model / n_heads
     let defaults = Defaults { layout: RotaryLayout::Interleaved, share: Some(0.5), ..WHOLE };
     let spec = llama::common_spec(config, family, defaults)?;
     Ok(Spec {

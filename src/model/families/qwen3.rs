@@ -12,7 +12,7 @@ pub(super) const FAMILY: Family =
     Family { model_type: "qwen3", spec, source: llama::source, prefix: "model." };
 
 fn spec(config: &Config) -> Result<Spec> {
-    config.count(WIDTH, "head_dim")?; // its default is 128, not d_model / n_heads: never guessed
+    config.count(WIDTH, "head_dim")?; // required: the default is 128, not d_model / n_heads
     let mut spec = llama::common_spec(config, "qwen3", WHOLE)?;
     qwen2::set_windows(config, &mut spec)?;
     let bias = config.flag_or("attention_bias", false)?;

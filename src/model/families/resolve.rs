@@ -39,8 +39,8 @@ impl Config {
     /// # Errors
     /// [`Error::UnknownFamily`], [`Error::BadFile`] or [`Error::UnsupportedConfig`] naming the field.
     pub fn spec(&self) -> Result<Spec> {
-        for (name, honoured) in EVERYWHERE {
-            self.only(name, *honoured)?;
+        for (name, supported) in EVERYWHERE {
+            self.only(name, *supported)?;
         }
         self.is_not_quantised()?;
         for name in ["per_layer_config", "pruned_heads"] {

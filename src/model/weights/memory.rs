@@ -7,7 +7,7 @@ use crate::model::precision::Compute;
 use crate::model::precision::Precision;
 use crate::model::spec::{PositionEmbedding, Spec};
 
-/// Tokens of one pass in an extraction; their activations are in memory at the same time.
+/// The most tokens of one pass in this estimate; the default batches of an extraction have at most 2048.
 const PASS_TOKENS: u64 = 4096;
 
 /// The types in which a file stores matrices, with the bytes of each, in descending order of bytes.

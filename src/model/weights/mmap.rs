@@ -14,7 +14,7 @@ use std::path::Path;
 /// Maps a file for reading.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`] or [`Error::BadFile`] naming the file.
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let file = open_regular(path)?;
     // SAFETY: the map is read-only and short-lived (see the module's text); a file truncated while it

@@ -136,7 +136,10 @@ impl<'a> Examined<'a> {
         // candle prints the names of classes that it does not know, so names must be printable.
         match line[..end].iter().all(u8::is_ascii_graphic) {
             true => Ok(line.len()),
-            false => Err("a class whose name has other characters than letters".into()),
+            false => {
+                Err("a class name with a character that is not a letter, a digit or a punctuation mark"
+                    .into())
+            }
         }
     }
 

@@ -3,12 +3,11 @@
 //! - `compare`: paired differences of two sets of predictions for the same entities
 //! - `participation`: the number of principal components of the stream and of a probe's predictions
 //! - `cosines`: angles between probes of layers, targets and datasets
-//! - `unit_correlations`, `t_distribution`: rank correlations of MLP neurons with a target, and their p-values
+//! - `unit_correlations`: rank correlations of MLP neurons with a target, and their p-values
 
 mod compare;
 mod cosines;
 mod participation;
-mod t_distribution;
 mod unit_correlations;
 
 pub use compare::{ResampledUnits, Resampling, compare};

@@ -1,6 +1,6 @@
 //! Rank correlations of MLP neurons with a target, p-values and false discovery rates.
 
-use super::t_distribution::two_sided;
+use crate::probes::metrics::two_sided;
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The group centroid baseline: the mean target of an entity's group.
+//! The oracle `group centroid`: the mean target of an entity's true group.
 
 use super::without_model::{BaselineData, ModelFreeBaseline, Predictor};
 use crate::datasets::Dataset;

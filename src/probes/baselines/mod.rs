@@ -1,7 +1,7 @@
 //! Baselines that need no model, one file per baseline.
 //!
 //! - `names_only`: a ridge on the n-grams of the names; `name_features`, `sparse_rows` and `sparse_ridge` are its parts
-//! - `centroid`: the mean target of an entity's group
+//! - `centroid`: the oracle, the mean target of an entity's true group
 //! - `majority`: the most frequent class
 //! - `without_model`: the traits that a baseline implements
 //!
@@ -23,7 +23,7 @@ pub use sparse_ridge::{SparseProbe, SparseRidge};
 pub use sparse_rows::SparseRows;
 pub use without_model::{BaselineData, ClassBaseline, ClassPredictor, ModelFreeBaseline, Predictor};
 
-/// The baselines of numbers and places, in the order of the result rows.
+/// The baselines of numbers and places, and the oracle, in the order of the result rows.
 pub const BASELINES: [&dyn ModelFreeBaseline; 2] = [&NamesOnly, &GroupCentroid];
 
 /// The baselines of classes, in the order of the result rows.

@@ -23,7 +23,7 @@ impl ModelFreeBaseline for NamesOnly {
         let features = name_features(&data.entity_names());
         Box::new(move |train| {
             let targets = target_matrix(data.dataset, train);
-            Ok(data.name_ridge.fit(&features.select(train), &targets)?.predict(&features))
+            Ok(data.fit_names(&features.select(train), &targets, train)?.predict(&features))
         })
     }
 }
@@ -43,7 +43,7 @@ impl ClassBaseline for NamesOnly {
             for some in all.chunks(CLASSES_AT_ONCE) {
                 let is_class = |(i, c): (usize, usize)| f64::from(u8::from(truth[i] == some[c]));
                 let indicators = Array2::from_shape_fn((train.len(), some.len()), is_class);
-                let predicted = data.name_ridge.fit(&of_train, &indicators)?.predict(&of_test);
+                let predicted = data.fit_names(&of_train, &indicators, train)?.predict(&of_test);
                 for (best, row) in best.iter_mut().zip(predicted.axis_iter(Axis(0))) {
                     let votes = row.iter().zip(some).map(|(vote, class)| (*vote, *class));
                     *best = votes.fold(*best, |best, vote| if vote.0 > best.0 { vote } else { best });

@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
 
 /// The fit stops when the norm of the residual, divided by the norm of the centred target, is below this.
 const TOLERANCE: f64 = 1e-4;
@@ -13,14 +14,17 @@ const TOLERANCE: f64 = 1e-4;
 const SEARCH_TOLERANCE: f64 = 1e-3;
 /// Maximum number of steps; a fit that needs more has too small a penalty.
 const MAX_STEPS: usize = 3000;
+/// Number of parts of the groups, each held out in turn.
+const FOLDS: usize = 5;
 /// Minimum number of rows, so that a fifth can be held out.
 const MIN_ROWS: usize = 10;
 
 /// Ridge regression on sparse rows, with the same objective as [`crate::probes::Ridge`].
 ///
 /// An eigendecomposition of so many columns would cost too much, so there is no exact leave-one-out error. Instead, the
-/// penalty with the least error on a held-out fifth of the rows is chosen: penalties are tried from the highest
-/// down until the error rises. The final fit uses all rows.
+/// penalty with the least error on held-out rows is chosen: penalties are tried from the highest down until the error
+/// rises. A random fifth of the rows is held out, or, if groups are to be kept apart, each fifth of the groups in turn.
+/// The final fit uses all rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SparseRidge {
     /// The penalties to try, in units of a row's squared length.
@@ -58,7 +62,7 @@ impl SparseProbe {
 }
 
 impl SparseRidge {
-    /// Chooses the penalty and fits.
+    /// Chooses the penalty on a held-out fifth of the rows, and fits.
     ///
     /// # Shapes
     /// `x` is `[n_rows, n_columns]`, `y` is `[n_rows, n_targets]`.
@@ -67,6 +71,16 @@ impl SparseRidge {
     /// [`Error::Invalid`] for fewer than 10 rows, a number of rows in `y` other than in `x`, or a penalty that is
     /// not above 0 or too small for the solver.
     pub fn fit(&self, x: &SparseRows, y: &Array2<f64>) -> Result<SparseProbe> {
+        self.fit_apart(x, y, None)
+    }
+
+    /// As [`SparseRidge::fit`], but with `groups`, the group of each row, chooses the penalty on held-out groups.
+    pub(super) fn fit_apart(
+        &self,
+        x: &SparseRows,
+        y: &Array2<f64>,
+        groups: Option<Vec<usize>>,
+    ) -> Result<SparseProbe> {
         if x.n_rows() < MIN_ROWS || x.n_rows() != y.nrows() {
             let found = format!("{} rows and {} targets", x.n_rows(), y.nrows());
             return Err(Error::invalid(
@@ -80,23 +94,79 @@ impl SparseRidge {
         if penalties.is_empty() || penalties.iter().any(|p| !p.is_finite() || *p <= 0.0) {
             return Err(Error::invalid("penalties", format!("{penalties:?}"), "numbers above 0"));
         }
-        let mut order: Vec<usize> = (0..x.n_rows()).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
-        let (held_out, train) = order.split_at(x.n_rows() / 5);
-        let penalty = {
-            let mut system = System::of(x.select(train), &y.select(Axis(0), train));
-            let (x, y) = (x.select(held_out), y.select(Axis(0), held_out));
-            let mut best = (f64::INFINITY, penalties[0]);
-            for penalty in penalties {
-                let error = standardised_error(&y, &system.solve(penalty, SEARCH_TOLERANCE)?.predict(&x));
-                if error > best.0 {
-                    break;
-                }
-                best = (error, penalty);
-            }
-            best.1
+        let mut searches: Vec<Search> = match groups {
+            None => vec![Search::of(x, y, &self.held_out_rows(x.n_rows()))],
+            Some(groups) => self.held_out_groups(&groups).iter().map(|rows| Search::of(x, y, rows)).collect(),
         };
+        let mut best = (f64::INFINITY, penalties[0]);
+        for penalty in penalties {
+            let errors = searches.iter_mut().map(|search| search.error(penalty));
+            let error = errors.sum::<Result<f64>>()?;
+            if error > best.0 {
+                break;
+            }
+            best = (error, penalty);
+        }
+        System::of(x.clone(), y).solve(best.1, TOLERANCE)
+    }
+
+    /// Fits at a penalty, without a search.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a penalty that is too small for the solver.
+    pub(in crate::probes) fn fit_at(
+        &self,
+        penalty: f64,
+        x: &SparseRows,
+        y: &Array2<f64>,
+    ) -> Result<SparseProbe> {
         System::of(x.clone(), y).solve(penalty, TOLERANCE)
+    }
+
+    /// A random fifth of the rows.
+    fn held_out_rows(&self, n_rows: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..n_rows).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
+        order.truncate(n_rows / 5);
+        order
+    }
+
+    /// The rows of each fifth of the groups, in random order.
+    pub(super) fn held_out_groups(&self, groups: &[usize]) -> Vec<Vec<usize>> {
+        let mut distinct: Vec<usize> = groups.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        distinct.shuffle(&mut ChaCha8Rng::seed_from_u64(self.seed));
+        let fold_of: HashMap<usize, usize> =
+            distinct.iter().zip(0..).map(|(group, i)| (*group, i % FOLDS)).collect();
+        let rows = |fold| (0..groups.len()).filter(|row| fold_of[&groups[*row]] == fold).collect();
+        (0..FOLDS)
+            .map(rows)
+            .filter(|rows: &Vec<usize>| !rows.is_empty() && rows.len() < groups.len())
+            .collect()
+    }
+}
+
+/// A fit without some rows, whose error on these rows is compared between penalties.
+struct Search {
+    system: System,
+    x: SparseRows,
+    y: Array2<f64>,
+}
+
+impl Search {
+    fn of(x: &SparseRows, y: &Array2<f64>, held_out: &[usize]) -> Search {
+        let mut is_held_out = vec![false; x.n_rows()];
+        held_out.iter().for_each(|&row| is_held_out[row] = true);
+        let train: Vec<usize> = (0..x.n_rows()).filter(|row| !is_held_out[*row]).collect();
+        let system = System::of(x.select(&train), &y.select(Axis(0), &train));
+        Search { system, x: x.select(held_out), y: y.select(Axis(0), held_out) }
+    }
+
+    /// The error at a penalty; penalties must descend, because each solve starts from the one before.
+    fn error(&mut self, penalty: f64) -> Result<f64> {
+        let probe = self.system.solve(penalty, SEARCH_TOLERANCE)?;
+        Ok(standardised_error(&self.y, &probe.predict(&self.x)))
     }
 }
 

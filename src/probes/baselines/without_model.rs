@@ -1,10 +1,14 @@
 //! The traits of baselines that need no model.
 
-use super::sparse_ridge::SparseRidge;
+use super::sparse_ridge::{SparseProbe, SparseRidge};
+use super::sparse_rows::SparseRows;
 use crate::datasets::Dataset;
 use crate::error::Result;
 use crate::probes::classes::Classes;
+use crate::probes::splits::GroupsApart;
+use crate::word_vectors::NameVectors;
 use ndarray::Array2;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// The data that a baseline may use.
@@ -14,11 +18,36 @@ pub struct BaselineData<'a> {
     pub dataset: &'a Dataset,
     /// The settings of the ridge on the names.
     pub name_ridge: SparseRidge,
+    /// The groups that the split keeps apart, if it does.
+    pub apart: Option<GroupsApart>,
+    /// The word vectors of the names, one row per entity.
+    pub vectors: Option<&'a NameVectors>,
 }
 
 impl<'a> BaselineData<'a> {
+    /// Fits the ridge on the names of training entities; the penalty is chosen on held-out groups if the split holds out
+    /// groups, otherwise on held-out names.
+    pub(in crate::probes) fn fit_names(
+        &self,
+        x: &SparseRows,
+        y: &Array2<f64>,
+        train: &[usize],
+    ) -> Result<SparseProbe> {
+        let groups = self.apart.as_ref().map(|apart| train.iter().map(|&i| apart.groups[i]).collect());
+        self.name_ridge.fit_apart(x, y, groups)
+    }
+
+    /// Five parts of training entities, by position in `train`: random ones, or groups if the split keeps groups apart.
+    pub(in crate::probes) fn fifths(&self, train: &[usize]) -> Vec<BTreeSet<usize>> {
+        let groups = match &self.apart {
+            Some(apart) => train.iter().map(|&i| apart.groups[i]).collect(),
+            None => (0..train.len()).collect::<Vec<usize>>(),
+        };
+        self.name_ridge.held_out_groups(&groups).into_iter().map(|rows| rows.into_iter().collect()).collect()
+    }
+
     /// The names of all entities.
-    pub(super) fn entity_names(&self) -> Vec<&'a str> {
+    pub(in crate::probes) fn entity_names(&self) -> Vec<&'a str> {
         self.dataset.entities.iter().map(|entity| entity.name.as_str()).collect()
     }
 }

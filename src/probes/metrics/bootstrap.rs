@@ -1,7 +1,8 @@
-//! Bootstrap: percentile intervals of scores over resampled entities or groups.
+//! Bootstrap: intervals of scores over resampled entities or groups.
 
 use super::quantiles::interpolated;
 use super::score::{TargetScore, values_of_each};
+use super::t_distribution::expanded_share;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -55,14 +56,14 @@ impl SamplingUnits {
 /// The ends of a 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The 2.5th percentile.
+    /// The lower end.
     pub low: f64,
-    /// The 97.5th percentile.
+    /// The upper end.
     pub high: f64,
 }
 
 impl Bootstrap {
-    /// The 95 % percentile interval of a metric over `n` entities.
+    /// The 95 % interval of a metric over `n` entities: percentiles of the resamples, wider apart for few entities.
     ///
     /// The metric receives the indices of the drawn entities, which may repeat. Resamples with a non-finite value are
     /// ignored; without any finite value, both ends are NaN.
@@ -81,10 +82,10 @@ impl Bootstrap {
             )
             .filter(|value| value.is_finite())
             .collect();
-        Interval::of(&mut values)
+        Interval::of(&mut values, n)
     }
 
-    /// The 95 % percentile interval of each score; all scores share the resamples.
+    /// The 95 % interval of each score; all scores share the resamples.
     ///
     /// If the units are rows, the resamples are the same as in [`Bootstrap::interval`].
     pub(in crate::probes) fn intervals(
@@ -95,7 +96,7 @@ impl Bootstrap {
         self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
     }
 
-    /// The 95 % percentile interval of each of `n` values; `compute` returns them for several resamples at once,
+    /// The 95 % interval of each of `n` values; `compute` returns them for several resamples at once,
     /// each given by the count of each row.
     pub(in crate::probes) fn intervals_of(
         &self,
@@ -119,7 +120,8 @@ impl Bootstrap {
             firsts.into_par_iter().map_init(|| vec![0; units.n_units()], some).flatten_iter().collect();
         let of = |score: usize| {
             let values = resamples.iter().map(|values| values[score]);
-            Interval::of(&mut values.filter(|value| value.is_finite()).collect::<Vec<f64>>())
+            let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+            Interval::of(&mut values, units.n_units())
         };
         (0..n).map(of).collect()
     }
@@ -137,10 +139,11 @@ impl Bootstrap {
 }
 
 impl Interval {
-    /// The middle 95 % of the values; sorts them in place.
-    fn of(values: &mut [f64]) -> Interval {
+    /// The middle of the values of resamples of `n` units: 95 % of them, or more for few units; sorts the values.
+    fn of(values: &mut [f64], n: usize) -> Interval {
         values.sort_by(f64::total_cmp);
-        Interval { low: percentile(values, 0.025), high: percentile(values, 0.975) }
+        let share = expanded_share(n);
+        Interval { low: percentile(values, share), high: percentile(values, 1.0 - share) }
     }
 }
 

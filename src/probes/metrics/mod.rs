@@ -6,7 +6,7 @@
 //! - `paper_distance`: the distances of the paper's reference code, for comparison
 //! - `class_scores`: scores of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
-//! - `bootstrap`: 95 % intervals, over entities or groups of entities
+//! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens those of few
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
@@ -29,6 +29,7 @@ mod r2;
 mod ranks;
 mod score;
 mod spearman;
+mod t_distribution;
 mod unit_sphere;
 
 pub use absolute_error::mae;
@@ -43,10 +44,11 @@ pub use pearson::{pearson, pearson_counted};
 pub use predicted::Metrics;
 pub(super) use predicted::{Metric, Predicted};
 pub(super) use quantiles::interpolated;
-pub(super) use r2::selectivity;
+pub(super) use r2::{gain, scores as r2_scores, selectivity};
 pub use r2::{r2, r2_by_target, r2_counted, r2_over};
 pub(super) use score::{TargetScore, values, values_of_each};
 pub use spearman::{Spearman, spearman};
+pub(super) use t_distribution::two_sided;
 pub(super) use unit_sphere::{Point, on_sphere, point_of};
 
 /// The metrics of numbers and places, in the order of the result rows.

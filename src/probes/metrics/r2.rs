@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use std::sync::Arc;
 
 /// The R² of each target, and its mean over the targets.
-pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
+pub(in crate::probes) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
     Ok(predicted.each_and_mean(R2, |column| {
         let (truth, predicted) = (column.truth.clone(), column.predicted.clone());
         Box::new(move |counts| r2_counted(&truth, &predicted, counts))
@@ -21,11 +21,19 @@ pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
 /// # Shapes
 /// `shuffled` is `[n_rows, n_targets]`.
 pub(in crate::probes) fn selectivity(predicted: &Predicted, shuffled: &Array2<f64>) -> Vec<TargetScore> {
-    let mut shuffled = shuffled.columns().into_iter().map(|column| Arc::new(column.to_vec()));
-    predicted.each_and_mean("selectivity", |column| {
+    gain("selectivity", predicted, shuffled)
+}
+
+/// The R² of some predictions minus that of others, under the name of a metric.
+///
+/// # Shapes
+/// `others` is `[n_rows, n_targets]`.
+pub(in crate::probes) fn gain(metric: &str, predicted: &Predicted, others: &Array2<f64>) -> Vec<TargetScore> {
+    let mut others = others.columns().into_iter().map(|column| Arc::new(column.to_vec()));
+    predicted.each_and_mean(metric, |column| {
         let (truth, predicted) = (column.truth.clone(), column.predicted.clone());
-        let shuffled = shuffled.next().unwrap_or_default();
-        Box::new(move |counts| r2_counted(&truth, &predicted, counts) - r2_counted(&truth, &shuffled, counts))
+        let others = others.next().unwrap_or_default();
+        Box::new(move |counts| r2_counted(&truth, &predicted, counts) - r2_counted(&truth, &others, counts))
     })
 }
 

@@ -22,8 +22,7 @@ const MIN_ROWS: usize = 3;
 /// The centred activations `X` as `XᵀX = B M Bᵀ`: the axes `B`, the inner matrix `M` and the scores `X B`.
 ///
 /// If the columns are linearly independent, `M` is a narrow band; otherwise the axes are the principal axes and `M` is
-/// diagonal.
-/// The smaller of the Gram matrices `[d_model, d_model]` and `[n_rows, n_rows]` is decomposed.
+/// diagonal. The smaller of the Gram matrices `[d_model, d_model]` and `[n_rows, n_rows]` is decomposed.
 #[derive(Debug, Clone)]
 pub struct Decomposition<'a> {
     /// The mean activation, `[d_model]`.

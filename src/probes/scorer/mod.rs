@@ -6,6 +6,7 @@
 //! - `folds`, `held_out`: the decomposition of each fold, and the predictions collected from all folds
 //! - `class_scores`: classifiers and the baselines of classes
 //! - `without_model`: baselines that need no model
+//! - `surplus`: text baselines, and the text and the activations together: [`TextScores`]
 //! - `rows`, `prediction_rows`: result rows
 
 mod class_scores;
@@ -16,9 +17,11 @@ mod method;
 mod prediction_rows;
 mod rows;
 mod settings;
+mod surplus;
 mod without_model;
 
 pub use fit::ScoredProbe;
 pub use method::Method;
 pub use settings::{Baselines, Scorer};
+pub use surplus::TextScores;
 pub use without_model::ScoredBaseline;

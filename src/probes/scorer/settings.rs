@@ -8,9 +8,11 @@ use crate::probes::classes::Classes;
 use crate::probes::metrics::{Bootstrap, Metrics};
 use crate::probes::readers::{Classifier, Regressor};
 use crate::probes::ridge::PenaltyGrid;
+use crate::probes::splits::GroupsApart;
 use crate::probes::splits::Split;
 use crate::probes::targets::target_matrix;
 use crate::results::RIDGE;
+use crate::word_vectors::NameVectors;
 use ndarray::{Array2, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -45,6 +47,8 @@ pub struct Scorer<'a> {
     pub grid: PenaltyGrid,
     /// The settings of the names-only ridge.
     pub name_ridge: SparseRidge,
+    /// The word vectors of the names, one row per entity, for the baselines that need them.
+    pub vectors: Option<NameVectors>,
     /// The set of metrics.
     pub metrics: Metrics,
     /// The regressors in addition to the ridge probe.
@@ -82,6 +86,7 @@ impl<'a> Scorer<'a> {
             clusters: None,
             grid: PenaltyGrid::default(),
             name_ridge: SparseRidge::default(),
+            vectors: None,
             metrics: Metrics::default(),
             regressors: Vec::new(),
             classes: None,
@@ -103,9 +108,10 @@ impl<'a> Scorer<'a> {
     }
 
     /// The data for baselines that need no model.
-    pub(super) fn baseline_data(&self) -> BaselineData<'a> {
+    pub(super) fn baseline_data(&self) -> BaselineData<'_> {
         let name_ridge = SparseRidge { seed: self.bootstrap.seed, ..self.name_ridge.clone() };
-        BaselineData { dataset: self.dataset, name_ridge }
+        let apart = GroupsApart::of(self.dataset, &self.split);
+        BaselineData { dataset: self.dataset, name_ridge, apart, vectors: self.vectors.as_ref() }
     }
 
     /// Refuses activations that are not finite, or not exactly one row per entity.

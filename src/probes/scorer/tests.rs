@@ -201,7 +201,7 @@ fn with_several_folds_no_entity_is_predicted_by_a_probe_trained_on_it() {
     assert!(row(&scored.rows, [RIDGE, "leave-one-out", "r2", "mean"]).value > 0.98);
     let rows = scorer.prediction_rows(POINT, scored.predictions.view());
     assert!(rows.len() == 600 && rows.iter().all(|row| row.split == "test"));
-    // The centroid baseline has no training entities of a held-out country.
+    // The oracle has no training entities of a held-out country.
     let centroid =
         row(&scorer.baseline(&GroupCentroid).unwrap().rows, [CENTROID, "test", "r2", "mean"]).value;
     assert!(centroid < 0.01, "{centroid}");

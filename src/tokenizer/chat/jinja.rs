@@ -11,7 +11,7 @@ use minijinja_contrib::pycompat::unknown_method_callback;
 use std::fmt::Write;
 
 /// The limit of steps: hundreds of times the steps that one turn needs, so that only an endless template reaches it.
-/// A step is also counted for every 64 bytes of a text that a filter or operator makes.
+/// Filters, methods and operators also count steps for the bytes of the texts that they make.
 const MOST_STEPS: u64 = 1_000_000;
 /// The steps that each turn adds to the limit in a long conversation.
 const STEPS_PER_TURN: u64 = 10_000;

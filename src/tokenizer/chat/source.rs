@@ -6,16 +6,16 @@ use std::ops::Range;
 
 /// The most bytes of a template; the longest template of a known model has less than a tenth.
 const MOST_BYTES: usize = 1 << 20;
-/// The most tags of a template; known models have less than a tenth.
+/// The most tags of a template; known models have less than a tenth of this.
 const MOST_TAGS: usize = 10_000;
-/// The most words and signs of one tag; known models have less than a tenth. Each word of a chain such as `not not x`
-/// is one more recursion of the parser.
+/// The most words and signs of one tag; known models have less than a tenth of this. The parser recurses once per word
+/// of a chain such as `not not x`.
 const MOST_TOKENS: usize = 10_000;
 /// The greatest depth of nested brackets; minijinja allows less.
 const DEEPEST: usize = 150;
 
-/// The template, rewritten for minijinja: the tags `generation` of transformers, which mark the model's text for a
-/// loss, become `with`, and Python's operators `%` and `+` become calls. Lines keep their numbers.
+/// The template, rewritten for minijinja: the tags `generation` of transformers, which mark the model's text for the
+/// training loss, become `with`, and Python's operators `%` and `+` become calls. Lines keep their numbers.
 ///
 /// # Errors
 /// A sentence for a template that is too long or too deeply nested for a parser.

@@ -25,7 +25,7 @@ const KNOWN: [&str; 9] = [
     "tokenizer_config.json",
 ];
 
-/// A tokenizer of older files.
+/// A tokenizer read from older files.
 pub(in crate::tokenizer) struct Opened {
     pub tokenizer: tokenizers::Tokenizer,
     /// Its special tokens by their purpose.

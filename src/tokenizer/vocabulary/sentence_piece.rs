@@ -35,7 +35,7 @@ struct SentencePieceModel<'a> {
 /// The error, as a sentence.
 pub(super) fn recipe(class: Class, settings: &Settings, name: &str, bytes: &[u8]) -> Result<Recipe, Refusal> {
     let proto =
-        Proto::parse(bytes).map_err(|problem| format!("{name}: no SentencePiece model: {problem}"))?;
+        Proto::parse(bytes).map_err(|problem| format!("{name}: not a SentencePiece model: {problem}"))?;
     if !(1..=2).contains(&proto.model_type) {
         return Err(format!("{name}: a model of words or characters, not unigram or BPE").into());
     }

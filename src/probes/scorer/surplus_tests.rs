@@ -1,0 +1,104 @@
+//! Laws of the surplus: none for a function of the text, and the planted amount for a planted signal.
+
+use super::*;
+use crate::datasets::{Dataset, parse};
+use crate::probes::fixture::noise;
+use crate::probes::metrics::Bootstrap;
+use crate::probes::{MARGIN, Surplus, Verdict};
+use crate::results::{MEAN, ScoreKey, TEXT, WORD_VECTORS};
+use crate::word_vectors::NameVectors;
+use rayon::prelude::*;
+use std::path::Path;
+
+const POINT: HookPoint = HookPoint::ResidPost(1);
+const N: usize = 300;
+/// Width of a word vector, three of which are a row.
+const WIDTH: usize = 4;
+
+/// Entities whose target is half explained by their word vectors; the other half is returned, too.
+struct Planted {
+    dataset: Dataset,
+    vectors: NameVectors,
+    /// The part of the target that is not in the text, `[N, 1]`.
+    rest: Array2<f64>,
+}
+
+impl Planted {
+    fn of(seed: u64) -> Planted {
+        let rows = noise([N, 3 * WIDTH], 10 * seed + 1).mapv(|value| value as f32);
+        let slope = noise([3 * WIDTH, 1], 10 * seed + 2);
+        let explained = rows.mapv(f64::from).dot(&slope);
+        let rest = noise([N, 1], 10 * seed + 3);
+        let scaled = |part: &Array2<f64>| part / part.std(0.0);
+        let (explained, rest) = (scaled(&explained), scaled(&rest));
+        let target = &explained + &rest;
+        // Names without any relation to the target.
+        let of_name = noise([N, 1], 10 * seed + 4);
+        let line = |i: usize| {
+            let name = (of_name[[i, 0]].to_bits() >> 20) % 1_000_000;
+            format!("n{name:06} x{i},{:.6},{}\n", target[[i, 0]], i % 4 == 0)
+        };
+        let text: String = (0..N).map(line).collect();
+        let text = format!("name,size [target],is_test\n{text}");
+        let dataset = parse(Path::new("planted.csv"), text.as_bytes()).unwrap();
+        Planted { dataset, vectors: NameVectors { rows, rarest: vec![Some(1); N] }, rest }
+    }
+
+    fn rows(&self, activations: &Array2<f64>) -> Vec<ScoreRow> {
+        let scorer = Scorer::with_dataset_split(&self.dataset, "small", "empty").unwrap();
+        let bootstrap = Bootstrap { n_resamples: 200, seed: 3 };
+        let scorer = Scorer { bootstrap, vectors: Some(self.vectors.clone()), ..scorer };
+        let text = scorer.text_scores().unwrap().unwrap();
+        let mut rows = scorer.surplus(&text, POINT, activations.mapv(|value| value as f32).view()).unwrap();
+        rows.extend(text.rows);
+        rows
+    }
+}
+
+#[test]
+fn a_function_of_the_text_has_no_surplus() {
+    let beyond = |seed: u64| {
+        let planted = Planted::of(seed);
+        let text = planted.vectors.rows.mapv(f64::from);
+        // A linear function of the vectors, and one that is not.
+        let activations = text.dot(&noise([3 * WIDTH, 16], seed + 7_000)).mapv(|value| value + value.tanh());
+        matches!(Verdict::of(&planted.rows(&activations), POINT), Some(Verdict::BeyondText(_)))
+    };
+    let n = (0..100u64).into_par_iter().filter(|seed| beyond(*seed)).count();
+    assert!(n <= 5, "{n} of 100 seeds");
+}
+
+#[test]
+fn a_planted_signal_has_the_surplus_of_its_size() {
+    let planted = Planted::of(500);
+    let exact = planted.rest.dot(&noise([1, 16], 1)) + noise([N, 16], 2) * 0.01;
+    let rows = planted.rows(&exact);
+    for kind in [TEXT, WORD_VECTORS] {
+        let Surplus { text, both, value, low, high } = Surplus::over(kind, &rows, POINT).unwrap();
+        assert!((text - 0.5).abs() < 0.12 && both > 0.97, "{kind}: {text} {both}");
+        assert!((value - 0.5).abs() < 0.12 && low < value && value < high, "{kind}: {low} {value} {high}");
+    }
+    assert!(matches!(Verdict::of(&rows, POINT), Some(Verdict::BeyondText(_))));
+}
+
+#[test]
+fn activations_without_signal_have_no_surplus() {
+    let planted = Planted::of(501);
+    let rows = planted.rows(&noise([N, 16], 3));
+    let surplus = Surplus::over(TEXT, &rows, POINT).unwrap();
+    assert!(surplus.value < MARGIN, "{surplus:?}");
+    // The n-grams of these names say nothing, so the vectors explain as much as both.
+    let r2 = |method: &str| ScoreKey::test(method, "r2", MEAN).at(&rows, None).unwrap().value;
+    assert!((r2(TEXT) - r2(WORD_VECTORS)).abs() < 0.05, "{} {}", r2(TEXT), r2(WORD_VECTORS));
+}
+
+#[test]
+fn without_vectors_only_the_names_are_compared() {
+    let planted = Planted::of(502);
+    let scorer = Scorer::with_dataset_split(&planted.dataset, "small", "empty").unwrap();
+    let text = scorer.text_scores().unwrap().unwrap();
+    assert!(text.rows.is_empty());
+    let activations = noise([N, 16], 3).mapv(|value| value as f32);
+    let rows = scorer.surplus(&text, POINT, activations.view()).unwrap();
+    assert!(rows.iter().all(|row| row.method == "ridge+names-only") && !rows.is_empty());
+}

@@ -1,0 +1,159 @@
+//! A ridge on blocks of columns, each with a penalty of its own, with exact leave-one-out errors.
+//!
+//! A penalty `λ / w²` on a block is the penalty `λ` on the block times `w`. So each block is centred and scaled to a mean
+//! squared row length of 1, multiplied by its weight `w`, and one exact ridge fits all of them.
+
+use crate::error::{Error, Result};
+use crate::probes::probe::Probe;
+use crate::probes::ridge::{Decomposition, PenaltyGrid};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use std::borrow::Cow;
+
+/// The weight of a block that is practically not penalised.
+const FREE: f64 = 100.0;
+/// The most training entities among which a ratio of penalties is searched; the ratio of many entities is that of all.
+const SEARCH_ROWS: usize = 8192;
+/// The most steps of the search for a ratio of penalties in each direction; a step is a factor of 10.
+const MAX_STEPS: i32 = 5;
+
+/// Blocks of columns of all entities, and the training entities with their targets.
+pub(super) struct BlockTask<'a> {
+    /// Columns that are practically not penalised, `[n_entities, n]`.
+    pub free: Option<ArrayView2<'a, f64>>,
+    /// One or two blocks with a penalty of their own, `[n_entities, n]` each.
+    pub blocks: Vec<ArrayView2<'a, f32>>,
+    /// The training entities.
+    pub train: &'a [usize],
+    /// Their targets, `[n_train, n_targets]`.
+    pub targets: &'a Array2<f64>,
+}
+
+/// The result of a fit.
+pub(in crate::probes) struct BlockFit {
+    /// The prediction for each entity, `[n_entities, n_targets]`.
+    pub predictions: Array2<f64>,
+    /// The weight of the first of two blocks, relative to the second.
+    pub weight: f64,
+}
+
+/// Columns that are scaled for a fit.
+struct Scaled<'a> {
+    free: Option<Array2<f32>>,
+    blocks: Vec<Array2<f32>>,
+    /// The training entities.
+    train: Cow<'a, [usize]>,
+    targets: Cow<'a, Array2<f64>>,
+}
+
+/// A fit at some weights.
+struct Trial {
+    error: f64,
+    /// The penalty of all columns.
+    penalty: f64,
+    probe: Probe,
+}
+
+impl BlockTask<'_> {
+    /// Fits, and predicts all entities. The ratio of the penalties of two blocks has the least leave-one-out error; its
+    /// search starts from `weight`, or from the ratio of the best penalties of both blocks alone.
+    ///
+    /// # Errors
+    /// Those of the ridge; [`Error::Internal`] for no blocks, or more than two.
+    pub(super) fn fit_predict(&self, weight: Option<f64>) -> Result<BlockFit> {
+        let all = self.scaled();
+        let weight = match &all.blocks[..] {
+            [_] => 1.0,
+            [_, _] => all.some_rows().weight(weight)?,
+            other => return Err(Error::Internal(format!("{} blocks of columns", other.len()))),
+        };
+        let columns = all.columns(weight)?;
+        let predictions = all.fit(&columns)?.probe.predict_all(columns.view());
+        Ok(BlockFit { predictions, weight })
+    }
+
+    fn scaled(&self) -> Scaled<'_> {
+        let free =
+            self.free.map(|columns| scaled(columns.mapv(|value| value as f32).view(), self.train, FREE));
+        let blocks = self.blocks.iter().map(|block| scaled(block.view(), self.train, 1.0)).collect();
+        Scaled { free, blocks, train: Cow::Borrowed(self.train), targets: Cow::Borrowed(self.targets) }
+    }
+}
+
+impl Scaled<'_> {
+    /// The same columns, with at most [`SEARCH_ROWS`] training entities.
+    fn some_rows(&self) -> Scaled<'_> {
+        let every = self.train.len().div_ceil(SEARCH_ROWS).max(1);
+        let rows: Vec<usize> = (0..self.train.len()).step_by(every).collect();
+        Scaled {
+            free: self.free.clone(),
+            blocks: self.blocks.clone(),
+            train: Cow::Owned(rows.iter().map(|&row| self.train[row]).collect()),
+            targets: Cow::Owned(self.targets.select(Axis(0), &rows)),
+        }
+    }
+
+    /// All columns side by side, those of the first of two blocks times a weight.
+    fn columns(&self, weight: f64) -> Result<Array2<f32>> {
+        let weighted = match &self.blocks[..] {
+            [first, _] => Some(first * weight as f32),
+            _ => None,
+        };
+        let rest = &self.blocks[usize::from(weighted.is_some())..];
+        let views = self.free.iter().chain(&weighted).chain(rest).map(|block| block.view());
+        let views: Vec<ArrayView2<f32>> = views.collect();
+        concatenate(Axis(1), &views).map_err(|e| Error::Internal(e.to_string()))
+    }
+
+    fn fit(&self, columns: &Array2<f32>) -> Result<Trial> {
+        let decomposition = Decomposition::of_rows(columns.view(), &self.train)?;
+        let solution = decomposition.solve(&self.targets, &PenaltyGrid::default())?;
+        let error = solution.trials.iter().map(|trial| trial.error).fold(f64::INFINITY, f64::min);
+        Ok(Trial { error, penalty: solution.probe.penalty, probe: solution.probe })
+    }
+
+    /// The weight of the first block with the least leave-one-out error.
+    fn weight(&self, start: Option<f64>) -> Result<f64> {
+        let start = match start {
+            Some(start) => start,
+            None => {
+                // The ratio of the best penalties of both blocks alone is near the best one for both together.
+                let alone = |block: usize| self.fit(&self.blocks[block]).map(|trial| trial.penalty);
+                (alone(1)? / alone(0)?).sqrt()
+            }
+        };
+        let weight_at = |step: i32| start * 10f64.powf(f64::from(step) / 2.0);
+        let error = |step: i32| Ok::<f64, Error>(self.fit(&self.columns(weight_at(step))?)?.error);
+        let mut best = (error(0)?, 0);
+        for direction in [1, -1] {
+            for step in 1..=MAX_STEPS {
+                let next = error(direction * step)?;
+                if next >= best.0 {
+                    break;
+                }
+                best = (next, direction * step);
+            }
+        }
+        Ok(weight_at(best.1))
+    }
+}
+
+/// A block minus its mean over the training entities, scaled to a mean squared row length of `weight²`.
+fn scaled(block: ArrayView2<f32>, train: &[usize], weight: f64) -> Array2<f32> {
+    let (n, width) = (train.len().max(1) as f64, block.ncols());
+    let mut mean = vec![0.0; width];
+    for &row in train {
+        mean.iter_mut().zip(block.row(row)).for_each(|(sum, value)| *sum += f64::from(*value) / n);
+    }
+    let squares = |&row: &usize| -> f64 {
+        block.row(row).iter().zip(&mean).map(|(value, mean)| (f64::from(*value) - mean).powi(2)).sum()
+    };
+    let length = (train.iter().map(squares).sum::<f64>() / n).sqrt();
+    let scale = if length > 0.0 { weight / length } else { 0.0 };
+    let mut scaled = block.to_owned();
+    for mut row in scaled.rows_mut() {
+        row.iter_mut()
+            .zip(&mean)
+            .for_each(|(value, mean)| *value = ((f64::from(*value) - mean) * scale) as f32);
+    }
+    scaled
+}

@@ -1,0 +1,71 @@
+//! The columns of text that are added to the activations of one fold.
+
+use super::block_ridge::{BlockFit, BlockTask};
+use super::cross_fitted::cross_fitted;
+use super::kind::TextKind;
+use crate::error::Result;
+use crate::probes::baselines::{BaselineData, SparseRows};
+use crate::probes::splits::Fold;
+use crate::probes::targets::target_matrix;
+use ndarray::{Array2, ArrayView2};
+
+/// The text columns of all entities, for one fold.
+#[derive(Debug, Clone)]
+pub(in crate::probes) struct TextBlocks {
+    /// The names-only predictions, for training entities from fits without them, `[n_entities, n_targets]`.
+    names: Array2<f64>,
+    /// The targets of the training entities.
+    targets: Array2<f64>,
+}
+
+/// The activations that are fitted with a text, and the weight from which its search starts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::probes) struct With<'a> {
+    /// All entities, `[n_entities, d_model]`.
+    pub activations: Option<ArrayView2<'a, f32>>,
+    /// The weight of the word vectors, relative to the activations.
+    pub weight: Option<f64>,
+}
+
+impl TextBlocks {
+    /// Computes the columns of a fold; `features` are those of all names.
+    ///
+    /// # Errors
+    /// Those of the names-only fit.
+    pub(in crate::probes) fn of(
+        data: &BaselineData,
+        features: &SparseRows,
+        fold: &Fold,
+    ) -> Result<TextBlocks> {
+        let names = cross_fitted(data, features, &fold.train)?;
+        Ok(TextBlocks { names, targets: target_matrix(data.dataset, &fold.train) })
+    }
+
+    /// Fits a text baseline, or with `activations`, the text and the activations together; `None` for a text baseline
+    /// without its word vectors. The search for the ratio of two penalties starts from `weight`, if there is one.
+    ///
+    /// # Errors
+    /// Those of the ridge.
+    pub(in crate::probes) fn fit<'b>(
+        &'b self,
+        kind: TextKind,
+        data: &BaselineData<'b>,
+        fold: &'b Fold,
+        with: With<'b>,
+    ) -> Result<Option<BlockFit>> {
+        let vectors = data.vectors.map(|vectors| vectors.rows.view());
+        if kind.has_vectors() && vectors.is_none() {
+            return Ok(None);
+        }
+        if kind == TextKind::Names && with.activations.is_none() {
+            return Ok(Some(BlockFit { predictions: self.names.clone(), weight: 1.0 }));
+        }
+        let task = BlockTask {
+            free: kind.has_names().then_some(self.names.view()),
+            blocks: vectors.filter(|_| kind.has_vectors()).into_iter().chain(with.activations).collect(),
+            train: &fold.train,
+            targets: &self.targets,
+        };
+        task.fit_predict(with.weight).map(Some)
+    }
+}

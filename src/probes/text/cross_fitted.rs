@@ -1,0 +1,39 @@
+//! Names-only predictions as columns for another fit.
+
+use crate::error::Result;
+use crate::probes::baselines::{BaselineData, SparseRows};
+use crate::probes::targets::target_matrix;
+use ndarray::{Array2, Axis};
+
+/// The names-only prediction for each entity: for a training entity, by a fit without its fifth of the training
+/// entities; for any other, by the fit to all training entities.
+///
+/// The fitted predictions of training entities would be far better than those of new entities, and another fit would rely
+/// on them too much. All fits share the penalty of the fit to all training entities.
+///
+/// # Shapes
+/// `[n_entities, n_targets]`.
+pub(super) fn cross_fitted(
+    data: &BaselineData,
+    features: &SparseRows,
+    train: &[usize],
+) -> Result<Array2<f64>> {
+    let targets = target_matrix(data.dataset, train);
+    let of_train = features.select(train);
+    let probe = data.fit_names(&of_train, &targets, train)?;
+    let mut predictions = probe.predict(features);
+    for held_out in data.fifths(train) {
+        let rest: Vec<usize> = (0..train.len()).filter(|row| !held_out.contains(row)).collect();
+        let fit = data.name_ridge.fit_at(
+            probe.penalty,
+            &of_train.select(&rest),
+            &targets.select(Axis(0), &rest),
+        )?;
+        let rows: Vec<usize> = held_out.into_iter().collect();
+        let predicted = fit.predict(&of_train.select(&rows));
+        for (row, predicted) in rows.iter().zip(predicted.rows()) {
+            predictions.row_mut(train[*row]).assign(&predicted);
+        }
+    }
+    Ok(predictions)
+}

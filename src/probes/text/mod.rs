@@ -1,0 +1,14 @@
+//! The text baselines, and the surplus of a model over them.
+//!
+//! - `kind`: the text baselines: [`TextKind`]
+//! - `cross_fitted`: names-only predictions, for training entities from fits without them
+//! - `block_ridge`: a ridge on blocks of columns, each with its own penalty
+//! - `blocks`: the columns that each text baseline adds to the activations: [`TextBlocks`]
+
+mod block_ridge;
+mod blocks;
+mod cross_fitted;
+mod kind;
+
+pub(super) use blocks::{TextBlocks, With};
+pub use kind::TextKind;

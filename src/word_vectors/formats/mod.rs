@@ -1,0 +1,44 @@
+//! Files of word vectors; the format is found from the content.
+//!
+//! - `source`: the bytes of a file, decompressed
+//! - `text`: GloVe's and word2vec's text, fastText's `.vec`
+//! - `binary`: word2vec's binary format
+//! - `arrays`: an archive with an array of vectors and a Parquet file of words
+
+mod arrays;
+mod binary;
+mod source;
+mod text;
+
+use super::table::WordVectors;
+use crate::artefact::hash_file;
+use crate::error::{Error, Result};
+use source::Source;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The advice for a file that is not one of vectors.
+const EXPECTED: &str =
+    "word vectors: GloVe or word2vec text, word2vec binary or fastText .vec, also in gzip or zip";
+
+/// Reads the vectors of the needed words.
+pub(super) fn load(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let sha256 = hash_file(path)?;
+    let empty = |width| WordVectors::new(&name, sha256.clone(), width);
+    if let Some(table) = arrays::read(path, needed, &empty)? {
+        return Ok(table);
+    }
+    let mut source = Source::open(path)?;
+    let header = source.header()?;
+    let table = match header {
+        Some(header) if binary::is_binary(&mut source, header.width)? => {
+            binary::read(&mut source, header, needed, empty(header.width))?
+        }
+        _ => text::read(&mut source, header.map(|header| header.width), needed, &empty)?,
+    };
+    match table.n_words() {
+        0 => Err(Error::bad_file(path, "no word of any name", "vectors in the language of the names")),
+        _ => Ok(table),
+    }
+}
