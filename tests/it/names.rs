@@ -314,8 +314,8 @@ fn an_import_tells_its_test_rows_and_what_lies_under_its_name() {
         import(&changed, &[]),
         &["an earlier dataset of this name", "another file", "--replace", "--name"],
     );
-    let own = write("datasets/own.csv", "name,year\nA,1\nB,2\n");
-    refused(import(&own, &[]), &["not imported", "--name"]);
+    write("datasets/own.csv", "name,year\nA,1\nB,2\n");
+    refused(import(&marked, &["--name", "own"]), &["not imported", "--name"]);
     let own = write("datasets/own.csv", "name, year\nA,1\nB,2\n");
     refused(import(&own, &[]), &["the imported file itself", "--dataset own", "--name"]);
 }
