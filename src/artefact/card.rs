@@ -221,7 +221,7 @@ impl Card {
         fields.sort_by_key(|field| rank(field));
         let Some((&field, others)) = fields.split_first() else { return Ok(()) };
         let value = |card: &Card| match card.inputs.get(field) {
-            Some(value) if field.ends_with(HASH) => short(value),
+            Some(value) if rank(field) == LAST => short(value),
             Some(value) => value.clone(),
             None => "(nothing)".into(),
         };
@@ -247,11 +247,14 @@ impl Card {
 /// The end of the names of fields that hold a hash.
 const HASH: &str = "_sha256";
 
+/// The rank of fields that say least: hashes of other things than models and datasets.
+const LAST: u8 = 2;
+
 /// The order of differing fields in a message: model and dataset first, then values that say more than a hash.
 fn rank(field: &str) -> u8 {
     match field {
         "weights_sha256" | "config_sha256" | "tokenizer_sha256" | "dataset_sha256" | "source_sha256" => 0,
-        hash if hash.ends_with(HASH) => 2,
+        hash if hash.ends_with(HASH) => LAST,
         _ => 1,
     }
 }
