@@ -284,6 +284,19 @@ pub enum Error {
         /// The total number of entities.
         of: usize,
     },
+    /// A requested stop while a baseline model, untrained or shuffled, computes its activations.
+    #[error(
+        "stopped in the baseline `{baseline}` of {dataset}, which is not kept; the activations of all {entities} entities are kept, and the same command continues after them",
+        dataset = shown(dataset)
+    )]
+    StoppedBaseline {
+        /// The dataset.
+        dataset: String,
+        /// The baseline.
+        baseline: String,
+        /// The dataset's number of entities.
+        entities: usize,
+    },
     /// A requested stop during the training of a sparse dictionary.
     #[error("stopped: {kept} of {of} steps are kept; the same command resumes after them")]
     StoppedTraining {
@@ -347,10 +360,16 @@ impl Error {
         }
     }
 
+    /// True for a stop that the user or the system requested.
+    pub fn is_stop(&self) -> bool {
+        use Error::{Stopped, StoppedBaseline, StoppedTraining};
+        matches!(self, Stopped { .. } | StoppedBaseline { .. } | StoppedTraining { .. })
+    }
+
     /// The exit code: 1 for an error that the user can correct, 2 for a bug in mappa, 130 for a requested stop.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Stopped { .. } | Error::StoppedTraining { .. } => 130,
+            stop if stop.is_stop() => 130,
             Error::Tensor(_) | Error::Fitting(_) | Error::Internal(_) => 2,
             _ => 1,
         }

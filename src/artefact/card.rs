@@ -6,7 +6,7 @@ use super::text::text_of;
 use crate::error::{Error, Result};
 use crate::shown::without_secrets;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The run record of an artefact, stored next to it: its inputs, its origin, its counts.
@@ -35,8 +35,9 @@ impl Card {
         let program = command.first().map(|p| {
             Path::new(p).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         });
-        let line: Vec<String> = program.into_iter().chain(command.into_iter().skip(1)).collect();
-        card.record.insert("command".into(), without_secrets(&line.join(" ")).into_owned());
+        let line = program.into_iter().chain(command.into_iter().skip(1));
+        let line: Vec<String> = line.map(|part| without_secrets(&part).into_owned()).collect();
+        card.record.insert("command".into(), line.join(" "));
         card.record.insert("mappa_version".into(), env!("CARGO_PKG_VERSION").into());
         card.record.insert("git_commit".into(), env!("MAPPA_GIT_COMMIT").into());
         card.record.insert("date".into(), date_now());
@@ -215,22 +216,47 @@ impl Card {
     /// [`Error::CardMismatch`] naming the field.
     pub fn agrees_with(&self, found: &Card, path: &Path) -> Result<()> {
         // A field that only one of the two cards has also counts as a difference.
-        for field in self.inputs.keys().chain(found.inputs.keys()) {
-            let value = |card: &Card| card.inputs.get(field).cloned().unwrap_or_else(|| "(nothing)".into());
-            let (before, now) = (value(found), value(self));
-            if before != now {
-                let path = path.to_path_buf();
-                let (field, way_out) = (field.clone(), way_out(field));
-                return Err(Error::CardMismatch {
-                    path,
-                    field,
-                    found: before,
-                    expected: now,
-                    way_out: way_out.into(),
-                });
-            }
-        }
-        Ok(())
+        let all: BTreeSet<&String> = self.inputs.keys().chain(found.inputs.keys()).collect();
+        let differs = |field: &&&String| self.inputs.get(**field) != found.inputs.get(**field);
+        let mut fields: Vec<&String> = all.iter().filter(differs).copied().collect();
+        fields.sort_by_key(|field| rank(field));
+        let Some((&field, others)) = fields.split_first() else { return Ok(()) };
+        let value = |card: &Card| match card.inputs.get(field) {
+            Some(value) if rank(field) == LAST => short(value),
+            Some(value) => value.clone(),
+            None => "(nothing)".into(),
+        };
+        // The hash of a text that differs says no more than the text.
+        let is_told = |other: &&&String| {
+            !other.strip_suffix(HASH).is_some_and(|name| fields.iter().any(|f| *f == name))
+        };
+        let others: Vec<&str> = others.iter().filter(is_told).map(|other| other.as_str()).collect();
+        let also = match &others[..] {
+            [] => String::new(),
+            others => format!(" (different as well: {})", others.join(", ")),
+        };
+        Err(Error::CardMismatch {
+            path: path.to_path_buf(),
+            field: field.clone(),
+            found: value(found),
+            expected: value(self) + &also,
+            way_out: way_out(field).into(),
+        })
+    }
+}
+
+/// The end of the names of fields that hold a hash.
+const HASH: &str = "_sha256";
+
+/// The rank of fields that say least: hashes of other things than models and datasets.
+const LAST: u8 = 2;
+
+/// The order of differing fields in a message: model and dataset first, then values that say more than a hash.
+fn rank(field: &str) -> u8 {
+    match field {
+        "weights_sha256" | "config_sha256" | "tokenizer_sha256" | "dataset_sha256" | "source_sha256" => 0,
+        hash if hash.ends_with(HASH) => LAST,
+        _ => 1,
     }
 }
 

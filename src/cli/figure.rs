@@ -4,9 +4,9 @@ use super::observer::TerminalObserver;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use mappa::artefact::FolderName;
-use mappa::datasets::{BUNDLED, Prompt};
+use mappa::datasets::{BUNDLED, Prompt, name_of};
 use mappa::figures::FIGURES;
-use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps};
+use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_sweeps};
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
@@ -27,8 +27,9 @@ pub(super) struct Figure {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several [default: all bundled datasets with scores, and all sweeps].
-    #[arg(long = "dataset", value_name = "NAME")]
+    /// Datasets, each by its name or its file; repeat for several [default: all bundled datasets with scores, else all
+    /// others with scores; and all sweeps].
+    #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
     #[arg(long, default_value = "empty", value_name = "NAME|TEMPLATE")]
@@ -40,11 +41,7 @@ impl Figure {
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = &name_in_lab(lab, &self.model)?;
         let folder = self.folder(lab, model)?;
-        let scored = |name: &FolderName| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
-        let names: Vec<FolderName> = match &self.datasets[..] {
-            [] => BUNDLED.into_iter().map(FolderName::of_text).filter(scored).collect(),
-            names => names.iter().map(|name| FolderName::new("--dataset", name)).collect::<Result<_>>()?,
-        };
+        let names = self.scored(lab, model, &folder)?;
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
         if names.is_empty() && sweeps.is_empty() {
             let found = format!("no scores in {}", lab.probes_of(model).display());
@@ -67,15 +64,54 @@ impl Figure {
         Ok(())
     }
 
+    /// The datasets to draw, which have scores in the folder of this name.
+    fn scored(&self, lab: &Lab, model: &FolderName, folder: &FolderName) -> Result<Vec<FolderName>> {
+        let is_scored = |name: &FolderName| lab.probes(model, name, folder).join(SCORES_FILE).is_file();
+        let bundled = || BUNDLED.into_iter().map(FolderName::of_text).filter(is_scored);
+        let own = || probed_datasets(lab, model).into_iter().filter(is_scored);
+        let one = |given: &String| {
+            // As everywhere, the file of a dataset stands for its name.
+            let name = FolderName::new("--dataset", &name_of(given))?;
+            if is_scored(&name) {
+                return Ok(name);
+            }
+            let found = format!("{given}, which has no scores of {model} in {folder}");
+            let expected = match &probed_datasets(lab, model)[..] {
+                [] => "`mappa probe` first".to_string(),
+                some => {
+                    format!("one of {}; --prompt chooses among their folders", folders_of(lab, model, some))
+                }
+            };
+            Err(Error::invalid("--dataset", found, expected))
+        };
+        match &self.datasets[..] {
+            [] if bundled().next().is_some() => Ok(bundled().collect()),
+            [] => Ok(own().collect()),
+            names => names.iter().map(one).collect(),
+        }
+    }
+
     /// The last folder of the results' path.
     fn folder(&self, lab: &Lab, model: &FolderName) -> Result<FolderName> {
-        let datasets = BUNDLED.into_iter().chain(self.datasets.iter().map(String::as_str));
-        let mut datasets = datasets.map(FolderName::of_text);
+        let mut datasets = probed_datasets(lab, model).into_iter();
         match FolderName::new("--prompt", &self.prompt) {
             Ok(name) if datasets.any(|dataset| lab.probes(model, &dataset, &name).is_dir()) => Ok(name),
             _ => Prompt::name_of(&self.prompt),
         }
     }
+}
+
+/// The folders with scores of some datasets, as DATASET/FOLDER.
+fn folders_of(lab: &Lab, model: &FolderName, datasets: &[FolderName]) -> String {
+    let of_one = |dataset: &FolderName| {
+        let entries = std::fs::read_dir(lab.probes_of(model).join(dataset)).into_iter().flatten().flatten();
+        let scored = entries.filter(|entry| entry.path().join(SCORES_FILE).is_file());
+        let mut names: Vec<String> =
+            scored.map(|entry| format!("{dataset}/{}", entry.file_name().to_string_lossy())).collect();
+        names.sort();
+        names
+    };
+    datasets.iter().flat_map(of_one).collect::<Vec<String>>().join(", ")
 }
 
 /// The possible names of figures, each with a description.

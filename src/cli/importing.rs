@@ -162,6 +162,13 @@ fn print_imported(imported: &Imported, file: &Path, is_new: bool) {
         dataset.entities.len(),
         shown(&dataset.kind.names().join(", "))
     );
+    match &imported.test_column {
+        Some(column) => say!("test rows: those that the column `{}` marks", shown(column)),
+        None => say!(
+            "test rows: a fifth of the names, chosen by the hash of each name, so the same in every run; --test COLUMN \
+             takes a column of the file instead"
+        ),
+    }
     if imported.n_left_out > 0 {
         say!("left out: {} rows without a name or a target", imported.n_left_out);
     }

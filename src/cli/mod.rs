@@ -4,7 +4,7 @@
 //!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
-//! - `within`: whole numbers in a range
+//! - `within`: whole numbers in a range; `usage`: errors in the flags
 //! - `decoding`: the flags that choose tokens, and the display of generated texts
 //! - `observer`: progress and notes on the terminal; `stopping` handles signals, `pace` estimates the time left
 //! - `table`, `sweep_table`, `show_texts`: tables on standard output; `terminal`: all lines, with bars and notes on
@@ -39,12 +39,14 @@ mod sweep_table;
 mod table;
 mod token_flags;
 mod train;
+mod usage;
 mod within;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use mappa::Error;
 use mappa::lab::Lab;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A probing lab for language models: finds how a model represents places and times, and steers it.
@@ -86,18 +88,31 @@ enum Command {
     Train(train::Train),
 }
 
+/// The program's arguments.
+fn parsed() -> clap::error::Result<Cli> {
+    Cli::from_arg_matches(&usage::taking_negative_numbers(Cli::command()).try_get_matches()?)
+}
+
 /// Runs the command and prints any error once.
 pub(crate) fn main() -> ExitCode {
     stopping::listen();
-    let Cli { lab, command } = match Cli::try_parse() {
+    let Cli { lab, command } = match parsed() {
         Ok(asked) => asked,
         // Help is not an error; a wrong flag is an error of the user, not of the program.
         Err(answer) => {
             output::only_prints();
-            terminal::print_answer(&answer);
-            return ExitCode::from(output::exit_code(u8::from(answer.use_stderr())));
+            let code = u8::from(answer.use_stderr());
+            if usage::is_page(&answer) {
+                terminal::print_page(&answer);
+            } else {
+                let args: Vec<String> =
+                    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+                tell!("{}", usage::one_line::<Cli>(answer, &args));
+            }
+            return ExitCode::from(output::exit_code(code));
         }
     };
+    let root = lab.clone();
     let outcome = Lab::open(lab).and_then(|lab| match command {
         Some(Command::Run(args)) => args.run(&lab),
         None => run::Run::default().run(&lab),
@@ -116,24 +131,46 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(output::exit_code(match outcome {
         Ok(()) => 0,
         Err(error) => {
-            terminal::print_error(&error);
-            match error {
-                Error::Stopped { .. } | Error::StoppedTraining { .. } => {
-                    stopping::exit_code(error.exit_code())
-                }
-                error => error.exit_code(),
+            terminal::print_error(&error, way_out(&error, &root));
+            match error.is_stop() {
+                true => stopping::exit_code(error.exit_code()),
+                false => error.exit_code(),
             }
         }
     }))
 }
 
+/// The advice about an error that only this module can give: another lab in place of one that cannot be written.
+fn way_out(error: &Error, lab: &Path) -> &'static str {
+    const WRITING: [&str; 10] = [
+        "create",
+        "empty",
+        "link",
+        "lock",
+        "make the folder",
+        "remove",
+        "rename into place",
+        "set permissions of",
+        "sync",
+        "write",
+    ];
+    match error {
+        Error::Io { action, path, source }
+            if WRITING.contains(action)
+                && path.starts_with(lab)
+                && matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+        {
+            "; --lab DIR names a folder for the results in which you may write"
+        }
+        _ => "",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
     use mappa::lab::Experiment;
     use std::any::TypeId;
-    use std::path::Path;
 
     /// Flags of actions on one store or one machine; they are not settings of an experiment.
     const ACTIONS: [&str; 8] =

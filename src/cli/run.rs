@@ -8,7 +8,7 @@ use mappa::artefact::FolderName;
 use mappa::datasets::TargetKind;
 use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
 use mappa::model::{Compute, DeviceChoice, Precision};
-use mappa::results::{SCORES_FILE, SWEEP_FILE};
+use mappa::results::{SCORES_FILE, SWEEP_FILE, SweepRow};
 use mappa::shown::shown;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -131,9 +131,10 @@ fn print_sweep(sweep: &SweepReport) {
         shown(&settings.target)
     );
     let last = rows.iter().map(|r| r.read_layer).max();
-    for row in
-        rows.iter().filter(|r| r.prompt == prompt && r.direction == "probe" && Some(r.read_layer) == last)
-    {
+    let is_shown = |r: &&SweepRow| r.prompt == prompt && r.direction == "probe" && Some(r.read_layer) == last;
+    let mut by_dose: Vec<&SweepRow> = rows.iter().filter(is_shown).collect();
+    by_dose.sort_by(|a, b| a.dose.total_cmp(&b.dose));
+    for row in by_dose {
         say!("  {:>+7.0}  {:>8.1}  {}{}", row.dose, row.reading, shown(&prompt), shown(&row.text));
     }
 }

@@ -5,7 +5,10 @@ use mappa::steering::{points, recommend};
 
 /// Prints the effect of each direction at each layer and dose.
 pub(super) fn print_points(rows: &[SweepRow]) {
-    let (points, of) = points(rows);
+    let (mut points, of) = points(rows);
+    // A sweep begins with dose 0, and continues with the doses as they were given.
+    let is_curve = |a: &SweepPoint, b: &SweepPoint| a.layers == b.layers && a.direction == b.direction;
+    points.chunk_by_mut(is_curve).for_each(|curve| curve.sort_by(|a, b| a.dose.total_cmp(&b.dose)));
     say!("change of the {of} along the dose (mean over prompts), and KL of the next token in nats:");
     let widest = points.iter().map(|p| p.layers.len()).max().unwrap_or(0).max(5);
     let counts = if of == "text" { "  along / against / nothing named, of texts" } else { "" };

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::fmt::{Arguments, Write};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,21 @@ pub(super) fn print_lines(text: &str) {
 /// marks and control characters other than line ends and tabs are escaped.
 pub(super) fn print_text(piece: &str) {
     output::put_now(format_args!("{}", for_output(piece, std::io::stdout().is_terminal())));
+    if !piece.is_empty() {
+        IN_LINE.store(!piece.ends_with('\n'), Ordering::Relaxed);
+    }
+}
+
+/// True if the last piece of generated text did not end its line.
+static IN_LINE: AtomicBool = AtomicBool::new(false);
+
+/// Ends the line of a generated text that was not completed, so that a message on the same terminal has its own line.
+fn end_line() {
+    let is_one = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+    // Not on standard output, which the stopped work may still be writing to.
+    if is_one && IN_LINE.swap(false, Ordering::Relaxed) {
+        output::tell(format_args!(""));
+    }
 }
 
 /// A generated text, with control characters escaped for a terminal, unchanged for a file or a pipe.
@@ -61,18 +77,12 @@ fn for_output(text: &str, is_terminal: bool) -> Cow<'_, str> {
     if is_terminal { plain_lines(text) } else { Cow::Borrowed(text) }
 }
 
-/// Prints the error for wrong flags, or the help; an error may repeat pasted flags with control characters.
-pub(super) fn print_answer(answer: &clap::Error) {
-    let text = answer.render().to_string();
-    if plain_lines(&text) == text && text.lines().all(|line| line.chars().count() <= NOTE) {
-        // With colours, where the terminal has them.
-        match answer.use_stderr() {
-            true => _ = answer.print(),
-            false => output::put_all(|| answer.print()),
-        }
-        return;
+/// Prints the help or the version, with colours where the terminal has them.
+pub(super) fn print_page(answer: &clap::Error) {
+    match answer.use_stderr() {
+        true => _ = answer.print(),
+        false => output::put_all(|| answer.print()),
     }
-    text.lines().for_each(|line| tell!("{line}"));
 }
 
 /// A progress bar with rate and time left.
@@ -136,6 +146,7 @@ pub(super) fn print_last(line: &str) {
     if let Some(bar) = latest.as_ref().and_then(|(_, bar)| bar.upgrade()) {
         bar.finish_and_clear();
     }
+    end_line();
     print_note(line);
 }
 
@@ -152,8 +163,8 @@ pub(super) fn once(line: &str) {
     }
 }
 
-/// Prints an error with its causes, in one line.
-pub(super) fn print_error(error: &mappa::Error) {
+/// Prints an error with its causes and further advice, in one line.
+pub(super) fn print_error(error: &mappa::Error, advice: &str) {
     let mut line = error.to_string();
     let mut cause = error.source();
     for _ in 0..CAUSES {
@@ -164,9 +175,10 @@ pub(super) fn print_error(error: &mappa::Error) {
         }
         cause = inner.source();
     }
-    match error {
-        mappa::Error::Stopped { .. } | mappa::Error::StoppedTraining { .. } => tell!("{line}"),
-        _ => tell!("error: {line}"),
+    end_line();
+    match error.is_stop() {
+        true => tell!("{line}"),
+        false => tell!("error: {line}{advice}"),
     }
 }
 

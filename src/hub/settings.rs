@@ -3,7 +3,7 @@
 use super::least_rate::TransferLimits;
 use crate::artefact;
 use crate::error::{Error, Result};
-use crate::shown::without_secrets;
+use crate::shown::address_without_secrets;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl fmt::Debug for HubSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubSettings")
             .field("cache", &self.cache)
-            .field("endpoint", &without_secrets(&self.endpoint))
+            .field("endpoint", &address_without_secrets(&self.endpoint))
             .field("token", &self.token)
             .field("offline", &self.offline)
             .field("limits", &self.limits)
@@ -143,7 +143,8 @@ fn endpoint(given: Option<String>) -> Result<String> {
     let text = text.trim_end_matches('/');
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     if host.is_none_or(str::is_empty) || text.parse::<ureq::http::Uri>().is_err() {
-        return Err(Error::invalid("HF_ENDPOINT", text, "an address that begins with https:// or http://"));
+        let found = address_without_secrets(text);
+        return Err(Error::invalid("HF_ENDPOINT", found, "an address that begins with https:// or http://"));
     }
     Ok(text.to_string())
 }

@@ -230,6 +230,18 @@ pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
+/// The datasets for which the lab has a folder of a model's probes, by name.
+pub fn probed_datasets(lab: &Lab, model: &FolderName) -> Vec<FolderName> {
+    let entries = std::fs::read_dir(lab.probes_of(model)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        FolderName::new("dataset", &name).ok().filter(|_| entry.path().is_dir())
+    });
+    let mut names: Vec<FolderName> = names.collect();
+    names.sort();
+    names
+}
+
 /// The names of saved results.
 pub struct SavedNames {
     /// The model's name in folders.

@@ -47,7 +47,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_sweeps,
+    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
+    saved_sweeps,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};

@@ -3,11 +3,12 @@
 use super::folders::Lab;
 use super::written::{maybe, written};
 use crate::artefact::{Card, FolderName};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hub::HubSettings;
 use crate::hub::{self, RepoId, Snapshot};
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, LoadOptions, Location, Model, Precision};
 use crate::progress::{Observer, Progress};
+use crate::shown::without_secrets;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::path::Path;
@@ -97,6 +98,14 @@ pub fn name_in_lab(lab: &Lab, given: &str) -> Result<FolderName> {
         Ok(location) => return FolderName::new(what, &location.name()),
         Err(_) => match given.parse::<RepoId>() {
             Ok(repo) => return FolderName::new(what, &repo.short_name()),
+            // The last part of an address is no name, and may be a secret.
+            Err(_) if without_secrets(given) != given => {
+                return Err(Error::invalid(
+                    what,
+                    given,
+                    "a name, a folder, a GGUF file or a name on the hub",
+                ));
+            }
             Err(_) => Path::new(given),
         },
     };

@@ -95,15 +95,15 @@ impl<'a> ProbeFinder<'a> {
     }
 
     fn load(&self) -> Result<Vec<SavedProbes>> {
-        if let Some(folder) = self.folder() {
-            return Ok(vec![SavedProbes::load(folder)?]);
-        }
-        if let Some(probes) = &self.choice.probes {
-            let expected = "a folder with probes.safetensors: a path, or a name below probes/MODEL/DATASET";
-            return Err(Error::invalid("--probes", probes.display(), expected));
-        }
         let mut all = Vec::new();
-        for dataset in folders(&self.lab.probes_of(&self.model.name)) {
+        if let Some(probes) = &self.choice.probes {
+            all = self.chosen(probes).into_iter().map(SavedProbes::load).collect::<Result<_>>()?;
+            if all.is_empty() {
+                return Err(self.no_folder(probes));
+            }
+        }
+        let is_open = all.is_empty();
+        for dataset in folders(&self.lab.probes_of(&self.model.name)).into_iter().filter(|_| is_open) {
             let name = dataset.file_name().map(|name| name.to_string_lossy().into_owned());
             if self.choice.dataset_name().is_some_and(|wanted| Some(wanted) != name) {
                 continue;
@@ -128,16 +128,40 @@ impl<'a> ProbeFinder<'a> {
         Ok(all)
     }
 
-    /// The selected folder, if it contains probes.
-    fn folder(&self) -> Option<PathBuf> {
-        let probes = self.choice.probes.as_ref()?;
+    /// The selected folders that contain probes: one path, or the folders of this name of all datasets.
+    fn chosen(&self, probes: &Path) -> Vec<PathBuf> {
         let of_model = self.lab.probes_of(&self.model.name);
         let below = match self.choice.dataset_name() {
             Some(dataset) => vec![of_model.join(dataset).join(probes)],
             None => folders(&of_model).into_iter().map(|dataset| dataset.join(probes)).collect(),
         };
-        let places = [probes.clone(), self.lab.join("probes").join(probes), of_model.join(probes)];
-        places.into_iter().chain(below).find(|folder| folder.join(PROBES_FILE).is_file())
+        let has_probes = |folder: &PathBuf| folder.join(PROBES_FILE).is_file();
+        let places = [probes.to_path_buf(), self.lab.join("probes").join(probes), of_model.join(probes)];
+        match places.into_iter().find(has_probes) {
+            Some(one) => vec![one],
+            None => below.into_iter().filter(has_probes).collect(),
+        }
+    }
+
+    /// The error for a selected folder without probes, with the folders that the lab has.
+    fn no_folder(&self, probes: &Path) -> Error {
+        let of_model = self.lab.probes_of(&self.model.name);
+        let inner = folders(&of_model).iter().flat_map(|dataset| folders(dataset)).collect::<Vec<_>>();
+        let there = inner.iter().filter(|folder| folder.join(PROBES_FILE).is_file());
+        let there: Vec<String> = there
+            .filter_map(|folder| Some(folder.strip_prefix(&of_model).ok()?.to_string_lossy().into_owned()))
+            .collect();
+        let there = if there.is_empty() { "nothing yet".into() } else { there.join(", ") };
+        let found = match self.choice.dataset_name() {
+            Some(dataset) => format!("{}, with --dataset {dataset}", probes.display()),
+            None => probes.display().to_string(),
+        };
+        let expected = format!(
+            "a folder with {PROBES_FILE}: a path, or a name below {}/DATASET (there: {there}); --dataset chooses among \
+             datasets",
+            of_model.display()
+        );
+        Error::invalid("--probes", found, expected)
     }
 
     /// The dataset of `saved`: the selected one, otherwise the one with the name in the probes.
@@ -175,6 +199,13 @@ impl<'a> ProbeFinder<'a> {
                      `mappa datasets import FILE --target … --unit {unit}`"
                 ),
                 other => format!("probes of {other}; `mappa probe` fits them"),
+            };
+            let expected = match (&self.choice.dataset, &self.choice.probes) {
+                (None, None) => expected,
+                _ => format!(
+                    "{expected}; --dataset and --probes choose among all probes of {}",
+                    self.model.name
+                ),
             };
             return Error::invalid("probes", found, expected);
         }

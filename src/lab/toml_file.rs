@@ -1,5 +1,6 @@
 //! TOML files: an error in one line, with the file, the line and the column.
 
+use crate::artefact;
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::ops::Range;
@@ -21,7 +22,8 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
             format!("at most {MOST_BYTES}; divide it into several files"),
         ));
     }
-    toml::from_str(text).map_err(|e| {
+    let fails = |problem: String| Error::bad_file(path, problem, expected);
+    artefact::caught(|| toml::from_str(text)).map_err(fails)?.map_err(|e: toml::de::Error| {
         // The parser's own display of an error has five lines and quotes the text.
         let message = e.message().trim().replace('\n', ", ");
         // In a flattened struct, the parser gives the start of the whole table, which is the start of a line; a value
@@ -42,7 +44,7 @@ pub(super) fn parse<T: DeserializeOwned>(path: &Path, text: &str, expected: &str
 /// The key that causes an error: without it, the error disappears. The parser does not report the key in a flattened
 /// struct.
 fn wrong_key<T: DeserializeOwned>(text: &str, message: &str) -> Option<String> {
-    let table: toml::Table = toml::from_str(text).ok()?;
+    let table: toml::Table = artefact::caught(|| toml::from_str(text)).ok()?.ok()?;
     let is_wrong = |key: &&String| {
         let mut others = table.clone();
         others.remove(*key);

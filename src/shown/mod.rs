@@ -2,10 +2,11 @@
 //!
 //! - `text`: names, cells, headings, fields, answers of servers, messages of libraries: [`shown`], [`shown_up_to`];
 //!   texts of several lines: [`plain_lines`]; texts in figures: [`drawn`]
-//! - `address`: addresses without their keys, passwords and signatures: [`without_secrets`]
+//! - `address`: addresses without their keys, passwords and signatures: [`without_secrets`],
+//!   [`address_without_secrets`]
 
 mod address;
 mod text;
 
-pub use address::without_secrets;
+pub use address::{address_without_secrets, without_secrets};
 pub use text::{LONGEST, drawn, is_unprintable, plain_lines, shown, shown_path, shown_up_to};

@@ -28,8 +28,17 @@ pub fn shown_up_to(longest: usize, text: &str) -> Cow<'_, str> {
     if text.len() <= longest && !text.contains(is_unprintable) {
         return text;
     }
-    let escaped = escaped(&cut(&text, longest), |_| false);
-    Cow::Owned(cut(&escaped, longest).into_owned())
+    let escape = |text: &str| cut(&escaped(&cut(text, longest), |_| false), longest).into_owned();
+    let mut line = escape(&text);
+    // The part after a cut may look like an address with a secret, although the whole did not.
+    for _ in 0..3 {
+        let again = escape(&without_secrets(&line));
+        if again == line {
+            break;
+        }
+        line = again;
+    }
+    Cow::Owned(line)
 }
 
 /// A path as [`shown`] gives a text.
@@ -111,7 +120,7 @@ mod tests {
     #[test]
     fn any_text_becomes_one_short_line_and_stays_it() {
         let letters: Vec<char> =
-            "aé世 \\'\"`\n\r\t\0\u{1b}\u{7f}\u{85}\u{9b}\u{202e}\u{2066}\u{2028}\u{feff}:/@?="
+            "aé世 \\'\"`\n\r\t\0\u{1b}\u{7f}\u{85}\u{9b}\u{202e}\u{2066}\u{2028}\u{feff}:/@?=#,%"
                 .chars()
                 .collect();
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);

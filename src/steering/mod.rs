@@ -15,6 +15,7 @@
 //!   times
 //! - `logit_lens`: the tokens whose logits a vector raises or lowers
 //! - `next_logits`: the logits after a text, steered and unsteered, as a file
+//! - `watched`: the progress of a long pass
 //! - `recommend`: the best layer and dose of a sweep
 
 mod ablation;
@@ -34,6 +35,7 @@ mod steer;
 mod sweep;
 mod text_stats;
 mod vectors;
+mod watched;
 
 pub use ablation::{AblationHook, HeldNeuron, ProbeAt, mean_loss, random_units, readings};
 pub use clamp::{ClampTrial, ClampedLatent, other_latents};

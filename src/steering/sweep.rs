@@ -8,11 +8,12 @@ use super::op::{Basis, Op};
 use super::positions::{TokenChoice, TokenPositions};
 use super::steer::{SteerHook, SteerTexts};
 use super::text_stats::{divergence, log_probs_after, repetition};
+use super::watched::{CountedWork, watched};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::{RANDOM, check_memory, product};
 use crate::model::{
-    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
+    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress};
@@ -21,6 +22,7 @@ use crate::tokenizer::EncodedPrompt;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
 
 /// The number of texts that are steered in one pass.
 const AT_ONCE: usize = 1024;
@@ -203,13 +205,19 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     let of_prompt = variants.len() / plan.prompts.len();
     let at_once = (AT_ONCE / of_prompt).max(1) * of_prompt; // whole prompts with their dose 0
     let stage = format!("layer {}", plan.layers);
-    let total = plan.len() as u64;
+    let per_text = plan.n_tokens.max(1);
+    let total = product([plan.len(), per_text]);
     let mut report = |done| observer.progress(&Progress::counted(&stage, done, total));
     report(0);
-    let mut rows = Vec::new();
+    let (mut rows, mut before) = (Vec::new(), 0);
     for variants in variants.chunks(at_once) {
-        rows.extend(Pass { model, plan, framed: &framed, variants }.rows(of_prompt)?);
-        report((rows.len() / read_points(plan, model).len()) as u64);
+        let pass = Pass { model, plan, framed: &framed, variants };
+        let tokens = product([variants.len(), per_text]);
+        // Tokens of work that are done: nearly all, until the pass has ended.
+        let done = |share: f64| (tokens as f64 * share.min(0.99)) as u64;
+        rows.extend(pass.watched(of_prompt, &mut |share| report(before + done(share)))?);
+        before += tokens;
+        report(before);
     }
     Ok(rows)
 }
@@ -239,19 +247,35 @@ impl Pass<'_> {
         Ok(SteerTexts::new(self.variants.iter().map(one).collect::<Result<_>>()?))
     }
 
-    fn rows(&self, of_prompt: usize) -> Result<Vec<SweepRow>> {
+    /// The rows of the pass; `report` receives the share of its work that is done, several times a second.
+    fn watched(&self, of_prompt: usize, report: &mut dyn FnMut(f64)) -> Result<Vec<SweepRow>> {
+        let expected = self.expected_work().max(1) as f64;
+        watched(|done| self.rows(of_prompt, done), &mut |done| report(done as f64 / expected))
+    }
+
+    /// The tokens that all layers of all passes compute, about: prompts and generated tokens once with steering and once
+    /// without, and once more for the names.
+    fn expected_work(&self) -> u64 {
+        let prompts: usize = self.variants.iter().map(|v| self.framed[v.prompt].encoded.ids.len()).sum();
+        let generated = self.variants.len().saturating_mul(self.plan.n_tokens);
+        let names = if self.plan.names.is_some() { 2 * prompts } else { 0 };
+        product([self.model.spec().n_layers, prompts.saturating_add(2 * generated).saturating_add(names)])
+    }
+
+    fn rows(&self, of_prompt: usize, done: &AtomicU64) -> Result<Vec<SweepRow>> {
         let (model, plan) = (self.model, self.plan);
         let points = read_points(plan, model);
         let ids: Vec<Vec<u32>> =
             self.variants.iter().map(|v| self.framed[v.prompt].encoded.ids.clone()).collect();
         let (forest, last) = Forest::of_chains(&ids)?;
         let mut steer = self.hook()?;
-        let mut readings = FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true };
+        let mut readings =
+            FirstPass { capture: Capture::nodes(&points, &last)?, is_first: true, work: CountedWork(done) };
         let continuation = Continuation::greedy(plan.n_tokens).until_end(model.tokenizer.end_tokens());
         let mut hook = Chain(&mut steer, &mut readings);
         let (prompts, callbacks) = (Prompts { forest, last }, Callbacks { hook: &mut hook, on_token: None });
         let texts = generate_each(&model.transformer, prompts, &continuation, callbacks)?;
-        let perplexities = perplexities(model, &texts)?;
+        let perplexities = perplexities(model, &texts, &mut CountedWork(done))?;
         let names = match plan.names {
             Some(set) => {
                 let prompts: Vec<&str> =
@@ -316,24 +340,26 @@ struct TextScores {
 }
 
 /// Captures the activations of the prompts, and ignores those of generated tokens.
-struct FirstPass {
+struct FirstPass<'a> {
     capture: Capture,
     is_first: bool,
+    work: CountedWork<'a>,
 }
 
-impl Hook for FirstPass {
+impl Hook for FirstPass<'_> {
     fn begin(&mut self, forest: &Forest) -> Result<()> {
         self.is_first = forest.n_past() == 0;
         Ok(())
     }
 
     fn at(&mut self, point: HookPoint, stream: Tensor) -> Result<Tensor> {
+        let stream = self.work.at(point, stream)?;
         if self.is_first { self.capture.at(point, stream) } else { Ok(stream) }
     }
 }
 
 /// The perplexity of each text's new tokens under the unsteered model; `None` without new tokens.
-fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>> {
+fn perplexities(model: &Model, texts: &[Generation], hook: &mut dyn Hook) -> Result<Vec<Option<f64>>> {
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
     let (forest, last) = Forest::of_texts(&ids)?;
     let mut wanted = Vec::new();
@@ -341,7 +367,7 @@ fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>>
         let path = forest.path(*last);
         wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
     }
-    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut NoHook)?;
+    let all = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
     let mut rest = all.as_slice();
     let one = |text: &Generation| {
         let (own, others) = rest.split_at(text.new_ids().len());

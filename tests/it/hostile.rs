@@ -273,3 +273,110 @@ fn secrets_of_addresses_are_neither_shown_nor_stored() {
     let command = card.lines().find(|line| line.contains("\"command\"")).unwrap();
     assert!(command.contains("https://***@x/?***") && !command.contains("SECRET"), "{command}");
 }
+
+/// Malformed addresses with the secret `SECRET` (or its part `RET`), each with nothing that may be lost.
+const MISSPELT: [&str; 10] = [
+    "s3:/KEY:SECRET@bucket",
+    "s3//KEY:SECRET@bucket",
+    "KEY:SECRET@host/x",
+    "htp:/me:SECRET@host/x",
+    "https:\\\\me:SECRET@host",
+    "s3://KEY:SECRET",
+    "s3:///KEY:SEC/RET@bucket/x",
+    "https://host/x#token=SECRET",
+    "host/x?sig=SECRET",
+    "x://host/x?SECRET",
+];
+
+#[test]
+fn secrets_of_misspelt_addresses_are_neither_shown_nor_stored() {
+    let lab = tempfile::tempdir().unwrap();
+    std::fs::write(lab.path().join("towns.csv"), "name,year\nVienna,1\nOslo,2\nRome,3\n").unwrap();
+    let towns = lab.path().join("towns.csv");
+    let towns = towns.to_str().unwrap();
+    let is_hidden = |output: &Output, what: &str| {
+        let all = String::from_utf8([&output.stdout[..], &output.stderr[..]].concat()).unwrap();
+        assert!(!all.contains("SECRET") && !all.contains("RET@"), "{what}: {all}");
+    };
+    for address in MISSPELT.into_iter().chain(["SECRET@host", "host?SECRET", "host#SECRET", "KEY:SECRET"]) {
+        for (name, args) in [
+            ("MAPPA_ACTIVATIONS", &["extract", "--dataset", towns, "--verify"][..]),
+            ("HF_ENDPOINT", &["extract", "--model", "some/repo", "--dataset", towns]),
+        ] {
+            let mut command = command(lab.path(), args);
+            command.env("HF_HUB_CACHE", lab.path()).env("AWS_ENDPOINT", "http://127.0.0.1:1");
+            command.env("HF_HUB_OFFLINE", "1");
+            is_hidden(&command.env(name, address).output().unwrap(), &format!("{name}={address}"));
+        }
+    }
+    for address in MISSPELT {
+        for args in [
+            &["extract", "--dataset", address][..],
+            &["extract", "--dataset", towns, "--model", address],
+            &["figure", "--model", address],
+            &["run", address],
+            &["steer", "--prompt", "x", "--dose", address],
+            &["probe", "--no-such-flag", address],
+            &[address],
+            &["datasets", "pull", "paper", "--from", address],
+        ] {
+            let mut command = command(lab.path(), args);
+            let output = command.env("HF_HUB_OFFLINE", "1").env("NO_PROXY", "*").output().unwrap();
+            assert_eq!(output.status.code(), Some(1), "{args:?}");
+            is_hidden(&output, &format!("{args:?}"));
+        }
+        let args = ["datasets", "import", towns, "--unit", address, "--target", "year", "--name", "kept"];
+        assert!(mappa(lab.path(), &[&args[..], &["--replace"]].concat()).status.success());
+        let card = std::fs::read_to_string(lab.path().join("datasets/kept.json")).unwrap();
+        let command = card.lines().find(|line| line.contains("\"command\"")).unwrap();
+        assert!(!command.contains("SECRET") && !command.contains("RET@"), "{command}");
+    }
+}
+
+#[test]
+fn an_error_in_the_flags_is_one_line_that_names_the_help() {
+    let lab = tempfile::tempdir().unwrap();
+    let evil = "x\n\nUsage: y\n\nFor more information z";
+    for (args, parts) in [
+        (&["probe", "--foo"][..], &["'--foo'", "see `mappa probe --help`"][..]),
+        (&["prob"], &["tip: a similar subcommand exists: 'probe'", "see `mappa --help`"]),
+        (&["extract"], &["--dataset <NAME|FILE>", "see `mappa extract --help`"]),
+        (&["steer", "sweep", "--target", "x"], &["--doses", "see `mappa steer sweep --help`"]),
+        (&["figure", "none"], &["possible values: predictions", "see `mappa figure --help`"]),
+        (&["probe", "--resamples", "-1"], &["'-1'", "whole number"]),
+        (&["generate", "--prompt", "x", "--tokens", "many"], &["'many'", "whole number"]),
+        (&["generate", "--prompt", "x", "--temperature", "warm"], &["'warm'", "expected a number"]),
+        (&["generate", "--prompt", "x", "--temperature", "-1"], &["temperature: found -1", "positive"]),
+        (&["datasets", "import"], &["<FILE>", "see `mappa datasets import --help`"]),
+        (&[evil], &["x\\n\\nUsage: y", "For more information z", "see `mappa --help`"]),
+        (&["probe", "--split", evil], &["see `mappa probe --help`"]),
+    ] {
+        let output = mappa(lab.path(), args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(error.starts_with("error: ") && error.lines().count() == 1, "{args:?}: {error}");
+        assert!(parts.iter().all(|part| error.contains(part)), "{args:?}: {error}");
+    }
+    for page in [&["--help"][..], &["probe", "--help"], &["--version"], &["datasets"]] {
+        let output = mappa(lab.path(), page);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(text.starts_with("mappa 0") || text.contains("\n\nUsage: mappa"), "{page:?}: {text}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_lab_that_cannot_be_written_names_the_flag_for_another() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (lab, file) = (folder.path().join("lab"), folder.path().join("towns.csv"));
+    std::fs::write(&file, "name,year\nVienna,1\nOslo,2\nRome,3\n").unwrap();
+    std::fs::create_dir(&lab).unwrap();
+    std::fs::set_permissions(&lab, std::fs::Permissions::from_mode(0o555)).unwrap();
+    // The superuser may write everywhere.
+    if std::fs::write(lab.join("x"), "").is_ok() {
+        return;
+    }
+    let output = mappa(&lab, &["datasets", "import", file.to_str().unwrap()]);
+    super::program::refused(output, &["Permission denied", "--lab DIR"]);
+}

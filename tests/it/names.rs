@@ -1,7 +1,7 @@
 //! A name is not a path: no name in a flag, an experiment, a heading or a file reaches anything outside the lab.
 
 use super::features::dictionary;
-use super::program::{command, mappa};
+use super::program::{command, done, mappa, refused};
 use super::root;
 use mappa::features::SparseActivation;
 use mappa::hook_point::HookPoint;
@@ -321,4 +321,81 @@ fn the_shards_of_an_index_are_in_its_folder() {
         assert_eq!(output.status.success(), is_good, "{shard:?}: {error}");
         assert!(is_good || error.contains("index.json"), "{shard:?}: {error}");
     }
+}
+
+#[test]
+fn a_dataset_is_named_by_its_file_or_its_name_and_what_is_missing_is_listed() {
+    let lab = tempfile::tempdir().unwrap();
+    let write = |name: &str, heading: &str, row: &dyn Fn(i32) -> String| {
+        let rows: String = (0..40).map(|i| format!("Town {i},{}\n", row(i))).collect();
+        std::fs::write(lab.path().join(name), format!("name,{heading}\n{rows}")).unwrap();
+        lab.path().join(name).to_str().unwrap().to_string()
+    };
+    let places = write("towns.csv", "latitude,longitude", &|i| format!("{},{}", i * 7 % 50, i * 13 % 90));
+    let years = write("ages.csv", "year", &|i| format!("{}", 1000 + i * 17 % 90));
+    for file in [&places, &years] {
+        done(mappa(lab.path(), &["probe", "--dataset", file, "--resamples", "20", "--no-baselines"]));
+    }
+    let figure =
+        |flags: &[&str]| mappa(lab.path(), &[&["figure", "--prompt", "empty.alone"], flags].concat());
+    for (flags, is_alone) in
+        [(&["--dataset", &*places][..], true), (&["--dataset", "towns"], true), (&[], false)]
+    {
+        let drawn = done(figure(flags));
+        assert!(drawn.contains("towns.svg") && drawn.contains("ages.svg") != is_alone, "{flags:?}: {drawn}");
+    }
+    let there = "ages/empty.alone, towns/empty.alone";
+    refused(figure(&["--dataset", "art"]), &["found art", there]);
+    refused(mappa(lab.path(), &["figure", "--dataset", "towns"]), &["found towns", there, "--prompt"]);
+    let steer = |flags: &[&str]| {
+        mappa(lab.path(), &[&["steer", "--prompt", "Oslo", "--tokens", "1"], flags].concat())
+    };
+    // A folder's name stands for the folders of all datasets, of which the first with the target is chosen.
+    for (dose, dataset) in [("5 east", "towns"), ("100 years", "ages")] {
+        let steered = done(steer(&["--probes", "empty.alone", "--dose", dose]));
+        assert!(steered.contains(&format!("probe of {dataset}")), "{steered}");
+    }
+    let east = ["--dose", "5 east"];
+    refused(steer(&[&east[..], &["--probes", "empty"]].concat()), &["found empty", there, "--dataset"]);
+    let other = ["--probes", "empty.alone", "--dataset", "art"];
+    refused(steer(&[&east[..], &other].concat()), &["with --dataset art", there]);
+    let wrong = ["--probes", "empty.alone", "--dataset", "ages"];
+    let parts = ["probes of ages (year)", "--dataset and --probes choose"];
+    refused(steer(&[&east[..], &wrong].concat()), &parts);
+}
+
+#[test]
+fn an_import_tells_its_test_rows_and_what_lies_under_its_name() {
+    let lab = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = lab.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_string()
+    };
+    let import =
+        |file: &str, flags: &[&str]| mappa(lab.path(), &[&["datasets", "import", file], flags].concat());
+    for (north, east) in [("Breite", "Länge"), ("Breitengrad", "Längengrad"), ("Latitud", "Longitud (°)")]
+    {
+        let file =
+            write("orte.csv", &format!("name,Höhe,{north},{east}\nWien,151,48.2,16.4\nRom,21,41.9,12.5\n"));
+        let parts = [format!("--latitude {north} --longitude"), east.to_string()];
+        refused(import(&file, &[]), &parts.each_ref().map(String::as_str));
+        let flags = ["--latitude", north, "--longitude", east, "--replace"];
+        assert!(done(import(&file, &flags)).contains("test rows: a fifth of the names"));
+    }
+    // The width and the length of a thing are no place.
+    let file = write("kisten.csv", "name,Breite,Länge\nA,148.2,16.4\nB,41.9,12.5\n");
+    refused(import(&file, &[]), &["--target"]);
+    let marked = write("marked.csv", "name,year,is_test\nA,1,True\nB,2,False\n");
+    assert!(done(import(&marked, &[])).contains("the column `is_test` marks"));
+    let changed = write("x/marked.csv", "name,year,is_test\nA,1,True\nB,3,False\n");
+    refused(
+        import(&changed, &[]),
+        &["an earlier dataset of this name", "another file", "--replace", "--name"],
+    );
+    write("datasets/own.csv", "name,year\nA,1\nB,2\n");
+    refused(import(&marked, &["--name", "own"]), &["not imported", "--name"]);
+    let own = write("datasets/own.csv", "name, year\nA,1\nB,2\n");
+    refused(import(&own, &[]), &["the imported file itself", "--dataset own", "--name"]);
 }

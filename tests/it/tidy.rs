@@ -237,6 +237,23 @@ const PRINTS: [&str; 3] = ["print!(", "println!(", "stdout().write"];
 const AROUND: [&str; 4] =
     ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
+/// Readers of other libraries that may panic, recurse or grow without end on foreign bytes, each with the files that may
+/// name it: these call it through `artefact::guarded`, `caught` or `limited`, after checks of sizes and depths.
+const FOREIGN_READERS: [(&str, &[&str]); 9] = [
+    ("SerializedFileReader::new", &["src/datasets/formats/parquet.rs"]),
+    ("read_loop", &["src/model/weights/torch_file.rs"]),
+    ("PthTensors", &[]),
+    ("NpzTensors", &["src/features/files/gemma_scope.rs"]),
+    ("load_buffer", &["src/model/weights/tensor_file.rs"]),
+    ("Tokenizer::from_bytes", &["src/tokenizer/library.rs"]),
+    ("Tokenizer::from_file", &[]),
+    ("add_template_owned", &["src/tokenizer/chat/template.rs"]),
+    ("toml::from_str", &["src/lab/toml_file.rs"]),
+];
+
+/// The seam for calls of these readers.
+const SEAM: [&str; 3] = ["artefact::guarded", "artefact::caught", "artefact::limited"];
+
 /// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
 /// hub.
 const NO_TEXT_FILES: [&str; 6] = [
@@ -265,6 +282,12 @@ pub(crate) fn faults(source: &Source, crates: &[String]) -> Vec<String> {
     let is_around = |word: &&&str| words(&source.shipped, word).next().is_some();
     if let Some(word) = AROUND.iter().find(is_around).filter(|_| !NO_TEXT_FILES.contains(&path.as_str())) {
         faults.push(format!("{path}: `{word}`; a text is read by `artefact::load_text` or `text_of` alone"));
+    }
+    let names = |word: &str| words(&source.shipped, word).next().is_some();
+    for (reader, files) in FOREIGN_READERS.iter().filter(|(reader, _)| names(reader)) {
+        if !files.contains(&path.as_str()) || !SEAM.iter().any(|seam| names(seam)) {
+            faults.push(format!("{path}: `{reader}` is called only through {}", SEAM.join(", ")));
+        }
     }
     let is_output = path.starts_with("src/") && path != "src/cli/output.rs";
     if let Some(word) = PRINTS.iter().find(|word| is_output && source.shipped.contains(**word)) {

@@ -161,3 +161,12 @@ fn a_machine_specific_path_is_found_and_an_address_is_not() {
         }
     }
 }
+
+#[test]
+fn a_foreign_reader_outside_the_seam_is_found() {
+    let read = "fn f(text: &str) { toml::from_str(text); }";
+    assert!(only("src/lab/run.rs", read).contains("only through artefact::guarded"));
+    assert!(only("src/lab/toml_file.rs", read).contains("only through"));
+    let caught = "fn f(text: &str) { artefact::caught(|| toml::from_str(text)); }";
+    assert!(of("src/lab/toml_file.rs", caught).is_empty());
+}

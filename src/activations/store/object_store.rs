@@ -1,7 +1,7 @@
 //! A folder of an object store: `s3://`, `gs://`, `az://`, or `file://` for tests.
 
 use crate::error::{Error, Result};
-use crate::shown::without_secrets;
+use crate::shown::{address_without_secrets, without_secrets};
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use std::ffi::OsString;
@@ -60,8 +60,12 @@ impl ObjectFolder {
         let wrong = |found: String| {
             let expected = "s3://bucket/folder, gs://…, az://… or file:///folder, and the provider's usual \
                             environment variables";
-            let found = format!("{address}: {found}");
-            Error::invalid("address of activations", without_secrets(&found), expected)
+            // The library's message may repeat parts of the address, in lower case.
+            let found = match address_without_secrets(address) {
+                public if public == address => format!("{public}: {found}"),
+                public => format!("{public}, which cannot be used"),
+            };
+            Error::invalid("address of activations", found, expected)
         };
         // This fails only if the calling program has already installed a crypto provider, which is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -69,7 +73,12 @@ impl ObjectFolder {
         let (store, folder) = object_store::parse_url_opts(&url, options(std::env::vars_os()))
             .map_err(|e| wrong(e.to_string()))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| wrong(e.to_string()))?;
-        let address = without_secrets(address).trim_end_matches('/').to_string();
+        // The path of a file may have an `@` of its own.
+        let address = match url.scheme() {
+            "file" => without_secrets(address).into_owned(),
+            _ => address_without_secrets(address),
+        };
+        let address = address.trim_end_matches('/').to_string();
         Ok(ObjectFolder { store: Arc::from(store), runtime: Arc::new(runtime), folder, address })
     }
 

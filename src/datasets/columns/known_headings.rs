@@ -25,6 +25,22 @@ pub(in crate::datasets) const LONGITUDE: Known =
 pub(in crate::datasets) const YEAR: Known =
     Known { usual: &["death_year", "release_date", "pub_date", "year"], others: &["date", "when"] };
 
+/// Words for degrees north in headings, for advice alone: `Breite` is also the width of a thing.
+pub(super) const NORTH: [&str; 6] = ["latitude", "lat", "latitud", "latitudine", "breite", "breitengrad"];
+/// Words for degrees east in headings, for advice alone.
+pub(super) const EAST: [&str; 10] = [
+    "longitude",
+    "lon",
+    "lng",
+    "long",
+    "longitud",
+    "longitudine",
+    "länge",
+    "laenge",
+    "längengrad",
+    "laengengrad",
+];
+
 /// Several columns that match equally well.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::datasets) struct Several(pub Vec<usize>);

@@ -38,7 +38,8 @@ pub(in crate::datasets) struct Columns {
     mark: Mark,
     /// Names and positions of the group columns.
     pub groups: Vec<(String, usize)>,
-    is_test: Option<usize>,
+    /// The column that marks the test rows.
+    pub is_test: Option<usize>,
 }
 
 impl Columns {

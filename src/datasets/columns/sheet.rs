@@ -1,7 +1,7 @@
 //! A file with its headings, and the errors about missing or ambiguous columns, each with a command that names them.
 
 use super::heading::{ColumnRole, Heading};
-use super::known_headings::{LATITUDE, LONGITUDE, NAME, Several, YEAR, key};
+use super::known_headings::{EAST, LATITUDE, LONGITUDE, NAME, NORTH, Several, YEAR, key};
 use crate::datasets::formats::Cells;
 use crate::datasets::values::missing::{is_blank, is_nothing};
 use crate::datasets::values::number::{self, Mark};
@@ -84,9 +84,29 @@ impl Sheet<'_> {
             (Ok(Some(_)), Ok(Some(_)))
         );
         if !is_given(is_target) && !is_place && !matches!(YEAR.find(self.headings), Ok(Some(_))) {
-            command += &self.target_flags(name);
+            command += &self.place_flags().unwrap_or_else(|| self.target_flags(name));
         }
         format!("name the columns, for example with `{command}`")
+    }
+
+    /// The flags for two columns that may hold a place: one word of their headings says so, and their numbers allow it.
+    fn place_flags(&self) -> Option<String> {
+        let column = |words: &[&str], most: f64| {
+            let is_degrees = |cell: &str| {
+                let number = number::read(cell, Mark::Point).or_else(|| number::read(cell, Mark::Comma));
+                number.is_some_and(|degrees| degrees.abs() <= most)
+            };
+            let is_called =
+                |place: &usize| key(&self.headings[*place].name).split('_').any(|word| words.contains(&word));
+            let mut places = (0..self.headings.len()).filter(is_called);
+            places.find(|place| self.differs(*place, is_degrees))
+        };
+        let (north, east) = (column(&NORTH, 90.0)?, column(&EAST, 180.0)?);
+        let is_complete =
+            [north, east].iter().all(|place| self.column(*place).count() == self.cells.rows.len());
+        let skip = if is_complete { "" } else { " --skip-incomplete" };
+        let flag = |place: usize| quoted(&self.headings[place].name);
+        Some(format!(" --latitude {} --longitude {}{skip}", flag(north), flag(east)))
     }
 
     /// The flags for a column that may be the target, other than the column of names.

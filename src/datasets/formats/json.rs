@@ -3,7 +3,7 @@
 use super::cells::{Cells, LeftOut, bad_row, check_columns};
 use crate::error::{Error, Result};
 use crate::limits::{CELLS, check_memory, product};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -42,6 +42,7 @@ impl<'de> Deserialize<'de> for Object {
 
 /// Reads a file with one object per line; blank lines are skipped, and a missing field is an empty cell.
 pub(super) fn lines(path: &Path, text: &str) -> Result<Cells> {
+    check_size(text)?;
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let written = text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let (mut objects, mut lines) = (Vec::new(), Vec::new());
@@ -62,17 +63,24 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
         "an array of objects, `[{\"name\": …, …}, …]` (pandas: orient=\"records\"), or one object per line";
     match text.trim_start().chars().next() {
         Some('[') => {
+            check_size(text)?;
             let objects: Vec<Object> =
                 serde_json::from_str(text).map_err(|e| Error::bad_file(path, e, expected))?;
             table(path, text.len(), &objects)
         }
         // In pandas' default format and in GeoJSON, the file is one object, whose fields are not columns.
-        Some('{') if serde_json::from_str::<Value>(text).is_ok() => {
+        Some('{') if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
             Err(Error::bad_file(path, "one JSON object", expected))
         }
         Some('{') => lines(path, text),
         _ => Err(Error::bad_file(path, "neither an array nor an object", expected)),
     }
+}
+
+/// Compares the memory for the values of a text with the free memory: two bytes of it may need a value of many.
+fn check_size(text: &str) -> Result<()> {
+    let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count();
+    check_memory("the JSON values", product([values, size_of::<Value>()]), "import a smaller file")
 }
 
 /// An error in one line, without serde's line number, which is always 1.

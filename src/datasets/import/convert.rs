@@ -23,6 +23,10 @@ pub struct Imported {
     pub columns_left_out: Vec<String>,
     /// Remarks on the file, one sentence each.
     pub notes: Vec<String>,
+    /// The column that marks the test rows; without one, a fifth of the names, chosen by hash.
+    pub test_column: Option<String>,
+    /// The absolute path of the imported file.
+    read_from: Option<PathBuf>,
     csv: Vec<u8>,
     card: Card,
 }
@@ -97,7 +101,17 @@ fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Hea
         .note("n_rows_left_out", n_left_out)
         .note("n_repeated_names", n_repeated)
         .note("columns_left_out", columns_left_out.join(", "));
-    Ok(Imported { dataset, n_left_out, n_repeated, columns_left_out, notes: cells.notes(), csv, card })
+    Ok(Imported {
+        dataset,
+        n_left_out,
+        n_repeated,
+        columns_left_out,
+        notes: cells.notes(),
+        test_column: columns.is_test.map(|column| headings[column].name.clone()),
+        read_from: path.canonicalize().ok(),
+        csv,
+        card,
+    })
 }
 
 /// Refuses targets that are all equal: there is nothing to predict.
@@ -170,7 +184,20 @@ impl Imported {
     fn found(&self, lab: &Path) -> Result<Option<PathBuf>> {
         let (file, card) = self.places(lab);
         let way_out = "--replace overwrites it, --name gives the new dataset another name";
-        let is_done = self.card.is_done(&card).map_err(|e| e.with_way_out(way_out))?;
+        let refused =
+            |path: &Path, found: String| Error::bad_file(path, found, format!("no such file; {way_out}"));
+        let is_done = self.card.is_done(&card).map_err(|e| {
+            match e {
+            Error::CardMismatch { field, found, expected, .. } => refused(&card, match field.as_str() {
+                "source_sha256" => {
+                    "an earlier dataset of this name, made with another file, or with an earlier state of it"
+                        .into()
+                }
+                _ => format!("an earlier dataset of this name, made with {field} {found}, now {expected}"),
+            }),
+            other => other,
+        }
+        })?;
         if file.is_file() {
             let lies_there = artefact::hash(&artefact::load_bytes(&file)?);
             let is_same = lies_there == self.dataset.sha256;
@@ -182,15 +209,18 @@ impl Imported {
             if is_same {
                 return Ok(None);
             }
-            let found = if is_done {
-                "a dataset that was changed after its import"
-            } else {
-                "a dataset that was not imported"
-            };
-            return Err(Error::bad_file(
-                file,
-                found,
-                "no file here; --replace overwrites it, --name gives the new dataset another name",
+            let name = &self.dataset.name;
+            return Err(refused(
+                &file,
+                match (is_done, file.canonicalize().ok()) {
+                    (true, _) => "a dataset of this name that was changed after its import".into(),
+                    (false, Some(same)) if self.read_from.as_ref() == Some(&same) => {
+                        format!(
+                            "the imported file itself, which every command takes already as --dataset {name}"
+                        )
+                    }
+                    (false, _) => "a dataset of this name that was not imported".into(),
+                },
             ));
         }
         Ok(None)

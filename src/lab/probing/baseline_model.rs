@@ -22,4 +22,9 @@ impl BaselineModel {
             BaselineModel::Shuffled => SHUFFLED_WEIGHTS,
         }
     }
+
+    /// The name in messages.
+    pub(super) fn words(self) -> String {
+        self.name().replace('-', " ")
+    }
 }

@@ -167,7 +167,7 @@ fn fit(job: &ProbingJob, scorer: &Scorer, points: &[HookPoint], fitting: &mut Fi
         let mut beside = vec![Vec::new(); some.len()];
         for baseline in baselines {
             let arrays = baseline.activations(job, some, fitting.observer)?;
-            let stage = format!("{stage} of {}", baseline.name().replace('-', " "));
+            let stage = format!("{stage} of {}", baseline.words());
             for (at, (rows, point)) in beside.iter_mut().zip(some).enumerate() {
                 show(&stage, at, some.len(), fitting.observer);
                 rows.extend(scorer.other_model(baseline.name(), *point, arrays[point].view())?.rows);
@@ -271,6 +271,7 @@ fn report_edge(point: HookPoint, scored: &ScoredProbe, observer: &mut dyn Observ
     let Some(row) = penalty.filter(|_| scored.edge != Edge::Inside || scored.n_grown > 0) else { return };
     let grown = match scored.n_grown {
         0 => String::new(),
+        1 => ", after the grid grew by 1 decade".into(),
         n => format!(", after the grid grew by {n} decades"),
     };
     let edge = match scored.edge {

@@ -4,11 +4,11 @@ use super::super::extraction::ExtractionJob;
 use super::baseline_model::BaselineModel;
 use super::job::ProbingJob;
 use crate::activations::Activations;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::available_bytes;
 use crate::probes::stacked;
-use crate::progress::Observer;
+use crate::progress::{Observer, Progress};
 use std::collections::BTreeMap;
 
 /// Minimum number of bytes of activations to hold at once, even if less memory is free. Layers that do not fit are
@@ -28,19 +28,37 @@ impl BaselineModel {
     ) -> Result<BTreeMap<HookPoint, Activations>> {
         let ExtractionJob { model, .. } = job.extraction;
         let last = points.iter().map(|point| point.layer()).max().unwrap_or(0);
+        // Large models take seconds to draw or to shuffle.
+        let making = format!("making the model: {}", self.words());
+        observer.progress(&Progress::counted(&making, 0, 0));
         let transformer = match self {
-            BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed)?,
-            BaselineModel::Shuffled => model.shuffled_up_to(last, job.settings.seed)?,
+            BaselineModel::Untrained => model.untrained_up_to(last, job.settings.seed),
+            BaselineModel::Shuffled => model.shuffled_up_to(last, job.settings.seed),
         };
-        let stage = format!("{}: {}", job.extraction.dataset().name, self.name().replace('-', " "));
-        let mut arrays = job.extraction.through(&transformer, points, &stage, observer)?;
+        observer.progress(&Progress::counted(&making, 1, 1));
+        let transformer = transformer?;
+        let stage = format!("{}: {}", job.extraction.dataset().name, self.words());
+        let stopped = |error| self.if_stopped(job, error);
+        let mut arrays = job.extraction.through(&transformer, points, &stage, observer).map_err(stopped)?;
         if let Some(train) = job.train {
-            for (point, of_train) in train.through(&transformer, points, &stage, observer)? {
+            for (point, of_train) in train.through(&transformer, points, &stage, observer).map_err(stopped)? {
                 let both = stacked(of_train, &arrays[&point])?;
                 arrays.insert(point, both);
             }
         }
         Ok(arrays)
+    }
+
+    /// The same error; a stop tells what is kept, since the entities of a baseline are not.
+    fn if_stopped(self, job: &ProbingJob, error: Error) -> Error {
+        match error {
+            Error::Stopped { .. } => Error::StoppedBaseline {
+                dataset: job.extraction.dataset().name.to_string(),
+                baseline: self.words(),
+                entities: job.extraction.dataset().entities.len(),
+            },
+            other => other,
+        }
     }
 }
 

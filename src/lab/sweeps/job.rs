@@ -63,7 +63,12 @@ const ADDED_INPUTS: [&str; 7] = [
 fn unrecorded(card: &Card, found: &Card, path: &Path) -> Result<Vec<String>> {
     const WAY_OUT: &str = "`called` in the sweep of an experiment, or --called NAME, gives this sweep a folder of \
                            its own; or move the folder away";
-    card.unrecorded_in(found, path, &ADDED_INPUTS).map_err(|e| e.with_way_out(WAY_OUT))
+    card.unrecorded_in(found, path, &ADDED_INPUTS).map_err(|e| match &e {
+        Error::CardMismatch { field, .. } if field == "probes_sha256" => e.with_way_out(format!(
+            "the same settings, but other probes: of another prompt or split, or fitted again; {WAY_OUT}"
+        )),
+        _ => e.with_way_out(WAY_OUT),
+    })
 }
 
 /// Returns true if the folder has this sweep's card; false if there is no card, or one of an earlier version that lacks

@@ -1,11 +1,11 @@
 //! The files of a checkpoint: safetensors or PyTorch's older pickles, one or several, each tensor by name.
 
 use super::memory::{StoredTypes, stored_types};
-use super::{mmap, pickle};
+use super::mmap;
+use super::torch_file::TorchFile;
 use crate::artefact::{self, FileState};
 use crate::error::{Error, Result};
 use crate::limits::product;
-use candle_core::pickle::PthTensors;
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -46,7 +46,7 @@ enum Contents {
         metadata: Metadata,
         data_from: usize,
     },
-    Pickle(PthTensors),
+    Torch(TorchFile),
 }
 
 /// The files of one checkpoint.
@@ -199,7 +199,7 @@ impl File {
         let bytes = Bytes::Mapped(mmap::map_open(&file, &path)?);
         let is_pickle = path.extension().is_some_and(|e| e == "bin");
         let contents =
-            if is_pickle { Contents::Pickle(pickle::directory(&path)?) } else { safetensors(&path, &bytes)? };
+            if is_pickle { Contents::Torch(TorchFile::open(&path)?) } else { safetensors(&path, &bytes)? };
         let file = File { path, bytes, contents, state: Some(state) };
         file.is_unchanged().map(|()| file)
     }
@@ -211,20 +211,27 @@ impl File {
 
     fn names(&self) -> Vec<String> {
         match &self.contents {
-            Contents::Pickle(pickle) => pickle.tensor_infos().keys().cloned().collect(),
+            Contents::Torch(torch) => torch.names().cloned().collect(),
             Contents::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
         }
     }
 
     fn missing(&self, name: &str) -> Error {
-        Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() }
+        self.unread(name)
+            .unwrap_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.to_string() })
+    }
+
+    /// The error for a tensor that is in the file, but cannot be read.
+    fn unread(&self, name: &str) -> Option<Error> {
+        match &self.contents {
+            Contents::Torch(torch) => torch.unread(name),
+            Contents::Safetensors { .. } => None,
+        }
     }
 
     fn shape(&self, name: &str) -> Result<Vec<usize>> {
         let shape = match &self.contents {
-            Contents::Pickle(pickle) => {
-                pickle.tensor_infos().get(name).map(|info| info.layout.dims().to_vec())
-            }
+            Contents::Torch(torch) => torch.info(name).map(|info| info.layout.dims().to_vec()),
             Contents::Safetensors { metadata, .. } => metadata.info(name).map(|info| info.shape.clone()),
         };
         shape.ok_or_else(|| self.missing(name))
@@ -232,12 +239,14 @@ impl File {
 
     /// The type and the bytes of a matrix of weights; `None` for another tensor.
     fn stored(&self, name: &str) -> Result<Option<(String, u64)>> {
+        if self.unread(name).is_some() {
+            return Ok(None);
+        }
         let shape = self.shape(name)?;
         let format = match &self.contents {
-            Contents::Pickle(pickle) => pickle
-                .tensor_infos()
-                .get(name)
-                .map(|info| (info.dtype.as_str().to_string(), info.dtype.size_in_bytes() * 8)),
+            Contents::Torch(torch) => {
+                torch.info(name).map(|info| (info.dtype.as_str().to_string(), info.dtype.size_in_bytes() * 8))
+            }
             Contents::Safetensors { metadata, .. } => {
                 metadata.info(name).map(|info| (info.dtype.to_string().to_lowercase(), info.dtype.bitsize()))
             }
@@ -254,7 +263,7 @@ impl File {
             Error::bad_file(&self.path, format!("tensor `{name}` that cannot be read ({e})"), expected)
         };
         let read = || match &self.contents {
-            Contents::Pickle(pickle) => pickle.get(name),
+            Contents::Torch(torch) => torch.get(name),
             Contents::Safetensors { metadata, data_from } => {
                 let Some(info) = metadata.info(name) else { return Ok(None) };
                 let (first, end) = info.data_offsets;
@@ -266,7 +275,7 @@ impl File {
         };
         let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
         // candle opens a pickle again for each tensor.
-        if matches!(self.contents, Contents::Pickle(_)) {
+        if matches!(self.contents, Contents::Torch(_)) {
             self.is_unchanged()?;
         }
         read.map_err(unread)?.ok_or_else(|| self.missing(name))

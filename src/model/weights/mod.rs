@@ -1,7 +1,7 @@
 //! A model's weights: their names and shapes, and their values from a checkpoint.
 //!
 //! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
-//! - `checkpoint`, `mmap`: the files, with `pickle` for those of torch; `tensors`: their tensors as parameters; `finite`:
+//! - `checkpoint`, `mmap`: the files, with `torch_file` and `pickle` for those of torch; `tensors`: their tensors as parameters; `finite`:
 //!   the check of the values; `tensor_file`: a whole file of tensors
 //! - `convert`: parameters in the form that the forward pass multiplies with
 //! - `memory`: the memory that a model needs
@@ -16,6 +16,7 @@ mod pickle;
 mod source;
 mod tensor_file;
 mod tensors;
+mod torch_file;
 
 pub(crate) use checkpoint::has_weights;
 pub(crate) use convert::convert;

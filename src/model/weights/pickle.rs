@@ -4,16 +4,8 @@
 //! can demand more memory than the machine has, or objects nested more deeply than the stack allows. This module
 //! follows the same instructions, but keeps only the sizes of the objects.
 
-use crate::artefact;
-use crate::error::{Error, Result};
-use candle_core::pickle::PthTensors;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
 
-const EXPECTED: &str = "a complete pytorch_model.bin as torch 1.6 or newer writes it; download it again, or save it \
-                        with `save_pretrained(folder)` of transformers";
 /// The greatest depth of nested objects; torch needs less than ten.
 const DEEPEST: usize = 64;
 /// The objects that a pickle may make per byte; torch makes less than one.
@@ -22,47 +14,14 @@ const OBJECTS_PER_BYTE: usize = 8;
 const LEAST: usize = 10_000;
 /// The bytes of a text that count as one more object.
 const BYTES_PER_OBJECT: usize = 64;
-/// The most bytes of a pickle that are read; the pickle of a model with a million tensors is shorter.
-const LONGEST: u64 = 1 << 30;
 
-/// The table of contents of a checkpoint in the zip format of torch 1.6 and newer.
+/// Examines a pickle: refuses one that asks for too much memory or nests its objects too deeply.
 ///
 /// # Errors
-/// [`Error::BadFile`] if the file is not such a checkpoint, or a tensor lies outside the file.
-pub(super) fn directory(path: &Path) -> Result<PthTensors> {
-    let wrong = |e: &dyn std::fmt::Display| {
-        Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), EXPECTED)
-    };
-    artefact::guarded(path, EXPECTED, || {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let length = file.metadata().map_err(Error::io("read", path))?.len();
-        examine_all(file).map_err(|e| wrong(&e))?;
-        let tensors = PthTensors::new(path, None).map_err(|e| wrong(&e))?;
-        for (name, info) in tensors.tensor_infos() {
-            let values = info.layout.dims().iter().try_fold(1_usize, |n, size| n.checked_mul(*size));
-            let bytes = values.and_then(|n| n.checked_mul(info.dtype.size_in_bytes()));
-            let end = bytes.and_then(|n| n.checked_add(info.layout.start_offset()));
-            if end.is_none_or(|end| end as u64 > length) {
-                return Err(wrong(&format!("tensor `{name}` is longer than the file")));
-            }
-        }
-        Ok(tensors)
-    })
-}
-
-/// Examines each pickle of the archive.
-fn examine_all(file: File) -> Result<(), String> {
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| e.to_string())?;
-    for at in 0..archive.len() {
-        let entry = archive.by_index(at).map_err(|e| e.to_string())?;
-        if entry.name().map_err(|e| e.to_string())?.ends_with("data.pkl") {
-            let mut bytes = Vec::new();
-            entry.take(LONGEST).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-            Examined { rest: &bytes, left: LEAST + OBJECTS_PER_BYTE * bytes.len(), ..Examined::default() }
-                .all()?;
-        }
-    }
-    Ok(())
+/// The fault, in a few words.
+pub(super) fn examine(pickle: &[u8]) -> Result<(), String> {
+    let left = LEAST + OBJECTS_PER_BYTE * pickle.len();
+    Examined { rest: pickle, left, ..Examined::default() }.all()
 }
 
 /// The number of objects in an object, itself included, and the depth of their nesting.
@@ -240,59 +199,5 @@ impl<'a> Examined<'a> {
     fn put(&mut self, parts: &[Size]) -> Result<(), String> {
         let all = self.pop()?;
         self.push(parts.iter().fold(all, |all, part| all.with(*part)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    fn archive(pickle: &[u8]) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
-        let stored =
-            zip::write::FileOptions::<()>::default().compression_method(zip::CompressionMethod::Stored);
-        zip.start_file("model/data.pkl", stored).unwrap();
-        zip.write_all(pickle).unwrap();
-        zip.finish().unwrap();
-        file
-    }
-
-    /// A tuple of two copies of a tuple of two copies, and so on.
-    fn doubled(n: usize) -> Vec<u8> {
-        let again = [&b"q\x00h\x00\x86"[..]].repeat(n).concat();
-        [&b"\x80\x02)"[..], &again, b"."].concat()
-    }
-
-    #[test]
-    fn a_pickle_that_asks_for_too_much_or_too_little_is_an_error_of_the_file() {
-        let mut long = b"\x80\x02X".to_vec();
-        long.extend(u32::MAX.to_le_bytes());
-        let remembered =
-            [&b"\x80\x02X\x00\x00\x10\x00"[..], &[b'a'; 1 << 20], &b"q\x00".repeat(100_000), b"."];
-        let args = b"\x80\x02}X\x01\x00\x00\x00actorch._utils\n_rebuild_tensor_v2\n)Rs.";
-        for (pickle, found) in [
-            (doubled(60), "too much memory"),
-            ([b"\x80\x02)".to_vec(), b"\x85".repeat(1_000_000), b".".to_vec()].concat(), "deeper than 64"),
-            ([b"\x80\x02)".to_vec(), b"Q".repeat(1_000_000), b".".to_vec()].concat(), "deeper than 64"),
-            (b"(".repeat(1_000_000), "cut off"),
-            (long, "cut off"),
-            (remembered.concat(), "too much memory"),
-            (b"\x80\x02t.".to_vec(), "no mark"),
-            (b"\x80\x02R.".to_vec(), "without its arguments"),
-            (b"\x80\x02q\x00.".to_vec(), "nothing to remember"),
-            (b"\x80\x02h\x07.".to_vec(), "remembered under 7"),
-            (b"\x80\x02\x8a\x09123456789.".to_vec(), "9 bytes"),
-            (b"\x80\x02\xff.".to_vec(), "instruction 255"),
-            // Too few arguments for the function that makes tensors: candle panics.
-            (args.to_vec(), "the library that reads it fails"),
-        ] {
-            let file = archive(&pickle);
-            let error = directory(file.path()).err().expect(found).to_string();
-            assert!(error.contains(found), "{found}: {error}");
-            assert!(error.contains(file.path().to_str().unwrap()) && error.len() < 600, "{error}");
-        }
-        assert_eq!(directory(archive(&doubled(5)).path()).unwrap().tensor_infos().len(), 0);
     }
 }

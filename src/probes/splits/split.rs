@@ -31,7 +31,11 @@ impl Split {
     /// [`Error::Invalid`] with fewer than 10 training or 5 test entities.
     pub fn of_dataset(dataset: &Dataset) -> Result<Split> {
         let (test, train) = (0..dataset.entities.len()).partition(|&i| dataset.entities[i].is_test);
-        Split::checked(dataset, vec![Fold { train, test }], "add rows or correct the column `is_test`")
+        Split::checked(
+            dataset,
+            vec![Fold { train, test }],
+            "add rows, or choose the test rows by a column: `is_test`, or --test of `mappa datasets import`",
+        )
     }
 
     /// A split with these folds; refused if a fold has too few training entities, or all folds together too few
