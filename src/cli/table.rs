@@ -3,7 +3,7 @@
 use super::terminal::print_lines;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
-use mappa::probes::{Verdict, test_r2};
+use mappa::probes::{TextVerdict, test_r2};
 use mappa::results::{
     CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
     UNTRAINED, WORD_VECTORS,
@@ -97,7 +97,7 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
 fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
     let scores: Vec<(&[ScoreRow], HookPoint)> =
         datasets.iter().map(|(_, report)| (&report.scores[..], report.best.point)).collect();
-    let verdicts = Verdict::of_several(&scores);
+    let verdicts = TextVerdict::of_several(&scores);
     if verdicts.iter().any(Option::is_some) {
         say!();
         say!("Does the model know more than its text?");

@@ -9,7 +9,7 @@
 //! - `text/`: text baselines, and fits of text and activations together: [`TextKind`]
 //! - `scorer/`: fits and scores at one hook point, with baselines: [`Scorer`]
 //! - `selection`: the choice of the hook point to report: [`best_point`]
-//! - `verdict`: the rule that says what a model has beyond its text: [`Verdict`]
+//! - `verdict`: the rule that says what a model has beyond its text: [`TextVerdict`]
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
 //! - `classes`, `targets`: the classes and the numbers to predict
@@ -59,4 +59,4 @@ pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer, TextSco
 pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
 pub use text::TextKind;
-pub use verdict::{MARGIN, Surplus, Verdict};
+pub use verdict::{MARGIN, Surplus, TextVerdict};

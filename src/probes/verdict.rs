@@ -49,7 +49,7 @@ impl Surplus {
 
 /// The result of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Verdict {
+pub enum TextVerdict {
     /// The surplus over the text is above 0, its interval included; among several datasets by Holm's rule.
     BeyondText(Surplus),
     /// The surplus over the text is below [`MARGIN`], its interval included.
@@ -60,22 +60,22 @@ pub enum Verdict {
     CannotTell(Surplus),
 }
 
-impl Verdict {
+impl TextVerdict {
     /// Applies the rule to the scores at a hook point; `None` without text baselines.
     ///
     /// The text is the spelling of the names and their word vectors, or the spelling alone if there are no vectors.
-    pub fn of(rows: &[ScoreRow], point: HookPoint) -> Option<Verdict> {
+    pub fn of(rows: &[ScoreRow], point: HookPoint) -> Option<TextVerdict> {
         let spelling = Surplus::over(NAMES_ONLY, rows, point)?;
         let text = Surplus::over(TEXT, rows, point);
         let surplus = text.unwrap_or(spelling);
         Some(if surplus.low > 0.0 {
-            Verdict::BeyondText(surplus)
+            TextVerdict::BeyondText(surplus)
         } else if spelling.high < MARGIN {
-            Verdict::NoMoreThanSpelling(spelling)
+            TextVerdict::NoMoreThanSpelling(spelling)
         } else if surplus.high < MARGIN {
-            Verdict::NoMoreThanText(surplus)
+            TextVerdict::NoMoreThanText(surplus)
         } else {
-            Verdict::CannotTell(surplus)
+            TextVerdict::CannotTell(surplus)
         })
     }
 
@@ -84,10 +84,10 @@ impl Verdict {
     ///
     /// # Source
     /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).
-    pub fn of_several(datasets: &[(&[ScoreRow], HookPoint)]) -> Vec<Option<Verdict>> {
-        let mut verdicts: Vec<Option<Verdict>> =
-            datasets.iter().map(|(rows, point)| Verdict::of(rows, *point)).collect();
-        let p_value = |verdict: &Verdict| verdict.surplus().p_value();
+    pub fn of_several(datasets: &[(&[ScoreRow], HookPoint)]) -> Vec<Option<TextVerdict>> {
+        let mut verdicts: Vec<Option<TextVerdict>> =
+            datasets.iter().map(|(rows, point)| TextVerdict::of(rows, *point)).collect();
+        let p_value = |verdict: &TextVerdict| verdict.surplus().p_value();
         let mut order: Vec<usize> = (0..verdicts.len()).filter(|&i| verdicts[i].is_some()).collect();
         let p_values: Vec<f64> = verdicts.iter().map(|one| one.as_ref().map_or(1.0, p_value)).collect();
         order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
@@ -96,8 +96,8 @@ impl Verdict {
         }
         let passed = (0..order.len()).take_while(|&i| p_values[order[i]] <= LEVEL / (order.len() - i) as f64);
         for &i in &order[passed.count()..] {
-            if let Some(Verdict::BeyondText(surplus)) = verdicts[i] {
-                verdicts[i] = Some(Verdict::CannotTell(surplus));
+            if let Some(TextVerdict::BeyondText(surplus)) = verdicts[i] {
+                verdicts[i] = Some(TextVerdict::CannotTell(surplus));
             }
         }
         verdicts
@@ -106,21 +106,21 @@ impl Verdict {
     /// The surplus that the verdict is about.
     pub fn surplus(&self) -> Surplus {
         match *self {
-            Verdict::BeyondText(surplus)
-            | Verdict::NoMoreThanText(surplus)
-            | Verdict::NoMoreThanSpelling(surplus)
-            | Verdict::CannotTell(surplus) => surplus,
+            TextVerdict::BeyondText(surplus)
+            | TextVerdict::NoMoreThanText(surplus)
+            | TextVerdict::NoMoreThanSpelling(surplus)
+            | TextVerdict::CannotTell(surplus) => surplus,
         }
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for TextVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
-            Verdict::BeyondText(_) => "beyond its text",
-            Verdict::NoMoreThanText(_) => "no more than its text",
-            Verdict::NoMoreThanSpelling(_) => "no more than the spelling of the names",
-            Verdict::CannotTell(_) => "cannot tell",
+            TextVerdict::BeyondText(_) => "beyond its text",
+            TextVerdict::NoMoreThanText(_) => "no more than its text",
+            TextVerdict::NoMoreThanSpelling(_) => "no more than the spelling of the names",
+            TextVerdict::CannotTell(_) => "cannot tell",
         };
         let Surplus { text, both, value, low, high } = self.surplus();
         write!(
@@ -158,7 +158,7 @@ mod tests {
 
     fn verdict(spelling: [f64; 2], text: Option<[f64; 2]>) -> String {
         let text = text.map(|interval| rows(TEXT, interval)).unwrap_or_default();
-        let found = Verdict::of(&[rows(NAMES_ONLY, spelling), text].concat(), POINT).unwrap().to_string();
+        let found = TextVerdict::of(&[rows(NAMES_ONLY, spelling), text].concat(), POINT).unwrap().to_string();
         found.split(':').next().unwrap().to_string()
     }
 
@@ -175,23 +175,23 @@ mod tests {
         assert_eq!(verdict([0.1, 0.2], None), "beyond its text");
         assert_eq!(verdict([-0.1, 0.2], None), "cannot tell");
         assert_eq!(verdict([-0.1, 0.0], None), "no more than the spelling of the names");
-        assert!(Verdict::of(&[], POINT).is_none());
+        assert!(TextVerdict::of(&[], POINT).is_none());
     }
 
     #[test]
     fn several_datasets_need_smaller_p_values() {
         let alone = rows(NAMES_ONLY, [0.0001, 0.03]);
         let sure = rows(NAMES_ONLY, [0.009, 0.011]);
-        assert!(matches!(Verdict::of(&alone, POINT), Some(Verdict::BeyondText(_))));
-        let both = Verdict::of_several(&[(&alone, POINT), (&sure, POINT)]);
-        assert!(matches!(both[..], [Some(Verdict::CannotTell(_)), Some(Verdict::BeyondText(_))]));
-        let one = Verdict::of_several(&[(&sure, POINT), (&[], POINT)]);
-        assert!(matches!(one[..], [Some(Verdict::BeyondText(_)), None]));
+        assert!(matches!(TextVerdict::of(&alone, POINT), Some(TextVerdict::BeyondText(_))));
+        let both = TextVerdict::of_several(&[(&alone, POINT), (&sure, POINT)]);
+        assert!(matches!(both[..], [Some(TextVerdict::CannotTell(_)), Some(TextVerdict::BeyondText(_))]));
+        let one = TextVerdict::of_several(&[(&sure, POINT), (&[], POINT)]);
+        assert!(matches!(one[..], [Some(TextVerdict::BeyondText(_)), None]));
     }
 
     #[test]
     fn the_sentence_has_the_numbers() {
-        let found = Verdict::of(&rows(NAMES_ONLY, [-0.02, 0.04]), POINT).unwrap().to_string();
+        let found = TextVerdict::of(&rows(NAMES_ONLY, [-0.02, 0.04]), POINT).unwrap().to_string();
         let expected = "cannot tell: R² 0.400 from text and activations, 0.390 from the text alone, surplus 0.010 \
                         (95 % -0.020 to 0.040)";
         assert_eq!(found, expected);

@@ -12,9 +12,18 @@ const NAME: &str = "glove.6B.50d";
 /// `tests/scripts/bundle_word_vectors.py` writes this file.
 const BYTES: &[u8] = include_bytes!("../../datasets/glove.6B.50d.safetensors");
 
-/// The bundled vectors of the needed words; `None` if a needed word is unknown here.
-pub(super) fn load(needed: &HashSet<String>) -> Result<Option<WordVectors>> {
-    read(needed).map_err(|problem| Error::Internal(format!("bundled word vectors: {problem}")))
+impl WordVectors {
+    /// The bundled vectors, if they are complete for the needed words: each of them has its vector here, or none in the
+    /// whole file.
+    ///
+    /// # Source
+    /// GloVe 6B, 50 dimensions (Pennington, Socher, Manning, 2014), public domain (PDDL 1.0); rounded to f16.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the bundled file is damaged.
+    pub fn bundled(needed: &HashSet<String>) -> Result<Option<WordVectors>> {
+        read(needed).map_err(|problem| Error::Internal(format!("bundled word vectors: {problem}")))
+    }
 }
 
 fn read(needed: &HashSet<String>) -> Result<Option<WordVectors>, String> {

@@ -1,9 +1,6 @@
 //! The vectors of the words that names need.
 
-use super::{bundled, formats};
-use crate::error::Result;
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::collections::HashMap;
 
 /// Static word vectors, of the needed words only.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,27 +41,6 @@ impl WordVectors {
             self.values.extend_from_slice(entry.vector);
             self.ranks.push(entry.rank);
         }
-    }
-
-    /// Reads the vectors of the needed words from a file: GloVe's or word2vec's text, word2vec's binary format, fastText's
-    /// `.vec`, each also compressed with gzip or as the only file of a zip archive.
-    ///
-    /// # Errors
-    /// [`crate::Error::BadFile`] naming the file, the line and the value.
-    pub fn load(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
-        formats::load(path, needed)
-    }
-
-    /// The bundled vectors, if they are complete for the needed words: each of them either has its vector here, or none
-    /// in the whole file.
-    ///
-    /// # Source
-    /// GloVe 6B, 50 dimensions (Pennington, Socher, Manning, 2014), public domain (PDDL 1.0); rounded to f16.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] if the bundled file is damaged.
-    pub fn bundled(needed: &HashSet<String>) -> Result<Option<WordVectors>> {
-        bundled::load(needed)
     }
 
     /// The number of words with a vector.

@@ -4,7 +4,7 @@ use super::*;
 use crate::datasets::{Dataset, parse};
 use crate::probes::fixture::noise;
 use crate::probes::metrics::Bootstrap;
-use crate::probes::{MARGIN, Surplus, Verdict};
+use crate::probes::{MARGIN, Surplus, TextVerdict};
 use crate::results::{MEAN, ScoreKey, TEXT, WORD_VECTORS};
 use crate::word_vectors::NameVectors;
 use rayon::prelude::*;
@@ -62,7 +62,7 @@ fn a_function_of_the_text_has_no_surplus() {
         let text = planted.vectors.rows.mapv(f64::from);
         // A linear function of the vectors, and one that is not.
         let activations = text.dot(&noise([3 * WIDTH, 16], seed + 7_000)).mapv(|value| value + value.tanh());
-        matches!(Verdict::of(&planted.rows(&activations), POINT), Some(Verdict::BeyondText(_)))
+        matches!(TextVerdict::of(&planted.rows(&activations), POINT), Some(TextVerdict::BeyondText(_)))
     };
     let n = (0..100u64).into_par_iter().filter(|seed| beyond(*seed)).count();
     assert!(n <= 5, "{n} of 100 seeds");
@@ -78,7 +78,7 @@ fn a_planted_signal_has_the_surplus_of_its_size() {
         assert!((text - 0.5).abs() < 0.12 && both > 0.97, "{kind}: {text} {both}");
         assert!((value - 0.5).abs() < 0.12 && low < value && value < high, "{kind}: {low} {value} {high}");
     }
-    assert!(matches!(Verdict::of(&rows, POINT), Some(Verdict::BeyondText(_))));
+    assert!(matches!(TextVerdict::of(&rows, POINT), Some(TextVerdict::BeyondText(_))));
 }
 
 #[test]

@@ -21,8 +21,18 @@ use std::path::Path;
 const EXPECTED: &str =
     "word vectors: GloVe or word2vec text, word2vec binary or fastText .vec, also in gzip or zip";
 
-/// Reads the vectors of the needed words.
-pub(super) fn load(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
+impl WordVectors {
+    /// Reads the vectors of the needed words from a file: GloVe's or word2vec's text, word2vec's binary format, fastText's
+    /// `.vec`, each also compressed with gzip or as the only file of a zip archive.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the file, the line and the value.
+    pub fn load(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
+        read(path, needed)
+    }
+}
+
+fn read(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let sha256 = hash_file(path)?;
     let empty = |width| WordVectors::new(&name, sha256.clone(), width);
