@@ -6,9 +6,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use mappa::artefact::FolderName;
 use mappa::datasets::{BUNDLED, Prompt};
 use mappa::figures::FIGURES;
-use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps};
+use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, saved_sweeps, scored_datasets};
 use mappa::model::BUNDLED_MODEL;
-use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
 
 /// Draw figures again from saved rows, without computing any results.
@@ -27,7 +26,7 @@ pub(super) struct Figure {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets; repeat for several [default: all bundled datasets with scores, and all sweeps].
+    /// Datasets; repeat for several [default: all datasets with scores, and all sweeps].
     #[arg(long = "dataset", value_name = "NAME")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
@@ -40,9 +39,8 @@ impl Figure {
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let model = &name_in_lab(lab, &self.model)?;
         let folder = self.folder(lab, model)?;
-        let scored = |name: &FolderName| lab.probes(model, name, &folder).join(SCORES_FILE).is_file();
         let names: Vec<FolderName> = match &self.datasets[..] {
-            [] => BUNDLED.into_iter().map(FolderName::of_text).filter(scored).collect(),
+            [] => scored_datasets(lab, model, &folder),
             names => names.iter().map(|name| FolderName::new("--dataset", name)).collect::<Result<_>>()?,
         };
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };

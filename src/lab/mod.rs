@@ -24,6 +24,7 @@ mod folders;
 mod geometry;
 mod models;
 mod neurons;
+mod next_step;
 mod probing;
 mod prompted;
 mod prompting;
@@ -46,12 +47,14 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_sweeps,
+    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_beside, saved_sweeps,
+    scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
 pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};
 pub use neurons::{NeuronReport, NeuronSettings, neurons};
+pub use next_step::{Given, NextStep};
 pub use probing::{
     BestLayer, PreparedRequest, ProbeReport, ProbeRequest, ProbingJob, ProbingSettings, fit_all, fit_parts,
     merge_parts,

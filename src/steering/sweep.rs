@@ -7,12 +7,12 @@ use super::name_set::NameSet;
 use super::op::{Basis, Op};
 use super::positions::{TokenChoice, TokenPositions};
 use super::steer::{SteerHook, SteerTexts};
-use super::text_stats::{divergence, log_probs_after, repetition};
+use super::text_stats::{divergence, repetition, token_log_probs};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::limits::{RANDOM, check_memory, product};
 use crate::model::{
-    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, NoHook, Prompts, generate_each,
+    Callbacks, Capture, Chain, Continuation, Forest, Generation, Hook, Model, Prompts, generate_each,
 };
 use crate::probes::ProbeSet;
 use crate::progress::{Observer, Progress};
@@ -326,19 +326,6 @@ impl Hook for FirstPass {
 
 /// The perplexity of each text's new tokens under the unsteered model; `None` without new tokens.
 fn perplexities(model: &Model, texts: &[Generation]) -> Result<Vec<Option<f64>>> {
-    let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
-    let (forest, last) = Forest::of_texts(&ids)?;
-    let mut wanted = Vec::new();
-    for (text, last) in texts.iter().zip(&last) {
-        let path = forest.path(*last);
-        wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
-    }
-    let all = log_probs_after(&model.transformer, &forest, &wanted, &mut NoHook)?;
-    let mut rest = all.as_slice();
-    let one = |text: &Generation| {
-        let (own, others) = rest.split_at(text.new_ids().len());
-        rest = others;
-        (!own.is_empty()).then(|| (-own.iter().sum::<f64>() / own.len() as f64).exp())
-    };
-    Ok(texts.iter().map(one).collect())
+    let one = |own: Vec<f64>| (!own.is_empty()).then(|| (-own.iter().sum::<f64>() / own.len() as f64).exp());
+    Ok(token_log_probs(model, texts)?.into_iter().map(one).collect())
 }

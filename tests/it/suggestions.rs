@@ -116,7 +116,7 @@ fn other_prompts_and_splits_without_baselines_steer_as_well() {
     let lines = desk.follow(first);
     assert_eq!(verbs(&lines), ["probe", "steer"], "{lines:?}");
     assert!(lines[1].contains(" --probes "), "{}", lines[1]);
-    // The default is the newest probes.
+    // The default is the probes of this dataset with the best test R²; there is only one.
     let plain = desk.shell("mappa steer --prompt Oslo --dose '+30 east' --tokens 3");
     assert!(plain.is_success && plain.stderr.contains("--layer chooses others"), "{}", plain.stderr);
     assert!(plain.stdout.contains("group_country_3"), "{}", plain.stdout);
