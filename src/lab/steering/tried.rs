@@ -8,10 +8,9 @@ use crate::datasets::{Dataset, Entity, TargetKind};
 use crate::error::{Error, Result};
 use crate::model::{Continuation, Generation, Hook, Model, NoHook, generate};
 use crate::progress::Silent;
-use crate::steering::{repetition, token_log_probs};
+use crate::steering::{TokenChoice, repetition, token_log_probs};
 use crate::tokenizer::EncodedPrompt;
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// Number of tokens of a tried text.
 const N_TOKENS: usize = 16;
@@ -32,15 +31,15 @@ pub(crate) struct TriedChange {
     prompt: String,
     /// The entity whose target is set.
     toward: String,
-    /// The changed tokens.
-    at: String,
+    /// The changed tokens, if not all are changed.
+    at: Option<String>,
     /// The blocks, if they are not those that are used by default.
     layer: Vec<usize>,
 }
 
 impl TriedChange {
     /// Tries changes along the chosen probes: a text about a test entity is steered towards the target of another, distant
-    /// one, at the default blocks or at fewer of them. Returns the first change that leaves the text whole but not as it
+    /// one, at its own tokens or at all, at the default blocks or at fewer of them. Returns the first change that leaves the text whole but not as it
     /// was; otherwise the first that leaves it whole; `None` if there is no such change.
     pub(crate) fn find(
         lab: &Lab,
@@ -51,28 +50,25 @@ impl TriedChange {
         let (from, to) = distant_pair(dataset)?;
         let finder = ProbeFinder::new(lab, model, choice);
         let still = unsteered(model, &prompts(from, &dataset.kind))?;
-        let at = format!("span:\"{}\"", from.name);
-        let change = Change {
-            toward: vec![to.name.parse().ok()?],
-            positions: at.parse().ok()?,
-            probes: choice.clone(),
-            ..Change::default()
-        };
+        let own = format!("span:\"{}\"", from.name);
+        let change =
+            Change { toward: vec![to.name.parse().ok()?], probes: choice.clone(), ..Change::default() };
         let usual = change.settled(&finder, &mut Silent).ok()?.layer;
+        let n = usual.len();
         let mut whole: Option<TriedChange> = None;
-        for n_blocks in [usual.len(), usual.len().div_ceil(2), 1] {
-            let change = Change { layer: usual[..n_blocks.min(usual.len())].to_vec(), ..change.clone() };
+        for (at, n_blocks) in
+            [(Some(&own), n), (None, n), (Some(&own), n.div_ceil(2)), (Some(&own), n.min(1))]
+        {
+            let positions = at.map_or(Ok(TokenChoice::All), |at| at.parse()).ok()?;
+            let layer = usual[..n_blocks].to_vec();
+            let change = Change { layer: layer.clone(), positions, ..change.clone() };
             let Ok(text) = Text::steered(&finder, &still.prompt, &change) else { continue };
             if !text.is_as_whole_as(&still.text) {
                 continue;
             }
-            let layer = if n_blocks == usual.len() { Vec::new() } else { change.layer };
-            let found = TriedChange {
-                prompt: still.prompt.text.clone(),
-                toward: to.name.clone(),
-                at: at.clone(),
-                layer,
-            };
+            let layer = if n_blocks == n { Vec::new() } else { layer };
+            let (prompt, toward, at) = (still.prompt.text.clone(), to.name.clone(), at.cloned());
+            let found = TriedChange { prompt, toward, at, layer };
             if text.ids != still.text.ids {
                 return Some(found);
             }
@@ -83,10 +79,11 @@ impl TriedChange {
 
     /// Its flags, each after a space.
     pub(crate) fn flags(&self) -> String {
-        let [prompt, to, at] = [&self.prompt, &self.toward, &self.at].map(|word| quoted(word));
+        let [prompt, to] = [&self.prompt, &self.toward].map(|word| quoted(word));
+        let at = self.at.as_ref().map_or(String::new(), |at| format!(" --at {}", quoted(at)));
         let blocks: Vec<String> = self.layer.iter().map(usize::to_string).collect();
         let layer = if blocks.is_empty() { String::new() } else { format!(" --layer {}", blocks.join(",")) };
-        format!(" --prompt {prompt} --toward {to} --at {at}{layer}")
+        format!(" --prompt {prompt} --toward {to}{at}{layer}")
     }
 }
 
@@ -150,7 +147,7 @@ struct Still {
 /// The prompt whose unsteered text the model expects most.
 fn unsteered(model: &Model, prompts: &[String]) -> Option<Still> {
     let one = |prompt: &String| {
-        let prompt = model.tokenizer.encode_prompt(prompt, whole(prompt))?;
+        let prompt = model.tokenizer.encode_prompt(prompt, 0..prompt.len())?;
         let text = Text::of(model, &prompt, &mut NoHook)?;
         Ok::<Still, Error>(Still { prompt, text })
     };
@@ -158,10 +155,6 @@ fn unsteered(model: &Model, prompts: &[String]) -> Option<Still> {
     texts
         .filter(|still| !still.text.ids.is_empty())
         .min_by(|a, b| a.text.surprise.total_cmp(&b.text.surprise))
-}
-
-fn whole(prompt: &str) -> Range<usize> {
-    0..prompt.len()
 }
 
 /// The new tokens of a text, and how expected and repetitive they are.

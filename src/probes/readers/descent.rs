@@ -74,17 +74,20 @@ impl<'a> Descent<'a> {
                 return true;
             }
             let mut used = self.used(&all);
-            let mut n_slow = 0;
-            while n_sweeps < stopping.sweeps && self.sweep(&used) > 0.01 * enough {
-                n_sweeps += 1;
-                n_slow += 1;
-                if n_slow >= SWEEPS_BEFORE_STEP + used.len() / COLUMNS_PER_SWEEP {
-                    n_slow = 0;
-                    used = self.used(&used);
-                    if self.exact_step(&used) {
-                        break;
+            let mut is_least = false;
+            while !is_least && n_sweeps < stopping.sweeps {
+                // A few sweeps set many weights to 0, each of which would end an exact step.
+                let most = SWEEPS_BEFORE_STEP + used.len() / COLUMNS_PER_SWEEP;
+                let mut fall = f64::INFINITY;
+                for _ in 0..most.min(stopping.sweeps - n_sweeps) {
+                    if fall > 0.01 * enough {
+                        fall = self.sweep(&used);
+                        n_sweeps += 1;
                     }
                 }
+                used = self.used(&used);
+                is_least = self.exact_step(&used);
+                n_sweeps += 1;
             }
         }
         false
