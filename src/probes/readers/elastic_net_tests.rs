@@ -145,20 +145,3 @@ fn a_fit_that_does_not_converge_falls_back_to_the_last_converged_fit() {
         }
     });
 }
-
-#[test]
-fn columns_that_are_alike_need_few_sweeps() {
-    // As activations are: a few strong directions in all columns. Without exact steps this needs thousands of sweeps.
-    let (n, d) = (300, 120);
-    let shared = noise([n, 6], 3).dot(&noise([6, d], 4)) * 3.0;
-    let x = (shared + noise([n, d], 5) * 0.2).mapv(|v| v as f32);
-    let y = x.mapv(f64::from).dot(&noise([d, 1], 6)) + noise([n, 1], 7) * 3.0;
-    let all: Vec<usize> = (0..n).collect();
-    let rows = TrainingRows::of(x.view(), &all, &y).unwrap();
-    let problem = NormalEquations::of(&rows.moments, &rows.stored, &y).unwrap();
-    let mut descent = problem.descent(0);
-    for step in 0..=6 {
-        let penalty = problem.highest(0) * STEP.powi(step as i32);
-        assert!(descent.to(penalty, Stopping { sweeps: 400, ..STOPPING }), "step {step}");
-    }
-}
