@@ -4,9 +4,9 @@ use super::observer::TerminalObserver;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use mappa::artefact::FolderName;
-use mappa::datasets::{BUNDLED, Prompt, name_of};
+use mappa::datasets::{Prompt, name_of};
 use mappa::figures::FIGURES;
-use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_sweeps};
+use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_sweeps, scored_datasets};
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
@@ -27,8 +27,7 @@ pub(super) struct Figure {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets, each by its name or its file; repeat for several [default: all bundled datasets with scores, else all
-    /// others with scores; and all sweeps].
+    /// Datasets, each by its name or its file; repeat for several [default: all datasets with scores, and all sweeps].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
@@ -67,8 +66,6 @@ impl Figure {
     /// The datasets to draw, which have scores in the folder of this name.
     fn scored(&self, lab: &Lab, model: &FolderName, folder: &FolderName) -> Result<Vec<FolderName>> {
         let is_scored = |name: &FolderName| lab.probes(model, name, folder).join(SCORES_FILE).is_file();
-        let bundled = || BUNDLED.into_iter().map(FolderName::of_text).filter(is_scored);
-        let own = || probed_datasets(lab, model).into_iter().filter(is_scored);
         let one = |given: &String| {
             // As everywhere, the file of a dataset stands for its name.
             let name = FolderName::new("--dataset", &name_of(given))?;
@@ -85,8 +82,7 @@ impl Figure {
             Err(Error::invalid("--dataset", found, expected))
         };
         match &self.datasets[..] {
-            [] if bundled().next().is_some() => Ok(bundled().collect()),
-            [] => Ok(own().collect()),
+            [] => Ok(scored_datasets(lab, model, folder)),
             names => names.iter().map(one).collect(),
         }
     }

@@ -9,13 +9,11 @@ use super::table;
 use super::token_flags::TokenFlags;
 use clap::Args;
 use mappa::Result;
-use mappa::datasets::{Dataset, Entity, Prompt, TargetKind};
 use mappa::hook_point::HookPoint;
 use mappa::lab::{
-    Canvas, Done, Lab, ProbeReport, ProbeRequest, ProbingJob, draw_probes, find_dataset, fit_all, fit_parts,
-    merge_parts, suggest,
+    Canvas, Done, Given, Lab, NextStep, ProbeReport, ProbeRequest, ProbingJob, draw_probes, find_dataset,
+    fit_all, fit_parts, merge_parts, saved_beside,
 };
-use std::collections::HashMap;
 
 /// Fit probes at every layer and score them together with baselines.
 ///
@@ -61,9 +59,6 @@ pub(super) struct ProbeCommand {
     merge: bool,
 }
 
-/// Minimum squared distance of a suggested target, as a share of the greatest squared distance.
-const FAR_ENOUGH: f64 = 0.1;
-
 impl ProbeCommand {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
@@ -83,19 +78,16 @@ impl ProbeCommand {
         }
         let report = if self.merge { merge_parts(&job, observer)? } else { fit_all(&job, observer)? };
         self.print(&report, request.probing.paper_metrics)?;
-        let mut canvas = Canvas::new(lab.figures(&report.model, &report.results), observer);
+        let beside = saved_beside(&report.folder);
+        let mut canvas =
+            Canvas::new(lab.figures(&report.model, &report.results), observer).with_beside(beside);
         let files = draw_probes(&report.model, &[report.drawn()?], &mut canvas)?;
         say!();
         say!("probes, scores, predictions: {}", report.folder.display());
         files.iter().for_each(|file| say!("figure: {}", file.display()));
-        if !model.transformer.generates() {
-            return Ok(());
-        }
-        match report.best.r2 {
-            r2 if r2 > 0.0 => say!("next: {}", self.steer(lab, &report, job.extraction.dataset())),
-            _ => say!(
-                "The probe does not predict the target on the test rows, so it gives no direction to steer."
-            ),
+        if model.transformer.generates() {
+            let given = Given { dataset: job.extraction.dataset(), name: self.dataset() };
+            print_next_step(&NextStep::after(lab, &model, &report, &given));
         }
         Ok(())
     }
@@ -123,37 +115,6 @@ impl ProbeCommand {
         Ok(())
     }
 
-    /// A command that steers a text about one test entity towards the target of another, distant one.
-    fn steer(&self, lab: &Lab, report: &ProbeReport, dataset: &Dataset) -> String {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
-        dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
-        let unique = || dataset.entities.iter().filter(|entity| counts[&*entity.name] == 1);
-        let mut rest = format!("--dataset {}", suggest::quoted(self.dataset()));
-        if report.results != Prompt::empty().name {
-            rest += &format!(" --probes {}", suggest::quoted(&report.results));
-        }
-        let from = unique().find(|entity| entity.is_test);
-        let far = |a: &Entity, b: &Entity| {
-            let both = a.target.values().into_iter().zip(b.target.values());
-            both.map(|(a, b)| (a - b).powi(2)).sum::<f64>()
-        };
-        // The first that is far enough, because the farthest is often a little-known place.
-        let to = from.and_then(|from| {
-            let farthest = unique().map(|entity| far(from, entity)).fold(0.0, f64::max);
-            unique().find(|entity| far(from, entity) >= FAR_ENOUGH * farthest)
-        });
-        if let (Some(Entity { name: from, .. }), Some(to)) = (from, to) {
-            let prompt = match dataset.kind {
-                TargetKind::Place => format!("I know that {from} is in the country of"),
-                TargetKind::Year => format!("I know that {from} is from the year"),
-                TargetKind::Quantity(_) => from.clone(),
-            };
-            let (at, to) = (suggest::quoted(&format!("span:\"{from}\"")), suggest::quoted(&to.name));
-            rest += &format!(" --prompt {} --toward {to} --at {at}", suggest::quoted(&prompt));
-        }
-        suggest::command(lab, &self.model.flags(), "steer", &rest)
-    }
-
     /// The dataset, which clap requires if there is no subcommand.
     fn dataset(&self) -> &str {
         self.dataset.as_deref().unwrap_or_default()
@@ -171,5 +132,17 @@ impl ProbeCommand {
         say!("parts: {}", job.parts()?.root().display());
         say!("next: mappa probe --merge, when all {} hook points have parts", all.len());
         Ok(())
+    }
+}
+
+/// Prints the next step after probes.
+fn print_next_step(step: &NextStep) {
+    match step {
+        NextStep::Steer(command) => say!("next: {command}"),
+        NextStep::Sweep(command) => {
+            say!("Every change that was tried breaks the text; a sweep measures which doses do not.");
+            say!("next: {command}");
+        }
+        NextStep::None(reason) => say!("{reason}"),
     }
 }

@@ -5,8 +5,7 @@ use super::{importing, sweep_table, table};
 use clap::Args;
 use mappa::Result;
 use mappa::artefact::FolderName;
-use mappa::datasets::TargetKind;
-use mappa::lab::{Experiment, Lab, Report, SweepReport, suggest};
+use mappa::lab::{Experiment, Lab, NextStep, Report, SweepReport};
 use mappa::model::{Compute, DeviceChoice, Precision};
 use mappa::results::{SCORES_FILE, SWEEP_FILE, SweepRow};
 use mappa::shown::shown;
@@ -100,15 +99,12 @@ fn print_next_steps(lab: &Lab, report: &Report) {
     say!("activations {}", lab.join("activations").join(model).display());
     say!();
     say!("Try next:");
-    let steers = |kind: TargetKind, rest: &str| {
-        // Needs a probe of this kind. Suggests the middle block, where steering changes the bundled model's text.
-        if report.generates && report.has(&kind) {
-            let rest = format!("{rest} --layer {}", report.n_layers / 2);
-            say!("  {}", suggest::command(lab, &report.model_flags, "steer", &rest));
+    for step in &report.next_steps {
+        match step {
+            NextStep::Steer(command) | NextStep::Sweep(command) => say!("  {command}"),
+            NextStep::None(reason) => say!("  {reason}"),
         }
-    };
-    steers(TargetKind::Place, "--prompt Nairobi --toward lat=35,lon=139");
-    steers(TargetKind::Year, "--prompt 'Plutarch is from the age of' --toward year=1500");
+    }
     say!("  mappa run --model MODEL     a hub name, a Hugging Face folder or a GGUF file");
     say!("  mappa models families       the supported families");
 }

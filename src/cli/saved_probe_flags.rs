@@ -12,7 +12,7 @@ pub(super) struct ProbeFlags {
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
     /// The folder of probes: a path, or its name below probes/MODEL/DATASET such as where_is or
-    /// empty.split_by_country [default: the newest].
+    /// empty.split_by_country [default: the best test R²].
     #[arg(long, value_name = "FOLDER")]
     probes: Option<PathBuf>,
 }

@@ -15,18 +15,28 @@ pub(super) fn print_points(rows: &[SweepRow]) {
     say!("{:>widest$}  {:<10} {:>9} {:>10} {:>8}{counts}", "layer", "direction", "dose", "effect", "KL");
     for p in points.iter().filter(|p| p.dose != 0.0) {
         let counts = match of {
-            "text" => format!("  {} / {} / {} of {}", p.along, p.against, p.nothing, p.n),
+            "text" => format!("  {} / {} / {} of {}", p.along, p.against, p.nothing, p.n_compared),
             _ => String::new(),
         };
-        say!(
-            "{:>widest$}  {:<10} {:>+9} {:>10.2} {:>8.3}{counts}",
-            p.layers,
-            p.direction,
-            p.dose,
-            p.effect,
-            p.kl
-        );
+        let effect = if p.n_read == 0 { "-".into() } else { format!("{:.2}", p.effect) };
+        say!("{:>widest$}  {:<10} {:>+9} {effect:>10} {:>8.3}{counts}", p.layers, p.direction, p.dose, p.kl);
     }
+    if of == "text" {
+        say!("{}", foot(&points));
+    }
+}
+
+/// The number of texts in the means, and the rule for the others.
+fn foot(points: &[SweepPoint]) -> String {
+    let steered = || points.iter().filter(|p| p.dose != 0.0);
+    let sum = |count: fn(&SweepPoint) -> usize| steered().map(count).sum::<usize>();
+    let (read, nothing) = (sum(|p| p.n_read), sum(|p| p.nothing));
+    let all = sum(|p| p.n);
+    format!(
+        "effect: the mean over {read} of {all} texts; not in it are {nothing} that name nothing, and {} whose unsteered \
+         text names nothing",
+        all - read - nothing
+    )
 }
 
 /// Prints the layer and dose with the largest effect whose KL divergence is within the budget.

@@ -1,11 +1,12 @@
 //! The effect of a whole sweep at each layer and dose, as a heat map.
 
 use super::figure_kind::{FigureKind, Subject};
+use super::font;
 use super::format::Format;
 use super::paint::paint;
 use super::scene::{Anchor, Label, Scene};
 use super::style::*;
-use super::sweep_points::{doses, layers, separated};
+use super::sweep_points::{doses, is_measured, layers, separated};
 use crate::error::Result;
 use crate::results::SweepPoint;
 
@@ -13,6 +14,10 @@ const LEFT: f64 = 96.0;
 const TOP: f64 = 60.0;
 const BELOW: f64 = 66.0;
 const RIGHT: f64 = 30.0;
+/// The room to the left of the layers' names, for the axis's label.
+const BESIDE: f64 = 36.0;
+/// The margin to the right of the title.
+const MARGIN: f64 = 14.0;
 /// A cell of the heat map.
 const CELL: (f64, f64) = (82.0, 34.0);
 
@@ -21,7 +26,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     name: "dose_by_layer",
     about: "the effect of a sweep at each layer and dose",
     subject: Subject::Sweep,
-    applies: |rows| !rows.points.rows.is_empty(),
+    applies: |rows| is_measured(&rows.points.rows),
     draw: |rows, format| dose_by_layer(&rows.points.rows, &rows.points.title, format),
 };
 
@@ -39,10 +44,14 @@ pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
     let (moved, random) = separated(points)?;
     let (layers, doses) = (layers(&moved), doses(&moved));
     let (width, height) = (CELL.0 * doses.len() as f64, CELL.1 * layers.len() as f64);
-    let mut scene = Scene::new(LEFT + width + RIGHT, TOP + height + BELOW);
-    let most = moved.iter().map(|p| p.effect.abs()).fold(1e-9, f64::max);
     let title = format!("{what}; in brackets: random directions");
-    scene.text(Label::level(title, (LEFT, TOP - 18.0), LABEL_SIZE));
+    // Joined layers have long names, and few doses make the map narrower than the title.
+    let widest = layers.iter().map(|layer| FONT_SLACK * font::width(layer, TICK_SIZE)).fold(0.0, f64::max);
+    let left = LEFT.max(widest + BESIDE);
+    let right = RIGHT.max(FONT_SLACK * font::width(&title, LABEL_SIZE) + MARGIN - width);
+    let mut scene = Scene::new(left + width + right, TOP + height + BELOW);
+    let most = moved.iter().map(|p| p.effect.abs()).fold(1e-9, f64::max);
+    scene.text(Label::level(title, (left, TOP - 18.0), LABEL_SIZE));
     for point in &moved {
         let (Some(i), Some(j)) =
             (doses.iter().position(|d| *d == point.dose), layers.iter().position(|l| *l == point.layers))
@@ -50,7 +59,7 @@ pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
             continue;
         };
         // Deeper layers are higher, as the stream is usually drawn; joined ones come last.
-        let (x, y) = (LEFT + CELL.0 * i as f64, TOP + CELL.1 * (layers.len() - 1 - j) as f64);
+        let (x, y) = (left + CELL.0 * i as f64, TOP + CELL.1 * (layers.len() - 1 - j) as f64);
         let corners = vec![(x, y), (x + CELL.0, y), (x + CELL.0, y + CELL.1), (x, y + CELL.1)];
         let hue = if point.effect >= 0.0 { BLUE } else { VERMILLION };
         scene.area(corners, hue.faint(0.08 + 0.72 * point.effect.abs() / most));
@@ -60,21 +69,22 @@ pub(super) fn scene(points: &[SweepPoint], what: &str) -> Result<Scene> {
             None => short(point.effect),
         };
         let at = (x + CELL.0 / 2.0, y + CELL.1 / 2.0 + 0.34 * TICK_SIZE);
-        scene.text(Label::level(word, at, TICK_SIZE).anchored(Anchor::Middle));
+        let size = font::fitted(&word, TICK_SIZE, CELL.0);
+        scene.text(Label::level(word, at, size).anchored(Anchor::Middle));
     }
     for (i, dose) in doses.iter().enumerate() {
-        let at = (LEFT + CELL.0 * (i as f64 + 0.5), TOP + height + 7.0 + 0.76 * TICK_SIZE);
-        scene.text(
-            Label::level(format!("{dose:+}").replace('-', "−"), at, TICK_SIZE).anchored(Anchor::Middle),
-        );
+        let at = (left + CELL.0 * (i as f64 + 0.5), TOP + height + 7.0 + 0.76 * TICK_SIZE);
+        let word = format!("{dose:+}").replace('-', "−");
+        let size = font::fitted(&word, TICK_SIZE, CELL.0);
+        scene.text(Label::level(word, at, size).anchored(Anchor::Middle));
     }
     for (j, layer) in layers.iter().rev().enumerate() {
-        let at = (LEFT - 8.0, TOP + CELL.1 * (j as f64 + 0.5) + 0.34 * TICK_SIZE);
+        let at = (left - 8.0, TOP + CELL.1 * (j as f64 + 0.5) + 0.34 * TICK_SIZE);
         scene.text(Label::level(*layer, at, TICK_SIZE).anchored(Anchor::End));
     }
-    let at = (LEFT + width / 2.0, TOP + height + 11.0 + TICK_SIZE + 1.4 * LABEL_SIZE);
+    let at = (left + width / 2.0, TOP + height + 11.0 + TICK_SIZE + 1.4 * LABEL_SIZE);
     scene.text(Label::level("dose", at, LABEL_SIZE).anchored(Anchor::Middle));
-    let at = (LEFT - 50.0, TOP + height / 2.0);
+    let at = ((left - 50.0).min(left - 16.0 - widest), TOP + height / 2.0);
     scene.text(Label::level("layer", at, LABEL_SIZE).anchored(Anchor::Middle).upward());
     Ok(scene)
 }

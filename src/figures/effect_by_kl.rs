@@ -8,7 +8,7 @@ use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::scene::Scene;
 use super::style::*;
-use super::sweep_points::{layers, separated};
+use super::sweep_points::{is_measured, layers, separated};
 use crate::error::Result;
 use crate::results::SweepPoint;
 
@@ -23,7 +23,7 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     name: "effect_by_kl",
     about: "the effect of a sweep against the divergence of the next token",
     subject: Subject::Sweep,
-    applies: |rows| !rows.points.rows.is_empty(),
+    applies: |rows| is_measured(&rows.points.rows),
     draw: |rows, format| effect_by_kl(&rows.points.rows, &rows.points.title, format),
 };
 

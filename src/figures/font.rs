@@ -2,6 +2,7 @@
 //!
 //! plotters could draw letters itself, but it ignores their left side bearing and so spaces them badly.
 
+use super::style::FONT_SLACK;
 use crate::shown::drawn;
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use epaint_default_fonts::UBUNTU_LIGHT;
@@ -18,6 +19,11 @@ pub(super) fn width(text: &str, size: f64) -> f64 {
     // Without the font only the number of letters is known; half an em per letter is a good estimate.
     let text = &*drawn(text);
     lay(text, size).map_or(size * 0.5 * text.chars().count() as f64, |(_, width)| width)
+}
+
+/// The greatest letter size, at most `size`, at which a text is at most this wide, even in a viewer's substitute font.
+pub(super) fn fitted(text: &str, size: f64, most: f64) -> f64 {
+    size.min(size * most / (FONT_SLACK * width(text, size)))
 }
 
 /// The letters of an SVG that the font lacks; a PNG shows empty boxes for them.

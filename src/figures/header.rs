@@ -1,10 +1,10 @@
 //! The header of a figure: title, subtitle, baselines and legend.
 
-use super::font;
+use super::font::fitted;
 use super::format::Caption;
 use super::legend::Legend;
 use super::scene::{Label, Scene};
-use super::style::{FONT_SLACK, LABEL_SIZE, TITLE_SIZE};
+use super::style::{LABEL_SIZE, TITLE_SIZE};
 
 /// The subtitle, with the number of test rows and of predictions outside the axes.
 pub(super) fn subtitle(caption: &Caption, drawn: usize, all: usize) -> String {
@@ -47,8 +47,3 @@ const LINE: f64 = 21.0;
 
 /// The margin to the left and right of title and legend.
 const SIDE: f64 = 24.0;
-
-/// The greatest letter size, at most `size`, at which the words fit.
-fn fitted(words: &str, size: f64, width: f64) -> f64 {
-    size.min(size * width / (FONT_SLACK * font::width(words, size)))
-}

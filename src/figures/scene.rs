@@ -1,5 +1,6 @@
 //! A scene: a list of marks on a canvas, in canvas units, independent of the file format.
 
+use super::font::fitted;
 use super::style::{Ink, Stroke, TEXT};
 use crate::shown::drawn;
 
@@ -70,8 +71,19 @@ impl Scene {
         Scene { width: width.ceil(), height: height.ceil(), marks: Vec::new() }
     }
 
+    /// Draws a text, smaller if it would be cut off at an edge of the canvas.
     pub(super) fn text(&mut self, label: Label) {
-        self.marks.push(Mark::Text(label));
+        let (from_start, to_end) = match label.turn {
+            Turn::Level => (label.at.0, self.width - label.at.0),
+            Turn::Upward => (self.height - label.at.1, label.at.1),
+        };
+        let room = match label.anchor {
+            Anchor::Start => to_end,
+            Anchor::Middle => 2.0 * from_start.min(to_end),
+            Anchor::End => from_start,
+        };
+        let size = fitted(&label.text, label.size, room.max(0.0));
+        self.marks.push(Mark::Text(Label { size, ..label }));
     }
 
     pub(super) fn area(&mut self, points: Vec<Point>, ink: Ink) {

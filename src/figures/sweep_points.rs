@@ -3,6 +3,11 @@
 use crate::error::{Error, Result};
 use crate::results::SweepPoint;
 
+/// True if an effect was measured: of texts that name nothing, there is none.
+pub(super) fn is_measured(points: &[SweepPoint]) -> bool {
+    points.iter().any(|p| p.direction != "random" && p.dose != 0.0 && p.n_read > 0)
+}
+
 /// The points at doses other than 0: those of the first direction that is not random, and those of random directions.
 pub(super) fn separated(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<&SweepPoint>)> {
     if let Some(bad) = points.iter().find(|p| !(p.effect.is_finite() && p.kl.is_finite())) {
@@ -10,7 +15,8 @@ pub(super) fn separated(points: &[SweepPoint]) -> Result<(Vec<&SweepPoint>, Vec<
         let found = if bad.effect.is_finite() { bad.kl } else { bad.effect };
         return Err(Error::NonFinite { place, found, advice: "steer with smaller doses".into() });
     }
-    let moved: Vec<&SweepPoint> = points.iter().filter(|p| p.dose != 0.0).collect();
+    // Where no text names anything, no effect was measured.
+    let moved: Vec<&SweepPoint> = points.iter().filter(|p| p.dose != 0.0 && p.n_read > 0).collect();
     let first = moved.iter().find(|p| p.direction != "random").map(|p| p.direction.clone());
     let Some(first) = first else {
         let expected = "points of a direction that is not random, at doses other than 0";
@@ -53,6 +59,7 @@ mod tests {
             dose,
             effect,
             kl: dose.abs() / 30.0,
+            n_read: 1,
             ..SweepPoint::default()
         };
         let mut all = Vec::new();

@@ -63,6 +63,62 @@ fn scenes() -> Vec<(&'static str, Scene)> {
     ]
 }
 
+/// The figures with names and numbers as long as a user may have, by name.
+fn long_scenes() -> Vec<(&'static str, Scene)> {
+    let long = |word: &str| format!("{word} of the towns of the eastern and western provinces, with suburbs");
+    let title = long("SmolLM2-135M-Instruct.Q4_1, a description");
+    let caption = Caption { title: &title, subtitle: &title, baselines: &title };
+    let scores: Vec<ScoreRow> =
+        scores(6).into_iter().map(|row| ScoreRow { dataset: long(&row.dataset), ..row }).collect();
+    let grouped = |rows: Vec<PredictionRow>| -> Vec<PredictionRow> {
+        rows.into_iter().map(|row| PredictionRow { group: long(&row.group), ..row }).collect()
+    };
+    let great = |rows: Vec<PredictionRow>| -> Vec<PredictionRow> {
+        let great = |value: f64| value * 1e6;
+        let to = |r: PredictionRow| PredictionRow {
+            truth: great(r.truth),
+            prediction: great(r.prediction),
+            target: long("income"),
+            ..r
+        };
+        rows.into_iter().map(to).collect()
+    };
+    let joined = |layers: &[&str], doses: &[f64]| -> Vec<SweepPoint> {
+        let point = |layers: &&str, dose: &f64, direction: &str| SweepPoint {
+            layers: layers.to_string(),
+            direction: direction.into(),
+            dose: *dose,
+            effect: dose * 17.3,
+            kl: dose.abs(),
+            n_read: 1,
+            ..SweepPoint::default()
+        };
+        let of =
+            |direction| layers.iter().flat_map(move |l| doses.iter().map(move |d| point(l, d, direction)));
+        of("probe").chain(of("random")).collect()
+    };
+    let some = joined(&["6", "6+8+10", "2+4+6+8+10+12+14+16"], &[-60.0, 60.0]);
+    let one = joined(&["6+8+10"], &[123_456.7]);
+    let what = "change of the log-probability (nats)";
+    let text = "change of the text (degrees)";
+    let doses = |rows: Vec<SweepRow>, factor: f64| -> Vec<SweepRow> {
+        rows.into_iter().map(|row| SweepRow { dose: row.dose * factor, ..row }).collect()
+    };
+    vec![
+        ("r2", super::r2_by_layer::scene(&scores).unwrap()),
+        ("places", super::predictions::scene(&grouped(places(300)), &caption).unwrap()),
+        ("years", super::predictions::scene(&grouped(years(300)), &caption).unwrap()),
+        ("great", super::predictions::scene(&great(years(300)), &caption).unwrap()),
+        ("units", super::neurons::scene(&units(6, 30), &caption).unwrap()),
+        ("doses_some", super::dose_by_layer::scene(&some, text).unwrap()),
+        ("doses_one", super::dose_by_layer::scene(&one, what).unwrap()),
+        ("kl_some", super::effect_by_kl::scene(&some, what).unwrap()),
+        ("kl_one", super::effect_by_kl::scene(&one, text).unwrap()),
+        ("texts", super::text_by_dose::scene(&doses(texts(), 1e5)).unwrap()),
+        ("sweep", super::dose_response::scene(&doses(sweep(), 1e5)).unwrap()),
+    ]
+}
+
 fn texts_at(layers: &[&str]) -> Vec<SweepRow> {
     texts().into_iter().filter(|row| layers.contains(&row.layers.as_str())).collect()
 }
@@ -99,13 +155,14 @@ type Draw<'a> = Box<dyn Fn(Format) -> Result<Vec<u8>> + 'a>;
 
 #[test]
 fn no_label_lies_outside_its_canvas_or_over_another() {
-    for (name, scene) in scenes() {
+    for (name, scene) in scenes().into_iter().chain(long_scenes()) {
         let boxes: Vec<_> = labels(&scene).map(|label| (&label.text, bounds(label))).collect();
         for (i, (text, ((left, top), (right, bottom)))) in boxes.iter().enumerate() {
-            assert!(*left >= 0.0 && *top >= 0.0, "{name}: {text}");
-            assert!(*right <= scene.width && *bottom <= scene.height, "{name}: {text}");
+            assert!(*left >= -1e-6 && *top >= -1e-6, "{name}: {text}");
+            assert!(*right <= scene.width + 1e-6 && *bottom <= scene.height, "{name}: {text}");
             for (other, ((l, t), (r, b))) in &boxes[..i] {
-                let is_apart = left >= r || l >= right || top >= b || t >= bottom;
+                let is_apart =
+                    *left >= r - 1e-6 || *l >= right - 1e-6 || *top >= b - 1e-6 || *t >= bottom - 1e-6;
                 assert!(is_apart, "{name}: `{text}` over `{other}`");
             }
         }
@@ -350,7 +407,7 @@ fn scores_of_other_hook_points_are_ignored() {
 
 #[test]
 fn figures_have_different_names_and_are_drawn_from_saved_rows() {
-    let point = SweepPoint { dose: 1.0, direction: "probe".into(), ..SweepPoint::default() };
+    let point = SweepPoint { dose: 1.0, direction: "probe".into(), n_read: 1, ..SweepPoint::default() };
     let rows = SavedRows {
         scores: scores(2),
         predictions: Captioned { rows: places(50), ..Captioned::default() },

@@ -2,7 +2,8 @@
 
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
-use crate::artefact::{self, FolderName};
+use crate::artefact::{self, Card, FolderName};
+use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
@@ -31,12 +32,41 @@ pub struct Canvas<'a> {
     folder: PathBuf,
     observer: &'a mut dyn Observer,
     n_drawn: usize,
+    /// The scores of other datasets for the figures of all datasets; these are then in a fixed order.
+    beside: Option<Vec<Scored>>,
+}
+
+/// The scores of a dataset.
+pub struct Scored {
+    /// The dataset.
+    pub dataset: String,
+    /// Its scores.
+    pub scores: Vec<ScoreRow>,
 }
 
 impl<'a> Canvas<'a> {
     /// A canvas without figures.
     pub fn new(folder: PathBuf, observer: &'a mut dyn Observer) -> Canvas<'a> {
-        Canvas { folder, observer, n_drawn: 0 }
+        Canvas { folder, observer, n_drawn: 0, beside: None }
+    }
+
+    /// The same canvas, whose figures of all datasets also show these scores, so that a figure of all datasets is not
+    /// replaced by one of a single dataset.
+    pub fn with_beside(self, beside: Vec<Scored>) -> Canvas<'a> {
+        Canvas { beside: Some(beside), ..self }
+    }
+
+    /// The scores for a figure of all datasets.
+    fn of_all(&self, datasets: &[Drawn]) -> Vec<ScoreRow> {
+        let mut all: Vec<(&str, &[ScoreRow])> =
+            datasets.iter().map(|one| (one.dataset.as_str(), &one.scores[..])).collect();
+        if let Some(beside) = &self.beside {
+            let others =
+                beside.iter().filter(|other| datasets.iter().all(|one| one.dataset != other.dataset));
+            all.extend(others.map(|one| (one.dataset.as_str(), &one.scores[..])));
+            all.sort_by_key(|(dataset, _)| place(dataset));
+        }
+        all.into_iter().flat_map(|(_, scores)| scores.to_vec()).collect()
     }
 
     /// The number of figures that were drawn now, because their files were missing or differed.
@@ -121,6 +151,48 @@ impl Drawn {
     }
 }
 
+/// The order of datasets in figures: the bundled ones first, then the others by name.
+fn place(dataset: &str) -> (usize, String) {
+    (BUNDLED.iter().position(|known| *known == dataset).unwrap_or(BUNDLED.len()), dataset.to_string())
+}
+
+/// The datasets of a model with scores in a folder of this name.
+pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> Vec<FolderName> {
+    let mut all: Vec<FolderName> = subfolders(&lab.probes_of(model))
+        .filter_map(|folder| FolderName::new("dataset", &folder.file_name()?.to_string_lossy()).ok())
+        .filter(|dataset| lab.probes(model, dataset, results).join(SCORES_FILE).is_file())
+        .collect();
+    all.sort_by_key(|dataset| place(dataset));
+    all
+}
+
+/// The scores of the model's other datasets with the same weights and settings as a folder of probes. Files that cannot be
+/// read are left out: the command that made them will name them.
+pub fn saved_beside(folder: &Path) -> Vec<Scored> {
+    let weights = |folder: &Path| {
+        let card = Card::load(&folder.join("card.json")).ok().flatten()?;
+        card.inputs.get("weights_sha256").cloned()
+    };
+    let (Some(results), Some(of_model)) = (folder.file_name(), folder.parent().and_then(Path::parent)) else {
+        return Vec::new();
+    };
+    let own = weights(folder);
+    let others = subfolders(of_model).filter_map(|dataset| {
+        let other = dataset.join(results);
+        let is_comparable = other != folder && own.is_some() && weights(&other) == own;
+        let scores = || load_unchanged_rows::<ScoreRow>(&other.join(SCORES_FILE)).ok();
+        let scores = is_comparable.then(scores).flatten()?;
+        let is_scored = best_point(&scores).is_ok_and(|point| test_r2(&scores, RIDGE, Some(point)).is_some());
+        is_scored.then(|| Scored { dataset: scores[0].dataset.clone(), scores })
+    });
+    others.collect()
+}
+
+fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
+}
+
 /// Draws the figures of each dataset and those of all datasets together; returns the paths of the files.
 ///
 /// # Errors
@@ -144,7 +216,7 @@ fn draw_wanted(
         let rows = SavedRows { predictions, neurons, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
     }
-    let scores = datasets.iter().flat_map(|one| one.scores.clone()).collect();
+    let scores = canvas.of_all(datasets);
     let of_datasets = |figure: &FigureKind| figure.subject == Subject::Datasets && wanted(figure);
     files.extend(canvas.draw(of_datasets, &SavedRows { scores, ..SavedRows::default() }, "")?);
     Ok(files)

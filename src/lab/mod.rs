@@ -11,7 +11,7 @@
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files; `picture`: the signature of a PNG
-//! - `suggest`: commands to paste; `toml_file`: parses TOML; `written`: parses values in the format of flags
+//! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML; `written`: parses values in the format of flags
 
 mod comparison;
 mod datasets;
@@ -24,6 +24,7 @@ mod folders;
 mod geometry;
 mod models;
 mod neurons;
+mod next_step;
 mod picture;
 mod probing;
 mod prompted;
@@ -48,12 +49,13 @@ pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
     Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
-    saved_sweeps,
+    saved_beside, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
 pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};
 pub use neurons::{NeuronReport, NeuronSettings, neurons};
+pub use next_step::{Given, NextStep};
 pub use probing::{
     BestLayer, PreparedRequest, ProbeReport, ProbeRequest, ProbingJob, ProbingSettings, fit_all, fit_parts,
     merge_parts,

@@ -3,8 +3,9 @@
 use super::datasets::{Pulled, find};
 use super::experiment::Experiment;
 use super::extraction::{Done, ExtractionSettings};
-use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn};
+use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn, saved_beside};
 use super::folders::Lab;
+use super::next_step::{Given, NextStep};
 use super::probing::{ProbeReport, ProbeRequest};
 use super::prompting::Prompting;
 use super::saved_probes::SavedProbes;
@@ -37,6 +38,8 @@ pub struct Report {
     pub probes: Vec<Labelled>,
     /// The sweeps.
     pub sweeps: Vec<SweepReport>,
+    /// The next steps: a steered text for each kind of target.
+    pub next_steps: Vec<NextStep>,
     /// The number of stages computed by this run.
     pub n_new: usize,
     /// The number of figures drawn by this run, because they were missing or differed.
@@ -61,11 +64,6 @@ impl Report {
         };
         self.probes.iter().map(|one| (label(one), &one.probes)).collect()
     }
-
-    /// Returns true if there are probes of this kind of target.
-    pub fn has(&self, kind: &TargetKind) -> bool {
-        self.probes.iter().any(|one| one.probes.kind == *kind)
-    }
 }
 
 /// A dataset with one of its prompts.
@@ -74,6 +72,8 @@ struct Task {
     /// The prompt, as the experiment writes it.
     asked: String,
     dataset: Dataset,
+    /// The dataset, as the experiment writes it.
+    given: String,
 }
 
 /// Lists the tasks of an experiment and checks them, before any weights are read.
@@ -85,7 +85,7 @@ fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Res
             let prompting = experiment.prompting(&asked);
             prompting.prompt(&dataset)?;
             experiment.probing.check_on(&dataset)?;
-            tasks.push(Task { prompting, asked, dataset: dataset.clone() });
+            tasks.push(Task { prompting, asked, dataset: dataset.clone(), given: name.clone() });
         }
     }
     Ok(tasks)
@@ -111,10 +111,13 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
         pulled,
         probes: Vec::new(),
         sweeps: Vec::new(),
+        next_steps: Vec::new(),
         n_new: 0,
         n_drawn: 0,
     };
-    for Task { prompting, asked, dataset } in tasks {
+    let mut given = Vec::new();
+    for Task { prompting, asked, dataset, given: name } in tasks {
+        given.push((dataset.clone(), name));
         let extraction = ExtractionSettings { prompting, ..experiment.extraction.clone() };
         let request = ProbeRequest { extraction, probing: experiment.probing.clone() };
         let probes = request.probe(lab, &model, dataset, observer)?;
@@ -123,7 +126,22 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
     }
     draw_all(lab, &mut report, observer)?;
     steer(lab, sweeps, &mut Steering { model: &model, report: &mut report }, observer)?;
+    report.next_steps = next_steps(lab, &model, &report, &given);
     Ok(report)
+}
+
+/// One step for places and one for years: with the first probes that predict them.
+fn next_steps(lab: &Lab, model: &Model, report: &Report, given: &[(Dataset, String)]) -> Vec<NextStep> {
+    let of_kind = |kind: TargetKind| {
+        let mut of_kind = report.probes.iter().zip(given).filter(|(one, _)| one.probes.kind == kind);
+        let first = of_kind.clone().next();
+        let (one, (dataset, name)) = of_kind.find(|(one, _)| one.probes.predicts()).or(first)?;
+        Some(NextStep::after(lab, model, &one.probes, &Given { dataset, name }))
+    };
+    match report.generates {
+        true => [TargetKind::Place, TargetKind::Year].into_iter().filter_map(of_kind).collect(),
+        false => Vec::new(),
+    }
 }
 
 /// Draws the figures of each prompt with all its datasets.
@@ -133,8 +151,9 @@ fn draw_all(lab: &Lab, report: &mut Report, observer: &mut dyn Observer) -> Resu
     let folders: BTreeSet<&FolderName> = report.probes.iter().map(|one| &one.probes.results).collect();
     for results in folders {
         let of_prompt = report.probes.iter().filter(|one| one.probes.results == *results);
-        let drawn = of_prompt.map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
-        let mut canvas = Canvas::new(lab.figures(&report.model, results), observer);
+        let drawn = of_prompt.clone().map(|one| one.probes.drawn()).collect::<Result<Vec<Drawn>>>()?;
+        let beside = of_prompt.clone().next().map(|one| saved_beside(&one.probes.folder)).unwrap_or_default();
+        let mut canvas = Canvas::new(lab.figures(&report.model, results), observer).with_beside(beside);
         draw_probes(&report.model, &drawn, &mut canvas)?;
         report.n_drawn += canvas.n_drawn();
     }

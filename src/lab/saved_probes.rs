@@ -7,10 +7,12 @@ use crate::artefact::Card;
 use crate::datasets::{BUNDLED, Dataset, Prompt, find as find_dataset, name_of};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::probes::{PROBES_FILE, ProbeSet};
+use crate::probes::{PROBES_FILE, ProbeSet, best_point, test_r2};
 use crate::progress::Observer;
+use crate::results::{RIDGE, SCORES_FILE, load_rows};
 use crate::steering::RequiredTarget;
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -19,7 +21,7 @@ use std::rc::Rc;
 pub struct ProbeChoice {
     /// The dataset of the probes: a name, or the probed file; by default the first dataset with suitable probes.
     pub dataset: Option<String>,
-    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the newest.
+    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the one with the best test R².
     pub probes: Option<PathBuf>,
 }
 
@@ -44,6 +46,35 @@ pub struct SavedProbes {
     pub set: ProbeSet,
     /// The card, empty if there is none.
     card: Card,
+    /// The evidence that these probes predict their targets.
+    evidence: Evidence,
+}
+
+/// The evidence that probes predict the targets of the entities that they were fitted to, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+enum Evidence {
+    /// The interval of the test R² contains 0, or the probes were trained on other entities than they are scored on.
+    None,
+    /// There are no scores next to the probes, as when only they were copied.
+    NoScores,
+    /// The test R² at the best layer, whose interval lies above 0.
+    TestR2(f64),
+}
+
+impl Evidence {
+    /// Reads the scores of a folder of probes.
+    fn of(folder: &Path, card: &Card, dataset: &str) -> Evidence {
+        if card.inputs.get("learnt_from").is_some_and(|trained_on| trained_on != dataset) {
+            return Evidence::None;
+        }
+        let Ok(scores) = load_rows(&folder.join(SCORES_FILE)) else { return Evidence::NoScores };
+        let Ok(point) = best_point(&scores) else { return Evidence::NoScores };
+        match test_r2(&scores, RIDGE, Some(point)) {
+            None => Evidence::NoScores,
+            Some(row) if row.low > 0.0 => Evidence::TestR2(row.value),
+            Some(_) => Evidence::None,
+        }
+    }
 }
 
 /// Finds probes of a model in a lab; each file is loaded once.
@@ -70,19 +101,55 @@ impl<'a> ProbeFinder<'a> {
         self.model
     }
 
-    /// The newest probes that predict the targets, of the first dataset with such probes.
+    /// The probes that steer along the targets: the selected ones; without a selection, of the first dataset with probes
+    /// that predict the targets of its own test entities, those with the best test R².
     ///
     /// # Errors
     /// [`Error::Invalid`] or [`Error::BadFile`] with advice if there are no such probes; [`Error::BadFile`] if they do not
     /// fit the model.
-    pub fn newest(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
+    pub fn best(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
+        let saved = self.first(targets)?;
+        if saved.evidence == Evidence::None && !self.choice.is_some() {
+            return Err(self.no_evidence(&saved));
+        }
+        Ok(saved)
+    }
+
+    /// As [`ProbeFinder::best`], but also probes that predict nothing, which still tell the size of the stream.
+    ///
+    /// # Errors
+    /// As [`ProbeFinder::best`].
+    pub fn first(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
         saved.check_fits(self.model)?;
         Ok(saved.clone())
     }
 
-    /// All candidate probes, dataset by dataset, the newest of each dataset first.
+    /// The error if probes do not predict their targets and were not selected by name.
+    fn no_evidence(&self, saved: &SavedProbes) -> Error {
+        Error::invalid(
+            "probes to steer along",
+            format!(
+                "none whose test R² on their own dataset has an interval above 0 (best: {})",
+                saved.folder.display()
+            ),
+            "probes that predict their target; --dataset or --probes uses others nevertheless",
+        )
+    }
+
+    /// The candidates for steering, in the order of [`ProbeFinder::all`]: without a selection, not those that predict
+    /// nothing.
+    ///
+    /// # Errors
+    /// Those of [`ProbeFinder::all`].
+    pub fn usable(&self) -> Result<impl Iterator<Item = &Rc<SavedProbes>>> {
+        let is_selected = self.choice.is_some();
+        Ok(self.all()?.iter().filter(move |saved| is_selected || saved.evidence != Evidence::None))
+    }
+
+    /// All candidate probes: first those with evidence that they predict their targets, dataset by dataset, the best of
+    /// each dataset first; among equal ones the newest.
     ///
     /// # Errors
     /// Those of the files; [`Error::Invalid`] if the selected folder has no probes.
@@ -123,7 +190,22 @@ impl<'a> ProbeFinder<'a> {
             let made = |saved: &SavedProbes| {
                 (saved.card.record.get("date").cloned(), saved.folder.ends_with(&usual))
             };
-            dataset(a).cmp(&dataset(b)).then(made(b).cmp(&made(a)))
+            // R² is compared within a dataset only: where a town is predicts less than where a street is, and steers
+            // further.
+            let r2 = |saved: &SavedProbes| match saved.evidence {
+                Evidence::TestR2(r2) => r2,
+                Evidence::NoScores | Evidence::None => f64::NEG_INFINITY,
+            };
+            let rank = |saved: &SavedProbes| {
+                let rank = match saved.evidence {
+                    Evidence::TestR2(_) => 2,
+                    Evidence::NoScores => 1,
+                    Evidence::None => 0,
+                };
+                Reverse(rank)
+            };
+            let by_dataset = rank(a).cmp(&rank(b)).then_with(|| dataset(a).cmp(&dataset(b)));
+            by_dataset.then_with(|| r2(b).total_cmp(&r2(a))).then_with(|| made(b).cmp(&made(a)))
         });
         Ok(all)
     }
@@ -235,7 +317,9 @@ impl SavedProbes {
         // Probes that were copied from elsewhere have no card.
         let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
         card.check_file(&file)?;
-        Ok(SavedProbes { set: ProbeSet::load(&file)?, folder, card })
+        let set = ProbeSet::load(&file)?;
+        let evidence = Evidence::of(&folder, &card, &set.about.dataset);
+        Ok(SavedProbes { set, folder, card, evidence })
     }
 
     /// The file of the probes.

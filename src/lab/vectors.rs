@@ -71,7 +71,7 @@ pub fn make_vectors(
     let (vectors, card) = match &settings.source {
         VectorSource::Probe(target, along) => {
             let finder = ProbeFinder::new(lab, model, &settings.probes);
-            let saved = finder.newest(&RequiredTarget::of_target(target))?;
+            let saved = finder.best(&RequiredTarget::of_target(target))?;
             saved.note_changes(&finder, observer);
             dataset.clone_from(&saved.set.about.dataset);
             let card = card

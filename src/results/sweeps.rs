@@ -54,16 +54,21 @@ pub struct SweepPoint {
     /// The dose.
     pub dose: f64,
     /// The mean change from dose 0 of the prediction, the text's value or the log-probability of the names; positive along
-    /// the dose.
+    /// the dose; 0 if no text is in the mean.
     pub effect: f64,
     /// The mean Kullback–Leibler divergence of the next token, in nats.
     pub kl: f64,
     /// The number of texts.
     pub n: usize,
-    /// The number of texts that name something further along the dose than the unsteered text.
+    /// The number of texts that can be compared: if the text is measured, those whose unsteered text names something
+    /// known, otherwise all.
+    pub n_compared: usize,
+    /// The number of texts in the mean effect: those that can be compared, and name something themselves.
+    pub n_read: usize,
+    /// The number of compared texts that name something further along the dose than the unsteered text.
     pub along: usize,
-    /// The number of texts that name something further against the dose.
+    /// The number of compared texts that name something further against the dose.
     pub against: usize,
-    /// The number of texts that name nothing known.
+    /// The number of compared texts that name nothing known; they are in no mean.
     pub nothing: usize,
 }

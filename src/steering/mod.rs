@@ -52,4 +52,5 @@ pub use positions::{TokenChoice, TokenPositions};
 pub use recommend::{Recommendation, points, recommend};
 pub use steer::{SteerHook, SteerHooks, SteerTexts};
 pub use sweep::{DoseSweep, SweepDirection, check_doses, sweep};
+pub(crate) use text_stats::{repetition, token_log_probs};
 pub use vectors::Vectors;

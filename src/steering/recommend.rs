@@ -47,7 +47,8 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
 
 /// The points of a sweep with the readings at the last layer, and the measure of their effect.
 ///
-/// A text without a known name counts as unmoved.
+/// A text without a known name is left out of the mean effect, and so are all texts whose unsteered text has none, as in
+/// the figure `text_by_dose`.
 pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let of = effect_of(rows);
     let last = rows.iter().map(|row| row.read_layer).max();
@@ -69,18 +70,24 @@ pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
                 ..SweepPoint::default()
             });
         }
-        let before = unsteered.get(&curve(row)).copied().flatten();
-        let moved = value(row, of).zip(before).map_or(0.0, |(after, before)| change(row, before, after, of));
         let point = &mut points[place];
-        (point.effect, point.kl, point.n) = (point.effect + moved, point.kl + row.kl, point.n + 1);
+        (point.kl, point.n) = (point.kl + row.kl, point.n + 1);
+        let Some(before) = unsteered.get(&curve(row)).copied().flatten() else { continue };
+        point.n_compared += 1;
+        let Some(after) = value(row, of) else {
+            point.nothing += 1;
+            continue;
+        };
+        let moved = change(row, before, after, of);
+        (point.effect, point.n_read) = (point.effect + moved, point.n_read + 1);
         if of == "text" {
             point.along += usize::from(moved > 0.0);
             point.against += usize::from(moved < 0.0);
-            point.nothing += usize::from(row.named_value.is_none());
         }
     }
     for point in &mut points {
-        (point.effect, point.kl) = (point.effect / point.n as f64, point.kl / point.n as f64);
+        point.effect /= point.n_read.max(1) as f64;
+        point.kl /= point.n as f64;
     }
     (points, of)
 }
@@ -95,7 +102,8 @@ fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
 }
 
 /// The point with the greatest effect among those whose mean divergence is within the budget; `None` if no point has an
-/// effect. Readings at a steered layer do not count, since steering sets them directly.
+/// effect. Readings at a steered layer do not count, since steering sets them directly, nor do points at which most texts
+/// name nothing, since the few others tell little.
 ///
 /// # Units
 /// Nats.
@@ -108,7 +116,7 @@ pub fn recommend(rows: &[SweepRow], most_kl: f64) -> Option<Recommendation> {
     };
     let within = |p: &&SweepPoint| {
         let counts = p.direction != "random" && p.dose != 0.0 && !is_read_where_steered(p);
-        counts && p.kl <= most_kl && p.effect >= LEAST_EFFECT
+        counts && p.kl <= most_kl && p.effect >= LEAST_EFFECT && 2 * p.n_read >= p.n_compared
     };
     let best = points.iter().filter(within).max_by(|a, b| a.effect.total_cmp(&b.effect))?;
     let is_baseline =
@@ -175,10 +183,42 @@ mod tests {
         rows[0].named_value = Some(170.0);
         rows[4].named_value = Some(-170.0);
         assert_eq!((recommend(&rows, 1.0), points(&rows).1), (None, "text"));
-        // From 170 to −170 is eastwards, against a dose to the west. The other texts name nothing.
-        let counts = |p: &SweepPoint| (p.n, p.along, p.against, p.nothing);
+        // From 170 to −170 is eastwards, against a dose to the west. The other texts cannot be compared with one that names
+        // something.
+        let counts = |p: &SweepPoint| (p.n_compared, p.along, p.against, p.nothing);
         let (all, _) = points(&rows);
         let at = |dose: f64| all.iter().find(|p| p.dose == dose && p.direction == "probe").unwrap();
-        assert_eq!((counts(at(-30.0)), counts(at(60.0))), ((1, 0, 1, 0), (1, 0, 0, 1)));
+        assert_eq!((counts(at(-30.0)), counts(at(60.0))), ((1, 0, 1, 0), (0, 0, 0, 0)));
+    }
+
+    #[test]
+    fn texts_that_name_nothing_are_in_no_mean_and_most_texts_must_name_something() {
+        let text = |prompt: &str, dose: f64, named_value: Option<f64>| SweepRow {
+            prompt: prompt.into(),
+            named_value,
+            ..row("2", "probe", dose, [0.0, dose / 100.0])
+        };
+        let mut rows = Vec::new();
+        for (prompt, at) in
+            [("Oslo", [Some(10.0), Some(40.0), Some(90.0)]), ("Rome", [Some(12.0), None, None])]
+        {
+            for (dose, value) in [0.0, 30.0, 60.0].into_iter().zip(at) {
+                rows.push(text(prompt, dose, value));
+            }
+        }
+        // The unsteered text names nothing: no text of this prompt counts.
+        rows.push(text("Nowhere", 0.0, None));
+        rows.push(text("Nowhere", 30.0, Some(50.0)));
+        rows.push(text("Nowhere", 60.0, Some(50.0)));
+        let (all, of) = points(&rows);
+        let counts = |p: &SweepPoint| (p.effect, p.n, p.n_compared, p.n_read, p.along, p.nothing);
+        assert_eq!(of, "text");
+        assert_eq!(counts(&all[1]), (30.0, 3, 2, 1, 1, 1));
+        assert_eq!(counts(&all[2]), (80.0, 3, 2, 1, 1, 1));
+        assert_eq!(recommend(&rows, 1.0).map(|best| best.dose), Some(60.0));
+        rows.push(text("Bonn", 0.0, Some(7.0)));
+        rows.push(text("Bonn", 30.0, Some(20.0)));
+        rows.push(text("Bonn", 60.0, None));
+        assert_eq!(recommend(&rows, 1.0).map(|best| best.dose), Some(30.0), "most texts at 60 name nothing");
     }
 }

@@ -7,7 +7,7 @@ use super::name_set::NameSet;
 use super::op::{Basis, Op};
 use super::positions::{TokenChoice, TokenPositions};
 use super::steer::{SteerHook, SteerTexts};
-use super::text_stats::{divergence, log_probs_after, repetition};
+use super::text_stats::{divergence, repetition, token_log_probs};
 use super::watched::{CountedWork, watched};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -360,19 +360,6 @@ impl Hook for FirstPass<'_> {
 
 /// The perplexity of each text's new tokens under the unsteered model; `None` without new tokens.
 fn perplexities(model: &Model, texts: &[Generation], hook: &mut dyn Hook) -> Result<Vec<Option<f64>>> {
-    let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
-    let (forest, last) = Forest::of_texts(&ids)?;
-    let mut wanted = Vec::new();
-    for (text, last) in texts.iter().zip(&last) {
-        let path = forest.path(*last);
-        wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
-    }
-    let all = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
-    let mut rest = all.as_slice();
-    let one = |text: &Generation| {
-        let (own, others) = rest.split_at(text.new_ids().len());
-        rest = others;
-        (!own.is_empty()).then(|| (-own.iter().sum::<f64>() / own.len() as f64).exp())
-    };
-    Ok(texts.iter().map(one).collect())
+    let one = |own: Vec<f64>| (!own.is_empty()).then(|| (-own.iter().sum::<f64>() / own.len() as f64).exp());
+    Ok(token_log_probs(model, texts, hook)?.into_iter().map(one).collect())
 }

@@ -1,7 +1,7 @@
 //! Statistics of texts: log-probabilities under a model, divergence, repetition.
 
 use crate::error::Result;
-use crate::model::{Forest, Hook, Transformer};
+use crate::model::{Forest, Generation, Hook, Model, Transformer};
 use candle_core::Tensor;
 use std::collections::{BTreeSet, HashSet};
 
@@ -42,6 +42,35 @@ pub(super) fn log_probs_after(
     Ok(answers)
 }
 
+/// The log-probability of each new token of each text under the unsteered model.
+///
+/// # Units
+/// Nats.
+///
+/// # Errors
+/// As [`Transformer::forward`].
+pub(crate) fn token_log_probs(
+    model: &Model,
+    texts: &[Generation],
+    hook: &mut dyn Hook,
+) -> Result<Vec<Vec<f64>>> {
+    let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
+    let (forest, last) = Forest::of_texts(&ids)?;
+    let mut wanted = Vec::new();
+    for (text, last) in texts.iter().zip(&last) {
+        let path = forest.path(*last);
+        wanted.extend((text.n_prompt..text.ids.len()).map(|i| (path[i - 1], text.ids[i])));
+    }
+    let all = log_probs_after(&model.transformer, &forest, &wanted, hook)?;
+    let mut rest = all.as_slice();
+    let one = |text: &Generation| {
+        let (own, others) = rest.split_at(text.new_ids().len());
+        rest = others;
+        own.to_vec()
+    };
+    Ok(texts.iter().map(one).collect())
+}
+
 /// The logarithm of the sum of the exponentials.
 fn log_sum(logits: &[f32]) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -59,7 +88,7 @@ pub(super) fn divergence(p: &[f32], q: &[f32]) -> f64 {
 }
 
 /// The share of token pairs that occurred earlier in the same text.
-pub(super) fn repetition(ids: &[u32]) -> f64 {
+pub(crate) fn repetition(ids: &[u32]) -> f64 {
     let pairs: Vec<&[u32]> = ids.windows(2).collect();
     let distinct: HashSet<&&[u32]> = pairs.iter().collect();
     if pairs.is_empty() { 0.0 } else { 1.0 - distinct.len() as f64 / pairs.len() as f64 }

@@ -197,3 +197,19 @@ fn a_model_with_shuffled_weights_is_the_same_at_every_depth() {
         assert_ne!(own, whole[1], "{name}: the weights are in another order");
     }
 }
+
+#[test]
+fn the_figure_of_all_datasets_keeps_those_that_were_probed_before() {
+    let lab = tempfile::tempdir().unwrap();
+    let figure =
+        || std::fs::read_to_string(lab.path().join("figures/atlas/empty.alone/r2_by_layer.svg")).unwrap();
+    let one = |dataset: &str| done(lab.path(), &[&SMALL[..], &[dataset, "--no-baselines"]].concat());
+    one("art");
+    assert!(figure().contains("Artworks"));
+    one("nyc_place");
+    let both = figure();
+    let place = |title: &str| both.find(title).unwrap_or_else(|| panic!("no {title}"));
+    assert!(place("New York places") < place("Artworks"));
+    one("art");
+    assert_eq!(figure(), both, "the order does not depend on the command");
+}

@@ -116,7 +116,7 @@ fn other_prompts_and_splits_without_baselines_steer_as_well() {
     let lines = desk.follow(first);
     assert_eq!(verbs(&lines), ["probe", "steer"], "{lines:?}");
     assert!(lines[1].contains(" --probes "), "{}", lines[1]);
-    // The default is the newest probes.
+    // The default is the probes of this dataset with the best test R²; there is only one.
     let plain = desk.shell("mappa steer --prompt Oslo --dose '+30 east' --tokens 3");
     assert!(plain.is_success && plain.stderr.contains("--layer chooses others"), "{}", plain.stderr);
     assert!(plain.stdout.contains("group_country_3"), "{}", plain.stdout);
@@ -204,4 +204,37 @@ fn plain_text_and_a_full_disk() {
     } else {
         println!("skipped: 1 check, as there is no /dev/full here");
     }
+}
+
+/// A dataset whose probes predict nothing, and one that is only trained on elsewhere.
+#[test]
+fn probes_that_predict_nothing_steer_only_by_name() {
+    let desk = Desk::new();
+    let csv = std::fs::read_to_string(desk.path("towns of mine.csv")).unwrap();
+    let (header, rows) = csv.split_once('\n').unwrap();
+    let column = |name: &str| header.split(',').position(|h| h == name).unwrap();
+    let (name, is_test) = (column("name"), column("is_test"));
+    let mut noise = "name,latitude,longitude,is_test\n".to_string();
+    for (i, line) in rows.lines().filter(|line| !line.contains('"')).enumerate() {
+        let cells: Vec<&str> = line.split(',').collect();
+        let (latitude, longitude) = ((i * 7919) % 121, (i * 104_729) % 301);
+        let (latitude, longitude) = (latitude as i64 - 60, longitude as i64 - 150);
+        noise += &format!("{},{latitude},{longitude},{}\n", cells[name], cells[is_test]);
+    }
+    std::fs::write(desk.path("noise.csv"), noise).unwrap();
+    let probed = desk.shell("mappa probe --dataset noise.csv --no-baselines");
+    assert!(probed.is_success, "{}", probed.stderr);
+    assert!(probed.next().is_empty() && probed.stdout.contains("not above 0"), "{}", probed.stdout);
+    let steer = "mappa steer --prompt Oslo --toward lat=35,lon=139 --layer 1 --tokens 2";
+    let refused = desk.shell(steer);
+    assert!(!refused.is_success && refused.stderr.contains("--probes"), "{}", refused.stderr);
+    assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+    assert!(desk.shell(&format!("{steer} --dataset noise.csv")).is_success);
+    assert!(desk.shell(&format!("{steer} --probes noise/empty.alone")).is_success);
+    // Probes that predict are used, not those that were fitted last, trained on another dataset or on noise.
+    assert!(desk.shell("mappa probe --dataset 'towns of mine.csv' --no-baselines").is_success);
+    let other = desk.shell("mappa probe --train noise.csv --test 'towns of mine.csv' --no-baselines");
+    assert!(other.is_success && other.next().is_empty(), "{}{}", other.stdout, other.stderr);
+    let steered = desk.shell(steer);
+    assert!(steered.stdout.contains("towns of mine/empty.alone)"), "{}{}", steered.stdout, steered.stderr);
 }

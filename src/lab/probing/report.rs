@@ -29,6 +29,8 @@ pub struct ProbeReport {
     pub audit: String,
     /// The origin of the scores: this run or an earlier one.
     pub done: Done,
+    /// The dataset of the entities that the probes were trained on, if it is another one.
+    pub trained_on: Option<FolderName>,
     /// The best layer.
     pub best: BestLayer,
     /// All scores, including those of baselines.
@@ -90,6 +92,10 @@ impl ProbeReport {
             results: job.results(),
             folder: job.folder(),
             audit: job.audit()?,
+            trained_on: job
+                .train
+                .map(|train| train.dataset().name.clone())
+                .filter(|name| *name != dataset.name),
             done,
             best: BestLayer::of(&dataset.name, &scores)?,
             scores,
@@ -111,6 +117,11 @@ impl ProbeReport {
             return Err(Error::bad_file(file, format!("no test R² at {point}"), expected));
         }
         ProbeReport::new(job, Done::Before, scores, None)
+    }
+
+    /// True if the probes predict the targets of test entities of their own dataset: the interval of R² lies above 0.
+    pub fn predicts(&self) -> bool {
+        self.best.low > 0.0 && self.trained_on.is_none()
     }
 
     /// The best layer.

@@ -88,18 +88,18 @@ impl Change {
     /// The probes that define the change. If no probe defines it, the selected probes, which then only predict.
     ///
     /// # Errors
-    /// Those of [`ProbeFinder::newest`].
+    /// Those of [`ProbeFinder::best`].
     pub fn probes(&self, finder: &ProbeFinder, observer: &mut dyn Observer) -> Result<Vec<Rc<SavedProbes>>> {
         let mut all = Vec::new();
         for toward in &self.toward {
             all.push(self.aim(finder, toward, observer)?.0);
         }
         for reads in self.dose.iter().filter_map(Dose::reads) {
-            all.push(finder.newest(&reads)?);
+            all.push(finder.best(&reads)?);
         }
         if all.is_empty() && self.probes.is_some() {
             // If a file gives the direction, the probes only predict.
-            all.extend(finder.newest(&RequiredTarget::Anything).ok());
+            all.extend(finder.first(&RequiredTarget::Anything).ok());
         }
         all.dedup_by(|a, b| a.folder == b.folder);
         Ok(all)
@@ -113,11 +113,11 @@ impl Change {
         observer: &mut dyn Observer,
     ) -> Result<(Rc<SavedProbes>, Vec<f64>)> {
         if !matches!(toward, TargetReading::Entity(_)) {
-            return Ok((finder.newest(&toward.reads())?, toward.values(None)?));
+            return Ok((finder.best(&toward.reads())?, toward.values(None)?));
         }
         // Takes the first dataset that contains the entity.
         let mut refused = None;
-        for saved in finder.all()? {
+        for saved in finder.usable()? {
             let Ok(dataset) = finder.dataset(saved, observer) else { continue };
             match toward.values(Some(&dataset)) {
                 Ok(values) => {
@@ -129,7 +129,7 @@ impl Change {
         }
         match refused {
             Some(error) => Err(error),
-            None => Ok((finder.newest(&RequiredTarget::Anything)?, toward.values(None)?)),
+            None => Ok((finder.best(&RequiredTarget::Anything)?, toward.values(None)?)),
         }
     }
 
@@ -159,7 +159,7 @@ impl Change {
             });
         }
         let used = self.probes(finder, observer)?.into_iter().next();
-        match used.or_else(|| finder.newest(&RequiredTarget::Anything).ok()) {
+        match used.or_else(|| finder.first(&RequiredTarget::Anything).ok()) {
             Some(probed) => Ok(Change {
                 layer: recommended::recommended(finder.lab(), finder.model(), &probed, observer)?,
                 ..self.clone()
@@ -290,7 +290,7 @@ impl Change {
                     ));
                 }
                 (dose, None) => {
-                    let probed = finder.newest(&dose.reads().unwrap_or(RequiredTarget::Anything))?;
+                    let probed = finder.best(&dose.reads().unwrap_or(RequiredTarget::Anything))?;
                     Op::shift_along(self.along, probed.set.get(point)?, &dose.deltas())?
                 }
             });
@@ -303,7 +303,7 @@ impl Site<'_> {
     /// The RMS norm of the stream: over the training entities of a probe, otherwise over the prompt's own tokens.
     fn rms(&self) -> Result<f64> {
         let Site { finder, prompt, point } = *self;
-        if let Ok(probed) = finder.newest(&RequiredTarget::Anything)
+        if let Ok(probed) = finder.first(&RequiredTarget::Anything)
             && let Ok(stored) = probed.set.get(point)
         {
             return Ok(stored.stream.resid_rms);

@@ -54,7 +54,7 @@ pub fn sweep(
     let dataset = Some(&settings.dataset).filter(|name| !name.is_empty()).cloned();
     let choice = ProbeChoice { dataset, probes: settings.probes.clone() };
     let finder = ProbeFinder::new(lab, model, &choice);
-    let probes = finder.newest(&RequiredTarget::of_target(&settings.target))?;
+    let probes = finder.best(&RequiredTarget::of_target(&settings.target))?;
     probes.note_changes(&finder, observer);
     let dataset = finder.dataset(&probes, observer)?;
     let mut settings = settings.clone();

@@ -19,7 +19,7 @@ pub struct SweepSettings {
     pub kind: Option<String>,
     /// The dataset of the steering probe; in an experiment, one of the experiment's datasets.
     pub dataset: String,
-    /// The folder of probes; by default the newest probes of the dataset.
+    /// The folder of probes; by default those of the dataset with the best test R².
     pub probes: Option<PathBuf>,
     /// The target to move: `latitude`, `longitude`, `year` or another probed target.
     pub target: String,

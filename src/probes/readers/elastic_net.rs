@@ -1,24 +1,20 @@
 //! Elastic net: ridge with an additional penalty on absolute weights, which sets some weights to exactly 0.
 //!
-//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`. With the means of products
-//! `G = XᵀX / n` and `c = Xᵀy / n`, the best value of one weight with all others fixed is
-//! `w_j = S(c_j − Σ_{k≠j} G_jk w_k, λ/2) / (G_jj + λ/2)`, where `S(z, t) = sign(z) max(|z| − t, 0)`. Sweeps over
-//! the columns repeat this until the duality gap, which bounds the distance from the minimum, is small. A step
-//! costs `O(d)`, whatever the number of rows.
+//! On standardised columns it minimises `‖y − Xw − b‖² / 2n + λ (½ ‖w‖₁ + ¼ ‖w‖²)`, for which only the means of
+//! products `XᵀX / n` and `Xᵀy / n` are needed; `descent` finds the minimum.
 
+use super::descent::{Descent, L1_RATIO, Stopping};
 use super::regressor::{FitStatistic, MethodPredictions, RegressionTask, Regressor};
 use crate::error::{Error, Result};
 use crate::probes::probe::Probe;
 use crate::probes::ridge::{ActivationRows, Moments};
 use crate::results::PENALTY;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// The share of the penalty on absolute weights; the remaining share is on squared weights.
-const L1_RATIO: f64 = 0.5;
 /// The number of cross-validation folds of the training rows.
 const N_FOLDS: usize = 5;
 /// The ratio of a penalty to the one before it: half a decade lower.
@@ -27,15 +23,6 @@ const STEP: f64 = 0.316_227_766_016_837_94;
 const MOST_STEPS: usize = 12;
 /// The search ends after this number of consecutive penalties that are worse than the best.
 const WORSE: usize = 2;
-
-/// The stopping rule of a fit.
-#[derive(Debug, Clone, Copy)]
-struct Stopping {
-    /// A fit has converged at this duality gap, as a share of the target's variance.
-    gap: f64,
-    /// Maximum number of sweeps over the columns; if a penalty needs more, no lower penalty is tried.
-    sweeps: usize,
-}
 
 const STOPPING: Stopping = Stopping { gap: 1e-6, sweeps: 20_000 };
 
@@ -159,12 +146,12 @@ impl PenaltyPath {
         stopping: Stopping,
     ) -> Result<PenaltyPath> {
         let mut path = PenaltyPath { highest: problem.highest(t), best: 0, lowest: 0 };
-        let mut descents: Vec<Descent> = held_out.iter().map(|fold| Descent::of(&fold.problem, t)).collect();
+        let mut descents: Vec<Descent> = held_out.iter().map(|fold| fold.problem.descent(t)).collect();
         let mut least = f64::INFINITY;
         for step in 0..=MOST_STEPS {
             let penalty = path.penalty(step);
             let errors = descents.par_iter_mut().zip(held_out).map(|(descent, fold)| {
-                descent.to(penalty, stopping).then(|| fold.squared_error(t, &descent.weights)).transpose()
+                descent.to(penalty, stopping).then(|| fold.squared_error(t, descent.weights())).transpose()
             });
             let errors: Option<Vec<f64>> = errors.collect::<Result<Vec<_>>>()?.into_iter().collect();
             let Some(errors) = errors else { break };
@@ -182,14 +169,14 @@ impl PenaltyPath {
     /// The weights of standardised columns at the best penalty. If a fit on the way to it does not converge, the
     /// last penalty whose fit converged becomes the best.
     fn follow(&mut self, problem: &NormalEquations, t: usize, stopping: Stopping) -> Array1<f64> {
-        let mut descent = Descent::of(problem, t);
-        let mut weights = descent.weights.clone();
+        let mut descent = problem.descent(t);
+        let mut weights = descent.weights().clone();
         for step in 0..=self.best {
             if !descent.to(self.penalty(step), stopping) {
                 self.best = step.saturating_sub(1);
                 break;
             }
-            weights.assign(&descent.weights);
+            weights.assign(descent.weights());
         }
         weights
     }
@@ -261,90 +248,14 @@ impl NormalEquations {
         Ok(NormalEquations { gram, cross, variance, mean: moments.mean.clone(), std_dev, mean_target })
     }
 
+    /// The descent to the weights of one target, which begins at 0.
+    fn descent(&self, t: usize) -> Descent<'_> {
+        Descent::new(&self.gram, self.cross.row(t), self.variance[t])
+    }
+
     /// The least penalty that sets every weight to 0.
     fn highest(&self, t: usize) -> f64 {
         self.cross.row(t).iter().fold(0.0, |most: f64, slope| most.max(slope.abs())) / L1_RATIO
-    }
-}
-
-/// The coordinate descent of one target; each fit starts from the weights at the previous penalty.
-struct Descent<'a> {
-    gram: &'a Array2<f64>,
-    cross: ArrayView1<'a, f64>,
-    variance: f64,
-    /// The current penalty.
-    penalty: f64,
-    /// The weights of standardised columns, `[d_model]`.
-    weights: Array1<f64>,
-    /// The means of products of the residual with each column, `[d_model]`.
-    residual: Array1<f64>,
-}
-
-impl<'a> Descent<'a> {
-    fn of(problem: &'a NormalEquations, t: usize) -> Descent<'a> {
-        let cross = problem.cross.row(t);
-        let weights = Array1::zeros(cross.len());
-        let variance = problem.variance[t];
-        Descent {
-            gram: &problem.gram,
-            cross,
-            variance,
-            penalty: f64::INFINITY,
-            weights,
-            residual: cross.to_owned(),
-        }
-    }
-
-    /// Continues to the fit at a penalty; returns false if it did not converge.
-    fn to(&mut self, penalty: f64, stopping: Stopping) -> bool {
-        self.penalty = penalty;
-        let enough = stopping.gap * self.variance;
-        let all: Vec<usize> = (0..self.weights.len()).collect();
-        let mut n_sweeps = 0;
-        while n_sweeps < stopping.sweeps {
-            self.sweep(&all);
-            n_sweeps += 1;
-            self.residual = &self.cross - &self.gram.dot(&self.weights); // Removes accumulated rounding.
-            if self.gap() <= enough {
-                return true;
-            }
-            let used: Vec<usize> = all.iter().copied().filter(|&j| self.weights[j] != 0.0).collect();
-            while n_sweeps < stopping.sweeps && self.sweep(&used) > 0.01 * enough {
-                n_sweeps += 1;
-            }
-        }
-        false
-    }
-
-    /// Sets the weight of each given column to its best value in turn; returns the decrease of the objective.
-    fn sweep(&mut self, columns: &[usize]) -> f64 {
-        let (l1, l2) = (self.penalty * L1_RATIO, self.penalty * (1.0 - L1_RATIO));
-        let mut fall = 0.0;
-        for &j in columns {
-            let (before, own) = (self.weights[j], self.gram[[j, j]]);
-            let pull = self.residual[j] + own * before;
-            let after = pull.signum() * (pull.abs() - l1).max(0.0) / (own + l2);
-            if after != before {
-                self.weights[j] = after;
-                self.residual.scaled_add(before - after, &self.gram.row(j));
-                fall += (own + l2) * (after - before).powi(2) / 2.0;
-            }
-        }
-        fall
-    }
-
-    /// The duality gap: an upper bound on the distance of the objective from its minimum.
-    fn gap(&self) -> f64 {
-        let (l1, l2) = (self.penalty * L1_RATIO, self.penalty * (1.0 - L1_RATIO));
-        let w = &self.weights;
-        let explained = self.cross.dot(w);
-        let squared_error = self.variance - explained - w.dot(&self.residual); // mean of squared errors
-        let slopes = self.residual.iter().zip(w).map(|(residual, w)| (residual - l2 * w).abs());
-        let steepest = slopes.fold(0.0, f64::max);
-        let shrunk = if steepest > l1 { l1 / steepest } else { 1.0 };
-        let sizes = w.iter().map(|w| w.abs()).sum::<f64>();
-        let squares = 1.0 + shrunk * shrunk;
-        squares * (squared_error + l2 * w.dot(w)) / 2.0 + l1 * sizes - shrunk * (self.variance - explained)
     }
 }
 

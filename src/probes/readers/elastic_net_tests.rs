@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::probes::fixture::noise;
+use ndarray::ArrayView1;
 use serde::Deserialize;
 
 /// Results of scikit-learn; `tests/fixtures/probes/elastic_net.py` writes them with its versions.
@@ -73,9 +74,9 @@ fn weights_and_their_zeros_equal_those_of_scikit_learn() {
         case.with(|rows| {
             let problem = NormalEquations::of(&rows.moments, &rows.stored, rows.targets).unwrap();
             for (fit, t) in case.fits.iter().flat_map(|fit| [(fit, 0), (fit, 1)]) {
-                let mut descent = Descent::of(&problem, t);
+                let mut descent = problem.descent(t);
                 assert!(descent.to(fit.share * problem.highest(t), EXACT));
-                let weights = &descent.weights / &problem.std_dev;
+                let weights = descent.weights() / &problem.std_dev;
                 let what = format!("{} at {}", case.name, fit.share);
                 n_zero += compare(weights.view(), &fit.weights[t], &problem.std_dev, &what);
                 let bias = problem.mean_target[t] - weights.dot(&problem.mean);
@@ -112,11 +113,11 @@ fn irrelevant_columns_get_zero_weights() {
     let all: Vec<usize> = (0..n).collect();
     let rows = TrainingRows::of(x.view(), &all, &y).unwrap();
     let problem = NormalEquations::of(&rows.moments, &rows.stored, &y).unwrap();
-    let mut descent = Descent::of(&problem, 0);
+    let mut descent = problem.descent(0);
     assert!(descent.to(problem.highest(0), STOPPING));
-    assert!(descent.weights.iter().all(|w| *w == 0.0));
+    assert!(descent.weights().iter().all(|w| *w == 0.0));
     assert!(descent.to(0.4 * problem.highest(0), STOPPING));
-    let used: Vec<usize> = (0..d).filter(|&j| descent.weights[j] != 0.0).collect();
+    let used: Vec<usize> = (0..d).filter(|&j| descent.weights()[j] != 0.0).collect();
     assert_eq!(used, [3, 17]);
 }
 
@@ -127,7 +128,7 @@ fn a_fit_that_does_not_converge_falls_back_to_the_last_converged_fit() {
         let n = rows.entities.len();
         let folds: Vec<Vec<usize>> = (0..5).map(|fold| (fold..n).step_by(5).collect()).collect();
         let patient = rows.fit(&folds, EXACT).unwrap();
-        let hasty = rows.fit(&folds, Stopping { sweeps: 60, ..EXACT }).unwrap();
+        let hasty = rows.fit(&folds, Stopping { sweeps: 8, ..EXACT }).unwrap();
         for t in 0..2 {
             let (patient, path) = (&patient.paths[t], &hasty.paths[t]);
             assert!(
@@ -137,9 +138,9 @@ fn a_fit_that_does_not_converge_falls_back_to_the_last_converged_fit() {
                 path.lowest
             );
             let problem = NormalEquations::of(&rows.moments, &rows.stored, rows.targets).unwrap();
-            let mut there = Descent::of(&problem, t);
+            let mut there = problem.descent(t);
             assert!(there.to(path.penalty(path.best), EXACT));
-            let weights = &there.weights / &problem.std_dev;
+            let weights = there.weights() / &problem.std_dev;
             compare(hasty.probe.weights.row(t), &weights.to_vec(), &problem.std_dev, "hasty");
         }
     });

@@ -2,7 +2,7 @@
 //!
 //! - `ols`: least squares without a penalty
 //! - `components`: ridge on the first principal components
-//! - `elastic_net`: ridge that sets the weights of some dimensions to 0
+//! - `elastic_net`: ridge that sets the weights of some dimensions to 0; `descent` finds its weights
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
 //! - `sphere`: a place as a point in space, without a jump at 180°
 //! - `rank`: the ranks of the values instead of the values
@@ -13,6 +13,7 @@
 
 mod classifier;
 mod components;
+mod descent;
 mod elastic_net;
 mod logistic;
 mod mean_difference;

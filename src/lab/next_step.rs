@@ -1,0 +1,61 @@
+//! The next step after probes: a steered text that was tried, a sweep, or nothing where the probes predict nothing.
+
+use super::folders::Lab;
+use super::probing::ProbeReport;
+use super::saved_probes::ProbeChoice;
+use super::steering::{TriedChange, sweep_flags};
+use super::suggest::{command, of_model, quoted};
+use crate::datasets::{Dataset, Prompt};
+use crate::model::Model;
+use std::path::PathBuf;
+
+/// The next step after probes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    /// A command that steers a text; it was tried, and the text stays whole.
+    Steer(String),
+    /// A command that searches for doses: all changes that were tried break the text.
+    Sweep(String),
+    /// No command, for this reason.
+    None(&'static str),
+}
+
+impl NextStep {
+    /// The next step after probes of a dataset, which is `given` by its name or file.
+    pub fn after(lab: &Lab, model: &Model, probed: &ProbeReport, given: &Given) -> NextStep {
+        if !model.transformer.generates() {
+            return NextStep::None("The model generates no text, so that nothing can be steered.");
+        }
+        if probed.trained_on.is_some() {
+            return NextStep::None(
+                "These probes were trained on another dataset, so they are not used to steer unless --probes names them.",
+            );
+        }
+        if !probed.predicts() {
+            return NextStep::None(
+                "The interval of R² is not above 0: the probe does not predict the target, and gives no direction to steer.",
+            );
+        }
+        let is_usual = probed.results == Prompt::empty().name;
+        let probes = (!is_usual).then(|| PathBuf::from(probed.results.to_string()));
+        let choice = ProbeChoice { dataset: Some(given.name.to_string()), probes };
+        let of_probes =
+            if is_usual { String::new() } else { format!(" --probes {}", quoted(&probed.results)) };
+        let rest = format!("--dataset {}{of_probes}", quoted(given.name));
+        match TriedChange::find(lab, model, given.dataset, &choice) {
+            Some(tried) => NextStep::Steer(command(lab, &of_model(model), "steer", &(rest + &tried.flags()))),
+            None => {
+                let rest = rest + &sweep_flags(given.dataset);
+                NextStep::Sweep(command(lab, &of_model(model), "steer sweep", &rest))
+            }
+        }
+    }
+}
+
+/// A dataset, and the name or file by which the user gave it.
+pub struct Given<'a> {
+    /// The dataset.
+    pub dataset: &'a Dataset,
+    /// Its name or file.
+    pub name: &'a str,
+}
