@@ -64,7 +64,7 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, BestLayer { point, r2: best, low, high }) = (&report.scores, report.best);
         let r2 = |method, point| test_r2(rows, method, point);
-        let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| format!("{:.2}", r.value));
+        let value = |row: Option<&ScoreRow>| row.map_or("–".to_string(), |r| two_decimals(r.value));
         say!(
             "{:<wide$} {:>5}  {:>6.3} {:<16} {:>10} {:>7} {:>9} {:>8} {:>8} {:>6}  {:<14} {:>6}",
             dataset,
@@ -91,6 +91,12 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
          not a baseline.",
     );
     print_verdicts(datasets);
+}
+
+/// A score with two decimals; one that rounds to 0 has no sign.
+fn two_decimals(score: f64) -> String {
+    let text = format!("{score:.2}");
+    if text == "-0.00" { "0.00".into() } else { text }
 }
 
 /// Prints a verdict for each dataset, with its numbers.

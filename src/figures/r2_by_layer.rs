@@ -147,7 +147,7 @@ fn add(scores: &mut Vec<Score>, row: &ScoreRow) -> Result<()> {
         let advice = "leave the row out or probe again".to_string();
         return Err(Error::NonFinite { place: place(), found, advice });
     }
-    let reads_no_model = row.method == NAMES_ONLY || row.method == CENTROID;
+    let reads_no_model = [NAMES_ONLY, BOTH_TEXTS, CENTROID].contains(&row.method.as_str());
     let depth = match row.layer.as_str() {
         _ if reads_no_model => None,
         "embed" => Some(0),

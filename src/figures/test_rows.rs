@@ -1,8 +1,8 @@
 //! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
-    CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow,
-    UNTRAINED,
+    CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS,
+    ScoreRow, SweepRow, TEXT, UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -53,12 +53,14 @@ pub(super) fn scores(n_layers: usize) -> Vec<ScoreRow> {
             let jitter = 0.015 * noise(31 * d + depth);
             let probe = top * (1.0 - 0.75 * (-3.0 * share).exp()) + jitter;
             rows.push(score(dataset, RIDGE, &layer, [probe, 0.03 + 0.02 * (d % 3) as f64]));
+            rows.push(score(dataset, RIDGE_AND_TEXT, &layer, [probe.max(0.6 * top) + 0.03, 0.03]));
             rows.push(score(dataset, UNTRAINED, &layer, [0.2 * top + jitter, 0.03]));
             rows.push(score(dataset, SHUFFLED_WEIGHTS, &layer, [0.12 * top - jitter, 0.03]));
             let shuffled = if d == 2 { -0.3 * share } else { -0.03 };
             rows.push(score(dataset, SHUFFLED, &layer, [shuffled + jitter, 0.02]));
         }
         rows.push(score(dataset, NAMES_ONLY, "", [0.55 * top, 0.02]));
+        rows.push(score(dataset, TEXT, "", [0.6 * top, 0.02]));
         rows.push(score(dataset, CENTROID, "", [(top + 0.1).min(0.96), 0.01]));
     }
     rows

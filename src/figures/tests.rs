@@ -204,6 +204,8 @@ fn the_r2_figure_has_its_words() {
         "untrained model",
         "shuffled labels",
         "names only",
+        "names and word vectors (read no model)",
+        "probe with names and word vectors",
         "oracle: mean of the true group",
         "R² below −0.1",
         "R² on the test rows",

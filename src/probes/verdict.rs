@@ -3,7 +3,7 @@
 use super::metrics::two_sided;
 use super::selection::test_r2;
 use crate::hook_point::HookPoint;
-use crate::results::{MEAN, NAMES_ONLY, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT};
+use crate::results::{MEAN, NAMES_ONLY, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT, WORD_VECTORS};
 use std::fmt;
 
 /// A surplus below this R² counts as none.
@@ -50,25 +50,27 @@ impl Surplus {
 /// The result of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TextVerdict {
-    /// The surplus over the text is above 0, its interval included; among several datasets by Holm's rule.
+    /// The surplus over each text baseline is above 0, its interval included; among several datasets by Holm's rule.
     BeyondText(Surplus),
-    /// The surplus over the text is below [`MARGIN`], its interval included.
+    /// The surplus over the strongest text baseline is below [`MARGIN`], its interval included.
     NoMoreThanText(Surplus),
     /// The surplus over the spelling of the names alone is below [`MARGIN`], its interval included.
     NoMoreThanSpelling(Surplus),
-    /// The surplus may be 0 or above [`MARGIN`].
+    /// The surplus may be 0, or above [`MARGIN`].
     CannotTell(Surplus),
 }
 
 impl TextVerdict {
     /// Applies the rule to the scores at a hook point; `None` without text baselines.
     ///
-    /// The text is the spelling of the names and their word vectors, or the spelling alone if there are no vectors.
+    /// The text is the strongest text baseline: n-grams, word vectors, or both; without vectors, n-grams.
     pub fn of(rows: &[ScoreRow], point: HookPoint) -> Option<TextVerdict> {
         let spelling = Surplus::over(NAMES_ONLY, rows, point)?;
-        let text = Surplus::over(TEXT, rows, point);
-        let surplus = text.unwrap_or(spelling);
-        Some(if surplus.low > 0.0 {
+        let others = [WORD_VECTORS, TEXT].map(|baseline| Surplus::over(baseline, rows, point));
+        let all: Vec<Surplus> = others.into_iter().flatten().chain([spelling]).collect();
+        let strongest = |best: Surplus, next: &Surplus| if next.text > best.text { *next } else { best };
+        let surplus = all.iter().fold(spelling, strongest);
+        Some(if all.iter().all(|surplus| surplus.low > 0.0) {
             TextVerdict::BeyondText(surplus)
         } else if spelling.high < MARGIN {
             TextVerdict::NoMoreThanSpelling(spelling)
@@ -138,6 +140,7 @@ mod tests {
 
     const POINT: HookPoint = HookPoint::ResidPost(3);
 
+    /// The rows of a text baseline; that of both texts is the stronger one.
     fn rows(baseline: &str, interval: [f64; 2]) -> Vec<ScoreRow> {
         let row = |metric: &str, value: f64| ScoreRow {
             dataset: "d".into(),
@@ -153,7 +156,8 @@ mod tests {
             low: interval[0],
             high: interval[1],
         };
-        vec![row(R2, 0.4), row(SURPLUS, 0.01)]
+        let both = if baseline == TEXT { 0.5 } else { 0.4 };
+        vec![row(R2, both), row(SURPLUS, 0.01)]
     }
 
     fn verdict(spelling: [f64; 2], text: Option<[f64; 2]>) -> String {
@@ -165,6 +169,7 @@ mod tests {
     #[test]
     fn the_rule_has_four_results() {
         assert_eq!(verdict([0.1, 0.2], Some([0.001, 0.03])), "beyond its text");
+        assert_eq!(verdict([-0.1, 0.2], Some([0.001, 0.03])), "cannot tell", "not beyond the spelling");
         assert_eq!(verdict([0.1, 0.2], Some([-0.01, 0.019])), "no more than its text");
         assert_eq!(verdict([-0.03, 0.01], Some([-0.01, 0.019])), "no more than the spelling of the names");
         assert_eq!(verdict([0.1, 0.2], Some([-0.01, 0.021])), "cannot tell");
