@@ -12,6 +12,7 @@ use mappa::probes::ProbeSet;
 use mappa::results::{ScoreRow, SweepRow, parse_rows};
 use mappa::steering::{ContrastPairs, Dose, LayerSet, TargetReading, TokenChoice, Vectors};
 use mappa::tokenizer::{ChatDate, Tokenizer};
+use mappa::word_vectors::{WordVectors, needed_words};
 use mappa::{Experiment, HookPoint};
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use std::path::Path;
 pub type Reader = (&'static str, fn(&[u8]));
 
 /// All readers.
-pub const READERS: [Reader; 25] = [
+pub const READERS: [Reader; 26] = [
     ("card", card),
     ("chat_template", chat_template),
     ("checkpoint", checkpoint),
@@ -45,6 +46,7 @@ pub const READERS: [Reader; 25] = [
     ("store", store),
     ("tokenizer_json", tokenizer_json),
     ("vocabulary", vocabulary),
+    ("word_vectors", word_vectors),
 ];
 
 macro_rules! fixture {
@@ -352,4 +354,12 @@ pub fn vocabulary(bytes: &[u8]) {
     let replaced = usize::from(*choice / 4) % files.len();
     files[replaced].1 = bytes;
     with_files(&files, |folder| drop(Tokenizer::open(folder).map(used)));
+}
+
+/// A file of word vectors.
+pub fn word_vectors(bytes: &[u8]) {
+    with_files(&[("vectors.txt", bytes)], |folder| {
+        let needed = needed_words(["the New York of", "Paris"]);
+        let _ = WordVectors::load(&folder.join("vectors.txt"), &needed);
+    });
 }

@@ -30,6 +30,8 @@ FILES = {
     "probes": ["../../probes/**/probes.safetensors"],
     "shard_index": ["models/llama/model.safetensors.index.json"],
     "store": ["../../datasets/*/card.json"],
+    "word_vectors": ["word_vectors/*.txt", "word_vectors/*.bin", "word_vectors/*.vec", "word_vectors/*.gz",
+                     "word_vectors/*.zip", "word_vectors/*.whl"],
     "tokenizer_json": ["chat/*/tokenizer.json", "bos/tokenizer.json"],
 }
 # Each byte before a file chooses the class and the file that it replaces, as in `readers.rs`.

@@ -1,7 +1,7 @@
 //! Kendall's rank correlation τ-b, over all rows or over sixteen resamples at once.
 
 use super::predicted::Predicted;
-use super::ranks::RankOrder;
+use super::ranks::{AT_ONCE as LANES, RankOrder, row_counts};
 use super::score::{Formula, TargetScore};
 use crate::error::Result;
 use pulp::{Arch, Simd, WithSimd};
@@ -58,19 +58,13 @@ impl Kendall {
     /// The correlation over each of several resamples, sixteen at a time: all visit the rows in the same order.
     pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
         let each = resamples.chunks(LANES).flat_map(|some| {
-            let mut counts = vec![[0; LANES]; self.by_a.order.len()];
-            for (lane, resample) in some.iter().enumerate() {
-                counts.iter_mut().zip(resample.as_ref()).for_each(|(all, count)| all[lane] = *count as u32);
-            }
+            let counts = row_counts(self.by_a.order.len(), some);
             let all = Arch::new().dispatch(Counted { of: self, counts: &counts });
             all.into_iter().take(some.len())
         });
         each.collect()
     }
 }
-
-/// Number of resamples computed together; they fill one of the widest vector registers.
-const LANES: usize = 16;
 
 /// Computes the correlation of each of sixteen resamples, given by the count of each row.
 struct Counted<'a> {

@@ -26,9 +26,16 @@ pub fn pearson_counted(a: &[f64], b: &[f64], counts: &[f64]) -> f64 {
         let (x, y) = (x - mean_a, y - mean_b);
         [w * x * y, w * x * x, w * y * y]
     });
+    correlation(total, [mean_a, mean_b], [ab, aa, bb])
+}
+
+/// The correlation from the number of rows, the means of both sides, and the sums of the products of the centred sides:
+/// of both, of the first with itself, of the second with itself.
+#[inline(always)]
+pub(super) fn correlation(total: f64, means: [f64; 2], [ab, aa, bb]: [f64; 3]) -> f64 {
     // Rounding gives a constant side a variance of about 1e-32 times its square instead of 0.
     let floor = |mean: f64| total * (mean * 1e-14).powi(2);
-    if aa <= floor(mean_a) || bb <= floor(mean_b) {
+    if aa <= floor(means[0]) || bb <= floor(means[1]) {
         return 0.0;
     }
     (ab / (aa * bb).sqrt()).clamp(-1.0, 1.0)

@@ -2,6 +2,21 @@
 
 use super::counted::all_indices;
 
+/// Number of resamples computed together: the counts of a row in all of them lie in one cache line, of which a visit
+/// in the order of other values needs one access to memory instead of sixteen.
+pub(super) const AT_ONCE: usize = 16;
+/// The counts of one row in each of some resamples; lanes without a resample are 0.
+pub(super) type RowCounts = [u32; AT_ONCE];
+
+/// The counts of each row in at most [`AT_ONCE`] resamples; counts are whole numbers.
+pub(super) fn row_counts<C: AsRef<[f64]>>(n_rows: usize, resamples: &[C]) -> Vec<RowCounts> {
+    let mut counts = vec![[0; AT_ONCE]; n_rows];
+    for (lane, resample) in resamples.iter().enumerate() {
+        counts.iter_mut().zip(resample.as_ref()).for_each(|(all, count)| all[lane] = *count as u32);
+    }
+    counts
+}
+
 /// The rows in ascending order of their values, with the ends of the runs of equal values.
 #[derive(Debug, Clone)]
 pub(super) struct RankOrder {
@@ -22,17 +37,26 @@ impl RankOrder {
         RankOrder { order, run_ends }
     }
 
-    /// The rank of each row among rows, each repeated `counts` times; equal values get their mean rank.
-    pub(super) fn ranks(&self, counts: &[f64]) -> Vec<f64> {
-        let mut ranks = vec![0.0; counts.len()];
-        let (mut start, mut below) = (0, 0.0);
+    /// Twice the rank of each row in each resample, a whole number; equal values get their mean rank.
+    #[inline(always)]
+    pub(super) fn doubled_ranks(&self, counts: &[RowCounts]) -> Vec<RowCounts> {
+        let mut ranks = vec![[0; AT_ONCE]; counts.len()];
+        let (mut start, mut below) = (0, [0; AT_ONCE]);
         for &end in &self.run_ends {
-            let run = &self.order[start..end];
-            let size: f64 = run.iter().map(|&i| counts[i]).sum();
-            for &i in run {
-                ranks[i] = below + (size + 1.0) / 2.0;
+            let mut size = [0; AT_ONCE];
+            for &row in &self.order[start..end] {
+                for lane in 0..AT_ONCE {
+                    size[lane] += counts[row][lane];
+                }
             }
-            below += size;
+            for &row in &self.order[start..end] {
+                for lane in 0..AT_ONCE {
+                    ranks[row][lane] = 2 * below[lane] + size[lane] + 1;
+                }
+            }
+            for lane in 0..AT_ONCE {
+                below[lane] += size[lane];
+            }
             start = end;
         }
         ranks

@@ -1,17 +1,44 @@
 //! Spearman's rank correlation.
 
 use super::counted::all_indices;
-use super::pearson::pearson_counted;
+use super::pearson::correlation;
 use super::predicted::Predicted;
-use super::ranks::RankOrder;
-use super::score::TargetScore;
+use super::ranks::{AT_ONCE, RankOrder, RowCounts, row_counts};
+use super::score::{Formula, TargetScore};
 use crate::error::Result;
+use pulp::{Arch, Simd, WithSimd};
+
+/// Sums three terms over the rows, in each resample; ranks are doubled, and a mean is subtracted from each side. A
+/// macro, because a function would not be compiled for the widest registers.
+macro_rules! sums {
+    ($a:expr, $b:expr, $counts:expr, $mean_a:expr, $mean_b:expr, $of:expr) => {{
+        let mut parts: [Sums; PARTS] = [[[0.0; AT_ONCE]; 3]; PARTS];
+        for (row, ((a, b), counts)) in $a.iter().zip(&$b).zip($counts).enumerate() {
+            let part = &mut parts[row % PARTS];
+            for lane in 0..AT_ONCE {
+                let x = f64::from(a[lane]) / 2.0 - $mean_a[lane];
+                let y = f64::from(b[lane]) / 2.0 - $mean_b[lane];
+                let terms = $of(x, y, f64::from(counts[lane]));
+                part[0][lane] += terms[0];
+                part[1][lane] += terms[1];
+                part[2][lane] += terms[2];
+            }
+        }
+        let mut all: Sums = [[0.0; AT_ONCE]; 3];
+        for (sum, all) in all.iter_mut().enumerate() {
+            for lane in 0..AT_ONCE {
+                all[lane] = parts.iter().map(|part| part[sum][lane]).sum();
+            }
+        }
+        all
+    }};
+}
 
 /// The correlation of each target, and its mean over the targets.
 pub(super) fn scores(predicted: &Predicted) -> Result<Vec<TargetScore>> {
-    Ok(predicted.each_and_mean("spearman", |column| {
+    Ok(predicted.each_and_mean_by("spearman", |column| {
         let ranked = Spearman::of(&column.truth, &column.predicted);
-        Box::new(move |counts| ranked.counted(counts))
+        Formula::Batched(Box::new(move |resamples| ranked.counted_each(resamples)))
     }))
 }
 
@@ -44,7 +71,47 @@ impl Spearman {
 
     /// The correlation over rows, each repeated `counts` times.
     pub fn counted(&self, counts: &[f64]) -> f64 {
-        pearson_counted(&self.a.ranks(counts), &self.b.ranks(counts), counts)
+        self.counted_each(&[counts])[0]
+    }
+
+    /// The correlation over each of several resamples, sixteen at a time.
+    pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
+        let each = resamples.chunks(AT_ONCE).flat_map(|some| {
+            let counts = row_counts(self.a.order.len(), some);
+            let all = Arch::new().dispatch(Counted { of: self, counts: &counts });
+            all.into_iter().take(some.len())
+        });
+        each.collect()
+    }
+}
+
+/// Number of independent partial sums, as in [`super::counted`], whose order of additions is kept.
+const PARTS: usize = 4;
+/// Three sums in each resample.
+type Sums = [[f64; AT_ONCE]; 3];
+
+/// Computes the correlation in each of sixteen resamples, given by the count of each row.
+struct Counted<'a> {
+    of: &'a Spearman,
+    counts: &'a [RowCounts],
+}
+
+impl WithSimd for Counted<'_> {
+    type Output = [f64; AT_ONCE];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [f64; AT_ONCE] {
+        let Counted { of, counts } = self;
+        let (a, b) = (of.a.doubled_ranks(counts), of.b.doubled_ranks(counts));
+        let none = [0.0; AT_ONCE];
+        let [total, sum_a, sum_b] = sums!(a, b, counts, none, none, |x, y, w| [w, w * x, w * y]);
+        let mean = |sum: [f64; AT_ONCE]| std::array::from_fn(|lane| sum[lane] / total[lane]);
+        let (mean_a, mean_b): ([f64; AT_ONCE], [f64; AT_ONCE]) = (mean(sum_a), mean(sum_b));
+        let [ab, aa, bb] = sums!(a, b, counts, mean_a, mean_b, |x, y, w| [w * x * y, w * x * x, w * y * y]);
+        std::array::from_fn(|lane| {
+            let moments = [ab, aa, bb].map(|sums| sums[lane]);
+            correlation(total[lane], [mean_a[lane], mean_b[lane]], moments)
+        })
     }
 }
 
