@@ -9,8 +9,9 @@ use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::borrow::Cow;
 
-/// The weight of a block that is practically not penalised.
-const FREE: f64 = 100.0;
+/// The weight of predictions, in units of the targets' standard deviations: their coefficients are near 1, so that they
+/// need a smaller penalty than other columns.
+const OF_PREDICTIONS: f64 = 3.0;
 /// The most training entities among which a ratio of penalties is searched; the ratio of many entities is that of all.
 const SEARCH_ROWS: usize = 8192;
 /// The most steps of the search for a ratio of penalties in each direction; a step is a factor of 10.
@@ -18,8 +19,8 @@ const MAX_STEPS: i32 = 5;
 
 /// Blocks of columns of all entities, and the training entities with their targets.
 pub(super) struct BlockTask<'a> {
-    /// Columns that are practically not penalised, `[n_entities, n]`.
-    pub free: Option<ArrayView2<'a, f64>>,
+    /// Predictions of the targets by another fit, `[n_entities, n_targets]`.
+    pub predictions: Option<ArrayView2<'a, f64>>,
     /// One or two blocks with a penalty of their own, `[n_entities, n]` each.
     pub blocks: Vec<ArrayView2<'a, f32>>,
     /// The training entities.
@@ -38,7 +39,7 @@ pub(in crate::probes) struct BlockFit {
 
 /// Columns that are scaled for a fit.
 struct Scaled<'a> {
-    free: Option<Array2<f32>>,
+    predictions: Option<Array2<f32>>,
     blocks: Vec<Array2<f32>>,
     /// The training entities.
     train: Cow<'a, [usize]>,
@@ -72,10 +73,18 @@ impl BlockTask<'_> {
     }
 
     fn scaled(&self) -> Scaled<'_> {
-        let free =
-            self.free.map(|columns| scaled(columns.mapv(|value| value as f32).view(), self.train, FREE));
-        let blocks = self.blocks.iter().map(|block| scaled(block.view(), self.train, 1.0)).collect();
-        Scaled { free, blocks, train: Cow::Borrowed(self.train), targets: Cow::Borrowed(self.targets) }
+        let spread = self.targets.std_axis(Axis(0), 0.0);
+        let of_targets = |columns: ArrayView2<f64>| {
+            let mut columns = columns.to_owned();
+            for (mut column, spread) in columns.columns_mut().into_iter().zip(&spread) {
+                let scale = if *spread > 0.0 { OF_PREDICTIONS / spread } else { 0.0 };
+                column.mapv_inplace(|value| value * scale);
+            }
+            columns.mapv(|value| value as f32)
+        };
+        let predictions = self.predictions.map(of_targets);
+        let blocks = self.blocks.iter().map(|block| scaled(block.view(), self.train)).collect();
+        Scaled { predictions, blocks, train: Cow::Borrowed(self.train), targets: Cow::Borrowed(self.targets) }
     }
 }
 
@@ -85,7 +94,7 @@ impl Scaled<'_> {
         let every = self.train.len().div_ceil(SEARCH_ROWS).max(1);
         let rows: Vec<usize> = (0..self.train.len()).step_by(every).collect();
         Scaled {
-            free: self.free.clone(),
+            predictions: self.predictions.clone(),
             blocks: self.blocks.clone(),
             train: Cow::Owned(rows.iter().map(|&row| self.train[row]).collect()),
             targets: Cow::Owned(self.targets.select(Axis(0), &rows)),
@@ -99,7 +108,7 @@ impl Scaled<'_> {
             _ => None,
         };
         let rest = &self.blocks[usize::from(weighted.is_some())..];
-        let views = self.free.iter().chain(&weighted).chain(rest).map(|block| block.view());
+        let views = self.predictions.iter().chain(&weighted).chain(rest).map(|block| block.view());
         let views: Vec<ArrayView2<f32>> = views.collect();
         concatenate(Axis(1), &views).map_err(|e| Error::Internal(e.to_string()))
     }
@@ -137,8 +146,8 @@ impl Scaled<'_> {
     }
 }
 
-/// A block minus its mean over the training entities, scaled to a mean squared row length of `weight²`.
-fn scaled(block: ArrayView2<f32>, train: &[usize], weight: f64) -> Array2<f32> {
+/// A block minus its mean over the training entities, scaled to a mean squared row length of 1.
+fn scaled(block: ArrayView2<f32>, train: &[usize]) -> Array2<f32> {
     let (n, width) = (train.len().max(1) as f64, block.ncols());
     let mut mean = vec![0.0; width];
     for &row in train {
@@ -148,7 +157,7 @@ fn scaled(block: ArrayView2<f32>, train: &[usize], weight: f64) -> Array2<f32> {
         block.row(row).iter().zip(&mean).map(|(value, mean)| (f64::from(*value) - mean).powi(2)).sum()
     };
     let length = (train.iter().map(squares).sum::<f64>() / n).sqrt();
-    let scale = if length > 0.0 { weight / length } else { 0.0 };
+    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
     let mut scaled = block.to_owned();
     for mut row in scaled.rows_mut() {
         row.iter_mut()

@@ -1,7 +1,7 @@
 //! The columns of text that are added to the activations of one fold.
 
 use super::block_ridge::{BlockFit, BlockTask};
-use super::cross_fitted::cross_fitted;
+use super::cross_fitted::{cross_fitted, mean};
 use super::kind::TextKind;
 use crate::error::Result;
 use crate::probes::baselines::{BaselineData, SparseRows};
@@ -12,7 +12,8 @@ use ndarray::{Array2, ArrayView2};
 /// The text columns of all entities, for one fold.
 #[derive(Debug, Clone)]
 pub(in crate::probes) struct TextBlocks {
-    /// The names-only predictions, for training entities from fits without them, `[n_entities, n_targets]`.
+    /// The names-only predictions minus the mean target, for training entities from fits without them,
+    /// `[n_entities, n_targets]`.
     names: Array2<f64>,
     /// The targets of the training entities.
     targets: Array2<f64>,
@@ -58,10 +59,11 @@ impl TextBlocks {
             return Ok(None);
         }
         if kind == TextKind::Names && with.activations.is_none() {
-            return Ok(Some(BlockFit { predictions: self.names.clone(), weight: 1.0 }));
+            let predictions = &self.names + &mean(&self.targets);
+            return Ok(Some(BlockFit { predictions, weight: 1.0 }));
         }
         let task = BlockTask {
-            free: kind.has_names().then_some(self.names.view()),
+            predictions: kind.has_names().then_some(self.names.view()),
             blocks: vectors.filter(|_| kind.has_vectors()).into_iter().chain(with.activations).collect(),
             train: &fold.train,
             targets: &self.targets,

@@ -3,13 +3,19 @@
 use crate::error::Result;
 use crate::probes::baselines::{BaselineData, SparseRows};
 use crate::probes::targets::target_matrix;
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
-/// The names-only prediction for each entity: for a training entity, by a fit without its fifth of the training
-/// entities; for any other, by the fit to all training entities.
+/// The mean of each target.
+pub(super) fn mean(targets: &Array2<f64>) -> Array1<f64> {
+    targets.sum_axis(Axis(0)) / targets.nrows().max(1) as f64
+}
+
+/// The names-only prediction for each entity, minus the mean target of the fit's training entities: for a training entity,
+/// by a fit without its fifth of the training entities; for any other, by the fit to all training entities.
 ///
 /// The fitted predictions of training entities would be far better than those of new entities, and another fit would rely
-/// on them too much. All fits share the penalty of the fit to all training entities.
+/// on them too much. Without the subtraction, an entity's prediction would contain the mean target of all fifths but its
+/// own, which is lower where its own is higher. All fits share the penalty of the fit to all training entities.
 ///
 /// # Shapes
 /// `[n_entities, n_targets]`.
@@ -21,16 +27,13 @@ pub(super) fn cross_fitted(
     let targets = target_matrix(data.dataset, train);
     let of_train = features.select(train);
     let probe = data.fit_names(&of_train, &targets, train)?;
-    let mut predictions = probe.predict(features);
+    let mut predictions = probe.predict(features) - &mean(&targets);
     for held_out in data.fifths(train) {
         let rest: Vec<usize> = (0..train.len()).filter(|row| !held_out.contains(row)).collect();
-        let fit = data.name_ridge.fit_at(
-            probe.penalty,
-            &of_train.select(&rest),
-            &targets.select(Axis(0), &rest),
-        )?;
+        let of_rest = targets.select(Axis(0), &rest);
+        let fit = data.name_ridge.fit_at(probe.penalty, &of_train.select(&rest), &of_rest)?;
         let rows: Vec<usize> = held_out.into_iter().collect();
-        let predicted = fit.predict(&of_train.select(&rows));
+        let predicted = fit.predict(&of_train.select(&rows)) - &mean(&of_rest);
         for (row, predicted) in rows.iter().zip(predicted.rows()) {
             predictions.row_mut(train[*row]).assign(&predicted);
         }
