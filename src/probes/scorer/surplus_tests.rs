@@ -4,14 +4,16 @@ use super::*;
 use crate::datasets::{Dataset, parse};
 use crate::probes::fixture::noise;
 use crate::probes::metrics::Bootstrap;
-use crate::probes::{MARGIN, Surplus, TextVerdict};
+use crate::probes::{MARGIN, Surplus, TextVerdict, r2};
 use crate::results::{MEAN, ScoreKey, TEXT, WORD_VECTORS};
 use crate::word_vectors::NameVectors;
 use rayon::prelude::*;
 use std::path::Path;
 
 const POINT: HookPoint = HookPoint::ResidPost(1);
+/// The number of entities, and that of the test that needs precise slopes.
 const N: usize = 300;
+const MANY: usize = 2000;
 /// Width of a word vector, three of which are a row.
 const WIDTH: usize = 4;
 
@@ -21,27 +23,36 @@ struct Planted {
     vectors: NameVectors,
     /// The part of the target that is not in the text, `[N, 1]`.
     rest: Array2<f64>,
+    /// The R² of the other part on the test entities.
+    text_r2: f64,
 }
 
 impl Planted {
     fn of(seed: u64) -> Planted {
-        let rows = noise([N, 3 * WIDTH], 10 * seed + 1).mapv(|value| value as f32);
+        Planted::with(N, seed)
+    }
+
+    fn with(n: usize, seed: u64) -> Planted {
+        let rows = noise([n, 3 * WIDTH], 10 * seed + 1).mapv(|value| value as f32);
         let slope = noise([3 * WIDTH, 1], 10 * seed + 2);
         let explained = rows.mapv(f64::from).dot(&slope);
-        let rest = noise([N, 1], 10 * seed + 3);
+        let rest = noise([n, 1], 10 * seed + 3);
         let scaled = |part: &Array2<f64>| part / part.std(0.0);
         let (explained, rest) = (scaled(&explained), scaled(&rest));
         let target = &explained + &rest;
         // Names without any relation to the target.
-        let of_name = noise([N, 1], 10 * seed + 4);
+        let of_name = noise([n, 1], 10 * seed + 4);
         let line = |i: usize| {
             let name = (of_name[[i, 0]].to_bits() >> 20) % 1_000_000;
             format!("n{name:06} x{i},{:.6},{}\n", target[[i, 0]], i % 4 == 0)
         };
-        let text: String = (0..N).map(line).collect();
+        let text: String = (0..n).map(line).collect();
         let text = format!("name,size [target],is_test\n{text}");
         let dataset = parse(Path::new("planted.csv"), text.as_bytes()).unwrap();
-        Planted { dataset, vectors: NameVectors { rows, rarest: vec![Some(1); N] }, rest }
+        let test: Vec<usize> = (0..n).step_by(4).collect();
+        let of_test = |values: &Array2<f64>| values.select(Axis(0), &test).column(0).to_vec();
+        let text_r2 = r2(&of_test(&target), &of_test(&explained));
+        Planted { dataset, vectors: NameVectors { rows, rarest: vec![Some(1); n] }, rest, text_r2 }
     }
 
     fn rows(&self, activations: &Array2<f64>) -> Vec<ScoreRow> {
@@ -70,13 +81,21 @@ fn a_function_of_the_text_has_no_surplus() {
 
 #[test]
 fn a_planted_signal_has_the_surplus_of_its_size() {
-    let planted = Planted::of(500);
-    let exact = planted.rest.dot(&noise([1, 16], 1)) + noise([N, 16], 2) * 0.01;
+    let planted = Planted::with(MANY, 500);
+    let exact = planted.rest.dot(&noise([1, 16], 1)) + noise([MANY, 16], 2) * 0.01;
     let rows = planted.rows(&exact);
-    for kind in [TEXT, WORD_VECTORS] {
+    for kind in [WORD_VECTORS, TEXT] {
         let Surplus { text, both, value, low, high } = Surplus::over(kind, &rows, POINT).unwrap();
-        assert!((text - 0.5).abs() < 0.12 && both > 0.97, "{kind}: {text} {both}");
-        assert!((value - 0.5).abs() < 0.12 && low < value && value < high, "{kind}: {low} {value} {high}");
+        assert!(
+            (text - planted.text_r2).abs() < 0.03 && both > 0.97,
+            "{kind}: {text} {both} {}",
+            planted.text_r2
+        );
+        let expected = 1.0 - planted.text_r2;
+        assert!(
+            (value - expected).abs() < 0.03 && low < value && value < high,
+            "{kind}: {low} {value} {high}"
+        );
     }
     assert!(matches!(TextVerdict::of(&rows, POINT), Some(TextVerdict::BeyondText(_))));
 }
