@@ -27,6 +27,7 @@ fn all_formats_give_the_same_vectors() {
         "word2vec.bin",
         "fasttext.vec",
         "arrays.whl",
+        "columns.whl",
     ];
     for file in files {
         let found = WordVectors::load(&fixture(file), &needed).unwrap();

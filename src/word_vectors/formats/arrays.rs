@@ -5,13 +5,13 @@ use super::source::{Member, members};
 use crate::artefact::open_regular;
 use crate::datasets::parquet_column;
 use crate::error::{Error, Result};
-use crate::limits::{ROWS, WIDTH};
+use crate::limits::{ROWS, WIDTH, check_memory, product};
 use std::collections::HashSet;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 /// The advice for a damaged array.
-const ARRAY: &str = "a .npy array of f32 in row order, one row per word";
+const ARRAY: &str = "a complete .npy array of f32, one row per word";
 /// The maximum number of bytes of the list of words.
 const MAX_WORDS: u64 = 1 << 30;
 /// The maximum length of an array's header.
@@ -34,24 +34,45 @@ pub(super) fn read(
     let words = words_of(path, words)?;
     let mut rows = BufReader::new(array.open(path)?);
     let bad = |found: String| Error::bad_file(path, format!("{}: {found}", array.name), ARRAY);
-    let Shape { n_rows, width } = shape(&mut rows).map_err(bad)?;
-    if n_rows != words.len() {
-        return Err(bad(format!("{n_rows} rows for {} words", words.len())));
+    let shape = shape(&mut rows).map_err(bad)?;
+    if shape.n_rows != words.len() {
+        return Err(bad(format!("{} rows for {} words", shape.n_rows, words.len())));
     }
-    let mut table = empty(width);
-    let (mut bytes, mut vector) = (vec![0; 4 * width], Vec::new());
-    for (word, rank) in words.iter().zip(1..) {
-        rows.read_exact(&mut bytes).map_err(|e| bad(format!("row {rank}: {e}")))?;
-        if needed.contains(word.as_str()) {
-            vector.clear();
-            vector.extend(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
-            if vector.iter().any(|value| !value.is_finite()) {
-                return Err(bad(format!("row {rank} (`{word}`): a number that is not finite")));
-            }
-            table.add(Entry { word, vector: &vector, rank });
+    let wanted: Vec<usize> = (0..words.len()).filter(|&row| needed.contains(&words[row])).collect();
+    let bytes = product([wanted.len() + 1, shape.width, size_of::<f32>()]);
+    check_memory(&format!("the vectors of {}", array.name), bytes, "an array of fewer columns")?;
+    let vectors = rows_of(&mut rows, &shape, &wanted).map_err(|e| bad(e.to_string()))?;
+    let mut table = empty(shape.width);
+    for (&row, vector) in wanted.iter().zip(vectors.chunks_exact(shape.width)) {
+        let (word, rank) = (&words[row], row as u64 + 1);
+        if vector.iter().any(|value| !value.is_finite()) {
+            return Err(bad(format!("row {rank} (`{word}`): a number that is not finite")));
         }
+        table.add(Entry { word, vector, rank });
     }
     Ok(Some(table))
+}
+
+/// Reads some rows of an array, one after the other; the array itself is never held in memory.
+fn rows_of(array: &mut impl Read, shape: &Shape, wanted: &[usize]) -> std::io::Result<Vec<f32>> {
+    let Shape { n_rows, width, by_columns } = *shape;
+    let (n_lines, length) = if by_columns { (width, n_rows) } else { (n_rows, width) };
+    let (mut line, mut vectors) = (vec![0; 4 * length], vec![0.0; wanted.len() * width]);
+    let number = |line: &[u8], at: usize| {
+        let b = &line[4 * at..4 * at + 4];
+        f32::from_le_bytes([b[0], b[1], b[2], b[3]])
+    };
+    let mut next = 0;
+    for at in 0..n_lines {
+        array.read_exact(&mut line)?;
+        if by_columns {
+            wanted.iter().enumerate().for_each(|(i, &row)| vectors[i * width + at] = number(&line, row));
+        } else if wanted.get(next) == Some(&at) {
+            (0..width).for_each(|column| vectors[next * width + column] = number(&line, column));
+            next += 1;
+        }
+    }
+    Ok(vectors)
 }
 
 /// The words: the first column of the Parquet file, which is unpacked for its reader.
@@ -70,6 +91,8 @@ fn words_of(path: &Path, member: &Member) -> Result<Vec<String>> {
 struct Shape {
     n_rows: usize,
     width: usize,
+    /// True if the numbers of a column, not those of a row, follow each other.
+    by_columns: bool,
 }
 
 /// Reads the header of a `.npy` file.
@@ -96,13 +119,14 @@ fn shape(rows: &mut impl Read) -> Result<Shape, String> {
     let numbers = header.split_once("'shape':(").and_then(|(_, rest)| rest.split_once(')'));
     let sizes: Vec<Option<u64>> =
         numbers.map_or_else(Vec::new, |(numbers, _)| numbers.split(',').map(|n| n.parse().ok()).collect());
-    if !header.contains("'descr':'<f4'") || !header.contains("'fortran_order':False") {
-        return Err(format!("the header {header}"));
+    if !header.contains("'descr':'<f4'") {
+        return Err(format!("the header {}", header.trim_end()));
     }
+    let by_columns = header.contains("'fortran_order':True");
     match sizes[..] {
         [Some(n_rows), Some(width)] => ROWS.size(n_rows).zip(WIDTH.size(width)),
         _ => None,
     }
-    .map(|(n_rows, width)| Shape { n_rows, width })
-    .ok_or_else(|| format!("the header {header}"))
+    .map(|(n_rows, width)| Shape { n_rows, width, by_columns })
+    .ok_or_else(|| format!("the header {}", header.trim_end()))
 }
