@@ -125,10 +125,13 @@ impl fmt::Display for TextVerdict {
             TextVerdict::CannotTell(_) => "cannot tell",
         };
         let Surplus { text, both, value, low, high } = self.surplus();
+        // A score that rounds to 0 has no sign.
+        let [text, both, value, low, high] =
+            [text, both, value, low, high].map(|score| format!("{score:.3}").replace("-0.000", "0.000"));
         write!(
             f,
-            "{words}: R² {both:.3} from text and activations, {text:.3} from the text alone, surplus {value:.3} \
-             (95 % {low:.3} to {high:.3})"
+            "{words}: R² {both} from text and activations, {text} from the text alone, surplus {value} \
+             (95 % {low} to {high})"
         )
     }
 }

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use mappa::hook_point::HookPoint;
 use mappa::model::{Capture, Forest, Model, Precision};
 use mappa::results::{
-    CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, load_rows,
+    CENTROID, NAMES_ONLY, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, UNTRAINED, WORD_VECTORS, load_rows,
 };
 
 /// Relative to the reference's largest value. Measured: at most 9.8e-7.
@@ -88,6 +88,7 @@ fn line_of(title: &str, scores: &str, error: &str) -> String {
     let interval = format!("**{}** ({} to {})", two(probe.value), two(probe.low), two(probe.high));
     let beside = [
         (NAMES_ONLY, ""),
+        (WORD_VECTORS, ""),
         (UNTRAINED, layer),
         (SHUFFLED_WEIGHTS, layer),
         (RIDGE, "embed"),

@@ -159,11 +159,11 @@ fn invalid_settings_and_data_are_refused_before_any_fit() {
     with(&[path], &["years.csv: row 8", "NaN", "number"]);
     write(&|_| "1900".into());
     with(&[path], &["year of years", "1900 for all 30", "differ"]);
-    std::fs::remove_dir_all(lab.path().join("activations")).unwrap();
+    assert!(!lab.path().join("activations").exists(), "refused before anything is extracted");
     write(&|i| i.to_string());
     with(&[path, "--split", "group:kind"], &["group:kind on years", "`same`", "two groups"]);
     with(&[path, "--method", "logistic", "--classes", "kind"], &["--classes kind", "one class, `same`"]);
-    std::fs::remove_dir_all(lab.path().join("activations")).unwrap();
+    assert!(!lab.path().join("activations").exists(), "refused before anything is extracted");
     std::fs::write(&file, "name,year,is_test\na,1,False\nb,2,True\nc,3,True\nd,4,True\ne,5,True\nf,6,True\n")
         .unwrap();
     with(&[path], &["split of years", "1 training and 5 test", "at least 10"]);
