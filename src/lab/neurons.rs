@@ -68,7 +68,9 @@ pub fn neurons(
         let expected = format!("at most {}, half of a block's {width} neurons", width / 2);
         return Err(Error::invalid("--top", settings.top, expected));
     }
-    let job = ProbingJob { extraction, settings: &settings.probing, train: None, vectors: None };
+    let names = extraction.dataset().entities.iter().map(|entity| entity.name.as_str());
+    let vectors = settings.probing.word_vectors(names)?;
+    let job = ProbingJob { extraction, settings: &settings.probing, train: None, vectors: vectors.as_ref() };
     let probes = fit_all(&job, observer)?;
     let folder = job.folder().join("neurons");
     let card = extraction

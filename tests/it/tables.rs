@@ -382,6 +382,8 @@ fn characters_missing_from_the_font_are_reported() {
         notes.iter().any(|note| note.contains("世界.png") && note.contains("世界.svg shows them")),
         "{error}"
     );
+    // In the same lab, the figure of all datasets would contain the other name.
+    std::fs::remove_dir_all(lab.path().join("probes")).unwrap();
     let output = mappa(lab.path(), &[&["probe", "--dataset", "plain.csv"], &args[..]].concat());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && !error.contains("empty boxes"), "{error}");
