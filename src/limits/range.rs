@@ -80,6 +80,8 @@ pub const TEXT_BYTES: Limit = Limit::new(0, 4 << 20);
 pub const CONFIG_BYTES: Limit = Limit::new(0, 16 << 20);
 /// Bytes of another JSON file of a model's tokenizer; the longest in use list 100,000 added tokens, in about 20 MiB.
 pub const TOKENIZER_BYTES: Limit = Limit::new(0, 64 << 20);
+/// Numbers of a static word vector; the widest in use have some thousands.
+pub const VECTOR_WIDTH: Limit = Limit::new(1, 4096);
 /// Columns of a table.
 pub const COLUMNS: Limit = Limit::new(1, 100_000);
 /// Cells of a JSON table with more cells than bytes in its file, which is possible if rows lack fields.

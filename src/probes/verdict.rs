@@ -22,6 +22,8 @@ pub struct Surplus {
     pub text: f64,
     /// R² of the text and the activations together.
     pub both: f64,
+    /// The lower end of its 95 % interval.
+    pub both_low: f64,
     /// The difference.
     pub value: f64,
     /// The lower end of its 95 % interval.
@@ -35,9 +37,9 @@ impl Surplus {
     pub fn over(baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
         let method = format!("{RIDGE}+{baseline}");
         let surplus = ScoreKey::test(&method, SURPLUS, MEAN).at(rows, Some(point))?;
-        let both = test_r2(rows, &method, Some(point))?.value;
+        let ScoreRow { value: both, low: both_low, .. } = *test_r2(rows, &method, Some(point))?;
         let ScoreRow { value, low, high, .. } = *surplus;
-        Some(Surplus { text: both - value, both, value, low, high })
+        Some(Surplus { text: both - value, both, both_low, value, low, high })
     }
 
     /// The two-sided p-value of a surplus of 0, from the width of the interval.
@@ -50,7 +52,8 @@ impl Surplus {
 /// The result of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TextVerdict {
-    /// The surplus over each text baseline is above 0, its interval included; among several datasets by Holm's rule.
+    /// The surplus over each text baseline and the R² of both are above 0, their intervals included; among several
+    /// datasets by Holm's rule.
     BeyondText(Surplus),
     /// The surplus over the strongest text baseline is below [`MARGIN`], its interval included.
     NoMoreThanText(Surplus),
@@ -70,7 +73,10 @@ impl TextVerdict {
         let all: Vec<Surplus> = others.into_iter().flatten().chain([spelling]).collect();
         let strongest = |best: Surplus, next: &Surplus| if next.text > best.text { *next } else { best };
         let surplus = all.iter().fold(spelling, strongest);
-        Some(if all.iter().all(|surplus| surplus.low > 0.0) {
+        // Without a width, the interval says nothing: the target is constant, or its resamples are.
+        Some(if all.iter().any(|surplus| surplus.high <= surplus.low) {
+            TextVerdict::CannotTell(surplus)
+        } else if all.iter().all(|surplus| surplus.low > 0.0 && surplus.both_low > 0.0) {
             TextVerdict::BeyondText(surplus)
         } else if spelling.high < MARGIN {
             TextVerdict::NoMoreThanSpelling(spelling)
@@ -124,7 +130,7 @@ impl fmt::Display for TextVerdict {
             TextVerdict::NoMoreThanSpelling(_) => "no more than the spelling of the names",
             TextVerdict::CannotTell(_) => "cannot tell",
         };
-        let Surplus { text, both, value, low, high } = self.surplus();
+        let Surplus { text, both, value, low, high, .. } = self.surplus();
         // A score that rounds to 0 has no sign.
         let [text, both, value, low, high] =
             [text, both, value, low, high].map(|score| format!("{score:.3}").replace("-0.000", "0.000"));
@@ -160,7 +166,18 @@ mod tests {
             high: interval[1],
         };
         let both = if baseline == TEXT { 0.5 } else { 0.4 };
-        vec![row(R2, both), row(SURPLUS, 0.01)]
+        let of_both = ScoreRow { low: both - 0.1, high: both + 0.1, ..row(R2, both) };
+        vec![of_both, row(SURPLUS, 0.01)]
+    }
+
+    #[test]
+    fn predictions_that_explain_nothing_are_not_beyond_the_text() {
+        let mut worse = rows(NAMES_ONLY, [0.1, 0.2]);
+        assert!(matches!(TextVerdict::of(&worse, POINT), Some(TextVerdict::BeyondText(_))));
+        worse[0].low = -0.1;
+        assert!(matches!(TextVerdict::of(&worse, POINT), Some(TextVerdict::CannotTell(_))));
+        let constant = rows(NAMES_ONLY, [0.0, 0.0]);
+        assert!(matches!(TextVerdict::of(&constant, POINT), Some(TextVerdict::CannotTell(_))));
     }
 
     fn verdict(spelling: [f64; 2], text: Option<[f64; 2]>) -> String {

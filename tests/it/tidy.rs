@@ -77,7 +77,16 @@ const ARROWS: &[Arrows] = &[
     (
         "word_vectors",
         &["error", "limits", "artefact", "datasets"],
-        &["flate2", "half", "ndarray", "safetensors", "tempfile", "unicode_normalization", "zip"],
+        &[
+            "crc32fast",
+            "flate2",
+            "half",
+            "ndarray",
+            "safetensors",
+            "tempfile",
+            "unicode_normalization",
+            "zip",
+        ],
     ),
     (
         "probes",

@@ -67,7 +67,11 @@ fn the_bundled_vectors_are_complete_for_the_bundled_datasets_only() {
 fn bad_files_are_refused_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let needed = needed_words(["the", "of"]);
-    let cases: [(&str, &[u8], &str); 9] = [
+    let wide = format!("the{}\n", " 1".repeat(5000));
+    let cases: [(&str, &[u8], &str); 12] = [
+        ("lies.txt", b"3 2\nthe 1 2\n", "1 words of 3"),
+        ("more.bin", b"1 1\nthe \x00\x00\x80\x3fof \x00\x00\x80\x3f", "more than 1 words"),
+        ("long.txt", wide.as_bytes(), "line 1: vectors of 5000 numbers"),
         ("short.txt", b"the 1 2 3\nof 1 2\n", "line 2: fewer than a word and 3 numbers"),
         ("text.txt", b"the 1 2 3\nof 1 x 3\n", "line 2: `x` in the vector of `of`"),
         ("nan.txt", b"the 1 nan 3\n", "line 1: `nan` in the vector of `the`"),
@@ -83,6 +87,19 @@ fn bad_files_are_refused_with_file_and_line() {
         std::fs::write(&path, bytes).unwrap();
         let error = WordVectors::load(&path, &needed).unwrap_err().to_string();
         assert!(error.contains(part) && error.contains(name) && !error.contains('\n'), "{error}");
+    }
+    for name in ["glove.zip", "arrays.whl"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = folder.path().join(name);
+        for at in (60..whole.len() / 2).step_by(7) {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 0x10;
+            std::fs::write(&path, flipped).unwrap();
+            // A changed name or date of a member is no damage of the vectors.
+            if let Ok(found) = WordVectors::load(&path, &needed) {
+                assert_eq!(found.get("the"), WordVectors::load(&fixture(name), &needed).unwrap().get("the"));
+            }
+        }
     }
     let error = WordVectors::load(&fixture("two.zip"), &needed).unwrap_err().to_string();
     assert!(error.contains("2 files: glove.50d.txt, glove.100d.txt"), "{error}");

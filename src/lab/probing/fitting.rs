@@ -52,7 +52,9 @@ fn text_scores(job: &ProbingJob, scorer: &Scorer, observer: &mut dyn Observer) -
     observer.progress(&Progress::counted(&format!("{dataset}: text baselines"), 0, 1));
     let text = scorer.text_scores()?;
     if text.is_none() {
-        observer.note(&format!("{dataset}: no surplus is computed for a split of so many folds"));
+        observer.note(&format!(
+            "{dataset}: no surplus is computed for a split of so many folds, or for so few groups"
+        ));
     }
     Ok(text)
 }

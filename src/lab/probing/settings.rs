@@ -6,7 +6,7 @@ use crate::artefact::{Card, FolderName};
 use crate::datasets::labels;
 use crate::datasets::{Dataset, name_of};
 use crate::error::{Error, Result};
-use crate::limits::{RESAMPLES, number_words};
+use crate::limits::{RESAMPLES, check_memory, number_words, product};
 use crate::probes::{
     BASELINES, Baselines, CLASSIFIERS, Classes, Method, Metrics, PenaltyGrid, Scorer, SplitPlan,
 };
@@ -158,12 +158,19 @@ impl ProbingSettings {
     /// # Errors
     /// As [`WordVectors::load`].
     pub fn word_vectors<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Option<WordVectors>> {
-        match self.vectors.as_deref() {
-            _ if self.no_baselines => Ok(None),
-            Some(NO_VECTORS) => Ok(None),
-            Some(file) => WordVectors::load(Path::new(file), &needed_words(names)).map(Some),
-            None => WordVectors::bundled(&needed_words(names)),
+        let names: Vec<&str> = names.into_iter().collect();
+        let needed = || needed_words(names.iter().copied());
+        let found = match self.vectors.as_deref() {
+            _ if self.no_baselines => None,
+            Some(NO_VECTORS) => None,
+            Some(file) => Some(WordVectors::load(Path::new(file), &needed())?),
+            None => WordVectors::bundled(&needed())?,
+        };
+        if let Some(vectors) = &found {
+            let bytes = product([names.len(), 3, vectors.width, size_of::<f32>()]);
+            check_memory("the word vectors of all names", bytes, "use narrower vectors")?;
         }
+        Ok(found)
     }
 
     /// The choice of baselines, from `no_baselines`.

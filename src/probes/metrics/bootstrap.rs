@@ -46,7 +46,7 @@ impl SamplingUnits {
     }
 
     /// The number of units.
-    fn n_units(&self) -> usize {
+    pub(in crate::probes) fn n_units(&self) -> usize {
         match self {
             SamplingUnits::Rows(n) | SamplingUnits::Groups(_, n) => *n,
         }

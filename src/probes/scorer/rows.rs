@@ -123,7 +123,7 @@ impl Scorer<'_> {
     }
 
     /// The units of resampling for the given entities.
-    fn units(&self, entities: &[usize]) -> SamplingUnits {
+    pub(super) fn units(&self, entities: &[usize]) -> SamplingUnits {
         match &self.clusters {
             None => SamplingUnits::Rows(entities.len()),
             Some(clusters) => {

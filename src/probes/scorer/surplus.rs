@@ -14,6 +14,9 @@ use ndarray::{Array2, ArrayView2, Axis};
 /// The most folds of a split with which a surplus is computed: each fold needs about ten fits per hook point.
 const MAX_FOLDS: usize = 20;
 
+/// The fewest entities or groups that are resampled for the interval of a surplus.
+const LEAST_UNITS: usize = 5;
+
 /// The text baselines of a dataset with their scores.
 #[derive(Debug, Clone)]
 pub struct TextScores {
@@ -26,12 +29,14 @@ pub struct TextScores {
 }
 
 impl Scorer<'_> {
-    /// Fits the text baselines of all folds; `None` for a split of more than 20 folds.
+    /// Fits the text baselines of all folds; `None` for a split of more than 20 folds, or for fewer than 5 groups to
+    /// resample, whose intervals say nothing.
     ///
     /// # Errors
     /// Those of the fits.
     pub fn text_scores(&self) -> Result<Option<TextScores>> {
-        if self.split.folds.len() > MAX_FOLDS {
+        let has_units = self.units(&self.split.test()).n_units() >= LEAST_UNITS;
+        if self.split.folds.len() > MAX_FOLDS || !has_units {
             return Ok(None);
         }
         let data = self.baseline_data();

@@ -85,7 +85,7 @@ fn a_planted_signal_has_the_surplus_of_its_size() {
     let exact = planted.rest.dot(&noise([1, 16], 1)) + noise([MANY, 16], 2) * 0.01;
     let rows = planted.rows(&exact);
     for kind in [WORD_VECTORS, TEXT] {
-        let Surplus { text, both, value, low, high } = Surplus::over(kind, &rows, POINT).unwrap();
+        let Surplus { text, both, value, low, high, .. } = Surplus::over(kind, &rows, POINT).unwrap();
         assert!(
             (text - planted.text_r2).abs() < 0.03 && both > 0.97,
             "{kind}: {text} {both} {}",

@@ -5,7 +5,7 @@ use super::source::{Member, members};
 use crate::artefact::open_regular;
 use crate::datasets::parquet_column;
 use crate::error::{Error, Result};
-use crate::limits::{ROWS, WIDTH, check_memory, product};
+use crate::limits::{ROWS, VECTOR_WIDTH, check_memory, product};
 use std::collections::HashSet;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
@@ -42,6 +42,11 @@ pub(super) fn read(
     let bytes = product([wanted.len() + 1, shape.width, size_of::<f32>()]);
     check_memory(&format!("the vectors of {}", array.name), bytes, "an array of fewer columns")?;
     let vectors = rows_of(&mut rows, &shape, &wanted).map_err(|e| bad(e.to_string()))?;
+    // The end of the array is also the place of its checksum.
+    match rows.read(&mut [0]).map_err(|e| bad(e.to_string()))? {
+        0 => {}
+        _ => return Err(bad("more bytes than its header states".into())),
+    }
     let mut table = empty(shape.width);
     for (&row, vector) in wanted.iter().zip(vectors.chunks_exact(shape.width)) {
         let (word, rank) = (&words[row], row as u64 + 1);
@@ -124,7 +129,7 @@ fn shape(rows: &mut impl Read) -> Result<Shape, String> {
     }
     let by_columns = header.contains("'fortran_order':True");
     match sizes[..] {
-        [Some(n_rows), Some(width)] => ROWS.size(n_rows).zip(WIDTH.size(width)),
+        [Some(n_rows), Some(width)] => ROWS.size(n_rows).zip(VECTOR_WIDTH.size(width)),
         _ => None,
     }
     .map(|(n_rows, width)| Shape { n_rows, width, by_columns })

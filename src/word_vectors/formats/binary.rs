@@ -5,9 +5,6 @@ use super::source::{Header, Source};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 
-/// The advice for a file that ends too early.
-const COMPLETE: &str = "a complete file, as its first line describes it";
-
 /// Returns true if the first word after the header is not followed by numbers as text.
 pub(super) fn is_binary(source: &mut Source, width: usize) -> Result<bool> {
     let ahead = source.ahead()?;
@@ -28,7 +25,7 @@ pub(super) fn read(
         source.until(b' ', &mut word)?;
         if !source.fill(&mut bytes)? {
             let found = format!("{} words of {}", rank - 1, header.n_words);
-            return Err(Error::bad_file(&source.path, found, COMPLETE));
+            return Err(Error::bad_file(&source.path, found, super::COMPLETE));
         }
         // Some programs write a line's end after each vector.
         let word = str::from_utf8(&word).map(|word| word.trim_start_matches('\n'));
@@ -40,6 +37,10 @@ pub(super) fn read(
             return Err(Error::bad_file(&source.path, found, "finite numbers"));
         }
         table.add(Entry { word, vector: &vector, rank });
+    }
+    if !source.ahead()?.iter().all(|byte| *byte == b'\n') {
+        let found = format!("more than {} words", header.n_words);
+        return Err(Error::bad_file(&source.path, found, super::COMPLETE));
     }
     Ok(table)
 }

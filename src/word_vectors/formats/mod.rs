@@ -21,6 +21,9 @@ use std::path::Path;
 const EXPECTED: &str =
     "word vectors: GloVe or word2vec text, word2vec binary or fastText .vec, also in gzip or zip";
 
+/// The advice for a file that does not have the words of its first line.
+const COMPLETE: &str = "a complete file, as its first line describes it";
+
 impl WordVectors {
     /// Reads the vectors of the needed words from a file: GloVe's or word2vec's text, word2vec's binary format, fastText's
     /// `.vec`, each also compressed with gzip or as the only file of a zip archive.
@@ -36,16 +39,18 @@ fn read(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let sha256 = hash_file(path)?;
     let empty = |width| WordVectors::new(&name, sha256.clone(), width);
-    if let Some(table) = arrays::read(path, needed, &empty)? {
-        return Ok(table);
-    }
-    let mut source = Source::open(path)?;
-    let header = source.header()?;
-    let table = match header {
-        Some(header) if binary::is_binary(&mut source, header.width)? => {
-            binary::read(&mut source, header, needed, empty(header.width))?
+    let table = match arrays::read(path, needed, &empty)? {
+        Some(table) => table,
+        None => {
+            let mut source = Source::open(path)?;
+            let header = source.header()?;
+            match header {
+                Some(header) if binary::is_binary(&mut source, header.width)? => {
+                    binary::read(&mut source, header, needed, empty(header.width))?
+                }
+                _ => text::read(&mut source, header, needed, &empty)?,
+            }
         }
-        _ => text::read(&mut source, header.map(|header| header.width), needed, &empty)?,
     };
     match table.n_words() {
         0 => Err(Error::bad_file(path, "no word of any name", "vectors in the language of the names")),

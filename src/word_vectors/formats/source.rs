@@ -3,7 +3,7 @@
 use super::EXPECTED;
 use crate::artefact::{guarded, open_regular};
 use crate::error::{Error, Result};
-use crate::limits::{TEXT_BYTES, WIDTH};
+use crate::limits::{TEXT_BYTES, VECTOR_WIDTH};
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl Source {
         let numbers: Vec<Option<u64>> = first.split_whitespace().map(|word| word.parse().ok()).collect();
         let [Some(n_words), Some(width)] = numbers[..] else { return Ok(None) };
         self.next_line(&mut Vec::new())?;
-        match WIDTH.size(width) {
+        match VECTOR_WIDTH.size(width) {
             Some(width) => Ok(Some(Header { n_words, width })),
             None => Err(self.bad_line(format!("vectors of {width} numbers"))),
         }
@@ -132,6 +132,7 @@ pub(super) struct Member {
     /// The number of bytes of its content in the archive.
     length: u64,
     method: CompressionMethod,
+    crc32: u32,
 }
 
 impl Member {
@@ -140,14 +141,34 @@ impl Member {
         let mut file = open_regular(path)?;
         file.seek(SeekFrom::Start(self.start)).map_err(Error::io("read", path))?;
         let content = file.take(self.length);
-        match self.method {
-            CompressionMethod::STORE => Ok(Box::new(content)),
-            CompressionMethod::DEFLATE => Ok(Box::new(DeflateDecoder::new(content))),
+        let content: Box<dyn Read> = match self.method {
+            CompressionMethod::STORE => Box::new(content),
+            CompressionMethod::DEFLATE => Box::new(DeflateDecoder::new(content)),
             other => {
                 let found = format!("{}: the compression {other}", self.name);
-                Err(Error::bad_file(path, found, "an archive with deflate, as zip makes it"))
+                return Err(Error::bad_file(path, found, "an archive with deflate, as zip makes it"));
             }
+        };
+        Ok(Box::new(Checked { content, hasher: crc32fast::Hasher::new(), stated: self.crc32 }))
+    }
+}
+
+/// The content of a member, compared with its checksum at its end.
+struct Checked {
+    content: Box<dyn Read>,
+    hasher: crc32fast::Hasher,
+    stated: u32,
+}
+
+impl Read for Checked {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.content.read(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        if n == 0 && !bytes.is_empty() && self.hasher.clone().finalize() != self.stated {
+            let message = "the checksum differs: the archive is damaged; download it again";
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
         }
+        Ok(n)
     }
 }
 
@@ -166,6 +187,7 @@ pub(super) fn members(path: &Path) -> Result<Vec<Member>> {
                 start,
                 length: member.compressed_size(),
                 method: member.compression(),
+                crc32: member.crc32(),
             })
         };
         let all: Vec<Member> = (0..n_members).map(member).collect::<Result<_>>()?;

@@ -4,18 +4,19 @@
 //! larger files), so that the numbers are counted from the end of the line.
 
 use super::super::table::{Entry, WordVectors};
-use super::source::Source;
+use super::source::{Header, Source};
 use crate::error::{Error, Result};
+use crate::limits::VECTOR_WIDTH;
 use std::collections::HashSet;
 
 /// Reads the needed words; without a header, the first line gives the width of a vector.
 pub(super) fn read(
     source: &mut Source,
-    width: Option<usize>,
+    header: Option<Header>,
     needed: &HashSet<String>,
     empty: &dyn Fn(usize) -> WordVectors,
 ) -> Result<WordVectors> {
-    let mut table = width.map(empty);
+    let mut table = header.map(|header| empty(header.width));
     let (mut line, mut rank, mut vector) = (Vec::new(), 0, Vec::new());
     while source.next_line(&mut line)?.is_some() {
         if line.is_empty() {
@@ -23,8 +24,12 @@ pub(super) fn read(
         }
         rank += 1;
         let table = table.get_or_insert_with(|| empty(first_width(&line)));
-        if table.width == 0 {
-            return Err(source.bad_line("no numbers after the first word"));
+        match table.width as u64 {
+            0 => return Err(source.bad_line("no numbers after the first word")),
+            width if VECTOR_WIDTH.size(width).is_none() => {
+                return Err(source.bad_line(format!("vectors of {width} numbers")));
+            }
+            _ => {}
         }
         let Some((word, numbers)) = divide(&line, table.width) else {
             return Err(source.bad_line(format!("fewer than a word and {} numbers", table.width)));
@@ -43,6 +48,10 @@ pub(super) fn read(
             }
         }
         table.add(Entry { word, vector: &vector, rank });
+    }
+    if let Some(header) = header.filter(|header| header.n_words != rank) {
+        let found = format!("{rank} words of {}", header.n_words);
+        return Err(Error::bad_file(&source.path, found, super::COMPLETE));
     }
     table.ok_or_else(|| Error::bad_file(&source.path, "no lines", super::EXPECTED))
 }
