@@ -30,7 +30,7 @@ pub(super) fn read(
             let found = format!("{} words of {}", rank - 1, header.n_words);
             return Err(Error::bad_file(&source.path, found, COMPLETE));
         }
-        // Some programs write a line's end after each vector.
+        // Some programs write a line feed after each vector.
         let word = str::from_utf8(&word).map(|word| word.trim_start_matches('\n'));
         let Some(word) = word.ok().filter(|word| needed.contains(*word)) else { continue };
         vector.clear();
