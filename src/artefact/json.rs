@@ -13,8 +13,8 @@ const MEMORY_PER_BYTE: usize = 48;
 /// The value in a JSON file's bytes; `expected` describes the file in the error for other content.
 ///
 /// # Errors
-/// [`Error::BadFile`] for a file with a length outside the limit, or with other content; [`Error::Invalid`] if its value
-/// may not fit into the free memory.
+/// [`Error::BadFile`] for a file that is too long, or has other content; [`Error::Invalid`] if its value may not fit
+/// into the free memory.
 pub(crate) fn json_of<T: DeserializeOwned>(
     path: &Path,
     bytes: &[u8],

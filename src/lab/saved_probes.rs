@@ -21,7 +21,7 @@ use std::rc::Rc;
 pub struct ProbeChoice {
     /// The dataset of the probes: a name, or the probed file; by default the first dataset with suitable probes.
     pub dataset: Option<String>,
-    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the one with the best test R².
+    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default that of the best test R².
     pub probes: Option<PathBuf>,
 }
 

@@ -89,8 +89,8 @@ impl TriedChange {
     }
 }
 
-/// The flags of a sweep that measures which doses leave the text whole: along the last target of a dataset, by up to one
-/// standard deviation.
+/// The flags of a sweep that measures which doses leave the text whole: along the last target of a dataset, by up to
+/// one standard deviation.
 pub(crate) fn sweep_flags(dataset: &Dataset) -> String {
     let values = || dataset.entities.iter().filter_map(|entity| entity.target.values().last().copied());
     let n = values().count().max(1) as f64;
@@ -125,8 +125,8 @@ fn distant_pair(dataset: &Dataset) -> Option<(&Entity, &Entity)> {
     Some((from, unique().find(|to| far(to) >= FAR_ENOUGH * farthest)?))
 }
 
-/// Texts about an entity that a model may continue with its target. Chat models expect sentences, the bundled model the
-/// texts that it was trained on.
+/// Texts about an entity that a model may continue with its target: a sentence for chat models, and a form from the
+/// training texts of the bundled model.
 fn prompts(entity: &Entity, kind: &TargetKind) -> Vec<String> {
     let Entity { name, .. } = entity;
     match kind {

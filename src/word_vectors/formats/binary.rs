@@ -1,4 +1,4 @@
-//! word2vec's binary format: a header line, then for each word its bytes, a space, and its numbers as little-endian f32.
+//! word2vec's binary format: a header line, then for each word its bytes, a space, and its vector as little-endian f32.
 
 use super::super::table::{Entry, WordVectors};
 use super::source::{Header, Source};
