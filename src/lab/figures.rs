@@ -167,7 +167,7 @@ pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> V
 }
 
 /// The scores of the model's other datasets with the same weights and settings as a folder of probes. Unreadable files
-/// are left out: the command that reads them next names them.
+/// are left out: the commands that need them report them.
 pub fn saved_beside(folder: &Path) -> Vec<Scored> {
     let weights = |folder: &Path| {
         let card = Card::load(&folder.join("card.json")).ok().flatten()?;

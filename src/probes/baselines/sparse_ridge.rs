@@ -163,7 +163,7 @@ impl Search {
         Search { system, x: x.select(held_out), y: y.select(Axis(0), held_out) }
     }
 
-    /// The error at a penalty; penalties must descend, because each solve starts from the one before.
+    /// The error at a penalty; penalties must descend, because each fit starts from the previous one.
     fn error(&mut self, penalty: f64) -> Result<f64> {
         let probe = self.system.solve(penalty, SEARCH_TOLERANCE)?;
         Ok(standardised_error(&self.y, &probe.predict(&self.x)))

@@ -18,8 +18,8 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 /// The share of the penalty on absolute weights; the remaining share is on squared weights.
 pub(super) const L1_RATIO: f64 = 0.5;
-/// An exact step costs about as much as this number of sweeps, plus one per `COLUMNS_PER_SWEEP` used columns. So many
-/// sweeps precede it.
+/// Maximum number of sweeps before an exact step, plus one per `COLUMNS_PER_SWEEP` used columns: a step costs about as
+/// much.
 const SWEEPS_BEFORE_STEP: usize = 5;
 const COLUMNS_PER_SWEEP: usize = 40;
 

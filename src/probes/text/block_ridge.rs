@@ -47,7 +47,7 @@ struct Scaled<'a> {
     targets: Cow<'a, Array2<f64>>,
 }
 
-/// A fit at some weights.
+/// A fit at one weight of the first block.
 struct Trial {
     error: f64,
     /// The penalty of all columns.

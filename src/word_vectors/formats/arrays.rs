@@ -53,7 +53,7 @@ pub(super) fn read(
     Ok(Some(table))
 }
 
-/// Reads the wanted rows of an array, one line of the file at a time, so that the whole array is never in memory.
+/// Reads the wanted rows of an array. Only one stored row or column is in memory at a time, never the whole array.
 fn rows_of(array: &mut impl Read, shape: &Shape, wanted: &[usize]) -> std::io::Result<Vec<f32>> {
     let Shape { n_rows, width, by_columns } = *shape;
     let (n_lines, length) = if by_columns { (width, n_rows) } else { (n_rows, width) };
