@@ -45,7 +45,7 @@ impl FileState {
         Err(Error::bad_file(path, found, "a file that stays as it is; run the same command again"))
     }
 
-    /// The state without the inode: some network file systems give a file a new inode number after it was closed.
+    /// The state without the inode: some network file systems give a file a new inode number after it is closed.
     pub(crate) fn without_place(self) -> FileState {
         FileState { place: None, ..self }
     }

@@ -191,8 +191,7 @@ impl<'a> ProbeFinder<'a> {
             let made = |saved: &SavedProbes| {
                 (saved.card.record.get("date").cloned(), saved.folder.ends_with(&usual))
             };
-            // R² is compared only within a dataset: probes of another dataset may predict less and still steer
-            // further.
+            // R² is compared only within a dataset: probes of another dataset may predict less but steer further.
             let r2 = |saved: &SavedProbes| match saved.evidence {
                 Evidence::TestR2(r2) => r2,
                 Evidence::NoScores | Evidence::None => f64::NEG_INFINITY,

@@ -264,7 +264,7 @@ mod tests {
             let n = random.random_range(0..12);
             let noise: String = (0..n).map(|_| *letters.choose(&mut random).unwrap()).collect();
             let scheme = schemes.choose(&mut random).unwrap();
-            // Each secret begins with a letter, so that its first part is no port.
+            // Each secret begins with a letter, so that its first part is not a port.
             let (user, after) = (format!("{scheme}KEY:S{noise}SECRET@host/x"), format!("{scheme}host/x"));
             let query = format!("{after}?sig=S{noise}SECRET");
             let fragment = format!("{after}#token=S{noise}SECRET");
