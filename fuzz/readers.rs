@@ -269,7 +269,7 @@ pub fn store(bytes: &[u8]) {
     }
 }
 
-/// The journal of a merge that was killed. Whatever it lists, the merged rows are those of the shard, or an error follows.
+/// The journal of a killed merge. Its content never changes the merged rows, which are those of the shard.
 pub fn journal(bytes: &[u8]) {
     let values: Vec<u8> = [1.0_f32, 2.0, 3.0, 4.0].iter().flat_map(|x| x.to_le_bytes()).collect();
     let mut header =

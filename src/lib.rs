@@ -33,7 +33,7 @@
 //!
 //! Other modules: [`hook_point`] names places in the forward pass, [`progress`] observes long work, [`hub`] downloads
 //! models, [`artefact`] saves files with cards, [`limits`] bounds numbers from outside, [`shown`] prepares
-//! foreign texts for display, [`word_vectors`] serve a baseline, [`training`] made the bundled model.
+//! foreign texts for display, [`word_vectors`] reads vectors for a baseline, [`training`] made the bundled model.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod activations;

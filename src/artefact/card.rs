@@ -77,8 +77,8 @@ impl Card {
         Ok(text)
     }
 
-    /// Writes the card as JSON, unless the file already has a card that differs only in the date, the command and the duration
-    /// of the run.
+    /// Writes the card as JSON, unless the file already has a card that differs only in the date, the command and the
+    /// duration of the run.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -226,7 +226,7 @@ impl Card {
             Some(value) => value.clone(),
             None => "(nothing)".into(),
         };
-        // The hash of a text that differs says no more than the text.
+        // If a text differs, its hash adds nothing.
         let is_told = |other: &&&String| {
             !other.strip_suffix(HASH).is_some_and(|name| fields.iter().any(|f| *f == name))
         };
@@ -248,7 +248,7 @@ impl Card {
 /// The end of the names of fields that hold a hash.
 const HASH: &str = "_sha256";
 
-/// The rank of fields that say least: hashes of other things than models and datasets.
+/// The rank of the least informative fields: all hashes except those of models and datasets.
 const LAST: u8 = 2;
 
 /// The order of differing fields in a message: model and dataset first, then values that say more than a hash.

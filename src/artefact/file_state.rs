@@ -1,4 +1,4 @@
-//! The identity of a file and its last change: a file that is exchanged or changed while it is read gives an error.
+//! The identity of a file and its last change, to refuse a file that is replaced or changed while it is read.
 
 use super::files::{hash_of, open_regular};
 use crate::error::{Error, Result};
@@ -6,13 +6,13 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The length of a file, the time of its last change, and its place on the disk.
+/// The length of a file, the time of its last change, and its inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileState {
     length: u64,
     /// `None` on a file system without such times.
     changed: Option<SystemTime>,
-    /// The device and the number of the file there, if the system has them.
+    /// The device and the inode number, if the system has them.
     place: Option<(u64, u64)>,
 }
 
@@ -33,7 +33,7 @@ impl FileState {
         std::fs::metadata(path).map(|about| FileState::from(&about)).map_err(Error::io("read", path))
     }
 
-    /// Refuses another state of the file.
+    /// Refuses a file whose state is `now` another one.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming the file.
@@ -45,7 +45,7 @@ impl FileState {
         Err(Error::bad_file(path, found, "a file that stays as it is; run the same command again"))
     }
 
-    /// The state without the place. Some network file systems number a file anew after it was closed.
+    /// The state without the inode: some network file systems give a file a new inode number after it is closed.
     pub(crate) fn without_place(self) -> FileState {
         FileState { place: None, ..self }
     }

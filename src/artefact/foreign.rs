@@ -1,10 +1,11 @@
 //! Calls of other libraries: their panics become errors.
 //!
 //! Called through this file (`tests/it/tidy.rs` has the list): Parquet files, pickles and tensors of candle, arrays of
-//! NumPy, tokenizers, chat templates, TOML. Panics, deep recursion or growth were found in each of them, or are likely
-//! in a reader of its size.
+//! NumPy, tokenizers, chat templates, TOML. In each of these readers, panics, deep recursion or endless growth were
+//! found, or are likely because of its size.
 //!
-//! Called directly: `serde_json`, `csv`, `safetensors` (its table of contents) and `zip` (the directory of an archive).
+//! May be called directly: `serde_json`, `csv`, `safetensors` (its table of contents) and `zip` (an archive's
+//! directory).
 //! Their code is small and free of panics on any bytes, as `fuzz/` confirms; JSON ends at 128 levels of nesting. Their
 //! memory grows in proportion to the input, whose length is compared with the free memory before it is read
 //! ([`super::load_bytes`]); where the factor is large, the caller counts the values first (`datasets/formats/json.rs`).

@@ -1,4 +1,4 @@
-//! JSON files that are parsed as a whole: their length is bounded before.
+//! JSON files that are parsed as a whole, after a check of their length.
 
 use super::text::text_of;
 use crate::error::{Error, Result};
@@ -6,14 +6,15 @@ use crate::limits::{Limit, check_memory, product};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-/// The most bytes of memory that one byte of JSON needs: in a list of single digits, a value and the growth of the list.
+/// Maximum number of bytes of memory per byte of JSON. A list of single digits needs the most: a value per two bytes
+/// and, while the list grows, its old and its new memory at once.
 const MEMORY_PER_BYTE: usize = 48;
 
 /// The value in a JSON file's bytes; `expected` describes the file in the error for other content.
 ///
 /// # Errors
-/// [`Error::BadFile`] for a file with a length outside the limit, or with other content; [`Error::Invalid`] if its value
-/// may not fit into the free memory.
+/// [`Error::BadFile`] for a file that is too long, or has other content; [`Error::Invalid`] if its value may not fit
+/// into the free memory.
 pub(crate) fn json_of<T: DeserializeOwned>(
     path: &Path,
     bytes: &[u8],

@@ -22,12 +22,12 @@ pub struct Lock {
     _made: MadeFolders,
 }
 
-/// The folders that were created for a lock, the innermost first. Those that are still empty when the lock ends are
+/// The folders that were created for a lock, the innermost first. Folders that are empty when the lock ends are
 /// removed, so that refused work leaves nothing behind.
 struct MadeFolders(Vec<PathBuf>);
 
 impl MadeFolders {
-    /// Creates a folder and those above it, as far as they do not exist.
+    /// Creates a folder and the missing folders above it.
     fn create(folder: &Path) -> Result<MadeFolders> {
         let is_missing = |above: &&Path| !above.as_os_str().is_empty() && !above.exists();
         let missing = folder.ancestors().take_while(is_missing).map(Path::to_path_buf).collect();
@@ -38,7 +38,7 @@ impl MadeFolders {
 
 impl Drop for MadeFolders {
     fn drop(&mut self) {
-        // A folder with content is not removed by the system, nor are those above it.
+        // The system refuses to remove a folder with content; then the folders above it stay as well.
         _ = self.0.iter().try_for_each(std::fs::remove_dir);
     }
 }

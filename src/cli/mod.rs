@@ -140,7 +140,7 @@ pub(crate) fn main() -> ExitCode {
     }))
 }
 
-/// The advice about an error that only this module can give: another lab in place of one that cannot be written.
+/// The advice to choose another lab, if the error is a lab that cannot be written; only this module knows the flag.
 fn way_out(error: &Error, lab: &Path) -> &'static str {
     const WRITING: [&str; 10] = [
         "create",

@@ -6,7 +6,7 @@ use mappa::steering::{points, recommend};
 /// Prints the effect of each direction at each layer and dose.
 pub(super) fn print_points(rows: &[SweepRow]) {
     let (mut points, of) = points(rows);
-    // A sweep begins with dose 0, and continues with the doses as they were given.
+    // The rows begin with dose 0 and keep the given order of the other doses.
     let is_curve = |a: &SweepPoint, b: &SweepPoint| a.layers == b.layers && a.direction == b.direction;
     points.chunk_by_mut(is_curve).for_each(|curve| curve.sort_by(|a, b| a.dose.total_cmp(&b.dose)));
     say!("change of the {of} along the dose (mean over prompts), and KL of the next token in nats:");
@@ -26,7 +26,7 @@ pub(super) fn print_points(rows: &[SweepRow]) {
     }
 }
 
-/// The number of texts in the means, and the rule for the others.
+/// The number of texts in the means, and the reasons why the others are not in them.
 fn foot(points: &[SweepPoint]) -> String {
     let steered = || points.iter().filter(|p| p.dose != 0.0);
     let sum = |count: fn(&SweepPoint) -> usize| steered().map(count).sum::<usize>();

@@ -93,7 +93,7 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
     print_verdicts(datasets);
 }
 
-/// A score with two decimals; one that rounds to 0 has no sign.
+/// A score with two decimals; a score that rounds to 0 has no sign.
 fn two_decimals(score: f64) -> String {
     let text = format!("{score:.2}");
     if text == "-0.00" { "0.00".into() } else { text }

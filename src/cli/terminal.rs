@@ -63,7 +63,7 @@ pub(super) fn print_text(piece: &str) {
 /// True if the last piece of generated text did not end its line.
 static IN_LINE: AtomicBool = AtomicBool::new(false);
 
-/// Ends the line of a generated text that was not completed, so that a message on the same terminal has its own line.
+/// Ends an incomplete line of generated text, so that a message on the same terminal has its own line.
 fn end_line() {
     let is_one = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
     // Not on standard output, which the stopped work may still be writing to.

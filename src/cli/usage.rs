@@ -35,7 +35,7 @@ pub(super) fn one_line<C: CommandFactory>(mut answer: clap::Error, args: &[Strin
     let parts: Vec<String> =
         said.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let mut line = parts.join("; ").trim_end_matches('.').to_string();
-    // The standard library's words for a text such as `-1` or `x` in place of a number.
+    // Rust's standard messages for a text such as `-1` or `x` in place of a number.
     for (words, plain) in [
         ("invalid digit found in string", "expected a whole number, 0 or greater"),
         ("cannot parse integer from empty string", "expected a whole number"),
@@ -49,7 +49,7 @@ pub(super) fn one_line<C: CommandFactory>(mut answer: clap::Error, args: &[Strin
     format!("{line}; see `{} --help`", named::<C>(args))
 }
 
-/// The command with all its subcommands, whose flags take negative numbers, so that an error about `--tokens -1` says
+/// Lets the flags of a command and of its subcommands take negative numbers, so that an error about `--tokens -1` says
 /// which numbers are allowed, not that there is no flag `-1`.
 pub(super) fn taking_negative_numbers(command: Command) -> Command {
     let command = command.mut_args(|arg| match arg.get_long().is_some() && arg.get_action().takes_values() {
@@ -59,7 +59,7 @@ pub(super) fn taking_negative_numbers(command: Command) -> Command {
     command.mut_subcommands(taking_negative_numbers)
 }
 
-/// The program with the subcommands that the arguments name, such as `mappa steer sweep`.
+/// The program's name with the subcommands in its arguments, such as `mappa steer sweep`.
 fn named<C: CommandFactory>(args: &[String]) -> String {
     let mut command = C::command();
     let mut named = command.get_name().to_string();

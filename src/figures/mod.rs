@@ -9,7 +9,7 @@
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
 //!   own direction and of random ones
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
-//! - `png_text`: a text inside a PNG
+//! - `png_text`: a text inside a PNG, which viewers ignore
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
 //! - `style`: colours, fonts and sizes
 

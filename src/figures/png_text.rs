@@ -1,4 +1,4 @@
-//! A text inside a PNG, which programs that show the picture ignore: a tEXt chunk after the header.
+//! A text inside a PNG: a tEXt chunk after the header, which image viewers ignore.
 
 /// The bytes before the text: the magic number of PNGs, and the chunk with width and height.
 const BEFORE: usize = 8 + 25;
@@ -15,7 +15,7 @@ pub fn with_text(png: &[u8], text: &str) -> Vec<u8> {
     [before, &chunk, after].concat()
 }
 
-/// The PNG to which a text of `length` bytes was added; `None` if the bytes are too few.
+/// The PNG without its added text of `length` bytes; `None` if the file is too short.
 pub fn without_text(png: &[u8], length: usize) -> Option<Vec<u8>> {
     let after = png.get(BEFORE + 4 + BEGIN.len() + length + 4..)?;
     Some([&png[..BEFORE], after].concat())

@@ -61,9 +61,9 @@ pub(super) const FIGURE: FigureKind = FigureKind {
     draw: |rows, format| r2_by_layer(&rows.scores, format),
 };
 
-/// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model,
-/// on the model with shuffled weights and on shuffled targets, the probe with the text, and the baselines without a model as
-/// horizontal lines. The distance between the probe with the text and the text alone is the surplus.
+/// Draws test R² against depth: the probe with its 95 % interval, the same probe on an untrained model, on the model
+/// with shuffled weights and on shuffled targets, the probe with the text, and as horizontal lines the baselines
+/// without a model. The distance between the probe with the text and the text alone is the surplus.
 ///
 /// Uses the rows with metric `r2`, target `mean` and split `test`, of the residual stream and of the
 /// methods drawn here; other rows are ignored. Datasets keep their order.

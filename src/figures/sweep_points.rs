@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::results::SweepPoint;
 
-/// True if an effect was measured: of texts that name nothing, there is none.
+/// True if the effect of a steered direction was measured in at least one text; a text that names nothing has none.
 pub(super) fn is_measured(points: &[SweepPoint]) -> bool {
     points.iter().any(|p| p.direction != "random" && p.dose != 0.0 && p.n_read > 0)
 }

@@ -179,7 +179,7 @@ impl<'a> ExtractionJob<'a> {
         self.provide(&self.points(), Division::of(&self.model.transformer), observer)
     }
 
-    /// Extracts hook points, unless the store has them; then compares their rows with their hashes.
+    /// Extracts hook points; if the store already has them, compares their rows with their hashes instead.
     ///
     /// # Errors
     /// [`Error::EntityNotPlaced`] naming the row; [`Error::Stopped`] if the observer requests a stop; those of the
@@ -197,7 +197,7 @@ impl<'a> ExtractionJob<'a> {
         Ok(done)
     }
 
-    /// Compares rows that the caller does not read, as far as they are recorded, with their hashes.
+    /// Compares recorded rows that the caller does not read with their hashes.
     ///
     /// # Errors
     /// Those of [`ActivationStore::check`].

@@ -32,7 +32,7 @@ pub struct Canvas<'a> {
     folder: PathBuf,
     observer: &'a mut dyn Observer,
     n_drawn: usize,
-    /// The scores of other datasets for the figures of all datasets; these are then in a fixed order.
+    /// The scores of other datasets, to show in the figures of all datasets; if given, the datasets have a fixed order.
     beside: Option<Vec<Scored>>,
 }
 
@@ -50,8 +50,8 @@ impl<'a> Canvas<'a> {
         Canvas { folder, observer, n_drawn: 0, beside: None }
     }
 
-    /// The same canvas, whose figures of all datasets also show these scores, so that a figure of all datasets is not
-    /// replaced by one of a single dataset.
+    /// Also shows these scores in the figures of all datasets, so that a figure of one dataset does not replace a
+    /// figure of several.
     pub fn with_beside(self, beside: Vec<Scored>) -> Canvas<'a> {
         Canvas { beside: Some(beside), ..self }
     }
@@ -166,8 +166,8 @@ pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> V
     all
 }
 
-/// The scores of the model's other datasets with the same weights and settings as a folder of probes. Files that cannot be
-/// read are left out: the command that made them will name them.
+/// The scores of the model's other datasets with the same weights and settings as a folder of probes. Unreadable files
+/// are left out: the commands that need them report them.
 pub fn saved_beside(folder: &Path) -> Vec<Scored> {
     let weights = |folder: &Path| {
         let card = Card::load(&folder.join("card.json")).ok().flatten()?;

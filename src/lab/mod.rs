@@ -11,7 +11,8 @@
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files; `picture`: the signature of a PNG
-//! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML; `written`: parses values in the format of flags
+//! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
+//!   `written`: parses values in the format of flags
 
 mod comparison;
 mod datasets;

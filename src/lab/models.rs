@@ -98,7 +98,7 @@ pub fn name_in_lab(lab: &Lab, given: &str) -> Result<FolderName> {
         Ok(location) => return FolderName::new(what, &location.name()),
         Err(_) => match given.parse::<RepoId>() {
             Ok(repo) => return FolderName::new(what, &repo.short_name()),
-            // The last part of an address is no name, and may be a secret.
+            // The last part of an address is not a name, and may be a secret.
             Err(_) if without_secrets(given) != given => {
                 return Err(Error::invalid(
                     what,

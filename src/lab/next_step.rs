@@ -1,4 +1,4 @@
-//! The next step after probes: a steered text that was tried, a sweep, or nothing where the probes predict nothing.
+//! The next step after probes: a tried steering command, a sweep, or the reason for none.
 
 use super::folders::Lab;
 use super::probing::ProbeReport;
@@ -12,16 +12,16 @@ use std::path::PathBuf;
 /// The next step after probes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
-    /// A command that steers a text; it was tried, and the text stays whole.
+    /// A command that steers a text; it was tried, and the text stayed whole.
     Steer(String),
-    /// A command that searches for doses: all changes that were tried break the text.
+    /// A command that searches for doses, because no tried change left the text whole.
     Sweep(String),
     /// No command, for this reason.
     None(&'static str),
 }
 
 impl NextStep {
-    /// The next step after probes of a dataset, which is `given` by its name or file.
+    /// The next step after probes of the `given` dataset.
     pub fn after(lab: &Lab, model: &Model, probed: &ProbeReport, given: &Given) -> NextStep {
         if !model.transformer.generates() {
             return NextStep::None("The model generates no text, so that nothing can be steered.");

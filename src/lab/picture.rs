@@ -1,6 +1,6 @@
 //! The signature of a PNG: the hash of its bytes and of the SVG that shows the same drawing.
 //!
-//! By it, a picture is recognised as unchanged without drawing it again, which takes far longer than the SVG.
+//! It shows that a picture is unchanged, without drawing the PNG again, which takes far longer than the SVG.
 
 use crate::artefact::hash;
 use crate::figures::{with_text, without_text};
@@ -13,7 +13,7 @@ pub(super) fn signed(png: &[u8], svg: &[u8]) -> Vec<u8> {
     with_text(png, &hash(&[svg, png].concat()))
 }
 
-/// True if a PNG is the picture of a drawing, with no byte changed since it was signed.
+/// True if a PNG was signed together with this SVG and has not changed since.
 pub(super) fn is_signed(png: &[u8], svg: &[u8]) -> bool {
     without_text(png, DIGITS).is_some_and(|plain| signed(&plain, svg) == png)
 }

@@ -38,7 +38,7 @@ pub struct Report {
     pub probes: Vec<Labelled>,
     /// The sweeps.
     pub sweeps: Vec<SweepReport>,
-    /// The next steps: a steered text for each kind of target.
+    /// The next steps: one for places and one for years, if the model generates text and has such probes.
     pub next_steps: Vec<NextStep>,
     /// The number of stages computed by this run.
     pub n_new: usize,
@@ -130,7 +130,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
     Ok(report)
 }
 
-/// One step for places and one for years: with the first probes that predict them.
+/// One step for places and one for years, with the first probes that predict them, otherwise the first probes.
 fn next_steps(lab: &Lab, model: &Model, report: &Report, given: &[(Dataset, String)]) -> Vec<NextStep> {
     let of_kind = |kind: TargetKind| {
         let mut of_kind = report.probes.iter().zip(given).filter(|(one, _)| one.probes.kind == kind);
@@ -166,7 +166,7 @@ struct Steering<'a> {
     report: &'a mut Report,
 }
 
-/// Checks the experiment's sweeps, before hours may pass until they begin.
+/// Checks the experiment's sweeps early, because they may begin only after hours of other work.
 fn planned(
     lab: &Lab,
     experiment: &Experiment,

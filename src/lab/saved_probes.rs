@@ -21,7 +21,7 @@ use std::rc::Rc;
 pub struct ProbeChoice {
     /// The dataset of the probes: a name, or the probed file; by default the first dataset with suitable probes.
     pub dataset: Option<String>,
-    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default the one with the best test R².
+    /// The folder of probes: a path, or its name below `probes/MODEL/DATASET`; by default that of the best test R².
     pub probes: Option<PathBuf>,
 }
 
@@ -46,16 +46,16 @@ pub struct SavedProbes {
     pub set: ProbeSet,
     /// The card, empty if there is none.
     card: Card,
-    /// The evidence that these probes predict their targets.
+    /// The evidence that the probes predict their targets.
     evidence: Evidence,
 }
 
-/// The evidence that probes predict the targets of the entities that they were fitted to, weakest first.
+/// The evidence that probes predict the targets of their own dataset, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 enum Evidence {
-    /// The interval of the test R² contains 0, or the probes were trained on other entities than they are scored on.
+    /// The interval of the test R² is not above 0, or the probes were trained on another dataset.
     None,
-    /// There are no scores next to the probes, as when only they were copied.
+    /// There are no scores next to the probes, for example because only the probes were copied.
     NoScores,
     /// The test R² at the best layer, whose interval lies above 0.
     TestR2(f64),
@@ -101,8 +101,8 @@ impl<'a> ProbeFinder<'a> {
         self.model
     }
 
-    /// The probes that steer along the targets: the selected ones; without a selection, of the first dataset with probes
-    /// that predict the targets of its own test entities, those with the best test R².
+    /// The first probes with these targets in the order of [`ProbeFinder::all`]. Without a selection, probes that do
+    /// not predict their targets are refused.
     ///
     /// # Errors
     /// [`Error::Invalid`] or [`Error::BadFile`] with advice if there are no such probes; [`Error::BadFile`] if they do not
@@ -115,7 +115,8 @@ impl<'a> ProbeFinder<'a> {
         Ok(saved)
     }
 
-    /// As [`ProbeFinder::best`], but also probes that predict nothing, which still tell the size of the stream.
+    /// As [`ProbeFinder::best`], but also accepts probes that predict nothing, since they still record the size of the
+    /// stream.
     ///
     /// # Errors
     /// As [`ProbeFinder::best`].
@@ -138,8 +139,8 @@ impl<'a> ProbeFinder<'a> {
         )
     }
 
-    /// The candidates for steering, in the order of [`ProbeFinder::all`]: without a selection, not those that predict
-    /// nothing.
+    /// The candidates for steering, in the order of [`ProbeFinder::all`]; without a selection, probes that predict
+    /// nothing are left out.
     ///
     /// # Errors
     /// Those of [`ProbeFinder::all`].
@@ -148,8 +149,8 @@ impl<'a> ProbeFinder<'a> {
         Ok(self.all()?.iter().filter(move |saved| is_selected || saved.evidence != Evidence::None))
     }
 
-    /// All candidate probes: first those with evidence that they predict their targets, dataset by dataset, the best of
-    /// each dataset first; among equal ones the newest.
+    /// All candidate probes, sorted by the kind of evidence (a test R² above 0 first), then by dataset, then by test
+    /// R², then by date, newest first.
     ///
     /// # Errors
     /// Those of the files; [`Error::Invalid`] if the selected folder has no probes.
@@ -190,8 +191,7 @@ impl<'a> ProbeFinder<'a> {
             let made = |saved: &SavedProbes| {
                 (saved.card.record.get("date").cloned(), saved.folder.ends_with(&usual))
             };
-            // R² is compared within a dataset only: where a town is predicts less than where a street is, and steers
-            // further.
+            // R² is compared only within a dataset: probes of another dataset may predict less but steer further.
             let r2 = |saved: &SavedProbes| match saved.evidence {
                 Evidence::TestR2(r2) => r2,
                 Evidence::NoScores | Evidence::None => f64::NEG_INFINITY,
@@ -210,7 +210,7 @@ impl<'a> ProbeFinder<'a> {
         Ok(all)
     }
 
-    /// The selected folders that contain probes: one path, or the folders of this name of all datasets.
+    /// The selected folders that contain probes: one path, or the folders of this name below the datasets.
     fn chosen(&self, probes: &Path) -> Vec<PathBuf> {
         let of_model = self.lab.probes_of(&self.model.name);
         let below = match self.choice.dataset_name() {
@@ -225,7 +225,7 @@ impl<'a> ProbeFinder<'a> {
         }
     }
 
-    /// The error for a selected folder without probes, with the folders that the lab has.
+    /// The error for a selected folder without probes; lists the folders that have probes.
     fn no_folder(&self, probes: &Path) -> Error {
         let of_model = self.lab.probes_of(&self.model.name);
         let inner = folders(&of_model).iter().flat_map(|dataset| folders(dataset)).collect::<Vec<_>>();

@@ -59,7 +59,7 @@ pub const HEADS: Limit = Limit::new(1, 1 << 16);
 pub const WIDTH: Limit = Limit::new(1, 1 << 24);
 /// Token ids of a model.
 pub const VOCABULARY: Limit = Limit::new(1, 1 << 28);
-/// Token ids of a tokenizer to train: at least one per byte value, and one for the token between texts.
+/// Token ids of a tokenizer to train: at least the 256 byte values and the token between texts.
 pub const TRAINED_VOCABULARY: Limit = Limit::new(257, 1 << 28);
 /// Tokens of a text, and other numbers that are counted in tokens; positions are stored in 32 bits.
 pub const POSITIONS: Limit = Limit::new(1, u32::MAX as u64);
@@ -78,7 +78,7 @@ pub const TOKEN_BYTES: Limit = Limit::new(0, 1 << 16);
 pub const TEXT_BYTES: Limit = Limit::new(0, 4 << 20);
 /// Bytes of the config.json of a model; the longest in use name 20,000 classes, in less than 2 MiB.
 pub const CONFIG_BYTES: Limit = Limit::new(0, 16 << 20);
-/// Bytes of another JSON file of a model's tokenizer; the longest in use list 100,000 added tokens, in about 20 MiB.
+/// Bytes of a JSON file of a tokenizer's settings; the longest in use list 100,000 added tokens, in about 20 MiB.
 pub const TOKENIZER_BYTES: Limit = Limit::new(0, 64 << 20);
 /// Numbers of a static word vector; the widest in use have some thousands.
 pub const VECTOR_WIDTH: Limit = Limit::new(1, 4096);

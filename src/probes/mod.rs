@@ -9,7 +9,7 @@
 //! - `text/`: text baselines, and fits of text and activations together: [`TextKind`]
 //! - `scorer/`: fits and scores at one hook point, with baselines: [`Scorer`]
 //! - `selection`: the choice of the hook point to report: [`best_point`]
-//! - `verdict`: the rule that says what a model has beyond its text: [`TextVerdict`]
+//! - `verdict`: do the activations predict more than the text alone: [`TextVerdict`]
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
 //! - `classes`, `targets`: the classes and the numbers to predict

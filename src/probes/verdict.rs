@@ -1,4 +1,4 @@
-//! The rule that says, from a dataset's scores, what a model has beyond its text.
+//! The verdict, from a dataset's scores: do the activations predict more than the text alone?
 
 use super::metrics::two_sided;
 use super::selection::test_r2;
@@ -8,11 +8,11 @@ use std::fmt;
 
 /// A surplus below this R² counts as none.
 pub const MARGIN: f64 = 0.02;
-/// The probability of a false *beyond its text* among all datasets of a table.
+/// Maximum probability of a false *beyond its text* among all datasets of a table.
 const LEVEL: f64 = 0.05;
 /// The number of standard errors from the middle to an end of a 95 % interval.
 const LIMIT_OF_95: f64 = 1.959964;
-/// Degrees of freedom with which Student's t is a normal variable.
+/// Degrees of freedom at which Student's t distribution is practically the normal one.
 const MANY: f64 = 1e9;
 
 /// The surplus of the activations at a hook point over a text baseline.
@@ -42,7 +42,7 @@ impl Surplus {
         Some(Surplus { text: both - value, both, both_low, value, low, high })
     }
 
-    /// The two-sided p-value of a surplus of 0, from the width of the interval.
+    /// The two-sided p-value of the hypothesis that the surplus is 0, from the width of the interval.
     pub fn p_value(&self) -> f64 {
         let standard_error = (self.high - self.low) / (2.0 * LIMIT_OF_95);
         two_sided(self.value / standard_error, MANY)
@@ -52,14 +52,14 @@ impl Surplus {
 /// The result of the rule.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TextVerdict {
-    /// The surplus over each text baseline and the R² of both are above 0, their intervals included; among several
-    /// datasets by Holm's rule.
+    /// The surplus over each text baseline and the R² of both are above 0, their intervals included; for several
+    /// datasets, also by Holm's rule.
     BeyondText(Surplus),
     /// The surplus over the strongest text baseline is below [`MARGIN`], its interval included.
     NoMoreThanText(Surplus),
     /// The surplus over the spelling of the names alone is below [`MARGIN`], its interval included.
     NoMoreThanSpelling(Surplus),
-    /// The surplus may be 0, or above [`MARGIN`].
+    /// No other verdict is certain.
     CannotTell(Surplus),
 }
 
@@ -87,8 +87,9 @@ impl TextVerdict {
         })
     }
 
-    /// The verdicts on several datasets. Holm's rule keeps the probability that any of them is called *beyond its text*
-    /// by chance at 5 %: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`.
+    /// The verdicts on several datasets. Holm's rule limits to 5 % the probability that any of them is called *beyond
+    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, as must all smaller
+    /// ones at their own limits.
     ///
     /// # Source
     /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).
@@ -149,7 +150,7 @@ mod tests {
 
     const POINT: HookPoint = HookPoint::ResidPost(3);
 
-    /// The rows of a text baseline; that of both texts is the stronger one.
+    /// The rows of a text baseline; [`TEXT`] has the greater R².
     fn rows(baseline: &str, interval: [f64; 2]) -> Vec<ScoreRow> {
         let row = |metric: &str, value: f64| ScoreRow {
             dataset: "d".into(),

@@ -16,8 +16,9 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, the oracle `group centroid`, or a baseline: `names-only`, `untrained`,
-    /// `shuffled-weights`, `shuffled`; the baseline of another method is `METHOD/BASELINE`.
+    /// `ridge` or another method, `ridge+` with a text baseline (such as `ridge+text`), the oracle `group centroid`, or
+    /// a baseline: `names-only`, `word-vectors`, `text`, `untrained`, `shuffled-weights`, `shuffled`; the baseline of
+    /// another method is `METHOD/BASELINE`.
     pub method: String,
     /// `train`, `test` or `leave-one-out`.
     pub split: String,

@@ -53,8 +53,8 @@ pub struct SweepPoint {
     pub direction: String,
     /// The dose.
     pub dose: f64,
-    /// The mean change from dose 0 of the prediction, the text's value or the log-probability of the names; positive along
-    /// the dose; 0 if no text is in the mean.
+    /// The mean change from dose 0 of the prediction, the text's value or the log-probability of the names; positive
+    /// along the dose; 0 if no text is in the mean.
     pub effect: f64,
     /// The mean Kullback–Leibler divergence of the next token, in nats.
     pub kl: f64,

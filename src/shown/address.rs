@@ -1,9 +1,9 @@
 //! Addresses (URLs) without the secrets in them.
 //!
-//! The rule: nothing is shown of what stands before the `@` of an address, nor of what follows its `?` or `#`. An address
-//! is recognised by its scheme (`s3://`, also with a slash too few or too many), by a colon before an `@` (`KEY:SECRET@host`),
-//! or by a parameter (`?sig=…`, `#token=…`). `org/name@revision` has none of them. In a value that can only be an address,
-//! such as HF_ENDPOINT, [`address_without_secrets`] needs none of these signs.
+//! The rule: the user and the password before the `@` of an address are hidden, and everything after its `?` or `#`. An
+//! address is recognised by its scheme (`s3://`, also with a slash too few or too many), by a colon before an `@`
+//! (`KEY:SECRET@host`), or by a parameter (`?sig=…`, `#token=…`). So `org/name@revision` is not an address. A value
+//! that must be an address, such as HF_ENDPOINT, needs none of these signs in [`address_without_secrets`].
 
 use std::borrow::Cow;
 
@@ -144,7 +144,7 @@ fn hidden(address: &str, scheme: &str) -> String {
     }
 }
 
-/// A word that is no address with a scheme, with anything hidden that looks like a password or a parameter.
+/// A word without a scheme, in which everything that looks like a password or a query is hidden.
 fn hidden_without_scheme(word: &str) -> String {
     let body = word.trim_start_matches(BEFORE);
     let flag = if body.starts_with('-') { body.find('=').map_or(0, |at| at + 1) } else { 0 };
@@ -264,7 +264,7 @@ mod tests {
             let n = random.random_range(0..12);
             let noise: String = (0..n).map(|_| *letters.choose(&mut random).unwrap()).collect();
             let scheme = schemes.choose(&mut random).unwrap();
-            // Each secret begins with a letter, so that its first part is no port.
+            // Each secret begins with a letter, so that its first part is not a port.
             let (user, after) = (format!("{scheme}KEY:S{noise}SECRET@host/x"), format!("{scheme}host/x"));
             let query = format!("{after}?sig=S{noise}SECRET");
             let fragment = format!("{after}#token=S{noise}SECRET");

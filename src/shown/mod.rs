@@ -2,8 +2,7 @@
 //!
 //! - `text`: names, cells, headings, fields, answers of servers, messages of libraries: [`shown`], [`shown_up_to`];
 //!   texts of several lines: [`plain_lines`]; texts in figures: [`drawn`]
-//! - `address`: addresses without their keys, passwords and signatures: [`without_secrets`],
-//!   [`address_without_secrets`]
+//! - `address`: addresses without keys, passwords and signatures: [`without_secrets`], [`address_without_secrets`]
 
 mod address;
 mod text;

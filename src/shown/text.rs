@@ -30,7 +30,7 @@ pub fn shown_up_to(longest: usize, text: &str) -> Cow<'_, str> {
     }
     let escape = |text: &str| cut(&escaped(&cut(text, longest), |_| false), longest).into_owned();
     let mut line = escape(&text);
-    // The part after a cut may look like an address with a secret, although the whole did not.
+    // After the cut, a part may look like an address with a secret, although the whole text did not.
     for _ in 0..3 {
         let again = escape(&without_secrets(&line));
         if again == line {

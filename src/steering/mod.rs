@@ -15,7 +15,7 @@
 //!   times
 //! - `logit_lens`: the tokens whose logits a vector raises or lowers
 //! - `next_logits`: the logits after a text, steered and unsteered, as a file
-//! - `watched`: the progress of a long pass
+//! - `watched`: reports the progress of a long pass
 //! - `recommend`: the best layer and dose of a sweep
 
 mod ablation;

@@ -47,8 +47,8 @@ fn value(row: &SweepRow, of: &str) -> Option<f64> {
 
 /// The points of a sweep with the readings at the last layer, and the measure of their effect.
 ///
-/// A text without a known name is left out of the mean effect, and so are all texts whose unsteered text has none, as in
-/// the figure `text_by_dose`.
+/// The mean effect leaves out texts without a known name, and all texts of a prompt whose unsteered text has none, as
+/// the figure `text_by_dose` does.
 pub fn points(rows: &[SweepRow]) -> (Vec<SweepPoint>, &'static str) {
     let of = effect_of(rows);
     let last = rows.iter().map(|row| row.read_layer).max();
@@ -102,8 +102,8 @@ fn change(row: &SweepRow, before: f64, after: f64, of: &str) -> f64 {
 }
 
 /// The point with the greatest effect among those whose mean divergence is within the budget; `None` if no point has an
-/// effect. Readings at a steered layer do not count, since steering sets them directly, nor do points at which most texts
-/// name nothing, since the few others tell little.
+/// effect. Readings at a steered layer do not count, since steering sets them directly. Points at which most texts name
+/// nothing do not count either, since the few other texts say little.
 ///
 /// # Units
 /// Nats.
@@ -183,8 +183,8 @@ mod tests {
         rows[0].named_value = Some(170.0);
         rows[4].named_value = Some(-170.0);
         assert_eq!((recommend(&rows, 1.0), points(&rows).1), (None, "text"));
-        // From 170 to −170 is eastwards, against a dose to the west. The other texts cannot be compared with one that names
-        // something.
+        // From 170 to −170 is eastwards, against a dose to the west. The text at 60 has no unsteered text with a name,
+        // so it cannot be compared.
         let counts = |p: &SweepPoint| (p.n_compared, p.along, p.against, p.nothing);
         let (all, _) = points(&rows);
         let at = |dose: f64| all.iter().find(|p| p.dose == dose && p.direction == "probe").unwrap();

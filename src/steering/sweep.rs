@@ -213,7 +213,7 @@ pub fn sweep(model: &Model, plan: &DoseSweep, observer: &mut dyn Observer) -> Re
     for variants in variants.chunks(at_once) {
         let pass = Pass { model, plan, framed: &framed, variants };
         let tokens = product([variants.len(), per_text]);
-        // Tokens of work that are done: nearly all, until the pass has ended.
+        // The progress in tokens; below 100 % until the pass has ended, since the expected work is an estimate.
         let done = |share: f64| (tokens as f64 * share.min(0.99)) as u64;
         rows.extend(pass.watched(of_prompt, &mut |share| report(before + done(share)))?);
         before += tokens;
@@ -247,14 +247,14 @@ impl Pass<'_> {
         Ok(SteerTexts::new(self.variants.iter().map(one).collect::<Result<_>>()?))
     }
 
-    /// The rows of the pass; `report` receives the share of its work that is done, several times a second.
+    /// The rows of the pass; `report` receives the completed share of the work several times per second.
     fn watched(&self, of_prompt: usize, report: &mut dyn FnMut(f64)) -> Result<Vec<SweepRow>> {
         let expected = self.expected_work().max(1) as f64;
         watched(|done| self.rows(of_prompt, done), &mut |done| report(done as f64 / expected))
     }
 
-    /// The tokens that all layers of all passes compute, about: prompts and generated tokens once with steering and once
-    /// without, and once more for the names.
+    /// An estimate of the tokens that all blocks compute: each prompt once, each generated token with steering and
+    /// again without (for the perplexity), and the prompts twice more for the names.
     fn expected_work(&self) -> u64 {
         let prompts: usize = self.variants.iter().map(|v| self.framed[v.prompt].encoded.ids.len()).sum();
         let generated = self.variants.len().saturating_mul(self.plan.n_tokens);

@@ -42,7 +42,7 @@ pub(super) fn log_probs_after(
     Ok(answers)
 }
 
-/// The log-probability of each new token of each text under the unsteered model.
+/// The log-probability of each new token of each text, under the model with this hook.
 ///
 /// # Units
 /// Nats.

@@ -1,4 +1,4 @@
-//! The progress of a long pass, which runs on a thread of its own.
+//! The progress of a long pass that runs on its own thread.
 
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The interval at which the progress is reported.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Runs `work` on another thread; meanwhile, `report` receives on this thread the number that `work` increases.
+/// Runs `work` on another thread. Meanwhile, `report` is called on this thread with the count that `work` increases.
 ///
 /// # Errors
 /// Those of `work`.
@@ -35,7 +35,7 @@ pub(super) fn watched<T: Send>(
     })
 }
 
-/// The hook that counts the tokens that each block has computed.
+/// A hook that counts computed tokens, once per block.
 pub(super) struct CountedWork<'a>(pub(super) &'a AtomicU64);
 
 impl Hook for CountedWork<'_> {

@@ -13,8 +13,8 @@ const NAME: &str = "glove.6B.50d";
 const BYTES: &[u8] = include_bytes!("../../datasets/glove.6B.50d.safetensors");
 
 impl WordVectors {
-    /// The bundled vectors, if they are complete for the needed words: each of them has its vector here, or none in the
-    /// whole file.
+    /// The vectors of the needed words from the bundled file; `None` if the file neither has a needed word nor lists it
+    /// as absent from GloVe.
     ///
     /// # Source
     /// GloVe 6B, 50 dimensions (Pennington, Socher, Manning, 2014), public domain (PDDL 1.0); rounded to f16.

@@ -1,4 +1,4 @@
-//! The row of each name: the mean of its words' vectors, the first and the last.
+//! The row of each name: the mean of its words' vectors, then the vector of its first and of its last word.
 
 use super::table::WordVectors;
 use super::words::{forms, parts, pieces};
@@ -7,8 +7,8 @@ use ndarray::Array2;
 /// The vectors of names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NameVectors {
-    /// The mean of the vectors of a name's words, the first and the last of them, `[n_names, 3 · width]`; zeros for
-    /// a name of which no word has a vector.
+    /// For each name, the mean of its words' vectors, then the vector of its first and of its last word,
+    /// `[n_names, 3 · width]`; zeros if no word has a vector.
     pub rows: Array2<f32>,
     /// The rank of each name's rarest word that has a vector; `None` for a name without one.
     pub rarest: Vec<Option<u64>>,
@@ -17,7 +17,7 @@ pub struct NameVectors {
 impl NameVectors {
     /// Looks up the words of each name.
     ///
-    /// A word is a part between white space; if the file has none of its forms, its pieces between hyphens and other
+    /// Names are divided at white space. If the file has no form of a word, the pieces between its hyphens and other
     /// signs are looked up. Words without a vector are left out.
     pub fn of(vectors: &WordVectors, names: &[&str]) -> NameVectors {
         let width = vectors.width;
@@ -38,13 +38,13 @@ impl NameVectors {
         NameVectors { rows, rarest }
     }
 
-    /// The number of names of which at least one word has a vector.
+    /// The number of names with a vector for at least one word.
     pub fn n_found(&self) -> usize {
         self.rarest.iter().flatten().count()
     }
 }
 
-/// The forms in which a table has the words of a name.
+/// The words of a name that the table has, in the form found there.
 fn found_words(vectors: &WordVectors, name: &str) -> Vec<String> {
     let known = |word: &str| forms(word).into_iter().find(|form| vectors.get(form).is_some());
     let of_part = |part| match known(part) {

@@ -15,7 +15,7 @@ pub struct WordVectors {
     index: HashMap<String, usize>,
     /// The vectors one after the other, `[n_words, width]`.
     values: Vec<f32>,
-    /// The rank of each word, from 1: its line in the file, which is sorted by frequency in all usual files.
+    /// The rank of each word, from 1: its position in the file. Usual files are sorted by frequency.
     ranks: Vec<u64>,
 }
 
@@ -34,7 +34,7 @@ impl WordVectors {
         WordVectors { name: name.into(), sha256, width, index, values, ranks }
     }
 
-    /// Adds a word; of several vectors of one word, the first is kept.
+    /// Adds a word, unless the table already has it.
     pub(super) fn add(&mut self, entry: Entry) {
         if !self.index.contains_key(entry.word) {
             self.index.insert(entry.word.to_string(), self.ranks.len());

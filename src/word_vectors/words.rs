@@ -28,7 +28,7 @@ pub(super) fn forms(word: &str) -> [String; 3] {
     [word.to_string(), lower, plain]
 }
 
-/// Every form of every word of some names: the words whose vectors [`crate::word_vectors::NameVectors`] looks up.
+/// All forms of all words in the names and of their pieces: [`crate::word_vectors::NameVectors`] looks them up.
 pub fn needed_words<'a>(names: impl IntoIterator<Item = &'a str>) -> HashSet<String> {
     let words = names.into_iter().flat_map(parts).flat_map(|part| [vec![part], pieces(part)].concat());
     words.flat_map(forms).collect()

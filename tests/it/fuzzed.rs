@@ -61,7 +61,7 @@ fn changed(bytes: &[u8], random: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// The reader itself compares the rows.
+/// The reader in `fuzz/readers.rs` compares the rows.
 #[test]
 fn a_journal_of_any_content_changes_no_row() {
     let read = READERS.iter().find(|(name, _)| *name == "journal").unwrap().1;

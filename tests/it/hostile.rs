@@ -274,7 +274,7 @@ fn secrets_of_addresses_are_neither_shown_nor_stored() {
     assert!(command.contains("https://***@x/?***") && !command.contains("SECRET"), "{command}");
 }
 
-/// Malformed addresses with the secret `SECRET` (or its part `RET`), each with nothing that may be lost.
+/// Malformed addresses with the secret `SECRET` or `SEC/RET`.
 const MISSPELT: [&str; 10] = [
     "s3:/KEY:SECRET@bucket",
     "s3//KEY:SECRET@bucket",

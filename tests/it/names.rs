@@ -110,8 +110,7 @@ fn no_flag_leads_outside_the_lab() {
     }
 }
 
-/// Commands with a refused name or number, whose refusal needs the dataset, the model or a file; in the lab of `towns`.
-/// `AXES` is a dictionary.
+/// Commands with a refused name or number, for a lab with the dataset `towns`; `AXES` is a dictionary, `LAB` the lab.
 const REFUSED: [&str; 30] = [
     "extract --dataset towns --prompt {nothing}",
     "extract --dataset towns --hook-points none",
@@ -145,7 +144,7 @@ const REFUSED: [&str; 30] = [
     "datasets import LAB/datasets/towns.csv --target nothing",
 ];
 
-/// Lines of an experiment that is refused; the second part is true for a line of its sweep.
+/// Lines for which an experiment is refused; the second part is true for a line of its sweep.
 const REFUSED_LINES: [(&str, bool); 13] = [
     ("split = 'group:nothing'", false),
     ("cluster = 'nothing'", false),

@@ -363,7 +363,7 @@ fn a_figure_that_is_missing_or_shows_other_rows_is_drawn_by_the_next_run() {
     again();
     assert!(files(&lab.path().join("figures")) == whole, "pictures that were cut off");
     let whole_of = |path: &PathBuf| whole[path].clone();
-    // A picture of an earlier version has no signature: a text of 84 bytes after the first 33.
+    // A picture of an earlier version lacks the signature: the 84 bytes after the first 33.
     let unsigned = [&whole_of(pngs[0])[..33], &whole_of(pngs[0])[117..]].concat();
     std::fs::write(lab.path().join("figures").join(pngs[0]), &unsigned).unwrap();
     assert!(!again().contains("drawn now"));

@@ -206,7 +206,7 @@ fn plain_text_and_a_full_disk() {
     }
 }
 
-/// A dataset whose probes predict nothing, and one that is only trained on elsewhere.
+/// Probes of a dataset of noise, and probes that were trained on another dataset.
 #[test]
 fn probes_that_predict_nothing_steer_only_by_name() {
     let desk = Desk::new();

@@ -246,8 +246,8 @@ const PRINTS: [&str; 3] = ["print!(", "println!(", "stdout().write"];
 const AROUND: [&str; 4] =
     ["read_to_string", "from_utf8", "serde_json::from_slice", "serde_json::from_reader"];
 
-/// Readers of other libraries that may panic, recurse or grow without end on foreign bytes, each with the files that may
-/// name it: these call it through `artefact::guarded`, `caught` or `limited`, after checks of sizes and depths.
+/// Readers of other libraries that may panic, recurse or grow without end on foreign bytes, each with the only files
+/// that may name it. These files call it through the [`SEAM`], after checks of sizes and depths.
 const FOREIGN_READERS: [(&str, &[&str]); 9] = [
     ("SerializedFileReader::new", &["src/datasets/formats/parquet.rs"]),
     ("read_loop", &["src/model/weights/torch_file.rs"]),
@@ -260,7 +260,7 @@ const FOREIGN_READERS: [(&str, &[&str]); 9] = [
     ("toml::from_str", &["src/lab/toml_file.rs"]),
 ];
 
-/// The seam for calls of these readers.
+/// The functions that turn the panics of these readers into errors.
 const SEAM: [&str; 3] = ["artefact::guarded", "artefact::caught", "artefact::limited"];
 
 /// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
@@ -272,7 +272,7 @@ const NO_TEXT_FILES: [&str; 10] = [
     "src/hub/client.rs",
     "src/model/gguf/header.rs",
     "src/tokenizer/vocabulary/proto.rs",
-    // Some files of word vectors have words that are no UTF-8.
+    // Some files of word vectors have words that are not UTF-8.
     "src/word_vectors/bundled.rs",
     "src/word_vectors/formats/binary.rs",
     "src/word_vectors/formats/source.rs",

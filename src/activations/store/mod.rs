@@ -4,7 +4,7 @@
 //! - `layout`: the names of its files; `files`: their place, a folder or an `object_store`
 //! - `array_file`: one array, by rows; `spans_file`: each entity's tokens; `checksums` of both;
 //!   `blocks`: hashes of blocks of rows, compared whenever rows are read
-//! - `check`: compares all of it although nothing else reads it now
+//! - `check`: compares a finished store with its hashes
 //! - `writer`: writes a store batch by batch; `merge`: joins shards into a store
 //! - `staging`, `journal`: an unfinished store, whose finished parts survive when the program is killed
 

@@ -73,7 +73,7 @@ impl ObjectFolder {
         let (store, folder) = object_store::parse_url_opts(&url, options(std::env::vars_os()))
             .map_err(|e| wrong(e.to_string()))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|e| wrong(e.to_string()))?;
-        // The path of a file may have an `@` of its own.
+        // The path of a file may contain an `@`.
         let address = match url.scheme() {
             "file" => without_secrets(address).into_owned(),
             _ => address_without_secrets(address),

@@ -94,7 +94,7 @@ impl ActivationStore {
     /// lock.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if there are other spans.
+    /// [`Error::BadFile`] if the spans in the folder differ.
     pub(super) fn restore_spans(&self, spans: &[u8]) -> Result<()> {
         let mut checksums = Checksums::load(&self.files)?;
         match self.files.size(SPANS)? {

@@ -25,9 +25,9 @@ pub(in crate::datasets) const LONGITUDE: Known =
 pub(in crate::datasets) const YEAR: Known =
     Known { usual: &["death_year", "release_date", "pub_date", "year"], others: &["date", "when"] };
 
-/// Words for degrees north in headings, for advice alone: `Breite` is also the width of a thing.
+/// Words for degrees north in headings, only for advice, because some have another meaning: `Breite` is also a width.
 pub(super) const NORTH: [&str; 6] = ["latitude", "lat", "latitud", "latitudine", "breite", "breitengrad"];
-/// Words for degrees east in headings, for advice alone.
+/// Words for degrees east in headings, only for advice.
 pub(super) const EAST: [&str; 10] = [
     "longitude",
     "lon",

@@ -89,7 +89,7 @@ impl Sheet<'_> {
         format!("name the columns, for example with `{command}`")
     }
 
-    /// The flags for two columns that may hold a place: one word of their headings says so, and their numbers allow it.
+    /// The flags for two columns that may hold a place: a word of each heading says so, and the numbers are in range.
     fn place_flags(&self) -> Option<String> {
         let column = |words: &[&str], most: f64| {
             let is_degrees = |cell: &str| {

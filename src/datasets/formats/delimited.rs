@@ -59,7 +59,7 @@ fn check_size(path: &Path, text: &str, sign: u8) -> Result<()> {
     let longest = text.lines().take(2).filter(|line| !line.contains('"')).map(|line| count(line, sign)).max();
     check_columns(path, longest.map_or(0, |n| n + 1))?;
     let n_cells = count(text, sign) + count(text, b'\n');
-    // Each cell is a `String`, with bytes of its own on the heap.
+    // Each cell is a `String` with its own bytes on the heap.
     check_memory("the table's cells", product([n_cells, 2 * size_of::<String>()]), "import a smaller file")
 }
 

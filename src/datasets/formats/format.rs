@@ -57,7 +57,7 @@ pub(in crate::datasets) fn load(path: &Path, file: &Path) -> Result<(Cells, Stri
             let state = FileState::of(&artefact::open_regular(file)?, file)?;
             let cells = parquet::read(path, file)?;
             cells.check(path)?;
-            // The reader opens the file again.
+            // The reader opens the path again, where the file may have changed.
             Ok((cells, state.hash(file)?))
         }
         Some(format) => parse(path, format, &artefact::load_bytes(file)?),

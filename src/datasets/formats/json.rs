@@ -77,7 +77,8 @@ pub(super) fn whole(path: &Path, text: &str) -> Result<Cells> {
     }
 }
 
-/// Compares the memory for the values of a text with the free memory: two bytes of it may need a value of many.
+/// Compares the memory for the values of a text with the free memory: two bytes of text may become a value of dozens of
+/// bytes.
 fn check_size(text: &str) -> Result<()> {
     let values = text.bytes().filter(|byte| b",:[{".contains(byte)).count();
     check_memory("the JSON values", product([values, size_of::<Value>()]), "import a smaller file")

@@ -115,7 +115,7 @@ fn extract(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
     job.extraction.provide_stream(observer).map(drop)
 }
 
-/// Compares the activations of finished probes, which nothing reads again, with their hashes.
+/// Compares the activations of finished probes with their hashes, since no other step reads these activations again.
 fn check(job: &ProbingJob, observer: &mut dyn Observer) -> Result<()> {
     let mut all = job.train.into_iter().chain([job.extraction]);
     all.try_for_each(|extraction| extraction.check(&extraction.points(), observer))
@@ -145,14 +145,14 @@ fn alone(
     ProbeReport::new(job, Done::Now, scores, Some(predictions))
 }
 
-/// A running fit: the receiver of each hook point's result, and the observer.
+/// A running fit: the receiver of each hook point's result, the text baselines, and the observer.
 struct Fitting<'a> {
     keep: &'a mut dyn FnMut(PartialProbe) -> Result<()>,
     text: Option<&'a TextScores>,
     observer: &'a mut dyn Observer,
 }
 
-/// The scorer with everything that does not depend on a hook point.
+/// The scorer, the split and the text baselines, which do not depend on a hook point.
 struct Fitted<'a> {
     scorer: &'a Scorer<'a>,
     divided: &'a Divided<'a>,

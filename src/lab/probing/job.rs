@@ -33,7 +33,7 @@ pub struct ProbingJob<'a> {
     pub vectors: Option<&'a WordVectors>,
 }
 
-/// The number of groups below which intervals contain the true score in about 90 % of samples
+/// With fewer groups, an interval contains the true score in only about 90 % of samples
 /// (tests/scripts/interval_coverage.py).
 const FEW_GROUPS: usize = 12;
 
@@ -127,7 +127,7 @@ impl<'a> ProbingJob<'a> {
     /// # Errors
     /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`].
     pub fn check(&self) -> Result<()> {
-        // The vectors of all names take long, and were checked when their file was read.
+        // Looking up the vectors of all names takes long, and their file was checked when it was read.
         let job = ProbingJob { vectors: None, ..*self };
         job.scorer(&job.divided()?).map(drop)
     }

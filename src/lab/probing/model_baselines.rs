@@ -49,7 +49,7 @@ impl BaselineModel {
         Ok(arrays)
     }
 
-    /// The same error; a stop tells what is kept, since the entities of a baseline are not.
+    /// The same error, but a stop says what is kept: the entities of the model, not those of the baseline.
     fn if_stopped(self, job: &ProbingJob, error: Error) -> Error {
         match error {
             Error::Stopped { .. } => Error::StoppedBaseline {

@@ -29,7 +29,7 @@ pub struct ProbeReport {
     pub audit: String,
     /// The origin of the scores: this run or an earlier one.
     pub done: Done,
-    /// The dataset of the entities that the probes were trained on, if it is another one.
+    /// The training dataset, if it is another one.
     pub trained_on: Option<FolderName>,
     /// The best layer.
     pub best: BestLayer,

@@ -49,7 +49,7 @@ pub struct ProbingSettings {
     pub resamples: usize,
 }
 
-/// The word that stands for no file of word vectors.
+/// The value of `vectors` for no word vectors.
 const NO_VECTORS: &str = "none";
 
 /// The name of a file without its ending.
@@ -153,7 +153,7 @@ impl ProbingSettings {
         card
     }
 
-    /// The word vectors of names: of the file, or the bundled ones if they are complete for these names.
+    /// The word vectors of names: from the file, otherwise the bundled ones if they are complete for these names.
     ///
     /// # Errors
     /// As [`WordVectors::load`].
@@ -213,7 +213,7 @@ impl ProbingSettings {
         }
     }
 
-    /// Checks that a dataset can be split as the settings say, and has the columns that they name.
+    /// Checks that a dataset can be split according to the settings, and has the columns named there.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the column or the split.

@@ -4,7 +4,7 @@
 //! - `recommended_layers`: the blocks to steer at by default
 //! - `latent`: a latent of a dictionary, added or clamped
 //! - `readings`: predictions of the probes with and without the change
-//! - `tried`: changes that are tried before they are suggested
+//! - `tried`: tries changes before they are suggested
 //! - `steered_text`: a text with and without a change, in one call
 
 mod change;

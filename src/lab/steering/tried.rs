@@ -1,4 +1,4 @@
-//! Changes that are tried before they are suggested, so that no suggested command breaks the text.
+//! Tries changes before they are suggested, so that no suggested command breaks the text.
 
 use super::super::folders::Lab;
 use super::super::saved_probes::{ProbeChoice, ProbeFinder};
@@ -16,31 +16,33 @@ use std::collections::HashMap;
 const N_TOKENS: usize = 16;
 /// Minimum squared distance of a suggested target, as a share of the greatest squared distance.
 const FAR_ENOUGH: f64 = 0.1;
-/// A text is whole if half of its tokens are at most this much less expected than those of the unsteered text, in nats;
-/// a few unexpected tokens, as those of another answer, are wanted.
+/// Maximum increase of a text's median surprise, in nats, for the text to count as whole (not broken). A few unexpected
+/// tokens are wanted, such as another answer.
 const MORE_SURPRISE: f64 = 1.0;
-/// The greatest additional share of repeated pairs of tokens in a whole text.
+/// Maximum increase of the share of repeated token pairs in a whole text.
 const MORE_REPETITION: f64 = 0.2;
 /// The number of prompts that a suggested sweep continues.
 const SWEPT: usize = 3;
 
-/// A change after which the text stayed whole, as flags of `mappa steer`.
+/// A change that left the text whole, as flags of `mappa steer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TriedChange {
     /// The text that is continued, with the name of a test entity.
     prompt: String,
     /// The entity whose target is set.
     toward: String,
-    /// The changed tokens, if not all are changed.
+    /// The changed tokens; `None` for all tokens.
     at: Option<String>,
-    /// The blocks, if they are not those that are used by default.
+    /// The changed blocks; empty for the default blocks.
     layer: Vec<usize>,
 }
 
 impl TriedChange {
-    /// Tries changes along the chosen probes: a text about a test entity is steered towards the target of another, distant
-    /// one, at its own tokens or at all, at the default blocks or at fewer of them. Returns the first change that leaves the text whole but not as it
-    /// was; otherwise the first that leaves it whole; `None` if there is no such change.
+    /// Tries changes along the chosen probes: steers a text about a test entity towards the target of a distant entity,
+    /// at the entity's own tokens or at all tokens, at the default blocks or at fewer of them.
+    ///
+    /// Returns the first change that leaves the text whole but different, otherwise the first that leaves it whole;
+    /// `None` if there is neither.
     pub(crate) fn find(
         lab: &Lab,
         model: &Model,
@@ -87,8 +89,8 @@ impl TriedChange {
     }
 }
 
-/// The flags of a sweep that measures which doses leave the text whole: along the last target of a dataset, by up to one
-/// standard deviation.
+/// The flags of a sweep that measures which doses leave the text whole: along the last target of a dataset, by up to
+/// one standard deviation.
 pub(crate) fn sweep_flags(dataset: &Dataset) -> String {
     let values = || dataset.entities.iter().filter_map(|entity| entity.target.values().last().copied());
     let n = values().count().max(1) as f64;
@@ -108,8 +110,8 @@ fn rounded(value: f64) -> f64 {
     format!("{value:.1e}").parse().unwrap_or(value)
 }
 
-/// The first test entity, and the first entity that is far enough from it, because the farthest is often a little-known
-/// one; both have unique names.
+/// The first test entity, and the first entity that is far enough from it (the farthest one is often little known);
+/// both have unique names.
 fn distant_pair(dataset: &Dataset) -> Option<(&Entity, &Entity)> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
@@ -123,8 +125,8 @@ fn distant_pair(dataset: &Dataset) -> Option<(&Entity, &Entity)> {
     Some((from, unique().find(|to| far(to) >= FAR_ENOUGH * farthest)?))
 }
 
-/// Texts about an entity that a model may continue with its target. Chat models expect sentences, the bundled model the
-/// texts that it was trained on.
+/// Texts about an entity that a model may continue with its target: a sentence for chat models, and a form from the
+/// training texts of the bundled model.
 fn prompts(entity: &Entity, kind: &TargetKind) -> Vec<String> {
     let Entity { name, .. } = entity;
     match kind {
@@ -144,7 +146,7 @@ struct Still {
     text: Text,
 }
 
-/// The prompt whose unsteered text the model expects most.
+/// The prompt with the least surprising unsteered text.
 fn unsteered(model: &Model, prompts: &[String]) -> Option<Still> {
     let one = |prompt: &String| {
         let prompt = model.tokenizer.encode_prompt(prompt, 0..prompt.len())?;

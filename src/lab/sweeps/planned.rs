@@ -1,4 +1,4 @@
-//! The sweeps of an experiment, checked before the probes that they need are fitted.
+//! The sweeps of an experiment, checked before their probes are fitted.
 
 use super::groups::{gazetteer, name_set};
 use super::job::{LatentVector, refuse_duplicates};
@@ -57,7 +57,7 @@ impl PlannedSweep {
         Ok(PlannedSweep { settings, dataset, latent })
     }
 
-    /// The layer sets to steer at; `usual` is the block where none is named.
+    /// The layer sets to steer at; `usual` is the block if the settings name none.
     pub(crate) fn layers(&self, usual: usize) -> Vec<LayerSet> {
         match (&self.settings.layers[..], self.settings.layer, &self.latent) {
             (_, _, Some(latent)) => vec![LayerSet::one(latent.layer)],

@@ -19,7 +19,7 @@ pub struct SweepSettings {
     pub kind: Option<String>,
     /// The dataset of the steering probe; in an experiment, one of the experiment's datasets.
     pub dataset: String,
-    /// The folder of probes; by default those of the dataset with the best test R².
+    /// The folder of probes; by default the dataset's folder with the best test R², in an experiment its own probes.
     pub probes: Option<PathBuf>,
     /// The target to move: `latitude`, `longitude`, `year` or another probed target.
     pub target: String,

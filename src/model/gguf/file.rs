@@ -327,7 +327,7 @@ mod tests {
         };
         let (values, sha256) = (load().unwrap(), file.sha256().unwrap());
         assert_eq!(sha256, artefact::hash(&std::fs::read(&path).unwrap()));
-        // The open file is still the first one: its values stay, but the file at the path is another.
+        // The open file is still the first one, so its values stay; the path now names another file.
         let other = folder.path().join("other");
         std::fs::copy(original, &other).unwrap();
         std::fs::rename(&path, folder.path().join("moved")).unwrap();

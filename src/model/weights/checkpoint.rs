@@ -204,7 +204,7 @@ impl File {
         file.is_unchanged().map(|()| file)
     }
 
-    /// Refuses a file that is no longer the one that was opened.
+    /// Refuses a file that was replaced or changed since it was opened.
     fn is_unchanged(&self) -> Result<()> {
         self.state.map_or(Ok(()), |state| state.check(&self.path, FileState::at(&self.path)?))
     }
@@ -274,7 +274,7 @@ impl File {
             }
         };
         let read = artefact::caught(read).unwrap_or_else(|panic| Err(candle_core::Error::Msg(panic)));
-        // candle opens a pickle again for each tensor.
+        // A file of torch is opened again for each tensor.
         if matches!(self.contents, Contents::Torch(_)) {
             self.is_unchanged()?;
         }

@@ -1,8 +1,8 @@
 //! A model's weights: their names and shapes, and their values from a checkpoint.
 //!
 //! - `params`: the parameters of a spec; `source`: the tensors in which a checkpoint stores one
-//! - `checkpoint`, `mmap`: the files, with `torch_file` and `pickle` for those of torch; `tensors`: their tensors as parameters; `finite`:
-//!   the check of the values; `tensor_file`: a whole file of tensors
+//! - `checkpoint`, `mmap`: the files, with `torch_file` and `pickle` for those of torch; `tensors`: their tensors as
+//!   parameters; `finite`: the check of the values; `tensor_file`: a whole file of tensors
 //! - `convert`: parameters in the form that the forward pass multiplies with
 //! - `memory`: the memory that a model needs
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 const EXPECTED: &str = "a complete pytorch_model.bin as torch 1.6 or newer writes it; download it again, or save it \
                         with `save_pretrained(folder)` of transformers";
-/// The most bytes of a pickle that are read; the pickle of a model with a million tensors is shorter.
+/// Maximum number of bytes read from a pickle; the pickle of a model with a million tensors is shorter.
 const LONGEST: u64 = 1 << 30;
 
 /// A checkpoint of torch, with its table of contents.
@@ -33,7 +33,7 @@ impl TorchFile {
     /// Reads the table of contents.
     ///
     /// # Errors
-    /// [`Error::BadFile`] if the file is not such a checkpoint, or a tensor lies outside the file.
+    /// [`Error::BadFile`] if the file is not such a checkpoint, or a tensor is longer than the file.
     pub(super) fn open(path: &Path) -> Result<TorchFile> {
         let wrong = |e: &dyn Display| {
             Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), EXPECTED)
@@ -75,7 +75,8 @@ impl TorchFile {
         Ok(())
     }
 
-    /// Adds the tensors of a pickle's dictionary. candle's own reader prints those that it cannot read.
+    /// Adds the tensors of a pickle's dictionary. candle's own reader is not used: it prints the tensors it cannot
+    /// read.
     fn add(&mut self, pickled: Object, folder: &Path) {
         let Object::Dict(entries) = module_state(pickled) else { return };
         for (key, value) in entries {
@@ -91,7 +92,7 @@ impl TorchFile {
         }
     }
 
-    /// The names of its tensors, also of those that cannot be read.
+    /// The names of all tensors, including those that cannot be read.
     pub(super) fn names(&self) -> impl Iterator<Item = &String> {
         self.tensors.keys().chain(self.unread.keys())
     }
@@ -127,14 +128,14 @@ impl TorchFile {
         if info.layout.dims().len() < 2 || !is_transposed {
             return Ok(Some(tensor));
         }
-        // Stored column by column: the rows of the file are the columns of the tensor.
+        // The file stores column after column, so a row of the file is a column of the tensor.
         let dims: Vec<usize> = info.layout.dims().iter().rev().copied().collect();
         let order: Vec<usize> = (0..dims.len()).rev().collect();
         tensor.reshape(dims)?.permute(order).map(Some)
     }
 }
 
-/// The state of a module that was saved as a whole; any other object as it is.
+/// The state of a module that was saved as a whole; any other object is returned unchanged.
 fn module_state(pickled: Object) -> Object {
     let is_module = |built: &Object| match built {
         Object::Reduce { callable, .. } => matches!(
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn a_tensor_of_an_unknown_storage_is_named_only_when_it_is_needed() {
         let float = TorchFile::open(archive(&tensor_of("FloatStorage")).path());
-        // Its data would be longer than the archive.
+        // The archive has no data for it, but only a read of the tensor needs the data.
         assert!(float.is_ok_and(|file| file.info("mask").is_some()));
         for storage in ["BoolStorage", "odd_Storage"] {
             let file = TorchFile::open(archive(&tensor_of(storage)).path()).unwrap();

@@ -74,7 +74,7 @@ impl SparseRidge {
         self.fit_apart(x, y, None)
     }
 
-    /// As [`SparseRidge::fit`], but with `groups`, the group of each row, chooses the penalty on held-out groups.
+    /// As [`SparseRidge::fit`]; if `groups` has the group of each row, the penalty is chosen on held-out groups.
     pub(super) fn fit_apart(
         &self,
         x: &SparseRows,
@@ -131,7 +131,7 @@ impl SparseRidge {
         order
     }
 
-    /// The rows of each fifth of the groups, in random order.
+    /// Divides the groups at random into fifths, and returns the rows of each.
     pub(super) fn held_out_groups(&self, groups: &[usize]) -> Vec<Vec<usize>> {
         let mut distinct: Vec<usize> = groups.to_vec();
         distinct.sort_unstable();
@@ -147,7 +147,7 @@ impl SparseRidge {
     }
 }
 
-/// A fit without some rows, whose error on these rows is compared between penalties.
+/// A fit without the held-out rows, and these rows, to compare penalties by their error.
 struct Search {
     system: System,
     x: SparseRows,
@@ -163,7 +163,7 @@ impl Search {
         Search { system, x: x.select(held_out), y: y.select(Axis(0), held_out) }
     }
 
-    /// The error at a penalty; penalties must descend, because each solve starts from the one before.
+    /// The error at a penalty; penalties must descend, because each fit starts from the previous one.
     fn error(&mut self, penalty: f64) -> Result<f64> {
         let probe = self.system.solve(penalty, SEARCH_TOLERANCE)?;
         Ok(standardised_error(&self.y, &probe.predict(&self.x)))

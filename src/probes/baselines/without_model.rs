@@ -25,8 +25,8 @@ pub struct BaselineData<'a> {
 }
 
 impl<'a> BaselineData<'a> {
-    /// Fits the ridge on the names of training entities; the penalty is chosen on held-out groups if the split holds out
-    /// groups, otherwise on held-out names.
+    /// Fits the ridge on the names of training entities; the penalty is chosen on held-out groups if the split keeps
+    /// groups apart, otherwise on held-out names.
     pub(in crate::probes) fn fit_names(
         &self,
         x: &SparseRows,
@@ -37,7 +37,8 @@ impl<'a> BaselineData<'a> {
         self.name_ridge.fit_apart(x, y, groups)
     }
 
-    /// Five parts of training entities, by position in `train`: random ones, or groups if the split keeps groups apart.
+    /// Divides training entities at random into fifths, each a set of positions in `train`; if the split keeps groups
+    /// apart, whole groups.
     pub(in crate::probes) fn fifths(&self, train: &[usize]) -> Vec<BTreeSet<usize>> {
         let groups = match &self.apart {
             Some(apart) => train.iter().map(|&i| apart.groups[i]).collect(),

@@ -139,7 +139,7 @@ impl Bootstrap {
 }
 
 impl Interval {
-    /// The middle of the values of resamples of `n` units: 95 % of them, or more for few units; sorts the values.
+    /// The interval around the middle 95 % of the resampled values, or more for few units; sorts the values.
     fn of(values: &mut [f64], n: usize) -> Interval {
         values.sort_by(f64::total_cmp);
         let share = expanded_share(n);

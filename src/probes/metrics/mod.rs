@@ -6,7 +6,7 @@
 //! - `paper_distance`: the distances of the paper's reference code, for comparison
 //! - `class_scores`: scores of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
-//! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens those of few
+//! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or

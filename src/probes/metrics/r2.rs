@@ -24,7 +24,7 @@ pub(in crate::probes) fn selectivity(predicted: &Predicted, shuffled: &Array2<f6
     gain("selectivity", predicted, shuffled)
 }
 
-/// The R² of some predictions minus that of others, under the name of a metric.
+/// The R² of the predictions minus the R² of the `others`; `metric` is the name of the scores.
 ///
 /// # Shapes
 /// `others` is `[n_rows, n_targets]`.

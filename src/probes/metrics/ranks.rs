@@ -1,11 +1,11 @@
-//! Ranks of values in a resample, given by the count of each row.
+//! Ranks of values in resamples; a resample is given by the count of each row.
 
 use super::counted::all_indices;
 
-/// Number of resamples computed together: the counts of a row in all of them lie in one cache line, of which a visit
-/// in the order of other values needs one access to memory instead of sixteen.
+/// Number of resamples computed together: the counts of a row in all of them fill one cache line, so that rows in
+/// sorted order need one memory access per row instead of sixteen.
 pub(super) const AT_ONCE: usize = 16;
-/// The counts of one row in each of some resamples; lanes without a resample are 0.
+/// The counts of one row in up to sixteen resamples; lanes without a resample are 0.
 pub(super) type RowCounts = [u32; AT_ONCE];
 
 /// The counts of each row in at most [`AT_ONCE`] resamples; counts are whole numbers.

@@ -8,7 +8,7 @@ use super::score::{Formula, TargetScore};
 use crate::error::Result;
 use pulp::{Arch, Simd, WithSimd};
 
-/// Sums three terms over the rows, in each resample; ranks are doubled, and a mean is subtracted from each side. A
+/// Sums three terms over the rows, in each resample; halves the doubled ranks and subtracts a mean from each side. A
 /// macro, because a function would not be compiled for the widest registers.
 macro_rules! sums {
     ($a:expr, $b:expr, $counts:expr, $mean_a:expr, $mean_b:expr, $of:expr) => {{

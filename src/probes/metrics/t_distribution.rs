@@ -12,7 +12,7 @@ pub(in crate::probes) fn two_sided(t: f64, freedom: f64) -> f64 {
     incomplete_beta(far, near, freedom / 2.0, 0.5)
 }
 
-/// The value that a variable of this distribution exceeds in size with a probability of 0.05.
+/// The limit that `|t|` exceeds with a probability of 0.05.
 fn limit_of_95(freedom: f64) -> f64 {
     // The limit is 12.7 with one degree of freedom and falls to 1.96.
     let (mut low, mut high) = (1.9, 13.0);
@@ -25,12 +25,13 @@ fn limit_of_95(freedom: f64) -> f64 {
 
 /// The share of resamples of `n` units below the lower end of a 95 % interval: 0.025 for many units, less for few.
 ///
-/// The spread of resamples of few units is too small by `√(n / (n − 1))`, and normal instead of Student's t.
+/// Resamples of few units spread too little, by a factor of `√(n / (n − 1))`, and as a normal variable instead of
+/// Student's t.
 ///
 /// # Source
 /// T. Hesterberg, "What Teachers Should Know about the Bootstrap" (2014), section 4.3: the expanded percentile interval.
 pub(super) fn expanded_share(n: usize) -> f64 {
-    /// Degrees of freedom with which the distribution is a normal one to all digits.
+    /// Degrees of freedom at which the distribution is practically the normal one.
     const MANY: f64 = 1e9;
     match n {
         0 | 1 => 0.0,
@@ -50,7 +51,7 @@ fn incomplete_beta(x: f64, y: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);
     }
-    // The fraction converges quickly only below the mean.
+    // The fraction converges quickly only below this limit, which is near the mean.
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(y, x, b, a);
     }

@@ -2,12 +2,13 @@
 //!
 //! With `G = XᵀX / n` and `c = Xᵀy / n`, the best value of one weight with all others fixed is
 //! `w_j = S(c_j − Σ_{k≠j} G_jk w_k, λ/2) / (G_jj + λ/2)`, where `S(z, t) = sign(z) max(|z| − t, 0)`. Sweeps over
-//! the columns repeat this until the duality gap, which bounds the distance from the minimum, is small. A step costs
-//! `O(d)`, whatever the number of rows.
+//! the columns repeat this until the duality gap, which bounds the distance from the minimum, is small. A change of one
+//! weight costs `O(d)`, for any number of rows.
 //!
-//! If columns are alike, as those of activations are, thousands of sweeps are needed. But as long as no weight changes
-//! its sign, the objective is quadratic, and its minimum solves `(G + λ/2) w = c − λ/2 sign(w)` on the columns whose
-//! weights are not 0. The exact step goes towards this solution, at most until the first weight becomes 0.
+//! Strongly correlated columns, such as those of activations, need thousands of sweeps. But as long as no weight
+//! changes its sign, the objective is quadratic, and its minimum solves `(G + λ/2 I) w = c − λ/2 sign(w)` on the
+//! columns with weights other than 0. The exact step goes towards this solution, at most until the first weight becomes
+//! 0.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
@@ -17,8 +18,8 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 /// The share of the penalty on absolute weights; the remaining share is on squared weights.
 pub(super) const L1_RATIO: f64 = 0.5;
-/// The number of sweeps before an exact step, and the number of used columns that add one more: a step costs as much
-/// as about this number of sweeps.
+/// Maximum number of sweeps before an exact step, plus one per `COLUMNS_PER_SWEEP` used columns: a step costs about as
+/// much.
 const SWEEPS_BEFORE_STEP: usize = 5;
 const COLUMNS_PER_SWEEP: usize = 40;
 
@@ -27,7 +28,7 @@ const COLUMNS_PER_SWEEP: usize = 40;
 pub(super) struct Stopping {
     /// A fit has converged at this duality gap, as a share of the target's variance.
     pub(super) gap: f64,
-    /// Maximum number of sweeps over the columns; if a penalty needs more, no lower penalty is tried.
+    /// Maximum number of sweeps over the columns and exact steps; if a penalty needs more, no lower penalty is tried.
     pub(super) sweeps: usize,
 }
 
@@ -45,8 +46,7 @@ pub(super) struct Descent<'a> {
 }
 
 impl<'a> Descent<'a> {
-    /// A descent from weights of 0, given the mean products of columns and of the target with the columns, and the
-    /// target's variance.
+    /// A descent from weights of 0; `gram` is `G`, `cross` is `c`, and `variance` is the target's variance.
     ///
     /// # Shapes
     /// `gram` is `[d_model, d_model]`, `cross` is `[d_model]`.
@@ -76,7 +76,7 @@ impl<'a> Descent<'a> {
             let mut used = self.used(&all);
             let mut is_least = false;
             while !is_least && n_sweeps < stopping.sweeps {
-                // A few sweeps set many weights to 0, each of which would end an exact step.
+                // First, a few sweeps set many weights to 0; otherwise each of them would end an exact step.
                 let most = SWEEPS_BEFORE_STEP + used.len() / COLUMNS_PER_SWEEP;
                 let mut fall = f64::INFINITY;
                 for _ in 0..most.min(stopping.sweeps - n_sweeps) {
@@ -93,7 +93,7 @@ impl<'a> Descent<'a> {
         false
     }
 
-    /// Those of the given columns whose weights are not 0.
+    /// The given columns with weights other than 0.
     fn used(&self, columns: &[usize]) -> Vec<usize> {
         columns.iter().copied().filter(|&j| self.weights[j] != 0.0).collect()
     }
@@ -144,7 +144,7 @@ impl<'a> Descent<'a> {
         first_zero.is_none()
     }
 
-    /// The difference of the minimum for the present signs from the present weights; `None` if rounding errors hide it.
+    /// The step from the present weights to the minimum for their signs; `None` if rounding errors hide it.
     ///
     /// Sequential, so that results do not depend on the number of threads; folds and targets run in parallel.
     fn step_to_minimum(&self, used: &[usize]) -> Option<Mat<f64>> {

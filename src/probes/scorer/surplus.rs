@@ -11,7 +11,7 @@ use crate::probes::text::{TextBlocks, TextKind, With};
 use crate::results::{NAMES_ONLY, RIDGE, SURPLUS, ScoreRow};
 use ndarray::{Array2, ArrayView2, Axis};
 
-/// The most folds of a split with which a surplus is computed: each fold needs about ten fits per hook point.
+/// Maximum number of folds for which a surplus is computed: each fold needs about ten fits per hook point.
 const MAX_FOLDS: usize = 20;
 
 /// The fewest entities or groups that are resampled for the interval of a surplus.
@@ -62,8 +62,8 @@ impl Scorer<'_> {
         Ok(Some(text))
     }
 
-    /// Fits each text baseline together with the activations at a hook point: the R² of both, and the surplus over the
-    /// text alone.
+    /// Fits each text baseline together with the activations at a hook point; returns the R² of both together, and the
+    /// surplus over the text alone.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.
@@ -79,7 +79,7 @@ impl Scorer<'_> {
         let test = self.split.test();
         let truth = self.targets(&test);
         let mut rows = Vec::new();
-        // The best weight of the vectors without the n-grams is near the best one with them.
+        // The best weight of the vectors without the n-grams is near the best weight with them.
         let mut with = vec![With { activations: Some(activations), weight: None }; text.folds.len()];
         for (kind, alone) in &text.predictions {
             let mut held_out = HeldOutPredictions::new(self.dataset);
@@ -102,7 +102,7 @@ impl Scorer<'_> {
     }
 
     /// Collects the predictions of a text baseline for the test entities of each fold, and keeps the weights of its
-    /// word vectors.
+    /// word vectors as the next start.
     fn fit_text(
         &self,
         text: &TextScores,

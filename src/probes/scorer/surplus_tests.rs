@@ -1,4 +1,4 @@
-//! Laws of the surplus: none for a function of the text, and the planted amount for a planted signal.
+//! Laws of the surplus: 0 for a function of the text, and the size of a planted signal.
 
 use super::*;
 use crate::datasets::{Dataset, parse};
@@ -11,19 +11,19 @@ use rayon::prelude::*;
 use std::path::Path;
 
 const POINT: HookPoint = HookPoint::ResidPost(1);
-/// The number of entities, and that of the test that needs precise slopes.
+/// The number of entities; `MANY` is for the test that needs precise slopes.
 const N: usize = 300;
 const MANY: usize = 2000;
-/// Width of a word vector, three of which are a row.
+/// The width of a word vector; a row has three vectors.
 const WIDTH: usize = 4;
 
-/// Entities whose target is half explained by their word vectors; the other half is returned, too.
+/// Entities with a target of which word vectors explain half; the other half is `rest`.
 struct Planted {
     dataset: Dataset,
     vectors: NameVectors,
-    /// The part of the target that is not in the text, `[N, 1]`.
+    /// The part of the target that is not in the text, `[n, 1]`.
     rest: Array2<f64>,
-    /// The R² of the other part on the test entities.
+    /// The R² of the part in the text, on the test entities.
     text_r2: f64,
 }
 
@@ -71,7 +71,7 @@ fn a_function_of_the_text_has_no_surplus() {
     let beyond = |seed: u64| {
         let planted = Planted::of(seed);
         let text = planted.vectors.rows.mapv(f64::from);
-        // A linear function of the vectors, and one that is not.
+        // A linear plus a nonlinear function of the vectors.
         let activations = text.dot(&noise([3 * WIDTH, 16], seed + 7_000)).mapv(|value| value + value.tanh());
         matches!(TextVerdict::of(&planted.rows(&activations), POINT), Some(TextVerdict::BeyondText(_)))
     };

@@ -4,8 +4,8 @@ use super::split::{Fold, Split};
 use crate::datasets::{Dataset, column_values, numbered};
 use std::collections::HashSet;
 
-/// Minimum number of groups with several entities; fewer may lie on one side by chance (at 20 groups of two and a
-/// fifth of test entities, with a probability of 0.68²⁰ = 0.0004).
+/// Minimum number of groups with several entities. Fewer groups may be kept apart by chance; 20 groups of two, if a
+/// fifth of the entities are test entities, with a probability of 0.68²⁰ = 0.0004.
 const MIN_GROUPS: usize = 20;
 
 /// A column, and the group of each entity in it.
@@ -18,8 +18,8 @@ pub struct GroupsApart {
 }
 
 impl GroupsApart {
-    /// Finds the column with the fewest groups of which none has entities in both the training and the test part of a
-    /// fold; `None` if the split keeps no groups apart.
+    /// Finds the columns in which no group has both training and test entities of a fold, and takes the one with the
+    /// fewest groups; `None` if the split keeps no groups apart.
     pub fn of(dataset: &Dataset, split: &Split) -> Option<GroupsApart> {
         let candidates = dataset.table.columns().iter().filter(|column| **column != dataset.name_column);
         let apart = candidates.filter_map(|column| {

@@ -1,7 +1,8 @@
-//! A ridge on blocks of columns, each with a penalty of its own, with exact leave-one-out errors.
+//! A ridge on blocks of columns, each with its own penalty, with exact leave-one-out errors.
 //!
-//! A penalty `λ / w²` on a block is the penalty `λ` on the block times `w`. So each block is centred and scaled to a mean
-//! squared row length of 1, multiplied by its weight `w`, and one exact ridge fits all of them.
+//! A penalty `λ / w²` on a block equals a penalty `λ` on the block times `w`. So each block is centred and scaled to a
+//! mean squared row length of 1, the first of two blocks is multiplied by a weight `w`, and one exact ridge fits all
+//! columns.
 
 use crate::error::{Error, Result};
 use crate::probes::probe::Probe;
@@ -9,19 +10,19 @@ use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::borrow::Cow;
 
-/// The weight of predictions, in units of the targets' standard deviations: their coefficients are near 1, so that they
-/// need a smaller penalty than other columns.
+/// Columns of predictions are scaled so that a standard deviation of the target becomes this number: their coefficients
+/// are near 1, so they need a smaller penalty than other columns.
 const OF_PREDICTIONS: f64 = 3.0;
-/// The most training entities among which a ratio of penalties is searched; the ratio of many entities is that of all.
+/// Maximum number of training entities in the search for a ratio of penalties; more hardly change the best ratio.
 const SEARCH_ROWS: usize = 8192;
-/// The most steps of the search for a ratio of penalties in each direction; a step is a factor of 10.
+/// Maximum number of steps of that search in each direction; a step changes the ratio by a factor of 10.
 const MAX_STEPS: i32 = 5;
 
 /// Blocks of columns of all entities, and the training entities with their targets.
 pub(super) struct BlockTask<'a> {
     /// Predictions of the targets by another fit, `[n_entities, n_targets]`.
     pub predictions: Option<ArrayView2<'a, f64>>,
-    /// One or two blocks with a penalty of their own, `[n_entities, n]` each.
+    /// One or two blocks, each with its own penalty, `[n_entities, n]` each.
     pub blocks: Vec<ArrayView2<'a, f32>>,
     /// The training entities.
     pub train: &'a [usize],
@@ -46,7 +47,7 @@ struct Scaled<'a> {
     targets: Cow<'a, Array2<f64>>,
 }
 
-/// A fit at some weights.
+/// A fit at one weight of the first block.
 struct Trial {
     error: f64,
     /// The penalty of all columns.
@@ -55,8 +56,8 @@ struct Trial {
 }
 
 impl BlockTask<'_> {
-    /// Fits, and predicts all entities. The ratio of the penalties of two blocks has the least leave-one-out error; its
-    /// search starts from `weight`, or from the ratio of the best penalties of both blocks alone.
+    /// Fits, and predicts all entities. For two blocks, a local search finds the ratio of penalties with the least
+    /// leave-one-out error; it starts from `weight`, or from the ratio of the best penalties of each block alone.
     ///
     /// # Errors
     /// Those of the ridge; [`Error::Internal`] for no blocks, or more than two.
@@ -101,7 +102,7 @@ impl Scaled<'_> {
         }
     }
 
-    /// All columns side by side, those of the first of two blocks times a weight.
+    /// All columns side by side; the first of two blocks is multiplied by a weight.
     fn columns(&self, weight: f64) -> Result<Array2<f32>> {
         let weighted = match &self.blocks[..] {
             [first, _] => Some(first * weight as f32),
@@ -125,7 +126,7 @@ impl Scaled<'_> {
         let start = match start {
             Some(start) => start,
             None => {
-                // The ratio of the best penalties of both blocks alone is near the best one for both together.
+                // The ratio of the best penalties of each block alone is near the best ratio for both together.
                 let alone = |block: usize| self.fit(&self.blocks[block]).map(|trial| trial.penalty);
                 (alone(1)? / alone(0)?).sqrt()
             }

@@ -12,17 +12,17 @@ use ndarray::{Array2, ArrayView2};
 /// The text columns of all entities, for one fold.
 #[derive(Debug, Clone)]
 pub(in crate::probes) struct TextBlocks {
-    /// The names-only predictions minus the mean target, for training entities from fits without them,
-    /// `[n_entities, n_targets]`.
+    /// The names-only predictions minus the mean target, `[n_entities, n_targets]`; a training entity is predicted by a
+    /// fit without it.
     names: Array2<f64>,
     /// The targets of the training entities.
     targets: Array2<f64>,
 }
 
-/// The activations that are fitted with a text, and the weight from which its search starts.
+/// The activations to fit together with a text, and the start of the search for a weight.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::probes) struct With<'a> {
-    /// All entities, `[n_entities, d_model]`.
+    /// The activations of all entities, `[n_entities, d_model]`.
     pub activations: Option<ArrayView2<'a, f32>>,
     /// The weight of the word vectors, relative to the activations.
     pub weight: Option<f64>,
@@ -42,8 +42,9 @@ impl TextBlocks {
         Ok(TextBlocks { names, targets: target_matrix(data.dataset, &fold.train) })
     }
 
-    /// Fits a text baseline, or with `activations`, the text and the activations together; `None` for a text baseline
-    /// without its word vectors. The search for the ratio of two penalties starts from `weight`, if there is one.
+    /// Fits a text baseline, or the text and the activations together if there are `activations`; `None` if the
+    /// baseline needs word vectors and there are none. The search for the ratio of two penalties starts from `weight`,
+    /// if given.
     ///
     /// # Errors
     /// Those of the ridge.

@@ -10,12 +10,13 @@ pub(super) fn mean(targets: &Array2<f64>) -> Array1<f64> {
     targets.sum_axis(Axis(0)) / targets.nrows().max(1) as f64
 }
 
-/// The names-only prediction for each entity, minus the mean target of the fit's training entities: for a training entity,
-/// by a fit without its fifth of the training entities; for any other, by the fit to all training entities.
+/// The names-only prediction for each entity, minus the mean target of the entities in the fit. A training entity is
+/// predicted by a fit to the other four fifths, any other entity by the fit to all training entities.
 ///
-/// The fitted predictions of training entities would be far better than those of new entities, and another fit would rely
-/// on them too much. Without the subtraction, an entity's prediction would contain the mean target of all fifths but its
-/// own, which is lower where its own is higher. All fits share the penalty of the fit to all training entities.
+/// A fit predicts its own training entities far better than new ones, so that the next fit would rely on such
+/// predictions too much. Without the subtraction, a prediction would contain the mean target of the other fifths, which
+/// is low where the mean of the entity's own fifth is high. All fits share the penalty of the fit to all training
+/// entities.
 ///
 /// # Shapes
 /// `[n_entities, n_targets]`.

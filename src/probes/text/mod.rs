@@ -1,7 +1,7 @@
 //! The text baselines, and the surplus of a model over them.
 //!
 //! - `kind`: the text baselines: [`TextKind`]
-//! - `cross_fitted`: names-only predictions, for training entities from fits without them
+//! - `cross_fitted`: names-only predictions; a training entity is predicted by a fit without it
 //! - `block_ridge`: a ridge on blocks of columns, each with its own penalty
 //! - `blocks`: the columns that each text baseline adds to the activations: [`TextBlocks`]
 

@@ -17,7 +17,7 @@ const MAX_WORDS: u64 = 1 << 30;
 /// The maximum length of an array's header.
 const MAX_HEADER: usize = 1 << 16;
 
-/// Reads the needed words; `None` if the file is not an archive of one array and one Parquet file.
+/// Reads the needed words; `None` if the file is not an archive with an array and a Parquet file.
 pub(super) fn read(
     path: &Path,
     needed: &HashSet<String>,
@@ -58,7 +58,7 @@ pub(super) fn read(
     Ok(Some(table))
 }
 
-/// Reads some rows of an array, one after the other; the array itself is never held in memory.
+/// Reads the wanted rows of an array. Only one stored row or column is in memory at a time, never the whole array.
 fn rows_of(array: &mut impl Read, shape: &Shape, wanted: &[usize]) -> std::io::Result<Vec<f32>> {
     let Shape { n_rows, width, by_columns } = *shape;
     let (n_lines, length) = if by_columns { (width, n_rows) } else { (n_rows, width) };
@@ -80,7 +80,7 @@ fn rows_of(array: &mut impl Read, shape: &Shape, wanted: &[usize]) -> std::io::R
     Ok(vectors)
 }
 
-/// The words: the first column of the Parquet file, which is unpacked for its reader.
+/// The words: the first column of the Parquet file, whose reader needs an unpacked file.
 fn words_of(path: &Path, member: &Member) -> Result<Vec<String>> {
     let mut unpacked = tempfile::NamedTempFile::new().map_err(Error::io("unpack", path))?;
     let mut content = member.open(path)?.take(MAX_WORDS);
@@ -96,14 +96,14 @@ fn words_of(path: &Path, member: &Member) -> Result<Vec<String>> {
 struct Shape {
     n_rows: usize,
     width: usize,
-    /// True if the numbers of a column, not those of a row, follow each other.
+    /// True if the file stores column after column (Fortran order).
     by_columns: bool,
 }
 
 /// Reads the header of a `.npy` file.
 ///
 /// # Source
-/// NumPy, "NEP 1: A simple file format for NumPy arrays", versions 1.0 to 3.0.
+/// NumPy, module `numpy.lib.format`, versions 1.0 to 3.0.
 fn shape(rows: &mut impl Read) -> Result<Shape, String> {
     let mut read = |n: usize| {
         let mut bytes = vec![0; n];

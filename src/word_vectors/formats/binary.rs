@@ -1,4 +1,4 @@
-//! word2vec's binary format: a header line, then for each word its bytes, a space, and its numbers as little-endian f32.
+//! word2vec's binary format: a header line, then for each word its bytes, a space, and its vector as little-endian f32.
 
 use super::super::table::{Entry, WordVectors};
 use super::source::{Header, Source};
@@ -27,7 +27,7 @@ pub(super) fn read(
             let found = format!("{} words of {}", rank - 1, header.n_words);
             return Err(Error::bad_file(&source.path, found, super::COMPLETE));
         }
-        // Some programs write a line's end after each vector.
+        // Some programs write a line feed after each vector.
         let word = str::from_utf8(&word).map(|word| word.trim_start_matches('\n'));
         let Some(word) = word.ok().filter(|word| needed.contains(*word)) else { continue };
         vector.clear();

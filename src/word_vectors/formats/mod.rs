@@ -17,7 +17,7 @@ use source::Source;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// The advice for a file that is not one of vectors.
+/// The advice for a file that is not a file of word vectors.
 const EXPECTED: &str =
     "word vectors: GloVe or word2vec text, word2vec binary or fastText .vec, also in gzip or zip";
 
@@ -25,11 +25,13 @@ const EXPECTED: &str =
 const COMPLETE: &str = "a complete file, as its first line describes it";
 
 impl WordVectors {
-    /// Reads the vectors of the needed words from a file: GloVe's or word2vec's text, word2vec's binary format, fastText's
-    /// `.vec`, each also compressed with gzip or as the only file of a zip archive.
+    /// Reads the vectors of the needed words from a file: GloVe's or word2vec's text, word2vec's binary format, or
+    /// fastText's `.vec`, each also compressed with gzip or as the only file of a zip archive; or a zip archive with an
+    /// array of vectors and a Parquet file of words.
     ///
     /// # Errors
-    /// [`Error::BadFile`] naming the file, the line and the value.
+    /// [`Error::BadFile`] naming the file, and the line and the value if one is wrong; [`Error::Io`];
+    /// [`Error::Invalid`] if an array may not fit into the free memory.
     pub fn load(path: &Path, needed: &HashSet<String>) -> Result<WordVectors> {
         read(path, needed)
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-/// Bytes that are read ahead, to find the format.
+/// The number of bytes in the buffer, from which the format is found.
 const AHEAD: usize = 1 << 20;
 
 /// A file of vectors, read from its beginning.
@@ -81,12 +81,12 @@ impl Source {
         }
     }
 
-    /// The bytes that follow, without reading them.
+    /// The next bytes, which stay unread.
     pub(super) fn ahead(&mut self) -> Result<&[u8]> {
         self.reader.fill_buf().map_err(Error::io("read", &self.path))
     }
 
-    /// Reads up to a byte, which is left out, or up to the end of the file.
+    /// Reads up to a byte, which is not returned, or up to the end of the file.
     pub(super) fn until(&mut self, byte: u8, bytes: &mut Vec<u8>) -> Result<()> {
         bytes.clear();
         let mut some = (&mut self.reader).take(TEXT_BYTES.most);
@@ -97,7 +97,7 @@ impl Source {
         Ok(())
     }
 
-    /// Fills a buffer; returns false if the file ends before.
+    /// Fills a buffer; returns false if the file is too short.
     pub(super) fn fill(&mut self, bytes: &mut [u8]) -> Result<bool> {
         match self.reader.read_exact(bytes) {
             Ok(()) => Ok(true),

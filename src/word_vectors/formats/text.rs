@@ -1,7 +1,7 @@
 //! Text with one word per line: the word, then the numbers of its vector, separated by spaces.
 //!
-//! GloVe's files have no header, word2vec's and fastText's have one. A word may contain spaces (`. . .` in GloVe's
-//! larger files), so that the numbers are counted from the end of the line.
+//! GloVe's files have no header; word2vec's and fastText's have one. A word may contain spaces (`. . .` in GloVe's
+//! larger files), so the numbers are counted from the end of the line.
 
 use super::super::table::{Entry, WordVectors};
 use super::source::{Header, Source};
@@ -34,7 +34,7 @@ pub(super) fn read(
         let Some((word, numbers)) = divide(&line, table.width) else {
             return Err(source.bad_line(format!("fewer than a word and {} numbers", table.width)));
         };
-        // Bytes that are no UTF-8 are in no name, and some files have such words.
+        // Some files have words that are not UTF-8; no name contains them.
         let Some(word) = str::from_utf8(word).ok().filter(|word| needed.contains(*word)) else { continue };
         vector.clear();
         for number in numbers.split(|byte| *byte == b' ').filter(|number| !number.is_empty()) {
