@@ -216,7 +216,7 @@ impl<'a> ExtractionJob<'a> {
         let card = division.describe(self.card()?);
         let is_done = store.is_done(&card, points).map_err(|error| self.if_dataset_changed(error))?;
         let (unplaced, file) = (&self.prompted.unplaced, self.activations()?.folder.join("unplaced.csv"));
-        if !unplaced.is_empty() && !(is_done && file.is_file()) {
+        if !(unplaced.is_empty() || is_done && file.is_file()) {
             // In the folder of the whole store, also for shards: unplaced entities belong to no shard.
             save_unplaced(&file, unplaced)?;
         }

@@ -196,7 +196,7 @@ mod tests {
             (args.to_vec(), "the library that reads it fails"),
         ] {
             let file = archive(&pickle);
-            let error = TorchFile::open(file.path()).err().expect(found).to_string();
+            let error = TorchFile::open(file.path()).expect_err(found).to_string();
             assert!(error.contains(found), "{found}: {error}");
             assert!(error.contains(file.path().to_str().unwrap()) && error.len() < 600, "{error}");
         }

@@ -44,7 +44,7 @@ impl Planted {
         let of_name = noise([n, 1], 10 * seed + 4);
         let line = |i: usize| {
             let name = (of_name[[i, 0]].to_bits() >> 20) % 1_000_000;
-            format!("n{name:06} x{i},{:.6},{}\n", target[[i, 0]], i % 4 == 0)
+            format!("n{name:06} x{i},{:.6},{}\n", target[[i, 0]], i.is_multiple_of(4))
         };
         let text: String = (0..n).map(line).collect();
         let text = format!("name,size [target],is_test\n{text}");

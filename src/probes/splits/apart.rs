@@ -63,7 +63,7 @@ mod tests {
                 "Work {i},Maker {},{},{},{test}\n",
                 i / 2,
                 1900 + i,
-                if i % 2 == 0 { "novel" } else { "film" }
+                if i.is_multiple_of(2) { "novel" } else { "film" }
             )
         };
         let rows: String = (0..60).map(row).collect();
