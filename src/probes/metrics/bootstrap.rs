@@ -1,14 +1,12 @@
 //! Bootstrap: intervals of scores over resampled entities or groups.
 
 use super::quantiles::interpolated;
+use super::ranks::AT_ONCE;
 use super::score::{TargetScore, values_of_each};
 use super::t_distribution::expanded_share;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-
-/// Number of resamples computed together.
-const AT_ONCE: usize = 16;
 
 /// Resamples entities with replacement, from a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
