@@ -1,6 +1,6 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
+//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
 //!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
@@ -40,6 +40,7 @@ mod table;
 mod token_flags;
 mod train;
 mod usage;
+mod vectors;
 mod within;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -79,6 +80,7 @@ enum Command {
     Models(models::Models),
     Extract(extract::Extract),
     Probe(Box<probe::ProbeCommand>),
+    Vectors(vectors::Vectors),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),
@@ -120,6 +122,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Models(args)) => args.run(&lab),
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
+        Some(Command::Vectors(args)) => args.run(&lab),
         Some(Command::Generate(args)) => args.run(&lab),
         Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),

@@ -9,6 +9,7 @@
 //! - `comparison`, `geometry`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
+//! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files; `picture`: the signature of a PNG
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
@@ -36,7 +37,9 @@ mod steering;
 pub mod suggest;
 mod sweeps;
 mod toml_file;
+mod training_text;
 mod vectors;
+mod word_vectors;
 mod written;
 
 pub use comparison::{Comparison, compare_probes};
@@ -69,3 +72,4 @@ pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
 pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
 pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};
+pub use word_vectors::{LearnJob, LearnReport, LearnSource, learn_vectors};

@@ -1,6 +1,7 @@
 //! Result rows as tidy CSV files: written by probing, steering and dictionaries, read by figures.
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
+//! - `strata`: the surplus in parts of the test entities
 //! - `comparisons`: differences between two sets of predictions
 //! - `geometry`: participation ratios and cosines of probes
 //! - `neurons`: MLP neurons and their ablation
@@ -16,6 +17,7 @@ mod file_names;
 mod geometry;
 mod neurons;
 mod scores;
+mod strata;
 mod sweeps;
 
 pub use comparisons::ComparisonRow;
@@ -25,4 +27,5 @@ pub use file_names::*;
 pub use geometry::{CosineRow, ParticipationRow};
 pub use neurons::{AblationRow, NeuronRow};
 pub use scores::*;
+pub use strata::{ALL, StratumRow};
 pub use sweeps::{SweepPoint, SweepRow};

@@ -7,6 +7,7 @@
 //! - `class_scores`: classifiers and the baselines of classes
 //! - `without_model`: baselines that need no model
 //! - `surplus`: text baselines, and the text and the activations together: [`TextScores`]
+//! - `strata_scores`: the surplus in parts of the test entities
 //! - `rows`, `prediction_rows`: result rows
 
 mod class_scores;
@@ -17,6 +18,7 @@ mod method;
 mod prediction_rows;
 mod rows;
 mod settings;
+mod strata_scores;
 mod surplus;
 mod without_model;
 
