@@ -1,7 +1,7 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
 //! - `run`, `extract`, `probe`, `vectors`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
-//!   `compare` has the subcommands of `probe`
+//!   `compare` has the subcommands of `probe`, and `strata` is one of them
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range; `usage`: errors in the flags
@@ -35,6 +35,7 @@ mod saved_probe_flags;
 mod show_texts;
 mod steer;
 mod stopping;
+mod strata;
 mod sweep_table;
 mod table;
 mod token_flags;

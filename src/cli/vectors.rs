@@ -128,17 +128,16 @@ fn print(LearnReport { card, done, nearest, .. }: &LearnReport) {
         let value = card.notes.get(name).cloned().unwrap_or_default();
         value.parse::<usize>().map_or(value, grouped)
     };
-    let rows: Vec<Vec<String>> = [
+    for (words, name) in [
         ("words in the texts", "words_in_texts"),
         ("distinct words", "distinct_words_in_texts"),
         ("words with a vector", "words"),
         ("pairs", "pairs"),
         ("dimensions", "dimensions"),
         ("singular values", "singular_values"),
-    ]
-    .map(|(words, name)| vec![words.to_string(), note(name)])
-    .to_vec();
-    print_columns(&["", ""], &rows);
+    ] {
+        say!("{words:<20} {}", note(name));
+    }
     if !nearest.is_empty() {
         say!();
         let rows: Vec<Vec<String>> = nearest

@@ -2,7 +2,7 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{NeuronRow, PredictionRow, ScoreRow, StratumRow, SweepPoint, SweepRow};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub struct SavedRows {
     pub predictions: Captioned<PredictionRow>,
     /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
+    /// Strata of the test entities of one dataset, over one text and of one target.
+    pub strata: Captioned<StratumRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.

@@ -4,6 +4,7 @@
 //! - `r2_by_layer`: a probe's R² at each depth, with its baselines
 //! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers, which share `readings`
 //! - `neurons`: the rank correlation of each MLP neuron with a target
+//! - `strata`: the surplus in parts of the test entities
 //! - `dose_response`: the effect of steering on the prediction and on the next token; `dose_curves`: its curves
 //! - `text_by_dose`: the place or time that the text names at each dose
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
@@ -34,6 +35,7 @@ mod r2_by_layer;
 mod readings;
 mod scatter;
 mod scene;
+mod strata;
 mod style;
 mod sweep_points;
 #[cfg(test)]
@@ -52,12 +54,14 @@ pub use neurons::neurons;
 pub use png_text::{with_text, without_text};
 pub use predictions::predictions;
 pub use r2_by_layer::r2_by_layer;
+pub use strata::strata;
 pub use text_by_dose::text_by_dose;
 
 /// Every figure, in the order in which the figures of one subject are drawn.
-pub const FIGURES: [FigureKind; 7] = [
+pub const FIGURES: [FigureKind; 8] = [
     predictions::FIGURE,
     neurons::FIGURE,
+    strata::FIGURE,
     r2_by_layer::FIGURE,
     dose_response::FIGURE,
     text_by_dose::FIGURE,

@@ -6,7 +6,7 @@
 //! - `extraction`: activations
 //! - `probing`: probes, their scores and baselines
 //! - `saved_probes`: probes by their targets
-//! - `comparison`, `geometry`, `neurons`: analyses of probes
+//! - `comparison`, `geometry`, `strata`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
 //! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
@@ -34,6 +34,7 @@ mod prompting;
 mod run;
 mod saved_probes;
 mod steering;
+mod strata;
 pub mod suggest;
 mod sweeps;
 mod toml_file;
@@ -52,8 +53,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
-    saved_beside, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
+    probed_datasets, saved_beside, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -70,6 +71,7 @@ pub use run::{Labelled, Report};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
+pub use strata::{StrataReport, StrataSettings, strata};
 pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
 pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};
 pub use word_vectors::{LearnJob, LearnReport, LearnSource, learn_vectors};

@@ -60,6 +60,6 @@ pub use saved::{
 pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer, TextScores};
 pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
-pub use strata::{LEAST_ENTITIES, Strata, script_of};
+pub use strata::{LEAST_ENTITIES, MostOfSurplus, Strata, StrataFinding, script_of};
 pub use text::TextKind;
 pub use verdict::{MARGIN, Surplus, TextVerdict};

@@ -7,6 +7,7 @@
 //! - `class_scores`: scores of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
+//! - `holm`: several hypotheses at once
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
@@ -17,6 +18,7 @@ mod bootstrap;
 mod class_scores;
 mod counted;
 mod great_circle;
+mod holm;
 mod kd_tree;
 mod kendall;
 mod paper_distance;
@@ -38,6 +40,7 @@ pub use bootstrap::{Bootstrap, Interval, SamplingUnits};
 pub(super) use class_scores::{ClassMetric, PredictedClasses};
 pub(super) use counted::mean;
 pub use great_circle::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_prediction};
+pub(super) use holm::rejected_by_holm;
 pub(super) use kd_tree::KdTree;
 pub use kendall::{Kendall, kendall};
 pub use pearson::{pearson, pearson_counted};
