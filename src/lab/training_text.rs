@@ -89,3 +89,49 @@ impl Written {
         Ok(text_of_stanzas(&Corpus::new(&datasets, self.seed).stanzas(self.sentences)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datasets::bundled;
+    use crate::progress::Silent;
+
+    #[test]
+    fn the_text_of_the_bundled_model_is_written_from_its_card() {
+        let card = Card::parse(Path::new("card.json"), BUNDLED_CARD.as_bytes()).unwrap();
+        let written = Written::of(&card).unwrap();
+        assert_eq!((written.datasets.len(), written.sentences, written.seed), (13, 28, 8));
+        assert!(written.from_weights && Written::of(&Card::new()).is_none());
+    }
+
+    #[test]
+    fn a_text_without_a_file_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = Lab::open(folder.path()).unwrap();
+        let model = folder.path().join("models/small");
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/atlas").join(name);
+            std::fs::create_dir_all(&model).unwrap();
+            std::fs::copy(from, model.join(name)).unwrap();
+        }
+        let refusal = training_text(&lab, "small", &mut Silent).unwrap_err().to_string();
+        assert!(refusal.contains("without a corpus.txt"), "{refusal}");
+        let datasets = vec![bundled("nyc_place").unwrap()];
+        let card = |sha256: &str| {
+            Card::new()
+                .input("datasets", format!("nyc_place {sha256}"))
+                .input("sentences", 2)
+                .input("seed", 3)
+                .input("from", "random weights")
+        };
+        card("0").save(&model.join("card.json")).unwrap();
+        let refusal = training_text(&lab, "small", &mut Silent).unwrap_err().to_string();
+        assert!(refusal.contains("another nyc_place"), "{refusal}");
+        card(&datasets[0].sha256).save(&model.join("card.json")).unwrap();
+        let file = training_text(&lab, "small", &mut Silent).unwrap();
+        let expected = text_of_stanzas(&Corpus::new(&datasets, 3).stanzas(2).unwrap());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
+        std::fs::write(model.join(CORPUS_FILE), "a text\n").unwrap();
+        assert_eq!(training_text(&lab, "small", &mut Silent).unwrap(), model.join(CORPUS_FILE));
+    }
+}
