@@ -7,7 +7,7 @@
 //! - `class_scores`: scores of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
-//! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
+//! - `resamples`: several resamples as counts; `counted`, `ranks`, `quantiles`: their sums, ranks and medians
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
 //! [`CLASS_METRICS`] here.
@@ -27,6 +27,7 @@ mod proximity;
 mod quantiles;
 mod r2;
 mod ranks;
+mod resamples;
 mod score;
 mod spearman;
 mod t_distribution;
