@@ -25,7 +25,7 @@ const TRANSPOSED_ROWS: usize = 32;
 /// digits.
 const MIN_VARIANCE_SHARE: f64 = 0.1;
 
-/// A selection of rows of activations in their stored f32: all values in row order, the width, and the selected
+/// A selection of rows of activations in their stored f32: all values in row-major order, the width, and the selected
 /// indices.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::probes) struct ActivationRows<'a> {
@@ -35,7 +35,7 @@ pub(in crate::probes) struct ActivationRows<'a> {
 }
 
 impl<'a> ActivationRows<'a> {
-    /// The rows at some indices, or `None` if the values are not in row order.
+    /// The rows at some indices, or `None` if the array is not row-major.
     pub(crate) fn of(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Option<ActivationRows<'a>> {
         let width = activations.ncols();
         activations.to_slice().map(|values| ActivationRows { values, width, rows })
