@@ -58,8 +58,8 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
         Some(object) => kind(config, object)? == "default",
         None => true,
     };
-    // If transformers rotates the whole head in any case, only scaled frequencies depend on the share, and then their
-    // number does not fit the head.
+    // Where transformers rotates the whole head in any case, it uses the share only to count scaled frequencies, which
+    // are then too few for the head.
     let share = if defaults.share.is_none() && is_plain { 1.0 } else { share };
     if defaults.share.is_none() && share != 1.0 {
         return Err(config.unsupported("partial_rotary_factor", share, "only 1 is supported in this family"));
