@@ -223,8 +223,8 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
 /// LongRoPE's scaling.
 ///
 /// # Source
-/// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the original context are
-/// refused.
+/// Ding et al., "LongRoPE", arXiv 2402.13753. Only the short factors are used, because texts beyond the original
+/// context are refused.
 fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
     let Contexts { first: context, whole, .. } = contexts;
     object.maybe_numbers("long_factor")?;
