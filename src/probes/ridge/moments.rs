@@ -19,7 +19,7 @@ const BLOCKS_AT_ONCE: usize = 64;
 const GRAM_ROWS: usize = 512;
 /// Number of columns that one thread converts at a time for a Gram product.
 const CENTRE_COLUMNS: usize = 32;
-/// Number of rows transposed together from row to column order.
+/// Number of rows transposed together from row-major to column-major order.
 const TRANSPOSED_ROWS: usize = 32;
 /// Minimum share of the variance that must remain when rows are removed; a smaller remainder would lose too many
 /// digits.
@@ -181,7 +181,7 @@ impl<'a> ActivationRows<'a> {
         }
     }
 
-    /// Writes the columns from `first` on of a block of rows in f64, minus their mean, in column order.
+    /// Writes the columns from `first` on of a block of rows in f64, minus their mean, in column-major order.
     fn centre_columns(&self, block: Range<usize>, first: usize, mean: &[f64], wide: &mut [f64]) {
         let (n_block, arch) = (block.len(), Arch::new());
         // Padded: rows at a distance of a power of two would share cache sets.
