@@ -34,8 +34,9 @@ pub(super) struct ImportFile {
     /// Name of the dataset [default: the file's name without extension].
     #[arg(long)]
     name: Option<String>,
-    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town,
-    /// place, person, event, work].
+    /// The column with the entities' names [default: a column called name, title, headline or entity].
+    ///
+    /// Without such a column, the default is one called city, town, place, person, event or work.
     #[arg(long, value_name = "COLUMN")]
     entity: Option<String>,
     /// The column with the number that probes predict.
@@ -105,6 +106,7 @@ impl ImportFile {
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]
 pub(super) struct Pull {
+    /// The datasets to download: paper.
     #[arg(value_name = "WHAT")]
     what: DatasetSource,
     /// Only this dataset; repeat for several [default: all six].

@@ -88,8 +88,8 @@ impl TextVerdict {
     }
 
     /// The verdicts on several datasets. Holm's rule limits to 5 % the probability that any of them is called *beyond
-    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, as must all smaller
-    /// ones at their own limits.
+    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, and all smaller
+    /// ones must be at most their own limits.
     ///
     /// # Source
     /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).

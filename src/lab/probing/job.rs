@@ -209,7 +209,7 @@ impl<'a> ProbingJob<'a> {
                 })
             }
             (None, Some(column)) => {
-                Ok(format!("; intervals are for new entities, --cluster {column} is for a new {column}"))
+                Ok(format!("; intervals hold for new entities; for a new {column}, use --cluster {column}"))
             }
             (None, None) => Ok(String::new()),
         }
