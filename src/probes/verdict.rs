@@ -3,7 +3,7 @@
 use super::metrics::two_sided;
 use super::selection::test_r2;
 use crate::hook_point::HookPoint;
-use crate::results::{MEAN, NAMES_ONLY, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT, WORD_VECTORS};
+use crate::results::{MEAN, NAMES_ONLY, NESTED, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT, WORD_VECTORS};
 use std::fmt;
 
 /// A surplus below this R² counts as none.
@@ -33,11 +33,16 @@ pub struct Surplus {
 }
 
 impl Surplus {
-    /// Finds the surplus over a text baseline, by the baseline's name in the rows.
+    /// Finds the surplus over a text baseline, by the baseline's name in the rows: with several folds at the layers that
+    /// the folds chose themselves, otherwise at `point`.
     pub fn over(baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
-        let method = format!("{RIDGE}+{baseline}");
-        let surplus = ScoreKey::test(&method, SURPLUS, MEAN).at(rows, Some(point))?;
-        let ScoreRow { value: both, low: both_low, .. } = *test_r2(rows, &method, Some(point))?;
+        let nested = Surplus::of(&format!("{NESTED}+{baseline}"), rows, None);
+        nested.or_else(|| Surplus::of(&format!("{RIDGE}+{baseline}"), rows, Some(point)))
+    }
+
+    fn of(method: &str, rows: &[ScoreRow], point: Option<HookPoint>) -> Option<Surplus> {
+        let surplus = ScoreKey::test(method, SURPLUS, MEAN).at(rows, point)?;
+        let ScoreRow { value: both, low: both_low, .. } = *test_r2(rows, method, point)?;
         let ScoreRow { value, low, high, .. } = *surplus;
         Some(Surplus { text: both - value, both, both_low, value, low, high })
     }

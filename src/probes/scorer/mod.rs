@@ -7,6 +7,7 @@
 //! - `class_scores`: classifiers and the baselines of classes
 //! - `without_model`: baselines that need no model
 //! - `surplus`: text baselines, and the text and the activations together: [`TextScores`]
+//! - `nested`: scores at the layers that the folds choose themselves
 //! - `rows`, `prediction_rows`: result rows
 
 mod class_scores;
@@ -14,6 +15,7 @@ mod fit;
 mod folds;
 mod held_out;
 mod method;
+mod nested;
 mod prediction_rows;
 mod rows;
 mod settings;
