@@ -20,9 +20,9 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |found: String| Error::bad_file(path, found, READABLE);
     artefact::guarded(path, READABLE, || {
         let length = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
-        let mut opened = File::open(file).map_err(Error::io("open", file))?;
+        let mut opened = artefact::open_regular(file)?;
         parquet_sizes::check_metadata(&mut opened, length).map_err(bad)?;
-        let again = File::open(file).map_err(Error::io("open", file))?;
+        let again = artefact::open_regular(file)?;
         let reader = SerializedFileReader::new(again).map_err(|e| bad(e.to_string()))?;
         parquet_sizes::check_pages(&mut opened, reader.metadata(), length).map_err(bad)?;
         let n_rows = parquet_sizes::n_rows(reader.metadata(), length).map_err(bad)?;
