@@ -203,7 +203,8 @@ impl<'a> ExtractionJob<'a> {
     /// # Errors
     /// [`Error::CardMismatch`] naming the input.
     pub(super) fn check_card(&self) -> Result<()> {
-        let agrees = self.activations()?.agrees_with(&self.card()?);
+        let card = Division::of(&self.model.transformer).describe(self.card()?);
+        let agrees = self.activations()?.agrees_with(&card);
         agrees.map_err(|error| self.if_dataset_changed(error))
     }
 
