@@ -186,9 +186,9 @@ impl Extract {
 
     /// A suggestion of the next command, or an explanation of the rows.
     fn next_step(&self, lab: &Lab, settings: &ExtractionSettings) -> String {
-        let dataset = suggest::quoted(&self.dataset);
+        let dataset = suggest::flag("dataset", &self.dataset);
         let (texts, tokens) = (prompt_flags::flags_of(&settings.prompting), token_flags::flags_of(settings));
-        let rest = format!("--dataset {dataset}{texts}{tokens}");
+        let rest = format!("{dataset}{texts}{tokens}");
         let command = |verb, more| suggest::command(lab, &self.model.flags(), verb, &format!("{rest}{more}"));
         match (self.shard, settings.read) {
             (Some(shard), _) => {

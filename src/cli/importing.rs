@@ -71,7 +71,7 @@ impl ImportFile {
         let imported = self.plan()?.read(&self.file)?;
         let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
         print_imported(&imported, &saved.0, saved.1);
-        let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
+        let rest = suggest::flag("dataset", &imported.dataset.name);
         say!("next: {}", suggest::command(lab, "", "probe", &rest));
         say!("      with --model PATH for a model other than the bundled one");
         Ok(())
@@ -125,7 +125,7 @@ impl Pull {
             let observer = &mut TerminalObserver::default();
             print_pulled(&pull_dataset(file, &self.from, lab, observer)?);
         }
-        say!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
+        say!("next: {}", suggest::command(lab, " --model MODEL", "run probes/paper.toml", ""));
         Ok(())
     }
 }

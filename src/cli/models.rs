@@ -6,7 +6,7 @@ use super::{output, table};
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hub::RepoId;
-use mappa::lab::{Lab, find_model, pull_model};
+use mappa::lab::{Lab, find_model, pull_model, suggest};
 use mappa::limits::available_bytes;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
@@ -117,8 +117,9 @@ fn pull(repo: &RepoId) -> Result<()> {
     // Only the folder goes to standard output, so that a script can use it.
     say!("{}", found.folder.display());
     tell!("commit {}", found.commit);
-    tell!("next: mappa models inspect {repo}");
-    tell!("      mappa probe --model {repo} --dataset world_place");
+    let name = repo.to_string();
+    tell!("next: mappa models inspect {}", suggest::quoted(&name));
+    tell!("      mappa probe{} --dataset world_place", suggest::of_name(&name));
     Ok(())
 }
 

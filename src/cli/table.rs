@@ -211,7 +211,17 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
         r.method == RIDGE && r.split == TEST && r.hook_point == name && r.metric.starts_with("mae")
     };
     let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
-    rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
+    rows.iter()
+        .find(is_mae)
+        .map_or("–".into(), |r| format!("{} {}", of_any_size(r.value), unit(r)).trim_end().into())
+}
+
+/// A number with one decimal; a very small or very large one with its power of ten.
+fn of_any_size(number: f64) -> String {
+    match number.abs() {
+        size if size == 0.0 || (0.05..1e9).contains(&size) => format!("{number:.1}"),
+        _ => format!("{number:.1e}"),
+    }
 }
 
 /// The width of the column of datasets.

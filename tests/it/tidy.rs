@@ -26,7 +26,7 @@ const ARROWS: &[Arrows] = &[
         &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
     ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact", "shown"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
         &["error", "limits", "artefact"],

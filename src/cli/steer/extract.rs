@@ -62,7 +62,7 @@ impl ExtractVectors {
         vectors.save(&self.out)?;
         card.save(&self.out.with_extension("json"))?;
         say!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
-        let (flags, file) = (self.model.flags(), suggest::quoted(&self.out.to_string_lossy()));
+        let (flags, file) = (self.model.flags(), suggest::path(&self.out));
         say!("next: {}", suggest::command(lab, &flags, &format!("steer inspect {file}"), ""));
         if model.transformer.generates() {
             let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");

@@ -64,6 +64,10 @@ fn text_scores(job: &ProbingJob, scorer: &Scorer, observer: &mut dyn Observer) -
 /// # Errors
 /// [`crate::Error::BadFile`] naming a missing part.
 pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeReport> {
+    job.check()?;
+    if !job.is_done()? {
+        job.parts()?.check(&job.extraction.points())?;
+    }
     extract(job, observer)?;
     alone(job, observer, |observer| {
         let divided = job.divided()?;

@@ -1,6 +1,6 @@
 //! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
 
-use super::super::extraction::ExtractionJob;
+use super::super::extraction::{ExtractionJob, refuse_shared};
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::{Card, FolderName};
@@ -125,14 +125,22 @@ impl<'a> ProbingJob<'a> {
         Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
-    /// Checks that the settings suit the data, before anything is computed.
+    /// Checks that the settings suit the data, and that the folder of the probes belongs to them, before anything is
+    /// computed.
     ///
     /// # Errors
-    /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`].
+    /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`]; [`crate::Error::CardMismatch`].
     pub fn check(&self) -> Result<()> {
         // Looking up the vectors of all names takes long, and their file was checked when it was read.
         let job = ProbingJob { vectors: None, ..*self };
-        job.scorer(&job.divided()?).map(drop)
+        job.scorer(&job.divided()?)?;
+        let extractions = || self.train.into_iter().chain([self.extraction]);
+        refuse_shared(extractions())?;
+        extractions().try_for_each(|extraction| extraction.check_card())?;
+        let path = self.folder().join("card.json");
+        let Some(found) = Card::load(&path)? else { return Ok(()) };
+        let differs = self.card()?.unrecorded_in(&found, &path, &SINCE);
+        differs.map(drop).map_err(|error| self.extraction.if_dataset_changed(error))
     }
 
     /// The scorer of these entities with these settings.
