@@ -5,8 +5,8 @@ use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::{TextVerdict, test_r2};
 use mappa::results::{
-    CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
-    UNTRAINED, WORD_VECTORS,
+    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED,
+    SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
 
@@ -118,7 +118,8 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
         let is_other = |r: &&ScoreRow| {
-            let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
+            let is_of_classes = [ACCURACY, AUROC, AVERAGE_PRECISION].contains(&r.metric.as_str());
+            let is_main = (r.metric == R2 && r.target == MEAN) || is_of_classes;
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline = |r: &&ScoreRow| {
@@ -134,7 +135,11 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
         let line = |row: &ScoreRow| {
             let of_method =
                 |name: &str| baseline(row, &format!("{}/{name}", row.method), Some(report.best.point));
-            let what = if row.metric == R2 { "R²".into() } else { format!("accuracy, {}", row.target) };
+            let what = match row.metric.as_str() {
+                R2 => "R²".into(),
+                AUROC => format!("AUROC, {}", row.target),
+                metric => format!("{}, {}", metric.replace('_', " "), row.target),
+            };
             let without_model = |method: &str| baseline(row, method, None);
             vec![
                 row.method.clone(),

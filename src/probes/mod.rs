@@ -40,7 +40,7 @@ pub use baselines::{
     Majority, ModelFreeBaseline, NAME_COLUMNS, NamesOnly, Predictor, SparseProbe, SparseRidge, SparseRows,
     name_features,
 };
-pub use classes::Classes;
+pub use classes::{ClassPredictions, Classes};
 pub use metrics::{
     Bootstrap, EARTH_RADIUS_KM, Interval, Kendall, Metrics, SamplingUnits, Spearman, great_circle_km,
     kendall, mae, mean_km, median_km, pearson, pearson_counted, place_of_prediction, r2, r2_by_target,

@@ -45,6 +45,12 @@ pub const LEAVE_ONE_OUT: &str = "leave-one-out";
 pub const PENALTY: &str = "penalty";
 /// Metric: the share of the variance that predictions explain.
 pub const R2: &str = "r2";
+/// Metric of two classes: the area under the receiver operating characteristic.
+pub const AUROC: &str = "auroc";
+/// Metric of two classes: average precision.
+pub const AVERAGE_PRECISION: &str = "average_precision";
+/// Metric of classes: the share of correct predictions.
+pub const ACCURACY: &str = "accuracy";
 /// Target of scores averaged over the targets.
 pub const MEAN: &str = "mean";
 

@@ -5,6 +5,7 @@
 //!   the geometry
 //! - `paper_distance`: the distances of the paper's reference code, for comparison
 //! - `class_scores`: scores of classes
+//! - `ranked`: scores of the order of rows by a score of two classes: AUROC, average precision
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
@@ -26,6 +27,7 @@ mod predicted;
 mod proximity;
 mod quantiles;
 mod r2;
+mod ranked;
 mod ranks;
 mod score;
 mod spearman;
@@ -35,7 +37,7 @@ mod unit_sphere;
 pub use absolute_error::mae;
 pub(super) use bootstrap::single_counts;
 pub use bootstrap::{Bootstrap, Interval, SamplingUnits};
-pub(super) use class_scores::{ClassMetric, PredictedClasses};
+pub(super) use class_scores::{ClassMetric, OfTwo, PredictedClasses};
 pub(super) use counted::mean;
 pub use great_circle::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_prediction};
 pub(super) use kd_tree::KdTree;
@@ -64,5 +66,10 @@ pub(super) const METRICS: [Metric; 8] = [
 ];
 
 /// The metrics of classes, in the order of the result rows.
-pub(super) const CLASS_METRICS: [ClassMetric; 3] =
-    [class_scores::accuracy, class_scores::balanced_accuracy, class_scores::macro_f1];
+pub(super) const CLASS_METRICS: [ClassMetric; 5] = [
+    class_scores::accuracy,
+    class_scores::balanced_accuracy,
+    class_scores::macro_f1,
+    ranked::auroc,
+    ranked::average_precision,
+];

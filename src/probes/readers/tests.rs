@@ -3,6 +3,7 @@
 use super::*;
 use crate::datasets::TargetKind;
 use crate::error::Result;
+use crate::probes::classes::ClassPredictions;
 use crate::probes::fixture::{Fixture, assert_close, assert_relative, noise};
 use crate::probes::metrics::{mean, r2_by_target};
 use crate::probes::ridge::{Decomposition, PenaltyGrid};
@@ -182,7 +183,7 @@ fn components_equal_those_of_scikit_learn() {
     assert_eq!(methods, ["pca-2", "pca-4", "pca-8", "pca-16", "pca-20"]);
 }
 
-fn classify(name: &str, x: &Array2<f64>, labels: &[usize], n_train: usize) -> Vec<usize> {
+fn classify(name: &str, x: &Array2<f64>, labels: &[usize], n_train: usize) -> ClassPredictions {
     let classifier = CLASSIFIERS.into_iter().find(|classifier| classifier.name() == name).unwrap();
     let x = x.mapv(|v| v as f32);
     let (train, test): (Vec<usize>, Vec<usize>) = (0..x.nrows()).partition(|&i| i < n_train);
@@ -195,7 +196,7 @@ fn classify(name: &str, x: &Array2<f64>, labels: &[usize], n_train: usize) -> Ve
 #[test]
 fn classes_equal_those_of_scikit_learn() {
     for case in Fixture::load().classes {
-        let classes = |name: &str| classify(name, &case.x(), &case.labels, case.n_train);
+        let classes = |name: &str| classify(name, &case.x(), &case.labels, case.n_train).classes;
         // If scikit-learn's two best classes are nearly tied, the tolerance of the fit may change the prediction.
         let probabilities = case.probabilities();
         let decided = |i: usize| {
@@ -207,6 +208,12 @@ fn classes_equal_those_of_scikit_learn() {
             assert!(found == expected || !decided(i), "{}: row {i}: {found}, {expected}", case.name);
         }
         assert_eq!(classes("mean-difference"), case.nearest_mean, "{}", case.name);
+        // Measured: within 2e-7. The scores are log-probabilities, up to a number that all classes of a row share.
+        let exp = classify("logistic", &case.x(), &case.labels, case.n_train).scores.mapv(f64::exp);
+        for (row, expected) in exp.rows().into_iter().zip(probabilities.rows()) {
+            let found = &row / row.sum();
+            assert!(found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-5), "{}: {found}", case.name);
+        }
     }
 }
 
@@ -219,7 +226,7 @@ fn every_classifier_predicts_planted_classes_but_not_random_ones() {
         let by_chance: Vec<usize> = (0..600).map(|i| i * i * 31 % 97 % n_classes).collect();
         for classifier in CLASSIFIERS {
             let share = |labels: &[usize]| {
-                let found = classify(classifier.name(), &x, labels, 400);
+                let found = classify(classifier.name(), &x, labels, 400).classes;
                 found.iter().zip(&labels[400..]).filter(|(f, e)| f == e).count() as f64 / 200.0
             };
             assert!(share(&labels) > 0.97, "{}: {}", classifier.name(), share(&labels));

@@ -275,6 +275,18 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
         let shuffled = format!("{method}/shuffled");
         assert!(row(&rows, [&shuffled, "test", "balanced_accuracy", "country"]).value < 0.75, "{method}");
     }
+    // Two classes, east and west; both planted.
+    for (method, metric, least) in [
+        ("logistic", "auroc", 0.99),
+        ("mean-difference", "auroc", 0.97),
+        ("logistic", "average_precision", 0.99),
+    ] {
+        let own = row(&rows, [method, "test", metric, "country"]);
+        assert!(own.value > least && own.low <= own.value && own.value <= own.high, "{own:?}");
+        let shuffled = format!("{method}/shuffled");
+        let chance = row(&rows, [&shuffled, "test", metric, "country"]).value;
+        assert!((chance - 0.5).abs() < 0.25, "{method} {metric}: {chance}");
+    }
     let chance = noise([300, 12], 8).mapv(|v| v as f32);
     let rows = scorer.other_model("shuffled-weights", POINT, chance.view()).unwrap().rows;
     assert!(row(&rows, ["shuffled-weights", "test", "r2", "mean"]).value < 0.1);
