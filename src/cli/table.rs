@@ -3,7 +3,7 @@
 use super::terminal::print_lines;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
-use mappa::probes::{TextVerdict, test_r2};
+use mappa::probes::{ClassVerdict, TextVerdict, test_r2};
 use mappa::results::{
     ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED,
     SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
@@ -111,6 +111,13 @@ fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
             verdict.iter().for_each(|verdict| say!("{dataset}: {verdict}"));
         }
     }
+    let columns: Vec<Option<String>> =
+        datasets.iter().map(|(_, report)| report.classes().map(String::from)).collect();
+    let verdicts = ClassVerdict::of_several(&scores, &columns);
+    for (((dataset, _), column), verdict) in datasets.iter().zip(columns).zip(verdicts) {
+        let column = column.unwrap_or_default();
+        verdict.iter().for_each(|verdict| say!("{dataset}, {column}: {verdict}"));
+    }
 }
 
 /// Prints the other methods at the ridge probe's best layer, each with its own baselines.
@@ -148,6 +155,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
                 format!("{:.3} to {:.3}", row.low, row.high),
                 without_model(NAMES_ONLY),
                 without_model(MAJORITY),
+                without_model(WORD_VECTORS),
                 of_method(UNTRAINED),
                 of_method(SHUFFLED_WEIGHTS),
                 of_method(SHUFFLED),
@@ -164,6 +172,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
                 "95 % interval",
                 "names-only",
                 "majority",
+                "vectors",
                 "untrained",
                 "weights",
                 "labels",

@@ -13,12 +13,14 @@
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
 //! - `classes`, `targets`: the classes and the numbers to predict
+//! - `lbfgs`: minimisation of smooth convex functions
 
 mod analysis;
 mod baselines;
 mod classes;
 #[cfg(test)]
 mod fixture;
+mod lbfgs;
 mod metrics;
 mod probe;
 mod readers;
@@ -59,4 +61,4 @@ pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer, TextSco
 pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
 pub use text::TextKind;
-pub use verdict::{MARGIN, Surplus, TextVerdict};
+pub use verdict::{ClassVerdict, MARGIN, Surplus, TextVerdict};

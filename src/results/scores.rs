@@ -51,6 +51,16 @@ pub const AUROC: &str = "auroc";
 pub const AVERAGE_PRECISION: &str = "average_precision";
 /// Metric of classes: the share of correct predictions.
 pub const ACCURACY: &str = "accuracy";
+/// Metric of classes: minus the mean log-probability of the true class, in nats.
+pub const LOG_LOSS: &str = "log_loss";
+/// Metric of classes: the share by which the log-loss is below that of the shares of the classes.
+pub const MCFADDEN_R2: &str = "mcfadden_r2";
+/// Metric: accuracy from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_ACCURACY: &str = "surplus_accuracy";
+/// Metric: log-loss from the text alone, minus that from text and activations together.
+pub const SURPLUS_OF_LOG_LOSS: &str = "surplus_log_loss";
+/// Metric: McFadden's R² from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_MCFADDEN_R2: &str = "surplus_mcfadden_r2";
 /// Target of scores averaged over the targets.
 pub const MEAN: &str = "mean";
 

@@ -6,6 +6,7 @@
 //! - `paper_distance`: the distances of the paper's reference code, for comparison
 //! - `class_scores`: scores of classes
 //! - `ranked`: scores of the order of rows by a score of two classes: AUROC, average precision
+//! - `log_loss`: scores of the probabilities of classes
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
@@ -20,6 +21,7 @@ mod counted;
 mod great_circle;
 mod kd_tree;
 mod kendall;
+mod log_loss;
 mod paper_distance;
 mod pearson;
 mod place_error;
@@ -42,6 +44,7 @@ pub(super) use counted::mean;
 pub use great_circle::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_prediction};
 pub(super) use kd_tree::KdTree;
 pub use kendall::{Kendall, kendall};
+pub(super) use log_loss::{ClassLosses, class_gains, log_loss_scores};
 pub use pearson::{pearson, pearson_counted};
 pub use predicted::Metrics;
 pub(super) use predicted::{Metric, Predicted};

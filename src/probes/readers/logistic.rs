@@ -1,10 +1,10 @@
 //! Logistic regression for two or more classes.
 
 use super::classifier::{ClassificationTask, Classifier};
-use super::lbfgs::{Convex, Stop, minimise};
 use super::scale::Scale;
 use crate::error::{Error, Result};
 use crate::probes::classes::ClassPredictions;
+use crate::probes::lbfgs::{Convex, Stop, minimise};
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 use faer::linalg::cholesky::llt::solve::solve_in_place;

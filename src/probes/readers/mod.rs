@@ -6,7 +6,7 @@
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
 //! - `sphere`: a place as a point in space, without a jump at 180°
 //! - `rank`: the ranks of the values instead of the values
-//! - `logistic`, `mean_difference`: classifiers; `lbfgs` finds the weights of the former
+//! - `logistic`, `mean_difference`: classifiers
 //! - `regressor`, `classifier`: the traits of the methods; `scale` standardises columns for them
 //!
 //! To add a method: its file, its `mod` line and its entry in [`REGRESSORS`] or [`CLASSIFIERS`] here.
@@ -15,7 +15,6 @@ mod classifier;
 mod components;
 mod descent;
 mod elastic_net;
-mod lbfgs;
 mod logistic;
 mod mean_difference;
 mod mlp;

@@ -87,7 +87,7 @@ impl Scorer<'_> {
     }
 
     /// The scores of the predicted classes of all test entities.
-    fn score_classes(
+    pub(super) fn score_classes(
         &self,
         heading: &Heading,
         classes: &Classes,

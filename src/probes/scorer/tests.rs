@@ -283,15 +283,14 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
     ] {
         let own = row(&rows, [method, "test", metric, "country"]);
         assert!(own.value > least && own.low <= own.value && own.value <= own.high, "{own:?}");
-        let shuffled = format!("{method}/shuffled");
-        let chance = row(&rows, [&shuffled, "test", metric, "country"]).value;
-        assert!((chance - 0.5).abs() < 0.25, "{method} {metric}: {chance}");
     }
     let chance = noise([300, 12], 8).mapv(|v| v as f32);
     let rows = scorer.other_model("shuffled-weights", POINT, chance.view()).unwrap().rows;
     assert!(row(&rows, ["shuffled-weights", "test", "r2", "mean"]).value < 0.1);
     assert!(row(&rows, ["ols/shuffled-weights", "test", "r2", "mean"]).value < 0.1);
     assert!(row(&rows, ["logistic/shuffled-weights", "test", "accuracy", "country"]).value < 0.75);
+    let auroc = row(&rows, ["logistic/shuffled-weights", "test", "auroc", "country"]);
+    assert!((auroc.value - 0.5).abs() < 0.2 && auroc.low < 0.5 && auroc.high > 0.5, "{auroc:?}");
     scorer.baselines = Baselines::Omitted;
     let rows = scorer.fit_and_score(POINT, activations.view()).unwrap().rows;
     assert!(rows.iter().all(|row| !row.method.contains("shuffled") && row.metric != "selectivity"));
