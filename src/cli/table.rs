@@ -5,8 +5,8 @@ use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::{ClassVerdict, TextVerdict, test_r2};
 use mappa::results::{
-    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
+    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE,
+    SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
 
@@ -124,9 +124,9 @@ fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
 pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
-        let is_other = |r: &&ScoreRow| {
-            let is_of_classes = [ACCURACY, AUROC, AVERAGE_PRECISION].contains(&r.metric.as_str());
-            let is_main = (r.metric == R2 && r.target == MEAN) || is_of_classes;
+        let is_shown = |r: &&ScoreRow| {
+            let is_other = [ACCURACY, AUROC, AVERAGE_PRECISION, CIRCULAR_R2].contains(&r.metric.as_str());
+            let is_main = (r.metric == R2 && r.target == MEAN) || is_other;
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline = |r: &&ScoreRow| {
@@ -134,7 +134,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             // The activations with a text are in the verdict.
             [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&method) || method.starts_with("ridge+")
         };
-        let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
+        let others = rows.iter().filter(is_shown).filter(|r| !is_baseline(r));
         let baseline = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
             let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);
             found.map_or("–".to_string(), |r| format!("{:.2}", r.value))
@@ -145,6 +145,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             let what = match row.metric.as_str() {
                 R2 => "R²".into(),
                 AUROC => format!("AUROC, {}", row.target),
+                CIRCULAR_R2 => format!("circular R², {}", row.target),
                 metric => format!("{}, {}", metric.replace('_', " "), row.target),
             };
             let without_model = |method: &str| baseline(row, method, None);

@@ -50,8 +50,8 @@ pub use metrics::{
 };
 pub use probe::Probe;
 pub use readers::{
-    CLASSIFIERS, ClassificationTask, Classifier, FitStatistic, MethodPredictions, REGRESSORS, RegressionTask,
-    Regressor,
+    CLASSIFIERS, ChosenRegressor, Circle, ClassificationTask, Classifier, FitStatistic, MethodPredictions,
+    REGRESSORS, RegressionTask, Regressor,
 };
 pub use ridge::{Decomposition, Edge, PenaltyGrid, Ridge, Solution, Trial};
 pub use saved::{

@@ -61,6 +61,8 @@ pub const SURPLUS_OF_ACCURACY: &str = "surplus_accuracy";
 pub const SURPLUS_OF_LOG_LOSS: &str = "surplus_log_loss";
 /// Metric: McFadden's R² from text and activations together, minus that from the text alone.
 pub const SURPLUS_OF_MCFADDEN_R2: &str = "surplus_mcfadden_r2";
+/// Metric of an angle: the share of its circular variance that predictions explain.
+pub const CIRCULAR_R2: &str = "circular_r2";
 /// Target of scores averaged over the targets.
 pub const MEAN: &str = "mean";
 

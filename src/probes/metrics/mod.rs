@@ -7,6 +7,7 @@
 //! - `class_scores`: scores of classes
 //! - `ranked`: scores of the order of rows by a score of two classes: AUROC, average precision
 //! - `log_loss`: scores of the probabilities of classes
+//! - `circular`: scores of an angle
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
 //! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
@@ -16,6 +17,7 @@
 
 mod absolute_error;
 mod bootstrap;
+mod circular;
 mod class_scores;
 mod counted;
 mod great_circle;
@@ -39,6 +41,7 @@ mod unit_sphere;
 pub use absolute_error::mae;
 pub(super) use bootstrap::single_counts;
 pub use bootstrap::{Bootstrap, Interval, SamplingUnits};
+pub(super) use circular::{circular_scores, wrapped};
 pub(super) use class_scores::{ClassMetric, OfTwo, PredictedClasses};
 pub(super) use counted::mean;
 pub use great_circle::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_prediction};

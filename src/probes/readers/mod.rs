@@ -5,12 +5,14 @@
 //! - `elastic_net`: ridge that sets the weights of some dimensions to 0; `descent` finds its weights
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
 //! - `sphere`: a place as a point in space, without a jump at 180°
+//! - `circle`: a longitude, or a number with a period, as an angle
 //! - `rank`: the ranks of the values instead of the values
 //! - `logistic`, `mean_difference`: classifiers
 //! - `regressor`, `classifier`: the traits of the methods; `scale` standardises columns for them
 //!
 //! To add a method: its file, its `mod` line and its entry in [`REGRESSORS`] or [`CLASSIFIERS`] here.
 
+mod circle;
 mod classifier;
 mod components;
 mod descent;
@@ -25,16 +27,17 @@ mod scale;
 mod sphere;
 
 pub use classifier::{ClassificationTask, Classifier};
-pub use regressor::{FitStatistic, MethodPredictions, RegressionTask, Regressor};
+pub use regressor::{ChosenRegressor, Circle, FitStatistic, MethodPredictions, RegressionTask, Regressor};
 
 /// The regressors.
-pub const REGRESSORS: [&dyn Regressor; 6] = [
+pub const REGRESSORS: [&dyn Regressor; 7] = [
     &ols::LeastSquares,
     &components::Components,
     &elastic_net::ElasticNet,
     &mlp::Perceptron,
     &sphere::Sphere,
     &rank::Rank,
+    &circle::OnCircle,
 ];
 
 /// The classifiers.

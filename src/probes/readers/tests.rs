@@ -16,12 +16,13 @@ struct Example {
     n_train: usize,
     kind: TargetKind,
     grid: PenaltyGrid,
+    option: Option<f64>,
 }
 
 impl Example {
     fn new(x: &Array2<f64>, y: Array2<f64>, n_train: usize) -> Example {
         let kind = if y.ncols() == 2 { TargetKind::Place } else { TargetKind::Year };
-        Example { x: x.mapv(|v| v as f32), y, n_train, kind, grid: PenaltyGrid::default() }
+        Example { x: x.mapv(|v| v as f32), y, n_train, kind, grid: PenaltyGrid::default(), option: None }
     }
 
     /// Places (or years) planted along directions of random activations.
@@ -48,6 +49,7 @@ impl Example {
             test: &test,
             grid: &self.grid,
             seed: 5,
+            option: self.option,
         })
     }
 
@@ -71,7 +73,7 @@ fn every_regressor_predicts_planted_targets_but_not_shuffled_ones() {
         let example = Example::planted(n_targets);
         let mut shuffled = example.training_targets();
         shuffled.invert_axis(Axis(0));
-        for regressor in REGRESSORS.into_iter().filter(|r| n_targets == 2 || r.name() != "sphere") {
+        for regressor in REGRESSORS.into_iter().filter(|r| r.check(&example.kind, None).is_ok()) {
             let predictions = example.predict(regressor.name());
             let last = predictions.iter().rfind(|r| !r.method.contains("seed")).unwrap();
             // A few components may miss a part of the targets; all components find both.
@@ -133,6 +135,32 @@ fn the_sphere_has_no_jump_at_180_degrees() {
     let years = Example::planted(1);
     let error = years.predict_with(&sphere::Sphere, &years.training_targets()).unwrap_err().to_string();
     assert!(error.contains("sphere") && error.contains("year"), "{error}");
+}
+
+#[test]
+fn a_month_is_predicted_across_the_turn_of_the_year() {
+    // Activations that contain a month as a point on a circle; its number jumps from 12.5 to 0.5.
+    let month = noise([800, 1], 1).mapv(|v| 6.5 + 12.0 * v);
+    let angle = month.mapv(|month| month * std::f64::consts::TAU / 12.0);
+    let points = ndarray::concatenate![Axis(1), angle.mapv(f64::cos), angle.mapv(f64::sin)];
+    let x = points.dot(&noise([2, 10], 2)) + noise([800, 10], 3) * 0.05;
+    let mut example = Example { option: Some(12.0), ..Example::new(&x, month, 600) };
+    let error = |example: &Example, name: &str| {
+        let found = &example.predict(name)[0];
+        let truth = example.y.slice(ndarray::s![600.., ..]);
+        let wrapped = (&found.values - &truth).mapv(|e| crate::probes::metrics::wrapped(e, 12.0).abs());
+        wrapped.mean().unwrap()
+    };
+    assert_eq!(example.predict("circle")[0].method, "circle:12");
+    let on_circle = error(&example, "circle");
+    example.option = None;
+    let linear = error(&example, "ols");
+    assert!(on_circle < 0.2 && linear > 4.0 * on_circle, "{on_circle} {linear}");
+    let circle = |kind: &TargetKind, option| circle::OnCircle.check(kind, option).map_err(|e| e.to_string());
+    assert!(circle(&TargetKind::Year, None).unwrap_err().contains("circle:12"));
+    assert!(circle(&TargetKind::Year, Some(-1.0)).unwrap_err().contains("above 0"));
+    assert!(circle(&TargetKind::Place, Some(12.0)).unwrap_err().contains("360"));
+    assert!(circle(&TargetKind::Place, None).is_ok());
 }
 
 #[test]
