@@ -7,6 +7,8 @@
 //! - `sphere`: a place as a point in space, without a jump at 180°
 //! - `circle`: a longitude, or a number with a period, as an angle
 //! - `rank`: the ranks of the values instead of the values
+//! - `time`: logarithms of years, and years that are stretched where they are dense
+//! - `sparse`: the best few dimensions
 //! - `logistic`, `mean_difference`: classifiers
 //! - `regressor`, `classifier`: the traits of the methods; `scale` standardises columns for them
 //!
@@ -24,13 +26,15 @@ mod ols;
 mod rank;
 mod regressor;
 mod scale;
+mod sparse;
 mod sphere;
+mod time;
 
 pub use classifier::{ClassificationTask, Classifier};
 pub use regressor::{ChosenRegressor, Circle, FitStatistic, MethodPredictions, RegressionTask, Regressor};
 
 /// The regressors.
-pub const REGRESSORS: [&dyn Regressor; 7] = [
+pub const REGRESSORS: [&dyn Regressor; 10] = [
     &ols::LeastSquares,
     &components::Components,
     &elastic_net::ElasticNet,
@@ -38,6 +42,9 @@ pub const REGRESSORS: [&dyn Regressor; 7] = [
     &sphere::Sphere,
     &rank::Rank,
     &circle::OnCircle,
+    &time::LogTime,
+    &time::PiecewiseTime,
+    &sparse::KSparse,
 ];
 
 /// The classifiers.

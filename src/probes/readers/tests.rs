@@ -138,6 +138,27 @@ fn the_sphere_has_no_jump_at_180_degrees() {
 }
 
 #[test]
+fn scales_of_time_suit_years_that_crowd_near_the_present() {
+    let x = noise([900, 8], 1);
+    // Years before and after year 1, dense near 2000: the activations contain their logarithm.
+    let log = |i: usize| x[[i, 2]] * 7.0 + 3.5;
+    let y = Array2::from_shape_fn((900, 1), |(i, _)| 2000.0 - log(i).exp_m1());
+    let example = Example::new(&x, y, 600);
+    let linear = example.r2(&example.predict("ols")[0]);
+    for (name, metric) in [("log-time", "offset_years"), ("piecewise-time", "pieces")] {
+        let found = &example.predict(name)[0];
+        assert!(example.r2(found) > 0.97 && linear < 0.8, "{name}: {} {linear}", example.r2(found));
+        assert_eq!(found.statistics[0].metric, metric);
+    }
+    let places = Example::planted(2);
+    let of_years: [&dyn Regressor; 2] = [&time::LogTime, &time::PiecewiseTime];
+    for regressor in of_years {
+        let error = places.predict_with(regressor, &places.training_targets()).unwrap_err().to_string();
+        assert!(error.contains("time") && error.contains("latitude"), "{error}");
+    }
+}
+
+#[test]
 fn a_month_is_predicted_across_the_turn_of_the_year() {
     // Activations that contain a month as a point on a circle; its number jumps from 12.5 to 0.5.
     let month = noise([800, 1], 1).mapv(|v| 6.5 + 12.0 * v);

@@ -57,7 +57,7 @@ mod tests {
         let error = Method::find("forest").unwrap_err().to_string();
         for part in [
             "forest",
-            "ridge, ols, pca, elastic-net, mlp, sphere, rank, circle",
+            "ridge, ols, pca, elastic-net, mlp, sphere, rank, circle, log-time, piecewise-time, k-sparse",
             "--classes logistic, mean-difference",
         ] {
             assert!(error.contains(part), "`{part}` is not in: {error}");

@@ -257,7 +257,7 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
     scorer.classifiers = crate::probes::CLASSIFIERS.to_vec();
     scorer.classes = Some(crate::probes::Classes::of(&dataset, "country").unwrap());
     let rows = scorer.fit_and_score(POINT, activations.view()).unwrap().rows;
-    for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank", "circle"] {
+    for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank", "circle", "k-sparse-8"] {
         let shuffled = format!("{method}/shuffled");
         // The planted targets are linear in degrees, so they are curved in space, and `sphere` predicts them less well.
         let least = if method == "sphere" { 0.3 } else { 0.9 };
