@@ -68,6 +68,8 @@ pub const MEAN: &str = "mean";
 
 /// Method: the ridge probe.
 pub const RIDGE: &str = "ridge";
+/// Methods: ridge probes of the best k dimensions; the number follows after a hyphen.
+pub const K_SPARSE: &str = "k-sparse";
 /// Baseline: a ridge on hashed n-grams of the name alone.
 pub const NAMES_ONLY: &str = "names-only";
 /// Baseline: a ridge on the static word vectors of the name.

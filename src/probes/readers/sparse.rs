@@ -6,6 +6,7 @@ use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::limits::SPARSE_UNITS;
 use crate::probes::ridge::{Decomposition, Solution};
+use crate::results::K_SPARSE;
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 /// The largest number of dimensions if none is given.
@@ -27,7 +28,7 @@ pub(super) struct KSparse;
 
 impl Regressor for KSparse {
     fn name(&self) -> &'static str {
-        "k-sparse"
+        K_SPARSE
     }
 
     fn about(&self) -> &'static str {
