@@ -39,6 +39,10 @@ pub struct SavedRows {
     pub scores: Vec<ScoreRow>,
     /// Predictions of one dataset.
     pub predictions: Captioned<PredictionRow>,
+    /// Scores of one dataset's classes at all hook points, and of baselines.
+    pub classes: Captioned<ScoreRow>,
+    /// Scores of one dataset's probes of few dimensions at one hook point, and of baselines.
+    pub sparse: Captioned<ScoreRow>,
     /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.

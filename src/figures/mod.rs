@@ -3,6 +3,7 @@
 //! - [`FIGURES`]: all figures; `figure_kind`: one entry of [`FIGURES`]; `format`: [`Format`] and [`Caption`]
 //! - `r2_by_layer`: a probe's R² at each depth, with its baselines
 //! - `predictions`: predicted against true, as a `map` of places or a `scatter` plot of numbers, which share `readings`
+//! - `classes_by_layer`: scores of classifiers at each depth; `r2_by_k`: R² of probes of few dimensions; `curves` draws both
 //! - `neurons`: the rank correlation of each MLP neuron with a target
 //! - `dose_response`: the effect of steering on the prediction and on the next token; `dose_curves`: its curves
 //! - `text_by_dose`: the place or time that the text names at each dose
@@ -14,7 +15,9 @@
 //! - `style`: colours, fonts and sizes
 
 mod axis;
+mod classes_by_layer;
 mod columns;
+mod curves;
 mod dose_by_layer;
 mod dose_curves;
 mod dose_response;
@@ -30,6 +33,7 @@ mod paint;
 mod panel;
 mod png_text;
 mod predictions;
+mod r2_by_k;
 mod r2_by_layer;
 mod readings;
 mod scatter;
@@ -42,6 +46,7 @@ mod test_rows;
 mod tests;
 mod text_by_dose;
 
+pub use classes_by_layer::classes_by_layer;
 pub use dose_by_layer::dose_by_layer;
 pub use dose_response::dose_response;
 pub use effect_by_kl::effect_by_kl;
@@ -51,13 +56,16 @@ pub use format::{Caption, Format};
 pub use neurons::neurons;
 pub use png_text::{with_text, without_text};
 pub use predictions::predictions;
+pub use r2_by_k::r2_by_k;
 pub use r2_by_layer::r2_by_layer;
 pub use text_by_dose::text_by_dose;
 
 /// Every figure, in the order in which the figures of one subject are drawn.
-pub const FIGURES: [FigureKind; 7] = [
+pub const FIGURES: [FigureKind; 9] = [
     predictions::FIGURE,
     neurons::FIGURE,
+    classes_by_layer::FIGURE,
+    r2_by_k::FIGURE,
     r2_by_layer::FIGURE,
     dose_response::FIGURE,
     text_by_dose::FIGURE,

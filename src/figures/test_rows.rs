@@ -200,3 +200,37 @@ pub(super) fn sweep() -> Vec<SweepRow> {
     }
     rows
 }
+
+/// AUROC of two classifiers and of baselines at `n_layers` layers and the embedding.
+pub(super) fn classes(n_layers: usize) -> Vec<ScoreRow> {
+    let mut rows = Vec::new();
+    let of_class = |row: ScoreRow| ScoreRow { metric: "auroc".into(), target: "continent".into(), ..row };
+    for depth in 0..=n_layers {
+        let layer = if depth == 0 { "embed".to_string() } else { (depth - 1).to_string() };
+        let share = depth as f64 / n_layers as f64;
+        let methods = [
+            ("logistic", 0.6 + 0.3 * share),
+            ("mean-difference", 0.6 + 0.2 * share),
+            ("logistic/untrained", 0.6),
+            ("logistic/shuffled", 0.5),
+            ("ridge+text", 0.7 + 0.2 * share),
+        ];
+        rows.extend(methods.map(|(method, value)| of_class(score("art", method, &layer, [value, 0.04]))));
+    }
+    let flat = [("names-only", 0.7), ("majority", 0.5), ("text", 0.75)];
+    rows.extend(flat.map(|(method, value)| of_class(score("art", method, "", [value, 0.04]))));
+    rows
+}
+
+/// R² of probes of few dimensions at one layer.
+pub(super) fn sparse() -> Vec<ScoreRow> {
+    let mut rows = vec![score("art", RIDGE, "3", [0.8, 0.03]), score("art", NAMES_ONLY, "", [0.3, 0.03])];
+    for power in 0..7 {
+        let k = 1 << power;
+        let value = 0.8 - 0.6 / f64::from(k);
+        rows.push(score("art", &format!("k-sparse-{k}"), "3", [value, 0.04]));
+        rows.push(score("art", &format!("k-sparse-{k}/shuffled"), "3", [-0.2, 0.04]));
+        rows.push(score("art", &format!("k-sparse-{k}/untrained"), "3", [0.1, 0.04]));
+    }
+    rows
+}

@@ -3,7 +3,7 @@
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
-use super::test_rows::{places, score, scores, sweep, texts, units, years};
+use super::test_rows::{classes, places, score, scores, sparse, sweep, texts, units, years};
 use super::*;
 use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow};
 use crate::{Error, Result};
@@ -50,6 +50,9 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ),
         ("units", super::neurons::scene(&units(6, 300), &CAPTION).unwrap()),
         ("units_deep", super::neurons::scene(&units(40, 20), &Caption { baselines: "", ..CAPTION }).unwrap()),
+        ("classes", super::classes_by_layer::scene(&classes(6), &CAPTION).unwrap()),
+        ("classes_deep", super::classes_by_layer::scene(&classes(32), &CAPTION).unwrap()),
+        ("sparse", super::r2_by_k::scene(&sparse(), &CAPTION).unwrap()),
         ("sweep", super::dose_response::scene(&sweep()).unwrap()),
         (
             "sweep_place",
@@ -217,6 +220,22 @@ fn the_r2_figure_has_its_words() {
     }
     let own = svg_of(r2_by_layer(&[score("my & own", RIDGE, "embed", [0.4, 0.1])], Format::Svg));
     assert!(own.contains("my &amp; own") && !own.contains("untrained") && !own.contains("below"));
+}
+
+#[test]
+fn the_figures_of_classes_and_of_few_dimensions_have_their_words() {
+    let svg = svg_of(classes_by_layer(&classes(6), &CAPTION, Format::Svg));
+    for words in
+        ["AUROC", "logistic, 95 % interval", "mean-difference", "most frequent class", "untrained model"]
+    {
+        assert!(svg.contains(words), "{words}");
+    }
+    let svg = svg_of(r2_by_k(&sparse(), &CAPTION, Format::Svg));
+    for words in ["the best k dimensions", "all dimensions", "names only", ">64<", "R² on the test rows"] {
+        assert!(svg.contains(words), "{words}");
+    }
+    assert!(refusal(r2_by_k(&[], &CAPTION, Format::Svg)).contains("scores.csv"));
+    assert!(refusal(classes_by_layer(&[], &CAPTION, Format::Svg)).contains("scores.csv"));
 }
 
 #[test]
@@ -413,6 +432,8 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
     let rows = SavedRows {
         scores: scores(2),
         predictions: Captioned { rows: places(50), ..Captioned::default() },
+        classes: Captioned { rows: classes(3), ..Captioned::default() },
+        sparse: Captioned { rows: sparse(), ..Captioned::default() },
         neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
         sweep: texts(),
         points: Captioned { rows: vec![point], ..Captioned::default() },

@@ -11,8 +11,8 @@ use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    CENTROID, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
+    ACCURACY, CENTROID, K_SPARSE, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE,
+    SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -217,7 +217,8 @@ fn draw_wanted(
     for one in datasets {
         let (predictions, neurons) =
             (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
-        let rows = SavedRows { predictions, neurons, ..SavedRows::default() };
+        let (classes, sparse) = (captioned_classes(model, one), captioned_sparse(model, one)?);
+        let rows = SavedRows { predictions, classes, sparse, neurons, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
     }
     let scores = canvas.of_all(datasets);
@@ -236,6 +237,35 @@ fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<Predict
         title: format!("{dataset}, {model}, {point}"),
         subtitle: r2.map_or(String::new(), interval),
         baselines: baselines(scores, point),
+    })
+}
+
+/// The scores of a dataset's classes.
+fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
+    let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
+        return Captioned::default();
+    };
+    Captioned {
+        rows: scores.iter().filter(|row| row.target == *column).cloned().collect(),
+        title: format!("{dataset}, {model}"),
+        subtitle: format!("classes of the column {column}"),
+        baselines: String::new(),
+    }
+}
+
+/// The scores of a dataset's probes of few dimensions at the best layer, if there are any.
+fn captioned_sparse(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Result<Captioned<ScoreRow>> {
+    let is_sparse = |row: &ScoreRow| row.method.starts_with(K_SPARSE);
+    if !scores.iter().any(is_sparse) {
+        return Ok(Captioned::default());
+    }
+    let point = best_point(scores)?.to_string();
+    let is_drawn = |row: &&ScoreRow| row.hook_point.is_empty() || row.hook_point == point;
+    Ok(Captioned {
+        rows: scores.iter().filter(is_drawn).cloned().collect(),
+        title: format!("{dataset}, {model}, {point}"),
+        subtitle: "ridge probes of the best k dimensions, chosen on training rows".into(),
+        baselines: String::new(),
     })
 }
 

@@ -99,6 +99,8 @@ pub const SHARDS: Limit = Limit::new(1, 10_000);
 pub const ROWS: Limit = Limit::new(0, 1 << 40);
 /// Bootstrap resamples of an interval.
 pub const RESAMPLES: Limit = Limit::new(2, 1_000_000);
+/// Dimensions of a sparse probe.
+pub const SPARSE_UNITS: Limit = Limit::new(1, 4096);
 /// Texts that are generated from one prompt.
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.

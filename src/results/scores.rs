@@ -45,11 +45,31 @@ pub const LEAVE_ONE_OUT: &str = "leave-one-out";
 pub const PENALTY: &str = "penalty";
 /// Metric: the share of the variance that predictions explain.
 pub const R2: &str = "r2";
+/// Metric of two classes: the area under the receiver operating characteristic.
+pub const AUROC: &str = "auroc";
+/// Metric of two classes: average precision.
+pub const AVERAGE_PRECISION: &str = "average_precision";
+/// Metric of classes: the share of correct predictions.
+pub const ACCURACY: &str = "accuracy";
+/// Metric of classes: minus the mean log-probability of the true class, in nats.
+pub const LOG_LOSS: &str = "log_loss";
+/// Metric of classes: the share by which the log-loss is below that of the shares of the classes.
+pub const MCFADDEN_R2: &str = "mcfadden_r2";
+/// Metric: accuracy from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_ACCURACY: &str = "surplus_accuracy";
+/// Metric: log-loss from the text alone, minus that from text and activations together.
+pub const SURPLUS_OF_LOG_LOSS: &str = "surplus_log_loss";
+/// Metric: McFadden's R² from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_MCFADDEN_R2: &str = "surplus_mcfadden_r2";
+/// Metric of an angle: the share of its circular variance that predictions explain.
+pub const CIRCULAR_R2: &str = "circular_r2";
 /// Target of scores averaged over the targets.
 pub const MEAN: &str = "mean";
 
 /// Method: the ridge probe.
 pub const RIDGE: &str = "ridge";
+/// Methods: ridge probes of the best k dimensions; the number follows after a hyphen.
+pub const K_SPARSE: &str = "k-sparse";
 /// Baseline: a ridge on hashed n-grams of the name alone.
 pub const NAMES_ONLY: &str = "names-only";
 /// Baseline: a ridge on the static word vectors of the name.

@@ -7,7 +7,7 @@ use super::without_model::ScoredBaseline;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::probe::Probe;
-use crate::probes::readers::{MethodPredictions, RegressionTask};
+use crate::probes::readers::{ChosenRegressor, MethodPredictions, RegressionTask};
 use crate::probes::ridge::{Decomposition, Edge, Solution};
 use crate::probes::saved::{StoredProbe, StreamMoments};
 use crate::probes::splits::Fold;
@@ -180,7 +180,7 @@ impl Scorer<'_> {
         for (set, solution) in sets.iter().zip(&solutions) {
             let predicted = solution.probe.predict_rows(fit.activations.view(), &fold.test);
             held_out.put(&set.name(RIDGE), &fold.test, &predicted);
-            let task = RegressionTask {
+            let task = |option| RegressionTask {
                 decomposition,
                 activations: fit.activations.view(),
                 train: &fold.train,
@@ -189,9 +189,12 @@ impl Scorer<'_> {
                 test: &fold.test,
                 grid: &self.grid,
                 seed: self.bootstrap.seed,
+                option,
             };
-            for regressor in &self.regressors {
-                for MethodPredictions { method, values, statistics } in regressor.fit_predict(&task)? {
+            for ChosenRegressor { regressor, option } in &self.regressors {
+                for MethodPredictions { method, values, statistics } in
+                    regressor.fit_predict(&task(*option))?
+                {
                     held_out.put(&set.name(&method), &fold.test, &values);
                     // With several folds, statistics of one fold would not describe the others.
                     if set.baseline.is_none() && self.split.folds.len() == 1 {

@@ -6,8 +6,10 @@ use crate::datasets::numbered;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::metrics::{
-    Interval, METRICS, Predicted, SamplingUnits, TargetScore, selectivity, single_counts, values,
+    Interval, METRICS, Predicted, SamplingUnits, TargetScore, circular_scores, selectivity, single_counts,
+    values,
 };
+use crate::probes::readers::Circle;
 use crate::probes::ridge::Solution;
 use crate::results::{LEAVE_ONE_OUT, MEAN, PENALTY, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -96,7 +98,11 @@ impl Scorer<'_> {
     ) -> Result<Vec<ScoreRow>> {
         let truth = self.targets(entities);
         let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, predicted);
-        Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
+        let mut scores = predicted.scores(&METRICS)?;
+        if let Some(Circle { target, period }) = self.circle() {
+            scores.extend(circular_scores(&predicted, target, period));
+        }
+        Ok(self.rows_of(heading, entities, scores))
     }
 
     /// The rows of the given scores with their intervals. For the split `train`, both ends are the score itself,

@@ -1,5 +1,6 @@
 //! Scores of the text baselines, and the surplus of the activations over them.
 
+use super::class_surplus::ClassTexts;
 use super::held_out::HeldOutPredictions;
 use super::rows::Heading;
 use super::settings::Scorer;
@@ -7,6 +8,7 @@ use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::baselines::name_features;
 use crate::probes::metrics::{Predicted, gain, r2_scores};
+use crate::probes::splits::Fold;
 use crate::probes::text::{TextBlocks, TextKind, With};
 use crate::results::{NAMES_ONLY, RIDGE, SURPLUS, ScoreRow};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -26,6 +28,8 @@ pub struct TextScores {
     pub(super) folds: Vec<TextBlocks>,
     /// The predictions of each text baseline for test entities, `[n_entities, n_targets]`.
     pub(super) predictions: Vec<(TextKind, Array2<f64>)>,
+    /// Those of the classes, if classes are predicted.
+    classes: Option<ClassTexts>,
 }
 
 impl Scorer<'_> {
@@ -41,10 +45,10 @@ impl Scorer<'_> {
         }
         let data = self.baseline_data();
         let features = name_features(&data.entity_names());
-        let of_fold = |fold| TextBlocks::of(&data, &features, fold);
+        let of_fold = |fold: &Fold| TextBlocks::of(&data, &features, fold, self.targets(&fold.train));
         let folds: Vec<TextBlocks> = self.split.folds.iter().map(of_fold).collect::<Result<_>>()?;
         let (mut held_out, n_folds) = (HeldOutPredictions::new(self.dataset), folds.len());
-        let mut text = TextScores { rows: Vec::new(), folds, predictions: Vec::new() };
+        let mut text = TextScores { rows: Vec::new(), folds, predictions: Vec::new(), classes: None };
         for kind in self.text_kinds() {
             self.fit_text(&text, kind, &mut vec![With::default(); n_folds], &mut held_out)?;
             let Some(predictions) = held_out.get(kind.name()).cloned() else { continue };
@@ -59,11 +63,13 @@ impl Scorer<'_> {
             }
             text.predictions.push((kind, predictions));
         }
+        text.classes = self.class_texts(&features)?;
+        text.rows.extend(text.classes.iter().flat_map(|classes| classes.rows.clone()));
         Ok(Some(text))
     }
 
     /// Fits each text baseline together with the activations at a hook point; returns the R² of both together, and the
-    /// surplus over the text alone.
+    /// surplus over the text alone; for classes, accuracy and log-loss.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`, in dataset order.
@@ -92,11 +98,14 @@ impl Scorer<'_> {
             let method = format!("{RIDGE}+{}", kind.name());
             rows.extend(self.rows_of(&Heading::test(&method, Some(point)), &test, scores));
         }
+        if let Some(classes) = &text.classes {
+            rows.extend(self.class_surplus(classes, point, activations)?);
+        }
         Ok(rows)
     }
 
     /// The text baselines that can be fitted.
-    fn text_kinds(&self) -> impl Iterator<Item = TextKind> {
+    pub(super) fn text_kinds(&self) -> impl Iterator<Item = TextKind> {
         let has_vectors = self.vectors.is_some();
         TextKind::ALL.into_iter().filter(move |kind| has_vectors || !kind.has_vectors())
     }
