@@ -236,7 +236,14 @@ impl<'a> Sums<'a> {
         let mut sums = Vec::with_capacity(penalties.len());
         for (map, penalty) in maps.iter().zip(penalties) {
             errors.assign(&targets);
-            matmul(view_mut(&mut errors)?, Accum::Add, view(scores.view())?, view(map.view())?, -1.0, Par::Seq);
+            matmul(
+                view_mut(&mut errors)?,
+                Accum::Add,
+                view(scores.view())?,
+                view(map.view())?,
+                -1.0,
+                Par::Seq,
+            );
             let mut sum = 0.0;
             for (i, row) in block.clone().enumerate() {
                 let along = scores.slice(s![i, ..]);

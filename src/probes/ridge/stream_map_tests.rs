@@ -35,7 +35,8 @@ fn the_map_and_the_choice_of_the_penalty_equal_those_of_scikit_learn() {
         let found = StreamMap::fit(rows, &PenaltyGrid::Fixed(case.penalties.clone())).unwrap();
         assert_eq!(found.penalty, case.chosen);
         let largest = case.change.concat().iter().fold(0.0, |most: f64, v| most.max(v.abs()));
-        let worst = (&found.change - &matrix(&case.change)).iter().fold(0.0, |most: f64, e| most.max(e.abs()));
+        let worst =
+            (&found.change - &matrix(&case.change)).iter().fold(0.0, |most: f64, e| most.max(e.abs()));
         println!("{} rows of {}: largest relative error {:.1e}", x.nrows(), x.ncols(), worst / largest);
         assert!(worst < 1e-9 * largest, "{worst:e}");
         found.bias.iter().zip(&case.bias).for_each(|(f, e)| assert!((f - e).abs() < 1e-9, "{f} {e}"));
@@ -52,12 +53,16 @@ fn the_map_and_the_choice_of_the_penalty_equal_those_of_scikit_learn() {
 fn equal_streams_give_the_identity_and_a_planted_map_is_found() {
     let x = noise([400, 12], 1).mapv(|v| v as f32 + 2.0);
     let weights = vec![1.0; 400];
-    let same = StreamMap::fit(MapRows { x: x.view(), y: x.view(), weights: &weights }, &PenaltyGrid::default());
+    let same =
+        StreamMap::fit(MapRows { x: x.view(), y: x.view(), weights: &weights }, &PenaltyGrid::default());
     let same = same.unwrap();
-    assert!(same.change.iter().chain(&same.bias).all(|v| *v == 0.0) && same.trials.iter().all(|t| t.error == 0.0));
+    assert!(
+        same.change.iter().chain(&same.bias).all(|v| *v == 0.0) && same.trials.iter().all(|t| t.error == 0.0)
+    );
     let planted = noise([12, 12], 2);
     let y = (x.mapv(f64::from).dot(&planted.t()) - 3.0).mapv(|v| v as f32);
-    let found = StreamMap::fit(MapRows { x: x.view(), y: y.view(), weights: &weights }, &PenaltyGrid::default());
+    let found =
+        StreamMap::fit(MapRows { x: x.view(), y: y.view(), weights: &weights }, &PenaltyGrid::default());
     let found = found.unwrap();
     let matrix = &found.change + &Array2::<f64>::eye(12);
     assert!((&matrix - &planted).iter().all(|e| e.abs() < 1e-4), "{:?}", found.trials);
