@@ -13,6 +13,8 @@ mod lens;
 mod ridge;
 mod rows;
 mod score;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod words;
 
